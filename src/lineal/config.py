@@ -1,0 +1,304 @@
+"""Every setting once: name, type, default, environment variables, meaning.
+
+Explicit arguments win over a `Settings` object, which wins over the environment, which wins
+over settings files (RUN-1). For each setting `LINEAL_X` is read first and `WANDB_X` where ours
+is absent (CLI-6). `docs/reference/settings.md` is checked against this table by a test.
+"""
+
+from __future__ import annotations
+
+import configparser
+import dataclasses
+import os
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lineal.errors import Invalid, Unavailable
+
+Mode = typing.Literal["online", "offline", "disabled"]
+MODE_SPELLINGS: Mapping[str, Mode] = {
+    "online": "online",
+    "run": "online",
+    "shared": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "disabled",
+}
+"""RUN-36: `dryrun` and `run` are old spellings; RUN-35: `shared` is how every run works here."""
+
+
+def setting(default: Any, meaning: str, *env: str) -> Any:
+    """Declare a setting; `env` names its variables without prefix, by default its own name."""
+    return field(default=default, metadata={"meaning": meaning, "env": env})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one process; immutable, so that threads and forks may share it."""
+
+    # where things are
+    home: str = setting("~/.lineal", "Folder of the embedded instance: database, bytes, cache")
+    dir: str | None = setting(None, "Parent folder of offline runs; default `./lineal`")
+    artifact_dir: str = setting("./artifacts", "Parent folder of downloads without `root`")
+    cache_dir: str | None = setting(None, "Folder of the digest cache; default inside `home`")
+    data_dir: str | None = setting(None, "Folder of staged files; default inside `home`")
+
+    # who and what
+    entity: str | None = setting(None, "User or team that owns new projects; default your login")
+    project: str | None = setting(None, "Project; default the git root's name or `uncategorized`")
+    run_id: str | None = setting(None, "Id of the run to start or resume", "RUN_ID")
+    run_name: str | None = setting(None, "Label of the run", "RUN_NAME", "NAME")
+    run_notes: str | None = setting(None, "Free text about the run", "RUN_NOTES", "NOTES")
+    run_tags: tuple[str, ...] | None = setting(
+        None, "Tags, separated by commas", "RUN_TAGS", "TAGS"
+    )
+    run_group: str | None = setting(None, "Group of runs that belong together", "RUN_GROUP")
+    run_job_type: str | None = setting(
+        None, "What the run does: `train`, `evaluate` …", "RUN_JOB_TYPE", "JOB_TYPE"
+    )
+    username: str | None = setting(None, "Who acts, if not the login name")
+    sweep_id: str | None = setting(None, "Sweep that the run belongs to")
+
+    # how a run behaves
+    mode: str = setting("online", "`online`, `offline` or `disabled`")
+    resume: str | None = setting(None, "`allow`, `must`, `never` or `auto`")
+    reinit: str = setting("default", "What `init` does while a run is active")
+    strict: bool = setting(False, "Raise where Lineal would only warn")
+    quiet: bool = setting(False, "Print only warnings and errors")
+    silent: bool = setting(False, "Print nothing")
+    raise_on_failed_artifacts: bool = setting(
+        True, "`finish()` raises when an artifact could not be stored"
+    )
+
+    # what a run captures; each can be switched off alone (RUN-30)
+    console: str = setting("wrap", "`wrap` keeps the console output, `off` does not")
+    disable_git: bool = setting(False, "Do not record commit, remote and diff")
+    disable_code: bool = setting(False, "Never save source code; wins over `save_code`")
+    save_code: bool = setting(False, "Save the main script or notebook with the run")
+    code_dir: str | None = setting(None, "Log this folder as a code artifact at `init`")
+    disable_requirements: bool = setting(False, "Do not record installed packages")
+    disable_machine_info: bool = setting(
+        False, "Do not record host, OS, Python and GPU", "X_DISABLE_MACHINE_INFO"
+    )
+    disable_meta: bool = setting(
+        False, "Do not record program, arguments and folder", "X_DISABLE_META"
+    )
+    program: str | None = setting(None, "Main script, where it cannot be found out")
+    git_root: str | None = setting(None, "Work tree to take the commit from")
+    ignore_globs: tuple[str, ...] = setting((), "Run files never saved, separated by commas")
+    config_paths: tuple[str, ...] = setting((), "YAML files merged into `config` at `init`")
+
+    # limits
+    init_timeout: float = setting(90.0, "Seconds `init` waits for a busy instance (RUN-8)")
+    busy_timeout: float = setting(120.0, "Seconds a writer waits for the database's write lock")
+    heartbeat_seconds: float = setting(30.0, "Seconds between heartbeats (RUN-9)")
+    crashed_after_seconds: float = setting(300.0, "Silence after which a run counts as crashed")
+    draft_ttl_hours: float = setting(72.0, "Hours an unfinished upload can be resumed (SEM-13)")
+
+
+_PREFIXES = ("LINEAL_", "WANDB_")
+
+
+def environment_variables(name: str) -> list[str]:
+    """Return the variables read for a setting, the strongest first."""
+    spellings = _field(name).metadata["env"] or (name.upper(),)
+    return [prefix + spelling for prefix in _PREFIXES for spelling in spellings]
+
+
+def load(
+    explicit: Mapping[str, Any] | None = None,
+    *,
+    base: Settings | Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Merge arguments, a settings object, the environment and files into one `Settings`.
+
+    Values that are None count as not given. Raises Invalid for an unknown name (with the
+    nearest valid one) or a value of the wrong type.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    values.update(_from_environment(environ))
+    if isinstance(base, Settings):
+        values.update(_changed(base))
+    elif base:
+        values.update(_given(base))
+    if explicit:
+        values.update(_given(explicit))
+    home = os.fspath(values.get("home") or Settings.home)
+    values = {**_from_files(os.path.expanduser(home)), **values}
+    loaded = Settings(**{name: _parse(name, value) for name, value in values.items()})
+    if loaded.mode not in MODE_SPELLINGS:
+        raise Invalid(f"Unknown mode `{loaded.mode}`; use `online`, `offline` or `disabled`")
+    return dataclasses.replace(loaded, mode=MODE_SPELLINGS[loaded.mode])
+
+
+def setting_names() -> list[str]:
+    return [f.name for f in dataclasses.fields(Settings)]
+
+
+def _field(name: str) -> dataclasses.Field[Any]:
+    return Settings.__dataclass_fields__[name]
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    known = set(setting_names())
+    for name in values:
+        if name not in known:
+            raise Invalid(f"No setting is called `{name}`{_nearest(name, known)}")
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _changed(settings: Settings) -> dict[str, Any]:
+    values = {name: getattr(settings, name) for name in setting_names()}
+    return {name: value for name, value in values.items() if value != _field(name).default}
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    import difflib  # only on the way to an error
+
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for name in setting_names():
+        for variable in environment_variables(name):
+            if variable in ("WANDB_HOME",):
+                continue
+            if environ.get(variable):
+                found[name] = environ[variable]
+                break
+    return found
+
+
+def _from_files(home: str) -> dict[str, str]:
+    """Read `[default]` of `settings` in the home and of `.lineal` in the working directory."""
+    found: dict[str, str] = {}
+    known = set(setting_names())
+    for path in (os.path.join(home, "settings"), ".lineal"):
+        if not os.path.isfile(path):
+            continue
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(path, encoding="utf-8")
+        except configparser.Error as error:
+            raise Invalid(f"Cannot read the settings file {path}: {error}") from error
+        if parser.has_section("default"):
+            for name, value in parser.items("default"):
+                if name not in known:
+                    raise Invalid(f"{path}: no setting is called `{name}`{_nearest(name, known)}")
+                found[name] = value
+    return found
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+def _parse(name: str, value: Any) -> Any:
+    """Turn text from a file or a variable into the setting's type."""
+    wanted = str(_field(name).type)
+    try:
+        if wanted == "bool":
+            return value if isinstance(value, bool) else _parse_bool(str(value))
+        if wanted == "float":
+            return float(value)
+        if wanted.startswith("tuple"):
+            parts = value.split(",") if isinstance(value, str) else list(value)
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
+    if name == "resume":
+        return _parse_resume(value)
+    if name == "reinit":
+        return _parse_reinit(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def _parse_bool(text: str) -> bool:
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError("expected true or false")
+
+
+def _parse_resume(value: Any) -> str | None:
+    text = str(value).lower()
+    if text in _FALSE:
+        return None
+    text = "auto" if text in _TRUE else text
+    if text not in ("allow", "must", "never", "auto"):
+        raise Invalid(f"Setting `resume` cannot be {value!r}; use allow, must, never or auto")
+    return text
+
+
+def _parse_reinit(value: Any) -> str:
+    """RUN-6: booleans are deprecated spellings."""
+    text = {"true": "finish_previous", "false": "return_previous"}.get(
+        str(value).lower(), str(value)
+    )
+    if text not in ("default", "return_previous", "finish_previous", "create_new"):
+        raise Invalid(f"Setting `reinit` cannot be {value!r}")
+    return text
+
+
+@dataclass(frozen=True)
+class Home:
+    """The paths of one embedded instance; `lineal status` prints them all."""
+
+    root: str
+
+    @property
+    def database(self) -> str:
+        return os.path.join(self.root, "lineal.db")
+
+    @property
+    def blobs(self) -> str:
+        return os.path.join(self.root, "blobs")
+
+    @property
+    def staging(self) -> str:
+        """Private copies of added files until they are stored; same file system as `blobs`."""
+        return os.path.join(self.root, "staging")
+
+    @property
+    def spool(self) -> str:
+        """Lines logged but not yet in the database; adopted by the next process after a crash."""
+        return os.path.join(self.root, "spool")
+
+    @property
+    def cache(self) -> str:
+        return os.path.join(self.root, "cache")
+
+    @property
+    def runs(self) -> str:
+        """Working folders of runs (`run.dir`)."""
+        return os.path.join(self.root, "runs")
+
+    def create(self) -> None:
+        """Make the folders; raises Unavailable naming the variable to set (STO-1)."""
+        for path in (self.root, self.blobs, self.staging, self.spool, self.cache):
+            try:
+                os.makedirs(path, exist_ok=True)
+            except OSError as error:
+                raise Unavailable(
+                    f"Cannot write to {path}: {error.strerror}. "
+                    "Set LINEAL_HOME to a folder you may write to"
+                ) from error
+
+
+def home_of(settings: Settings) -> Home:
+    return Home(os.path.abspath(os.path.expanduser(settings.home)))
+
+
+def default_entity(settings: Settings) -> str:
+    """Return the entity that owns what names none: the setting, else the login name."""
+    if settings.entity:
+        return settings.entity
+    login = settings.username or os.environ.get("USER") or os.environ.get("USERNAME") or "local"
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", login).strip("-.") or "local"

@@ -1,0 +1,191 @@
+"""Every error Lineal raises, once: a class, a stable code, an HTTP status and an exit code.
+
+Grouped by what a caller would do about it. Codes are never renamed. The names that end in
+`Error` are those the W&B SDK uses, so that `except wandb.CommError` goes on working.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LinealError(Exception):
+    """Base of all errors; catching it catches everything Lineal raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class CommError(LinealError):
+    """The instance refused or failed; `exc` is the original exception, if any (ART-5)."""
+
+    code = "instance_error"
+
+    @property
+    def exc(self) -> BaseException | None:
+        return self.__cause__
+
+
+# --- the thing is not there, or may not be seen -------------------------------------------------
+
+
+class NotFound(CommError):
+    """Nothing of that name, or nothing the actor may read: the same answer on purpose."""
+
+    code = "not_found"
+    status = 404
+    exit_code = 4
+
+
+class RunNotFoundError(NotFound, ValueError):
+    code = "run_not_found"
+
+
+class Gone(NotFound):
+    """It was deleted; the message says when, by whom, and how to restore it."""
+
+    code = "gone"
+    status = 410
+
+
+# --- it is there, but ---------------------------------------------------------------------------
+
+
+class Exists(CommError):
+    """The name is taken."""
+
+    code = "exists"
+    status = 409
+    exit_code = 5
+
+
+class Conflict(CommError):
+    """Somebody else was faster (compare-and-swap), or the state does not allow it."""
+
+    code = "conflict"
+    status = 409
+    exit_code = 5
+
+
+class Denied(CommError):
+    """Readable, but this actor may not do that to it."""
+
+    code = "denied"
+    status = 403
+    exit_code = 6
+
+
+# --- what was asked makes no sense --------------------------------------------------------------
+
+
+class Invalid(LinealError, ValueError):
+    """A name, path, value or combination that can never work."""
+
+    code = "invalid"
+    status = 422
+    exit_code = 2
+
+
+class UsageError(Invalid):
+    """The call makes no sense now: no active run, a finished run, contradictory arguments."""
+
+    code = "usage"
+
+
+class HostilePath(Invalid):
+    """A path that would leave its folder, or that no file system can hold safely."""
+
+    code = "hostile_path"
+
+
+class ArtifactStatusError(LinealError, AttributeError):
+    """The artifact is in the wrong state for this. Source: ART-5."""
+
+    code = "artifact_status"
+    status = 409
+    exit_code = 2
+
+
+class ArtifactNotLoggedError(ArtifactStatusError):
+    """Only a committed version has this; log the artifact first."""
+
+    code = "artifact_not_logged"
+
+
+class ArtifactFinalizedError(ArtifactStatusError):
+    """The artifact was handed to a log call; its content is fixed. Use `new_draft()`."""
+
+    code = "artifact_finalized"
+
+
+# --- bytes are not what they should be ----------------------------------------------------------
+
+
+class IntegrityError(LinealError, ValueError):
+    """Bytes do not match their digest, or an invariant does not hold."""
+
+    code = "integrity"
+    exit_code = 7
+
+
+class SourceChanged(IntegrityError):
+    """A local file changed or vanished between being added and being stored."""
+
+    code = "source_changed"
+
+
+class MissingFile(LinealError, FileNotFoundError):
+    """A file or reference target that should be there is not."""
+
+    code = "missing_file"
+    status = 404
+    exit_code = 4
+
+    def __str__(self) -> str:  # OSError would print the tuple of its arguments
+        return self.message
+
+
+# --- not now ------------------------------------------------------------------------------------
+
+
+class Unavailable(CommError):
+    """Database locked, disk full, home not writable, network gone: trying later may help."""
+
+    code = "unavailable"
+    status = 503
+    exit_code = 8
+
+
+class NoSpace(Unavailable):
+    """The disk or the quota is full; nothing half-written is visible."""
+
+    code = "no_space"
+    status = 507
+
+
+class WaitTimeoutError(LinealError, TimeoutError):
+    """`wait(timeout)` ran out; the upload goes on."""
+
+    code = "wait_timeout"
+    exit_code = 8
+
+
+class ArtifactsFailed(LinealError):
+    """`finish()` found artifacts that could not be stored; `failures` maps name to cause."""
+
+    code = "artifacts_failed"
+
+    def __init__(self, failures: dict[str, BaseException]) -> None:
+        self.failures = failures
+        lines = [f"  {name}: {cause}" for name, cause in failures.items()]
+        noun = "artifact was" if len(failures) == 1 else "artifacts were"
+        super().__init__(f"{len(failures)} {noun} not stored:\n" + "\n".join(lines))
+
+
+Error = LinealError
+"""W&B's name for the base class."""

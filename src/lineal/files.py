@@ -1,0 +1,278 @@
+"""Reading and writing local files: hash and copy in one read, notice changes, reach the disk.
+
+Below every room that touches files, because the SDK (private copies) and the local store (blobs)
+must do this alike. What it costs and why: docs/design/001-storage.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
+
+SMALL_BYTES = 1 << 20
+"""Files up to here are read whole: one read, one hash, one write."""
+CHUNK_BYTES = 4 << 20
+SYNC_EACH_MOST = 32
+"""Up to here each file is flushed by itself; beyond, one `syncfs` is cheaper (10,000 × 10 KiB:
+0.1 s against 2 s), but it also flushes what other programs wrote."""
+
+_FICLONE = 0x40049409
+"""linux/fs.h: let the target share the source's extents (XFS, Btrfs, overlay of them)."""
+_NO_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM, errno.ENOSYS}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Stamp(NamedTuple):
+    """What tells cheaply that a file is still the one that was hashed."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+
+class Hashed(NamedTuple):
+    """A file as it was read: digest without prefix, and the stamp it had before and after."""
+
+    hex_digest: str
+    size: int
+    stamp: Stamp
+
+
+def hash_file(path: str) -> Hashed:
+    """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
+    with _opened(path) as descriptor:
+        before = Stamp.of(os.fstat(descriptor))
+        if before.size <= SMALL_BYTES:
+            running = hashlib.sha256(_read_whole(path, descriptor, before))
+        else:
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                running = hashlib.sha256()
+                buffer = memoryview(bytearray(CHUNK_BYTES // 4))
+                while count := file.readinto(buffer):
+                    running.update(buffer[:count])
+        _require_unchanged(path, descriptor, before)
+    return Hashed(running.hexdigest(), before.size, before)
+
+
+def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
+    """Copy a file to a new path and hash what was written, in one read.
+
+    The digest is that of the copy, whatever happens to the source. Raises SourceChanged if the
+    source changed while being read (the copy would be a mixture), MissingFile if it is gone,
+    NoSpace; on any error the target is removed.
+    """
+    with _opened(source) as reading, _created(target, mode) as writing:
+        before = Stamp.of(os.fstat(reading))
+        if before.size <= SMALL_BYTES:
+            data = _read_whole(source, reading, before)
+            hex_digest = hashlib.sha256(data).hexdigest()
+            _write_all(writing, data)
+        elif _clone(reading, writing):
+            hex_digest = hash_file(target).hex_digest
+        else:
+            hex_digest = _copy_large(reading, writing)
+        _require_unchanged(source, reading, before)
+    return Hashed(hex_digest, before.size, before)
+
+
+def write_stream(source: BinaryIO, path: str, chunk_bytes: int = CHUNK_BYTES) -> str:
+    """Write what a stream yields to a new file; returns the hex digest of what was written."""
+    running = hashlib.sha256()
+    with _created(path, 0o666) as descriptor:
+        while chunk := source.read(chunk_bytes):
+            running.update(chunk)
+            _write_all(descriptor, chunk)
+    return running.hexdigest()
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Write a new read-only file; on any error it is removed."""
+    with _created(path) as descriptor:
+        _write_all(descriptor, data)
+
+
+def write_by_rename(path: str, data: bytes) -> None:
+    """Replace a file as a whole, so that no reader ever sees half of it."""
+    part = f"{path}.{os.getpid()}.part"
+    with _created(part, mode=0o644) as descriptor:
+        _write_all(descriptor, data)
+    os.replace(part, path)
+
+
+def stamp(path: str) -> Stamp:
+    """Return a file's stamp; raises MissingFile."""
+    try:
+        return Stamp.of(os.stat(path))
+    except OSError as error:
+        raise missing(path, error) from error
+
+
+def sync(paths: Iterable[str], folder: str) -> None:
+    """Return once files would survive a power cut; all lie below `folder`."""
+    names = list(paths)
+    if len(names) > SYNC_EACH_MOST and _syncfs(folder):
+        return
+    for name in names:
+        _fsync(name)
+    for parent in {os.path.dirname(name) for name in names}:
+        _fsync(parent)
+
+
+def missing(path: str, error: OSError) -> MissingFile | Unavailable:
+    """Say why a local file cannot be read."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return MissingFile(f"File {path} does not exist (any more)")
+    if error.errno == errno.ELOOP:
+        return MissingFile(f"File {path} is a symbolic link that leads to itself")
+    if isinstance(error, IsADirectoryError):
+        return MissingFile(f"{path} is a folder, not a file")
+    return Unavailable(f"Cannot read {path}: {error.strerror}")
+
+
+@contextmanager
+def room_on(path: str) -> Iterator[None]:
+    """Translate the operating system's refusals to write into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise NoSpace(
+                f"No space left to write {path}; free some and repeat the call: "
+                "it sends only what is missing"
+            ) from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise Unavailable(f"Cannot write {path}: {error.strerror}") from error
+        raise
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise missing(path, error) from error
+    try:
+        yield descriptor
+    except IsADirectoryError as error:  # opening a folder succeeds, reading it does not
+        raise missing(path, error) from error
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _created(path: str, mode: int = 0o444) -> Iterator[int]:
+    with room_on(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            yield descriptor
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(path)
+            raise
+        os.close(descriptor)
+
+
+def _read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
+    data = _read_all(descriptor)
+    if len(data) != before.size:  # it grew, or it is one of /proc, whose sizes are made up
+        raise SourceChanged(
+            f"File {path} has {before.size} bytes by its size and {len(data)} when read; "
+            "copy it to an ordinary file that nobody writes to, and log that"
+        )
+    return data
+
+
+def _read_all(descriptor: int) -> bytes:
+    first = os.read(descriptor, SMALL_BYTES + 1)
+    if not first:
+        return first
+    parts = [first]
+    while part := os.read(descriptor, SMALL_BYTES):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _clone(reading: int, writing: int) -> bool:
+    try:
+        fcntl.ioctl(writing, _FICLONE, reading)
+    except OSError as error:
+        if error.errno in _NO_CLONE:
+            return False
+        raise
+    return True
+
+
+def _copy_large(reading: int, writing: int) -> str:
+    """Write each chunk here while one thread hashes it: both let go of the interpreter."""
+    running = hashlib.sha256()
+    buffers = [memoryview(bytearray(CHUNK_BYTES)) for _ in range(3)]
+    pending: list[Future[None]] = []
+    with ThreadPoolExecutor(1, "lineal-hash") as hasher:
+        turn = 0
+        while True:
+            if len(pending) == len(buffers):
+                pending.pop(0).result()  # its buffer is filled again now
+            buffer = buffers[turn % len(buffers)]
+            count = os.readv(reading, [buffer])
+            if not count:
+                break
+            pending.append(hasher.submit(running.update, buffer[:count]))
+            _write_all(writing, buffer[:count])
+            turn += 1
+        for future in pending:
+            future.result()
+    return running.hexdigest()
+
+
+def _require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
+    # ctime is left out: a hard link made meanwhile moves it without touching a byte
+    after = Stamp.of(os.fstat(descriptor))
+    if (after.size, after.mtime_ns) != (before.size, before.mtime_ns):
+        raise SourceChanged(
+            f"File {path} changed while it was being read ({before.size} bytes before, "
+            f"{after.size} after); log it again when nobody writes to it"
+        )
+
+
+def _fsync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _syncfs(folder: str) -> bool:
+    """Flush the file system of a folder; False where the C library has no such call."""
+    import ctypes  # 10 ms; only batches of many files come here
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if call is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if call(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), folder)
+    finally:
+        os.close(descriptor)
+    return True

@@ -1,0 +1,78 @@
+"""Fixtures for every room: a real instance in a temporary home, its owner, a clock to move."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lineal.config import Settings, load
+from lineal.core.access import Actor, Role
+from lineal.service.instance import Instance, open_instance
+
+
+class MovableClock:
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self.moment += timedelta(microseconds=1)  # so that moments order as calls do
+        return self.moment
+
+    def move(self, **by: float) -> None:
+        self.moment += timedelta(**by)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the settings of whoever runs it, nor leaves anything outside its folder."""
+    for name in list(os.environ):
+        if name.startswith(("LINEAL_", "WANDB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USER", "ana")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    return load({"home": str(home)})
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def owner() -> Actor:
+    return Actor("ana", Role.OWNER)
+
+
+@pytest.fixture
+def stranger() -> Actor:
+    return Actor("eve", Role.NONE)
+
+
+@pytest.fixture
+def instance(settings: Settings, clock: MovableClock) -> Iterator[Instance]:
+    opened = open_instance(settings, clock=clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def backend(instance: Instance, owner: Actor):  # type: ignore[no-untyped-def]  # keeps SDK imports out of tests of lower rooms
+    from lineal.client.embedded import EmbeddedBackend
+
+    return EmbeddedBackend(instance, owner)

@@ -1,0 +1,197 @@
+"""Settings: what wins over what, and a wrong value is named (RUN-1, CLI-6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lineal.config import (
+    Settings,
+    default_entity,
+    environment_variables,
+    home_of,
+    load,
+    setting_names,
+)
+from lineal.errors import Invalid, Unavailable
+
+
+def write_settings(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+# --- what wins ---
+
+
+def test_arguments_win_over_settings_over_environment_over_files(home: Path) -> None:
+    write_settings(home / "settings", "[default]\nproject = file\n")
+    environ = {"LINEAL_HOME": str(home)}
+    assert load(environ=environ).project == "file"
+    environ["WANDB_PROJECT"] = "wandb"
+    assert load(environ=environ).project == "wandb"
+    environ["LINEAL_PROJECT"] = "environment"
+    assert load(environ=environ).project == "environment"
+    assert load(base=Settings(project="object"), environ=environ).project == "object"
+    assert load(base={"project": "dict"}, environ=environ).project == "dict"
+    explicit = {"project": "argument"}
+    assert load(explicit, base=Settings(project="object"), environ=environ).project == "argument"
+
+
+def test_file_of_the_working_folder_wins_over_that_of_the_home(home: Path) -> None:
+    write_settings(home / "settings", "[default]\nproject = home\nentity = ana\n")
+    write_settings(Path(".lineal"), "[default]\nproject = here\n")
+    loaded = load(environ={"LINEAL_HOME": str(home)})
+    assert (loaded.project, loaded.entity) == ("here", "ana")
+
+
+def test_settings_file_is_looked_for_in_the_home_that_is_used(tmp_path: Path) -> None:
+    write_settings(tmp_path / "other" / "settings", "[default]\nproject = other\n")
+    assert load({"home": tmp_path / "other"}).project == "other"
+
+
+def test_argument_none_counts_as_not_given() -> None:
+    assert load({"project": None}, environ={"LINEAL_PROJECT": "p"}).project == "p"
+
+
+def test_empty_variable_counts_as_not_given() -> None:
+    environ = {"LINEAL_PROJECT": "", "WANDB_PROJECT": "p"}
+    assert load(environ=environ).project == "p"
+
+
+def test_home_is_never_that_of_wandb() -> None:
+    assert load(environ={"WANDB_HOME": "/wandb"}).home == "~/.lineal"
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_setting_says_what_it_means_and_reads_both_prefixes(name: str) -> None:
+    assert Settings.__dataclass_fields__[name].metadata["meaning"]
+    variables = environment_variables(name)
+    assert variables[0].startswith("LINEAL_")
+    assert any(variable.startswith("WANDB_") for variable in variables)
+
+
+def test_short_and_long_variables_of_wandb_are_read() -> None:
+    assert load(environ={"WANDB_NAME": "n"}).run_name == "n"
+    assert load(environ={"WANDB_RUN_NAME": "long", "WANDB_NAME": "short"}).run_name == "long"
+    assert load(environ={"WANDB_RUN_ID": "r1"}).run_id == "r1"
+    assert load(environ={"WANDB_TAGS": "a, b,,c "}).run_tags == ("a", "b", "c")
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        ("online", "online"),
+        ("run", "online"),
+        ("shared", "online"),
+        ("offline", "offline"),
+        ("dryrun", "offline"),
+        ("disabled", "disabled"),
+    ],
+)
+def test_old_spellings_of_modes_are_understood(text: str, mode: str) -> None:
+    assert load({"mode": text}, environ={}).mode == mode
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("TRUE", True), ("on", True), ("0", False), ("no", False)]
+)
+def test_booleans_are_read_from_text(text: str, value: bool) -> None:
+    assert load(environ={"LINEAL_QUIET": text}).quiet is value
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [(True, "auto"), ("must", "must"), ("ALLOW", "allow"), (False, None), ("never", "never")],
+)
+def test_resume_takes_booleans_and_words(given: Any, value: str | None) -> None:
+    assert load({"resume": given}, environ={}).resume == value
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [(True, "finish_previous"), (False, "return_previous"), ("create_new", "create_new")],
+)
+def test_reinit_takes_deprecated_booleans(given: Any, value: str) -> None:
+    assert load({"reinit": given}, environ={}).reinit == value
+
+
+def test_paths_may_be_path_objects(tmp_path: Path) -> None:
+    assert load({"dir": tmp_path}, environ={}).dir == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("explicit", "message"),
+    [
+        ({"projet": "x"}, "No setting is called `projet`; did you mean `project`"),
+        ({"mode": "onlin"}, "Unknown mode `onlin`"),
+        ({"resume": "maybe"}, "`resume` cannot be 'maybe'"),
+        ({"reinit": "maybe"}, "`reinit` cannot be 'maybe'"),
+        ({"quiet": "perhaps"}, "`quiet` cannot be 'perhaps'"),
+        ({"init_timeout": "soon"}, "`init_timeout` cannot be 'soon'"),
+        ({"run_tags": 7}, "`run_tags` cannot be 7"),
+    ],
+)
+def test_wrong_setting_is_named(explicit: dict[str, Any], message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        load(explicit, environ={})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[default]\nprojet = x\n", "did you mean `project`"),
+        ("project = x\n", "Cannot read the settings file"),
+    ],
+)
+def test_wrong_settings_file_is_named(home: Path, text: str, message: str) -> None:
+    write_settings(home / "settings", text)
+    with pytest.raises(Invalid, match=message) as raised:
+        load(environ={"LINEAL_HOME": str(home)})
+    assert str(home / "settings") in str(raised.value)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Settings().project = "x"  # type: ignore[misc]  # this is what is tested
+
+
+# --- the home ---
+
+
+def test_home_is_absolute_and_holds_everything(tmp_path: Path) -> None:
+    home = home_of(Settings(home="relative"))
+    assert Path(home.root) == tmp_path / "work" / "relative"
+    home.create()
+    for path in (home.database, home.blobs, home.staging, home.spool, home.cache, home.runs):
+        assert Path(path).parent == Path(home.root)
+    assert Path(home.blobs).is_dir()
+
+
+def test_home_that_cannot_be_made_names_the_variable_to_set(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    home = home_of(Settings(home=str(tmp_path / "file" / "home")))
+    with pytest.raises(Unavailable, match=r"Cannot write to .*file.home.*Set LINEAL_HOME"):
+        home.create()
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "entity"),
+    [
+        (Settings(entity="acme"), "ana", "acme"),
+        (Settings(username="Ana Lu"), "ana", "Ana-Lu"),
+        (Settings(), "ana", "ana"),
+        (Settings(), "DOM\\ana", "DOM-ana"),
+        (Settings(), "..", "local"),
+    ],
+)
+def test_owner_is_the_entity_or_the_login_name(
+    monkeypatch: pytest.MonkeyPatch, given: Settings, user: str, entity: str
+) -> None:
+    monkeypatch.setenv("USER", user)
+    assert default_entity(given) == entity

@@ -1,0 +1,67 @@
+"""Importing stays light: what is heavy is loaded by what needs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parent.parent / "src"
+HEAVY = ["sqlalchemy", "numpy", "pandas", "PIL", "rich", "yaml", "typer", "alembic", "asyncio"]
+
+
+def printed_by(program: str) -> str:
+    """Return what a fresh Python prints that runs this program."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the top-level packages that a fresh Python has after the statement."""
+    program = f"{statement}\nimport sys\nprint(*sorted(sys.modules))"
+    return {name.split(".")[0] for name in printed_by(program).split()}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import lineal",
+        "import lineal as wandb",
+        "import lineal.config, lineal.errors",
+        "import lineal.core.manifest, lineal.core.names, lineal.core.records",
+        "import lineal.client.media",
+    ],
+)
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    assert loaded_by(statement) & set(HEAVY) == set()
+
+
+def test_tables_and_images_load_no_array_library_until_they_have_to() -> None:
+    statement = (
+        "from lineal.client.media.table import Table\n"
+        "from lineal.client.media.image import Image\n"
+        "t = Table(columns=['a', 'b'], data=[[1, 'x'], [None, 'y']])\n"
+        "assert t == t and len(t) == 2"
+    )
+    assert loaded_by(statement) & {"numpy", "pandas", "PIL"} == set()
+
+
+def test_missing_array_library_names_the_extra() -> None:
+    program = (
+        "import sys; sys.modules['PIL'] = sys.modules['numpy'] = None\n"
+        "from lineal.client.media.image import Image\n"
+        "from lineal.errors import Invalid\n"
+        "try: Image([[0]])\n"
+        "except Invalid as error: print(error)\n"
+    )
+    assert "pip install 'lineal[media]'" in printed_by(program)
