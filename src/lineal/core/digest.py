@@ -1,0 +1,57 @@
+"""Digests and storage keys. A blob's identity is its SHA-256, the algorithm always in front."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import NewType
+
+Digest = NewType("Digest", str)
+"""`sha256:` and 64 hex digits; for a reference, whatever identifies the foreign object."""
+
+Key = NewType("Key", str)
+"""Where a store keeps a blob: `sha256/ab/cd/<hex>/<nonce>`. Written once, never reused."""
+
+PREFIX = "sha256:"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_NONCE = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+def of_bytes(data: bytes) -> Digest:
+    return Digest(PREFIX + hashlib.sha256(data).hexdigest())
+
+
+def of_hash(running: hashlib._Hash) -> Digest:
+    return Digest(PREFIX + running.hexdigest())
+
+
+def is_content(digest: str) -> bool:
+    """Tell a content digest from the free text that identifies a reference."""
+    return _DIGEST.fullmatch(digest) is not None
+
+
+def storage_key(digest: Digest, nonce: str) -> Key:
+    """Return the key of a blob that a draft with this nonce stores.
+
+    The digest makes a bucket recoverable without the database; the nonce makes deleting old
+    bytes unable to hit new ones (docs/design/001-storage.md, invariant 2).
+    """
+    if not is_content(digest) or not _NONCE.fullmatch(nonce):
+        raise ValueError(f"not a content digest and nonce: {digest!r}, {nonce!r}")
+    hex_digits = digest.removeprefix(PREFIX)
+    return Key(f"sha256/{hex_digits[:2]}/{hex_digits[2:4]}/{hex_digits}/{nonce}")
+
+
+def of_key(key: Key) -> Digest:
+    """Return the digest that a key promises; raises ValueError for a foreign key."""
+    parts = key.split("/")
+    digest = Digest(PREFIX + parts[3]) if len(parts) == 5 else Digest("")
+    if not is_content(digest) or storage_key(digest, parts[4]) != key:
+        raise ValueError(f"not a storage key: {key!r}")
+    return digest
+
+
+def base64_md5(data: bytes) -> str:
+    """Return W&B's spelling of a file digest; compatibility only, it never decides equality."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

@@ -1,0 +1,322 @@
+"""A lineage graph as text: JSON, DOT, Mermaid, OpenLineage, a tree for the terminal, and folded.
+
+Pure and deterministic: the same graph gives the same text. Names come from users, so that every
+writer escapes them for its format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
+
+FOLD_FROM = 5
+"""A group of this many nodes folds into one (LIN-7)."""
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+def to_data(graph: LineageGraph) -> dict[str, Any]:
+    """Return the graph as plain dicts and lists; moments become ISO-8601 text."""
+    return {
+        "root": graph.root,
+        "is_cut": graph.is_cut,
+        "nodes": [
+            {
+                **_fields(node),
+                "created_at": node.created_at.isoformat(),
+                "aliases": list(node.aliases),
+            }
+            for node in graph.nodes
+        ],
+        "edges": [{**_fields(edge), "kind": edge.kind.value} for edge in graph.edges],
+    }
+
+
+def _fields(record: LineageNode | LineageEdge) -> dict[str, Any]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+
+
+def to_json(graph: LineageGraph) -> str:
+    return json.dumps(to_data(graph), indent=2, ensure_ascii=False)
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+def to_dot(graph: LineageGraph) -> str:
+    """Write the graph for Graphviz: runs as boxes, artifacts as ellipses, tombstones dashed."""
+    lines = ["digraph lineage {", "  rankdir=LR;", '  node [fontname="sans-serif"];']
+    for node in graph.nodes:
+        attributes = {
+            "label": f"{node.label}\n{_type_of(node)}",
+            "tooltip": node.name,
+            "shape": "box" if node.kind == "run" else "ellipse",
+        }
+        if node.is_deleted:
+            attributes["style"] = "dashed"
+        elif node.id == graph.root:
+            attributes["style"] = "bold"
+        lines.append(f"  {_dot(node.id)} [{_dot_attributes(attributes)}];")
+    for edge in graph.edges:
+        attributes = {"label": edge.alias} if edge.alias else {}
+        if edge.is_relogged:
+            attributes |= {"label": "logged again", "style": "dashed", "constraint": "false"}
+        tail = f" [{_dot_attributes(attributes)}]" if attributes else ""
+        lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)}{tail};")
+    return "\n".join([*lines, "}", ""])
+
+
+def _dot_attributes(attributes: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={_dot(value)}" for name, value in attributes.items())
+
+
+def _dot(text: str) -> str:
+    """Quote text for DOT; a backslash in a name stays one, a line break becomes `\\n`."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{_printable(escaped)}"'
+
+
+def to_mermaid(graph: LineageGraph) -> str:
+    """Write the graph as a Mermaid flowchart; nodes are numbered `n0`, `n1`, … in order."""
+    short = {node.id: f"n{position}" for position, node in enumerate(graph.nodes)}
+    lines = ["flowchart LR"]
+    for node in graph.nodes:
+        label = f"{_mermaid(node.label)}<br/>{_mermaid(_type_of(node))}"
+        opening, closing = ("[", "]") if node.kind == "run" else ("([", "])")
+        lines.append(f'  {short[node.id]}{opening}"{label}"{closing}')
+    for edge in graph.edges:
+        text = "logged again" if edge.is_relogged else edge.alias or ""
+        arrow = "-.->" if edge.is_relogged else "-->"
+        label = f'|"{_mermaid(text)}"|' if text else ""
+        lines.append(f"  {short[edge.source]} {arrow}{label} {short[edge.target]}")
+    deleted = [short[node.id] for node in graph.nodes if node.is_deleted]
+    if deleted:
+        lines.append("  classDef deleted stroke-dasharray: 5 5,opacity:0.6")
+        lines.append(f"  class {','.join(deleted)} deleted")
+    return "\n".join([*lines, ""])
+
+
+_MERMAID_UNSAFE = re.compile(r"^[\d*+-]|[^\w ./:,+=-]", re.ASCII)
+
+
+def _mermaid(text: str) -> str:
+    """Write text inside quotes: all that Mermaid or HTML might read as markup as a number.
+
+    So is a first character that would start a Markdown list.
+    """
+    return _MERMAID_UNSAFE.sub(lambda match: f"#{ord(match[0])};", _printable(text))
+
+
+def _type_of(node: LineageNode) -> str:
+    named = node.type or node.kind
+    return f"{named}, deleted" if node.is_deleted else named
+
+
+def _printable(text: str) -> str:
+    """Replace control characters: a name must not move the cursor or end a line."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+# --- OpenLineage --------------------------------------------------------------------------------
+
+_PRODUCER = "urn:lineal"
+_RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+_VERSION_FACET = (
+    "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json"
+    "#/$defs/DatasetVersionDatasetFacet"
+)
+_EVENT_TYPES = {
+    "pending": "START",
+    "running": "RUNNING",
+    "finished": "COMPLETE",
+    "failed": "FAIL",
+    "crashed": "FAIL",
+    "killed": "ABORT",
+}
+
+
+def to_openlineage(graph: LineageGraph) -> list[dict[str, Any]]:
+    """Return one RunEvent per run with what it read and wrote (OpenLineage 2-0-2).
+
+    Namespaces are `lineal://entity/project`; a job is the run's job type; a data set is a
+    collection, its version a facet.
+    """
+    nodes = {node.id: node for node in graph.nodes}
+    inputs: dict[str, list[dict[str, Any]]] = {}
+    outputs: dict[str, list[dict[str, Any]]] = {}
+    for edge in graph.edges:
+        if edge.kind is EdgeKind.USED:
+            inputs.setdefault(edge.target, []).append(_dataset(nodes[edge.source]))
+        else:
+            outputs.setdefault(edge.source, []).append(_dataset(nodes[edge.target]))
+    return [
+        {
+            "eventType": _EVENT_TYPES.get(node.state, "OTHER"),
+            "eventTime": node.created_at.isoformat(),
+            "producer": _PRODUCER,
+            "schemaURL": _RUN_EVENT,
+            "run": {"runId": _run_uuid(node)},
+            "job": {"namespace": _namespace(node), "name": node.type or "run"},
+            "inputs": inputs.get(node.id, []),
+            "outputs": outputs.get(node.id, []),
+        }
+        for node in graph.nodes
+        if node.kind == "run"
+    ]
+
+
+def _dataset(node: LineageNode) -> dict[str, Any]:
+    collection, _, version = node.name.rpartition("/")[2].partition(":")
+    facet = {"_producer": _PRODUCER, "_schemaURL": _VERSION_FACET, "datasetVersion": version}
+    return {"namespace": _namespace(node), "name": collection, "facets": {"version": facet}}
+
+
+def _namespace(node: LineageNode) -> str:
+    return "lineal://" + node.name.rpartition("/")[0]
+
+
+def _run_uuid(node: LineageNode) -> str:
+    import uuid  # loads slowly, and only this export needs it
+
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_namespace(node)}/runs/{node.name}"))
+
+
+# --- the terminal -------------------------------------------------------------------------------
+
+
+def tree(graph: LineageGraph) -> str:
+    """Draw the graph as lines: the root, what lies upstream of it, what lies downstream.
+
+    What hangs below several nodes is drawn in full once and named again elsewhere; deleted nodes
+    and edges that would close a cycle are marked. Nodes are in the order of their edges.
+    """
+    nodes = {node.id: node for node in graph.nodes}
+    lines = [_line(nodes[graph.root])]
+    sections = [
+        (name, drawn)
+        for name, downstream in (("upstream", False), ("downstream", True))
+        if (drawn := _branches(graph, nodes, downstream=downstream))
+    ]
+    for position, (name, drawn) in enumerate(sections):
+        is_last = position == len(sections) - 1
+        lines.append(("└─ " if is_last else "├─ ") + name)
+        lines += [("   " if is_last else "│  ") + line for line in drawn]
+    if graph.is_cut:
+        lines.append("… there is more: raise the depth or the limit to see it")
+    return "\n".join(lines)
+
+
+def _branches(
+    graph: LineageGraph, nodes: Mapping[str, LineageNode], *, downstream: bool
+) -> list[str]:
+    below: dict[str, list[tuple[str, LineageEdge]]] = {}
+    for edge in graph.edges:
+        upper, lower = (edge.source, edge.target) if downstream else (edge.target, edge.source)
+        below.setdefault(upper, []).append((lower, edge))
+    lines: list[str] = []
+    drawn = {graph.root}
+    pending = list(_pending(below, graph.root, ""))  # a stack: a chain may be thousands long
+    while pending:
+        node_id, edge, is_last, indent = pending.pop()
+        mark = ""
+        expands = not edge.is_relogged and node_id not in drawn and node_id in below
+        if edge.is_relogged:
+            mark = " ↺ logged again"
+        elif node_id in drawn and node_id in below:
+            mark = " ↑ drawn above"
+        lines.append(f"{indent}{'└─' if is_last else '├─'} {_line(nodes[node_id])}{mark}")
+        if expands:
+            pending += _pending(below, node_id, indent + ("   " if is_last else "│  "))
+        if not edge.is_relogged:
+            drawn.add(node_id)
+    return lines
+
+
+def _pending(
+    below: Mapping[str, list[tuple[str, LineageEdge]]], node_id: str, indent: str
+) -> Iterator[tuple[str, LineageEdge, bool, str]]:
+    """Yield what to draw below a node, the last first: it goes on a stack."""
+    for position, (child, edge) in enumerate(reversed(below.get(node_id, []))):
+        yield child, edge, position == 0, indent
+
+
+def _line(node: LineageNode) -> str:
+    if node.kind == "run":
+        run_id = node.name.rpartition("/")[2]
+        shown = node.label if node.label == run_id else f"{node.label} ({run_id})"
+        parts = [shown, f"{node.type} run" if node.type else "run", node.state]
+    else:
+        parts = [node.label, node.type, ", ".join(node.aliases)]
+    text = _printable(" · ".join(part for part in parts if part))
+    return f"✗ {text} · deleted" if node.is_deleted else text
+
+
+# --- folded -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes of one kind and type: artifacts by type, runs by job type (LIN-6)."""
+
+    id: str
+    kind: str
+    type: str
+    nodes: tuple[str, ...]
+    """Ids, in the order of the graph."""
+    is_folded: bool
+    """Drawn as one node, because there are FOLD_FROM or more (LIN-7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEdge:
+    source: str
+    target: str
+    count: int
+    """Edges of the graph that this one stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollapsedGraph:
+    groups: tuple[Group, ...]
+    edges: tuple[GroupEdge, ...]
+
+
+def collapsed(graph: LineageGraph) -> CollapsedGraph:
+    """Group the nodes by kind and type, and count the edges between groups.
+
+    Groups come in the order in which their first node does. Edges that would close a cycle are
+    left out; groups may form cycles all the same (a model fine-tuned into a model).
+    """
+    members: dict[str, list[LineageNode]] = {}
+    for node in graph.nodes:
+        members.setdefault(_group_id(node), []).append(node)
+    group_of = {node.id: _group_id(node) for node in graph.nodes}
+    counts: dict[tuple[str, str], int] = {}
+    for edge in graph.edges:
+        if not edge.is_relogged:
+            ends = group_of[edge.source], group_of[edge.target]
+            counts[ends] = counts.get(ends, 0) + 1
+    groups = [
+        Group(
+            id=group_id,
+            kind=nodes[0].kind,
+            type=nodes[0].type,
+            nodes=tuple(node.id for node in nodes),
+            is_folded=len(nodes) >= FOLD_FROM,
+        )
+        for group_id, nodes in members.items()
+    ]
+    edges = [GroupEdge(source, target, count) for (source, target), count in counts.items()]
+    return CollapsedGraph(tuple(groups), tuple(edges))
+
+
+def _group_id(node: LineageNode) -> str:
+    return f"{node.kind}/{node.type}"

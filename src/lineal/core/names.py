@@ -1,0 +1,252 @@
+"""What may be called what: entities, projects, runs, collections, types, aliases, tags, paths.
+
+One rule per kind of name, used by the SDK before anything is sent and by `service` again.
+All functions return the (normalised) name or raise Invalid. Sources: NAM-1…NAM-6, ALI-3, TAG-1,
+RUN-3, ART-25.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lineal.errors import HostilePath, Invalid
+
+NAME_MAX = 128
+"""Characters in the name of an artifact, type, project, alias or tag (NAM-1, NAM-3, NAM-4)."""
+RUN_ID_MAX = 64
+PATH_MAX_BYTES = 4096
+"""Bytes in a path inside an artifact: what Linux accepts in one call."""
+PATH_PART_MAX_BYTES = 255
+
+DEFAULT_PROJECT = "uncategorized"
+LATEST = "latest"
+
+_ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
+_PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")
+_TAG = re.compile(r"[-\w]+( +[-\w]+)*")
+_VERSION = re.compile(r"v(0|[1-9][0-9]*)")
+_DRIVE = re.compile(r".:", re.DOTALL)
+"""Windows knows drives of letters only, but `ntpath.join` takes any character for one."""
+_UPWARDS = re.compile(r"\.\.[. ]*")
+"""Windows drops dots and spaces at the end of a part, so that `.. ` may mean `..`."""
+
+
+def artifact_name(name: str) -> str:
+    """Check the name of a collection: ASCII letters, digits, `_ - .`, at most 128 (NAM-1)."""
+    if not isinstance(name, str) or not _ARTIFACT_NAME.fullmatch(name) or name in (".", ".."):
+        raise Invalid(
+            f"Artifact name {name!r} may hold only letters, digits, dashes, underscores and dots"
+        )
+    return _short(name, "Artifact name")
+
+
+def type_name(name: str) -> str:
+    """Check an artifact type: at most 128 characters, no `/` or `:` (NAM-3)."""
+    if not isinstance(name, str) or not name.strip():
+        raise Invalid("Artifact type must be a non-empty string, such as `dataset` or `model`")
+    if re.search(r"[/:\0\r\n]", name):
+        raise Invalid(f"Artifact type {name!r} may not contain `/`, `:` or line breaks")
+    return _short(name, "Artifact type")
+
+
+def user_artifact(name: str | None, type: str) -> None:
+    """Refuse the types and names that Lineal makes itself (NAM-3)."""
+    reserved = (
+        type == "job"
+        or type.startswith("wandb-")
+        or (type == "code" and name is not None and name.startswith("source-"))
+        or (type == "run_table" and name is not None and name.startswith("run-"))
+    )
+    if reserved:
+        raise Invalid(f"Artifact {name!r} of type {type!r} is reserved for internal use")
+
+
+def project_name(name: str) -> str:
+    if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
+        raise Invalid(
+            f"Project name {name!r} must not be empty, `.` or `..`, "
+            "or contain any of / \\ # ? % : or line breaks"
+        )
+    return _short(name, "Project name")
+
+
+def entity_name(name: str) -> str:
+    if not _is_plain(name) or not _ARTIFACT_NAME.fullmatch(name):
+        raise Invalid(f"Entity {name!r} may hold only letters, digits, dashes, underscores, dots")
+    return _short(name, "Entity")
+
+
+def run_id(name: str) -> str:
+    """Check a run id: 1 to 64 characters, none of `/ \\ # ? % :` (RUN-3)."""
+    if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
+        raise Invalid(
+            f"Run id {name!r} must not be empty, `.` or `..`, or contain any of / \\ # ? % :"
+        )
+    return _short(name, "Run id", RUN_ID_MAX)
+
+
+def alias(name: str) -> str:
+    """Check an alias that a user assigns; `v3` looks like a version and is refused (ALI-3)."""
+    if not isinstance(name, str) or not name.strip():
+        raise Invalid("An alias must be a non-empty string")
+    if re.search(r"[/:\0\r\n]", name):
+        raise Invalid(f"Alias {name!r} may not contain `/`, `:` or line breaks")
+    if _VERSION.fullmatch(name):
+        raise Invalid(f"Alias {name!r} is reserved: `v` and a number always mean a version")
+    return _short(name, "Alias")
+
+
+def aliases(names: str | list[str] | tuple[str, ...] | None) -> list[str]:
+    """Check several; a single string counts as a list of one (SEED-10). Order kept, no doubles."""
+    return list(dict.fromkeys(alias(name) for name in strings(names)))
+
+
+def tag(name: str) -> str:
+    """Check a tag: words of letters, digits, `_`, `-` joined by spaces (TAG-1)."""
+    if not isinstance(name, str) or not _TAG.fullmatch(name):
+        raise Invalid(f"Tag {name!r} must be words of letters, digits, `_` or `-` joined by spaces")
+    return _short(name, "Tag")
+
+
+def tags(names: str | list[str] | tuple[str, ...] | None) -> list[str]:
+    return list(dict.fromkeys(tag(name) for name in strings(names)))
+
+
+def strings(value: str | list[str] | tuple[str, ...] | None) -> list[str]:
+    """Return a list wherever a list of strings is expected, also for one string or None."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def version_number(ref: str) -> int | None:
+    """Return 3 for `v3`, None for anything else."""
+    return int(ref[1:]) if _VERSION.fullmatch(ref) else None
+
+
+def entry_path(path: str) -> str:
+    """Normalise a path inside an artifact: POSIX, relative, no way out of the folder (ART-25).
+
+    Raises HostilePath for absolute paths, drive letters, `..` in POSIX or Windows spelling, NUL
+    and line breaks, parts over 255 bytes, and text that is not valid Unicode.
+    """
+    if not isinstance(path, str) or not path:
+        raise HostilePath(f"Path {path!r} in an artifact must be a non-empty string")
+    if path.isascii() and _PLAIN_PATH.fullmatch(path) and "/." not in path and path[0] != ".":
+        return path if len(path) <= PATH_PART_MAX_BYTES else _checked_length(path)
+    if any(character in path for character in "\0\n\r"):
+        raise HostilePath(f"Path {path!r} in an artifact contains a NUL or a line break")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts:
+        raise HostilePath(f"Path {path!r} names no file")
+    # The first part that remains counts: `./C:/x` would be absolute without its `./`.
+    if path.startswith("/") or parts[0].startswith("\\") or _DRIVE.match(parts[0]):
+        raise HostilePath(f"Path {path!r} in an artifact must be relative")
+    if any(_UPWARDS.fullmatch(part) for part in path.replace("\\", "/").split("/")):
+        raise HostilePath(f"Path {path!r} leaves the artifact's folder through `..`")
+    return _checked_length("/".join(parts))
+
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
+
+
+def _checked_length(path: str) -> str:
+    try:
+        encoded = path.encode()
+    except UnicodeEncodeError as error:
+        raise HostilePath(
+            f"Path {path!r} is not valid Unicode; rename the file before logging it"
+        ) from error
+    if len(encoded) > PATH_MAX_BYTES or any(
+        len(part) > PATH_PART_MAX_BYTES for part in encoded.split(b"/")
+    ):
+        raise HostilePath(f"Path {path!r} is too long for a file system")
+    return path
+
+
+def _is_plain(name: object) -> bool:
+    """Names of projects, entities and runs become folders: `.` and `..` would be others'."""
+    return isinstance(name, str) and name.strip() not in ("", ".", "..")
+
+
+def _short(name: str, what: str, most: int = NAME_MAX) -> str:
+    if len(name) > most:
+        raise Invalid(f"{what} {name[:40]!r}… is longer than {most} characters")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # a lone surrogate, which no database takes
+        raise Invalid(f"{what} {name!r} is not valid Unicode") from error
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPath:
+    """`entity/project/name:ref`, complete. `ref` is `vN`, an alias or a digest."""
+
+    entity: str
+    project: str
+    name: str
+    ref: str = LATEST
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.name}:{self.ref}"
+
+
+def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
+    """Parse `[[entity/]project/]name[:ref]`; what is missing comes from the arguments.
+
+    No ref means `latest` (NAM-6). The ref may contain slashes when read (X-7). A scheme prefix
+    (`lineal-artifact://`, `wandb-artifact://`) is accepted. Raises Invalid for more than three
+    parts. Source: NAM-5.
+    """
+    if not isinstance(text, str) or not text:
+        raise Invalid("An artifact is named as `name:alias`, `project/name:alias` or with entity")
+    for scheme in ("lineal-artifact://", "wandb-artifact://"):
+        text = text.removeprefix(scheme)
+    path, colon, ref = text.partition(":")
+    parts = path.split("/")
+    if len(parts) > 3 or not all(parts) or (colon and not ref):
+        raise Invalid(f"Cannot read {text!r} as [[entity/]project/]name[:alias]")
+    if len(parts) == 3:
+        entity = parts[0]
+    if len(parts) >= 2:
+        project = parts[-2]
+    return ArtifactPath(entity, project or DEFAULT_PROJECT, parts[-1], ref or LATEST)
+
+
+def project_path(text: str | None, entity: str, project: str | None) -> tuple[str, str]:
+    """Parse `[entity/]project`; returns (entity, project)."""
+    if not text:
+        return entity, project or DEFAULT_PROJECT
+    parts = text.strip("/").split("/")
+    if len(parts) > 2 or not all(parts):
+        raise Invalid(f"Cannot read {text!r} as [entity/]project")
+    return (parts[0], parts[1]) if len(parts) == 2 else (entity, parts[0])
+
+
+def run_path(text: str, entity: str, project: str | None) -> tuple[str, str, str]:
+    """Parse `[[entity/]project/]run_id`; `…/runs/id` and a leading slash are accepted (API-7)."""
+    if not isinstance(text, str) or not text:
+        raise Invalid("A run is named as `run_id`, `project/run_id` or `entity/project/run_id`")
+    parts = [part for part in text.strip("/").split("/") if part]
+    if len(parts) >= 2 and parts[-2] == "runs":
+        del parts[-2]
+    if not 1 <= len(parts) <= 3:
+        raise Invalid(f"Cannot read {text!r} as [[entity/]project/]run_id")
+    if len(parts) == 3:
+        entity = parts[0]
+    if len(parts) >= 2:
+        project = parts[-2]
+    return entity, project or DEFAULT_PROJECT, parts[-1]
+
+
+def generated(text: str) -> str:
+    """Make any text into a valid artifact name; one too long is cut and made unique by a hash."""
+    import hashlib  # cheap, and only names that Lineal invents come here
+
+    safe = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip(".") or "_"
+    if len(safe) <= NAME_MAX:
+        return safe
+    hashed = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{safe[: NAME_MAX - 9]}-{hashed[:8]}"

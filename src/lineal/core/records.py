@@ -1,0 +1,497 @@
+"""The values that travel between rooms: what `service` takes and returns, and so the SDK too.
+
+Frozen, without behaviour. Moments are aware and in UTC; sizes are bytes; ids are the integer
+primary keys, stable for ever. JSON objects are plain dicts; NaN and infinities are allowed in
+config, summary and history and survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, NewType, TypeVar
+
+from lineal.core.digest import Digest, Key
+from lineal.core.manifest import ManifestHead
+
+ProjectId = NewType("ProjectId", int)
+RunKey = NewType("RunKey", int)
+"""Primary key of a run; `run_id` is the text users see."""
+CollectionId = NewType("CollectionId", int)
+VersionId = NewType("VersionId", int)
+MembershipId = NewType("MembershipId", int)
+DraftId = NewType("DraftId", int)
+
+T = TypeVar("T")
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list. `cursor` continues after its last item; None at the end."""
+
+    items: tuple[T, ...]
+    cursor: str | None
+    total: int | None = None
+    """Length of the whole list; only the first page says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    size: int = 100
+    cursor: str | None = None
+
+
+# --- projects -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRecord:
+    id: ProjectId
+    entity: str
+    name: str
+    created_at: datetime
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+class RunState(StrEnum):
+    """RUN-9; `crashed` is `running` without a recent heartbeat and is computed when read."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    KILLED = "killed"
+    PREEMPTING = "preempting"
+    PREEMPTED = "preempted"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    key: RunKey
+    entity: str
+    project: str
+    run_id: str
+    name: str
+    state: RunState
+    notes: str | None
+    group: str | None
+    job_type: str | None
+    tags: tuple[str, ...]
+    config: JsonObject
+    summary: JsonObject
+    metadata: JsonObject
+    """What was captured of machine and program; also the file `wandb-metadata.json`."""
+    sweep_id: str | None
+    user: str
+    git_commit: str | None
+    git_remote: str | None
+    host: str | None
+    program: str | None
+    created_at: datetime
+    heartbeat_at: datetime
+    finished_at: datetime | None
+    exit_code: int | None
+    runtime_seconds: float
+    """Sum over all attempts, resumed ones included."""
+    last_step: int
+    """Highest `_step` logged; -1 before the first."""
+    history_count: int
+    """History rows stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """What `init` asks for. None means: not said (on resume: keep what is there)."""
+
+    entity: str
+    project: str
+    run_id: str
+    resume: str | None = None
+    """None, `allow`, `must` or `never`; `auto` is resolved by the client (RUN-11)."""
+    name: str | None = None
+    notes: str | None = None
+    group: str | None = None
+    job_type: str | None = None
+    tags: tuple[str, ...] | None = None
+    config: JsonObject | None = None
+    sweep_id: str | None = None
+    host: str | None = None
+    program: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    run: RunRecord
+    is_resumed: bool
+    elsewhere: str | None = None
+    """SEED-1: full path of a run with this id in another project, when a new one was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPatch:
+    """Changes to a run; None leaves unchanged. Dicts are merged by top-level key."""
+
+    name: str | None = None
+    notes: str | None = None
+    group: str | None = None
+    job_type: str | None = None
+    tags: tuple[str, ...] | None = None
+    config: JsonObject | None = None
+    config_removed: tuple[str, ...] = ()
+    summary: JsonObject | None = None
+    summary_removed: tuple[str, ...] = ()
+    metadata: JsonObject | None = None
+    git_commit: str | None = None
+    git_remote: str | None = None
+    state: RunState | None = None
+
+
+class Stream(StrEnum):
+    """Kinds of lines a run writes. Every writer (process) has its own sequence of offsets."""
+
+    HISTORY = "history"
+    EVENTS = "events"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Consecutive lines of one stream of one writer; sending them again changes nothing.
+
+    History lines are JSON objects with `_step`, `_runtime`, `_timestamp`; console lines are
+    JSON objects with `ts`, `level` (`error` for stderr) and `content`.
+    """
+
+    stream: Stream
+    writer: str
+    first_offset: int
+    lines: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFileRecord:
+    path: str
+    digest: Digest
+    size: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    entity: str
+    project: str
+    filters: JsonObject | None = None
+    """Mongo-style (API-8)."""
+    order: str | None = None
+    """`+`/`-` and a key (API-8); None: newest first (X-3)."""
+
+
+# --- artifacts ----------------------------------------------------------------------------------
+
+
+class VersionState(StrEnum):
+    COMMITTED = "COMMITTED"
+    DELETED = "DELETED"
+
+
+class CollectionKind(StrEnum):
+    SEQUENCE = "sequence"
+    """Holds the versions logged under its name."""
+    PORTFOLIO = "portfolio"
+    """Holds links only."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    id: CollectionId
+    entity: str
+    project: str
+    name: str
+    type: str
+    kind: CollectionKind
+    description: str | None
+    tags: tuple[str, ...]
+    aliases: tuple[str, ...]
+    version_count: int
+    latest: str | None
+    """`vN` of the newest live version."""
+    size_bytes: int
+    """Sum over live versions, shared bytes counted for each."""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A committed version as seen through one membership (its source collection or a link)."""
+
+    id: VersionId
+    membership_id: MembershipId
+    entity: str
+    project: str
+    collection: str
+    number: int
+    aliases: tuple[str, ...]
+    source_entity: str
+    source_project: str
+    source_collection: str
+    source_number: int
+    type: str
+    state: VersionState
+    digest: Digest
+    compat_digest: str | None
+    size_bytes: int
+    entry_count: int
+    description: str | None
+    metadata: JsonObject
+    tags: tuple[str, ...]
+    history_step: int | None
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    deleted_by: str | None
+    sweep_id: str | None
+    """Sweep of the run that logged it first (SWP-12)."""
+
+    @property
+    def is_link(self) -> bool:
+        return (self.entity, self.project, self.collection) != (
+            self.source_entity,
+            self.source_project,
+            self.source_collection,
+        )
+
+    @property
+    def name(self) -> str:
+        return f"{self.collection}:v{self.number}"
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSpec:
+    """A version to be written."""
+
+    client_id: str
+    """Made by the client, unique for ever; `begin` and `commit` are idempotent under it."""
+    entity: str
+    project: str
+    collection: str
+    type: str
+    manifest: ManifestHead
+    run: RunKey | None
+    description: str | None = None
+    metadata: JsonObject | None = None
+    aliases: tuple[str, ...] = ()
+    """Applied at commit in addition to `latest`."""
+    tags: tuple[str, ...] = ()
+    history_step: int | None = None
+    base: VersionId | None = None
+    """The version it was made from (`new_draft`, `incremental`): a derived-from edge (LIN-11)."""
+    on_unchanged: str = "reuse"
+    """`reuse`, `update_metadata` or `new_version` when the content exists already (SEM-3)."""
+    distributed_id: str | None = None
+    is_final: bool = True
+    """False: a contribution to a distributed version, to be finished by another (ART-44)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """How to send one blob. Offset and length are there for chunks and packs to come."""
+
+    digest: Digest
+    size: int
+    key: Key
+    offset: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where to fetch one blob; `path` is set when the store is a folder of this machine."""
+
+    digest: Digest
+    size: int
+    key: Key
+    path: str | None = None
+    offset: int = 0
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The answer to `begin`: either the version exists already, or what is still missing."""
+
+    draft: DraftId
+    version: VersionRecord | None
+    """Set when the draft is committed or its content is a version of the collection already."""
+    missing_segments: tuple[Digest, ...] = ()
+    """Send these with `put_segments`; it answers which blobs are missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    version: VersionRecord | None
+    """None: a contribution to a distributed version was taken (ART-44)."""
+    is_new: bool
+    """False: the content was a version of the collection already (SEM-2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPatch:
+    """Changes to a version; None leaves unchanged. On a link, only aliases belong to the link."""
+
+    description: str | None = None
+    metadata: JsonObject | None = None
+    aliases_added: tuple[str, ...] = ()
+    aliases_removed: tuple[str, ...] = ()
+    tags_added: tuple[str, ...] = ()
+    tags_removed: tuple[str, ...] = ()
+    expected_version: Mapping[str, str | None] | None = None
+    """ALI-6, compare-and-swap: alias → the `vN` it must be on now (None: nowhere)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPatch:
+    name: str | None = None
+    description: str | None = None
+    type: str | None = None
+    tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """One line of an alias's history (ALI-6)."""
+
+    alias: str
+    before: str | None
+    after: str | None
+    """`vN`, or None where it was nowhere."""
+    actor: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VersionQuery:
+    entity: str
+    project: str
+    collection: str
+    type: str | None = None
+    tags: tuple[str, ...] = ()
+    """Versions that have all of them (API-4)."""
+    order: str | None = None
+    """`+`/`-` and `version_index`, `created_at` or `size`; None: newest first."""
+    include_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionQuery:
+    entity: str
+    project: str
+    type: str | None = None
+    filters: JsonObject | None = None
+    order: str | None = None
+    """`+`/`-` and `name`, `created_at` or `updated_at`; None: by name."""
+
+
+# --- lineage ------------------------------------------------------------------------------------
+
+
+class EdgeKind(StrEnum):
+    USED = "used"
+    LOGGED = "logged"
+
+
+class Direction(StrEnum):
+    UPSTREAM = "upstream"
+    DOWNSTREAM = "downstream"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class LineageNode:
+    """A run or a version in a graph. Tombstones stay: `is_deleted` says so (LIN-9)."""
+
+    id: str
+    """`run:12` or `version:34`; stable for ever."""
+    kind: str
+    """`run` or `artifact`."""
+    name: str
+    """`entity/project/run_id` or `entity/project/collection:vN`."""
+    label: str
+    """The run's display name, or `collection:vN`."""
+    type: str
+    """The artifact's type, or the run's job type (empty if none)."""
+    state: str
+    depth: int
+    """Steps from the root; a run and a version are each one step."""
+    is_deleted: bool
+    created_at: datetime
+    digest: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEdge:
+    """Points the way data flowed: version → run (used) or run → version (logged)."""
+
+    source: str
+    target: str
+    kind: EdgeKind
+    alias: str | None = None
+    """The alias that was asked for (SEM-9)."""
+    is_relogged: bool = False
+    """Would close a cycle; shown, never followed (LIN-10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineageGraph:
+    root: str
+    nodes: tuple[LineageNode, ...]
+    edges: tuple[LineageEdge, ...]
+    is_cut: bool
+    """True when `limit` or `depth` left something out."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineageQuery:
+    direction: Direction = Direction.BOTH
+    depth: int = 100
+    types: tuple[str, ...] = ()
+    """Only versions of these types (runs between them stay)."""
+    limit: int = 10_000
+    """Nodes at most."""
+
+
+# --- the instance -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something `verify` found wrong; `where` is a full name, key or path."""
+
+    invariant: str
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    entity: str
+    paths: Mapping[str, str]
+    """What is where: database, blobs, staging …"""
+    sizes: Mapping[str, int]
+    """Bytes under each of the paths."""
+    counts: Mapping[str, int]
+    """projects, runs, collections, versions, blobs, drafts"""
+    blob_bytes: int
+    versions_bytes: int
+    """Sum over versions; the difference to `blob_bytes` is what sharing saves."""

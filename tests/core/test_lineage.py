@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineal.core import lineage
+from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+HOSTILE = 'a"];\n\\" --> <b>|`#\x1b[2J'
+
+
+def run(
+    number: int, name: str = "", *, job_type: str = "train", is_deleted: bool = False
+) -> LineageNode:
+    run_id = f"run{number}"
+    return LineageNode(
+        id=f"run:{number}",
+        kind="run",
+        name=f"ana/vision/{run_id}",
+        label=name or run_id,
+        type=job_type,
+        state="finished",
+        depth=0,
+        is_deleted=is_deleted,
+        created_at=MOMENT,
+    )
+
+
+def version(number: int, name: str = "", *, type: str = "dataset") -> LineageNode:
+    label = f"{name or f'data{number}'}:v0"
+    return LineageNode(
+        id=f"version:{number}",
+        kind="artifact",
+        name=f"ana/vision/{label}",
+        label=label,
+        type=type,
+        state="COMMITTED",
+        depth=0,
+        is_deleted=False,
+        created_at=MOMENT,
+        digest="sha256:" + "0" * 64,
+        aliases=("latest",),
+    )
+
+
+def used(version: int, run: int, *, alias: str | None = None, again: bool = False) -> LineageEdge:
+    return LineageEdge(f"version:{version}", f"run:{run}", EdgeKind.USED, alias, again)
+
+
+def logged(run: int, version: int, *, again: bool = False) -> LineageEdge:
+    return LineageEdge(f"run:{run}", f"version:{version}", EdgeKind.LOGGED, None, again)
+
+
+def graph(root: str, nodes: list[LineageNode], edges: list[LineageEdge]) -> LineageGraph:
+    return LineageGraph(root, tuple(nodes), tuple(edges), is_cut=False)
+
+
+PIPELINE = graph(
+    "version:2",
+    [version(2, "model", type="model"), run(1, "bold owl"), version(1)],
+    [used(1, 1, alias="prod"), logged(1, 2)],
+)
+
+
+# --- tree ---------------------------------------------------------------------------------------
+
+
+def test_a_tree_shows_both_directions_from_the_root() -> None:
+    both = graph(
+        "run:1",
+        [run(1, "bold owl"), version(1), version(2, "model", type="model"), run(2)],
+        [used(1, 1), logged(1, 2), used(2, 2)],
+    )
+    assert lineage.tree(both).splitlines() == [
+        "bold owl (run1) · train run · finished",
+        "├─ upstream",
+        "│  └─ data1:v0 · dataset · latest",
+        "└─ downstream",
+        "   └─ model:v0 · model · latest",
+        "      └─ run2 · train run · finished",
+    ]
+
+
+def test_a_tree_draws_what_is_shared_once() -> None:
+    shared = graph(
+        "run:3",
+        [run(3), version(1), version(2), run(2), version(0), run(0)],
+        [used(1, 3), used(2, 3), logged(2, 1), logged(2, 2), used(0, 2), logged(0, 0)],
+    )
+    assert lineage.tree(shared).splitlines()[2:] == [
+        "   ├─ data1:v0 · dataset · latest",
+        "   │  └─ run2 · train run · finished",
+        "   │     └─ data0:v0 · dataset · latest",
+        "   │        └─ run0 · train run · finished",
+        "   └─ data2:v0 · dataset · latest",
+        "      └─ run2 · train run · finished ↑ drawn above",
+    ]
+
+
+def test_a_tree_marks_what_was_deleted_or_logged_again() -> None:
+    circle = graph(
+        "version:1",
+        [version(1), run(1, is_deleted=True)],
+        [used(1, 1), logged(1, 1, again=True)],
+    )
+    assert lineage.tree(circle).splitlines() == [
+        "data1:v0 · dataset · latest",
+        "├─ upstream",
+        "│  └─ ✗ run1 · train run · finished · deleted ↺ logged again",
+        "└─ downstream",
+        "   └─ ✗ run1 · train run · finished · deleted",
+        "      └─ data1:v0 · dataset · latest ↺ logged again",
+    ]
+
+
+def test_a_tree_of_one_node_is_one_line() -> None:
+    assert lineage.tree(graph("run:1", [run(1)], [])) == "run1 · train run · finished"
+
+
+def test_a_tree_says_that_it_was_cut() -> None:
+    cut = LineageGraph("run:1", (run(1),), (), is_cut=True)
+    assert "there is more" in lineage.tree(cut).splitlines()[-1]
+
+
+def test_a_tree_of_a_long_chain_is_drawn() -> None:
+    length = 2_000
+    chain = graph(
+        "version:0",
+        [version(n) for n in range(length)] + [run(n) for n in range(length - 1)],
+        [edge for n in range(length - 1) for edge in (used(n, n), logged(n, n + 1))],
+    )
+    assert len(lineage.tree(chain).splitlines()) == 2 * length
+
+
+def test_a_hostile_name_neither_breaks_a_line_nor_moves_the_cursor() -> None:
+    drawn = lineage.tree(graph("run:1", [run(1, HOSTILE)], []))
+    assert len(drawn.splitlines()) == 1
+    assert drawn.isprintable()
+
+
+# --- text formats -------------------------------------------------------------------------------
+
+
+def test_json_holds_every_node_and_edge() -> None:
+    data = json.loads(lineage.to_json(PIPELINE))
+    assert data["root"] == "version:2"
+    assert [node["name"] for node in data["nodes"]] == [
+        "ana/vision/model:v0",
+        "ana/vision/run1",
+        "ana/vision/data1:v0",
+    ]
+    assert data["nodes"][0]["created_at"] == "2026-01-01T00:00:00+00:00"
+    assert data["edges"][0] == {
+        "source": "version:1",
+        "target": "run:1",
+        "kind": "used",
+        "alias": "prod",
+        "is_relogged": False,
+    }
+
+
+def test_dot_draws_runs_as_boxes_and_edges_with_their_alias() -> None:
+    lines = lineage.to_dot(PIPELINE).splitlines()
+    assert lines[0] == "digraph lineage {"
+    assert '  "run:1" [label="bold owl\\ntrain", tooltip="ana/vision/run1", shape="box"];' in lines
+    assert '  "version:1" -> "run:1" [label="prod"];' in lines
+    assert lines[-1] == "}"
+
+
+_DOT_STRING = r'"(?:[^"\\\n]|\\.)*"'
+_DOT_LINE = re.compile(
+    rf"  {_DOT_STRING}(?: -> {_DOT_STRING})?"
+    rf"(?: \[\w+={_DOT_STRING}(?:, \w+={_DOT_STRING})*\])?;"
+)
+
+
+@given(name=st.one_of(st.just(HOSTILE), st.text(max_size=20)))
+def test_no_name_breaks_out_of_its_dot_string(name: str) -> None:
+    text = lineage.to_dot(graph("run:1", [run(1, name), version(1)], [used(1, 1, alias=name)]))
+    for line in text.rstrip("\n").split("\n")[3:-1]:
+        assert _DOT_LINE.fullmatch(line), line
+
+
+def test_mermaid_draws_runs_as_boxes_and_artifacts_rounded() -> None:
+    assert lineage.to_mermaid(PIPELINE).splitlines() == [
+        "flowchart LR",
+        '  n0(["model:v0<br/>model"])',
+        '  n1["bold owl<br/>train"]',
+        '  n2(["data1:v0<br/>dataset"])',
+        '  n2 -->|"prod"| n1',
+        "  n1 --> n0",
+    ]
+
+
+@given(name=st.one_of(st.just(HOSTILE), st.text(max_size=20)))
+def test_no_name_breaks_out_of_its_mermaid_label(name: str) -> None:
+    lines = lineage.to_mermaid(graph("run:1", [run(1, name)], [])).split("\n")
+    assert len(lines) == 3
+    label = re.fullmatch(r'  n0\["(.*)<br/>train"\]', lines[1])
+    assert label is not None
+    assert not re.search(r'["<>`|\[\]{}]', label[1])
+
+
+@pytest.mark.parametrize("writer", [lineage.to_dot, lineage.to_mermaid])
+def test_pictures_show_edges_that_would_close_a_cycle_dashed(writer) -> None:  # type: ignore[no-untyped-def]  # the two writers
+    text = writer(graph("version:1", [version(1), run(1)], [logged(1, 1, again=True)]))
+    assert "logged again" in text
+    assert "dashed" in text or "-.->" in text
+
+
+# --- OpenLineage --------------------------------------------------------------------------------
+
+
+def test_openlineage_has_one_event_per_run_with_versions_as_facets() -> None:
+    (event,) = lineage.to_openlineage(PIPELINE)
+    assert event["eventType"] == "COMPLETE"
+    assert event["job"] == {"namespace": "lineal://ana/vision", "name": "train"}
+    (read,), (written,) = event["inputs"], event["outputs"]
+    assert (read["namespace"], read["name"]) == ("lineal://ana/vision", "data1")
+    assert written["facets"]["version"]["datasetVersion"] == "v0"
+
+
+def test_openlineage_gives_a_run_the_same_uuid_every_time() -> None:
+    ids = {lineage.to_openlineage(PIPELINE)[0]["run"]["runId"] for _ in range(2)}
+    assert len(ids) == 1
+    assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ids.pop())
+
+
+# --- folded -------------------------------------------------------------------------------------
+
+
+def test_collapsing_groups_runs_by_job_type_and_artifacts_by_type() -> None:
+    nodes = [version(0), *(run(n) for n in range(5)), run(9, job_type="evaluate")]
+    edges = [*(used(0, n) for n in range(5)), used(0, 9)]
+    folded = lineage.collapsed(graph("version:0", nodes, edges))
+    assert [(group.id, len(group.nodes), group.is_folded) for group in folded.groups] == [
+        ("artifact/dataset", 1, False),
+        ("run/train", 5, True),
+        ("run/evaluate", 1, False),
+    ]
+    assert [(edge.source, edge.target, edge.count) for edge in folded.edges] == [
+        ("artifact/dataset", "run/train", 5),
+        ("artifact/dataset", "run/evaluate", 1),
+    ]

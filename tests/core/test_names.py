@@ -1,0 +1,279 @@
+"""Names: what is accepted is safe everywhere it ends up (NAM-1…NAM-6, ALI-3, TAG-1, ART-25)."""
+
+from __future__ import annotations
+
+import ntpath
+import posixpath
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lineal.core import names
+from lineal.core.names import ArtifactPath
+from lineal.errors import HostilePath, Invalid
+
+ANY_TEXT = st.text(st.characters(codec=None)) | st.text("av1.-_ /\\:%#?\n\0\ud800", max_size=8)
+PATH_TEXT = (
+    st.text(st.sampled_from("aZ9.._- /\\:\n\r\0é\u2028\ud800\x1f*"), max_size=12) | st.text()
+)
+
+SINGLE_NAMES: list[Callable[[str], str]] = [
+    names.artifact_name,
+    names.type_name,
+    names.project_name,
+    names.entity_name,
+    names.run_id,
+    names.alias,
+    names.tag,
+]
+FOLDER_NAMES: list[Callable[[str], str]] = [
+    names.artifact_name,
+    names.project_name,
+    names.entity_name,
+    names.run_id,
+]
+
+
+def accepted(rule: Callable[[str], str], text: str) -> str | None:
+    try:
+        return rule(text)
+    except Invalid:
+        return None
+
+
+# --- single names ---
+
+
+@pytest.mark.parametrize("rule", SINGLE_NAMES)
+@given(text=ANY_TEXT)
+def test_accepted_name_fits_into_paths_urls_and_the_database(
+    rule: Callable[[str], str], text: str
+) -> None:
+    name = accepted(rule, text)
+    if name is None:
+        return
+    assert name == text
+    assert name.strip()
+    assert len(name) <= 128
+    assert not set(name) & set("/:\n\r\0")
+    name.encode()
+
+
+@pytest.mark.parametrize("rule", FOLDER_NAMES)
+@given(text=ANY_TEXT)
+@example(text="..")
+@example(text=".")
+def test_accepted_name_is_a_folder_of_its_own(rule: Callable[[str], str], text: str) -> None:
+    name = accepted(rule, text)
+    if name is not None:
+        assert posixpath.dirname(posixpath.normpath(posixpath.join("/root", name))) == "/root"
+        assert ntpath.dirname(ntpath.normpath(ntpath.join("c:\\root", name))) == "c:\\root"
+
+
+@pytest.mark.parametrize("rule", SINGLE_NAMES)
+@pytest.mark.parametrize("wrong", [None, 3, b"x", "", "  ", "a/b", "a:b", "a\nb", "x" * 129])
+def test_what_is_no_name_is_invalid(rule: Callable[[Any], str], wrong: Any) -> None:
+    with pytest.raises(Invalid):
+        rule(wrong)
+
+
+@pytest.mark.parametrize("rule", SINGLE_NAMES)
+def test_usual_names_are_accepted(rule: Callable[[str], str]) -> None:
+    assert rule("mnist-train_2") == "mnist-train_2"
+
+
+def test_name_may_have_128_characters_and_a_run_id_64() -> None:
+    assert names.artifact_name("x" * 128)
+    assert names.run_id("x" * 64)
+    with pytest.raises(Invalid, match="longer than 64"):
+        names.run_id("x" * 65)
+
+
+@pytest.mark.parametrize("name", ["v0", "v3", "v10"])
+def test_alias_that_reads_as_a_version_is_reserved(name: str) -> None:
+    with pytest.raises(Invalid, match="always mean a version"):
+        names.alias(name)
+
+
+@pytest.mark.parametrize("name", ["v", "v01", "V3", "v3a", "version 3", "best", "latest"])
+def test_other_aliases_are_free(name: str) -> None:
+    assert names.alias(name) == name
+    assert names.version_number(name) is None
+
+
+@given(number=st.integers(0, 10**9))
+def test_version_number_is_read_back(number: int) -> None:
+    assert names.version_number(f"v{number}") == number
+
+
+def test_one_string_counts_as_a_list_of_one() -> None:
+    assert names.aliases("best") == ["best"]
+    assert names.tags(None) == []
+    assert names.aliases(["b", "a", "b"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [("x", "job"), ("x", "wandb-history"), ("source-x", "code"), ("run-1-t", "run_table")],
+)
+def test_what_lineal_makes_itself_is_reserved(name: str, type: str) -> None:
+    with pytest.raises(Invalid, match="reserved"):
+        names.user_artifact(name, type)
+
+
+@pytest.mark.parametrize(("name", "type"), [(None, "code"), ("x", "code"), ("t", "run_table")])
+def test_types_of_the_same_words_are_free_otherwise(name: str | None, type: str) -> None:
+    names.user_artifact(name, type)
+
+
+@given(text=ANY_TEXT | st.text(min_size=120, max_size=300))
+@example(text="\ud800" * 200)
+def test_generated_name_is_always_valid(text: str) -> None:
+    assert names.artifact_name(names.generated(text))
+
+
+@given(stem=st.text("ab", min_size=200, max_size=200))
+def test_long_texts_that_differ_generate_names_that_differ(stem: str) -> None:
+    assert names.generated(stem + "1") != names.generated(stem + "2")
+
+
+# --- paths in an artifact ---
+
+
+@given(text=PATH_TEXT)
+@example(text="./C:/x")
+@example(text=".//\\\\server\\share")
+@example(text="a/.. /../x")
+@example(text="a\\..\\..\\x")
+def test_accepted_path_stays_in_its_folder_on_every_system(text: str) -> None:
+    try:
+        path = names.entry_path(text)
+    except HostilePath:
+        return
+    assert posixpath.normpath(posixpath.join("/root", path)) == f"/root/{path}"
+    assert ntpath.normpath(ntpath.join("c:\\root", path)).startswith("c:\\root\\")
+    assert not any(part.rstrip(". ") == "" and ".." in part for part in path.split("/"))
+
+
+@given(text=PATH_TEXT)
+def test_normalising_a_path_twice_changes_nothing(text: str) -> None:
+    try:
+        path = names.entry_path(text)
+    except HostilePath:
+        return
+    assert names.entry_path(path) == path
+    path.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("a.txt", "a.txt"),
+        ("./a//b/./c", "a/b/c"),
+        ("a/", "a"),
+        (".hidden/..data", ".hidden/..data"),
+        ("mit Leerzeichen/ä.txt", "mit Leerzeichen/ä.txt"),
+        ("a\\b", "a\\b"),
+        ("x" * 255, "x" * 255),
+    ],
+)
+def test_path_is_normalised(text: str, path: str) -> None:
+    assert names.entry_path(text) == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "./",
+        "/etc/passwd",
+        "\\\\server\\share",
+        "C:\\x",
+        "c:x",
+        "9:x",
+        "..",
+        "../x",
+        "a/../../x",
+        "a/..",
+        "a\0b",
+        "a\nb",
+        "a\rb",
+        "\ud800",
+        "x" * 256,
+        "ä" * 128,
+        "/".join(["x" * 250] * 17),
+        None,
+        7,
+    ],
+)
+def test_hostile_path_is_refused(text: Any) -> None:
+    with pytest.raises(HostilePath):
+        names.entry_path(text)
+
+
+# --- names with several parts ---
+
+PART = st.from_regex(r"[A-Za-z0-9_\-]{1,8}", fullmatch=True)
+REF = PART | st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True) | st.just("team/best")
+
+
+@given(path=st.builds(ArtifactPath, PART, PART, PART, REF))
+def test_full_artifact_path_is_read_back(path: ArtifactPath) -> None:
+    assert names.artifact_path(str(path), "other", "other") == path
+    assert names.artifact_path(f"lineal-artifact://{path}", "other", "other") == path
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("data", "ana/vision/data:latest"),
+        ("data:v3", "ana/vision/data:v3"),
+        ("nlp/data:best", "ana/nlp/data:best"),
+        ("acme/nlp/data", "acme/nlp/data:latest"),
+        ("wandb-artifact://acme/nlp/data:v0", "acme/nlp/data:v0"),
+    ],
+)
+def test_missing_parts_come_from_the_settings(text: str, full: str) -> None:
+    assert str(names.artifact_path(text, "ana", "vision")) == full
+
+
+def test_missing_project_is_uncategorized() -> None:
+    assert names.artifact_path("data", "ana", None).project == "uncategorized"
+    assert names.project_path(None, "ana", None) == ("ana", "uncategorized")
+    assert names.run_path("r1", "ana", None) == ("ana", "uncategorized", "r1")
+
+
+@pytest.mark.parametrize("text", ["", "a/b/c/d:v1", "a//b", "/a", "a/", "data:", ":v1", None])
+def test_what_is_no_artifact_path_is_refused(text: Any) -> None:
+    with pytest.raises(Invalid):
+        names.artifact_path(text, "ana", "vision")
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("r1", ("ana", "vision", "r1")),
+        ("nlp/r1", ("ana", "nlp", "r1")),
+        ("acme/nlp/r1", ("acme", "nlp", "r1")),
+        ("/acme/nlp/runs/r1", ("acme", "nlp", "r1")),
+    ],
+)
+def test_run_path_is_read(text: str, full: tuple[str, str, str]) -> None:
+    assert names.run_path(text, "ana", "vision") == full
+
+
+@pytest.mark.parametrize("text", ["", "/", "a/b/c/d", None])
+def test_what_is_no_run_path_is_refused(text: Any) -> None:
+    with pytest.raises(Invalid):
+        names.run_path(text, "ana", "vision")
+
+
+def test_project_path_is_read() -> None:
+    assert names.project_path("acme/nlp", "ana", "vision") == ("acme", "nlp")
+    assert names.project_path("nlp", "ana", "vision") == ("ana", "nlp")
+    with pytest.raises(Invalid):
+        names.project_path("a/b/c", "ana", "vision")
