@@ -1,0 +1,1 @@
+"""Metadata: the only SQL. SQLAlchemy Core, alike on SQLite and PostgreSQL."""

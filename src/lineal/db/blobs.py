@@ -1,0 +1,295 @@
+"""Blobs, segments and manifests: what is stored, and which content needs which bytes.
+
+Whoever reuses a stored blob reads its row FOR SHARE and looks at its state (SQLite: the write
+lock does the same); a condemned row is never used again, the same content gets a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import insert as plain_insert
+
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
+from lineal.db.compression import compress, decompress
+from lineal.db.engine import insert
+from lineal.db.schema import (
+    blobs,
+    manifest_segments,
+    manifests,
+    segment_blobs,
+    segments,
+    versions,
+)
+
+AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
+
+IN_MOST = 500
+"""Values in one IN list: below every limit of SQLite and PostgreSQL."""
+
+T = TypeVar("T")
+
+
+def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+# --- blobs --------------------------------------------------------------------------------------
+
+
+def reuse(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
+    """Return the ids of those that are stored, and keep them so until the transaction ends."""
+    found: dict[Digest, int] = {}
+    for batch in batches(digests):
+        query = (
+            select(blobs.c.digest, blobs.c.id)
+            .where(blobs.c.digest.in_(batch), blobs.c.state == STORED)
+            .with_for_update(read=True)
+        )
+        found.update((Digest(digest), id) for digest, id in connection.execute(query))
+    return found
+
+
+def insert_stored(
+    connection: Connection, digest: Digest, size_bytes: int, nonce: str, now: datetime
+) -> int:
+    """Record a blob whose bytes are stored under this nonce; if it was stored already, that one."""
+    connection.execute(
+        insert(connection, blobs)
+        .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
+        .on_conflict_do_nothing()
+    )
+    live = and_(blobs.c.digest == digest, blobs.c.state != CONDEMNED)
+    row = connection.execute(select(blobs.c.id, blobs.c.state).where(live).with_for_update()).one()
+    if row.state == AWAITED:
+        connection.execute(
+            update(blobs)
+            .where(blobs.c.id == row.id)
+            .values(state=STORED, nonce=nonce, stored_at=now)
+        )
+    return int(row.id)
+
+
+def stored_of_version(
+    connection: Connection, version_id: int, digests: Iterable[Digest]
+) -> list[tuple[Digest, int, str]]:
+    """Return (digest, size_bytes, nonce) of those that belong to a version and are stored."""
+    belongs = (
+        select(segment_blobs.c.blob_id)
+        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(versions.c.id == version_id, segment_blobs.c.blob_id == blobs.c.id)
+    )
+    found: list[tuple[Digest, int, str]] = []
+    for batch in batches(digests):
+        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
+            blobs.c.digest.in_(batch), blobs.c.state == STORED, belongs.exists()
+        )
+        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
+    return found
+
+
+def live_ids(connection: Connection, digests: Iterable[Digest]) -> list[int]:
+    """Return the ids of those that are stored or awaited."""
+    ids: list[int] = []
+    for batch in batches(digests):
+        query = select(blobs.c.id).where(blobs.c.digest.in_(batch), blobs.c.state != CONDEMNED)
+        ids += connection.execute(query).scalars()
+    return ids
+
+
+def awaited(
+    connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
+) -> list[Row[*tuple[Any, ...]]]:
+    """Return (id, digest, size_bytes) of a manifest's blobs that are not stored, by id."""
+    # SQLite plans the join from the few awaited rows only when told in this shape
+    needed = select(segment_blobs.c.blob_id).join(
+        manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id
+    )
+    query = (
+        select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
+        .where(
+            blobs.c.id.in_(needed.where(manifest_segments.c.manifest_id == manifest_id)),
+            blobs.c.state == AWAITED,
+            blobs.c.id > after,
+        )
+        .order_by(blobs.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).all())
+
+
+def mark_stored(
+    connection: Connection, ids: Sequence[int], *, draft_id: int, nonce: str, now: datetime
+) -> None:
+    """Record that awaited blobs are stored under a draft's nonce; others are left alone."""
+    if ids:
+        statement = (
+            update(blobs)
+            .where(blobs.c.id == bindparam("blob"), blobs.c.state == AWAITED)
+            .values(state=STORED, nonce=nonce, draft_id=draft_id, stored_at=now)
+        )
+        connection.execute(statement, [{"blob": id} for id in ids])
+
+
+# --- manifests ----------------------------------------------------------------------------------
+
+
+def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
+    """Return the id of a manifest, recording it and its segments (still without content)."""
+    known = connection.execute(
+        select(manifests.c.id).where(manifests.c.digest == head.digest)
+    ).scalar()
+    if known is not None:
+        return int(known)
+    _ensure_segments(connection, head.segments)
+    ids = segment_ids(connection, [segment.digest for segment in head.segments])
+    manifest_id = connection.execute(
+        insert(connection, manifests)
+        .values(digest=head.digest, entry_count=head.entry_count, size_bytes=head.size_bytes)
+        .on_conflict_do_nothing()
+        .returning(manifests.c.id)
+    ).scalar()
+    if manifest_id is None:  # PostgreSQL: another transaction was faster
+        return ensure_manifest(connection, head)
+    if head.segments:
+        connection.execute(
+            plain_insert(manifest_segments),
+            [
+                {"manifest_id": manifest_id, "position": position, "segment_id": ids[part.digest]}
+                for position, part in enumerate(head.segments)
+            ],
+        )
+    return int(manifest_id)
+
+
+def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> None:
+    if heads:
+        connection.execute(
+            insert(connection, segments).on_conflict_do_nothing(),
+            [
+                {
+                    "digest": head.digest,
+                    "first_path": head.first_path,
+                    "entry_count": head.entry_count,
+                    "size_bytes": head.size_bytes,
+                }
+                for head in heads
+            ],
+        )
+
+
+def segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
+    found: dict[Digest, int] = {}
+    for batch in batches(digests):
+        query = select(segments.c.digest, segments.c.id).where(segments.c.digest.in_(batch))
+        found.update((Digest(digest), id) for digest, id in connection.execute(query))
+    return found
+
+
+def missing_segments(connection: Connection, manifest_id: int) -> list[Digest]:
+    """Return the segments of a manifest whose content was never sent, in order."""
+    query = (
+        select(segments.c.digest)
+        .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
+        .where(manifest_segments.c.manifest_id == manifest_id, segments.c.content.is_(None))
+        .order_by(manifest_segments.c.position)
+    )
+    return [Digest(digest) for digest in connection.execute(query).scalars()]
+
+
+def fill_segment(
+    connection: Connection, segment_id: int, segment: Segment, entries: Sequence[Entry]
+) -> None:
+    """Record the content of a segment and which blobs it needs; doing it again changes nothing."""
+    needed = {entry.digest: entry.size for entry in entries if entry.ref is None}
+    if needed:
+        # sorted: two writers that lock rows in the same order cannot wait for each other
+        connection.execute(
+            insert(connection, blobs).on_conflict_do_nothing(),
+            [
+                {"digest": digest, "size_bytes": size, "state": AWAITED}
+                for digest, size in sorted(needed.items())
+            ],
+        )
+        _pair(connection, segment_id, list(needed))
+    connection.execute(
+        update(segments).where(segments.c.id == segment_id).values(content=compress(segment.lines))
+    )
+
+
+def _pair(connection: Connection, segment_id: int, digests: Sequence[Digest]) -> None:
+    for batch in batches(digests):
+        live = select(bindparam("segment", segment_id), blobs.c.id).where(
+            blobs.c.digest.in_(batch), blobs.c.state != CONDEMNED
+        )
+        connection.execute(
+            insert(connection, segment_blobs)
+            .from_select(["segment_id", "blob_id"], live.with_for_update(read=True))
+            .on_conflict_do_nothing()
+        )
+
+
+def replace_condemned(connection: Connection, manifest_id: int) -> None:
+    """Give the segments of a manifest new rows for blobs that GC has condemned meanwhile."""
+    query = (
+        select(segment_blobs.c.segment_id, blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
+        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
+        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+        .where(manifest_segments.c.manifest_id == manifest_id, blobs.c.state == CONDEMNED)
+    )
+    for segment_id, blob_id, digest, size_bytes in connection.execute(query).all():
+        connection.execute(
+            insert(connection, blobs)
+            .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
+            .on_conflict_do_nothing()
+        )
+        _pair(connection, segment_id, [Digest(digest)])
+        pair = and_(segment_blobs.c.segment_id == segment_id, segment_blobs.c.blob_id == blob_id)
+        connection.execute(segment_blobs.delete().where(pair))
+
+
+def unstored_count(connection: Connection, manifest_id: int) -> int:
+    """Count what still stands between a manifest and its commit: segments and blobs."""
+    needed = select(segment_blobs.c.blob_id).join(
+        manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id
+    )
+    missing = select(func.count()).where(
+        blobs.c.id.in_(needed.where(manifest_segments.c.manifest_id == manifest_id)),
+        blobs.c.state != STORED,
+    )
+    return len(missing_segments(connection, manifest_id)) + connection.execute(missing).scalar_one()
+
+
+def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
+    query = (
+        select(
+            segments.c.digest, segments.c.first_path, segments.c.entry_count, segments.c.size_bytes
+        )
+        .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
+        .where(manifest_segments.c.manifest_id == manifest_id)
+        .order_by(manifest_segments.c.position)
+    )
+    digest = connection.execute(
+        select(manifests.c.digest).where(manifests.c.id == manifest_id)
+    ).scalar_one()
+    heads = tuple(
+        SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
+        for row in connection.execute(query)
+    )
+    return ManifestHead(Digest(digest), heads)
+
+
+def segment_lines(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, bytes]:
+    """Return the canonical lines of the segments that have content."""
+    query = select(segments.c.digest, segments.c.content).where(
+        segments.c.digest.in_(digests), segments.c.content.is_not(None)
+    )
+    return {Digest(digest): decompress(content) for digest, content in connection.execute(query)}

@@ -1,0 +1,151 @@
+"""The invariants as queries: each returns what contradicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, func, literal, select
+
+from lineal.db.blobs import STORED
+from lineal.db.schema import (
+    aliases,
+    blobs,
+    collections,
+    entities,
+    manifest_segments,
+    manifests,
+    memberships,
+    projects,
+    run_files,
+    runs,
+    segment_blobs,
+    segments,
+    versions,
+)
+
+_LIVE_VERSION = versions.c.deleted_at.is_(None)
+_NAME = entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v"
+
+
+def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield (invariant, where, what) for everything the tables alone can tell."""
+    for invariant, query in _queries():
+        for where, what in connection.execute(query):
+            yield invariant, str(where), str(what)
+
+
+def _queries() -> Iterator[tuple[str, Select[Any]]]:
+    version_blobs = (
+        _named(func.min(blobs.c.digest) + " is " + func.min(blobs.c.state))
+        .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
+        .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
+        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
+        .where(_LIVE_VERSION, blobs.c.state != STORED)
+        .group_by(versions.c.id)
+    )
+    yield "a committed version references only stored blobs", version_blobs
+    unsent = (
+        _named(segments.c.digest + " has no content")
+        .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
+        .join(segments, segments.c.id == manifest_segments.c.segment_id)
+        .where(_LIVE_VERSION, segments.c.content.is_(None))
+    )
+    yield "a committed version has its whole manifest", unsent
+    released = _named(versions.c.digest + " has no manifest").where(
+        _LIVE_VERSION, versions.c.manifest_id.is_(None)
+    )
+    yield "a live version has content", released
+    other = (
+        _named(manifests.c.digest + " is not its digest")
+        .join(manifests, manifests.c.id == versions.c.manifest_id)
+        .where(manifests.c.digest != versions.c.digest)
+    )
+    yield "a version has the manifest of its digest", other
+    numbers = select(
+        collections.c.name, literal("number ") + _text(func.max(memberships.c.number))
+    ).where(memberships.c.collection_id == collections.c.id)
+    yield (
+        "a version number is never given twice",
+        numbers.group_by(collections.c.id).having(
+            func.max(memberships.c.number) >= collections.c.next_number
+        ),
+    )
+    dead_alias = (
+        select(collections.c.name, literal("alias ") + aliases.c.alias + " is on a deleted version")
+        .join(aliases, aliases.c.collection_id == collections.c.id)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(~_LIVE_VERSION | memberships.c.removed_at.is_not(None))
+    )
+    yield "an alias is on a live version", dead_alias
+    foreign_alias = (
+        select(
+            collections.c.name, literal("alias ") + aliases.c.alias + " is on another collection"
+        )
+        .join(aliases, aliases.c.collection_id == collections.c.id)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(memberships.c.collection_id != aliases.c.collection_id)
+    )
+    yield "an alias is on a version of its collection", foreign_alias
+    run_blobs = (
+        select(runs.c.run_id + "/" + run_files.c.path, blobs.c.digest + " is " + blobs.c.state)
+        .join(run_files, run_files.c.run_id == runs.c.id)
+        .join(blobs, blobs.c.id == run_files.c.blob_id)
+        .where(blobs.c.state != STORED)
+    )
+    yield "a run file has its bytes", run_blobs
+
+
+def _text(number: ColumnElement[Any]) -> ColumnElement[str]:
+    return cast(number, Text)
+
+
+def _named(what: Any) -> Select[Any]:
+    """Select (full name, what) of versions in their source collections."""
+    return (
+        select(_NAME + _text(memberships.c.number), what)
+        .select_from(versions)
+        .join(
+            memberships,
+            (memberships.c.version_id == versions.c.id)
+            & (memberships.c.collection_id == versions.c.collection_id),
+        )
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def segments_with_content(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
+    query = select(segments).where(segments.c.id > after, segments.c.content.is_not(None))
+    return list(connection.execute(query.order_by(segments.c.id).limit(limit)).all())
+
+
+def blob_digests(connection: Connection, segment_id: int) -> set[str]:
+    query = select(blobs.c.digest).join(segment_blobs, segment_blobs.c.blob_id == blobs.c.id)
+    return set(connection.execute(query.where(segment_blobs.c.segment_id == segment_id)).scalars())
+
+
+def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
+    query = select(blobs).where(blobs.c.id > after, blobs.c.state == STORED)
+    return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
+
+
+def users_of_blob(connection: Connection, blob_id: int, *, limit: int = 5) -> list[str]:
+    """Return some of the live versions and run files that need a blob."""
+    in_versions = (
+        _named(versions.c.digest)
+        .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
+        .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
+        .where(segment_blobs.c.blob_id == blob_id, _LIVE_VERSION)
+        .limit(limit)
+    )
+    in_runs = (
+        select(runs.c.run_id + "/" + run_files.c.path)
+        .join(run_files, run_files.c.run_id == runs.c.id)
+        .where(run_files.c.blob_id == blob_id)
+        .limit(limit)
+    )
+    found = [row[0] for row in connection.execute(in_versions)]
+    return found + list(connection.execute(in_runs).scalars())

@@ -1,0 +1,187 @@
+"""Collections: everything that shares one name, its type, its aliases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import insert as plain_insert
+
+from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
+from lineal.db.engine import insert
+from lineal.db.schema import (
+    aliases,
+    collection_tags,
+    collections,
+    entities,
+    memberships,
+    projects,
+    versions,
+)
+
+LIVE = (versions.c.deleted_at.is_(None)) & (memberships.c.removed_at.is_(None))
+
+
+def ensure(
+    connection: Connection, project_id: int, name: str, type: str, kind: str, now: datetime
+) -> Row[Any]:
+    """Return the row of a collection, creating it if there is none; its type may differ."""
+    connection.execute(
+        insert(connection, collections)
+        .values(
+            project_id=project_id, name=name, type=type, kind=kind, created_at=now, updated_at=now
+        )
+        .on_conflict_do_nothing()
+    )
+    found = find(connection, project_id, name)
+    assert found is not None
+    return found
+
+
+def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
+    query = select(collections).where(
+        collections.c.project_id == project_id, collections.c.name == name
+    )
+    return connection.execute(query).one_or_none()
+
+
+def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
+    return connection.execute(
+        select(collections).where(collections.c.id == collection_id)
+    ).one_or_none()
+
+
+def lock(connection: Connection, collection_id: int) -> None:
+    """Let nobody else number or alias here until the transaction ends (SQLite: already so)."""
+    connection.execute(
+        select(collections.c.id).where(collections.c.id == collection_id).with_for_update()
+    ).one()
+
+
+def next_number(connection: Connection, collection_id: int, now: datetime) -> int:
+    """Take the next version number; it is never given again."""
+    taken = connection.execute(
+        update(collections)
+        .where(collections.c.id == collection_id)
+        .values(next_number=collections.c.next_number + 1, updated_at=now)
+        .returning(collections.c.next_number)
+    ).scalar_one()
+    return int(taken) - 1
+
+
+def names(connection: Connection, project_id: int) -> list[str]:
+    query = select(collections.c.name).where(collections.c.project_id == project_id)
+    return list(connection.execute(query.order_by(collections.c.name)).scalars())
+
+
+def types(connection: Connection, project_id: int) -> list[str]:
+    query = select(collections.c.type).where(collections.c.project_id == project_id).distinct()
+    return list(connection.execute(query.order_by(collections.c.type)).scalars())
+
+
+def full_name(connection: Connection, collection_id: int) -> tuple[str, str, str]:
+    """Return (entity, project, name)."""
+    query = (
+        select(entities.c.name, projects.c.name, collections.c.name)
+        .join(projects, projects.c.entity_id == entities.c.id)
+        .join(collections, collections.c.project_id == projects.c.id)
+        .where(collections.c.id == collection_id)
+    )
+    entity, project, name = connection.execute(query).one()
+    return entity, project, name
+
+
+def change(connection: Connection, collection_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(
+        update(collections).where(collections.c.id == collection_id).values(**values)
+    )
+
+
+def set_tags(connection: Connection, collection_id: int, tags: Sequence[str]) -> None:
+    connection.execute(
+        collection_tags.delete().where(collection_tags.c.collection_id == collection_id)
+    )
+    if tags:
+        connection.execute(
+            plain_insert(collection_tags),
+            [{"collection_id": collection_id, "tag": tag} for tag in tags],
+        )
+
+
+def drop(connection: Connection, collection_id: int) -> None:
+    """Remove a collection that never had a version."""
+    set_tags(connection, collection_id, ())
+    connection.execute(collections.delete().where(collections.c.id == collection_id))
+
+
+def listing() -> Select[Any]:
+    """Return the select behind lists of collections; `records` reads its rows."""
+    return (
+        select(collections, entities.c.name.label("entity"), projects.c.name.label("project"))
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[CollectionRecord]:
+    """Turn rows of `listing` into records, with three queries for any number of them."""
+    ids = [row.id for row in rows]
+    totals = _totals(connection, ids)
+    tags = _grouped(
+        connection,
+        select(collection_tags.c.collection_id, collection_tags.c.tag)
+        .where(collection_tags.c.collection_id.in_(ids))
+        .order_by(collection_tags.c.tag),
+    )
+    names = _grouped(
+        connection,
+        select(aliases.c.collection_id, aliases.c.alias)
+        .where(aliases.c.collection_id.in_(ids))
+        .order_by(aliases.c.alias),
+    )
+    found = []
+    for row in rows:
+        count, newest, size_bytes = totals.get(row.id, (0, None, 0))
+        found.append(
+            CollectionRecord(
+                id=CollectionId(row.id),
+                entity=row.entity,
+                project=row.project,
+                name=row.name,
+                type=row.type,
+                kind=CollectionKind(row.kind),
+                description=row.description,
+                tags=tuple(tags.get(row.id, ())),
+                aliases=tuple(names.get(row.id, ())),
+                version_count=count,
+                latest=None if newest is None else f"v{newest}",
+                size_bytes=size_bytes,
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+            )
+        )
+    return found
+
+
+def _totals(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, int | None, int]]:
+    query = (
+        select(
+            memberships.c.collection_id,
+            func.count(),
+            func.max(memberships.c.number),
+            func.coalesce(func.sum(versions.c.size_bytes), 0),
+        )
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(memberships.c.collection_id.in_(ids), LIVE)
+        .group_by(memberships.c.collection_id)
+    )
+    return {id: (count, newest, int(size)) for id, count, newest, size in connection.execute(query)}
+
+
+def _grouped(connection: Connection, query: Select[Any]) -> dict[int, list[str]]:
+    groups: dict[int, list[str]] = {}
+    for id, value in connection.execute(query):
+        groups.setdefault(id, []).append(value)
+    return groups

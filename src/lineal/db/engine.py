@@ -1,0 +1,210 @@
+"""Connections and transactions, and all that differs between SQLite and PostgreSQL.
+
+SQLite: write-ahead log, `BEGIN IMMEDIATE` for writers, every commit flushed to disk. A SQLite
+connection must not survive `fork()` (the child would inherit the parent's idea of which locks
+it holds), so a fork waits for running transactions and closes idle connections first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import OperationalError
+
+from lineal.errors import LinealError, NoSpace, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+_WRITES = "lineal_writes"
+
+
+class Database:
+    """One database; `reading` and `writing` are the only ways to a connection."""
+
+    def __init__(self, url: str, *, busy_timeout_seconds: float = 120.0) -> None:
+        self.url = url
+        self.engine = _create_engine(url, busy_timeout_seconds)
+        self._gate = threading.Condition()
+        self._open_count = 0
+        if self.is_sqlite:
+            _close_before_fork(self)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state of the database throughout."""
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that commits at the end of the block, or leaves nothing behind.
+
+        On SQLite it holds the one write lock: no bytes and no network inside.
+        """
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with self._gate:
+            self._open_count += 1
+        try:
+            with (
+                _translated(self.url),
+                self.engine.connect() as connection,
+                connection.execution_options(**{_WRITES: writes}).begin(),
+            ):
+                yield connection
+        finally:
+            with self._gate:
+                self._open_count -= 1
+                self._gate.notify_all()
+
+    def before_fork(self) -> None:
+        self._gate.acquire()
+        self._gate.wait_for(lambda: self._open_count == 0)
+        self.engine.dispose()
+
+    def after_fork(self) -> None:
+        self._gate.release()
+
+
+def _close_before_fork(database: Database) -> None:
+    reference = weakref.ref(database)
+
+    def call(step: Callable[[Database], None]) -> Callable[[], None]:
+        def run() -> None:
+            alive = reference()
+            if alive is not None:
+                step(alive)
+
+        return run
+
+    # Registered calls cannot be taken back; the weak reference lets the database go all the same.
+    os.register_at_fork(
+        before=call(Database.before_fork),
+        after_in_parent=call(Database.after_fork),
+        after_in_child=call(Database.after_fork),
+    )
+
+
+def _create_engine(url: str, busy_timeout_seconds: float) -> Engine:
+    engine = sqlalchemy.create_engine(
+        url, json_serializer=json_text, json_deserializer=json_value, pool_size=5, max_overflow=20
+    )
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine, busy_timeout_seconds)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine, busy_timeout_seconds: float) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # transactions begin where `begin` below says so
+        connection.create_function("regexp", 2, _regexp, deterministic=True)
+        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32000")  # KiB
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _regexp(pattern: str, value: object) -> bool:
+    import re  # only queries with $regex come here
+
+    return value is not None and re.search(pattern, str(value)) is not None
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Say what a failure of the database means to the user, and what to do."""
+    try:
+        yield
+    except OperationalError as error:
+        place = sqlalchemy.make_url(url).database
+        raise _meaning(str(error.orig), str(place)) from error
+
+
+def _meaning(text: str, place: str) -> LinealError:
+    if "full" in text:
+        return NoSpace(f"The disk that holds {place} is full; nothing was changed")
+    if "readonly" in text or "unable to open" in text:
+        return Unavailable(
+            f"Cannot write to the database {place}: {text}. "
+            "Set LINEAL_HOME to a folder you may write to"
+        )
+    if "locked" in text or "busy" in text:
+        return Unavailable(
+            f"Another process held the database {place} for too long; try again, or raise "
+            "LINEAL_BUSY_TIMEOUT"
+        )
+    return Unavailable(f"The database {place} failed: {text}")
+
+
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that knows `on_conflict_do_nothing`, which both spell alike."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # 25 ms that embedded use never needs
+
+    return postgresql.insert(table)
+
+
+# --- JSON that may hold NaN and infinities ------------------------------------------------------
+
+_FLOAT_KEY = "$float"
+
+
+def json_text(value: Any) -> str:
+    """Write JSON that both databases can query; NaN and infinities become small objects."""
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+    except ValueError:
+        return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def json_value(text: str | bytes) -> Any:
+    """Read what `json_text` wrote; psycopg hands over bytes."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    if _FLOAT_KEY not in text:
+        return json.loads(text)
+    return json.loads(text, object_hook=_restore_float)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT_KEY: str(value)}
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _restore_float(value: dict[str, Any]) -> Any:
+    return float(value[_FLOAT_KEY]) if value.keys() == {_FLOAT_KEY} else value

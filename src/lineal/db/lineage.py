@@ -1,0 +1,292 @@
+"""The edges between runs and versions, and walks along them.
+
+`used` points from a version to a run, `logged` from a run to a version. An edge that would close
+a cycle is kept but marked, and never followed, so that what is followed stays a DAG (LIN-10).
+Inside this module a node is one integer – a run its key, a version its id negated – so that one
+recursive statement can alternate between the two and drop what it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from operator import itemgetter
+from typing import NamedTuple
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+)
+
+from lineal.core.records import EdgeKind, RunKey, VersionId
+from lineal.db import schema
+from lineal.db.blobs import batches
+from lineal.db.schema import edges
+
+SHALLOW = 12
+"""Walks up to this depth carry the depth in each row, deeper ones only the node (see `_walk`)."""
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def add_used(
+    connection: Connection, run: RunKey, version: VersionId, alias: str | None, now: datetime
+) -> None:
+    """Record that a run used a version; a second time changes nothing.
+
+    alias: the text that was asked for (SEM-9). The edge is marked when the version descends from
+    the run: a run that reads what it logged itself.
+    """
+    if _exists(connection, run, version, EdgeKind.USED):
+        return
+    closes = _has_followed(connection, run, EdgeKind.LOGGED) and _reaches(
+        connection, run, version, downstream=True
+    )
+    _insert(connection, run, version, EdgeKind.USED, alias=alias, closes_cycle=closes, now=now)
+
+
+def add_logged(
+    connection: Connection,
+    run: RunKey,
+    version: VersionId,
+    now: datetime,
+    *,
+    is_new_version: bool,
+) -> None:
+    """Record that a run logged a version; a second time changes nothing.
+
+    The edge is marked when the run descends from the version: it read X and logged the same
+    content again (LIN-10). A version made in this transaction has no other edge: nothing to ask.
+    """
+    closes = False
+    if not is_new_version:
+        if _exists(connection, run, version, EdgeKind.LOGGED):
+            return
+        closes = _has_followed(connection, run, EdgeKind.USED) and _reaches(
+            connection, run, version, downstream=False
+        )
+    _insert(connection, run, version, EdgeKind.LOGGED, alias=None, closes_cycle=closes, now=now)
+
+
+def _insert(
+    connection: Connection,
+    run: RunKey,
+    version: VersionId,
+    kind: EdgeKind,
+    *,
+    alias: str | None,
+    closes_cycle: bool,
+    now: datetime,
+) -> None:
+    connection.execute(
+        insert(edges).values(
+            run_id=run,
+            version_id=version,
+            kind=kind,
+            alias=alias,
+            closes_cycle=closes_cycle,
+            created_at=now,
+        )
+    )
+
+
+def _exists(connection: Connection, run: RunKey, version: VersionId, kind: EdgeKind) -> bool:
+    # Whoever adds edges to a run holds its row, so that two cannot add the same one (PostgreSQL;
+    # on SQLite there is one writer anyway).
+    connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run).with_for_update())
+    same = (edges.c.run_id == run) & (edges.c.version_id == version) & (edges.c.kind == kind)
+    return connection.execute(select(edges.c.id).where(same)).first() is not None
+
+
+def _has_followed(connection: Connection, run: RunKey, kind: EdgeKind) -> bool:
+    mine = (edges.c.run_id == run) & (edges.c.kind == kind) & _followed()
+    return connection.execute(select(edges.c.id).where(mine).limit(1)).first() is not None
+
+
+def _reaches(connection: Connection, run: RunKey, version: VersionId, *, downstream: bool) -> bool:
+    """Say whether a walk from the run finds the version; it stops when it does.
+
+    Both questions start from the run: a version that is logged again may be a data set that half
+    of all runs descend from, while a run that logs has a pipeline's worth of ancestors.
+    """
+    walk = _walk(run, downstream=downstream, depth=None)
+    return connection.execute(select(1).where(walk.c.node == -version).limit(1)).first() is not None
+
+
+# --- walking ------------------------------------------------------------------------------------
+
+
+def _followed() -> ColumnElement[bool]:
+    return edges.c.closes_cycle == false()
+
+
+def _kinds(downstream: bool) -> tuple[EdgeKind, EdgeKind]:
+    """Return the kind of edge that leaves a run, and the kind that leaves a version."""
+    return (EdgeKind.LOGGED, EdgeKind.USED) if downstream else (EdgeKind.USED, EdgeKind.LOGGED)
+
+
+def _walk(root: int, *, downstream: bool, depth: int | None) -> CTE:
+    """Build the recursive walk from a node; rows (node, depth) come nearest first.
+
+    UNION drops rows seen before. With a depth in the row a node may come back once per depth it
+    is reached at – fine for a few levels, ruinous for a hundred – so that deep walks
+    (`depth=None`) leave it at 0, and each node comes once.
+    """
+    from_run, from_version = _kinds(downstream)
+    walk = select(literal(root).label("node"), literal(0).label("depth")).cte(
+        "downstream" if downstream else "upstream", recursive=True
+    )
+    # One reference to the walk and two indexable alternatives: PostgreSQL allows no second
+    # reference, and both databases look each alternative up in its own index.
+    leaves = or_(
+        and_(edges.c.run_id == walk.c.node, edges.c.kind == from_run.value),
+        and_(edges.c.version_id == -walk.c.node, edges.c.kind == from_version.value),
+    )
+    neighbour = case((walk.c.node > 0, -edges.c.version_id), else_=edges.c.run_id)
+    step = select(neighbour, walk.c.depth + (0 if depth is None else 1)).where(leaves, _followed())
+    if depth is not None:
+        step = step.where(walk.c.depth < depth)
+    return walk.union(step)
+
+
+class Edge(NamedTuple):
+    """One edge; `run` is a run's key, `version` a version's id. A tuple, for there are many."""
+
+    id: int
+    run: int
+    version: int
+    kind: str
+    alias: str | None
+    closes_cycle: bool
+
+
+def reachable(
+    connection: Connection, root: int, *, downstream: bool, depth: int, limit: int
+) -> set[int]:
+    """Return nodes reachable from the root, itself included, in one bounded statement.
+
+    Up to SHALLOW steps these are the nodes within `depth`; a deeper walk may return farther ones
+    too. Either way at most the `limit + 1` nearest.
+    """
+    is_shallow = depth <= SHALLOW
+    walk = _walk(root, downstream=downstream, depth=depth if is_shallow else None)
+    # In a bipartite graph a node is reached at depths of one parity only.
+    times_seen = depth // 2 + 1 if is_shallow else 1
+    rows = connection.execute(select(walk.c.node).limit((limit + 1) * times_seen)).all()
+    nearest = list(dict.fromkeys([node for (node,) in rows]))
+    return set(nearest[: limit + 1])
+
+
+def count_onward(connection: Connection, nodes: Iterable[int], *, downstream: bool) -> int:
+    """Count the edges that a walk would follow out of some nodes, wherever they lead."""
+    from_run, from_version = _kinds(downstream)
+    wanted = list(nodes)
+    ends = (
+        (edges.c.run_id, from_run, [node for node in wanted if node > 0]),
+        (edges.c.version_id, from_version, [-node for node in wanted if node < 0]),
+    )
+    return sum(
+        connection.execute(
+            select(func.count())
+            .select_from(edges)
+            .where(column.in_(some), edges.c.kind == kind.value, _followed())
+        ).scalar_one()
+        for column, kind, ids in ends
+        for some in batches(ids)
+    )
+
+
+def edges_among(connection: Connection, nodes: Iterable[int]) -> list[Edge]:
+    """Return all edges with both ends in a set of nodes, marked ones too, the oldest first."""
+    wanted = set(nodes)
+    runs = sorted(node for node in wanted if node > 0)
+    versions = sorted(-node for node in wanted if node < 0)
+    # From the smaller side: a run touches few versions, but a version may touch thousands of runs.
+    column, ids = (
+        (edges.c.run_id, runs) if len(runs) <= 2 * len(versions) else (edges.c.version_id, versions)
+    )
+    columns = (
+        edges.c.id,
+        edges.c.run_id,
+        edges.c.version_id,
+        edges.c.kind,
+        edges.c.alias,
+        edges.c.closes_cycle,
+    )
+    found: list[Edge] = []
+    for some in batches(ids):
+        rows = connection.execute(select(*columns).where(column.in_(some))).all()
+        found += [Edge._make(row) for row in rows if row[1] in wanted and -row[2] in wanted]
+    found.sort(key=itemgetter(0))
+    return found
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def runs_of(
+    connection: Connection, version: VersionId, kind: EdgeKind, *, after: int, size: int
+) -> list[tuple[int, int]]:
+    """Return (edge id, run key) of the runs that used or logged a version, the oldest edge first.
+
+    Deleted runs are left out. after: the last edge id already seen, 0 at the start.
+    """
+    rows = connection.execute(
+        select(edges.c.id, edges.c.run_id)
+        .where(_live_runs(version, kind), edges.c.id > after)
+        .order_by(edges.c.id)
+        .limit(size)
+    )
+    return [(edge, run) for edge, run in rows]
+
+
+def count_runs_of(connection: Connection, version: VersionId, kind: EdgeKind) -> int:
+    wanted = select(func.count()).select_from(edges).where(_live_runs(version, kind))
+    return connection.execute(wanted).scalar_one()
+
+
+def versions_of(
+    connection: Connection, run: RunKey, kind: EdgeKind, *, after: int, size: int
+) -> list[tuple[int, int]]:
+    """Return (edge id, version id) of what a run used or logged, the oldest edge first.
+
+    Deleted versions are left out. after: the last edge id already seen, 0 at the start.
+    """
+    rows = connection.execute(
+        select(edges.c.id, edges.c.version_id)
+        .where(_live_versions(run, kind), edges.c.id > after)
+        .order_by(edges.c.id)
+        .limit(size)
+    )
+    return [(edge, version) for edge, version in rows]
+
+
+def count_versions_of(connection: Connection, run: RunKey, kind: EdgeKind) -> int:
+    wanted = select(func.count()).select_from(edges).where(_live_versions(run, kind))
+    return connection.execute(wanted).scalar_one()
+
+
+def _live_runs(version: VersionId, kind: EdgeKind) -> ColumnElement[bool]:
+    runs = schema.runs
+    is_live = select(1).where(runs.c.id == edges.c.run_id, runs.c.deleted_at.is_(None)).exists()
+    return and_(edges.c.version_id == version, edges.c.kind == kind.value, is_live)
+
+
+def _live_versions(run: RunKey, kind: EdgeKind) -> ColumnElement[bool]:
+    versions = schema.versions
+    is_live = (
+        select(1)
+        .where(versions.c.id == edges.c.version_id, versions.c.deleted_at.is_(None))
+        .exists()
+    )
+    return and_(edges.c.run_id == run, edges.c.kind == kind.value, is_live)

@@ -1,0 +1,82 @@
+"""Lists of versions and collections: filtered and ordered in the database, in pages."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from lineal.core.records import (
+    CollectionQuery,
+    CollectionRecord,
+    Page,
+    PageRequest,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.db import collections as collections_db
+from lineal.db import versions as versions_db
+from lineal.db.collections import LIVE
+from lineal.db.fields import FieldSpec, label_field, moment_field, number_field, text_field
+from lineal.db.filters import compile_filter
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import collection_tags, collections, memberships, version_tags, versions
+
+VERSION_FIELDS: dict[str, FieldSpec] = {
+    "version_index": number_field(memberships.c.number),
+    "created_at": moment_field(versions.c.created_at),
+    "updated_at": moment_field(versions.c.updated_at),
+    "size": number_field(versions.c.size_bytes),
+}
+COLLECTION_FIELDS: dict[str, FieldSpec] = {
+    "name": text_field(collections.c.name),
+    "type": text_field(collections.c.type),
+    "description": text_field(collections.c.description),
+    "created_at": moment_field(collections.c.created_at),
+    "createdAt": moment_field(collections.c.created_at),
+    "updated_at": moment_field(collections.c.updated_at),
+    "updatedAt": moment_field(collections.c.updated_at),
+    "tags": label_field(collection_tags.c.tag, collection_tags.c.collection_id == collections.c.id),
+    "tag": label_field(collection_tags.c.tag, collection_tags.c.collection_id == collections.c.id),
+}
+
+
+def versions_page(
+    connection: Connection, collection_id: int, query: VersionQuery, page: PageRequest
+) -> Page[VersionRecord]:
+    listing = versions_db.listing().where(
+        memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None)
+    )
+    if not query.include_deleted:
+        listing = listing.where(LIVE)
+    for tag in query.tags:
+        has_tag = select(version_tags.c.tag).where(
+            version_tags.c.version_id == versions.c.id, version_tags.c.tag == tag
+        )
+        listing = listing.where(has_tag.exists())
+    order = parse_order(query.order or "-version_index", VERSION_FIELDS, memberships.c.id)
+    rows, cursor, total = fetch_page(connection, listing, order, page)
+    return Page(tuple(versions_db.records(connection, rows)), cursor, total)
+
+
+def collections_page(
+    connection: Connection, project_id: int, query: CollectionQuery, page: PageRequest
+) -> Page[CollectionRecord]:
+    listing = collections_db.listing().where(collections.c.project_id == project_id)
+    if query.type is not None:
+        listing = listing.where(collections.c.type == query.type)
+    if query.filters:
+        listing = listing.where(compile_filter(query.filters, COLLECTION_FIELDS))
+    order = parse_order(query.order or "+name", COLLECTION_FIELDS, collections.c.id)
+    rows, cursor, total = fetch_page(connection, listing, order, page)
+    return Page(tuple(collections_db.records(connection, rows)), cursor, total)
+
+
+def collection(connection: Connection, collection_id: int) -> CollectionRecord:
+    row = connection.execute(
+        collections_db.listing().where(collections.c.id == collection_id)
+    ).one()
+    return collections_db.records(connection, [row])[0]
+
+
+def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
+    query = versions_db.listing().where(memberships.c.collection_id == collection_id, LIVE)
+    return versions_db.records(connection, connection.execute(query).all())

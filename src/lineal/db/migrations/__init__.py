@@ -1,0 +1,52 @@
+"""Forward-only migrations (Alembic). Opening an up-to-date database never imports Alembic.
+
+Several processes may open a new home at once; the caller holds a lock around `migrate`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from lineal.db.engine import Database
+from lineal.errors import Unavailable
+
+HEAD = "0001"
+"""Newest revision in `versions/`; a test holds it against the scripts."""
+
+
+def revision(database: Database) -> str | None:
+    """Return the revision of the database, None if it is new."""
+    with database.engine.connect() as connection:
+        try:
+            with connection.begin():
+                return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        except (OperationalError, ProgrammingError) as error:
+            if "no such table" in str(error) or "does not exist" in str(error):
+                return None
+            raise
+
+
+def migrate(database: Database) -> None:
+    """Bring the database to HEAD, in one transaction; raises Unavailable if it is newer."""
+    # Alembic costs 0.13 s to import; a database that is up to date does not come here.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    present = revision(database)
+    if present == HEAD:
+        return
+    config = Config()
+    config.set_main_option("script_location", os.path.dirname(__file__))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if present is not None and present not in known:
+        raise Unavailable(
+            f"The database {database.engine.url.database} was written by a newer Lineal "
+            f"(revision {present}, this one knows {HEAD}); upgrade Lineal"
+        )
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,130 @@
+"""Entities and projects: found by name, made when first written to (RUN-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from lineal.core.records import Page, PageRequest, ProjectId, ProjectRecord
+from lineal.db.engine import insert
+from lineal.db.fields import text_field
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import entities, projects
+from lineal.errors import NotFound
+
+_NEAR_MISS_CANDIDATES = 1000
+"""Names compared when looking for a near miss; a message must not cost a table scan."""
+
+
+def ensure(connection: Connection, entity: str, project: str, now: datetime) -> int:
+    """Return the id of a project, making it and its entity if need be; safe under races."""
+    found = find(connection, entity, project)
+    if found is not None:
+        return found
+    connection.execute(
+        insert(connection, entities)
+        .values(name=entity, created_at=now)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    entity_id = connection.execute(
+        select(entities.c.id).where(entities.c.name == entity)
+    ).scalar_one()
+    connection.execute(
+        insert(connection, projects)
+        .values(entity_id=entity_id, name=project, created_at=now)
+        .on_conflict_do_nothing(index_elements=["entity_id", "name"])
+    )
+    made = find(connection, entity, project)
+    assert made is not None
+    return made
+
+
+def find(connection: Connection, entity: str, project: str) -> int | None:
+    return connection.execute(
+        select(projects.c.id)
+        .join(entities, projects.c.entity_id == entities.c.id)
+        .where(entities.c.name == entity, projects.c.name == project)
+    ).scalar()
+
+
+def find_entity(connection: Connection, entity: str) -> int | None:
+    return connection.execute(select(entities.c.id).where(entities.c.name == entity)).scalar()
+
+
+def require(connection: Connection, entity: str, project: str, actor_name: str) -> int:
+    """Return the id of a project, or raise NotFound that says what is called alike."""
+    found = find(connection, entity, project)
+    if found is None:
+        raise NotFound(
+            f"No project {entity}/{project} (you are {actor_name})"
+            f"{_near_projects(connection, entity, project)}"
+        )
+    return found
+
+
+def require_entity(connection: Connection, entity: str, actor_name: str) -> int:
+    """Return the id of an entity, or raise NotFound that says what is called alike."""
+    found = find_entity(connection, entity)
+    if found is None:
+        raise NotFound(
+            f"No entity {entity} (you are {actor_name}){_near_entities(connection, entity)}"
+        )
+    return found
+
+
+def record(connection: Connection, project_id: int) -> ProjectRecord:
+    row = connection.execute(_records().where(projects.c.id == project_id)).one()
+    return _record(row)
+
+
+def page(connection: Connection, entity_id: int, request: PageRequest) -> Page[ProjectRecord]:
+    """List the projects of an entity by name."""
+    order = parse_order("+name", {"name": text_field(projects.c.name)}, projects.c.id)
+    query = _records().where(projects.c.entity_id == entity_id)
+    rows, cursor, total = fetch_page(connection, query, order, request)
+    return Page(tuple(_record(row) for row in rows), cursor, total)
+
+
+def _records() -> Select[Any]:
+    return select(
+        projects.c.id, entities.c.name.label("entity"), projects.c.name, projects.c.created_at
+    ).join(entities, projects.c.entity_id == entities.c.id)
+
+
+def _record(row: Row[Any]) -> ProjectRecord:
+    return ProjectRecord(ProjectId(row.id), row.entity, row.name, row.created_at)
+
+
+def _near_projects(connection: Connection, entity: str, project: str) -> str:
+    entity_id = find_entity(connection, entity)
+    if entity_id is None:
+        return f": there is no entity {entity}{_near_entities(connection, entity)}"
+    names: Sequence[str] = connection.scalars(
+        select(projects.c.name)
+        .where(projects.c.entity_id == entity_id)
+        .order_by(projects.c.id.desc())
+        .limit(_NEAR_MISS_CANDIDATES)
+    ).all()
+    if not names:
+        return f"; {entity} has no projects yet"
+    return near_misses(project, names, prefix=f"{entity}/", others="Projects there")
+
+
+def _near_entities(connection: Connection, entity: str) -> str:
+    names: Sequence[str] = connection.scalars(
+        select(entities.c.name).order_by(entities.c.id).limit(_NEAR_MISS_CANDIDATES)
+    ).all()
+    return near_misses(entity, names, others="Entities here") if names else ""
+
+
+def near_misses(name: str, known: Sequence[str], *, prefix: str = "", others: str) -> str:
+    """Say which names are meant perhaps, or else which there are; continues a message."""
+    import difflib  # only on the way to an error
+
+    near = difflib.get_close_matches(name, known, n=3)
+    if near:
+        return "; did you mean " + " or ".join(f"{prefix}{name}" for name in near) + "?"
+    return f". {others}: " + ", ".join(known[:5]) + (" …" if len(known) > 5 else "")

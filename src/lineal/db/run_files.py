@@ -1,0 +1,76 @@
+"""Plain files of runs: paths that point to blobs; the last write wins (RUN-28)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, select
+
+from lineal.core.digest import Digest
+from lineal.core.records import Page, PageRequest, RunFileRecord
+from lineal.db.blobs import batches
+from lineal.db.engine import insert
+from lineal.db.fields import text_field
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import blobs, run_files
+
+
+def put(connection: Connection, run: int, paths: Mapping[str, int], now: datetime) -> None:
+    """Point paths to blobs; a path that points there already keeps its moment."""
+    statement = insert(connection, run_files)
+    statement = statement.on_conflict_do_update(
+        index_elements=["run_id", "path"],
+        set_={"blob_id": statement.excluded.blob_id, "updated_at": statement.excluded.updated_at},
+        where=run_files.c.blob_id != statement.excluded.blob_id,
+    )
+    rows = [
+        {"run_id": run, "path": path, "blob_id": blob_id, "updated_at": now}
+        for path, blob_id in paths.items()
+    ]
+    if rows:
+        connection.execute(statement, rows)
+
+
+def records(connection: Connection, run: int, paths: Sequence[str]) -> dict[str, RunFileRecord]:
+    found: dict[str, RunFileRecord] = {}
+    for some in batches(paths):
+        rows = connection.execute(_rows(run).where(run_files.c.path.in_(some)))
+        found.update((row.path, _record(row)) for row in rows)
+    return found
+
+
+def page(
+    connection: Connection, run: int, names: Sequence[str], request: PageRequest
+) -> Page[RunFileRecord]:
+    """List files by path; names: only these, if any are given."""
+    query = _rows(run)
+    if names:
+        query = query.where(run_files.c.path.in_(names))
+    order = parse_order("+path", {"path": text_field(run_files.c.path)}, None)
+    rows, cursor, total = fetch_page(connection, query, order, request)
+    return Page(tuple(_record(row) for row in rows), cursor, total)
+
+
+def paths(connection: Connection, run: int, limit: int) -> Sequence[str]:
+    query = select(run_files.c.path).where(run_files.c.run_id == run)
+    return connection.scalars(query.order_by(run_files.c.path).limit(limit)).all()
+
+
+def remove(connection: Connection, run: int, path: str) -> bool:
+    """Forget a file; its bytes go when nothing else needs them. False if there was none."""
+    statement = delete(run_files).where(run_files.c.run_id == run, run_files.c.path == path)
+    return connection.execute(statement).rowcount > 0
+
+
+def _rows(run: int) -> Select[Any]:
+    return (
+        select(run_files.c.path, run_files.c.updated_at, blobs.c.digest, blobs.c.size_bytes)
+        .join(blobs, blobs.c.id == run_files.c.blob_id)
+        .where(run_files.c.run_id == run)
+    )
+
+
+def _record(row: Row[Any]) -> RunFileRecord:
+    return RunFileRecord(row.path, Digest(row.digest), row.size_bytes, row.updated_at)

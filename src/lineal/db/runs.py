@@ -1,0 +1,317 @@
+"""Runs: rows, tags, and lists with filters and orders (API-8, API-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+
+from lineal.core.digest import Digest
+from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
+from lineal.db import engine
+from lineal.db.blobs import STORED, batches
+from lineal.db.fields import (
+    FieldSpec,
+    document_field,
+    label_field,
+    moment_field,
+    number_field,
+    text_field,
+)
+from lineal.db.filters import compile_filter
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import (
+    blobs,
+    collections,
+    edges,
+    entities,
+    memberships,
+    projects,
+    run_files,
+    run_tags,
+    runs,
+    versions,
+)
+
+NEWEST_FIRST = "-created_at"
+"""X-3."""
+
+# --- one run ------------------------------------------------------------------------------------
+
+
+def find(
+    connection: Connection, entity: str, project: str, run_id: str, *, lock: bool = False
+) -> Row[Any] | None:
+    """Return the row of a run, deleted ones too; lock: until the transaction ends."""
+    query = _rows().where(
+        entities.c.name == entity, projects.c.name == project, runs.c.run_id == run_id
+    )
+    return connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+
+
+def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> Row[Any] | None:
+    query = _rows().where(runs.c.id == key)
+    return connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+
+
+def full_name(row: Row[Any]) -> str:
+    return f"{row.entity}/{row.project}/{row.run_id}"
+
+
+def elsewhere(connection: Connection, run_id: str, project_id: int) -> str | None:
+    """Return the full name of the newest started run with this id in another project (SEED-1)."""
+    query = _rows().where(
+        runs.c.run_id == run_id,
+        runs.c.project_id != project_id,
+        runs.c.deleted_at.is_(None),
+        runs.c.state != RunState.PENDING,
+    )
+    row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
+    return None if row is None else full_name(row)
+
+
+def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
+    """Return run ids of a project, newest first; for near misses."""
+    query = select(runs.c.run_id).where(
+        runs.c.project_id == project_id, runs.c.deleted_at.is_(None)
+    )
+    return connection.scalars(query.order_by(runs.c.id.desc()).limit(limit)).all()
+
+
+def create(connection: Connection, values: Mapping[str, Any]) -> bool:
+    """Insert a run; False if somebody made one with this id meanwhile."""
+    statement = (
+        engine.insert(connection, runs)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=["project_id", "run_id"])
+        .returning(runs.c.id)
+    )
+    return connection.execute(statement).scalar() is not None
+
+
+def change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:
+    if values:
+        connection.execute(update(runs).where(runs.c.id == key).values(**values))
+
+
+def beat(connection: Connection, key: int, now: datetime, runtime_seconds: float) -> bool:
+    """Record a heartbeat and the runtime so far; False if there is no such live run.
+
+    runtime_seconds: of the present attempt. Of several writers the one that ran longest counts.
+    """
+    total = runs.c.earlier_runtime_seconds + runtime_seconds
+    longest = case((runs.c.runtime_seconds < total, total), else_=runs.c.runtime_seconds)
+    statement = update(runs).where(runs.c.id == key, runs.c.deleted_at.is_(None))
+    result = connection.execute(statement.values(heartbeat_at=now, runtime_seconds=longest))
+    return result.rowcount > 0
+
+
+def set_tags(connection: Connection, key: int, tags: Sequence[str]) -> None:
+    """Replace all tags of a run; their order is kept."""
+    connection.execute(delete(run_tags).where(run_tags.c.run_id == key))
+    if tags:
+        rows = [{"run_id": key, "tag": tag, "position": i} for i, tag in enumerate(tags)]
+        connection.execute(insert(run_tags), rows)
+
+
+# --- many runs ----------------------------------------------------------------------------------
+
+
+def page(
+    connection: Connection,
+    project_id: int,
+    query: RunQuery,
+    request: PageRequest,
+    crashed_before: datetime,
+) -> Page[RunRecord]:
+    """List the live runs of a project that match; `crashed_before` as in `state_at`."""
+    columns = filter_columns(crashed_before)
+    listing = _rows().where(runs.c.project_id == project_id, runs.c.deleted_at.is_(None))
+    if query.filters:
+        listing = listing.where(compile_filter(query.filters, columns))
+    order = parse_order(query.order or NEWEST_FIRST, columns, runs.c.id)
+    rows, cursor, total = fetch_page(connection, listing, order, request)
+    return Page(tuple(records(connection, rows, crashed_before)), cursor, total)
+
+
+def by_keys(
+    connection: Connection, keys: Iterable[int], crashed_before: datetime
+) -> dict[int, RunRecord]:
+    """Return those of the runs that are not deleted, by key."""
+    found: dict[int, RunRecord] = {}
+    for some in batches(keys):
+        rows = connection.execute(
+            _rows().where(runs.c.id.in_(some), runs.c.deleted_at.is_(None))
+        ).all()
+        found.update((run.key, run) for run in records(connection, rows, crashed_before))
+    return found
+
+
+def records(
+    connection: Connection, rows: Sequence[Row[Any]], crashed_before: datetime
+) -> list[RunRecord]:
+    """Turn rows of this module into records, in their order; one more query for all tags."""
+    tags: dict[int, list[str]] = {row.id: [] for row in rows}
+    for some in batches(tags):
+        query = select(run_tags.c.run_id, run_tags.c.tag).where(run_tags.c.run_id.in_(some))
+        for key, tag in connection.execute(query.order_by(run_tags.c.position)):
+            tags[key].append(tag)
+    return [_record(row, tuple(tags[row.id]), crashed_before) for row in rows]
+
+
+def filter_columns(crashed_before: datetime) -> dict[str, FieldSpec]:
+    """What filters and orders of runs may name: W&B's spellings, and ours where they differ."""
+    created, heartbeat = moment_field(runs.c.created_at), moment_field(runs.c.heartbeat_at)
+    label, job_type = text_field(runs.c.name), text_field(runs.c.job_type)
+    user = text_field(runs.c.created_by)
+    return {
+        "config": document_field(runs.c.config, ignored_suffix="value"),
+        "summary_metrics": document_field(runs.c.summary),
+        "metadata": document_field(runs.c.metadata),
+        "createdAt": created,
+        "created_at": created,
+        "heartbeatAt": heartbeat,
+        "heartbeat_at": heartbeat,
+        "displayName": label,
+        "display_name": label,
+        "name": text_field(runs.c.run_id),
+        "duration": number_field(runs.c.runtime_seconds),
+        "group": text_field(runs.c.group_name),
+        "host": text_field(runs.c.host),
+        "jobType": job_type,
+        "job_type": job_type,
+        "notes": text_field(runs.c.notes),
+        "state": text_field(_state_column(crashed_before)),
+        "sweep": text_field(runs.c.sweep_id),
+        "tags": label_field(run_tags.c.tag, run_tags.c.run_id == runs.c.id),
+        "user": user,
+        "username": user,
+    }
+
+
+_MAY_CRASH = (RunState.RUNNING, RunState.PREEMPTING)
+
+
+def state_at(state: str, heartbeat_at: datetime, crashed_before: datetime) -> RunState:
+    """Return a run's state; whose last heartbeat is before `crashed_before` has crashed (RUN-9)."""
+    if state in _MAY_CRASH and heartbeat_at < crashed_before:
+        return RunState.CRASHED
+    return RunState(state)
+
+
+def _state_column(crashed_before: datetime) -> ColumnElement[str]:
+    is_crashed = and_(runs.c.state.in_(_MAY_CRASH), runs.c.heartbeat_at < crashed_before)
+    return case((is_crashed, literal(str(RunState.CRASHED))), else_=runs.c.state)
+
+
+def _rows() -> Select[Any]:
+    return (
+        select(runs, projects.c.name.label("project"), entities.c.name.label("entity"))
+        .select_from(runs)
+        .join(projects, runs.c.project_id == projects.c.id)
+        .join(entities, projects.c.entity_id == entities.c.id)
+    )
+
+
+def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> RunRecord:
+    return RunRecord(
+        key=RunKey(row.id),
+        entity=row.entity,
+        project=row.project,
+        run_id=row.run_id,
+        name=row.name,
+        state=state_at(row.state, row.heartbeat_at, crashed_before),
+        notes=row.notes,
+        group=row.group_name,
+        job_type=row.job_type,
+        tags=tags,
+        config=row.config,
+        summary=row.summary,
+        metadata=row.metadata,
+        sweep_id=row.sweep_id,
+        user=row.created_by,
+        git_commit=row.git_commit,
+        git_remote=row.git_remote,
+        host=row.host,
+        program=row.program,
+        created_at=row.created_at,
+        heartbeat_at=row.heartbeat_at,
+        finished_at=row.finished_at,
+        exit_code=row.exit_code,
+        runtime_seconds=row.runtime_seconds,
+        last_step=row.last_step,
+        history_count=row.history_count,
+    )
+
+
+# --- what a run produced (DEL-4) ----------------------------------------------------------------
+
+
+def produced_versions(connection: Connection, key: int) -> list[int]:
+    """Return the live versions that this run was the first to log, whoever logged them again."""
+    first = (
+        select(func.min(edges.c.id))
+        .where(edges.c.kind == "logged")
+        .where(edges.c.version_id.in_(select(edges.c.version_id).where(edges.c.run_id == key)))
+        .group_by(edges.c.version_id)
+    )
+    query = (
+        select(edges.c.version_id)
+        .join(versions, versions.c.id == edges.c.version_id)
+        .where(edges.c.id.in_(first), edges.c.run_id == key, versions.c.deleted_at.is_(None))
+    )
+    return list(connection.scalars(query.order_by(edges.c.id)))
+
+
+def links(connection: Connection, version_ids: Sequence[int]) -> list[str]:
+    """Return the full names under which versions are linked outside their own collections."""
+    found: list[str] = []
+    for some in batches(version_ids):
+        query = (
+            select(entities.c.name, projects.c.name, collections.c.name, memberships.c.number)
+            .select_from(memberships)
+            .join(versions, versions.c.id == memberships.c.version_id)
+            .join(collections, collections.c.id == memberships.c.collection_id)
+            .join(projects, projects.c.id == collections.c.project_id)
+            .join(entities, entities.c.id == projects.c.entity_id)
+            .where(
+                versions.c.id.in_(some),
+                memberships.c.collection_id != versions.c.collection_id,
+                memberships.c.removed_at.is_(None),
+            )
+            .order_by(memberships.c.id)
+        )
+        for entity, project, collection, number in connection.execute(query):
+            found.append(f"{entity}/{project}/{collection}:v{number}")
+    return found
+
+
+def stored_files(
+    connection: Connection, key: int, digests: Iterable[Digest]
+) -> list[tuple[Digest, int, str]]:
+    """Return (digest, size_bytes, nonce) of those that are files of a run and stored."""
+    of_run = select(run_files.c.path).where(
+        run_files.c.run_id == key, run_files.c.blob_id == blobs.c.id
+    )
+    found: list[tuple[Digest, int, str]] = []
+    for some in batches(digests):
+        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
+            blobs.c.digest.in_(some), blobs.c.state == STORED, of_run.exists()
+        )
+        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
+    return found

@@ -1,0 +1,368 @@
+"""The tables, and the rules that the database itself enforces.
+
+Integer primary keys are stable for ever; moments are microseconds since 1970 in UTC. What is
+deleted by users stays as a tombstone (`deleted_at`), so that numbers, edges and history remain.
+The reasons for the shape: docs/design/001-storage.md and 003-database.md.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, stored as microseconds since 1970: exact, small, and sorts as it should."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+class Json(TypeDecorator[Any]):
+    """JSON; on PostgreSQL as `jsonb`, which filters can look into."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(JSON(none_as_null=True))
+        from sqlalchemy.dialects.postgresql import JSONB  # 25 ms that embedded use never needs
+
+        return dialect.type_descriptor(JSONB(none_as_null=True))
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts rows only in a column declared INTEGER."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    return Column("id", BigId, primary_key=True)
+
+
+def _refers(
+    name: str, target: str, *, nullable: bool = False, primary: bool = False
+) -> Column[int]:
+    return Column(name, BigId, ForeignKey(target), nullable=nullable, primary_key=primary)
+
+
+entities = Table(
+    "entities",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    _id(),
+    _refers("entity_id", "entities.id"),
+    Column("name", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("entity_id", "name"),
+)
+
+# --- runs ---------------------------------------------------------------------------------------
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    _refers("project_id", "projects.id"),
+    Column("run_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("notes", Text),
+    Column("group_name", Text),
+    Column("job_type", Text),
+    Column("config", Json, nullable=False),
+    Column("summary", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("sweep_id", Text),
+    Column("created_by", Text, nullable=False),
+    Column("git_commit", Text),
+    Column("git_remote", Text),
+    Column("host", Text),
+    Column("program", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("heartbeat_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("exit_code", Integer),
+    Column("runtime_seconds", Float, nullable=False, server_default=text("0")),
+    Column("earlier_runtime_seconds", Float, nullable=False, server_default=text("0")),
+    # what attempts before the present one took; a heartbeat reports only its own attempt
+    Column("last_step", BigInteger, nullable=False, server_default=text("-1")),
+    Column("history_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("deleted_at", Moment),
+    Column("deleted_by", Text),
+    UniqueConstraint("project_id", "run_id"),
+    Index("ix_runs_project_id_created_at", "project_id", "created_at", "id"),
+    Index("ix_runs_run_id", "run_id"),
+)
+
+run_tags = Table(
+    "run_tags",
+    metadata,
+    _refers("run_id", "runs.id", primary=True),
+    Column("tag", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+
+# Many lines in one compressed row: a run of a million steps is a few hundred rows.
+line_chunks = Table(
+    "line_chunks",
+    metadata,
+    _id(),
+    _refers("run_id", "runs.id"),
+    Column("stream", Text, nullable=False),
+    Column("writer", Text, nullable=False),
+    Column("first_offset", BigInteger, nullable=False),
+    Column("line_count", Integer, nullable=False),
+    Column("min_step", BigInteger),
+    Column("max_step", BigInteger),
+    Column("content", LargeBinary, nullable=False),
+    UniqueConstraint("run_id", "stream", "writer", "first_offset"),
+)
+
+run_files = Table(
+    "run_files",
+    metadata,
+    _refers("run_id", "runs.id", primary=True),
+    Column("path", Text, primary_key=True),
+    _refers("blob_id", "blobs.id"),
+    Column("updated_at", Moment, nullable=False),
+    Index("ix_run_files_blob_id", "blob_id"),
+)
+
+# --- content ------------------------------------------------------------------------------------
+
+# A blob is `awaited` until its bytes are known to be stored, and `condemned` when GC has decided
+# to delete them; a condemned row is never revived, the same content gets a new row (invariant 3).
+blobs = Table(
+    "blobs",
+    metadata,
+    _id(),
+    Column("digest", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("nonce", Text),
+    _refers("draft_id", "drafts.id", nullable=True),
+    # the draft that stored it first: whence an entry's birth version (SEM-4)
+    Column("stored_at", Moment),
+    Column("condemned_at", Moment),
+    Column("md5", Text),
+    Index(
+        "uq_blobs_digest_live",
+        "digest",
+        unique=True,
+        sqlite_where=text("state <> 'condemned'"),
+        # on PostgreSQL too, but only the migration says so: naming a dialect here loads it (30 ms)
+    ),
+    Index("ix_blobs_draft_id", "draft_id"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    _id(),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("first_path", Text, nullable=False),
+    Column("entry_count", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("content", LargeBinary),  # compressed; NULL until a draft has sent it
+)
+
+segment_blobs = Table(
+    "segment_blobs",
+    metadata,
+    _refers("segment_id", "segments.id", primary=True),
+    _refers("blob_id", "blobs.id", primary=True),
+    Index("ix_segment_blobs_blob_id", "blob_id"),
+    sqlite_with_rowid=False,
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    _id(),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+manifest_segments = Table(
+    "manifest_segments",
+    metadata,
+    _refers("manifest_id", "manifests.id", primary=True),
+    Column("position", Integer, primary_key=True),
+    _refers("segment_id", "segments.id"),
+    Index("ix_manifest_segments_segment_id", "segment_id"),
+    sqlite_with_rowid=False,
+)
+
+# --- artifacts ----------------------------------------------------------------------------------
+
+collections = Table(
+    "collections",
+    metadata,
+    _id(),
+    _refers("project_id", "projects.id"),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("description", Text),
+    Column("next_number", Integer, nullable=False, server_default=text("0")),
+    # only ever grows: a number is never reused, whatever is deleted (invariant 6)
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+collection_tags = Table(
+    "collection_tags",
+    metadata,
+    _refers("collection_id", "collections.id", primary=True),
+    Column("tag", Text, primary_key=True),
+)
+
+# A draft stays after its commit, so that its client id goes on leading to the version.
+drafts = Table(
+    "drafts",
+    metadata,
+    _id(),
+    Column("client_id", Text, nullable=False, unique=True),
+    Column("nonce", Text, nullable=False, unique=True),
+    _refers("collection_id", "collections.id"),
+    _refers("run_id", "runs.id", nullable=True),
+    _refers("manifest_id", "manifests.id", nullable=True),
+    Column("state", Text, nullable=False),  # open, contributed (distributed), committed
+    Column("spec", Json, nullable=False),  # description, metadata, aliases, tags …
+    Column("distributed_id", Text),
+    _refers("version_id", "versions.id", nullable=True),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index("ix_drafts_collection_id_distributed_id", "collection_id", "distributed_id"),
+    Index("ix_drafts_manifest_id", "manifest_id"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    _id(),
+    _refers("collection_id", "collections.id"),
+    _refers("manifest_id", "manifests.id", nullable=True),  # NULL once its content was released
+    Column("digest", Text, nullable=False),
+    Column("compat_digest", Text),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("description", Text),
+    Column("metadata", Json, nullable=False),
+    _refers("base_version_id", "versions.id", nullable=True),
+    Column("history_step", BigInteger),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    Column("deleted_at", Moment),
+    Column("deleted_by", Text),
+    Index("ix_versions_collection_id_digest", "collection_id", "digest"),
+    Index("ix_versions_manifest_id", "manifest_id"),
+)
+
+version_tags = Table(
+    "version_tags",
+    metadata,
+    _refers("version_id", "versions.id", primary=True),
+    Column("tag", Text, primary_key=True),
+)
+
+# Number and aliases belong to the membership: a link numbers by itself (ART-9, ALI-2).
+memberships = Table(
+    "memberships",
+    metadata,
+    _id(),
+    _refers("collection_id", "collections.id"),
+    _refers("version_id", "versions.id"),
+    Column("number", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),  # unlinked; the number stays taken
+    UniqueConstraint("collection_id", "number"),
+    Index("ix_memberships_version_id_collection_id", "version_id", "collection_id"),
+)
+
+aliases = Table(
+    "aliases",
+    metadata,
+    _refers("collection_id", "collections.id", primary=True),
+    Column("alias", Text, primary_key=True),
+    _refers("membership_id", "memberships.id"),
+    Index("ix_aliases_membership_id", "membership_id"),
+)
+
+alias_moves = Table(
+    "alias_moves",
+    metadata,
+    _id(),
+    _refers("collection_id", "collections.id"),
+    Column("alias", Text, nullable=False),
+    Column("before_number", Integer),
+    Column("after_number", Integer),
+    Column("moved_by", Text, nullable=False),
+    Column("moved_at", Moment, nullable=False),
+    Index("ix_alias_moves_collection_id_alias", "collection_id", "alias"),
+)
+
+# --- lineage ------------------------------------------------------------------------------------
+
+edges = Table(
+    "edges",
+    metadata,
+    _id(),
+    _refers("run_id", "runs.id"),
+    _refers("version_id", "versions.id"),
+    Column("kind", Text, nullable=False),  # used, logged
+    Column("alias", Text),  # what was asked for when it was used (SEM-9)
+    Column("closes_cycle", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("run_id", "version_id", "kind"),
+    Index("ix_edges_version_id_kind", "version_id", "kind"),
+)

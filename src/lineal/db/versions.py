@@ -1,0 +1,435 @@
+"""Versions, and the memberships that give them numbers and aliases in collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import insert as plain_insert
+
+from lineal.core.digest import PREFIX, Digest
+from lineal.core.names import LATEST, version_number
+from lineal.core.records import MembershipId, VersionId, VersionRecord, VersionState
+from lineal.db import collections as collections_db
+from lineal.db.blobs import batches
+from lineal.db.collections import LIVE
+from lineal.db.engine import insert
+from lineal.db.schema import (
+    alias_moves,
+    aliases,
+    collections,
+    edges,
+    entities,
+    memberships,
+    projects,
+    runs,
+    version_tags,
+    versions,
+)
+
+_source_membership = memberships.alias("source_membership")
+_source = collections.alias("source_collection")
+_source_project = projects.alias("source_project")
+_source_entity = entities.alias("source_entity")
+
+_sweep = (
+    select(runs.c.sweep_id)
+    .join(edges, edges.c.run_id == runs.c.id)
+    .where(edges.c.version_id == versions.c.id, edges.c.kind == "logged")
+    .order_by(edges.c.id)
+    .limit(1)
+    .scalar_subquery()
+)
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def listing() -> Select[Any]:
+    """Return the select behind every look at versions: one row per membership."""
+    return (
+        select(
+            versions,
+            memberships.c.id.label("membership_id"),
+            memberships.c.number,
+            memberships.c.removed_at,
+            entities.c.name.label("entity"),
+            projects.c.name.label("project"),
+            collections.c.name.label("collection"),
+            _source_membership.c.number.label("source_number"),
+            _source.c.name.label("source_collection"),
+            _source.c.type,
+            _source_project.c.name.label("source_project"),
+            _source_entity.c.name.label("source_entity"),
+            _sweep.label("sweep_id"),
+        )
+        .select_from(memberships)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .join(collections, collections.c.id == memberships.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .join(
+            _source_membership,
+            and_(
+                _source_membership.c.version_id == versions.c.id,
+                _source_membership.c.collection_id == versions.c.collection_id,
+            ),
+        )
+        .join(_source, _source.c.id == versions.c.collection_id)
+        .join(_source_project, _source_project.c.id == _source.c.project_id)
+        .join(_source_entity, _source_entity.c.id == _source_project.c.entity_id)
+    )
+
+
+def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRecord]:
+    """Turn rows of `listing` into records, with two queries for any number of them."""
+    alias_names = _aliases_of(connection, [row.membership_id for row in rows])
+    tags = _tags_of(connection, [row.id for row in rows])
+    return [
+        VersionRecord(
+            id=VersionId(row.id),
+            membership_id=MembershipId(row.membership_id),
+            entity=row.entity,
+            project=row.project,
+            collection=row.collection,
+            number=row.number,
+            aliases=tuple(alias_names.get(row.membership_id, ())),
+            source_entity=row.source_entity,
+            source_project=row.source_project,
+            source_collection=row.source_collection,
+            source_number=row.source_number,
+            type=row.type,
+            state=VersionState.DELETED if row.deleted_at else VersionState.COMMITTED,
+            digest=Digest(row.digest),
+            compat_digest=row.compat_digest,
+            size_bytes=row.size_bytes,
+            entry_count=row.entry_count,
+            description=row.description,
+            metadata=row.metadata,
+            tags=tuple(tags.get(row.id, ())),
+            history_step=row.history_step,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            deleted_at=row.deleted_at,
+            deleted_by=row.deleted_by,
+            sweep_id=row.sweep_id,
+        )
+        for row in rows
+    ]
+
+
+def by_membership(connection: Connection, membership_id: int) -> VersionRecord | None:
+    rows = connection.execute(listing().where(memberships.c.id == membership_id)).all()
+    return records(connection, rows)[0] if rows else None
+
+
+def by_id(connection: Connection, version_id: int) -> VersionRecord | None:
+    return by_ids(connection, [version_id]).get(version_id)
+
+
+def by_ids(connection: Connection, version_ids: Iterable[int]) -> dict[int, VersionRecord]:
+    """Return versions as seen in their source collections, deleted ones included."""
+    found: dict[int, VersionRecord] = {}
+    for batch in batches(version_ids):
+        query = listing().where(
+            versions.c.id.in_(batch), memberships.c.collection_id == versions.c.collection_id
+        )
+        for record in records(connection, connection.execute(query).all()):
+            found[record.id] = record
+    return found
+
+
+def links(connection: Connection, version_id: int) -> list[VersionRecord]:
+    """Return a version as seen through each of its links."""
+    query = listing().where(
+        versions.c.id == version_id,
+        memberships.c.collection_id != versions.c.collection_id,
+        memberships.c.removed_at.is_(None),
+    )
+    return records(connection, connection.execute(query.order_by(memberships.c.id)).all())
+
+
+def resolve(connection: Connection, collection_id: int, ref: str) -> VersionRecord | None:
+    """Find what `vN`, an alias or a digest means in a collection; deleted versions included.
+
+    `latest` falls back to the highest live number where nobody set it (ALI-4).
+    """
+    here = listing().where(
+        memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None)
+    )
+    number = version_number(ref)
+    if number is not None:
+        query = here.where(memberships.c.number == number)
+    elif is_digest(ref):
+        wanted = ref if ref.startswith(PREFIX) else PREFIX + ref
+        either = or_(versions.c.digest == wanted, versions.c.compat_digest == ref)
+        query = here.where(either, LIVE).order_by(memberships.c.number.desc()).limit(1)
+    else:
+        query = here.join(aliases, aliases.c.membership_id == memberships.c.id).where(
+            aliases.c.alias == ref
+        )
+    rows = connection.execute(query).all()
+    if not rows and ref == LATEST:
+        newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
+        rows = connection.execute(newest).all()
+    return records(connection, rows)[0] if rows else None
+
+
+def is_digest(ref: str) -> bool:
+    """Tell `sha256:…`, 64 hex digits and W&B's 32 hex digits from an alias."""
+    plain = ref.removeprefix(PREFIX)
+    return len(plain) in (32, 64) and all(digit in "0123456789abcdef" for digit in plain)
+
+
+def same_content(connection: Connection, collection_id: int, digest: Digest) -> int | None:
+    """Return the oldest live version with this digest (X-2: any, not only the latest)."""
+    query = (
+        select(versions.c.id)
+        .where(
+            versions.c.collection_id == collection_id,
+            versions.c.digest == digest,
+            versions.c.deleted_at.is_(None),
+        )
+        .order_by(versions.c.id)
+        .limit(1)
+        .with_for_update()
+    )
+    return connection.execute(query).scalar()
+
+
+def manifest_id(connection: Connection, version_id: int) -> int | None:
+    return connection.execute(
+        select(versions.c.manifest_id).where(versions.c.id == version_id)
+    ).scalar()
+
+
+def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    query = select(aliases.c.membership_id, aliases.c.alias).order_by(aliases.c.alias)
+    for batch in batches(membership_ids):
+        for id, name in connection.execute(query.where(aliases.c.membership_id.in_(batch))):
+            found.setdefault(id, []).append(name)
+    return found
+
+
+def _tags_of(connection: Connection, version_ids: Sequence[int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    query = select(version_tags.c.version_id, version_tags.c.tag).order_by(version_tags.c.tag)
+    for batch in batches(version_ids):
+        for id, tag in connection.execute(query.where(version_tags.c.version_id.in_(batch))):
+            found.setdefault(id, []).append(tag)
+    return found
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> tuple[int, int]:
+    """Insert a version and its membership with the next number; returns their ids."""
+    version_id = connection.execute(
+        plain_insert(versions).values(**values).returning(versions.c.id)
+    ).scalar_one()
+    return version_id, add_membership(connection, values["collection_id"], version_id, now)
+
+
+def add_membership(
+    connection: Connection, collection_id: int, version_id: int, now: datetime
+) -> int:
+    number = collections_db.next_number(connection, collection_id, now)
+    membership_id: int = connection.execute(
+        plain_insert(memberships)
+        .values(collection_id=collection_id, version_id=version_id, number=number, created_at=now)
+        .returning(memberships.c.id)
+    ).scalar_one()
+    return membership_id
+
+
+def live_membership(connection: Connection, collection_id: int, version_id: int) -> int | None:
+    query = select(memberships.c.id).where(
+        memberships.c.collection_id == collection_id,
+        memberships.c.version_id == version_id,
+        memberships.c.removed_at.is_(None),
+    )
+    return connection.execute(query).scalar()
+
+
+def collection_of(connection: Connection, membership_id: int) -> int:
+    return int(
+        connection.execute(
+            select(memberships.c.collection_id).where(memberships.c.id == membership_id)
+        ).scalar_one()
+    )
+
+
+def remove_membership(connection: Connection, membership_id: int, now: datetime) -> None:
+    """Unlink; the number stays taken."""
+    connection.execute(
+        update(memberships).where(memberships.c.id == membership_id).values(removed_at=now)
+    )
+
+
+def change(connection: Connection, version_id: int, values: Mapping[str, Any]) -> None:
+    connection.execute(update(versions).where(versions.c.id == version_id).values(**values))
+
+
+def add_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> None:
+    rows = [{"version_id": version_id, "tag": tag} for tag in tags]
+    if rows:
+        connection.execute(insert(connection, version_tags).on_conflict_do_nothing(), rows)
+
+
+def remove_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> None:
+    chosen = and_(version_tags.c.version_id == version_id, version_tags.c.tag.in_(list(tags)))
+    connection.execute(version_tags.delete().where(chosen))
+
+
+# --- aliases ------------------------------------------------------------------------------------
+
+
+def alias_numbers(
+    connection: Connection, collection_id: int, names: Sequence[str]
+) -> dict[str, int]:
+    """Return the version number each of these aliases is on now; the others are left out."""
+    query = (
+        select(aliases.c.alias, memberships.c.number)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(aliases.c.collection_id == collection_id, aliases.c.alias.in_(names))
+    )
+    return {row.alias: row.number for row in connection.execute(query)}
+
+
+def alias_names(connection: Connection, collection_id: int) -> list[str]:
+    query = select(aliases.c.alias).where(aliases.c.collection_id == collection_id)
+    return list(connection.execute(query.order_by(aliases.c.alias)).scalars())
+
+
+def set_aliases(
+    connection: Connection,
+    collection_id: int,
+    membership_id: int,
+    names: Sequence[str],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Put aliases on a membership, taking them from wherever they were; records each move."""
+    number = connection.execute(
+        select(memberships.c.number).where(memberships.c.id == membership_id)
+    ).scalar_one()
+    before = alias_numbers(connection, collection_id, names)
+    moved = [name for name in names if before.get(name) != number]
+    if not moved:
+        return
+    statement = insert(connection, aliases)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[aliases.c.collection_id, aliases.c.alias],
+            set_={"membership_id": statement.excluded.membership_id},
+        ),
+        [
+            {"collection_id": collection_id, "alias": name, "membership_id": membership_id}
+            for name in moved
+        ],
+    )
+    _record_moves(
+        connection,
+        collection_id,
+        [(name, before.get(name), number) for name in moved],
+        actor=actor,
+        now=now,
+    )
+
+
+def remove_aliases(
+    connection: Connection, collection_id: int, names: Sequence[str], *, actor: str, now: datetime
+) -> None:
+    before = alias_numbers(connection, collection_id, names)
+    if not before:
+        return
+    connection.execute(
+        aliases.delete().where(
+            aliases.c.collection_id == collection_id, aliases.c.alias.in_(list(before))
+        )
+    )
+    moves = [(name, number, None) for name, number in before.items()]
+    _record_moves(connection, collection_id, moves, actor=actor, now=now)
+
+
+def _record_moves(
+    connection: Connection,
+    collection_id: int,
+    moves: Sequence[tuple[str, int | None, int | None]],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        plain_insert(alias_moves),
+        [
+            {
+                "collection_id": collection_id,
+                "alias": name,
+                "before_number": before,
+                "after_number": after,
+                "moved_by": actor,
+                "moved_at": now,
+            }
+            for name, before, after in moves
+        ],
+    )
+
+
+def moves(connection: Connection, collection_id: int, alias: str | None) -> list[Row[Any]]:
+    """Return an alias's moves (or all), the oldest first."""
+    query = select(alias_moves).where(alias_moves.c.collection_id == collection_id)
+    if alias is not None:
+        query = query.where(alias_moves.c.alias == alias)
+    return list(connection.execute(query.order_by(alias_moves.c.id)).all())
+
+
+# --- deleting -----------------------------------------------------------------------------------
+
+
+def delete(
+    connection: Connection, version_ids: Sequence[int], actor_name: str, now: datetime
+) -> None:
+    """Turn versions into tombstones: aliases gone, `latest` on the highest live one left."""
+    query = select(memberships.c.collection_id, memberships.c.id).where(
+        memberships.c.version_id.in_(version_ids)
+    )
+    touched = connection.execute(query).all()
+    for collection_id, membership_id in touched:
+        names = _aliases_of(connection, [membership_id]).get(membership_id, [])
+        remove_aliases(connection, collection_id, names, actor=actor_name, now=now)
+    connection.execute(
+        update(versions)
+        .where(versions.c.id.in_(version_ids), versions.c.deleted_at.is_(None))
+        .values(deleted_at=now, deleted_by=actor_name)
+    )
+    for collection_id in {row.collection_id for row in touched}:
+        restore_latest(connection, collection_id, actor=actor_name, now=now)
+
+
+def restore_latest(
+    connection: Connection, collection_id: int, *, actor: str, now: datetime
+) -> None:
+    """Put `latest` on the highest live version if it is nowhere (ALI-4)."""
+    if LATEST in alias_numbers(connection, collection_id, [LATEST]):
+        return
+    newest = connection.execute(
+        select(memberships.c.id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(memberships.c.collection_id == collection_id, LIVE)
+        .order_by(memberships.c.number.desc())
+        .limit(1)
+    ).scalar()
+    if newest is not None:
+        set_aliases(connection, collection_id, newest, [LATEST], actor=actor, now=now)
+
+
+def live_ids(connection: Connection, collection_id: int) -> list[int]:
+    query = select(versions.c.id).where(
+        versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)
+    )
+    return list(connection.execute(query).scalars())
