@@ -1,0 +1,1 @@
+"""Bytes by key; knows nothing of artifacts."""

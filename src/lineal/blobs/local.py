@@ -1,0 +1,165 @@
+"""A folder as blob store.
+
+A key `sha256/ab/cd/<hex>/<nonce>` is the file `sha256/ab/<hex>-<nonce>`: 256 folders instead of
+one per blob, because making a folder costs as much as writing a small file
+(docs/design/001-storage.md, "Small files").
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from lineal import files
+from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
+from lineal.errors import MissingFile, SourceChanged
+
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES, errno.ENOTSUP}
+
+
+class LocalStore:
+    """`BlobStore` in a folder; safe for any number of processes, since keys are never shared."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._parts = os.path.join(root, "parts")
+
+    def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
+        target = self._file(key)
+        with files.room_on(target):
+            if os.path.exists(target):
+                if take:
+                    _unlink(source)
+                return
+            self._make_folder(target)
+            if (take and self._move(source, target)) or (link and self._link(source, target)):
+                return
+        self._copy(key, source, target, size)
+        if take:
+            _unlink(source)
+
+    def put_bytes(self, key: Key, data: bytes) -> None:
+        if of_bytes(data) != of_key(key):
+            raise SourceChanged(f"{len(data)} bytes do not have the digest of their key {key}")
+        target = self._file(key)
+        if os.path.exists(target):
+            return
+        with files.room_on(target):
+            self._make_folder(target)
+            part = self._part(target)
+            files.write_new(part, data)
+            os.rename(part, target)
+
+    def sync(self, keys: Iterable[Key]) -> None:
+        files.sync([self._file(key) for key in keys], self.root)
+
+    def open(self, key: Key) -> BinaryIO:
+        try:
+            return open(self._file(key), "rb")
+        except FileNotFoundError as error:
+            raise MissingFile(f"Blob {key} is not in the store {self.root}") from error
+
+    def size(self, key: Key) -> int | None:
+        try:
+            return os.stat(self._file(key)).st_size
+        except FileNotFoundError:
+            return None
+
+    def path(self, key: Key) -> str | None:
+        return self._file(key)
+
+    def delete(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            _unlink(self._file(key))
+
+    def keys(self) -> Iterator[tuple[Key, int]]:
+        for entry in self._walk():
+            key = _key_of(entry)
+            if key is not None:
+                yield key, entry.stat(follow_symlinks=False).st_size
+
+    def strays(self) -> Iterator[tuple[str, int]]:
+        for entry in self._walk():
+            if _key_of(entry) is None:
+                yield os.path.relpath(entry.path, self.root), entry.stat().st_size
+
+    def _file(self, key: Key) -> str:
+        _, first, _, hex_digits, nonce = key.split("/")
+        return f"{self.root}/sha256/{first}/{hex_digits}-{nonce}"
+
+    def _part(self, target: str) -> str:
+        os.makedirs(self._parts, exist_ok=True)
+        return f"{self._parts}/{secrets.token_hex(8)}"
+
+    def _make_folder(self, target: str) -> None:
+        folder = os.path.dirname(target)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, exist_ok=True)
+
+    def _move(self, source: str, target: str) -> bool:
+        try:
+            os.rename(source, target)
+        except FileNotFoundError as error:
+            raise files.missing(source, error) from error
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return False
+            raise
+        return True
+
+    def _link(self, source: str, target: str) -> bool:
+        try:
+            os.link(os.path.realpath(source), target)
+        except FileExistsError:
+            return True
+        except FileNotFoundError as error:
+            raise files.missing(source, error) from error
+        except OSError as error:
+            if error.errno in _NO_LINK:
+                return False
+            raise
+        return True
+
+    def _copy(self, key: Key, source: str, target: str, size: int) -> None:
+        with files.room_on(target):
+            part = self._part(target)
+            copied = files.copy_and_hash(source, part)
+            if PREFIX + copied.hex_digest != of_key(key) or copied.size != size:
+                os.unlink(part)
+                raise SourceChanged(
+                    f"File {source} changed after it was added; add it to a new artifact"
+                )
+            os.rename(part, target)
+
+    def _walk(self) -> Iterator[os.DirEntry[str]]:
+        folders = [self.root]
+        while folders:
+            try:
+                with os.scandir(folders.pop()) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(entry.path)
+                        else:
+                            yield entry
+            except FileNotFoundError:
+                continue
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return  # an earlier attempt got this far
+
+
+def _key_of(entry: os.DirEntry[str]) -> Key | None:
+    hex_digits, _, nonce = entry.name.partition("-")
+    try:
+        key = storage_key(Digest(PREFIX + hex_digits), nonce)
+    except ValueError:
+        return None
+    folder = os.path.dirname(entry.path)
+    return key if folder.endswith(f"sha256/{hex_digits[:2]}") else None

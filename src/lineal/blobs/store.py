@@ -1,0 +1,54 @@
+"""The seam to whatever keeps bytes: a folder, and later S3, GCS, Azure.
+
+Contract, checked for every store by tests/blobs/: a key is written once and never reused; what
+`put` returned from is readable under its key, whole and with the promised digest, and after
+`sync` also after a power cut; a `put` that raised leaves at most a file that no reader can
+mistake for a whole one; `delete` of a missing key is not an error. Nobody retries inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol
+
+from lineal.core.digest import Key
+
+
+class BlobStore(Protocol):
+    def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
+        """Store a local file under a new key.
+
+        take: the file was written and hashed by us; it may be moved away without a second look.
+        link: the owner promised not to change it; a hard link will do if one can be made.
+        Otherwise the bytes are copied and hashed in one read. Raises SourceChanged if they do
+        not have the key's digest, NoSpace if they do not fit. An existing key is left alone.
+        """
+        ...
+
+    def put_bytes(self, key: Key, data: bytes) -> None: ...
+
+    def sync(self, keys: Iterable[Key]) -> None:
+        """Return once these keys would survive a power cut."""
+        ...
+
+    def open(self, key: Key) -> BinaryIO:
+        """Open for reading; raises MissingFile."""
+        ...
+
+    def size(self, key: Key) -> int | None:
+        """Return the bytes stored under a key, None if there is nothing."""
+        ...
+
+    def path(self, key: Key) -> str | None:
+        """Return a local path that may be read (never written), None if there is no such thing."""
+        ...
+
+    def delete(self, keys: Iterable[Key]) -> None: ...
+
+    def keys(self) -> Iterator[tuple[Key, int]]:
+        """Walk all stored (key, size), in any order; for `verify` and garbage collection."""
+        ...
+
+    def strays(self) -> Iterator[tuple[str, int]]:
+        """Walk what is there and is no blob: half-written files, foreign files; (name, size)."""
+        ...

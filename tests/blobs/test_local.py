@@ -1,0 +1,247 @@
+"""The contract of `BlobStore`, for every store there is: a new store adds a fixture, not tests."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lineal.blobs.local import LocalStore
+from lineal.blobs.store import BlobStore
+from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.errors import MissingFile, SourceChanged, Unavailable
+
+MakeStore = Callable[[Path], BlobStore]
+
+STORES: dict[str, MakeStore] = {
+    "local": lambda folder: LocalStore(str(folder / "blobs")),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Callable[[bytes], str]:
+    numbers = iter(range(1000))
+
+    def write(data: bytes) -> str:
+        path = tmp_path / f"source{next(numbers)}"
+        path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+def key_of(data: bytes, nonce: str = "n1") -> Key:
+    return storage_key(of_bytes(data), nonce)
+
+
+def put(store: BlobStore, path: str, data: bytes, nonce: str = "n1", **how: bool) -> Key:
+    key = key_of(data, nonce)
+    store.put(key, path, size=len(data), take=how.get("take", False), link=how.get("link", False))
+    return key
+
+
+def content(store: BlobStore, key: Key) -> bytes:
+    with store.open(key) as file:
+        return file.read()
+
+
+WAYS = [{}, {"take": True}, {"link": True}, {"take": True, "link": True}]
+SIZES = [0, 1, 1000, (1 << 20) + 1, 9 << 20]
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_put_is_read_back_whole(store, source, how, size):
+    data = os.urandom(size)
+    key = put(store, source(data), data, **how)
+    assert content(store, key) == data
+    assert store.size(key) == size
+
+
+def test_a_source_that_may_not_be_taken_stays(store, source):
+    path = source(b"mine")
+    put(store, path, b"mine")
+    assert Path(path).read_bytes() == b"mine"
+
+
+def test_a_source_that_may_be_taken_is_gone(store, source):
+    path = source(b"yours")
+    put(store, path, b"yours", take=True)
+    assert not os.path.exists(path)
+
+
+def test_later_changes_of_a_copied_source_do_not_reach_the_store(store, source):
+    path = source(b"before")
+    key = put(store, path, b"before")
+    Path(path).write_bytes(b"after!")
+    assert content(store, key) == b"before"
+
+
+def test_bytes_without_the_promised_digest_are_refused(store, source):
+    with pytest.raises(SourceChanged):
+        store.put(key_of(b"promised"), source(b"actually"), size=8, take=False, link=False)
+    assert store.size(key_of(b"promised")) is None
+    assert list(store.keys()) == []
+
+
+def test_bytes_of_another_size_are_refused(store, source):
+    with pytest.raises(SourceChanged):
+        store.put(key_of(b"abc"), source(b"abc"), size=4, take=False, link=False)
+    assert store.size(key_of(b"abc")) is None
+
+
+def test_a_refused_put_leaves_nothing_behind(store, source):
+    with pytest.raises(SourceChanged):
+        store.put(key_of(b"promised"), source(b"actually"), size=8, take=False, link=False)
+    assert list(store.strays()) == []
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+def test_a_source_that_vanished_is_named(store, tmp_path, how):
+    gone = str(tmp_path / "gone")
+    with pytest.raises(MissingFile, match="gone"):
+        put(store, gone, b"x", **how)
+    assert store.size(key_of(b"x")) is None
+
+
+def test_an_existing_key_is_left_alone(store, source):
+    key = put(store, source(b"data"), b"data")
+    path = source(b"evil")
+    store.put(key, path, size=4, take=True, link=False)
+    assert content(store, key) == b"data"
+    assert not os.path.exists(path)
+
+
+def test_putting_bytes_again_changes_nothing(store):
+    store.put_bytes(key_of(b"small"), b"small")
+    store.put_bytes(key_of(b"small"), b"small")
+    assert content(store, key_of(b"small")) == b"small"
+    assert len(list(store.keys())) == 1
+
+
+def test_bytes_must_have_the_digest_of_their_key(store):
+    with pytest.raises(SourceChanged):
+        store.put_bytes(key_of(b"one"), b"two")
+    assert store.size(key_of(b"one")) is None
+
+
+def test_the_same_content_under_two_nonces_is_two_blobs(store, source):
+    one, two = put(store, source(b"d"), b"d", "n1"), put(store, source(b"d"), b"d", "n2")
+    store.delete([one])
+    assert store.size(one) is None
+    assert content(store, two) == b"d"
+
+
+def test_a_missing_key_has_no_size_and_cannot_be_opened(store):
+    assert store.size(key_of(b"nothing")) is None
+    with pytest.raises(MissingFile, match="Blob sha256"):
+        store.open(key_of(b"nothing"))
+
+
+def test_deleting_what_is_missing_is_no_error(store, source):
+    key = put(store, source(b"x"), b"x")
+    store.delete([key, key_of(b"never there"), key])
+    assert store.size(key) is None
+
+
+def test_a_walk_yields_every_key_with_its_size(store, source):
+    wanted = {put(store, source(data), data): len(data) for data in (b"", b"a", b"bb", b"ccc")}
+    assert dict(store.keys()) == wanted
+    assert list(store.strays()) == []
+
+
+def test_an_empty_store_walks_nothing(store):
+    assert list(store.keys()) == []
+    assert list(store.strays()) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_sync_returns_for_few_and_many_keys(store, source, count):
+    keys = [put(store, source(bytes([i])), bytes([i])) for i in range(count)]
+    store.sync(keys)
+    assert all(store.size(key) == 1 for key in keys)
+
+
+def test_a_local_path_if_there_is_one_holds_the_bytes(store, source):
+    key = put(store, source(b"here"), b"here")
+    path = store.path(key)
+    assert path is None or Path(path).read_bytes() == b"here"
+
+
+# --- what only a folder can do ------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalStore:
+    return LocalStore(str(tmp_path / "blobs"))
+
+
+def test_a_folder_links_an_immutable_file_instead_of_copying_it(local, source):
+    path = source(b"immutable")
+    key = put(local, path, b"immutable", link=True)
+    assert os.path.samefile(path, local.path(key))
+
+
+def test_a_folder_links_what_a_symbolic_link_leads_to(local, source, tmp_path):
+    path = source(b"target")
+    (tmp_path / "alias").symlink_to(path)
+    key = put(local, str(tmp_path / "alias"), b"target", link=True)
+    assert not os.path.islink(local.path(key))
+    assert content(local, key) == b"target"
+
+
+def test_a_folder_keeps_copies_read_only(local, source):
+    key = put(local, source(b"x"), b"x")
+    assert stat.S_IMODE(os.stat(local.path(key)).st_mode) & 0o222 == 0
+
+
+def test_what_is_no_blob_is_a_stray(local, source):
+    key = put(local, source(b"x"), b"x")
+    half_written = Path(local.root, "parts", "abc")
+    half_written.parent.mkdir(exist_ok=True)
+    half_written.write_bytes(b"half")
+    foreign = Path(local.root, "README")
+    foreign.write_bytes(b"hello")
+    assert list(dict(local.keys())) == [key]
+    assert sorted(local.strays()) == [("README", 5), ("parts/abc", 4)]
+
+
+def test_a_blob_in_the_wrong_folder_is_a_stray(local, source):
+    key = put(local, source(b"x"), b"x")
+    path = local.path(key)
+    wrong = Path(local.root, "sha256", "00")
+    wrong.mkdir(parents=True, exist_ok=True)
+    os.rename(path, wrong / os.path.basename(path))
+    assert list(local.keys()) == []
+    assert len(list(local.strays())) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path, source):
+    (tmp_path / "file").write_bytes(b"")
+    store = LocalStore(str(tmp_path / "file" / "blobs"))
+    with pytest.raises((Unavailable, MissingFile, NotADirectoryError)):
+        put(store, source(b"x"), b"x")
+
+
+def test_a_file_on_another_file_system_is_copied(local, tmp_path):
+    other = "/dev/shm"
+    if not os.path.isdir(other) or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs a second file system, such as /dev/shm")
+    path = os.path.join(other, f"lineal-{os.getpid()}")
+    for how in ({"link": True}, {"take": True}):
+        Path(path).write_bytes(b"far")
+        try:
+            key = put(local, path, b"far", nonce=next(iter(how)), **how)
+            assert content(local, key) == b"far"
+            assert os.path.exists(path) == ("link" in how)
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
