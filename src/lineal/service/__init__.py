@@ -1,0 +1,1 @@
+"""Use cases: authorise, validate, one transaction, return a record."""

@@ -1,0 +1,317 @@
+"""Writing a version: begin, (send,) commit.
+
+Order of writing: bytes, blob stored, version, alias (docs/design/001-storage.md). Until `commit`
+returns, nothing of a draft is visible. Both calls are idempotent under the draft's client id,
+since a client repeats a call whose answer it did not get.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import access, names
+from lineal.core.access import Action, Actor
+from lineal.core.manifest import Segment
+from lineal.core.records import (
+    Begun,
+    CollectionKind,
+    Committed,
+    DraftId,
+    DraftSpec,
+    VersionId,
+    VersionRecord,
+)
+from lineal.db import blobs as blobs_db
+from lineal.db import collections as collections_db
+from lineal.db import drafts as drafts_db
+from lineal.db import lineage as lineage_db
+from lineal.db import projects as projects_db
+from lineal.db import versions as versions_db
+from lineal.errors import Conflict, Exists, Invalid, NotFound
+from lineal.service import distributed, transfers
+from lineal.service.instance import Instance
+
+METADATA_MAX_BYTES = 1 << 20
+"""MET-1 leaves the limit to us: what a page can still show and a database still index."""
+
+
+def begin(
+    instance: Instance, actor: Actor, draft: DraftSpec, segments: Sequence[Segment] = ()
+) -> Begun:
+    """Open a draft and say which segments are still to be sent.
+
+    If the collection already has this content, return that version and open nothing; the run is
+    recorded as a further producer and the aliases are applied (SEM-2).
+
+    segments: any that the caller thinks are new; those we lack are taken, the rest ignored.
+    Raises Denied or NotFound (rights), Invalid (names, metadata, another type), Exists (the name
+    belongs to a portfolio). Keeps every stored blob of the manifest alive until the draft expires.
+    Source: SEM-1, SEM-2, SEM-3, NAM-2.
+    """
+    _check(draft)
+    access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
+    checked = transfers.check_segments(segments)
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        known = drafts_db.by_client_id(connection, draft.client_id)
+        if known is not None:
+            return _begun_before(connection, known)
+        project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
+        collection = _sequence(connection, project_id, draft, now)
+        if draft.distributed_id is None and draft.on_unchanged != "new_version":
+            same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
+            if same is not None:
+                return _reuse(connection, actor, draft, collection.id, same, now)
+        manifest_id = blobs_db.ensure_manifest(connection, draft.manifest)
+        blobs_db.replace_condemned(connection, manifest_id)
+        transfers.fill(connection, manifest_id, checked)
+        draft_id = drafts_db.add(
+            connection,
+            _row(draft, collection.id, actor, now)
+            | {
+                "manifest_id": manifest_id,
+                "state": drafts_db.OPEN,
+                "expires_at": now + instance.draft_ttl,
+            },
+        )
+        missing = blobs_db.missing_segments(connection, manifest_id)
+    return Begun(DraftId(draft_id), None, tuple(missing))
+
+
+def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
+    """Turn a draft whose bytes are all stored into a version with a number and aliases.
+
+    A contribution to a distributed version only becomes part of it once another draft finishes
+    it (ART-44); then `version` is None. Raises Conflict naming what is missing, Gone if the
+    draft expired. Source: SEM-1, SEM-12, VER-1, ALI-1.
+    """
+    draft = transfers.open_draft(instance, actor, draft_id)
+    if draft.state == drafts_db.COMMITTED:
+        return Committed(_version_of(instance, draft.version_id), is_new=False)
+    if draft.state == drafts_db.CONTRIBUTED:
+        return Committed(None, is_new=False)
+    contributions: list[int] = []
+    if draft.distributed_id is not None and draft.spec["is_final"]:
+        draft, contributions = distributed.merge(instance, draft)
+    stored = transfers.stored_now(instance, draft)
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        locked = drafts_db.by_id(connection, draft_id, lock=True)
+        assert locked is not None
+        if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
+            return _committed_before(connection, locked)
+        transfers.require_unexpired(locked, now)
+        blobs_db.mark_stored(connection, stored, draft_id=draft.id, nonce=draft.nonce, now=now)
+        _require_complete(connection, locked)
+        return _finish(connection, actor, locked, contributions, now)
+
+
+def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
+    """Give a draft up: it protects nothing any longer; what it stored is left to the sweep."""
+    draft = transfers.open_draft(instance, actor, draft_id)
+    with instance.database.writing() as connection:
+        if draft.state == drafts_db.OPEN:
+            drafts_db.change(connection, [draft_id], {"expires_at": instance.clock.now()})
+
+
+def check_metadata(metadata: Mapping[str, Any] | None) -> None:
+    """Raise Invalid unless it is a JSON object of at most 1 MiB (MET-1)."""
+    if metadata is None:
+        return
+    try:
+        size = len(json.dumps(metadata))
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"Metadata must be a JSON object: {error}") from error
+    if size > METADATA_MAX_BYTES:
+        raise Invalid(
+            f"Metadata has {size} bytes as JSON, at most {METADATA_MAX_BYTES} are allowed; "
+            "put large values into a file of the artifact"
+        )
+
+
+# --- begin, step by step ------------------------------------------------------------------------
+
+
+def _check(draft: DraftSpec) -> None:
+    names.entity_name(draft.entity)
+    names.project_name(draft.project)
+    names.artifact_name(draft.collection)
+    names.type_name(draft.type)
+    names.aliases(draft.aliases)
+    names.tags(draft.tags)
+    check_metadata(draft.metadata)
+    if draft.on_unchanged not in ("reuse", "update_metadata", "new_version"):
+        raise Invalid(
+            f"on_unchanged cannot be {draft.on_unchanged!r}; "
+            "use reuse, update_metadata or new_version"
+        )
+
+
+def _begun_before(connection: Connection, draft: Row[Any]) -> Begun:
+    if draft.version_id is not None:
+        return Begun(DraftId(draft.id), versions_db.by_id(connection, draft.version_id))
+    missing = blobs_db.missing_segments(connection, draft.manifest_id)
+    return Begun(DraftId(draft.id), None, tuple(missing))
+
+
+def _sequence(connection: Connection, project_id: int, draft: DraftSpec, now: datetime) -> Row[Any]:
+    """Return the collection to log to; raises Invalid for another type, Exists for a portfolio."""
+    collection = collections_db.ensure(
+        connection, project_id, draft.collection, draft.type, CollectionKind.SEQUENCE, now
+    )
+    path = f"{draft.entity}/{draft.project}/{draft.collection}"
+    if collection.kind != CollectionKind.SEQUENCE:
+        raise Exists(f"{path} holds links only; log under another name and link the version there")
+    if collection.type != draft.type:
+        raise Invalid(
+            f"Artifact {path} has type `{collection.type}`, not `{draft.type}`; "
+            "use that type or another name"
+        )
+    return collection
+
+
+def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> dict[str, Any]:
+    return {
+        "client_id": draft.client_id,
+        "nonce": secrets.token_hex(8),
+        "collection_id": collection_id,
+        "run_id": draft.run,
+        "distributed_id": draft.distributed_id,
+        "created_by": actor.name,
+        "created_at": now,
+        "expires_at": now,
+        "spec": {
+            "description": draft.description,
+            "metadata": draft.metadata,
+            "aliases": list(draft.aliases),
+            "tags": list(draft.tags),
+            "history_step": draft.history_step,
+            "base": draft.base,
+            "on_unchanged": draft.on_unchanged,
+            "is_final": draft.is_final,
+        },
+    }
+
+
+def _reuse(
+    connection: Connection,
+    actor: Actor,
+    draft: DraftSpec,
+    collection_id: int,
+    version_id: int,
+    now: datetime,
+) -> Begun:
+    row = _row(draft, collection_id, actor, now)
+    draft_id = drafts_db.add(
+        connection, row | {"version_id": version_id, "state": drafts_db.COMMITTED}
+    )
+    version = _apply(connection, actor, row | {"id": draft_id}, version_id, now, is_new=False)
+    return Begun(DraftId(draft_id), version)
+
+
+# --- commit, step by step -----------------------------------------------------------------------
+
+
+def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
+    if draft.version_id is None:
+        return Committed(None, is_new=False)
+    return Committed(versions_db.by_id(connection, draft.version_id), is_new=False)
+
+
+def _require_complete(connection: Connection, draft: Row[Any]) -> None:
+    """Refuse to commit a version that would reference bytes that are not stored (invariant 1)."""
+    missing = blobs_db.unstored_count(connection, draft.manifest_id)
+    if missing:
+        raise Conflict(
+            f"Draft {draft.id} cannot be committed: {missing} of its segments and blobs are not "
+            "stored; send what `missing_blobs` lists and commit again"
+        )
+
+
+def _finish(
+    connection: Connection,
+    actor: Actor,
+    draft: Row[Any],
+    contributions: Sequence[int],
+    now: datetime,
+) -> Committed:
+    if draft.distributed_id is not None and not draft.spec["is_final"]:
+        drafts_db.change(connection, [draft.id], {"state": drafts_db.CONTRIBUTED})
+        return Committed(None, is_new=False)
+    collections_db.lock(connection, draft.collection_id)
+    head = blobs_db.manifest_head(connection, draft.manifest_id)
+    version_id = None
+    if draft.spec["on_unchanged"] != "new_version":
+        version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
+    is_new = version_id is None
+    if version_id is None:
+        values = {
+            "collection_id": draft.collection_id,
+            "manifest_id": draft.manifest_id,
+            "digest": head.digest,
+            "size_bytes": head.size_bytes,
+            "entry_count": head.entry_count,
+            "description": draft.spec["description"],
+            "metadata": draft.spec["metadata"] or {},
+            "base_version_id": draft.spec["base"],
+            "history_step": draft.spec["history_step"],
+            "created_by": actor.name,
+            "created_at": now,
+            "updated_at": now,
+        }
+        version_id, _ = versions_db.add(connection, values, now)
+    drafts_db.change(
+        connection,
+        [draft.id, *contributions],
+        {"state": drafts_db.COMMITTED, "version_id": version_id},
+    )
+    version = _apply(connection, actor, draft._asdict(), version_id, now, is_new=is_new)
+    return Committed(version, is_new=is_new)
+
+
+def _apply(
+    connection: Connection,
+    actor: Actor,
+    draft: Mapping[str, Any],
+    version_id: int,
+    now: datetime,
+    *,
+    is_new: bool,
+) -> VersionRecord:
+    """Do what a log call asks for besides content: aliases, tags, the edge, new metadata."""
+    spec = draft["spec"]
+    membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
+    assert membership is not None
+    versions_db.set_aliases(
+        connection,
+        draft["collection_id"],
+        membership,
+        list(dict.fromkeys([*spec["aliases"], names.LATEST])),
+        actor=actor.name,
+        now=now,
+    )
+    versions_db.add_tags(connection, version_id, spec["tags"])
+    if not is_new and spec["on_unchanged"] == "update_metadata":
+        changes = {key: spec[key] for key in ("metadata", "description") if spec[key] is not None}
+        versions_db.change(connection, version_id, changes | {"updated_at": now})
+    if draft["run_id"] is not None:
+        lineage_db.add_logged(
+            connection, draft["run_id"], VersionId(version_id), now, is_new_version=is_new
+        )
+    version = versions_db.by_id(connection, version_id)
+    assert version is not None
+    return version
+
+
+def _version_of(instance: Instance, version_id: int) -> VersionRecord:
+    with instance.database.reading() as connection:
+        version = versions_db.by_id(connection, version_id)
+    if version is None:
+        raise NotFound(f"Version {version_id} does not exist")
+    return version

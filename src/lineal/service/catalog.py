@@ -1,0 +1,387 @@
+"""Finding versions and collections by name, and changing what is written on them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import access, names
+from lineal.core.access import Action, Actor
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    AliasMove,
+    CollectionId,
+    CollectionKind,
+    CollectionPatch,
+    CollectionQuery,
+    CollectionRecord,
+    MembershipId,
+    Page,
+    PageRequest,
+    VersionId,
+    VersionPatch,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.db import collections as collections_db
+from lineal.db import lists as lists_db
+from lineal.db import projects as projects_db
+from lineal.db import versions as versions_db
+from lineal.errors import Conflict, Exists, Gone, Invalid, NotFound
+from lineal.service.artifacts import check_metadata
+from lineal.service.instance import Instance
+
+# --- finding versions ---------------------------------------------------------------------------
+
+
+def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionRecord:
+    """Resolve a name; raises NotFound naming what is there instead, Gone for a deleted version.
+
+    Source: NAM-5, NAM-6, VER-3, ALI-4; pain 70.
+    """
+    access.require(actor, Action.READ, f"artifact {path}")
+    with instance.database.reading() as connection:
+        collection = _collection(connection, actor, path.entity, path.project, path.name)
+        found = versions_db.resolve(connection, collection.id, path.ref)
+        if found is None:
+            raise _no_version(connection, actor, path, collection.id)
+    if found.deleted_at is not None:
+        raise Gone(
+            f"Version {found.path} was deleted by {found.deleted_by} "
+            f"on {found.deleted_at:%Y-%m-%d %H:%M}"
+        )
+    return found
+
+
+def version_by_id(instance: Instance, actor: Actor, version_id: VersionId) -> VersionRecord:
+    """Return a version in its source collection, also a deleted one."""
+    access.require(actor, Action.READ, f"version {version_id}")
+    with instance.database.reading() as connection:
+        found = versions_db.by_id(connection, version_id)
+    if found is None:
+        raise NotFound(f"No version {version_id} (you are {actor.name})")
+    return found
+
+
+def versions(
+    instance: Instance, actor: Actor, query: VersionQuery, page: PageRequest
+) -> Page[VersionRecord]:
+    """List the versions of a collection, the newest first unless ordered otherwise (API-4)."""
+    path = f"{query.entity}/{query.project}/{query.collection}"
+    access.require(actor, Action.READ, f"collection {path}")
+    with instance.database.reading() as connection:
+        collection = _collection(connection, actor, query.entity, query.project, query.collection)
+        if query.type is not None and collection.type != query.type:
+            raise Invalid(f"Collection {path} has type `{collection.type}`, not `{query.type}`")
+        return lists_db.versions_page(connection, collection.id, query, page)
+
+
+def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[VersionRecord]:
+    """List a version's links (ART-14)."""
+    access.require(actor, Action.READ, f"version {version_id}")
+    with instance.database.reading() as connection:
+        return versions_db.links(connection, version_id)
+
+
+def alias_history(
+    instance: Instance, actor: Actor, collection_id: CollectionId, alias: str | None
+) -> list[AliasMove]:
+    """List where an alias (or every alias) of a collection has been, the oldest move first."""
+    access.require(actor, Action.READ, f"collection {collection_id}")
+    with instance.database.reading() as connection:
+        rows = versions_db.moves(connection, collection_id, alias)
+    return [
+        AliasMove(
+            alias=row.alias,
+            before=_v(row.before_number),
+            after=_v(row.after_number),
+            actor=row.moved_by,
+            moved_at=row.moved_at,
+        )
+        for row in rows
+    ]
+
+
+# --- finding collections ------------------------------------------------------------------------
+
+
+def collection(
+    instance: Instance, actor: Actor, entity: str, project: str, name: str
+) -> CollectionRecord:
+    access.require(actor, Action.READ, f"collection {entity}/{project}/{name}")
+    with instance.database.reading() as connection:
+        row = _collection(connection, actor, entity, project, name)
+        return lists_db.collection(connection, row.id)
+
+
+def collections(
+    instance: Instance, actor: Actor, query: CollectionQuery, page: PageRequest
+) -> Page[CollectionRecord]:
+    """List the collections of a project, by name unless ordered otherwise (API-5)."""
+    access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
+    with instance.database.reading() as connection:
+        project_id = _project(connection, actor, query.entity, query.project)
+        return lists_db.collections_page(connection, project_id, query, page)
+
+
+def artifact_types(instance: Instance, actor: Actor, entity: str, project: str) -> list[str]:
+    access.require(actor, Action.READ, f"project {entity}/{project}")
+    with instance.database.reading() as connection:
+        return collections_db.types(connection, _project(connection, actor, entity, project))
+
+
+# --- changing -----------------------------------------------------------------------------------
+
+
+def update_version(
+    instance: Instance, actor: Actor, membership_id: MembershipId, patch: VersionPatch
+) -> VersionRecord:
+    """Change what is written on a version; description, metadata and tags are the source's.
+
+    With `expected_version`, aliases are moved only if each is where the caller thinks it is,
+    else Conflict says where it is (ALI-6). All or nothing. Source: ART-12, ART-13, ALI-2.
+    """
+    access.require(actor, Action.WRITE, f"version {membership_id}")
+    added, removed = names.aliases(patch.aliases_added), names.strings(patch.aliases_removed)
+    tags = names.tags(patch.tags_added)
+    check_metadata(patch.metadata)
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        found = _membership(connection, actor, membership_id)
+        collection_id = versions_db.collection_of(connection, membership_id)
+        collections_db.lock(connection, collection_id)
+        _require_expected(connection, found, collection_id, patch)
+        own = [name for name in removed if name in found.aliases]
+        versions_db.remove_aliases(connection, collection_id, own, actor=actor.name, now=now)
+        versions_db.set_aliases(
+            connection, collection_id, membership_id, added, actor=actor.name, now=now
+        )
+        versions_db.remove_tags(connection, found.id, patch.tags_removed)
+        versions_db.add_tags(connection, found.id, tags)
+        values: dict[str, Any] = {"updated_at": now}
+        if patch.description is not None:
+            values["description"] = patch.description
+        if patch.metadata is not None:
+            values["metadata"] = patch.metadata
+        versions_db.change(connection, found.id, values)
+        return _membership(connection, actor, membership_id)
+
+
+def delete_version(
+    instance: Instance, actor: Actor, membership_id: MembershipId, *, delete_aliases: bool
+) -> None:
+    """Hide a version; its tombstone keeps name, number, digest and edges (DEL-1, LIN-9).
+
+    A link is only unlinked. Raises Conflict while the version has aliases (unless
+    `delete_aliases`) or is linked elsewhere (X-10). Deleting it twice changes nothing.
+    """
+    access.require(actor, Action.DELETE, f"version {membership_id}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        found = _membership(connection, actor, membership_id)
+        if found.deleted_at is not None:
+            return
+        if found.is_link:
+            _unlink(connection, actor, membership_id, found, now)
+            return
+        if found.aliases and not delete_aliases:
+            raise Conflict(
+                f"Version {found.path} has aliases ({', '.join(found.aliases)}); "
+                "delete it with delete_aliases=True"
+            )
+        linked = versions_db.links(connection, found.id)
+        if linked:
+            raise Conflict(
+                f"Version {found.path} is linked as {', '.join(link.path for link in linked)}; "
+                "unlink it there first"
+            )
+        versions_db.delete(connection, [found.id], actor.name, now)
+
+
+def link_version(
+    instance: Instance,
+    actor: Actor,
+    version_id: VersionId,
+    target: ArtifactPath,
+    aliases: Sequence[str],
+) -> VersionRecord:
+    """Put a version into a portfolio, with a number and a `latest` of that portfolio's own.
+
+    Linking it again only moves the aliases. Raises Exists if the target holds versions of its
+    own, Invalid if it holds another type. Source: REG-2, REG-3, ART-9.
+    """
+    access.require(actor, Action.WRITE, f"project {target.entity}/{target.project}")
+    wanted = list(dict.fromkeys([*names.aliases(list(aliases)), names.LATEST]))
+    names.artifact_name(target.name)
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        source = versions_db.by_id(connection, version_id)
+        if source is None or source.deleted_at is not None:
+            raise NotFound(f"No version {version_id} (you are {actor.name})")
+        portfolio = _portfolio(connection, target, source, now)
+        collections_db.lock(connection, portfolio.id)
+        membership_id = versions_db.live_membership(connection, portfolio.id, version_id)
+        if membership_id is None:
+            membership_id = versions_db.add_membership(connection, portfolio.id, version_id, now)
+        versions_db.set_aliases(
+            connection, portfolio.id, membership_id, wanted, actor=actor.name, now=now
+        )
+        return _membership(connection, actor, MembershipId(membership_id))
+
+
+def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId) -> None:
+    """Remove a link; raises Invalid for a version in its own collection (DEL-2)."""
+    access.require(actor, Action.WRITE, f"version {membership_id}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        found = _membership(connection, actor, membership_id)
+        if not found.is_link:
+            raise Invalid(f"{found.path} is not a link; use delete() to delete the version itself")
+        _unlink(connection, actor, membership_id, found, now)
+
+
+def update_collection(
+    instance: Instance, actor: Actor, collection_id: CollectionId, patch: CollectionPatch
+) -> CollectionRecord:
+    """Rename, describe, retag, or change the type of a collection (API-6, pain 73)."""
+    access.require(actor, Action.WRITE, f"collection {collection_id}")
+    with instance.database.writing() as connection:
+        row = _collection_by_id(connection, actor, collection_id)
+        values: dict[str, Any] = {"updated_at": instance.clock.now()}
+        if patch.name is not None and patch.name != row.name:
+            names.artifact_name(patch.name)
+            if collections_db.find(connection, row.project_id, patch.name) is not None:
+                raise Exists(f"A collection {patch.name} exists already; choose another name")
+            values["name"] = patch.name
+        if patch.type is not None and patch.type != row.type:
+            _require_type_change(row, patch.type)
+            values["type"] = patch.type
+        if patch.description is not None:
+            values["description"] = patch.description
+        collections_db.change(connection, collection_id, values)
+        if patch.tags is not None:
+            collections_db.set_tags(connection, collection_id, names.tags(patch.tags))
+        return lists_db.collection(connection, collection_id)
+
+
+def delete_collection(instance: Instance, actor: Actor, collection_id: CollectionId) -> None:
+    """Delete all versions of a sequence, or all links of a portfolio (DEL-3).
+
+    The name and its next number stay, so that a new version cannot take an old number.
+    """
+    access.require(actor, Action.DELETE, f"collection {collection_id}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        row = _collection_by_id(connection, actor, collection_id)
+        if row.kind == CollectionKind.PORTFOLIO:
+            for link in lists_db.live_members(connection, collection_id):
+                _unlink(connection, actor, link.membership_id, link, now)
+            return
+        ids = versions_db.live_ids(connection, collection_id)
+        linked = [link.path for id in ids for link in versions_db.links(connection, id)]
+        if linked:
+            raise Conflict(f"Versions are linked as {', '.join(linked[:5])}; unlink them first")
+        versions_db.delete(connection, ids, actor.name, now)
+
+
+# --- the small steps ----------------------------------------------------------------------------
+
+
+def _project(connection: Connection, actor: Actor, entity: str, project: str) -> int:
+    project_id = projects_db.find(connection, entity, project)
+    if project_id is None:
+        raise NotFound(f"No project {entity}/{project} (you are {actor.name})")
+    return project_id
+
+
+def _collection(
+    connection: Connection, actor: Actor, entity: str, project: str, name: str
+) -> Row[Any]:
+    project_id = _project(connection, actor, entity, project)
+    row = collections_db.find(connection, project_id, name)
+    if row is None:
+        known = collections_db.names(connection, project_id)
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise NotFound(f"No artifact {entity}/{project}/{name} (you are {actor.name}){hint}")
+    return row
+
+
+def _collection_by_id(
+    connection: Connection, actor: Actor, collection_id: CollectionId
+) -> Row[Any]:
+    row = collections_db.by_id(connection, collection_id)
+    if row is None:
+        raise NotFound(f"No collection {collection_id} (you are {actor.name})")
+    return row
+
+
+def _membership(connection: Connection, actor: Actor, membership_id: MembershipId) -> VersionRecord:
+    found = versions_db.by_membership(connection, membership_id)
+    if found is None:
+        raise NotFound(f"No version {membership_id} (you are {actor.name})")
+    return found
+
+
+def _no_version(
+    connection: Connection, actor: Actor, path: ArtifactPath, collection_id: int
+) -> NotFound:
+    known = versions_db.alias_names(connection, collection_id)
+    where = f"{path.entity}/{path.project}/{path.name}"
+    there = f"Aliases there: {', '.join(known)}" if known else "It has no live version"
+    return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
+
+
+def _require_expected(
+    connection: Connection, found: VersionRecord, collection_id: int, patch: VersionPatch
+) -> None:
+    if not patch.expected_version:
+        return
+    now_at = versions_db.alias_numbers(connection, collection_id, list(patch.expected_version))
+    for alias, expected in patch.expected_version.items():
+        actual = _v(now_at.get(alias))
+        if actual != expected:
+            raise Conflict(
+                f"Alias `{alias}` of {found.entity}/{found.project}/{found.collection} is on "
+                f"{actual or 'no version'}, not on {expected or 'none'}; nothing was changed"
+            )
+
+
+def _unlink(
+    connection: Connection, actor: Actor, membership_id: int, link: VersionRecord, now: datetime
+) -> None:
+    collection_id = versions_db.collection_of(connection, membership_id)
+    versions_db.remove_aliases(connection, collection_id, link.aliases, actor=actor.name, now=now)
+    versions_db.remove_membership(connection, membership_id, now)
+    versions_db.restore_latest(connection, collection_id, actor=actor.name, now=now)
+
+
+def _portfolio(
+    connection: Connection, target: ArtifactPath, source: VersionRecord, now: datetime
+) -> Row[Any]:
+    project_id = projects_db.ensure(connection, target.entity, target.project, now)
+    row = collections_db.ensure(
+        connection, project_id, target.name, source.type, CollectionKind.PORTFOLIO, now
+    )
+    path = f"{target.entity}/{target.project}/{target.name}"
+    if row.kind != CollectionKind.PORTFOLIO:
+        raise Exists(f"{path} holds versions of its own; link to another name")
+    if row.type != source.type:
+        raise Invalid(f"{path} holds links to type `{row.type}`, not `{source.type}`")
+    return row
+
+
+def _require_type_change(row: Row[Any], type: str) -> None:
+    names.type_name(type)
+    names.user_artifact(row.name, row.type)
+    names.user_artifact(row.name, type)
+    if row.kind != CollectionKind.SEQUENCE:
+        raise Invalid(f"The type of {row.name} follows its links and cannot be changed")
+
+
+def _v(number: int | None) -> str | None:
+    return None if number is None else f"v{number}"

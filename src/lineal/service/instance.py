@@ -1,0 +1,70 @@
+"""One installation: its database, its bytes, its clock. Everything a process shares hangs here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from lineal.blobs.local import LocalStore
+from lineal.blobs.store import BlobStore
+from lineal.config import Home, Settings, home_of
+from lineal.db import migrations
+from lineal.db.engine import Database
+from lineal.errors import Unavailable
+from lineal.service.clock import Clock, SystemClock
+
+
+@dataclass(frozen=True)
+class Instance:
+    database: Database
+    store: BlobStore
+    clock: Clock
+    home: Home
+    draft_ttl: timedelta = timedelta(hours=72)
+    crashed_after: timedelta = timedelta(seconds=300)
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance:
+    """Open the embedded instance in the settings' home, creating or migrating it if need be.
+
+    Any number of processes may do so at once. Raises Unavailable when the home cannot be
+    written or its database is newer than this Lineal.
+    """
+    home = home_of(settings)
+    home.create()
+    database = Database(f"sqlite:///{home.database}", busy_timeout_seconds=settings.busy_timeout)
+    if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
+        with locked(os.path.join(home.root, "migrate.lock")):
+            migrations.migrate(database)
+    return Instance(
+        database=database,
+        store=LocalStore(home.blobs),
+        clock=clock or SystemClock(),
+        home=home,
+        draft_ttl=timedelta(hours=settings.draft_ttl_hours),
+        crashed_after=timedelta(seconds=settings.crashed_after_seconds),
+    )
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold a lock file; the kernel lets go of it when the process dies."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot write to {path}: {error.strerror}. "
+            "Set LINEAL_HOME to a folder you may write to"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,243 @@
+"""Which run made what from what: recording edges, listing both ends, walking the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.records import (
+    Direction,
+    EdgeKind,
+    LineageEdge,
+    LineageGraph,
+    LineageNode,
+    LineageQuery,
+    Page,
+    PageRequest,
+    RunKey,
+    RunRecord,
+    VersionId,
+    VersionRecord,
+)
+from lineal.db import lineage as edges
+from lineal.db import lineage_nodes, runs, versions
+from lineal.errors import Gone, Invalid, NotFound
+from lineal.service.instance import Instance
+
+# --- recording ----------------------------------------------------------------------------------
+
+
+def use(
+    instance: Instance, actor: Actor, run: RunKey, version: VersionId, *, alias: str | None
+) -> None:
+    """Record that a run used a version; repeating it changes nothing.
+
+    The exact version is kept, whatever happens to `alias` later (SEM-9).
+    Raises NotFound, or Gone for what was deleted.
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    with instance.database.writing() as connection:
+        _require_live(connection, actor, run, version)
+        edges.add_used(connection, run, version, alias, instance.clock.now())
+
+
+def relog(instance: Instance, actor: Actor, run: RunKey, version: VersionId) -> None:
+    """Attach an existing version to a run as one of its outputs; repeating changes nothing.
+
+    Where that would close a cycle the edge is marked as re-logged (LIN-10).
+    Raises NotFound, or Gone for what was deleted.
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    with instance.database.writing() as connection:
+        _require_live(connection, actor, run, version)
+        edges.add_logged(connection, run, version, instance.clock.now(), is_new_version=False)
+
+
+def _require_live(connection: Connection, actor: Actor, run: RunKey, version: VersionId) -> None:
+    run_end = lineage_nodes.run_end(connection, run)
+    if run_end is None:
+        raise NotFound(f"No run {run} (you are {actor.name})")
+    if run_end.deleted_at is not None:
+        raise Gone(f"Run {run_end.name} {_deletion(run_end)}; it takes part in nothing new")
+    version_end = lineage_nodes.version_end(connection, version)
+    if version_end is None:
+        raise NotFound(f"No version {version} (you are {actor.name})")
+    if version_end.deleted_at is not None:
+        raise Gone(f"Artifact {version_end.name} {_deletion(version_end)}; restore it to use it")
+
+
+def _deletion(end: lineage_nodes.End) -> str:
+    return f"was deleted on {end.deleted_at:%Y-%m-%d %H:%M} UTC by {end.deleted_by}"
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def runs_of(
+    instance: Instance, actor: Actor, version: VersionId, kind: EdgeKind, page: PageRequest
+) -> Page[RunRecord]:
+    """List the runs that used or logged a version, the oldest edge first; all of them (LIN-4).
+
+    Uses through links count; deleted runs are left out. Raises NotFound for an unknown version
+    (a deleted one still answers) and Invalid for a cursor that no page returned.
+    """
+    access.require(actor, Action.READ, f"version {version}")
+    after = _edge_id(page.cursor)
+    with instance.database.reading() as connection:
+        if lineage_nodes.version_end(connection, version) is None:
+            raise NotFound(f"No version {version} (you are {actor.name})")
+        found = edges.runs_of(connection, version, kind, after=after, size=page.size + 1)
+        total = None if page.cursor else edges.count_runs_of(connection, version, kind)
+        keys = [RunKey(key) for _, key in found[: page.size]]
+        crashed_before = instance.clock.now() - instance.crashed_after
+        records = runs.by_keys(connection, keys, crashed_before)
+    return Page(tuple(records[key] for key in keys), _cursor(found, page.size), total)
+
+
+def versions_of(
+    instance: Instance, actor: Actor, run: RunKey, kind: EdgeKind, page: PageRequest
+) -> Page[VersionRecord]:
+    """List the versions that a run used or logged, the oldest edge first; all of them.
+
+    Deleted versions are left out. Raises NotFound for an unknown run (a deleted one still
+    answers) and Invalid for a cursor that no page returned.
+    """
+    access.require(actor, Action.READ, f"run {run}")
+    after = _edge_id(page.cursor)
+    with instance.database.reading() as connection:
+        if lineage_nodes.run_end(connection, run) is None:
+            raise NotFound(f"No run {run} (you are {actor.name})")
+        found = edges.versions_of(connection, run, kind, after=after, size=page.size + 1)
+        total = None if page.cursor else edges.count_versions_of(connection, run, kind)
+        ids = [VersionId(id_) for _, id_ in found[: page.size]]
+        records = versions.by_ids(connection, ids)
+    return Page(tuple(records[id_] for id_ in ids), _cursor(found, page.size), total)
+
+
+def _edge_id(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isdecimal():
+        raise Invalid(f"{cursor!r} is not a cursor that a page of this list returned")
+    return int(cursor)
+
+
+def _cursor(found: list[tuple[int, int]], size: int) -> str | None:
+    return str(found[size - 1][0]) if len(found) > size else None
+
+
+# --- the graph ----------------------------------------------------------------------------------
+
+
+def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) -> LineageGraph:
+    """Walk from `run:KEY` or `version:ID`; nodes nearest first, the root at the head.
+
+    Deleted runs and versions stay, marked as such (LIN-9); marked edges are shown but not
+    followed (LIN-10). `query.types` hides versions of other types, not what lies behind them.
+    Raises NotFound for an unknown root and Invalid for one that cannot be read.
+    """
+    access.require(actor, Action.READ, root)
+    start = _node(root)
+    if query.depth < 0 or query.limit < 1:
+        raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
+    with instance.database.reading() as connection:
+        depths, found, is_cut = _walked(connection, start, query)
+        crashed_before = instance.clock.now() - instance.crashed_after
+        nodes = lineage_nodes.nodes(connection, depths, crashed_before)
+    if start not in nodes:
+        raise NotFound(f"No {root} (you are {actor.name})")
+    if query.types:
+        nodes = {
+            node: shown
+            for node, shown in nodes.items()
+            if node > 0 or node == start or shown.type in query.types
+        }
+    return LineageGraph(root, tuple(nodes.values()), tuple(_shown(found, nodes)), is_cut)
+
+
+def _node(root: str) -> int:
+    kind, _, number = root.partition(":")
+    if kind not in ("run", "version") or not number.isdecimal():
+        raise Invalid(f"Cannot read {root!r} as the root of a graph; use `run:12` or `version:34`")
+    return int(number) if kind == "run" else -int(number)
+
+
+def _walked(
+    connection: Connection, start: int, query: LineageQuery
+) -> tuple[dict[int, int], list[edges.Edge], bool]:
+    """Return the depth of each node to show (nearest first), edges among them, and if it is cut."""
+    ways = [
+        downstream
+        for downstream, way in ((False, Direction.UPSTREAM), (True, Direction.DOWNSTREAM))
+        if query.direction in (way, Direction.BOTH)
+    ]
+    within: set[int] = set()
+    for downstream in ways:
+        within |= edges.reachable(
+            connection, start, downstream=downstream, depth=query.depth, limit=query.limit
+        )
+    found = edges.edges_among(connection, within)
+    depths = {start: 0}
+    is_cut = False
+    for downstream in ways:
+        reached = _depths(found, start, downstream=downstream)
+        is_cut = is_cut or _goes_on(connection, found, reached, query.depth, downstream=downstream)
+        for node, depth in reached.items():
+            depths.setdefault(node, depth)
+    nearest = sorted(depths.items(), key=lambda pair: pair[1])  # stable: oldest edge first
+    shown = dict([pair for pair in nearest if pair[1] <= query.depth][: query.limit])
+    return shown, found, is_cut or len(shown) < len(depths)
+
+
+def _goes_on(
+    connection: Connection,
+    found: Iterable[edges.Edge],
+    reached: Mapping[int, int],
+    depth: int,
+    *,
+    downstream: bool,
+) -> bool:
+    """Say whether edges lead from the last level to nodes that were not reached."""
+    last = {node for node, steps in reached.items() if steps == depth}
+    if not last:
+        return False
+    inside = sum(
+        source in last and target in reached for source, target in _steps(found, downstream)
+    )
+    return edges.count_onward(connection, last, downstream=downstream) > inside
+
+
+def _depths(found: Iterable[edges.Edge], start: int, *, downstream: bool) -> dict[int, int]:
+    """Return the steps from the start to each node that can be reached, in the order found."""
+    onward: dict[int, list[int]] = {}
+    for source, target in _steps(found, downstream):
+        onward.setdefault(source, []).append(target)
+    depths = {start: 0}
+    queue = [start]
+    for node in queue:
+        for neighbour in onward.get(node, ()):
+            if neighbour not in depths:
+                depths[neighbour] = depths[node] + 1
+                queue.append(neighbour)
+    return depths
+
+
+def _steps(found: Iterable[edges.Edge], downstream: bool) -> Iterable[tuple[int, int]]:
+    """Yield (from, to) for each edge that a walk may follow."""
+    for _, run, version, kind, _, closes_cycle in found:
+        if not closes_cycle:
+            flows_to_run = kind == EdgeKind.USED
+            yield (-version, run) if flows_to_run == downstream else (run, -version)
+
+
+def _shown(found: Iterable[edges.Edge], nodes: Mapping[int, LineageNode]) -> Iterable[LineageEdge]:
+    for _, run, version, kind, alias, closes_cycle in found:
+        if run in nodes and -version in nodes:
+            ends = nodes[run].id, nodes[-version].id
+            if kind == EdgeKind.USED:
+                yield LineageEdge(ends[1], ends[0], EdgeKind.USED, alias, closes_cycle)
+            else:
+                yield LineageEdge(ends[0], ends[1], EdgeKind.LOGGED, alias, closes_cycle)

@@ -1,0 +1,151 @@
+"""Plain files of runs (RUN-28): stored like artifact content, sharing its blobs, without versions.
+
+Order of writing as everywhere: bytes, then the blob's row, then what points to it. A process that
+dies in between leaves bytes that nothing points to, which `verify` lists and GC removes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from lineal import files as local_files
+from lineal.core import access, names
+from lineal.core.access import Action, Actor
+from lineal.core.digest import PREFIX, Digest, storage_key
+from lineal.core.records import Page, PageRequest, RunFileRecord, RunKey
+from lineal.db import blobs as blobs_db
+from lineal.db import projects as projects_db
+from lineal.db import run_files as run_files_db
+from lineal.db import runs as runs_db
+from lineal.errors import NotFound, SourceChanged, Unavailable
+from lineal.service import runs
+from lineal.service.instance import Instance
+
+_ATTEMPTS = 5
+"""A log file may grow while it is read; after so many attempts it is said to change."""
+_NEAR_MISS_CANDIDATES = 1000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Sent:
+    size_bytes: int
+    nonce: str
+
+
+def put(
+    instance: Instance, actor: Actor, run: RunKey, files: Sequence[tuple[str, str]]
+) -> list[RunFileRecord]:
+    """Store local files as files of a run: (path in the run, local path); the last write wins.
+
+    Content that is stored already is not stored again. Returns a record per given path, in
+    order. Raises HostilePath, MissingFile, SourceChanged (somebody keeps writing to a file),
+    NoSpace, RunNotFoundError, Gone; then no path was changed.
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    wanted = {names.entry_path(path): local for path, local in files}
+    with instance.database.reading() as connection:
+        runs.require(connection, run)
+    digests = {path: _hashed(local) for path, local in wanted.items()}
+    sent: dict[Digest, _Sent] = {}
+    for _ in range(_ATTEMPTS):
+        _send_missing(instance, wanted, digests, sent)
+        found = _record(instance, run, digests, sent)
+        if found is not None:
+            return [found[names.entry_path(path)] for path, _ in files]
+    raise Unavailable("Content was removed again and again while it was stored; try again")
+
+
+def files(
+    instance: Instance,
+    actor: Actor,
+    run: RunKey,
+    page: PageRequest,
+    *,
+    names: Sequence[str] = (),
+) -> Page[RunFileRecord]:
+    """List the files of a run by path; names: only these. Raises RunNotFoundError, Gone."""
+    access.require(actor, Action.READ, f"run {run}")
+    with instance.database.reading() as connection:
+        runs.require(connection, run)
+        return run_files_db.page(connection, run, names, page)
+
+
+def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
+    """Remove a file from a run. Raises NotFound (no such file), RunNotFoundError, Gone."""
+    access.require(actor, Action.WRITE, f"run {run}")
+    path = names.entry_path(path)
+    with instance.database.writing() as connection:
+        row = runs.require(connection, run, lock=True)
+        if not run_files_db.remove(connection, run, path):
+            known = run_files_db.paths(connection, run, _NEAR_MISS_CANDIDATES)
+            near = projects_db.near_misses(path, known, others="Files there") if known else ""
+            raise NotFound(f"Run {runs_db.full_name(row)} has no file {path}{near}")
+
+
+def _send_missing(
+    instance: Instance,
+    wanted: Mapping[str, str],
+    digests: dict[str, Digest],
+    sent: dict[Digest, _Sent],
+) -> None:
+    """Store what is not stored; a file that changed since it was hashed gets its new digest."""
+    with instance.database.reading() as connection:
+        stored = blobs_db.reuse(connection, set(digests.values()))
+    keys = []
+    for path, digest in list(digests.items()):
+        if digest in stored or digest in sent:
+            continue
+        nonce = os.urandom(16).hex()
+        part = os.path.join(instance.home.staging, nonce)
+        copy = _patiently(partial(local_files.copy_and_hash, wanted[path], part))
+        digests[path] = Digest(PREFIX + copy.hex_digest)
+        sent[digests[path]] = _Sent(copy.size, nonce)
+        keys.append(storage_key(digests[path], nonce))
+        instance.store.put(keys[-1], part, size=copy.size, take=True, link=False)
+    if keys:
+        instance.store.sync(keys)
+
+
+def _record(
+    instance: Instance,
+    run: RunKey,
+    digests: Mapping[str, Digest],
+    sent: Mapping[Digest, _Sent],
+) -> dict[str, RunFileRecord] | None:
+    """Point the paths to their blobs; None if one was condemned since it was looked up."""
+    with instance.database.writing() as connection:
+        runs.require(connection, run, lock=True)
+        now = instance.clock.now()
+        ids = blobs_db.reuse(connection, set(digests.values()))
+        needless = [storage_key(digest, sent[digest].nonce) for digest in ids if digest in sent]
+        for digest in sorted(set(digests.values()) - ids.keys()):
+            if digest not in sent:
+                return None
+            blob = sent[digest]
+            ids[digest] = blobs_db.insert_stored(
+                connection, digest, blob.size_bytes, blob.nonce, now
+            )
+        run_files_db.put(connection, run, {path: ids[digests[path]] for path in digests}, now)
+        records = run_files_db.records(connection, run, list(digests))
+    instance.store.delete(needless)  # somebody else stored the same meanwhile; no row names ours
+    return records
+
+
+def _hashed(local: str) -> Digest:
+    return Digest(PREFIX + _patiently(partial(local_files.hash_file, local)).hex_digest)
+
+
+def _patiently(read: Callable[[], T]) -> T:
+    """Read a file again if it changed meanwhile; the last attempt's SourceChanged is raised."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return read()
+        except SourceChanged:
+            continue
+    return read()

@@ -1,0 +1,397 @@
+"""Runs: started, resumed, changed, finished, deleted (RUN-1…RUN-38)."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import access, names
+from lineal.core.access import Action, Actor
+from lineal.core.records import (
+    JsonObject,
+    Page,
+    PageRequest,
+    RunKey,
+    RunPatch,
+    RunQuery,
+    RunRecord,
+    RunSpec,
+    RunState,
+    StartedRun,
+)
+from lineal.db import projects as projects_db
+from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
+from lineal.db.engine import json_text, json_value
+from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError, UsageError
+from lineal.service.instance import Instance
+from lineal.service.run_names import random_name
+
+RESUME = (None, "allow", "must", "never")
+_ENDED = (RunState.FINISHED, RunState.FAILED, RunState.KILLED, RunState.PREEMPTED)
+_NEAR_MISS_CANDIDATES = 1000
+_NAMED_MOST = 5
+"""Names in one message."""
+
+
+# --- start --------------------------------------------------------------------------------------
+
+
+def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
+    """Start a run, or resume the one of that id, as `spec.resume` says (RUN-11).
+
+    A run that is pending was never started and does not count as existing (RUN-17). A run that
+    is running may be joined by any number of writers (RUN-16). On resume, config is merged with
+    the new values winning, tags given replace the old ones (RUN-10), what is None is kept.
+    Makes the project if there is none. Raises UsageError (exists already), RunNotFoundError
+    (`must`, and there is none), Gone (deleted: an id is never used again, RUN-4), Invalid.
+    """
+    what = f"{spec.entity}/{spec.project}/{spec.run_id}"
+    access.require(actor, Action.WRITE, f"run {what}")
+    values = _checked(spec)
+    with instance.database.writing() as connection:
+        now = instance.clock.now()
+        project_id = projects_db.ensure(connection, spec.entity, spec.project, now)
+        row = runs_db.find(connection, spec.entity, spec.project, spec.run_id, lock=True)
+        if row is None and spec.resume != "must":
+            created = _new(spec, values, project_id, actor, now)
+            if runs_db.create(connection, created):
+                return _started(instance, connection, spec, project_id, is_resumed=False)
+            row = runs_db.find(connection, spec.entity, spec.project, spec.run_id, lock=True)
+        if row is not None and row.deleted_at is not None:
+            raise _gone(row)
+        exists = row is not None and row.state != RunState.PENDING
+        _check_resume(connection, actor, spec, project_id, exists=exists)
+        assert row is not None
+        runs_db.change(connection, row.id, _resumed(instance, row, values, now))
+        return _started(instance, connection, spec, project_id, is_resumed=exists)
+
+
+def _checked(spec: RunSpec) -> dict[str, Any]:
+    """Validate a spec; return the columns that it says something about."""
+    names.entity_name(spec.entity)
+    names.project_name(spec.project)
+    names.run_id(spec.run_id)
+    if spec.tags is not None:
+        names.tags(spec.tags)
+    if spec.resume not in RESUME:
+        raise Invalid(f"`resume` cannot be {spec.resume!r}; use allow, must or never")
+    values = {
+        "name": _text("name", spec.name) or None,
+        "notes": _text("notes", spec.notes),
+        "group_name": _text("group", spec.group),
+        "job_type": _text("job_type", spec.job_type),
+        "sweep_id": _text("sweep_id", spec.sweep_id),
+        "host": _text("host", spec.host),
+        "program": _text("program", spec.program),
+        "config": _document("config", spec.config),
+    }
+    return {column: value for column, value in values.items() if value is not None}
+
+
+def _new(
+    spec: RunSpec, values: dict[str, Any], project_id: int, actor: Actor, now: datetime
+) -> dict[str, Any]:
+    fixed = {
+        "project_id": project_id,
+        "run_id": spec.run_id,
+        "state": str(RunState.RUNNING),
+        "created_by": actor.name,
+        "created_at": now,
+        "heartbeat_at": now,
+    }
+    by_default = {"name": random_name(), "config": {}, "summary": {}, "metadata": {}}
+    return by_default | values | fixed
+
+
+def _resumed(
+    instance: Instance, row: Row[Any], values: dict[str, Any], now: datetime
+) -> dict[str, Any]:
+    changed = values | {
+        "state": str(RunState.RUNNING),
+        "heartbeat_at": now,
+        "finished_at": None,
+        "exit_code": None,
+    }
+    if "config" in values:
+        changed["config"] = row.config | values["config"]
+    state = runs_db.state_at(row.state, row.heartbeat_at, now - instance.crashed_after)
+    if state is not RunState.RUNNING:
+        # Whoever joins a living run does not begin a new attempt: its time counts once.
+        changed["earlier_runtime_seconds"] = row.runtime_seconds
+    return changed
+
+
+def _check_resume(
+    connection: Connection, actor: Actor, spec: RunSpec, project_id: int, *, exists: bool
+) -> None:
+    """Apply the table of RUN-11 to a run that is in the way, or is not there."""
+    name = f"{spec.entity}/{spec.project}/{spec.run_id}"
+    if exists and spec.resume == "never":
+        raise UsageError(f"Run {name} exists already and `resume` is `never`; use another id")
+    if exists and spec.resume is None:
+        raise UsageError(
+            f'Run {name} exists already. To go on with it, say `resume="allow"` (or `must`); '
+            "to start a new run, use another id"
+        )
+    if not exists and spec.resume == "must":
+        raise RunNotFoundError(
+            f"`resume` is `must`, but there is no run {name} (you are {actor.name})"
+            + _near_runs(connection, spec.run_id, project_id)
+        )
+
+
+def _started(
+    instance: Instance, connection: Connection, spec: RunSpec, project_id: int, *, is_resumed: bool
+) -> StartedRun:
+    row = runs_db.find(connection, spec.entity, spec.project, spec.run_id)
+    assert row is not None
+    if spec.tags is not None:
+        runs_db.set_tags(connection, row.id, names.tags(spec.tags))
+    elsewhere = None
+    if spec.resume == "allow" and not is_resumed:
+        elsewhere = runs_db.elsewhere(connection, spec.run_id, project_id)
+    return StartedRun(_record(instance, connection, row), is_resumed, elsewhere)
+
+
+# --- read ---------------------------------------------------------------------------------------
+
+
+def run(instance: Instance, actor: Actor, entity: str, project: str, run_id: str) -> RunRecord:
+    """Return a run. Raises RunNotFoundError, naming near misses, or Gone."""
+    name = f"{entity}/{project}/{run_id}"
+    access.require(actor, Action.READ, f"run {name}")
+    with instance.database.reading() as connection:
+        row = runs_db.find(connection, entity, project, run_id)
+        if row is None:
+            project_id = projects_db.find(connection, entity, project)
+            if project_id is None:
+                raise _no_project(connection, actor, entity, project, name)
+            raise RunNotFoundError(
+                f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
+            )
+        if row.deleted_at is not None:
+            raise _gone(row)
+        return _record(instance, connection, row)
+
+
+def run_by_key(instance: Instance, actor: Actor, run: RunKey) -> RunRecord:
+    """Return a run. Raises RunNotFoundError or Gone."""
+    access.require(actor, Action.READ, f"run {run}")
+    with instance.database.reading() as connection:
+        return _record(instance, connection, require(connection, run))
+
+
+def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
+    """List runs of a project, newest first unless ordered otherwise (API-8, X-3).
+
+    Raises NotFound for an unknown project, Invalid for a filter, order or cursor that is wrong.
+    """
+    access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
+    crashed_before = instance.clock.now() - instance.crashed_after
+    with instance.database.reading() as connection:
+        project_id = projects_db.require(connection, query.entity, query.project, actor.name)
+        return runs_db.page(connection, project_id, query, page, crashed_before)
+
+
+def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[Any]:
+    """Return the row of a live run. Raises RunNotFoundError or Gone."""
+    row = runs_db.find_by_key(connection, run, lock=lock)
+    if row is None:
+        raise RunNotFoundError(f"There is no run with the key {run}")
+    if row.deleted_at is not None:
+        raise _gone(row)
+    return row
+
+
+# --- change -------------------------------------------------------------------------------------
+
+
+def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> RunRecord:
+    """Change a run; dictionaries are merged by top-level key, so that two writers both count.
+
+    Raises RunNotFoundError, Gone, or Invalid (a tag, a value that JSON cannot hold; `crashed`,
+    which is never set but follows from silence, RUN-9).
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    values = {
+        "name": _text("name", patch.name) or None,
+        "notes": _text("notes", patch.notes),
+        "group_name": _text("group", patch.group),
+        "job_type": _text("job_type", patch.job_type),
+        "git_commit": _text("git_commit", patch.git_commit),
+        "git_remote": _text("git_remote", patch.git_remote),
+    }
+    changed: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
+    documents = {
+        "config": (_document("config", patch.config), patch.config_removed),
+        "summary": (_document("summary", patch.summary), patch.summary_removed),
+        "metadata": (_document("metadata", patch.metadata), ()),
+    }
+    tags = None if patch.tags is None else names.tags(patch.tags)
+    with instance.database.writing() as connection:
+        row = require(connection, run, lock=True)
+        for column, (added, removed) in documents.items():
+            if added is not None or removed:
+                before = row._mapping[column].items()
+                kept = {key: value for key, value in before if key not in removed}
+                changed[column] = kept | (added or {})
+        if patch.state is not None:
+            changed |= _state_change(patch.state, instance.clock.now())
+        runs_db.change(connection, run, changed)
+        if tags is not None:
+            runs_db.set_tags(connection, run, tags)
+        return _record(instance, connection, require(connection, run))
+
+
+def heartbeat(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: float) -> None:
+    """Say that a run is alive; runtime_seconds: of this attempt. Raises RunNotFoundError, Gone."""
+    access.require(actor, Action.WRITE, f"run {run}")
+    with instance.database.writing() as connection:
+        if not runs_db.beat(connection, run, instance.clock.now(), runtime_seconds):
+            require(connection, run)
+
+
+def finish(
+    instance: Instance, actor: Actor, run: RunKey, exit_code: int, runtime_seconds: float
+) -> None:
+    """End a run: `finished` on exit code 0, else `failed`, or `preempted` if that was announced.
+
+    runtime_seconds: of this attempt. A run that was killed stays so. Raises RunNotFoundError, Gone.
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    with instance.database.writing() as connection:
+        row = require(connection, run, lock=True)
+        now = instance.clock.now()
+        runs_db.beat(connection, run, now, runtime_seconds)
+        state = RunState.FINISHED if exit_code == 0 else RunState.FAILED
+        if row.state in (RunState.PREEMPTING, RunState.PREEMPTED) and exit_code != 0:
+            state = RunState.PREEMPTED
+        if row.state == RunState.KILLED:
+            state = RunState.KILLED
+        is_repeated = (row.state, row.exit_code) == (state, exit_code) and row.finished_at
+        changed = {"state": str(state), "exit_code": exit_code}
+        runs_db.change(
+            connection, run, changed | {"finished_at": row.finished_at if is_repeated else now}
+        )
+
+
+def delete(
+    instance: Instance,
+    actor: Actor,
+    run: RunKey,
+    *,
+    delete_artifacts: bool = False,
+    force: bool = False,
+) -> None:
+    """Turn a run into a tombstone: hidden, but its id stays taken and lineage keeps its edges.
+
+    delete_artifacts: also the versions that it logged first; if any is linked elsewhere, nothing
+    is deleted and Conflict names the links, unless `force` (DEL-4, X-10).
+    Doing it again changes nothing. Raises RunNotFoundError.
+    """
+    access.require(actor, Action.DELETE, f"run {run}")
+    with instance.database.writing() as connection:
+        row = runs_db.find_by_key(connection, run, lock=True)
+        if row is None:
+            raise RunNotFoundError(f"There is no run with the key {run}")
+        now = instance.clock.now()
+        if delete_artifacts:
+            produced = runs_db.produced_versions(connection, run)
+            linked = runs_db.links(connection, produced)
+            if linked and not force:
+                raise _linked(row, linked)
+            versions_db.delete(connection, produced, actor.name, now)
+        if row.deleted_at is None:
+            runs_db.change(connection, run, {"deleted_at": now, "deleted_by": actor.name})
+
+
+def restore(instance: Instance, actor: Actor, entity: str, project: str, run_id: str) -> RunRecord:
+    """Undo the deletion of a run; versions deleted with it stay deleted. A live run is left alone.
+
+    Raises RunNotFoundError.
+    """
+    name = f"{entity}/{project}/{run_id}"
+    access.require(actor, Action.DELETE, f"run {name}")
+    with instance.database.writing() as connection:
+        row = runs_db.find(connection, entity, project, run_id, lock=True)
+        if row is None:
+            raise RunNotFoundError(f"No run {name} (you are {actor.name})")
+        runs_db.change(connection, row.id, {"deleted_at": None, "deleted_by": None})
+        return _record(instance, connection, require(connection, RunKey(row.id)))
+
+
+# --- values and messages ------------------------------------------------------------------------
+
+
+def _record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
+    crashed_before = instance.clock.now() - instance.crashed_after
+    return runs_db.records(connection, [row], crashed_before)[0]
+
+
+def _state_change(state: RunState, now: datetime) -> dict[str, Any]:
+    if state is RunState.CRASHED:
+        raise Invalid("A run becomes `crashed` by its silence; set `failed` or `killed`")
+    ended = {"finished_at": now} if state in _ENDED else {"finished_at": None, "exit_code": None}
+    return {"state": str(state), **ended}
+
+
+def _text(what: str, value: str | None) -> str | None:
+    if value is not None and not _is_storable(value):
+        raise Invalid(f"`{what}` must be text in valid Unicode and without NUL, not {value!r}")
+    return value
+
+
+def _document(what: str, value: JsonObject | None) -> JsonObject | None:
+    """Return a dictionary as it will be read back; raises Invalid for what JSON cannot hold."""
+    if value is None:
+        return None
+    try:
+        text = json_text(value)
+        text.encode()
+        read: JsonObject = json_value(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Invalid(f"`{what}` holds something that JSON cannot: {error}") from error
+    return read
+
+
+def _is_storable(value: object) -> bool:
+    return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
+
+
+def _gone(row: Row[Any]) -> Gone:
+    return Gone(
+        f"Run {runs_db.full_name(row)} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by "
+        f"{row.deleted_by}. Its id is never used again: restore the run, or use another id"
+    )
+
+
+def _linked(row: Row[Any], linked: list[str]) -> Conflict:
+    shown = ", ".join(linked[:_NAMED_MOST]) + (" …" if len(linked) > _NAMED_MOST else "")
+    return Conflict(
+        f"Artifacts of run {runs_db.full_name(row)} are linked as {shown}. Nothing was deleted: "
+        "unlink them first, or delete the run without its artifacts"
+    )
+
+
+def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
+    elsewhere = runs_db.elsewhere(connection, run_id, project_id)
+    if elsewhere is not None:
+        return f"; there is one in another project: {elsewhere}"
+    known = runs_db.ids(connection, project_id, _NEAR_MISS_CANDIDATES)
+    if not known:
+        return "; the project has no runs yet"
+    return projects_db.near_misses(run_id, known, others="Runs there")
+
+
+def _no_project(
+    connection: Connection, actor: Actor, entity: str, project: str, name: str
+) -> RunNotFoundError:
+    try:
+        projects_db.require(connection, entity, project, actor.name)
+    except NotFound as error:
+        return RunNotFoundError(f"No run {name}: {error.message}")
+    return RunNotFoundError(f"No run {name} (you are {actor.name})")

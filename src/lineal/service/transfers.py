@@ -1,0 +1,197 @@
+"""What moves between client and instance: segments of manifests, and word of blobs.
+
+Bytes themselves go straight to the store; here is only said what is missing, what has arrived
+and where things are. Permission is checked here for every way to a byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.digest import Digest, storage_key
+from lineal.core.manifest import (
+    Entry,
+    ManifestHead,
+    Segment,
+    SegmentHead,
+    check_digest,
+    check_segment,
+)
+from lineal.core.records import DraftId, Location, RunKey, Upload, VersionId
+from lineal.db import blobs as blobs_db
+from lineal.db import drafts as drafts_db
+from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
+from lineal.errors import Conflict, Gone, IntegrityError, Invalid, NotFound
+from lineal.service.instance import Instance
+
+PAGE_BLOBS = 10_000
+"""Uploads listed per query."""
+PAGE_SEGMENTS = 16
+"""Segments read per query: some 16,000 entries, 3 MB."""
+
+CheckedSegment = tuple[Segment, list[Entry]]
+
+# --- sending ------------------------------------------------------------------------------------
+
+
+def open_draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
+    """Return a draft that may be written to; raises Gone when it expired unfinished."""
+    access.require(actor, Action.WRITE, f"draft {draft_id}")
+    with instance.database.reading() as connection:
+        draft = drafts_db.by_id(connection, draft_id)
+    if draft is None:
+        raise NotFound(f"No draft {draft_id} (you are {actor.name})")
+    require_unexpired(draft, instance.clock.now())
+    return draft
+
+
+def require_unexpired(draft: Row[Any], now: datetime) -> None:
+    """An expired draft protects nothing (invariant 4), so its bytes may be going already."""
+    if draft.state == drafts_db.OPEN and draft.expires_at <= now:
+        raise Gone(f"Draft {draft.id} expired at {draft.expires_at:%Y-%m-%d %H:%M}; log it again")
+
+
+def check_segments(segments: Sequence[Segment]) -> list[CheckedSegment]:
+    """Read segments and check all that their heads say; outside of any transaction."""
+    return [(segment, check_segment(segment)) for segment in segments]
+
+
+def put_segments(
+    instance: Instance, actor: Actor, draft_id: DraftId, segments: Sequence[Segment]
+) -> None:
+    """Take segments that `begin` called missing; sending one again changes nothing."""
+    draft = open_draft(instance, actor, draft_id)
+    checked = check_segments(segments)
+    with instance.database.writing() as connection:
+        fill(connection, draft.manifest_id, checked)
+
+
+def fill(connection: Connection, manifest_id: int, segments: Sequence[CheckedSegment]) -> None:
+    """Record those of the segments that the manifest still lacks."""
+    if not segments:
+        return
+    missing = set(blobs_db.missing_segments(connection, manifest_id))
+    wanted = [pair for pair in segments if pair[0].head.digest in missing]
+    ids = blobs_db.segment_ids(connection, [segment.head.digest for segment, _ in wanted])
+    for segment, entries in wanted:
+        blobs_db.fill_segment(connection, ids[segment.head.digest], segment, entries)
+
+
+def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterator[Upload]:
+    """Yield one upload per blob that is not stored yet, each once, in no useful order."""
+    draft = open_draft(instance, actor, draft_id)
+    after = 0
+    while True:
+        with instance.database.reading() as connection:
+            rows = blobs_db.awaited(connection, draft.manifest_id, after=after, limit=PAGE_BLOBS)
+        for row in rows:
+            digest = Digest(row.digest)
+            yield Upload(digest, row.size_bytes, storage_key(digest, draft.nonce))
+        if len(rows) < PAGE_BLOBS:
+            return
+        after = rows[-1].id
+
+
+def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[Upload]) -> None:
+    """Make blobs durable and known, so that a later attempt need not send them (SEM-13).
+
+    The store is asked for each; Conflict if one is not there or has another size.
+    """
+    draft = open_draft(instance, actor, draft_id)
+    digests = [upload.digest for upload in sent]
+    for upload in sent:
+        key = storage_key(upload.digest, draft.nonce)
+        if instance.store.size(key) != upload.size:
+            raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
+    instance.store.sync(storage_key(digest, draft.nonce) for digest in digests)
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        ids = blobs_db.live_ids(connection, digests)
+        blobs_db.mark_stored(connection, ids, draft_id=draft.id, nonce=draft.nonce, now=now)
+
+
+def stored_now(instance: Instance, draft: Row[Any]) -> list[int]:
+    """Return the ids of a draft's awaited blobs whose bytes are in the store, made durable."""
+    with instance.database.reading() as connection:
+        rows = blobs_db.awaited(connection, draft.manifest_id)
+    keys = {row.id: storage_key(Digest(row.digest), draft.nonce) for row in rows}
+    found = [row.id for row in rows if instance.store.size(keys[row.id]) == row.size_bytes]
+    instance.store.sync([keys[id] for id in found])
+    return found
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def manifest(instance: Instance, actor: Actor, version_id: VersionId) -> ManifestHead:
+    """Return the list of a version's segments; Gone if its content was released."""
+    access.require(actor, Action.READ, f"version {version_id}")
+    with instance.database.reading() as connection:
+        manifest_id = versions_db.manifest_id(connection, version_id)
+        if manifest_id is None:
+            version = versions_db.by_id(connection, version_id)
+            if version is None:
+                raise NotFound(f"No version {version_id} (you are {actor.name})")
+            raise Gone(f"The content of {version.path} was deleted by {version.deleted_by}")
+        return blobs_db.manifest_head(connection, manifest_id)
+
+
+def read_segments(
+    instance: Instance, actor: Actor, version_id: VersionId, heads: Sequence[SegmentHead]
+) -> Iterator[Segment]:
+    """Yield segments of a version in the order asked; raises IntegrityError for a damaged one."""
+    own = {head.digest for head in manifest(instance, actor, version_id).segments}
+    foreign = [head.digest for head in heads if head.digest not in own]
+    if foreign:
+        raise NotFound(f"Version {version_id} has no segment {foreign[0]}")
+    return segments(instance, heads)
+
+
+def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+    for page in blobs_db.batches(heads, PAGE_SEGMENTS):
+        with instance.database.reading() as connection:
+            lines = blobs_db.segment_lines(connection, [head.digest for head in page])
+        for head in page:
+            if head.digest not in lines:
+                raise IntegrityError(f"Manifest segment {head.digest} is missing")
+            segment = Segment(head, lines[head.digest])
+            check_digest(segment)
+            yield segment
+
+
+def locate(
+    instance: Instance,
+    actor: Actor,
+    digests: Sequence[Digest],
+    *,
+    version: VersionId | None = None,
+    run: RunKey | None = None,
+) -> dict[Digest, Location]:
+    """Say where blobs are that belong to a version, or to the files of a run.
+
+    A digest alone opens nothing: who may read one version must not read the bytes of another.
+    """
+    if (version is None) == (run is None):
+        raise Invalid("Name the version or the run whose bytes are asked for")
+    what = f"version {version}" if version is not None else f"run {run}"
+    access.require(actor, Action.READ, what)
+    with instance.database.reading() as connection:
+        if version is not None:
+            rows = blobs_db.stored_of_version(connection, version, digests)
+        else:
+            assert run is not None
+            rows = runs_db.stored_files(connection, run, digests)
+    found = {}
+    for digest, size_bytes, nonce in rows:
+        key = storage_key(Digest(digest), nonce)
+        found[Digest(digest)] = Location(
+            Digest(digest), size_bytes, key, path=instance.store.path(key)
+        )
+    return found

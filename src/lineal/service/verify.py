@@ -1,0 +1,99 @@
+"""Walk every invariant and every byte; say what is wrong and where. Changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.digest import PREFIX, Digest, Key, storage_key
+from lineal.core.manifest import Segment, SegmentHead, check_segment
+from lineal.core.records import Finding
+from lineal.db import checks
+from lineal.db.compression import decompress
+from lineal.errors import IntegrityError, MissingFile
+from lineal.service.instance import Instance
+
+Progress = Callable[[int, int], None]
+"""Called with (blobs, bytes) read since the last call."""
+
+PAGE = 500
+CHUNK_BYTES = 1 << 20
+
+
+def verify(instance: Instance, actor: Actor, progress: Progress | None = None) -> Iterator[Finding]:
+    """Yield everything that contradicts an invariant of docs/design/001-storage.md.
+
+    Reads every stored byte once. Files that belong to no blob are not a finding of damage: they
+    are what a killed upload left, and the sweep removes them.
+    """
+    access.require(actor, Action.ADMINISTER, "the instance")
+    with instance.database.reading() as connection:
+        findings = [
+            Finding(invariant, where, what)
+            for invariant, where, what in checks.violations(connection)
+        ]
+    yield from findings
+    yield from _segments(instance)
+    yield from _blobs(instance, progress or (lambda _blobs, _bytes: None))
+
+
+def _segments(instance: Instance) -> Iterator[Finding]:
+    """Check each segment against its digest, and its pairs against its entries."""
+    after = 0
+    while True:
+        with instance.database.reading() as connection:
+            rows = checks.segments_with_content(connection, after=after, limit=PAGE // 10)
+            pairs = {row.id: checks.blob_digests(connection, row.id) for row in rows}
+        for row in rows:
+            head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
+            lines = decompress(row.content)
+            try:
+                entries = check_segment(Segment(head, lines))
+            except IntegrityError as error:
+                yield Finding("segment matches its digest", row.digest, str(error))
+                continue
+            needed = {entry.digest for entry in entries if entry.ref is None}
+            for digest in needed ^ pairs[row.id]:
+                yield Finding("segment names its blobs", row.digest, f"pair of {digest} is wrong")
+        if not rows:
+            return
+        after = rows[-1].id
+
+
+def _blobs(instance: Instance, progress: Progress) -> Iterator[Finding]:
+    after = 0
+    while True:
+        with instance.database.reading() as connection:
+            rows = checks.stored_blobs(connection, after=after, limit=PAGE)
+        for row in rows:
+            key = storage_key(Digest(row.digest), row.nonce)
+            problem = _problem(instance, key, row.digest, row.size_bytes)
+            if problem is not None:
+                with instance.database.reading() as connection:
+                    users = checks.users_of_blob(connection, row.id)
+                where = f"{key} (in {', '.join(users) or 'no live version'})"
+                yield Finding("stored blob has its bytes", where, problem)
+            progress(1, row.size_bytes)
+        if not rows:
+            return
+        after = rows[-1].id
+
+
+def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> str | None:
+    size = instance.store.size(key)
+    if size is None:
+        return "the bytes are missing"
+    if size != size_bytes:
+        return f"{size} bytes instead of {size_bytes}"
+    running = hashlib.sha256()
+    try:
+        with instance.store.open(key) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                running.update(chunk)
+    except (MissingFile, OSError) as error:
+        return f"cannot be read: {error}"
+    if PREFIX + running.hexdigest() != digest:
+        return "the bytes do not have the digest: they were changed on disk"
+    return None

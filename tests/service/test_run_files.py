@@ -1,0 +1,214 @@
+"""Plain files of runs (RUN-28)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from lineal import files as local_files
+from lineal.core.access import Actor, Role
+from lineal.core.digest import of_bytes, storage_key
+from lineal.core.records import PageRequest, RunFileRecord, RunKey, RunRecord, RunSpec
+from lineal.db import runs as runs_db
+from lineal.db.schema import blobs
+from lineal.errors import (
+    Denied,
+    Gone,
+    HostilePath,
+    Invalid,
+    MissingFile,
+    NotFound,
+    RunNotFoundError,
+    SourceChanged,
+)
+from lineal.service import run_files, runs
+from lineal.service.instance import Instance
+
+FIRST = PageRequest(50)
+
+
+@pytest.fixture
+def run(instance: Instance, owner: Actor) -> RunRecord:
+    return runs.start(instance, owner, RunSpec("ana", "p", "r1")).run
+
+
+def written(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    return name
+
+
+def put(instance: Instance, owner: Actor, run: RunRecord, *files: str) -> list[RunFileRecord]:
+    return run_files.put(instance, owner, run.key, [(name, name) for name in files])
+
+
+def listed(instance: Instance, owner: Actor, run: RunRecord) -> list[str]:
+    return [file.path for file in run_files.files(instance, owner, run.key, FIRST).items]
+
+
+def content(instance: Instance, file: RunFileRecord) -> bytes:
+    with instance.database.reading() as connection:
+        row = connection.execute(select(blobs).where(blobs.c.digest == file.digest)).one()
+    with instance.store.open(storage_key(file.digest, row.nonce)) as stream:
+        return stream.read()
+
+
+def test_files_are_stored_and_listed_by_path(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    source = written("source.txt", "hello")
+    files = [("b/config.yaml", source), ("a.txt", written("other", "x"))]
+    stored = run_files.put(instance, owner, run.key, files)
+    assert [file.path for file in stored] == ["b/config.yaml", "a.txt"]
+    assert (stored[0].digest, stored[0].size) == (of_bytes(b"hello"), 5)
+    assert content(instance, stored[0]) == b"hello"
+    page = run_files.files(instance, owner, run.key, PageRequest(1))
+    assert ([file.path for file in page.items], page.total) == (["a.txt"], 2)
+    page = run_files.files(instance, owner, run.key, PageRequest(1, page.cursor))
+    assert ([file.path for file in page.items], page.cursor) == (["b/config.yaml"], None)
+    assert Path(source).read_text() == "hello"
+
+
+def test_only_the_names_asked_for_are_listed(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    put(instance, owner, run, written("a", "1"), written("b", "2"), written("c", "3"))
+    page = run_files.files(instance, owner, run.key, FIRST, names=["c", "a", "absent"])
+    assert ([file.path for file in page.items], page.total) == (["a", "c"], 2)
+
+
+def test_the_last_write_wins(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    put(instance, owner, run, written("a", "one"))
+    [file] = put(instance, owner, run, written("a", "two"))
+    assert content(instance, file) == b"two"
+    assert listed(instance, owner, run) == ["a"]
+
+
+def test_an_unchanged_file_is_not_stored_again(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    first = put(instance, owner, run, written("a", "same"))
+    keys = list(instance.store.keys())
+    assert put(instance, owner, run, "a") == first
+    put(instance, owner, run, written("b", "same"))
+    assert list(instance.store.keys()) == keys
+    assert os.listdir(instance.home.staging) == []
+
+
+def test_content_that_was_condemned_is_stored_anew(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    put(instance, owner, run, written("a", "text"))
+    with instance.database.writing() as connection:
+        connection.execute(update(blobs).values(state="condemned"))
+    put(instance, owner, run, "a")
+    assert len(list(instance.store.keys())) == 2
+
+
+def test_equal_files_in_one_call_share_their_bytes(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    put(instance, owner, run, written("a", "same"), written("b", "same"))
+    assert len(list(instance.store.keys())) == 1
+
+
+def test_a_path_given_twice_takes_the_last_file(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    files = [("x", written("a", "1")), ("x", written("b", "2"))]
+    stored = run_files.put(instance, owner, run.key, files)
+    assert [content(instance, file) for file in stored] == [b"2", b"2"]
+
+
+def test_a_file_that_grows_between_two_reads_is_stored_as_it_is_then(
+    instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written("log", "one line")
+    copy = local_files.copy_and_hash
+
+    def grow_first(source: str, target: str) -> local_files.Hashed:
+        written("log", "one line and another")
+        return copy(source, target)
+
+    monkeypatch.setattr(local_files, "copy_and_hash", grow_first)
+    [file] = put(instance, owner, run, "log")
+    assert content(instance, file) == b"one line and another"
+
+
+def test_a_file_that_never_rests_is_an_error(
+    instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restless(path: str) -> local_files.Hashed:
+        raise SourceChanged(f"File {path} changed while it was being read")
+
+    monkeypatch.setattr(local_files, "hash_file", restless)
+    with pytest.raises(SourceChanged):
+        put(instance, owner, run, written("log", "x"))
+
+
+def test_one_bad_file_leaves_all_paths_as_they_were(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    with pytest.raises(MissingFile, match="absent"):
+        put(instance, owner, run, written("a", "1"), "absent")
+    with pytest.raises(HostilePath):
+        run_files.put(instance, owner, run.key, [("a", "a"), ("../b", "a")])
+    assert listed(instance, owner, run) == []
+
+
+def test_a_deleted_file_is_gone_from_the_list(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    put(instance, owner, run, written("config.yaml", "1"), written("b", "2"))
+    run_files.delete(instance, owner, run.key, "b")
+    assert listed(instance, owner, run) == ["config.yaml"]
+    with pytest.raises(NotFound, match=r"ana/p/r1 has no file config.yml; did you mean config"):
+        run_files.delete(instance, owner, run.key, "config.yml")
+
+
+def test_files_of_a_run_can_be_located_by_it_alone(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    other = runs.start(instance, owner, RunSpec("ana", "p", "r2")).run
+    [file] = put(instance, owner, run, written("a", "1"))
+    with instance.database.reading() as connection:
+        [(digest, size, nonce)] = runs_db.stored_files(connection, run.key, [file.digest])
+        assert runs_db.stored_files(connection, other.key, [file.digest]) == []
+    assert (digest, size) == (file.digest, 1)
+    assert instance.store.size(storage_key(digest, nonce)) == 1
+
+
+def test_unknown_and_deleted_runs_hold_no_files(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    written("a", "1")
+    for key, error in ((RunKey(99), RunNotFoundError), (run.key, Gone)):
+        if error is Gone:
+            runs.delete(instance, owner, run.key)
+        for call in (
+            lambda key=key: run_files.put(instance, owner, key, [("a", "a")]),
+            lambda key=key: run_files.files(instance, owner, key, FIRST),
+            lambda key=key: run_files.delete(instance, owner, key, "a"),
+        ):
+            with pytest.raises(error):
+                call()
+    assert list(instance.store.keys()) == []
+
+
+def test_rights_are_asked_for(instance: Instance, stranger: Actor, run: RunRecord) -> None:
+    viewer = Actor("vic", Role.VIEWER)
+    run_files.files(instance, viewer, run.key, FIRST)
+    for actor, error in ((stranger, NotFound), (viewer, Denied)):
+        with pytest.raises(error):
+            run_files.put(instance, actor, run.key, [])
+        with pytest.raises(error):
+            run_files.delete(instance, actor, run.key, "a")
+    with pytest.raises(NotFound):
+        run_files.files(instance, stranger, run.key, FIRST)
+
+
+def test_a_page_of_nothing_is_refused(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    with pytest.raises(Invalid):
+        run_files.files(instance, owner, run.key, PageRequest(0))
