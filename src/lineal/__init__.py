@@ -1,0 +1,148 @@
+"""Lineal: versioned artifacts with lineage. `import lineal as wandb` works.
+
+Public names are loaded when first used, so that the import itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_SOURCES = {
+    "lineal.client.init": (
+        "init",
+        "finish",
+        "log",
+        "log_artifact",
+        "use_artifact",
+        "upsert_artifact",
+        "finish_artifact",
+        "log_model",
+        "use_model",
+        "link_artifact",
+        "link_model",
+        "save",
+        "restore",
+        "define_metric",
+        "alert",
+        "log_code",
+        "mark_preempting",
+        "watch",
+        "unwatch",
+        "login",
+        "setup",
+        "teardown",
+    ),
+    "lineal.client.run": ("Run",),
+    "lineal.client.artifact": ("Artifact",),
+    "lineal.client.api": ("Api",),
+    "lineal.client.media.image": ("Image",),
+    "lineal.client.media.table": ("Table",),
+    "lineal.config": ("Settings",),
+    "lineal.errors": (
+        "Error",
+        "LinealError",
+        "CommError",
+        "UsageError",
+        "ArtifactStatusError",
+        "ArtifactNotLoggedError",
+        "ArtifactFinalizedError",
+        "ArtifactsFailed",
+        "WaitTimeoutError",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _SOURCES.items() for name in names}
+_ACTIVE = ("run", "config", "summary")
+"""What belongs to the active run, and so must be looked up each time."""
+
+__all__ = [*_MODULE_OF, *_ACTIVE, "errors", "__version__"]
+
+if TYPE_CHECKING:
+    from lineal import errors as errors
+    from lineal.client.api import Api as Api
+    from lineal.client.artifact import Artifact as Artifact
+    from lineal.client.init import alert as alert
+    from lineal.client.init import define_metric as define_metric
+    from lineal.client.init import finish as finish
+    from lineal.client.init import finish_artifact as finish_artifact
+    from lineal.client.init import init as init
+    from lineal.client.init import link_artifact as link_artifact
+    from lineal.client.init import link_model as link_model
+    from lineal.client.init import log as log
+    from lineal.client.init import log_artifact as log_artifact
+    from lineal.client.init import log_code as log_code
+    from lineal.client.init import log_model as log_model
+    from lineal.client.init import login as login
+    from lineal.client.init import mark_preempting as mark_preempting
+    from lineal.client.init import restore as restore
+    from lineal.client.init import save as save
+    from lineal.client.init import setup as setup
+    from lineal.client.init import teardown as teardown
+    from lineal.client.init import unwatch as unwatch
+    from lineal.client.init import upsert_artifact as upsert_artifact
+    from lineal.client.init import use_artifact as use_artifact
+    from lineal.client.init import use_model as use_model
+    from lineal.client.init import watch as watch
+    from lineal.client.media.image import Image as Image
+    from lineal.client.media.table import Table as Table
+    from lineal.client.run import Run as Run
+    from lineal.client.summary import Summary
+    from lineal.config import Settings as Settings
+    from lineal.errors import ArtifactFinalizedError as ArtifactFinalizedError
+    from lineal.errors import ArtifactNotLoggedError as ArtifactNotLoggedError
+    from lineal.errors import ArtifactsFailed as ArtifactsFailed
+    from lineal.errors import ArtifactStatusError as ArtifactStatusError
+    from lineal.errors import CommError as CommError
+    from lineal.errors import Error as Error
+    from lineal.errors import LinealError as LinealError
+    from lineal.errors import UsageError as UsageError
+    from lineal.errors import WaitTimeoutError as WaitTimeoutError
+
+    run: Run | None
+    summary: Summary
+
+
+def __getattr__(name: str) -> Any:
+    import importlib  # only names used for the first time come here
+
+    if name in _ACTIVE:
+        return importlib.import_module("lineal.client.init").active(name)
+    if name == "errors":
+        return importlib.import_module("lineal.errors")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'lineal' has no attribute {name!r}{_nearest(name)}")
+    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _nearest(name: str) -> str:
+    import difflib  # only on the way to an error
+
+    near = difflib.get_close_matches(name, __all__, n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+class _Package(ModuleType):
+    """Keeps `lineal.config` the active run's config (RUN-7).
+
+    Importing the submodule of the same name would otherwise put the module there.
+    """
+
+    @property
+    def config(self) -> Any:
+        return __getattr__("config")
+
+    @config.setter
+    def config(self, module: ModuleType) -> None:
+        """Ignore what the import system sets; the submodule stays in `sys.modules`."""
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,306 @@
+"""The public API: find runs, artifacts and projects, without a run and without leaving a trace.
+
+Nothing read here is recorded as used (SEM-8); `run.use_artifact` is for that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lineal.client import public_catalog, session
+from lineal.client.artifact import Artifact, committed
+from lineal.client.backend import Backend
+from lineal.client.lists import PAGE_SIZE, LazyList
+from lineal.client.public_catalog import ArtifactType, Collection, Project
+from lineal.client.public_run import Run
+from lineal.config import Settings, load
+from lineal.core import names
+from lineal.core.records import (
+    CollectionQuery,
+    RunPatch,
+    RunQuery,
+    RunSpec,
+    RunState,
+    VersionQuery,
+)
+from lineal.errors import Invalid, NotFound
+
+OVERRIDES = ("base_url", "entity", "project", "run", "organization")
+FILE_SCHEME = "file://"
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks."""
+
+    username: str
+
+    @property
+    def name(self) -> str:
+        return self.username
+
+    @property
+    def entity(self) -> str:
+        return self.username
+
+
+class Api:
+    """Reads and edits what is stored; the defaults of paths come from overrides and settings."""
+
+    def __init__(
+        self,
+        overrides: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        """overrides: `entity`, `project`, `run`, and `base_url`, the `file://` address of a home.
+
+        timeout: seconds to wait for a busy instance. `organization` and `api_key` matter only to
+        servers. Raises Invalid for unknown overrides.
+        """
+        given = _checked(overrides or {})
+        self._settings = _settings(given, timeout)
+        self._backend: Backend = session.open_backend(self._settings)
+        self._runs: dict[tuple[str, str, str], Run] = {}
+
+    # --- who and where ---
+
+    @property
+    def default_entity(self) -> str:
+        return self._backend.entity
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self._backend.entity)
+
+    @property
+    def settings(self) -> dict[str, str | None]:
+        return {
+            "entity": self.default_entity,
+            "project": self._settings.project,
+            "run": self._settings.run_id,
+            "base_url": self._backend.url,
+        }
+
+    def flush(self) -> None:
+        """Forget loaded objects, so that the next call reads them anew (API-2)."""
+        self._runs.clear()
+
+    # --- artifacts ---
+
+    def artifact(self, name: str, type: str | None = None) -> Artifact:
+        """Return a version by `[[entity/]project/]name[:alias]`; no alias means `latest`.
+
+        Raises NotFound (a CommError), and Invalid (a ValueError) for None or another type.
+        """
+        if name is None:
+            raise Invalid("api.artifact needs a name such as `project/name:alias`")
+        record = self._backend.version(self._artifact_path(name))
+        if type is not None and record.type != type:
+            raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
+        return committed(self._backend, record)
+
+    def artifacts(
+        self,
+        type_name: str | None = None,
+        name: str | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        tags: str | Sequence[str] | None = None,
+        start: str | None = None,
+    ) -> LazyList[Artifact]:
+        """List the versions of a collection, the newest first (API-4).
+
+        order: `+` or `-` and `version_index`, `created_at` or `size`. tags: all of them.
+        start: the `cursor` of an earlier list.
+        """
+        if name is None:
+            raise Invalid("api.artifacts needs the name of a collection: name=`project/name`")
+        path = self._artifact_path(name)
+        query = VersionQuery(
+            entity=path.entity,
+            project=path.project,
+            collection=path.name,
+            type=type_name,
+            tags=tuple(names.tags(public_catalog.strings(tags))),
+            order=order,
+        )
+        return public_catalog.versions(self._backend, query, per_page=per_page, start=start)
+
+    def artifact_versions(
+        self, type_name: str | None = None, name: str | None = None, per_page: int = PAGE_SIZE
+    ) -> LazyList[Artifact]:
+        warnings.warn(
+            "artifact_versions is deprecated: use artifacts", DeprecationWarning, stacklevel=2
+        )
+        return self.artifacts(type_name, name, per_page=per_page)
+
+    def artifact_exists(self, name: str, type: str | None = None) -> bool:
+        """Say whether there is such a version (of that type); failures to look are raised."""
+        try:
+            record = self._backend.version(self._artifact_path(name))
+        except NotFound:
+            return False
+        return type is None or record.type == type
+
+    def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
+        return public_catalog.artifact_types(self._backend, *self._project_path(project))
+
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
+        return public_catalog.artifact_type(
+            self._backend, *self._project_path(project), name=type_name
+        )
+
+    def artifact_collections(
+        self,
+        project_name: str | None = None,
+        type_name: str | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        start: str | None = None,
+        filters: dict[str, Any] | None = None,
+    ) -> LazyList[Collection]:
+        """List collections, by name unless ordered otherwise."""
+        entity, project = self._project_path(project_name)
+        query = CollectionQuery(entity, project, type_name, filters, order)
+        return public_catalog.collections(self._backend, query, per_page=per_page, start=start)
+
+    def artifact_collection(self, type_name: str, name: str) -> Collection:
+        path = self._artifact_path(name)
+        return public_catalog.collection(
+            self._backend, path.entity, path.project, path.name, type=type_name
+        )
+
+    def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
+        """Say whether there is such a collection (of that type); failures to look are raised."""
+        path = self._artifact_path(name)
+        try:
+            record = self._backend.collection(path.entity, path.project, path.name)
+        except NotFound:
+            return False
+        return type is None or record.type == type
+
+    # --- runs ---
+
+    def run(self, path: str = "") -> Run:
+        """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
+
+        The same object until `flush()`. Raises RunNotFoundError (a ValueError).
+        """
+        where = names.run_path(
+            path or self._settings.run_id or "", self.default_entity, self._settings.project
+        )
+        if where not in self._runs:
+            session.flush()
+            self._runs[where] = Run(self._backend, self._backend.run(*where))
+        return self._runs[where]
+
+    def runs(
+        self,
+        path: str | None = None,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        include_sweeps: bool = False,
+        lazy: bool = True,
+        start: str | None = None,
+    ) -> LazyList[Run]:
+        """List the runs of a project, the newest first (X-3).
+
+        filters: Mongo-style on `config.…`, `summary_metrics.…`, `state`, `tags` … (API-8).
+        order: `+` or `-` and `created_at`, `heartbeat_at`, `config.…` or `summary_metrics.…`.
+        include_sweeps, lazy: W&B's; runs say their `sweep_name` and load page by page anyway.
+        """
+        entity, project = self._project_path(path)
+        query = RunQuery(entity, project, filters, order)
+        such = " that match" if filters else ""
+        session.flush()
+        return LazyList(
+            lambda page: self._backend.runs(query, page),
+            lambda record: Run(self._backend, record),
+            per_page=per_page,
+            start=start,
+            empty=f"project {entity}/{project} has no runs{such}",
+        )
+
+    def create_run(
+        self,
+        run_id: str | None = None,
+        project: str | None = None,
+        entity: str | None = None,
+    ) -> Run:
+        """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
+        where = names.project_path(project, entity or self.default_entity, self._settings.project)
+        spec = RunSpec(*where, run_id=run_id or session.new_id(), resume="never")
+        started = self._backend.start_run(spec)
+        patch = RunPatch(state=RunState.PENDING)
+        return Run(self._backend, self._backend.update_run(started.run.key, patch))
+
+    # --- projects ---
+
+    def project(self, name: str, entity: str | None = None) -> Project:
+        where = names.project_path(name, entity or self.default_entity, None)
+        return Project(self._backend, self._backend.project(*where))
+
+    def projects(
+        self, entity: str | None = None, per_page: int = PAGE_SIZE, start: str | None = None
+    ) -> LazyList[Project]:
+        return public_catalog.projects(
+            self._backend, entity or self.default_entity, per_page=per_page, start=start
+        )
+
+    def create_project(self, name: str, entity: str | None = None) -> Project:
+        """Make a project; one that exists is returned as it is."""
+        where = names.project_path(name, entity or self.default_entity, None)
+        return Project(self._backend, self._backend.project(*where, create=True))
+
+    # --- anything ---
+
+    def from_path(self, path: str) -> Project | Run | Artifact:
+        """Return what a path names: `[entity/]project`, `entity/project/run_id` or `name:alias`."""
+        parts = path.strip("/").split("/")
+        if ":" in parts[-1]:
+            return self.artifact(path)
+        if len(parts) >= 3 or "runs" in parts[-2:-1]:
+            return self.run(path)
+        return self.project(path.strip("/"))
+
+    def _artifact_path(self, name: str) -> names.ArtifactPath:
+        return names.artifact_path(name, self.default_entity, self._settings.project)
+
+    def _project_path(self, path: str | None) -> tuple[str, str]:
+        return names.project_path(path, self.default_entity, self._settings.project)
+
+    def __repr__(self) -> str:
+        return f"<Api of {self.default_entity} at {self._backend.url}>"
+
+
+def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    for name in overrides:
+        if name not in OVERRIDES:
+            near = difflib.get_close_matches(name, OVERRIDES, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(OVERRIDES)}"
+            raise Invalid(f"Api has no override `{name}`; {hint}")
+    return {name: value for name, value in overrides.items() if value}
+
+
+def _settings(overrides: Mapping[str, Any], timeout: float | None) -> Settings:
+    address = overrides.get("base_url")
+    if address is not None and not str(address).startswith(FILE_SCHEME):
+        raise Invalid(
+            f"Cannot reach {address}: this version of Lineal keeps its data in a folder; leave "
+            "`base_url` out, or give the `file://` address of a home"
+        )
+    return load(
+        {
+            "entity": overrides.get("entity"),
+            "project": overrides.get("project"),
+            "run_id": overrides.get("run"),
+            "init_timeout": timeout,
+            "home": str(address).removeprefix(FILE_SCHEME) if address else None,
+        }
+    )

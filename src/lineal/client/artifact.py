@@ -1,0 +1,641 @@
+"""The SDK's `Artifact`: a draft to be filled, then a committed version to be read.
+
+State lives here; adding, fetching, logging and lineage are functions in modules of those names.
+Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import adding, media, session, term
+from lineal.client import download as downloads
+from lineal.client.backend import Backend
+from lineal.client.contents import Base, Contents
+from lineal.client.draft import Draft, Source, clean, listed
+from lineal.client.manifest import Manifest, ManifestEntry
+from lineal.config import Settings
+from lineal.core import names
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry, SegmentHead, manifest_head
+from lineal.core.records import AliasMove, VersionPatch, VersionRecord, VersionState
+from lineal.errors import (
+    ArtifactNotLoggedError,
+    Invalid,
+    WaitTimeoutError,
+)
+
+if TYPE_CHECKING:
+    from lineal.client.files import File
+    from lineal.client.graph import Graph
+    from lineal.client.lists import LazyList
+    from lineal.client.public_catalog import Collection
+    from lineal.client.public_run import Run
+
+MAX_REFERENCES = 10_000_000
+"""Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
+CLIENT_ID_LENGTH = 32
+NEAR_MOST = 2_000
+"""Paths looked at for a near miss on the way to an error."""
+
+
+class Artifact(Draft):
+    """A set of files under one name; every change of content is a new version.
+
+    Construction is local: no server, no account, no run (ART-1). `name` may be left out and is
+    then chosen when the artifact is logged (SEED-6).
+    """
+
+    _backend: Backend | None = None
+    _pending: Future[VersionRecord | None] | None = None
+    _version: VersionRecord | None = None
+    _aliases: list[str]
+    _tags: list[str]
+
+    # --- what it is, draft or not ---
+
+    @property
+    def id(self) -> str | None:
+        """Stable identifier of the version, None for a draft."""
+        return None if self._version is None else str(self._version.id)
+
+    @property
+    def name(self) -> str:
+        """`collection` for a draft, `collection:vN` afterwards; of a link its own N (ART-8)."""
+        if self._version is not None:
+            return self._version.name
+        return super().name
+
+    @property
+    def source_name(self) -> str:
+        version = self._version
+        if version is None:
+            return self.name
+        return f"{version.source_collection}:v{version.source_number}"
+
+    @property
+    def description(self) -> str | None:
+        return self._description
+
+    @description.setter
+    def description(self, text: str | None) -> None:
+        self._warn_of_links("description")
+        self._description = text
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A JSON object; after changing it on a logged artifact call `save()` (ART-12)."""
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, value: dict[str, Any]) -> None:
+        self._warn_of_links("metadata")
+        self._metadata = clean(value)
+
+    @property
+    def distributed_id(self) -> str | None:
+        return self._distributed_id
+
+    @distributed_id.setter
+    def distributed_id(self, value: str | None) -> None:
+        self._distributed_id = value
+
+    @property
+    def incremental(self) -> bool:
+        return self._incremental
+
+    @property
+    def state(self) -> str:
+        """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
+        return "PENDING" if self._version is None else str(self._version.state)
+
+    def is_draft(self) -> bool:
+        """Tell whether this is not committed yet; waits for nothing."""
+        return self._version is None
+
+    @property
+    def is_link(self) -> bool:
+        return self._version is not None and self._version.is_link
+
+    @property
+    def manifest(self) -> Manifest:
+        """All entries; read as they are looked at (MAN-1)."""
+        return Manifest(self._contents, self)
+
+    @property
+    def digest(self) -> Digest:
+        """`sha256:…` over paths and contents; equal content has an equal digest (MAN-4)."""
+        if self._version is not None:
+            return self._version.digest
+        parts = self._contents.segments()
+        return manifest_head(
+            part if isinstance(part, SegmentHead) else part.head for part in parts
+        ).digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of all entries, references included (ART-10)."""
+        return self._contents.size_bytes if self._version is None else self._version.size_bytes
+
+    # --- what only a committed version has (ART-6) ---
+
+    @property
+    def _record(self) -> VersionRecord:
+        """The committed version; an upload on its way is waited for."""
+        if self._version is None and self._pending is not None:
+            self.wait()
+        if self._version is None:
+            raise ArtifactNotLoggedError(
+                f"Artifact {self.name!r} is not logged yet; "
+                "log it with run.log_artifact(artifact) and wait() for it"
+            )
+        return self._version
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def project(self) -> str:
+        return self._record.project
+
+    @property
+    def qualified_name(self) -> str:
+        """`entity/project/name:vN`."""
+        return self._record.path
+
+    @property
+    def version(self) -> str:
+        """`vN` in the collection it was fetched from (ART-9)."""
+        return f"v{self._record.number}"
+
+    @property
+    def source_entity(self) -> str:
+        return self._record.source_entity
+
+    @property
+    def source_project(self) -> str:
+        return self._record.source_project
+
+    @property
+    def source_version(self) -> str:
+        return f"v{self._record.source_number}"
+
+    @property
+    def source_qualified_name(self) -> str:
+        return f"{self.source_entity}/{self.source_project}/{self.source_name}"
+
+    @property
+    def collection(self) -> Collection:
+        record = self._record
+        return self._collection(record.entity, record.project, record.collection)
+
+    @property
+    def source_collection(self) -> Collection:
+        record = self._record
+        return self._collection(
+            record.source_entity, record.source_project, record.source_collection
+        )
+
+    @property
+    def aliases(self) -> list[str]:
+        """Aliases in the collection it was fetched from; edit the list, then `save()` (ART-13)."""
+        _ = self._record
+        return self._aliases
+
+    @aliases.setter
+    def aliases(self, aliases: str | Sequence[str]) -> None:
+        _ = self._record
+        self._aliases = names.aliases(listed(aliases))
+
+    @property
+    def tags(self) -> list[str]:
+        _ = self._record
+        return self._tags
+
+    @tags.setter
+    def tags(self, tags: str | Sequence[str]) -> None:
+        _ = self._record
+        self._tags = names.tags(listed(tags))
+
+    @property
+    def commit_hash(self) -> str:
+        return self._record.digest
+
+    @property
+    def file_count(self) -> int:
+        """Entries, references included."""
+        return self._record.entry_count
+
+    @property
+    def created_at(self) -> str:
+        return _iso(self._record.created_at)
+
+    @property
+    def updated_at(self) -> str:
+        return _iso(self._record.updated_at)
+
+    @property
+    def history_step(self) -> int | None:
+        """The run's last completed step when this was logged, None if it had logged nothing."""
+        step = self._record.history_step
+        return None if step is None else max(0, step - 1)
+
+    @property
+    def url(self) -> str:
+        """Address of the version's page; empty where no server shows pages."""
+        _ = self._record
+        return ""
+
+    @property
+    def source_artifact(self) -> Artifact:
+        """The version a link leads to; itself if it is no link."""
+        record = self._record
+        return committed(self._home, self._home.version_by_id(record.id)) if self.is_link else self
+
+    @property
+    def linked_artifacts(self) -> list[Artifact]:
+        """This version as seen through each of its links; empty for a link."""
+        record = self._record
+        if record.is_link:
+            return []
+        return [committed(self._home, link) for link in self._home.links(record.id)]
+
+    @property
+    def sweep_id(self) -> str | None:
+        """The sweep of the run that logged it first (SWP-12)."""
+        return self._record.sweep_id
+
+    # --- reading content ---
+
+    def get_entry(self, name: str | os.PathLike[str]) -> ManifestEntry:
+        """Return an entry by path, or by the name a data object was added under (ART-36).
+
+        Raises KeyError naming what is near.
+        """
+        _ = self._record
+        path = os.fspath(name)
+        for candidate in (path, *(path + suffix for suffix in media.suffixes())):
+            entry = self._contents.get(candidate)
+            if entry is not None:
+                return ManifestEntry(entry, self)
+        raise KeyError(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
+
+    def get_path(self, name: str | os.PathLike[str]) -> ManifestEntry:
+        """Deprecated spelling of `get_entry`."""
+        return self.get_entry(name)
+
+    def get(self, name: str) -> media.DataObject | None:
+        """Rebuild the data object added under `name`, None if there is none (ART-36).
+
+        Fetches only the files that the object needs, when it needs them.
+        """
+        try:
+            entry = self.get_entry(name)
+        except KeyError:
+            return None
+        if not entry.path.endswith(tuple(media.suffixes())):
+            return None
+        with open(entry.download(), encoding="utf-8") as file:
+            return media.read(json.load(file), Source(self), entry.path)
+
+    def __getitem__(self, name: str) -> media.DataObject | None:
+        return self.get(name)
+
+    def download(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        allow_missing_references: bool = False,
+        skip_cache: bool | None = None,
+        path_prefix: str | os.PathLike[str] | None = None,
+        multipart: bool | None = None,
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+    ) -> str:
+        """Bring the files to a folder and return its path (ART-28, ART-29).
+
+        root: default `./artifacts/<name>:vN`. What is there with the right digest is not
+        fetched again, other files are left alone. path_prefix: a plain prefix of paths.
+        include, exclude: patterns as in `.gitignore`. skip_cache, multipart: W&B's, ignored.
+        Raises MissingFile for a reference that leads nowhere (unless allowed), IntegrityError
+        for bytes without the promised digest.
+        """
+        record = self._record
+        target = self._root(root)
+        chosen = adding.matches(listed(include), listed(exclude))
+        prefix = "" if path_prefix is None else os.fspath(path_prefix)
+        self._download(target, allow_missing_references).run(
+            (entry for entry in self._contents.base.under(prefix) if chosen(entry.path)),
+            count=record.entry_count,
+            size=record.size_bytes,
+        )
+        return target
+
+    def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
+        """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
+
+        root: default `./artifacts/<name>` without version. dry_run: only say what would go.
+        """
+        record = self._record
+        target = root or os.path.join(self._settings.artifact_dir, record.source_collection)
+        surplus = downloads.surplus(target, self._contents)
+        if dry_run:
+            for path in surplus:
+                term.info(f"would delete {os.path.join(target, path)}")
+            return target
+        downloads.remove(target, surplus)
+        return self.download(target)
+
+    def verify(self, root: str | None = None) -> None:
+        """Hold a downloaded folder against this version, every byte of it (ART-33).
+
+        Raises ValueError for a file that is missing, different, or not part of the artifact.
+        """
+        _ = self._record
+        _checked, skipped = downloads.verify(self._root(root), self._contents)
+        if skipped:
+            term.warning(f"{skipped} references were not checked")
+
+    def file(self, root: str | None = None) -> str:
+        """Download the only file and return its path; ValueError if there are several (ART-34)."""
+        record = self._record
+        if record.entry_count != 1:
+            raise Invalid(
+                f"{self.name} has {record.entry_count} files, not one; "
+                "use download() and take the path you want"
+            )
+        entry = next(iter(self._contents))
+        return self._download_entry(entry, root)
+
+    def files(
+        self,
+        names: str | Sequence[str] | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> LazyList[File]:
+        """List the files, paging as they are looked at (ART-35)."""
+        from lineal.client.files import artifact_files  # it needs this module's users
+
+        return artifact_files(self._home, self._record, names, per_page=per_page, start=start)
+
+    # --- saving ---
+
+    def save(self, project: str | None = None, settings: Settings | None = None) -> None:
+        """Log a draft (by the active run, else by one of job type `auto`), or push changes of
+        description, metadata, aliases and tags to a logged version (ART-40)."""
+        if self._version is not None or self._pending is not None:
+            self._push()
+            return
+        from lineal.client import init  # runs log artifacts: a circle otherwise
+
+        active = session.active_run()
+        if active is not None:
+            active.log_artifact(self)
+            return
+        with init.init(project=project, job_type="auto", settings=settings) as run:
+            run.log_artifact(self)
+
+    def wait(self, timeout: float | None = None) -> Artifact:
+        """Return once the artifact is committed (ART-39).
+
+        timeout: seconds. Raises WaitTimeoutError, ArtifactNotLoggedError if it was never logged,
+        and whatever made the upload fail.
+        """
+        if self._version is not None:
+            return self
+        if self._pending is None:
+            raise ArtifactNotLoggedError(
+                f"Artifact {self.name!r} was not handed to run.log_artifact; nothing to wait for"
+            )
+        try:
+            version = self._pending.result(timeout)
+        except FutureTimeout as error:
+            if self._pending.done():  # the upload itself failed with a timeout
+                raise
+            raise WaitTimeoutError(
+                f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
+            ) from error
+        if version is not None:
+            assert self._backend is not None
+            self._become(self._backend, version)
+        return self
+
+    def new_draft(self) -> Artifact:
+        """Return a draft with this version's content, to change and log as the next (ART-41)."""
+        record = self._record
+        draft = Artifact._internal(record.source_collection, self._type)
+        draft._is_internal = self._is_internal
+        draft._description, draft._metadata = self._description, copy.deepcopy(self._metadata)
+        draft._contents = Contents(self._contents.base)
+        draft._base_record = record
+        draft._backend = self._backend
+        return draft
+
+    def delete(self, delete_aliases: bool = False) -> None:
+        """Delete this version; of a link only the link (DEL-1).
+
+        Raises Conflict while it has aliases (unless delete_aliases) or is linked elsewhere.
+        """
+        record = self._record
+        if record.is_link:
+            term.warning(f"{record.path} is a link; only the link is removed")
+        self._home.delete_version(record.membership_id, delete_aliases=delete_aliases)
+        if not record.is_link:
+            self._become(self._home, self._home.version_by_id(record.id))
+
+    def link(self, target_path: str, aliases: str | Sequence[str] | None = None) -> Artifact:
+        """Put this version into another collection, where it has a number of its own (REG-2)."""
+        if self.is_draft() and self._pending is None:
+            self.save()
+        record = self._record
+        target = names.artifact_path(target_path, record.source_entity, record.source_project)
+        if ":" in target_path:
+            raise Invalid(f"Link to a collection, not to a version: {target_path!r}")
+        linked = self._home.link_version(record.id, target, names.aliases(listed(aliases)))
+        return committed(self._home, linked)
+
+    def unlink(self) -> None:
+        """Remove this link; raises ValueError if it is none (DEL-2)."""
+        self._home.unlink_version(self._record.membership_id)
+
+    def alias_history(self, alias: str | None = None) -> list[AliasMove]:
+        """Return where an alias of this collection (or every one) has been, oldest first."""
+        return self._home.alias_history(self.collection._record.id, alias)
+
+    def move_alias(self, alias: str, expected_version: str | None = None) -> None:
+        """Put an alias on this version only if it is on `expected_version` now (ALI-6).
+
+        expected_version: `vN`, or None for "on none yet". Raises Conflict otherwise.
+        """
+        record = self._record
+        patch = VersionPatch(
+            aliases_added=(names.alias(alias),), expected_version={alias: expected_version}
+        )
+        self._become(self._home, self._home.update_version(record.membership_id, patch))
+
+    # --- lineage ---
+
+    def logged_by(self) -> Run | None:
+        """Return the run that first logged this, None if none did or it was deleted (LIN-3)."""
+        from lineal.client import graph  # it loads runs, which load this
+
+        return graph.logged_by(self._home, self._record.id)
+
+    def used_by(self) -> list[Run]:
+        """Return all runs that used this, also through links (LIN-4)."""
+        from lineal.client import graph
+
+        return graph.used_by(self._home, self._record.id)
+
+    def upstream(self, depth: int | None = None) -> Graph:
+        """Return what this was made from (LIN-13)."""
+        return self.lineage("upstream", depth)
+
+    def downstream(self, depth: int | None = None) -> Graph:
+        """Return what was made from this."""
+        return self.lineage("downstream", depth)
+
+    def lineage(
+        self,
+        direction: str = "both",
+        depth: int | None = None,
+        types: str | Sequence[str] | None = None,
+    ) -> Graph:
+        """Return the graph around this version in one request (LIN-13)."""
+        from lineal.client import graph
+
+        return graph.graph(self._home, f"version:{self._record.id}", direction, depth, types)
+
+    def json_encode(self) -> dict[str, Any]:
+        """Return the stub that stands for this artifact in a config (ART-45)."""
+        return {
+            "_type": "artifactVersion",
+            "_version": "v0",
+            "id": self.id,
+            "version": self.source_version,
+            "sequenceName": self._record.source_collection,
+            "usedAs": None,
+        }
+
+    def __repr__(self) -> str:
+        return f"<Artifact {self.name if self.is_draft() else self.qualified_name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        import difflib  # only on the way to an error
+
+        known = [member for member in dir(type(self)) if not member.startswith("_")]
+        near = [] if name.startswith("_") else difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
+
+    # --- for the modules beside this one ---
+
+    @property
+    def _home(self) -> Backend:
+        assert self._backend is not None
+        return self._backend
+
+    def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
+        self._adder.unlogged.pop(self._client_id, None)
+        self._backend, self._pending = backend, pending
+
+    def _failure(self) -> BaseException | None:
+        """Wait for the upload and return what made it fail."""
+        return None if self._pending is None else self._pending.exception()
+
+    def _become(self, backend: Backend, version: VersionRecord) -> None:
+        """Take the state of a committed version."""
+        self._backend, self._version = backend, version
+        self._type, self._name = version.type, version.collection
+        self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
+        self._aliases, self._tags = list(version.aliases), list(version.tags)
+        self._is_final = True
+        if version.state is VersionState.COMMITTED:
+            self._contents = Contents(_LazyBase(backend, version))
+
+    def _download_entry(self, entry: Entry, root: str | None) -> str:
+        path: str = self._download(self._root(root), False).one(entry)
+        return path
+
+    def _download(self, root: str, allow_missing_references: bool) -> downloads.Download:
+        return downloads.Download(
+            self._home,
+            self._record.id,
+            root,
+            self._adder.cache,
+            allow_missing_references=allow_missing_references,
+        )
+
+    def _root(self, root: str | os.PathLike[str] | None) -> str:
+        if root is not None:
+            return os.fspath(root)
+        name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
+        return os.path.join(self._settings.artifact_dir, name)
+
+    def _push(self) -> None:
+        record = self._record
+        patch = VersionPatch(
+            description=None if self._description == record.description else self._description,
+            metadata=None if self._metadata == record.metadata else clean(self._metadata),
+            aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
+            aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
+            tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),
+            tags_removed=tuple(set(record.tags) - set(self._tags)),
+        )
+        if patch != VersionPatch():
+            self._become(self._home, self._home.update_version(record.membership_id, patch))
+
+    def _warn_of_links(self, what: str) -> None:
+        if self.is_link:
+            term.warning(f"the {what} of a link is its source's: {self.source_name} changes too")
+
+    def _collection(self, entity: str, project: str, name: str) -> Collection:
+        from lineal.client.public_catalog import Collection  # it loads this
+
+        return Collection(self._home, self._home.collection(entity, project, name))
+
+    def _near(self, path: str) -> str:
+        import difflib  # only on the way to an error
+
+        folder = path.rpartition("/")[0]
+        known = (entry.path for entry in self._contents.base.under(f"{folder}/" if folder else ""))
+        near = difflib.get_close_matches(path, list(islice(known, NEAR_MOST)), n=1)
+        return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class _LazyBase(Base):
+    """A committed version's manifest, asked for when first needed (ART-15)."""
+
+    def __init__(self, backend: Backend, version: VersionRecord) -> None:
+        self._backend, self._id = backend, version.id
+        self._last = None
+        self._read = lambda heads: backend.read_segments(version.id, heads)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "head":
+            raise AttributeError(name)
+        self.head = self._backend.manifest(self._id)
+        return self.head
+
+
+def committed(backend: Backend, version: VersionRecord) -> Artifact:
+    """Wrap a version that exists."""
+    artifact = Artifact._internal(version.collection, version.type)
+    artifact._is_internal = False
+    artifact._become(backend, version)
+    return artifact
+
+
+internal = Artifact._internal
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

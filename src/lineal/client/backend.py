@@ -1,0 +1,220 @@
+"""The seam between the SDK and whatever keeps the data: embedded, or (later) a server.
+
+Each method is one use case of `service` and means what is documented there; a backend adds who
+asks and how bytes travel. Contract for implementers: every method may be called from any thread
+and after `fork`; every method that writes may be called again after a failure with the same
+arguments and then changes nothing twice; a method that raises leaves nothing half-done visible.
+One suite runs against every implementation: tests/backend/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Protocol
+
+from lineal.core.digest import Digest
+from lineal.core.manifest import ManifestHead, Segment, SegmentHead
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    AliasMove,
+    Begun,
+    CollectionId,
+    CollectionPatch,
+    CollectionQuery,
+    CollectionRecord,
+    Committed,
+    DraftId,
+    DraftSpec,
+    EdgeKind,
+    InstanceStatus,
+    LineageGraph,
+    LineageQuery,
+    Lines,
+    Location,
+    MembershipId,
+    Page,
+    PageRequest,
+    ProjectRecord,
+    RunFileRecord,
+    RunKey,
+    RunPatch,
+    RunQuery,
+    RunRecord,
+    RunSpec,
+    StartedRun,
+    Stream,
+    Upload,
+    VersionId,
+    VersionPatch,
+    VersionQuery,
+    VersionRecord,
+)
+
+
+class Backend(Protocol):
+    # --- who and where ---
+
+    @property
+    def entity(self) -> str:
+        """The entity that owns what names none."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where the data is: `file:///…` or the server's address."""
+        ...
+
+    @property
+    def staging(self) -> str:
+        """A folder for private copies; a file there can be sent with `take` at no cost."""
+        ...
+
+    def status(self) -> InstanceStatus: ...
+
+    def close(self) -> None: ...
+
+    # --- projects ---
+
+    def project(self, entity: str, name: str, *, create: bool = False) -> ProjectRecord: ...
+
+    def projects(self, entity: str, page: PageRequest) -> Page[ProjectRecord]: ...
+
+    # --- runs ---
+
+    def start_run(self, spec: RunSpec) -> StartedRun: ...
+
+    def run(self, entity: str, project: str, run_id: str) -> RunRecord: ...
+
+    def run_by_key(self, run: RunKey) -> RunRecord: ...
+
+    def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]: ...
+
+    def update_run(self, run: RunKey, patch: RunPatch) -> RunRecord: ...
+
+    def heartbeat(self, run: RunKey, runtime_seconds: float) -> None: ...
+
+    def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None: ...
+
+    def delete_run(self, run: RunKey, *, delete_artifacts: bool = False) -> None: ...
+
+    def append_lines(self, run: RunKey, batches: Sequence[Lines]) -> None: ...
+
+    def read_lines(
+        self,
+        run: RunKey,
+        stream: Stream,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> Iterator[bytes]:
+        """Yield lines of all writers merged: history by step, console by time.
+
+        `min_step` inclusive, `max_step` exclusive; both concern history only.
+        """
+        ...
+
+    def put_run_files(self, run: RunKey, files: Sequence[tuple[str, str]]) -> list[RunFileRecord]:
+        """Store local files as run files: (path in the run, local path); the last write wins."""
+        ...
+
+    def run_files(
+        self, run: RunKey, page: PageRequest, *, names: Sequence[str] = ()
+    ) -> Page[RunFileRecord]: ...
+
+    def delete_run_file(self, run: RunKey, path: str) -> None: ...
+
+    # --- artifacts: writing ---
+
+    def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun: ...
+
+    def put_segments(self, draft: DraftId, segments: Sequence[Segment]) -> None: ...
+
+    def missing_blobs(self, draft: DraftId) -> Iterator[Upload]: ...
+
+    def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
+        """Store the bytes of the local file `source` under the upload's key.
+
+        take: the file is ours to move away. link: the user promised not to change it.
+        Raises SourceChanged if the bytes do not have the digest, NoSpace if they do not fit.
+        """
+        ...
+
+    def confirm(self, draft: DraftId, sent: Sequence[Upload]) -> None:
+        """Make what was sent durable and known, so that a later attempt need not send it."""
+        ...
+
+    def commit(self, draft: DraftId) -> Committed: ...
+
+    def abandon(self, draft: DraftId) -> None: ...
+
+    def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord: ...
+
+    def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None: ...
+
+    def link_version(
+        self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
+    ) -> VersionRecord: ...
+
+    def unlink_version(self, membership: MembershipId) -> None: ...
+
+    def update_collection(
+        self, collection: CollectionId, patch: CollectionPatch
+    ) -> CollectionRecord: ...
+
+    def delete_collection(self, collection: CollectionId) -> None: ...
+
+    # --- artifacts: reading ---
+
+    def version(self, path: ArtifactPath) -> VersionRecord: ...
+
+    def version_by_id(self, version: VersionId) -> VersionRecord: ...
+
+    def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]: ...
+
+    def links(self, version: VersionId) -> list[VersionRecord]: ...
+
+    def collection(self, entity: str, project: str, name: str) -> CollectionRecord: ...
+
+    def collections(self, query: CollectionQuery, page: PageRequest) -> Page[CollectionRecord]: ...
+
+    def artifact_types(self, entity: str, project: str) -> list[str]: ...
+
+    def alias_history(self, collection: CollectionId, alias: str | None) -> list[AliasMove]: ...
+
+    def manifest(self, version: VersionId) -> ManifestHead: ...
+
+    def read_segments(self, version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+        """Yield segments of a version in the order asked; each checked against its digest."""
+        ...
+
+    def locate(
+        self,
+        digests: Sequence[Digest],
+        *,
+        version: VersionId | None = None,
+        run: RunKey | None = None,
+    ) -> dict[Digest, Location]:
+        """Say where blobs of a version, or files of a run, are kept; others are left out."""
+        ...
+
+    def open(self, location: Location) -> BinaryIO: ...
+
+    # --- lineage ---
+
+    def use(self, run: RunKey, version: VersionId, *, alias: str | None) -> None: ...
+
+    def relog(self, run: RunKey, version: VersionId) -> None:
+        """Attach an existing version to a run as one of its outputs (SEM-11)."""
+        ...
+
+    def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
+        """List the runs that used or logged a version, the oldest edge first."""
+        ...
+
+    def versions_of(self, run: RunKey, kind: EdgeKind, page: PageRequest) -> Page[VersionRecord]:
+        """List the versions that a run used or logged, the oldest edge first."""
+        ...
+
+    def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
+        """Walk from `run:KEY` or `version:ID`."""
+        ...

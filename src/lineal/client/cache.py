@@ -1,0 +1,99 @@
+"""The digest cache: a file whose stamp is unchanged need not be read again.
+
+Only saves work: a wrong answer is caught when bytes are stored, a lost cache costs one reading.
+Keyed by (folder, name), so that a folder of a million files is asked in one query.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+
+from lineal.core.digest import PREFIX, Digest
+from lineal.files import Stamp
+
+FINE_WINDOW_NS = 20_000_000
+"""A file modified this shortly before it was read may change again within the same tick of the
+file system's clock (at most 10 ms on Linux); it is not remembered."""
+COARSE_WINDOW_NS = 2_000_000_000
+"""The same where times are whole seconds (FAT, some network file systems)."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    folder TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
+    digest BLOB NOT NULL, PRIMARY KEY (folder, name)
+) WITHOUT ROWID
+"""
+
+_FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
+"""Where it cannot be read or written, and names that are not Unicode: SQLite takes none."""
+
+Known = Mapping[str, tuple[Stamp, Digest]]
+
+
+class DigestCache:
+    """Remembers path and stamp → digest; every failure of it counts as "not known"."""
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "digests.db")
+        self._lock = threading.Lock()
+
+    def of_folder(self, folder: str) -> Known:
+        """Return what is known of the files directly in an absolute folder, by name."""
+        query = "SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM files WHERE folder = ?"
+        try:
+            with self._lock, closing(self._open()) as connection:
+                return {
+                    row[0]: (Stamp(*row[1:5]), Digest(PREFIX + row[5].hex()))
+                    for row in connection.execute(query, (folder,))
+                }
+        except _FAILURES:
+            return {}
+
+    def remember(
+        self, read: Iterable[tuple[str, Stamp, Digest]], *, read_at_ns: int | None
+    ) -> None:
+        """Keep (absolute path, stamp, digest) of files that were read at or after a moment.
+
+        None: nobody but us can have written them.
+        """
+        rows = [
+            (*os.path.split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
+            for path, stamp, digest in read
+            if read_at_ns is None or _is_settled(stamp, read_at_ns)
+        ]
+        if not rows:
+            return
+        try:
+            with self._lock, closing(self._open()) as connection, connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                )
+        except _FAILURES:
+            return
+
+    def _open(self) -> sqlite3.Connection:
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        connection = sqlite3.connect(self._path, timeout=5)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
+            connection.execute(_SCHEMA)
+        except sqlite3.DatabaseError:
+            connection.close()
+            raise
+        return connection
+
+
+def now_ns() -> int:
+    return time.time_ns()
+
+
+def _is_settled(stamp: Stamp, read_at_ns: int) -> bool:
+    is_coarse = stamp.mtime_ns % 1_000_000_000 == 0
+    window = COARSE_WINDOW_NS if is_coarse else FINE_WINDOW_NS
+    return stamp.mtime_ns < read_at_ns - window

@@ -1,0 +1,116 @@
+"""Keep what the program prints, while it is printed as before.
+
+Only the `write` function of `sys.stdout` and `sys.stderr` is replaced, so that `isatty`,
+`fileno`, `encoding` and the identity of the streams stay as they are. A line that a progress
+bar overwrites with carriage returns is kept in its last state.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+LINE_MAX_CHARACTERS = 100_000
+"""A longer line is cut into several, so that output without line breaks stays bounded."""
+_ANSI_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTfhlnsu]")
+"""Cursor movements of progress bars; colours (`m`) stay."""
+
+
+class Console:
+    """Captures both streams from construction to `close`; `keep` takes one finished JSON line."""
+
+    def __init__(self, keep: Callable[[bytes], None]) -> None:
+        self._keep = keep
+        self._lock = threading.RLock()
+        self._is_open = True
+        self._buffers = {"info": "", "error": ""}
+        self._restore = [
+            restore
+            for restore in (self._wrap(sys.stdout, "info"), self._wrap(sys.stderr, "error"))
+            if restore is not None
+        ]
+
+    def write(self, text: str, level: str = "info") -> None:
+        """Take text as if it had been printed."""
+        with self._lock:
+            *lines, rest = (self._buffers[level] + text).split("\n")
+            for line in lines:
+                self._line(line, level)
+            if "\r" in rest[:-1]:
+                rest = last_state(rest)
+            if len(rest) > LINE_MAX_CHARACTERS:
+                self._line(rest, level)
+                rest = ""
+            self._buffers[level] = rest
+
+    def close(self) -> None:
+        """Keep what has no line break yet, and put back the streams unless others wrapped them."""
+        with self._lock:
+            if not self._is_open:
+                return
+            self._is_open = False
+            for level, rest in self._buffers.items():
+                if rest:
+                    self._line(rest, level)
+        for restore in self._restore:
+            restore()
+
+    def after_fork(self) -> None:
+        self._lock = threading.RLock()
+        self._buffers = {"info": "", "error": ""}
+
+    def _line(self, line: str, level: str) -> None:
+        content = _ANSI_MOVES.sub("", last_state(line))
+        fields = {"ts": time.time(), "level": level, "content": content}
+        self._keep(json.dumps(fields).encode())
+
+    def _wrap(self, stream: Any, level: str) -> Callable[[], None] | None:
+        original = getattr(stream, "write", None)
+        if original is None:
+            return None
+        was_set = "write" in getattr(stream, "__dict__", {})
+
+        def write(text: Any) -> Any:
+            result = original(text)
+            if self._is_open and isinstance(text, str):
+                self._capture(text, level)
+            return result
+
+        # `term` prints Lineal's own messages past all captures.
+        write.lineal_original = getattr(original, "lineal_original", original)  # type: ignore[attr-defined]  # a function takes any attribute
+        try:
+            stream.write = write
+        except AttributeError:
+            return None  # a stream without a dict cannot be captured
+
+        def restore() -> None:
+            if getattr(stream, "write", None) is not write:
+                return  # somebody wrapped it after us; taking ours out would undo theirs
+            if was_set:
+                stream.write = original
+            else:
+                del stream.write
+
+        return restore
+
+    def _capture(self, text: str, level: str) -> None:
+        try:
+            self.write(text, level)
+        except Exception:  # noqa: BLE001 - whatever fails here, the program's print must not
+            self._is_open = False
+
+
+def last_state(line: str) -> str:
+    """Return what a terminal would show of a line with carriage returns.
+
+    As bars do, a rewrite is taken to replace the whole line.
+    """
+    if "\r" not in line:
+        return line
+    states = [state for state in line.split("\r") if state]
+    return states[-1] if states else ""

@@ -1,0 +1,319 @@
+"""The content of a draft: entries, and where on this machine their bytes are.
+
+Kept in a private SQLite database without a name: in memory while it is small, in a temporary
+file that nobody else sees when it grows, so that a draft of any number of files needs little
+memory. Gone with the draft. A draft made from a version keeps only what differs from it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from lineal.client.staging import remove_copy
+from lineal.core.digest import Digest
+from lineal.core.manifest import (
+    NO_EXTRA,
+    Entry,
+    ManifestHead,
+    Segment,
+    SegmentHead,
+    build_segments,
+    decode_entries,
+    rewrite,
+    segment_of,
+    segments_under,
+)
+from lineal.errors import Invalid
+from lineal.files import Stamp
+
+_SCHEMA = """
+CREATE TABLE entries (
+    path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
+    source BLOB, staged BLOB, policy TEXT, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
+) WITHOUT ROWID;
+CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
+
+MUTABLE, IMMUTABLE = "mutable", "immutable"
+
+
+class Source(NamedTuple):
+    """Where the bytes of an entry are."""
+
+    path: str
+    """The user's file, absolute."""
+    staged: str | None
+    """Our private copy; None: the user's file is read again if the bytes are needed."""
+    policy: str
+    stamp: Stamp
+
+
+class Added(NamedTuple):
+    entry: Entry
+    source: Source | None
+
+
+class Base:
+    """The version a draft was made from, read a segment at a time."""
+
+    def __init__(
+        self, head: ManifestHead, read: Callable[[Sequence[SegmentHead]], Iterator[Segment]]
+    ) -> None:
+        self.head = head
+        self._read = read
+        self._last: tuple[Digest, dict[str, Entry]] | None = None
+
+    def get(self, path: str) -> Entry | None:
+        head = segment_of(self.head, path)
+        if head is None:
+            return None
+        if self._last is None or self._last[0] != head.digest:
+            self._last = head.digest, {entry.path: entry for entry in self.segment(head)}
+        return self._last[1].get(path)
+
+    def under(self, prefix: str) -> Iterator[Entry]:
+        """Yield the entries whose path begins with a prefix, sorted."""
+        for segment in self._read(segments_under(self.head, prefix)):
+            for entry in decode_entries(segment.lines):
+                if entry.path.startswith(prefix):
+                    yield entry
+
+    def segment(self, head: SegmentHead) -> Iterator[Entry]:
+        for segment in self._read([head]):
+            yield from decode_entries(segment.lines)
+
+
+NOTHING = Base(ManifestHead(Digest(""), ()), lambda _: iter(()))
+
+
+class Contents:
+    """Entries by path; safe for threads."""
+
+    def __init__(self, base: Base = NOTHING) -> None:
+        self.base = base
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+        self._has_copies = True
+        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._database.executescript(_SCHEMA)
+
+    def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
+        """Add entries: all of them or, when one is refused, none.
+
+        The same path with the same digest changes nothing; with another one it is refused with
+        Invalid unless `overwrite` (ART-18).
+        """
+        with self._lock:
+            checks = not overwrite and (self._has_own() or self.base is not NOTHING)
+            self._database.execute("BEGIN")
+            try:
+                self._database.executemany(
+                    _PUT, (_row(item) for item in added if not checks or self._is_new(item.entry))
+                )
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def _is_new(self, entry: Entry) -> bool:
+        before = self.get(entry.path)
+        if before is None:
+            return True
+        if (before.digest, before.ref) != (entry.digest, entry.ref):
+            raise Invalid(
+                f"Cannot add {entry.path!r} twice with different content; "
+                "pass overwrite=True, or merge=True for a folder, to replace it"
+            )
+        return False
+
+    def get(self, path: str) -> Entry | None:
+        rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
+        if rows:
+            return _entry(rows[0])
+        return None if self._is_removed(path) else self.base.get(path)
+
+    def __len__(self) -> int:
+        own = int(self._rows("SELECT count(*) FROM entries")[0][0])
+        if self.base is NOTHING:
+            return own
+        replaced = sum(self.base.get(path) is not None for path in self._touched_paths())
+        return self.base.head.entry_count + own - replaced
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield entries sorted by path."""
+        if self.base is NOTHING:
+            return self._own()
+        kept = (entry for entry in self.base.under("") if not self._is_touched(entry.path))
+        return heapq.merge(kept, self._own(), key=lambda entry: entry.path)
+
+    @property
+    def size_bytes(self) -> int:
+        own = int(self._rows("SELECT coalesce(sum(size), 0) FROM entries")[0][0])
+        if self.base is NOTHING:
+            return own
+        before = (self.base.get(path) for path in self._touched_paths())
+        return self.base.head.size_bytes + own - sum(entry.size for entry in before if entry)
+
+    def segments(self) -> Iterator[SegmentHead | Segment]:
+        """Yield the manifest's segments; as heads where they are the base's own."""
+        if self.base is NOTHING:
+            return build_segments(self._own())
+        return rewrite(self.base.head, self.base.segment, self._changes())
+
+    def remove(self, path: str) -> int:
+        """Remove a file, or a folder with all below it; returns how many entries went."""
+        with self._lock:
+            gone = {entry.path for entry in self._below(path)}
+            self._database.executemany("DELETE FROM entries WHERE path = ?", zip(gone))
+            inherited = [entry for entry in gone if self.base.get(entry) is not None]
+            self._database.executemany("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+            return len(gone)
+
+    def _below(self, path: str) -> Iterator[Entry]:
+        yield from (
+            _entry(row)
+            for row in self._rows(
+                f"{_ENTRY} WHERE path = ? OR (path > ? AND path < ?)", path, f"{path}/", f"{path}0"
+            )  # `0` follows `/`
+        )
+        for entry in (self.base.get(path), *self.base.under(f"{path}/")):
+            if entry is not None and not self._is_touched(entry.path):
+                yield entry
+
+    def clash(self) -> str | None:
+        """Return a path that is a file and a folder at once, which no disk can hold."""
+        rows = self._rows(
+            "SELECT path FROM entries AS one WHERE EXISTS (SELECT 1 FROM entries AS other"
+            " WHERE other.path > one.path || '/' AND other.path < one.path || '0') LIMIT 1"
+        )
+        if rows or self.base is NOTHING:
+            return str(rows[0][0]) if rows else None
+        for (path,) in self._rows("SELECT path FROM entries"):
+            folders = (path[:at] for at in range(len(path)) if path[at] == "/")
+            clashing: str | None = next((each for each in folders if self.get(each)), None)
+            if clashing is not None or next(self.base.under(f"{path}/"), None) is not None:
+                return clashing or path
+        return None
+
+    def name_of(self, source: str) -> str | None:
+        """Return the path in the artifact of a local file added earlier (ART-27)."""
+        rows = self._rows("SELECT path FROM entries WHERE source = ? LIMIT 1", os.fsencode(source))
+        return str(rows[0][0]) if rows else None
+
+    def source_of(self, digest: Digest) -> Source | None:
+        """Return where the bytes of a digest are, a private copy if there is one."""
+        with self._lock:
+            self._database.execute("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
+        rows = self._rows(
+            "SELECT source, staged, policy, size, mtime_ns, ctime_ns, inode FROM entries"
+            " WHERE digest = ? AND source IS NOT NULL ORDER BY staged IS NULL LIMIT 1",
+            digest,
+        )
+        if not rows:
+            return None
+        source, staged, policy, *stamp = rows[0]
+        return _source(source, staged, policy, Stamp(*stamp))
+
+    def sources(self) -> Iterator[tuple[Source, Digest]]:
+        """Yield the user's files with the digests they had."""
+        after = ""
+        columns = "source, staged, policy, size, mtime_ns, ctime_ns, inode, digest, path"
+        while True:
+            rows = self._rows(
+                f"SELECT {columns} FROM entries WHERE path > ? AND source IS NOT NULL"  # noqa: S608 - constants
+                " ORDER BY path LIMIT 10000",
+                after,
+            )
+            for source, staged, policy, size, mtime, ctime, inode, digest, _ in rows:
+                stamp = Stamp(size, mtime, ctime, inode)
+                yield _source(source, staged, policy, stamp), Digest(digest)
+            if len(rows) < 10_000:
+                return
+            after = rows[-1][-1]
+
+    def drop_copies(self) -> None:
+        """Remove the private copies that were not stored: their content was there already."""
+        self._has_copies = False
+        for (staged,) in self._rows("SELECT staged FROM entries WHERE staged IS NOT NULL"):
+            remove_copy(os.fsdecode(staged))
+
+    def __del__(self) -> None:
+        # A draft that nobody logged, or that failed, would fill the disk until the process ends.
+        if sys.is_finalizing() or not hasattr(self, "_database"):
+            return
+        if (
+            self._has_copies and self._owner == os.getpid()
+        ):  # a forked child has no copies of its own
+            self.drop_copies()
+        self._database.close()
+
+    def _own(self) -> Iterator[Entry]:
+        after = ""
+        while True:
+            rows = self._rows(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT 10000", after)
+            for row in rows:
+                yield _entry(row)
+            if len(rows) < 10_000:
+                return
+            after = rows[-1][0]
+
+    def _has_own(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM entries LIMIT 1"))
+
+    def _is_removed(self, path: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM removed WHERE path = ?", path))
+
+    def _is_touched(self, path: str) -> bool:
+        return self._is_removed(path) or bool(
+            self._rows("SELECT 1 FROM entries WHERE path = ?", path)
+        )
+
+    def _touched_paths(self) -> Iterator[str]:
+        query = "SELECT path FROM entries UNION SELECT path FROM removed ORDER BY path"
+        return (path for (path,) in self._rows(query))
+
+    def _changes(self) -> Iterator[tuple[str, Entry | None]]:
+        for path in self._touched_paths():
+            rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
+            yield path, _entry(rows[0]) if rows else None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._database.execute(query, values).fetchall()
+
+
+def _row(added: Added) -> tuple[object, ...]:
+    entry, source = added
+    extra = json.dumps(dict(entry.extra)) if entry.extra else None
+    head = (entry.path, entry.digest, entry.size, entry.ref, extra)
+    if source is None:
+        return (*head, None, None, None, None, None, None)
+    stamp = source.stamp
+    return (
+        *head,
+        os.fsencode(source.path),  # as bytes: a folder's name need not be Unicode
+        None if source.staged is None else os.fsencode(source.staged),
+        source.policy,
+        stamp.mtime_ns,
+        stamp.ctime_ns,
+        stamp.inode,
+    )
+
+
+def _source(path: bytes, staged: bytes | None, policy: str, stamp: Stamp) -> Source:
+    copy = None if staged is None else os.fsdecode(staged)
+    return Source(os.fsdecode(path), copy, policy, stamp)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    path, digest, size, ref, extra = row
+    return Entry(path, digest, size, ref, json.loads(extra) if extra else NO_EXTRA)

@@ -1,0 +1,256 @@
+"""Fetching the files of a version into a folder, and holding a folder against a version.
+
+A file appears by rename once its bytes have the promised digest; what is there already is
+skipped by digest, never by size (STO-3). Nothing outside the folder is touched, nothing in it
+is removed except by `checkout`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from lineal import files
+from lineal.client import term
+from lineal.client.backend import Backend
+from lineal.client.cache import DigestCache, Known
+from lineal.client.references import local as references
+from lineal.core import names
+from lineal.core.digest import PREFIX, Digest
+from lineal.core.manifest import Entry
+from lineal.core.records import Location, VersionId
+from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
+from lineal.files import Stamp
+
+BATCH = 1_000
+"""Files located in one request."""
+CHUNK_BYTES = 1 << 20
+
+
+class Download:
+    """One version being brought to one folder."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        version: VersionId,
+        root: str,
+        cache: DigestCache,
+        *,
+        allow_missing_references: bool = False,
+    ) -> None:
+        self._backend = backend
+        self._version = version
+        self._root = os.path.abspath(root)
+        self._cache = cache
+        self._allow_missing_references = allow_missing_references
+        self._folders: dict[str, Known] = {}
+        self._fresh: list[tuple[str, Stamp, Digest]] = []
+
+    def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
+        """Fetch the entries; a second call after a failure fetches only what is missing."""
+        with files.room_on(self._root):
+            os.makedirs(self._root, exist_ok=True)
+        iterator = iter(entries)
+        with term.progress("downloading", files=count, size=size) as progress:
+            while batch := list(islice(iterator, BATCH)):
+                self._batch(batch, progress)
+                self._cache.remember(self._fresh, read_at_ns=None)
+                self._fresh = []
+                self._folders.clear()
+
+    def one(self, entry: Entry) -> str:
+        """Fetch a single entry and return its path."""
+        self.run([entry], count=1, size=entry.size)
+        return self._target(entry)
+
+    def _batch(self, batch: list[Entry], progress: term.Progress) -> None:
+        missing = []
+        for entry in batch:
+            if self._is_there(entry):
+                progress.advance(files=1, size=entry.size)
+            else:
+                missing.append(entry)
+        stored = [entry.digest for entry in missing if entry.ref is None]
+        locations = self._backend.locate(stored, version=self._version) if stored else {}
+        for entry in missing:
+            self._fetch(entry, locations.get(entry.digest))
+            progress.advance(files=1, size=entry.size)
+
+    def _target(self, entry: Entry) -> str:
+        return f"{self._root}/{names.entry_path(entry.path)}"
+
+    def _is_there(self, entry: Entry) -> bool:
+        target = self._target(entry)
+        try:
+            stamp = Stamp.of(os.stat(target))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if stamp.size != entry.size or os.path.isdir(target):
+            return False
+        folder, name = os.path.split(target)
+        if folder not in self._folders:
+            self._folders[folder] = self._cache.of_folder(folder)
+        if self._folders[folder].get(name) == (stamp, entry.digest):
+            return True
+        if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+            return False
+        self._fresh.append((target, stamp, entry.digest))
+        return True
+
+    def _fetch(self, entry: Entry, location: Location | None) -> None:
+        target = self._target(entry)
+        if entry.ref is not None:
+            self._fetch_reference(entry, target)
+            return
+        if location is None:
+            raise MissingFile(
+                f"The bytes of {entry.path} ({entry.digest}) are not stored any more; "
+                "`lineal verify` says what else is affected"
+            )
+        self._place(target, lambda part: self._copy(location, part), entry.digest)
+
+    def _fetch_reference(self, entry: Entry, target: str) -> None:
+        try:
+            self._place(target, lambda part: references.copy(entry, part), None)
+        except MissingFile as error:
+            if not self._allow_missing_references:
+                raise
+            term.warning(f"{error}; skipped")
+
+    def _copy(self, location: Location, part: str) -> str:
+        if location.path is not None:
+            try:
+                return files.copy_and_hash(location.path, part, mode=0o666).hex_digest
+            except MissingFile as error:
+                raise IntegrityError(
+                    f"The store has lost {location.key}; `lineal verify` says what is affected"
+                ) from error
+        with self._backend.open(location) as source:
+            return files.write_stream(source, part, CHUNK_BYTES)
+
+    def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
+        """Fetch to a temporary name beside the target; rename once the digest is right."""
+        folder, name = os.path.split(target)
+        part = f"{folder}/.{secrets.token_hex(6)}.part"
+        try:
+            hex_digest = self._into(folder, part, fetch)
+            if digest is not None and PREFIX + hex_digest != digest:
+                raise IntegrityError(
+                    f"The stored bytes of {name} do not have the digest {digest}; "
+                    "`lineal verify` says what else is affected"
+                )
+            os.replace(part, target)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            _unlink(part)
+            raise Unavailable(
+                f"Cannot write {target}: a folder or file of that name is in the way"
+            ) from error
+        except BaseException:
+            _unlink(part)
+            raise
+        if digest is not None:
+            self._fresh.append((target, files.stamp(target), digest))
+
+    def _into(self, folder: str, part: str, fetch: Callable[[str], str]) -> str:
+        try:
+            return fetch(part)
+        except FileNotFoundError:
+            with files.room_on(folder):
+                os.makedirs(folder, exist_ok=True)
+            return fetch(part)
+
+
+def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
+    """Hold a folder against entries; returns (files checked, references skipped).
+
+    Raises IntegrityError naming the first file that is missing, different or extra (ART-33).
+    Reads every byte: a stamp that looks unchanged proves nothing here.
+    """
+    if not os.path.isdir(root):
+        raise IntegrityError(f"{root} is not a folder; download the artifact first")
+    expected: set[str] = set()
+    references_count = 0
+    for entry in entries:
+        expected.add(entry.path)
+        if entry.ref is not None:
+            references_count += 1
+            continue
+        target = os.path.join(root, names.entry_path(entry.path))
+        if not os.path.isfile(target):
+            raise IntegrityError(f"{entry.path} is missing in {root}")
+        if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+            raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
+    for path in present(root):
+        if path not in expected:
+            raise IntegrityError(f"{path} in {root} is not part of the artifact")
+    return len(expected) - references_count, references_count
+
+
+def present(root: str) -> Iterator[str]:
+    """Yield the paths of all files below a folder, relative to it; links are not followed."""
+    for folder, _, found in os.walk(root):
+        for name in found:
+            yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+
+
+def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
+    """Return what `checkout` would delete: files below root that are not in the artifact.
+
+    Raises Invalid for folders that nobody wants emptied: `/`, the home, a git work tree.
+    """
+    real = os.path.realpath(root)
+    if real in ("/", os.path.realpath(os.path.expanduser("~"))) or os.path.exists(
+        os.path.join(real, ".git")
+    ):
+        raise Invalid(f"Refusing to check out into {real}: it would delete files there")
+    if not os.path.isdir(real):
+        return []
+    expected = {entry.path for entry in entries}
+    return sorted(path for path in present(real) if path not in expected)
+
+
+def remove(root: str, paths: Iterable[str]) -> None:
+    """Delete files below root, and the folders that become empty."""
+    for path in paths:
+        target = os.path.join(root, path)
+        _unlink(target)
+        folder = os.path.dirname(target)
+        while os.path.realpath(folder) != os.path.realpath(root) and not os.listdir(folder):
+            os.rmdir(folder)
+            folder = os.path.dirname(folder)
+
+
+def case_clash(root: str, entries: Iterable[Entry]) -> None:
+    """Raise HostilePath if two names would be one file here (names that differ only in case)."""
+    if not _ignores_case(root):
+        return
+    seen: dict[str, str] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.path.casefold(), entry.path)
+        if other != entry.path:
+            raise HostilePath(
+                f"{other} and {entry.path} are one file on the file system of {root}; "
+                "download to another one, or one of them at a time with include="
+            )
+
+
+def _ignores_case(root: str) -> bool:
+    probe = os.path.join(root, f".{secrets.token_hex(6)}.probe")
+    try:
+        files.write_new(probe, b"")
+    except (OSError, Unavailable):
+        return False  # the download itself will say what is wrong
+    try:
+        return os.path.exists(os.path.join(root, os.path.basename(probe).upper()))
+    finally:
+        _unlink(probe)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return

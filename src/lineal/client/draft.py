@@ -1,0 +1,362 @@
+"""A draft: the content of a version before it is logged (ART-1, ART-16…ART-27).
+
+Every `Artifact` begins as one and inherits this; the other half of it, what only a committed
+version can do, is `artifact.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any, Self, cast
+
+from lineal.client import adding, media, references, session, term, values
+from lineal.client.contents import MUTABLE, Contents
+from lineal.client.manifest import ManifestEntry
+from lineal.config import Settings, default_entity, load
+from lineal.core import names
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry
+from lineal.core.names import ArtifactPath
+from lineal.core.records import RunRecord, VersionRecord
+from lineal.errors import ArtifactFinalizedError, Invalid, MissingFile
+
+if TYPE_CHECKING:
+    from lineal.client.artifact import Artifact
+
+MAX_REFERENCES = 10_000_000
+"""Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
+CLIENT_ID_LENGTH = 32
+
+
+class Draft:
+    """Files by path, and what is said about them; nothing here needs an instance."""
+
+    def __init__(
+        self,
+        name: str | None = None,
+        type: str | None = None,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        incremental: bool = False,
+        use_as: str | None = None,
+        storage_region: str | None = None,
+    ) -> None:
+        """type: what it is, such as `dataset` or `model`; one collection has one type.
+
+        metadata: a JSON object of at most 1 MiB. incremental: add to the latest version instead
+        of replacing it. use_as: deprecated, ignored. storage_region: one instance has one store;
+        ignored with a warning. Raises Invalid (a ValueError) for bad names and metadata,
+        TypeError without a type.
+        """
+        if type is None:
+            raise TypeError(
+                "Artifact needs a type, such as type='dataset' or type='model'; "
+                "one collection holds one type"
+            )
+        self._type = names.type_name(type)
+        self._name = None if name is None else names.artifact_name(name)
+        names.user_artifact(self._name, type)
+        if storage_region is not None:
+            term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
+        self._set_up(description, metadata, incremental)
+
+    def _set_up(
+        self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
+    ) -> None:
+        self._description = description
+        self._metadata = clean(metadata)
+        self._incremental = incremental
+        self._distributed_id: str | None = None
+        self._client_id = session.new_id(CLIENT_ID_LENGTH)
+        self._contents = Contents()
+        self._objects: dict[int, tuple[object, ManifestEntry]] = {}
+        self._is_final = False
+        self._is_internal = False
+        self._base_record: VersionRecord | None = None
+
+    @classmethod
+    def _internal(cls, name: str, type: str, *, incremental: bool = False) -> Self:
+        """Make a draft under a name and type that users may not take (NAM-3)."""
+        artifact = cls.__new__(cls)
+        artifact._type, artifact._name = names.type_name(type), names.artifact_name(name)
+        artifact._set_up(None, None, incremental)
+        artifact._is_internal = True
+        return artifact
+
+    @property
+    def name(self) -> str:
+        """The collection's name; provisional if none was given (SEED-6)."""
+        return self._name if self._name is not None else f"run-<run id>-{self._type}"
+
+    @property
+    def type(self) -> str:
+        return self._type
+
+    # --- adding content ---
+
+    def add_file(
+        self,
+        local_path: str | os.PathLike[str],
+        name: str | None = None,
+        is_tmp: bool = False,
+        skip_cache: bool = False,
+        policy: str = MUTABLE,
+        overwrite: bool = False,
+    ) -> ManifestEntry:
+        """Add a file under `name`, by default its basename (ART-16).
+
+        policy: `mutable` copies it now, so that it may change afterwards; `immutable` promises
+        that it will not, and it is linked rather than copied where possible (ART-17).
+        is_tmp: name it by its digest (ART-19). skip_cache: W&B's; there is nothing to skip.
+        """
+        self._require_draft()
+        path = os.fspath(local_path)
+        target = name if name is not None else os.path.basename(path)
+        if is_tmp:
+            target = self._name_by_digest(path, target)
+        entry = self._adder.add_file(
+            self._contents, path, target, policy=policy, overwrite=overwrite
+        )
+        return self._shown(entry)
+
+    def add_dir(
+        self,
+        local_path: str | os.PathLike[str],
+        name: str | None = None,
+        skip_cache: bool | None = False,
+        policy: str = MUTABLE,
+        merge: bool = False,
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+    ) -> None:
+        """Add all files below a folder, under the folder `name` if given (ART-20).
+
+        Follows symbolic links; empty folders are not stored. merge: replace what was added under
+        the same path. include, exclude: patterns as in `.gitignore`; a `.linealignore` in the
+        folder is honoured.
+        """
+        self._require_draft()
+        folder = os.fspath(local_path)
+        self._adder.add_dir(
+            self._contents,
+            folder,
+            name or "",
+            policy=policy,
+            overwrite=merge,
+            chosen=adding.selection(folder, listed(include), listed(exclude)),
+        )
+
+    def add_bytes(self, data: bytes, name: str, overwrite: bool = False) -> ManifestEntry:
+        """Add a file with this content (pain 30)."""
+        self._require_draft()
+        entry = self._adder.add_bytes(self._contents, data, name, overwrite=overwrite)
+        return self._shown(entry)
+
+    @contextmanager
+    def new_file(
+        self, name: str, mode: str = "x", encoding: str | None = None, policy: str = MUTABLE
+    ) -> Iterator[IO[Any]]:
+        """Open a new file to write; it is added when the block ends without error (ART-21).
+
+        mode: `x` refuses a name that is taken, `w` replaces it; `b` for bytes.
+        """
+        self._require_draft()
+        path = names.entry_path(name)
+        kind = mode.replace("b", "")
+        if kind not in ("x", "w"):
+            raise Invalid(f"Mode {mode!r} does not write a new file; use `x`, `w`, `xb` or `wb`")
+        if kind == "x" and self._contents.get(path) is not None:
+            raise Invalid(f"File {path!r} was added already; use mode='w' to replace it")
+        with tempfile.TemporaryDirectory(prefix="lineal-") as folder:
+            local = os.path.join(folder, os.path.basename(path))
+            with open(local, mode, encoding=encoding) as file:
+                yield file
+            self.add_file(local, path, policy=MUTABLE, overwrite=kind == "w")
+
+    def add_reference(
+        self,
+        uri: str | ManifestEntry,
+        name: str | None = None,
+        checksum: bool = True,
+        max_objects: int | None = None,
+    ) -> list[ManifestEntry]:
+        """Record where bytes live without storing them; returns the entries made (section 6).
+
+        uri: `file://` of a file or folder, or an entry of another artifact, whose bytes are then
+        shared. Raises Invalid for a text without scheme, or more than `max_objects` files.
+        """
+        self._require_draft()
+        found = list(
+            references.added(
+                uri,
+                None if name is None else os.fspath(name),
+                checksum=checksum,
+                max_objects=MAX_REFERENCES if max_objects is None else max_objects,
+                resolve=self._entry_elsewhere,
+            )
+        )
+        self._contents.add(found)
+        return [self._shown(item.entry) for item in found]
+
+    def add(self, obj: object, name: str, overwrite: bool = False) -> ManifestEntry:
+        """Add a table, an image or another data type as `<name>.<type>.json` (ART-23)."""
+        self._require_draft()
+        kind = media.type_of(obj)
+        if kind is None:
+            raise TypeError(
+                f"Cannot add a {obj.__class__.__name__}; add() takes data types such as Table "
+                "and Image, add_file and add_bytes take everything else"
+            )
+        known = self._objects.get(id(obj))
+        if known is not None and known[1].path == _object_path(name, kind.type_name):
+            return known[1]
+        assert isinstance(obj, media.DataObject)
+        text = json.dumps(obj.write(_Target(self)), sort_keys=True)
+        path = _object_path(name, kind.type_name)
+        entry = self.add_bytes(text.encode(), path, overwrite=overwrite)
+        self._objects[id(obj)] = obj, entry  # the object is kept, or its id could be another's
+        return entry
+
+    def __setitem__(self, name: str, obj: object) -> None:
+        self.add(obj, name)
+
+    def remove(self, item: str | os.PathLike[str] | ManifestEntry) -> None:
+        """Remove an entry, a file, or a folder with all below it (ART-24)."""
+        self._require_draft()
+        path = item.path if isinstance(item, ManifestEntry) else os.fspath(item)
+        if not self._contents.remove(names.entry_path(path)):
+            raise MissingFile(f"No such file or folder in artifact {self.name}: {path}")
+
+    def get_added_local_path_name(self, local_path: str) -> str | None:
+        """Return the path in the artifact of a local file added earlier, else None (ART-27)."""
+        return self._contents.name_of(os.path.abspath(local_path))
+
+    def finalize(self) -> None:
+        """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4)."""
+        self._is_final = True
+
+    # --- for the modules beside this one ---
+
+    @property
+    def _settings(self) -> Settings:
+        run = session.active_run()
+        return load() if run is None else run.settings
+
+    @cached_property
+    def _adder(self) -> adding.Adder:
+        return adding.adder(self._settings)
+
+    def _require_draft(self) -> None:
+        """Raise unless content may change; from now on there is some that wants to be logged."""
+        if self._is_final:
+            raise ArtifactFinalizedError(
+                f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
+            )
+        self._adder.unlogged[self._client_id] = self.name
+
+    def _name_for(self, project: str, run: RunRecord | None) -> None:
+        """Choose the name of an artifact that was given none (SEED-6)."""
+        if self._name is not None:
+            return
+        if self._type == "code":
+            program = (run.program if run else None) or "session"
+            stem = os.path.splitext(os.path.basename(program))[0]
+            self._name = names.generated(f"source-{project}-{stem}")
+            self._is_internal = True
+        else:
+            self._name = names.generated(f"run-{run.run_id if run else 'none'}-{self._type}")
+
+    def _source_path(self, digest: Digest) -> str | None:
+        source = self._contents.source_of(digest)
+        return None if source is None else source.path
+
+    def _name_by_digest(self, path: str, name: str) -> str:
+        folder, base = os.path.split(name)
+        digest = adding.digest_of(path).partition(":")[2]
+        return os.path.join(folder, digest[:20] + os.path.splitext(base)[1])
+
+    def _entry_elsewhere(self, uri: str) -> Entry:
+        """Return the entry that a URL of another artifact's file means."""
+        from lineal.client.artifact import committed  # a version is an Artifact, and so a Draft
+
+        backend = session.open_backend(self._settings)
+        entity, project = default_entity(self._settings), self._settings.project
+        text = uri.partition("://")[2]
+        head, _, rest = text.partition(":")
+        ref, _, path = rest.partition("/")
+        target: ArtifactPath = names.artifact_path(f"{head}:{ref}", entity, project)
+        return committed(backend, backend.version(target)).get_entry(path)._entry
+
+    def _shown(self, entry: Entry) -> ManifestEntry:
+        return ManifestEntry(entry, cast("Artifact", self))  # nobody makes a bare Draft
+
+
+class _Target:
+    """A draft as data types write to it."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+
+    def add_file(self, local_path: str, name: str, /) -> ManifestEntry:
+        return self._draft.add_file(local_path, name)
+
+    def add_bytes(self, data: bytes, name: str, /) -> ManifestEntry:
+        return self._draft.add_bytes(data, name)
+
+    def add_reference(self, uri: str, name: str, /) -> object:
+        return self._draft.add_reference(uri, name)
+
+    def reference_to(self, obj: object, /) -> str | None:
+        origin = getattr(obj, "_origin", None)
+        if origin is None or not isinstance(origin.source, Source):
+            return None
+        entry = origin.source.artifact._contents.get(origin.path)
+        return None if entry is None else ManifestEntry(entry, origin.source.artifact).ref_url()
+
+
+class Source:
+    """A logged artifact as data types read from it."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+
+    def path(self, name: str, /) -> str:
+        return self.artifact.get_entry(name).download()
+
+
+def _object_path(name: str, type_name: str) -> str:
+    suffix = f".{type_name}.json"
+    return name if name.endswith(suffix) else name + suffix
+
+
+def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:
+    """Copy metadata as JSON: NumPy values converted, NaN to null, infinities refused (MET-1)."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict, not a {metadata.__class__.__name__}")
+    cleaned = _finite(values.plain(metadata, "metadata"))
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise Invalid("Metadata may not hold infinities: JSON has no word for them")
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value
+
+
+def listed(value: str | Sequence[str] | None) -> list[str]:
+    return names.strings(value if isinstance(value, str) or value is None else list(value))

@@ -1,0 +1,109 @@
+"""Finish runs when the process ends, however it ends short of kill -9 (RUN-9).
+
+A clean end is `finished`; an uncaught exception, Ctrl-C or `sys.exit` with a code is `failed`.
+After kill -9 the heartbeats stop, and the run counts as crashed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from types import TracebackType
+from typing import Any
+
+from lineal.client import session, term
+from lineal.errors import LinealError
+
+INTERRUPTED = 255
+_FIRST = 100
+"""Priority among multiprocessing's finalizers: before it takes down queues and managers."""
+
+
+class _Ending:
+    """What is known of how this process ends."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+        self.installed_in: int | None = None
+
+
+_ending = _Ending()
+
+
+def install() -> None:
+    """Set the hooks, once per process; called by every `init`."""
+    _ending.exit_code = 0  # whatever `sys.exit` said before, the program went on
+    if _ending.installed_in == os.getpid():
+        return
+    is_fork_of_installed = _ending.installed_in is not None
+    _ending.installed_in = os.getpid()
+    _install_in_multiprocessing_child()
+    if is_fork_of_installed:
+        return  # the other hooks were inherited
+    atexit.register(finish_all)
+    _wrap_excepthook()
+    _wrap_exit()
+
+
+def finish_all(exit_code: int | None = None) -> None:
+    """Finish every run of this process, the newest first; failures are printed, not raised."""
+    code = _ending.exit_code if exit_code is None else exit_code
+    for run in reversed(session.unfinished_runs()):
+        try:
+            run.finish(exit_code=code)
+        except LinealError as error:
+            term.error(error.message)
+
+
+def code_of(kind: type[BaseException] | None, value: BaseException | None) -> int:
+    """Return the exit code that an exception gives a process."""
+    if kind is None:
+        return 0
+    if issubclass(kind, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(value, SystemExit):
+        return _exit_code(value.code)
+    return 1
+
+
+def _exit_code(code: Any) -> int:
+    """Read what `sys.exit` was given: None is 0, a number is itself, anything else is 1."""
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else 1
+
+
+def _wrap_excepthook() -> None:
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        _ending.exit_code = code_of(kind, value)
+        before(kind, value, trace)
+
+    sys.excepthook = hook
+
+
+def _wrap_exit() -> None:
+    """Note the code of `sys.exit`: Python tells it to nobody once it has started to exit."""
+    before = sys.exit
+
+    def leave(code: Any = None, /) -> Any:
+        _ending.exit_code = _exit_code(code)
+        before(code)
+
+    sys.exit = leave
+
+
+def _install_in_multiprocessing_child() -> None:
+    """Such a child ends by `os._exit`, which skips atexit but not these finalizers."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None:
+        return
+    from multiprocessing import util  # loaded already in such a child
+
+    def finish_child() -> None:
+        kind, value, _ = sys.exc_info()  # of what the target function raised
+        finish_all(code_of(kind, value))
+
+    util.Finalize(None, finish_child, exitpriority=_FIRST)

@@ -1,0 +1,281 @@
+"""The files of a run or of an artifact as objects to list, look at and fetch (ART-35, API-10)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple, TextIO
+
+from lineal.client.backend import Backend
+from lineal.client.lists import PAGE_SIZE, LazyList
+from lineal.client.moments import iso
+from lineal.core import names
+from lineal.core.digest import PREFIX, Digest, is_content
+from lineal.core.manifest import Entry, ManifestHead, decode_entries, segment_of
+from lineal.core.records import (
+    Location,
+    Page,
+    PageRequest,
+    RunFileRecord,
+    RunRecord,
+    VersionId,
+    VersionRecord,
+)
+from lineal.errors import Exists, IntegrityError, MissingFile, UsageError
+from lineal.files import room_on
+
+CHUNK_BYTES = 1 << 20
+
+Locate = Callable[[Sequence[Digest]], dict[Digest, Location]]
+
+
+class File:
+    """One file; its bytes move only when `download` or `md5` ask for them."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        name: str,
+        owner: str,
+        digest: Digest,
+        size: int,
+        updated_at: str,
+        locate: Locate,
+        ref: str | None = None,
+        remove: Callable[[], None] | None = None,
+    ) -> None:
+        """owner: full name of the run or artifact. locate: finds its blobs.
+
+        ref: where a reference leads. remove: deletes the file; None where nobody may.
+        """
+        self._backend = backend
+        self._owner = owner
+        self._locate = locate
+        self._remove = remove
+        self._md5: str | None = None
+        self.name = name
+        self.digest = digest
+        self.size = size
+        self.updated_at = updated_at
+        self.ref = ref
+
+    @property
+    def id(self) -> str:
+        return f"{self._owner}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        """Where the bytes can be read: a reference's target, else a `file://` address."""
+        if self.ref is not None:
+            return self.ref
+        location = self._location()
+        if location.path is None:
+            return f"{self._backend.url}/{location.key}"
+        return "file://" + os.path.abspath(location.path)
+
+    @property
+    def direct_url(self) -> str:
+        return self.url
+
+    @property
+    def path_uri(self) -> str:
+        return self.url
+
+    @property
+    def mimetype(self) -> str:
+        import mimetypes  # reads the system's tables
+
+        guessed, _ = mimetypes.guess_type(self.name)
+        return guessed or "application/octet-stream"
+
+    @property
+    def md5(self) -> str:
+        """The base64 MD5 of the bytes, computed when first asked for; compatibility only."""
+        if self._md5 is None:
+            running = hashlib.md5(usedforsecurity=False)
+            for chunk in self._chunks():
+                running.update(chunk)
+            self._md5 = base64.b64encode(running.digest()).decode()
+        return self._md5
+
+    def download(self, root: str = ".", replace: bool = False, exist_ok: bool = False) -> TextIO:
+        """Fetch into `root`, keeping the path, and return the file, opened as text.
+
+        An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it.
+        Raises Exists, IntegrityError (nothing is left behind), MissingFile for bytes that are gone.
+        """
+        target = os.path.join(root, *names.entry_path(self.name).split("/"))
+        if os.path.exists(target) and not replace:
+            if not exist_ok:
+                raise Exists(
+                    f"File {target} exists; use replace=True to overwrite it or exist_ok=True "
+                    "to keep it"
+                )
+        else:
+            self._fetch(target)
+        return open(target, encoding="utf-8")
+
+    def delete(self) -> None:
+        """Delete a file of a run; raises UsageError for one of an artifact, which never changes."""
+        if self._remove is None:
+            raise UsageError(
+                f"{self._owner} is a committed version and keeps its files; to leave {self.name} "
+                "out, remove it from `new_draft()` and log that"
+            )
+        self._remove()
+
+    def __repr__(self) -> str:
+        return f"<File {self.name} ({self.mimetype}, {self.size} bytes)>"
+
+    def _fetch(self, target: str) -> None:
+        part = f"{target}.{os.getpid()}.part"
+        with room_on(target):
+            os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+            try:
+                with open(part, "wb") as file:
+                    for chunk in self._chunks():
+                        file.write(chunk)
+                os.replace(part, target)
+            except BaseException:
+                if os.path.exists(part):
+                    os.unlink(part)
+                raise
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield the bytes; raises IntegrityError at the end unless they have the digest."""
+        running = hashlib.sha256()
+        with self._backend.open(self._location()) as source:
+            while chunk := source.read(CHUNK_BYTES):
+                running.update(chunk)
+                yield chunk
+        if PREFIX + running.hexdigest() != self.digest:
+            raise IntegrityError(f"The stored bytes of {self.id} do not match {self.digest}")
+
+    def _location(self) -> Location:
+        if not is_content(self.digest) or self.ref is not None:
+            raise UsageError(
+                f"{self.id} is a reference to {self.ref}; its bytes are not kept here: "
+                "fetch it with `artifact.download()`"
+            )
+        found = self._locate([self.digest]).get(self.digest)
+        if found is None:
+            raise MissingFile(f"The bytes of {self.id} are not stored any more")
+        return found
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def run_files(
+    backend: Backend,
+    run: RunRecord,
+    names: str | Sequence[str] | None = None,
+    *,
+    per_page: int = PAGE_SIZE,
+    start: str | None = None,
+) -> LazyList[File]:
+    """List the files of a run by path; `names` keeps only these."""
+    owner = f"{run.entity}/{run.project}/{run.run_id}"
+    wanted = _strings(names)
+
+    def make(record: RunFileRecord) -> File:
+        return File(
+            backend,
+            name=record.path,
+            owner=owner,
+            digest=record.digest,
+            size=record.size,
+            updated_at=iso(record.updated_at),
+            locate=lambda digests: backend.locate(digests, run=run.key),
+            remove=lambda: backend.delete_run_file(run.key, record.path),
+        )
+
+    return LazyList(
+        lambda page: backend.run_files(run.key, page, names=wanted),
+        make,
+        per_page=per_page,
+        start=start,
+        empty=f"run {owner} has no {'such ' if wanted else ''}files",
+    )
+
+
+# --- artifacts ----------------------------------------------------------------------------------
+
+
+def artifact_files(
+    backend: Backend,
+    version: VersionRecord,
+    names: str | Sequence[str] | None = None,
+    *,
+    per_page: int = PAGE_SIZE,
+    start: str | None = None,
+) -> LazyList[File]:
+    """List the files of a version by path, references included; `names` keeps only these.
+
+    Only the segments of the pages looked at are read.
+    """
+    wanted = frozenset(_strings(names))
+    heads: list[ManifestHead] = []
+
+    def fetch(page: PageRequest) -> Page[Entry]:
+        if not heads:
+            heads.append(backend.manifest(version.id))
+        return _entries_page(_Manifest(backend, version.id, heads[0]), wanted, page)
+
+    def make(entry: Entry) -> File:
+        return File(
+            backend,
+            name=entry.path,
+            owner=version.path,
+            digest=entry.digest,
+            size=entry.size,
+            updated_at=iso(version.updated_at),
+            locate=lambda digests: backend.locate(digests, version=version.id),
+            ref=entry.ref,
+        )
+
+    return LazyList(
+        fetch,
+        make,
+        per_page=per_page,
+        start=start,
+        empty=f"artifact {version.path} has no {'such ' if wanted else ''}files",
+    )
+
+
+class _Manifest(NamedTuple):
+    backend: Backend
+    version: VersionId
+    head: ManifestHead
+
+
+def _entries_page(manifest: _Manifest, wanted: frozenset[str], page: PageRequest) -> Page[Entry]:
+    after = page.cursor
+    found = list(islice(_entries(manifest, wanted, after), page.size + 1))
+    items = tuple(found[: page.size])
+    total = manifest.head.entry_count if after is None and not wanted else None
+    return Page(items, items[-1].path if len(found) > page.size else None, total)
+
+
+def _entries(manifest: _Manifest, wanted: frozenset[str], after: str | None) -> Iterator[Entry]:
+    """Yield entries after a path, reading one segment at a time."""
+    heads = manifest.head.segments
+    if wanted:
+        named = {segment_of(manifest.head, path) for path in wanted}
+        heads = tuple(head for head in heads if head in named)
+    elif after is not None and (first := segment_of(manifest.head, after)) is not None:
+        heads = heads[heads.index(first) :]
+    for head in heads:
+        for segment in manifest.backend.read_segments(manifest.version, [head]):
+            for entry in decode_entries(segment.lines):
+                is_wanted = not wanted or entry.path in wanted
+                if is_wanted and (after is None or entry.path > after):
+                    yield entry
+
+
+def _strings(value: str | Sequence[str] | None) -> list[str]:
+    return names.strings(value if isinstance(value, str) or value is None else list(value))

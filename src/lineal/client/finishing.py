@@ -1,0 +1,107 @@
+"""The end of a run: everything stored, then the state (RUN-29, ART-39)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import resuming, session, term
+from lineal.core.records import Stream
+from lineal.errors import ArtifactsFailed
+
+if TYPE_CHECKING:
+    from lineal.client.run import Run
+
+CONFIG_FILE = "config.yaml"
+SUMMARY_FILE = "wandb-summary.json"
+CONSOLE_FILE = "output.log"
+
+
+def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
+    """Store all that waits, then mark the run; see `Run.finish`.
+
+    If storing fails the lines stay in the spool, the run stays unfinished for the backend, and
+    the error is raised; the next process that opens the instance moves the lines.
+    """
+    run._rows.flush()
+    if run._console is not None and not run._is_forked:
+        run._console.close()
+    if run._stop_ticking is not None:
+        run._stop_ticking()
+    try:
+        if run._is_forked:
+            run.flush()
+            run._rows.spool.remove()
+            return
+        failures = _wait_for_artifacts(run)
+        _store(run)
+        code = exit_code or (1 if failures else 0)
+        run.backend.finish_run(run.record.key, code, run._runtime_seconds())
+        run._rows.spool.remove()
+        if run.offline:
+            run.backend.close()  # folds the log of the database into it: the folder may be copied
+    except BaseException:
+        run._rows.spool.abandon()
+        raise
+    finally:
+        session.run_finished(run)
+    if code == 0 and run.place.resume_file is not None:
+        resuming.forget(run.place.resume_file)
+    if not quiet:
+        _say_end(run, code)
+    if failures:
+        failed = ArtifactsFailed(failures)
+        if run.settings.raise_on_failed_artifacts:
+            raise failed
+        term.warning(failed.message)
+
+
+def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
+    """Wait for every artifact; return name → cause of those that were not stored."""
+    failures: dict[str, BaseException] = {}
+    for artifact in run._waiting():
+        failure = artifact._failure()
+        if failure is not None:
+            failures[artifact.name] = failure
+    return failures
+
+
+def _store(run: Run) -> None:
+    captured = run._take_surroundings(wait=True)
+    run._adopt_children()
+    run.flush()
+    contents = dict(captured.contents) if captured else {}
+    config = run.config.as_dict()
+    if config:
+        contents[CONFIG_FILE] = _yaml(config)
+    summary = run.summary._as_dict()
+    if summary:
+        contents[SUMMARY_FILE] = json.dumps(summary, indent=1).encode()
+    console = _console_output(run)
+    if console:
+        contents[CONSOLE_FILE] = console
+    run._files.store_all(contents, captured.copies if captured else ())
+
+
+def _console_output(run: Run) -> bytes:
+    """Return the console lines of all writers and attempts as one text."""
+    if run._console is None:
+        return b""
+    lines = run.backend.read_lines(run.record.key, Stream.CONSOLE)
+    return "".join(f"{json.loads(line)['content']}\n" for line in lines).encode(
+        errors="surrogatepass"
+    )
+
+
+def _yaml(config: dict[str, Any]) -> bytes:
+    """Write W&B's form of the config; JSON is YAML, and needs no library to load."""
+    lines = [f"{json.dumps(key)}:\n  value: {json.dumps(value)}\n" for key, value in config.items()]
+    return "".join(lines).encode()
+
+
+def _say_end(run: Run, exit_code: int) -> None:
+    state = "finished" if exit_code == 0 else f"failed with exit code {exit_code}"
+    hint = (
+        f"lineal sync {run.place.offline_folder}" if run.offline else f"lineal run show {run.path}"
+    )
+    term.info(f"run {run.name} {state}; see `{hint}`")

@@ -1,0 +1,80 @@
+"""A new run that goes on from a step of another one (RUN-19)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lineal.client.backend import Backend
+from lineal.client.run_config import OWN_KEY
+from lineal.client.values import flat
+from lineal.core.records import Lines, RunPatch, RunRecord, StartedRun, Stream
+from lineal.errors import Invalid, UsageError
+
+WRITER = "fork"
+LINES_AT_ONCE = 10_000
+_MOMENT = re.compile(r"(?P<run_id>[^?]+)\?_step=(?P<step>\d+)")
+
+
+@dataclass(frozen=True)
+class Fork:
+    run_id: str
+    step: int
+    """The last step that is shared."""
+
+
+def parse(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:
+    """Read `id?_step=N`. Raises UsageError for arguments that exclude each other, Invalid."""
+    given = [value for value in (fork_from, resume_from, resume) if value is not None]
+    if (fork_from or resume_from) and len(given) > 1:
+        raise UsageError("fork_from, resume_from and resume exclude each other; give one")
+    if resume_from is not None:
+        raise Invalid(
+            "resume_from (rewinding a run) is not available yet; fork_from makes a new run that "
+            "shares the history up to a step"
+        )
+    if fork_from is None:
+        return None
+    found = _MOMENT.fullmatch(fork_from)
+    if found is None:
+        raise Invalid(f"Cannot read fork_from={fork_from!r} as `id?_step=N`")
+    return Fork(found["run_id"], int(found["step"]))
+
+
+def copy(backend: Backend, started: StartedRun, fork: Fork, config: dict[str, Any]) -> StartedRun:
+    """Give a new run the parent's config, and its history and summary up to the step.
+
+    Raises RunNotFoundError, or Invalid when the parent never came so far.
+    """
+    run = started.run
+    parent = backend.run(run.entity, run.project, fork.run_id)
+    if fork.step > parent.last_step:
+        raise Invalid(
+            f"Cannot fork {run.entity}/{run.project}/{fork.run_id} at step {fork.step}: its last "
+            f"step is {parent.last_step}"
+        )
+    summary: dict[str, Any] = {}
+    lines = backend.read_lines(parent.key, Stream.HISTORY, max_step=fork.step + 1)
+    offset = 0
+    for batch in _batches(lines):
+        backend.append_lines(run.key, [Lines(Stream.HISTORY, WRITER, offset, batch)])
+        offset += len(batch)
+        for line in batch:
+            summary.update(flat(json.loads(line)))
+    patch = RunPatch(config=_forked_config(parent, fork, config), summary=summary)
+    backend.update_run(run.key, patch)
+    return replace(started, run=backend.run_by_key(run.key))
+
+
+def _forked_config(parent: RunRecord, fork: Fork, config: dict[str, Any]) -> dict[str, Any]:
+    own = {**parent.config.get(OWN_KEY, {}), "forked_from": f"{fork.run_id}?_step={fork.step}"}
+    return {**parent.config, **config, OWN_KEY: own}
+
+
+def _batches(lines: Iterator[bytes]) -> Iterator[tuple[bytes, ...]]:
+    while batch := tuple(itertools.islice(lines, LINES_AT_ONCE)):
+        yield batch

@@ -1,0 +1,379 @@
+"""`init`, `finish`, and the module-level functions that forward to the active run (RUN-7)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from lineal.client import exit as process_exit
+from lineal.client import forking, resuming, run_config, session, surroundings, term
+from lineal.client.backend import Backend
+from lineal.client.capture import code, git, machine
+from lineal.client.resuming import Identity, Remembered
+from lineal.client.run import Place, Run
+from lineal.config import Home, Settings, default_entity, home_of, load
+from lineal.core import names
+from lineal.core.records import RunRecord, RunSpec, StartedRun
+from lineal.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from lineal.client.artifact import Artifact
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def init(
+    entity: str | None = None,
+    project: str | None = None,
+    dir: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Sequence[str] | str | None = None,
+    config: Any = None,
+    config_exclude_keys: Sequence[str] | None = None,
+    config_include_keys: Sequence[str] | None = None,
+    allow_val_change: bool | None = None,
+    group: str | None = None,
+    job_type: str | None = None,
+    mode: str | None = None,
+    force: bool | None = None,  # noqa: ARG001 - nobody has to log in
+    reinit: str | bool | None = None,
+    resume: str | bool | None = None,
+    resume_from: str | None = None,
+    fork_from: str | None = None,
+    save_code: bool | None = None,
+    tensorboard: bool | None = None,
+    sync_tensorboard: bool | None = None,
+    monitor_gym: bool | None = None,
+    settings: Settings | dict[str, Any] | None = None,
+    anonymous: str | None = None,  # noqa: ARG001 - there are no accounts
+) -> Run:
+    """Start a run, or resume one, and make it the active run (RUN-1…RUN-15).
+
+    Arguments win over `settings`, which win over the environment, which wins over settings
+    files. config: dict, argparse namespace, absl flags or a YAML path. resume: `must`, `allow`,
+    `never` or `auto`; without it an id that exists is an error. fork_from: `id?_step=N`.
+    Raises UsageError (id exists, contradictory arguments), RunNotFoundError (`must`), Gone (the
+    id was deleted), Invalid (names, config), Unavailable (home not writable, or busy for
+    `init_timeout` seconds).
+    """
+    explicit = {
+        "entity": entity,
+        "project": project,
+        "dir": dir,
+        "run_id": id,
+        "run_name": name,
+        "run_notes": notes,
+        "run_tags": tags,
+        "run_group": group,
+        "run_job_type": job_type,
+        "mode": mode,
+        "reinit": reinit,
+        "resume": resume,
+        "save_code": save_code,
+    }
+    loaded = load(explicit, base=settings)
+    term.configure(quiet=loaded.quiet, silent=loaded.silent)
+    previous = _previous(loaded)
+    if previous is not None:
+        return previous
+    if tensorboard or sync_tensorboard or monitor_gym:
+        term.warning("TensorBoard and Gym are not recorded by this version")
+    process_exit.install()
+    values = {
+        **run_config.defaults(loaded.config_paths),
+        **run_config.chosen(
+            run_config.read_config(config), config_include_keys, config_exclude_keys
+        ),
+    }
+    if allow_val_change is None:
+        allow_val_change = code.interactive_shell() is not None
+    fork = forking.parse(fork_from, resume_from, loaded.resume)
+    run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
+    is_active = loaded.reinit != "create_new" or session.active_run() is None
+    session.run_started(run, is_active=is_active)
+    if loaded.code_dir and not run.disabled:
+        run.log_code(loaded.code_dir)
+    return run
+
+
+def _previous(settings: Settings) -> Run | None:
+    """Deal with a run that is active already; return it if `init` is to return it (RUN-6)."""
+    run = session.active_run()
+    if run is None or settings.reinit == "create_new":
+        return None
+    in_notebook = code.interactive_shell() is not None
+    if settings.reinit == "finish_previous" or (settings.reinit == "default" and in_notebook):
+        run.finish()
+        return None
+    if settings.resume == "must" and settings.run_id != run.id:
+        raise UsageError(
+            f"Cannot resume run {settings.run_id}: run {run.path} is active. Finish it, or pass "
+            'reinit="finish_previous" or reinit="create_new"'
+        )
+    term.warning(
+        f"init() was called while run {run.path} is active, and returns that run; "
+        'pass reinit="finish_previous" or reinit="create_new" for another'
+    )
+    return run
+
+
+def _start(
+    settings: Settings,
+    values: dict[str, Any],
+    *,
+    allow_val_change: bool,
+    fork: forking.Fork | None,
+) -> Run:
+    config, artifacts = run_config.split(values)
+    if settings.mode == "disabled":
+        from lineal.client.disabled import DisabledRun  # not for those who log
+
+        return DisabledRun(settings, config)
+    started_at = datetime.now(UTC)
+    call = surroundings.call(settings, started_at)
+    opened = _open(settings, call, started_at)
+    backend, identity, entity, project = (
+        opened.backend,
+        opened.identity,
+        opened.entity,
+        opened.project,
+    )
+    spec = _spec(settings, identity, entity, project, config, call)
+    if spec.resume in ("allow", "must") and not allow_val_change:
+        _check_resumed_config(backend, spec)
+    started = backend.start_run(spec)
+    if fork is not None:
+        started = forking.copy(backend, started, fork, config)
+    record = started.run
+    place = Place(
+        spool=opened.home.spool,
+        files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
+        offline_folder=opened.offline_folder,
+        resume_file=_remember(settings, identity, record),
+    )
+    if opened.offline_folder is not None:
+        # what the run stages and looks up belongs into its folder, too
+        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=entity)
+    run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
+    _say_started(run, started)
+    if artifacts:
+        run.config.update(artifacts)
+    return run
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """Where a run will be kept, and which one it is."""
+
+    backend: Backend
+    home: Home
+    entity: str
+    project: str
+    identity: Identity
+    offline_folder: str | None = None
+
+
+def _open(settings: Settings, call: surroundings.Call, started_at: datetime) -> _Opened:
+    project = settings.project or inferred_project(call.program)
+    if settings.mode != "offline":
+        backend = session.open_backend(settings)
+        entity = settings.entity or backend.entity
+        identity = resuming.identify(settings, entity, project, backend)
+        return _Opened(backend, home_of(settings), entity, project, identity)
+    from lineal.client import offline  # not for those who log online
+
+    entity = default_entity(settings)
+    identity = resuming.identify(settings, entity, project, None)
+    folder = offline.new_folder(settings, identity.run_id, started_at)
+    opened = offline.open_offline(settings, folder)
+    return _Opened(opened, Home(folder), entity, project, identity, folder)
+
+
+def _spec(
+    settings: Settings,
+    identity: Identity,
+    entity: str,
+    project: str,
+    config: dict[str, Any],
+    call: surroundings.Call,
+) -> RunSpec:
+    return RunSpec(
+        entity=entity,
+        project=project,
+        run_id=identity.run_id,
+        resume=identity.resume,
+        name=settings.run_name,
+        notes=settings.run_notes,
+        group=settings.run_group,
+        job_type=settings.run_job_type,
+        tags=settings.run_tags,
+        config=config or None,
+        sweep_id=settings.sweep_id,
+        host=None if settings.disable_machine_info else machine.host_name(),
+        program=None if settings.disable_meta else call.program,
+    )
+
+
+def _check_resumed_config(backend: Backend, spec: RunSpec) -> None:
+    """Refuse to change a key of the run to be resumed, before anything happens (RUN-22)."""
+    if not spec.config:
+        return
+    try:
+        before = backend.run(spec.entity, spec.project, spec.run_id).config
+    except NotFound:
+        return
+    run_config.RunConfig(before).update(spec.config, allow_val_change=False)
+
+
+def inferred_project(program: str | None) -> str:
+    """Name the project after the work tree of the script, or of the working directory (RUN-5).
+
+    An installed program, such as pytest, says nothing about whose work this is.
+    """
+    folder = os.path.dirname(os.path.abspath(program)) if program else os.getcwd()
+    if not os.path.isdir(folder) or folder.startswith(sys.prefix + os.sep):
+        folder = os.getcwd()
+    root = git.find_root(folder)
+    return names.generated(os.path.basename(root)) if root else names.DEFAULT_PROJECT
+
+
+def _remember(settings: Settings, identity: Identity, run: RunRecord) -> str | None:
+    """Note the run for a later `resume="auto"`; a run without `resume` forgets the note."""
+    path = resuming.note_path(settings)
+    if identity.is_auto:
+        resuming.write(path, Remembered(run.entity, run.project, run.run_id))
+        return path
+    if settings.resume is None:
+        resuming.forget(path)
+    return None
+
+
+def _say_started(run: Run, started: StartedRun) -> None:
+    how = f"resumed at step {run.starting_step}" if started.is_resumed else "created"
+    where = run.place.offline_folder or run.backend.url.removeprefix("file://")
+    term.info(
+        f"run {run.name} ({run.id}) {how} in {run.entity}/{run.project}; data is kept in {where}"
+    )
+    if started.elsewhere:
+        term.warning(
+            f"There was no run {run.path}, so a new one was created; a run with this id exists "
+            f'as {started.elsewhere}. Was that meant? resume="must" never creates'
+        )
+
+
+# --- the active run -----------------------------------------------------------------------------
+
+
+class _BeforeInit:
+    """Stands for `lineal.config` and `lineal.summary` while there is no run."""
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_name", name)
+
+    def _refuse(self, *_: Any) -> Any:
+        raise _no_run(self._name)
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        raise _no_run(self._name)
+
+    __setattr__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __len__ = _refuse
+
+
+def active(name: str) -> Any:
+    """Return `lineal.run`, `lineal.config` or `lineal.summary`."""
+    run = session.active_run()
+    if name == "run":
+        return run
+    return _BeforeInit(name) if run is None else getattr(run, name)
+
+
+def _no_run(what: str) -> UsageError:
+    return UsageError(f"There is no active run; call `lineal.init()` before `lineal.{what}`")
+
+
+def _forward(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
+    """Make a function that calls the method of the active run."""
+    name = method.__name__
+
+    @functools.wraps(method)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        run = session.active_run()
+        if run is None:
+            raise _no_run(name)
+        found: Callable[P, T] = getattr(run, name)
+        return found(*args, **kwargs)
+
+    return call
+
+
+log = _forward(Run.log)
+define_metric = _forward(Run.define_metric)
+alert = _forward(Run.alert)
+save = _forward(Run.save)
+restore = _forward(Run.restore)
+use_artifact = _forward(Run.use_artifact)
+upsert_artifact = _forward(Run.upsert_artifact)
+finish_artifact = _forward(Run.finish_artifact)
+link_artifact = _forward(Run.link_artifact)
+log_model = _forward(Run.log_model)
+use_model = _forward(Run.use_model)
+link_model = _forward(Run.link_model)
+log_code = _forward(Run.log_code)
+mark_preempting = _forward(Run.mark_preempting)
+watch = _forward(Run.watch)
+unwatch = _forward(Run.unwatch)
+
+
+@functools.wraps(Run.log_artifact)
+def log_artifact(*args: Any, **kwargs: Any) -> Artifact:
+    """See `Run.log_artifact`; without an active run, one is made for it and finished (SEED-6)."""
+    run = session.active_run()
+    if run is not None:
+        return run.log_artifact(*args, **kwargs)
+    with init(job_type="auto") as automatic:
+        return automatic.log_artifact(*args, **kwargs)
+
+
+def save_artifact(
+    artifact: Artifact, *, project: str | None, settings: Settings | dict[str, Any] | None
+) -> None:
+    """Log a draft by the active run, else by one of job type `auto` (ART-40)."""
+    run = session.active_run()
+    if run is not None:
+        run.log_artifact(artifact)
+        return
+    with init(project=project, settings=settings, job_type="auto") as automatic:
+        automatic.log_artifact(artifact)
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
+    """Finish the active run; nothing happens when there is none."""
+    run = session.active_run()
+    if run is not None:
+        run.finish(exit_code=exit_code, quiet=quiet)
+
+
+def login(*_: Any, **__: Any) -> bool:
+    """Return True: data stays on this machine, and nobody needs an account."""
+    return True
+
+
+def setup(*_: Any, **__: Any) -> None:
+    """Do nothing; what a process shares is made when first used."""
+
+
+def teardown(exit_code: int | None = None) -> None:
+    """Finish all runs of this process and close its backends."""
+    process_exit.finish_all(exit_code)
+    session.close()

@@ -1,0 +1,291 @@
+"""Logging an artifact: freeze the draft, then begin, send and commit in the background.
+
+One order for every backend (docs/design/001-storage.md): the instance is asked which segments
+of the manifest it lacks, then which blobs; bytes go straight to the store; commit makes the
+version visible as a whole. Repeating it after any failure sends only what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from lineal import files
+from lineal.client import term
+from lineal.client.artifact import Artifact
+from lineal.client.backend import Backend
+from lineal.client.contents import IMMUTABLE, Base
+from lineal.client.transfer import Worker
+from lineal.core import names
+from lineal.core.digest import Digest
+from lineal.core.manifest import ManifestHead, Segment, SegmentHead, manifest_head
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    Begun,
+    Committed,
+    DraftId,
+    DraftSpec,
+    RunRecord,
+    Upload,
+    VersionRecord,
+)
+from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged
+
+INLINE_ENTRIES = 2_000
+"""A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
+SEGMENTS_PAGE = 16
+CONFIRM_FILES = 5_000
+CONFIRM_BYTES = 4 << 30
+"""What a killed upload may have to send again at most: so many files or bytes, or one file."""
+
+
+def log(
+    backend: Backend,
+    worker: Worker,
+    artifact: Artifact,
+    *,
+    entity: str,
+    project: str,
+    run: RunRecord | None,
+    aliases: str | Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    history_step: int | None = None,
+    distributed_id: str | None = None,
+    is_final: bool = True,
+    on_unchanged: str = "reuse",
+) -> Artifact:
+    """Freeze a draft and upload it in the background; `artifact.wait()` tells how it went.
+
+    Raises at once what can be known at once: ArtifactFinalizedError, Invalid (names, reserved
+    types, another project than the draft's base, a path that is file and folder).
+    """
+    artifact._name_for(project, run)
+    if not artifact._is_internal:
+        names.user_artifact(artifact.name, artifact.type)
+    base = artifact._base_record
+    if base is not None and (base.source_entity, base.source_project) != (entity, project):
+        raise Invalid(
+            f"A draft of {base.path} can only be logged to {base.source_entity}/"
+            f"{base.source_project}, not to {entity}/{project} (ART-43)"
+        )
+    upload = _Upload(
+        backend,
+        artifact,
+        entity=entity,
+        project=project,
+        run=run,
+        aliases=tuple(names.aliases(_listed(aliases))),
+        tags=tuple(names.tags(_listed(tags))),
+        history_step=history_step,
+        distributed_id=distributed_id,
+        is_final=is_final,
+        on_unchanged=on_unchanged,
+    )
+    artifact.finalize()
+    artifact._handed_over(backend, worker.submit(upload.run))
+    return artifact
+
+
+def from_path(
+    path: str | os.PathLike[str], name: str | None, type: str | None, run_id: str
+) -> Artifact:
+    """Make a draft of a file, a folder or a `scheme://` reference (ART-38)."""
+    text = os.fspath(path)
+    is_reference = "://" in text
+    local = text.rstrip("/") if is_reference else os.path.abspath(text)
+    artifact = Artifact(
+        name or names.generated(f"run-{run_id}-{os.path.basename(local)}"), type or "unspecified"
+    )
+    if is_reference:
+        artifact.add_reference(text)
+    elif os.path.isfile(text):
+        artifact.add_file(text)
+    elif os.path.isdir(text):
+        artifact.add_dir(text)
+    else:
+        raise Invalid(f"{text!r} is no file, folder or reference; nothing was logged")
+    return artifact
+
+
+class _Upload:
+    """One draft on its way to a version."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        artifact: Artifact,
+        *,
+        entity: str,
+        project: str,
+        run: RunRecord | None,
+        aliases: tuple[str, ...],
+        tags: tuple[str, ...],
+        history_step: int | None,
+        distributed_id: str | None,
+        is_final: bool,
+        on_unchanged: str,
+    ) -> None:
+        self._backend = backend
+        self._artifact = artifact
+        self._contents = artifact._contents
+        self._is_incremental = artifact.incremental
+        base = artifact._base_record
+        self._base = None if base is None else base.id
+        self._make_spec: Callable[[ManifestHead], DraftSpec] = lambda manifest: DraftSpec(
+            client_id=artifact._client_id,
+            entity=entity,
+            project=project,
+            collection=artifact.name,
+            type=artifact.type,
+            manifest=manifest,
+            run=None if run is None else run.key,
+            description=artifact._description,
+            metadata=artifact._metadata,
+            aliases=aliases,
+            tags=tags,
+            history_step=history_step,
+            base=self._base,
+            on_unchanged=on_unchanged,
+            distributed_id=distributed_id,
+            is_final=is_final,
+        )
+        self._path = ArtifactPath(entity, project, artifact.name)
+
+    def run(self) -> VersionRecord | None:
+        """Do it; returns the version, None for a contribution to a distributed one."""
+        if self._is_incremental:
+            self._rebase()
+        clash = self._contents.clash()
+        if clash is not None:
+            raise Invalid(f"Path {clash!r} would be a file and a folder; remove one of them")
+        manifest, segments = self._manifest()
+        spec = self._make_spec(manifest)
+        begun = self._backend.begin(spec, segments)
+        if begun.version is not None:
+            committed = Committed(begun.version, is_new=False)
+        else:
+            self._send_segments(begun)
+            self._send_blobs(begun.draft, manifest)
+            committed = self._backend.commit(begun.draft)
+        self._remember()
+        self._contents.drop_copies()
+        self._say(committed, spec)
+        return committed.version
+
+    def _rebase(self) -> None:
+        """Put an incremental draft on top of the collection's latest version (ART-42)."""
+        try:
+            latest = self._backend.version(self._path)
+        except NotFound:
+            return
+        self._base = latest.id
+        self._contents.base = Base(
+            self._backend.manifest(latest.id),
+            lambda heads: self._backend.read_segments(latest.id, heads),
+        )
+
+    def _manifest(self) -> tuple[ManifestHead, list[Segment]]:
+        """Return the manifest's head, and its segments as long as they are few."""
+        heads: list[SegmentHead] = []
+        kept: list[Segment] = []
+        entry_count = 0
+        for part in self._contents.segments():
+            if isinstance(part, Segment):
+                heads.append(part.head)
+                entry_count += part.head.entry_count
+                if entry_count <= INLINE_ENTRIES:
+                    kept.append(part)
+            else:
+                heads.append(part)
+        return manifest_head(heads), kept if entry_count <= INLINE_ENTRIES else []
+
+    def _send_segments(self, begun: Begun) -> None:
+        missing = set(begun.missing_segments)
+        wanted = (
+            part
+            for part in (self._contents.segments() if missing else ())
+            if isinstance(part, Segment) and part.head.digest in missing
+        )
+        while page := list(islice(wanted, SEGMENTS_PAGE)):
+            self._backend.put_segments(begun.draft, page)
+
+    def _send_blobs(self, draft: DraftId, manifest: ManifestHead) -> None:
+        label = f"storing {self._path.name}"
+        with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
+            unconfirmed: list[Upload] = []
+            size = 0
+            for upload in self._backend.missing_blobs(draft):
+                self._send_blob(upload)
+                progress.advance(files=1, size=upload.size)
+                unconfirmed.append(upload)
+                size += upload.size
+                if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
+                    self._backend.confirm(draft, unconfirmed)
+                    unconfirmed, size = [], 0
+
+    def _send_blob(self, upload: Upload) -> None:
+        source = self._contents.source_of(upload.digest)
+        if source is None:
+            raise MissingFile(
+                f"The bytes of {upload.digest} are in no file of this draft and not stored; "
+                f"add the file again and log {self._path.name} once more"
+            )
+        if source.staged is not None:
+            try:
+                self._backend.send(upload, source.staged, take=True, link=False)
+            except MissingFile as error:
+                raise MissingFile(
+                    f"The private copy of {source.path} is gone from the staging folder; "
+                    f"add the file again and log {self._path.name} once more"
+                ) from error
+            return
+        before = files.stamp(source.path)
+        if (before.size, before.mtime_ns, before.inode) != (
+            source.stamp.size,
+            source.stamp.mtime_ns,
+            source.stamp.inode,
+        ):
+            raise SourceChanged(
+                f"File {source.path} changed after it was added "
+                f"({source.stamp.size} bytes then, {before.size} now); add it to a new artifact"
+            )
+        self._backend.send(upload, source.path, take=False, link=source.policy == IMMUTABLE)
+
+    def _remember(self) -> None:
+        """Hard links moved the ctime of immutable files; their digests are still known."""
+        linked = (
+            (source.path, source.stamp, digest)
+            for source, digest in self._contents.sources()
+            if source.policy == IMMUTABLE
+        )
+        self._artifact._adder.cache.remember(_restamped(linked), read_at_ns=None)
+
+    def _say(self, committed: Committed, spec: DraftSpec) -> None:
+        """Say once, plainly, when content was there already (SEM-2, SEM-3)."""
+        version = committed.version
+        if version is None or committed.is_new:
+            return
+        text = f"{spec.collection} is unchanged, still v{version.number}"
+        if spec.metadata and spec.metadata != version.metadata:
+            text += (
+                "; its metadata was left as it is "
+                "(on_unchanged='update_metadata' or 'new_version' would not)"
+            )
+        term.info(text)
+
+
+def _restamped(
+    known: Iterator[tuple[str, files.Stamp, Digest]],
+) -> Iterator[tuple[str, files.Stamp, Digest]]:
+    for path, stamp, digest in known:
+        try:
+            now = files.stamp(path)
+        except MissingFile:
+            continue
+        if now != stamp and now._replace(ctime_ns=stamp.ctime_ns) == stamp:
+            yield path, now, digest
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str]:
+    return names.strings(value if isinstance(value, str) or value is None else list(value))

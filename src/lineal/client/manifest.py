@@ -1,0 +1,169 @@
+"""What `artifact.manifest` shows: entries by path, read a segment at a time (MAN-1, MAN-2)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from lineal.client.contents import Contents
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry
+from lineal.errors import Invalid
+
+if TYPE_CHECKING:
+    from lineal.client.artifact import Artifact
+
+JSON_VERSION = 1
+
+
+class ManifestEntry:
+    """One file of an artifact as users see it."""
+
+    def __init__(self, entry: Entry, artifact: Artifact | None) -> None:
+        self._entry = entry
+        self._artifact = artifact
+
+    @property
+    def path(self) -> str:
+        return self._entry.path
+
+    @property
+    def digest(self) -> Digest:
+        """`sha256:…` of the content; for a reference whatever identifies the foreign object."""
+        return self._entry.digest
+
+    @property
+    def size(self) -> int:
+        return self._entry.size
+
+    @property
+    def ref(self) -> str | None:
+        return self._entry.ref
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """What a reference needs to be read again; empty for stored files."""
+        return dict(self._entry.extra)
+
+    @property
+    def etag(self) -> str | None:
+        """The ETag of a referenced object, unquoted, None if it has none (REF-20)."""
+        return self._entry.extra.get("etag")
+
+    @property
+    def version_id(self) -> str | None:
+        """The version of a referenced object in its own store, None if it has none (REF-20)."""
+        return self._entry.extra.get("versionID")
+
+    @property
+    def local_path(self) -> str | None:
+        """Where the file was added from, while the artifact is a draft of this process."""
+        return None if self._artifact is None else self._artifact._source_path(self.digest)
+
+    def download(self, root: str | None = None, skip_cache: bool | None = None) -> str:
+        """Fetch this one file and return its path."""
+        return self.parent_artifact()._download_entry(self._entry, root)
+
+    def ref_target(self) -> str:
+        """Return where a reference leads; raises ValueError for a stored file."""
+        if self._entry.ref is None:
+            raise Invalid(f"{self.path} is a stored file, not a reference")
+        return self._entry.ref
+
+    def ref_url(self) -> str:
+        """Return a URL that `add_reference` of another artifact accepts."""
+        artifact = self.parent_artifact()
+        return f"lineal-artifact://{artifact.source_qualified_name}/{self.path}"
+
+    def parent_artifact(self) -> Artifact:
+        if self._artifact is None or self._artifact.is_draft():
+            raise Invalid(f"{self.path} belongs to no logged artifact yet")
+        return self._artifact
+
+    def to_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"digest": self.digest, "size": self.size}
+        if self.ref is not None:
+            fields["ref"] = self.ref
+        if self._entry.extra:
+            fields["extra"] = self.extra
+        return fields
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ManifestEntry) and self._entry == other._entry
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.digest, self.ref))
+
+    def __repr__(self) -> str:
+        return f"<ManifestEntry {self.path} {self.digest} {self.size} bytes>"
+
+
+class Entries(Mapping[str, ManifestEntry]):
+    """Path → entry, sorted by path; holds one segment at a time."""
+
+    def __init__(self, contents: Contents, artifact: Artifact | None) -> None:
+        self._contents = contents
+        self._artifact = artifact
+
+    def __getitem__(self, path: str) -> ManifestEntry:
+        entry = self._contents.get(path)
+        if entry is None:
+            raise KeyError(path)
+        return ManifestEntry(entry, self._artifact)
+
+    def __len__(self) -> int:
+        return len(self._contents)
+
+    def __iter__(self) -> Iterator[str]:
+        return (entry.path for entry in self._contents)
+
+    def values(self) -> Any:  # Mapping.values would look every path up again
+        return _Streamed(self, lambda entry: ManifestEntry(entry, self._artifact))
+
+    def items(self) -> Any:
+        return _Streamed(self, lambda entry: (entry.path, ManifestEntry(entry, self._artifact)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} entries>"
+
+
+class _Streamed(Iterable[Any]):
+    """A view that may be walked any number of times."""
+
+    def __init__(self, entries: Entries, shown: Any) -> None:
+        self._entries, self._shown = entries, shown
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._shown, iter(self._entries._contents))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Manifest:
+    """All entries of an artifact."""
+
+    def __init__(self, contents: Contents, artifact: Artifact | None) -> None:
+        self.entries = Entries(contents, artifact)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def get_entry_by_path(self, path: str) -> ManifestEntry | None:
+        return self.entries.get(os.fspath(path))
+
+    def get_entries_in_directory(self, directory: str) -> list[ManifestEntry]:
+        prefix = directory.rstrip("/") + "/"
+        return [entry for entry in self.entries.values() if entry.path.startswith(prefix)]
+
+    def to_manifest_json(self) -> dict[str, Any]:
+        """Return the whole manifest as one JSON object (MAN-3)."""
+        return {
+            "version": JSON_VERSION,
+            "storagePolicy": "lineal-v1",
+            "contents": {path: entry.to_json() for path, entry in self.entries.items()},
+        }
+
+    def __repr__(self) -> str:
+        return f"<Manifest of {len(self)} entries>"

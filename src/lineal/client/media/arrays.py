@@ -1,0 +1,117 @@
+"""Tables and the array libraries: NumPy columns, `.npz` side files, pandas frames.
+
+NumPy and pandas are slow optional dependencies, imported where they are needed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lineal.client.media.columns import ColumnType, only_option
+from lineal.client.media.files import MediaFile
+from lineal.client.media.types import needs_media_extra
+from lineal.errors import Invalid
+
+ARRAY_FOLDER = "media/serialized_data"
+
+
+def numpy_for(what: str) -> Any:
+    try:
+        import numpy  # slow optional dependency
+    except ImportError as error:
+        needs_media_extra(what, "numpy", error)
+    return numpy
+
+
+def array_type(type: ColumnType) -> ColumnType | None:
+    """Return the ndarray type of a column of arrays, with or without none."""
+    inner = only_option(type) if type.name == "union" else type
+    return inner if inner is not None and inner.name == "ndarray" else None
+
+
+def stacked(cells: Sequence[Any], shape: Sequence[int | None]) -> Any:
+    """Return one array over all rows; rows without a value are zero."""
+    numpy = numpy_for("A table with arrays")
+    present = [cell for cell in cells if cell is not None]
+    whole = numpy.zeros((len(cells), *shape), dtype=numpy.result_type(*present))
+    for row, cell in enumerate(cells):
+        if cell is not None:
+            whole[row] = cell
+    return whole
+
+
+def pack(columns: dict[str, Sequence[Any]]) -> MediaFile:
+    """Return the `.npz` file of the columns with more than one dimension, by their keys.
+
+    `<key>.present` tells which rows have a value, if not all. Equal arrays give equal bytes:
+    NumPy writes no times into the archive.
+    """
+    numpy = numpy_for("A table with arrays")
+    arrays = {}
+    for key, cells in columns.items():
+        shape = next(cell.shape for cell in cells if cell is not None)
+        arrays[key] = stacked(cells, shape)
+        if any(cell is None for cell in cells):
+            arrays[key + ".present"] = numpy.array([cell is not None for cell in cells])
+    buffer = io.BytesIO()
+    numpy.savez_compressed(buffer, **arrays)
+    return MediaFile(".npz", data=buffer.getvalue())
+
+
+def unpack(path: str, key: str) -> list[Any]:
+    """Return the cells of one packed column."""
+    numpy = numpy_for("A table with arrays")
+    with numpy.load(path, allow_pickle=False) as archive:
+        whole = archive[key]
+        present = archive.get(key + ".present")
+    return [cell if present is None or present[row] else None for row, cell in enumerate(whole)]
+
+
+def vector_dtype(cells: Iterable[Any]) -> str:
+    """Return the dtype that takes all vectors of a column, as NumPy spells it: `<f4`."""
+    numpy = numpy_for("A table with arrays")
+    return str(numpy.result_type(*(cell for cell in cells if cell is not None)).str)
+
+
+def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
+    """Return a column as one array: missing numbers are NaN, images pixels, the rest objects."""
+    numpy = numpy_for("get_column(convert_to='numpy')")
+    inner = only_option(type) if type.name == "union" else type
+    name = "any" if inner is None else inner.name
+    if name == "number":
+        return numpy.array([float("nan") if cell is None else cell for cell in cells])
+    if name == "image-file":
+        cells = [None if cell is None else cell.to_numpy() for cell in cells]
+    arrays = name in ("ndarray", "image-file") and all(cell is not None for cell in cells)
+    if arrays and len({cell.shape for cell in cells}) == 1:
+        return numpy.stack(cells)
+    if name in ("string", "boolean") and None not in cells:
+        return numpy.array(cells)
+    whole = numpy.empty(len(cells), dtype=object)
+    whole[:] = cells
+    return whole
+
+
+def frame_columns(frame: Any) -> tuple[list[str | int], list[list[Any]]]:
+    """Return names and cells of a pandas DataFrame; what is missing in a text column is None."""
+    names = [label if isinstance(label, str | int) else str(label) for label in frame.columns]
+    return names, [_series_cells(frame.iloc[:, i]) for i in range(len(names))]
+
+
+def _series_cells(series: Any) -> list[Any]:
+    if getattr(series.dtype, "kind", "O") in "iufb" and not hasattr(series.dtype, "na_value"):
+        return list(series.tolist())
+    missing = series.isna()
+    return [None if gone else cell for cell, gone in zip(series, missing, strict=True)]
+
+
+def to_frame(columns: Sequence[str | int], rows: Sequence[list[Any]]) -> Any:
+    try:
+        import pandas  # slow optional dependency
+    except ImportError as error:
+        raise Invalid(
+            "get_dataframe() needs pandas, which is not installed; run `pip install pandas`"
+        ) from error
+    return pandas.DataFrame.from_records(list(rows), columns=list(columns))

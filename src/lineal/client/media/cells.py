@@ -1,0 +1,203 @@
+"""Cells of tables: what Python values become, and their JSON.
+
+A cell is kept as None, bool, int, float, str, datetime (UTC, whole milliseconds), list, dict with
+string keys, ndarray, or a data object, and comes back from the file as the same.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from lineal.client import media
+from lineal.client.media.columns import ColumnType, only_option
+from lineal.client.media.types import DataObject, MediaSource, MediaTarget, needs_media_extra
+
+_PLAIN = frozenset({type(None), str, bool, int, float})
+_SAME_IN_JSON = frozenset({"unknown", "none", "string", "number", "boolean"})
+"""Columns of these types need no translation. NaN and infinities are written as Python's json
+does, which W&B's client reads too."""
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WIDEST = {"f": 8}
+"""Bytes of the widest number that JSON text brings back unchanged."""
+_TAG = "_type"
+"""Where the column's type does not tell what a cell is, a dict with this key does."""
+
+
+def plain(value: Any) -> Any:
+    """Return the value as a cell keeps it; raises TypeError for what no table can hold.
+
+    NumPy, pandas and torch values become Python's own, arrays are copied. A datetime without time
+    zone counts as UTC, so that the same table has the same digest on every machine; microseconds
+    are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN.
+    """
+    kind = type(value)
+    if kind in _PLAIN or isinstance(value, DataObject):
+        return value
+    if isinstance(value, date):  # datetime, pandas.Timestamp and NaT as well
+        return _moment(value)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return _plain_dict(value)
+    for base in (str, int, float):  # their subclasses, among them enums and numpy.float64
+        if isinstance(value, base):
+            return base(value)
+    return _foreign(value)
+
+
+def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
+    for key in value:
+        if not isinstance(key, str):
+            raise TypeError(f"the key {key!r} of a dict is not a string")
+    return {str(key): plain(item) for key, item in value.items()}
+
+
+def _moment(value: Any) -> datetime | None:
+    if value != value:  # pandas.NaT
+        return None
+    if not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return _EPOCH + (aware - _EPOCH) // _MILLISECOND * _MILLISECOND
+
+
+def _foreign(value: Any) -> Any:
+    """Translate values of libraries that the user has loaded; never loads one."""
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor
+        value = value.detach().cpu().numpy()
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and value is pandas.NA:
+        return None
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.datetime64):
+        return None if numpy.isnat(value) else plain(value.astype("datetime64[ms]").item())
+    if numpy is not None and isinstance(value, numpy.generic):
+        item = value.item()
+        if type(item) in _PLAIN:
+            return item
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return _array(value)
+    raise TypeError(f"a value of type {type(value).__name__} cannot be stored in a table")
+
+
+def _array(value: Any) -> Any:
+    if value.ndim == 0:
+        return plain(value[()])
+    if value.dtype.kind in "OV":
+        return [plain(item) for item in value]
+    if value.dtype.kind in "cSm" or value.dtype.itemsize > _WIDEST.get(
+        value.dtype.kind, sys.maxsize
+    ):
+        raise TypeError(f"an array of {value.dtype} cannot be stored in a table")
+    if value.dtype.kind == "M":
+        return [plain(item) for item in value.astype("datetime64[ms]")]
+    return value.copy()  # the caller may use the buffer again
+
+
+def encoder(type: ColumnType, target: MediaTarget) -> Callable[[Any], Any] | None:
+    """Return what turns cells of this type into JSON, None where nothing is to be done."""
+    if type.name in _SAME_IN_JSON:
+        return None
+    return lambda value: encode(value, type, target)
+
+
+def encode(value: Any, type: ColumnType | None, target: MediaTarget) -> Any:
+    """Return the JSON of a cell; `type` None stands for any.
+
+    Media files go to the target. Timestamps are milliseconds where the type says so.
+    """
+    if value is None:
+        return None
+    kind, name = _looked_through(type)
+    if isinstance(value, DataObject):
+        return value.write(target)
+    if isinstance(value, list):
+        element = kind.element if kind is not None and name == "list" else None
+        return [encode(item, element, target) for item in value]
+    if isinstance(value, dict):
+        fields = dict(kind.fields) if kind is not None and name == "typedDict" else {}
+        written = {key: encode(item, fields.get(key), target) for key, item in value.items()}
+        return {_TAG: "dict", "value": written} if _TAG in value else written
+    if isinstance(value, datetime):
+        milliseconds = (value - _EPOCH) // _MILLISECOND
+        return milliseconds if name == "timestamp" else {_TAG: "timestamp", "value": milliseconds}
+    if isinstance(value, str | int | float):
+        return value
+    return {_TAG: "ndarray", "dtype": value.dtype.str, "value": value.tolist()}
+
+
+def _looked_through(type: ColumnType | None) -> tuple[ColumnType | None, str]:
+    """Return the type that a cell with a value has, and its name; None and `any` if open."""
+    kind = only_option(type) if type is not None and type.name == "union" else type
+    return (None, "any") if kind is None else (kind, kind.name)
+
+
+def decoder(type: ColumnType, source: MediaSource) -> Callable[[Any], Any] | None:
+    """Return what turns JSON of cells of this type back, None where nothing is to be done."""
+    if type.name in _SAME_IN_JSON:
+        return None
+    return lambda value: decode(value, type, source)
+
+
+def decode(value: Any, type: ColumnType | None, source: MediaSource) -> Any:
+    """Undo `encode`; media files are not fetched yet."""
+    if value is None:
+        return None
+    kind, name = _looked_through(type)
+    if isinstance(value, list):
+        element = kind.element if kind is not None and name == "list" else None
+        return [decode(item, element, source) for item in value]
+    if isinstance(value, dict):
+        return _decode_dict(value, dict(kind.fields) if kind is not None else {}, source)
+    if name == "timestamp":
+        return _EPOCH + value * _MILLISECOND
+    return value
+
+
+def _decode_dict(value: dict[str, Any], fields: dict[str, ColumnType], source: MediaSource) -> Any:
+    if media.is_cell(value):
+        return media.class_for(value[_TAG]).read(value, source)
+    tag = value.get(_TAG)
+    if tag == "timestamp":
+        return _EPOCH + value["value"] * _MILLISECOND
+    if tag == "ndarray":
+        return array_of(value["value"], value["dtype"])
+    if tag == "dict":
+        value = value["value"]
+    return {key: decode(item, fields.get(key), source) for key, item in value.items()}
+
+
+def array_of(values: Any, dtype: str | None) -> Any:
+    try:
+        import numpy  # slow optional dependency
+    except ImportError as error:
+        needs_media_extra("A table with arrays", "numpy", error)
+    return numpy.array(values, dtype=dtype)
+
+
+def equal(left: Any, right: Any) -> bool:
+    """Compare two cells: NaN equals NaN, 1 equals 1.0, True does not equal 1."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[k], right[k]) for k in left)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right or (math.isnan(left) and math.isnan(right))
+    if hasattr(left, "dtype") or hasattr(right, "dtype"):
+        return _equal_arrays(left, right)
+    return bool(left == right)
+
+
+def _equal_arrays(left: Any, right: Any) -> bool:
+    numpy = sys.modules["numpy"]  # loaded: one of them is an array
+    if not isinstance(left, numpy.ndarray) or not isinstance(right, numpy.ndarray):
+        return False
+    may_be_nan = left.dtype.kind == right.dtype.kind == "f"
+    return bool(numpy.array_equal(left, right, equal_nan=may_be_nan))

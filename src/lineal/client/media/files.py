@@ -1,0 +1,120 @@
+"""One side file of a data object: in memory, on the disk, or still in a logged artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from typing import Any
+
+from lineal.client.media.types import MediaSource, MediaTarget, Origin
+from lineal.core.digest import PREFIX
+from lineal.errors import MissingFile, SourceChanged
+
+HASH_DIGITS = 20
+"""Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""
+
+
+class MediaFile:
+    """The bytes of a side file, wherever they are; named by their hash when they are stored.
+
+    A file on the disk is read when it is stored or looked at, not when this object is made.
+    """
+
+    def __init__(
+        self,
+        suffix: str,
+        *,
+        data: bytes | None = None,
+        local_path: str | None = None,
+        origin: Origin | None = None,
+        sha256: str | None = None,
+        size: int | None = None,
+    ) -> None:
+        self.suffix = suffix
+        self._data = data
+        self._local_path = local_path
+        self._origin = origin
+        self._sha256 = hashlib.sha256(data).hexdigest() if data is not None else sha256
+        self._size = len(data) if data is not None else size
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the bytes; nothing is fetched for a file in a logged artifact."""
+        if self._sha256 is not None:
+            return self._sha256
+        with self.open() as file:  # on the disk: may change, so never remembered
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        return self._size if self._size is not None else os.path.getsize(self.path())
+
+    def path(self) -> str:
+        """Return a local path, fetching the file if need be; not for a file in memory."""
+        if self._local_path is not None:
+            return self._local_path
+        assert self._origin is not None
+        return self._origin.source.path(self._origin.path)
+
+    def open(self) -> io.BufferedReader | io.BytesIO:
+        """Open for reading; raises MissingFile when a local file is gone."""
+        if self._data is not None:
+            return io.BytesIO(self._data)
+        try:
+            return open(self.path(), "rb")
+        except FileNotFoundError as error:
+            raise MissingFile(f"{self.path()} is gone; it was there when it was given") from error
+
+    def read(self) -> bytes:
+        with self.open() as file:
+            return file.read()
+
+    def write(self, target: MediaTarget, folder: str) -> dict[str, Any]:
+        """Store under `<folder>/<hash><suffix>` and return the stub: `path`, `sha256`, `size`.
+
+        What another artifact holds becomes a reference to it (DAT-7). Its name is made from the
+        URI, so that it meets neither the same bytes added here nor those of a third artifact.
+        """
+        sha256, size = self.sha256, self.size_bytes
+        uri = target.reference_to(self)
+        stem = sha256 if uri is None else hashlib.sha256(uri.encode()).hexdigest()
+        name = f"{folder}/{stem[:HASH_DIGITS]}{self.suffix}"
+        if uri is not None:
+            target.add_reference(uri, name)
+        elif self._data is not None:
+            target.add_bytes(self._data, name)
+        else:
+            entry = target.add_file(self.path(), name)
+            if entry.digest != PREFIX + sha256:
+                raise SourceChanged(f"{self.path()} changed while it was being added")
+        return {"path": name, "sha256": sha256, "size": size}
+
+    def copy_to(self, local_path: str) -> None:
+        """Write the bytes to a new file, making its folders; it appears by rename."""
+        os.makedirs(os.path.dirname(local_path), exist_ok=True)
+        partial = f"{local_path}.{os.getpid()}.partial"
+        with open(partial, "wb") as file:
+            file.write(self.read())
+        os.replace(partial, local_path)
+
+
+def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:
+    """Return the file that a stub describes; it is fetched when it is opened."""
+    path = stub["path"]
+    base = path.rsplit("/", 1)[-1]
+    suffix = base[base.index(".") :] if "." in base else ""
+    return MediaFile(
+        suffix, origin=Origin(source, path), sha256=stub.get("sha256"), size=stub.get("size")
+    )
+
+
+def json_file(value: Any, suffix: str) -> MediaFile:
+    """Return a side file of canonical JSON, so that equal values are one file."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return MediaFile(suffix, data=text.encode())
+
+
+def read_json(file: MediaFile) -> Any:
+    return json.loads(file.read())

@@ -1,0 +1,162 @@
+"""Boxes and masks of an image: named layers with class labels (DAT-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from lineal.client.media import pixels
+from lineal.client.media.files import MediaFile, json_file, read_json, stored
+from lineal.client.media.types import MediaSource, MediaTarget
+from lineal.errors import Invalid
+
+BOX_FOLDER = "media/metadata/boxes2D"
+MASK_FOLDER = "media/images/mask"
+CLASS_FOLDER = "media/classes"
+_CORNERS = ("minX", "maxX", "minY", "maxY")
+_CENTRE = ("middle", "width", "height")
+
+ClassLabels = Mapping[int, str]
+
+
+def class_labels(classes: Any) -> dict[int, str]:
+    """Read `{0: "cat"}`, or a list of `{"id": 0, "name": "cat"}`; raises Invalid."""
+    if classes is None:
+        return {}
+    if isinstance(classes, Mapping):
+        pairs: Iterable[tuple[Any, Any]] = classes.items()
+    else:
+        try:
+            pairs = [(one["id"], one["name"]) for one in classes]
+        except (TypeError, KeyError) as error:
+            raise Invalid(
+                'Classes are a dict {0: "cat"} or a list of {"id": 0, "name": "cat"}, '
+                f"not {classes!r:.80}"
+            ) from error
+    try:
+        return {int(key): str(name) for key, name in pairs}
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"A class id must be a whole number: {error}") from error
+
+
+def labels_file(labels: ClassLabels) -> MediaFile:
+    classes = [{"id": key, "name": labels[key]} for key in sorted(labels)]
+    return json_file({"_type": "classes", "class_set": classes}, ".classes.json")
+
+
+def read_labels(file: MediaFile) -> dict[int, str]:
+    return class_labels(read_json(file)["class_set"])
+
+
+# --- boxes ---
+
+
+def boxes_file(layer: Any, where: str, labels: ClassLabels) -> MediaFile:
+    """Check one layer of boxes and return its file; raises Invalid naming the box.
+
+    Each box has a `position` (minX, maxX, minY, maxY, or middle, width, height), in pixels if
+    `domain` is `pixel`, else as fractions of width and height, and may have `class_id`,
+    `box_caption` and `scores`.
+    """
+    if not isinstance(layer, Mapping) or "box_data" not in layer:
+        raise Invalid(f"{where} must be a dict with `box_data`")
+    labels = class_labels(layer.get("class_labels")) or labels
+    boxes = [_box(box, f"{where}, box {i}", labels) for i, box in enumerate(layer["box_data"])]
+    names = {str(key): name for key, name in labels.items()}
+    return json_file({"box_data": boxes, "class_labels": names}, ".boxes2D.json")
+
+
+def _box(box: Any, where: str, labels: ClassLabels) -> dict[str, Any]:
+    position = box.get("position") if isinstance(box, Mapping) else None
+    if not isinstance(position, Mapping) or set(position) not in (set(_CORNERS), set(_CENTRE)):
+        raise Invalid(
+            f"{where} needs a `position` of {', '.join(_CORNERS)} or of {', '.join(_CENTRE)}"
+        )
+    domain = box.get("domain")
+    if domain not in (None, "pixel"):
+        raise Invalid(f"{where}: domain {domain!r} is unknown; use `pixel`, or none for fractions")
+    try:
+        checked: dict[str, Any] = {"position": {k: _number(v) for k, v in position.items()}}
+        if "scores" in box:
+            checked["scores"] = {str(k): _number(v) for k, v in (box["scores"] or {}).items()}
+        if box.get("class_id") is not None:
+            checked["class_id"] = int(box["class_id"])
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"{where}: {error}") from error
+    if labels and "class_id" in checked and checked["class_id"] not in labels:
+        raise Invalid(f"{where}: class_id {checked['class_id']} is not among the class labels")
+    if domain is not None:
+        checked["domain"] = domain
+    if box.get("box_caption") is not None:
+        checked["box_caption"] = str(box["box_caption"])
+    return checked
+
+
+def _number(value: Any) -> Any:
+    """Return Python's own number (NumPy's have no JSON); `middle` is a pair of them."""
+    if isinstance(value, str | bool | Mapping) or value is None:
+        raise TypeError(f"{value!r} is not a number")
+    if hasattr(value, "__len__"):
+        return [_number(part) for part in value]
+    return value if type(value) is int else float(value)
+
+
+def read_boxes(file: MediaFile) -> dict[str, Any]:
+    """Return a layer as it was given: `box_data` and `class_labels` by number."""
+    layer: dict[str, Any] = read_json(file)
+    layer["class_labels"] = class_labels(layer.get("class_labels"))
+    return layer
+
+
+# --- masks ---
+
+
+class Mask(NamedTuple):
+    """Class ids by pixel as a grey PNG, and what the ids mean."""
+
+    file: MediaFile
+    labels: MediaFile | None
+
+    def write(self, target: MediaTarget) -> dict[str, Any]:
+        stub = {"_type": "mask", **self.file.write(target, MASK_FOLDER)}
+        if self.labels is not None:
+            stub["classes"] = self.labels.write(target, CLASS_FOLDER)
+        return stub
+
+    @classmethod
+    def read(cls, stub: dict[str, Any], source: MediaSource) -> Mask:
+        classes = stub.get("classes")
+        return cls(stored(stub, source), stored(classes, source) if classes else None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the layer as it was given: `mask_data` (H×W uint8) and `class_labels`."""
+        labels = read_labels(self.labels) if self.labels is not None else {}
+        return {"mask_data": pixels.to_numpy(self.file), "class_labels": labels}
+
+    def same_as(self, other: Mask) -> bool:
+        if (self.labels is None) != (other.labels is None):
+            return False
+        same_labels = self.labels is None or self.labels.sha256 == other.labels.sha256  # type: ignore[union-attr]  # both or none
+        return same_labels and pixels.same(self.file, other.file)
+
+
+def mask(layer: Any, where: str, labels: ClassLabels, size: tuple[int, int]) -> Mask:
+    """Check one mask layer: `mask_data` (H×W class ids 0–255) or `path` of a grey image.
+
+    size: (width, height) of the image, which the mask must have. Raises Invalid.
+    """
+    if not isinstance(layer, Mapping) or ("mask_data" in layer) == ("path" in layer):
+        raise Invalid(f"{where} must be a dict with either `mask_data` or `path`")
+    if "path" in layer:
+        ids = pixels.to_numpy(pixels.from_path(layer["path"]).file)
+    else:
+        ids = pixels.as_numpy(layer["mask_data"], where)
+    if ids.ndim != 2 or ids.dtype.kind not in "biu":
+        raise Invalid(f"{where} must hold H×W whole numbers, not {ids.dtype} of shape {ids.shape}")
+    if ids.shape != (size[1], size[0]):
+        raise Invalid(f"{where} has shape {ids.shape}, the image {(size[1], size[0])}")
+    if ids.size and (ids.min() < 0 or ids.max() > 255):
+        raise Invalid(f"{where} has class ids outside 0 to 255")
+    labels = class_labels(layer.get("class_labels")) or labels
+    file = pixels.png_of_ids(ids)
+    return Mask(file, labels_file(labels) if labels else None)

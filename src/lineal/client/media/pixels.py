@@ -1,0 +1,181 @@
+"""Pixels: what arrays, tensors, PIL images and files become. All of it needs NumPy and PIL.
+
+Both are slow optional dependencies, imported where they are needed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any, NamedTuple
+
+from lineal.client.media.files import MediaFile
+from lineal.client.media.types import needs_media_extra
+from lineal.errors import Invalid, MissingFile
+
+FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP"}
+_STORABLE = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}, "JPEG": {"L", "RGB"}}
+_WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
+_CHANNELS = (1, 2, 3, 4)
+
+
+class Pixels(NamedTuple):
+    """An encoded image; width and height in pixels, format as in the file's name."""
+
+    file: MediaFile
+    width: int
+    height: int
+    format: str
+
+
+def _pil() -> Any:
+    try:
+        import PIL.Image  # slow optional dependency
+    except ImportError as error:
+        needs_media_extra("Image", "Pillow", error)
+    return PIL.Image
+
+
+def _numpy() -> Any:
+    try:
+        import numpy  # slow optional dependency
+    except ImportError as error:
+        needs_media_extra("Image", "numpy", error)
+    return numpy
+
+
+def from_path(path: str | os.PathLike[str]) -> Pixels:
+    """Look at an image file; its bytes stay where they are. Raises MissingFile or Invalid."""
+    text = os.fspath(path)
+    if not os.path.isfile(text):
+        raise MissingFile(f"No image file at {text}")
+    with _opened(text, text) as image:
+        format = (image.format or "").lower()
+        width, height = image.size
+    suffix = os.path.splitext(text)[1].lower() or f".{format}"
+    return Pixels(MediaFile(suffix, local_path=os.path.abspath(text)), width, height, suffix[1:])
+
+
+def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: bool) -> Pixels:
+    """Encode an array, a tensor, a PIL image or a figure with `savefig`; PNG unless told else."""
+    if isinstance(data, _pil().Image):
+        return encode(data, mode=mode, file_type=file_type)
+    if hasattr(data, "savefig"):  # a matplotlib figure
+        buffer = io.BytesIO()
+        data.savefig(buffer, format="png")
+        buffer.seek(0)
+        with _opened(buffer, "the figure") as image:
+            return encode(image, mode=mode, file_type=file_type)
+    values = _with_channels_last(as_numpy(data, "Image"), is_tensor=hasattr(data, "detach"))
+    image = _pil().fromarray(to_uint8(values, normalize=normalize))
+    return encode(image, mode=mode, file_type=file_type)
+
+
+def encode(image: Any, *, mode: str | None, file_type: str | None) -> Pixels:
+    """Write a PIL image into memory; equal pixels give equal bytes."""
+    suffix = (file_type or "png").lower().removeprefix(".")
+    format = FORMATS.get(suffix)
+    if format is None:
+        raise Invalid(f"Images cannot be stored as {file_type!r}; use {', '.join(FORMATS)}")
+    if mode is not None and mode != image.mode:
+        image = image.convert(mode)
+    if image.mode not in _STORABLE.get(format, {image.mode}):
+        keeps_alpha = image.mode in _WITH_ALPHA and format != "JPEG"
+        image = image.convert("RGBA" if keeps_alpha else "RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, format=format)
+    file = MediaFile(f".{suffix}", data=buffer.getvalue())
+    return Pixels(file, image.width, image.height, suffix)
+
+
+def as_numpy(data: Any, what: str) -> Any:
+    """Return an array of numbers or booleans; raises Invalid for anything else."""
+    numpy = _numpy()
+    if hasattr(data, "detach") and hasattr(data, "cpu"):  # torch
+        data = data.detach().cpu()
+    if hasattr(data, "numpy"):  # torch and tensorflow
+        data = data.numpy()
+    try:
+        values = numpy.asarray(data)
+    except ValueError as error:  # rows of different lengths
+        raise Invalid(f"{what} cannot be made from these data: {error}") from error
+    if values.dtype.kind not in "buif":
+        raise Invalid(
+            f"{what} cannot be made from {type(data).__name__} with {values.dtype} values"
+        )
+    return values
+
+
+def _with_channels_last(values: Any, *, is_tensor: bool) -> Any:
+    """Return H×W or H×W×C. Tensors of torch have channels first; one leading 1 is dropped."""
+    if values.ndim == 4 and values.shape[0] == 1:
+        values = values[0]
+    if is_tensor and values.ndim == 3 and values.shape[0] in _CHANNELS:
+        values = values.transpose(1, 2, 0)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    is_image = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in _CHANNELS)
+    if not is_image or 0 in values.shape:
+        raise Invalid(
+            f"An image is an array of H×W, or H×W×C with 1 to 4 channels, not {values.shape}"
+        )
+    return values
+
+
+def to_uint8(values: Any, *, normalize: bool) -> Any:
+    """Bring values into 0–255.
+
+    uint8 stays, True is 255, floats up to 1 are scaled by 255. With `normalize`, what has negative
+    values or values over 255 is stretched to the whole range; without, cut off. NaN and
+    infinities are drawn as 0: a picture must not end a training run.
+    """
+    numpy = _numpy()
+    if values.dtype == numpy.uint8:
+        return numpy.ascontiguousarray(values)
+    if values.dtype.kind == "b":
+        return values.astype(numpy.uint8) * 255
+    is_float = values.dtype.kind == "f"
+    values = values.astype(numpy.float64)
+    values = numpy.where(numpy.isfinite(values), values, 0.0)
+    low, high = values.min(), values.max()
+    if normalize and (low < 0 or high > 255):
+        values = (values - low) * (255.0 / (high - low)) if high > low else values * 0
+    elif normalize and is_float and high <= 1:
+        values = values * 255
+    return numpy.clip(numpy.rint(values), 0, 255).astype(numpy.uint8)
+
+
+def png_of_ids(ids: Any) -> MediaFile:
+    """Encode class ids 0–255 by pixel as a grey PNG."""
+    image = _pil().fromarray(_numpy().ascontiguousarray(ids, dtype="uint8"))
+    return encode(image, mode="L", file_type="png").file
+
+
+def to_pil(file: MediaFile) -> Any:
+    """Return the PIL image, loaded, so that no file stays open."""
+    with file.open() as opened, _opened(opened, "the stored image") as image:
+        return image.copy()
+
+
+def to_numpy(file: MediaFile) -> Any:
+    """Return H×W or H×W×C, as PIL decodes it; palettes are resolved to RGB or RGBA."""
+    image = to_pil(file)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    return _numpy().asarray(image)
+
+
+def same(left: MediaFile, right: MediaFile) -> bool:
+    """Compare pixels; equal digests make looking unnecessary."""
+    if left.sha256 == right.sha256:
+        return True
+    one, other = to_numpy(left), to_numpy(right)
+    return bool(one.shape == other.shape and (one == other).all())
+
+
+def _opened(file: Any, what: str) -> Any:
+    pil = _pil()
+    try:
+        return pil.open(file)
+    except pil.UnidentifiedImageError as error:
+        raise Invalid(f"{what} is not an image that Pillow can read") from error

@@ -1,0 +1,405 @@
+"""Tables: typed columns of values, arrays and media, stored as one JSON file (DAT-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lineal.client.media import arrays
+from lineal.client.media.cells import array_of, decoder, encoder, equal, plain
+from lineal.client.media.columns import (
+    ANY,
+    NONE,
+    UNKNOWN,
+    ColumnType,
+    from_json,
+    from_spec,
+    infer,
+    merge,
+    to_json,
+)
+from lineal.client.media.logged import Logged, log_table
+from lineal.client.media.types import DataObject, MediaSource, MediaTarget
+from lineal.client.term import warn_once
+from lineal.errors import IntegrityError, Invalid
+
+if TYPE_CHECKING:
+    from typing import Self
+
+LogMode = Literal["IMMUTABLE", "MUTABLE", "INCREMENTAL"]
+LOG_MODES = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
+UNNAMED_COLUMNS = ("Input", "Output", "Expected")
+"""What W&B calls the columns of a table of three that names none."""
+
+_NONE_TYPE = type(None)
+_QUICK: Mapping[str, frozenset[type]] = {
+    "string": frozenset({str}),
+    "number": frozenset({int, float}),
+    "boolean": frozenset({bool}),
+    "any": frozenset({str, int, float, bool, _NONE_TYPE}),
+}
+"""Python types that a column takes without another look; most cells of most tables."""
+
+
+class Table(DataObject):
+    """Rows of typed columns. All rows are kept, however many there are (DAT-3).
+
+    columns: names; rows given without names may have three values (Input, Output, Expected).
+    data, rows: an iterable of rows, a 2-D array, or a DataFrame; `rows` is the old name.
+    dtype: one type for all columns, or one per column in a list or a dict by name; else the first
+    value that is not None decides.
+    optional: whether None is a value, for all columns or one per column.
+    log_mode: see `_log`.
+    Raises TypeError naming row and column for a value of the wrong type.
+    """
+
+    type_name: ClassVar[str] = "table"
+
+    def __init__(
+        self,
+        columns: Sequence[str | int] | None = None,
+        data: Any = None,
+        rows: Any = None,
+        dataframe: Any = None,
+        dtype: Any = None,
+        optional: bool | Sequence[bool] = True,
+        allow_mixed_types: bool = False,
+        log_mode: LogMode = "IMMUTABLE",
+    ) -> None:
+        if log_mode not in LOG_MODES:
+            raise Invalid(f"log_mode cannot be {log_mode!r}; use {', '.join(LOG_MODES)}")
+        data = rows if data is None else data
+        if dataframe is None and hasattr(data, "columns") and hasattr(data, "iloc"):
+            dataframe, data = data, None
+        self.log_mode: LogMode = log_mode
+        self._allow_mixed_types = allow_mixed_types
+        self._columns: list[str | int] = []
+        self._types: list[ColumnType] = []
+        self._optional: list[bool] = []
+        self._quick: list[frozenset[type]] = []
+        self._rows: list[list[Any]] = []
+        self._logged: dict[tuple[str, str], Logged] = {}
+        frame: list[list[Any]] = []
+        if dataframe is not None:
+            names, frame = arrays.frame_columns(dataframe)
+            columns = names if columns is None else columns
+        if columns is not None:
+            self._name_columns(list(columns), dtype, optional)
+        if frame:
+            data = zip(*frame, strict=True)
+        for row in () if data is None else data:
+            self.add_data(*row)
+
+    def _name_columns(
+        self, names: list[str | int], dtype: Any, optional: bool | Sequence[bool]
+    ) -> None:
+        flags = _for_each(names, optional, "optional")
+        specs = _for_each(names, dtype, "dtype")
+        for name, spec, flag in zip(names, specs, flags, strict=True):
+            start = ANY if self._allow_mixed_types else UNKNOWN
+            self._new_column(name, start if spec is None else from_spec(spec), bool(flag))
+
+    def _new_column(self, name: Any, type: ColumnType, optional: bool) -> None:
+        if not isinstance(name, str | int) or isinstance(name, bool):
+            raise Invalid(f"A column is named by a string or a number, not by {name!r}")
+        if str(name) in map(str, self._columns):
+            raise Invalid(f"Two columns of the table are called `{name}`")
+        self._columns.append(name)
+        self._types.append(type)
+        self._optional.append(optional)
+        self._quick.append(_quick(type))
+
+    # --- what is in it ---
+
+    @property
+    def columns(self) -> list[str | int]:
+        return list(self._columns)
+
+    @property
+    def data(self) -> list[list[Any]]:
+        """The rows themselves; add with `add_data`, which checks types."""
+        return self._rows
+
+    @property
+    def column_types(self) -> dict[str | int, ColumnType]:
+        return dict(zip(self._columns, self._types, strict=True))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __bool__(self) -> bool:  # an empty table is still a table
+        return True
+
+    def __repr__(self) -> str:
+        types = ", ".join(f"{name}: {kind}" for name, kind in self.column_types.items())
+        return f"<Table {len(self)} rows ({types})>"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare columns, their types and every cell; media by content, NaN equals NaN."""
+        if not isinstance(other, Table):
+            return NotImplemented
+        return (
+            self._columns == other._columns
+            and self._types == other._types
+            and len(self) == len(other)
+            and all(map(equal, self._rows, other._rows))
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal tables may change
+
+    def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield (index, row)."""
+        return enumerate(self._rows)
+
+    def get_index(self) -> list[int]:
+        return list(range(len(self)))
+
+    def get_column(self, name: str | int, convert_to: Literal["numpy"] | None = None) -> Any:
+        """Return one column as a list, or as an array.
+
+        Raises Invalid (a ValueError) for an unknown column.
+        """
+        if convert_to not in (None, "numpy"):
+            raise Invalid(f"convert_to cannot be {convert_to!r}; use `numpy` or None")
+        position = self._position(name)
+        cells = [row[position] for row in self._rows]
+        return arrays.column_as_numpy(cells, self._types[position]) if convert_to else cells
+
+    def get_dataframe(self) -> Any:
+        """Return a pandas DataFrame of all rows."""
+        return arrays.to_frame(self._columns, self._rows)
+
+    def _position(self, name: str | int) -> int:
+        try:
+            return self._columns.index(name)
+        except ValueError:
+            known = ", ".join(f"`{column}`" for column in self._columns)
+            raise Invalid(f"The table has no column `{name}`; it has {known or 'none'}") from None
+
+    # --- adding ---
+
+    def add_data(self, *data: Any) -> None:
+        """Append one row; nothing is added if one value does not fit."""
+        if not self._columns and len(data) == len(UNNAMED_COLUMNS):
+            self._name_columns(list(UNNAMED_COLUMNS), None, True)
+        if len(data) != len(self._columns):
+            raise Invalid(
+                f"The table has {len(self._columns)} columns {self._columns}, "
+                f"but row {len(self)} has {len(data)} values"
+            )
+        cells, widened = list(data), {}
+        for position, value in enumerate(data):
+            if type(value) not in self._quick[position]:
+                cells[position], widened[position] = self._fit(value, position, len(self))
+        for position, type_ in widened.items():
+            self._set_type(position, type_)
+        self._rows.append(cells)
+
+    def add_row(self, *row: Any) -> None:
+        """Append one row; the old name of `add_data`."""
+        self.add_data(*row)
+
+    def add_column(
+        self, name: str | int, data: Iterable[Any], optional: bool = True, dtype: Any = None
+    ) -> None:
+        """Append a column with one value for each row; the first column may have any length."""
+        values = list(data)
+        if self._columns and len(values) != len(self):
+            raise Invalid(f"Column `{name}` has {len(values)} values for {len(self)} rows")
+        self._name_columns([name], [dtype], optional)
+        position = len(self._columns) - 1
+        try:
+            for row, value in enumerate(values):
+                if type(value) not in self._quick[position]:
+                    values[row], type_ = self._fit(value, position, row)
+                    self._set_type(position, type_)
+        except TypeError:
+            for part in (self._columns, self._types, self._optional, self._quick):
+                part.pop()
+            raise
+        if position == 0:
+            self._rows.extend([value] for value in values)
+        else:
+            for known_row, value in zip(self._rows, values, strict=True):
+                known_row.append(value)
+
+    def _fit(self, value: Any, position: int, row: int) -> tuple[Any, ColumnType]:
+        """Return the cell and the column's type with it; raises TypeError if it does not fit."""
+        where, known = f"Row {row}, column `{self._columns[position]}`", self._types[position]
+        try:
+            cell = plain(value)
+        except TypeError as error:
+            raise TypeError(f"{where}: {error}") from error
+        if cell is None and not self._optional[position]:
+            raise TypeError(f"{where}: None is not allowed; expected {known}")
+        new = infer(cell)
+        merged = merge(known, new)
+        if merged is None:
+            raise TypeError(
+                f"{where}: expected {known}, got {new} ({value!r:.80}). "
+                "A table made with allow_mixed_types=True takes both"
+            )
+        return cell, merged
+
+    def _set_type(self, position: int, type_: ColumnType) -> None:
+        if type_ is not self._types[position]:
+            self._types[position] = type_
+            self._quick[position] = _quick(type_)
+
+    # --- the file ---
+
+    def write(self, target: MediaTarget) -> dict[str, Any]:
+        """Return the table's JSON object (DAT-2); media and big arrays go to side files.
+
+        Columns of arrays with more than one dimension are in one `.npz` file, their cells null.
+        Vectors are lists, their dtype in `array_dtypes`. NaN and infinities are written as
+        Python's json does.
+        """
+        rows = self._rows
+        types = {str(name): to_json(type_) for name, type_ in self.column_types.items()}
+        columns = [[row[position] for row in rows] for position in range(len(self._columns))]
+        dtypes: dict[str, str] = {}
+        packed: dict[str, Sequence[Any]] = {}
+        for position, (name, type_) in enumerate(self.column_types.items()):
+            cells = columns[position]
+            array = arrays.array_type(type_)
+            if array is not None and any(cell is not None for cell in cells):
+                if len(array.shape) > 1:
+                    packed[str(position)] = cells
+                    columns[position] = [None] * len(rows)
+                else:
+                    dtypes[str(name)] = arrays.vector_dtype(cells)
+                    columns[position] = [None if c is None else c.tolist() for c in cells]
+            elif (encode := encoder(type_, target)) is not None:
+                columns[position] = list(map(encode, cells))
+        if packed:
+            path = arrays.pack(packed).write(target, arrays.ARRAY_FOLDER)["path"]
+            for key in packed:
+                place = {"path": path, "key": key}
+                _array_params(types[str(self._columns[int(key)])])["serialization_path"] = place
+        written: dict[str, Any] = {
+            "_type": self.type_name,
+            "columns": self.columns,
+            "column_types": {"wb_type": "typedDict", "params": {"type_map": types}},
+            "data": [list(row) for row in zip(*columns, strict=True)],
+            "ncols": len(self._columns),
+            "nrows": len(rows),
+            "log_mode": self.log_mode,
+        }
+        if dtypes:
+            written["array_dtypes"] = dtypes
+        return written
+
+    @classmethod
+    def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:
+        """Rebuild a table; arrays are read now, media when they are looked at.
+
+        Raises IntegrityError for a file that is not a table.
+        """
+        try:
+            return cls._read(json_obj, source)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, IntegrityError):
+                raise
+            raise IntegrityError(
+                f"This is not a table file that Lineal can read: {error!r}"
+            ) from error
+
+    @classmethod
+    def _read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:
+        table = cls(log_mode=json_obj.get("log_mode") or "IMMUTABLE")
+        type_map = json_obj.get("column_types", {}).get("params", {}).get("type_map", {})
+        dtypes = json_obj.get("array_dtypes", {})
+        names, rows = json_obj["columns"], json_obj["data"]
+        for number, row in enumerate(rows):
+            if len(row) != len(names):
+                raise IntegrityError(f"Row {number} has {len(row)} values for {len(names)} columns")
+        columns: list[list[Any]] = []
+        for position, name in enumerate(names):
+            tree = type_map.get(str(name), {"wb_type": "any"})
+            table._new_column(name, from_json(tree), True)
+            cells = [row[position] for row in rows]
+            columns.append(
+                _read_column(cells, tree, table._types[position], dtypes.get(str(name)), source)
+            )
+        table._rows = [list(row) for row in zip(*columns, strict=True)]
+        return table
+
+    def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
+        """Log the table as an artifact of its own (DAT-5); the same rows make no new version.
+
+        INCREMENTAL sends only the rows added since the last time (DAT-4). Differs from W&B:
+        IMMUTABLE logs rows added later as well, as MUTABLE does, and says so once, where W&B
+        leaves them out.
+        """
+        known = self._logged.get((run.id, key))
+        shape = (len(self), len(self._columns))
+        if known is not None and known.shape == shape and self.log_mode != "MUTABLE":
+            return known.value
+        if known is not None and self.log_mode == "IMMUTABLE":
+            warn_once(
+                f"the table `{key}` has changed since it was logged and is logged again; "
+                'make it with log_mode="MUTABLE", or "INCREMENTAL" to store only new rows'
+            )
+        number = 0 if known is None else known.number + 1
+        if self.log_mode == "INCREMENTAL":
+            grew = known is not None and known.shape[1] == shape[1]  # else rows changed as well
+            start = known.shape[0] if known is not None and grew else 0
+            value = log_table(self._rows_from(start), run, key, increment=number)
+        else:
+            value = log_table(self, run, key)
+        self._logged[run.id, key] = Logged(number, shape, value)
+        return value
+
+    def _rows_from(self, start: int) -> Table:
+        part = Table(log_mode=self.log_mode)
+        part._columns, part._types, part._rows = self._columns, self._types, self._rows[start:]
+        return part
+
+
+def _for_each(names: Sequence[str | int], value: Any, what: str) -> list[Any]:
+    """Spread one value over all columns, or check that there is one for each."""
+    if isinstance(value, Mapping):
+        return [value.get(name) for name in names]
+    if isinstance(value, list | tuple):
+        if len(value) != len(names):
+            raise Invalid(f"{what} has {len(value)} items for {len(names)} columns")
+        return list(value)
+    return [value] * len(names)
+
+
+def _quick(type: ColumnType) -> frozenset[type]:
+    if type.name == "union":
+        known = [_QUICK.get(option.name, frozenset()) for option in type.options]
+        return frozenset().union(*known, {_NONE_TYPE} if NONE in type.options else set())
+    return _QUICK.get(type.name, frozenset())
+
+
+def _array_params(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the ndarray type in a column's tree; empty if it has none."""
+    params: dict[str, Any] = tree.get("params") or {}
+    if tree["wb_type"] == "ndarray":
+        return params
+    for option in params.get("allowed_types", ()):
+        if option["wb_type"] == "ndarray":
+            return option.get("params") or {}
+    return {}
+
+
+def _read_column(
+    cells: list[Any],
+    tree: dict[str, Any],
+    type: ColumnType,
+    dtype: str | None,
+    source: MediaSource,
+) -> list[Any]:
+    place = _array_params(tree).get("serialization_path")
+    if place is not None:
+        found = arrays.unpack(source.path(place["path"]), place["key"])
+        if len(found) != len(cells):
+            raise IntegrityError(f"{place['path']} has {len(found)} rows, the table {len(cells)}")
+        return found
+    if arrays.array_type(type) is not None:
+        return [None if cell is None else array_of(cell, dtype) for cell in cells]
+    decode = decoder(type, source)
+    return cells if decode is None else list(map(decode, cells))

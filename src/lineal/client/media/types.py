@@ -1,0 +1,92 @@
+"""What a data type is to an artifact, and what an artifact is to a data type.
+
+A data object is stored as `<name>.<type_name>.json` plus side files (DAT-1). It writes them
+through a MediaTarget, a draft, and reads them through a MediaSource, a logged artifact. No
+imports beyond the standard library, and few of them: every process that logs a file loads this.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, Protocol
+
+from lineal.errors import Invalid
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class StoredEntry(Protocol):
+    """What is needed of the entry that an added file became."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+class MediaTarget(Protocol):
+    """An artifact being written. Adding the same content under the same name twice is no error."""
+
+    def add_file(self, local_path: str, name: str, /) -> StoredEntry:
+        """Take a file as it is now; later changes to it do not matter."""
+        ...
+
+    def add_bytes(self, data: bytes, name: str, /) -> StoredEntry: ...
+
+    def add_reference(self, uri: str, name: str, /) -> object:
+        """Add an entry whose bytes are those of an entry of another artifact."""
+        ...
+
+    def reference_to(self, obj: object, /) -> str | None:
+        """Return the URI of the entry in another logged artifact that `obj` was read from.
+
+        `obj` is a data object or one of its side files; both say so in `_origin`. None for what
+        was made here, or cannot be referred to: then its bytes are added.
+        """
+        ...
+
+
+class MediaSource(Protocol):
+    """A logged artifact being read."""
+
+    def path(self, name: str, /) -> str:
+        """Fetch one file of the artifact, if not done yet, and return where it is now."""
+        ...
+
+
+class Origin(NamedTuple):
+    """The entry of a logged artifact that something was read from."""
+
+    source: MediaSource
+    path: str
+
+
+class DataObject:
+    """Base of the data types: what `artifact.add` takes and `run.log` shows."""
+
+    type_name: ClassVar[str]
+    """Stands in file names (`t.table.json`) and as `_type` in the JSON object."""
+
+    _origin: Origin | None = None
+    """Set by `media.read` for an object that is a whole file, not for one inside a table."""
+
+    def write(self, target: MediaTarget) -> dict[str, Any]:
+        """Store the side files and return the JSON object of this one; may be called again."""
+        raise NotImplementedError
+
+    @classmethod
+    def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:
+        """Rebuild the object; side files are fetched when they are first looked at."""
+        raise NotImplementedError
+
+    def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
+        """Store the object with the run and return what stands for it in the history row."""
+        raise NotImplementedError
+
+
+def needs_media_extra(what: str, package: str, error: ImportError) -> NoReturn:
+    """Say which extra brings an optional package; raises Invalid."""
+    raise Invalid(
+        f"{what} needs {package}, which is not installed; run `pip install 'lineal[media]'`"
+    ) from error

@@ -1,0 +1,366 @@
+"""Runs without a connection: an embedded instance inside the run's own folder (RUN-33).
+
+The folder holds everything that was logged and can be copied to another machine; `sync` brings
+it to another backend. What only the other side can do – using versions of the normal home,
+linking them, resuming a run – is noted in `intents.jsonl` and done then (RUN-18).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from lineal.client import session, term
+from lineal.client.backend import Backend
+from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.config import Settings, default_entity, home_of
+from lineal.core.digest import Digest
+from lineal.core.manifest import ManifestHead, Segment, SegmentHead
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    Begun,
+    CollectionRecord,
+    DraftId,
+    DraftSpec,
+    EdgeKind,
+    LineageGraph,
+    LineageQuery,
+    Location,
+    MembershipId,
+    Page,
+    PageRequest,
+    RunKey,
+    RunPatch,
+    RunRecord,
+    RunSpec,
+    StartedRun,
+    Upload,
+    VersionId,
+    VersionPatch,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.errors import MissingFile, NotFound, Unavailable, UsageError
+
+DEFAULT_PARENT = "lineal"
+FOLDER_PREFIX = "offline-run-"
+ABOUT_FILE = "offline.json"
+INTENTS_FILE = "intents.jsonl"
+METADATA_KEY = "offline"
+"""In the metadata of the run: the folder it came from, so that a second sync knows its own."""
+_AT_HOME = 1 << 48
+"""Added to ids of the normal home, so that they differ from ids of the folder."""
+_FILL_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class About:
+    """What the folder says of itself."""
+
+    uid: str
+    entity: str
+    is_default_entity: bool
+    """Nobody asked for this entity; on another machine the owner there takes its place."""
+    project: str = ""
+    run_id: str = ""
+    resume: str | None = None
+    """What `init` asked for, to be applied by `sync` (RUN-18)."""
+
+
+def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
+    """Make the folder of an offline run; raises Unavailable naming the variable to set."""
+    parent = os.path.abspath(settings.dir or DEFAULT_PARENT)
+    moment = started_at.astimezone().strftime("%Y%m%d_%H%M%S")
+    folder = os.path.join(parent, f"{FOLDER_PREFIX}{moment}-{run_id}")
+    try:
+        os.makedirs(folder)
+    except FileExistsError:
+        return new_folder(settings, f"{run_id}-{session.new_id(4)}", started_at)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may write to"
+        ) from error
+    return folder
+
+
+def open_offline(settings: Settings, folder: str) -> OfflineBackend:
+    """Open a new folder as an instance of its own, beside the normal home where there is one."""
+    entity = default_entity(settings)
+    inside = dataclasses.replace(settings, home=folder, entity=entity)
+    backend = OfflineBackend(open_embedded(inside), folder, settings)
+    session.share_backend(inside, backend)
+    backend.describe(About(session.new_id(20), entity, settings.entity is None))
+    return backend
+
+
+def read_about(folder: str) -> About:
+    """Raises NotFound unless the folder is one of an offline run."""
+    try:
+        with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
+            return About(**json.load(file))
+    except (OSError, ValueError, TypeError) as error:
+        raise NotFound(f"{folder} is not the folder of an offline run: {error}") from error
+
+
+def read_intents(folder: str) -> list[dict[str, Any]]:
+    """Return what was noted for `sync`, in order; a half-written last line is left out."""
+    try:
+        with open(os.path.join(folder, INTENTS_FILE), "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines]
+
+
+class OfflineBackend(EmbeddedBackend):
+    """The folder's instance; what it does not have is read from the normal home."""
+
+    def __init__(self, own: EmbeddedBackend, folder: str, settings: Settings) -> None:
+        super().__init__(own.instance, own.actor)
+        self.folder = folder
+        self._settings = dataclasses.replace(settings, mode="online")
+        self._by_membership: dict[MembershipId, VersionRecord] = {}
+        self._bases: dict[DraftId, VersionId] = {}
+        """Versions of the normal home that drafts here were made from."""
+
+    def describe(self, about: About) -> None:
+        part = os.path.join(self.folder, ABOUT_FILE + ".part")
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(asdict(about), file)
+        os.replace(part, os.path.join(self.folder, ABOUT_FILE))
+
+    # --- runs ---
+
+    def start_run(self, spec: RunSpec) -> StartedRun:
+        """Start the run in the folder; to resume it is left to `sync`, but steps go on."""
+        about = dataclasses.replace(
+            read_about(self.folder),
+            entity=spec.entity,
+            project=spec.project,
+            run_id=spec.run_id,
+            resume=spec.resume,
+        )
+        self.describe(about)
+        before = self._known_run(spec)
+        if before is not None and spec.resume == "never":
+            raise UsageError(
+                f"Run {spec.entity}/{spec.project}/{spec.run_id} exists already and `resume` is "
+                "`never`; use another id"
+            )
+        started = super().start_run(dataclasses.replace(spec, resume=None))
+        self.update_run(started.run.key, RunPatch(metadata={METADATA_KEY: [about.uid]}))
+        if before is None:
+            if spec.resume in ("allow", "must"):
+                term.info(f"offline: resume={spec.resume} is applied when the run is synced")
+            return started
+        run = dataclasses.replace(
+            started.run,
+            last_step=before.last_step,
+            history_count=before.history_count,
+            config={**before.config, **started.run.config},
+            summary=before.summary,
+            runtime_seconds=before.runtime_seconds,
+        )
+        return StartedRun(run, is_resumed=True)
+
+    def _known_run(self, spec: RunSpec) -> RunRecord | None:
+        home = self._home() if spec.resume is not None else None
+        if home is None:
+            return None
+        try:
+            return home.run(spec.entity, spec.project, spec.run_id)
+        except NotFound:
+            return None
+
+    # --- artifacts ---
+
+    def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
+        if draft.base is None or draft.base < _AT_HOME:
+            return super().begin(draft, segments)
+        base = self.version_by_id(draft.base)
+        self._note("base", name=draft.collection, digest=draft.manifest.digest, base=base.path)
+        begun = super().begin(dataclasses.replace(draft, base=None), segments)
+        self._bases[begun.draft] = _plain(draft.base)
+        return begun
+
+    def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
+        """Yield what must be sent; what the home holds is copied into the folder instead."""
+        base = self._bases.get(draft)
+        if base is None:
+            yield from super().missing_blobs(draft)
+            return
+        home = self._needed_home()
+        uploads = super().missing_blobs(draft)
+        while page := list(itertools.islice(uploads, _FILL_AT_ONCE)):
+            there = home.locate([upload.digest for upload in page], version=base)
+            copied = []
+            for upload in page:
+                found = there.get(upload.digest)
+                if found is None or found.path is None:
+                    yield upload
+                    continue
+                self.send(upload, found.path, take=False, link=False)
+                copied.append(upload)
+            self.confirm(draft, copied)
+
+    def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
+        if membership < _AT_HOME:
+            return super().update_version(membership, patch)
+        if patch != VersionPatch(aliases_added=patch.aliases_added):
+            raise UsageError("A version that was not logged offline can only be changed online")
+        version = self._by_membership[membership]
+        self._note("alias", version=version.path, aliases=list(patch.aliases_added))
+        return version
+
+    def link_version(
+        self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
+    ) -> VersionRecord:
+        """Link in the folder what the folder has; note the rest, and return the source."""
+        if version < _AT_HOME:
+            return super().link_version(version, target, aliases)
+        found = self.version_by_id(version)
+        collection = f"{target.entity}/{target.project}/{target.name}"
+        self._note("link", version=found.path, target=collection, aliases=list(aliases))
+        return found
+
+    def version(self, path: ArtifactPath) -> VersionRecord:
+        try:
+            return super().version(path)
+        except NotFound as error:
+            home = self._home()
+            if home is None:
+                raise NotFound(
+                    f"{error.message} While offline, only versions of this run folder and of the "
+                    f"instance in {self._settings.home} can be used"
+                ) from error
+            return self._marked(home.version(path))
+
+    def version_by_id(self, version: VersionId) -> VersionRecord:
+        if version < _AT_HOME:
+            return super().version_by_id(version)
+        return self._marked(self._needed_home().version_by_id(_plain(version)))
+
+    def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]:
+        try:
+            return super().versions(query, page)
+        except NotFound:
+            home = self._home()
+            if home is None:
+                raise
+            found = home.versions(query, page)
+        items = tuple(self._marked(version) for version in found.items)
+        return dataclasses.replace(found, items=items)
+
+    def collection(self, entity: str, project: str, name: str) -> CollectionRecord:
+        try:
+            return super().collection(entity, project, name)
+        except NotFound:
+            home = self._home()
+            if home is None:
+                raise
+            return home.collection(entity, project, name)
+
+    def links(self, version: VersionId) -> list[VersionRecord]:
+        if version < _AT_HOME:
+            return super().links(version)
+        return [self._marked(link) for link in self._needed_home().links(_plain(version))]
+
+    def manifest(self, version: VersionId) -> ManifestHead:
+        if version < _AT_HOME:
+            return super().manifest(version)
+        return self._needed_home().manifest(_plain(version))
+
+    def read_segments(self, version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+        if version < _AT_HOME:
+            return super().read_segments(version, heads)
+        return self._needed_home().read_segments(_plain(version), heads)
+
+    def locate(
+        self,
+        digests: Sequence[Digest],
+        *,
+        version: VersionId | None = None,
+        run: RunKey | None = None,
+    ) -> dict[Digest, Location]:
+        if version is None or version < _AT_HOME:
+            return super().locate(digests, version=version, run=run)
+        return self._needed_home().locate(digests, version=_plain(version))
+
+    def open(self, location: Location) -> BinaryIO:
+        try:
+            return super().open(location)
+        except MissingFile:
+            home = self._home()
+            if home is None:
+                raise
+            return home.open(location)
+
+    # --- lineage ---
+
+    def use(self, run: RunKey, version: VersionId, *, alias: str | None) -> None:
+        if version < _AT_HOME:
+            super().use(run, version, alias=alias)
+            return
+        found = self.version_by_id(version)
+        self._note("use", version=found.path, digest=found.digest, alias=alias)
+
+    def relog(self, run: RunKey, version: VersionId) -> None:
+        if version < _AT_HOME:
+            super().relog(run, version)
+            return
+        found = self.version_by_id(version)
+        self._note("relog", version=found.path, digest=found.digest)
+
+    def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
+        if version < _AT_HOME:
+            return super().runs_of(version, kind, page)
+        return self._needed_home().runs_of(_plain(version), kind, page)
+
+    def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
+        kind, _, number = root.partition(":")
+        if kind == "version" and int(number) >= _AT_HOME:
+            return self._needed_home().lineage(f"{kind}:{int(number) - _AT_HOME}", query)
+        return super().lineage(root, query)
+
+    # --- private ---
+
+    def _home(self) -> Backend | None:
+        """Return the normal home's instance if there is one; it is not made for this."""
+        if not os.path.exists(home_of(self._settings).database):
+            return None
+        return session.open_backend(self._settings)
+
+    def _needed_home(self) -> Backend:
+        home = self._home()
+        if home is None:
+            raise Unavailable(f"The instance in {self._settings.home} is gone")
+        return home
+
+    def _marked(self, version: VersionRecord) -> VersionRecord:
+        marked = dataclasses.replace(
+            version,
+            id=VersionId(version.id + _AT_HOME),
+            membership_id=MembershipId(version.membership_id + _AT_HOME),
+        )
+        self._by_membership[marked.membership_id] = marked
+        return marked
+
+    def _note(self, kind: str, **fields: Any) -> None:
+        """Append one intent; a single write, so that concurrent ones do not mix."""
+        line = json.dumps({"kind": kind, **fields}) + "\n"
+        path = os.path.join(self.folder, INTENTS_FILE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+
+def _plain(version: VersionId) -> VersionId:
+    return VersionId(version - _AT_HOME)

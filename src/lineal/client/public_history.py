@@ -1,0 +1,111 @@
+"""Reading back what a run logged: every row, or a sample of them (API-10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from lineal.client import session, term
+from lineal.client.backend import Backend
+from lineal.client.values import flat
+from lineal.core.names import strings
+from lineal.core.records import RunKey, Stream
+from lineal.errors import Invalid
+
+Row = dict[str, Any]
+
+STEP = "_step"
+STREAMS = {"default": Stream.HISTORY, "system": Stream.EVENTS}
+
+
+def rows(
+    backend: Backend,
+    run: RunKey,
+    keys: Sequence[str] | str | None = None,
+    *,
+    stream: str = "default",
+    min_step: int | None = None,
+    max_step: int | None = None,
+) -> Iterator[Row]:
+    """Yield the rows that have all `keys`, with only these; without keys, whole rows.
+
+    min_step inclusive, max_step exclusive. Lines this process still buffers are sent first.
+    """
+    if stream not in STREAMS:
+        raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
+    wanted = strings(keys if isinstance(keys, str) or keys is None else list(keys))
+    session.flush()
+    for line in backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step):
+        row: Row = json.loads(line)
+        if any(type(value) is dict for value in row.values()):
+            row = flat(row)  # RUN-25: nested keys are joined with dots
+        if not wanted:
+            yield row
+        elif all(key in row for key in wanted):
+            yield {key: row[key] for key in wanted}
+
+
+def sample(all_rows: Iterable[Row], count: int) -> list[Row]:
+    """Return at most `count` rows at even distances, the first and the last among them.
+
+    Reads once and keeps at most four times `count` rows, however many there are.
+    """
+    if count < 1:
+        raise Invalid(f"samples must be at least 1, not {count}")
+    kept: list[Row] = []
+    stride, last = 1, None
+    for position, row in enumerate(all_rows):
+        last = row
+        if position % stride == 0:
+            kept.append(row)
+            if len(kept) > 4 * count:
+                kept, stride = kept[::2], stride * 2
+    if last is not None and kept[-1] is not last:
+        kept.append(last)
+    if len(kept) <= count:
+        return kept
+    if count == 1:
+        return kept[:1]
+    return [kept[round(index * (len(kept) - 1) / (count - 1))] for index in range(count)]
+
+
+def frame(sampled: list[Row], *, wanted: bool) -> Any:
+    """Return a pandas DataFrame, or the rows where pandas is not wanted or not installed."""
+    if not wanted:
+        return sampled
+    try:
+        import pandas  # slow to load, and not always there
+    except ImportError:
+        term.warning("history() returns a list of dicts: pandas is not installed")
+        return sampled
+    return pandas.DataFrame.from_records(sampled)
+
+
+def keys_of(all_rows: Iterable[Row]) -> Row:
+    """Return W&B's description of a history: how often each key holds a value of which type."""
+    counts: dict[str, dict[str, int]] = {}
+    last_step = -1
+    for row in all_rows:
+        last_step = max(last_step, row.get(STEP, -1))
+        for key, value in row.items():
+            kind = _kind(value)
+            of_key = counts.setdefault(key, {})
+            of_key[kind] = of_key.get(kind, 0) + 1
+    described = {
+        key: {"typeCounts": [{"type": kind, "count": count} for kind, count in kinds.items()]}
+        for key, kinds in counts.items()
+    }
+    return {"keys": described, "lastStep": last_step}
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, dict):
+        return str(value.get("_type", "map"))
+    return "nil" if value is None else "list"

@@ -1,0 +1,100 @@
+"""Which run `init` means: a new one, the one named, or with `resume="auto"` the one that crashed.
+
+For `auto` the run is remembered in a small file per folder (RUN-14).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from lineal.client import session, term
+from lineal.client.backend import Backend
+from lineal.config import Settings
+from lineal.core.records import RunState
+from lineal.errors import NotFound, Unavailable
+
+FILE = "resume.json"
+DEFAULT_FOLDER = "lineal"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    entity: str
+    project: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The run to start: its id, and `resume` as the backend knows it."""
+
+    run_id: str
+    resume: str | None
+    is_auto: bool = False
+
+
+def identify(settings: Settings, entity: str, project: str, backend: Backend | None) -> Identity:
+    """Settle the id of the run, and what `auto` means here; backend: None while offline."""
+    if settings.resume != "auto":
+        return Identity(settings.run_id or session.new_id(), settings.resume)
+    remembered = read(note_path(settings))
+    if settings.run_id is not None:
+        if remembered is not None and remembered.run_id != settings.run_id:
+            term.warning(
+                f"Resuming run {settings.run_id} as asked, not {remembered.run_id}, "
+                "which was remembered in this folder"
+            )
+        return Identity(settings.run_id, "allow", is_auto=True)
+    if remembered is not None and _is_resumable(remembered, entity, project, backend):
+        return Identity(remembered.run_id, "allow", is_auto=True)
+    return Identity(session.new_id(), None, is_auto=True)
+
+
+def _is_resumable(
+    remembered: Remembered, entity: str, project: str, backend: Backend | None
+) -> bool:
+    if (remembered.entity, remembered.project) != (entity, project):
+        return False
+    if backend is None:
+        return True
+    try:
+        run = backend.run(entity, project, remembered.run_id)
+    except NotFound:
+        return False
+    return run.state is not RunState.FINISHED
+
+
+def note_path(settings: Settings) -> str:
+    """Return where the run of this folder is remembered."""
+    return os.path.abspath(os.path.join(settings.dir or DEFAULT_FOLDER, FILE))
+
+
+def read(path: str) -> Remembered | None:
+    """Return what was remembered; None without a file, or with one that nobody can read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Remembered(**json.load(file))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write(path: str, run: Remembered) -> None:
+    """Remember a run; raises Unavailable naming the variable to set."""
+    part = f"{path}.{session.new_id()}.part"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(asdict(run), file)
+        os.replace(part, path)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot remember the run in {path}: {error.strerror}. "
+            "Set LINEAL_DIR to a folder you may write to"
+        ) from error
+
+
+def forget(path: str) -> None:
+    if os.path.exists(path):
+        os.unlink(path)

@@ -1,0 +1,300 @@
+"""`run.config`: the inputs of a run (RUN-21…RUN-24)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+from lineal.client import term
+from lineal.client.values import is_media, plain
+from lineal.errors import Invalid, MissingFile
+
+OWN_KEY = "_lineal"
+"""What Lineal itself notes in the config, such as metric definitions; hidden from users."""
+DEFAULTS_FILE = "config-defaults.yaml"
+ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
+
+ArtifactResolver = Callable[[str, Any], Any]
+"""Given a key and an artifact or its path: record it as used, return the Artifact (RUN-23)."""
+
+
+class RunConfig:
+    """Works like a dict and by attributes; what changes is sent to the backend by the run."""
+
+    _values: dict[str, Any]
+    _shown: dict[str, Any]
+    _locked: set[str]
+    _changed: set[str]
+
+    def __init__(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        allow_changes: bool = False,
+        resolver: ArtifactResolver | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """values: JSON already. check: called before a change; raises once the run is over."""
+        settings: dict[str, Any] = {
+            "_values": dict(values or {}),
+            "_shown": {},
+            "_locked": set(),
+            "_changed": set(),
+            "_allow_changes": allow_changes,
+            "_resolver": resolver,
+            "_check": check or (lambda: None),
+            "_lock": threading.RLock(),
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+
+    # --- reading ---
+
+    def __getitem__(self, key: str) -> Any:
+        key = clean_key(key)
+        return self._shown[key] if key in self._shown else self._values[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"The config has no key {key!r}{_nearest(key, self)}") from None
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and clean_key(key) in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def keys(self) -> KeysView[str]:
+        return self._public().keys()
+
+    def values(self) -> ValuesView[Any]:
+        return self._public().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        return self._public().items()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a copy as plain values, without Lineal's own key."""
+        return {key: value for key, value in self._values.items() if key != OWN_KEY}
+
+    def __repr__(self) -> str:
+        return repr(self._public())
+
+    def _public(self) -> dict[str, Any]:
+        return {key: self[key] for key in list(self._values) if not key.startswith("_")}
+
+    # --- changing ---
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        raise Invalid(f"Config keys cannot be removed; set `{key}` to None instead")
+
+    def __delattr__(self, key: str) -> None:
+        del self[key]
+
+    def update(self, values: Any, allow_val_change: bool | None = None) -> None:
+        """Set keys from a dict, a namespace, flags or the path of a YAML file.
+
+        Raises Invalid (a ValueError) for a new value of an existing key unless allowed (RUN-22),
+        TypeError for media and values that are not JSON.
+        """
+        self._check()
+        allow = self._allow_changes if allow_val_change is None else allow_val_change
+        with self._lock:
+            for key, value in read_config(values).items():
+                self._set(key, value, allow=allow)
+
+    def setdefaults(self, values: Any) -> None:
+        """Set only the keys that are not there yet."""
+        given = read_config(values)
+        self.update({key: value for key, value in given.items() if key not in self})
+
+    def lock(self, values: Mapping[str, Any]) -> None:
+        """Set keys that later writes by the user do not change: a sweep has chosen them."""
+        with self._lock:
+            for key, value in values.items():
+                self._locked.discard(key)
+                self._set(key, value, allow=True)
+                self._locked.add(key)
+
+    def _set(self, key: str, value: Any, *, allow: bool) -> None:
+        key = clean_key(key)
+        if key in self._locked:
+            term.warning(f"Config `{key}` was set by the sweep or launcher; this change is ignored")
+            return
+        shown, stored = self._stored(key, value)
+        if key in self._values and not _equal(self._values[key], stored) and not allow:
+            raise Invalid(
+                f"Config `{key}` is {self._values[key]!r} and would become {stored!r}; pass "
+                "allow_val_change=True to init or config.update to allow that"
+            )
+        self._values[key] = stored
+        self._changed.add(key)
+        if shown is None:
+            self._shown.pop(key, None)
+        else:
+            self._shown[key] = shown
+
+    def _stored(self, key: str, value: Any) -> tuple[Any, Any]:
+        """Return (what the user reads, None for the same; what is kept as JSON)."""
+        if is_artifact(value):
+            if self._resolver is None:
+                return None, value
+            artifact = self._resolver(key, value)
+            return artifact, artifact.json_encode()
+        if is_media(value):
+            raise TypeError(f"Config `{key}` cannot hold a {type(value).__name__}; use `run.log`")
+        _refuse_nested_artifacts(key, value)
+        return None, plain(value, key)
+
+    # --- for the run ---
+
+    def _after_fork(self) -> None:
+        object.__setattr__(self, "_lock", threading.RLock())
+
+    def _own(self, **values: Any) -> None:
+        """Note something of Lineal's own."""
+        with self._lock:
+            own = self._values.get(OWN_KEY)
+            self._values[OWN_KEY] = {**(own if isinstance(own, dict) else {}), **values}
+            self._changed.add(OWN_KEY)
+
+    def _take_changes(self) -> dict[str, Any]:
+        with self._lock:
+            changed = {key: self._values[key] for key in self._changed}
+            self._changed.clear()
+        return changed
+
+    def _put_back(self, changed: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._changed.update(changed)
+
+
+def clean_key(key: str) -> str:
+    """Strip dashes around a key: `--lr` becomes `lr` (RUN-24)."""
+    if not isinstance(key, str):
+        raise TypeError(f"Config keys must be strings, not {key!r}")
+    return key.strip("-")
+
+
+def read_config(source: Any) -> dict[str, Any]:
+    """Return a dict from a dict, argparse namespace, absl flags or YAML path (RUN-21)."""
+    if source is None:
+        return {}
+    if isinstance(source, (str, os.PathLike)):
+        return read_yaml(os.fspath(source))
+    if isinstance(source, RunConfig):
+        return source.as_dict()
+    if isinstance(source, Mapping):
+        return dict(source)
+    if callable(getattr(source, "flag_values_dict", None)):
+        return dict(source.flag_values_dict())
+    try:
+        return dict(vars(source))
+    except TypeError:
+        raise TypeError(
+            f"config takes a dict, a namespace, flags or a YAML path, not a {type(source).__name__}"
+        ) from None
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value."""
+    import yaml  # 15 ms, and few runs have such a file
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = yaml.safe_load(file)
+    except FileNotFoundError as error:
+        raise MissingFile(f"Config file {path} does not exist") from error
+    except yaml.YAMLError as error:
+        raise Invalid(f"Config file {path} is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise Invalid(f"Config file {path} must hold a mapping of keys to values")
+    content.pop("wandb_version", None)
+    return {str(key): _yaml_value(value) for key, value in content.items()}
+
+
+def _yaml_value(value: Any) -> Any:
+    if isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}:
+        return value["value"]
+    return value
+
+
+def defaults(paths: tuple[str, ...]) -> dict[str, Any]:
+    """Return what `config-defaults.yaml` here and the files of `config_paths` say (RUN-24)."""
+    values: dict[str, Any] = {}
+    if os.path.exists(DEFAULTS_FILE):
+        values.update(read_yaml(DEFAULTS_FILE))
+    for path in paths:
+        values.update(read_yaml(path))
+    return values
+
+
+def chosen(values: dict[str, Any], include: Any = None, exclude: Any = None) -> dict[str, Any]:
+    """Keep the keys in `include`, or all but those in `exclude`."""
+    if include and exclude:
+        raise Invalid("Give config_include_keys or config_exclude_keys, not both")
+    if include:
+        return {key: value for key, value in values.items() if key in include}
+    return {key: value for key, value in values.items() if key not in (exclude or ())}
+
+
+def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (JSON values, artifacts): the latter can be resolved only once there is a run."""
+    artifacts = {key: value for key, value in values.items() if is_artifact(value)}
+    others = RunConfig()
+    others.update({key: value for key, value in values.items() if key not in artifacts})
+    return others.as_dict(), artifacts
+
+
+def is_artifact(value: Any) -> bool:
+    """Tell an artifact object, its path with a scheme, or its JSON form from other values."""
+    if isinstance(value, str):
+        return value.startswith(ARTIFACT_SCHEMES)
+    if isinstance(value, dict):
+        return value.get("_type") == "artifactVersion"
+    return hasattr(type(value), "json_encode") and hasattr(type(value), "is_draft")
+
+
+def _refuse_nested_artifacts(key: str, value: Any) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if is_artifact(item):
+                raise Invalid(
+                    f"Config `{key}.{name}` is an artifact; artifacts are recorded as used only "
+                    "at the top level of the config"
+                )
+            _refuse_nested_artifacts(f"{key}.{name}", item)
+
+
+def _equal(before: Any, after: Any) -> bool:
+    return bool(before == after) or (before != before and after != after)  # NaN
+
+
+def _nearest(key: str, config: RunConfig) -> str:
+    import difflib  # only on the way to an error
+
+    near = difflib.get_close_matches(key, list(config.keys()), n=1)
+    return f"; did you mean `{near[0]}`?" if near else ""

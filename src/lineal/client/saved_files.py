@@ -1,0 +1,171 @@
+"""Run files: those the user saves, those in `run.dir`, those Lineal writes itself (RUN-28)."""
+
+from __future__ import annotations
+
+import glob as globs
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from lineal.client import session
+from lineal.client.backend import Backend
+from lineal.core.records import RunKey
+from lineal.errors import Invalid
+
+POLICIES = ("live", "now", "end")
+Stamp = tuple[int, int, int]
+"""(size, mtime in ns, inode): a file with the same stamp is not sent again."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One file the user saved."""
+
+    path: str
+    """In the run, POSIX."""
+    local: str
+    policy: str
+
+
+def choose(
+    pattern: str | os.PathLike[str], base: str | None, policy: str, *, is_glob: bool
+) -> list[Choice]:
+    """Find the files a `save` call means.
+
+    Paths in the run are relative to `base`; without it an absolute pattern keeps one folder, a
+    relative one its whole path. Raises Invalid for what lies outside `base`.
+    """
+    if policy not in POLICIES:
+        raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
+    text = os.fspath(pattern)
+    if base is None:
+        base = os.path.dirname(os.path.dirname(text)) if os.path.isabs(text) else "."
+    base = os.path.abspath(base)
+    found = sorted(globs.glob(text, recursive=True)) if is_glob else [text]
+    choices = []
+    for local in _files_of(found):
+        path = os.path.relpath(local, base).replace(os.sep, "/")
+        if path.startswith("../"):
+            raise Invalid(f"Cannot save {local}: it lies outside of {base}")
+        choices.append(Choice(path, local, policy))
+    return choices
+
+
+def _files_of(found: Iterable[str]) -> Iterator[str]:
+    """Yield absolute paths of the files, and of the files in the folders."""
+    for path in map(os.path.abspath, found):
+        if os.path.isfile(path):
+            yield path
+        for folder, _, names in os.walk(path):
+            yield from (os.path.join(folder, name) for name in sorted(names))
+
+
+class SavedFiles:
+    """The files of one run, and which of them have been stored as they are now."""
+
+    def __init__(self, backend: Backend, run: RunKey, folder: str, ignored: Sequence[str]) -> None:
+        """folder: `run.dir`; made when it is first asked for. ignored: globs never saved."""
+        self._backend, self._run = backend, run
+        self._folder = folder
+        self._ignored = ignored
+        self._choices: dict[str, Choice] = {}
+        self._stored: dict[str, Stamp] = {}
+        self._soon: list[Choice] = []
+        self._lock = threading.RLock()
+
+    @property
+    def folder(self) -> str:
+        os.makedirs(self._folder, exist_ok=True)
+        return self._folder
+
+    def add(self, choices: Iterable[Choice]) -> None:
+        """Remember files; those to be stored `now` are stored before this returns."""
+        with self._lock:
+            for choice in choices:
+                self._choices[choice.path] = choice
+            self._store(choice for choice in choices if choice.policy == "now")
+
+    def add_soon(self, path: str, local: str) -> None:
+        """Store a file once with the next that are stored; it stays as it is."""
+        with self._lock:
+            self._soon.append(Choice(path, local, "end"))
+
+    def store_changed(self) -> None:
+        """Store what was asked to be stored soon, and `live` files that changed."""
+        with self._lock:
+            soon = list(self._soon)
+            live = [choice for choice in self._choices.values() if choice.policy == "live"]
+            self._store([*soon, *live])
+            del self._soon[: len(soon)]
+
+    def store_all(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]]) -> None:
+        """Store everything: what was saved, what is in the folder, and what Lineal wrote."""
+        with self._lock:
+            for choice in self._in_folder():
+                self._choices.setdefault(choice.path, choice)
+            self._store([*self._soon, *self._choices.values()], contents, copies)
+            self._soon.clear()
+
+    def store(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]] = ()) -> None:
+        """Store content that Lineal itself made, and copies of files, as run files."""
+        with self._lock:
+            self._store((), contents, copies)
+
+    def after_fork(self) -> None:
+        self._lock = threading.RLock()
+
+    def _store(
+        self,
+        choices: Iterable[Choice],
+        contents: Mapping[str, bytes] | None = None,
+        copies: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        stamps: dict[str, Stamp] = {}
+        files = [file for file in copies if not self._is_ignored(file[0])]
+        for choice in choices:
+            stamp = _stamp(choice.local)
+            if (
+                stamp
+                and stamp != self._stored.get(choice.path)
+                and not self._is_ignored(choice.path)
+            ):
+                stamps[choice.path] = stamp
+                files.append((choice.path, choice.local))
+        made = self._written(contents or {})
+        try:
+            if files or made:
+                self._backend.put_run_files(self._run, [*files, *made])
+        finally:
+            for _, local in made:
+                if os.path.exists(local):
+                    os.unlink(local)
+        self._stored.update(stamps)
+
+    def _written(self, contents: Mapping[str, bytes]) -> list[tuple[str, str]]:
+        """Write content to the staging folder, where the store can take it from."""
+        made = []
+        for path, content in contents.items():
+            if not self._is_ignored(path):
+                local = os.path.join(self._backend.staging, f"run-file-{session.new_id(16)}")
+                with open(local, "wb") as file:
+                    file.write(content)
+                made.append((path, local))
+        return made
+
+    def _in_folder(self) -> list[Choice]:
+        if not os.path.isdir(self._folder):
+            return []
+        return choose(self._folder, self._folder, "end", is_glob=False)
+
+    def _is_ignored(self, path: str) -> bool:
+        return any(fnmatch(path, pattern) for pattern in self._ignored)
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None  # it was saved for the end and is gone by now
+    return found.st_size, found.st_mtime_ns, found.st_ino

@@ -1,0 +1,137 @@
+"""What one process shares: a backend per home, one worker, the active run.
+
+Ids come from the operating system's randomness, so that neither `fork()` nor a seeded `random`
+makes two of them equal (STO-10).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from lineal.client import spool
+from lineal.client.backend import Backend
+from lineal.client.transfer import Worker
+from lineal.config import Settings, default_entity, home_of
+
+if TYPE_CHECKING:
+    from lineal.client.run import Run
+
+ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+class _Process:
+    """The state of this process; forked children keep the object and renew what must be."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.backends: dict[tuple[int, str, str], Backend] = {}
+        self.worker = Worker()
+        self.runs: list[Run] = []
+        """Every run not yet finished, the oldest first."""
+        self.active: Run | None = None
+
+
+_process = _Process()
+
+
+def open_backend(settings: Settings) -> Backend:
+    """Return this process's backend for the settings' home; opened once, and again after a fork.
+
+    Opening moves lines that dead processes left behind (see `spool`). Raises Unavailable when
+    the home cannot be written or stays locked for `init_timeout` seconds (RUN-8).
+    """
+    home = home_of(settings)
+    key = (os.getpid(), home.root, default_entity(settings))
+    with _process.lock:
+        backend = _process.backends.get(key)
+        if backend is None:
+            backend = _opened(settings)
+            _process.backends[key] = backend
+            spool.adopt(backend, home.spool)
+    return backend
+
+
+def share_backend(settings: Settings, backend: Backend) -> None:
+    """Let `open_backend` return this one for these settings: that of an offline run."""
+    key = (os.getpid(), home_of(settings).root, default_entity(settings))
+    with _process.lock:
+        _process.backends[key] = backend
+
+
+def _opened(settings: Settings) -> Backend:
+    from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.2 s
+
+    wait = min(settings.busy_timeout, settings.init_timeout)
+    return open_embedded(dataclasses.replace(settings, busy_timeout=wait))
+
+
+def worker() -> Worker:
+    """Return the process's one background worker."""
+    return _process.worker
+
+
+def flush() -> None:
+    """Bring every line logged in this process to its backend, so that reading finds it."""
+    for run in list(_process.runs):
+        run.flush()
+
+
+def close() -> None:
+    """Close all backends of this process; runs must be finished before."""
+    with _process.lock:
+        mine = [key for key in _process.backends if key[0] == os.getpid()]
+        backends = [_process.backends.pop(key) for key in mine]
+    for backend in backends:
+        backend.close()
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+def active_run() -> Run | None:
+    return _process.active
+
+
+def unfinished_runs() -> list[Run]:
+    return list(_process.runs)
+
+
+def run_started(run: Run, *, is_active: bool) -> None:
+    with _process.lock:
+        _process.runs.append(run)
+        if is_active:
+            _process.active = run
+
+
+def run_finished(run: Run) -> None:
+    with _process.lock:
+        if run in _process.runs:
+            _process.runs.remove(run)
+        if _process.active is run:
+            _process.active = None
+
+
+# --- ids ----------------------------------------------------------------------------------------
+
+
+def new_id(length: int = 8) -> str:
+    """Return random lower-case letters and digits; eight of them hold 41 bits."""
+    number = int.from_bytes(os.urandom(length), "big")
+    letters = []
+    for _ in range(length):
+        number, index = divmod(number, len(ID_ALPHABET))
+        letters.append(ID_ALPHABET[index])
+    return "".join(letters)
+
+
+def _after_fork() -> None:
+    """Renew in a child what does not survive a fork."""
+    _process.lock = threading.RLock()
+    for run in _process.runs:
+        run.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

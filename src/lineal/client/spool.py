@@ -1,0 +1,279 @@
+"""Lines on their way to the database: on disk before `log` returns, so that kill -9 loses none.
+
+One append-only file per writer, held by a lock that the kernel drops when its process dies:
+what can be locked is a dead writer's leftover, and whoever opens the instance next moves its
+lines (RUN-32). A file is a header line, then one line per logged line with a letter in front.
+Lines have offsets, so moving them twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from lineal.client import term
+from lineal.client.backend import Backend
+from lineal.core.records import Lines, RunKey, Stream
+from lineal.errors import LinealError, NotFound
+
+SUFFIX = ".spool"
+FORMAT = 1
+REWRITE_BYTES = 8 * 1024 * 1024
+"""A file longer than that is written anew once most of it is in the database."""
+
+_LETTERS = {Stream.HISTORY: b"h", Stream.EVENTS: b"e", Stream.CONSOLE: b"c"}
+_STREAMS = {letter: stream for stream, letter in _LETTERS.items()}
+_PARTIAL = b"p"
+"""The row of the present step so far; the next history line replaces it."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Whose lines these are; the header of the file."""
+
+    entity: str
+    project: str
+    run_id: str
+    run_key: int
+    writer: str
+    """Unique for ever: offsets count per run, stream and writer (RUN-16)."""
+
+
+class Spool:
+    """The lines of one writer. The file is made by the first line; any thread may append."""
+
+    def __init__(
+        self, folder: str, writer: Writer, opened: Callable[[], None] | None = None
+    ) -> None:
+        """opened: called when the first line arrives."""
+        self._opened = opened
+        self._path = os.path.join(folder, f"{writer.run_key}-{writer.writer}{SUFFIX}")
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._descriptor: int | None = None
+        self._size = 0
+        self._is_broken = False
+        self._moved = dict.fromkeys(Stream, 0)
+        self._pending: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
+        self._partial: bytes | None = None
+
+    @property
+    def writer(self) -> str:
+        return self._writer.writer
+
+    def append(self, stream: Stream, line: bytes) -> None:
+        """Keep one line (without its line break) until the database has it."""
+        with self._lock:
+            self._pending[stream].append(line)
+            if stream is Stream.HISTORY:
+                self._partial = None
+            self._put(_LETTERS[stream] + line + b"\n")
+
+    def hold(self, row: bytes) -> None:
+        """Keep a row that may still grow; it counts as logged only if the process dies now."""
+        with self._lock:
+            self._partial = row
+            self._put(_PARTIAL + row + b"\n")
+
+    def pending_count(self) -> int:
+        return sum(map(len, self._pending.values()))
+
+    def pending(self) -> list[Lines]:
+        """Return what the database lacks; hand the same to `moved` once it has it."""
+        with self._lock:
+            return [
+                Lines(stream, self.writer, self._moved[stream], tuple(lines))
+                for stream, lines in self._pending.items()
+                if lines
+            ]
+
+    def moved(self, batches: list[Lines]) -> None:
+        """Forget lines that are in the database now."""
+        with self._lock:
+            for batch in batches:
+                del self._pending[batch.stream][: len(batch.lines)]
+                self._moved[batch.stream] += len(batch.lines)
+            if self._descriptor is None:
+                return
+            is_empty = self._partial is None and not any(self._pending.values())
+            if is_empty or self._is_broken or self._size > REWRITE_BYTES:
+                self._rewrite(in_place=is_empty)
+
+    def remove(self) -> None:
+        """Delete the file: everything is in the database."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.unlink(self._path)
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def abandon(self) -> None:
+        """Leave the file to whoever opens the instance next."""
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def disown(self) -> None:
+        """Let go of the parent's file; called in a forked child, where locks are meaningless."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _put(self, data: bytes) -> None:
+        """Write to the file; on failure go on in memory, since logging must not stop training."""
+        if self._is_broken:
+            return
+        try:
+            if self._descriptor is None:
+                self._descriptor, self._size = self._created()
+                if self._opened is not None:
+                    self._opened()
+            written = os.write(self._descriptor, data)
+            if written != len(data):
+                os.ftruncate(self._descriptor, self._size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._size += written
+        except OSError as error:
+            self._is_broken = True  # a gap in the file would shift the offsets behind it
+            term.warn_once(
+                f"Cannot write to {self._path}: {error.strerror}; logged lines are kept in "
+                "memory until they can be stored",
+                key="spool",
+            )
+
+    def _created(self) -> tuple[int, int]:
+        """Make the file, locked before anyone can see it under its name."""
+        fresh = self._path + ".new"
+        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            header = self._header()
+            if os.write(descriptor, header) != len(header):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.rename(fresh, self._path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor, len(header)
+
+    def _header(self) -> bytes:
+        offsets = {stream.value: offset for stream, offset in self._moved.items()}
+        fields = {"spool": FORMAT, **asdict(self._writer), "offsets": offsets}
+        return json.dumps(fields).encode() + b"\n"
+
+    def _rewrite(self, *, in_place: bool) -> None:
+        """Drop from the file what the database has."""
+        assert self._descriptor is not None
+        self._is_broken = False
+        try:
+            if in_place:  # killed in between, an empty or half header says: nothing was left
+                os.ftruncate(self._descriptor, 0)
+                self._size = os.write(self._descriptor, self._header())
+                return
+            old = self._descriptor
+            self._descriptor, self._size = self._created()
+            os.close(old)
+        except OSError:
+            self._is_broken = True
+            return
+        for stream, lines in self._pending.items():
+            if lines:
+                letter = _LETTERS[stream]
+                self._put(b"".join(letter + line + b"\n" for line in lines))
+        if self._partial is not None:
+            self._put(_PARTIAL + self._partial + b"\n")
+
+
+def adopt(backend: Backend, folder: str) -> int:
+    """Move the lines that dead writers left behind; return how many files there were.
+
+    Files of living writers are locked and left alone. A half-written last line is dropped.
+    What cannot be moved now stays and is said once.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    adopted = 0
+    for name in names:
+        if name.endswith(SUFFIX):
+            adopted += _adopt_file(backend, os.path.join(folder, name))
+    return adopted
+
+
+def _adopt_file(backend: Backend, path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still_at(path, descriptor):
+            return False
+        with open(descriptor, "rb", closefd=False) as file:
+            _move_left(backend, file.read())
+        os.unlink(path)
+    except BlockingIOError:
+        return False
+    except (LinealError, OSError) as error:
+        term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_still_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _move_left(backend: Backend, content: bytes) -> None:
+    head, _, rest = content.partition(b"\n")
+    try:
+        header = json.loads(head)
+    except ValueError:
+        return  # died while making the file: it never held a line
+    batches = [
+        Lines(stream, header["writer"], header["offsets"][stream.value], tuple(lines))
+        for stream, lines in _by_stream(rest).items()
+        if lines
+    ]
+    if not batches:
+        return
+    try:
+        run = backend.run(header["entity"], header["project"], header["run_id"])
+    except NotFound:
+        return  # the run was deleted, and its lines with it
+    if run.key == RunKey(header["run_key"]):  # else another database now lives in this home
+        backend.append_lines(run.key, batches)
+
+
+def _by_stream(content: bytes) -> dict[Stream, list[bytes]]:
+    lines: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
+    partial: bytes | None = None
+    for letter, line in _whole_lines(content):
+        if letter == _PARTIAL:
+            partial = line
+            continue
+        stream = _STREAMS[letter]
+        lines[stream].append(line)
+        if stream is Stream.HISTORY:
+            partial = None
+    if partial is not None:
+        lines[Stream.HISTORY].append(partial)
+    return lines
+
+
+def _whole_lines(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for line in content.split(b"\n")[:-1]:
+        if line[:1] in _STREAMS or line[:1] == _PARTIAL:
+            yield line[:1], line[1:]

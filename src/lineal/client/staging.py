@@ -1,0 +1,136 @@
+"""Private copies of added files, until they are stored (ART-17).
+
+Each process has a folder of its own below the instance's staging folder, locked while it lives;
+whoever adds the first file of a process removes those of the dead. On the same file system as the blobs, so that
+storing a copy is a rename: logging needs no more space than the version will.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import itertools
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterable
+
+from lineal import files
+from lineal.core.digest import PREFIX, Digest
+from lineal.errors import Unavailable
+from lineal.files import Stamp
+
+_LOCK = "lock"
+
+
+class Staging:
+    """The staging folder of this process, made when first needed."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._owner: int | None = None
+        self._folder = ""
+        self._lock_descriptor = -1
+        self._making = threading.Lock()
+        self._numbers = itertools.count()
+
+    def copy(self, source: str) -> tuple[str, Digest, Stamp]:
+        """Copy and hash a file; returns (path of the copy, digest, stamp of the source)."""
+        target = self.new_path()
+        copied = files.copy_and_hash(source, target)
+        return target, Digest(PREFIX + copied.hex_digest), copied.stamp
+
+    def new_path(self) -> str:
+        """Return a path in this process's folder where nothing is yet."""
+        if self._owner != os.getpid():  # a forked child must not use its parent's folder
+            with self._making:
+                if self._owner != os.getpid():
+                    self._make()
+        return f"{self._folder}/{next(self._numbers)}"
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Remove copies that nobody will store; `number_of` their paths."""
+        for number in numbers:
+            remove_copy(f"{self._folder}/{number}")
+
+    def _make(self) -> None:
+        try:
+            os.makedirs(self._root, exist_ok=True)
+            while not self._made_locked():
+                continue
+        except OSError as error:
+            with files.room_on(self._root):
+                if error.errno == errno.ENOSPC:
+                    raise
+            raise Unavailable(
+                f"Cannot write to {self._root}: {error.strerror}. "
+                "Set LINEAL_HOME to a folder you may write to"
+            ) from error
+
+    def _made_locked(self) -> bool:
+        """Make and lock a folder; False if another process took it for a leftover meanwhile."""
+        folder = os.path.join(self._root, f"{os.getpid()}-{secrets.token_hex(4)}")
+        os.mkdir(folder, 0o700)
+        lock = os.path.join(folder, _LOCK)
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not os.path.exists(lock):  # it was removed between being made and being locked
+            os.close(descriptor)
+            return False
+        self._lock_descriptor, self._folder, self._owner = descriptor, folder, os.getpid()
+        return True
+
+    def close(self) -> None:
+        """Remove this process's folder; copies that were not stored go with it."""
+        if self._owner == os.getpid():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._lock_descriptor)
+            self._owner = None
+
+
+def number_of(copy: str) -> int:
+    return int(os.path.basename(copy))
+
+
+def remove_copy(path: str) -> None:
+    """Remove a private copy; one that was stored was moved away and is none any more."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return  # gone already, or left to the process that removes this folder
+
+
+def _remove_empty(folder: str) -> None:
+    """Remove what a process left that died before it made its lock; one that lives makes another."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return  # removed by another process, or locked this very moment
+
+
+def remove_leftovers(root: str) -> None:
+    """Remove the staging folders of processes that died; what may not be removed stays."""
+    if not os.path.isdir(root):
+        return
+    for entry in os.scandir(root):
+        if not entry.is_dir(follow_symlinks=False):
+            continue
+        try:
+            descriptor = os.open(os.path.join(entry.path, _LOCK), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            _remove_empty(entry.path)
+            continue
+        except OSError:
+            continue  # another user's
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # its process lives
+        else:
+            shutil.rmtree(entry.path, ignore_errors=True)
+        finally:
+            os.close(descriptor)

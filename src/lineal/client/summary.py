@@ -1,0 +1,156 @@
+"""The summary of a run: one value per key, the last logged one unless told otherwise (RUN-26)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any
+
+from lineal.client.values import PLAIN, flat, plain
+
+
+class Summary:
+    """Works like a dict; nested keys are joined with dots and reachable both ways.
+
+    `summary["loss.min"]` and `summary["loss"]["min"]` are the same value. What changes is sent
+    to the backend from time to time, and when the run finishes.
+    """
+
+    _values: dict[str, Any]
+    _changed: set[str]
+    _removed: set[str]
+
+    def __init__(
+        self, values: Mapping[str, Any] | None = None, check: Callable[[], None] | None = None
+    ) -> None:
+        """check: called before every change; raises when the run takes none any more."""
+        object.__setattr__(self, "_values", flat(values or {}))
+        object.__setattr__(self, "_changed", set())
+        object.__setattr__(self, "_removed", set())
+        object.__setattr__(self, "_check", check or (lambda: None))
+        object.__setattr__(self, "_lock", threading.Lock())
+
+    # --- reading ---
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self._values:
+            return self._values[key]
+        nested = self._under(key)
+        if nested:
+            return nested
+        raise KeyError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and (key in self._values or bool(self._under(key)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._as_dict())
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> KeysView[str]:
+        return self._as_dict().keys()
+
+    def values(self) -> ValuesView[Any]:
+        return self._as_dict().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        return self._as_dict().items()
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__"):
+            raise AttributeError(key)
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"The summary has no key {key!r}") from None
+
+    def __repr__(self) -> str:
+        return repr(self._as_dict())
+
+    def _as_dict(self) -> dict[str, Any]:
+        return dict(self._values)
+
+    def _under(self, key: str) -> dict[str, Any]:
+        prefix = key + "."
+        found: dict[str, Any] = {}
+        for name, value in list(self._values.items()):
+            if name.startswith(prefix):
+                *folders, last = name[len(prefix) :].split(".")
+                place = found
+                for folder in folders:
+                    inner = place.get(folder)
+                    if not isinstance(inner, dict):
+                        inner = place[folder] = {}
+                    place = inner
+                place[last] = value
+        return found
+
+    # --- changing ---
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.update({key: value})
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Set keys; raises TypeError for values that are not JSON."""
+        self._check()
+        given = {**(values or {}), **more}
+        self._record(flat({key: plain(value, key) for key, value in given.items()}))
+
+    def __delitem__(self, key: str) -> None:
+        """Remove a key and all below it."""
+        self._check()
+        prefix = key + "."
+        with self._lock:
+            names = [name for name in self._values if name == key or name.startswith(prefix)]
+            for name in names:
+                del self._values[name]
+                self._removed.add(name)
+                self._changed.discard(name)
+        if not names:
+            raise KeyError(key)
+
+    def __delattr__(self, key: str) -> None:
+        del self[key]
+
+    # --- for the run ---
+
+    def _after_fork(self) -> None:
+        object.__setattr__(self, "_lock", threading.Lock())
+
+    def _record(self, values: Mapping[str, Any]) -> None:
+        """Set flat JSON values without a look at them; called for every logged row."""
+        with self._lock:
+            self._values.update(values)
+            self._changed.update(values)
+            if self._removed:
+                self._removed.difference_update(values)
+
+    def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return (changed, removed) since the last time, and start anew."""
+        with self._lock:
+            changed = {key: self._values[key] for key in self._changed if key in self._values}
+            removed = tuple(sorted(self._removed))
+            self._changed.clear()
+            self._removed.clear()
+        return changed, removed
+
+    def _put_back(self, changed: Mapping[str, Any], removed: tuple[str, ...]) -> None:
+        """Count changes as unsent again: sending them failed."""
+        with self._lock:
+            self._changed.update(key for key in changed if key in self._values)
+            self._removed.update(key for key in removed if key not in self._values)
+
+
+def is_number(value: object) -> bool:
+    return type(value) in PLAIN and isinstance(value, (int, float)) and not isinstance(value, bool)

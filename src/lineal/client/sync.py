@@ -1,0 +1,449 @@
+"""Bring offline runs to another backend, completely and as often as one likes (CLI-4).
+
+Everything is copied under names that make it idempotent: lines by writer and offset, versions
+by a client id derived from the folder. A folder is marked as synced only once the target has
+confirmed everything, and removed only when asked. A failed artifact never stops the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from lineal.client import offline, spool, term
+from lineal.client.backend import Backend
+from lineal.client.embedded import open_embedded
+from lineal.client.offline import About
+from lineal.config import Settings
+from lineal.core import names
+from lineal.core.manifest import SegmentHead
+from lineal.core.names import LATEST
+from lineal.core.records import (
+    DraftId,
+    DraftSpec,
+    EdgeKind,
+    Lines,
+    Page,
+    PageRequest,
+    RunPatch,
+    RunRecord,
+    RunSpec,
+    RunState,
+    Stream,
+    Upload,
+    VersionId,
+    VersionPatch,
+    VersionRecord,
+)
+from lineal.errors import LinealError, NotFound, UsageError
+
+MARK_FILE = "synced.json"
+LINES_AT_ONCE = 10_000
+SEGMENTS_AT_ONCE = 16
+BLOBS_AT_ONCE = 1_000
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class Synced:
+    """What became of one folder."""
+
+    folder: str
+    run: str | None = None
+    """`entity/project/run_id` in the target."""
+    was_synced: bool = False
+    """Nothing was done: it is in this target already."""
+    line_count: int = 0
+    file_count: int = 0
+    version_count: int = 0
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    """What could not be copied, by name; empty means complete."""
+
+
+def find_folders(parent: str) -> list[str]:
+    """Return the folders of offline runs in a folder, the oldest first; or the folder itself."""
+    if os.path.exists(os.path.join(parent, offline.ABOUT_FILE)):
+        return [parent]
+    found = [entry.path for entry in os.scandir(parent) if entry.is_dir()]
+    return sorted(path for path in found if os.path.exists(os.path.join(path, offline.ABOUT_FILE)))
+
+
+def is_synced(folder: str, target_url: str) -> bool:
+    """Tell whether everything in the folder was confirmed by that target."""
+    return _Marks(folder, target_url).is_complete
+
+
+def sync(
+    folders: Sequence[str],
+    target: Backend,
+    *,
+    settings: Settings,
+    entity: str | None = None,
+    project: str | None = None,
+    run_id: str | None = None,
+    again: bool = False,
+    clean: bool = False,
+) -> list[Synced]:
+    """Copy offline runs to `target`; returns one result per folder and raises for none of them.
+
+    entity, project, run_id: where to put them instead of where they say. again: also folders
+    that are marked as synced. clean: remove folders that are synced completely.
+    """
+    results = []
+    for folder in folders:
+        folder = os.path.abspath(folder)
+        result = Synced(folder)
+        try:
+            if not again and is_synced(folder, target.url):
+                result.was_synced = True
+            else:
+                _sync_folder(folder, target, settings, result, entity, project, run_id)
+        except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
+            result.failures[folder] = error
+        if clean and not result.failures and os.path.isdir(folder):
+            shutil.rmtree(folder)
+        results.append(result)
+    return results
+
+
+def _sync_folder(
+    folder: str,
+    target: Backend,
+    settings: Settings,
+    result: Synced,
+    entity: str | None,
+    project: str | None,
+    run_id: str | None,
+) -> None:
+    about = offline.read_about(folder)
+    if not about.run_id:
+        raise NotFound(f"{folder} holds no run: it ended before the run was started")
+    source = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
+    try:
+        spool.adopt(source, source.instance.home.spool)
+        if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
+            raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
+        default = target.entity if about.is_default_entity else about.entity
+        where = _Where(entity or default, project or about.project, run_id or about.run_id)
+        marks = _Marks(folder, target.url)
+        _Copy(source, target, about, folder, where, marks, result).run()
+    finally:
+        source.close()
+    if not result.failures:
+        marks.complete()
+
+
+@dataclass(frozen=True)
+class _Where:
+    entity: str
+    project: str
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+class _Copy:
+    """One run on its way from its folder to the target."""
+
+    def __init__(
+        self,
+        source: Backend,
+        target: Backend,
+        about: About,
+        folder: str,
+        where: _Where,
+        marks: _Marks,
+        result: Synced,
+    ) -> None:
+        self._marks = marks
+        self._source, self._target = source, target
+        self._about = about
+        self._where = where
+        self._result = result
+        self._intents = offline.read_intents(folder)
+        self._from = source.run(about.entity, about.project, about.run_id)
+        self._logged = self._versions_of(EdgeKind.LOGGED)
+        self._used = self._versions_of(EdgeKind.USED)
+        self._copied: dict[VersionId, VersionRecord] = {}
+
+    def run(self) -> None:
+        self._to = self._started()
+        self._result.run = str(self._where)
+        for stream in Stream:
+            self._copy_lines(stream)
+        self._copy_files()
+        # What the run logged, and what its user made and it used, in the order of making.
+        for _, version in sorted({**self._logged, **self._used}.items()):
+            self._attempt(f"artifact {version.name}", self._copy_version, version)
+        self._once("latest", "alias latest", self._settle_latest)
+        for version in self._used.values():
+            self._attempt(f"use of {version.name}", self._copy_use, version)
+        for number, intent in enumerate(self._intents):
+            name = f"{intent['kind']} of {intent.get('version', intent.get('base'))}"
+            self._once(f"intent {number}", name, self._fulfil, intent)
+        self._finish()
+
+    def _once(
+        self, step: str, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        if not self._marks.is_done(step) and self._attempt(name, call, *args, **kwargs):
+            self._marks.done(step)
+
+    def _attempt(
+        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> bool:
+        try:
+            call(*args, **kwargs)
+        except (LinealError, OSError) as error:
+            self._result.failures[name] = error
+            term.warning(f"{name} was not synced: {error}")
+            return False
+        return True
+
+    def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
+        versions = _all(lambda page: self._source.versions_of(self._from.key, kind, page))
+        return {version.id: version for version in versions}
+
+    # --- the run ---
+
+    def _started(self) -> RunRecord:
+        """Find the run that an earlier sync made, or start it as `init` asked for (RUN-18)."""
+        where, run = self._where, self._from
+        try:
+            known = self._target.run(where.entity, where.project, where.run_id)
+        except NotFound:
+            known = None
+        uids = known.metadata.get(offline.METADATA_KEY, []) if known else []
+        if known is not None and self._about.uid in uids:
+            return known
+        started = self._target.start_run(
+            RunSpec(
+                entity=where.entity,
+                project=where.project,
+                run_id=where.run_id,
+                resume=self._about.resume,
+                name=run.name if known is None else None,
+                notes=run.notes,
+                group=run.group,
+                job_type=run.job_type,
+                tags=run.tags or None,
+                sweep_id=run.sweep_id,
+                host=run.host,
+                program=run.program,
+            )
+        ).run
+        mark = {offline.METADATA_KEY: [*uids, self._about.uid]}
+        return self._target.update_run(started.key, RunPatch(metadata=mark))
+
+    def _copy_lines(self, stream: Stream) -> None:
+        """Copy lines under one writer: the folder does not change any more, so offsets hold."""
+        lines = self._source.read_lines(self._from.key, stream)
+        writer, offset = f"offline-{self._about.uid}", 0
+        while batch := tuple(itertools.islice(lines, LINES_AT_ONCE)):
+            self._target.append_lines(self._to.key, [Lines(stream, writer, offset, batch)])
+            offset += len(batch)
+        self._result.line_count += offset
+
+    def _copy_files(self) -> None:
+        for file in _all(lambda page: self._source.run_files(self._from.key, page)):
+            found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
+            if found is None or found.path is None:
+                self._result.failures[f"file {file.path}"] = NotFound(
+                    f"The content of run file {file.path} is missing in the folder"
+                )
+                continue
+            self._target.put_run_files(self._to.key, [(file.path, found.path)])
+            self._result.file_count += 1
+
+    def _finish(self) -> None:
+        run = self._from
+        metadata = {k: v for k, v in run.metadata.items() if k != offline.METADATA_KEY}
+        self._target.update_run(
+            self._to.key,
+            RunPatch(
+                config=run.config or None,
+                summary=run.summary or None,
+                metadata=metadata or None,
+                git_commit=run.git_commit,
+                git_remote=run.git_remote,
+            ),
+        )
+        # A run that was killed cannot say how it ended; it did not end well.
+        was_ended = run.state in (RunState.FINISHED, RunState.FAILED, RunState.PREEMPTED)
+        code = run.exit_code if run.exit_code is not None else (0 if was_ended else 1)
+        self._target.finish_run(self._to.key, code, run.runtime_seconds)
+
+    # --- artifacts ---
+
+    def _copy_version(self, version: VersionRecord) -> None:
+        manifest = self._source.manifest(version.id)
+        begun = self._target.begin(
+            DraftSpec(
+                client_id=f"offline-{self._about.uid}-{version.id}",
+                entity=self._where.entity,
+                project=self._project_of(version),
+                collection=version.source_collection,
+                type=version.type,
+                manifest=manifest,
+                run=self._to.key if version.id in self._logged else None,
+                description=version.description,
+                metadata=version.metadata,
+                aliases=tuple(alias for alias in version.aliases if alias != LATEST),
+                tags=version.tags,
+                history_step=version.history_step,
+                base=self._base_of(version),
+            )
+        )
+        copied = begun.version
+        if copied is None:
+            self._send_segments(
+                begun.draft, version, manifest.segments, set(begun.missing_segments)
+            )
+            self._send_blobs(begun.draft, version)
+            copied = self._target.commit(begun.draft).version
+        assert copied is not None
+        self._copied[version.id] = copied
+        self._result.version_count += 1
+        for link in self._source.links(version.id):
+            self._once(f"link {link.path}", f"link {link.path}", self._link, link, copied)
+
+    def _project_of(self, version: VersionRecord) -> str:
+        own = version.source_project == self._about.project
+        return self._where.project if own else version.source_project
+
+    def _base_of(self, version: VersionRecord) -> VersionId | None:
+        for intent in self._intents:
+            if intent["kind"] == "base" and intent["digest"] == version.digest:
+                return self._home_version(intent["base"]).id
+        return None
+
+    def _send_segments(
+        self,
+        draft: DraftId,
+        version: VersionRecord,
+        heads: Sequence[SegmentHead],
+        missing: set[str],
+    ) -> None:
+        wanted = [head for head in heads if head.digest in missing]
+        segments = self._source.read_segments(version.id, wanted)
+        while page := list(itertools.islice(segments, SEGMENTS_AT_ONCE)):
+            self._target.put_segments(draft, page)
+
+    def _send_blobs(self, draft: DraftId, version: VersionRecord) -> None:
+        uploads = self._target.missing_blobs(draft)
+        label = f"syncing {version.name}"
+        with term.progress(label, files=version.entry_count, size=version.size_bytes) as progress:
+            while batch := list(itertools.islice(uploads, BLOBS_AT_ONCE)):
+                digests = [upload.digest for upload in batch]
+                located = self._source.locate(digests, version=version.id)
+                for upload in batch:
+                    self._send(upload, located[upload.digest].path)
+                    progress.advance(files=1, size=upload.size)
+                self._target.confirm(draft, batch)
+
+    def _send(self, upload: Upload, path: str | None) -> None:
+        assert path is not None, "an embedded instance keeps its bytes in files"
+        self._target.send(upload, path, take=False, link=False)
+
+    def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
+        entity = self._where.entity if link.entity == self._about.entity else link.entity
+        project = self._where.project if link.project == self._about.project else link.project
+        self._target.project(entity, project, create=True)
+        target = names.ArtifactPath(entity, project, link.collection)
+        aliases = [alias for alias in link.aliases if alias != LATEST]
+        self._target.link_version(copied.id, target, aliases)
+
+    def _settle_latest(self) -> None:
+        """Put `latest` where the run had it, when content it had logged before came back."""
+        for before, after in self._copied.items():
+            version = self._source.version_by_id(before)
+            newest = [v for v in self._copied.values() if v.collection == after.collection]
+            if LATEST in version.aliases and max(v.number for v in newest) != after.number:
+                patch = VersionPatch(aliases_added=(LATEST,))
+                self._target.update_version(after.membership_id, patch)
+
+    # --- edges ---
+
+    def _copy_use(self, version: VersionRecord) -> None:
+        copied = self._copied.get(version.id)
+        if copied is not None:
+            self._target.use(self._to.key, copied.id, alias=None)
+
+    def _fulfil(self, intent: dict[str, Any]) -> None:
+        if intent["kind"] == "base":
+            return
+        version = self._home_version(intent["version"])
+        digest = intent.get("digest", version.digest)
+        if version.digest != digest:
+            raise NotFound(f"{intent['version']} has other content there than when it was used")
+        if intent["kind"] == "use":
+            self._target.use(self._to.key, version.id, alias=intent["alias"])
+        elif intent["kind"] == "relog":
+            self._target.relog(self._to.key, version.id)
+        elif intent["kind"] == "alias":
+            patch = VersionPatch(aliases_added=tuple(intent["aliases"]))
+            self._target.update_version(version.membership_id, patch)
+        elif intent["kind"] == "link":
+            entity, project, name = intent["target"].split("/")
+            self._target.project(entity, project, create=True)
+            target = names.ArtifactPath(entity, project, name)
+            self._target.link_version(version.id, target, intent["aliases"])
+
+    def _home_version(self, path: str) -> VersionRecord:
+        where = self._where
+        return self._target.version(names.artifact_path(path, where.entity, where.project))
+
+
+def _all(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
+    request = PageRequest()
+    while True:
+        found = page(request)
+        yield from found.items
+        if found.cursor is None:
+            return
+        request = PageRequest(cursor=found.cursor)
+
+
+class _Marks:
+    """What one target has confirmed of a folder; kept in the folder, which may have several."""
+
+    def __init__(self, folder: str, target_url: str) -> None:
+        self._path = os.path.join(folder, MARK_FILE)
+        self._url = target_url
+        mine = self._read().get(target_url, {})
+        self._done: list[str] = mine.get("done", [])
+        self.is_complete: bool = "synced_at" in mine
+
+    def is_done(self, step: str) -> bool:
+        return step in self._done
+
+    def done(self, step: str) -> None:
+        """Note a step that must not be repeated: somebody may have changed its result since."""
+        self._done.append(step)
+        self._write({"done": self._done})
+
+    def complete(self) -> None:
+        self._write({"done": self._done, "synced_at": datetime.now(UTC).isoformat()})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                marks = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return marks if isinstance(marks, dict) else {}
+
+    def _write(self, mine: dict[str, Any]) -> None:
+        marks = {**self._read(), self._url: mine}
+        with open(self._path + ".part", "w", encoding="utf-8") as file:
+            json.dump(marks, file)
+        os.replace(self._path + ".part", self._path)

@@ -1,0 +1,196 @@
+"""What the SDK says to the person at the terminal: all of it to stderr, none of it to stdout.
+
+`quiet` keeps warnings and errors, `silent` nothing. Messages bypass the run's own console
+capture. Without a terminal there is no progress line and no colour.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import TextIO
+
+PREFIX = "lineal: "
+REDRAW_SECONDS = 0.1
+"""Between two drawings of a progress line; more often than that nobody can read."""
+SHOW_AFTER_SECONDS = 0.5
+"""Work shorter than that needs no progress line."""
+ERASE_LINE = "\r\x1b[K"
+
+
+class _Voice:
+    """How loud this process is, and what it has said already."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.quiet = False
+        self.silent = False
+        self.said: dict[str, float] = {}
+        self.progress: Progress | None = None
+
+
+_voice = _Voice()
+
+
+def _after_fork() -> None:
+    """Renew in a child the lock that a thread of the parent may hold."""
+    _voice.lock = threading.RLock()
+    _voice.progress = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def configure(*, quiet: bool, silent: bool) -> None:
+    """Set how much is said from now on."""
+    _voice.quiet, _voice.silent = quiet, silent
+
+
+def info(text: str) -> None:
+    if not _voice.quiet and not _voice.silent:
+        _say(text)
+
+
+def warning(text: str) -> None:
+    if not _voice.silent:
+        _say(f"warning: {text}")
+
+
+def error(text: str) -> None:
+    if not _voice.silent:
+        _say(f"error: {text}")
+
+
+def warn_once(text: str, *, key: str | None = None, again_seconds: float | None = None) -> None:
+    """Warn once per process and key, or again after some seconds."""
+    now, key = time.monotonic(), key or text
+    with _voice.lock:
+        last = _voice.said.get(key)
+        if last is not None and (again_seconds is None or now - last < again_seconds):
+            return
+        _voice.said[key] = now
+    warning(text)
+
+
+def forget_warnings() -> None:
+    """Let `warn_once` say everything again: a new run starts."""
+    with _voice.lock:
+        _voice.said.clear()
+
+
+def progress(label: str, *, files: int | None = None, size: int | None = None) -> Progress:
+    """Return a progress line for a `with` block; `advance` may be called from any thread.
+
+    files: how many there are. size: bytes in all. None: not known.
+    """
+    return Progress(label, files, size)
+
+
+def size_text(size: float) -> str:
+    """Return 1536 as `1.5 KiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+class Progress:
+    """Files, bytes, rate and time left of some work, on one line that is erased at the end."""
+
+    def __init__(self, label: str, files: int | None, size: int | None) -> None:
+        self._label, self._files, self._size = label, files, size
+        self._files_done = 0
+        self._size_done = 0
+        self._started = time.monotonic()
+        self._drawn_at = self._started + SHOW_AFTER_SECONDS - REDRAW_SECONDS
+        self._is_shown = not (_voice.quiet or _voice.silent) and _is_terminal()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with _voice.lock:
+            if _voice.progress is self:
+                _voice.progress = None
+                _write(ERASE_LINE)
+
+    def advance(self, *, files: int = 0, size: int = 0) -> None:
+        """Count files and bytes done; draws at most ten times a second."""
+        with _voice.lock:
+            self._files_done += files
+            self._size_done += size
+            now = time.monotonic()
+            if self._is_shown and now - self._drawn_at >= REDRAW_SECONDS:
+                self._drawn_at = now
+                _voice.progress = self
+                self.draw()
+
+    def draw(self) -> None:
+        _write(ERASE_LINE + self.text(time.monotonic() - self._started)[: _columns() - 1])
+
+    def text(self, elapsed_seconds: float) -> str:
+        """Return the line as it should read after so many seconds."""
+        parts = [self._label]
+        if self._files is None or self._files > 1:
+            of = "" if self._files is None else f"/{self._files:,}"
+            parts.append(f"{self._files_done:,}{of} files")
+        of = "" if self._size is None else f" of {size_text(self._size)}"
+        parts.append(f"{size_text(self._size_done)}{of}")
+        if elapsed_seconds > 0:
+            rate = self._size_done / elapsed_seconds
+            parts.append(f"{size_text(rate)}/s")
+            if self._size and rate > 0:
+                parts.append(f"{_duration((self._size - self._size_done) / rate)} left")
+        return PREFIX + " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _say(text: str) -> None:
+    lines = "".join(f"{PREFIX}{line}\n" for line in text.splitlines() or [""])
+    with _voice.lock:
+        if _voice.progress is None:
+            _write(lines)
+        else:
+            _write(ERASE_LINE + lines)
+            _voice.progress.draw()
+
+
+def _write(text: str) -> None:
+    stream: TextIO | None = sys.stderr
+    if stream is None:  # a windowed or detached process has none
+        return
+    # The run's console capture leaves the way around itself on the function it installs.
+    write = getattr(stream.write, "lineal_original", stream.write)
+    try:
+        write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        return  # the terminal went away; there is nobody left to tell
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80

@@ -1,0 +1,84 @@
+"""All threads of the SDK: what uploads in the background, and what ticks.
+
+One worker per process. It runs jobs one after the other in the order they were given (X-5:
+versions of one name are numbered in call order), and beside them calls about once a second
+whoever has lines or a heartbeat to send, however long a job takes. Both threads are daemons,
+started when first needed and again after a fork; `drain` waits for the jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+TICK_SECONDS = 1.0
+
+
+class Worker:
+    def __init__(self) -> None:
+        self._reset()
+
+    def submit(self, job: Callable[[], T]) -> Future[T]:
+        """Run a job after all jobs given before; errors are kept in the future."""
+        self._renew()
+        future: Future[T] = Future()
+        self._jobs.put((job, future))
+        self._start("lineal-jobs", self._work)
+        return future
+
+    def every_tick(self, call: Callable[[], None]) -> Callable[[], None]:
+        """Call about once a second until the returned function is called; must not raise."""
+        self._renew()
+        calls = self._calls
+        calls.append(call)
+        self._start("lineal-ticks", self._tick)
+        return lambda: calls.remove(call) if call in calls else None
+
+    def drain(self) -> None:
+        """Return once every job given so far is done."""
+        self._renew()
+        if "lineal-jobs" in self._threads:
+            self.submit(lambda: None).result()
+
+    def _reset(self) -> None:
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._calls: list[Callable[[], None]] = []
+
+    def _renew(self) -> None:
+        """Begin anew in a forked child: threads do not survive a fork, nor do held locks."""
+        if self._owner != os.getpid():
+            self._reset()
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        with self._lock:
+            if name not in self._threads:
+                self._threads[name] = threading.Thread(target=work, name=name, daemon=True)
+                self._threads[name].start()
+
+    def _work(self) -> None:
+        while True:
+            job, future = self._jobs.get()
+            try:
+                result = job()
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the future decides
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+                del result
+            del job, future  # or this frame would keep the last artifact until the next one comes
+
+    def _tick(self) -> None:
+        while True:
+            time.sleep(TICK_SECONDS)
+            for call in list(self._calls):
+                call()

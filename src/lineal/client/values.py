@@ -1,0 +1,142 @@
+"""Turn what users log into JSON values: NumPy, torch and pandas by what they can do.
+
+None of those packages is imported here; an object is recognised by its methods, or by its
+module being loaded already. NaN and infinities are data and stay.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from lineal.errors import Invalid
+
+PLAIN = frozenset({float, int, str, bool, type(None)})
+ARRAY_MAX_ELEMENTS = 10_000
+"""An array longer than that belongs into an artifact, not into every row of a history."""
+NESTING_MAX = 64
+"""Depth of dicts and lists; deeper ones usually contain themselves."""
+
+MediaWriter = Callable[[Any, str], Any]
+"""Given a media object, or a list of them, and its key: store it, return what the row holds."""
+
+
+def is_media(value: object) -> bool:
+    """Tell whether this is a data type such as `Table` or `Image`."""
+    return callable(getattr(type(value), "_log", None))
+
+
+def plain(value: Any, key: str, media: MediaWriter | None = None, depth: int = 0) -> Any:
+    """Return the JSON value for what was given under `key`.
+
+    Raises TypeError for what cannot be one, Invalid for arrays over ARRAY_MAX_ELEMENTS.
+    """
+    if type(value) in PLAIN:
+        return value
+    if depth > NESTING_MAX:
+        raise Invalid(f"Value of `{key}` is nested deeper than {NESTING_MAX} levels")
+    if isinstance(value, Mapping):
+        return {
+            _name(name): plain(item, f"{key}.{name}", media, depth + 1)
+            for name, item in value.items()
+        }
+    if isinstance(value, (list, tuple, set, frozenset, range)):
+        if media is not None and isinstance(value, (list, tuple)) and value and is_media(value[0]):
+            return media(value, key)
+        return [plain(item, f"{key}.{index}", media, depth + 1) for index, item in enumerate(value)]
+    if is_media(value):
+        if media is None:
+            raise TypeError(f"`{key}` cannot hold a {type(value).__name__}; use `run.log`")
+        return media(value, key)
+    return _scalar(value, key, media)
+
+
+def _scalar(value: Any, key: str, media: MediaWriter | None) -> Any:
+    if isinstance(value, Enum):
+        return plain(value.value, key, media)
+    for kind in (bool, int, float, str):  # subclasses, such as numpy.float64
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value)
+    if hasattr(value, "__fspath__"):
+        return str(value)
+    if _is_frame(value) and media is not None:
+        from lineal.client.media.table import Table  # costs an import that few runs need
+
+        return media(Table(dataframe=value), key)
+    return _array(value, key)
+
+
+def _array(value: Any, key: str) -> Any:
+    """Convert what looks like a NumPy array or scalar, or a torch, jax or tensorflow tensor."""
+    if callable(getattr(value, "detach", None)):
+        value = value.detach()
+    if callable(getattr(value, "cpu", None)):
+        value = value.cpu()
+    if not hasattr(value, "tolist") and callable(getattr(value, "numpy", None)):
+        value = value.numpy()
+    if not callable(getattr(value, "tolist", None)):
+        raise TypeError(
+            f"Value of `{key}` is a {type(value).__module__}.{type(value).__qualname__}, which "
+            "cannot be logged; convert it to numbers, text, lists or dicts"
+        )
+    count = _element_count(value)
+    if count > ARRAY_MAX_ELEMENTS:
+        raise Invalid(
+            f"Value of `{key}` is an array of {count:,} elements, more than the "
+            f"{ARRAY_MAX_ELEMENTS:,} a history row takes; log a summary of it, or the array "
+            "as a file of an artifact"
+        )
+    converted = value.item() if count == 1 and callable(getattr(value, "item", None)) else None
+    return _json_numbers(value.tolist() if converted is None else converted, key)
+
+
+def _element_count(value: Any) -> int:
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        return len(value) if hasattr(value, "__len__") else 1
+    count = 1
+    for length in shape:
+        count *= int(length)
+    return count
+
+
+def _json_numbers(value: Any, key: str) -> Any:
+    """Return `tolist` output, in which dates, bytes and complex numbers may be left."""
+    if isinstance(value, list):
+        return [_json_numbers(item, key) for item in value]
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    raise TypeError(f"Value of `{key}` holds a {type(value).__name__}, which is not JSON")
+
+
+def _is_frame(value: object) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
+
+
+def _name(name: object) -> str:
+    return name if type(name) is str else str(name)
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Join the keys of nested dicts with dots: `{"a": {"b": 1}}` gives `{"a.b": 1}`.
+
+    An empty dict and a media stub (a dict with `_type`) are values in themselves.
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if type(value) is dict and value and "_type" not in value:
+            found.update(flat(value, f"{prefix}{key}."))
+        else:
+            found[prefix + key] = value
+    return found

@@ -1,0 +1,123 @@
+"""The digest cache only saves work: it never answers for a file that may have changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from lineal import files
+from lineal.client.cache import FINE_WINDOW_NS, DigestCache, now_ns
+from lineal.core.digest import Digest, of_bytes
+from lineal.files import Stamp
+
+LATER = 10**18 * 5
+"""A moment long after any file here was written."""
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> DigestCache:
+    return DigestCache(str(tmp_path / "cache"))
+
+
+def stamp(**changes: int) -> Stamp:
+    values = {"size": 3, "mtime_ns": 10**18 + 1, "ctime_ns": 10**18 + 1, "inode": 7}
+    return Stamp(**(values | changes))
+
+
+DIGEST = of_bytes(b"abc")
+
+
+def test_a_remembered_digest_is_known_by_folder_and_name(cache: DigestCache) -> None:
+    cache.remember([("/data/a.bin", stamp(), DIGEST)], read_at_ns=LATER)
+    assert cache.of_folder("/data") == {"a.bin": (stamp(), DIGEST)}
+
+
+def test_files_of_other_folders_are_not_mixed_in(cache: DigestCache) -> None:
+    cache.remember([("/data/sub/a", stamp(), DIGEST), ("/dat/a", stamp(), DIGEST)], read_at_ns=None)
+    assert cache.of_folder("/data") == {}
+
+
+def test_a_later_digest_replaces_the_earlier(cache: DigestCache) -> None:
+    other = of_bytes(b"xyz")
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=LATER)
+    cache.remember([("/data/a", stamp(inode=8), other)], read_at_ns=LATER)
+    assert cache.of_folder("/data") == {"a": (stamp(inode=8), other)}
+
+
+def test_a_file_modified_just_before_it_was_read_is_not_remembered(cache: DigestCache) -> None:
+    read_at = stamp().mtime_ns + FINE_WINDOW_NS
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=read_at)
+    assert cache.of_folder("/data") == {}
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=read_at + 1)
+    assert "a" in cache.of_folder("/data")
+
+
+def test_whole_seconds_need_a_wider_distance(cache: DigestCache) -> None:
+    whole = stamp(mtime_ns=10**18)
+    cache.remember([("/data/a", whole, DIGEST)], read_at_ns=10**18 + 10**9)
+    assert cache.of_folder("/data") == {}
+    cache.remember([("/data/a", whole, DIGEST)], read_at_ns=10**18 + 3 * 10**9)
+    assert "a" in cache.of_folder("/data")
+
+
+def test_what_nobody_else_can_have_written_is_remembered_at_once(cache: DigestCache) -> None:
+    cache.remember([("/data/a", stamp(mtime_ns=now_ns()), DIGEST)], read_at_ns=None)
+    assert "a" in cache.of_folder("/data")
+
+
+def test_a_folder_that_cannot_be_made_counts_as_not_known(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = DigestCache(str(tmp_path / "file" / "cache"))
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert cache.of_folder("/data") == {}
+
+
+def test_a_damaged_cache_counts_as_not_known(cache: DigestCache, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "digests.db").write_bytes(b"this is no database" * 100)
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert cache.of_folder("/data") == {}
+
+
+def test_a_folder_whose_name_is_not_unicode_counts_as_not_known(cache: DigestCache) -> None:
+    folder = os.fsdecode(b"/data/\xff")
+    cache.remember([(folder + "/a", stamp(), DIGEST)], read_at_ns=None)
+    assert cache.of_folder(folder) == {}
+
+
+def test_a_lost_cache_is_made_anew(cache: DigestCache, tmp_path: Path) -> None:
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    for name in os.listdir(tmp_path / "cache"):
+        os.unlink(tmp_path / "cache" / name)
+    assert cache.of_folder("/data") == {}
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert "a" in cache.of_folder("/data")
+
+
+def test_threads_may_remember_at_once(cache: DigestCache) -> None:
+    def remember(thread: int) -> None:
+        for number in range(20):
+            cache.remember([(f"/data/{thread}-{number}", stamp(), DIGEST)], read_at_ns=None)
+
+    threads = [threading.Thread(target=remember, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(cache.of_folder("/data")) == 160
+
+
+def test_a_file_changed_in_any_way_has_another_stamp(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"abc")
+    before = files.stamp(str(path))
+    os.utime(path, ns=(before.mtime_ns, before.mtime_ns + 1))
+    assert files.stamp(str(path)) != before
+
+
+def test_a_digest_keeps_its_prefix(cache: DigestCache) -> None:
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert cache.of_folder("/data")["a"][1] == Digest(DIGEST)

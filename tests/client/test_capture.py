@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.client.capture import code, git, machine, requirements
+from lineal.core.records import PageRequest
+
+
+def in_tree(*arguments: str) -> None:
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.fixture
+def tree() -> None:
+    in_tree("init", "-q", "-b", "trunk")
+    in_tree("remote", "add", "origin", "https://ana:secret@example.com/x.git")
+    Path("train.py").write_text("print(1)\n")
+    in_tree("add", ".")
+    in_tree("commit", "-q", "-m", "first")
+
+
+def files_of(run: lineal.Run) -> dict[str, bytes]:
+    found = {}
+    for file in run.backend.run_files(run.record.key, PageRequest()).items:
+        location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+        with run.backend.open(location) as stream:
+            found[file.path] = stream.read()
+    return found
+
+
+def test_commit_remote_and_diff_are_recorded_without_credentials(tree):
+    Path("train.py").write_text("print(2)\n")
+    Path("untracked.py").write_text("secret\n")
+    with lineal.init() as run:
+        pass
+    record = run.backend.run_by_key(run.record.key)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert record.git_commit == head.stdout.strip()
+    assert record.git_remote == "https://example.com/x.git"
+    assert record.metadata["git"]["branch"] == "trunk"
+    files = files_of(run)
+    assert b"+print(2)" in files["diff.patch"]
+    assert b"secret" not in files["diff.patch"]
+
+
+def test_a_huge_diff_is_left_out_and_said(tree, monkeypatch, capsys):
+    monkeypatch.setattr(git, "DIFF_MAX_BYTES", 10)
+    Path("train.py").write_text("print(2)\n" * 100)
+    with lineal.init() as run:
+        pass
+    assert "diff.patch" not in files_of(run)
+    assert "left out" in capsys.readouterr().err
+
+
+def test_git_can_be_switched_off(tree):
+    with lineal.init(settings={"disable_git": True}) as run:
+        pass
+    record = run.backend.run_by_key(run.record.key)
+    assert record.git_commit is None
+    assert "git" not in record.metadata
+
+
+def test_a_tree_without_commits_or_git_is_no_problem(monkeypatch):
+    in_tree("init", "-q")
+    assert git.state(".") is None
+    monkeypatch.setenv("PATH", "")
+    assert git.state(".") is None
+
+
+def test_machine_program_and_packages_are_recorded():
+    with lineal.init() as run:
+        pass
+    files = files_of(run)
+    metadata = json.loads(files["wandb-metadata.json"])
+    assert metadata["host"] == machine.host_name()
+    assert metadata["cpu_count"] >= 1
+    assert "startedAt" in metadata
+    assert "args" in metadata
+    assert metadata == run.backend.run_by_key(run.record.key).metadata
+    assert any(line.startswith("pytest==") for line in files["requirements.txt"].decode().split())
+
+
+def test_each_capture_can_be_switched_off():
+    settings = {
+        "disable_machine_info": True,
+        "disable_meta": True,
+        "disable_requirements": True,
+        "disable_git": True,
+        "console": "off",
+    }
+    with lineal.init(settings=settings) as run:
+        print("hello")
+    record = run.backend.run_by_key(run.record.key)
+    assert (record.host, record.program, record.metadata) == (None, None, {})
+    assert files_of(run) == {}
+
+
+def test_config_and_summary_are_files_too():
+    with lineal.init(config={"lr": 0.1}) as run:
+        run.log({"loss": 1.0})
+    files = files_of(run)
+    assert files["config.yaml"] == b'"lr":\n  value: 0.1\n'
+    assert json.loads(files["wandb-summary.json"])["loss"] == 1.0
+
+
+def test_requirements_are_sorted_and_unique():
+    found = requirements.installed()
+    assert found == sorted(found, key=lambda line: line.partition("==")[0].lower())
+    assert len({line.partition("==")[0] for line in found}) == len(found)
+
+
+# --- code ---------------------------------------------------------------------------------------
+
+
+def test_the_main_script_is_saved_when_asked():
+    Path("train.py").write_text("print(1)\n")
+    settings = {"program": "train.py"}
+    with lineal.init(save_code=True, settings=settings) as run:
+        pass
+    assert files_of(run)["code/train.py"] == b"print(1)\n"
+    stored = run.backend.run_by_key(run.record.key)
+    assert stored.config["_lineal"]["code_path"] == "code/train.py"
+    with lineal.init(settings=settings) as other:
+        pass
+    assert "code/train.py" not in files_of(other)
+
+
+def test_disable_code_wins_over_everything(tree, capsys):
+    Path("train.py").write_text("print(2)\n")
+    settings = {"program": "train.py", "disable_code": True}
+    with lineal.init(save_code=True, settings=settings) as run:
+        assert run.log_code() is None
+    assert not {"code/train.py", "diff.patch"} & files_of(run).keys()
+
+
+def test_a_script_with_a_key_in_it_is_not_saved(capsys):
+    Path("train.py").write_text("KEY = 'AKIAABCDEFGHIJKLMNOP'\n")
+    with lineal.init(save_code=True, settings={"program": "train.py"}) as run:
+        pass
+    assert "code/train.py" not in files_of(run)
+    assert "key or password" in capsys.readouterr().err
+
+
+def write(path: str, text: str = "x = 1\n") -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def test_log_code_takes_sources_and_honours_ignore_files(capsys):
+    write("train.py")
+    write("pkg/model.py")
+    write("pkg/data.bin")
+    write("requirements.txt")
+    write(".gitignore", "generated/\n*_local.py\n")
+    write("generated/out.py")
+    write("mine_local.py")
+    write("pkg/.linealignore", "!kept_local.py\nsecretly.py\n")
+    write("pkg/kept_local.py")
+    write("pkg/secretly.py")
+    write("venv/pyvenv.cfg")
+    write("venv/lib/x.py")
+    write("__pycache__/y.py")
+    write("wandb/z.py")
+    write(".env", "PASSWORD=1")
+    with lineal.init(project="p", settings={"program": "train.py"}) as run:
+        artifact = run.log_code()
+        assert artifact is not None
+        assert artifact.wait().type == "code"
+        assert artifact.name == "source-p-train:v0"
+        assert sorted(artifact.manifest.entries) == [
+            "pkg/kept_local.py",
+            "pkg/model.py",
+            "requirements.txt",
+            "train.py",
+        ]
+    assert "captured 4 files" in capsys.readouterr().err
+
+
+def test_log_code_refuses_secrets_and_says_so(capsys):
+    write("a.py")
+    write("b.py", "-----BEGIN RSA PRIVATE KEY-----\n")
+    write(".env", "PASSWORD=1")
+    with lineal.init() as run:
+        artifact = run.log_code(name="mine", include_fn=lambda path: True)
+        assert artifact is not None
+        assert sorted(artifact.wait().manifest.entries) == ["a.py"]
+    said = capsys.readouterr().err
+    assert "left out b.py" in said
+    assert "left out .env" in said
+
+
+def test_log_code_filters_may_take_the_root():
+    write("a.py")
+    write("b.txt")
+    root = str(Path.cwd())
+    chosen = code.select(
+        ".",
+        include=lambda path, base: base == root and path.endswith("txt"),
+        exclude=lambda path: path.endswith("a.py"),
+    )
+    assert [name for name, _ in chosen.files] == ["b.txt"]
+
+
+def test_log_code_without_sources_warns_and_returns_none(capsys):
+    Path("empty").mkdir()
+    with lineal.init() as run:
+        assert run.log_code("empty") is None
+    assert "no source files" in capsys.readouterr().err
+
+
+def test_code_dir_is_logged_at_init():
+    write("src/a.py")
+    with lineal.init(settings={"code_dir": "src"}) as run:
+        pass
+    assert [a.type for a in lineal.Api().run(run.path).logged_artifacts()] == ["code"]

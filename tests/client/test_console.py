@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+import lineal
+from lineal.client.capture.console import Console, last_state
+from lineal.core.records import Stream
+
+
+def contents(kept: list[bytes]) -> list[tuple[str, str]]:
+    return [(line["level"], line["content"]) for line in map(json.loads, kept)]
+
+
+def test_what_is_printed_is_kept_and_still_printed(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    print("one\ntwo")
+    print("three", file=sys.stderr)
+    console.close()
+    assert contents(kept) == [("info", "one"), ("info", "two"), ("error", "three")]
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_a_progress_bar_is_kept_in_its_last_state(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    for percent in range(101):
+        sys.stderr.write(f"\r{percent}%")
+    sys.stderr.write("\n")
+    console.close()
+    assert contents(kept) == [("error", "100%")]
+
+
+@pytest.mark.parametrize(
+    ("line", "state"), [("a\rb", "b"), ("a\r", "a"), ("a", "a"), ("\r", ""), ("a\r\rb\r", "b")]
+)
+def test_last_state(line, state):
+    assert last_state(line) == state
+
+
+def test_what_has_no_line_break_is_kept_at_the_end(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    sys.stdout.write("no newline")
+    assert kept == []
+    console.close()
+    assert contents(kept) == [("info", "no newline")]
+
+
+def test_streams_keep_their_identity_and_are_put_back(capsys):
+    before = sys.stdout
+    console = Console(lambda line: None)
+    assert sys.stdout is before
+    assert not sys.stdout.isatty()
+    console.close()
+    assert "write" not in vars(before)
+
+
+def test_streams_wrapped_by_others_meanwhile_stay_wrapped(capsys):
+    console = Console(lambda line: None)
+    ours = sys.stdout.write
+    said = []
+
+    def theirs(text):
+        said.append(text)
+        return ours(text)
+
+    sys.stdout.write = theirs
+    console.close()
+    print("after")
+    assert "".join(said) == "after\n"
+    assert capsys.readouterr().out == "after\n"
+
+
+def test_a_failure_to_keep_does_not_break_printing(capsys):
+    def fail(line: bytes) -> None:
+        raise RuntimeError("no")
+
+    console = Console(fail)
+    print("one")
+    print("two")
+    console.close()
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_console_lines_reach_the_run_and_its_log_file():
+    with lineal.init() as run:
+        print("hello")
+        print("problem", file=sys.stderr)
+        run.write_logs("extra")
+    lines = [json.loads(x) for x in run.backend.read_lines(run.record.key, Stream.CONSOLE)]
+    assert [(line["level"], line["content"]) for line in lines] == [
+        ("info", "hello"),
+        ("error", "problem"),
+        ("info", "extra"),
+    ]
+    again = lineal.init(id=run.id, resume="allow")
+    file = again.restore("output.log")
+    assert file is not None
+    with file:
+        assert file.read() == "hello\nproblem\nextra\n"
+
+
+def test_messages_of_lineal_are_not_part_of_the_programs_output():
+    with lineal.init() as run:
+        run.alert("look")
+    assert list(run.backend.read_lines(run.record.key, Stream.CONSOLE)) == []
+
+
+def test_console_off_keeps_nothing():
+    with lineal.init(settings={"console": "off"}) as run:
+        print("hello")
+    assert list(run.backend.read_lines(run.record.key, Stream.CONSOLE)) == []

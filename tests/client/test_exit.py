@@ -1,0 +1,210 @@
+"""How runs end when their process does; real processes, since that is the point."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.core.records import Stream
+from lineal.errors import ArtifactsFailed
+
+QUICK = (
+    "dict(disable_machine_info=True, disable_requirements=True, disable_git=True,"
+    " disable_meta=True, console='off')"
+)
+
+
+def script(body: str, *, kill_when: str | None = None, code: int = 0) -> str:
+    """Run a script; kill -9 once a line of its output says so. Returns stderr."""
+    Path("script.py").write_text(f"import os, sys, lineal\nQUICK = {QUICK}\n{body}")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, "script.py"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout is not None
+    if kill_when is not None:
+        for line in process.stdout:
+            if kill_when in line:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if kill_when else code), err
+    return err
+
+
+def record(run_id: str = "a"):
+    backend = lineal.init(reinit="create_new").backend
+    return backend, backend.run("ana", "uncategorized", run_id)
+
+
+def steps(run_id: str = "a") -> list[int]:
+    backend, run = record(run_id)
+    return [json.loads(line)["_step"] for line in backend.read_lines(run.key, Stream.HISTORY)]
+
+
+@pytest.mark.parametrize(
+    ("last_line", "code", "state"),
+    [
+        ("", 0, "finished"),
+        ("raise ValueError('x')", 1, "failed"),
+        ("sys.exit(3)", 3, "failed"),
+        ("sys.exit('message')", 1, "failed"),
+        ("sys.exit(0)", 0, "finished"),
+    ],
+)
+def test_the_state_follows_the_end_of_the_script(last_line, code, state):
+    script(f"lineal.init(id='a', settings=QUICK).log({{'x': 1}})\n{last_line}", code=code)
+    _, run = record()
+    assert (run.state, run.exit_code) == (state, code)
+    assert steps() == [0]
+
+
+def test_ctrl_c_is_a_failure_with_255():
+    script("lineal.init(id='a', settings=QUICK)\nraise KeyboardInterrupt", code=1)
+    _, run = record()
+    assert (run.state, run.exit_code) == ("failed", 255)
+
+
+def test_an_artifact_that_nobody_waited_for_is_stored():
+    script(
+        "run = lineal.init(id='a', settings=QUICK)\n"
+        "open('f.txt', 'w').write('x')\n"
+        "run.log_artifact('f.txt', name='data', type='dataset')\n"
+    )
+    assert record()[1].state == "finished"
+    assert lineal.Api().artifact("uncategorized/data:v0").file_count == 1
+
+
+def test_kill_9_loses_nothing_that_log_returned_for():
+    script(
+        "import time\n"
+        "run = lineal.init(id='a', settings=dict(QUICK, console='wrap'))\n"
+        "for step in range(500):\n"
+        "    run.log({'x': step})\n"
+        "run.log({'y': 1}, commit=False)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n",
+        kill_when="ready",
+    )
+    assert steps() == list(range(501))
+    backend, run = record()
+    lines = [json.loads(line) for line in backend.read_lines(run.key, Stream.CONSOLE)]
+    assert [line["content"] for line in lines] == ["ready"]
+    assert run.state == "running"  # until its heartbeats are missed
+
+
+FORK = """
+import time
+run = lineal.init(id='a', settings=QUICK)
+run.log({'who': 'parent'})
+child = os.fork()
+if child == 0:
+    for _ in range(3):
+        run.log({'who': 'child'})
+    {end}
+os.waitpid(child, 0)
+run.log({'who': 'parent'})
+"""
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "run.finish(); os._exit(0)", "sys.exit(0)"])
+def test_a_forked_child_adds_lines_and_leaves_the_run_to_its_parent(end):
+    script(FORK.replace("{end}", end))
+    backend, run = record()
+    assert run.state == "finished"
+    rows = [json.loads(line) for line in backend.read_lines(run.key, Stream.HISTORY)]
+    assert sorted(row["who"] for row in rows) == ["child"] * 3 + ["parent"] * 2
+
+
+MULTIPROCESSING = """
+import multiprocessing
+
+def work(number):
+    run = lineal.init(id=f'child{number}', settings=QUICK)
+    run.log({'x': number})
+    if number == 1:
+        raise ValueError('x')
+
+if __name__ == '__main__':
+    context = multiprocessing.get_context('{method}')
+    {before}
+    children = [context.Process(target=work, args=(n,)) for n in range(2)]
+    for child in children: child.start()
+    for child in children: child.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_runs_of_multiprocessing_children_are_finished(method):
+    script(MULTIPROCESSING.replace("{method}", method).replace("{before}", ""))
+    assert record("child0")[1].state == "finished"
+    assert record("child1")[1].state == "failed"
+    assert steps("child0") == steps("child1") == [0]
+
+
+def test_two_processes_may_write_to_one_run():
+    body = (
+        "run = lineal.init(id='a', resume='allow', settings=QUICK)\n"
+        "for step in range(50): run.log({'x': step})\n"
+    )
+    Path("script.py").write_text(f"import lineal\nQUICK = {QUICK}\n{body}")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [subprocess.Popen([sys.executable, "script.py"], env=environment) for _ in range(3)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert len(steps()) == 150
+
+
+def test_finish_names_every_artifact_that_failed():
+    run = lineal.init()
+    for name in ("one", "two"):
+        Path(f"{name}.txt").write_text(name)
+        artifact = lineal.Artifact(name, "dataset")
+        artifact.add_file(f"{name}.txt", policy="immutable")
+        Path(f"{name}.txt").unlink()
+        run.log_artifact(artifact)
+    with pytest.raises(ArtifactsFailed, match=r"(?s)one.*two") as failed:
+        run.finish()
+    assert set(failed.value.failures) == {"one", "two"}
+    stored = run.backend.run_by_key(run.record.key)
+    assert (stored.state, stored.exit_code) == ("failed", 1)
+    assert lineal.run is None
+
+
+def test_failed_artifacts_only_warn_when_told_so(capsys):
+    run = lineal.init(settings={"raise_on_failed_artifacts": False})
+    Path("a.txt").write_text("a")
+    artifact = lineal.Artifact("one", "dataset")
+    artifact.add_file("a.txt", policy="immutable")
+    Path("a.txt").unlink()
+    run.log_artifact(artifact)
+    run.finish()
+    assert "one" in capsys.readouterr().err
+    assert run.backend.run_by_key(run.record.key).state == "failed"
+
+
+def test_heartbeats_and_lines_reach_the_backend_while_the_run_goes_on():
+    run = lineal.init(settings={"heartbeat_seconds": 0.0})
+    before = run.backend.run_by_key(run.record.key)
+    run.log({"x": 1})
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        now = run.backend.run_by_key(run.record.key)
+        if now.history_count == 1 and now.heartbeat_at > before.heartbeat_at and now.summary:
+            break
+        time.sleep(0.05)
+    assert now.history_count == 1
+    assert now.heartbeat_at > before.heartbeat_at
+    assert now.summary["x"] == 1
+    assert now.metadata

@@ -1,0 +1,393 @@
+"""Images: pixels, captions, boxes and masks, stored once per content (DAT-7)."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+from media_folder import Folder, round_trip
+
+from lineal.client import media
+from lineal.client.media.image import Image
+from lineal.errors import IntegrityError, Invalid, MissingFile
+
+BOXES = {
+    "predictions": {
+        "box_data": [
+            {
+                "position": {"minX": 0.1, "maxX": 0.5, "minY": 0, "maxY": np.float32(0.5)},
+                "class_id": 1,
+                "box_caption": "a cat",
+                "scores": {"iou": 0.75},
+            },
+            {
+                "position": {"middle": [2, 2], "width": 2, "height": 1},
+                "domain": "pixel",
+                "class_id": np.int64(0),
+            },
+        ],
+        "class_labels": {0: "dog", 1: "cat"},
+    }
+}
+MASKS = {"truth": {"mask_data": np.eye(4, dtype=int), "class_labels": {0: "ground", 1: "cat"}}}
+
+
+class Tensor:
+    """What a torch tensor looks like from outside; torch is too heavy for a test."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def detach(self) -> Tensor:
+        return self
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def numpy(self) -> Any:
+        return self.values
+
+
+def picture(path: Path, *, value: int = 5) -> Path:
+    PIL.Image.new("RGB", (3, 2), (value, 0, 0)).save(path)
+    return path
+
+
+# --- pixels ---
+
+
+@pytest.mark.parametrize(
+    ("data", "pixels"),
+    [
+        (np.array([[0, 128, 255]], dtype="uint8"), [[0, 128, 255]]),
+        (np.array([[0, 1, 1]], dtype="uint8"), [[0, 1, 1]]),
+        (np.array([[0.0, 0.5, 1.0]]), [[0, 128, 255]]),
+        (np.array([[0.0, 128.0, 255.0]]), [[0, 128, 255]]),
+        (np.array([[False, True]]), [[0, 255]]),
+        (np.array([[0, 1, 200]]), [[0, 1, 200]]),
+        (np.array([[-1.0, 0.0, 1.0]]), [[0, 128, 255]]),
+        (np.array([[0, 510]]), [[0, 255]]),
+        (np.array([[float("nan"), float("inf"), 1.0]]), [[0, 0, 255]]),
+        ([[0.0, 1.0]], [[0, 255]]),
+    ],
+)
+def test_array_becomes_pixels(data: Any, pixels: list[list[int]]) -> None:
+    assert Image(data).to_numpy().tolist() == pixels
+
+
+def test_values_are_cut_off_without_normalize() -> None:
+    data = np.array([[-5.0, 0.4, 300.0]])
+    assert Image(data, normalize=False).to_numpy().tolist() == [[0, 0, 255]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode"),
+    [
+        ((2, 3), "L"),
+        ((2, 3, 1), "L"),
+        ((2, 3, 2), "LA"),
+        ((2, 3, 3), "RGB"),
+        ((2, 3, 4), "RGBA"),
+        ((1, 2, 3, 3), "RGB"),
+    ],
+)
+def test_shape_decides_the_mode(shape: tuple[int, ...], mode: str) -> None:
+    image = Image(np.zeros(shape, dtype="uint8"))
+    assert (image.image.mode, image.width, image.height, image.format) == (mode, 3, 2, "png")
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3, 5), (0, 3), (2, 2, 3, 3)])
+def test_shape_that_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(Invalid, match="An image is an array of"):
+        Image(np.zeros(shape))
+
+
+@pytest.mark.parametrize("data", [object(), None, {"a": 1}, np.array([["a"]]), [[1], [1, 2]]])
+def test_what_is_no_picture_is_refused(data: Any) -> None:
+    with pytest.raises(Invalid, match="Image cannot be made from"):
+        Image(data)
+
+
+def test_tensor_has_its_channels_first() -> None:
+    values = np.zeros((3, 2, 4), dtype="uint8")
+    values[0] = 9
+    image = Image(Tensor(values))
+    assert (image.width, image.height) == (4, 2)
+    assert image.to_numpy()[0, 0].tolist() == [9, 0, 0]
+
+
+def test_pil_image_keeps_its_pixels() -> None:
+    palette = PIL.Image.new("RGB", (4, 4), (1, 2, 3)).quantize(4)
+    assert Image(palette).to_numpy()[0, 0].tolist() == [1, 2, 3]
+
+
+def test_mode_that_png_cannot_hold_is_converted() -> None:
+    assert Image(PIL.Image.new("CMYK", (2, 2))).image.mode == "RGB"
+    assert Image(np.zeros((2, 2, 4)), file_type="jpg").image.mode == "RGB"
+
+
+def test_figure_is_drawn() -> None:
+    class Figure:
+        def savefig(self, file: io.BytesIO, format: str) -> None:
+            PIL.Image.new("L", (5, 6)).save(file, format)
+
+    assert (Image(Figure()).width, Image(Figure()).height) == (5, 6)
+
+
+def test_unknown_file_type_says_which_there_are() -> None:
+    with pytest.raises(Invalid, match="use png, jpg"):
+        Image(np.zeros((2, 2)), file_type="tga")
+
+
+# --- paths ---
+
+
+def test_file_keeps_its_bytes(tmp_path: Path) -> None:
+    source = picture(tmp_path / "Cat.JPG")
+    image = Image(str(source), caption="cat")
+    folder = Folder(tmp_path / "artifact")
+    stub = image.write(folder)
+    assert stub["path"].endswith(".jpg")
+    assert (folder.root / stub["path"]).read_bytes() == source.read_bytes()
+    assert (stub["width"], stub["height"], stub["format"]) == (3, 2, "jpg")
+    assert stub["size"] == source.stat().st_size
+
+
+def test_file_is_read_when_it_is_added(tmp_path: Path) -> None:
+    source = picture(tmp_path / "plot.png", value=1)
+    image = Image(source)
+    folder = Folder(tmp_path / "artifact")
+    first = image.write(folder)
+    picture(source, value=2)
+    second = image.write(folder)
+    assert first["path"] != second["path"]
+    assert folder.entries.keys() == {first["path"], second["path"]}
+
+
+def test_mode_converts_a_file(tmp_path: Path) -> None:
+    assert Image(picture(tmp_path / "a.png"), mode="L").image.mode == "L"
+    assert Image(picture(tmp_path / "a.bmp"), file_type="png").format == "png"
+
+
+def test_missing_file_and_file_without_picture_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match="No image file at"):
+        Image(str(tmp_path / "absent.png"))
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    with pytest.raises(Invalid, match="not an image that Pillow can read"):
+        Image(text)
+
+
+def test_file_that_vanished_is_named(tmp_path: Path) -> None:
+    image = Image(picture(tmp_path / "a.png"))
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(MissingFile, match=r"a\.png is gone"):
+        image.write(Folder(tmp_path / "artifact"))
+
+
+# --- layers ---
+
+
+def test_boxes_and_masks_come_back(tmp_path: Path) -> None:
+    image = Image(np.zeros((4, 4)), caption="c", grouping=2, boxes=BOXES, masks=MASKS)
+    read = round_trip(image, tmp_path)
+    assert read == image
+    assert (read.caption, read.grouping) == ("c", 2)
+    layer = read.boxes["predictions"]
+    assert layer["class_labels"] == {0: "dog", 1: "cat"}
+    assert layer["box_data"][0]["position"] == {"minX": 0.1, "maxX": 0.5, "minY": 0, "maxY": 0.5}
+    assert layer["box_data"][1]["domain"] == "pixel"
+    assert layer["box_data"][1]["class_id"] == 0
+    assert read.masks["truth"]["mask_data"].tolist() == np.eye(4).tolist()
+    assert read.masks["truth"]["class_labels"] == {0: "ground", 1: "cat"}
+
+
+def test_classes_serve_layers_that_bring_none(tmp_path: Path) -> None:
+    image = Image(
+        np.zeros((4, 4)),
+        classes=[{"id": 0, "name": "ground"}, {"id": 1, "name": "cat"}],
+        masks={"m": {"mask_data": np.eye(4, dtype=bool)}},
+    )
+    read = round_trip(image, tmp_path)
+    assert read.classes == {0: "ground", 1: "cat"}
+    assert read.masks["m"]["class_labels"] == {0: "ground", 1: "cat"}
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ({}, "needs a `position`"),
+        ({"position": {"minX": 0}}, "needs a `position`"),
+        ({"position": {"minX": "a", "maxX": 1, "minY": 0, "maxY": 1}}, "'a' is not a number"),
+        (
+            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "domain": "inch"},
+            "domain 'inch' is unknown",
+        ),
+        (
+            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "class_id": 7},
+            "class_id 7 is not among the class labels",
+        ),
+        (
+            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "scores": {"iou": None}},
+            "None is not a number",
+        ),
+    ],
+)
+def test_wrong_box_is_named(box: dict[str, Any], message: str) -> None:
+    layer = {"box_data": [BOXES["predictions"]["box_data"][0], box], "class_labels": {1: "cat"}}
+    with pytest.raises(Invalid, match=r"Boxes `p`, box 1") as raised:
+        Image(np.zeros((2, 2)), boxes={"p": layer})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({}, "either `mask_data` or `path`"),
+        ({"mask_data": np.zeros((2, 2))}, "whole numbers"),
+        ({"mask_data": np.zeros((3, 2), int)}, r"has shape \(3, 2\), the image \(2, 2\)"),
+        ({"mask_data": np.full((2, 2), 256)}, "outside 0 to 255"),
+    ],
+)
+def test_wrong_mask_is_named(layer: dict[str, Any], message: str) -> None:
+    with pytest.raises(Invalid, match=rf"Mask `m`.* {message}"):
+        Image(np.zeros((2, 2)), masks={"m": layer})
+
+
+def test_mask_may_be_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    PIL.Image.fromarray(np.full((2, 2), 3, dtype="uint8")).save(path)
+    image = Image(np.zeros((2, 2)), masks={"m": {"path": str(path)}})
+    assert image.masks["m"]["mask_data"].tolist() == [[3, 3], [3, 3]]
+
+
+# --- equality and storage ---
+
+
+def test_images_are_equal_by_pixels_not_by_encoding(tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.bmp")
+    assert Image(path) == Image(PIL.Image.open(path))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Image(np.ones((4, 4))),
+        Image(np.zeros((4, 5))),
+        Image(np.zeros((4, 4, 3))),
+        Image(np.zeros((4, 4)), caption="c"),
+        Image(np.zeros((4, 4)), boxes=BOXES),
+        Image(np.zeros((4, 4)), masks=MASKS),
+        Image(np.zeros((4, 4)), classes={0: "a"}),
+    ],
+)
+def test_images_differ_by_pixels_caption_and_layers(other: Image) -> None:
+    assert Image(np.zeros((4, 4))) != other
+
+
+def test_masks_differ_by_labels() -> None:
+    def made(name: str) -> Image:
+        layer = {"mask_data": np.eye(2, dtype=int), "class_labels": {1: name}}
+        return Image(np.zeros((2, 2)), masks={"m": layer})
+
+    assert made("cat") == made("cat")
+    assert made("cat") != made("dog")
+
+
+def test_copy_keeps_what_is_not_replaced() -> None:
+    image = Image(np.zeros((4, 4)), caption="c", boxes=BOXES)
+    assert Image(image) == image
+    assert Image(image, caption="d").caption == "d"
+    assert Image(image, mode="RGB").boxes == image.boxes
+
+
+def test_same_content_is_stored_once(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    stubs = [Image(np.zeros((4, 4)), caption=str(i), masks=MASKS).write(folder) for i in range(3)]
+    assert len({stub["path"] for stub in stubs}) == 1
+    assert len(folder.entries) == 3  # pixels, mask, labels
+
+
+def test_pixels_are_fetched_when_they_are_looked_at(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    path = folder.add(Image(np.zeros((4, 4)), boxes=BOXES, masks=MASKS), "x")
+    read = folder.get(path)
+    assert (read.width, read.height) == (4, 4)
+    assert folder.fetched == [path]
+    read.to_numpy()
+    assert len(folder.fetched) == 2
+
+
+def test_image_of_another_artifact_becomes_a_reference(tmp_path: Path) -> None:
+    first = Folder(tmp_path / "first", name="first")
+    image = first.get(first.add(Image(np.zeros((4, 4)), masks=MASKS), "x"))
+    second = Folder(tmp_path / "second", name="second")
+    first.fetched.clear()
+    stub = image.write(second)
+    assert first.fetched == []
+    assert {entry.ref is None for entry in second.entries.values()} == {False}
+    assert Image.read(stub, second) == image
+
+
+def test_object_read_as_a_whole_knows_where_it_was(tmp_path: Path) -> None:
+    first = Folder(tmp_path / "first", name="first")
+    image = first.get(first.add(Image(np.zeros((4, 4))), "x"))
+    second = Folder(tmp_path / "second", name="second")
+    assert second.reference_to(image) == "folder://first/x.image-file.json"
+
+
+def test_foreign_json_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="not an image"):
+        media.read({"_type": "image-file"}, Folder(tmp_path), "x")
+
+
+# --- logged with a run ---
+
+
+class RunOfTest:
+    """The two things of a run that a picture needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.dir = str(folder)
+        self.saved: dict[str, bytes] = {}
+
+    def _save_media(self, local_path: str, name: str) -> None:
+        self.saved[name] = Path(local_path).read_bytes()
+
+
+def test_logged_image_is_a_file_of_the_run(tmp_path: Path) -> None:
+    run = RunOfTest(tmp_path)
+    image = Image(np.zeros((4, 4)), caption="c", boxes=BOXES)
+    value = media.log_value(image, run, "val/../a b", 3)
+    assert value is not None
+    assert value["path"] == f"media/images/val/a_b_3_{value['sha256'][:20]}.png"
+    assert (value["_type"], value["caption"], value["width"]) == ("image-file", "c", 4)
+    assert len(run.saved[value["path"]]) == value["size"]
+    assert run.saved.keys() == {value["path"], value["boxes"]["predictions"]["path"]}
+    json.dumps(value)
+
+
+def test_logged_list_of_images_is_one_value(tmp_path: Path) -> None:
+    run = RunOfTest(tmp_path)
+    images = [Image(np.full((2, 2), i, "uint8"), caption=str(i)) for i in range(2)]
+    value = media.log_value(images, run, "k", 0)
+    assert value is not None
+    assert (value["_type"], value["count"], value["captions"]) == (
+        "images/separated",
+        2,
+        ["0", "1"],
+    )
+    assert list(run.saved) == value["filenames"]
+    with pytest.raises(Invalid, match="at 1, int"):
+        media.log_value([images[0], 7], run, "k", 0)
+
+
+@pytest.mark.parametrize("value", [1, "x", [1, 2], [], {"a": 1}, SimpleNamespace()])
+def test_other_values_are_left_to_the_run(value: Any) -> None:
+    assert media.log_value(value, None, "k", 0) is None

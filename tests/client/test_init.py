@@ -1,0 +1,373 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from argparse import Namespace
+from pathlib import Path
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+
+import lineal
+from lineal.client import session
+from lineal.core.records import PageRequest
+from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, Unavailable, UsageError
+
+
+def run_of(run: lineal.Run):
+    return run.backend.run(run.entity, run.project, run.id)
+
+
+def test_a_run_gets_an_id_a_label_and_the_default_project():
+    run = lineal.init()
+    assert len(run.id) == 8
+    assert "-" in run.name
+    assert run.path == f"ana/uncategorized/{run.id}"
+    assert run_of(run).state == "running"
+
+
+def test_explicit_arguments_win_over_settings_which_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "from-environment")
+    monkeypatch.setenv("WANDB_RUN_GROUP", "from-environment")
+    monkeypatch.setenv("WANDB_JOB_TYPE", "from-environment")
+    settings = {"project": "from-settings", "run_group": "from-settings"}
+    run = lineal.init(project="explicit", settings=settings)
+    assert (run.project, run.group, run.job_type) == (
+        "explicit",
+        "from-settings",
+        "from-environment",
+    )
+
+
+def test_the_project_is_named_after_the_work_tree(tmp_path, monkeypatch):
+    tree = tmp_path / "my project"
+    (tree / ".git").mkdir(parents=True)
+    (tree / "sub").mkdir()
+    monkeypatch.chdir(tree / "sub")
+    run = lineal.init(settings={"program": str(tree / "sub" / "train.py"), "disable_git": True})
+    assert run.project == "my_project"
+
+
+@pytest.mark.parametrize("bad", ["a/b", "a:b", "x" * 65, "a%b"])
+def test_a_run_id_that_breaks_the_rules_is_refused(bad):
+    with pytest.raises(Invalid):
+        lineal.init(id=bad)
+    assert lineal.run is None
+
+
+def test_the_active_run_is_a_module_attribute_and_module_functions_forward_to_it():
+    assert lineal.run is None
+    run = lineal.init(config={"lr": 0.1})
+    assert lineal.run is run
+    lineal.log({"loss": 1.0})
+    assert lineal.config.lr == 0.1
+    assert lineal.summary["loss"] == 1.0
+    lineal.finish()
+    assert lineal.run is None
+
+
+def test_module_functions_say_that_there_is_no_run():
+    for call in (lambda: lineal.log({}), lambda: lineal.use_artifact("x"), lambda: lineal.config.a):
+        with pytest.raises(UsageError, match="no active run"):
+            call()
+    with pytest.raises(UsageError):
+        lineal.summary["loss"] = 1
+
+
+def test_a_block_finishes_the_run_and_an_exception_in_it_fails_the_run():
+    with lineal.init() as good:
+        pass
+    assert run_of(good).state == "finished"
+    with pytest.raises(ZeroDivisionError), lineal.init() as bad:
+        _ = 1 / 0
+    assert (run_of(bad).state, run_of(bad).exit_code) == ("failed", 1)
+    with pytest.raises(KeyboardInterrupt), lineal.init() as interrupted:
+        raise KeyboardInterrupt
+    assert (run_of(interrupted).state, run_of(interrupted).exit_code) == ("failed", 255)
+    with pytest.raises(SystemExit), lineal.init() as left:
+        raise SystemExit(3)
+    assert run_of(left).exit_code == 3
+
+
+def test_finish_with_an_exit_code_fails_the_run_and_twice_does_nothing():
+    run = lineal.init()
+    run.finish(exit_code=7)
+    run.finish()
+    assert (run_of(run).state, run_of(run).exit_code) == ("failed", 7)
+
+
+# --- reinit -------------------------------------------------------------------------------------
+
+
+def test_init_while_a_run_is_active_returns_it_in_a_script(capsys):
+    first = lineal.init()
+    assert lineal.init() is first
+    assert "is active" in capsys.readouterr().err
+
+
+def test_reinit_finish_previous_and_true_finish_it():
+    first = lineal.init()
+    second = lineal.init(reinit="finish_previous")
+    third = lineal.init(reinit=True)
+    assert [run_of(run).state for run in (first, second, third)] == [
+        "finished",
+        "finished",
+        "running",
+    ]
+    assert lineal.run is third
+
+
+def test_reinit_create_new_leaves_the_active_run_alone():
+    first = lineal.init()
+    second = lineal.init(reinit="create_new")
+    assert lineal.run is first
+    second.log({"a": 1})
+    second.finish()
+    assert lineal.run is first
+
+
+def test_must_resume_with_another_run_active_is_an_error():
+    lineal.init()
+    with pytest.raises(UsageError, match="is active"):
+        lineal.init(id="other", resume="must")
+
+
+class Shell:
+    """What IPython's kernel shell looks like from outside."""
+
+    user_ns: ClassVar = {"In": ["", "import lineal", "lineal.init()"]}
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    module = ModuleType("IPython")
+    module.get_ipython = Shell  # type: ignore[attr-defined]  # a stand-in
+    monkeypatch.setitem(sys.modules, "IPython", module)
+
+
+def test_in_a_notebook_init_finishes_the_previous_run_and_config_may_change(notebook):
+    first = lineal.init(config={"lr": 1})
+    first.config.lr = 2
+    second = lineal.init()
+    assert second is not first
+    assert run_of(first).state == "finished"
+
+
+def test_a_notebook_saves_the_history_of_its_session(notebook, monkeypatch):
+    Path("work.ipynb").write_text("{}")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(Path("work.ipynb").resolve()))
+    with lineal.init(save_code=True) as run:
+        pass
+    files = [f.path for f in run.backend.run_files(run.record.key, PageRequest()).items]
+    assert "code/work.ipynb" in files
+    assert "code/_session_history.ipynb" in files
+
+
+# --- resume -------------------------------------------------------------------------------------
+
+
+def test_an_existing_id_without_resume_is_an_error_naming_the_choices():
+    lineal.init(id="a").finish()
+    with pytest.raises(UsageError, match="resume"):
+        lineal.init(id="a")
+
+
+def test_resume_table(capsys):
+    with pytest.raises(RunNotFoundError):
+        lineal.init(id="a", resume="must")
+    created = lineal.init(id="a", resume="allow")
+    assert not created.resumed
+    assert "created" in capsys.readouterr().err
+    created.finish()
+    resumed = lineal.init(id="a", resume="must")
+    assert resumed.resumed
+    assert "resumed" in capsys.readouterr().err
+    resumed.finish()
+    with pytest.raises(UsageError, match="never"):
+        lineal.init(id="a", resume="never")
+    lineal.init(id="b", resume="never").finish()
+
+
+def test_resume_goes_on_with_steps_config_summary_and_tags(monkeypatch):
+    with lineal.init(id="a", config={"lr": 0.1}, tags=["x"]) as run:
+        run.log({"loss": 2.0})
+        run.log({"loss": 1.0})
+    monkeypatch.setenv("WANDB_RUN_ID", "a")
+    monkeypatch.setenv("WANDB_RESUME", "allow")
+    with lineal.init(config={"epochs": 3}) as again:
+        assert again.step == 2
+        assert dict(again.config.items()) == {"lr": 0.1, "epochs": 3}
+        assert again.summary["loss"] == 1.0
+        assert again.tags == ("x",)
+        again.log({"loss": 0.5})
+    record = run_of(again)
+    assert record.last_step == 2
+    assert record.history_count == 3
+    assert record.config["epochs"] == 3
+
+
+def test_resume_refuses_to_change_config_before_it_touches_the_run():
+    lineal.init(id="a", config={"lr": 0.1}).finish()
+    with pytest.raises(Invalid, match="allow_val_change"):
+        lineal.init(id="a", resume="allow", config={"lr": 0.2})
+    run = lineal.init(id="a", resume="allow", config={"lr": 0.2}, allow_val_change=True)
+    assert run.config.lr == 0.2
+
+
+def test_allow_warns_when_the_id_exists_in_another_project(capsys):
+    lineal.init(id="a", project="one").finish()
+    lineal.init(id="a", project="two", resume="allow")
+    assert "ana/one/a" in capsys.readouterr().err
+
+
+def test_a_deleted_id_cannot_be_used_again():
+    run = lineal.init(id="a")
+    run.finish()
+    run.backend.delete_run(run.record.key)
+    with pytest.raises(Gone):
+        lineal.init(id="a", resume="allow")
+
+
+def test_auto_resumes_what_did_not_finish_in_this_folder():
+    run = lineal.init(resume="auto")
+    run.finish(exit_code=1)
+    again = lineal.init(resume="auto")
+    assert again.id == run.id
+    assert again.resumed
+    again.finish()
+    assert lineal.init(resume="auto").id != run.id
+
+
+def test_auto_is_forgotten_by_a_run_without_resume(tmp_path, monkeypatch):
+    run = lineal.init(resume="auto")
+    run.finish(exit_code=1)
+    lineal.init().finish()
+    assert lineal.init(resume="auto").id != run.id
+
+
+def test_auto_with_an_explicit_id_takes_that_and_says_so(capsys):
+    lineal.init(resume="auto", id="one").finish(exit_code=1)
+    assert lineal.init(resume="auto", id="two").id == "two"
+    assert "not one" in capsys.readouterr().err
+
+
+# --- forking ------------------------------------------------------------------------------------
+
+
+def test_a_fork_shares_history_and_summary_up_to_the_step():
+    with lineal.init(id="parent", config={"lr": 1}) as parent:
+        for value in range(5):
+            parent.log({"x": value})
+    with lineal.init(fork_from="parent?_step=2") as fork:
+        assert fork.step == 3
+        assert fork.summary["x"] == 2
+        assert fork.config.lr == 1
+        fork.log({"x": 10})
+    assert run_of(fork).history_count == 4
+    assert run_of(parent).history_count == 5
+
+
+def test_fork_and_resume_exclude_each_other():
+    with pytest.raises(UsageError):
+        lineal.init(fork_from="a?_step=1", resume="allow")
+    with pytest.raises(Invalid):
+        lineal.init(fork_from="a")
+    with pytest.raises(Invalid, match="not available"):
+        lineal.init(resume_from="a?_step=1")
+
+
+# --- config -------------------------------------------------------------------------------------
+
+
+def test_config_is_taken_from_namespace_yaml_and_defaults_file():
+    Path("config-defaults.yaml").write_text("lr: {desc: rate, value: 0.5}\nbatch: 8\n")
+    run = lineal.init(config=Namespace(lr=0.1, epochs=2))
+    assert run.config.as_dict() == {"lr": 0.1, "batch": 8, "epochs": 2}
+    run.finish()
+    Path("config-defaults.yaml").unlink()
+    Path("mine.yaml").write_text("a: 1\n")
+    assert lineal.init(config="mine.yaml").config.a == 1
+
+
+def test_config_keys_can_be_included_or_excluded():
+    values = {"a": 1, "b": 2}
+    run = lineal.init(config=values, config_include_keys=["a"], reinit="create_new")
+    assert run.config.as_dict() == {"a": 1}
+    run = lineal.init(config=values, config_exclude_keys=["a"], reinit="create_new")
+    assert run.config.as_dict() == {"b": 2}
+
+
+def test_a_path_from_config_yaml_that_is_missing_is_named():
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
+        lineal.init(config="nowhere.yaml")
+
+
+# --- the package --------------------------------------------------------------------------------
+
+
+def test_the_submodule_config_does_not_hide_the_config_of_the_run():
+    import lineal.config
+
+    run = lineal.init(config={"a": 1})
+    assert lineal.config is run.config
+    from lineal.config import Settings
+
+    assert lineal.Settings is Settings
+
+
+def test_unknown_names_of_the_package_are_told_with_the_nearest():
+    with pytest.raises(AttributeError, match="Artifact"):
+        _ = lineal.Artefact  # type: ignore[attr-defined]  # that is the point
+
+
+def test_a_home_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(Unavailable, match="LINEAL_HOME"):
+        lineal.init()
+
+
+def test_init_gives_up_on_a_busy_instance_after_its_timeout(home):
+    lineal.init().finish()
+    session.close()
+    blocker = sqlite3.connect(home / "lineal.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(Unavailable, match="Another process"):
+            lineal.init(settings={"init_timeout": 0.1})
+    finally:
+        blocker.close()
+
+
+def test_login_needs_no_account():
+    assert lineal.login(key="x") is True
+
+
+def test_quiet_and_silent(capsys):
+    lineal.init(settings={"quiet": True}).finish()
+    assert capsys.readouterr().err == ""
+    os.environ["WANDB_SILENT"] = "true"
+    try:
+        lineal.init().finish()
+    finally:
+        del os.environ["WANDB_SILENT"]
+    assert capsys.readouterr().err == ""
+
+
+def test_log_artifact_without_a_run_makes_and_finishes_one():
+    Path("train.py").write_text("print(1)\n")
+    code = lineal.Artifact(type="code")
+    code.add_file("./train.py")
+    logged = lineal.log_artifact(code)
+    assert lineal.run is None
+    assert logged.wait().version == "v0"
+    producer = logged.logged_by()
+    assert producer is not None
+    assert (producer.job_type, producer.state) == ("auto", "finished")
+
+
+def test_an_unknown_run_to_fork_is_not_found():
+    with pytest.raises(NotFound):
+        lineal.init(fork_from="nobody?_step=0")

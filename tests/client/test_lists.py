@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lineal.client.lists import LazyList, NamedList
+from lineal.core.records import Page, PageRequest
+from lineal.errors import Invalid
+
+
+class Source:
+    """Serves a list in pages, as a backend does, and counts them."""
+
+    def __init__(self, items: list[int], *, says_total: bool = True) -> None:
+        self.items = items
+        self.pages_served = 0
+        self.says_total = says_total
+
+    def fetch(self, page: PageRequest) -> Page[int]:
+        self.pages_served += 1
+        start = int(page.cursor or 0)
+        end = start + page.size
+        total = len(self.items) if self.says_total and page.cursor is None else None
+        cursor = str(end) if end < len(self.items) else None
+        return Page(tuple(self.items[start:end]), cursor, total)
+
+
+def lazy(items: list[int], per_page: int = 3, start: str | None = None) -> LazyList[int]:
+    return LazyList(Source(items).fetch, int, per_page=per_page, start=start)
+
+
+ITEMS = st.lists(st.integers(), max_size=30)
+PAGE_SIZES = st.integers(1, 10)
+ENDS = st.none() | st.integers(-40, 40)
+SLICES = st.builds(slice, ENDS, ENDS, st.none() | st.integers(-5, 5).filter(bool))
+
+
+@given(items=ITEMS, per_page=PAGE_SIZES)
+def test_iterating_ends_with_every_item_seen_once(items: list[int], per_page: int) -> None:
+    found = lazy(items, per_page)
+    assert list(found) == items
+    assert [*found] == items  # and once more, from memory
+
+
+@given(items=ITEMS, per_page=PAGE_SIZES, index=st.integers(-40, 40))
+def test_an_index_means_what_it_means_for_a_list(
+    items: list[int], per_page: int, index: int
+) -> None:
+    found = lazy(items, per_page)
+    if -len(items) <= index < len(items):
+        assert found[index] == items[index]
+    else:
+        with pytest.raises(IndexError):
+            found[index]
+
+
+@given(items=ITEMS, per_page=PAGE_SIZES, part=SLICES)
+def test_a_slice_means_what_it_means_for_a_list(
+    items: list[int], per_page: int, part: slice
+) -> None:
+    assert lazy(items, per_page)[part] == items[part]
+
+
+@given(items=ITEMS, per_page=PAGE_SIZES, other=ITEMS, value=st.integers(-3, 3))
+def test_everything_else_means_what_it_means_for_a_list(
+    items: list[int], per_page: int, other: list[int], value: int
+) -> None:
+    def fresh() -> LazyList[int]:
+        return lazy(items, per_page)
+
+    assert len(fresh()) == len(items)
+    assert bool(fresh()) == bool(items)
+    assert (value in fresh()) == (value in items)
+    assert fresh().count(value) == items.count(value)
+    assert list(reversed(fresh())) == list(reversed(items))
+    assert (fresh() == items, items == fresh()) == (True, True)
+    assert (fresh() == other) == (items == other)
+    assert fresh() == lazy(items, 7)
+    assert (fresh() + other, other + fresh()) == (items + other, other + items)
+    assert sorted(fresh()) == sorted(items)
+
+
+@given(items=ITEMS, per_page=PAGE_SIZES, seen=st.integers(0, 30))
+def test_a_list_resumed_at_a_cursor_holds_the_rest(
+    items: list[int], per_page: int, seen: int
+) -> None:
+    first = lazy(items, per_page)
+    loaded = [item for item, _ in zip(first, range(seen), strict=False)]
+    if first.more and first.cursor is not None:
+        rest = lazy(items, per_page, start=first.cursor)
+        begun = int(first.cursor)
+        assert begun >= len(loaded)
+        assert list(rest) == items[begun:]
+        assert len(lazy(items, per_page, start=first.cursor)) == len(items) - begun
+
+
+def test_length_asks_for_one_page_only() -> None:
+    source = Source(list(range(1000)))
+    found = LazyList(source.fetch, int, per_page=10)
+    assert len(found) == 1000
+    assert found.total == 1000
+    assert source.pages_served == 1
+
+
+def test_length_is_right_where_the_backend_does_not_say_it() -> None:
+    found = LazyList(Source(list(range(25)), says_total=False).fetch, int, per_page=10)
+    assert len(found) == 25
+
+
+def test_only_the_pages_looked_at_are_loaded() -> None:
+    source = Source(list(range(1000)))
+    found = LazyList(source.fetch, int, per_page=10)
+    assert source.pages_served == 0
+    assert (found[15], found[3:18][0], bool(found)) == (15, 3, True)
+    assert source.pages_served == 2
+    assert (found.cursor, found.more) == ("20", True)
+
+
+def test_items_are_made_once() -> None:
+    found = LazyList(Source([1, 2]).fetch, lambda number: [number])
+    assert found[0] is found[0]
+
+
+def test_an_empty_list_says_why() -> None:
+    found = LazyList(Source([]).fetch, int, empty="no run has used ana/vision/data:v0")
+    with pytest.raises(IndexError, match="no run has used ana/vision/data:v0"):
+        found[0]
+    assert not found
+    assert list(NamedList([1], "why")) == [1]
+    with pytest.raises(IndexError, match="no run has used it"):
+        NamedList([], "no run has used it")[0]
+
+
+def test_an_index_too_far_says_how_many_there_are() -> None:
+    with pytest.raises(IndexError, match="5 is out of range: there are 2 items"):
+        lazy([1, 2])[5]
+
+
+def test_repr_is_short() -> None:
+    assert repr(lazy([1, 2])) == "[1, 2]"
+    assert repr(lazy(list(range(50)))) == "[0, 1, 2, … 47 more]"
+
+
+def test_lists_have_no_hash_like_lists() -> None:
+    with pytest.raises(TypeError):
+        hash(lazy([1]))
+
+
+@pytest.mark.parametrize("per_page", [0, -1])
+def test_a_page_holds_at_least_one_item(per_page: int) -> None:
+    with pytest.raises(Invalid):
+        LazyList(Source([]).fetch, int, per_page=per_page)

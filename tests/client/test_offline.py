@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.client import offline, session, sync
+from lineal.config import Settings, load
+from lineal.core.records import EdgeKind, PageRequest, Stream
+from lineal.errors import NotFound, UsageError
+
+
+def write_dataset(name: str = "data", text: str = "a", **options) -> lineal.Artifact:
+    artifact = lineal.Artifact(name, "dataset", **options)
+    with artifact.new_file("a.txt") as file:
+        file.write(text)
+    return artifact
+
+
+def folders() -> list[str]:
+    return sync.find_folders("lineal")
+
+
+def target(home: Path):
+    return session.open_backend(load({"home": str(home)}))
+
+
+def synced(home: Path, **options) -> list[sync.Synced]:
+    settings: Settings = load({"home": str(home)})
+    return sync.sync(folders(), target(home), settings=settings, **options)
+
+
+def state(home: Path, run_id: str) -> dict:
+    """Everything about a run that a second sync must not change."""
+    backend = target(home)
+    run = backend.run("ana", "p", run_id)
+    page = PageRequest()
+    return {
+        "run": (run.state, run.exit_code, run.config, run.summary, run.tags, run.notes),
+        "runtime": run.runtime_seconds,
+        "history": list(backend.read_lines(run.key, Stream.HISTORY)),
+        "console": list(backend.read_lines(run.key, Stream.CONSOLE)),
+        "files": [(f.path, f.digest) for f in backend.run_files(run.key, page).items],
+        "logged": [
+            (v.path, v.digest, v.aliases, v.tags, v.metadata, v.description)
+            for v in backend.versions_of(run.key, EdgeKind.LOGGED, page).items
+        ],
+        "used": [v.path for v in backend.versions_of(run.key, EdgeKind.USED, page).items],
+    }
+
+
+def test_an_offline_run_is_kept_in_one_folder_and_touches_nothing_else(home, capsys):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log({"x": 1})
+        run.log_artifact(write_dataset())
+        assert run.url is None
+    (folder,) = folders()
+    assert folder in capsys.readouterr().err
+    assert os.path.basename(folder).startswith("offline-run-")
+    assert folder.endswith("-a")
+    assert not (home / "lineal.db").exists()
+
+
+def test_sync_copies_everything_and_twice_changes_nothing(home):
+    with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}, tags=["t"]) as run:
+        for step in range(3):
+            run.log({"x": step})
+        print("hello")
+        run.log_artifact(write_dataset(text="one", metadata={"n": 1}), tags=["raw"])
+        run.log_artifact(write_dataset(text="two"), aliases=["best"])
+        run.use_artifact("data:v0")
+        run.use_artifact(write_dataset("mine", "three"))
+        Path("notes.txt").write_text("n")
+        run.save("notes.txt", policy="now")
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert (result.run, result.version_count) == ("ana/p/a", 3)
+    first = state(home, "a")
+    assert first["run"][0] == "finished"
+    assert first["run"][2]["lr"] == 1
+    assert len(first["history"]) == 3
+    assert len(first["console"]) == 1
+    assert "notes.txt" in dict(first["files"])
+    assert [(path, aliases) for path, _, aliases, *_ in first["logged"]] == [
+        ("ana/p/data:v0", ()),
+        ("ana/p/data:v1", ("best", "latest")),
+    ]
+    assert first["used"] == ["ana/p/data:v0", "ana/p/mine:v0"]
+    (again,) = synced(home)
+    assert again.was_synced
+    (forced,) = synced(home, again=True)
+    assert forced.failures == {}
+    assert state(home, "a") == first
+
+
+def test_a_folder_copied_to_another_place_is_complete(home, tmp_path):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset(text="content"))
+    (folder,) = folders()
+    elsewhere = tmp_path / "elsewhere" / "copy"
+    shutil.copytree(folder, elsewhere)
+    shutil.rmtree(folder)
+    settings = load({"home": str(home)})
+    (result,) = sync.sync([str(elsewhere)], target(home), settings=settings)
+    assert result.failures == {}
+    path = lineal.Api().artifact("p/data:latest").download()
+    assert Path(path, "a.txt").read_text() == "content"
+
+
+def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="shared"), aliases=["prod"])
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("data:prod")
+        assert Path(used.download(), "a.txt").read_text() == "shared"
+        run.link_artifact(used, "ana/registry/models", aliases=["staging"])
+        draft = used.new_draft()
+        with draft.new_file("b.txt") as file:
+            file.write("more")
+        run.log_artifact(draft)
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = state(home, "a")
+    assert found["used"] == ["ana/p/data:v0"]
+    assert [path for path, *_ in found["logged"]] == ["ana/p/data:v1"]
+    linked = lineal.Api().artifact("registry/models:staging")
+    assert linked.source_name == "data:v0"
+    assert sorted(lineal.Api().artifact("p/data:v1").manifest.entries) == ["a.txt", "b.txt"]
+    before = state(home, "a")
+    synced(home, again=True)
+    assert state(home, "a") == before
+
+
+def test_what_is_nowhere_is_not_found_offline():
+    with lineal.init(mode="offline", project="p") as run, pytest.raises(NotFound, match="offline"):
+        run.use_artifact("nothing:latest")
+
+
+def test_resume_is_applied_at_sync(home):
+    with lineal.init(project="p", id="a", config={"lr": 1}) as online:
+        online.log({"x": 0})
+    with lineal.init(mode="offline", project="p", id="a", resume="must") as run:
+        assert run.step == 1
+        assert run.config.lr == 1
+        run.log({"x": 1})
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert len(state(home, "a")["history"]) == 2
+
+
+def test_an_id_that_is_taken_is_a_failure_and_the_folder_stays(home):
+    lineal.init(project="p", id="a").finish()
+    lineal.init(mode="offline", project="p", id="a").finish()
+    (result,) = synced(home, clean=True)
+    assert isinstance(next(iter(result.failures.values())), UsageError)
+    assert folders() != []
+    (renamed,) = synced(home, run_id="b", clean=True)
+    assert renamed.failures == {}
+    assert folders() == []
+
+
+def test_a_broken_artifact_does_not_stop_the_rest(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset("broken", "lost"))
+        run.log_artifact(write_dataset("fine", "kept"))
+    (folder,) = folders()
+    for path in Path(folder, "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"lost":
+            path.unlink()
+    (result,) = synced(home)
+    assert list(result.failures) == ["artifact broken:v0"]
+    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/fine:v0"]
+    assert not sync.is_synced(folder, target(home).url)
+
+
+def test_a_run_that_goes_on_is_not_synced(home):
+    run = lineal.init(mode="offline", project="p", id="a")
+    run.log({"x": 1})
+    (result,) = synced(home)
+    assert "still going on" in str(next(iter(result.failures.values())))
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    with pytest.raises(NotFound):
+        offline.read_about(str(tmp_path))

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lineal.client import public_history, session
+from lineal.client.api import Api
+from lineal.client.artifact import Artifact
+from lineal.client.backend import Backend
+from lineal.client.public_run import Run
+from lineal.core.records import Lines, RunPatch, RunRecord, RunSpec, Stream
+from lineal.errors import CommError, Invalid, MissingFile, WaitTimeoutError
+
+
+@pytest.fixture(autouse=True)
+def _closed_at_the_end() -> Iterator[None]:
+    yield
+    session.close()
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api({"project": "vision"})
+
+
+@pytest.fixture
+def backend(api: Api) -> Backend:
+    return api._backend
+
+
+@pytest.fixture
+def record(backend: Backend) -> RunRecord:
+    spec = RunSpec(
+        entity="ana",
+        project="vision",
+        run_id="train",
+        name="bold owl",
+        job_type="train",
+        tags=("a",),
+        config={"lr": 0.1, "layers": [1, 2], "_lineal": {"hidden": True}},
+    )
+    return backend.start_run(spec).run
+
+
+@pytest.fixture
+def run(api: Api, record: RunRecord) -> Run:
+    return api.run("train")
+
+
+def log_rows(backend: Backend, record: RunRecord, rows: list[dict[str, object]]) -> None:
+    lines = [json.dumps(row).encode() for row in rows]
+    backend.append_lines(record.key, [Lines(Stream.HISTORY, "writer", 0, lines)])
+
+
+def rows_of(count: int) -> list[dict[str, object]]:
+    return [{"_step": step, "loss": step / 10} for step in range(count)]
+
+
+def draft(text: str, name: str = "data") -> Artifact:
+    artifact = Artifact(name, "dataset")
+    artifact.add_bytes(text.encode(), "data.txt")
+    return artifact
+
+
+# --- attributes ---------------------------------------------------------------------------------
+
+
+def test_a_run_shows_what_it_is(run: Run) -> None:
+    assert (run.id, run.name, run.entity, run.project) == ("train", "bold owl", "ana", "vision")
+    assert (run.state, run.job_type, run.tags, run.user) == ("running", "train", ["a"], "ana")
+    assert run.path == ["ana", "vision", "train"]
+    assert run.created_at.endswith("Z")
+    assert run.lastHistoryStep == -1
+    assert repr(run) == "<Run ana/vision/train (running)>"
+
+
+def test_hidden_keys_show_in_rawconfig_only(run: Run) -> None:
+    assert run.config == {"lr": 0.1, "layers": [1, 2]}
+    assert run.rawconfig["lr"] == {"value": 0.1}
+    assert run.rawconfig["_lineal"] == {"value": {"hidden": True}}
+
+
+def test_an_unknown_attribute_is_refused_with_the_nearest(run: Run) -> None:
+    with pytest.raises(AttributeError, match="did you mean `summary`"):
+        run.sumary  # noqa: B018 - the access is the test
+
+
+def test_update_sends_what_changed_and_nothing_else(api: Api, run: Run, backend: Backend) -> None:
+    backend.update_run(run._record.key, RunPatch(config={"by_another": 1}))
+    run.name, run.notes, run.group = "calm fox", "works", "first"
+    run.tags.append("b")
+    run.config["lr"] = 0.2
+    del run.config["layers"]
+    run.update()
+    api.flush()
+    fresh = api.run("train")
+    assert (fresh.name, fresh.notes, fresh.group, fresh.tags) == (
+        "calm fox",
+        "works",
+        "first",
+        ["a", "b"],
+    )
+    assert fresh.config == {"lr": 0.2, "by_another": 1}
+    assert fresh.rawconfig["_lineal"] == {"value": {"hidden": True}}
+
+
+def test_load_drops_what_was_not_sent(run: Run) -> None:
+    run.name = "never sent"
+    run.load()
+    assert run.name == "bold owl"
+
+
+def test_waiting_ends_when_the_run_does(run: Run, backend: Backend) -> None:
+    with pytest.raises(WaitTimeoutError, match="ana/vision/train is still running"):
+        run.wait_until_finished(timeout=0)
+    backend.finish_run(run._record.key, 0, 1.5)
+    run.wait_until_finished(timeout=0)
+    assert (run.state, run.exit_code, run.duration) == ("finished", 0, 1.5)
+
+
+def test_a_deleted_run_is_gone(api: Api, run: Run) -> None:
+    run.delete()
+    api.flush()
+    with pytest.raises(CommError, match="ana/vision/train was deleted"):
+        api.run("train")
+
+
+# --- summary ------------------------------------------------------------------------------------
+
+
+def test_a_summary_is_a_dict_whose_changes_are_sent_by_update(
+    api: Api, run: Run, backend: Backend
+) -> None:
+    backend.update_run(run._record.key, RunPatch(summary={"old_name": 0.9, "loss": 1.0}))
+    run.load()
+    run.summary["new_name"] = run.summary["old_name"]
+    del run.summary["old_name"]
+    run.summary.update({"best": True})
+    api.flush()
+    fresh = api.run("train").summary
+    assert dict(fresh) == {"loss": 1.0, "new_name": 0.9, "best": True}
+
+
+def test_summary_changes_go_with_the_run(api: Api, run: Run) -> None:
+    run.summary["val_acc"] = 0.5
+    run.update()
+    api.flush()
+    assert api.run("train").summary.get("val_acc") == 0.5
+
+
+@pytest.mark.parametrize("value", [float("nan"), None])
+def test_nan_and_none_count_as_missing_where_a_number_is_the_default(
+    run: Run, value: object
+) -> None:
+    run.summary.update({"val_acc": value})
+    run.load()
+    assert run.summary.get("val_acc", 0) == 0
+    assert run.summary.get("other", 0) == 0
+    kept = run.summary.get("val_acc")
+    assert kept is None if value is None else math.isnan(kept)
+
+
+def test_runs_sort_by_a_metric_that_some_lack(api: Api, backend: Backend) -> None:
+    for run_id, value in (("a", 0.3), ("b", float("nan")), ("c", 0.7), ("d", None)):
+        key = backend.start_run(RunSpec("ana", "vision", run_id)).run.key
+        backend.update_run(key, RunPatch(summary={"val_acc": value}))
+    runs = sorted(api.runs("vision"), key=lambda run: run.summary.get("val_acc", 0), reverse=True)
+    assert [run.id for run in runs][:2] == ["c", "a"]
+
+
+# --- history ------------------------------------------------------------------------------------
+
+
+def test_scanning_yields_every_row_that_has_all_keys(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    log_rows(backend, record, [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}])
+    assert list(run.scan_history()) == [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}]
+    assert list(run.scan_history(keys=["a", "b"])) == [{"a": 2, "b": 3}]
+    assert list(run.scan_history(keys="b")) == [{"b": 3}]
+
+
+def test_scanning_keeps_to_a_range_of_steps(run: Run, record: RunRecord, backend: Backend) -> None:
+    log_rows(backend, record, rows_of(10))
+    found = run.scan_history(keys=["_step"], min_step=3, max_step=6)
+    assert [row["_step"] for row in found] == [3, 4, 5]
+
+
+def test_nested_keys_are_joined_with_dots(run: Run, record: RunRecord, backend: Backend) -> None:
+    log_rows(backend, record, [{"_step": 0, "eval": {"acc": 0.5}}])
+    assert list(run.scan_history(keys=["eval.acc"])) == [{"eval.acc": 0.5}]
+
+
+def test_history_keeps_the_first_and_the_last_row(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    log_rows(backend, record, rows_of(1001))
+    steps = [row["_step"] for row in run.history(samples=10, keys=["loss"], pandas=False)]
+    assert len(steps) == 10
+    assert (steps[0], steps[-1]) == (0, 1000)
+    assert steps == sorted(set(steps))
+
+
+def test_history_is_a_frame_where_pandas_is_there(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    log_rows(backend, record, rows_of(3))
+    frame = run.history()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["loss"]) == [0.0, 0.1, 0.2]
+
+
+def test_history_is_a_list_of_dicts_where_pandas_is_not(
+    run: Run, record: RunRecord, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    log_rows(backend, record, rows_of(2))
+    assert run.history() == [{"_step": 0, "loss": 0.0}, {"_step": 1, "loss": 0.1}]
+
+
+def test_an_unknown_stream_is_refused(run: Run) -> None:
+    with pytest.raises(Invalid, match="nope"):
+        run.history(stream="nope")
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 9, 10, 11, 39, 40, 41, 42, 1000, 1234])
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_sample_is_never_larger_than_asked(total: int, count: int) -> None:
+    sampled = public_history.sample(rows_of(total), count)
+    steps = [row["_step"] for row in sampled]
+    assert len(steps) == min(total, count)
+    assert len(set(steps)) == len(steps)
+    if total and count > 1:
+        assert (steps[0], steps[-1]) == (0, total - 1)
+
+
+def test_history_keys_count_types(run: Run, record: RunRecord, backend: Backend) -> None:
+    log_rows(backend, record, [{"_step": 0, "a": 1}, {"_step": 1, "a": "x"}])
+    keys = run.history_keys
+    assert keys["lastStep"] == 1
+    assert keys["keys"]["a"]["typeCounts"] == [
+        {"type": "number", "count": 1},
+        {"type": "string", "count": 1},
+    ]
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_files_are_stored_listed_fetched_and_deleted(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "work" / "logs"
+    folder.mkdir()
+    (folder / "a.txt").write_text("hello")
+    stored = run.upload_file("logs/a.txt")
+    assert (stored.name, stored.size) == ("logs/a.txt", 5)
+    assert [file.name for file in run.files()] == ["logs/a.txt"]
+    with run.file("logs/a.txt").download(str(tmp_path / "out")) as opened:
+        assert opened.read() == "hello"
+    assert (tmp_path / "out" / "logs" / "a.txt").read_text() == "hello"
+    stored.delete()
+    assert run.files() == []
+
+
+def test_an_absent_file_is_refused_with_the_nearest(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "work" / "notes.txt").write_text("x")
+    run.upload_file("notes.txt")
+    with pytest.raises(FileNotFoundError, match=r"has no file note\.txt; near: notes\.txt") as e:
+        run.file("note.txt")
+    assert isinstance(e.value, MissingFile)
+
+
+# --- artifacts ----------------------------------------------------------------------------------
+
+
+def test_a_draft_is_logged_by_a_finished_run(run: Run, backend: Backend) -> None:
+    backend.finish_run(run._record.key, 0, 1.0)
+    logged = run.log_artifact(draft("one"), aliases="prod", tags=["clean"])
+    assert (logged.qualified_name, logged.aliases) == ("ana/vision/data:v0", ["latest", "prod"])
+    assert logged.tags == ["clean"]
+    assert logged.logged_by() == run
+    run.load()
+    assert run.state == "finished"
+
+
+def test_an_existing_version_becomes_another_output(api: Api, run: Run, backend: Backend) -> None:
+    logged = run.log_artifact(draft("one"))
+    other = Run(backend, backend.start_run(RunSpec("ana", "vision", "other")).run)
+    again = other.log_artifact(api.artifact("data"), aliases=["prod"])
+    assert (again.version, again.aliases) == ("v0", ["latest", "prod"])
+    assert [artifact.name for artifact in other.logged_artifacts()] == ["data:v0"]
+    assert logged.logged_by() == run
+
+
+def test_logging_to_another_project_is_refused(run: Run, backend: Backend) -> None:
+    elsewhere = Run(backend, backend.start_run(RunSpec("ana", "audio", "other")).run)
+    logged = run.log_artifact(draft("one"))
+    with pytest.raises(Invalid, match=r"ana/vision/data:v0 belongs to ana/vision"):
+        elsewhere.log_artifact(logged)
+
+
+def test_an_existing_version_or_a_draft_is_used(api: Api, run: Run, backend: Backend) -> None:
+    run.log_artifact(draft("one"))
+    other = Run(backend, backend.start_run(RunSpec("ana", "audio", "other")).run)
+    other.use_artifact(api.artifact("data"))
+    other.use_artifact(draft("two", "fresh"))
+    assert [artifact.qualified_name for artifact in other.used_artifacts(per_page=1)] == [
+        "ana/vision/data:v0",
+        "ana/audio/fresh:v0",
+    ]
+
+
+def test_only_artifacts_are_used_and_logged(run: Run) -> None:
+    with pytest.raises(TypeError, match=r"api\.artifact"):
+        run.use_artifact("data:v0")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(TypeError):
+        run.log_artifact("data.txt")  # type: ignore[arg-type]  # on purpose
+
+
+def test_a_run_draws_its_lineage(run: Run) -> None:
+    run.log_artifact(draft("one"))
+    assert str(run.lineage("downstream")).splitlines() == [
+        "bold owl (train) · train run · running",
+        "└─ downstream",
+        "   └─ data:v0 · dataset · latest",
+    ]
+
+
+def test_deleting_with_artifacts_deletes_what_it_made(api: Api, run: Run) -> None:
+    run.log_artifact(draft("one"))
+    run.delete(delete_artifacts=True)
+    assert not api.artifact_exists("data:v0")

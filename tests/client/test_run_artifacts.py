@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.errors import ArtifactsFailed, Invalid, NotFound, UsageError
+
+
+def draft(name: str = "data", text: str = "a", type: str = "dataset") -> lineal.Artifact:
+    artifact = lineal.Artifact(name, type)
+    with artifact.new_file("a.txt") as file:
+        file.write(text)
+    return artifact
+
+
+@pytest.fixture
+def run() -> lineal.Run:
+    return lineal.init(project="p")
+
+
+def lineage(run: lineal.Run) -> tuple[list[str], list[str]]:
+    found = lineal.Api().run(run.path)
+    return (
+        [artifact.name for artifact in found.logged_artifacts()],
+        [artifact.name for artifact in found.used_artifacts()],
+    )
+
+
+def test_logging_returns_the_artifact_at_once_and_wait_gives_the_version(run):
+    artifact = draft()
+    assert run.log_artifact(artifact, aliases="best", tags=["raw"]) is artifact
+    artifact.wait()
+    assert (artifact.name, sorted(artifact.aliases), artifact.tags) == (
+        "data:v0",
+        ["best", "latest"],
+        ["raw"],
+    )
+
+
+def test_versions_of_one_name_are_numbered_in_call_order(run):
+    artifacts = [run.log_artifact(draft(text=str(number))) for number in range(5)]
+    assert [artifact.wait().version for artifact in artifacts] == [f"v{n}" for n in range(5)]
+
+
+def test_paths_of_files_and_folders_are_taken(run):
+    Path("d").mkdir()
+    Path("d/x.txt").write_text("x")
+    one = run.log_artifact("d/x.txt").wait()
+    assert (one.name, one.type) == (f"run-{run.id}-x.txt:v0", "unspecified")
+    folder = run.log_artifact(Path("d"), name="folder", type="dataset").wait()
+    assert list(folder.manifest.entries) == ["x.txt"]
+    with pytest.raises(ValueError, match="nowhere"):
+        run.log_artifact("nowhere")
+    with pytest.raises(TypeError):
+        run.log_artifact(5)  # type: ignore[arg-type]  # that is the point
+
+
+def test_an_alias_that_looks_like_a_version_is_refused_before_anything_happens(run):
+    with pytest.raises(Invalid):
+        run.log_artifact(draft(), aliases=["v3"])
+    run.finish()
+
+
+def test_the_history_step_is_that_of_the_moment(run):
+    assert run.log_artifact(draft("before")).wait().history_step is None
+    for value in range(3):
+        run.log({"x": value})
+    assert run.log_artifact(draft("after")).wait().history_step == 2
+
+
+def test_use_records_the_input_once(run):
+    run.log_artifact(draft())
+    run.finish()
+    with lineal.init(project="p") as user:
+        used = user.use_artifact("data:latest")
+        user.use_artifact("data:v0", type="dataset")
+        assert used.qualified_name == "ana/p/data:v0"
+    assert lineage(user) == ([], ["data:v0"])
+
+
+def test_what_was_just_logged_can_be_used_at_once(run):
+    run.log_artifact(draft(text="1"))
+    run.log_artifact(draft(text="2"))
+    assert run.use_artifact("data:latest").version == "v1"
+
+
+def test_use_of_another_type_or_of_nothing_fails(run):
+    run.log_artifact(draft())
+    with pytest.raises(ValueError, match="model"):
+        run.use_artifact("data", type="model")
+    with pytest.raises(NotFound):
+        run.use_artifact("data:nope")
+    with pytest.raises(TypeError):
+        run.use_artifact(7)
+    run.finish()
+    assert lineage(run)[1] == []
+
+
+def test_using_a_draft_stores_it_as_made_by_the_user(run):
+    artifact = run.use_artifact(draft(), aliases=["mine"])
+    assert "mine" in artifact.aliases
+    assert artifact.logged_by() is None
+    run.finish()
+    assert lineage(run) == ([], ["data:v0"])
+
+
+def test_logging_an_existing_version_attaches_it(run):
+    artifact = run.log_artifact(draft()).wait()
+    run.finish()
+    with lineal.init(project="p") as other:
+        other.log_artifact(artifact, aliases=["again"])
+    assert lineage(other) == (["data:v0"], [])
+    assert "again" in lineal.Api().artifact("p/data:v0").aliases
+    with lineal.init(project="q") as elsewhere, pytest.raises(UsageError, match="another project"):
+        elsewhere.log_artifact(artifact)
+
+
+def test_linking_logs_a_draft_first(run):
+    artifact = draft()
+    linked = run.link_artifact(artifact, "registry/best", aliases="prod")
+    assert linked.qualified_name == "ana/registry/best:v0"
+    assert linked.source_name == "data:v0"
+    with pytest.raises(Invalid, match="not to a version"):
+        run.link_artifact(artifact, "best:v0")
+
+
+def test_models_are_logged_used_and_linked(run):
+    Path("weights.bin").write_bytes(b"w")
+    Path("many").mkdir()
+    for name in ("a", "b"):
+        Path("many", name).write_text(name)
+    run.log_model("weights.bin", name="net", aliases=["good"])
+    path = run.use_model("net:good")
+    assert os.path.basename(path) == "weights.bin"
+    assert Path(path).read_bytes() == b"w"
+    run.log_model("many", name="ensemble")
+    assert sorted(os.listdir(run.use_model("ensemble"))) == ["a", "b"]
+    linked = run.link_model("weights.bin", "digits", name="net", aliases=["staging"])
+    assert linked.qualified_name == "ana/model-registry/digits:v0"
+    run.log_artifact(draft())
+    with pytest.raises(AssertionError):
+        run.use_model("data:latest")
+
+
+def test_a_distributed_version_is_made_of_all_contributions():
+    for number in range(2):
+        with lineal.init(project="p", group="g") as run:
+            part = lineal.Artifact("parts", "dataset")
+            with part.new_file(f"{number}.txt") as file:
+                file.write(str(number))
+            run.upsert_artifact(part)
+    with lineal.init(project="p", group="g") as last:
+        end = lineal.Artifact("parts", "dataset")
+        with end.new_file("end.txt") as file:
+            file.write("end")
+        finished = last.finish_artifact(end).wait()
+    assert sorted(finished.manifest.entries) == ["0.txt", "1.txt", "end.txt"]
+    assert finished.version == "v0"
+
+
+def test_a_distributed_version_needs_an_id_or_a_group(run):
+    with pytest.raises(TypeError, match="group"):
+        run.upsert_artifact(draft())
+
+
+def test_tables_and_images_can_be_logged(run):
+    numpy = pytest.importorskip("numpy")
+    run.log({"t": lineal.Table(columns=["a"], data=[[1], [2]])})
+    run.log({"i": lineal.Image(numpy.zeros((4, 4), dtype="uint8"))})
+    run.finish()
+    assert run.summary["t"]["_type"] == "table-file"
+    found = lineal.Api().run(run.path)
+    assert any(file.name.startswith("media/images/") for file in found.files())
+
+
+def test_a_failed_block_reports_its_own_exception_and_names_the_artifact(capsys):
+    Path("a.txt").write_text("a")
+    with pytest.raises(ZeroDivisionError), lineal.init() as run:
+        artifact = lineal.Artifact("lost", "dataset")
+        artifact.add_file("a.txt", policy="immutable")
+        Path("a.txt").unlink()
+        run.log_artifact(artifact)
+        _ = 1 / 0
+    assert "lost" in capsys.readouterr().err
+
+
+def test_a_block_that_ends_well_raises_for_its_artifacts():
+    Path("a.txt").write_text("a")
+    with pytest.raises(ArtifactsFailed), lineal.init() as run:
+        artifact = lineal.Artifact("lost", "dataset")
+        artifact.add_file("a.txt", policy="immutable")
+        Path("a.txt").unlink()
+        run.log_artifact(artifact)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.client.run_config import RunConfig
+from lineal.errors import Invalid
+
+
+def test_config_reads_as_dict_and_by_attribute():
+    config = RunConfig({"lr": 0.1, "_own": 1})
+    assert config.lr == config["lr"] == config.get("lr") == 0.1
+    assert list(config) == list(config.keys()) == ["lr"]
+    assert config.get("nothing", 5) == 5
+    assert "lr" in config
+    with pytest.raises(AttributeError, match="did you mean"):
+        _ = config.lrr
+
+
+def test_changing_a_value_needs_permission():
+    config = RunConfig({"lr": 0.1})
+    config.lr = 0.1
+    with pytest.raises(ValueError, match="allow_val_change"):
+        config.lr = 0.2
+    config.update({"lr": 0.2}, allow_val_change=True)
+    assert config.lr == 0.2
+
+
+def test_setdefaults_keeps_what_is_there():
+    config = RunConfig({"a": 1})
+    config.setdefaults({"a": 2, "b": 3})
+    assert config.as_dict() == {"a": 1, "b": 3}
+
+
+def test_locked_keys_ignore_later_writes_with_a_warning(capsys):
+    config = RunConfig({"lr": 1})
+    config.lock({"lr": 0.5})
+    config.update({"lr": 9}, allow_val_change=True)
+    assert config.lr == 0.5
+    assert "ignored" in capsys.readouterr().err
+
+
+def test_dashes_around_keys_are_stripped():
+    config = RunConfig()
+    config["--learning-rate"] = 1
+    assert config["learning-rate"] == 1
+
+
+def data_version() -> None:
+    Path("a.txt").write_text("a")
+    with lineal.init() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_file("a.txt")
+        run.log_artifact(artifact)
+
+
+def test_an_artifact_in_the_config_is_recorded_as_used():
+    data_version()
+    with lineal.init(config={"data": "lineal-artifact://data:latest", "lr": 1}) as run:
+        assert run.config["data"].name == "data:v0"
+    found = lineal.Api().run(run.path)
+    assert [artifact.name for artifact in found.used_artifacts()] == ["data:v0"]
+    stub = found.config["data"]
+    assert stub["_type"] == "artifactVersion"
+    with lineal.init(config={"data": stub}) as other:
+        assert other.config["data"].name == "data:v0"
+    assert [a.name for a in lineal.Api().run(other.path).used_artifacts()] == ["data:v0"]
+    with pytest.raises(Invalid, match="which version"):
+        lineal.init(config={"data": {"_type": "artifactVersion"}})
+
+
+def test_an_artifact_deeper_in_the_config_is_refused():
+    with pytest.raises(Invalid, match="top level"):
+        lineal.init(config={"nested": {"data": "wandb-artifact://data:latest"}})
+
+
+def test_changes_reach_the_backend():
+    run = lineal.init(config={"a": 1})
+    run.config.b = {"c": (1, 2)}
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).config
+    assert stored["a"] == 1
+    assert stored["b"] == {"c": [1, 2]}

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.core.records import PageRequest
+from lineal.errors import Invalid
+
+QUIET = {
+    "disable_machine_info": True,
+    "disable_meta": True,
+    "disable_requirements": True,
+    "disable_git": True,
+    "console": "off",
+}
+
+
+@pytest.fixture
+def run() -> lineal.Run:
+    return lineal.init(settings=QUIET)
+
+
+def paths(run: lineal.Run) -> list[str]:
+    return [file.path for file in run.backend.run_files(run.record.key, PageRequest()).items]
+
+
+def test_now_is_stored_at_once_and_end_at_the_end(run):
+    Path("a.txt").write_text("a")
+    Path("b.txt").write_text("b")
+    assert run.save("a.txt", policy="now") == [str(Path("a.txt").resolve())]
+    run.save("b.txt", policy="end")
+    assert paths(run) == ["a.txt"]
+    run.finish()
+    assert paths(run) == ["a.txt", "b.txt"]
+
+
+def test_globs_folders_and_base_paths(run):
+    for name in ("d/1.txt", "d/e/2.txt", "d/3.bin"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    run.save("d/*.txt", policy="now")
+    assert paths(run) == ["d/1.txt"]
+    run.save("d/e", base_path="d", policy="now")
+    assert paths(run) == ["d/1.txt", "e/2.txt"]
+    run.save(os.path.abspath("d/3.bin"), policy="now")
+    assert "d/3.bin" in paths(run)
+    run.save("d/**/*.txt", base_path="d", policy="now")
+    assert "1.txt" in paths(run)
+
+
+def test_a_literal_name_may_look_like_a_glob(run):
+    Path("a[1].txt").write_text("x")
+    assert run.save("a[1].txt", policy="now", glob=False) != []
+    assert paths(run) == ["a[1].txt"]
+
+
+def test_files_outside_of_the_base_are_refused(run, tmp_path):
+    (tmp_path / "out.txt").write_text("x")
+    with pytest.raises(Invalid, match="outside"):
+        run.save("../out.txt")
+    with pytest.raises(Invalid, match="policy"):
+        run.save("a", policy="sometimes")
+
+
+def test_saving_nothing_is_said(run, capsys):
+    assert run.save("*.nothing") == []
+    assert "matches no file" in capsys.readouterr().err
+
+
+def test_what_is_in_the_runs_folder_is_stored_unless_ignored():
+    run = lineal.init(settings={**QUIET, "ignore_globs": ("*.tmp",)})
+    Path(run.dir, "sub").mkdir()
+    Path(run.dir, "sub", "out.txt").write_text("x")
+    Path(run.dir, "scratch.tmp").write_text("x")
+    run.finish()
+    assert paths(run) == ["sub/out.txt"]
+
+
+def test_restore_fetches_a_file_of_this_or_another_run(run):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    run.finish()
+    other = lineal.init(settings=QUIET)
+    file = other.restore("a.txt", run_path=run.path)
+    assert file is not None
+    with file:
+        assert file.read() == "first"
+        assert file.name == os.path.join(other.dir, "a.txt")
+    Path(other.dir, "a.txt").write_text("mine")
+    with other.restore("a.txt", run_path=run.path) as kept:
+        assert kept.read() == "mine"
+    with other.restore("a.txt", run_path=run.path, replace=True, root="elsewhere") as fetched:
+        assert fetched.read() == "first"
+
+
+def test_restoring_what_is_not_there_names_what_is(run):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    with pytest.raises(ValueError, match=r"Files there: a\.txt"):
+        run.restore("b.txt")

@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+import math
+import threading
+from enum import Enum
+
+import numpy
+import pytest
+
+import lineal
+from lineal.core.records import Stream
+from lineal.errors import Invalid, UsageError
+
+
+def history(run: lineal.Run) -> list[dict]:
+    run.flush()
+    lines = run.backend.read_lines(run.record.key, Stream.HISTORY)
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        assert row.pop("_timestamp") > 1.7e9
+        assert row.pop("_runtime") >= 0
+    return rows
+
+
+@pytest.fixture
+def run() -> lineal.Run:
+    return lineal.init()
+
+
+def test_each_log_is_one_row_with_a_step(run):
+    run.log({"a": 1})
+    run.log({"a": 2})
+    assert history(run) == [{"a": 1, "_step": 0}, {"a": 2, "_step": 1}]
+    assert run.step == 2
+
+
+def test_commit_false_lets_the_row_grow(run):
+    run.log({"a": 1}, commit=False)
+    run.log({"b": 2})
+    assert history(run) == [{"a": 1, "b": 2, "_step": 0}]
+
+
+def test_an_explicit_step_collects_values_until_it_moves(run):
+    run.log({"a": 1}, step=3)
+    run.log({"b": 2}, step=3)
+    run.log({"a": 5}, step=7)
+    run.log({"c": 1}, step=7, commit=True)
+    run.log({"a": 9})
+    assert history(run) == [
+        {"a": 1, "b": 2, "_step": 3},
+        {"a": 5, "c": 1, "_step": 7},
+        {"a": 9, "_step": 8},
+    ]
+
+
+def test_a_step_that_goes_back_is_dropped_with_a_warning(run, capsys):
+    run.log({"a": 1}, step=5)
+    run.log({"a": 2}, step=3)
+    assert "ignored" in capsys.readouterr().err
+    run.finish()
+    assert history(run) == [{"a": 1, "_step": 5}]
+
+
+def test_the_last_row_is_written_by_finish(run):
+    run.log({"a": 1}, commit=False)
+    run.finish()
+    assert history(run) == [{"a": 1, "_step": 0}]
+
+
+def test_nan_and_infinity_are_data(run):
+    run.log({"a": math.nan, "b": math.inf, "c": -math.inf})
+    (row,) = history(run)
+    assert math.isnan(row["a"])
+    assert (row["b"], row["c"]) == (math.inf, -math.inf)
+
+
+def test_numpy_values_become_numbers_and_lists(run):
+    run.log(
+        {
+            "scalar": numpy.float32(0.5),
+            "double": numpy.float64(0.25),
+            "integer": numpy.int64(3),
+            "flag": numpy.bool_(True),
+            "array": numpy.array([1, 2]),
+            "single": numpy.array([7]),
+        }
+    )
+    (row,) = history(run)
+    row.pop("_step")
+    assert row == {
+        "scalar": 0.5,
+        "double": 0.25,
+        "integer": 3,
+        "flag": True,
+        "array": [1, 2],
+        "single": 7,
+    }
+
+
+class Tensor:
+    """What torch tensors look like from outside."""
+
+    shape = ()
+    requires_grad = True
+
+    def detach(self) -> Tensor:
+        self.requires_grad = False
+        return self
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def item(self) -> float:
+        assert not self.requires_grad
+        return 1.5
+
+    def tolist(self) -> float:
+        return 1.5
+
+
+class Color(Enum):
+    RED = "red"
+
+
+def test_tensors_enums_and_nested_values_are_taken(run):
+    run.log({"loss": Tensor(), "color": Color.RED, "n": {"a": {"b": 1}}, "t": (1, 2)})
+    (row,) = history(run)
+    row.pop("_step")
+    assert row == {"loss": 1.5, "color": "red", "n": {"a": {"b": 1}}, "t": [1, 2]}
+    assert run.summary["n.a.b"] == 1
+    assert run.summary["n"]["a"]["b"] == 1
+
+
+def test_what_cannot_be_logged_is_refused_by_name(run):
+    with pytest.raises(TypeError, match="`a`"):
+        run.log({"a": object()})
+    with pytest.raises(TypeError, match="strings"):
+        run.log({1: 2})
+    with pytest.raises(TypeError):
+        run.log([1])
+    with pytest.raises(Invalid, match="elements"):
+        run.log({"image": numpy.zeros((200, 200))})
+    assert history(run) == []
+
+
+def test_the_callers_dict_may_change_afterwards(run):
+    values = {"a": [1]}
+    run.log(values, commit=False)
+    values["a"].append(2)
+    values["b"] = 3
+    run.log({})
+    assert history(run) == [{"a": [1], "_step": 0}]
+
+
+def test_threads_may_log_at_once(run):
+    def work() -> None:
+        for _ in range(200):
+            run.log({"x": 1})
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [row["_step"] for row in history(run)] == list(range(800))
+
+
+def test_every_method_after_finish_says_that_the_run_is_finished(run):
+    run.finish()
+    artifact = lineal.Artifact("a", "t")
+    calls = [
+        lambda: run.log({"a": 1}),
+        lambda: run.log_artifact(artifact),
+        lambda: run.use_artifact("a"),
+        lambda: run.link_artifact(artifact, "b"),
+        lambda: run.upsert_artifact(artifact, distributed_id="x"),
+        lambda: run.finish_artifact(artifact, distributed_id="x"),
+        lambda: run.log_model("a"),
+        lambda: run.use_model("a"),
+        lambda: run.link_model("a", "b"),
+        lambda: run.log_code(),
+        lambda: run.save("a"),
+        lambda: run.restore("a"),
+        lambda: run.define_metric("a"),
+        lambda: run.alert("a"),
+        lambda: run.write_logs("a"),
+        lambda: run.mark_preempting(),
+        lambda: run.watch(None),
+        lambda: run.unwatch(),
+        lambda: run.config.update({"a": 1}),
+        lambda: run.summary.update({"a": 1}),
+        lambda: setattr(run, "name", "x"),
+    ]
+    for call in calls:
+        with pytest.raises(UsageError, match="finished"):
+            call()
+
+
+# --- summary ------------------------------------------------------------------------------------
+
+
+def test_the_summary_keeps_the_last_value_and_is_stored(run):
+    run.log({"loss": 2.0})
+    run.log({"loss": 1.0})
+    run.summary["best_epoch"] = 4
+    run.summary.update({"metrics": {"f1": 0.5}})
+    run.summary["gone"] = 1
+    run.flush()
+    del run.summary["gone"]
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored["loss"] == 1.0
+    assert stored["best_epoch"] == 4
+    assert stored["metrics.f1"] == 0.5
+    assert stored["_step"] == 1
+    assert "gone" not in stored
+
+
+def test_define_metric_summarises_as_told(run):
+    run.define_metric("loss", summary="min,max,mean")
+    run.define_metric("val/*", summary="best", goal="maximize")
+    run.define_metric("hidden", summary="none")
+    for loss in (3.0, 1.0, 2.0, math.nan):
+        run.log({"loss": loss, "val/acc": 1 / loss, "hidden": loss})
+    assert run.summary["loss"] == {"min": 1.0, "max": 3.0, "mean": 2.0}
+    assert run.summary["val/acc"]["best"] == 1.0
+    assert "hidden" not in run.summary
+
+
+def test_metric_definitions_survive_a_resume(run):
+    run.define_metric("loss", summary="min")
+    run.log({"loss": 1.0})
+    run.finish()
+    again = lineal.init(id=run.id, resume="must")
+    again.log({"loss": 5.0})
+    assert again.summary["loss.min"] == 1.0
+
+
+def test_a_step_metric_is_added_to_rows_that_lack_it(run):
+    run.define_metric("epoch")
+    run.define_metric("val", step_metric="epoch")
+    run.log({"epoch": 3})
+    run.log({"val": 0.5})
+    assert history(run)[1] == {"val": 0.5, "epoch": 3, "_step": 1}
+
+
+def test_define_metric_refuses_nonsense(run):
+    for arguments in ({"summary": "median"}, {"goal": "up"}):
+        with pytest.raises(Invalid):
+            run.define_metric("a", **arguments)
+    with pytest.raises(Invalid):
+        run.define_metric("a*b")
+
+
+def test_media_are_refused_in_config(run):
+    with pytest.raises(TypeError, match="table"):
+        run.config["table"] = lineal.Table(columns=["a"])
+
+
+def test_alerts_are_kept_and_not_repeated(run, capsys):
+    run.alert("low accuracy", "0.1", level="WARN")
+    run.alert("low accuracy", "0.2", level="WARN")
+    run.alert("low accuracy", "0.3", level="WARN", wait_duration=0)
+    run.flush()
+    events = [json.loads(e) for e in run.backend.read_lines(run.record.key, Stream.EVENTS)]
+    assert [event["text"] for event in events] == ["0.1", "0.3"]
+    assert capsys.readouterr().err.count("low accuracy") == 2
+    with pytest.raises(Invalid):
+        run.alert("x" * 65)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import sys
+
+from lineal.client import term
+
+
+class Terminal:
+    encoding = "utf-8"
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)
+
+    def flush(self) -> None: ...
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise OSError
+
+
+def test_progress_is_drawn_on_a_terminal_and_erased_at_the_end(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(term, "SHOW_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(term, "REDRAW_SECONDS", 0.0)
+    with term.progress("storing data", files=4, size=4096) as progress:
+        progress.advance(files=1, size=1024)
+        assert "storing data · 1/4 files · 1.0 KiB of 4.0 KiB" in terminal.text
+        term.info("meanwhile")
+        assert "lineal: meanwhile\n" in terminal.text
+    assert terminal.text.endswith(term.ERASE_LINE)
+
+
+def test_progress_tells_rate_and_time_left():
+    text = term.progress("sending", files=2, size=100 << 20).text(10)
+    assert text.startswith("lineal: sending · 0/2 files · 0 B of 100.0 MiB · 0 B/s")
+    line = term.progress("sending", size=100 << 20)
+    line._size_done = 25 << 20
+    assert line.text(10).endswith("2.5 MiB/s · 0:30 left")
+
+
+def test_without_a_terminal_there_is_no_progress(capsys):
+    with term.progress("x", files=1) as progress:
+        progress.advance(files=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_keeps_warnings_and_silent_keeps_nothing(capsys):
+    term.configure(quiet=True, silent=False)
+    term.info("a")
+    term.warning("b")
+    assert capsys.readouterr().err == "lineal: warning: b\n"
+    term.configure(quiet=False, silent=True)
+    term.info("a")
+    term.warning("b")
+    term.error("c")
+    assert capsys.readouterr().err == ""
+
+
+def test_warn_once_warns_once(capsys):
+    term.warn_once("same")
+    term.warn_once("same")
+    assert capsys.readouterr().err.count("same") == 1
+
+
+def test_a_closed_stderr_is_no_error(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(screen, "write", lambda text: (_ for _ in ()).throw(ValueError("closed")))
+    monkeypatch.setattr(sys, "stderr", screen)
+    term.warning("x")
+    monkeypatch.setattr(sys, "stderr", None)
+    term.warning("x")
+    with term.progress("x", files=1) as progress:
+        progress.advance(files=1)
