@@ -1,0 +1,123 @@
+"""The `lineal` command: its groups, and the one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from lineal.cli import artifact, change, demo, diff, lineage, output, run, status, sync, verify
+from lineal.errors import LinealError
+
+BROKEN_PIPE_EXIT_CODE = 141
+"""What a shell reports for a process that SIGPIPE ended."""
+
+app = typer.Typer(
+    name="lineal",
+    help="Versioned artifacts with lineage for machine-learning work: no server, no account",
+    epilog="Start with `lineal demo`; where your data is: `lineal status`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # errors are one line; `--debug` shows the traceback
+    rich_markup_mode=None,  # plain help: readable anywhere, and starts twice as fast
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        status.version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of errors; also LINEAL_DEBUG=1")
+    ] = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Same as `version`"),
+    ] = False,
+) -> None:
+    if debug:
+        os.environ["LINEAL_DEBUG"] = "1"
+
+
+app.add_typer(artifact.app, name="artifact")
+app.add_typer(run.app, name="run")
+app.command("lineage")(lineage.lineage)
+app.command("status")(status.status)
+app.command("verify")(verify.verify)
+app.command("sync")(sync.sync)
+app.command("demo")(demo.demo)
+app.command("version")(status.version)
+for name, function in (
+    ("diff", diff.diff),
+    ("alias", change.alias),
+    ("tag", change.tag),
+    ("link", change.link),
+    ("rm", change.rm),
+):
+    artifact.app.command(name)(function)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with the code of what happened."""
+    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code, having printed the error if there was one."""
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=list(arguments), prog_name="lineal", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        return _wrong_usage(error)
+    except typer.Abort:
+        output.note("Nothing was done")
+        return 1
+    except BrokenPipeError:
+        return _nobody_reads()
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # Typer turns it into its own exit
+            return _nobody_reads()
+        raise
+    except Exception as error:  # noqa: BLE001 - the edge: whatever it was, say it in one line
+        return _failed(error)
+    return result if isinstance(result, int) else 0
+
+
+def _wrong_usage(error: typer.TyperException) -> int:
+    """Print what is wrong with the words given; a bare group prints its help instead."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        output.data(context.get_help() if context else str(error))
+        return 0
+    output.note(f"error: {error.format_message()}")
+    if context is not None:
+        output.note(f"Try `{context.command_path} --help`")
+    return error.exit_code
+
+
+def _nobody_reads() -> int:
+    """Whoever read our output has had enough; let Python's own flush at exit fail in silence."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE_EXIT_CODE
+
+
+def _failed(error: Exception) -> int:
+    is_debugging = os.environ.get("LINEAL_DEBUG", "") not in ("", "0")
+    if is_debugging:
+        traceback.print_exception(error)
+    if isinstance(error, LinealError):
+        output.note(f"error: {error.message}")
+        return error.exit_code
+    output.note(f"error: {type(error).__name__}: {error}")
+    if not is_debugging and not isinstance(error, OSError):
+        output.note("That was not foreseen; `lineal --debug …` shows where it happened")
+    return 1

@@ -1,0 +1,346 @@
+"""`lineal artifact …`: put and get, list and show, check (CLI-1, CLI-2)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+import lineal
+from lineal.cli import describe, output
+from lineal.cli.connect import (
+    Connection,
+    all_of,
+    connect,
+    project_or_collection,
+    read_entries,
+)
+from lineal.cli.options import Exclude, Include, Json, Type, Version
+from lineal.cli.verify import check_stored
+from lineal.client.backend import Backend
+from lineal.core import names
+from lineal.core.manifest import Entry
+from lineal.core.records import (
+    CollectionQuery,
+    CollectionRecord,
+    JsonObject,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.errors import Invalid, MissingFile
+
+FILES_SHOWN = 20
+"""Files that `show` lists unless told to list all."""
+
+app = typer.Typer(
+    help="Log, fetch, list, compare and label versions of files",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def put(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="File, folder or `file://…` reference to log")
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", "-n", help="`[[entity/]project/]name`; default: the path's name"),
+    ] = None,
+    type: Annotated[str, typer.Option("--type", "-t", help="Type of the artifact")] = "dataset",
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", "-a", metavar="ALIAS", help="Alias beside `latest`; repeatable"),
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", "-d", help="What it is, as Markdown")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Tag; repeatable")
+    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="mutable|immutable",
+            help="`immutable`: the files will not change, so link rather than copy",
+        ),
+    ] = "mutable",
+    id: Annotated[str | None, typer.Option("--id", help="Id of the run that logs it")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run `--id` if it exists")
+    ] = False,
+) -> None:
+    """Log a file or folder as the next version of an artifact.
+
+    Prints the line that uses it in a script. What a `.linealignore` in the folder names stays
+    out. Content that is a version already makes no new one.
+    """
+    if resume and not id:
+        raise typer.BadParameter("`--resume` needs the run to resume: `--id RUN`")
+    source = path if "://" in path else os.path.expanduser(path)
+    if "://" not in source and not os.path.exists(source):
+        raise MissingFile(f"Nothing is at {source}; name a file, a folder or a `file://` reference")
+    default = names.generated(os.path.basename(os.path.abspath(source)))
+    connection = connect()
+    target = connection.artifact_path(name or default)
+    artifact = lineal.Artifact(
+        target.name, type, description=description, metadata=_metadata(metadata)
+    )
+    _add(artifact, source, include=include, exclude=exclude, policy=policy)
+    with lineal.init(
+        entity=target.entity,
+        project=target.project,
+        job_type="cli_put",
+        id=id,
+        resume="allow" if resume else None,
+        settings={"console": "off", "quiet": True},
+    ) as run:
+        logged = run.log_artifact(artifact, aliases=alias or [], tags=tag or []).wait()
+        files = output.plural(logged.file_count, "file")
+        output.note(f"{logged.qualified_name}: {files}, {output.size(logged.size)}")
+        output.data(f'artifact = run.use_artifact("{logged.qualified_name}")')
+
+
+def _metadata(text: str | None) -> JsonObject | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Invalid(f"`--metadata` is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Invalid("`--metadata` must be a JSON object, such as '{\"rows\": 10}'")
+    return value
+
+
+def _add(
+    artifact: lineal.Artifact,
+    source: str,
+    *,
+    include: list[str] | None,
+    exclude: list[str] | None,
+    policy: str,
+) -> None:
+    if policy not in ("mutable", "immutable"):
+        raise Invalid(f"Policy `{policy}` is neither `mutable` nor `immutable`")
+    if "://" in source:
+        artifact.add_reference(source)
+    elif os.path.isdir(source):
+        artifact.add_dir(source, include=include or [], exclude=exclude or [], policy=policy)
+    else:
+        artifact.add_file(source, policy=policy)
+
+
+@app.command()
+def get(
+    path: Version,
+    root: Annotated[
+        str | None, typer.Option(help="Folder to fetch into; default `./artifacts/NAME:vN`")
+    ] = None,
+    type: Type = None,
+    include: Include = None,
+    exclude: Exclude = None,
+) -> None:
+    """Fetch a version's files; prints the folder.
+
+    Files that are there already with the right content are not fetched again. Nothing is
+    recorded in the lineage: only a run does that, with `use_artifact`.
+    """
+    artifact = lineal.Api().artifact(path, type=type)
+    folder = artifact.download(root=root, include=include or [], exclude=exclude or [])
+    output.note(f"{artifact.qualified_name}: {output.size(artifact.size)}")
+    output.data(folder)
+
+
+@app.command()
+def checkout(
+    name: Version,
+    root: Annotated[
+        str | None, typer.Option(help="Folder to make equal; default `./artifacts/NAME`")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
+    ] = False,
+) -> None:
+    """Make a folder exactly a version: delete what is not in it, fetch the rest."""
+    artifact = lineal.Api().artifact(name)
+    output.data(artifact.checkout(root, dry_run=dry_run))
+
+
+@app.command()
+def verify(
+    name: Version,
+    root: Annotated[
+        str | None,
+        typer.Option(help="Check this folder against the version; default: the stored bytes"),
+    ] = None,
+) -> None:
+    """Check every byte of a version against its digest."""
+    connection = connect()
+    record = connection.version(name)
+    if root is None:
+        checked = check_stored(connection.backend, record)
+    else:
+        lineal.Api().artifact(record.path).verify(root)
+        checked = record.entry_count
+    output.data(f"{record.path}: {output.plural(checked, 'file')} correct")
+
+
+@app.command()
+def ls(
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="PROJECT|NAME", help="A project, or an artifact's name"),
+    ] = None,
+    type: Type = None,
+    json: Json = False,
+) -> None:
+    """List the collections of a project, or the versions of one name.
+
+    Without an argument: the collections of the default project, or of all projects if none is
+    set.
+    """
+    connection = connect()
+    found = project_or_collection(connection, path) if path else None
+    if isinstance(found, CollectionRecord):
+        versions = _versions(connection.backend, found, type)
+        if json:
+            output.as_json_list(describe.version(record) for record in versions)
+        else:
+            _print_versions(versions)
+        return
+    projects = _projects(connection, found)
+    collections = _collections(connection.backend, projects, type)
+    if json:
+        output.as_json_list(describe.collection(record) for record in collections)
+    else:
+        _print_collections(list(collections), with_project=not (path or connection.project))
+
+
+def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tuple[str, str]]:
+    if named is not None:
+        return [named]
+    if connection.project:
+        return [(connection.backend.entity, connection.project)]
+    return [(project.entity, project.name) for project in connection.projects()]
+
+
+def _versions(
+    backend: Backend, collection: CollectionRecord, type: str | None
+) -> Iterator[VersionRecord]:
+    query = VersionQuery(collection.entity, collection.project, collection.name, type=type)
+    return all_of(partial(backend.versions, query))
+
+
+def _collections(
+    backend: Backend, projects: Iterable[tuple[str, str]], type: str | None
+) -> Iterator[CollectionRecord]:
+    for entity, project in projects:
+        query = CollectionQuery(entity, project, type=type)
+        yield from all_of(partial(backend.collections, query))
+
+
+def _print_versions(versions: Iterable[VersionRecord]) -> None:
+    output.table(
+        ("version", "aliases", "size", "files", "created", "tags"),
+        (
+            (
+                f"v{record.number}",
+                record.aliases,
+                output.size(record.size_bytes),
+                f"{record.entry_count:,}",
+                record.created_at,
+                record.tags,
+            )
+            for record in versions
+        ),
+        right=("size", "files"),
+    )
+
+
+def _print_collections(collections: list[CollectionRecord], *, with_project: bool) -> None:
+    if not collections:
+        output.note("No artifacts here yet; `lineal artifact put PATH` logs one")
+        return
+    output.table(
+        ("type", "updated", "size", "versions", "latest"),
+        (
+            (
+                record.type,
+                record.updated_at,
+                output.size(record.size_bytes),
+                f"{record.version_count:,}",
+                (f"{record.project}/" if with_project else "")
+                + (f"{record.name}:{record.latest}" if record.latest else f"{record.name} (empty)"),
+            )
+            for record in collections
+        ),
+        right=("size", "versions"),
+    )
+
+
+@app.command()
+def show(
+    name: Version,
+    files: Annotated[
+        bool, typer.Option("--files", help=f"List all files, not only the first {FILES_SHOWN}.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show one version: who made it, what is in it, what it is called."""
+    artifact = lineal.Api().artifact(name)
+    connection = connect()
+    record = connection.version(artifact.qualified_name)
+    producer, consumers = artifact.logged_by(), artifact.used_by()
+    made_by = "/".join(producer.path) if producer else None
+    used_by = ["/".join(run.path) for run in consumers]
+    if json:
+        shown = describe.version(record) | {"logged_by": made_by, "used_by": used_by}
+        shown["entries"] = [describe.entry(entry) for entry in _entries(connection, record)]
+        output.as_json(shown)
+        return
+    output.fields(
+        [
+            ("name", record.path),
+            ("source", describe.version(record)["source"] if record.is_link else None),
+            ("type", record.type),
+            ("aliases", record.aliases),
+            ("tags", record.tags),
+            ("created", record.created_at),
+            ("size", f"{output.size(record.size_bytes)} ({record.size_bytes:,} bytes)"),
+            ("digest", record.digest),
+            ("logged by", made_by or "no run (user-created, or its run was deleted)"),
+            ("used by", used_by),
+            ("description", record.description),
+            ("metadata", record.metadata or None),
+        ]
+    )
+    output.heading(output.plural(record.entry_count, "file"))
+    _print_entries(_entries(connection, record), None if files else FILES_SHOWN)
+
+
+def _entries(connection: Connection, record: VersionRecord) -> Iterator[Entry]:
+    heads = connection.backend.manifest(record.id).segments
+    return read_entries(connection.backend, record, heads)
+
+
+def _print_entries(entries: Iterator[Entry], limit: int | None) -> None:
+    left_out = 0
+    for number, entry in enumerate(entries):
+        if limit is not None and number >= limit:
+            left_out += 1
+            continue
+        where = f"  -> {output.cell(entry.ref)}" if entry.ref else ""
+        output.data(f"{output.size(entry.size):>10}  {output.cell(entry.path)}{where}")
+    if left_out:
+        output.note(f"… and {left_out:,} more; `--files` lists them all")

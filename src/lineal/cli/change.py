@@ -1,0 +1,151 @@
+"""`lineal artifact alias|tag|link|rm`: what changes about versions once they are logged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import lineal
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Json, Source, Version, Yes
+from lineal.core import names
+from lineal.core.records import AliasMove, VersionPatch
+from lineal.errors import Invalid
+
+
+def alias(
+    name: Version,
+    alias: Annotated[
+        str | None, typer.Argument(metavar="ALIAS", help="The alias to put on it")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the alias off it")] = False,
+    expect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="vN|none", help="Move it only if it is there now; exit code 5 otherwise"
+        ),
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="List who moved which alias, and when")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put an alias on a version, take it off, or list where aliases have been."""
+    if history:
+        _print_history(name, alias, json=json)
+        return
+    if not alias:
+        raise typer.BadParameter("Say which alias, or `--history` to see all moves")
+    connection = connect()
+    path = connection.artifact_path(name)
+    record = connection.backend.version(path)
+    change = (names.alias(alias),)
+    patch = VersionPatch(
+        aliases_added=() if remove else change,
+        aliases_removed=change if remove else (),
+        expected_version=None if expect is None else {alias: _expected(expect)},
+    )
+    changed = connection.backend.update_version(record.membership_id, patch)
+    output.data(f"{changed.path}: {', '.join(changed.aliases) or 'no aliases'}")
+
+
+def _expected(text: str) -> str | None:
+    if text.lower() == "none":
+        return None
+    if names.version_number(text) is None:
+        raise Invalid(f"`--expect {text}` must be a version such as `v3`, or `none`")
+    return text
+
+
+def _print_history(name: str, alias: str | None, *, json: bool) -> None:
+    connection = connect()
+    path = connection.artifact_path(name)
+    collection = connection.backend.collection(path.entity, path.project, path.name)
+    moves = connection.backend.alias_history(collection.id, alias)
+    if json:
+        output.as_json_list(_move(move) for move in moves)
+        return
+    output.table(
+        ("moved", "alias", "from", "to", "by"),
+        (
+            (move.moved_at, move.alias, move.before or "-", move.after or "-", move.actor)
+            for move in moves
+        ),
+    )
+
+
+def _move(move: AliasMove) -> dict[str, object]:
+    return {
+        "moved_at": move.moved_at,
+        "alias": move.alias,
+        "before": move.before,
+        "after": move.after,
+        "actor": move.actor,
+    }
+
+
+def tag(
+    name: Version,
+    tags: Annotated[list[str], typer.Argument(metavar="TAG", help="Tags to put on it")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tags off it")] = False,
+) -> None:
+    """Put tags on a version, or take them off; many versions may share a tag."""
+    connection = connect()
+    record = connection.version(name)
+    changes = tuple(names.tags(tags))
+    patch = VersionPatch(
+        tags_added=() if remove else changes, tags_removed=changes if remove else ()
+    )
+    changed = connection.backend.update_version(record.membership_id, patch)
+    output.data(f"{changed.path}: {', '.join(changed.tags) or 'no tags'}")
+
+
+def link(
+    source: Source,
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="`[[entity/]project/]name` to show it under")
+    ],
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", "-a", metavar="ALIAS", help="Alias of the link; repeatable"),
+    ] = None,
+) -> None:
+    """Show a version under another name too, such as `models/production`; copies nothing."""
+    linked = lineal.Api().artifact(source).link(target, aliases=alias or [])
+    output.data(linked.qualified_name)
+
+
+def rm(
+    name: Annotated[str, typer.Argument(metavar="NAME:REF", help="A version, such as `digits:v3`")],
+    delete_aliases: Annotated[
+        bool, typer.Option("--delete-aliases", help="Delete it although it has aliases")
+    ] = False,
+    all: Annotated[
+        bool, typer.Option("--all", help="Delete the collection with all its versions")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete a version; a link is only unlinked. Its place in the lineage stays."""
+    connection = connect()
+    path = connection.artifact_path(name)
+    if all:
+        collection = connection.backend.collection(path.entity, path.project, path.name)
+        full = f"{path.entity}/{path.project}/{path.name}"
+        count = output.plural(collection.version_count, "version")
+        output.confirm(f"Delete {full} with {count}?", yes=yes)
+        connection.backend.delete_collection(collection.id)
+        output.data(f"Deleted {full}: {count}")
+        return
+    if ":" not in name:
+        raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
+    record = connection.backend.version(path)
+    if record.is_link:
+        output.confirm(f"Unlink {record.path}?", yes=yes)
+        connection.backend.unlink_version(record.membership_id)
+        output.data(f"Unlinked {record.path}")
+        return
+    output.confirm(f"Delete {record.path} ({output.size(record.size_bytes)})?", yes=yes)
+    connection.backend.delete_version(record.membership_id, delete_aliases=delete_aliases)
+    output.data(f"Deleted {record.path}")

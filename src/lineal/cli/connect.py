@@ -1,0 +1,112 @@
+"""How commands reach the data: the backend that the SDK uses, and full names made of short ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+from lineal.client import session
+from lineal.client.backend import Backend
+from lineal.config import Settings, load
+from lineal.core import names
+from lineal.core.manifest import Entry, SegmentHead, decode_entries
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    CollectionRecord,
+    Page,
+    PageRequest,
+    ProjectRecord,
+    RunRecord,
+    VersionRecord,
+)
+from lineal.errors import NotFound
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Connection:
+    backend: Backend
+    settings: Settings
+
+    @property
+    def project(self) -> str | None:
+        return self.settings.project
+
+    def artifact_path(self, text: str) -> ArtifactPath:
+        return names.artifact_path(text, self.backend.entity, self.project)
+
+    def version(self, text: str) -> VersionRecord:
+        return self.backend.version(self.artifact_path(text))
+
+    def run(self, text: str) -> RunRecord:
+        return self.backend.run(*names.run_path(text, self.backend.entity, self.project))
+
+    def projects(self) -> Iterator[ProjectRecord]:
+        return all_of(lambda page: self.backend.projects(self.backend.entity, page))
+
+
+def connect() -> Connection:
+    """Open what the settings name: the instance in the home."""
+    settings = load()
+    return Connection(session.open_backend(settings), settings)
+
+
+def all_of(fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None) -> Iterator[T]:
+    """Yield a list page by page, to the end or to `limit` items."""
+    return islice(_pages(fetch), limit)
+
+
+def _pages(fetch: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
+    page = fetch(PageRequest())
+    yield from page.items
+    while page.cursor is not None:
+        page = fetch(PageRequest(cursor=page.cursor))
+        yield from page.items
+
+
+def project_or_collection(connection: Connection, text: str) -> tuple[str, str] | CollectionRecord:
+    """Find out what a path names that may be a project or a collection.
+
+    One part: a project, else a collection of the default project. Two parts: `project/name`,
+    else `entity/project`. Raises NotFound saying both readings.
+    """
+    backend = connection.backend
+    parts = text.partition(":")[0].strip("/").split("/")
+    project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    if len(parts) == 1 and ":" not in text:
+        try:
+            return _project(backend, *project)
+        except NotFound:
+            pass  # then it names a collection; if not, the error below says both
+    path = connection.artifact_path(text)
+    try:
+        return backend.collection(path.entity, path.project, path.name)
+    except NotFound as error:
+        if len(parts) > 2 or ":" in text:
+            raise
+        if len(parts) == 2:
+            try:
+                return _project(backend, *project)
+            except NotFound:
+                pass
+        raise NotFound(
+            f"Neither a project {'/'.join(project)} nor a collection "
+            f"{path.entity}/{path.project}/{path.name} exists; "
+            "`lineal artifact ls` lists everything there is"
+        ) from error
+
+
+def _project(backend: Backend, entity: str, name: str) -> tuple[str, str]:
+    record = backend.project(entity, name)
+    return record.entity, record.name
+
+
+def read_entries(
+    backend: Backend, record: VersionRecord, heads: Sequence[SegmentHead]
+) -> Iterator[Entry]:
+    """Yield the entries of some segments of a version, in the order asked."""
+    for segment in backend.read_segments(record.id, heads):
+        yield from decode_entries(segment.lines)

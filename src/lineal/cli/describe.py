@@ -1,0 +1,104 @@
+"""Records as the JSON that `--json` prints; the keys are part of what scripts rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineal.core.manifest import Diff, Entry
+from lineal.core.records import CollectionRecord, RunFileRecord, RunRecord, VersionRecord
+
+
+def collection(record: CollectionRecord) -> dict[str, Any]:
+    return {
+        "name": f"{record.entity}/{record.project}/{record.name}",
+        "type": record.type,
+        "kind": str(record.kind),
+        "latest": record.latest,
+        "versions": record.version_count,
+        "size": record.size_bytes,
+        "aliases": list(record.aliases),
+        "tags": list(record.tags),
+        "description": record.description,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+    }
+
+
+def version(record: VersionRecord) -> dict[str, Any]:
+    return {
+        "name": record.path,
+        "source": (
+            f"{record.source_entity}/{record.source_project}/"
+            f"{record.source_collection}:v{record.source_number}"
+        ),
+        "version": f"v{record.number}",
+        "type": record.type,
+        "state": str(record.state),
+        "aliases": list(record.aliases),
+        "tags": list(record.tags),
+        "digest": record.digest,
+        "size": record.size_bytes,
+        "files": record.entry_count,
+        "description": record.description,
+        "metadata": record.metadata,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+    }
+
+
+def entry(record: Entry) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "path": record.path,
+        "digest": record.digest,
+        "size": record.size,
+    }
+    if record.ref is not None:
+        shown["ref"] = record.ref
+    if record.extra:
+        shown["extra"] = dict(record.extra)
+    return shown
+
+
+def diff(change: Diff) -> dict[str, Any]:
+    def pairs(changes: tuple[tuple[Entry, Entry], ...]) -> list[dict[str, Any]]:
+        return [{"before": entry(before), "after": entry(after)} for before, after in changes]
+
+    return {
+        "added": [entry(record) for record in change.added],
+        "removed": [entry(record) for record in change.removed],
+        "changed": pairs(change.changed),
+        "renamed": pairs(change.renamed),
+    }
+
+
+def run(record: RunRecord) -> dict[str, Any]:
+    return {
+        "path": f"{record.entity}/{record.project}/{record.run_id}",
+        "id": record.run_id,
+        "name": record.name,
+        "state": str(record.state),
+        "job_type": record.job_type,
+        "group": record.group,
+        "tags": list(record.tags),
+        "notes": record.notes,
+        "user": record.user,
+        "host": record.host,
+        "program": record.program,
+        "commit": record.git_commit,
+        "config": record.config,
+        "summary": record.summary,
+        "steps": record.history_count,
+        "runtime": record.runtime_seconds,
+        "exit_code": record.exit_code,
+        "created_at": record.created_at,
+        "finished_at": record.finished_at,
+    }
+
+
+def run_file(record: RunFileRecord) -> dict[str, Any]:
+    return {
+        "name": record.path,
+        "size": record.size,
+        "digest": record.digest,
+        "updated_at": record.updated_at,
+    }

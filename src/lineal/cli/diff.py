@@ -1,0 +1,75 @@
+"""`lineal artifact diff`: what changed from one version to another, files and metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lineal.cli import describe, output
+from lineal.cli.connect import connect, read_entries
+from lineal.cli.options import After, Before, Json
+from lineal.core import manifest
+from lineal.core.manifest import Diff
+from lineal.core.records import JsonObject
+
+
+def diff(before: Before, after: After, json: Json = False) -> None:
+    """Compare two versions: files added, removed, changed and renamed, and their metadata."""
+    connection = connect()
+    a, b = connection.version(before), connection.version(after)
+    backend = connection.backend
+    old, new = manifest.different_segments(backend.manifest(a.id), backend.manifest(b.id))
+    change = manifest.diff(read_entries(backend, a, old), read_entries(backend, b, new))
+    metadata = _metadata_diff(a.metadata, b.metadata)
+    if json:
+        output.as_json(
+            {"before": a.path, "after": b.path} | describe.diff(change) | {"metadata": metadata}
+        )
+        return
+    output.data(output.style(f"{a.path} → {b.path}", bold=True))
+    _print_diff(change)
+    _print_metadata_diff(metadata)
+
+
+def _metadata_diff(before: JsonObject, after: JsonObject) -> dict[str, Any]:
+    return {
+        "added": {key: after[key] for key in sorted(after.keys() - before.keys())},
+        "removed": {key: before[key] for key in sorted(before.keys() - after.keys())},
+        "changed": {
+            key: {"before": before[key], "after": after[key]}
+            for key in sorted(before.keys() & after.keys())
+            if before[key] != after[key]
+        },
+    }
+
+
+def _print_diff(change: Diff) -> None:
+    if change.is_empty:
+        output.data("same files")
+        return
+    for sign, colour, entries in (
+        ("+", "green", change.added),
+        ("-", "red", change.removed),
+    ):
+        for entry in entries:
+            text = f"{sign} {output.cell(entry.path)}  {output.size(entry.size)}"
+            output.data(output.style(text, colour=colour))
+    for old, new in change.changed:
+        sizes = f"{output.size(old.size)} → {output.size(new.size)}"
+        text = f"~ {output.cell(new.path)}  {sizes}"
+        output.data(output.style(text, colour="yellow"))
+    for old, new in change.renamed:
+        text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {output.size(new.size)}"
+        output.data(output.style(text, colour="cyan"))
+    output.data(
+        f"{len(change.added):,} added, {len(change.removed):,} removed, "
+        f"{len(change.changed):,} changed, {len(change.renamed):,} renamed"
+    )
+
+
+def _print_metadata_diff(metadata: dict[str, Any]) -> None:
+    for sign, key in (("+", "added"), ("-", "removed")):
+        for name, value in metadata[key].items():
+            output.data(f"{sign} metadata.{output.cell(name)} = {output.cell(value)}")
+    for name, values in metadata["changed"].items():
+        before, after = output.cell(values["before"]), output.cell(values["after"])
+        output.data(f"~ metadata.{output.cell(name)} = {before} → {after}")

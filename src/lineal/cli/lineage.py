@@ -1,0 +1,102 @@
+"""`lineal lineage`: which data made this, and what was made from it (section 10)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from lineal.cli import output
+from lineal.cli.connect import Connection, connect
+from lineal.client.graph import Graph
+from lineal.core.records import Direction, LineageQuery
+from lineal.errors import NotFound
+
+DEPTH = 100
+
+
+class Way(StrEnum):
+    UP = "up"
+    DOWN = "down"
+    BOTH = "both"
+
+
+class Format(StrEnum):
+    TREE = "tree"
+    JSON = "json"
+    DOT = "dot"
+    MERMAID = "mermaid"
+    OPENLINEAGE = "openlineage"
+
+
+_DIRECTIONS = {
+    Way.UP: Direction.UPSTREAM,
+    Way.DOWN: Direction.DOWNSTREAM,
+    Way.BOTH: Direction.BOTH,
+}
+
+
+def lineage(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME|RUN", help="A version (`digits:v3`), a run, or a name"),
+    ],
+    direction: Annotated[
+        Way,
+        typer.Option(
+            metavar="up|down|both", help="`up`: what it was made from; `down`: what was made of it"
+        ),
+    ] = Way.BOTH,
+    depth: Annotated[
+        int, typer.Option(min=1, help="Steps to walk; a run and a version are one step each")
+    ] = DEPTH,
+    type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type", "-t", metavar="TYPE", help="Only versions of this type; may be repeated"
+        ),
+    ] = None,
+    format: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="`tree`, `json`, `dot`, `mermaid` or `openlineage`",
+        ),
+    ] = Format.TREE,
+    json: Annotated[bool, typer.Option("--json", help="Short for `--format json`")] = False,
+) -> None:
+    """Show what a version or run came from and led to."""
+    connection = connect()
+    query = LineageQuery(direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()))
+    graph = Graph(connection.backend.lineage(_root(connection, name), query))
+    wanted = Format.JSON if json else format
+    if wanted is Format.JSON:
+        output.data(graph.to_json())
+    elif wanted is Format.DOT:
+        output.data(graph.to_dot())
+    elif wanted is Format.MERMAID:
+        output.data(graph.to_mermaid())
+    elif wanted is Format.OPENLINEAGE:
+        output.as_json(graph.to_openlineage())
+    else:
+        output.data(str(graph))
+
+
+def _root(connection: Connection, name: str) -> str:
+    """Return the node that a name means: with `:` a version, else a run, else `name:latest`."""
+    if ":" in name:
+        return f"version:{connection.version(name).id}"
+    try:
+        return f"run:{connection.run(name).key}"
+    except NotFound:
+        pass  # then it is the name of an artifact; if not, the error says both
+    try:
+        return f"version:{connection.version(name).id}"
+    except NotFound as error:
+        raise NotFound(
+            f"{name} is neither a run nor an artifact; "
+            "`lineal run ls` and `lineal artifact ls` list both"
+        ) from error

@@ -1,0 +1,27 @@
+"""Options and arguments that several commands share, so that they read and mean the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first")]
+_VERSION = "`[[entity/]project/]name[:alias]`; without alias the latest"
+Version = Annotated[str, typer.Argument(metavar="NAME", help=_VERSION)]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_VERSION)]
+Before = Annotated[str, typer.Argument(metavar="BEFORE", help=_VERSION)]
+After = Annotated[str, typer.Argument(metavar="AFTER", help="The same, of what to compare it with")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="`[[entity/]project/]run_id`")]
+Type = Annotated[
+    str | None, typer.Option("--type", "-t", help="Artifact type, such as `dataset` or `model`")
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Only these files; may be repeated"),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Not these files; may be repeated"),
+]

@@ -1,0 +1,199 @@
+"""What the command line prints: data to stdout, everything else to stderr, plain where piped.
+
+Tables are readable without colour; colour appears only on a terminal that has not set NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+import typer
+
+from lineal.client import term
+
+BARS = "▁▂▃▄▅▆▇█"
+SPARKLINE_WIDTH = 40
+MEASURED_ROWS = 1000
+"""Rows that a streamed table looks at before it fixes the width of its columns."""
+
+
+def data(text: str = "") -> None:
+    """Print a line of what was asked for."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str = "") -> None:
+    """Print a line about what was asked for."""
+    sys.stderr.write(text + "\n")
+
+
+def as_json(value: Any) -> None:
+    """Print one JSON document. NaN and infinities become the strings JSON has no numbers for."""
+    data(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+
+
+def as_json_list(items: Iterable[Any]) -> None:
+    """Print a JSON array element by element, so that a million of them need no memory."""
+    opened = False
+    for item in items:
+        text = json.dumps(plain(item), ensure_ascii=False, default=str)
+        sys.stdout.write((",\n  " if opened else "[\n  ") + text)
+        opened = True
+    data("\n]" if opened else "[]")
+
+
+def plain(value: Any) -> Any:
+    """Return the value with moments as ISO text and non-finite numbers as strings."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def table(
+    headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()
+) -> None:
+    """Print aligned columns; those named in `right` are aligned to the right."""
+    waiting: list[list[str]] = []
+    widths: list[int] | None = None
+    aligned_right = [header in right for header in headers]
+    for row in rows:
+        cells = [cell(value) for value in row]
+        if widths is not None:
+            data(_line(cells, widths, aligned_right))
+            continue
+        waiting.append(cells)
+        if len(waiting) == MEASURED_ROWS:
+            widths = _print_measured(headers, waiting, aligned_right)
+    if widths is None:
+        _print_measured(headers, waiting, aligned_right)
+
+
+def _print_measured(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
+) -> list[int]:
+    widths = [
+        max(len(header), *(len(row[column]) for row in rows), 0)
+        for column, header in enumerate(headers)
+    ]
+    data(style(_line(headers, widths, right), bold=True))
+    for row in rows:
+        data(_line(row, widths, right))
+    return widths
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = [
+        text.rjust(width) if is_right else text.ljust(width)
+        for text, width, is_right in zip(cells, widths, right, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def fields(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Print `name  value` lines, the values aligned; pairs without a value are left out."""
+    shown = [(name, cell(value)) for name, value in pairs if value not in (None, "", (), [])]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, text in shown:
+        data(f"{name.ljust(width)}  {text}")
+
+
+def heading(text: str) -> None:
+    data()
+    data(style(text, bold=True))
+
+
+def cell(value: Any) -> str:
+    """Return one line of text, harmless to a terminal whatever a name contains."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(cell(item) for item in value)
+    text = value if isinstance(value, str) else str(value)
+    if isinstance(value, Mapping):
+        text = json.dumps(plain(value), ensure_ascii=False, default=str)
+    return text if text.isprintable() else "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
+
+
+def size(size_bytes: int) -> str:
+    """Return `0 B`, `12.3 KiB`, `1.5 GiB`: as everywhere else."""
+    return term.size_text(size_bytes)
+
+
+def moment(when: datetime) -> str:
+    """Return the moment in local time, to the minute."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def duration(seconds: float) -> str:
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
+    """Draw finite values as one line of bars, the means of neighbours where there are many."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return ""
+    if len(finite) > width:
+        cuts = [len(finite) * index // width for index in range(width + 1)]
+        pairs = itertools.pairwise(cuts)
+        finite = [sum(finite[start:end]) / (end - start) for start, end in pairs]
+    low, high = min(finite), max(finite)
+    if high == low:
+        return BARS[0] * len(finite)
+    top = len(BARS) - 1
+    return "".join(BARS[round((value - low) / (high - low) * top)] for value in finite)
+
+
+def style(text: str, *, bold: bool = False, colour: str | None = None) -> str:
+    """Return the text with escape codes, where stdout is a terminal that wants them."""
+    return typer.style(text, bold=bold or None, fg=colour) if is_coloured(sys.stdout) else text
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Tell whether to use colour: a terminal, not a dumb one, and no NO_COLOR (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def erase_progress() -> None:
+    """Clear the progress line, so that what is printed next does not run into it."""
+    if sys.stderr.isatty():
+        sys.stderr.write(term.ERASE_LINE)
+        sys.stderr.flush()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost; without a terminal to ask on, `--yes` must have been said."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter(f"{question} Say `--yes` to do it without being asked")
+    typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,302 @@
+"""`lineal run …`: list runs, show one, read its history, files and console output."""
+
+from __future__ import annotations
+
+import json as json_module
+import math
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+import lineal
+from lineal.cli import describe, output
+from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.options import Json, Run, Yes
+from lineal.core import names
+from lineal.core.records import (
+    EdgeKind,
+    JsonObject,
+    RunFileRecord,
+    RunQuery,
+    RunRecord,
+    Stream,
+    VersionRecord,
+)
+from lineal.errors import Invalid
+
+RUNS_SHOWN = 50
+SPARKLINE_SAMPLES = 500
+
+app = typer.Typer(
+    help="List runs; show what one did, logged and printed",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def ls(
+    project: Annotated[
+        str | None,
+        typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
+    ] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help='Mongo-style, such as \'{"summary_metrics.val_acc": {"$gt": 0.9}}\'',
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="`+` or `-` and a key, such as `-summary_metrics.val_acc`"),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Runs at most; 0: all of them")] = RUNS_SHOWN,
+    json: Json = False,
+) -> None:
+    """List runs, the newest first."""
+    connection = connect()
+    filters = _filters(filter)
+    runs = _runs(connection, project, filters, order)
+    shown = [run for _, run in zip(range(limit or 10**12), runs, strict=False)]
+    more = next(runs, None) is not None if limit and len(shown) == limit else False
+    if json:
+        output.as_json_list(describe.run(run) for run in shown)
+    elif not shown:
+        output.note("No runs here yet; `lineal demo` makes some")
+    else:
+        _print_runs(shown)
+    if more:
+        output.note(f"Only the first {limit:,}; `--limit 0` lists all")
+
+
+def _filters(text: str | None) -> JsonObject | None:
+    if text is None:
+        return None
+    try:
+        value = json_module.loads(text)
+    except json_module.JSONDecodeError as error:
+        raise Invalid(f"`--filter` is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Invalid("`--filter` must be a JSON object")
+    return value
+
+
+def _runs(
+    connection: Connection, project: str | None, filters: JsonObject | None, order: str | None
+) -> Iterator[RunRecord]:
+    backend = connection.backend
+    if project or connection.project:
+        places = [names.project_path(project, backend.entity, connection.project)]
+    else:
+        places = [(record.entity, record.name) for record in connection.projects()]
+    for entity, name in places:
+        backend.project(entity, name)  # says so if there is none, rather than listing nothing
+        query = RunQuery(entity, name, filters=filters, order=order)
+        yield from all_of(partial(backend.runs, query))
+
+
+def _print_runs(runs: Iterable[RunRecord]) -> None:
+    output.table(
+        ("run", "name", "state", "job type", "created", "took", "summary"),
+        (
+            (
+                f"{run.project}/{run.run_id}",
+                run.name,
+                run.state,
+                run.job_type,
+                run.created_at,
+                output.duration(run.runtime_seconds),
+                _first_numbers(run.summary),
+            )
+            for run in runs
+        ),
+        right=("took",),
+    )
+
+
+def _first_numbers(summary: JsonObject, count: int = 3) -> str:
+    numbers = [
+        f"{key}={output.cell(value)}"
+        for key, value in sorted(summary.items())
+        if isinstance(value, int | float) and not key.startswith("_")
+    ]
+    return " ".join(numbers[:count]) + (" …" if len(numbers) > count else "")
+
+
+@app.command()
+def show(run: Run, json: Json = False) -> None:
+    """Show one run: configuration, results, metrics as small curves, artifacts in and out."""
+    connection = connect()
+    record = connection.run(run)
+    used = list(_versions(connection, record, EdgeKind.USED))
+    logged = list(_versions(connection, record, EdgeKind.LOGGED))
+    if json:
+        output.as_json(
+            describe.run(record)
+            | {
+                "metadata": record.metadata,
+                "used_artifacts": [version.path for version in used],
+                "logged_artifacts": [version.path for version in logged],
+            }
+        )
+        return
+    _print_overview(record)
+    for title, values in (("config", record.config), ("summary", record.summary)):
+        shown = [(key, value) for key, value in sorted(values.items()) if not key.startswith("_")]
+        if shown:
+            output.heading(title)
+            output.fields(shown)
+    _print_curves(record)
+    for title, versions in (("used artifacts", used), ("logged artifacts", logged)):
+        if versions:
+            output.heading(title)
+            for version in versions:
+                aliases = f"  ({', '.join(version.aliases)})" if version.aliases else ""
+                output.data(f"{version.path}  {version.type}{aliases}")
+
+
+def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
+    return all_of(partial(connection.backend.versions_of, record.key, kind))
+
+
+def _print_overview(record: RunRecord) -> None:
+    output.fields(
+        [
+            ("run", f"{record.entity}/{record.project}/{record.run_id}"),
+            ("name", record.name),
+            ("state", str(record.state)),
+            ("job type", record.job_type),
+            ("group", record.group),
+            ("tags", record.tags),
+            ("notes", record.notes),
+            ("created", record.created_at),
+            ("took", output.duration(record.runtime_seconds)),
+            ("user", record.user),
+            ("host", record.host),
+            ("program", record.program),
+            ("commit", record.git_commit),
+            ("steps", f"{record.history_count:,}"),
+        ]
+    )
+
+
+def _print_curves(record: RunRecord) -> None:
+    path = f"{record.entity}/{record.project}/{record.run_id}"
+    rows = lineal.Api().run(path).history(samples=SPARKLINE_SAMPLES, pandas=False)
+    series: dict[str, list[float]] = {}
+    for row in rows:
+        for key, value in row.items():
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if is_number and not key.startswith("_") and math.isfinite(value):
+                series.setdefault(key, []).append(float(value))
+    curves = {key: values for key, values in sorted(series.items()) if len(values) > 1}
+    if not curves:
+        return
+    output.heading("metrics")
+    width = max(len(key) for key in curves)
+    for key, values in curves.items():
+        first, last = output.cell(values[0]), output.cell(values[-1])
+        output.data(f"{key.ljust(width)}  {output.sparkline(values)}  {first} → {last}")
+
+
+@app.command()
+def history(
+    run: Run,
+    keys: Annotated[
+        str | None, typer.Option(help="Only rows that have these metrics: `loss,val_acc`")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print every row that a run logged, unsampled."""
+    connection = connect()
+    record = connection.run(run)
+    path = f"{record.entity}/{record.project}/{record.run_id}"
+    wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
+    rows = lineal.Api().run(path).scan_history(keys=wanted)
+    if json:
+        output.as_json_list(rows)
+        return
+    columns = wanted or _columns(lineal.Api().run(path).scan_history())
+    if not columns:
+        output.note("This run has logged no metrics")
+        return
+    output.table(columns, ([row.get(key) for key in columns] for row in rows), right=columns)
+
+
+def _columns(rows: Iterable[JsonObject]) -> list[str]:
+    """Return the keys of all rows: the step first, then by name, without the clock's columns."""
+    found = {key for row in rows for key in row}
+    shown = sorted(key for key in found if not key.startswith("_"))
+    return (["_step"] if "_step" in found else []) + shown
+
+
+@app.command()
+def files(
+    run: Run,
+    get: Annotated[
+        list[str] | None, typer.Option("--get", metavar="NAME", help="Fetch it; repeatable")
+    ] = None,
+    root: Annotated[str, typer.Option(help="Folder to fetch into")] = ".",
+    json: Json = False,
+) -> None:
+    """List the files saved with a run, or fetch some of them."""
+    connection = connect()
+    record = connection.run(run)
+    if get:
+        public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
+        for name in get:
+            public.file(name).download(root=root, replace=True).close()
+            output.data(os.path.join(root, name))
+        return
+    found: Iterator[RunFileRecord] = all_of(partial(connection.backend.run_files, record.key))
+    if json:
+        output.as_json_list(describe.run_file(file) for file in found)
+        return
+    output.table(
+        ("size", "updated", "file"),
+        ((output.size(file.size), file.updated_at, file.path) for file in found),
+        right=("size",),
+    )
+
+
+@app.command()
+def log(run: Run, json: Json = False) -> None:
+    """Print what a run wrote to its console."""
+    connection = connect()
+    record = connection.run(run)
+    lines = (
+        json_module.loads(line)
+        for line in connection.backend.read_lines(record.key, Stream.CONSOLE)
+    )
+    if json:
+        output.as_json_list(lines)
+        return
+    for line in lines:
+        output.data(_console_text(line))
+
+
+def _console_text(line: dict[str, Any]) -> str:
+    return str(line.get("content", "")).rstrip("\r\n")
+
+
+@app.command()
+def rm(
+    run: Run,
+    delete_artifacts: Annotated[
+        bool,
+        typer.Option("--delete-artifacts", help="Delete the versions it logged first, too"),
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete a run; its id stays taken, and its artifacts stay unless you say so."""
+    connection = connect()
+    record = connection.run(run)
+    path = f"{record.entity}/{record.project}/{record.run_id}"
+    also = " with the artifacts it logged" if delete_artifacts else ""
+    output.confirm(f"Delete run {path} ({record.name}){also}?", yes=yes)
+    connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts)
+    output.data(f"Deleted run {path}{also}")

@@ -1,0 +1,101 @@
+"""`lineal status` and `lineal version`: where everything is, how big, and which settings rule."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Json
+from lineal.config import environment_variables, home_of, load, setting_names
+
+
+def status(json: Json = False) -> None:
+    """Show where the data is, its size, and the settings in force."""
+    connection = connect()
+    found = connection.backend.status()
+    settings = settings_in_force()
+    if json:
+        output.as_json(
+            {
+                "version": installed_version(),
+                "url": connection.backend.url,
+                "entity": found.entity,
+                "paths": found.paths,
+                "sizes": found.sizes,
+                "counts": found.counts,
+                "blob_bytes": found.blob_bytes,
+                "versions_bytes": found.versions_bytes,
+                "settings": {
+                    name: {"value": value, "source": source} for name, value, source in settings
+                },
+            }
+        )
+        return
+    output.fields([("instance", connection.backend.url), ("entity", found.entity)])
+    output.heading("paths")
+    output.table(
+        ("what", "size", "path"),
+        (
+            (name, output.size(found.sizes[name]) if name in found.sizes else "", path)
+            for name, path in found.paths.items()
+        ),
+        right=("size",),
+    )
+    output.heading("contents")
+    output.fields([(name, f"{count:,}") for name, count in found.counts.items()])
+    output.fields(
+        [
+            ("bytes stored", f"{output.size(found.blob_bytes)}, equal content once"),
+            ("bytes in versions", f"{output.size(found.versions_bytes)}, counted for each"),
+        ]
+    )
+    output.heading("settings")
+    changed = [row for row in settings if row[2] != "default"]
+    output.table(("name", "value", "from"), changed)
+    output.note(f"{len(settings) - len(changed)} others are at their default; `--json` shows all")
+
+
+def settings_in_force() -> list[tuple[str, Any, str]]:
+    """Return name, value and source of every setting: a variable, a file, or `default`."""
+    loaded = load()
+    in_files = _settings_files(home_of(loaded).root)
+    rows = []
+    for name in setting_names():
+        variables = environment_variables(name)
+        variable = next(
+            (each for each in variables if each != "WANDB_HOME" and os.environ.get(each)), None
+        )
+        source = f"${variable}" if variable else in_files.get(name, "default")
+        rows.append((name, getattr(loaded, name), source))
+    return rows
+
+
+def _settings_files(home: str) -> dict[str, str]:
+    """Return which file sets what; the one in the working directory wins."""
+    sources = {}
+    for path in (os.path.join(home, "settings"), os.path.abspath(".lineal")):
+        parser = configparser.ConfigParser(interpolation=None)
+        if os.path.isfile(path) and parser.read(path, encoding="utf-8"):
+            names = parser["default"] if parser.has_section("default") else ()
+            sources.update(dict.fromkeys(names, path))
+    return sources
+
+
+def version(json: Json = False) -> None:
+    """Print the version of Lineal."""
+    if json:
+        output.as_json({"lineal": installed_version(), "python": platform.python_version()})
+    else:
+        output.data(f"lineal {installed_version()} (Python {platform.python_version()})")
+
+
+def installed_version() -> str:
+    try:
+        return metadata.version("lineal")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed as a package)"

@@ -1,0 +1,113 @@
+"""`lineal sync`: copy offline runs into the instance, any number of times (CLI-4)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Json
+from lineal.config import Settings
+from lineal.errors import ArtifactsFailed, MissingFile, NotFound
+
+if TYPE_CHECKING:
+    from lineal.client.sync import Synced
+
+
+def sync(
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folders of offline runs, or folders of such; default: `./lineal`",
+        ),
+    ] = None,
+    entity: Annotated[
+        str | None, typer.Option(help="Put them into this entity, not where they say")
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Put them into this project, not where they say")
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Give the one run this id")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also folders that are marked as copied")
+    ] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Delete each folder once all of it is copied")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Copy offline runs into the instance.
+
+    History, files, artifacts and lineage all go along. Doing it again changes nothing; a run
+    that fails does not keep the others from being copied.
+    """
+    from lineal.client import sync as syncing  # loads SQLAlchemy: 0.2 s that `--help` need not wait
+
+    connection = connect()
+    found = _folders(folders or [], connection.settings)
+    if id and len(found) > 1:
+        raise typer.BadParameter(
+            f"`--id` names one run, and these are {len(found)}; name one folder"
+        )
+    results = syncing.sync(
+        found,
+        connection.backend,
+        settings=connection.settings,
+        entity=entity,
+        project=project,
+        run_id=id,
+        again=again,
+        clean=clean,
+    )
+    if json:
+        output.as_json_list(_as_fields(result) for result in results)
+    else:
+        for result in results:
+            output.data(_as_text(result))
+    if not results:
+        output.note('No offline runs here; `lineal.init(mode="offline")` makes them')
+    failures = {name: cause for result in results for name, cause in result.failures.items()}
+    if failures:
+        raise ArtifactsFailed(failures)
+
+
+def _folders(named: list[str], settings: Settings) -> list[str]:
+    from lineal.client import offline, sync  # see above
+
+    for folder in named:
+        if not os.path.isdir(folder):
+            raise MissingFile(f"No folder {folder}")
+        if not sync.find_folders(folder):
+            raise NotFound(f"No offline runs in {folder}")
+    parents = named or [settings.dir or offline.DEFAULT_PARENT]
+    existing = [parent for parent in parents if os.path.isdir(parent)]
+    return [folder for parent in existing for folder in sync.find_folders(parent)]
+
+
+def _as_text(result: Synced) -> str:
+    folder = os.path.relpath(result.folder)
+    if result.was_synced:
+        return f"{folder}: copied before"
+    if result.run is None:
+        return f"{folder}: failed"
+    lines = output.plural(result.line_count, "line")
+    files = output.plural(result.file_count, "file")
+    versions = output.plural(result.version_count, "version")
+    failed = f", {len(result.failures)} failed" if result.failures else ""
+    return f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}"
+
+
+def _as_fields(result: Synced) -> dict[str, Any]:
+    return {
+        "folder": result.folder,
+        "run": result.run,
+        "was_synced": result.was_synced,
+        "lines": result.line_count,
+        "files": result.file_count,
+        "versions": result.version_count,
+        "failures": {name: str(cause) for name, cause in result.failures.items()},
+    }

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lineal.client import session
+from lineal.config import load
+
+
+def names(folder: Path | str) -> list[str]:
+    found = [
+        os.path.relpath(os.path.join(where, name), folder)
+        for where, _, files in os.walk(folder)
+        for name in files
+    ]
+    return sorted(found)
+
+
+def test_put_prints_the_line_that_uses_it(lineal):
+    Path("data.csv").write_text("1\n")
+    answer = lineal("artifact", "put", "data.csv", "-n", "demo/data")
+    assert answer.out == 'artifact = run.use_artifact("ana/demo/data:v0")\n'
+    assert "ana/demo/data:v0: 1 file" in answer.err
+
+
+def test_put_names_the_artifact_after_the_path(lineal):
+    Path("my data.csv").write_text("1\n")
+    assert "ana/uncategorized/my_data.csv:v0" in lineal("artifact", "put", "my data.csv").out
+    assert lineal("artifact", "show", "my_data.csv").code == 0
+
+
+def test_put_records_everything_it_is_told(lineal):
+    Path("model.txt").write_text("weights")
+    lineal(
+        *("artifact", "put", "model.txt", "-n", "demo/net", "-t", "model", "-a", "good"),
+        *("-a", "prod", "-d", "a net", "--metadata", '{"layers": 3}', "--tag", "small"),
+    )
+    shown = lineal("artifact", "show", "demo/net:prod", "--json").json
+    assert shown["type"] == "model"
+    assert sorted(shown["aliases"]) == ["good", "latest", "prod"]
+    assert shown["description"] == "a net"
+    assert shown["metadata"] == {"layers": 3}
+    assert shown["tags"] == ["small"]
+    assert [entry["path"] for entry in shown["entries"]] == ["model.txt"]
+
+
+def test_put_runs_under_the_job_type_cli_put(lineal, photos):
+    runs = lineal("run", "ls", "demo", "--json").json
+    assert [run["job_type"] for run in runs] == ["cli_put"]
+
+
+def test_put_again_makes_no_new_version(lineal, photos):
+    answer = lineal("artifact", "put", str(photos), "-n", "demo/photos")
+    assert "photos:v0" in answer.out
+
+
+def test_put_leaves_out_what_linealignore_names(lineal, photos):
+    (photos / ".linealignore").write_text("cats/\n")
+    lineal("artifact", "put", str(photos), "-n", "demo/some")
+    entries = lineal("artifact", "show", "demo/some", "--json").json["entries"]
+    assert "cats/b.txt" not in [entry["path"] for entry in entries]
+    assert "a.txt" in [entry["path"] for entry in entries]
+
+
+def test_put_takes_globs(lineal, photos):
+    lineal("artifact", "put", str(photos), "-n", "demo/in", "--include", "cats/**")
+    lineal("artifact", "put", str(photos), "-n", "demo/out", "--exclude", "cats/**")
+    paths = {
+        name: [each["path"] for each in lineal("artifact", "show", name, "--json").json["entries"]]
+        for name in ("demo/in", "demo/out")
+    }
+    assert paths == {"demo/in": ["cats/b.txt"], "demo/out": ["a.txt"]}
+
+
+def test_put_can_continue_a_run(lineal, photos):
+    run = lineal("run", "ls", "demo", "--json").json[0]
+    Path("more.txt").write_text("more")
+    lineal("artifact", "put", "more.txt", "-n", "demo/more", "--id", run["id"], "--resume")
+    logged = lineal("run", "show", f"demo/{run['id']}", "--json").json["logged_artifacts"]
+    assert logged == ["ana/demo/photos:v0", "ana/demo/more:v0"]
+
+
+def test_put_of_nothing_says_so(lineal):
+    answer = lineal("artifact", "put", "nowhere", fails=True)
+    assert answer.code == 4
+    assert answer.err.startswith("error: Nothing is at nowhere")
+
+
+@pytest.mark.parametrize("metadata", ["{", "[1]"])
+def test_put_refuses_metadata_that_is_no_json_object(lineal, metadata):
+    Path("x").write_text("x")
+    answer = lineal("artifact", "put", "x", "--metadata", metadata, fails=True)
+    assert answer.code == 2
+    assert "--metadata" in answer.err
+
+
+def test_get_fetches_into_a_folder_and_prints_it(lineal, photos):
+    answer = lineal("artifact", "get", "demo/photos:v0", "--root", "copy")
+    assert Path(answer.out.strip()).samefile("copy")
+    assert names("copy") == ["a.txt", "cats/b.txt"]
+
+
+def test_get_takes_globs(lineal, photos):
+    lineal("artifact", "get", "demo/photos", "--root", "copy", "--exclude", "*.txt")
+    lineal("artifact", "get", "demo/photos", "--root", "cats", "--include", "cats/*")
+    assert names("cats") == ["cats/b.txt"]
+    assert "a.txt" not in names("copy")
+
+
+def test_get_of_the_wrong_type_is_refused(lineal, photos):
+    answer = lineal("artifact", "get", "demo/photos", "-t", "model", fails=True)
+    assert "dataset" in answer.err
+
+
+def test_get_of_an_unknown_alias_names_those_there(lineal, photos):
+    answer = lineal("artifact", "get", "demo/photos:rav", fails=True)
+    assert answer.code == 4
+    assert "ana/demo/photos" in answer.err
+    assert "raw" in answer.err
+
+
+def test_get_records_no_use(lineal, photos):
+    lineal("artifact", "get", "demo/photos", "--root", "copy")
+    assert lineal("artifact", "show", "demo/photos", "--json").json["used_by"] == []
+
+
+def test_checkout_deletes_what_is_not_in_the_version(lineal, photos):
+    lineal("artifact", "get", "demo/photos", "--root", "copy")
+    Path("copy/extra.txt").write_text("x")
+    lineal("artifact", "checkout", "demo/photos", "--root", "copy", "--dry-run")
+    assert "extra.txt" in names("copy")
+    lineal("artifact", "checkout", "demo/photos", "--root", "copy")
+    assert names("copy") == ["a.txt", "cats/b.txt"]
+
+
+def test_verify_finds_a_changed_file(lineal, photos):
+    lineal("artifact", "get", "demo/photos", "--root", "copy")
+    assert "2 files correct" in lineal("artifact", "verify", "demo/photos", "--root", "copy").out
+    Path("copy/a.txt").write_text("FIRST\n")
+    answer = lineal("artifact", "verify", "demo/photos", "--root", "copy", fails=True)
+    assert answer.code == 7
+    assert "a.txt" in answer.err
+
+
+def test_verify_without_root_checks_the_stored_bytes(lineal, photos, damage):
+    assert "2 files correct" in lineal("artifact", "verify", "demo/photos").out
+    damage(b"second\n")
+    assert lineal("artifact", "verify", "demo/photos", fails=True).code == 7
+
+
+def test_ls_lists_the_collections_of_a_project(lineal, photos):
+    Path("m").write_text("m")
+    lineal("artifact", "put", "m", "-n", "demo/model", "-t", "model")
+    table = lineal("artifact", "ls", "demo")
+    assert table.lines[0].split() == ["type", "updated", "size", "versions", "latest"]
+    assert "photos:v0" in table.out
+    assert "model:v0" in table.out
+    only = lineal("artifact", "ls", "demo", "-t", "model", "--json").json
+    assert [each["name"] for each in only] == ["ana/demo/model"]
+
+
+def test_ls_lists_the_versions_of_a_name_newest_first(lineal, photos):
+    (photos / "a.txt").write_text("changed\n")
+    lineal("artifact", "put", str(photos), "-n", "demo/photos")
+    listed = lineal("artifact", "ls", "demo/photos", "--json").json
+    assert [version["version"] for version in listed] == ["v1", "v0"]
+    assert listed[1]["tags"] == ["holiday"]
+    assert "raw" in lineal("artifact", "ls", "demo/photos").out
+
+
+def test_ls_of_everything_names_the_projects(lineal, photos):
+    assert "demo/photos:v0" in lineal("artifact", "ls").out
+
+
+def test_ls_uses_the_project_that_is_set(lineal, photos, monkeypatch):
+    monkeypatch.setenv("LINEAL_PROJECT", "demo")
+    assert lineal("artifact", "ls").lines[1].endswith(" photos:v0")
+    assert lineal("artifact", "ls", "photos", "--json").json[0]["version"] == "v0"
+
+
+def test_ls_of_the_unknown_says_what_was_looked_for(lineal, photos):
+    answer = lineal("artifact", "ls", "nothing", fails=True)
+    assert answer.code == 4
+    assert "project ana/nothing" in answer.err
+
+
+def test_ls_of_an_empty_instance_prints_an_empty_list(lineal):
+    assert lineal("artifact", "ls", "--json").json == []
+
+
+def test_show_names_producer_and_consumers(lineal, photos):
+    run = lineal("run", "ls", "demo", "--json").json[0]
+    answer = lineal("artifact", "show", "demo/photos:raw")
+    assert run["path"] in answer.out
+    assert "cats/b.txt" in answer.out
+    assert "holiday" in answer.out
+
+
+def test_show_says_how_many_files_it_leaves_out(lineal):
+    os.mkdir("many")
+    for number in range(25):
+        Path(f"many/{number:02}.txt").write_text(str(number))
+    lineal("artifact", "put", "many", "-n", "demo/many")
+    short = lineal("artifact", "show", "demo/many")
+    assert "5 more" in short.err
+    assert "24.txt" not in short.out
+    assert "24.txt" in lineal("artifact", "show", "demo/many", "--files").out
+
+
+def test_diff_tells_added_removed_changed_and_renamed_apart(lineal, photos):
+    (photos / "a.txt").rename(photos / "renamed.txt")
+    (photos / "cats" / "b.txt").write_text("changed\n")
+    (photos / "new.txt").write_text("new\n")
+    lineal("artifact", "put", str(photos), "-n", "demo/photos", "--metadata", '{"rows": 2}')
+    answer = lineal("artifact", "diff", "demo/photos:v0", "demo/photos:v1")
+    assert "+ new.txt" in answer.out
+    assert "~ cats/b.txt" in answer.out
+    assert "> a.txt → renamed.txt" in answer.out
+    assert "1 added, 0 removed, 1 changed, 1 renamed" in answer.out
+    assert "+ metadata.rows = 2" in answer.out
+    as_json = lineal("artifact", "diff", "demo/photos:v1", "demo/photos:v0", "--json").json
+    assert [entry["path"] for entry in as_json["removed"]] == ["new.txt"]
+    assert as_json["metadata"]["removed"] == {"rows": 2}
+
+
+def test_diff_of_equal_versions_says_same(lineal, photos):
+    assert "same files" in lineal("artifact", "diff", "demo/photos:v0", "demo/photos:raw").out
+
+
+def test_names_from_a_hostile_file_cannot_reach_the_terminal(lineal):
+    os.mkdir("odd")
+    Path("odd/a\x1b[31mb").write_text("x")
+    lineal("artifact", "put", "odd", "-n", "demo/odd")
+    answer = lineal("artifact", "show", "demo/odd")
+    assert "\x1b" not in answer.out
+    assert "\\x1b[31m" in answer.out
+
+
+def test_commands_share_one_backend_with_the_sdk(lineal, photos):
+    assert session.open_backend(load()) is session.open_backend(load())

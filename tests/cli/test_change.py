@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+
+def put_again(lineal, photos, text: str) -> None:
+    (photos / "a.txt").write_text(text)
+    lineal("artifact", "put", str(photos), "-n", "demo/photos")
+
+
+def test_alias_moves_and_its_history_is_kept(lineal, photos):
+    put_again(lineal, photos, "second\n")
+    assert "prod" in lineal("artifact", "alias", "demo/photos:v0", "prod").out
+    lineal("artifact", "alias", "demo/photos:v1", "prod")
+    moves = lineal("artifact", "alias", "demo/photos", "prod", "--history", "--json").json
+    assert sorted((move["before"] or "-", move["after"]) for move in moves) == [
+        ("-", "v0"),
+        ("v0", "v1"),
+    ]
+    assert {move["actor"] for move in moves} == {"ana"}
+    assert "raw" in lineal("artifact", "alias", "demo/photos", "--history").out
+
+
+def test_alias_can_be_taken_off(lineal, photos):
+    lineal("artifact", "alias", "demo/photos:v0", "raw", "--remove")
+    assert lineal("artifact", "show", "demo/photos", "--json").json["aliases"] == ["latest"]
+
+
+def test_alias_moves_only_from_where_it_is_expected(lineal, photos):
+    put_again(lineal, photos, "second\n")
+    answer = lineal("artifact", "alias", "demo/photos:v1", "raw", "--expect", "v1", fails=True)
+    assert answer.code == 5
+    lineal("artifact", "alias", "demo/photos:v1", "raw", "--expect", "v0")
+    lineal("artifact", "alias", "demo/photos:v1", "new", "--expect", "none")
+    answer = lineal("artifact", "alias", "demo/photos:v0", "new", "--expect", "none", fails=True)
+    assert answer.code == 5
+
+
+@pytest.mark.parametrize(
+    "words", [("v7",), ("a/b",), ("ok", "--expect", "soon"), ()], ids=lambda words: " ".join(words)
+)
+def test_alias_refuses_what_makes_no_sense(lineal, photos, words):
+    assert lineal("artifact", "alias", "demo/photos:v0", *words, fails=True).code == 2
+
+
+def test_tags_are_put_on_and_taken_off(lineal, photos):
+    assert "checked" in lineal("artifact", "tag", "demo/photos:v0", "checked", "big set").out
+    lineal("artifact", "tag", "demo/photos:v0", "holiday", "checked", "--remove")
+    assert lineal("artifact", "show", "demo/photos", "--json").json["tags"] == ["big set"]
+
+
+def test_rm_hides_the_version_and_never_gives_its_number_again(lineal, photos):
+    put_again(lineal, photos, "second\n")
+    lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
+    assert lineal("artifact", "show", "demo/photos:v0", fails=True).code == 4
+    put_again(lineal, photos, "third\n")
+    listed = lineal("artifact", "ls", "demo/photos", "--json").json
+    assert [version["version"] for version in listed] == ["v2", "v1"]
+
+
+def test_rm_of_a_version_with_aliases_needs_to_be_told(lineal, photos):
+    answer = lineal("artifact", "rm", "demo/photos:v0", "--yes", fails=True)
+    assert "raw" in answer.err
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
+
+
+def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):
+    answer = lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", fails=True)
+    assert "--yes" in answer.err
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
+
+
+def test_rm_of_a_bare_name_asks_which_version(lineal, photos):
+    answer = lineal("artifact", "rm", "demo/photos", "--yes", fails=True)
+    assert answer.code == 2
+    assert "`demo/photos:v0`" in answer.err
+
+
+def test_rm_all_deletes_the_collection(lineal, photos):
+    assert "1 version" in lineal("artifact", "rm", "demo/photos", "--all", "--yes").out
+    assert lineal("artifact", "show", "demo/photos", fails=True).code == 4
+
+
+def test_link_shows_the_version_under_another_name(lineal, photos):
+    lineal("artifact", "link", "demo/photos:raw", "shelf/pictures", "-a", "production")
+    linked = lineal("artifact", "show", "shelf/pictures:production", "--json").json
+    assert linked["name"] == "ana/shelf/pictures:v0"
+    assert linked["source"] == "ana/demo/photos:v0"
+
+
+def test_rm_of_a_link_only_unlinks(lineal, photos):
+    lineal("artifact", "link", "demo/photos:raw", "shelf/pictures")
+    assert "Unlinked" in lineal("artifact", "rm", "shelf/pictures:v0", "--yes").out
+    assert lineal("artifact", "show", "demo/photos:raw").code == 0
+    assert lineal("artifact", "show", "shelf/pictures:v0", fails=True).code == 4

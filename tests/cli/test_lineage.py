@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+import lineal as sdk
+
+
+@pytest.fixture
+def chain(lineal):
+    """raw:v0 → train → model:v0 → evaluate."""
+    with sdk.init(project="demo", id="make") as run:
+        log(run, "raw", "dataset")
+    with sdk.init(project="demo", id="train") as run:
+        run.use_artifact("raw:latest")
+        log(run, "model", "model")
+    with sdk.init(project="demo", id="evaluate") as run:
+        run.use_artifact("model:latest")
+
+
+def log(run, name: str, type: str) -> None:
+    artifact = sdk.Artifact(name, type)
+    with artifact.new_file(f"{name}.txt") as file:
+        file.write(name)
+    run.log_artifact(artifact).wait()
+
+
+def node_names(lineal, *words: str) -> set[str]:
+    graph = lineal("lineage", *words, "--json").json
+    return {node["name"].removeprefix("ana/demo/") for node in graph["nodes"]}
+
+
+def test_tree_shows_what_it_came_from_and_led_to(lineal, chain):
+    tree = lineal("lineage", "demo/model").out
+    assert "raw:v0" in tree
+    assert "model:v0" in tree
+
+
+def test_direction_and_depth_limit_the_walk(lineal, chain):
+    assert node_names(lineal, "demo/model:v0", "--direction", "down") == {"model:v0", "evaluate"}
+    assert node_names(lineal, "demo/model:v0", "--direction", "up", "--depth", "1") == {
+        "model:v0",
+        "train",
+    }
+
+
+def test_a_run_can_be_the_root(lineal, chain):
+    assert node_names(lineal, "demo/make") == {
+        "make",
+        "raw:v0",
+        "train",
+        "model:v0",
+        "evaluate",
+    }
+
+
+def test_types_keep_only_those_versions(lineal, chain):
+    names = node_names(lineal, "demo/make", "--type", "model")
+    assert "raw:v0" not in names
+    assert "model:v0" in names
+
+
+@pytest.mark.parametrize(
+    ("format", "expected"),
+    [
+        ("dot", "digraph"),
+        ("mermaid", "flowchart"),
+        ("openlineage", '"inputs"'),
+        ("json", '"nodes"'),
+        ("tree", "model:v0"),
+    ],
+)
+def test_formats(lineal, chain, format, expected):
+    assert expected in lineal("lineage", "demo/model", "--format", format).out
+
+
+def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
+    answer = lineal("lineage", "demo/nothing", fails=True)
+    assert answer.code == 4
+    assert "neither a run nor an artifact" in answer.err

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lineal.errors import LinealError
+
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+def shell(*words: str, **more) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": SOURCE, **more.pop("env", {})}
+    return subprocess.run(
+        [sys.executable, "-c", "from lineal.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        **more,
+    )
+
+
+def test_an_unknown_command_suggests_the_nearest(lineal):
+    answer = lineal("artefact", fails=True)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "artifact" in answer.err
+    assert "lineal --help" in answer.err
+
+
+def test_an_unknown_subcommand_suggests_the_nearest(lineal):
+    assert "alias" in lineal("artifact", "alais", fails=True).err
+
+
+def test_an_unknown_option_suggests_the_nearest(lineal):
+    assert "--json" in lineal("run", "ls", "--jsno", fails=True).err
+
+
+@pytest.mark.parametrize("words", [(), ("artifact",), ("run",)])
+def test_a_bare_group_prints_its_help(lineal, words):
+    assert lineal(*words).out.startswith("Usage: lineal")
+
+
+def test_errors_are_one_line_without_traceback(lineal):
+    answer = lineal("artifact", "show", "nothing/here", fails=True)
+    assert answer.code == 4
+    assert answer.out == ""
+    assert len(answer.err.splitlines()) == 1
+    assert answer.err.startswith("error: ")
+
+
+def test_debug_shows_the_traceback(lineal, monkeypatch):
+    monkeypatch.setenv("LINEAL_DEBUG", "")
+    answer = lineal("--debug", "artifact", "show", "nothing/here", fails=True)
+    assert "Traceback" in answer.err
+    assert answer.err.splitlines()[-1].startswith("error: ")
+
+
+def test_an_unwritable_home_says_which_variable_to_set(lineal, monkeypatch):
+    Path("file").write_text("")
+    monkeypatch.setenv("LINEAL_HOME", "file/home")
+    answer = lineal("status", fails=True)
+    assert answer.code == 8
+    assert "LINEAL_HOME" in answer.err
+
+
+def test_a_setting_that_makes_no_sense_is_an_error(lineal, monkeypatch):
+    monkeypatch.setenv("LINEAL_MODE", "onlnie")
+    assert lineal("status", fails=True).code == 2
+
+
+def test_a_surprise_is_still_one_line(lineal, monkeypatch):
+    from lineal.cli import status
+
+    def fall_over() -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(status, "connect", fall_over)
+    answer = lineal("status", fails=True)
+    assert answer.code == 1
+    assert "RuntimeError: boom" in answer.err
+    assert "--debug" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_every_error_has_an_exit_code_a_shell_can_tell():
+    classes = [LinealError]
+    for each in classes:
+        classes.extend(each.__subclasses__())
+    assert all(1 <= each.exit_code < 126 for each in classes)
+
+
+def test_a_reader_that_leaves_early_is_no_error(photos):
+    script = (
+        f"{sys.executable} -c 'from lineal.cli import main; main()' "
+        "artifact show demo/photos --json | true; echo ${PIPESTATUS[0]}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() in ("0", "141")
+
+
+def test_help_loads_nothing_slow():
+    script = (
+        "import sys\nfrom lineal.cli import app\ncode = app.execute(['--help'])\n"
+        "heavy = {'sqlalchemy', 'rich', 'yaml', 'numpy', 'sklearn', 'PIL', 'pathspec', 'asyncio'}\n"
+        "sys.exit(code or ' '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "artifact" in done.stdout
+
+
+def test_exit_codes_reach_the_shell():
+    done = shell("artifact", "show", "nothing/here")
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")

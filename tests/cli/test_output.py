@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from lineal.cli import output
+
+
+def test_table_is_aligned_and_has_no_trailing_blanks(capsys):
+    output.table(("name", "size"), [("a", "10"), ("longer", "9")], right=("size",))
+    assert capsys.readouterr().out == "name    size\na         10\nlonger     9\n"
+
+
+def test_table_streams_more_rows_than_it_measures(capsys):
+    count = output.MEASURED_ROWS + 5
+    output.table(("n",), ((number,) for number in range(count)))
+    assert len(capsys.readouterr().out.splitlines()) == count + 1
+
+
+def test_table_without_rows_prints_its_headers(capsys):
+    output.table(("name", "size"), [])
+    assert capsys.readouterr().out == "name  size\n"
+
+
+def test_json_is_valid_whatever_the_numbers(capsys):
+    output.as_json({"a": math.nan, "b": [math.inf, -math.inf], "c": {"d": 1.5}})
+    printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert printed == {"a": "NaN", "b": ["Infinity", "-Infinity"], "c": {"d": 1.5}}
+
+
+@pytest.mark.parametrize("items", [[], [{"a": 1}], [{"a": 1}, {"a": 2}]])
+def test_json_lists_are_valid_at_any_length(capsys, items):
+    output.as_json_list(iter(items))
+    assert json.loads(capsys.readouterr().out) == items
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (0.123456789, "0.12346"),
+        (("a", "b"), "a, b"),
+        ({"a": [1]}, '{"a": [1]}'),
+        ("tab\there", "tab\\there"),
+        ("esc\x1b[31m", "esc\\x1b[31m"),
+        ("ünïcode", "ünïcode"),
+    ],
+)
+def test_cells_are_one_harmless_line(value, text):
+    assert output.cell(value) == text
+
+
+def test_sparkline_shows_the_shape():
+    assert output.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert output.sparkline([3, 3, 3]) == "▁▁▁"
+    assert output.sparkline([math.nan]) == ""
+    assert len(output.sparkline(list(range(1000)))) == output.SPARKLINE_WIDTH
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.5, "0.5 s"), (59, "59 s"), (61, "1 min 01 s"), (3700, "1 h 01 min")]
+)
+def test_durations_read_well(seconds, text):
+    assert output.duration(seconds) == text
+
+
+def test_no_color_is_respected(monkeypatch):
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert output.is_coloured(Terminal())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not output.is_coloured(Terminal())

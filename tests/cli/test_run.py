@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import lineal as sdk
+
+
+@pytest.fixture
+def trained(lineal):
+    """Two runs in project demo: `low` that only logs, `high` that uses and logs artifacts."""
+    with sdk.init(project="demo", id="low", name="low", tags=["old"], config={"lr": 1}) as run:
+        run.log({"val_acc": 0.5})
+    with sdk.init(project="demo", id="high", name="high", job_type="train", notes="ok") as run:
+        data = sdk.Artifact("data", "dataset")
+        with data.new_file("x.txt") as file:
+            file.write("x")
+        run.use_artifact(data)
+        for step in range(100):
+            run.log({"val_acc": step / 100, "loss": 1 / (step + 1)})
+        run.log({"rare": 1, "loss": float("nan")})
+        model = sdk.Artifact("model", "model")
+        with model.new_file("m.txt") as file:
+            file.write("m")
+        run.log_artifact(model)
+        Path("plot.txt").write_text("a plot")
+        run.save("plot.txt")
+
+
+def test_ls_lists_the_newest_first_with_results(lineal, trained):
+    runs = lineal("run", "ls", "demo", "--json").json
+    assert [run["id"] for run in runs] == ["high", "low"]
+    assert [run["state"] for run in runs] == ["finished", "finished"]
+    table = lineal("run", "ls", "demo")
+    assert "demo/low" in table.out
+    assert "val_acc=0.5" in table.out
+
+
+def test_ls_filters_and_orders_in_the_database(lineal, trained):
+    found = lineal("run", "ls", "demo", "--filter", '{"summary_metrics.val_acc": {"$gt": 0.9}}')
+    assert "demo/high" in found.out
+    assert "demo/low" not in found.out
+    ordered = lineal("run", "ls", "demo", "--order", "+summary_metrics.val_acc", "--json").json
+    assert [run["id"] for run in ordered] == ["low", "high"]
+
+
+def test_ls_says_when_it_stops_early(lineal, trained):
+    answer = lineal("run", "ls", "demo", "--limit", "1")
+    assert len(answer.lines) == 2
+    assert "--limit 0" in answer.err
+    assert "--limit 0" not in lineal("run", "ls", "demo", "--limit", "2").err
+    assert len(lineal("run", "ls", "--limit", "0", "--json").json) == 2
+
+
+def test_ls_of_an_unknown_project_is_an_error(lineal, trained):
+    answer = lineal("run", "ls", "dmeo", fails=True)
+    assert answer.code == 4
+    assert "dmeo" in answer.err
+
+
+@pytest.mark.parametrize("text", ["{", "1", '{"config.lr": {"$near": 1}}'])
+def test_ls_explains_a_bad_filter(lineal, trained, text):
+    assert lineal("run", "ls", "demo", "--filter", text, fails=True).code == 2
+
+
+def test_show_has_config_results_curves_and_artifacts(lineal, trained):
+    answer = lineal("run", "show", "demo/high")
+    for expected in ("ana/demo/high", "finished", "train", "▁", "ana/demo/data:v0", "model:v0"):
+        assert expected in answer.out
+    shown = lineal("run", "show", "ana/demo/high", "--json").json
+    assert shown["used_artifacts"] == ["ana/demo/data:v0"]
+    assert shown["logged_artifacts"] == ["ana/demo/model:v0"]
+    assert shown["steps"] == 101
+    assert shown["summary"]["loss"] == "NaN"
+    assert lineal("run", "show", "demo/low", "--json").json["config"] == {"lr": 1}
+
+
+def test_history_prints_every_row(lineal, trained):
+    rows = lineal("run", "history", "demo/high", "--json").json
+    assert [row["_step"] for row in rows] == list(range(101))
+    assert rows[7]["val_acc"] == 0.07
+    table = lineal("run", "history", "demo/high")
+    assert table.lines[0].split() == ["_step", "loss", "rare", "val_acc"]
+    assert len(table.lines) == 102
+
+
+def test_history_keeps_rows_that_have_all_keys(lineal, trained):
+    table = lineal("run", "history", "demo/high", "--keys", "rare,loss")
+    assert len(table.lines) == 2
+
+
+def test_files_are_listed_and_fetched(lineal, trained):
+    listed = lineal("run", "files", "demo/high", "--json").json
+    assert "plot.txt" in [file["name"] for file in listed]
+    assert "plot.txt" in lineal("run", "files", "demo/high").out
+    lineal("run", "files", "demo/high", "--get", "plot.txt", "--root", "fetched")
+    assert Path("fetched/plot.txt").read_text() == "a plot"
+
+
+def test_log_prints_what_the_run_printed(lineal):
+    with sdk.init(project="demo", id="talks"):
+        print("hello there")
+        print("and an error", file=sys.stderr)
+    out = lineal("run", "log", "demo/talks").out
+    assert "hello there\n" in out
+    assert "and an error\n" in out
+    lines = lineal("run", "log", "demo/talks", "--json").json
+    assert any(line["content"].startswith("hello") for line in lines)
+
+
+def test_rm_deletes_the_run_and_keeps_its_artifacts(lineal, trained):
+    assert lineal("run", "rm", "demo/high", fails=True).code == 2
+    lineal("run", "rm", "demo/high", "--yes")
+    assert lineal("run", "show", "demo/high", fails=True).code == 4
+    assert lineal("artifact", "show", "demo/model:v0").code == 0
+
+
+def test_rm_can_take_the_artifacts_along(lineal, trained):
+    lineal("run", "rm", "demo/high", "--delete-artifacts", "--yes")
+    assert lineal("artifact", "show", "demo/model:v0", fails=True).code == 4
+
+
+def test_an_unknown_run_is_an_error_that_names_it(lineal, trained):
+    answer = lineal("run", "show", "demo/hihg", fails=True)
+    assert answer.code == 4
+    assert "ana/demo/hihg" in answer.err

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def test_status_shows_paths_sizes_and_counts(lineal, photos, home):
+    answer = lineal("status")
+    assert str(home / "lineal.db") in answer.out
+    assert str(home / "blobs") in answer.out
+    found = lineal("status", "--json").json
+    assert found["entity"] == "ana"
+    assert found["sizes"]["database"] > 0
+    assert found["counts"]["versions"] == 1
+    assert found["versions_bytes"] == len("first\nsecond\n")
+    assert found["blob_bytes"] >= found["versions_bytes"]
+
+
+def test_status_says_where_each_setting_came_from(lineal, home, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "vision")
+    home.mkdir(exist_ok=True)
+    (home / "settings").write_text("[default]\nquiet = true\nstrict = true\n")
+    Path(".lineal").write_text("[default]\nstrict = false\n")
+    settings = lineal("status", "--json").json["settings"]
+    assert settings["project"] == {"value": "vision", "source": "$WANDB_PROJECT"}
+    assert settings["quiet"] == {"value": True, "source": str(home / "settings")}
+    assert settings["strict"]["source"] == str(Path(".lineal").absolute())
+    assert settings["mode"] == {"value": "online", "source": "default"}
+    assert "$WANDB_PROJECT" in lineal("status").out
+
+
+def test_verify_of_a_healthy_instance_finds_nothing(lineal, photos):
+    assert lineal("verify", "--json").json == []
+    assert "as it should be" in lineal("verify").err
+
+
+def test_verify_says_which_bytes_are_wrong_and_fails(lineal, photos, damage):
+    damage(b"first\n")
+    answer = lineal("verify", fails=True)
+    assert answer.code == 7
+    assert hashlib.sha256(b"first\n").hexdigest() in answer.out
+    assert "photos" in answer.out
+    assert "1 problem found" in answer.err
+    assert len(lineal("verify", "--json", fails=True).json) == 1
+
+
+def test_version_is_printed(lineal):
+    assert lineal("version").out == lineal("--version").out
+    assert lineal("version").out.startswith("lineal ")
+    assert "python" in lineal("version", "--json").json

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import lineal as sdk
+
+
+def log_offline(name: str, text: str) -> str:
+    with sdk.init(project="demo", mode="offline", id=name) as run:
+        artifact = sdk.Artifact("measured", "dataset")
+        with artifact.new_file("values.txt") as file:
+            file.write(text)
+        run.log_artifact(artifact)
+        run.log({"loss": 0.5})
+    return name
+
+
+def test_sync_brings_offline_runs_home_once(lineal):
+    log_offline("first", "1")
+    log_offline("second", "2")
+    assert "→ ana/demo/first: " in lineal("sync").out
+    again = lineal("sync", "--json").json
+    assert [result["was_synced"] for result in again] == [True, True]
+    lineal("sync", "--again")
+    assert {run["id"] for run in lineal("run", "ls", "demo", "--json").json} == {"first", "second"}
+    versions = lineal("artifact", "ls", "demo/measured", "--json").json
+    assert len(versions) == 2
+    assert len(lineal("run", "history", "demo/first", "--json").json) == 1
+
+
+def test_sync_with_nothing_to_do_says_so(lineal):
+    assert "No offline runs" in lineal("sync").err
+
+
+def test_sync_can_put_a_run_elsewhere_and_remove_its_folder(lineal):
+    log_offline("first", "1")
+    (folder,) = Path("lineal").iterdir()
+    lineal("sync", str(folder), "--project", "other", "--id", "renamed", "--clean")
+    assert not folder.exists()
+    assert lineal("run", "show", "other/renamed", "--json").json["state"] == "finished"
+
+
+def test_sync_of_a_folder_without_runs_is_an_error(lineal):
+    assert lineal("sync", "nowhere", fails=True).code == 4
+    Path("empty").mkdir()
+    assert lineal("sync", "empty", fails=True).code == 4
+
+
+def test_sync_that_fails_says_where_and_goes_on(lineal):
+    log_offline("first", "1")
+    log_offline("second", "2")
+    first, _ = sorted(Path("lineal").iterdir(), key=lambda path: path.name.split("-")[-1])
+    (first / "lineal.db").write_bytes(b"not a database" * 100)
+    answer = lineal("sync", fails=True)
+    assert str(first) in answer.err
+    assert [run["id"] for run in lineal("run", "ls", "demo", "--json").json] == ["second"]

@@ -1,0 +1,54 @@
+"""`kill -9` at any point of logging: nothing visible is half, and the same call completes it.
+
+What is done and what is asserted after each death is in kill.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SCENARIOS = {"folder": 1, "first": 4, "immutable": 3, "draft": 3, "unchanged": 3, "distributed": 4}
+"""Each with the distance of the steps tried; what is common to all is tried in full once."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[str]:
+    """Prefer memory: a killed process loses nothing the kernel has, so no disk need be flushed."""
+    shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else str(tmp_path)
+    made = tempfile.mkdtemp(prefix="lineal-kill-", dir=shared)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_killed_at_any_step_nothing_is_half_and_the_same_call_completes_it(
+    scenario: str, folder: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.robust.kill"]
+        + [folder, scenario, str(SCENARIOS[scenario])],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    problems = [(each["step"], each["at"], each["problem"]) for each in outcomes if each["problem"]]
+    assert problems == []
+    assert not outcomes[-1]["is_killed"], "the last attempt must have run to its end"
+    kinds = {each["at"].split()[0] for each in outcomes if each["is_killed"]}
+    if SCENARIOS[scenario] == 1:  # deaths in files, statements and commits were all tried
+        assert {"open", "os.mkdir", "os.rename", "INSERT", "UPDATE", "COMMIT"} <= kinds
+    assert len(outcomes) >= 5

@@ -1,0 +1,212 @@
+"""Reading and writing local files: one read, changes noticed, nothing half-written left."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lineal import files
+from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
+
+SIZES = [0, 1, files.SMALL_BYTES - 1, files.SMALL_BYTES, files.SMALL_BYTES + 1, 13 << 20]
+
+
+def hex_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Refuse to write files beyond a size, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_is_hashed(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "f").write_bytes(data)
+    hashed = files.hash_file(str(tmp_path / "f"))
+    assert (hashed.hex_digest, hashed.size) == (hex_of(data), size)
+    assert hashed.stamp == files.stamp(str(tmp_path / "f"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_copy_has_the_bytes_and_the_digest(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "f").write_bytes(data)
+    copied = files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert (tmp_path / "g").read_bytes() == data
+    assert (copied.hex_digest, copied.size) == (hex_of(data), size)
+
+
+def test_a_copy_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"new")
+    (tmp_path / "g").write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert (tmp_path / "g").read_bytes() == b"old"
+
+
+def test_a_copy_is_read_only_unless_told(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "h"), mode=0o666)
+    assert (tmp_path / "g").stat().st_mode & 0o222 == 0
+    assert (tmp_path / "h").stat().st_mode & 0o200
+
+
+@contextmanager
+def written_meanwhile(path: Path) -> Iterator[None]:
+    """Append to a file for as long as the block lasts."""
+    stop, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with open(path, "ab", buffering=0) as file:
+            while not stop.is_set():
+                file.write(b"more")
+                begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(bytes(30 << 20))
+    with written_meanwhile(tmp_path / "f"), pytest.raises(SourceChanged, match="f changed while"):
+        files.hash_file(str(tmp_path / "f"))
+
+
+def test_a_file_that_changes_while_it_is_copied_leaves_no_copy(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(bytes(30 << 20))
+    with written_meanwhile(tmp_path / "f"), pytest.raises(SourceChanged, match="f changed while"):
+        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_hard_link_made_meanwhile_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(bytes(20 << 20))
+    stop = threading.Event()
+
+    def link() -> None:
+        for number in iter(int, 1):
+            if stop.is_set():
+                return
+            os.link(tmp_path / "f", tmp_path / f"link{number}{threading.get_ident()}")
+            os.unlink(tmp_path / f"link{number}{threading.get_ident()}")
+
+    linking = threading.Thread(target=link)
+    linking.start()
+    try:
+        assert files.hash_file(str(tmp_path / "f")).size == 20 << 20
+    finally:
+        stop.set()
+        linking.join()
+
+
+@pytest.mark.parametrize("call", [files.hash_file, files.stamp])
+def test_a_missing_file_is_named(tmp_path: Path, call) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(MissingFile, match="gone does not exist"):
+        call(str(tmp_path / "gone"))
+
+
+def test_a_copy_of_a_missing_file_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile, match="gone does not exist"):
+        files.copy_and_hash(str(tmp_path / "gone"), str(tmp_path / "g"))
+    assert os.listdir(tmp_path) == ["work"]
+
+
+def test_a_link_to_itself_is_said_to_be_one(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(MissingFile, match="leads to itself"):
+        files.hash_file(str(tmp_path / "loop"))
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises((MissingFile, Unavailable), match=r"folder|directory"):
+        files.hash_file(str(tmp_path))
+
+
+@pytest.mark.parametrize("size", [files.SMALL_BYTES // 2, 5 << 20])
+def test_a_copy_that_does_not_fit_leaves_nothing(tmp_path: Path, size: int) -> None:
+    (tmp_path / "f").write_bytes(bytes(size))
+    with file_size_limit(size - 1), pytest.raises(NoSpace, match="No space left to write"):
+        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert not (tmp_path / "g").exists()
+
+
+def test_new_bytes_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
+    with file_size_limit(10), pytest.raises(NoSpace):
+        files.write_new(str(tmp_path / "g"), bytes(11))
+    assert not (tmp_path / "g").exists()
+
+
+def test_a_replacement_that_does_not_fit_leaves_the_old_file(tmp_path: Path) -> None:
+    files.write_by_rename(str(tmp_path / "g"), b"old")
+    with file_size_limit(10), pytest.raises(NoSpace):
+        files.write_by_rename(str(tmp_path / "g"), bytes(11))
+    assert (tmp_path / "g").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    files.write_by_rename(str(tmp_path / "g"), b"old")
+    with open(tmp_path / "g", "rb") as reader:
+        files.write_by_rename(str(tmp_path / "g"), b"new!")
+        assert reader.read() == b"old"
+    assert (tmp_path / "g").read_bytes() == b"new!"
+
+
+def test_a_stream_is_written_and_hashed(tmp_path: Path) -> None:
+    data = os.urandom(100_000)
+    digest = files.write_stream(io.BytesIO(data), str(tmp_path / "g"), 1000)
+    assert digest == hex_of(data)
+    assert (tmp_path / "g").read_bytes() == data
+
+
+def test_a_stream_that_breaks_leaves_nothing(tmp_path: Path) -> None:
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        files.write_stream(Broken(), str(tmp_path / "g"))  # type: ignore[arg-type]
+    assert not (tmp_path / "g").exists()
+
+
+@pytest.mark.parametrize("count", [0, 1, files.SYNC_EACH_MOST, files.SYNC_EACH_MOST + 1])
+def test_few_and_many_files_are_flushed(tmp_path: Path, count: int) -> None:
+    names = [str(tmp_path / f"f{number}") for number in range(count)]
+    for name in names:
+        files.write_new(name, b"x")
+    files.sync(names, str(tmp_path))
+
+
+def test_a_file_that_says_it_is_empty_but_is_not_is_refused(tmp_path: Path) -> None:
+    """Files of /proc have size 0 and content: stored, they would never be found whole again."""
+    if not os.path.exists("/proc/version"):
+        pytest.skip("needs /proc")
+    with pytest.raises(SourceChanged, match="/proc/version"):
+        files.copy_and_hash("/proc/version", str(tmp_path / "g"))
+    assert not (tmp_path / "g").exists()
