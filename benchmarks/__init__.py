@@ -1,0 +1,1 @@
+"""What Lineal costs, measured beside what the same work costs without it (`make bench`)."""
