@@ -83,12 +83,27 @@ def _refers(
     return Column(name, BigId, ForeignKey(target), nullable=nullable, primary_key=primary)
 
 
+def _ttl() -> Column[int | None]:
+    """NULL inherits from the level above, 0 is never (`core.retention`)."""
+    return Column("ttl_seconds", BigInteger)
+
+
+def _tombstone() -> list[Column[Any]]:
+    """What stays said of a deleted thing; `deletion_id` leads to the act, to undo it."""
+    return [
+        Column("deleted_at", Moment),
+        Column("deleted_by", Text),
+        Column("deletion_id", BigId),
+    ]
+
+
 entities = Table(
     "entities",
     metadata,
     _id(),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
+    _ttl(),
 )
 
 projects = Table(
@@ -98,7 +113,24 @@ projects = Table(
     _refers("entity_id", "entities.id"),
     Column("name", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
+    _ttl(),
+    Column("retention", Json),  # a `Selection` that the sweep evaluates
+    Column("protected_aliases", Json),  # a list; versions that have one neither expire nor go
+    *_tombstone(),
     UniqueConstraint("entity_id", "name"),
+)
+
+# One act of deleting: what it hid is restored together (docs/design/003-deletion.md).
+deletions = Table(
+    "deletions",
+    metadata,
+    _id(),
+    Column("what", Text, nullable=False),  # full name, or the selection as JSON
+    Column("reason", Text, nullable=False),  # user, expired, retention, purge
+    Column("deleted_by", Text, nullable=False),
+    Column("deleted_at", Moment, nullable=False),
+    Column("restored_at", Moment),
+    Index("ix_deletions_deleted_at", "deleted_at"),
 )
 
 # --- runs ---------------------------------------------------------------------------------------
@@ -132,8 +164,8 @@ runs = Table(
     # what attempts before the present one took; a heartbeat reports only its own attempt
     Column("last_step", BigInteger, nullable=False, server_default=text("-1")),
     Column("history_count", BigInteger, nullable=False, server_default=text("0")),
-    Column("deleted_at", Moment),
-    Column("deleted_by", Text),
+    *_tombstone(),
+    Column("released_at", Moment),  # files and lines are gone
     UniqueConstraint("project_id", "run_id"),
     Index("ix_runs_project_id_created_at", "project_id", "created_at", "id"),
     Index("ix_runs_run_id", "run_id"),
@@ -254,6 +286,8 @@ collections = Table(
     # only ever grows: a number is never reused, whatever is deleted (invariant 6)
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    _ttl(),
+    Column("retention", Json),
     UniqueConstraint("project_id", "name"),
 )
 
@@ -302,8 +336,10 @@ versions = Table(
     Column("created_by", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Column("deleted_at", Moment),
-    Column("deleted_by", Text),
+    _ttl(),
+    *_tombstone(),
+    Column("released_at", Moment),  # its manifest is gone; it cannot be restored any more
+    Index("ix_versions_deletion_id", "deletion_id"),
     Index("ix_versions_collection_id_digest", "collection_id", "digest"),
     Index("ix_versions_manifest_id", "manifest_id"),
 )

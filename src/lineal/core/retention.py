@@ -1,0 +1,141 @@
+"""What the words of expiry and retention mean; see docs/design/003-deletion.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from lineal.errors import Invalid
+
+NEVER_SECONDS = 0
+"""Stored TTL that means: never expires, whatever the levels above say."""
+UNLINK_GRACE = timedelta(days=7)
+"""Time a version has at least after its last link was removed (TTL-11)."""
+
+_ISO = re.compile(
+    r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
+)
+_SHORT = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Level(StrEnum):
+    """Where an effective TTL comes from."""
+
+    VERSION = "version"
+    COLLECTION = "collection"
+    PROJECT = "project"
+    ENTITY = "entity"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveTtl:
+    """What applies to a version: the nearest level that says something (TTL-8)."""
+
+    ttl: timedelta | None
+    """None: it never expires."""
+    level: Level
+    expires_at: datetime | None
+    """Also set while suspended: when it would expire."""
+    suspended_by: str | None = None
+    """`link …` or `alias …`, while it does not count (TTL-11, TTL-12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBest:
+    """Keep the best `count` versions of a collection by a number."""
+
+    count: int
+    key: str
+    """`metadata.<key>` of the version, or `summary.<key>` of the run that logged it first."""
+    goal: str = "maximize"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which versions may go: all conditions must hold. Protected and linked ones never do."""
+
+    older_than_seconds: int | None = None
+    untagged: bool = False
+    unaliased: bool = False
+    """No alias but `latest`."""
+    unused: bool = False
+    keep_last: int | None = None
+    keep_best: KeepBest | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is said: that would select everything, and is refused."""
+        return self == Selection()
+
+
+def duration(value: timedelta | int | float | str) -> timedelta:
+    """Read a duration: a timedelta, a number of days, `30d`, `12h` or ISO `P30D` (TTL-5)."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return timedelta(days=value)
+    if isinstance(value, str):
+        short = _SHORT.fullmatch(value.strip().lower())
+        if short:
+            return timedelta(**{_UNITS[short[2]]: int(short[1])})
+        iso = _ISO.fullmatch(value.strip().upper())
+        if iso and any(iso.groupdict().values()):
+            return timedelta(**{unit: int(n) for unit, n in iso.groupdict().items() if n})
+    raise Invalid(f"{value!r} is no duration; use a timedelta, days, `30d`, `12h` or `P30D`")
+
+
+def ttl_seconds(value: timedelta | int | float | str | None) -> int:
+    """Return what is stored for a TTL: whole seconds, rounded up; None is never.
+
+    Raises Invalid unless positive (TTL-3).
+    """
+    if value is None:
+        return NEVER_SECONDS
+    ttl = duration(value)
+    if ttl <= timedelta(0):
+        raise Invalid("A TTL must be positive; use None for an artifact that never expires")
+    return -(-ttl // timedelta(seconds=1))
+
+
+def selection_to_json(selection: Selection) -> dict[str, Any]:
+    return {key: value for key, value in asdict(selection).items() if value not in (None, False)}
+
+
+def selection_from_json(document: Mapping[str, Any]) -> Selection:
+    """Read a policy; raises Invalid naming what is wrong and where."""
+    known = {field.name for field in fields(Selection)}
+    for key in document:
+        if key not in known:
+            import difflib  # only on the way to an error
+
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
+            raise Invalid(f"A retention policy has no key `{key}`{hint}")
+    values = dict(document)
+    if isinstance(values.get("keep_best"), Mapping):
+        values["keep_best"] = KeepBest(**values["keep_best"])
+    return check(Selection(**values))
+
+
+def check(selection: Selection) -> Selection:
+    """Return a selection that makes sense; raises Invalid otherwise."""
+    if selection.is_empty:
+        raise Invalid("A selection must say what may go; an empty one would select everything")
+    for name in ("older_than_seconds", "keep_last"):
+        number = getattr(selection, name)
+        if number is not None and (not isinstance(number, int) or number < 0):
+            raise Invalid(f"`{name}` must be a whole number, not {number!r}")
+    best = selection.keep_best
+    if best is not None:
+        if best.count < 0 or best.goal not in ("maximize", "minimize"):
+            raise Invalid("`keep_best` needs a count and the goal `maximize` or `minimize`")
+        if best.key.partition(".")[0] not in ("metadata", "summary"):
+            raise Invalid(f"`keep_best` key {best.key!r} must begin with `metadata.` or `summary.`")
+    return selection
