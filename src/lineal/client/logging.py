@@ -8,7 +8,8 @@ version visible as a whole. Repeating it after any failure sends only what is mi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from lineal import files
@@ -69,21 +70,26 @@ def log(
             f"A draft of {base.path} can only be logged to {base.source_entity}/"
             f"{base.source_project}, not to {entity}/{project} (ART-43)"
         )
-    upload = _Upload(
-        backend,
-        artifact,
+    spec = DraftSpec(
+        client_id=artifact._client_id,
         entity=entity,
         project=project,
-        run=run,
+        collection=artifact.name,
+        type=artifact.type,
+        manifest=manifest_head(()),  # known once the content is final
+        run=None if run is None else run.key,
+        description=artifact._description,
+        metadata=artifact._metadata or None,
         aliases=tuple(names.aliases(_listed(aliases))),
         tags=tuple(names.tags(_listed(tags))),
         history_step=history_step,
+        base=None if base is None else base.id,
+        on_unchanged=on_unchanged,
         distributed_id=distributed_id,
         is_final=is_final,
-        on_unchanged=on_unchanged,
     )
     artifact.finalize()
-    artifact._handed_over(backend, worker.submit(upload.run))
+    artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
     return artifact
 
 
@@ -111,57 +117,22 @@ def from_path(
 class _Upload:
     """One draft on its way to a version."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        artifact: Artifact,
-        *,
-        entity: str,
-        project: str,
-        run: RunRecord | None,
-        aliases: tuple[str, ...],
-        tags: tuple[str, ...],
-        history_step: int | None,
-        distributed_id: str | None,
-        is_final: bool,
-        on_unchanged: str,
-    ) -> None:
+    def __init__(self, backend: Backend, artifact: Artifact, spec: DraftSpec) -> None:
         self._backend = backend
         self._artifact = artifact
         self._contents = artifact._contents
-        self._is_incremental = artifact.incremental
-        base = artifact._base_record
-        self._base = None if base is None else base.id
-        self._make_spec: Callable[[ManifestHead], DraftSpec] = lambda manifest: DraftSpec(
-            client_id=artifact._client_id,
-            entity=entity,
-            project=project,
-            collection=artifact.name,
-            type=artifact.type,
-            manifest=manifest,
-            run=None if run is None else run.key,
-            description=artifact._description,
-            metadata=artifact._metadata,
-            aliases=aliases,
-            tags=tags,
-            history_step=history_step,
-            base=self._base,
-            on_unchanged=on_unchanged,
-            distributed_id=distributed_id,
-            is_final=is_final,
-        )
-        self._path = ArtifactPath(entity, project, artifact.name)
+        self._spec = spec
 
     def run(self) -> VersionRecord | None:
         """Do it; returns the version, None for a contribution to a distributed one."""
-        if self._is_incremental:
+        if self._artifact.incremental:
             self._rebase()
         clash = self._contents.clash()
         if clash is not None:
             raise Invalid(f"Path {clash!r} would be a file and a folder; remove one of them")
         manifest, segments = self._manifest()
-        spec = self._make_spec(manifest)
-        begun = self._backend.begin(spec, segments)
+        self._spec = replace(self._spec, manifest=manifest)
+        begun = self._backend.begin(self._spec, segments)
         if begun.version is not None:
             committed = Committed(begun.version, is_new=False)
         else:
@@ -170,16 +141,18 @@ class _Upload:
             committed = self._backend.commit(begun.draft)
         self._remember()
         self._contents.drop_copies()
-        self._say(committed, spec)
+        self._say(committed)
         return committed.version
 
     def _rebase(self) -> None:
         """Put an incremental draft on top of the collection's latest version (ART-42)."""
         try:
-            latest = self._backend.version(self._path)
+            latest = self._backend.version(
+                ArtifactPath(self._spec.entity, self._spec.project, self._spec.collection)
+            )
         except NotFound:
             return
-        self._base = latest.id
+        self._spec = replace(self._spec, base=latest.id)
         self._contents.base = Base(
             self._backend.manifest(latest.id),
             lambda heads: self._backend.read_segments(latest.id, heads),
@@ -211,7 +184,7 @@ class _Upload:
             self._backend.put_segments(begun.draft, page)
 
     def _send_blobs(self, draft: DraftId, manifest: ManifestHead) -> None:
-        label = f"storing {self._path.name}"
+        label = f"storing {self._spec.collection}"
         with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
             unconfirmed: list[Upload] = []
             size = 0
@@ -229,7 +202,7 @@ class _Upload:
         if source is None:
             raise MissingFile(
                 f"The bytes of {upload.digest} are in no file of this draft and not stored; "
-                f"add the file again and log {self._path.name} once more"
+                f"add the file again and log {self._spec.collection} once more"
             )
         if source.staged is not None:
             try:
@@ -237,7 +210,7 @@ class _Upload:
             except MissingFile as error:
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "
-                    f"add the file again and log {self._path.name} once more"
+                    f"add the file again and log {self._spec.collection} once more"
                 ) from error
             return
         before = files.stamp(source.path)
@@ -261,9 +234,9 @@ class _Upload:
         )
         self._artifact._adder.cache.remember(_restamped(linked), read_at_ns=None)
 
-    def _say(self, committed: Committed, spec: DraftSpec) -> None:
+    def _say(self, committed: Committed) -> None:
         """Say once, plainly, when content was there already (SEM-2, SEM-3)."""
-        version = committed.version
+        version, spec = committed.version, self._spec
         if version is None or committed.is_new:
             return
         text = f"{spec.collection} is unchanged, still v{version.number}"
