@@ -186,3 +186,26 @@ def test_a_run_that_goes_on_is_not_synced(home):
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(NotFound):
         offline.read_about(str(tmp_path))
+
+
+def test_latest_stays_where_the_run_left_it(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for text in ("one", "two", "one"):
+            run.log_artifact(write_dataset(text=text))
+    synced(home)
+    assert lineal.Api().artifact("p/data:latest").version == "v0"
+
+
+def test_a_later_sync_does_not_take_back_what_others_moved_since(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("base", "shared"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset(text="one"), aliases=["best"])
+        run.use_artifact("base:v0", aliases=["seen"])
+    synced(home)
+    with lineal.init(project="p") as other:
+        other.log_artifact(write_dataset(text="newer"), aliases=["best"])
+        other.log_artifact(write_dataset("base", "newer"), aliases=["seen"])
+    synced(home, again=True)
+    for name in ("data:best", "data:latest", "base:seen"):
+        assert lineal.Api().artifact(f"p/{name}").version == "v1"

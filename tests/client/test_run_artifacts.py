@@ -176,21 +176,25 @@ def test_tables_and_images_can_be_logged(run):
     assert any(file.name.startswith("media/images/") for file in found.files())
 
 
-def test_a_failed_block_reports_its_own_exception_and_names_the_artifact(capsys):
+def log_what_cannot_be_stored(run: lineal.Run) -> None:
     Path("a.txt").write_text("a")
-    with pytest.raises(ZeroDivisionError), lineal.init() as run:
-        artifact = lineal.Artifact("lost", "dataset")
-        artifact.add_file("a.txt", policy="immutable")
-        Path("a.txt").unlink()
-        run.log_artifact(artifact)
-        _ = 1 / 0
+    artifact = lineal.Artifact("lost", "dataset")
+    artifact.add_file("a.txt", policy="immutable")
+    Path("a.txt").unlink()
+    run.log_artifact(artifact)
+
+
+def test_a_failed_block_reports_its_own_exception_and_names_the_artifact(capsys):
+    def block() -> None:
+        with lineal.init() as run:
+            log_what_cannot_be_stored(run)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        block()
     assert "lost" in capsys.readouterr().err
 
 
 def test_a_block_that_ends_well_raises_for_its_artifacts():
-    Path("a.txt").write_text("a")
     with pytest.raises(ArtifactsFailed), lineal.init() as run:
-        artifact = lineal.Artifact("lost", "dataset")
-        artifact.add_file("a.txt", policy="immutable")
-        Path("a.txt").unlink()
-        run.log_artifact(artifact)
+        log_what_cannot_be_stored(run)

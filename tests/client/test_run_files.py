@@ -37,6 +37,26 @@ def test_now_is_stored_at_once_and_end_at_the_end(run):
     assert paths(run) == ["a.txt", "b.txt"]
 
 
+def content(run: lineal.Run, path: str) -> bytes:
+    (file,) = run.backend.run_files(run.record.key, PageRequest(), names=[path]).items
+    location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+    with run.backend.open(location) as stream:
+        return stream.read()
+
+
+def test_live_files_follow_their_changes(run):
+    Path("log.txt").write_text("one")
+    run.save("log.txt")
+    run._files.store_changed()  # what each tick does
+    assert content(run, "log.txt") == b"one"
+    Path("log.txt").write_text("two!")
+    run._files.store_changed()
+    assert content(run, "log.txt") == b"two!"
+    Path("log.txt").write_text("three")
+    run.finish()
+    assert content(run, "log.txt") == b"three"
+
+
 def test_globs_folders_and_base_paths(run):
     for name in ("d/1.txt", "d/e/2.txt", "d/3.bin"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from lineal.client import exit as process_exit
-from lineal.client import forking, resuming, run_config, session, surroundings, term
+from lineal.client import resuming, run_config, session, surroundings, term
 from lineal.client.backend import Backend
 from lineal.client.capture import code, git, machine
 from lineal.client.resuming import Identity, Remembered
@@ -24,6 +24,7 @@ from lineal.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
+    from lineal.client.forking import Fork
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,13 +97,21 @@ def init(
     }
     if allow_val_change is None:
         allow_val_change = code.interactive_shell() is not None
-    fork = forking.parse(fork_from, resume_from, loaded.resume)
+    fork = _fork(fork_from, resume_from, loaded.resume)
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
     is_active = loaded.reinit != "create_new" or session.active_run() is None
     session.run_started(run, is_active=is_active)
     if loaded.code_dir and not run.disabled:
         run.log_code(loaded.code_dir)
     return run
+
+
+def _fork(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:
+    if fork_from is None and resume_from is None:
+        return None
+    from lineal.client import forking  # few runs are forks
+
+    return forking.parse(fork_from, resume_from, resume)
 
 
 def _previous(settings: Settings) -> Run | None:
@@ -131,7 +140,7 @@ def _start(
     values: dict[str, Any],
     *,
     allow_val_change: bool,
-    fork: forking.Fork | None,
+    fork: Fork | None,
 ) -> Run:
     config, artifacts = run_config.split(values)
     if settings.mode == "disabled":
@@ -152,6 +161,8 @@ def _start(
         _check_resumed_config(backend, spec)
     started = backend.start_run(spec)
     if fork is not None:
+        from lineal.client import forking  # few runs are forks
+
         started = forking.copy(backend, started, fork, config)
     record = started.run
     place = Place(

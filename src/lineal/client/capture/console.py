@@ -76,10 +76,10 @@ class Console:
         was_set = "write" in getattr(stream, "__dict__", {})
 
         def write(text: Any) -> Any:
-            result = original(text)
+            # Kept first: whoever saw a line and kills us must find it kept.
             if self._is_open and isinstance(text, str):
                 self._capture(text, level)
-            return result
+            return original(text)
 
         # `term` prints Lineal's own messages past all captures.
         write.lineal_original = getattr(original, "lineal_original", original)  # type: ignore[attr-defined]  # a function takes any attribute
