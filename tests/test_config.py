@@ -195,3 +195,9 @@ def test_owner_is_the_entity_or_the_login_name(
 ) -> None:
     monkeypatch.setenv("USER", user)
     assert default_entity(given) == entity
+
+
+def test_a_settings_object_wins_over_the_environment_even_with_a_default_value() -> None:
+    environment = {"WANDB_MODE": "offline", "LINEAL_PROJECT": "theirs"}
+    loaded = load(base=Settings(mode="online"), environ=environment)
+    assert (loaded.mode, loaded.project) == ("online", "theirs")

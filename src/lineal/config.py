@@ -39,6 +39,12 @@ def setting(default: Any, meaning: str, *env: str) -> Any:
 class Settings:
     """The settings of one process; immutable, so that threads and forks may share it."""
 
+    def __new__(cls, **given: Any) -> Settings:
+        """Remember what was said, so that a value equal to its default still wins (RUN-1)."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
+
     # where things are
     home: str = setting("~/.lineal", "Folder of the embedded instance: database, bytes, cache")
     dir: str | None = setting(None, "Parent folder of offline runs; default `./lineal`")
@@ -123,7 +129,7 @@ def load(
     values: dict[str, Any] = {}
     values.update(_from_environment(environ))
     if isinstance(base, Settings):
-        values.update(_changed(base))
+        values.update(_said(base))
     elif base:
         values.update(_given(base))
     if explicit:
@@ -152,9 +158,9 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _changed(settings: Settings) -> dict[str, Any]:
-    values = {name: getattr(settings, name) for name in setting_names()}
-    return {name: value for name, value in values.items() if value != _field(name).default}
+def _said(settings: Settings) -> dict[str, Any]:
+    given: frozenset[str] = settings.__dict__["_given"]
+    return {name: getattr(settings, name) for name in setting_names() if name in given}
 
 
 def _nearest(name: str, known: set[str]) -> str:
