@@ -10,16 +10,25 @@ import errno
 import fcntl
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import cycle
 from typing import BinaryIO, NamedTuple
 
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
 
 SMALL_BYTES = 1 << 20
 """Files up to here are read whole: one read, one hash, one write."""
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 256 << 10
+"""Read, hashed and written at a time: small enough to stay in the processor's cache meanwhile
+(2 GiB: 2.0 s of CPU; with 4 MiB 2.9 s)."""
+CHUNKS_AHEAD = 8
+"""Chunks that may wait for the hash."""
+FLUSH_BYTES = 32 << 20
+"""A large copy begins to reach the disk each time so much was written, so that the final flush
+finds little to do."""
 SYNC_EACH_MOST = 32
 """Up to here each file is flushed by itself; beyond, one `syncfs` is cheaper (10,000 × 10 KiB:
 0.1 s against 2 s), but it also flushes what other programs wrote."""
@@ -60,7 +69,7 @@ def hash_file(path: str) -> Hashed:
         else:
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
                 running = hashlib.sha256()
-                buffer = memoryview(bytearray(CHUNK_BYTES // 4))
+                buffer = memoryview(bytearray(CHUNK_BYTES))
                 while count := file.readinto(buffer):
                     running.update(buffer[:count])
         _require_unchanged(path, descriptor, before)
@@ -74,17 +83,19 @@ def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
     source changed while being read (the copy would be a mixture), MissingFile if it is gone,
     NoSpace; on any error the target is removed.
     """
-    with _opened(source) as reading, _created(target, mode) as writing:
+    with _opened(source) as reading:
         before = Stamp.of(os.fstat(reading))
         if before.size <= SMALL_BYTES:
             data = _read_whole(source, reading, before)
-            hex_digest = hashlib.sha256(data).hexdigest()
-            _write_all(writing, data)
-        elif _clone(reading, writing):
-            hex_digest = hash_file(target).hex_digest
-        else:
-            hex_digest = _copy_large(reading, writing)
-        _require_unchanged(source, reading, before)
+            _require_unchanged(source, reading, before)
+            write_new(target, data, mode=mode)
+            return Hashed(hashlib.sha256(data).hexdigest(), before.size, before)
+        with _created(target, mode) as writing:
+            if _clone(reading, writing):
+                hex_digest = hash_file(target).hex_digest
+            else:
+                hex_digest = _copy_large(reading, writing)
+            _require_unchanged(source, reading, before)
     return Hashed(hex_digest, before.size, before)
 
 
@@ -98,10 +109,24 @@ def write_stream(source: BinaryIO, path: str, chunk_bytes: int = CHUNK_BYTES) ->
     return running.hexdigest()
 
 
-def write_new(path: str, data: bytes) -> None:
-    """Write a new read-only file; on any error it is removed."""
-    with _created(path) as descriptor:
-        _write_all(descriptor, data)
+def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
+    """Write a new file, read-only unless told otherwise; on any error it is removed."""
+    try:  # written out, since every small file comes here: `_created` costs a tenth of it
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            if os.write(descriptor, data) != len(data):
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                _write_all(descriptor, data)
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        refusal = _refusal(path, error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def write_by_rename(path: str, data: bytes) -> None:
@@ -148,14 +173,22 @@ def room_on(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise NoSpace(
-                f"No space left to write {path}; free some and repeat the call: "
-                "it sends only what is missing"
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise Unavailable(f"Cannot write {path}: {error.strerror}") from error
-        raise
+        refusal = _refusal(path, error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
+    """Return what a failed write means to the user; None where its own words say it."""
+    if error.errno in _NO_ROOM:
+        return NoSpace(
+            f"No space left to write {path}; free some and repeat the call: "
+            "it sends only what is missing"
+        )
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return Unavailable(f"Cannot write {path}: {error.strerror}")
+    return None
 
 
 @contextmanager
@@ -186,7 +219,9 @@ def _created(path: str, mode: int = 0o444) -> Iterator[int]:
 
 
 def _read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
-    data = _read_all(descriptor)
+    data = os.read(descriptor, before.size + 1)
+    if len(data) != before.size:  # a file system may answer in pieces
+        data += _read_all(descriptor)
     if len(data) != before.size:  # it grew, or it is one of /proc, whose sizes are made up
         raise SourceChanged(
             f"File {path} has {before.size} bytes by its size and {len(data)} when read; "
@@ -196,10 +231,7 @@ def _read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
 
 
 def _read_all(descriptor: int) -> bytes:
-    first = os.read(descriptor, SMALL_BYTES + 1)
-    if not first:
-        return first
-    parts = [first]
+    parts = []
     while part := os.read(descriptor, SMALL_BYTES):
         parts.append(part)
     return b"".join(parts)
@@ -224,23 +256,31 @@ def _clone(reading: int, writing: int) -> bool:
 def _copy_large(reading: int, writing: int) -> str:
     """Write each chunk here while one thread hashes it: both let go of the interpreter."""
     running = hashlib.sha256()
-    buffers = [memoryview(bytearray(CHUNK_BYTES)) for _ in range(3)]
-    pending: list[Future[None]] = []
+    buffers = [memoryview(bytearray(CHUNK_BYTES)) for _ in range(CHUNKS_AHEAD)]
+    pending: deque[Future[None]] = deque()
+    written = flushed = 0
     with ThreadPoolExecutor(1, "lineal-hash") as hasher:
-        turn = 0
-        while True:
+        for buffer in cycle(buffers):
             if len(pending) == len(buffers):
-                pending.pop(0).result()  # its buffer is filled again now
-            buffer = buffers[turn % len(buffers)]
+                pending.popleft().result()  # its buffer is filled again now
             count = os.readv(reading, [buffer])
             if not count:
                 break
             pending.append(hasher.submit(running.update, buffer[:count]))
             _write_all(writing, buffer[:count])
-            turn += 1
+            written += count
+            if written - flushed >= FLUSH_BYTES:
+                _begin_flush(writing, flushed, written - flushed)
+                flushed = written
         for future in pending:
             future.result()
     return running.hexdigest()
+
+
+def _begin_flush(descriptor: int, offset: int, size: int) -> None:
+    """Let the kernel start writing a range to disk; on Linux that is what this advice does."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_DONTNEED)
 
 
 def _require_unchanged(path: str, descriptor: int, before: Stamp) -> None:

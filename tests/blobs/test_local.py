@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,10 @@ def put(store: BlobStore, path: str, data: bytes, nonce: str = "n1", **how: bool
 def content(store: BlobStore, key: Key) -> bytes:
     with store.open(key) as file:
         return file.read()
+
+
+def not_blobs(store: BlobStore) -> list[tuple[str, int, bool]]:
+    return sorted((file.name, file.size, file.is_part) for file in store.walk() if file.key is None)
 
 
 WAYS = [{}, {"take": True}, {"link": True}, {"take": True, "link": True}]
@@ -101,7 +106,7 @@ def test_bytes_of_another_size_are_refused(store, source):
 def test_a_refused_put_leaves_nothing_behind(store, source):
     with pytest.raises(SourceChanged):
         store.put(key_of(b"promised"), source(b"actually"), size=8, take=False, link=False)
-    assert list(store.strays()) == []
+    assert not_blobs(store) == []
 
 
 @pytest.mark.parametrize("how", WAYS, ids=str)
@@ -148,19 +153,26 @@ def test_a_missing_key_has_no_size_and_cannot_be_opened(store):
 
 def test_deleting_what_is_missing_is_no_error(store, source):
     key = put(store, source(b"x"), b"x")
-    store.delete([key, key_of(b"never there"), key])
+    assert store.delete([key, key_of(b"never there"), key]) == []
     assert store.size(key) is None
 
 
 def test_a_walk_yields_every_key_with_its_size(store, source):
     wanted = {put(store, source(data), data): len(data) for data in (b"", b"a", b"bb", b"ccc")}
     assert dict(store.keys()) == wanted
-    assert list(store.strays()) == []
+    assert not_blobs(store) == []
+
+
+def test_a_walk_tells_when_a_blob_was_stored(store, source):
+    before = time.time()
+    put(store, source(b"x"), b"x")
+    [file] = store.walk()
+    assert before - 2 <= file.modified_at <= time.time() + 2  # whole seconds in some stores
 
 
 def test_an_empty_store_walks_nothing(store):
     assert list(store.keys()) == []
-    assert list(store.strays()) == []
+    assert not_blobs(store) == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 40])
@@ -211,7 +223,24 @@ def test_what_is_no_blob_is_a_stray(local, source):
     foreign = Path(local.root, "README")
     foreign.write_bytes(b"hello")
     assert list(dict(local.keys())) == [key]
-    assert sorted(local.strays()) == [("README", 5), ("parts/abc", 4)]
+    assert not_blobs(local) == [("README", 5, False), ("parts/abc", 4, True)]
+
+
+def test_half_written_files_can_be_deleted(local):
+    half_written = Path(local.root, "parts", "abc")
+    half_written.parent.mkdir(parents=True)
+    half_written.write_bytes(b"half")
+    assert local.delete_parts(["parts/abc", "parts/gone"]) == []
+    assert list(local.walk()) == []
+
+
+def test_what_cannot_be_deleted_is_named_and_the_rest_is_gone(local, source):
+    stuck, free = put(local, source(b"stuck"), b"stuck"), put(local, source(b"free"), b"free")
+    os.unlink(local.path(stuck))
+    os.mkdir(local.path(stuck))  # a folder cannot be unlinked, not even by root
+    [(key, error)] = local.delete([stuck, free])
+    assert (key, isinstance(error, OSError)) == (stuck, True)
+    assert local.size(free) is None
 
 
 def test_a_blob_in_the_wrong_folder_is_a_stray(local, source):
@@ -221,7 +250,7 @@ def test_a_blob_in_the_wrong_folder_is_a_stray(local, source):
     wrong.mkdir(parents=True, exist_ok=True)
     os.rename(path, wrong / os.path.basename(path))
     assert list(local.keys()) == []
-    assert len(list(local.strays())) == 1
+    assert len(not_blobs(local)) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path, source):

@@ -11,13 +11,18 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from lineal import files
+from lineal.blobs.store import StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
 from lineal.errors import MissingFile, SourceChanged
 
+_PARTS = "parts"
+"""Folder of files that are being written; a rename makes them blobs."""
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES, errno.ENOTSUP}
+
+Name = TypeVar("Name", bound=str)
 
 
 class LocalStore:
@@ -25,7 +30,7 @@ class LocalStore:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._parts = os.path.join(root, "parts")
+        self._parts = os.path.join(root, _PARTS)
 
     def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
         target = self._file(key)
@@ -34,8 +39,10 @@ class LocalStore:
                 if take:
                     _unlink(source)
                 return
+            if take and self._move(source, target):
+                return
             self._make_folder(target)
-            if (take and self._move(source, target)) or (link and self._link(source, target)):
+            if link and self._link(source, target):
                 return
         self._copy(key, source, target, size)
         if take:
@@ -71,20 +78,27 @@ class LocalStore:
     def path(self, key: Key) -> str | None:
         return self._file(key)
 
-    def delete(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            _unlink(self._file(key))
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        return _delete((key, self._file(key)) for key in keys)
 
     def keys(self) -> Iterator[tuple[Key, int]]:
-        for entry in self._walk():
-            key = _key_of(entry)
-            if key is not None:
-                yield key, entry.stat(follow_symlinks=False).st_size
+        for file in self.walk():
+            if file.key is not None:
+                yield file.key, file.size
 
-    def strays(self) -> Iterator[tuple[str, int]]:
+    def walk(self) -> Iterator[StoredFile]:
+        inside = len(os.path.join(self.root, ""))
         for entry in self._walk():
-            if _key_of(entry) is None:
-                yield os.path.relpath(entry.path, self.root), entry.stat().st_size
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # deleted, or renamed to its key, since the folder was read
+            name = entry.path[inside:]
+            is_part = name.startswith(_PARTS + "/")
+            yield StoredFile(name, status.st_size, status.st_mtime, _key_of(entry), is_part)
+
+    def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
+        return _delete((name, os.path.join(self.root, name)) for name in names)
 
     def _file(self, key: Key) -> str:
         _, first, _, hex_digits, nonce = key.split("/")
@@ -100,10 +114,14 @@ class LocalStore:
             os.makedirs(folder, exist_ok=True)
 
     def _move(self, source: str, target: str) -> bool:
+        """Rename a file of ours; whether the folder is there is found out by trying."""
         try:
             os.rename(source, target)
         except FileNotFoundError as error:
-            raise files.missing(source, error) from error
+            if not os.path.lexists(source):
+                raise files.missing(source, error) from error
+            self._make_folder(target)
+            return self._move(source, target)
         except OSError as error:
             if error.errno == errno.EXDEV:
                 return False
@@ -146,6 +164,18 @@ class LocalStore:
                             yield entry
             except FileNotFoundError:
                 continue
+
+
+def _delete(paths: Iterable[tuple[Name, str]]) -> list[tuple[Name, OSError]]:
+    failed = []
+    for name, path in paths:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue  # an earlier attempt got this far
+        except OSError as error:
+            failed.append((name, error))
+    return failed
 
 
 def _unlink(path: str) -> None:

@@ -9,9 +9,23 @@ mistake for a whole one; `delete` of a missing key is not an error. Nobody retri
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from lineal.core.digest import Key
+
+
+class StoredFile(NamedTuple):
+    """Something in a store: a blob, a half-written one, or what somebody else put there."""
+
+    name: str
+    """As the store calls it."""
+    size: int
+    modified_at: float
+    """Seconds since 1970; of a blob that was linked, not later than it was stored."""
+    key: Key | None
+    """None if it is no blob."""
+    is_part: bool
+    """Half-written, or still being written."""
 
 
 class BlobStore(Protocol):
@@ -43,12 +57,18 @@ class BlobStore(Protocol):
         """Return a local path that may be read (never written), None if there is no such thing."""
         ...
 
-    def delete(self, keys: Iterable[Key]) -> None: ...
-
-    def keys(self) -> Iterator[tuple[Key, int]]:
-        """Walk all stored (key, size), in any order; for `verify` and garbage collection."""
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        """Delete what is stored under keys; returns those that are still there, and why."""
         ...
 
-    def strays(self) -> Iterator[tuple[str, int]]:
-        """Walk what is there and is no blob: half-written files, foreign files; (name, size)."""
+    def keys(self) -> Iterator[tuple[Key, int]]:
+        """Walk all stored (key, size), in any order."""
+        ...
+
+    def walk(self) -> Iterator[StoredFile]:
+        """Walk all that is there, blob or not, in any order; for garbage collection."""
+        ...
+
+    def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
+        """Delete half-written files by the names that `walk` told."""
         ...

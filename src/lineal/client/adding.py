@@ -24,7 +24,7 @@ from lineal.config import Settings, home_of
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid, LinealError, MissingFile
 from lineal.files import Stamp
 
 if TYPE_CHECKING:
@@ -109,7 +109,8 @@ class Adder:
             )
             copies = array("Q")  # eight bytes for each of a million
             try:
-                contents.add(_noting(found, copies), overwrite=overwrite)
+                with self.cache.held():
+                    contents.add(_noting(found, copies), overwrite=overwrite)
             except BaseException:
                 self.staging.drop(copies)
                 raise
@@ -127,11 +128,12 @@ class Adder:
             below = f"{head}{relative_folder}/" if relative_folder else head
             for name in entries:
                 path = f"{folder}/{name}"
+                inside = names.entry_path(below + name)  # before a copy of it is made
                 digest, source = self._digest(path, known.get(name), policy)
                 if source.staged or name not in known:
                     fresh.append((path, source.stamp, digest))
                 size = source.stamp.size
-                yield Added(Entry(names.entry_path(below + name), digest, size), source)
+                yield Added(Entry(inside, digest, size), source)
                 progress.advance(files=1, size=size)
                 if len(fresh) >= REMEMBER_EACH:
                     self.cache.remember(fresh, read_at_ns=read_at)
@@ -171,12 +173,13 @@ def _noting(found: Iterable[Added], copies: array[int]) -> Iterator[Added]:
 
 @functools.cache
 def _adder(cache_folder: str, staging_folder: str) -> Adder:
+    remove_leftovers(staging_folder)  # here, since a file that the cache knows is not staged
     made = Adder(DigestCache(cache_folder), Staging(staging_folder))
     atexit.register(made.close)
     return made
 
 
-# Another thread of the parent may have held a lock of these, and the staging folder is the parent's.
+# Another thread of the parent may have held a lock of these; its staging folder is the parent's.
 os.register_at_fork(after_in_child=_adder.cache_clear)
 
 
@@ -223,7 +226,7 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
         with os.scandir(os.path.join(root, relative) if relative else root) as entries:
             for entry in entries:
                 path = below + entry.name
-                if entry.is_dir():
+                if _is_folder(entry, path, chosen):
                     if chosen(path + "/"):
                         folders.append(path)
                 elif chosen(path):
@@ -231,8 +234,19 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
                         raise _not_a_file(entry.path)
                     found.append(entry.name)
     except OSError as error:
+        if isinstance(error, LinealError):
+            raise
         raise files.missing(os.path.join(root, relative), error) from error
     return sorted(found), sorted(folders, reverse=True)
+
+
+def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link that leads to itself
+        if chosen(path):
+            raise files.missing(entry.path, error) from error
+        return False
 
 
 def _identity(folder: str) -> tuple[int, int]:

@@ -10,8 +10,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 
 from lineal.core.digest import PREFIX, Digest
 from lineal.files import Stamp
@@ -40,13 +40,15 @@ class DigestCache:
 
     def __init__(self, folder: str) -> None:
         self._path = os.path.join(folder, "digests.db")
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._held: list[sqlite3.Connection] = []
+        self._owner = os.getpid()
 
     def of_folder(self, folder: str) -> Known:
         """Return what is known of the files directly in an absolute folder, by name."""
         query = "SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM files WHERE folder = ?"
         try:
-            with self._lock, closing(self._open()) as connection:
+            with self._connected() as connection:
                 return {
                     row[0]: (Stamp(*row[1:5]), Digest(PREFIX + row[5].hex()))
                     for row in connection.execute(query, (folder,))
@@ -69,16 +71,42 @@ class DigestCache:
         if not rows:
             return
         try:
-            with self._lock, closing(self._open()) as connection, connection:
+            with self._connected() as connection, connection:
                 connection.executemany(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows
                 )
         except _FAILURES:
             return
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep one connection for a walk over many folders; each costs 0.5 ms otherwise."""
+        try:
+            connection = self._open()
+        except (sqlite3.Error, OSError):
+            yield
+            return
+        with self._lock:
+            self._held.append(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.remove(connection)
+                connection.close()
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._held and self._owner == os.getpid():  # none survives a fork
+                yield self._held[-1]
+                return
+            with closing(self._open()) as connection:
+                yield connection
+
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=5)
+        connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading

@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from lineal.client.staging import remove_copy
@@ -33,16 +34,18 @@ from lineal.core.manifest import (
 from lineal.errors import Invalid
 from lineal.files import Stamp
 
-_SCHEMA = """
+_ENTRIES = """
 CREATE TABLE entries (
     path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
     source BLOB, staged BLOB, policy TEXT, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
-) WITHOUT ROWID;
-CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID;
+) WITHOUT ROWID
 """
+_REMOVED = "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
+SOURCES_MOST = 500
+"""Digests asked for at once: every SQLite takes so many values."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
 
 
@@ -103,8 +106,14 @@ class Contents:
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._has_copies = True
-        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        self._database.executescript(_SCHEMA)
+
+    @cached_property
+    def _database(self) -> sqlite3.Connection:
+        """Made by the first change: a version that is only read needs none."""
+        database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        database.execute(_ENTRIES)
+        database.execute(_REMOVED)
+        return database
 
     def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
         """Add entries: all of them or, when one is refused, none.
@@ -142,7 +151,7 @@ class Contents:
         return None if self._is_removed(path) else self.base.get(path)
 
     def __len__(self) -> int:
-        own = int(self._rows("SELECT count(*) FROM entries")[0][0])
+        own = self._total("count(*)")
         if self.base is NOTHING:
             return own
         replaced = sum(self.base.get(path) is not None for path in self._touched_paths())
@@ -157,7 +166,7 @@ class Contents:
 
     @property
     def size_bytes(self) -> int:
-        own = int(self._rows("SELECT coalesce(sum(size), 0) FROM entries")[0][0])
+        own = self._total("coalesce(sum(size), 0)")
         if self.base is NOTHING:
             return own
         before = (self.base.get(path) for path in self._touched_paths())
@@ -211,27 +220,37 @@ class Contents:
 
     def source_of(self, digest: Digest) -> Source | None:
         """Return where the bytes of a digest are, a private copy if there is one."""
+        return self.sources_of([digest]).get(digest)
+
+    def sources_of(self, digests: Sequence[Digest]) -> dict[Digest, Source]:
+        """Return where the bytes of up to 500 digests are; the others are left out."""
+        if not self._is_changed:
+            return {}
         with self._lock:
             self._database.execute("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
-        rows = self._rows(
-            "SELECT source, staged, policy, size, mtime_ns, ctime_ns, inode FROM entries"
-            " WHERE digest = ? AND source IS NOT NULL ORDER BY staged IS NULL LIMIT 1",
-            digest,
+        marks = ", ".join("?" * len(digests))
+        query = (
+            "SELECT digest, source, staged, policy,"  # noqa: S608 - only question marks go in
+            " size, mtime_ns, ctime_ns, inode FROM entries"
+            f" WHERE digest IN ({marks}) AND source IS NOT NULL"
+            " ORDER BY staged IS NOT NULL"  # copies come last, and so win
         )
-        if not rows:
-            return None
-        source, staged, policy, *stamp = rows[0]
-        return _source(source, staged, policy, Stamp(*stamp))
+        rows = self._rows(query, *digests)
+        return {
+            Digest(digest): _source(source, staged, policy, Stamp(*stamp))
+            for digest, source, staged, policy, *stamp in rows
+        }
 
-    def sources(self) -> Iterator[tuple[Source, Digest]]:
-        """Yield the user's files with the digests they had."""
+    def sources(self, policy: str | None = None) -> Iterator[tuple[Source, Digest]]:
+        """Yield the user's files, or those of one policy, with the digests they had."""
         after = ""
         columns = "source, staged, policy, size, mtime_ns, ctime_ns, inode, digest, path"
         while True:
             rows = self._rows(
-                f"SELECT {columns} FROM entries WHERE path > ? AND source IS NOT NULL"  # noqa: S608 - constants
+                f"SELECT {columns} FROM entries WHERE path > ? AND policy = coalesce(?, policy)"  # noqa: S608 - constants
                 " ORDER BY path LIMIT 10000",
                 after,
+                policy,
             )
             for source, staged, policy, size, mtime, ctime, inode, digest, _ in rows:
                 stamp = Stamp(size, mtime, ctime, inode)
@@ -240,19 +259,22 @@ class Contents:
                 return
             after = rows[-1][-1]
 
-    def drop_copies(self) -> None:
-        """Remove the private copies that were not stored: their content was there already."""
+    def drop_copies(self, *, taken: int = 0) -> None:
+        """Remove the private copies that were not stored: their content was there already.
+
+        taken: how many the store took over; when it took all, nothing is looked for.
+        """
         self._has_copies = False
+        if taken == self._total("count(staged)"):
+            return
         for (staged,) in self._rows("SELECT staged FROM entries WHERE staged IS NOT NULL"):
             remove_copy(os.fsdecode(staged))
 
     def __del__(self) -> None:
         # A draft that nobody logged, or that failed, would fill the disk until the process ends.
-        if sys.is_finalizing() or not hasattr(self, "_database"):
+        if sys.is_finalizing() or not self._is_changed:
             return
-        if (
-            self._has_copies and self._owner == os.getpid()
-        ):  # a forked child has no copies of its own
+        if self._has_copies and self._owner == os.getpid():  # a forked child has no copies
             self.drop_copies()
         self._database.close()
 
@@ -265,6 +287,14 @@ class Contents:
             if len(rows) < 10_000:
                 return
             after = rows[-1][0]
+
+    @property
+    def _is_changed(self) -> bool:
+        return "_database" in self.__dict__
+
+    def _total(self, what: str) -> int:
+        rows = self._rows(f"SELECT {what} FROM entries")  # noqa: S608 - constants
+        return int(rows[0][0]) if rows else 0
 
     def _has_own(self) -> bool:
         return bool(self._rows("SELECT 1 FROM entries LIMIT 1"))
@@ -287,6 +317,8 @@ class Contents:
             yield path, _entry(rows[0]) if rows else None
 
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if not self._is_changed:
+            return []
         with self._lock:
             return self._database.execute(query, values).fetchall()
 

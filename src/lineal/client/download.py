@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count as numbers
 from itertools import islice
 
 from lineal import files
@@ -48,15 +49,17 @@ class Download:
         self._allow_missing_references = allow_missing_references
         self._folders: dict[str, Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
+        self._parts = (f".{secrets.token_hex(6)}-{number}.part" for number in numbers())
 
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
         with files.room_on(self._root):
             os.makedirs(self._root, exist_ok=True)
-        iterator = iter(entries)
+        is_empty = not os.listdir(self._root)
+        wanted = ((entry, self._target(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
-            while batch := list(islice(iterator, BATCH)):
-                self._batch(batch, progress)
+            while batch := list(islice(wanted, BATCH)):
+                self._batch(batch, progress, is_empty=is_empty)
                 self._cache.remember(self._fresh, read_at_ns=None)
                 self._fresh = []
                 self._folders.clear()
@@ -66,27 +69,28 @@ class Download:
         self.run([entry], count=1, size=entry.size)
         return self._target(entry)
 
-    def _batch(self, batch: list[Entry], progress: term.Progress) -> None:
+    def _batch(
+        self, batch: list[tuple[Entry, str]], progress: term.Progress, *, is_empty: bool
+    ) -> None:
         missing = []
-        for entry in batch:
-            if self._is_there(entry):
+        for entry, target in batch:
+            if not is_empty and self._is_there(entry, target):
                 progress.advance(files=1, size=entry.size)
             else:
-                missing.append(entry)
-        stored = [entry.digest for entry in missing if entry.ref is None]
+                missing.append((entry, target))
+        stored = [entry.digest for entry, _ in missing if entry.ref is None]
         locations = self._backend.locate(stored, version=self._version) if stored else {}
-        for entry in missing:
-            self._fetch(entry, locations.get(entry.digest))
+        for entry, target in missing:
+            self._fetch(entry, target, locations.get(entry.digest))
             progress.advance(files=1, size=entry.size)
 
     def _target(self, entry: Entry) -> str:
         return f"{self._root}/{names.entry_path(entry.path)}"
 
-    def _is_there(self, entry: Entry) -> bool:
-        target = self._target(entry)
+    def _is_there(self, entry: Entry, target: str) -> bool:
         try:
             stamp = Stamp.of(os.stat(target))
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:  # whatever is there instead, such as a link loop: writing will tell
             return False
         if stamp.size != entry.size or os.path.isdir(target):
             return False
@@ -100,8 +104,7 @@ class Download:
         self._fresh.append((target, stamp, entry.digest))
         return True
 
-    def _fetch(self, entry: Entry, location: Location | None) -> None:
-        target = self._target(entry)
+    def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
         if entry.ref is not None:
             self._fetch_reference(entry, target)
             return
@@ -133,8 +136,8 @@ class Download:
 
     def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
         """Fetch to a temporary name beside the target; rename once the digest is right."""
-        folder, name = os.path.split(target)
-        part = f"{folder}/.{secrets.token_hex(6)}.part"
+        folder, _, name = target.rpartition("/")
+        part = f"{folder}/{next(self._parts)}"
         try:
             hex_digest = self._into(folder, part, fetch)
             if digest is not None and PREFIX + hex_digest != digest:
@@ -223,8 +226,13 @@ def remove(root: str, paths: Iterable[str]) -> None:
             folder = os.path.dirname(folder)
 
 
-def case_clash(root: str, entries: Iterable[Entry]) -> None:
-    """Raise HostilePath if two names would be one file here (names that differ only in case)."""
+def require_distinct(root: str, entries: Iterable[Entry]) -> None:
+    """Raise HostilePath if two names would be one file here (names that differ only in case).
+
+    The entries are looked at only where the file system ignores case.
+    """
+    with files.room_on(root):
+        os.makedirs(root, exist_ok=True)
     if not _ignores_case(root):
         return
     seen: dict[str, str] = {}
@@ -252,5 +260,5 @@ def _ignores_case(root: str) -> bool:
 def _unlink(path: str) -> None:
     try:
         os.unlink(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return

@@ -16,7 +16,7 @@ from lineal import files
 from lineal.client import term
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
-from lineal.client.contents import IMMUTABLE, Base
+from lineal.client.contents import IMMUTABLE, SOURCES_MOST, Base, Source
 from lineal.client.transfer import Worker
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -36,7 +36,7 @@ from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged
 INLINE_ENTRIES = 2_000
 """A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
 SEGMENTS_PAGE = 16
-CONFIRM_FILES = 5_000
+CONFIRM_FILES = 20_000
 CONFIRM_BYTES = 4 << 30
 """What a killed upload may have to send again at most: so many files or bytes, or one file."""
 
@@ -87,6 +87,7 @@ def log(
         on_unchanged=on_unchanged,
         distributed_id=distributed_id,
         is_final=is_final,
+        ttl_seconds=artifact._ttl_seconds,
     )
     artifact.finalize()
     artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
@@ -122,6 +123,8 @@ class _Upload:
         self._artifact = artifact
         self._contents = artifact._contents
         self._spec = spec
+        self._taken = 0
+        # private copies that the store took over
 
     def run(self) -> VersionRecord | None:
         """Do it; returns the version, None for a contribution to a distributed one."""
@@ -140,7 +143,7 @@ class _Upload:
             self._send_blobs(begun.draft, manifest)
             committed = self._backend.commit(begun.draft)
         self._remember()
-        self._contents.drop_copies()
+        self._contents.drop_copies(taken=self._taken)
         self._say(committed)
         return committed.version
 
@@ -188,17 +191,19 @@ class _Upload:
         with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
             unconfirmed: list[Upload] = []
             size = 0
-            for upload in self._backend.missing_blobs(draft):
-                self._send_blob(upload)
-                progress.advance(files=1, size=upload.size)
-                unconfirmed.append(upload)
-                size += upload.size
-                if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
-                    self._backend.confirm(draft, unconfirmed)
-                    unconfirmed, size = [], 0
+            missing = iter(self._backend.missing_blobs(draft))
+            while batch := list(islice(missing, SOURCES_MOST)):
+                sources = self._contents.sources_of([upload.digest for upload in batch])
+                for upload in batch:
+                    self._send_blob(upload, sources.get(upload.digest))
+                    progress.advance(files=1, size=upload.size)
+                    unconfirmed.append(upload)
+                    size += upload.size
+                    if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
+                        self._backend.confirm(draft, unconfirmed)
+                        unconfirmed, size = [], 0
 
-    def _send_blob(self, upload: Upload) -> None:
-        source = self._contents.source_of(upload.digest)
+    def _send_blob(self, upload: Upload, source: Source | None) -> None:
         if source is None:
             raise MissingFile(
                 f"The bytes of {upload.digest} are in no file of this draft and not stored; "
@@ -207,6 +212,7 @@ class _Upload:
         if source.staged is not None:
             try:
                 self._backend.send(upload, source.staged, take=True, link=False)
+                self._taken += 1
             except MissingFile as error:
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "
@@ -229,8 +235,7 @@ class _Upload:
         """Hard links moved the ctime of immutable files; their digests are still known."""
         linked = (
             (source.path, source.stamp, digest)
-            for source, digest in self._contents.sources()
-            if source.policy == IMMUTABLE
+            for source, digest in self._contents.sources(IMMUTABLE)
         )
         self._artifact._adder.cache.remember(_restamped(linked), read_at_ns=None)
 
@@ -245,6 +250,8 @@ class _Upload:
                 "; its metadata was left as it is "
                 "(on_unchanged='update_metadata' or 'new_version' would not)"
             )
+        if spec.ttl_seconds not in (None, version.ttl_seconds):
+            text += "; its TTL was left as it is"
         term.info(text)
 
 

@@ -1,8 +1,8 @@
 """Private copies of added files, until they are stored (ART-17).
 
 Each process has a folder of its own below the instance's staging folder, locked while it lives;
-whoever adds the first file of a process removes those of the dead. On the same file system as the blobs, so that
-storing a copy is a rename: logging needs no more space than the version will.
+a process that adds its first file removes those of the dead. On the same file system as the
+blobs, so that storing a copy is a rename: logging needs no more space than the version will.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def remove_copy(path: str) -> None:
 
 
 def _remove_empty(folder: str) -> None:
-    """Remove what a process left that died before it made its lock; one that lives makes another."""
+    """Remove what a process left that died before it made a lock; one that lives makes another."""
     try:
         os.rmdir(folder)
     except OSError:

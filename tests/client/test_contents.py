@@ -1,0 +1,215 @@
+"""The content of a draft behaves like a dict of paths, with or without a base."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lineal.client.contents import IMMUTABLE, MUTABLE, Added, Base, Contents, Source
+from lineal.core.digest import Digest, of_bytes
+from lineal.core.manifest import (
+    Entry,
+    ManifestHead,
+    Segment,
+    SegmentHead,
+    build_segments,
+    manifest_head,
+    starts_segment,
+)
+from lineal.errors import Invalid
+from lineal.files import Stamp
+
+Model = dict[str, Entry]
+
+
+def entry(path: str, text: str = "x") -> Entry:
+    return Entry(path, of_bytes(text.encode()), len(text))
+
+
+def added(path: str, text: str = "x") -> Added:
+    return Added(entry(path, text), None)
+
+
+def base_of(entries: Iterable[Entry]) -> Base:
+    parts = {
+        part.head.digest: part
+        for part in build_segments(sorted(entries, key=lambda each: each.path))
+    }
+
+    def read(heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+        return (parts[head.digest] for head in heads)
+
+    return Base(manifest_head(part.head for part in parts.values()), read)
+
+
+def digest_of(contents: Contents) -> Digest:
+    return head_of(contents.segments()).digest
+
+
+def head_of(parts: Iterable[SegmentHead | Segment]) -> ManifestHead:
+    return manifest_head(part.head if isinstance(part, Segment) else part for part in parts)
+
+
+# --- a model-based property ---------------------------------------------------------------------
+
+CUTS = list(islice((f"d/{i}" for i in count() if starts_segment(f"d/{i}")), 3))
+PATHS = ["a", "a/b", "a/c", "a.txt", "a0", "b", "d/x", "é", *CUTS]
+FOLDERS = ["a", "d", "b", "zzz"]
+steps = st.lists(
+    st.tuples(st.just("add"), st.sampled_from(PATHS), st.sampled_from(["x", "yy"]))
+    | st.tuples(st.just("overwrite"), st.sampled_from(PATHS), st.sampled_from(["x", "yy"]))
+    | st.tuples(st.just("remove"), st.sampled_from(PATHS + FOLDERS), st.just("")),
+    max_size=12,
+)
+
+
+def apply(contents: Contents, model: Model, step: tuple[str, str, str]) -> None:
+    """Do a step on both; they must agree on whether it is refused."""
+    action, path, text = step
+    if action == "remove":
+        gone = [each for each in model if each == path or each.startswith(f"{path}/")]
+        assert contents.remove(path) == len(gone)
+        for each in gone:
+            del model[each]
+        return
+    wanted = entry(path, text)
+    if action == "add" and model.get(path, wanted) != wanted:
+        with pytest.raises(Invalid):
+            contents.add([Added(wanted, None)])
+        return
+    contents.add([Added(wanted, None)], overwrite=action == "overwrite")
+    model[path] = wanted
+
+
+@settings(max_examples=150, deadline=None)
+@given(start=st.sets(st.sampled_from(PATHS)) | st.none(), done=steps)
+def test_contents_are_a_dict_of_paths(start: set[str] | None, done: list[tuple[str, str, str]]):
+    model = {path: entry(path, "base") for path in start or ()}
+    contents = Contents() if start is None else Contents(base_of(model.values()))
+    for step in done:
+        apply(contents, model, step)
+    ordered = [model[path] for path in sorted(model)]
+    assert list(contents) == ordered
+    assert len(contents) == len(ordered)
+    assert contents.size_bytes == sum(each.size for each in ordered)
+    assert [contents.get(path) for path in PATHS] == [model.get(path) for path in PATHS]
+    assert digest_of(contents) == head_of(build_segments(ordered)).digest
+    is_clashing = any(other.startswith(f"{path}/") for path in model for other in model)
+    if start is None:
+        assert (contents.clash() is not None) == is_clashing
+
+
+# --- one by one ---------------------------------------------------------------------------------
+
+
+def test_all_entries_are_added_or_none() -> None:
+    contents = Contents()
+    contents.add([added("a", "x")])
+    with pytest.raises(Invalid, match="'a' twice"):
+        contents.add([added("b"), added("a", "other"), added("c")])
+    assert [each.path for each in contents] == ["a"]
+
+
+def test_an_error_of_the_source_adds_nothing() -> None:
+    def failing() -> Iterator[Added]:
+        yield added("a")
+        raise OSError("disk")
+
+    contents = Contents()
+    with pytest.raises(OSError, match="disk"):
+        contents.add(failing())
+    assert list(contents) == []
+    contents.add([added("a")])
+
+
+def test_two_different_contents_for_one_path_in_one_call_are_not_both_taken() -> None:
+    contents = Contents(base_of([entry("z")]))
+    with pytest.raises(Invalid):
+        contents.add([added("a", "x"), added("a", "y")])
+    assert [each.path for each in contents] == ["z"]
+
+
+def test_a_base_of_a_version_is_clashed_with_too() -> None:
+    contents = Contents(base_of([entry("a/b"), entry("c")]))
+    contents.add([added("a")])
+    assert contents.clash() is not None
+    contents.remove("a")
+    contents.add([added("c/d")])
+    assert contents.clash() == "c"
+
+
+def test_an_untouched_base_gives_back_its_own_segments() -> None:
+    base = base_of(entry(path) for path in PATHS if "/" in path)
+    assert list(Contents(base).segments()) == list(base.head.segments)
+
+
+def test_more_entries_than_one_page_stay_sorted() -> None:
+    contents = Contents()
+    contents.add(added(f"{number:06}") for number in range(25_000))
+    found = [each.path for each in contents]
+    assert found == sorted(found)
+    assert len(found) == len(contents) == 25_000
+
+
+STAMP = Stamp(1, 2, 3, 4)
+
+
+def test_a_private_copy_is_preferred_as_source() -> None:
+    contents = Contents()
+    contents.add(
+        [
+            Added(entry("one"), Source("/data/one", None, IMMUTABLE, STAMP)),
+            Added(entry("two"), Source("/data/two", "/staging/0", MUTABLE, STAMP)),
+        ]
+    )
+    found = contents.source_of(entry("one").digest)
+    assert found is not None
+    assert found.staged == "/staging/0"
+    assert contents.name_of("/data/one") == "one"
+    assert contents.source_of(of_bytes(b"elsewhere")) is None
+
+
+def test_all_sources_are_walked_with_their_digests() -> None:
+    contents = Contents()
+    contents.add(
+        Added(entry(f"{number:05}"), Source(f"/data/{number}", None, IMMUTABLE, STAMP))
+        for number in range(12_000)
+    )
+    contents.add([added("a reference")])
+    assert len({source.path for source, _ in contents.sources()}) == 12_000
+
+
+def test_copies_that_nobody_stored_go_with_the_draft(tmp_path: Path) -> None:
+    (tmp_path / "0").write_bytes(b"x")
+    contents = Contents()
+    contents.add([Added(entry("a"), Source("/data/a", str(tmp_path / "0"), MUTABLE, STAMP))])
+    del contents
+    assert not (tmp_path / "0").exists()
+
+
+def test_threads_may_add_at_once() -> None:
+    contents = Contents()
+
+    def add(thread: int) -> None:
+        for number in range(50):
+            contents.add([added(f"{thread}/{number}")])
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(contents) == 400
+
+
+def test_extra_and_reference_survive() -> None:
+    reference = Entry("r", Digest("etag"), 5, "s3://b/k", {"etag": "etag", "versionID": None})
+    contents = Contents()
+    contents.add([Added(reference, None)])
+    assert contents.get("r") == reference

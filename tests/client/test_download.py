@@ -1,0 +1,274 @@
+"""Fetching into a folder: whole files only, skipped by digest, nothing outside touched."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from lineal.client import download
+from lineal.client.cache import DigestCache
+from lineal.client.download import Download, verify
+from lineal.core.digest import Digest, of_bytes, storage_key
+from lineal.core.manifest import Entry
+from lineal.core.records import Location, VersionId
+from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile
+
+Files = dict[str, bytes]
+
+
+class Far:
+    """A backend whose bytes are not files of this machine; notes what is asked of it."""
+
+    def __init__(self, files: Files) -> None:
+        self.by_digest = {of_bytes(data): data for data in files.values()}
+        self.located: list[list[Digest]] = []
+        self.opened: list[Digest] = []
+
+    def locate(self, digests: list[Digest], *, version: VersionId) -> dict[Digest, Location]:
+        self.located.append(list(digests))
+        return {
+            digest: Location(
+                digest,
+                len(self.by_digest[digest]),
+                storage_key(digest, "n"),
+                path=self.path(digest),
+            )
+            for digest in digests
+            if digest in self.by_digest
+        }
+
+    def path(self, digest: Digest) -> str | None:
+        return None
+
+    def open(self, location: Location) -> BinaryIO:
+        self.opened.append(location.digest)
+        return BytesIO(self.by_digest[location.digest])
+
+
+class Near(Far):
+    """A backend whose bytes are files here."""
+
+    def __init__(self, files: Files, folder: Path) -> None:
+        super().__init__(files)
+        self.folder = folder
+        for digest, data in self.by_digest.items():
+            (folder / digest).write_bytes(data)
+
+    def path(self, digest: Digest) -> str | None:
+        return str(self.folder / digest)
+
+
+FILES = {"a.txt": b"a", "sub/deep/b.txt": b"b" * 3_000_000, "empty": b"", "same": b"a"}
+
+
+def entries(files: Files) -> list[Entry]:
+    return [Entry(path, of_bytes(data), len(data)) for path, data in sorted(files.items())]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "target"
+
+
+@pytest.fixture(params=["near", "far"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Far:
+    if request.param == "far":
+        return Far(FILES)
+    (tmp_path / "store").mkdir()
+    return Near(FILES, tmp_path / "store")
+
+
+def fetch(backend: Far, target: Path, files: Files = FILES, **how: Any) -> None:
+    cache = DigestCache(str(target.parent / "cache"))
+    chosen = entries(files)
+    size = sum(entry.size for entry in chosen)
+    made = Download(backend, VersionId(1), str(target), cache, **how)  # type: ignore[arg-type]
+    made.run(chosen, count=len(chosen), size=size)
+
+
+def content(root: Path) -> Files:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_file_arrives_whole(backend: Far, target: Path) -> None:
+    fetch(backend, target)
+    assert content(target) == FILES
+
+
+def test_what_is_there_is_not_fetched_again(backend: Far, target: Path) -> None:
+    fetch(backend, target)
+    backend.located.clear()
+    fetch(backend, target)
+    assert backend.located == []
+
+
+def test_only_what_is_missing_or_wrong_is_fetched(backend: Far, target: Path) -> None:
+    fetch(backend, target)
+    (target / "a.txt").write_bytes(b"z")  # the right size, the wrong content
+    (target / "empty").unlink()
+    backend.located.clear()
+    fetch(backend, target)
+    assert backend.located == [[of_bytes(b"a"), of_bytes(b"")]]
+    assert content(target) == FILES
+
+
+def test_a_file_of_the_right_size_and_old_times_is_still_read(backend: Far, target: Path) -> None:
+    target.mkdir()
+    (target / "a.txt").write_bytes(b"z")
+    os.utime(target / "a.txt", (1, 1))
+    fetch(backend, target, {"a.txt": b"a"})
+    assert content(target) == {"a.txt": b"a"}
+
+
+def test_a_file_put_there_by_hand_is_accepted_by_its_digest(backend: Far, target: Path) -> None:
+    target.mkdir()
+    (target / "a.txt").write_bytes(b"a")
+    fetch(backend, target, {"a.txt": b"a"})
+    assert backend.located == []
+
+
+def test_bytes_without_the_digest_never_appear(backend: Far, target: Path, tmp_path: Path) -> None:
+    digest = of_bytes(b"a")
+    backend.by_digest[digest] = b"z"
+    if isinstance(backend, Near):
+        (backend.folder / digest).write_bytes(b"z")
+    with pytest.raises(IntegrityError, match=r"a\.txt do not have the digest"):
+        fetch(backend, target, {"a.txt": b"a"})
+    assert content(target) == {}
+
+
+def test_a_failure_keeps_the_file_that_was_there(backend: Far, target: Path) -> None:
+    target.mkdir()
+    (target / "a.txt").write_bytes(b"mine")
+    backend.by_digest.clear()
+    with pytest.raises(MissingFile, match=r"a\.txt .* are not stored any more"):
+        fetch(backend, target, {"a.txt": b"a"})
+    assert content(target) == {"a.txt": b"mine"}
+
+
+def test_a_second_call_after_a_failure_fetches_the_rest(backend: Far, target: Path) -> None:
+    lost = backend.by_digest.pop(of_bytes(b""))
+    with pytest.raises(MissingFile):
+        fetch(backend, target)
+    backend.by_digest[of_bytes(b"")] = lost
+    fetch(backend, target)
+    assert content(target) == FILES
+
+
+def test_a_connection_that_breaks_leaves_no_half_file(target: Path) -> None:
+    class Breaking(Far):
+        def open(self, location: Location) -> BinaryIO:
+            class Half(BytesIO):
+                def read(self, size: int | None = -1) -> bytes:
+                    if self.tell():
+                        raise ConnectionError("gone")
+                    return super().read(10)
+
+            return Half(self.by_digest[location.digest])
+
+    with pytest.raises(ConnectionError):
+        fetch(Breaking(FILES), target, {"sub/deep/b.txt": FILES["sub/deep/b.txt"]})
+    assert content(target) == {}
+
+
+@pytest.mark.parametrize("path", ["../up", "/etc/passwd", "a/../../up", "C:/x", "n\0"])
+def test_a_hostile_path_from_the_instance_is_refused(
+    backend: Far, target: Path, tmp_path: Path, path: str
+) -> None:
+    with pytest.raises(HostilePath):
+        fetch(backend, target, {path: b"a"})
+    assert not (tmp_path / "up").exists()
+
+
+def test_files_are_located_in_batches(monkeypatch: pytest.MonkeyPatch, target: Path) -> None:
+    monkeypatch.setattr(download, "BATCH", 3)
+    files = {f"{number}": str(number).encode() for number in range(8)}
+    far = Far(files)
+    fetch(far, target, files)
+    assert [len(batch) for batch in far.located] == [3, 3, 2]
+    assert content(target) == files
+
+
+def test_files_are_writable_for_whoever_downloaded_them(backend: Far, target: Path) -> None:
+    fetch(backend, target)
+    (target / "a.txt").write_bytes(b"mine now")
+    if isinstance(backend, Near):
+        assert (backend.folder / of_bytes(b"a")).read_bytes() == b"a"
+
+
+# --- holding a folder against entries -----------------------------------------------------------
+
+
+@pytest.fixture
+def filled(target: Path) -> Path:
+    fetch(Far(FILES), target)
+    return target
+
+
+def test_a_whole_folder_is_verified(filled: Path) -> None:
+    reference = Entry("ref", Digest("etag"), 1, "s3://b/k")
+    assert verify(str(filled), [*entries(FILES), reference]) == (4, 1)
+
+
+def test_a_change_that_keeps_size_and_times_is_found(filled: Path) -> None:
+    before = os.stat(filled / "a.txt")
+    (filled / "a.txt").write_bytes(b"z")
+    os.utime(filled / "a.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(IntegrityError, match=r"a\.txt"):
+        verify(str(filled), entries(FILES))
+
+
+def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="download the artifact first"):
+        verify(str(tmp_path / "gone"), entries(FILES))
+
+
+# --- what checkout would delete -----------------------------------------------------------------
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    for path in ("t/keep", "t/old", "t/dir/old", "outside/f"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    return tmp_path
+
+
+def test_what_is_no_entry_is_surplus(workplace: Path) -> None:
+    kept = [Entry("keep", of_bytes(b""), 0)]
+    assert download.surplus(str(workplace / "t"), kept) == ["dir/old", "old"]
+    assert download.surplus(str(workplace / "absent"), kept) == []
+
+
+def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> None:
+    (workplace / "t" / "link").symlink_to(workplace / "outside" / "f")
+    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
+    found = download.surplus(str(workplace / "t"), [])
+    download.remove(str(workplace / "t"), found)
+    assert (workplace / "outside" / "f").exists()
+    assert not (workplace / "t" / "link").is_symlink()
+
+
+def test_folders_that_become_empty_go_too(workplace: Path) -> None:
+    download.remove(str(workplace / "t"), ["dir/old"])
+    assert sorted(os.listdir(workplace / "t")) == ["keep", "old"]
+    download.remove(str(workplace / "t"), ["keep", "old"])
+    assert (workplace / "t").is_dir()
+
+
+def test_the_root_and_the_home_are_never_emptied(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workplace / "t"))
+    (workplace / "alias").symlink_to(workplace / "t")
+    for folder in ("/", str(workplace / "t"), str(workplace / "alias")):
+        with pytest.raises(Invalid, match="Refusing"):
+            download.surplus(folder, [])

@@ -1,0 +1,116 @@
+"""Private copies live as long as they are needed, and no longer."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import lineal
+from lineal.client import staging
+from lineal.client.staging import Staging, remove_leftovers
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> str:
+    return str(tmp_path / "staging")
+
+
+def test_copies_of_one_process_have_names_of_their_own(root: str) -> None:
+    own = Staging(root)
+    assert len({own.new_path() for _ in range(100)}) == 100
+    own.close()
+    assert os.listdir(root) == []
+
+
+def test_threads_share_one_folder(root: str) -> None:
+    own, found = Staging(root), set()
+    threads = [threading.Thread(target=lambda: found.add(own.new_path())) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 16
+    assert len({os.path.dirname(path) for path in found}) == len(os.listdir(root)) == 1
+    own.close()
+
+
+def test_folders_of_living_processes_are_left_alone(root: str) -> None:
+    own = Staging(root)
+    Path(own.new_path()).write_bytes(b"needed")
+    remove_leftovers(root)
+    assert os.path.exists(own.new_path().rpartition("/")[0] + "/0")
+    own.close()
+
+
+def test_folders_of_dead_processes_are_removed(root: str) -> None:
+    text = f"""
+import os
+from lineal.client.staging import Staging
+open(Staging({root!r}).new_path(), "w").close()
+os._exit(9)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    subprocess.run([sys.executable, "-c", text], env=environment, check=False)
+    os.mkdir(f"{root}/died before it made a lock")
+    assert len(os.listdir(root)) == 2
+    remove_leftovers(root)
+    assert os.listdir(root) == []
+
+
+def test_a_folder_that_was_taken_for_a_leftover_is_made_again(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may come between making a folder's lock and taking it."""
+    real, removals = fcntl.flock, []
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and not removals:
+            removals.append(os.listdir(root))
+            remove_leftovers(root)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(staging.fcntl, "flock", flock)
+    own = Staging(root)
+    Path(own.new_path()).write_bytes(b"x")
+    assert len(removals[0]) == 1
+    own.close()
+
+
+def staged(home: Path) -> list[str]:
+    return [path.name for path in (home / "staging").glob("*/*") if path.name != "lock"]
+
+
+def test_content_that_is_stored_already_leaves_no_copy(home: Path) -> None:
+    with lineal.init(project="vision") as run:
+        for _ in range(2):
+            artifact = lineal.Artifact("data", "dataset")
+            artifact.add_bytes(b"the same", "a")
+            artifact.add_bytes(b"the same", "b")
+            run.log_artifact(artifact).wait()
+            assert staged(home) == []
+
+
+def test_a_draft_that_is_dropped_takes_its_copies_along(home: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"x", "a")
+    assert len(staged(home)) == 1
+    artifact._adder.unlogged.clear()
+    del artifact
+    assert staged(home) == []
+
+
+def test_a_refused_file_leaves_no_copy(home: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"x", "a")
+    with pytest.raises(ValueError, match="twice"):
+        artifact.add_bytes(b"y", "a")
+    assert len(staged(home)) == 1
+    artifact._adder.unlogged.clear()
