@@ -5,7 +5,9 @@ Public names are loaded when first used, so that the import itself costs next to
 
 from __future__ import annotations
 
+import os
 import sys
+from _thread import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ _SOURCES = {
     ),
     "lineal.client.run": ("Run",),
     "lineal.client.artifact": ("Artifact",),
+    "lineal.client.ttl": ("ArtifactTTL",),
     "lineal.client.api": ("Api",),
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.table": ("Table",),
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from lineal.client.media.table import Table as Table
     from lineal.client.run import Run as Run
     from lineal.client.summary import Summary
+    from lineal.client.ttl import ArtifactTTL as ArtifactTTL
     from lineal.config import Settings as Settings
     from lineal.errors import ArtifactFinalizedError as ArtifactFinalizedError
     from lineal.errors import ArtifactNotLoggedError as ArtifactNotLoggedError
@@ -105,7 +109,19 @@ if TYPE_CHECKING:
     summary: Summary
 
 
+_loading = RLock()
+# A fork while another thread imports would leave the child waiting for that import for ever.
+os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
+
+
 def __getattr__(name: str) -> Any:
+    with _loading:
+        return _loaded(name)
+
+
+def _loaded(name: str) -> Any:
     import importlib  # only names used for the first time come here
 
     if name in _ACTIVE:

@@ -138,7 +138,7 @@ def entry_path(path: str) -> str:
     if any(character in path for character in "\0\n\r"):
         raise HostilePath(f"Path {path!r} in an artifact contains a NUL or a line break")
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    if not parts:
+    if not any(part not in ("", ".") for part in path.replace("\\", "/").split("/")):
         raise HostilePath(f"Path {path!r} names no file")
     # The first part that remains counts: `./C:/x` would be absolute without its `./`.
     if path.startswith("/") or parts[0].startswith("\\") or _DRIVE.match(parts[0]):

@@ -1,0 +1,138 @@
+"""A home that cannot be written: reading fails clearly or works, writing says what to set."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lineal
+from lineal.client import session
+from lineal.errors import Unavailable
+from tests.robust import workers
+
+NOBODY = 65534
+ROOT = Path(__file__).parents[2]
+
+READ_ONLY_MOUNT = """
+import os, subprocess, sys
+home = os.environ["LINEAL_HOME"]
+subprocess.run(["mount", "--bind", home, home], check=True)
+subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
+"""
+OTHER_USER = ""
+NOT_ALL_MIGHTY = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner,-chown"]
+"""Root without these is refused what others are refused."""
+TELL = """
+import json, sys, traceback
+import lineal
+from lineal.errors import LinealError
+def work():
+{body}
+try:
+    answer = work()
+    print(json.dumps({{"answer": answer}}))
+except LinealError as error:
+    print(json.dumps({{"error": type(error).__name__, "message": str(error)}}))
+"""
+
+
+def child(setup: str, body: str) -> dict[str, Any]:
+    """Run code in a process that may not write the home; a mount namespace keeps mounts there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make a home read-only for a child")
+    text = setup + TELL.format(body="\n".join(f"    {line}" for line in body.splitlines()))
+    command = [sys.executable, "-c", text]
+    command = [*(["unshare", "--mount"] if setup else NOT_ALL_MIGHTY), *command]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if command[0] in done.stderr:
+        pytest.skip(f"this container does not allow {command[0]}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def filled_home() -> str:
+    with workers.start(id="run1") as run:
+        run.log({"loss": 1.0})
+        run.log_artifact(workers.draft("content")).wait()
+    session.close()
+    return os.environ["LINEAL_HOME"]
+
+
+@pytest.fixture(params=["read-only mount", "other owner"])
+def setup(request: pytest.FixtureRequest, filled_home: str) -> Iterator[str]:
+    """What a child does before the test's code; the home is another user's or read-only there."""
+    if request.param == "read-only mount":
+        yield READ_ONLY_MOUNT
+        return
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give the home to another user")
+    everything = [filled_home, *(str(path) for path in Path(filled_home).rglob("*"))]
+    for path in everything:
+        os.chown(path, NOBODY, NOBODY)
+        os.chmod(path, 0o755 if os.path.isdir(path) else 0o644)
+    yield OTHER_USER
+    for path in everything:
+        if os.path.exists(path):
+            os.chown(path, 0, 0)
+
+
+def test_starting_a_run_says_which_variable_to_set(setup: str, filled_home: str) -> None:
+    told = child(setup, 'lineal.init(project="vision")')
+    assert told["error"] == "Unavailable"
+    assert "LINEAL_HOME" in told["message"]
+    assert filled_home in told["message"]
+
+
+def test_adding_a_file_says_which_variable_to_set(setup: str, filled_home: str) -> None:
+    told = child(setup, 'lineal.Artifact("data", "dataset").add_bytes(b"x", "x")')
+    assert told["error"] == "Unavailable"
+    assert "LINEAL_HOME" in told["message"]
+
+
+def test_making_a_draft_of_an_immutable_file_needs_no_home(setup: str, filled_home: str) -> None:
+    body = """
+artifact = lineal.Artifact("data", "dataset")
+artifact.add_file("/etc/passwd", policy="immutable")
+return artifact.digest
+"""
+    assert child(setup, body)["answer"].startswith("sha256:")
+
+
+def test_nothing_is_damaged_by_the_attempt(setup: str, filled_home: str) -> None:
+    child(setup, 'lineal.init(project="vision")')
+    artifact = lineal.Api({"project": "vision"}).artifact("data:latest")
+    assert Path(artifact.file()).read_text() == "content"
+
+
+def test_reading_a_home_on_a_read_only_mount_works_or_says_why(filled_home: str) -> None:
+    body = """
+artifact = lineal.Api({"project": "vision"}).artifact("data:latest")
+return artifact.version
+"""
+    told = child(READ_ONLY_MOUNT, body)
+    assert told.get("answer") == "v0" or (
+        told["error"] == "Unavailable" and "LINEAL_HOME" in told["message"]
+    )
+
+
+def test_a_home_that_is_a_file_says_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "file"))
+    with pytest.raises(Unavailable, match="LINEAL_HOME"):
+        lineal.init()
+    with pytest.raises(Unavailable, match="LINEAL_HOME"):
+        lineal.Artifact("data", "dataset").add_bytes(b"x", "x")
