@@ -13,16 +13,15 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from lineal.db.engine import Database
 from lineal.errors import Unavailable
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision in `versions/`; a test holds it against the scripts."""
 
 
 def revision(database: Database) -> str | None:
     """Return the revision of the database, None if it is new."""
-    with database.engine.connect() as connection:
+    with database.reading() as connection:
         try:
-            with connection.begin():
-                return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         except (OperationalError, ProgrammingError) as error:
             if "no such table" in str(error) or "does not exist" in str(error):
                 return None

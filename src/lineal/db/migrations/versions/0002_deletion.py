@@ -35,3 +35,11 @@ def upgrade() -> None:
     for table in ("runs", "versions"):
         op.add_column(table, sa.Column("released_at", sa.BigInteger(), nullable=True))
     op.create_index("ix_versions_deletion_id", "versions", ["deletion_id"])
+    is_condemned = sa.text("state = 'condemned'")
+    op.create_index(
+        "ix_blobs_condemned",
+        "blobs",
+        ["digest"],
+        sqlite_where=is_condemned,
+        postgresql_where=is_condemned,
+    )

@@ -1,0 +1,33 @@
+"""`lineal run mv`: move a run to another project."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Run
+from lineal.core import names
+
+
+def mv(
+    run: Run,
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")],
+    artifacts: Annotated[
+        bool,
+        typer.Option("--artifacts", help="Move the collections that it alone logged, too"),
+    ] = False,
+) -> None:
+    """Move a run to another project; its old name goes on leading to it."""
+    connection = connect()
+    record = connection.run(run)
+    before = f"{record.entity}/{record.project}/{record.run_id}"
+    entity, name = names.project_path(project, record.entity, None)
+    result = connection.backend.move_run(record.key, entity, name, with_artifacts=artifacts)
+    output.data(f"Moved run {before} to {entity}/{name}/{record.run_id}")
+    for collection in result.moved:
+        output.data(f"Moved artifact {collection}")
+    for reason in result.kept:
+        output.note(f"Stays where it is: {reason}")
