@@ -103,6 +103,8 @@ class Settings:
     heartbeat_seconds: float = setting(30.0, "Seconds between heartbeats (RUN-9)")
     crashed_after_seconds: float = setting(300.0, "Silence after which a run counts as crashed")
     draft_ttl_hours: float = setting(72.0, "Hours an unfinished upload can be resumed (SEM-13)")
+    undo_days: float = setting(7.0, "Days a deletion can be undone; `0`: at once for good (DEL-7)")
+    auto_gc: bool = setting(True, "Free space at the end of runs, once a day for two seconds")
 
 
 _PREFIXES = ("LINEAL_", "WANDB_")
@@ -160,7 +162,8 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _said(settings: Settings) -> dict[str, Any]:
     given: frozenset[str] = settings.__dict__["_given"]
-    return {name: getattr(settings, name) for name in setting_names() if name in given}
+    values = {name: getattr(settings, name) for name in setting_names() if name in given}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _nearest(name: str, known: set[str]) -> str:

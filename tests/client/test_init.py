@@ -274,8 +274,6 @@ def test_fork_and_resume_exclude_each_other():
         lineal.init(fork_from="a?_step=1", resume="allow")
     with pytest.raises(Invalid):
         lineal.init(fork_from="a")
-    with pytest.raises(Invalid, match="not available"):
-        lineal.init(resume_from="a?_step=1")
 
 
 # --- config -------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from lineal.errors import (
     RunNotFoundError,
     UsageError,
 )
-from lineal.service import projects, runs
+from lineal.service import deletion, projects, runs
 from lineal.service.instance import Instance, open_instance
 
 FIRST = PageRequest(50)
@@ -238,7 +238,7 @@ def calls(instance: Instance, actor: Actor, run: RunRecord) -> dict[str, Any]:
         "update": lambda: runs.update(instance, actor, key, RunPatch(notes="x")),
         "heartbeat": lambda: runs.heartbeat(instance, actor, key, 1.0),
         "finish": lambda: runs.finish(instance, actor, key, 0, 1.0),
-        "restore": lambda: runs.restore(instance, actor, "ana", "p", "r1"),
+        "restore": lambda: deletion.restore_run(instance, actor, "ana", "p", "r1"),
         "create": lambda: projects.project(instance, actor, "ana", "p", create=True),
         "delete": lambda: runs.delete(instance, actor, key),
     }
@@ -520,7 +520,7 @@ def test_a_deleted_run_can_be_restored(
     instance: Instance, owner: Actor, start: Any, run: RunRecord
 ) -> None:
     runs.delete(instance, owner, run.key)
-    assert runs.restore(instance, owner, "ana", "p", "r1").key == run.key
+    assert deletion.restore_run(instance, owner, "ana", "p", "r1").key == run.key
     assert start(resume="must").is_resumed
 
 

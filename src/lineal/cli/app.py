@@ -10,7 +10,23 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import artifact, change, demo, diff, lineage, output, run, status, sync, verify
+from lineal.cli import (
+    artifact,
+    change,
+    deletions,
+    demo,
+    diff,
+    gc,
+    lineage,
+    move,
+    output,
+    retention,
+    run,
+    status,
+    storage,
+    sync,
+    verify,
+)
 from lineal.errors import LinealError
 
 BROKEN_PIPE_EXIT_CODE = 141
@@ -49,8 +65,13 @@ def options(
 
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(run.app, name="run")
+app.add_typer(deletions.app, name="project")
+app.add_typer(retention.app, name="retention")
 app.command("lineage")(lineage.lineage)
 app.command("status")(status.status)
+app.command("storage")(storage.storage)
+app.command("gc")(gc.gc)
+app.command("deletions")(deletions.deletions)
 app.command("verify")(verify.verify)
 app.command("sync")(sync.sync)
 app.command("demo")(demo.demo)
@@ -61,8 +82,13 @@ for name, function in (
     ("tag", change.tag),
     ("link", change.link),
     ("rm", change.rm),
+    ("restore", deletions.restore),
+    ("ttl", retention.ttl),
 ):
     artifact.app.command(name)(function)
+run.app.command("mv")(move.mv)
+deletions.app.command("ttl")(retention.project_ttl)
+deletions.app.command("protect")(retention.protect)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

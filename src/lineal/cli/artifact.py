@@ -20,6 +20,7 @@ from lineal.cli.connect import (
     read_entries,
 )
 from lineal.cli.options import Exclude, Include, Json, Type, Version
+from lineal.cli.retention import ttl_words
 from lineal.cli.verify import check_stored
 from lineal.client.backend import Backend
 from lineal.core import names
@@ -319,6 +320,7 @@ def show(
             ("created", record.created_at),
             ("size", f"{output.size(record.size_bytes)} ({record.size_bytes:,} bytes)"),
             ("digest", record.digest),
+            ("lives", ttl_words(artifact.effective_ttl)),
             ("logged by", made_by or "no run (user-created, or its run was deleted)"),
             ("used by", used_by),
             ("description", record.description),

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 import lineal
-from lineal.cli import output
+from lineal.cli import output, selection
 from lineal.cli.connect import connect
 from lineal.cli.options import Json, Source, Version, Yes
+from lineal.cli.retention import place_of
 from lineal.core import names
 from lineal.core.records import AliasMove, VersionPatch
+from lineal.core.retention import Selection
 from lineal.errors import Invalid
 
 
@@ -118,16 +120,80 @@ def link(
 
 
 def rm(
-    name: Annotated[str, typer.Argument(metavar="NAME:REF", help="A version, such as `digits:v3`")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME:REF",
+            help="A version, such as `digits:v3`; with conditions a collection or project",
+        ),
+    ],
     delete_aliases: Annotated[
         bool, typer.Option("--delete-aliases", help="Delete it although it has aliases")
     ] = False,
     all: Annotated[
         bool, typer.Option("--all", help="Delete the collection with all its versions")
     ] = False,
+    older_than: selection.OlderThan = None,
+    untagged: selection.Untagged = False,
+    unaliased: selection.Unaliased = False,
+    unused: selection.Unused = False,
+    keep_last: selection.KeepLast = None,
+    keep_best: selection.KeepBestOf = None,
+    by: selection.By = None,
+    minimize: selection.Minimize = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
+    ] = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
-    """Delete a version; a link is only unlinked. Its place in the lineage stays."""
+    """Delete a version, or all those for which every condition holds.
+
+    A link is only unlinked. The place in the lineage stays, and `lineal artifact restore` undoes
+    it until the bytes are freed. Conditions never choose linked or protected versions; what they
+    choose is shown first, with the bytes that only these versions need.
+    """
+    chosen = selection.read(
+        older_than=older_than,
+        untagged=untagged,
+        unaliased=unaliased,
+        unused=unused,
+        keep_last=keep_last,
+        keep_best=keep_best,
+        by=by,
+        minimize=minimize,
+    )
+    if chosen is not None:
+        _rm_selected(name, chosen, dry_run=dry_run, yes=yes, json=json)
+        return
+    if dry_run or json:
+        raise Invalid("`--dry-run` and `--json` need conditions, such as `--keep-last 5`")
+    _rm_named(name, delete_aliases=delete_aliases, all=all, yes=yes)
+
+
+def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json: bool) -> None:
+    if ":" in name:
+        raise Invalid(f"Conditions choose among the versions of a name; leave out `:` in {name}")
+    connection = connect()
+    place = place_of(connection, name)
+    preview = connection.backend.preview(*place, chosen)
+    shown = selection.preview_as_json(preview, chosen)
+    if not json:
+        selection.print_preview(preview)
+    if not dry_run and preview.count:
+        output.confirm(f"Delete {output.plural(preview.count, 'version')}?", yes=yes)
+        act = connection.backend.delete_selected(*place, chosen)
+        if act is not None:
+            shown |= {"count": act.version_count, "deletion": act.id}
+            output.note(
+                f"Deleted {output.plural(act.version_count, 'version')}; "
+                f"`lineal deletions --restore {act.id}` undoes it"
+            )
+    if json:
+        output.as_json(shown)
+
+
+def _rm_named(name: str, *, delete_aliases: bool, all: bool, yes: bool) -> None:
     connection = connect()
     path = connection.artifact_path(name)
     if all:

@@ -21,7 +21,7 @@ from lineal.core.records import (
     RunRecord,
     VersionRecord,
 )
-from lineal.errors import NotFound
+from lineal.errors import Gone, NotFound
 
 T = TypeVar("T")
 
@@ -76,16 +76,21 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     backend = connection.backend
     parts = text.partition(":")[0].strip("/").split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    gone: Gone | None = None
     if len(parts) == 1 and ":" not in text:
         try:
             return _project(backend, *project)
+        except Gone as error:
+            gone = error
         except NotFound:
             pass  # then it names a collection; if not, the error below says both
     path = connection.artifact_path(text)
     try:
         return backend.collection(path.entity, path.project, path.name)
     except NotFound as error:
-        if len(parts) > 2 or ":" in text:
+        if gone is not None:
+            raise gone from error
+        if len(parts) > 2 or ":" in text or isinstance(error, Gone):
             raise
         if len(parts) == 2:
             try:

@@ -10,7 +10,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -151,6 +152,31 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {whole % 60:02d} s"
+
+
+def days(seconds: int) -> str:
+    """Return `30 days`, `12 hours`, `90 s`: the largest unit that is exact."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds and seconds % length == 0:
+            return plural(seconds // length, unit)
+    return f"{seconds:,} s"
+
+
+@contextmanager
+def counting(label: str) -> Iterator[Callable[[str, int], None]]:
+    """Show on stderr how far some work is: each step's name and count, on one line."""
+    done: dict[str, int] = {}
+
+    def count(step: str, more: int) -> None:
+        done[step] = done.get(step, 0) + more
+        parts = [f"{name} {number:,}" for name, number in done.items()]
+        sys.stderr.write(f"{term.ERASE_LINE}{label}: {', '.join(parts)}")
+        sys.stderr.flush()
+
+    try:
+        yield count
+    finally:
+        erase_progress()
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

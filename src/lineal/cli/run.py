@@ -290,13 +290,31 @@ def rm(
         bool,
         typer.Option("--delete-artifacts", help="Delete the versions it logged first, too"),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although some of these are linked or protected")
+    ] = False,
     yes: Yes = False,
 ) -> None:
-    """Delete a run; its id stays taken, and its artifacts stay unless you say so."""
+    """Delete a run; its id stays taken, and its artifacts stay unless you say so.
+
+    `lineal run restore` undoes it, with the artifacts that were deleted with it.
+    """
     connection = connect()
     record = connection.run(run)
     path = f"{record.entity}/{record.project}/{record.run_id}"
     also = " with the artifacts it logged" if delete_artifacts else ""
     output.confirm(f"Delete run {path} ({record.name}){also}?", yes=yes)
-    connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts)
+    connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts, force=force)
     output.data(f"Deleted run {path}{also}")
+
+
+@app.command()
+def restore(run: Run, json: Json = False) -> None:
+    """Bring a deleted run back, with the artifacts that were deleted with it."""
+    connection = connect()
+    where = names.run_path(run, connection.backend.entity, connection.project)
+    record = connection.backend.restore_run(*where)
+    if json:
+        output.as_json(describe.run(record))
+    else:
+        output.data(f"Restored run {record.entity}/{record.project}/{record.run_id}")

@@ -9,14 +9,17 @@ import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from lineal.client import public_catalog, session
+from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.public_catalog import ArtifactType, Collection, Project
 from lineal.client.public_run import Run
+from lineal.client.ttl import ArtifactTTL
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.records import (
@@ -27,7 +30,8 @@ from lineal.core.records import (
     RunState,
     VersionQuery,
 )
-from lineal.errors import Invalid, NotFound
+from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
+from lineal.errors import Invalid, NotFound, RunNotFoundError
 
 OVERRIDES = ("base_url", "entity", "project", "run", "organization")
 FILE_SCHEME = "file://"
@@ -258,6 +262,73 @@ class Api:
         where = names.project_path(name, entity or self.default_entity, None)
         return Project(self._backend, self._backend.project(*where, create=True))
 
+    # --- deleting and restoring ---
+
+    def preview(self, path: str, selection: Selection | Mapping[str, Any]) -> Preview:
+        """Say what `delete_versions` would delete, and the bytes it would free (DEL-9).
+
+        path: a project, or `project/collection`. selection: a Selection, or a dict such as
+        `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`.
+        """
+        return self._backend.preview(*self._place(path), _selection(selection))
+
+    def delete_versions(
+        self, path: str, selection: Selection | Mapping[str, Any]
+    ) -> Deletion | None:
+        """Delete all versions of a selection as one act; None if there were none.
+
+        Linked and protected versions stay. `restore` takes the `id` of what this returns.
+        """
+        return self._backend.delete_selected(*self._place(path), _selection(selection))
+
+    def deletions(self, per_page: int = PAGE_SIZE, start: str | None = None) -> LazyList[Deletion]:
+        """List what was deleted, the newest first: who, when, why, and until when it is undone."""
+
+        def same(deletion: Deletion) -> Deletion:
+            return deletion
+
+        return LazyList(
+            self._backend.deletions,
+            same,
+            per_page=per_page,
+            start=start,
+            empty="nothing was deleted",
+        )
+
+    def restore(self, what: int | str) -> Restored:
+        """Undo a deletion by its id, or bring back what a path names.
+
+        A path: `name:vN`, a run (`entity/project/run_id`), a project or collection (`project`,
+        `project/name`). Raises Gone when its content is gone.
+        """
+        if isinstance(what, int):
+            return self._backend.restore(what)
+        if ":" in what:
+            self._backend.restore_version(self._artifact_path(what))
+            return Restored(versions=1)
+        parts = what.strip("/").split("/")
+        if len(parts) >= 3 or "runs" in parts[-2:-1]:
+            where = names.run_path(what, self.default_entity, self._settings.project)
+            return self._restore_run_or_collection(*where)
+        if len(parts) == 2 and parts[0] != self.default_entity:
+            return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
+        return self._backend.restore_project(*self._project_path(what))
+
+    def _restore_run_or_collection(self, entity: str, project: str, name: str) -> Restored:
+        try:
+            self._backend.restore_run(entity, project, name)
+        except RunNotFoundError:
+            return self._backend.restore_collection(entity, project, name)
+        return Restored(runs=1)
+
+    def default_ttl(self, entity: str | None = None) -> timedelta | ArtifactTTL | None:
+        """Return the TTL of an entity, for all versions where nothing nearer says one (TTL-7)."""
+        found = ttls.shown(self._backend.entity_ttl(entity or self.default_entity))
+        return None if found is ArtifactTTL.INHERIT else found
+
+    def set_default_ttl(self, value: ttls.TTL, entity: str | None = None) -> None:
+        self._backend.set_entity_ttl(entity or self.default_entity, ttls.stored(value))
+
     # --- anything ---
 
     def from_path(self, path: str) -> Project | Run | Artifact:
@@ -269,6 +340,14 @@ class Api:
             return self.run(path)
         return self.project(path.strip("/"))
 
+    def _place(self, path: str) -> tuple[str, str, str | None]:
+        """Read `project`, `project/collection` or `entity/project/collection`."""
+        parts = path.strip("/").split("/")
+        if len(parts) == 1:
+            return self.default_entity, parts[0], None
+        place = self._artifact_path(path)
+        return place.entity, place.project, place.name
+
     def _artifact_path(self, name: str) -> names.ArtifactPath:
         return names.artifact_path(name, self.default_entity, self._settings.project)
 
@@ -277,6 +356,10 @@ class Api:
 
     def __repr__(self) -> str:
         return f"<Api of {self.default_entity} at {self._backend.url}>"
+
+
+def _selection(selection: Selection | Mapping[str, Any]) -> Selection:
+    return selection if isinstance(selection, Selection) else selection_from_json(selection)
 
 
 def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:

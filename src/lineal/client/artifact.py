@@ -12,12 +12,13 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lineal.client import adding, media, session, term
 from lineal.client import download as downloads
+from lineal.client import ttl as ttls
 from lineal.client.backend import Backend
 from lineal.client.contents import Base, Contents
 from lineal.client.draft import Draft, Source, clean, listed
@@ -26,6 +27,7 @@ from lineal.config import Settings
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, SegmentHead, manifest_head
+from lineal.core.names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord, VersionState
 from lineal.errors import (
     ArtifactNotLoggedError,
@@ -39,10 +41,12 @@ if TYPE_CHECKING:
     from lineal.client.lists import LazyList
     from lineal.client.public_catalog import Collection
     from lineal.client.public_run import Run
+    from lineal.core.retention import EffectiveTtl
 
 MAX_REFERENCES = 10_000_000
 """Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
 CLIENT_ID_LENGTH = 32
+HISTORY_TYPE = "wandb-history"
 NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""
 
@@ -99,6 +103,36 @@ class Artifact(Draft):
     def metadata(self, value: dict[str, Any]) -> None:
         self._warn_of_links("metadata")
         self._metadata = clean(value)
+
+    @property
+    def ttl(self) -> timedelta | None:
+        """How long after its creation it is deleted; None: never (TTL-2…TTL-6).
+
+        Set a timedelta, a number of days, `30d` or ISO `P30D`, None, or ArtifactTTL.INHERIT;
+        then log it, or `save()` what is logged. A new artifact inherits. Raises
+        ArtifactNotLoggedError while it inherits and is not logged or saved, Invalid (a
+        ValueError) when set to nothing positive, or on a link.
+        """
+        if self._ttl_seconds is not None:
+            return timedelta(seconds=self._ttl_seconds) if self._ttl_seconds else None
+        if self._record.ttl_seconds is not None:
+            raise ArtifactNotLoggedError(
+                f"What TTL {self.name!r} inherits is known once it is saved; call save()"
+            )
+        return self.effective_ttl.ttl
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        if self._pending is not None:
+            _ = self._record
+        if self.is_link:
+            raise Invalid(
+                f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
+                f"set the TTL of {self.source_name}"
+            )
+        if self._type == HISTORY_TYPE:
+            raise Invalid(f"Artifacts of type `{HISTORY_TYPE}` cannot have a TTL")
+        self._ttl_seconds = ttls.stored(value)
 
     @property
     def distributed_id(self) -> str | None:
@@ -270,6 +304,18 @@ class Artifact(Draft):
         return [committed(self._home, link) for link in self._home.links(record.id)]
 
     @property
+    def effective_ttl(self) -> EffectiveTtl:
+        """The TTL in force, the level that sets it, and what suspends it (TTL-8, TTL-11)."""
+        record = self._record
+        return self._home.effective_ttl(record.id)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the next sweep may delete it; None if never, or not while it is suspended."""
+        found = self.effective_ttl
+        return None if found.suspended_by else found.expires_at
+
+    @property
     def sweep_id(self) -> str | None:
         """The sweep of the run that logged it first (SWP-12)."""
         return self._record.sweep_id
@@ -332,6 +378,9 @@ class Artifact(Draft):
         target = self._root(root)
         chosen = adding.matches(listed(include), listed(exclude))
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
+        downloads.require_distinct(
+            target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
+        )
         self._download(target, allow_missing_references).run(
             (entry for entry in self._contents.base.under(prefix) if chosen(entry.path)),
             count=record.entry_count,
@@ -390,7 +439,7 @@ class Artifact(Draft):
 
     def save(self, project: str | None = None, settings: Settings | None = None) -> None:
         """Log a draft (by the active run, else by one of job type `auto`), or push changes of
-        description, metadata, aliases and tags to a logged version (ART-40)."""
+        description, metadata, aliases, tags and ttl to a logged version (ART-40)."""
         if self._version is not None or self._pending is not None:
             self._push()
             return
@@ -450,6 +499,20 @@ class Artifact(Draft):
         self._home.delete_version(record.membership_id, delete_aliases=delete_aliases)
         if not record.is_link:
             self._become(self._home, self._home.version_by_id(record.id))
+
+    def restore(self) -> None:
+        """Undo the deletion of this version, as long as its content is there (DEL-7).
+
+        Aliases come back unless they were set since. Raises Gone when it is too late.
+        """
+        record = self._record
+        path = ArtifactPath(
+            record.source_entity,
+            record.source_project,
+            record.source_collection,
+            f"v{record.source_number}",
+        )
+        self._become(self._home, self._home.restore_version(path))
 
     def link(self, target_path: str, aliases: str | Sequence[str] | None = None) -> Artifact:
         """Put this version into another collection, where it has a number of its own (REG-2)."""
@@ -529,6 +592,11 @@ class Artifact(Draft):
         return f"<Artifact {self.name if self.is_draft() else self.qualified_name}>"
 
     def __getattr__(self, name: str) -> Any:
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):
+            # Python comes here also when a property raises an AttributeError, as that of a draft
+            # is (ART-5); asked again, it tells what is wrong.
+            return found.__get__(self)
         import difflib  # only on the way to an error
 
         known = [member for member in dir(type(self)) if not member.startswith("_")]
@@ -540,6 +608,7 @@ class Artifact(Draft):
 
     @property
     def _home(self) -> Backend:
+        _ = self._record  # a draft has none yet, and says so
         assert self._backend is not None
         return self._backend
 
@@ -557,6 +626,7 @@ class Artifact(Draft):
         self._type, self._name = version.type, version.collection
         self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
         self._aliases, self._tags = list(version.aliases), list(version.tags)
+        self._ttl_seconds = version.ttl_seconds
         self._is_final = True
         if version.state is VersionState.COMMITTED:
             self._contents = Contents(_LazyBase(backend, version))
@@ -583,15 +653,20 @@ class Artifact(Draft):
     def _push(self) -> None:
         record = self._record
         patch = VersionPatch(
-            description=None if self._description == record.description else self._description,
+            description=_change(record.description, self._description),
             metadata=None if self._metadata == record.metadata else clean(self._metadata),
             aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
             aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
             tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),
             tags_removed=tuple(set(record.tags) - set(self._tags)),
         )
+        changed, seconds = record, self._ttl_seconds
         if patch != VersionPatch():
-            self._become(self._home, self._home.update_version(record.membership_id, patch))
+            changed = self._home.update_version(record.membership_id, patch)
+        if seconds != record.ttl_seconds:
+            changed = self._home.set_version_ttl(record.membership_id, seconds)
+        if changed is not record:
+            self._become(self._home, changed)
 
     def _warn_of_links(self, what: str) -> None:
         if self.is_link:
@@ -635,6 +710,11 @@ def committed(backend: Backend, version: VersionRecord) -> Artifact:
 
 
 internal = Artifact._internal
+
+
+def _change(before: str | None, now: str | None) -> str | None:
+    """Return what a patch says: None for no change, an empty text for one that was taken away."""
+    return None if before == now else now or ""
 
 
 def _iso(moment: datetime) -> str:

@@ -9,8 +9,9 @@ One suite runs against every implementation: tests/backend/.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -27,11 +28,13 @@ from lineal.core.records import (
     DraftSpec,
     EdgeKind,
     InstanceStatus,
+    JsonObject,
     LineageGraph,
     LineageQuery,
     Lines,
     Location,
     MembershipId,
+    MovedRun,
     Page,
     PageRequest,
     ProjectRecord,
@@ -49,6 +52,18 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+
+if TYPE_CHECKING:
+    from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
+    from lineal.core.retention import (
+        Deletion,
+        EffectiveTtl,
+        Expiring,
+        Policy,
+        Preview,
+        Restored,
+        Selection,
+    )
 
 
 class Backend(Protocol):
@@ -95,7 +110,19 @@ class Backend(Protocol):
 
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None: ...
 
-    def delete_run(self, run: RunKey, *, delete_artifacts: bool = False) -> None: ...
+    def delete_run(
+        self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False
+    ) -> None: ...
+
+    def rewind_run(self, run: RunKey, step: int, summary: JsonObject) -> RunRecord:
+        """Take a run back to a step, and its summary; a copy keeps it as it was (RUN-19)."""
+        ...
+
+    def move_run(
+        self, run: RunKey, entity: str, project: str, *, with_artifacts: bool = False
+    ) -> MovedRun:
+        """Move a run to another project; its old name goes on leading to it (RUN-38)."""
+        ...
 
     def append_lines(self, run: RunKey, batches: Sequence[Lines]) -> None: ...
 
@@ -162,6 +189,101 @@ class Backend(Protocol):
     ) -> CollectionRecord: ...
 
     def delete_collection(self, collection: CollectionId) -> None: ...
+
+    # --- time to live ---
+
+    def effective_ttl(self, version: VersionId) -> EffectiveTtl: ...
+
+    def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
+        """Seconds as stored: None inherits, 0 is never (`core.retention`)."""
+        ...
+
+    def set_collection_ttl(
+        self, collection: CollectionId, seconds: int | None
+    ) -> CollectionRecord: ...
+
+    def set_project_ttl(self, entity: str, project: str, seconds: int | None) -> ProjectRecord: ...
+
+    def entity_ttl(self, entity: str) -> int | None: ...
+
+    def set_entity_ttl(self, entity: str, seconds: int | None) -> None: ...
+
+    def expiring(
+        self, entity: str, project: str | None, within: timedelta, page: PageRequest
+    ) -> Page[Expiring]:
+        """List what expires within a time, the soonest first; project None: all of the entity."""
+        ...
+
+    def protect_aliases(
+        self, entity: str, project: str, aliases: Sequence[str]
+    ) -> ProjectRecord: ...
+
+    # --- retention and deletion; a collection of None means the whole project ---
+
+    def policy(self, entity: str, project: str, collection: str | None = None) -> Policy: ...
+
+    def set_policy(
+        self, entity: str, project: str, collection: str | None, selection: Selection | None
+    ) -> Policy: ...
+
+    def preview(
+        self, entity: str, project: str, collection: str | None, selection: Selection
+    ) -> Preview: ...
+
+    def delete_selected(
+        self, entity: str, project: str, collection: str | None, selection: Selection
+    ) -> Deletion | None: ...
+
+    def delete_project(self, entity: str, project: str, *, force: bool = False) -> None: ...
+
+    def deletions(self, page: PageRequest) -> Page[Deletion]: ...
+
+    def restore(self, deletion_id: int) -> Restored: ...
+
+    def restore_version(self, path: ArtifactPath) -> VersionRecord: ...
+
+    def restore_collection(self, entity: str, project: str, collection: str) -> Restored: ...
+
+    def restore_run(self, entity: str, project: str, run_id: str) -> RunRecord: ...
+
+    def restore_project(self, entity: str, project: str) -> Restored: ...
+
+    # --- space ---
+
+    def gc_plan(self) -> Plan: ...
+
+    def gc_sweep(
+        self,
+        progress: Callable[[str, int], None] | None = None,
+        *,
+        time_limit_seconds: float | None = None,
+    ) -> Swept:
+        """Do what the plan says; after the time limit, stop at the next safe point.
+
+        progress: called with a step's name and how many more it has done.
+        """
+        ...
+
+    def sweep_if_due(self) -> Swept | None:
+        """Sweep briefly if nobody has done so for a day and nobody is doing it; else None."""
+        ...
+
+    def purge(self, path: str, *, force: bool = False) -> Proof:
+        """Delete the content of a version or collection at once and for good, and prove it.
+
+        path: `entity/project/name`, with `:ref` for one version. force: linked and protected too.
+        """
+        ...
+
+    def storage(
+        self,
+        *,
+        entity: str | None = None,
+        project: str | None = None,
+        collection: str | None = None,
+    ) -> StorageReport:
+        """Say where the bytes are: by project, collection or version, the largest first."""
+        ...
 
     # --- artifacts: reading ---
 

@@ -73,6 +73,7 @@ class Draft:
         self._metadata = clean(metadata)
         self._incremental = incremental
         self._distributed_id: str | None = None
+        self._ttl_seconds: int | None = None
         self._client_id = session.new_id(CLIENT_ID_LENGTH)
         self._contents = Contents()
         self._objects: dict[int, tuple[object, ManifestEntry]] = {}

@@ -5,8 +5,9 @@ The only module of `client` that loads `service`; it adds who asks, and decides 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO
 
 from lineal.config import Settings, default_entity
 from lineal.core.access import Actor, Role
@@ -26,11 +27,13 @@ from lineal.core.records import (
     EdgeKind,
     Finding,
     InstanceStatus,
+    JsonObject,
     LineageGraph,
     LineageQuery,
     Lines,
     Location,
     MembershipId,
+    MovedRun,
     Page,
     PageRequest,
     ProjectRecord,
@@ -51,9 +54,12 @@ from lineal.core.records import (
 from lineal.service import (
     artifacts,
     catalog,
+    due,
     history,
     lineage,
+    moving,
     projects,
+    rewinding,
     run_files,
     runs,
     status,
@@ -63,6 +69,18 @@ from lineal.service import (
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance, open_instance
 from lineal.service.verify import Progress
+
+if TYPE_CHECKING:
+    from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
+    from lineal.core.retention import (
+        Deletion,
+        EffectiveTtl,
+        Expiring,
+        Policy,
+        Preview,
+        Restored,
+        Selection,
+    )
 
 
 class EmbeddedBackend:
@@ -123,8 +141,20 @@ class EmbeddedBackend:
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None:
         runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
 
-    def delete_run(self, run: RunKey, *, delete_artifacts: bool = False) -> None:
-        runs.delete(self.instance, self.actor, run, delete_artifacts=delete_artifacts)
+    def delete_run(
+        self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False
+    ) -> None:
+        runs.delete(self.instance, self.actor, run, delete_artifacts=delete_artifacts, force=force)
+
+    def rewind_run(self, run: RunKey, step: int, summary: JsonObject) -> RunRecord:
+        return rewinding.rewind(self.instance, self.actor, run, step, summary)
+
+    def move_run(
+        self, run: RunKey, entity: str, project: str, *, with_artifacts: bool = False
+    ) -> MovedRun:
+        return moving.move(
+            self.instance, self.actor, run, entity, project, with_artifacts=with_artifacts
+        )
 
     def append_lines(self, run: RunKey, batches: Sequence[Lines]) -> None:
         history.append(self.instance, self.actor, run, batches)
@@ -200,6 +230,159 @@ class EmbeddedBackend:
 
     def delete_collection(self, collection: CollectionId) -> None:
         catalog.delete_collection(self.instance, self.actor, collection)
+
+    # --- time to live, retention, deletion and space: loaded when first needed, few runs do ---
+
+    def effective_ttl(self, version: VersionId) -> EffectiveTtl:
+        from lineal.service import retention
+
+        return retention.effective_ttl(self.instance, self.actor, version)
+
+    def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
+        from lineal.service import retention
+
+        return retention.set_version_ttl(self.instance, self.actor, membership, seconds)
+
+    def set_collection_ttl(self, collection: CollectionId, seconds: int | None) -> CollectionRecord:
+        from lineal.service import retention
+
+        return retention.set_collection_ttl(self.instance, self.actor, collection, seconds)
+
+    def set_project_ttl(self, entity: str, project: str, seconds: int | None) -> ProjectRecord:
+        from lineal.service import retention
+
+        return retention.set_project_ttl(self.instance, self.actor, entity, project, seconds)
+
+    def entity_ttl(self, entity: str) -> int | None:
+        from lineal.service import retention
+
+        return retention.entity_ttl(self.instance, self.actor, entity)
+
+    def set_entity_ttl(self, entity: str, seconds: int | None) -> None:
+        from lineal.service import retention
+
+        retention.set_entity_ttl(self.instance, self.actor, entity, seconds)
+
+    def expiring(
+        self, entity: str, project: str | None, within: timedelta, page: PageRequest
+    ) -> Page[Expiring]:
+        from lineal.service import retention
+
+        return retention.expiring(self.instance, self.actor, entity, project, within, page)
+
+    def protect_aliases(self, entity: str, project: str, aliases: Sequence[str]) -> ProjectRecord:
+        from lineal.service import retention
+
+        return retention.protect_aliases(self.instance, self.actor, entity, project, aliases)
+
+    # --- retention and deletion ---
+
+    def policy(self, entity: str, project: str, collection: str | None = None) -> Policy:
+        from lineal.service import retention
+
+        return retention.policy(self.instance, self.actor, entity, project, collection)
+
+    def set_policy(
+        self, entity: str, project: str, collection: str | None, selection: Selection | None
+    ) -> Policy:
+        from lineal.service import retention
+
+        return retention.set_policy(
+            self.instance, self.actor, entity, project, collection, selection
+        )
+
+    def preview(
+        self, entity: str, project: str, collection: str | None, selection: Selection
+    ) -> Preview:
+        from lineal.service import retention
+
+        return retention.preview(self.instance, self.actor, entity, project, collection, selection)
+
+    def delete_selected(
+        self, entity: str, project: str, collection: str | None, selection: Selection
+    ) -> Deletion | None:
+        from lineal.service import retention
+
+        return retention.delete_selected(
+            self.instance, self.actor, entity, project, collection, selection
+        )
+
+    def delete_project(self, entity: str, project: str, *, force: bool = False) -> None:
+        from lineal.service import deletion
+
+        deletion.delete_project(self.instance, self.actor, entity, project, force=force)
+
+    def deletions(self, page: PageRequest) -> Page[Deletion]:
+        from lineal.service import deletion
+
+        return deletion.deletions(self.instance, self.actor, page)
+
+    def restore(self, deletion_id: int) -> Restored:
+        from lineal.service import deletion
+
+        return deletion.restore(self.instance, self.actor, deletion_id)
+
+    def restore_version(self, path: ArtifactPath) -> VersionRecord:
+        from lineal.service import deletion
+
+        return deletion.restore_version(self.instance, self.actor, path)
+
+    def restore_collection(self, entity: str, project: str, collection: str) -> Restored:
+        from lineal.service import deletion
+
+        return deletion.restore_collection(self.instance, self.actor, entity, project, collection)
+
+    def restore_run(self, entity: str, project: str, run_id: str) -> RunRecord:
+        from lineal.service import deletion
+
+        return deletion.restore_run(self.instance, self.actor, entity, project, run_id)
+
+    def restore_project(self, entity: str, project: str) -> Restored:
+        from lineal.service import deletion
+
+        return deletion.restore_project(self.instance, self.actor, entity, project)
+
+    # --- space ---
+
+    def gc_plan(self) -> Plan:
+        from lineal.service import gc
+
+        return gc.plan(self.instance, self.actor)
+
+    def gc_sweep(
+        self,
+        progress: Callable[[str, int], None] | None = None,
+        *,
+        time_limit_seconds: float | None = None,
+    ) -> Swept:
+        from lineal.service import gc
+
+        return gc.sweep(self.instance, self.actor, progress, time_limit_seconds=time_limit_seconds)
+
+    def sweep_if_due(self) -> Swept | None:
+        if not due.may_be_due(self.instance):
+            return None
+        from lineal.service import gc
+
+        return gc.sweep_if_due(self.instance, self.actor)
+
+    def purge(self, path: str, *, force: bool = False) -> Proof:
+        from lineal.service import purge
+
+        return purge.purge(self.instance, self.actor, path, force=force)
+
+    def storage(
+        self,
+        *,
+        entity: str | None = None,
+        project: str | None = None,
+        collection: str | None = None,
+    ) -> StorageReport:
+        from lineal.service import storage
+
+        return storage.storage(
+            self.instance, self.actor, entity=entity, project=project, collection=collection
+        )
 
     # --- artifacts: reading ---
 

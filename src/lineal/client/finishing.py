@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import resuming, session, term
 from lineal.core.records import Stream
-from lineal.errors import ArtifactsFailed
+from lineal.errors import ArtifactsFailed, LinealError
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
@@ -49,11 +49,28 @@ def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         resuming.forget(run.place.resume_file)
     if not quiet:
         _say_end(run, code)
+    if run.settings.auto_gc and not run.offline:
+        _free_space(run)
     if failures:
         failed = ArtifactsFailed(failures)
         if run.settings.raise_on_failed_artifacts:
             raise failed
         term.warning(failed.message)
+
+
+def _free_space(run: Run) -> None:
+    """Sweep for a moment, once a day; whatever goes wrong here is no failure of the run.
+
+    `lineal gc` does the same, and says what is wrong.
+    """
+    try:
+        swept = run.backend.sweep_if_due()
+    except LinealError as error:
+        term.warning(f"space could not be freed: {error.message}; see `lineal gc`")
+        return
+    if swept is not None and swept.freed_bytes:
+        more = "" if swept.is_complete else "; `lineal gc` frees the rest"
+        term.info(f"freed {term.size_text(swept.freed_bytes)} of deleted content{more}")
 
 
 def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:

@@ -1,4 +1,4 @@
-"""A new run that goes on from a step of another one (RUN-19)."""
+"""Runs that go on from a step of an earlier one: what was asked for, and forks (RUN-19)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class Fork:
     run_id: str
     step: int
     """The last step that is shared."""
+    is_rewind: bool = False
+    """The run itself is taken back and keeps its id, instead of a new one being made."""
 
 
 def parse(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:
@@ -32,17 +34,14 @@ def parse(fork_from: str | None, resume_from: str | None, resume: str | None) ->
     given = [value for value in (fork_from, resume_from, resume) if value is not None]
     if (fork_from or resume_from) and len(given) > 1:
         raise UsageError("fork_from, resume_from and resume exclude each other; give one")
-    if resume_from is not None:
-        raise Invalid(
-            "resume_from (rewinding a run) is not available yet; fork_from makes a new run that "
-            "shares the history up to a step"
-        )
-    if fork_from is None:
+    moment = fork_from if resume_from is None else resume_from
+    if moment is None:
         return None
-    found = _MOMENT.fullmatch(fork_from)
+    found = _MOMENT.fullmatch(moment)
     if found is None:
-        raise Invalid(f"Cannot read fork_from={fork_from!r} as `id?_step=N`")
-    return Fork(found["run_id"], int(found["step"]))
+        name = "fork_from" if resume_from is None else "resume_from"
+        raise Invalid(f"Cannot read {name}={moment!r} as `id?_step=N`")
+    return Fork(found["run_id"], int(found["step"]), is_rewind=resume_from is not None)
 
 
 def copy(backend: Backend, started: StartedRun, fork: Fork, config: dict[str, Any]) -> StartedRun:

@@ -61,7 +61,8 @@ def init(
 
     Arguments win over `settings`, which win over the environment, which wins over settings
     files. config: dict, argparse namespace, absl flags or a YAML path. resume: `must`, `allow`,
-    `never` or `auto`; without it an id that exists is an error. fork_from: `id?_step=N`.
+    `never` or `auto`; without it an id that exists is an error. fork_from: `id?_step=N`, whose
+    history up to that step a new run shares; resume_from: the same, for that run itself (RUN-19).
     Raises UsageError (id exists, contradictory arguments), RunNotFoundError (`must`), Gone (the
     id was deleted), Invalid (names, config), Unavailable (home not writable, or busy for
     `init_timeout` seconds).
@@ -83,7 +84,10 @@ def init(
     }
     loaded = load(explicit, base=settings)
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
-    previous = _previous(loaded)
+    fork = _fork(fork_from, resume_from, loaded.resume)
+    if fork is not None and fork.is_rewind:
+        loaded = _rewinding(loaded, fork)
+    previous = _previous(loaded, fork)
     if previous is not None:
         return previous
     if tensorboard or sync_tensorboard or monitor_gym:
@@ -97,7 +101,6 @@ def init(
     }
     if allow_val_change is None:
         allow_val_change = code.interactive_shell() is not None
-    fork = _fork(fork_from, resume_from, loaded.resume)
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
     is_active = loaded.reinit != "create_new" or session.active_run() is None
     session.run_started(run, is_active=is_active)
@@ -114,7 +117,15 @@ def _fork(fork_from: str | None, resume_from: str | None, resume: str | None) ->
     return forking.parse(fork_from, resume_from, resume)
 
 
-def _previous(settings: Settings) -> Run | None:
+def _rewinding(settings: Settings, target: Fork) -> Settings:
+    """Return the settings that go on with the run that is to be rewound."""
+    from lineal.client import rewinding  # few runs are rewound
+
+    rewinding.check_id(settings.run_id, target)
+    return dataclasses.replace(settings, run_id=target.run_id, resume="must")
+
+
+def _previous(settings: Settings, fork: Fork | None) -> Run | None:
     """Deal with a run that is active already; return it if `init` is to return it (RUN-6)."""
     run = session.active_run()
     if run is None or settings.reinit == "create_new":
@@ -123,9 +134,11 @@ def _previous(settings: Settings) -> Run | None:
     if settings.reinit == "finish_previous" or (settings.reinit == "default" and in_notebook):
         run.finish()
         return None
-    if settings.resume == "must" and settings.run_id != run.id:
+    is_rewind = fork is not None and fork.is_rewind
+    if settings.resume == "must" and (is_rewind or settings.run_id != run.id):
+        intent = "rewind" if is_rewind else "resume"
         raise UsageError(
-            f"Cannot resume run {settings.run_id}: run {run.path} is active. Finish it, or pass "
+            f"Cannot {intent} run {settings.run_id}: run {run.path} is active. Finish it, or pass "
             'reinit="finish_previous" or reinit="create_new"'
         )
     term.warning(
@@ -149,7 +162,7 @@ def _start(
         return DisabledRun(settings, config)
     started_at = datetime.now(UTC)
     call = surroundings.call(settings, started_at)
-    opened = _open(settings, call, started_at)
+    opened = _open(settings, call, started_at, fork)
     backend, identity, entity, project = (
         opened.backend,
         opened.identity,
@@ -159,8 +172,12 @@ def _start(
     spec = _spec(settings, identity, entity, project, config, call)
     if spec.resume in ("allow", "must") and not allow_val_change:
         _check_resumed_config(backend, spec)
+    if fork is not None and fork.is_rewind and opened.offline_folder is None:
+        from lineal.client import rewinding  # few runs are rewound
+
+        rewinding.rewind(backend, entity, project, fork)
     started = backend.start_run(spec)
-    if fork is not None:
+    if fork is not None and not fork.is_rewind:
         from lineal.client import forking  # few runs are forks
 
         started = forking.copy(backend, started, fork, config)
@@ -193,7 +210,9 @@ class _Opened:
     offline_folder: str | None = None
 
 
-def _open(settings: Settings, call: surroundings.Call, started_at: datetime) -> _Opened:
+def _open(
+    settings: Settings, call: surroundings.Call, started_at: datetime, fork: Fork | None
+) -> _Opened:
     project = settings.project or inferred_project(call.program)
     if settings.mode != "offline":
         backend = session.open_backend(settings)
@@ -205,7 +224,8 @@ def _open(settings: Settings, call: surroundings.Call, started_at: datetime) -> 
     entity = default_entity(settings)
     identity = resuming.identify(settings, entity, project, None)
     folder = offline.new_folder(settings, identity.run_id, started_at)
-    opened = offline.open_offline(settings, folder)
+    rewind_step = fork.step if fork is not None and fork.is_rewind else None
+    opened = offline.open_offline(settings, folder, rewind_step)
     return _Opened(opened, Home(folder), entity, project, identity, folder)
 
 

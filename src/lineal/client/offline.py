@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from lineal.client import session, term
+from lineal.client import rewinding, session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.config import Settings, default_entity, home_of
@@ -46,6 +46,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.retention import EffectiveTtl
 from lineal.errors import MissingFile, NotFound, Unavailable, UsageError
 
 DEFAULT_PARENT = "lineal"
@@ -71,6 +72,8 @@ class About:
     run_id: str = ""
     resume: str | None = None
     """What `init` asked for, to be applied by `sync` (RUN-18)."""
+    rewind_step: int | None = None
+    """The step that `resume_from` named; `sync` takes the run back to it first (RUN-19)."""
 
 
 def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
@@ -89,13 +92,15 @@ def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
     return folder
 
 
-def open_offline(settings: Settings, folder: str) -> OfflineBackend:
+def open_offline(settings: Settings, folder: str, rewind_step: int | None = None) -> OfflineBackend:
     """Open a new folder as an instance of its own, beside the normal home where there is one."""
     entity = default_entity(settings)
     inside = dataclasses.replace(settings, home=folder, entity=entity)
     backend = OfflineBackend(open_embedded(inside), folder, settings)
     session.share_backend(inside, backend)
-    backend.describe(About(session.new_id(20), entity, settings.entity is None))
+    backend.describe(
+        About(session.new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
+    )
     return backend
 
 
@@ -146,15 +151,19 @@ class OfflineBackend(EmbeddedBackend):
             run_id=spec.run_id,
             resume=spec.resume,
         )
-        self.describe(about)
         before = self._known_run(spec)
         if before is not None and spec.resume == "never":
             raise UsageError(
                 f"Run {spec.entity}/{spec.project}/{spec.run_id} exists already and `resume` is "
                 "`never`; use another id"
             )
+        if before is not None and about.rewind_step is not None:
+            rewinding.check_step(before, about.rewind_step)
+        self.describe(about)
         started = super().start_run(dataclasses.replace(spec, resume=None))
         self.update_run(started.run.key, RunPatch(metadata={METADATA_KEY: [about.uid]}))
+        if about.rewind_step is not None:
+            return self._rewound(started, before, about.rewind_step)
         if before is None:
             if spec.resume in ("allow", "must"):
                 term.info(f"offline: resume={spec.resume} is applied when the run is synced")
@@ -166,6 +175,21 @@ class OfflineBackend(EmbeddedBackend):
             config={**before.config, **started.run.config},
             summary=before.summary,
             runtime_seconds=before.runtime_seconds,
+        )
+        return StartedRun(run, is_resumed=True)
+
+    def _rewound(self, started: StartedRun, before: RunRecord | None, step: int) -> StartedRun:
+        """Go on after the step; the run at home is taken back to it by `sync`."""
+        term.info(f"offline: the run is taken back to step {step} when it is synced")
+        if before is None:
+            return StartedRun(dataclasses.replace(started.run, last_step=step), is_resumed=True)
+        summary = rewinding.summary_until(self._needed_home(), before, step)
+        run = dataclasses.replace(
+            started.run,
+            last_step=min(before.last_step, step),
+            config={**before.config, **started.run.config},
+            summary=summary,
+            runtime_seconds=float(summary.get("_runtime", 0.0)),
         )
         return StartedRun(run, is_resumed=True)
 
@@ -300,6 +324,16 @@ class OfflineBackend(EmbeddedBackend):
             if home is None:
                 raise
             return home.open(location)
+
+    def effective_ttl(self, version: VersionId) -> EffectiveTtl:
+        if version < _AT_HOME:
+            return super().effective_ttl(version)
+        return self._needed_home().effective_ttl(_plain(version))
+
+    def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
+        if membership < _AT_HOME:
+            return super().set_version_ttl(membership, seconds)
+        raise UsageError("A version that was not logged offline can only be changed online")
 
     # --- lineage ---
 

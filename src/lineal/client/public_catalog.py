@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.moments import iso
+from lineal.client.ttl import ArtifactTTL
 from lineal.core import names
 from lineal.core.records import (
     CollectionKind,
@@ -21,7 +25,10 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.retention import Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound
+
+Retention = Selection | Mapping[str, Any] | None
 
 
 class Project:
@@ -69,6 +76,46 @@ class Project:
     ) -> LazyList[Collection]:
         query = CollectionQuery(self.entity, self.name, filters=filters, order=order)
         return collections(self._backend, query, per_page=per_page)
+
+    @property
+    def ttl(self) -> timedelta | ArtifactTTL | None:
+        """TTL where neither version nor collection says anything; set at once (TTL-8)."""
+        return ttls.shown(self._record.ttl_seconds)
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        self._record = self._backend.set_project_ttl(self.entity, self.name, ttls.stored(value))
+
+    @property
+    def retention(self) -> Selection | None:
+        """Which versions every sweep may delete; None: no policy. Set at once (DEL-11)."""
+        return self._backend.policy(self.entity, self.name).selection
+
+    @retention.setter
+    def retention(self, policy: Retention) -> None:
+        self._backend.set_policy(self.entity, self.name, None, _selection(policy))
+
+    @property
+    def protected_aliases(self) -> list[str]:
+        """Aliases whose versions neither expire nor can be deleted; set at once (TTL-12)."""
+        return list(self._record.protected_aliases)
+
+    @protected_aliases.setter
+    def protected_aliases(self, aliases: str | Sequence[str]) -> None:
+        self._record = self._backend.protect_aliases(self.entity, self.name, strings(aliases))
+
+    def delete(self, force: bool = False) -> None:
+        """Delete the project with its runs and versions; `restore()` brings all back (DEL-5).
+
+        Raises Conflict naming links from elsewhere and protected aliases, unless `force`.
+        """
+        self._backend.delete_project(self.entity, self.name, force=force)
+
+    def restore(self) -> Restored:
+        """Undo the deletion of the project; says what came back."""
+        restored = self._backend.restore_project(self.entity, self.name)
+        self._record = self._backend.project(self.entity, self.name)
+        return restored
 
     def load(self, force: bool = True) -> dict[str, Any]:
         if force:
@@ -155,6 +202,29 @@ class Collection:
         """Bytes of all live versions, shared ones counted for each."""
         return self._record.size_bytes
 
+    @property
+    def ttl(self) -> timedelta | ArtifactTTL | None:
+        """TTL of the versions that say nothing themselves; set at once (TTL-8)."""
+        return ttls.shown(self._record.ttl_seconds)
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        changed = self._backend.set_collection_ttl(self._record.id, ttls.stored(value))
+        self._record = replace(self._record, ttl_seconds=changed.ttl_seconds)
+
+    @property
+    def retention(self) -> Selection | None:
+        """Which versions every sweep may delete: its own policy, else the project's (DEL-11).
+
+        Set a Selection, a dict such as `{"keep_last": 5, "unaliased": True}`, or None.
+        """
+        return self._backend.policy(self.entity, self.project, self._record.name).selection
+
+    @retention.setter
+    def retention(self, policy: Retention) -> None:
+        record = self._record
+        self._backend.set_policy(record.entity, record.project, record.name, _selection(policy))
+
     def artifacts(self, per_page: int = PAGE_SIZE, start: str | None = None) -> LazyList[Artifact]:
         """List the versions, the newest first."""
         query = VersionQuery(self.entity, self.project, self._record.name)
@@ -190,6 +260,13 @@ class Collection:
     def delete(self) -> None:
         """Delete a sequence with all its versions, or the links of a portfolio (DEL-3)."""
         self._backend.delete_collection(self._record.id)
+
+    def restore(self) -> Restored:
+        """Bring back what the last act of deleting hid here; says how much that was."""
+        record = self._record
+        restored = self._backend.restore_collection(record.entity, record.project, record.name)
+        self.load()
+        return restored
 
     def load(self, force: bool = True) -> None:
         if force:
@@ -279,6 +356,12 @@ def projects(
         start=start,
         empty=f"entity {entity} has no projects",
     )
+
+
+def _selection(policy: Retention) -> Selection | None:
+    if policy is None or isinstance(policy, Selection):
+        return policy
+    return selection_from_json(policy)
 
 
 def strings(value: str | Sequence[str] | None) -> list[str]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lineal.client import graph, public_attach, public_history, session
+from lineal.client import graph, public_attach, public_history, session, term
 from lineal.client.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.files import File, run_files
@@ -24,7 +24,7 @@ from lineal.core.records import (
     RunState,
     VersionRecord,
 )
-from lineal.errors import MissingFile, WaitTimeoutError
+from lineal.errors import Invalid, MissingFile, WaitTimeoutError
 
 HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
@@ -233,9 +233,34 @@ class Run:
 
     save = update
 
-    def delete(self, delete_artifacts: bool = False) -> None:
-        """Delete the run; what it logged stays unless `delete_artifacts` (DEL-4)."""
-        self._backend.delete_run(self._record.key, delete_artifacts=delete_artifacts)
+    def delete(self, delete_artifacts: bool = False, force: bool = False) -> None:
+        """Delete the run; what it logged stays unless `delete_artifacts` (DEL-4).
+
+        Raises Conflict if any of that is linked or protected, unless `force`.
+        """
+        self._backend.delete_run(self._record.key, delete_artifacts=delete_artifacts, force=force)
+
+    def restore(self) -> None:
+        """Undo the deletion of the run, with the versions that were deleted with it (DEL-7)."""
+        self._show(self._backend.restore_run(self.entity, self.project, self.id))
+
+    def move(self, project: str, entity: str | None = None, artifacts: str = "keep") -> Run:
+        """Move the run to another project and return it; its old path goes on leading to it.
+
+        artifacts: `keep` leaves what it logged where it is, `move` takes along the collections
+        that runs of the new project alone logged, and warns of others (RUN-38).
+        Raises Exists when its id is taken there.
+        """
+        if artifacts not in ("keep", "move"):
+            raise Invalid(f"move(artifacts={artifacts!r}): use `keep` or `move`")
+        target = names.project_path(project, entity or self.entity, None)
+        result = self._backend.move_run(
+            self._record.key, *target, with_artifacts=artifacts == "move"
+        )
+        for reason in result.kept:
+            term.warning(f"Stays where it is: {reason}")
+        self._record = result.run
+        return self
 
     def wait_until_finished(self, timeout: float | None = None) -> None:
         """Return once the run is over, however it ended; raises WaitTimeoutError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from lineal.client import artifact as artifacts
@@ -22,6 +23,8 @@ Names = str | list[str] | tuple[str, ...] | None
 Pathlike = str | os.PathLike[str]
 MODEL_PROJECT = "model-registry"
 """Project that registered models are linked into (ART-46)."""
+SOON = timedelta(days=7)
+"""Using what expires sooner is warned about (TTL-14)."""
 SCRIPT_FALLBACK = "session"
 
 
@@ -40,7 +43,7 @@ def log(
     """Hand an artifact to the background worker; see `Run.log_artifact`."""
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
-    if artifact.is_draft() and artifact._pending is not None:
+    if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:
         artifact.wait()  # logged before: this call adds what it says to that version
     if not artifact.is_draft():
         _attach(run, artifact, checked_aliases, checked_tags)
@@ -73,10 +76,12 @@ def use(
         version = run.backend.version(path)
         _require_type(type, version, artifact_or_name)
         run.backend.use(run.record.key, version.id, alias=path.ref)
+        _warn_of_expiry(run, version)
     elif isinstance(artifact_or_name, Artifact):
         version = _committed_version(run, artifact_or_name, names.aliases(aliases))
         _require_type(type, version, version.path)
         run.backend.use(run.record.key, version.id, alias=None)
+        _warn_of_expiry(run, version)
         return artifact_or_name
     else:
         raise TypeError(
@@ -230,6 +235,22 @@ def _version_of(run: Run, artifact: Artifact) -> VersionRecord:
 def _require_type(wanted: str | None, version: VersionRecord, name: str) -> None:
     if wanted is not None and version.type != wanted:
         raise Invalid(f"{name} is of type {version.type!r}, not {wanted!r}")
+
+
+def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
+    """Say so when an input will be gone soon (TTL-14); the next sweep may be any time."""
+    found = run.backend.effective_ttl(version.id)
+    if found.expires_at is None or found.suspended_by is not None:
+        return
+    left = found.expires_at - datetime.now(UTC)
+    if left < SOON:
+        when = f"expires on {found.expires_at:%Y-%m-%d %H:%M} UTC"
+        if left <= timedelta(0):
+            when = f"expired on {found.expires_at:%Y-%m-%d %H:%M} UTC and goes with the next sweep"
+        term.warning(
+            f"{version.path} {when} (TTL of its {found.level}); "
+            f"`lineal artifact ttl {version.path} none` keeps it"
+        )
 
 
 def _code_name(run: Run) -> str:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import offline, spool, term
+from lineal.client import offline, rewinding, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
+from lineal.client.forking import Fork
 from lineal.client.offline import About
 from lineal.config import Settings
 from lineal.core import names
@@ -225,6 +226,9 @@ class _Copy:
         uids = known.metadata.get(offline.METADATA_KEY, []) if known else []
         if known is not None and self._about.uid in uids:
             return known
+        if self._about.rewind_step is not None:
+            target = Fork(where.run_id, self._about.rewind_step, is_rewind=True)
+            rewinding.rewind(self._target, where.entity, where.project, target)
         started = self._target.start_run(
             RunSpec(
                 entity=where.entity,
@@ -301,6 +305,7 @@ class _Copy:
                 tags=version.tags,
                 history_step=version.history_step,
                 base=self._base_of(version),
+                ttl_seconds=version.ttl_seconds,
             )
         )
         copied = begun.version

@@ -53,6 +53,10 @@ class ProjectRecord:
     entity: str
     name: str
     created_at: datetime
+    ttl_seconds: int | None = None
+    """As stored: None inherits, 0 is never (`core.retention`)."""
+    protected_aliases: tuple[str, ...] = ()
+    """Versions that have one neither expire nor can be deleted (TTL-12, DEL-6)."""
 
 
 # --- runs ---------------------------------------------------------------------------------------
@@ -131,6 +135,17 @@ class StartedRun:
     is_resumed: bool
     elsewhere: str | None = None
     """SEED-1: full path of a run with this id in another project, when a new one was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRun:
+    """A run after its move to another project, and what became of what it logged (RUN-38)."""
+
+    run: RunRecord
+    moved: tuple[str, ...] = ()
+    """Full names that collections have now."""
+    kept: tuple[str, ...] = ()
+    """Why each of the others stayed: a full name, a colon, the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +240,8 @@ class CollectionRecord:
     """Sum over live versions, shared bytes counted for each."""
     created_at: datetime
     updated_at: datetime
+    ttl_seconds: int | None = None
+    """As stored: None inherits, 0 is never (`core.retention`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +275,10 @@ class VersionRecord:
     deleted_by: str | None
     sweep_id: str | None
     """Sweep of the run that logged it first (SWP-12)."""
+    ttl_seconds: int | None = None
+    """As stored: None inherits, 0 is never (`core.retention`)."""
+    released_at: datetime | None = None
+    """When the content of a deleted version was given up; it cannot be restored after that."""
 
     @property
     def is_link(self) -> bool:
@@ -301,6 +322,8 @@ class DraftSpec:
     distributed_id: str | None = None
     is_final: bool = True
     """False: a contribution to a distributed version, to be finished by another (ART-44)."""
+    ttl_seconds: int | None = None
+    """As stored: None inherits, 0 is never (`core.retention`)."""
 
 
 @dataclass(frozen=True, slots=True)

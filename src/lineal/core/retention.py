@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from lineal.core.records import VersionRecord
 from lineal.errors import Invalid
 
 NEVER_SECONDS = 0
@@ -48,6 +49,14 @@ class EffectiveTtl:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """A version, and the moment it will expire."""
+
+    version: VersionRecord
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KeepBest:
     """Keep the best `count` versions of a collection by a number."""
 
@@ -73,6 +82,62 @@ class Selection:
     def is_empty(self) -> bool:
         """True when nothing is said: that would select everything, and is refused."""
         return self == Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a selection would delete now."""
+
+    count: int
+    versions: tuple[VersionRecord, ...]
+    """The first of them; `count` says how many there are."""
+    bytes_freed: int
+    """Needed by nothing that stays; freed once the undo period is over."""
+    bytes_shared: int
+    """Needed by something that stays, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The retention policy that applies to a collection or project, and where it is set."""
+
+    selection: Selection | None
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One act of deleting, and how much of it is still hidden."""
+
+    id: int
+    what: str
+    """A full name, or a selection."""
+    reason: str
+    """`user`, `expired`, `retention` or `purge`."""
+    deleted_by: str
+    deleted_at: datetime
+    restored_at: datetime | None
+    version_count: int
+    run_count: int
+    project_count: int
+    released_count: int
+    """Of them, what cannot come back: its content was released."""
+    restorable_until: datetime | None = None
+    """When the undo period ends; None if nothing can be restored any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back."""
+
+    versions: int = 0
+    runs: int = 0
+    projects: int = 0
+    aliases: int = 0
+    released: int = 0
+    """What the same act had hidden, and whose content is gone for good."""
+    exempted: int = 0
+    """Versions whose time was over: they never expire now, or the next sweep would take them."""
 
 
 def duration(value: timedelta | int | float | str) -> timedelta:
@@ -105,7 +170,8 @@ def ttl_seconds(value: timedelta | int | float | str | None) -> int:
 
 
 def selection_to_json(selection: Selection) -> dict[str, Any]:
-    return {key: value for key, value in asdict(selection).items() if value not in (None, False)}
+    said = asdict(selection).items()
+    return {key: value for key, value in said if value is not None and value is not False}
 
 
 def selection_from_json(document: Mapping[str, Any]) -> Selection:
@@ -120,7 +186,10 @@ def selection_from_json(document: Mapping[str, Any]) -> Selection:
             raise Invalid(f"A retention policy has no key `{key}`{hint}")
     values = dict(document)
     if isinstance(values.get("keep_best"), Mapping):
-        values["keep_best"] = KeepBest(**values["keep_best"])
+        try:
+            values["keep_best"] = KeepBest(**values["keep_best"])
+        except TypeError as error:
+            raise Invalid("`keep_best` has a `count`, a `key` and perhaps a `goal`") from error
     return check(Selection(**values))
 
 
@@ -132,8 +201,13 @@ def check(selection: Selection) -> Selection:
         number = getattr(selection, name)
         if number is not None and (not isinstance(number, int) or number < 0):
             raise Invalid(f"`{name}` must be a whole number, not {number!r}")
+    for name in ("untagged", "unaliased", "unused"):
+        if not isinstance(getattr(selection, name), bool):
+            raise Invalid(f"`{name}` must be true or false, not {getattr(selection, name)!r}")
     best = selection.keep_best
     if best is not None:
+        if not isinstance(best.count, int) or not isinstance(best.key, str):
+            raise Invalid("`keep_best` needs a whole number as count and a key")
         if best.count < 0 or best.goal not in ("maximize", "minimize"):
             raise Invalid("`keep_best` needs a count and the goal `maximize` or `minimize`")
         if best.key.partition(".")[0] not in ("metadata", "summary"):

@@ -1,17 +1,19 @@
 """Blobs, segments and manifests: what is stored, and which content needs which bytes.
 
-Whoever reuses a stored blob reads its row FOR SHARE and looks at its state (SQLite: the write
-lock does the same); a condemned row is never used again, the same content gets a new one.
+What keeps what is a chain of rows: draft or version → manifest → segment → pair → blob. Whoever
+adds a link holds the row it points to until the transaction ends, and looks at its state; the
+sweep (db/gc.py) takes a row away only if it holds it and then finds no link to it. On SQLite the
+write lock does the same. A condemned row is never used again, the same content gets a new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import Digest
@@ -29,10 +31,14 @@ from lineal.db.schema import (
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
+_IS_STORED = and_(blobs.c.state == STORED, blobs.c.state != CONDEMNED)
+"""SQLite finds a digest by its index, which leaves out condemned rows, only where both are said."""
+
 IN_MOST = 500
 """Values in one IN list: below every limit of SQLite and PostgreSQL."""
 
 T = TypeVar("T")
+Query = TypeVar("Query", bound=Select[Any])
 
 
 def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
@@ -50,7 +56,7 @@ def reuse(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int
     for batch in batches(digests):
         query = (
             select(blobs.c.digest, blobs.c.id)
-            .where(blobs.c.digest.in_(batch), blobs.c.state == STORED)
+            .where(blobs.c.digest.in_(batch), _IS_STORED)
             .with_for_update(read=True)
         )
         found.update((Digest(digest), id) for digest, id in connection.execute(query))
@@ -61,13 +67,16 @@ def insert_stored(
     connection: Connection, digest: Digest, size_bytes: int, nonce: str, now: datetime
 ) -> int:
     """Record a blob whose bytes are stored under this nonce; if it was stored already, that one."""
-    connection.execute(
-        insert(connection, blobs)
-        .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
-        .on_conflict_do_nothing()
-    )
     live = and_(blobs.c.digest == digest, blobs.c.state != CONDEMNED)
-    row = connection.execute(select(blobs.c.id, blobs.c.state).where(live).with_for_update()).one()
+    query = select(blobs.c.id, blobs.c.state).where(live).with_for_update()
+    row = None
+    while row is None:  # PostgreSQL: GC may take the row away between the two statements
+        connection.execute(
+            insert(connection, blobs)
+            .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
+            .on_conflict_do_nothing()
+        )
+        row = connection.execute(query).one_or_none()
     if row.state == AWAITED:
         connection.execute(
             update(blobs)
@@ -90,7 +99,7 @@ def stored_of_version(
     found: list[tuple[Digest, int, str]] = []
     for batch in batches(digests):
         query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-            blobs.c.digest.in_(batch), blobs.c.state == STORED, belongs.exists()
+            blobs.c.digest.in_(batch), _IS_STORED, belongs.exists()
         )
         found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
     return found
@@ -143,14 +152,17 @@ def mark_stored(
 
 
 def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
-    """Return the id of a manifest, recording it and its segments (still without content)."""
+    """Return the id of a manifest, recording it and its segments (still without content).
+
+    The manifest, if it was there, or else its segments are locked until the transaction ends:
+    the sweep takes neither away before a draft points to them. A segment's pairs keep its blobs.
+    """
     known = connection.execute(
-        select(manifests.c.id).where(manifests.c.digest == head.digest)
+        _held(select(manifests.c.id).where(manifests.c.digest == head.digest))
     ).scalar()
     if known is not None:
         return int(known)
-    _ensure_segments(connection, head.segments)
-    ids = segment_ids(connection, [segment.digest for segment in head.segments])
+    ids = _ensure_segments(connection, head.segments)
     manifest_id = connection.execute(
         insert(connection, manifests)
         .values(digest=head.digest, entry_count=head.entry_count, size_bytes=head.size_bytes)
@@ -170,8 +182,15 @@ def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
     return int(manifest_id)
 
 
-def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> None:
-    if heads:
+def _held(query: Query) -> Query:
+    """Keep rows from being deleted, not from being changed: two drafts may fill one segment."""
+    return query.with_for_update(read=True, key_share=True)
+
+
+def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> dict[Digest, int]:
+    wanted = {head.digest: head for head in heads}
+    ids = segment_ids(connection, wanted)
+    while len(ids) < len(wanted):  # PostgreSQL: GC may take one away between the two statements
         connection.execute(
             insert(connection, segments).on_conflict_do_nothing(),
             [
@@ -181,16 +200,21 @@ def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> No
                     "entry_count": head.entry_count,
                     "size_bytes": head.size_bytes,
                 }
-                for head in heads
+                for head in sorted(wanted.values(), key=lambda head: head.digest)
+                if head.digest not in ids
             ],
         )
+        ids = segment_ids(connection, wanted)
+    return ids
 
 
 def segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
+    """Return the ids of those that are there, and keep them there until the transaction ends."""
     found: dict[Digest, int] = {}
     for batch in batches(digests):
         query = select(segments.c.digest, segments.c.id).where(segments.c.digest.in_(batch))
-        found.update((Digest(digest), id) for digest, id in connection.execute(query))
+        rows = connection.execute(_held(query))
+        found.update((Digest(digest), id) for digest, id in rows)
     return found
 
 
@@ -210,19 +234,33 @@ def fill_segment(
 ) -> None:
     """Record the content of a segment and which blobs it needs; doing it again changes nothing."""
     needed = {entry.digest: entry.size for entry in entries if entry.ref is None}
-    if needed:
+    _need(connection, segment_id, needed)
+    connection.execute(
+        update(segments).where(segments.c.id == segment_id).values(content=compress(segment.lines))
+    )
+
+
+def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) -> None:
+    """Pair a segment with a live row for each digest, and hold these rows.
+
+    PostgreSQL: a row may be condemned between the two statements. The pairing waits for the
+    condemner, sees the new state and leaves the row out; so pairs are counted, and the digest
+    gets a new row.
+    """
+    paired = 0
+    while paired < len(sizes):
         # sorted: two writers that lock rows in the same order cannot wait for each other
         connection.execute(
             insert(connection, blobs).on_conflict_do_nothing(),
             [
                 {"digest": digest, "size_bytes": size, "state": AWAITED}
-                for digest, size in sorted(needed.items())
+                for digest, size in sorted(sizes.items())
             ],
         )
-        _pair(connection, segment_id, list(needed))
-    connection.execute(
-        update(segments).where(segments.c.id == segment_id).values(content=compress(segment.lines))
-    )
+        _pair(connection, segment_id, list(sizes))
+        paired = connection.execute(
+            select(func.count()).where(segment_blobs.c.segment_id == segment_id)
+        ).scalar_one()
 
 
 def _pair(connection: Connection, segment_id: int, digests: Sequence[Digest]) -> None:
@@ -235,25 +273,6 @@ def _pair(connection: Connection, segment_id: int, digests: Sequence[Digest]) ->
             .from_select(["segment_id", "blob_id"], live.with_for_update(read=True))
             .on_conflict_do_nothing()
         )
-
-
-def replace_condemned(connection: Connection, manifest_id: int) -> None:
-    """Give the segments of a manifest new rows for blobs that GC has condemned meanwhile."""
-    query = (
-        select(segment_blobs.c.segment_id, blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
-        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
-        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
-        .where(manifest_segments.c.manifest_id == manifest_id, blobs.c.state == CONDEMNED)
-    )
-    for segment_id, blob_id, digest, size_bytes in connection.execute(query).all():
-        connection.execute(
-            insert(connection, blobs)
-            .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
-            .on_conflict_do_nothing()
-        )
-        _pair(connection, segment_id, [Digest(digest)])
-        pair = and_(segment_blobs.c.segment_id == segment_id, segment_blobs.c.blob_id == blob_id)
-        connection.execute(segment_blobs.delete().where(pair))
 
 
 def unstored_count(connection: Connection, manifest_id: int) -> int:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Text, cast, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    cast,
+    exists,
+    func,
+    literal,
+    select,
+)
 
-from lineal.db.blobs import STORED
+from lineal.db.blobs import CONDEMNED, STORED
 from lineal.db.schema import (
     aliases,
     blobs,
     collections,
+    drafts,
     entities,
     manifest_segments,
     manifests,
@@ -25,7 +37,9 @@ from lineal.db.schema import (
 )
 
 _LIVE_VERSION = versions.c.deleted_at.is_(None)
-_NAME = entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v"
+VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v") + cast(
+    memberships.c.number, Text
+)
 
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -37,27 +51,33 @@ def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:
     version_blobs = (
-        _named(func.min(blobs.c.digest) + " is " + func.min(blobs.c.state))
+        named_versions(func.min(blobs.c.digest) + " is " + func.min(blobs.c.state))
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
         .where(_LIVE_VERSION, blobs.c.state != STORED)
-        .group_by(versions.c.id)
+        .group_by(
+            versions.c.id,
+            entities.c.name,
+            projects.c.name,
+            collections.c.name,
+            memberships.c.number,
+        )
     )
     yield "a committed version references only stored blobs", version_blobs
     unsent = (
-        _named(segments.c.digest + " has no content")
+        named_versions(segments.c.digest + " has no content")
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segments, segments.c.id == manifest_segments.c.segment_id)
         .where(_LIVE_VERSION, segments.c.content.is_(None))
     )
     yield "a committed version has its whole manifest", unsent
-    released = _named(versions.c.digest + " has no manifest").where(
+    released = named_versions(versions.c.digest + " has no manifest").where(
         _LIVE_VERSION, versions.c.manifest_id.is_(None)
     )
     yield "a live version has content", released
     other = (
-        _named(manifests.c.digest + " is not its digest")
+        named_versions(manifests.c.digest + " is not its digest")
         .join(manifests, manifests.c.id == versions.c.manifest_id)
         .where(manifests.c.digest != versions.c.digest)
     )
@@ -95,16 +115,22 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         .where(blobs.c.state != STORED)
     )
     yield "a run file has its bytes", run_blobs
+    held_after_all = select(blobs.c.digest, literal("is condemned and needed")).where(
+        blobs.c.state == CONDEMNED,
+        exists().where(segment_blobs.c.blob_id == blobs.c.id)
+        | exists().where(run_files.c.blob_id == blobs.c.id),
+    )
+    yield "a condemned blob is never referenced again", held_after_all
 
 
 def _text(number: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(number, Text)
 
 
-def _named(what: Any) -> Select[Any]:
-    """Select (full name, what) of versions in their source collections."""
+def named_versions(*what: Any) -> Select[Any]:
+    """Select (full name, …) of versions in their source collections."""
     return (
-        select(_NAME + _text(memberships.c.number), what)
+        select(VERSION_NAME.label("name"), *what)
         .select_from(versions)
         .join(
             memberships,
@@ -112,6 +138,18 @@ def _named(what: Any) -> Select[Any]:
             & (memberships.c.collection_id == versions.c.collection_id),
         )
         .join(collections, collections.c.id == versions.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def named_drafts() -> Select[Any]:
+    """Select what to call drafts."""
+    name = literal("a draft of ") + entities.c.name + "/" + projects.c.name + "/"
+    return (
+        select(name + collections.c.name)
+        .select_from(drafts)
+        .join(collections, collections.c.id == drafts.c.collection_id)
         .join(projects, projects.c.id == collections.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
     )
@@ -135,7 +173,7 @@ def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[
 def users_of_blob(connection: Connection, blob_id: int, *, limit: int = 5) -> list[str]:
     """Return some of the live versions and run files that need a blob."""
     in_versions = (
-        _named(versions.c.digest)
+        named_versions(versions.c.digest)
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .where(segment_blobs.c.blob_id == blob_id, _LIVE_VERSION)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
+from lineal.db import redirects
 from lineal.db.engine import insert
 from lineal.db.schema import (
     aliases,
@@ -28,23 +29,45 @@ def ensure(
     connection: Connection, project_id: int, name: str, type: str, kind: str, now: datetime
 ) -> Row[Any]:
     """Return the row of a collection, creating it if there is none; its type may differ."""
-    connection.execute(
+    created = connection.execute(
         insert(connection, collections)
         .values(
             project_id=project_id, name=name, type=type, kind=kind, created_at=now, updated_at=now
         )
         .on_conflict_do_nothing()
-    )
+    ).rowcount
+    if created:
+        _count_on(connection, project_id, name)
     found = find(connection, project_id, name)
     assert found is not None
     return found
 
 
+def _count_on(connection: Connection, project_id: int, name: str) -> None:
+    """Let a new collection number on from one that had its name and was moved (RUN-38).
+
+    Else `name:v0`, which led to the moved one until now, would become something else.
+    """
+    moved = redirects.target(connection, redirects.COLLECTION, project_id, name)
+    if moved is not None:
+        number = select(collections.c.next_number).where(collections.c.id == moved)
+        connection.execute(
+            update(collections)
+            .where(collections.c.project_id == project_id, collections.c.name == name)
+            .values(next_number=number.scalar_subquery())
+        )
+
+
 def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
+    """Return the row of a collection; of a moved one also by its old name (RUN-38)."""
     query = select(collections).where(
         collections.c.project_id == project_id, collections.c.name == name
     )
-    return connection.execute(query).one_or_none()
+    row = connection.execute(query).one_or_none()
+    if row is not None:
+        return row
+    moved = redirects.target(connection, redirects.COLLECTION, project_id, name)
+    return None if moved is None else by_id(connection, moved)
 
 
 def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
@@ -160,6 +183,7 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[Collection
                 size_bytes=size_bytes,
                 created_at=row.created_at,
                 updated_at=row.updated_at,
+                ttl_seconds=row.ttl_seconds,
             )
         )
     return found

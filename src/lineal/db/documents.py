@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Text, literal
+from sqlalchemy import Boolean, ColumnElement, Float, Text, literal
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -74,6 +74,16 @@ class Bytewise(FunctionElement[str]):
     type = Text()
 
 
+class Holds(FunctionElement[bool]):
+    """Whether a JSON list of texts has a text in it; not true where there is no list."""
+
+    inherit_cache = True
+    type = Boolean()
+
+    def __init__(self, listed: ColumnElement[Any], text: ColumnElement[str]) -> None:
+        super().__init__(listed, text)
+
+
 def special_float(column: ColumnElement[Any], path: Path) -> ColumnElement[Any]:
     """Return `nan`, `inf` or `-inf` where the value is one of these, else NULL."""
     return Scalar(column, (*path, FLOAT_KEY))
@@ -108,6 +118,19 @@ def _number_postgresql(element: Number, compiler: SQLCompiler, **kw: Any) -> str
     text = f"({_postgresql_value(element, compiler, **kw)} #>> '{{}}')"
     largest = "1.7976931348623157e308"
     return f"LEAST(GREATEST({text}::numeric, -{largest}), {largest})::float8"
+
+
+@compiles(Holds)
+def _holds_sqlite(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, text = (compiler.process(clause, **kw) for clause in element.clauses)
+    rows = f"json_each({listed}) AS listed"
+    return f"EXISTS (SELECT 1 FROM {rows} WHERE listed.value = {text})"  # noqa: S608 - operands are compiled
+
+
+@compiles(Holds, "postgresql")
+def _holds_postgresql(element: Holds, compiler: SQLCompiler, **kw: Any) -> str:
+    listed, text = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"({listed} @> to_jsonb(CAST({text} AS TEXT)))"
 
 
 @compiles(Bytewise)

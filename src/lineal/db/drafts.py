@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy import insert as plain_insert
 
+from lineal.db.engine import insert
 from lineal.db.schema import drafts
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
@@ -31,6 +32,17 @@ def add(connection: Connection, values: Mapping[str, Any]) -> int:
 
 def change(connection: Connection, draft_ids: Sequence[int], values: Mapping[str, Any]) -> None:
     connection.execute(update(drafts).where(drafts.c.id.in_(draft_ids)).values(**values))
+
+
+def add_part(connection: Connection, draft: Row[Any]) -> None:
+    """Add a draft's own manifest as a contribution to what it finishes; once."""
+    values = draft._asdict() | {
+        "client_id": f"{draft.client_id}/part",
+        "nonce": f"{draft.nonce}part",
+        "state": CONTRIBUTED,
+    }
+    del values["id"]
+    connection.execute(insert(connection, drafts).values(**values).on_conflict_do_nothing())
 
 
 def contributions(

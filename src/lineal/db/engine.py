@@ -13,12 +13,24 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    Text,
+    cast,
+    event,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 
@@ -38,6 +50,7 @@ class Database:
         self.engine = _create_engine(url, busy_timeout_seconds)
         self._gate = threading.Condition()
         self._open_count = 0
+        self._scrubs = False
         if self.is_sqlite:
             _close_before_fork(self)
 
@@ -60,6 +73,25 @@ class Database:
         with self._transaction(writes=True) as connection:
             yield connection
 
+    @contextmanager
+    def scrubbing(self) -> Iterator[None]:
+        """Overwrite what this process deletes meanwhile, and empty the write-ahead log after it.
+
+        Else SQLite leaves deleted rows, file names among them, readable in its files until their
+        place is used again. On PostgreSQL vacuuming does that; nothing is done here.
+        """
+        self._scrubs = self.is_sqlite
+        try:
+            yield
+        finally:
+            self._scrubs = False
+            if self.is_sqlite:
+                self.engine.dispose()  # the pragma stays with a connection
+                with self.engine.connect() as connection:
+                    raw = connection.connection.driver_connection
+                    assert isinstance(raw, sqlite3.Connection)
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers let it
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -73,6 +105,8 @@ class Database:
                 self.engine.connect() as connection,
                 connection.execution_options(**{_WRITES: writes}).begin(),
             ):
+                if writes and self._scrubs:
+                    connection.exec_driver_sql("PRAGMA secure_delete = ON")
                 yield connection
         finally:
             with self._gate:
@@ -172,6 +206,19 @@ def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.I
     from sqlalchemy.dialects import postgresql  # 25 ms that embedded use never needs
 
     return postgresql.insert(table)
+
+
+def listed(connection: Connection, ids: Sequence[int]) -> Select[Any]:
+    """Return a SELECT of these numbers, however many: they travel as one parameter."""
+    document = json.dumps(list(ids))
+    if connection.dialect.name == "sqlite":
+        return select(func.json_each(document).table_valued("value").c.value)
+    from sqlalchemy.dialects.postgresql import JSONB  # 25 ms that embedded use never needs
+
+    # the document is text already, so it is cast as such: JSONB would quote it once more
+    array = cast(literal(document, Text), JSONB)
+    each = func.jsonb_array_elements_text(array).table_valued("value")
+    return select(cast(each.c.value, BigInteger))
 
 
 # --- JSON that may hold NaN and infinities ------------------------------------------------------

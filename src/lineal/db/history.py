@@ -20,6 +20,8 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal,
+    or_,
     select,
     update,
 )
@@ -125,6 +127,65 @@ def count_lines(
         .where(runs.c.id == run)
         .values(history_count=runs.c.history_count + history_count, last_step=highest)
     )
+
+
+# --- rewinding (RUN-19) -------------------------------------------------------------------------
+
+
+def has_steps_after(connection: Connection, run: int, step: int) -> bool:
+    query = select(line_chunks.c.id).where(_history_of(run), line_chunks.c.max_step > step)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def hand_over_after(connection: Connection, run: int, copy: int, step: int) -> None:
+    """Give all lines of a run to another one, which has none, and leave history up to a step.
+
+    Chunks on both sides of the step (`across`) stay whole with both; cut them next. Lines of
+    other streams have no step and all go.
+    """
+    is_later = and_(_history_of(run), line_chunks.c.min_step > step)
+    kept = [column for column in line_chunks.c if column.name not in ("id", "run_id")]
+    shared = select(literal(copy), *kept).where(
+        _history_of(run), or_(line_chunks.c.min_step.is_(None), line_chunks.c.min_step <= step)
+    )
+    names = ["run_id", *(column.name for column in kept)]
+    connection.execute(insert(line_chunks).from_select(names, shared.order_by(line_chunks.c.id)))
+    gone = or_(is_later, and_(line_chunks.c.run_id == run, line_chunks.c.stream != Stream.HISTORY))
+    connection.execute(update(line_chunks).where(gone).values(run_id=copy))
+
+
+def across(connection: Connection, run: int, step: int) -> list[tuple[Place, Chunk]]:
+    """Return the chunks with history both up to a step and after it: about one per writer."""
+    query = select(line_chunks).where(
+        _history_of(run), line_chunks.c.min_step <= step, line_chunks.c.max_step > step
+    )
+    rows = connection.execute(query.order_by(line_chunks.c.id))
+    return [(Place(run, Stream.HISTORY, row.writer), _chunk(row)) for row in rows]
+
+
+def replace(connection: Connection, place: Place, chunk: Chunk) -> None:
+    """Put a shorter chunk where one with the same first offset is."""
+    is_there = and_(place.condition, line_chunks.c.first_offset == chunk.first_offset)
+    connection.execute(update(line_chunks).where(is_there).values(**_values(place, chunk)))
+
+
+def recount(connection: Connection, run: int) -> None:
+    """Make what the run's row says of its history true again."""
+    query = select(
+        func.coalesce(func.sum(line_chunks.c.line_count), 0),
+        func.coalesce(func.max(line_chunks.c.max_step), -1),
+    ).where(_history_of(run))
+    count, last_step = connection.execute(query).one()
+    connection.execute(
+        update(runs).where(runs.c.id == run).values(history_count=int(count), last_step=last_step)
+    )
+
+
+def _history_of(run: int) -> ColumnElement[bool]:
+    return and_(line_chunks.c.run_id == run, line_chunks.c.stream == Stream.HISTORY)
+
+
+# --- reading ------------------------------------------------------------------------------------
 
 
 def writers(connection: Connection, run: int, stream: Stream) -> Sequence[str]:

@@ -13,14 +13,17 @@ from lineal.db.engine import insert
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
-from lineal.errors import NotFound
+from lineal.errors import Gone, NotFound
 
 _NEAR_MISS_CANDIDATES = 1000
 """Names compared when looking for a near miss; a message must not cost a table scan."""
 
 
 def ensure(connection: Connection, entity: str, project: str, now: datetime) -> int:
-    """Return the id of a project, making it and its entity if need be; safe under races."""
+    """Return the id of a project, making it and its entity if need be; safe under races.
+
+    Raises Gone for one that was deleted: what is in it must not mix with what comes.
+    """
     found = find(connection, entity, project)
     if found is not None:
         return found
@@ -37,17 +40,25 @@ def ensure(connection: Connection, entity: str, project: str, now: datetime) -> 
         .values(entity_id=entity_id, name=project, created_at=now)
         .on_conflict_do_nothing(index_elements=["entity_id", "name"])
     )
-    made = find(connection, entity, project)
-    assert made is not None
-    return made
+    return require(connection, entity, project, entity)
 
 
 def find(connection: Connection, entity: str, project: str) -> int | None:
-    return connection.execute(
-        select(projects.c.id)
+    """Return the id of a project that is not deleted."""
+    row = find_row(connection, entity, project)
+    return None if row is None or row.deleted_at is not None else int(row.id)
+
+
+def find_row(
+    connection: Connection, entity: str, project: str, *, lock: bool = False
+) -> Row[Any] | None:
+    """Return the row of a project, deleted ones too; lock: until the transaction ends."""
+    query = (
+        select(projects)
         .join(entities, projects.c.entity_id == entities.c.id)
         .where(entities.c.name == entity, projects.c.name == project)
-    ).scalar()
+    )
+    return connection.execute(query.with_for_update(of=projects) if lock else query).one_or_none()
 
 
 def find_entity(connection: Connection, entity: str) -> int | None:
@@ -55,14 +66,20 @@ def find_entity(connection: Connection, entity: str) -> int | None:
 
 
 def require(connection: Connection, entity: str, project: str, actor_name: str) -> int:
-    """Return the id of a project, or raise NotFound that says what is called alike."""
-    found = find(connection, entity, project)
+    """Return the id of a project, or raise NotFound that says what is called alike, or Gone."""
+    found = find_row(connection, entity, project)
+    if found is not None and found.deleted_at is not None:
+        raise Gone(
+            f"Project {entity}/{project} was deleted on {found.deleted_at:%Y-%m-%d %H:%M} UTC by "
+            f"{found.deleted_by}; restore it with `lineal project restore {entity}/{project}`, "
+            "or use another name"
+        )
     if found is None:
         raise NotFound(
             f"No project {entity}/{project} (you are {actor_name})"
             f"{_near_projects(connection, entity, project)}"
         )
-    return found
+    return int(found.id)
 
 
 def require_entity(connection: Connection, entity: str, actor_name: str) -> int:
@@ -83,19 +100,26 @@ def record(connection: Connection, project_id: int) -> ProjectRecord:
 def page(connection: Connection, entity_id: int, request: PageRequest) -> Page[ProjectRecord]:
     """List the projects of an entity by name."""
     order = parse_order("+name", {"name": text_field(projects.c.name)}, projects.c.id)
-    query = _records().where(projects.c.entity_id == entity_id)
+    query = _records().where(projects.c.entity_id == entity_id, projects.c.deleted_at.is_(None))
     rows, cursor, total = fetch_page(connection, query, order, request)
     return Page(tuple(_record(row) for row in rows), cursor, total)
 
 
 def _records() -> Select[Any]:
-    return select(
-        projects.c.id, entities.c.name.label("entity"), projects.c.name, projects.c.created_at
-    ).join(entities, projects.c.entity_id == entities.c.id)
+    return select(projects, entities.c.name.label("entity")).join(
+        entities, projects.c.entity_id == entities.c.id
+    )
 
 
 def _record(row: Row[Any]) -> ProjectRecord:
-    return ProjectRecord(ProjectId(row.id), row.entity, row.name, row.created_at)
+    return ProjectRecord(
+        ProjectId(row.id),
+        row.entity,
+        row.name,
+        row.created_at,
+        ttl_seconds=row.ttl_seconds,
+        protected_aliases=tuple(row.protected_aliases or ()),
+    )
 
 
 def _near_projects(connection: Connection, entity: str, project: str) -> str:
@@ -104,7 +128,7 @@ def _near_projects(connection: Connection, entity: str, project: str) -> str:
         return f": there is no entity {entity}{_near_entities(connection, entity)}"
     names: Sequence[str] = connection.scalars(
         select(projects.c.name)
-        .where(projects.c.entity_id == entity_id)
+        .where(projects.c.entity_id == entity_id, projects.c.deleted_at.is_(None))
         .order_by(projects.c.id.desc())
         .limit(_NEAR_MISS_CANDIDATES)
     ).all()

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
-from lineal.db import engine
+from lineal.db import engine, redirects
 from lineal.db.blobs import STORED, batches
 from lineal.db.fields import (
     FieldSpec,
@@ -37,10 +37,8 @@ from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
     blobs,
-    collections,
     edges,
     entities,
-    memberships,
     projects,
     run_files,
     run_tags,
@@ -57,11 +55,18 @@ NEWEST_FIRST = "-created_at"
 def find(
     connection: Connection, entity: str, project: str, run_id: str, *, lock: bool = False
 ) -> Row[Any] | None:
-    """Return the row of a run, deleted ones too; lock: until the transaction ends."""
+    """Return the row of a run, deleted ones too, moved ones also by their old name (RUN-38).
+
+    lock: until the transaction ends.
+    """
     query = _rows().where(
         entities.c.name == entity, projects.c.name == project, runs.c.run_id == run_id
     )
-    return connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+    row = connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+    if row is not None:
+        return row
+    moved = redirects.target_of_path(connection, redirects.RUN, entity, project, run_id)
+    return None if moved is None else find_by_key(connection, moved, lock=lock)
 
 
 def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> Row[Any] | None:
@@ -276,29 +281,6 @@ def produced_versions(connection: Connection, key: int) -> list[int]:
         .where(edges.c.id.in_(first), edges.c.run_id == key, versions.c.deleted_at.is_(None))
     )
     return list(connection.scalars(query.order_by(edges.c.id)))
-
-
-def links(connection: Connection, version_ids: Sequence[int]) -> list[str]:
-    """Return the full names under which versions are linked outside their own collections."""
-    found: list[str] = []
-    for some in batches(version_ids):
-        query = (
-            select(entities.c.name, projects.c.name, collections.c.name, memberships.c.number)
-            .select_from(memberships)
-            .join(versions, versions.c.id == memberships.c.version_id)
-            .join(collections, collections.c.id == memberships.c.collection_id)
-            .join(projects, projects.c.id == collections.c.project_id)
-            .join(entities, entities.c.id == projects.c.entity_id)
-            .where(
-                versions.c.id.in_(some),
-                memberships.c.collection_id != versions.c.collection_id,
-                memberships.c.removed_at.is_(None),
-            )
-            .order_by(memberships.c.id)
-        )
-        for entity, project, collection, number in connection.execute(query):
-            found.append(f"{entity}/{project}/{collection}:v{number}")
-    return found
 
 
 def stored_files(

@@ -133,6 +133,19 @@ deletions = Table(
     Index("ix_deletions_deleted_at", "deleted_at"),
 )
 
+# Where the old names of moved runs and collections lead (RUN-38); what has a name comes first.
+redirects = Table(
+    "redirects",
+    metadata,
+    _id(),
+    Column("kind", Text, nullable=False),  # run, collection
+    _refers("project_id", "projects.id"),
+    Column("name", Text, nullable=False),
+    Column("target_id", BigId, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("project_id", "kind", "name"),
+)
+
 # --- runs ---------------------------------------------------------------------------------------
 
 runs = Table(
@@ -230,6 +243,9 @@ blobs = Table(
         # on PostgreSQL too, but only the migration says so: naming a dialect here loads it (30 ms)
     ),
     Index("ix_blobs_draft_id", "draft_id"),
+    Index(
+        "ix_blobs_condemned", "digest", sqlite_where=text("state = 'condemned'")
+    ),  # few, as above
 )
 
 segments = Table(

@@ -114,6 +114,8 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRec
             deleted_at=row.deleted_at,
             deleted_by=row.deleted_by,
             sweep_id=row.sweep_id,
+            ttl_seconds=row.ttl_seconds,
+            released_at=row.released_at,
         )
         for row in rows
     ]
@@ -146,6 +148,7 @@ def links(connection: Connection, version_id: int) -> list[VersionRecord]:
         versions.c.id == version_id,
         memberships.c.collection_id != versions.c.collection_id,
         memberships.c.removed_at.is_(None),
+        projects.c.deleted_at.is_(None),
     )
     return records(connection, connection.execute(query.order_by(memberships.c.id)).all())
 
@@ -243,6 +246,14 @@ def add_membership(
         .returning(memberships.c.id)
     ).scalar_one()
     return membership_id
+
+
+def lock(connection: Connection, version_id: int) -> bool:
+    """Keep a version from being deleted until the transaction ends; False if it is by now."""
+    query = select(versions.c.id).where(
+        versions.c.id == version_id, versions.c.deleted_at.is_(None)
+    )
+    return connection.execute(query.with_for_update(read=True)).scalar() is not None
 
 
 def live_membership(connection: Connection, collection_id: int, version_id: int) -> int | None:
@@ -388,29 +399,6 @@ def moves(connection: Connection, collection_id: int, alias: str | None) -> list
     return list(connection.execute(query.order_by(alias_moves.c.id)).all())
 
 
-# --- deleting -----------------------------------------------------------------------------------
-
-
-def delete(
-    connection: Connection, version_ids: Sequence[int], actor_name: str, now: datetime
-) -> None:
-    """Turn versions into tombstones: aliases gone, `latest` on the highest live one left."""
-    query = select(memberships.c.collection_id, memberships.c.id).where(
-        memberships.c.version_id.in_(version_ids)
-    )
-    touched = connection.execute(query).all()
-    for collection_id, membership_id in touched:
-        names = _aliases_of(connection, [membership_id]).get(membership_id, [])
-        remove_aliases(connection, collection_id, names, actor=actor_name, now=now)
-    connection.execute(
-        update(versions)
-        .where(versions.c.id.in_(version_ids), versions.c.deleted_at.is_(None))
-        .values(deleted_at=now, deleted_by=actor_name)
-    )
-    for collection_id in {row.collection_id for row in touched}:
-        restore_latest(connection, collection_id, actor=actor_name, now=now)
-
-
 def restore_latest(
     connection: Connection, collection_id: int, *, actor: str, now: datetime
 ) -> None:
@@ -431,5 +419,14 @@ def restore_latest(
 def live_ids(connection: Connection, collection_id: int) -> list[int]:
     query = select(versions.c.id).where(
         versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def live_ids_of_project(connection: Connection, project_id: int) -> list[int]:
+    query = (
+        select(versions.c.id)
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
     )
     return list(connection.execute(query).scalars())

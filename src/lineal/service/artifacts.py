@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
+from lineal.core.digest import Digest
 from lineal.core.manifest import Segment
 from lineal.core.records import (
     Begun,
@@ -37,6 +38,9 @@ from lineal.errors import Conflict, Exists, Invalid, NotFound
 from lineal.service import distributed, transfers
 from lineal.service.instance import Instance
 
+HISTORY_TYPE = "wandb-history"
+LONGEST_TTL = timedelta(days=365_000)
+"""A thousand years: moments beyond the year 9999 have no name."""
 METADATA_MAX_BYTES = 1 << 20
 """MET-1 leaves the limit to us: what a page can still show and a database still index."""
 
@@ -61,27 +65,18 @@ def begin(
     with instance.database.writing() as connection:
         known = drafts_db.by_client_id(connection, draft.client_id)
         if known is not None:
-            return _begun_before(connection, known)
+            return _begun_before(instance, connection, known, draft, checked)
         project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
         collection = _sequence(connection, project_id, draft, now)
         if draft.distributed_id is None and draft.on_unchanged != "new_version":
+            # the collection before its version, as whoever deletes does: no deadlock with it
+            collections_db.lock(connection, collection.id)
             same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
             if same is not None:
                 return _reuse(connection, actor, draft, collection.id, same, now)
-        manifest_id = blobs_db.ensure_manifest(connection, draft.manifest)
-        blobs_db.replace_condemned(connection, manifest_id)
-        transfers.fill(connection, manifest_id, checked)
-        draft_id = drafts_db.add(
-            connection,
-            _row(draft, collection.id, actor, now)
-            | {
-                "manifest_id": manifest_id,
-                "state": drafts_db.OPEN,
-                "expires_at": now + instance.draft_ttl,
-            },
-        )
-        missing = blobs_db.missing_segments(connection, manifest_id)
-    return Begun(DraftId(draft_id), None, tuple(missing))
+        opened, missing = _opened(instance, connection, draft, checked)
+        draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
+    return Begun(DraftId(draft_id), None, missing)
 
 
 def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
@@ -100,15 +95,20 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     if draft.distributed_id is not None and draft.spec["is_final"]:
         draft, contributions = distributed.merge(instance, draft)
     stored = transfers.stored_now(instance, draft)
-    now = instance.clock.now()
     with instance.database.writing() as connection:
-        locked = drafts_db.by_id(connection, draft_id, lock=True)
-        assert locked is not None
+        locked = transfers.hold(instance, connection, draft_id)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
-        transfers.require_unexpired(locked, now)
+        now = instance.clock.now()
+        if locked.nonce != draft.nonce:  # opened anew meanwhile: the files are not its own
+            stored = []
         blobs_db.mark_stored(connection, stored, draft_id=draft.id, nonce=draft.nonce, now=now)
         _require_complete(connection, locked)
+        if locked.distributed_id is not None and not locked.spec["is_final"]:
+            # it waits for the others as long as a draft may
+            values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
+            drafts_db.change(connection, [draft_id], values)
+            return Committed(None, is_new=False)
         return _finish(connection, actor, locked, contributions, now)
 
 
@@ -118,6 +118,14 @@ def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
     with instance.database.writing() as connection:
         if draft.state == drafts_db.OPEN:
             drafts_db.change(connection, [draft_id], {"expires_at": instance.clock.now()})
+
+
+def check_ttl(seconds: int, type: str) -> None:
+    """Raise Invalid unless versions of this type can have this TTL (TTL-10)."""
+    if type == HISTORY_TYPE:
+        raise Invalid(f"Artifacts of type `{HISTORY_TYPE}` cannot have a TTL")
+    if not 0 <= seconds <= LONGEST_TTL.total_seconds():
+        raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
 
 
 def check_metadata(metadata: Mapping[str, Any] | None) -> None:
@@ -146,6 +154,8 @@ def _check(draft: DraftSpec) -> None:
     names.aliases(draft.aliases)
     names.tags(draft.tags)
     check_metadata(draft.metadata)
+    if draft.ttl_seconds is not None:
+        check_ttl(draft.ttl_seconds, draft.type)
     if draft.on_unchanged not in ("reuse", "update_metadata", "new_version"):
         raise Invalid(
             f"on_unchanged cannot be {draft.on_unchanged!r}; "
@@ -153,11 +163,45 @@ def _check(draft: DraftSpec) -> None:
         )
 
 
-def _begun_before(connection: Connection, draft: Row[Any]) -> Begun:
-    if draft.version_id is not None:
-        return Begun(DraftId(draft.id), versions_db.by_id(connection, draft.version_id))
-    missing = blobs_db.missing_segments(connection, draft.manifest_id)
-    return Begun(DraftId(draft.id), None, tuple(missing))
+def _opened(
+    instance: Instance,
+    connection: Connection,
+    draft: DraftSpec,
+    segments: Sequence[transfers.CheckedSegment],
+) -> tuple[dict[str, Any], tuple[Digest, ...]]:
+    """Return what makes a row an open draft, and the segments still to be sent."""
+    manifest_id = blobs_db.ensure_manifest(connection, draft.manifest)
+    transfers.fill(connection, manifest_id, segments)
+    opened = {
+        "manifest_id": manifest_id,
+        "nonce": secrets.token_hex(8),
+        "state": drafts_db.OPEN,
+        "expires_at": instance.clock.now() + instance.draft_ttl,
+    }
+    return opened, tuple(blobs_db.missing_segments(connection, manifest_id))
+
+
+def _begun_before(
+    instance: Instance,
+    connection: Connection,
+    known: Row[Any],
+    draft: DraftSpec,
+    segments: Sequence[transfers.CheckedSegment],
+) -> Begun:
+    """Answer as the first time; a draft that expired meanwhile is opened anew (SEM-13).
+
+    It gets a new nonce: the sweep may be deleting what the old one stored.
+    """
+    known_id = DraftId(known.id)
+    locked = drafts_db.by_id(connection, known_id, lock=True)
+    assert locked is not None
+    if locked.version_id is not None:
+        return Begun(known_id, versions_db.by_id(connection, locked.version_id))
+    if transfers.is_expired(locked, instance.clock.now()):
+        opened, missing = _opened(instance, connection, draft, segments)
+        drafts_db.change(connection, [known_id], opened)
+        return Begun(known_id, None, missing)
+    return Begun(known_id, None, tuple(blobs_db.missing_segments(connection, locked.manifest_id)))
 
 
 def _sequence(connection: Connection, project_id: int, draft: DraftSpec, now: datetime) -> Row[Any]:
@@ -195,6 +239,7 @@ def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> d
             "base": draft.base,
             "on_unchanged": draft.on_unchanged,
             "is_final": draft.is_final,
+            "ttl_seconds": draft.ttl_seconds,
         },
     }
 
@@ -241,9 +286,6 @@ def _finish(
     contributions: Sequence[int],
     now: datetime,
 ) -> Committed:
-    if draft.distributed_id is not None and not draft.spec["is_final"]:
-        drafts_db.change(connection, [draft.id], {"state": drafts_db.CONTRIBUTED})
-        return Committed(None, is_new=False)
     collections_db.lock(connection, draft.collection_id)
     head = blobs_db.manifest_head(connection, draft.manifest_id)
     version_id = None
@@ -264,6 +306,7 @@ def _finish(
             "created_by": actor.name,
             "created_at": now,
             "updated_at": now,
+            "ttl_seconds": draft.spec.get("ttl_seconds"),
         }
         version_id, _ = versions_db.add(connection, values, now)
     drafts_db.change(
@@ -298,7 +341,8 @@ def _apply(
     )
     versions_db.add_tags(connection, version_id, spec["tags"])
     if not is_new and spec["on_unchanged"] == "update_metadata":
-        changes = {key: spec[key] for key in ("metadata", "description") if spec[key] is not None}
+        kept = ("metadata", "description", "ttl_seconds")
+        changes = {key: spec[key] for key in kept if spec.get(key) is not None}
         versions_db.change(connection, version_id, changes | {"updated_at": now})
     if draft["run_id"] is not None:
         lineage_db.add_logged(

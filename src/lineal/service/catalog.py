@@ -28,12 +28,16 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.db import collections as collections_db
+from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Gone, Invalid, NotFound
 from lineal.service.artifacts import check_metadata
 from lineal.service.instance import Instance
+
+NAMED_MOST = 5
+"""Names in one message."""
 
 # --- finding versions ---------------------------------------------------------------------------
 
@@ -45,15 +49,12 @@ def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionReco
     """
     access.require(actor, Action.READ, f"artifact {path}")
     with instance.database.reading() as connection:
-        collection = _collection(connection, actor, path.entity, path.project, path.name)
+        collection = find_collection(connection, actor, path.entity, path.project, path.name)
         found = versions_db.resolve(connection, collection.id, path.ref)
         if found is None:
             raise _no_version(connection, actor, path, collection.id)
     if found.deleted_at is not None:
-        raise Gone(
-            f"Version {found.path} was deleted by {found.deleted_by} "
-            f"on {found.deleted_at:%Y-%m-%d %H:%M}"
-        )
+        raise gone(found)
     return found
 
 
@@ -74,7 +75,9 @@ def versions(
     path = f"{query.entity}/{query.project}/{query.collection}"
     access.require(actor, Action.READ, f"collection {path}")
     with instance.database.reading() as connection:
-        collection = _collection(connection, actor, query.entity, query.project, query.collection)
+        collection = find_collection(
+            connection, actor, query.entity, query.project, query.collection
+        )
         if query.type is not None and collection.type != query.type:
             raise Invalid(f"Collection {path} has type `{collection.type}`, not `{query.type}`")
         return lists_db.versions_page(connection, collection.id, query, page)
@@ -114,7 +117,7 @@ def collection(
 ) -> CollectionRecord:
     access.require(actor, Action.READ, f"collection {entity}/{project}/{name}")
     with instance.database.reading() as connection:
-        row = _collection(connection, actor, entity, project, name)
+        row = find_collection(connection, actor, entity, project, name)
         return lists_db.collection(connection, row.id)
 
 
@@ -151,9 +154,12 @@ def update_version(
     check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        found = _membership(connection, actor, membership_id)
+        _membership(connection, actor, membership_id)
         collection_id = versions_db.collection_of(connection, membership_id)
         collections_db.lock(connection, collection_id)
+        found = _membership(connection, actor, membership_id)
+        if found.deleted_at is not None:
+            raise gone(found)
         _require_expected(connection, found, collection_id, patch)
         own = [name for name in removed if name in found.aliases]
         versions_db.remove_aliases(connection, collection_id, own, actor=actor.name, now=now)
@@ -177,7 +183,8 @@ def delete_version(
     """Hide a version; its tombstone keeps name, number, digest and edges (DEL-1, LIN-9).
 
     A link is only unlinked. Raises Conflict while the version has aliases (unless
-    `delete_aliases`) or is linked elsewhere (X-10). Deleting it twice changes nothing.
+    `delete_aliases`), a protected alias (DEL-6), or is linked elsewhere (X-10). Deleting it twice
+    changes nothing.
     """
     access.require(actor, Action.DELETE, f"version {membership_id}")
     now = instance.clock.now()
@@ -188,18 +195,20 @@ def delete_version(
         if found.is_link:
             _unlink(connection, actor, membership_id, found, now)
             return
+        require_unprotected(connection, f"version {found.path}", [found.id])
         if found.aliases and not delete_aliases:
             raise Conflict(
                 f"Version {found.path} has aliases ({', '.join(found.aliases)}); "
                 "delete it with delete_aliases=True"
             )
-        linked = versions_db.links(connection, found.id)
-        if linked:
-            raise Conflict(
-                f"Version {found.path} is linked as {', '.join(link.path for link in linked)}; "
-                "unlink it there first"
-            )
-        versions_db.delete(connection, [found.id], actor.name, now)
+        deletion_db.hide_versions(
+            connection,
+            [found.id],
+            what=found.path,
+            reason=deletion_db.USER,
+            actor=actor.name,
+            now=now,
+        )
 
 
 def link_version(
@@ -220,10 +229,12 @@ def link_version(
     now = instance.clock.now()
     with instance.database.writing() as connection:
         source = versions_db.by_id(connection, version_id)
-        if source is None or source.deleted_at is not None:
+        if source is None:
             raise NotFound(f"No version {version_id} (you are {actor.name})")
         portfolio = _portfolio(connection, target, source, now)
         collections_db.lock(connection, portfolio.id)
+        if not versions_db.lock(connection, version_id):
+            raise gone(versions_db.by_id(connection, version_id) or source)
         membership_id = versions_db.live_membership(connection, portfolio.id, version_id)
         if membership_id is None:
             membership_id = versions_db.add_membership(connection, portfolio.id, version_id, now)
@@ -282,23 +293,23 @@ def delete_collection(instance: Instance, actor: Actor, collection_id: Collectio
                 _unlink(connection, actor, link.membership_id, link, now)
             return
         ids = versions_db.live_ids(connection, collection_id)
-        linked = [link.path for id in ids for link in versions_db.links(connection, id)]
-        if linked:
-            raise Conflict(f"Versions are linked as {', '.join(linked[:5])}; unlink them first")
-        versions_db.delete(connection, ids, actor.name, now)
+        if not ids:
+            return
+        path = "/".join(collections_db.full_name(connection, collection_id))
+        require_unprotected(connection, f"collection {path}", ids)
+        deletion_db.hide_versions(
+            connection, ids, what=path, reason=deletion_db.USER, actor=actor.name, now=now
+        )
 
 
 # --- the small steps ----------------------------------------------------------------------------
 
 
 def _project(connection: Connection, actor: Actor, entity: str, project: str) -> int:
-    project_id = projects_db.find(connection, entity, project)
-    if project_id is None:
-        raise NotFound(f"No project {entity}/{project} (you are {actor.name})")
-    return project_id
+    return projects_db.require(connection, entity, project, actor.name)
 
 
-def _collection(
+def find_collection(
     connection: Connection, actor: Actor, entity: str, project: str, name: str
 ) -> Row[Any]:
     project_id = _project(connection, actor, entity, project)
@@ -334,6 +345,42 @@ def _no_version(
     where = f"{path.entity}/{path.project}/{path.name}"
     there = f"Aliases there: {', '.join(known)}" if known else "It has no live version"
     return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
+
+
+def gone(found: VersionRecord) -> Gone:
+    """Say who deleted a version, and how it comes back if it can."""
+    back = f"; restore it with `lineal artifact restore {found.path}`"
+    if found.released_at is not None:
+        back = "; its content was released and cannot come back"
+    return Gone(
+        f"Version {found.path} was deleted by {found.deleted_by} "
+        f"on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}"
+    )
+
+
+def require_unprotected(
+    connection: Connection, what: str, version_ids: Sequence[int], *, outside: int | None = None
+) -> None:
+    """Raise Conflict if any of the versions is linked or has a protected alias (X-10, DEL-6).
+
+    outside: links in this project do not count.
+    """
+    protected = deletion_db.protections_of(connection, version_ids)
+    if protected:
+        raise Conflict(
+            f"The protected alias {_some(protected)} keeps {what}; an administrator must take it "
+            "off first. Nothing was deleted"
+        )
+    linked = deletion_db.links_of(connection, version_ids, outside=outside)
+    if linked:
+        raise Conflict(
+            f"It keeps {what} that it is linked as {_some(linked)}; unlink it there first. "
+            "Nothing was deleted"
+        )
+
+
+def _some(found: Sequence[str]) -> str:
+    return ", ".join(found[:NAMED_MOST]) + (" …" if len(found) > NAMED_MOST else "")
 
 
 def _require_expected(

@@ -13,7 +13,7 @@ from lineal.core.manifest import Entry, build_segments, decode_entries, manifest
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
 from lineal.db import runs as runs_db
-from lineal.errors import Conflict
+from lineal.errors import Conflict, Gone
 from lineal.service import transfers
 from lineal.service.instance import Instance
 
@@ -25,28 +25,42 @@ def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
     """Give the finishing draft the union of all contributions, by path.
 
     Returns the draft with its new manifest, and the ids of the contributions in it. Raises
-    Conflict naming the path and both runs where two contributed different content.
+    Conflict naming the path and both runs where two contributed different content, Gone where a
+    contribution waited longer than a draft may.
     """
-    with instance.database.reading() as connection:
-        contributions = drafts_db.contributions(
-            connection, draft.collection_id, draft.distributed_id
-        )
-    parts = [*contributions, draft]
+    with instance.database.writing() as connection:
+        # its own part becomes a contribution, so that something keeps it while the whole is built
+        drafts_db.add_part(connection, transfers.hold(instance, connection, draft.id))
+        parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
+    _require_unexpired(instance, parts)
     streams = [_entries(instance, part) for part in parts]
     merged = list(build_segments(_united(instance, parts, streams)))
     head = manifest_head(segment.head for segment in merged)
     with instance.database.writing() as connection:
+        transfers.hold(instance, connection, draft.id)
         manifest_id = blobs_db.ensure_manifest(connection, head)
-        blobs_db.replace_condemned(connection, manifest_id)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in blobs_db.batches(merged, PAGE_SEGMENTS):
         checked = transfers.check_segments(page)
         with instance.database.writing() as connection:
+            transfers.hold(instance, connection, draft.id)
             transfers.fill(connection, manifest_id, checked)
     with instance.database.reading() as connection:
         changed = drafts_db.by_id(connection, draft.id)
     assert changed is not None
-    return changed, [part.id for part in contributions]
+    return changed, [part.id for part in parts]
+
+
+def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:
+    """Refuse to finish without a contribution that is gone: the version would silently lack it."""
+    now = instance.clock.now()
+    gone = [part for part in parts if part.manifest_id is None or part.expires_at <= now]
+    if gone:
+        raise Gone(
+            f"What {_labels(instance, gone)[0]} contributed to {gone[0].distributed_id!r} expired "
+            f"at {gone[0].expires_at:%Y-%m-%d %H:%M}; contribute it again under another "
+            "distributed id"
+        )
 
 
 def _entries(instance: Instance, draft: Row[Any]) -> Iterator[Entry]:
@@ -71,11 +85,16 @@ def _united(
 
 
 def _conflict(instance: Instance, path: str, one: Row[Any], other: Row[Any]) -> Conflict:
-    keys = [draft.run_id for draft in (one, other) if draft.run_id is not None]
-    with instance.database.reading() as connection:
-        found = runs_db.by_keys(connection, keys, instance.clock.now() - instance.crashed_after)
-    labels = [found[key].run_id if key in found else "a client without a run" for key in keys]
     return Conflict(
-        f"Path {path!r} was contributed with different content by {' and '.join(labels)}; "
+        f"Path {path!r} was contributed with different content by "
+        f"{' and '.join(_labels(instance, [one, other]))}; "
         "give each run its own folder in the artifact"
     )
+
+
+def _labels(instance: Instance, drafts: list[Row[Any]]) -> list[str]:
+    keys = [draft.run_id for draft in drafts]
+    since = instance.clock.now() - instance.crashed_after
+    with instance.database.reading() as connection:
+        found = runs_db.by_keys(connection, [key for key in keys if key is not None], since)
+    return [found[key].run_id if key in found else "a client without a run" for key in keys]

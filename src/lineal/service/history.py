@@ -206,6 +206,29 @@ def _within(lines: Sequence[bytes], min_step: int | None, max_step: int | None) 
             yield line
 
 
+def cut(chunk: Chunk, step: int) -> Chunk:
+    """Return what is left of a history chunk without the lines after a step (RUN-19).
+
+    A line that says no step belongs to the one before it.
+    """
+    lines: list[bytes] = []
+    steps: list[int] = []
+    last = -math.inf
+    for line in decompress(chunk.content).split(b"\n"):
+        own = _step(line)
+        last = last if own is None else own
+        if last <= step:
+            lines.append(line)
+            steps += [] if own is None else [own]
+    return Chunk(
+        first_offset=chunk.first_offset,
+        line_count=len(lines),
+        min_step=min(steps, default=None),
+        max_step=max(steps, default=None),
+        content=compress(b"\n".join(lines)),
+    )
+
+
 def _merged(
     streams: Sequence[Iterator[bytes]], moment: Callable[[bytes], Moment | None]
 ) -> Iterator[bytes]:

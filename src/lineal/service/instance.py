@@ -26,6 +26,7 @@ class Instance:
     home: Home
     draft_ttl: timedelta = timedelta(hours=72)
     crashed_after: timedelta = timedelta(seconds=300)
+    undo_period: timedelta = timedelta(days=7)
 
     def close(self) -> None:
         self.database.close()
@@ -50,21 +51,41 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         home=home,
         draft_ttl=timedelta(hours=settings.draft_ttl_hours),
         crashed_after=timedelta(seconds=settings.crashed_after_seconds),
+        undo_period=timedelta(days=settings.undo_days),
     )
 
 
 @contextmanager
 def locked(path: str) -> Iterator[None]:
     """Hold a lock file; the kernel lets go of it when the process dies."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise Unavailable(
-            f"Cannot write to {path}: {error.strerror}. "
-            "Set LINEAL_HOME to a folder you may write to"
-        ) from error
+    descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked_if_free(path: str) -> Iterator[bool]:
+    """Hold a lock file unless somebody else does; says whether it is held, and never waits."""
+    descriptor = _open_lock(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _open_lock(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot write to {path}: {error.strerror}. "
+            "Set LINEAL_HOME to a folder you may write to"
+        ) from error

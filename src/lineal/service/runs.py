@@ -22,9 +22,9 @@ from lineal.core.records import (
     RunState,
     StartedRun,
 )
+from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
-from lineal.db import versions as versions_db
 from lineal.db.engine import json_text, json_value
 from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError, UsageError
 from lineal.service.instance import Instance
@@ -62,7 +62,7 @@ def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
                 return _started(instance, connection, spec, project_id, is_resumed=False)
             row = runs_db.find(connection, spec.entity, spec.project, spec.run_id, lock=True)
         if row is not None and row.deleted_at is not None:
-            raise _gone(row)
+            raise gone(row)
         exists = row is not None and row.state != RunState.PENDING
         _check_resume(connection, actor, spec, project_id, exists=exists)
         assert row is not None
@@ -174,7 +174,7 @@ def run(instance: Instance, actor: Actor, entity: str, project: str, run_id: str
                 f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
             )
         if row.deleted_at is not None:
-            raise _gone(row)
+            raise gone(row)
         return _record(instance, connection, row)
 
 
@@ -203,7 +203,7 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
     if row is None:
         raise RunNotFoundError(f"There is no run with the key {run}")
     if row.deleted_at is not None:
-        raise _gone(row)
+        raise gone(row)
     return row
 
 
@@ -289,8 +289,9 @@ def delete(
 ) -> None:
     """Turn a run into a tombstone: hidden, but its id stays taken and lineage keeps its edges.
 
-    delete_artifacts: also the versions that it logged first; if any is linked elsewhere, nothing
-    is deleted and Conflict names the links, unless `force` (DEL-4, X-10).
+    delete_artifacts: also the versions that it logged first; if any is linked elsewhere or has a
+    protected alias, nothing is deleted and Conflict names it, unless `force` (DEL-4, X-10).
+    Restoring the run brings back what was deleted with it (`deletion.restore_run`).
     Doing it again changes nothing. Raises RunNotFoundError.
     """
     access.require(actor, Action.DELETE, f"run {run}")
@@ -299,29 +300,22 @@ def delete(
         if row is None:
             raise RunNotFoundError(f"There is no run with the key {run}")
         now = instance.clock.now()
+        produced: list[int] = []
         if delete_artifacts:
             produced = runs_db.produced_versions(connection, run)
-            linked = runs_db.links(connection, produced)
-            if linked and not force:
-                raise _linked(row, linked)
-            versions_db.delete(connection, produced, actor.name, now)
-        if row.deleted_at is None:
-            runs_db.change(connection, run, {"deleted_at": now, "deleted_by": actor.name})
-
-
-def restore(instance: Instance, actor: Actor, entity: str, project: str, run_id: str) -> RunRecord:
-    """Undo the deletion of a run; versions deleted with it stay deleted. A live run is left alone.
-
-    Raises RunNotFoundError.
-    """
-    name = f"{entity}/{project}/{run_id}"
-    access.require(actor, Action.DELETE, f"run {name}")
-    with instance.database.writing() as connection:
-        row = runs_db.find(connection, entity, project, run_id, lock=True)
-        if row is None:
-            raise RunNotFoundError(f"No run {name} (you are {actor.name})")
-        runs_db.change(connection, row.id, {"deleted_at": None, "deleted_by": None})
-        return _record(instance, connection, require(connection, RunKey(row.id)))
+            if not force:
+                _require_unprotected(connection, row, produced)
+        if row.deleted_at is not None and not produced:
+            return
+        act = deletion_db.record(
+            connection,
+            what=runs_db.full_name(row),
+            reason=deletion_db.USER,
+            actor=actor.name,
+            now=now,
+        )
+        deletion_db.hide(connection, act, produced, actor=actor.name, now=now, force=force)
+        deletion_db.hide_run(connection, act, run, actor=actor.name, now=now)
 
 
 # --- values and messages ------------------------------------------------------------------------
@@ -362,18 +356,29 @@ def _is_storable(value: object) -> bool:
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
-def _gone(row: Row[Any]) -> Gone:
+def gone(row: Row[Any]) -> Gone:
+    """Say who deleted a run, and how it comes back if it can (RUN-4)."""
+    name = runs_db.full_name(row)
+    back = f"restore it with `lineal run restore {name}`, or use another id"
+    if row.released_at is not None:
+        back = "what it logged was released and cannot come back; use another id"
     return Gone(
-        f"Run {runs_db.full_name(row)} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by "
-        f"{row.deleted_by}. Its id is never used again: restore the run, or use another id"
+        f"Run {name} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by {row.deleted_by}. "
+        f"Its id is never used again: {back}"
     )
 
 
-def _linked(row: Row[Any], linked: list[str]) -> Conflict:
-    shown = ", ".join(linked[:_NAMED_MOST]) + (" …" if len(linked) > _NAMED_MOST else "")
-    return Conflict(
-        f"Artifacts of run {runs_db.full_name(row)} are linked as {shown}. Nothing was deleted: "
-        "unlink them first, or delete the run without its artifacts"
+def _require_unprotected(connection: Connection, row: Row[Any], produced: list[int]) -> None:
+    linked = deletion_db.links_of(connection, produced)
+    protected = deletion_db.protections_of(connection, produced)
+    if not linked and not protected:
+        return
+    kept = linked or protected
+    how = "are linked as" if linked else "have the protected alias"
+    shown = ", ".join(kept[:_NAMED_MOST]) + (" …" if len(kept) > _NAMED_MOST else "")
+    raise Conflict(
+        f"Artifacts of run {runs_db.full_name(row)} {how} {shown}. Nothing was deleted: "
+        "take that away first, use force, or delete the run without its artifacts"
     )
 
 

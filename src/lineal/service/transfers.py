@@ -52,9 +52,27 @@ def open_draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
     return draft
 
 
+def hold(instance: Instance, connection: Connection, draft_id: DraftId) -> Row[Any]:
+    """Return a draft that the sweep lets live until the transaction ends; Gone if it did not.
+
+    What is read outside the transaction may be out of date: the sweep takes a draft's manifest
+    and files only after it changed this row.
+    """
+    draft = drafts_db.by_id(connection, draft_id, lock=True)
+    assert draft is not None  # drafts are never deleted
+    require_unexpired(draft, instance.clock.now())
+    return draft
+
+
+def is_expired(draft: Row[Any], now: datetime) -> bool:
+    """Say whether an unfinished draft protects nothing any more (invariant 4)."""
+    is_late = draft.expires_at <= now or draft.manifest_id is None
+    return draft.state == drafts_db.OPEN and is_late
+
+
 def require_unexpired(draft: Row[Any], now: datetime) -> None:
     """An expired draft protects nothing (invariant 4), so its bytes may be going already."""
-    if draft.state == drafts_db.OPEN and draft.expires_at <= now:
+    if is_expired(draft, now):
         raise Gone(f"Draft {draft.id} expired at {draft.expires_at:%Y-%m-%d %H:%M}; log it again")
 
 
@@ -67,10 +85,12 @@ def put_segments(
     instance: Instance, actor: Actor, draft_id: DraftId, segments: Sequence[Segment]
 ) -> None:
     """Take segments that `begin` called missing; sending one again changes nothing."""
-    draft = open_draft(instance, actor, draft_id)
+    open_draft(instance, actor, draft_id)
     checked = check_segments(segments)
     with instance.database.writing() as connection:
-        fill(connection, draft.manifest_id, checked)
+        draft = hold(instance, connection, draft_id)
+        if draft.state == drafts_db.OPEN:  # otherwise it is complete
+            fill(connection, draft.manifest_id, checked)
 
 
 def fill(connection: Connection, manifest_id: int, segments: Sequence[CheckedSegment]) -> None:
@@ -106,14 +126,17 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
     """
     draft = open_draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
-    for upload in sent:
-        key = storage_key(upload.digest, draft.nonce)
+    keys = [storage_key(digest, draft.nonce) for digest in digests]
+    for upload, key in zip(sent, keys, strict=True):
         if instance.store.size(key) != upload.size:
             raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
-    instance.store.sync(storage_key(digest, draft.nonce) for digest in digests)
-    now = instance.clock.now()
+    instance.store.sync(keys)
     with instance.database.writing() as connection:
-        ids = blobs_db.live_ids(connection, digests)
+        held = hold(instance, connection, draft_id)
+        if held.state != drafts_db.OPEN or held.nonce != draft.nonce:
+            return  # committed, or opened anew: the files looked at are not its files any more
+        ids = sorted(blobs_db.live_ids(connection, digests))
+        now = instance.clock.now()
         blobs_db.mark_stored(connection, ids, draft_id=draft.id, nonce=draft.nonce, now=now)
 
 

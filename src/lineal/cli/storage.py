@@ -1,0 +1,72 @@
+"""`lineal storage`: where the bytes are, and what would free them (DEL-8)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from lineal.cli import output
+from lineal.cli.connect import connect, project_or_collection
+from lineal.cli.options import Json
+from lineal.core.cleanup import StorageReport
+from lineal.core.records import CollectionRecord
+
+
+def storage(
+    path: Annotated[
+        str | None,
+        typer.Argument(metavar="PROJECT|NAME", help="A project, or an artifact's name"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show the bytes of projects, of a project's collections, or of a collection's versions.
+
+    `own` is needed by nothing else, `shared` by something else too, `pending` only by what was
+    deleted and can still be restored. The sums below the table count each byte once.
+    """
+    connection = connect()
+    found = project_or_collection(connection, path) if path else None
+    if isinstance(found, CollectionRecord):
+        report = connection.backend.storage(
+            entity=found.entity, project=found.project, collection=found.name
+        )
+    elif found is not None:
+        report = connection.backend.storage(entity=found[0], project=found[1])
+    else:
+        report = connection.backend.storage()
+    if json:
+        output.as_json(asdict(report))
+    else:
+        _print(report)
+
+
+def _print(report: StorageReport) -> None:
+    output.table(
+        ("own", "shared", "pending", "name"),
+        (
+            (
+                output.size(row.own_bytes),
+                output.size(row.shared_bytes),
+                output.size(row.pending_bytes),
+                row.name,
+            )
+            for row in report.rows
+        ),
+        right=("own", "shared", "pending"),
+    )
+    output.data()
+    output.fields(
+        [
+            ("own", output.size(report.own_bytes)),
+            ("shared", output.size(report.shared_bytes)),
+            ("pending deletion", output.size(report.pending_bytes)),
+            ("unfinished uploads", output.size(report.draft_bytes)),
+            ("orphaned", output.size(report.orphaned_bytes)),
+            ("elsewhere", output.size(report.elsewhere_bytes) if report.elsewhere_bytes else None),
+            ("total", output.size(report.total.size_bytes)),
+        ]
+    )
+    if report.orphaned_bytes or report.condemned.count:
+        output.note("`lineal gc` frees what is orphaned")

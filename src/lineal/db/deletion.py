@@ -1,0 +1,412 @@
+"""Tombstones: versions, runs and projects hidden by one act; `restoring` undoes it.
+
+Everything is set-based: one statement per step, however many versions an act hides
+(docs/design/003-deletion.md). Locks are taken in one order, collections before versions, each by
+id, so that two deletions cannot wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    update,
+)
+
+from lineal.core.names import LATEST
+from lineal.core.records import PageRequest
+from lineal.db.blobs import batches
+from lineal.db.collections import LIVE
+from lineal.db.documents import Holds
+from lineal.db.fields import moment_field
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import (
+    alias_moves,
+    aliases,
+    collections,
+    deletions,
+    entities,
+    memberships,
+    projects,
+    runs,
+    versions,
+)
+
+USER, EXPIRED, RETENTION, PURGE = "user", "expired", "retention", "purge"
+"""Why something was deleted."""
+
+
+LOOKED_AT_ONCE = 5_000
+
+# --- what keeps a version (X-10, DEL-6, TTL-11, TTL-12) -----------------------------------------
+
+
+def is_linked() -> ColumnElement[bool]:
+    """Say of a row of `versions` whether a collection of a live project links it."""
+    link = memberships.alias("link")
+    place, home = collections.alias("link_collection"), projects.alias("link_project")
+    return (
+        exists()
+        .where(
+            link.c.version_id == versions.c.id,
+            link.c.collection_id != versions.c.collection_id,
+            link.c.removed_at.is_(None),
+            place.c.id == link.c.collection_id,
+            home.c.id == place.c.project_id,
+            home.c.deleted_at.is_(None),
+        )
+        .correlate_except(link, place, home)
+    )
+
+
+def is_protected() -> ColumnElement[bool]:
+    """Say of a row of `versions` whether it has a protected alias, at home or as a link."""
+    held, name = memberships.alias("held"), aliases.alias("held_alias")
+    place, home = collections.alias("held_collection"), projects.alias("held_project")
+    return (
+        exists()
+        .where(
+            held.c.version_id == versions.c.id,
+            held.c.removed_at.is_(None),
+            name.c.membership_id == held.c.id,
+            place.c.id == held.c.collection_id,
+            home.c.id == place.c.project_id,
+            home.c.deleted_at.is_(None),
+            Holds(home.c.protected_aliases, name.c.alias),
+        )
+        .correlate_except(held, name, place, home)
+    )
+
+
+def may_go() -> ColumnElement[bool]:
+    return and_(not_(is_linked()), not_(is_protected()))
+
+
+def links_of(
+    connection: Connection, version_ids: Iterable[int], *, outside: int | None = None
+) -> list[str]:
+    """Return the full names under which versions are linked in live projects.
+
+    outside: leave out the links in this project.
+    """
+    query = _shown(memberships.c.number).where(
+        memberships.c.collection_id != versions.c.collection_id
+    )
+    if outside is not None:
+        query = query.where(projects.c.id != outside)
+    found: list[str] = []
+    for batch in batches(version_ids):
+        rows = connection.execute(query.where(versions.c.id.in_(batch)).order_by(memberships.c.id))
+        found += [f"{row[0]}/{row[1]}/{row[2]}:v{row[3]}" for row in rows]
+    return found
+
+
+def protections_of(connection: Connection, version_ids: Iterable[int]) -> list[str]:
+    """Return the protected aliases of versions, as `entity/project/name:alias`."""
+    query = (
+        _shown(aliases.c.alias)
+        .join(aliases, aliases.c.membership_id == memberships.c.id)
+        .where(Holds(projects.c.protected_aliases, aliases.c.alias))
+        .order_by(memberships.c.id, aliases.c.alias)
+    )
+    found: list[str] = []
+    for batch in batches(version_ids):
+        rows = connection.execute(query.where(versions.c.id.in_(batch)))
+        found += [f"{row[0]}/{row[1]}/{row[2]}:{row[3]}" for row in rows]
+    return found
+
+
+def _shown(what: ColumnElement[Any]) -> Select[Any]:
+    """Select (entity, project, collection, what) of the live memberships of versions."""
+    return (
+        select(entities.c.name, projects.c.name, collections.c.name, what)
+        .select_from(memberships)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .join(collections, collections.c.id == memberships.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(memberships.c.removed_at.is_(None), projects.c.deleted_at.is_(None))
+    )
+
+
+# --- hiding -------------------------------------------------------------------------------------
+
+
+def record(connection: Connection, *, what: str, reason: str, actor: str, now: datetime) -> int:
+    """Begin an act of deleting; returns its id, to which all that it hides will point."""
+    id = connection.execute(
+        insert(deletions)
+        .values(what=what, reason=reason, deleted_by=actor, deleted_at=now)
+        .returning(deletions.c.id)
+    ).scalar_one()
+    return int(id)
+
+
+def hide_versions(
+    connection: Connection,
+    version_ids: Sequence[int],
+    *,
+    what: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> int:
+    """Turn versions into tombstones by one act; returns the id of the deletion.
+
+    Those that are linked or have a protected alias by now, or are deleted already, are left
+    alone. Their aliases go, with a line in the history each; `latest` falls back to the highest
+    live version (ALI-4).
+    """
+    deletion_id = record(connection, what=what, reason=reason, actor=actor, now=now)
+    hide(connection, deletion_id, version_ids, actor=actor, now=now)
+    return deletion_id
+
+
+def hide(
+    connection: Connection,
+    deletion_id: int,
+    version_ids: Iterable[int],
+    *,
+    actor: str,
+    now: datetime,
+    force: bool = False,
+) -> int:
+    """Add versions to an act; returns how many it hid. force: linked and protected ones too."""
+    ids = sorted(version_ids)
+    _lock(connection, ids)
+    kept = set() if force else _kept(connection, ids)
+    hidden = 0
+    for batch in batches(id for id in ids if id not in kept):
+        which = versions.c.id.in_(batch)
+        hidden += _hide(connection, versions, which, deletion_id, actor=actor, now=now)
+    _take_aliases(connection, deletion_id, actor=actor, now=now)
+    touched = (
+        select(memberships.c.collection_id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(versions.c.deletion_id == deletion_id)
+    )
+    fall_back(connection, touched, actor=actor, now=now)
+    return hidden
+
+
+def _kept(connection: Connection, version_ids: Sequence[int]) -> set[int]:
+    """Return those that are linked or protected.
+
+    One condition per statement and many versions in each: PostgreSQL plans both together, or in
+    an UPDATE, as loops over all aliases.
+    """
+    kept: set[int] = set()
+    for batch in batches(version_ids, LOOKED_AT_ONCE):
+        for keeps in (is_linked(), is_protected()):
+            query = select(versions.c.id).where(versions.c.id.in_(batch), keeps)
+            kept.update(connection.execute(query).scalars())
+    return kept
+
+
+def hide_run(
+    connection: Connection, deletion_id: int, run: int, *, actor: str, now: datetime
+) -> None:
+    _hide(connection, runs, runs.c.id == run, deletion_id, actor=actor, now=now)
+
+
+def hide_project(
+    connection: Connection, deletion_id: int, project_id: int, *, actor: str, now: datetime
+) -> None:
+    """Hide a project with its runs; versions are for `hide`."""
+    for table, column in ((projects, projects.c.id), (runs, runs.c.project_id)):
+        _hide(connection, table, column == project_id, deletion_id, actor=actor, now=now)
+
+
+def _hide(
+    connection: Connection,
+    table: Table,
+    which: ColumnElement[bool],
+    deletion_id: int,
+    *,
+    actor: str,
+    now: datetime,
+) -> int:
+    statement = update(table).where(which, table.c.deleted_at.is_(None))
+    values = {"deleted_at": now, "deleted_by": actor, "deletion_id": deletion_id}
+    return connection.execute(statement.values(**values)).rowcount
+
+
+def _lock(connection: Connection, version_ids: Sequence[int]) -> None:
+    """Let nobody number, alias or link these until the transaction ends (SQLite: already so).
+
+    A link needs a share of the version's row for its foreign key, so it waits for the lock; the
+    update that follows is a statement of its own and sees a link that was committed before it.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    found: set[int] = set()
+    for batch in batches(version_ids):
+        query = select(memberships.c.collection_id).where(memberships.c.version_id.in_(batch))
+        found.update(connection.execute(query.distinct()).scalars())
+    lock_collections(connection, found)
+    for batch in batches(version_ids):
+        query = select(versions.c.id).where(versions.c.id.in_(batch)).order_by(versions.c.id)
+        connection.execute(query.with_for_update()).all()
+
+
+def lock_collections(connection: Connection, ids: Iterable[int]) -> None:
+    """Let nobody number or alias in these until the transaction ends."""
+    for batch in batches(sorted(ids)):
+        query = select(collections.c.id).where(collections.c.id.in_(batch))
+        connection.execute(query.order_by(collections.c.id).with_for_update()).all()
+
+
+def _take_aliases(connection: Connection, deletion_id: int, *, actor: str, now: datetime) -> None:
+    of_deleted = (
+        select(memberships.c.id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(versions.c.deletion_id == deletion_id)
+    )
+    lost = (
+        select(
+            aliases.c.collection_id,
+            aliases.c.alias,
+            memberships.c.number,
+            null(),
+            literal(actor),
+            literal(now, alias_moves.c.moved_at.type),
+        )
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(aliases.c.membership_id.in_(of_deleted))
+        .order_by(aliases.c.collection_id, aliases.c.alias)
+    )
+    connection.execute(insert(alias_moves).from_select(_MOVE, lost))
+    connection.execute(delete(aliases).where(aliases.c.membership_id.in_(of_deleted)))
+
+
+_MOVE = ["collection_id", "alias", "before_number", "after_number", "moved_by", "moved_at"]
+
+
+def fall_back(
+    connection: Connection, collection_ids: Select[Any], *, actor: str, now: datetime
+) -> None:
+    """Put `latest` of collections on their highest live version where it is nowhere (ALI-4)."""
+    has_latest = exists().where(
+        aliases.c.collection_id == collections.c.id, aliases.c.alias == LATEST
+    )
+    highest = (
+        select(memberships.c.collection_id, func.max(memberships.c.number).label("number"))
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .join(collections, collections.c.id == memberships.c.collection_id)
+        .where(memberships.c.collection_id.in_(collection_ids), LIVE, not_(has_latest))
+        .group_by(memberships.c.collection_id)
+        .subquery()
+    )
+    newest = select(memberships.c.collection_id, memberships.c.id, memberships.c.number).join(
+        highest,
+        and_(
+            highest.c.collection_id == memberships.c.collection_id,
+            highest.c.number == memberships.c.number,
+        ),
+    )
+    rows = connection.execute(newest).all()
+    if not rows:
+        return
+    connection.execute(
+        insert(alias_moves),
+        [move(row.collection_id, LATEST, None, row.number, actor, now) for row in rows],
+    )
+    connection.execute(
+        insert(aliases),
+        [
+            {"collection_id": row.collection_id, "alias": LATEST, "membership_id": row.id}
+            for row in rows
+        ],
+    )
+
+
+def move(
+    collection_id: int, alias: str, before: int | None, after: int, actor: str, now: datetime
+) -> dict[str, Any]:
+    """Return a row of `alias_moves`."""
+    return dict(zip(_MOVE, (collection_id, alias, before, after, actor, now), strict=True))
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def lock(connection: Connection, deletion_id: int) -> Row[Any] | None:
+    """Return an act, and let nobody else undo it until the transaction ends."""
+    own = select(deletions.c.id).where(deletions.c.id == deletion_id)
+    connection.execute(own.with_for_update()).all()
+    return connection.execute(_listing().where(deletions.c.id == deletion_id)).one_or_none()
+
+
+def page(
+    connection: Connection, request: PageRequest
+) -> tuple[Sequence[Row[Any]], str | None, int | None]:
+    """List all acts, the newest first; returns rows, cursor and total."""
+    fields = {"deleted_at": moment_field(deletions.c.deleted_at)}
+    order = parse_order("-deleted_at", fields, deletions.c.id)
+    return fetch_page(connection, _listing(), order, request)
+
+
+def newest_of_collection(connection: Connection, collection_id: int) -> int | None:
+    """Return the last act that hid versions of a collection and can still be undone."""
+    query = select(func.max(versions.c.deletion_id)).where(
+        versions.c.collection_id == collection_id,
+        versions.c.deleted_at.is_not(None),
+        versions.c.released_at.is_(None),
+    )
+    return connection.execute(query).scalar()
+
+
+def hidden_project_of(connection: Connection, deletion_id: int) -> str | None:
+    """Return the full name of a deleted project that holds what another act hid, if there is."""
+    holds = or_(
+        exists().where(
+            versions.c.deletion_id == deletion_id,
+            collections.c.id == versions.c.collection_id,
+            collections.c.project_id == projects.c.id,
+        ),
+        exists().where(runs.c.deletion_id == deletion_id, runs.c.project_id == projects.c.id),
+    )
+    query = (
+        select(entities.c.name + "/" + projects.c.name)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(
+            projects.c.deleted_at.is_not(None),
+            or_(projects.c.deletion_id.is_(None), projects.c.deletion_id != deletion_id),
+            holds,
+        )
+    )
+    return connection.execute(query.limit(1)).scalar()
+
+
+def _listing() -> Select[Any]:
+    """Select acts, and how much each still hides."""
+
+    def count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        hidden = select(func.count()).where(table.c.deletion_id == deletions.c.id, *conditions)
+        return hidden.correlate(deletions).scalar_subquery()
+
+    released = [count(table, table.c.released_at.is_not(None)) for table in (versions, runs)]
+    return select(
+        deletions,
+        count(versions).label("version_count"),
+        count(runs).label("run_count"),
+        count(projects).label("project_count"),
+        (released[0] + released[1]).label("released_count"),
+    )

@@ -1,0 +1,436 @@
+"""Which versions may go: by their time to live, by a policy, by a selection made once.
+
+A `Selection` is one SELECT: window functions number the versions of each collection, the other
+conditions look at each version. What is linked or has a protected alias is never selected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    intersect,
+    not_,
+    or_,
+    select,
+    type_coerce,
+    union,
+    update,
+)
+
+from lineal.core.names import LATEST
+from lineal.core.records import Page, PageRequest
+from lineal.core.retention import (
+    NEVER_SECONDS,
+    UNLINK_GRACE,
+    Expiring,
+    KeepBest,
+    Level,
+    Selection,
+    selection_from_json,
+)
+from lineal.db import versions as versions_db
+from lineal.db.blobs import batches
+from lineal.db.deletion import is_linked, is_protected, may_go
+from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.fields import FieldSpec, document_field, find_operand, number_field
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import (
+    Moment,
+    aliases,
+    blobs,
+    collections,
+    drafts,
+    edges,
+    entities,
+    manifest_segments,
+    memberships,
+    projects,
+    run_files,
+    runs,
+    segment_blobs,
+    version_tags,
+    versions,
+)
+
+_SECOND = 1_000_000
+"""In the unit that moments are stored in."""
+_LIVE = versions.c.deleted_at.is_(None)
+TABLES = {
+    Level.VERSION: versions,
+    Level.COLLECTION: collections,
+    Level.PROJECT: projects,
+    Level.ENTITY: entities,
+}
+"""Where the TTL of each level is, the nearest first (TTL-8)."""
+
+# --- time to live -------------------------------------------------------------------------------
+
+
+def expired_versions(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Return live versions whose time is over: at most `limit` of them, by id.
+
+    Suspended while linked or under a protected alias, and for a grace period after the last link
+    was removed (TTL-6, TTL-8, TTL-11, TTL-12).
+    """
+    query = (
+        _with_levels(select(versions.c.id).select_from(versions))
+        .where(_LIVE, _ttl() > 0, _expiry() <= _micros(now), may_go())
+        .order_by(versions.c.id)
+        .limit(limit)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def expiring(
+    connection: Connection,
+    before: datetime,
+    scope: ColumnElement[bool],
+    request: PageRequest,
+) -> Page[Expiring]:
+    """List what will expire before a moment unless something changes, the soonest first.
+
+    scope: a condition on `collections`.
+    """
+    fields = {"expires": number_field(_expiry())}
+    order = parse_order("+expires", fields, memberships.c.id)
+    query = (
+        versions_db.listing()
+        .add_columns(_expiry().label("expires"))
+        .where(
+            memberships.c.collection_id == versions.c.collection_id,
+            scope,
+            _LIVE,
+            _ttl() > 0,
+            _expiry() <= _micros(before),
+            may_go(),
+        )
+    )
+    rows, cursor, total = fetch_page(connection, query, order, request)
+    found = versions_db.records(connection, rows)
+    moments = [_moment(row.expires) for row in rows]
+    return Page(tuple(map(Expiring, found, moments)), cursor, total)
+
+
+def ttl_of(connection: Connection, version_id: int) -> Row[Any] | None:
+    """Return what decides when a version expires: the TTL of each level, and what holds it.
+
+    Columns: version, collection, project, entity (seconds or NULL), expires (a moment or NULL),
+    is_linked, is_protected.
+    """
+    levels = [table.c.ttl_seconds.label(str(level)) for level, table in TABLES.items()]
+    query = _with_levels(
+        select(
+            *levels,
+            type_coerce(_expiry(), Moment).label("expires"),
+            is_linked().label("is_linked"),
+            is_protected().label("is_protected"),
+        ).select_from(versions)
+    )
+    return connection.execute(query.where(versions.c.id == version_id)).one_or_none()
+
+
+def exempt_expired(connection: Connection, version_ids: Sequence[int], now: datetime) -> int:
+    """Let those of the versions never expire whose time is over already; returns how many."""
+    exempted = 0
+    for batch in batches(version_ids):
+        over = _with_levels(select(versions.c.id).select_from(versions)).where(
+            versions.c.id.in_(batch), _ttl() > 0, _expiry() <= _micros(now)
+        )
+        ids = connection.execute(over).scalars().all()
+        if ids:
+            statement = update(versions).where(versions.c.id.in_(ids))
+            connection.execute(statement.values(ttl_seconds=NEVER_SECONDS))
+        exempted += len(ids)
+    return exempted
+
+
+def set_ttl(connection: Connection, level: Level, id: int, seconds: int | None) -> None:
+    table = TABLES[level]
+    connection.execute(update(table).where(table.c.id == id).values(ttl_seconds=seconds))
+
+
+def entity_ttl(connection: Connection, entity_id: int) -> int | None:
+    query = select(entities.c.ttl_seconds).where(entities.c.id == entity_id)
+    return connection.execute(query).scalar()
+
+
+def protect(connection: Connection, project_id: int, names: Sequence[str]) -> None:
+    """Set the protected aliases of a project."""
+    statement = update(projects).where(projects.c.id == project_id)
+    connection.execute(statement.values(protected_aliases=list(names) or None))
+
+
+def _with_levels(query: Select[Any]) -> Select[Any]:
+    return (
+        query.join(collections, collections.c.id == versions.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def _ttl() -> ColumnElement[int]:
+    return func.coalesce(*(table.c.ttl_seconds for table in TABLES.values()))
+
+
+def _expiry() -> ColumnElement[int]:
+    """When a version expires, NULL if never; later than its TTL says if it was unlinked lately."""
+    ttl = case((_ttl() > 0, _ttl()))
+    by_age = type_coerce(versions.c.created_at, BigInteger) + ttl * _SECOND
+    link = memberships.alias("former_link")
+    place, home = collections.alias("former_collection"), projects.alias("former_project")
+    ended = type_coerce(func.coalesce(link.c.removed_at, home.c.deleted_at), BigInteger)
+    by_grace = (
+        select(func.max(ended) + UNLINK_GRACE // timedelta(microseconds=1))
+        .where(
+            link.c.version_id == versions.c.id,
+            link.c.collection_id != versions.c.collection_id,
+            place.c.id == link.c.collection_id,
+            home.c.id == place.c.project_id,
+        )
+        .correlate_except(link, place, home)
+        .scalar_subquery()
+    )
+    return case((ttl.is_(None), None), (by_grace > by_age, by_grace), else_=by_age)
+
+
+def _micros(moment: datetime) -> int:
+    stored = Moment().process_bind_param(moment, None)  # type: ignore[arg-type]  # the dialect does not matter
+    assert stored is not None
+    return stored
+
+
+def _moment(micros: int) -> datetime:
+    moment = Moment().process_result_value(micros, None)  # type: ignore[arg-type]  # as above
+    assert moment is not None
+    return moment
+
+
+# --- policies -----------------------------------------------------------------------------------
+
+
+def policy_victims(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Return live versions that retention policies let go: at most `limit` of them.
+
+    A collection's policy takes the place of its project's.
+    """
+    victims: list[int] = []
+    for selection, scope in policies(connection):
+        if len(victims) >= limit:
+            break
+        query = selected(selection, scope, now).limit(limit - len(victims))
+        victims += connection.execute(query).scalars()
+    return victims
+
+
+def policies(connection: Connection) -> Iterator[tuple[Selection, ColumnElement[bool]]]:
+    """Yield every policy in force, with the condition on `collections` it applies to."""
+    own = select(collections.c.id, collections.c.retention).where(
+        collections.c.retention.is_not(None)
+    )
+    for id, document in connection.execute(own.order_by(collections.c.id)).all():
+        yield selection_from_json(document), collections.c.id == id
+    of_projects = select(projects.c.id, projects.c.retention).where(
+        projects.c.retention.is_not(None), projects.c.deleted_at.is_(None)
+    )
+    for id, document in connection.execute(of_projects.order_by(projects.c.id)).all():
+        inherits = and_(collections.c.project_id == id, collections.c.retention.is_(None))
+        yield selection_from_json(document), inherits
+
+
+def policy_of(
+    connection: Connection, level: Level, id: int
+) -> tuple[Mapping[str, Any] | None, Level]:
+    """Return the policy that applies to a collection or project, and the level it is set on."""
+    if level is Level.COLLECTION:
+        query = (
+            select(collections.c.retention, projects.c.retention)
+            .join(projects, projects.c.id == collections.c.project_id)
+            .where(collections.c.id == id)
+        )
+        own, inherited = connection.execute(query).one()
+        if own is not None:
+            return own, Level.COLLECTION
+        return inherited, Level.NONE if inherited is None else Level.PROJECT
+    found = connection.execute(select(projects.c.retention).where(projects.c.id == id)).scalar()
+    return found, Level.NONE if found is None else Level.PROJECT
+
+
+def set_policy(
+    connection: Connection, level: Level, id: int, document: Mapping[str, Any] | None
+) -> None:
+    table = TABLES[level]
+    connection.execute(update(table).where(table.c.id == id).values(retention=document))
+
+
+def within(
+    *, entity_id: int | None = None, project_id: int | None = None, collection_id: int | None = None
+) -> ColumnElement[bool]:
+    """Return the condition on `collections` that means one of these, the narrowest given."""
+    if collection_id is not None:
+        return collections.c.id == collection_id
+    if project_id is not None:
+        return collections.c.project_id == project_id
+    owned = select(projects.c.id).where(projects.c.entity_id == entity_id)
+    return collections.c.project_id.in_(owned)
+
+
+# --- selections ---------------------------------------------------------------------------------
+
+
+def selected(selection: Selection, scope: ColumnElement[bool], now: datetime) -> Select[Any]:
+    """Return the SELECT of the ids of versions that may go, in the order of their ids.
+
+    scope: a condition on `collections`. The last and the best are counted among all live
+    versions of each collection, so what other conditions spare takes a place, too.
+
+    Each condition is a SELECT of its own and all are intersected: a planner that knows little of
+    the tables (PostgreSQL before its first ANALYZE) makes loops in loops of them otherwise.
+    """
+    live = (
+        select(versions.c.id)
+        .select_from(versions)
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .where(_LIVE, scope)
+    )
+    parts = [live.where(each) for each in _conditions(selection, now)]
+    ranked = _ranked(selection, scope)
+    if selection.keep_last is not None:
+        parts.append(select(ranked.c.id).where(ranked.c.from_last > selection.keep_last))
+    if selection.keep_best is not None:
+        parts.append(select(ranked.c.id).where(ranked.c.from_best > selection.keep_best.count))
+    chosen = intersect(*parts).subquery("chosen_ids")
+    return select(chosen.c.id).order_by(chosen.c.id)
+
+
+def _conditions(selection: Selection, now: datetime) -> list[ColumnElement[bool]]:
+    conditions = [not_(is_linked()), not_(is_protected())]
+    if selection.older_than_seconds is not None:
+        oldest = now - timedelta(seconds=selection.older_than_seconds)
+        conditions.append(versions.c.created_at <= oldest)
+    if selection.untagged:
+        conditions.append(not_(exists().where(version_tags.c.version_id == versions.c.id)))
+    if selection.unaliased:
+        conditions.append(not_(_has_alias()))
+    if selection.unused:
+        used = exists().where(edges.c.version_id == versions.c.id, edges.c.kind == "used")
+        conditions.append(not_(used))
+    return conditions
+
+
+def _has_alias() -> ColumnElement[bool]:
+    """`latest` does not count: every collection has one."""
+    return exists().where(
+        memberships.c.version_id == versions.c.id,
+        aliases.c.membership_id == memberships.c.id,
+        aliases.c.alias != LATEST,
+    )
+
+
+def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
+    newest_first = memberships.c.number.desc()
+    by_collection = versions.c.collection_id
+    columns: list[Any] = [versions.c.id]
+    if selection.keep_last is not None:
+        rank = func.row_number().over(partition_by=by_collection, order_by=newest_first)
+        columns.append(rank.label("from_last"))
+    best = selection.keep_best
+    if best is not None:
+        value = _value(best)
+        is_missing = case((value.is_(None), 1), else_=0)
+        worst_last = value.desc() if best.goal == "maximize" else value.asc()
+        order = [is_missing, worst_last, newest_first]
+        rank = func.row_number().over(partition_by=by_collection, order_by=order)
+        columns.append(rank.label("from_best"))
+    query = (
+        select(*columns)
+        .select_from(versions)
+        .join(
+            memberships,
+            and_(
+                memberships.c.version_id == versions.c.id,
+                memberships.c.collection_id == versions.c.collection_id,
+            ),
+        )
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .where(_LIVE, scope)
+    )
+    if best is not None and best.key.startswith("summary."):
+        first = select(func.min(edges.c.id)).where(
+            edges.c.version_id == versions.c.id, edges.c.kind == "logged"
+        )
+        producer = edges.alias("producer")
+        earliest = first.correlate(versions).scalar_subquery()
+        query = query.outerjoin(producer, producer.c.id == earliest)
+        query = query.outerjoin(runs, runs.c.id == producer.c.run_id)
+    return query.subquery("ranked")
+
+
+def _value(best: KeepBest) -> ColumnElement[float]:
+    fields: dict[str, FieldSpec] = {
+        "metadata": document_field(versions.c.metadata),
+        "summary": document_field(runs.c.summary),
+    }
+    number = find_operand(best.key, fields).number
+    assert number is not None
+    return number
+
+
+# --- what a selection would free ----------------------------------------------------------------
+
+
+def selected_ids(connection: Connection, query: Select[Any]) -> list[int]:
+    return list(connection.execute(query).scalars())
+
+
+def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple[int, int]:
+    """Return the bytes that only these versions need, and those that others need, too.
+
+    Others: live versions, files of live runs, drafts under way. Equal content counts once.
+    """
+    chosen = query.order_by(None).cte("chosen")
+    ids = select(chosen.c.id)
+    theirs = (
+        select(segment_blobs.c.blob_id)
+        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(versions.c.id.in_(ids))
+    )
+    of_live = (
+        select(manifest_segments.c.segment_id)
+        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(_LIVE, versions.c.id.not_in(ids))
+    )
+    of_drafts = (
+        select(manifest_segments.c.segment_id)
+        .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
+    )
+    kept = union(of_live, of_drafts).subquery("kept")
+    others = segment_blobs.alias("others")
+    in_kept = exists().where(
+        others.c.blob_id == blobs.c.id, others.c.segment_id.in_(select(kept.c.segment_id))
+    )
+    in_runs = exists().where(
+        run_files.c.blob_id == blobs.c.id,
+        runs.c.id == run_files.c.run_id,
+        runs.c.deleted_at.is_(None),
+    )
+    is_shared = or_(in_kept, in_runs)
+    sizes = select(
+        func.coalesce(func.sum(case((is_shared, 0), else_=blobs.c.size_bytes)), 0),
+        func.coalesce(func.sum(case((is_shared, blobs.c.size_bytes), else_=0)), 0),
+    ).where(blobs.c.id.in_(theirs))
+    freed, shared = connection.execute(sizes).one()
+    return int(freed), int(shared)

@@ -1,0 +1,225 @@
+"""Whose bytes are whose: sums over all stored blobs, by project, collection or version.
+
+A *unit* is a row of the report. Uses of a blob are reduced to (blob, unit, is live), each once;
+then a blob is its unit's own if no other unit needs it, and shared otherwise.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
+
+from lineal.db import checks
+from lineal.db.blobs import STORED
+from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.schema import (
+    blobs,
+    collections,
+    drafts,
+    entities,
+    manifest_segments,
+    projects,
+    run_files,
+    runs,
+    segment_blobs,
+    versions,
+)
+
+LIVE, PENDING, DRAFT = 0, 1, 2
+"""What a use is; the least of a blob's uses is what the blob is."""
+RUN_FILES, ELSEWHERE = 0, -1
+"""Units that are no row of a table: files of a project's runs, and what was not asked for."""
+
+OWN, SHARED, WAITING, DRAFTS, ORPHANED, OTHERS = range(6)
+"""What a stored blob counts as in the totals; each counts once."""
+
+
+class Scope:
+    """What was asked for, as expressions that say to which unit a version or run belongs."""
+
+    def __init__(
+        self,
+        *,
+        entity: int | None = None,
+        project: int | None = None,
+        collection: int | None = None,
+    ) -> None:
+        self.of_version: ColumnElement[int]
+        self.of_run: ColumnElement[int]
+        if collection is not None:
+            self.names = _version_names(collection)
+            self.of_version = _unit(versions.c.collection_id == collection, versions.c.id)
+            self.of_run = literal(ELSEWHERE)
+        elif project is not None:
+            self.names = _collection_names(project)
+            self.of_version = _unit(collections.c.project_id == project, collections.c.id)
+            self.of_run = _unit(runs.c.project_id == project, literal(RUN_FILES))
+        else:
+            is_asked = projects.c.entity_id == entity if entity is not None else literal(True)
+            self.names = _project_names().where(is_asked)
+            self.of_version = _unit(is_asked, projects.c.id)
+            self.of_run = _unit(is_asked, projects.c.id)
+
+
+def _unit(condition: Any, unit: ColumnElement[int]) -> ColumnElement[int]:
+    return case((condition, unit), else_=ELSEWHERE)
+
+
+# --- sums ---------------------------------------------------------------------------------------
+
+
+def rows(
+    connection: Connection, scope: Scope, *, cutoff: datetime, now: datetime
+) -> list[Row[Any]]:
+    """Return (unit, own, shared, pending) in bytes; units that need no stored blob are left out."""
+    uses = _uses(scope, cutoff, now)
+    per_blob = _per_blob(uses)
+    is_live, is_shared = uses.c.kind == LIVE, per_blob.c.live > 1
+    is_pending = and_(uses.c.kind == PENDING, per_blob.c.live == 0)
+    query = (
+        select(
+            uses.c.unit,
+            _bytes(and_(is_live, ~is_shared)).label("own"),
+            _bytes(and_(is_live, is_shared)).label("shared"),
+            _bytes(is_pending).label("pending"),
+        )
+        .join(per_blob, per_blob.c.blob_id == uses.c.blob_id)
+        .join(blobs, blobs.c.id == uses.c.blob_id)
+        .where(blobs.c.state == STORED, uses.c.unit != ELSEWHERE)
+        .group_by(uses.c.unit)
+    )
+    return list(connection.execute(query).all())
+
+
+def totals(
+    connection: Connection, scope: Scope, *, cutoff: datetime, now: datetime
+) -> dict[int, tuple[int, int]]:
+    """Return (blobs, bytes) of what stored blobs count as; together they are all of them."""
+    per_blob = _per_blob(_uses(scope, cutoff, now))
+    counts_as = case(
+        (per_blob.c.blob_id.is_(None), ORPHANED),
+        (per_blob.c.live_here > 0, case((per_blob.c.live == 1, OWN), else_=SHARED)),
+        (per_blob.c.live > 0, OTHERS),
+        (per_blob.c.pending_here > 0, WAITING),
+        (per_blob.c.pending > 0, OTHERS),
+        else_=DRAFTS,
+    ).label("counts_as")
+    query = (
+        select(counts_as, func.count(), func.sum(blobs.c.size_bytes))
+        .select_from(blobs)
+        .outerjoin(per_blob, per_blob.c.blob_id == blobs.c.id)
+        .where(blobs.c.state == STORED)
+        .group_by(counts_as)
+    )
+    return {kind: (count, int(size)) for kind, count, size in connection.execute(query)}
+
+
+def _bytes(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return cast(func.sum(case((condition, blobs.c.size_bytes), else_=0)), BigInteger)
+
+
+def _uses(scope: Scope, cutoff: datetime, now: datetime) -> CTE:
+    """Select (blob_id, unit, kind), each once."""
+    kind = case((versions.c.deleted_at.is_(None), LIVE), else_=PENDING)
+    of_versions = (
+        select(manifest_segments.c.segment_id, scope.of_version.label("unit"), kind.label("kind"))
+        .select_from(versions)
+        .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .where(or_(versions.c.deleted_at.is_(None), versions.c.deleted_at > cutoff))
+    )
+    of_drafts = (
+        select(manifest_segments.c.segment_id, literal(ELSEWHERE), literal(DRAFT))
+        .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
+    )
+    of_segments = union(of_versions, of_drafts).subquery("of_segments")
+    in_segments = select(segment_blobs.c.blob_id, of_segments.c.unit, of_segments.c.kind).join(
+        of_segments, of_segments.c.segment_id == segment_blobs.c.segment_id
+    )
+    in_runs = (
+        select(
+            run_files.c.blob_id,
+            scope.of_run,
+            case((runs.c.deleted_at.is_(None), LIVE), else_=PENDING),
+        )
+        .join(runs, runs.c.id == run_files.c.run_id)
+        .join(projects, projects.c.id == runs.c.project_id)
+        .where(or_(runs.c.deleted_at.is_(None), runs.c.deleted_at > cutoff))
+    )
+    return union(in_segments, in_runs).cte("uses")
+
+
+def _per_blob(uses: CTE) -> CTE:
+    def count(*conditions: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.sum(case((and_(*conditions), 1), else_=0))
+
+    is_here = uses.c.unit != ELSEWHERE
+    return (
+        select(
+            uses.c.blob_id,
+            count(uses.c.kind == LIVE).label("live"),
+            count(uses.c.kind == LIVE, is_here).label("live_here"),
+            count(uses.c.kind == PENDING).label("pending"),
+            count(uses.c.kind == PENDING, is_here).label("pending_here"),
+        )
+        .group_by(uses.c.blob_id)
+        .cte("per_blob")
+    )
+
+
+# --- names of units -----------------------------------------------------------------------------
+
+
+def names(connection: Connection, scope: Scope) -> dict[int, str]:
+    return {row[0]: row[1] for row in connection.execute(scope.names)}
+
+
+def _project_names() -> Select[Any]:
+    return select(projects.c.id, entities.c.name + "/" + projects.c.name).join(
+        entities, entities.c.id == projects.c.entity_id
+    )
+
+
+def _collection_names(project: int) -> Select[Any]:
+    name = entities.c.name + "/" + projects.c.name
+    of_collections = (
+        select(collections.c.id, name + "/" + collections.c.name)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(projects.c.id == project)
+    )
+    of_runs = (
+        select(literal(RUN_FILES), name + " (run files)")
+        .select_from(projects)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(projects.c.id == project)
+    )
+    return select(union_all(of_collections, of_runs).subquery("names"))
+
+
+def _version_names(collection: int) -> Select[Any]:
+    return (
+        checks.named_versions()
+        .with_only_columns(versions.c.id, checks.VERSION_NAME)
+        .where(versions.c.collection_id == collection)
+    )

@@ -1,0 +1,219 @@
+"""Undoing deletions, and deleting whole projects (docs/design/003-deletion.md, section 9).
+
+Versions and collections are deleted in `catalog`, runs in `runs`, selections in `retention`;
+whatever was deleted comes back through here, until the sweep has released it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.names import ArtifactPath, version_number
+from lineal.core.records import Page, PageRequest, RunRecord, VersionRecord
+from lineal.core.retention import Deletion, Restored
+from lineal.db import deletion as deletion_db
+from lineal.db import projects as projects_db
+from lineal.db import restoring as restoring_db
+from lineal.db import retention as retention_db
+from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
+from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
+from lineal.service.catalog import find_collection, gone, require_unprotected
+from lineal.service.instance import Instance
+from lineal.service.runs import gone as run_gone
+from lineal.service.runs import run_by_key
+
+
+def delete_project(
+    instance: Instance, actor: Actor, entity: str, name: str, *, force: bool = False
+) -> None:
+    """Hide a project with all its runs and versions, to be restored together (DEL-5).
+
+    Its name stays taken. Raises Conflict naming links from other projects and protected aliases,
+    unless `force`. Doing it again changes nothing.
+    """
+    full = f"{entity}/{name}"
+    access.require(actor, Action.DELETE, f"project {full}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        row = projects_db.find_row(connection, entity, name, lock=True)
+        if row is None:
+            projects_db.require(connection, entity, name, actor.name)
+            return
+        if row.deleted_at is not None:
+            return
+        ids = versions_db.live_ids_of_project(connection, row.id)
+        if not force:
+            require_unprotected(connection, f"project {full}", ids, outside=row.id)
+        act = deletion_db.record(
+            connection, what=full, reason=deletion_db.USER, actor=actor.name, now=now
+        )
+        deletion_db.hide_project(connection, act, row.id, actor=actor.name, now=now)
+        # Nothing protects what is inside any more: the check above was made under the lock.
+        deletion_db.hide(connection, act, ids, actor=actor.name, now=now, force=True)
+
+
+def restore(instance: Instance, actor: Actor, deletion_id: int) -> Restored:
+    """Undo an act of deleting: versions, runs and a project come back, with their aliases.
+
+    An alias that somebody set since stays where it is (DEL-7). Raises NotFound, Gone once all of
+    it was released, Conflict while a project that holds it is itself deleted. Doing it again
+    changes nothing.
+    """
+    access.require(actor, Action.DELETE, f"deletion {deletion_id}")
+    with instance.database.writing() as connection:
+        return _restore(instance, connection, actor, deletion_id)
+
+
+def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionRecord:
+    """Bring one version back, named by its number or digest; a live one is left alone.
+
+    Raises NotFound, Gone once its content was released, Conflict in a deleted project.
+    """
+    access.require(actor, Action.DELETE, f"artifact {path}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        collection = find_collection(connection, actor, path.entity, path.project, path.name)
+        if version_number(path.ref) is None:
+            raise Invalid(
+                f"A deleted version has no aliases; name it by its number, not {path.ref!r}. "
+                "`lineal deletions` lists what was deleted"
+            )
+        found = versions_db.resolve(connection, collection.id, path.ref)
+        if found is None:
+            raise NotFound(f"No version {path} (you are {actor.name})")
+        if found.deleted_at is None:
+            return found
+        if found.released_at is not None:
+            raise gone(found)
+        if found.is_link:
+            raise Invalid(
+                f"{found.path} is a link; restore {found.source_entity}/{found.source_project}/"
+                f"{found.source_collection}:v{found.source_number}, and the link comes with it"
+            )
+        back = restoring_db.restore_version(connection, found.id, actor=actor.name, now=now)
+        retention_db.exempt_expired(connection, back.version_ids, now)
+        restored = versions_db.by_membership(connection, found.membership_id)
+    assert restored is not None
+    return restored
+
+
+def restore_collection(
+    instance: Instance, actor: Actor, entity: str, project: str, name: str
+) -> Restored:
+    """Bring back what the last act of deleting hid in a collection.
+
+    Raises NotFound, also when nothing of it can be restored.
+    """
+    full = f"{entity}/{project}/{name}"
+    access.require(actor, Action.DELETE, f"collection {full}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        collection = find_collection(connection, actor, entity, project, name)
+        act = deletion_db.newest_of_collection(connection, collection.id)
+        if act is None:
+            raise NotFound(f"No version of {full} was deleted that could be restored")
+        back = restoring_db.restore_in_collection(
+            connection, collection.id, act, actor=actor.name, now=now
+        )
+        exempted = retention_db.exempt_expired(connection, back.version_ids, now)
+    return Restored(versions=len(back.version_ids), aliases=back.aliases, exempted=exempted)
+
+
+def restore_run(
+    instance: Instance, actor: Actor, entity: str, project: str, run_id: str
+) -> RunRecord:
+    """Undo the deletion of a run, with the versions that were deleted with it (DEL-4).
+
+    A live run is left alone. Raises RunNotFoundError, Gone, Conflict as `restore` does.
+    """
+    name = f"{entity}/{project}/{run_id}"
+    access.require(actor, Action.DELETE, f"run {name}")
+    with instance.database.writing() as connection:
+        row = runs_db.find(connection, entity, project, run_id, lock=True)
+        if row is None:
+            raise RunNotFoundError(f"No run {name} (you are {actor.name})")
+        if row.deleted_at is not None:
+            if row.released_at is not None:
+                raise run_gone(row)
+            projects_db.require(connection, entity, project, actor.name)
+            _restore(instance, connection, actor, row.deletion_id)
+    return run_by_key(instance, actor, row.id)
+
+
+def restore_project(instance: Instance, actor: Actor, entity: str, name: str) -> Restored:
+    """Undo the deletion of a project; a live one is left alone.
+
+    What was deleted before the project stays deleted. Raises NotFound.
+    """
+    access.require(actor, Action.DELETE, f"project {entity}/{name}")
+    with instance.database.writing() as connection:
+        row = projects_db.find_row(connection, entity, name, lock=True)
+        if row is None:
+            projects_db.require(connection, entity, name, actor.name)
+        if row is None or row.deleted_at is None:
+            return Restored()
+        return _restore(instance, connection, actor, row.deletion_id)
+
+
+def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Deletion]:
+    """List all acts of deleting, the newest first: who, when, why, and what is still hidden."""
+    access.require(actor, Action.READ, "deletions")
+    with instance.database.reading() as connection:
+        rows, cursor, total = deletion_db.page(connection, page)
+    return Page(tuple(record(instance, row) for row in rows), cursor, total)
+
+
+def record(instance: Instance, row: Row[Any]) -> Deletion:
+    """Turn a row of `db.deletion` into a record."""
+    hidden = row.version_count + row.run_count + row.project_count
+    is_over = row.restored_at is not None or hidden == row.released_count
+    return Deletion(
+        id=row.id,
+        what=row.what,
+        reason=row.reason,
+        deleted_by=row.deleted_by,
+        deleted_at=row.deleted_at,
+        restored_at=row.restored_at,
+        version_count=row.version_count,
+        run_count=row.run_count,
+        project_count=row.project_count,
+        released_count=row.released_count,
+        restorable_until=None if is_over else row.deleted_at + instance.undo_period,
+    )
+
+
+def _restore(
+    instance: Instance, connection: Connection, actor: Actor, deletion_id: int
+) -> Restored:
+    now = instance.clock.now()
+    act = deletion_db.lock(connection, deletion_id)
+    if act is None:
+        raise NotFound(f"No deletion {deletion_id} (you are {actor.name})")
+    hidden = act.version_count + act.run_count + act.project_count
+    if act.restored_at is not None or not hidden:
+        return Restored()
+    if hidden == act.released_count:
+        raise Gone(
+            f"What {act.deleted_by} deleted on {act.deleted_at:%Y-%m-%d %H:%M} UTC ({act.what}) "
+            "was released and cannot come back"
+        )
+    project = deletion_db.hidden_project_of(connection, deletion_id)
+    if project is not None:
+        raise Conflict(
+            f"Project {project} is deleted itself; restore it first with "
+            f"`lineal project restore {project}`"
+        )
+    back = restoring_db.restore(connection, deletion_id, actor=actor.name, now=now)
+    return Restored(
+        versions=len(back.version_ids),
+        runs=back.runs,
+        projects=back.projects,
+        aliases=back.aliases,
+        released=act.released_count,
+        exempted=retention_db.exempt_expired(connection, back.version_ids, now),
+    )

@@ -1,0 +1,416 @@
+"""Freeing what nothing needs: a plan that can be read, and a sweep that carries it out.
+
+The steps, and why each is safe at any moment, whoever else writes: docs/design/003-deletion.md.
+Nothing is remembered between them; a sweep that died is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Row, and_
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.cleanup import (
+    NAMED_MOST,
+    Amount,
+    DoomedVersion,
+    Failure,
+    Kept,
+    Plan,
+    Reason,
+    Swept,
+    VersionsStep,
+)
+from lineal.core.digest import Digest, storage_key
+from lineal.core.records import VersionId
+from lineal.db import deletion as deletion_db
+from lineal.db import gc as gc_db
+from lineal.db import gc_plan
+from lineal.db import retention as retention_db
+from lineal.db.engine import listed
+from lineal.db.schema import runs, versions
+from lineal.files import write_by_rename
+from lineal.service import strays
+from lineal.service.instance import Instance, locked_if_free
+
+Progress = Callable[[str, int], None]
+"""Called with (step, how many more it has done)."""
+
+_Row = Row[*tuple[Any, ...]]
+
+
+class _FindIds(Protocol):
+    def __call__(self, connection: Connection, /, *, after: int, limit: int) -> list[int]: ...
+
+
+class _FindRows(Protocol):
+    def __call__(self, connection: Connection, /, *, after: int, limit: int) -> list[_Row]: ...
+
+
+BATCH = 5_000
+"""Rows per transaction: some 50 ms of the write lock."""
+BATCH_RUNS = 100
+"""A run can have a hundred thousand files and many megabytes of lines."""
+BATCH_ENTRIES = 20_000
+"""Pairs deleted per transaction."""
+SHARERS_MOST = 5
+"""Names of those that share content with a doomed version."""
+EXPIRE_MOST = 1_000_000
+"""Versions that one plan counts as expiring."""
+EVERY = timedelta(days=1)
+"""A sweep that runs by itself runs once in this time."""
+
+# --- plan ---------------------------------------------------------------------------------------
+
+
+def plan(instance: Instance, actor: Actor) -> Plan:
+    """Say what a sweep would do now, and why every byte that stays does; changes nothing.
+
+    Reads the rows of all blobs and the names of all files in the store.
+    """
+    access.require(actor, Action.ADMINISTER, "the instance")
+    now = instance.clock.now()
+    cutoff = now - instance.undo_period
+    with instance.database.reading() as connection:
+        expiring = _expiring(connection, now)
+        is_final = instance.undo_period <= timedelta(0)
+        survivors = gc_plan.Survivors(
+            connection, cutoff=cutoff, now=now, doomed=expiring if is_final else ()
+        )
+        amounts = gc_plan.amounts(connection, survivors)
+        moments = gc_plan.earliest(connection, cutoff, now)
+        manifests, segments = gc_plan.unneeded_counts(connection, survivors)
+        releasing = gc_db.releasable(versions, cutoff, connection, after=0, limit=NAMED_MOST)
+        planned = Plan(
+            made_at=now,
+            expire=VersionsStep(
+                Amount(len(expiring), gc_plan.sizes_of(connection, expiring)),
+                _doomed(connection, survivors, expiring[:NAMED_MOST]),
+            ),
+            release=VersionsStep(
+                gc_plan.release_amount(connection, cutoff),
+                _doomed(connection, survivors, releasing),
+            ),
+            runs=gc_plan.run_count(connection, cutoff),
+            drafts=gc_plan.expired_draft_count(connection, now),
+            manifests=manifests,
+            segments=segments,
+            condemn=amounts.pop(None, Amount()),
+            delete=gc_plan.condemned_amount(connection),
+            strays=Amount(),
+            kept=_kept(instance, amounts, moments),
+        )
+    return _with_strays(instance, planned)
+
+
+def _expiring(connection: Connection, now: datetime) -> list[int]:
+    """Return what a sweep would hide: policies count only what the TTL has left."""
+    found = retention_db.expired_versions(connection, now, EXPIRE_MOST)
+    is_left = versions.c.id.not_in(listed(connection, found))
+    for selection, scope in retention_db.policies(connection):
+        query = retention_db.selected(selection, and_(scope, is_left), now).limit(EXPIRE_MOST)
+        found += connection.execute(query).scalars()
+    return sorted(set(found))
+
+
+def _doomed(
+    connection: Connection, survivors: gc_plan.Survivors, ids: Sequence[int]
+) -> tuple[DoomedVersion, ...]:
+    """Name versions with the bytes that go and stay, if the content of all of them is released."""
+    names = gc_plan.names_of(connection, ids)
+    parts = gc_plan.parts(connection, survivors, ids)
+    found = []
+    for id in ids:
+        freed, shared = parts.get(id, (0, 0))
+        others: list[str] = []
+        if shared:
+            others = gc_plan.sharers(connection, survivors, id, SHARERS_MOST + 1)
+        name = names[id].name
+        others = [other for other in others if other != name][:SHARERS_MOST]
+        size_bytes = names[id].size_bytes
+        found.append(DoomedVersion(VersionId(id), name, size_bytes, freed, shared, tuple(others)))
+    return tuple(found)
+
+
+def _kept(
+    instance: Instance, amounts: dict[Reason | None, Amount], moments: dict[Reason, datetime]
+) -> tuple[Kept, ...]:
+    if Reason.UNDO in moments:
+        moments = {**moments, Reason.UNDO: moments[Reason.UNDO] + instance.undo_period}
+    return tuple(
+        Kept(reason, amounts[reason], moments.get(reason)) for reason in Reason if reason in amounts
+    )
+
+
+def _with_strays(instance: Instance, planned: Plan) -> Plan:
+    dead, fresh = Amount(), Amount()
+    foreign: list[str] = []
+    for found in strays.find(instance, expired_by=planned.made_at):
+        dead += Amount(len(found.dead), sum(file.size for file in found.dead))
+        fresh += Amount(len(found.fresh), sum(file.size for file in found.fresh))
+        foreign += [file.name for file in found.foreign[: NAMED_MOST - len(foreign)]]
+    return replace(planned, strays=dead, fresh_strays=fresh, foreign=tuple(foreign))
+
+
+# --- sweep --------------------------------------------------------------------------------------
+
+
+def sweep(
+    instance: Instance,
+    actor: Actor,
+    progress: Progress | None = None,
+    *,
+    time_limit_seconds: float | None = None,
+) -> Swept:
+    """Delete what nothing needs; may run beside anything else, and be killed at any moment.
+
+    The time limit is looked at between transactions. What the store fails to delete is named
+    in `failures` and tried again by the next sweep. Source: DEL-8, TTL-14.
+    """
+    access.require(actor, Action.ADMINISTER, "the instance")
+    sweeping = _Sweep(instance, actor, progress or _unseen, time_limit_seconds)
+    for step in (
+        sweeping.expire,
+        sweeping.release,
+        sweeping.prune,
+        sweeping.condemn,
+        sweeping.delete,
+        sweeping.remove_strays,
+    ):
+        step()
+    return replace(sweeping.swept, is_complete=not sweeping.is_late)
+
+
+class _Sweep:
+    """One pass through the steps: what it may take, and what it has done so far."""
+
+    def __init__(
+        self, instance: Instance, actor: Actor, progress: Progress, time_limit: float | None
+    ) -> None:
+        self.instance = instance
+        self.actor = actor
+        self.progress = progress
+        self.swept = Swept()
+        self.is_late = False
+        """Something was left because the time was up."""
+        self._deadline = None if time_limit is None else time.monotonic() + time_limit
+
+    # --- the steps ---
+
+    def expire(self) -> None:
+        """Make tombstones of versions past their TTL, and of those that policies let go."""
+        for reason, what, find in (
+            (
+                deletion_db.EXPIRED,
+                "versions past their time to live",
+                retention_db.expired_versions,
+            ),
+            (
+                deletion_db.RETENTION,
+                "versions that retention policies let go",
+                retention_db.policy_victims,
+            ),
+        ):
+            self._hide(reason, what, find)
+
+    def _hide(
+        self, reason: str, what: str, find: Callable[[Connection, datetime, int], list[int]]
+    ) -> None:
+        act: int | None = None
+        while True:
+            now = self.instance.clock.now()
+            with self.instance.database.reading() as connection:
+                if not find(connection, now, 1) or self._is_over():
+                    return
+            with self.instance.database.writing() as connection:
+                ids = find(connection, now, BATCH)
+                if act is None and ids:
+                    act = deletion_db.record(
+                        connection, what=what, reason=reason, actor=self.actor.name, now=now
+                    )
+                hidden = 0
+                if act is not None:
+                    hidden = deletion_db.hide(connection, act, ids, actor=self.actor.name, now=now)
+            self._count("expire", hidden, expired=hidden)
+            if not hidden:  # PostgreSQL: somebody has just linked or protected them
+                return
+
+    def release(self) -> None:
+        """Take the content from what can no longer be restored, and from drafts that are over."""
+        now = self.instance.clock.now()
+        cutoff = now - self.instance.undo_period
+        for ids in self._pages(partial(gc_db.releasable, versions, cutoff), BATCH):
+            with self.instance.database.writing() as connection:
+                count = gc_db.release_versions(connection, ids, cutoff, now)
+            self._count("release", count, released=count)
+        for ids in self._pages(partial(gc_db.releasable, runs, cutoff), BATCH_RUNS):
+            with self.instance.database.writing() as connection:
+                count = gc_db.release_runs(connection, ids, cutoff, now)
+            self._count("release", count, runs=count)
+        for ids in self._pages(partial(gc_db.dead_drafts, now), BATCH):
+            with self.instance.database.writing() as connection:
+                count = gc_db.release_drafts(connection, ids, now)
+            self._count("release", count, drafts=count)
+
+    def prune(self) -> None:
+        """Delete manifests that nothing has, then segments that no manifest has."""
+        for ids in self._pages(gc_db.unneeded_manifests, BATCH):
+            with self.instance.database.writing() as connection:
+                count = gc_db.prune_manifests(connection, ids)
+            self._count("prune", count, manifests=count)
+        for rows in self._row_pages(gc_db.unneeded_segments, BATCH):
+            for ids in _portions(rows):
+                with self.instance.database.writing() as connection:
+                    count = gc_db.prune_segments(connection, ids)
+                self._count("prune", count, segments=count)
+
+    def condemn(self) -> None:
+        """Mark blobs that nothing needs; from here on they are never used again (invariant 3)."""
+        for ids in self._pages(gc_db.unneeded_blobs, BATCH):
+            with self.instance.database.writing() as connection:
+                amount = gc_db.condemn(connection, ids, self.instance.clock.now())
+            self._count("condemn", amount.count, condemned=amount)
+
+    def delete(self) -> None:
+        """Delete the bytes of condemned blobs, and then their rows."""
+        for rows in self._row_pages(gc_db.condemned, BATCH):
+            amount, failures = delete_bytes(self.instance, rows)
+            self._fail(failures)
+            self._count("delete", amount.count, deleted=amount)
+
+    def remove_strays(self) -> None:
+        """Delete files that belong to no blob and never will."""
+        if self._is_over():
+            return
+        for found in strays.find(self.instance):
+            amount, failures = strays.delete(self.instance, found.dead)
+            self._fail(failures)
+            self._count("strays", amount.count, strays=amount)
+            if self._is_over():
+                return
+
+    # --- walking and counting ---
+
+    def _pages(self, find: _FindIds, limit: int) -> Iterator[list[int]]:
+        """Yield ids found by a reading transaction each, until there are none or the time is up."""
+        after = 0
+        while not self._is_over():
+            with self.instance.database.reading() as connection:
+                ids = find(connection, after=after, limit=limit)
+            if ids:
+                yield ids
+                after = ids[-1]
+            if len(ids) < limit:
+                return
+
+    def _row_pages(self, find: _FindRows, limit: int) -> Iterator[list[_Row]]:
+        after = 0
+        while not self._is_over():
+            with self.instance.database.reading() as connection:
+                rows = find(connection, after=after, limit=limit)
+            if rows:
+                yield rows
+                after = rows[-1].id
+            if len(rows) < limit:
+                return
+
+    def _is_over(self) -> bool:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self.is_late = True
+        return self.is_late
+
+    def _count(self, step: str, count: int, **more: int | Amount) -> None:
+        sums = {name: getattr(self.swept, name) + value for name, value in more.items()}
+        self.swept = replace(self.swept, **sums)
+        if count:
+            self.progress(step, count)
+
+    def _fail(self, failures: Sequence[Failure]) -> None:
+        named = (*self.swept.failures, *failures)[:NAMED_MOST]
+        failed = self.swept.failed + len(failures)
+        self.swept = replace(self.swept, failures=named, failed=failed)
+
+
+def forget_unneeded(instance: Instance, actor: Actor) -> None:
+    """Do the steps from release on, but leave strays alone; for the strict path."""
+    sweeping = _Sweep(instance, actor, _unseen, None)
+    sweeping.release()
+    sweeping.prune()
+    sweeping.condemn()
+    sweeping.delete()
+
+
+def _unseen(_step: str, _count: int) -> None:
+    return None
+
+
+def delete_bytes(instance: Instance, rows: Sequence[_Row]) -> tuple[Amount, list[Failure]]:
+    """Delete the bytes of condemned blobs, and the rows of those that are gone.
+
+    rows: id, digest, nonce, size_bytes. In this order, since a row without bytes is found again,
+    but bytes without a row would be a stray.
+    """
+    keys = {storage_key(Digest(row.digest), row.nonce): row for row in rows}
+    failed = dict(instance.store.delete(keys))
+    gone = [row for key, row in keys.items() if key not in failed]
+    with instance.database.writing() as connection:
+        gc_db.drop(connection, [row.id for row in gone])
+    failures = [Failure(key, str(error)) for key, error in failed.items()]
+    return Amount(len(gone), sum(row.size_bytes for row in gone)), failures
+
+
+def _portions(rows: Sequence[_Row]) -> Iterator[list[int]]:
+    """Cut segments into lists of ids with some `BATCH_ENTRIES` entries each."""
+    portion: list[int] = []
+    entries = 0
+    for row in rows:
+        portion.append(row.id)
+        entries += row.entry_count
+        if entries >= BATCH_ENTRIES:
+            yield portion
+            portion, entries = [], 0
+    if portion:
+        yield portion
+
+
+# --- by itself ----------------------------------------------------------------------------------
+
+
+def sweep_if_due(
+    instance: Instance, actor: Actor, *, time_limit_seconds: float = 2.0
+) -> Swept | None:
+    """Sweep for a short while, if nobody did so today; None if it was not due.
+
+    At most once a day per home; another process that is at it is not waited for. A home that was
+    never swept counts as swept now: there cannot be much in it.
+    """
+    with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
+        if not is_mine or not _is_due(instance):
+            return None
+        return sweep(instance, actor, time_limit_seconds=time_limit_seconds)
+
+
+def _is_due(instance: Instance) -> bool:
+    """Say whether a day has passed since this last said so."""
+    marker = os.path.join(instance.home.root, "gc.last")
+    now = instance.clock.now()
+    try:
+        with open(marker, encoding="utf-8") as file:
+            last = datetime.fromisoformat(file.read())
+    except FileNotFoundError:
+        last = now
+    except ValueError:  # not what we wrote: write it anew
+        last = now
+    else:
+        if last <= now < last + EVERY:
+            return False
+    write_by_rename(marker, now.isoformat().encode())
+    return last != now

@@ -1,0 +1,76 @@
+"""Where the bytes are: by project, collection or version."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from lineal.core import access
+from lineal.core.access import Action, Actor
+from lineal.core.cleanup import Amount, StorageReport, StorageRow
+from lineal.db import gc_plan
+from lineal.db import projects as projects_db
+from lineal.db import storage as storage_db
+from lineal.errors import Invalid
+from lineal.service.catalog import find_collection
+from lineal.service.instance import Instance
+
+
+def storage(
+    instance: Instance,
+    actor: Actor,
+    *,
+    entity: str | None = None,
+    project: str | None = None,
+    collection: str | None = None,
+) -> StorageReport:
+    """Report stored bytes: of all projects, of an entity's, of a project's collections, or of a
+    collection's versions.
+
+    Exact at one moment: own, shared, pending, drafts, orphaned and elsewhere add up to `total`.
+    Raises NotFound, naming what is called alike. Source: DEL-8.
+    """
+    what = "/".join(part for part in (entity, project, collection) if part)
+    access.require(actor, Action.READ, f"the storage of {what or 'the instance'}")
+    if (project and not entity) or (collection and not project):
+        raise Invalid("Name the entity with a project, and both with a collection")
+    now = instance.clock.now()
+    cutoff = now - instance.undo_period
+    with instance.database.reading() as connection:
+        scope = _scope(connection, actor, entity, project, collection)
+        names = storage_db.names(connection, scope)
+        rows = storage_db.rows(connection, scope, cutoff=cutoff, now=now)
+        totals = storage_db.totals(connection, scope, cutoff=cutoff, now=now)
+        condemned = gc_plan.condemned_amount(connection)
+    found = [StorageRow(names[row.unit], row.own, row.shared, row.pending) for row in rows]
+    found.sort(key=lambda row: (-row.own_bytes - row.shared_bytes - row.pending_bytes, row.name))
+    sizes = {kind: size for kind, (_, size) in totals.items()}
+    return StorageReport(
+        rows=tuple(found),
+        total=Amount(sum(count for count, _ in totals.values()), sum(sizes.values())),
+        own_bytes=sizes.get(storage_db.OWN, 0),
+        shared_bytes=sizes.get(storage_db.SHARED, 0),
+        pending_bytes=sizes.get(storage_db.WAITING, 0),
+        draft_bytes=sizes.get(storage_db.DRAFTS, 0),
+        orphaned_bytes=sizes.get(storage_db.ORPHANED, 0),
+        elsewhere_bytes=sizes.get(storage_db.OTHERS, 0),
+        condemned=condemned,
+    )
+
+
+def _scope(
+    connection: Connection,
+    actor: Actor,
+    entity: str | None,
+    project: str | None,
+    collection: str | None,
+) -> storage_db.Scope:
+    if entity is None:
+        return storage_db.Scope()
+    if project is None:
+        return storage_db.Scope(entity=projects_db.require_entity(connection, entity, actor.name))
+    if collection is None:
+        return storage_db.Scope(
+            project=projects_db.require(connection, entity, project, actor.name)
+        )
+    row = find_collection(connection, actor, entity, project, collection)
+    return storage_db.Scope(collection=row.id)

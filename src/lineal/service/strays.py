@@ -1,0 +1,79 @@
+"""Files in the store that belong to no blob: what killed uploads and lost races left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lineal.blobs.store import StoredFile
+from lineal.core.cleanup import Amount, Failure
+from lineal.core.digest import Key, of_key
+from lineal.db import gc as gc_db
+from lineal.db.blobs import batches
+from lineal.service.instance import Instance
+
+BATCH = 2_000
+"""Files asked for at once."""
+
+
+@dataclass(frozen=True)
+class Strays:
+    """What a batch of files holds that is no blob."""
+
+    dead: list[StoredFile]
+    """Will never be a blob: their draft is over, or they are older than a draft can get."""
+    fresh: list[StoredFile]
+    """May still become blobs."""
+    foreign: list[StoredFile]
+    """Not ours."""
+
+
+def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[Strays]:
+    """Walk the whole store, batch by batch.
+
+    expired_by: for a plan, count drafts that are expired at this moment as over; to delete their
+    files is safe only once they are released.
+    """
+    for batch in batches(instance.store.walk(), BATCH):
+        yield _sorted(instance, batch, expired_by)
+
+
+def delete(instance: Instance, files: Sequence[StoredFile]) -> tuple[Amount, list[Failure]]:
+    """Delete what will never be a blob; returns what is gone, and what is not."""
+    failed: dict[str, OSError] = {
+        **dict(instance.store.delete([file.key for file in files if file.key is not None])),
+        **dict(instance.store.delete_parts([file.name for file in files if file.is_part])),
+    }
+    gone = [file for file in files if (file.key or file.name) not in failed]
+    failures = [Failure(name, str(error)) for name, error in failed.items()]
+    return Amount(len(gone), sum(file.size for file in gone)), failures
+
+
+def _sorted(instance: Instance, files: Sequence[StoredFile], expired_by: datetime | None) -> Strays:
+    oldest = (instance.clock.now() - instance.draft_ttl).timestamp()
+    named = [(file, *_digest_and_nonce(file.key)) for file in files if file.key is not None]
+    with instance.database.reading() as connection:
+        # in this order: a draft that is found dead has recorded all that it ever will
+        nonces = (nonce for _, _, nonce in named)
+        alive = gc_db.nonces(connection, nonces, expired_by=expired_by)
+        recorded = gc_db.recorded(connection, (digest for _, digest, _ in named))
+    dead: list[StoredFile] = []
+    fresh: list[StoredFile] = []
+    foreign: list[StoredFile] = []
+    for file, digest, nonce in named:
+        if (digest, nonce) in recorded:
+            continue
+        # a nonce that no draft has is that of a file of a run, recorded right after it is written
+        is_over = not alive[nonce] if nonce in alive else file.modified_at <= oldest
+        (dead if is_over else fresh).append(file)
+    for file in files:
+        if file.is_part:
+            (dead if file.modified_at <= oldest else fresh).append(file)
+        elif file.key is None:
+            foreign.append(file)
+    return Strays(dead, fresh, foreign)
+
+
+def _digest_and_nonce(key: Key) -> tuple[str, str]:
+    return of_key(key), key.rpartition("/")[2]

@@ -1,0 +1,268 @@
+"""Plan and sweep: what goes, what stays and why, when it runs by itself (DEL-8, TTL-14)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from lineal.blobs.local import LocalStore
+from lineal.core.access import Actor, Role
+from lineal.core.cleanup import Amount, Plan, Reason
+from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.core.records import DraftId, MembershipId, VersionRecord
+from lineal.db.schema import blobs
+from lineal.errors import Denied, Gone, NotFound
+from lineal.service import artifacts, catalog, gc, retention
+from lineal.service.instance import Instance, locked_if_free
+from lineal.service.verify import verify
+from tests.conftest import MovableClock
+from tests.service.test_artifacts import draft, log, send
+
+
+def delete(instance: Instance, owner: Actor, *versions: VersionRecord) -> None:
+    for version in versions:
+        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+
+
+def disk(instance: Instance) -> int:
+    return sum(file.size for file in instance.store.walk())
+
+
+def test_a_plan_names_what_expires_and_changes_nothing(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"123"})
+    retention.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
+    clock.move(hours=2)
+    plan = gc.plan(instance, owner)
+    assert [doomed.name for doomed in plan.expire.versions] == ["ana/vision/data:v0"]
+    assert (plan.expire.total, plan.freed_bytes) == (Amount(1, 3), 0)
+    assert catalog.version_by_id(instance, owner, version.id).deleted_at is None
+
+
+def test_kept_and_freed_bytes_are_all_bytes_there_are(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    versions = [log(instance, owner, tmp_path, {"a": b"x" * n}) for n in (1, 2, 4)]
+    delete(instance, owner, versions[0])
+    clock.move(days=8)
+    delete(instance, owner, versions[1])
+    spec, segments = draft({"d": b"x" * 8}, collection="other")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"d": b"x" * 8}, tmp_path)
+    plan = gc.plan(instance, owner)
+    kept = {one.reason: one.blobs.size_bytes for one in plan.kept}
+    assert kept == {Reason.LIVE: 4, Reason.UNDO: 2}
+    assert (plan.condemn, plan.fresh_strays) == (Amount(1, 1), Amount(1, 8))
+    assert plan.freed_bytes + plan.kept_bytes == disk(instance)
+    [undo] = [one for one in plan.kept if one.reason is Reason.UNDO]
+    assert undo.until is not None
+    assert timedelta(days=6.9) < undo.until - clock.now() < timedelta(days=7)
+
+
+def test_with_an_undo_period_of_zero_what_expires_is_freed_by_the_same_sweep(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    at_once = replace(instance, undo_period=timedelta(0))
+    version = log(at_once, owner, tmp_path, {"a": b"123"})
+    retention.set_version_ttl(at_once, owner, MembershipId(version.membership_id), 3600)
+    clock.move(hours=2)
+    assert gc.plan(at_once, owner).freed_bytes == 3
+    assert gc.sweep(at_once, owner).freed_bytes == 3
+    assert disk(at_once) == 0
+
+
+def test_a_sweep_frees_what_was_used_to_be_shared_once_the_last_needs_it_no_more(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    one = log(instance, owner, tmp_path, {"s": b"1234"}, collection="one")
+    two = log(instance, owner, tmp_path, {"s": b"1234"}, collection="two")
+    delete(instance, owner, one)
+    clock.move(days=8)
+    assert gc.sweep(instance, owner).freed_bytes == 0
+    delete(instance, owner, two)
+    clock.move(days=8)
+    assert gc.sweep(instance, owner).freed_bytes == 4
+
+
+class StuckStore(LocalStore):
+    """A store that cannot delete some keys for a while."""
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.stuck: set[Key] = set()
+
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        keys = list(keys)
+        error = OSError("no access today")
+        failed = super().delete(key for key in keys if key not in self.stuck)
+        return failed + [(key, error) for key in keys if key in self.stuck]
+
+
+def test_a_file_that_cannot_be_deleted_is_named_and_tried_again(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    store = StuckStore(instance.home.blobs)
+    stuck = replace(instance, store=store)
+    version = log(stuck, owner, tmp_path, {"a": b"1", "b": b"22"})
+    [key] = [file.key for file in store.walk() if file.size == 2]
+    assert key is not None
+    store.stuck = {key}
+    delete(stuck, owner, version)
+    clock.move(days=8)
+    swept = gc.sweep(stuck, owner)
+    assert (swept.deleted, swept.failed) == (Amount(1, 1), 1)
+    assert (swept.failures[0].key, "no access" in swept.failures[0].why) == (key, True)
+    assert gc.plan(stuck, owner).delete == Amount(1, 2)
+    store.stuck = set()
+    assert gc.sweep(stuck, owner).deleted == Amount(1, 2)
+    assert disk(instance) == 0
+
+
+def test_a_sweep_out_of_time_says_so_and_the_next_goes_on(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1"}))
+    clock.move(days=8)
+    swept = gc.sweep(instance, owner, time_limit_seconds=0)
+    assert (swept.is_complete, swept.freed_bytes) == (False, 0)
+    assert gc.sweep(instance, owner).freed_bytes == 1
+
+
+def test_progress_tells_what_each_step_did(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1", "b": b"2"}))
+    clock.move(days=8)
+    told: dict[str, int] = {}
+    gc.sweep(instance, owner, lambda step, count: told.update({step: told.get(step, 0) + count}))
+    assert told == {"release": 1, "prune": 2, "condemn": 2, "delete": 2}
+
+
+# --- strays -------------------------------------------------------------------------------------
+
+
+def test_a_copy_that_lost_the_race_goes_with_the_next_sweep(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    spec, segments = draft({"a": b"123"}, collection="other")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"a": b"123"}, tmp_path)
+    log(instance, owner, tmp_path, {"a": b"123"})  # the first to be confirmed
+    assert disk(instance) == 6
+    artifacts.commit(instance, owner, begun.draft)
+    assert gc.sweep(instance, owner).strays == Amount(1, 3)
+    assert disk(instance) == 3
+    assert list(verify(instance, owner)) == []
+
+
+def test_a_file_that_nobody_recorded_goes_when_no_draft_can_be_that_old(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    key = storage_key(of_bytes(b"12"), "unknown")
+    instance.store.put_bytes(key, b"12")
+    part = Path(instance.home.blobs, "parts", "half")
+    part.write_bytes(b"1234")
+    for path in (part, Path(str(instance.store.path(key)))):
+        os.utime(path, (clock.now().timestamp(),) * 2)
+    clock.move(hours=71)
+    assert gc.plan(instance, owner).fresh_strays == Amount(2, 6)
+    assert gc.sweep(instance, owner).strays == Amount()
+    clock.move(hours=2)
+    assert gc.sweep(instance, owner).strays == Amount(2, 6)
+    assert disk(instance) == 0
+
+
+def test_files_of_others_in_the_store_are_named_and_left_alone(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    foreign = Path(instance.home.blobs, "README")
+    foreign.write_text("mine")
+    clock.move(days=10_000)
+    assert gc.plan(instance, owner).foreign == ("README",)
+    gc.sweep(instance, owner)
+    assert foreign.read_text() == "mine"
+
+
+def test_a_contribution_that_expired_stops_the_version_instead_of_missing_in_it(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    def contribute(files: dict[str, bytes], *, is_final: bool) -> DraftId:
+        spec, segments = draft(files, distributed_id="d", is_final=is_final)
+        begun = artifacts.begin(instance, owner, spec, segments)
+        send(instance, owner, begun.draft, files, tmp_path)
+        return begun.draft
+
+    artifacts.commit(instance, owner, contribute({"a": b"1"}, is_final=False))
+    clock.move(days=4)
+    assert gc.sweep(instance, owner).drafts == 1
+    last = contribute({"b": b"2"}, is_final=True)
+    with pytest.raises(Gone, match=r"contributed to 'd' expired.*another distributed id"):
+        artifacts.commit(instance, owner, last)
+
+
+def test_nothing_is_left_of_unneeded_rows(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1"}))
+    clock.move(days=8)
+    gc.sweep(instance, owner)
+    with instance.database.reading() as connection:
+        assert connection.execute(select(blobs)).all() == []
+
+
+# --- rights, and by itself ----------------------------------------------------------------------
+
+
+def test_only_who_administers_may_plan_or_sweep(instance: Instance, stranger: Actor) -> None:
+    for act in (gc.plan, gc.sweep):
+        with pytest.raises(NotFound):
+            act(instance, stranger)
+        with pytest.raises(Denied):
+            act(instance, Actor("mel", Role.MEMBER))
+
+
+def test_by_itself_it_runs_at_most_once_a_day(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    assert gc.sweep_if_due(instance, owner) is None, "a new home has nothing to free"
+    delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1"}))
+    clock.move(days=8)
+    swept = gc.sweep_if_due(instance, owner)
+    assert swept is not None
+    assert swept.freed_bytes == 1
+    assert gc.sweep_if_due(instance, owner) is None
+    clock.move(hours=25)
+    assert gc.sweep_if_due(instance, owner) is not None
+
+
+def test_by_itself_it_does_not_wait_for_another_process(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    gc.sweep_if_due(instance, owner)
+    clock.move(days=2)
+    with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
+        assert is_mine
+        assert gc.sweep_if_due(instance, owner) is None
+    assert gc.sweep_if_due(instance, owner) is not None
+
+
+def test_a_damaged_marker_is_written_anew(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    marker = Path(instance.home.root, "gc.last")
+    marker.write_text("rubbish")
+    assert gc.sweep_if_due(instance, owner) is None
+    clock.move(days=2)
+    assert gc.sweep_if_due(instance, owner) is not None
+
+
+def test_an_empty_plan_says_so(instance: Instance, owner: Actor) -> None:
+    plan: Plan = gc.plan(instance, owner)
+    assert (plan.is_empty, plan.freed_bytes, plan.kept) == (True, 0, ())

@@ -1,0 +1,494 @@
+"""Time to live, retention policies and selections: which versions may go, and what that frees."""
+
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lineal.core.access import Actor, Role
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    PageRequest,
+    RunPatch,
+    RunSpec,
+    VersionPatch,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.core.retention import KeepBest, Level, Policy, Selection
+from lineal.db import deletion as deletion_db
+from lineal.db import retention as retention_db
+from lineal.errors import Denied, Gone, Invalid, NotFound
+from lineal.service import artifacts, catalog, deletion, lineage, retention, runs
+from lineal.service.instance import Instance
+from tests.conftest import MovableClock
+from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.service.test_artifacts import commit, draft, findings, path, send
+
+FIRST = PageRequest()
+DAY = 86_400
+Log = Callable[..., VersionRecord]
+
+
+@pytest.fixture
+def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
+    """Log a version of ana/vision/data with these files, or this text."""
+
+    def logged(content: str | dict[str, str], **changes: Any) -> VersionRecord:
+        texts = {"a": content} if isinstance(content, str) else content
+        files = {name: text.encode() for name, text in texts.items()}
+        version = commit(instance, owner, tmp_path, files, **changes).version
+        assert version is not None
+        return version
+
+    return logged
+
+
+def live(instance: Instance, actor: Actor, name: str = "data") -> list[int]:
+    found = catalog.versions(instance, actor, VersionQuery("ana", "vision", name), FIRST)
+    return sorted(version.number for version in found.items)
+
+
+def expired(instance: Instance) -> list[int]:
+    with instance.database.reading() as connection:
+        return retention_db.expired_versions(connection, instance.clock.now(), 1000)
+
+
+def victims(instance: Instance, limit: int = 1000) -> list[int]:
+    with instance.database.reading() as connection:
+        return retention_db.policy_victims(connection, instance.clock.now(), limit)
+
+
+def sweep_expired(instance: Instance) -> None:
+    """Do what the first step of the sweep does."""
+    with instance.database.writing() as connection:
+        now = instance.clock.now()
+        ids = retention_db.expired_versions(connection, now, 1000)
+        deletion_db.hide_versions(
+            connection, ids, what="expired", reason="expired", actor="sweep", now=now
+        )
+
+
+# --- time to live -------------------------------------------------------------------------------
+
+
+def test_the_nearest_level_that_says_something_decides(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    version = log("0")
+
+    def found() -> tuple[Level, int | None]:
+        ttl = retention.effective_ttl(instance, owner, version.id)
+        return ttl.level, None if ttl.ttl is None else ttl.ttl.days
+
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    assert found() == (Level.NONE, None)
+    retention.set_entity_ttl(instance, owner, "ana", 40 * DAY)
+    assert retention.entity_ttl(instance, owner, "ana") == 40 * DAY
+    assert found() == (Level.ENTITY, 40)
+    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
+    assert found() == (Level.PROJECT, 30)
+    retention.set_collection_ttl(instance, owner, collection, 20 * DAY)
+    assert found() == (Level.COLLECTION, 20)
+    retention.set_version_ttl(instance, owner, version.membership_id, 0)
+    assert found() == (Level.VERSION, None)
+    retention.set_version_ttl(instance, owner, version.membership_id, None)
+    assert found() == (Level.COLLECTION, 20)
+
+
+def test_expiry_counts_from_creation_whenever_the_ttl_is_set(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    old = log("0")
+    clock.move(days=20)
+    log("1")
+    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
+    assert expired(instance) == []
+    retention.set_project_ttl(instance, owner, "ana", "vision", 10 * DAY)
+    assert expired(instance) == [old.id]
+    found = retention.effective_ttl(instance, owner, old.id)
+    assert found.expires_at == old.created_at + timedelta(days=10)
+    retention.set_version_ttl(instance, owner, old.membership_id, 0)
+    assert expired(instance) == []
+
+
+def test_a_link_suspends_expiry_and_leaves_a_grace_period(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    version = log("0", ttl_seconds=DAY)
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, version.id, target, [])
+    clock.move(days=30)
+    assert expired(instance) == []
+    found = retention.effective_ttl(instance, owner, version.id)
+    assert (found.suspended_by, found.expires_at) == (
+        "link ana/registry/detector:v0",
+        version.created_at + timedelta(days=1),
+    )
+    catalog.unlink_version(instance, owner, link.membership_id)
+    found = retention.effective_ttl(instance, owner, version.id)
+    assert found.suspended_by is None
+    assert found.expires_at is not None
+    assert found.expires_at - clock.now() > timedelta(days=6)
+    clock.move(days=6)
+    assert expired(instance) == []
+    clock.move(days=1, seconds=1)
+    assert expired(instance) == [version.id]
+
+
+def test_a_link_lost_with_its_project_leaves_a_grace_period_too(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    version = log("0", ttl_seconds=DAY)
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, version.id, target, [])
+    clock.move(days=30)
+    deletion.delete_project(instance, owner, "ana", "registry")
+    assert expired(instance) == []
+    clock.move(days=8)
+    assert expired(instance) == [version.id]
+
+
+def test_protected_aliases_suspend_expiry_and_ordinary_ones_do_not(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    versions = [log(name, ttl_seconds=DAY, aliases=(name,)) for name in ("prod", "best")]
+    retention.protect_aliases(instance, owner, "ana", "vision", ["prod", "gold"])
+    clock.move(days=2)
+    assert expired(instance) == [versions[1].id]
+    found = retention.effective_ttl(instance, owner, versions[0].id)
+    assert found.suspended_by == "alias ana/vision/data:prod"
+    retention.protect_aliases(instance, owner, "ana", "vision", [])
+    assert expired(instance) == [version.id for version in versions]
+    with pytest.raises(Invalid, match="latest"):
+        retention.protect_aliases(instance, owner, "ana", "vision", ["latest"])
+
+
+def test_a_link_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, log("0").id, target, [])
+    with pytest.raises(Invalid, match="unlink it first"):
+        retention.set_version_ttl(instance, owner, link.membership_id, DAY)
+
+
+def test_code_and_tables_take_a_ttl_and_histories_do_not(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for type in ("code", "run_table"):
+        version = log(type, collection=type, type=type)
+        retention.set_version_ttl(instance, owner, version.membership_id, DAY)
+    history = log("h", collection="h", type="wandb-history")
+    with pytest.raises(Invalid, match="wandb-history"):
+        retention.set_version_ttl(instance, owner, history.membership_id, DAY)
+
+
+def test_what_expires_soon_is_listed_the_soonest_first(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    retention_days = {"late": 9, "soon": 2, "over": 1, "never": 0}
+    for name, days in retention_days.items():
+        log(name, collection=name, ttl_seconds=days * DAY)
+    protected = log("kept", collection="kept", ttl_seconds=DAY)
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, protected.id, target, [])
+    clock.move(days=1, seconds=1)
+    week = timedelta(days=7)
+    for project in ("vision", None):
+        page = retention.expiring(instance, owner, "ana", project, week, PageRequest(size=1))
+        assert page.total == 2
+        more = retention.expiring(
+            instance, owner, "ana", project, week, PageRequest(1, page.cursor)
+        )
+        names = [each.version.collection for each in (*page.items, *more.items)]
+        assert names == ["over", "soon"]
+        assert page.items[0].expires_at == page.items[0].version.created_at + timedelta(days=1)
+
+
+def test_a_version_restored_after_it_expired_stays(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    log("0")
+    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
+    clock.move(days=2)
+    sweep_expired(instance)
+    assert live(instance, owner) == []
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    assert act.reason == "expired"
+    assert deletion.restore(instance, owner, act.id).exempted == 1
+    assert expired(instance) == []
+    assert live(instance, owner) == [0]
+
+
+# --- selections ---------------------------------------------------------------------------------
+
+
+def selected(instance: Instance, actor: Actor, **words: Any) -> list[int]:
+    found = retention.preview(instance, actor, "ana", "vision", "data", Selection(**words))
+    assert found.count == len(found.versions)
+    return [version.number for version in found.versions]
+
+
+def test_each_condition_selects_what_it_says(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    log("0", tags=("good",))
+    log("1", aliases=("best",))
+    used = log("2")
+    clock.move(days=10)
+    log("3")
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "train")).run.key
+    lineage.use(instance, owner, run, used.id, alias=None)
+    assert selected(instance, owner, older_than_seconds=5 * DAY) == [0, 1, 2]
+    assert selected(instance, owner, untagged=True) == [1, 2, 3]
+    assert selected(instance, owner, unaliased=True) == [0, 2, 3]
+    assert selected(instance, owner, unused=True) == [0, 1, 3]
+    assert selected(instance, owner, keep_last=3) == [0]
+    assert selected(instance, owner, keep_last=0) == [0, 1, 2, 3]
+    everything = {"untagged": True, "unaliased": True, "unused": True}
+    assert selected(instance, owner, **everything) == [3]
+    assert selected(instance, owner, **everything, keep_last=1) == []
+
+
+def test_the_best_are_kept_by_metadata(instance: Instance, owner: Actor, log: Log) -> None:
+    for number, score in enumerate([0.5, 0.9, None, "high", 0.7, float("nan"), 2]):
+        log(str(number), metadata={} if score is None else {"eval": {"acc": score}})
+    best = KeepBest(2, "metadata.eval.acc")
+    assert selected(instance, owner, keep_best=best) == [0, 2, 3, 4, 5]
+    worst = KeepBest(2, "metadata.eval.acc", "minimize")
+    assert selected(instance, owner, keep_best=worst) == [1, 2, 3, 5, 6]
+    assert selected(instance, owner, keep_best=best, keep_last=3) == [0, 2, 3]
+
+
+def test_the_best_are_kept_by_the_summary_of_the_run_that_logged_them_first(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    keys = []
+    for number, acc in enumerate([0.3, 0.8, 0.6]):
+        run = runs.start(instance, owner, RunSpec("ana", "vision", f"r{number}")).run.key
+        runs.update(instance, owner, run, RunPatch(summary={"acc": acc}))
+        log(str(number), run=run)
+        keys.append(run)
+    version = catalog.version(instance, owner, path("v0"))
+    lineage.relog(instance, owner, keys[1], version.id)
+    log("by nobody")
+    best = KeepBest(1, "summary.acc")
+    assert selected(instance, owner, keep_best=best) == [0, 2, 3]
+
+
+def test_a_key_that_no_version_has_selects_no_more_than_the_count_allows(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for number in range(3):
+        log(str(number))
+    assert selected(instance, owner, keep_best=KeepBest(2, "metadata.typo")) == [0]
+    with pytest.raises(Invalid, match="looked up"):
+        selected(instance, owner, keep_best=KeepBest(2, 'metadata."'))
+
+
+def test_linked_and_protected_versions_are_never_selected(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(str(number)) for number in range(3)]
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, versions[0].id, target, [])
+    patch = VersionPatch(aliases_added=("prod",))
+    catalog.update_version(instance, owner, versions[1].membership_id, patch)
+    retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
+    assert selected(instance, owner, keep_last=0) == [2]
+
+
+def test_a_selection_that_says_nothing_is_refused(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    log("0")
+    for call in (retention.preview, retention.delete_selected):
+        with pytest.raises(Invalid, match="everything"):
+            call(instance, owner, "ana", "vision", "data", Selection())
+    catalog.link_version(
+        instance,
+        owner,
+        catalog.version(instance, owner, path("v0")).id,
+        ArtifactPath("ana", "vision", "links"),
+        [],
+    )
+    with pytest.raises(Invalid, match="links only"):
+        retention.preview(instance, owner, "ana", "vision", "links", Selection(keep_last=0))
+
+
+def test_a_preview_tells_freed_bytes_from_shared_ones(
+    instance: Instance, owner: Actor, log: Log, tmp_path: Path
+) -> None:
+    log({"both": "x" * 10, "mine": "y" * 100, "twice": "y" * 100, "draft": "d" * 5, "run": "r" * 7})
+    log({"both": "x" * 10, "other": "z" * 1000})
+    log({"far": "f" * 20, "mine": "y" * 100})
+    deleted = log({"gone": "g" * 3})
+    catalog.delete_version(instance, owner, deleted.membership_id, delete_aliases=True)
+    last = log({"gone": "g" * 3, "far": "f" * 20}, collection="other")
+    spec, segments = draft({"only": b"o", "draft": b"d" * 5}, collection="third")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"only": b"o"}, tmp_path)
+
+    def sums(**words: Any) -> tuple[int, int]:
+        found = retention.preview(instance, owner, "ana", "vision", "data", Selection(**words))
+        return found.bytes_freed, found.bytes_shared
+
+    assert sums(keep_last=2) == (7, 115)
+    assert sums(keep_last=1) == (1017, 105)
+    assert sums(keep_last=0) == (1117, 25)
+    assert last.number == 0
+
+
+def test_a_selection_is_deleted_as_one_act_and_restored_as_one(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    for number in range(5):
+        log(str(number), aliases=(f"a{number}",))
+    other = log("other", collection="other")
+    selection = Selection(keep_last=2)
+    place = ("ana", "vision", None)
+    clock.move(days=1)
+    act = retention.delete_selected(instance, owner, *place, selection)
+    assert act is not None
+    assert (act.version_count, act.reason) == (3, "user")
+    assert act.what == '{"in": "ana/vision", "keep_last": 2}'
+    assert retention.delete_selected(instance, owner, *place, selection) is None
+    assert live(instance, owner) == [3, 4]
+    assert catalog.version_by_id(instance, owner, other.id).deleted_at is None
+    assert deletion.restore(instance, owner, act.id).versions == 3
+    assert live(instance, owner) == [0, 1, 2, 3, 4]
+    assert findings(instance, owner) == []
+
+
+def test_a_bulk_deletion_killed_half_way_can_be_run_again(
+    instance: Instance, owner: Actor, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        log(str(number))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    place, selection = ("ana", "vision", "data"), Selection(keep_last=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(deletion_db, "_take_aliases", killed)
+        with pytest.raises(Killed):
+            retention.delete_selected(instance, owner, *place, selection)
+    assert live(instance, owner) == [0, 1, 2]
+    assert retention.delete_selected(instance, owner, *place, selection) is not None
+    assert live(instance, owner) == [2]
+
+
+# --- policies -----------------------------------------------------------------------------------
+
+
+def test_a_collections_policy_takes_the_place_of_its_projects(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    data = [log(str(number)) for number in range(4)]
+    other = [log(str(number), collection="other") for number in range(4)]
+    assert victims(instance) == []
+    set_policy = retention.set_policy
+    set_policy(instance, owner, "ana", "vision", None, Selection(keep_last=3))
+    assert sorted(victims(instance)) == [data[0].id, other[0].id]
+    mine = Selection(keep_last=1, keep_best=KeepBest(1, "metadata.acc"))
+    assert set_policy(instance, owner, "ana", "vision", "data", mine) == Policy(
+        mine, Level.COLLECTION
+    )
+    assert sorted(victims(instance)) == sorted([*(each.id for each in data[:3]), other[0].id])
+    assert len(victims(instance, limit=2)) == 2
+    assert set_policy(instance, owner, "ana", "vision", "data", None).level is Level.PROJECT
+    assert retention.policy(instance, owner, "ana", "vision", "data").selection == Selection(
+        keep_last=3
+    )
+    set_policy(instance, owner, "ana", "vision", None, None)
+    assert retention.policy(instance, owner, "ana", "vision") == Policy(None, Level.NONE)
+    assert victims(instance) == []
+
+
+def test_a_policy_that_could_never_work_is_refused(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    log("0")
+    for selection in (
+        Selection(),
+        Selection(keep_last=-1),
+        Selection(keep_best=KeepBest(1, "acc")),
+        Selection(keep_best=KeepBest(1, 'summary."')),
+        Selection(keep_best=KeepBest(1, "summary")),
+    ):
+        with pytest.raises(Invalid):
+            retention.set_policy(instance, owner, "ana", "vision", "data", selection)
+
+
+# --- rights -------------------------------------------------------------------------------------
+
+
+def test_to_strangers_nothing_exists_and_the_rest_need_the_right(
+    instance: Instance, owner: Actor, stranger: Actor, log: Log
+) -> None:
+    version = log("0")
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    keep = Selection(keep_last=1)
+    place = ("ana", "vision", "data")
+    reads: list[Callable[[Actor], object]] = [
+        lambda actor: retention.effective_ttl(instance, actor, version.id),
+        lambda actor: retention.entity_ttl(instance, actor, "ana"),
+        lambda actor: retention.expiring(instance, actor, "ana", None, timedelta(1), FIRST),
+        lambda actor: retention.policy(instance, actor, *place),
+        lambda actor: retention.preview(instance, actor, *place, keep),
+    ]
+    writes: list[Callable[[Actor], object]] = [
+        lambda actor: retention.set_version_ttl(instance, actor, version.membership_id, 1),
+        lambda actor: retention.set_collection_ttl(instance, actor, collection, 1),
+        lambda actor: retention.set_policy(instance, actor, *place, keep),
+        lambda actor: retention.delete_selected(instance, actor, *place, keep),
+    ]
+    settings: list[Callable[[Actor], object]] = [
+        lambda actor: retention.set_project_ttl(instance, actor, "ana", "vision", 1),
+        lambda actor: retention.set_entity_ttl(instance, actor, "ana", 1),
+        lambda actor: retention.protect_aliases(instance, actor, "ana", "vision", ["prod"]),
+        lambda actor: retention.set_policy(instance, actor, "ana", "vision", None, keep),
+    ]
+    for call in (*reads, *writes, *settings):
+        with pytest.raises(NotFound, match="you are eve"):
+            call(stranger)
+    for call in (*writes, *settings):
+        with pytest.raises(Denied):
+            call(Actor("vic", Role.VIEWER))
+    for call in settings:
+        with pytest.raises(Denied, match="may not administer"):
+            call(Actor("mel", Role.MEMBER))
+    for call in (*reads, *writes):
+        call(Actor("mel", Role.MEMBER))
+
+
+def test_nothing_can_be_set_on_what_is_not_there(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    version = log("0")
+    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    with pytest.raises(Gone, match="lineal artifact restore"):
+        retention.set_version_ttl(instance, owner, version.membership_id, DAY)
+    calls: list[Callable[[], object]] = [
+        lambda: retention.effective_ttl(instance, owner, 99),  # type: ignore[arg-type]  # any id
+        lambda: retention.set_version_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
+        lambda: retention.set_collection_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
+        lambda: retention.set_project_ttl(instance, owner, "ana", "none", 1),
+        lambda: retention.set_entity_ttl(instance, owner, "none", 1),
+        lambda: retention.policy(instance, owner, "ana", "vision", "none"),
+        lambda: retention.expiring(instance, owner, "ana", "none", timedelta(1), FIRST),
+    ]
+    for call in calls:
+        with pytest.raises(NotFound):
+            call()
+    with pytest.raises(Invalid, match="at most"):
+        retention.set_entity_ttl(instance, owner, "ana", 10**12)

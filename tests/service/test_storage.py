@@ -1,0 +1,109 @@
+"""Where the bytes are: own, shared, pending, orphaned, and all of them (DEL-8)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lineal.core.access import Actor
+from lineal.core.cleanup import StorageReport
+from lineal.core.records import RunSpec
+from lineal.errors import Invalid, NotFound
+from lineal.service import artifacts, catalog, run_files, runs, storage, transfers
+from lineal.service.instance import Instance
+from tests.conftest import MovableClock
+from tests.service.test_artifacts import draft, log, send
+
+
+def sums(report: StorageReport) -> int:
+    return (
+        report.own_bytes
+        + report.shared_bytes
+        + report.pending_bytes
+        + report.draft_bytes
+        + report.orphaned_bytes
+        + report.elsewhere_bytes
+    )
+
+
+def fill(instance: Instance, owner: Actor, clock: MovableClock, folder: Path) -> None:
+    """Bytes of every kind, each a power of two."""
+    orphan = log(instance, owner, folder, {"o": b"x" * 1}, collection="old")
+    catalog.delete_version(instance, owner, orphan.membership_id, delete_aliases=True)
+    clock.move(days=8)
+    pending = log(instance, owner, folder, {"s": b"x" * 2, "p": b"x" * 4}, collection="one")
+    catalog.delete_version(instance, owner, pending.membership_id, delete_aliases=True)
+    log(instance, owner, folder, {"s": b"x" * 2, "a": b"x" * 8}, collection="one")
+    log(instance, owner, folder, {"s": b"x" * 2}, collection="two")
+    log(instance, owner, folder, {"s": b"x" * 2, "b": b"x" * 16}, project="nlp", collection="three")
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "r1")).run
+    (folder / "out").write_bytes(b"x" * 32)
+    run_files.put(instance, owner, run.key, [("out", str(folder / "out"))])
+    spec, segments = draft({"d": b"x" * 64}, collection="two")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"d": b"x" * 64}, folder)
+    uploads = list(transfers.missing_blobs(instance, owner, begun.draft))
+    transfers.confirm(instance, owner, begun.draft, uploads)
+
+
+def rows(report: StorageReport) -> dict[str, tuple[int, int, int]]:
+    return {row.name: (row.own_bytes, row.shared_bytes, row.pending_bytes) for row in report.rows}
+
+
+def test_by_project(instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path) -> None:
+    fill(instance, owner, clock, tmp_path)
+    report = storage.storage(instance, owner)
+    assert rows(report) == {"ana/vision": (8 + 32, 2, 4), "ana/nlp": (16, 2, 0)}
+    assert (report.own_bytes, report.shared_bytes, report.pending_bytes) == (56, 2, 4)
+    assert (report.draft_bytes, report.orphaned_bytes, report.elsewhere_bytes) == (64, 1, 0)
+    assert sums(report) == report.total.size_bytes == 127
+
+
+def test_by_collection(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    fill(instance, owner, clock, tmp_path)
+    report = storage.storage(instance, owner, entity="ana", project="vision")
+    assert rows(report) == {
+        "ana/vision (run files)": (32, 0, 0),
+        "ana/vision/one": (8, 2, 4),
+        "ana/vision/two": (0, 2, 0),
+    }
+    assert report.elsewhere_bytes == 16
+    assert sums(report) == report.total.size_bytes
+
+
+def test_by_version(instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path) -> None:
+    fill(instance, owner, clock, tmp_path)
+    report = storage.storage(instance, owner, entity="ana", project="vision", collection="one")
+    assert rows(report) == {"ana/vision/one:v0": (0, 0, 4), "ana/vision/one:v1": (8, 2, 0)}
+    assert report.elsewhere_bytes == 16 + 32
+    assert sums(report) == report.total.size_bytes
+
+
+def test_of_one_entity(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    fill(instance, owner, clock, tmp_path)
+    log(instance, owner, tmp_path, {"s": b"x" * 2, "e": b"x" * 128}, entity="eve")
+    report = storage.storage(instance, owner, entity="eve")
+    assert rows(report) == {"eve/vision": (128, 2, 0)}
+    assert sums(report) == report.total.size_bytes == 255
+
+
+def test_names_must_be_whole_and_exist(
+    instance: Instance, owner: Actor, stranger: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    with pytest.raises(Invalid, match="entity"):
+        storage.storage(instance, owner, project="vision")
+    with pytest.raises(NotFound):
+        storage.storage(instance, owner, entity="ana", project="visio")
+    with pytest.raises(NotFound):
+        storage.storage(instance, stranger)
+
+
+def test_an_empty_instance_has_no_rows(instance: Instance, owner: Actor) -> None:
+    report = storage.storage(instance, owner)
+    assert (report.rows, report.total.size_bytes) == ((), 0)
