@@ -27,7 +27,6 @@ NAMES = (
     "small_files",
     "download",
     "lineage",
-    "gc",
     "manifest",
     "memory",
     "gc",

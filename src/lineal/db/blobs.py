@@ -13,13 +13,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import insert
+from lineal.db.engine import insert, insert_new
 from lineal.db.schema import (
     blobs,
     manifest_segments,
@@ -39,6 +39,45 @@ IN_MOST = 500
 
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[Any])
+
+
+# Statements of the path that every logged version takes are built once: building one anew costs
+# three times as much as running it.
+_NEEDED = (
+    select(segment_blobs.c.blob_id)
+    .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+    .where(manifest_segments.c.manifest_id == bindparam("manifest"))
+)
+_AWAITED = (  # SQLite begins with the few awaited rows only when told in this shape
+    select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
+    .where(blobs.c.id.in_(_NEEDED), blobs.c.state == AWAITED, blobs.c.id > bindparam("after"))
+    .order_by(blobs.c.id)
+    .limit(bindparam("most", type_=BigInteger))
+)
+_NO_LIMIT = 2**62
+_SEGMENT_IDS = (
+    select(segments.c.digest, segments.c.id)
+    .where(segments.c.digest.in_(bindparam("digests", expanding=True)))
+    .with_for_update(read=True, key_share=True)
+)
+_PAIR_COUNT = select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
+_LIVE = (
+    select(bindparam("segment", type_=BigInteger), blobs.c.id)
+    .where(blobs.c.digest.in_(bindparam("digests", expanding=True)), blobs.c.state != CONDEMNED)
+    .with_for_update(read=True)
+)
+_MARK_STORED = update(blobs).where(
+    blobs.c.id == bindparam("blob"), blobs.c.state == bindparam("expected", AWAITED)
+)
+_FILL = update(segments).where(segments.c.id == bindparam("segment"))
+_MANIFEST = select(manifests).where(manifests.c.id == bindparam("manifest"))
+_UNSTORED_COUNT = select(func.count()).where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED)
+_MISSING_SEGMENTS = (
+    select(segments.c.digest)
+    .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
+    .where(manifest_segments.c.manifest_id == bindparam("manifest"), segments.c.content.is_(None))
+    .order_by(manifest_segments.c.position)
+)
 
 
 def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
@@ -118,21 +157,10 @@ def awaited(
     connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
 ) -> list[Row[*tuple[Any, ...]]]:
     """Return (id, digest, size_bytes) of a manifest's blobs that are not stored, by id."""
-    # SQLite plans the join from the few awaited rows only when told in this shape
-    needed = select(segment_blobs.c.blob_id).join(
-        manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id
+    most = _NO_LIMIT if limit is None else limit
+    return list(
+        connection.execute(_AWAITED, {"manifest": manifest_id, "after": after, "most": most}).all()
     )
-    query = (
-        select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
-        .where(
-            blobs.c.id.in_(needed.where(manifest_segments.c.manifest_id == manifest_id)),
-            blobs.c.state == AWAITED,
-            blobs.c.id > after,
-        )
-        .order_by(blobs.c.id)
-        .limit(limit)
-    )
-    return list(connection.execute(query).all())
 
 
 def mark_stored(
@@ -140,12 +168,8 @@ def mark_stored(
 ) -> None:
     """Record that awaited blobs are stored under a draft's nonce; others are left alone."""
     if ids:
-        statement = (
-            update(blobs)
-            .where(blobs.c.id == bindparam("blob"), blobs.c.state == AWAITED)
-            .values(state=STORED, nonce=nonce, draft_id=draft_id, stored_at=now)
-        )
-        connection.execute(statement, [{"blob": id} for id in ids])
+        values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
+        connection.execute(_MARK_STORED, [{"blob": id, **values} for id in ids])
 
 
 # --- manifests ----------------------------------------------------------------------------------
@@ -212,21 +236,15 @@ def segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Diges
     """Return the ids of those that are there, and keep them there until the transaction ends."""
     found: dict[Digest, int] = {}
     for batch in batches(digests):
-        query = select(segments.c.digest, segments.c.id).where(segments.c.digest.in_(batch))
-        rows = connection.execute(_held(query))
+        rows = connection.execute(_SEGMENT_IDS, {"digests": batch})
         found.update((Digest(digest), id) for digest, id in rows)
     return found
 
 
 def missing_segments(connection: Connection, manifest_id: int) -> list[Digest]:
     """Return the segments of a manifest whose content was never sent, in order."""
-    query = (
-        select(segments.c.digest)
-        .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
-        .where(manifest_segments.c.manifest_id == manifest_id, segments.c.content.is_(None))
-        .order_by(manifest_segments.c.position)
-    )
-    return [Digest(digest) for digest in connection.execute(query).scalars()]
+    rows = connection.execute(_MISSING_SEGMENTS, {"manifest": manifest_id})
+    return [Digest(digest) for digest in rows.scalars()]
 
 
 def fill_segment(
@@ -235,9 +253,7 @@ def fill_segment(
     """Record the content of a segment and which blobs it needs; doing it again changes nothing."""
     needed = {entry.digest: entry.size for entry in entries if entry.ref is None}
     _need(connection, segment_id, needed)
-    connection.execute(
-        update(segments).where(segments.c.id == segment_id).values(content=compress(segment.lines))
-    )
+    connection.execute(_FILL, {"segment": segment_id, "content": compress(segment.lines)})
 
 
 def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) -> None:
@@ -251,40 +267,31 @@ def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) 
     while paired < len(sizes):
         # sorted: two writers that lock rows in the same order cannot wait for each other
         connection.execute(
-            insert(connection, blobs).on_conflict_do_nothing(),
+            insert_new(connection, blobs),
             [
                 {"digest": digest, "size_bytes": size, "state": AWAITED}
                 for digest, size in sorted(sizes.items())
             ],
         )
         _pair(connection, segment_id, list(sizes))
-        paired = connection.execute(
-            select(func.count()).where(segment_blobs.c.segment_id == segment_id)
-        ).scalar_one()
+        paired = connection.execute(_PAIR_COUNT, {"segment": segment_id}).scalar_one()
 
 
 def _pair(connection: Connection, segment_id: int, digests: Sequence[Digest]) -> None:
     for batch in batches(digests):
-        live = select(bindparam("segment", segment_id), blobs.c.id).where(
-            blobs.c.digest.in_(batch), blobs.c.state != CONDEMNED
-        )
-        connection.execute(
-            insert(connection, segment_blobs)
-            .from_select(["segment_id", "blob_id"], live.with_for_update(read=True))
-            .on_conflict_do_nothing()
-        )
+        pairs = insert_new(connection, segment_blobs).from_select(["segment_id", "blob_id"], _LIVE)
+        connection.execute(pairs, {"segment": segment_id, "digests": batch})
 
 
 def unstored_count(connection: Connection, manifest_id: int) -> int:
     """Count what still stands between a manifest and its commit: segments and blobs."""
-    needed = select(segment_blobs.c.blob_id).join(
-        manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id
-    )
-    missing = select(func.count()).where(
-        blobs.c.id.in_(needed.where(manifest_segments.c.manifest_id == manifest_id)),
-        blobs.c.state != STORED,
-    )
-    return len(missing_segments(connection, manifest_id)) + connection.execute(missing).scalar_one()
+    unstored = connection.execute(_UNSTORED_COUNT, {"manifest": manifest_id}).scalar_one()
+    return len(missing_segments(connection, manifest_id)) + int(unstored)
+
+
+def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
+    """Return digest, entry_count and size_bytes of a manifest, without its segments."""
+    return connection.execute(_MANIFEST, {"manifest": manifest_id}).one()
 
 
 def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:

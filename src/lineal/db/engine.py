@@ -7,6 +7,7 @@ it holds), so a fork waits for running transactions and closes idle connections 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
@@ -201,11 +202,25 @@ def _meaning(text: str, place: str) -> LinealError:
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that knows `on_conflict_do_nothing`, which both spell alike."""
-    if connection.dialect.name == "sqlite":
+    return _insert(connection.dialect.name == "sqlite", table)
+
+
+def _insert(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
+    if is_sqlite:
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # 25 ms that embedded use never needs
 
     return postgresql.insert(table)
+
+
+def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that leaves rows alone which are there; built once per table."""
+    return _insert_new(connection.dialect.name == "sqlite", table)
+
+
+@functools.cache
+def _insert_new(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return _insert(is_sqlite, table).on_conflict_do_nothing()
 
 
 def listed(connection: Connection, ids: Sequence[int]) -> Select[Any]:

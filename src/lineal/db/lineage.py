@@ -88,16 +88,18 @@ def _insert(
     closes_cycle: bool,
     now: datetime,
 ) -> None:
-    connection.execute(
-        insert(edges).values(
-            run_id=run,
-            version_id=version,
-            kind=kind,
-            alias=alias,
-            closes_cycle=closes_cycle,
-            created_at=now,
-        )
-    )
+    row = {
+        "run_id": run,
+        "version_id": version,
+        "kind": kind,
+        "alias": alias,
+        "closes_cycle": closes_cycle,
+        "created_at": now,
+    }
+    connection.execute(_ADD_EDGE, row)
+
+
+_ADD_EDGE = insert(edges)
 
 
 def _exists(connection: Connection, run: RunKey, version: VersionId, kind: EdgeKind) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from lineal.core.records import Page, PageRequest, ProjectId, ProjectRecord
 from lineal.db.engine import insert
@@ -17,6 +17,14 @@ from lineal.errors import Gone, NotFound
 
 _NEAR_MISS_CANDIDATES = 1000
 """Names compared when looking for a near miss; a message must not cost a table scan."""
+
+
+_FIND = (
+    select(projects)
+    .join(entities, projects.c.entity_id == entities.c.id)
+    .where(entities.c.name == bindparam("entity"), projects.c.name == bindparam("project"))
+)
+_FIND_LOCKED = _FIND.with_for_update(of=projects)
 
 
 def ensure(connection: Connection, entity: str, project: str, now: datetime) -> int:
@@ -53,12 +61,8 @@ def find_row(
     connection: Connection, entity: str, project: str, *, lock: bool = False
 ) -> Row[Any] | None:
     """Return the row of a project, deleted ones too; lock: until the transaction ends."""
-    query = (
-        select(projects)
-        .join(entities, projects.c.entity_id == entities.c.id)
-        .where(entities.c.name == entity, projects.c.name == project)
-    )
-    return connection.execute(query.with_for_update(of=projects) if lock else query).one_or_none()
+    query = _FIND_LOCKED if lock else _FIND
+    return connection.execute(query, {"entity": entity, "project": project}).one_or_none()
 
 
 def find_entity(connection: Connection, entity: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select, update
+from sqlalchemy import Connection, Insert, Row, Select, and_, bindparam, or_, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import PREFIX, Digest
@@ -121,13 +121,61 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRec
     ]
 
 
+# Statements of the path that every logged version takes are built once: building one anew costs
+# three times as much as running it.
+_BY_MEMBERSHIP = listing().where(memberships.c.id == bindparam("membership"))
+_BY_ID = listing().where(
+    versions.c.id == bindparam("version"), memberships.c.collection_id == versions.c.collection_id
+)
+_SAME_CONTENT = (
+    select(versions.c.id)
+    .where(
+        versions.c.collection_id == bindparam("collection"),
+        versions.c.digest == bindparam("content"),
+        versions.c.deleted_at.is_(None),
+    )
+    .order_by(versions.c.id)
+    .limit(1)
+    .with_for_update()
+)
+_ALIASES_OF_ONE = (
+    select(aliases.c.membership_id, aliases.c.alias)
+    .where(aliases.c.membership_id == bindparam("one"))
+    .order_by(aliases.c.alias)
+)
+_TAGS_OF_ONE = (
+    select(version_tags.c.version_id, version_tags.c.tag)
+    .where(version_tags.c.version_id == bindparam("one"))
+    .order_by(version_tags.c.tag)
+)
+_ADD = plain_insert(versions).returning(versions.c.id)
+_ADD_MEMBERSHIP = plain_insert(memberships).returning(memberships.c.id)
+_LIVE_MEMBERSHIP = select(memberships.c.id).where(
+    memberships.c.collection_id == bindparam("collection"),
+    memberships.c.version_id == bindparam("version"),
+    memberships.c.removed_at.is_(None),
+)
+_ADD_MOVE = plain_insert(alias_moves)
+_NUMBER = select(memberships.c.number).where(memberships.c.id == bindparam("membership"))
+_ALIAS_NUMBERS = (
+    select(aliases.c.alias, memberships.c.number)
+    .join(memberships, memberships.c.id == aliases.c.membership_id)
+    .where(
+        aliases.c.collection_id == bindparam("collection"),
+        aliases.c.alias.in_(bindparam("names", expanding=True)),
+    )
+)
+
+
 def by_membership(connection: Connection, membership_id: int) -> VersionRecord | None:
-    rows = connection.execute(listing().where(memberships.c.id == membership_id)).all()
+    rows = connection.execute(_BY_MEMBERSHIP, {"membership": membership_id}).all()
     return records(connection, rows)[0] if rows else None
 
 
 def by_id(connection: Connection, version_id: int) -> VersionRecord | None:
-    return by_ids(connection, [version_id]).get(version_id)
+    """Return a version as seen in its source collection, also a deleted one."""
+    rows = connection.execute(_BY_ID, {"version": version_id}).all()
+    return records(connection, rows)[0] if rows else None
 
 
 def by_ids(connection: Connection, version_ids: Iterable[int]) -> dict[int, VersionRecord]:
@@ -187,18 +235,9 @@ def is_digest(ref: str) -> bool:
 
 def same_content(connection: Connection, collection_id: int, digest: Digest) -> int | None:
     """Return the oldest live version with this digest (X-2: any, not only the latest)."""
-    query = (
-        select(versions.c.id)
-        .where(
-            versions.c.collection_id == collection_id,
-            versions.c.digest == digest,
-            versions.c.deleted_at.is_(None),
-        )
-        .order_by(versions.c.id)
-        .limit(1)
-        .with_for_update()
-    )
-    return connection.execute(query).scalar()
+    return connection.execute(
+        _SAME_CONTENT, {"collection": collection_id, "content": digest}
+    ).scalar()
 
 
 def manifest_id(connection: Connection, version_id: int) -> int | None:
@@ -209,6 +248,9 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
 
 def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
+    if len(membership_ids) == 1:
+        rows = connection.execute(_ALIASES_OF_ONE, {"one": membership_ids[0]}).all()
+        return {membership_ids[0]: [row.alias for row in rows]}
     query = select(aliases.c.membership_id, aliases.c.alias).order_by(aliases.c.alias)
     for batch in batches(membership_ids):
         for id, name in connection.execute(query.where(aliases.c.membership_id.in_(batch))):
@@ -218,6 +260,9 @@ def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[i
 
 def _tags_of(connection: Connection, version_ids: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
+    if len(version_ids) == 1:
+        rows = connection.execute(_TAGS_OF_ONE, {"one": version_ids[0]}).all()
+        return {version_ids[0]: [row.tag for row in rows]}
     query = select(version_tags.c.version_id, version_tags.c.tag).order_by(version_tags.c.tag)
     for batch in batches(version_ids):
         for id, tag in connection.execute(query.where(version_tags.c.version_id.in_(batch))):
@@ -230,9 +275,7 @@ def _tags_of(connection: Connection, version_ids: Sequence[int]) -> dict[int, li
 
 def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> tuple[int, int]:
     """Insert a version and its membership with the next number; returns their ids."""
-    version_id = connection.execute(
-        plain_insert(versions).values(**values).returning(versions.c.id)
-    ).scalar_one()
+    version_id = connection.execute(_ADD, dict(values)).scalar_one()
     return version_id, add_membership(connection, values["collection_id"], version_id, now)
 
 
@@ -240,12 +283,13 @@ def add_membership(
     connection: Connection, collection_id: int, version_id: int, now: datetime
 ) -> int:
     number = collections_db.next_number(connection, collection_id, now)
-    membership_id: int = connection.execute(
-        plain_insert(memberships)
-        .values(collection_id=collection_id, version_id=version_id, number=number, created_at=now)
-        .returning(memberships.c.id)
-    ).scalar_one()
-    return membership_id
+    row = {
+        "collection_id": collection_id,
+        "version_id": version_id,
+        "number": number,
+        "created_at": now,
+    }
+    return int(connection.execute(_ADD_MEMBERSHIP, row).scalar_one())
 
 
 def lock(connection: Connection, version_id: int) -> bool:
@@ -257,12 +301,9 @@ def lock(connection: Connection, version_id: int) -> bool:
 
 
 def live_membership(connection: Connection, collection_id: int, version_id: int) -> int | None:
-    query = select(memberships.c.id).where(
-        memberships.c.collection_id == collection_id,
-        memberships.c.version_id == version_id,
-        memberships.c.removed_at.is_(None),
-    )
-    return connection.execute(query).scalar()
+    return connection.execute(
+        _LIVE_MEMBERSHIP, {"collection": collection_id, "version": version_id}
+    ).scalar()
 
 
 def collection_of(connection: Connection, membership_id: int) -> int:
@@ -302,12 +343,8 @@ def alias_numbers(
     connection: Connection, collection_id: int, names: Sequence[str]
 ) -> dict[str, int]:
     """Return the version number each of these aliases is on now; the others are left out."""
-    query = (
-        select(aliases.c.alias, memberships.c.number)
-        .join(memberships, memberships.c.id == aliases.c.membership_id)
-        .where(aliases.c.collection_id == collection_id, aliases.c.alias.in_(names))
-    )
-    return {row.alias: row.number for row in connection.execute(query)}
+    rows = connection.execute(_ALIAS_NUMBERS, {"collection": collection_id, "names": list(names)})
+    return {row.alias: row.number for row in rows}
 
 
 def alias_names(connection: Connection, collection_id: int) -> list[str]:
@@ -325,19 +362,13 @@ def set_aliases(
     now: datetime,
 ) -> None:
     """Put aliases on a membership, taking them from wherever they were; records each move."""
-    number = connection.execute(
-        select(memberships.c.number).where(memberships.c.id == membership_id)
-    ).scalar_one()
+    number = connection.execute(_NUMBER, {"membership": membership_id}).scalar_one()
     before = alias_numbers(connection, collection_id, names)
     moved = [name for name in names if before.get(name) != number]
     if not moved:
         return
-    statement = insert(connection, aliases)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[aliases.c.collection_id, aliases.c.alias],
-            set_={"membership_id": statement.excluded.membership_id},
-        ),
+        _put_alias(connection),
         [
             {"collection_id": collection_id, "alias": name, "membership_id": membership_id}
             for name in moved
@@ -349,6 +380,14 @@ def set_aliases(
         [(name, before.get(name), number) for name in moved],
         actor=actor,
         now=now,
+    )
+
+
+def _put_alias(connection: Connection) -> Insert:
+    statement = insert(connection, aliases)
+    return statement.on_conflict_do_update(
+        index_elements=[aliases.c.collection_id, aliases.c.alias],
+        set_={"membership_id": statement.excluded.membership_id},
     )
 
 
@@ -376,7 +415,7 @@ def _record_moves(
     now: datetime,
 ) -> None:
     connection.execute(
-        plain_insert(alias_moves),
+        _ADD_MOVE,
         [
             {
                 "collection_id": collection_id,

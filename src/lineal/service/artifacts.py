@@ -287,7 +287,7 @@ def _finish(
     now: datetime,
 ) -> Committed:
     collections_db.lock(connection, draft.collection_id)
-    head = blobs_db.manifest_head(connection, draft.manifest_id)
+    head = blobs_db.manifest_totals(connection, draft.manifest_id)
     version_id = None
     if draft.spec["on_unchanged"] != "new_version":
         version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
