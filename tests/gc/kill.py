@@ -63,6 +63,8 @@ def main(folder: str) -> None:
         found = state(home)
         at = (home / "died").read_text() if is_killed else ""
         problem = "" if found == wanted and finished == 0 else difference(wanted, found)
+        if not is_killed and status:
+            problem = f"the sweep failed by itself; {problem}"
         print(json.dumps({"step": step, "at": at, "is_killed": is_killed, "problem": problem}))
         shutil.rmtree(home)
         if not is_killed:

@@ -258,6 +258,7 @@ class Histories(RuleBasedStateMachine):
         assert not proof.failures
         self.model.delete(version, self.clock.moment)
         version.is_released = True
+        self.model.release(self.clock.moment)
 
     # --- runs ---
 

@@ -105,6 +105,10 @@ class Model:
                 for version in newest[self.keep_last :]:
                     if not version.is_kept:
                         version.deleted_at = now
+        self.release(now)
+
+    def release(self, now: datetime) -> None:
+        """End what can be restored no more, and drafts that expired; a purge does this, too."""
         for thing in (*self.versions.values(), *self.runs.values()):
             if thing.deleted_at is not None and thing.deleted_at + UNDO <= now:
                 thing.is_released = True

@@ -49,7 +49,7 @@ def draft(files: Files, **changes: object) -> tuple[DraftSpec, list[Segment]]:
         manifest=manifest_head(segment.head for segment in segments),
         run=None,
     )
-    return replace(spec, **changes), segments  # type: ignore[arg-type]  # a test's shorthand
+    return spec._replace(**changes), segments  # type: ignore[arg-type]  # a test's shorthand
 
 
 def send(instance: Instance, owner: Actor, begun_draft: int, files: Files, folder: Path) -> None:
@@ -303,7 +303,7 @@ def test_compare_and_swap_refuses_a_moved_alias_and_changes_nothing(
     with pytest.raises(Conflict, match="is on v0, not on none"):
         catalog.update_version(instance, owner, second.membership_id, patch)
     moved = catalog.update_version(
-        instance, owner, second.membership_id, replace(patch, expected_version={"prod": "v0"})
+        instance, owner, second.membership_id, patch._replace(expected_version={"prod": "v0"})
     )
     assert "prod" in moved.aliases
 

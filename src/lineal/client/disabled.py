@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -167,7 +166,7 @@ class DisabledRun(Run):
             for name in ("name", "notes", "group", "job_type", "tags")
             if (value := getattr(patch, name)) is not None
         }
-        self.record = dataclasses.replace(self.record, **changed)
+        self.record = self.record._replace(**changed)
 
 
 def _stand_in(artifact: Any = None, *_: Any, **options: Any) -> DisabledArtifact:

@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from lineal.client.backend import Backend
@@ -66,7 +66,7 @@ def copy(backend: Backend, started: StartedRun, fork: Fork, config: dict[str, An
             summary.update(flat(json.loads(line)))
     patch = RunPatch(config=_forked_config(parent, fork, config), summary=summary)
     backend.update_run(run.key, patch)
-    return replace(started, run=backend.run_by_key(run.key))
+    return started._replace(run=backend.run_by_key(run.key))
 
 
 def _forked_config(parent: RunRecord, fork: Fork, config: dict[str, Any]) -> dict[str, Any]:

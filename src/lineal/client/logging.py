@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from lineal import files
@@ -134,7 +133,7 @@ class _Upload:
         if clash is not None:
             raise Invalid(f"Path {clash!r} would be a file and a folder; remove one of them")
         manifest, segments = self._manifest()
-        self._spec = replace(self._spec, manifest=manifest)
+        self._spec = self._spec._replace(manifest=manifest)
         begun = self._backend.begin(self._spec, segments)
         if begun.version is not None:
             committed = Committed(begun.version, is_new=False)
@@ -155,7 +154,7 @@ class _Upload:
             )
         except NotFound:
             return
-        self._spec = replace(self._spec, base=latest.id)
+        self._spec = self._spec._replace(base=latest.id)
         self._contents.base = Base(
             self._backend.manifest(latest.id),
             lambda heads: self._backend.read_segments(latest.id, heads),

@@ -160,7 +160,7 @@ class OfflineBackend(EmbeddedBackend):
         if before is not None and about.rewind_step is not None:
             rewinding.check_step(before, about.rewind_step)
         self.describe(about)
-        started = super().start_run(dataclasses.replace(spec, resume=None))
+        started = super().start_run(spec._replace(resume=None))
         self.update_run(started.run.key, RunPatch(metadata={METADATA_KEY: [about.uid]}))
         if about.rewind_step is not None:
             return self._rewound(started, before, about.rewind_step)
@@ -168,8 +168,7 @@ class OfflineBackend(EmbeddedBackend):
             if spec.resume in ("allow", "must"):
                 term.info(f"offline: resume={spec.resume} is applied when the run is synced")
             return started
-        run = dataclasses.replace(
-            started.run,
+        run = started.run._replace(
             last_step=before.last_step,
             history_count=before.history_count,
             config={**before.config, **started.run.config},
@@ -182,10 +181,9 @@ class OfflineBackend(EmbeddedBackend):
         """Go on after the step; the run at home is taken back to it by `sync`."""
         term.info(f"offline: the run is taken back to step {step} when it is synced")
         if before is None:
-            return StartedRun(dataclasses.replace(started.run, last_step=step), is_resumed=True)
+            return StartedRun(started.run._replace(last_step=step), is_resumed=True)
         summary = rewinding.summary_until(self._needed_home(), before, step)
-        run = dataclasses.replace(
-            started.run,
+        run = started.run._replace(
             last_step=min(before.last_step, step),
             config={**before.config, **started.run.config},
             summary=summary,
@@ -209,7 +207,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().begin(draft, segments)
         base = self.version_by_id(draft.base)
         self._note("base", name=draft.collection, digest=draft.manifest.digest, base=base.path)
-        begun = super().begin(dataclasses.replace(draft, base=None), segments)
+        begun = super().begin(draft._replace(base=None), segments)
         self._bases[begun.draft] = _plain(draft.base)
         return begun
 
@@ -279,7 +277,7 @@ class OfflineBackend(EmbeddedBackend):
                 raise
             found = home.versions(query, page)
         items = tuple(self._marked(version) for version in found.items)
-        return dataclasses.replace(found, items=items)
+        return found._replace(items=items)
 
     def collection(self, entity: str, project: str, name: str) -> CollectionRecord:
         try:
@@ -377,8 +375,7 @@ class OfflineBackend(EmbeddedBackend):
         return home
 
     def _marked(self, version: VersionRecord) -> VersionRecord:
-        marked = dataclasses.replace(
-            version,
+        marked = version._replace(
             id=VersionId(version.id + _AT_HOME),
             membership_id=MembershipId(version.membership_id + _AT_HOME),
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -210,7 +209,7 @@ class Collection:
     @ttl.setter
     def ttl(self, value: ttls.TTL) -> None:
         changed = self._backend.set_collection_ttl(self._record.id, ttls.stored(value))
-        self._record = replace(self._record, ttl_seconds=changed.ttl_seconds)
+        self._record = self._record._replace(ttl_seconds=changed.ttl_seconds)
 
     @property
     def retention(self) -> Selection | None:

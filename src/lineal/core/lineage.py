@@ -6,7 +6,6 @@ writer escapes them for its format.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -39,7 +38,7 @@ def to_data(graph: LineageGraph) -> dict[str, Any]:
 
 
 def _fields(record: LineageNode | LineageEdge) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return record._asdict()
 
 
 def to_json(graph: LineageGraph) -> str:
