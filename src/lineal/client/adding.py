@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathspec import PathSpec
 
 IGNORE_FILE = ".linealignore"
+NAME_TAIL = 100
+"""Characters of a name that a file being written keeps at its end: libraries look at them."""
 REMEMBER_EACH = 5_000
 """Files hashed between two writes to the digest cache: what a killed process hashes again."""
 
@@ -76,6 +78,22 @@ class Adder:
         if found.staged or policy == IMMUTABLE:
             self.cache.remember([(source, found.stamp, digest)], read_at_ns=read_at)
         return entry
+
+    @contextmanager
+    def written(self, contents: Contents, name: str, *, overwrite: bool) -> Iterator[str]:
+        """Give a path to write a new file to; it is added when the block ends without error.
+
+        The path is in the staging folder, so that nothing is copied, and ends like the name.
+        """
+        staged = f"{self.staging.new_path()}-{os.path.basename(name)[-NAME_TAIL:]}"
+        with _undone(staged):
+            with files.room_on(staged):
+                yield staged
+            os.chmod(staged, 0o444)
+            hashed = files.hash_file(staged)
+            entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
+            source = Source(staged, staged, MUTABLE, hashed.stamp)
+            contents.add([Added(entry, source)], overwrite=overwrite)
 
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""

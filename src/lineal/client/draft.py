@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -174,11 +173,11 @@ class Draft:
             raise Invalid(f"Mode {mode!r} does not write a new file; use `x`, `w`, `xb` or `wb`")
         if kind == "x" and self._contents.get(path) is not None:
             raise Invalid(f"File {path!r} was added already; use mode='w' to replace it")
-        with tempfile.TemporaryDirectory(prefix="lineal-") as folder:
-            local = os.path.join(folder, os.path.basename(path))
-            with open(local, mode, encoding=encoding) as file:
-                yield file
-            self.add_file(local, path, policy=MUTABLE, overwrite=kind == "w")
+        with (
+            self._adder.written(self._contents, path, overwrite=kind == "w") as local,
+            open(local, mode, encoding=encoding) as file,
+        ):
+            yield file
 
     def add_reference(
         self,
