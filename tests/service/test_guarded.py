@@ -1,0 +1,72 @@
+"""Every way into the service asks `core.access` before anything else happens."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+from lineal import service
+from lineal.core.access import Actor
+from lineal.core.records import LineageQuery, PageRequest, RunKey, Stream, VersionId
+from lineal.errors import NotFound
+from lineal.service import history, lineage, runs, storage, transfers
+from lineal.service.instance import Instance
+
+
+def entrances() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield every public function that takes an instance and an actor."""
+    for module in pkgutil.iter_modules(service.__path__):
+        source = inspect.getsource(importlib.import_module(f"lineal.service.{module.name}"))
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                parameters = [argument.arg for argument in node.args.args]
+                if parameters[:2] == ["instance", "actor"]:
+                    yield f"{module.name}.{node.name}", node
+
+
+def is_guarded(function: ast.FunctionDef) -> bool:
+    """Tell whether it asks itself, or hands the actor to a function that does."""
+    for call in ast.walk(function):
+        if not isinstance(call, ast.Call):
+            continue
+        if ast.unparse(call.func) == "access.require":
+            return True
+        handed = [argument.id for argument in call.args if isinstance(argument, ast.Name)]
+        if handed[:2] == ["instance", "actor"]:
+            return True
+    return False
+
+
+def test_there_are_entrances_to_look_at() -> None:
+    assert len(list(entrances())) > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), [pytest.param(*entrance, id=entrance[0]) for entrance in entrances()]
+)
+def test_every_entrance_asks_who_may(name: str, function: ast.FunctionDef) -> None:
+    assert is_guarded(function), f"service.{name} never asks `access.require`"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda i, a: transfers.manifest(i, a, VersionId(1)),
+        lambda i, a: transfers.locate(i, a, [], version=VersionId(1)),
+        lambda i, a: transfers.locate(i, a, [], run=RunKey(1)),
+        lambda i, a: list(history.read(i, a, RunKey(1), Stream.HISTORY)),
+        lambda i, a: runs.run_by_key(i, a, RunKey(1)),
+        lambda i, a: lineage.lineage(i, a, "version:1", LineageQuery()),
+        lambda i, a: runs.update(i, a, RunKey(1), None),
+        lambda i, a: storage.storage(i, a),
+        lambda i, a: lineage.runs_of(i, a, VersionId(1), None, PageRequest()),
+    ],
+)
+def test_to_a_stranger_nothing_exists(instance: Instance, stranger: Actor, call) -> None:
+    with pytest.raises(NotFound):
+        call(instance, stranger)
