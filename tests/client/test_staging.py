@@ -114,3 +114,13 @@ def test_a_refused_file_leaves_no_copy(home: Path) -> None:
         artifact.add_bytes(b"y", "a")
     assert len(staged(home)) == 1
     artifact._adder.unlogged.clear()
+
+
+def test_run_files_of_a_dead_process_go_after_a_day_and_new_ones_stay(tmp_path: Path) -> None:
+    old, new = tmp_path / "run-file-old", tmp_path / "run-file-new"
+    for file in (old, new):
+        file.write_text("x")
+    day_ago = os.stat(old).st_mtime - staging.LOOSE_FILE_SECONDS - 60
+    os.utime(old, (day_ago, day_ago))
+    remove_leftovers(str(tmp_path))
+    assert os.listdir(tmp_path) == ["run-file-new"]

@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Iterable
 
 from lineal import files
@@ -22,6 +23,8 @@ from lineal.errors import Unavailable
 from lineal.files import Stamp
 
 _LOCK = "lock"
+LOOSE_FILE_SECONDS = 24 * 3600.0
+"""Age at which a file beside the folders is nobody's any more; nothing locks it."""
 
 
 class Staging:
@@ -104,6 +107,15 @@ def remove_copy(path: str) -> None:
         return  # gone already, or left to the process that removes this folder
 
 
+def _remove_old(entry: os.DirEntry[str]) -> None:
+    """Remove a run file on its way to the store whose process died: it takes moments, not days."""
+    try:
+        if time.time() - entry.stat(follow_symlinks=False).st_mtime > LOOSE_FILE_SECONDS:
+            os.unlink(entry.path)
+    except OSError:
+        return  # stored or removed meanwhile, or another user's
+
+
 def _remove_empty(folder: str) -> None:
     """Remove what a process left that died before it made a lock; one that lives makes another."""
     try:
@@ -118,6 +130,7 @@ def remove_leftovers(root: str) -> None:
         return
     for entry in os.scandir(root):
         if not entry.is_dir(follow_symlinks=False):
+            _remove_old(entry)
             continue
         try:
             descriptor = os.open(os.path.join(entry.path, _LOCK), os.O_RDWR | os.O_CLOEXEC)
