@@ -52,6 +52,10 @@ class Settings:
     cache_dir: str | None = setting(None, "Folder of the digest cache; default inside `home`")
     data_dir: str | None = setting(None, "Folder of staged files; default inside `home`")
 
+    pack_files_up_to: int = setting(
+        131_072, "Bytes up to which files of an added folder are kept together in packs; 0: never"
+    )
+
     # who and what
     entity: str | None = setting(None, "User or team that owns new projects; default your login")
     project: str | None = setting(None, "Project; default the git root's name or `uncategorized`")
@@ -216,6 +220,8 @@ def _parse(name: str, value: Any) -> Any:
             return value if isinstance(value, bool) else _parse_bool(str(value))
         if wanted == "float":
             return float(value)
+        if wanted == "int":
+            return int(value)
         if wanted.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
             return tuple(str(part).strip() for part in parts if str(part).strip())

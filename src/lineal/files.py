@@ -76,6 +76,21 @@ def hash_file(path: str) -> Hashed:
     return Hashed(running.hexdigest(), before.size, before)
 
 
+def read_small(path: str, most: int) -> tuple[bytes, Hashed, bytes] | None:
+    """Return (content, what `hash_file` says, SHA-256) of a file of at most so many bytes.
+
+    None if it is larger; errors as of `hash_file`.
+    """
+    with _Opened(path) as descriptor:
+        before = Stamp.of(os.fstat(descriptor))
+        if before.size > most:
+            return None
+        data = _read_whole(path, descriptor, before)
+        _require_unchanged(path, descriptor, before)
+    hashed = hashlib.sha256(data)
+    return data, Hashed(hashed.hexdigest(), before.size, before), hashed.digest()
+
+
 def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
     """Copy a file to a new path and hash what was written, in one read.
 
@@ -105,7 +120,7 @@ def write_stream(source: BinaryIO, path: str, chunk_bytes: int = CHUNK_BYTES) ->
     with _created(path, 0o666) as descriptor:
         while chunk := source.read(chunk_bytes):
             running.update(chunk)
-            _write_all(descriptor, chunk)
+            write_all(descriptor, chunk)
     return running.hexdigest()
 
 
@@ -116,7 +131,7 @@ def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
         try:
             if os.write(descriptor, data) != len(data):
                 os.lseek(descriptor, 0, os.SEEK_SET)
-                _write_all(descriptor, data)
+                write_all(descriptor, data)
         except BaseException:
             os.unlink(path)
             raise
@@ -133,7 +148,7 @@ def write_by_rename(path: str, data: bytes) -> None:
     """Replace a file as a whole, so that no reader ever sees half of it."""
     part = f"{path}.{os.getpid()}.part"
     with _created(part, mode=0o644) as descriptor:
-        _write_all(descriptor, data)
+        write_all(descriptor, data)
     os.replace(part, path)
 
 
@@ -244,7 +259,8 @@ def _read_all(descriptor: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_all(descriptor: int, data: bytes | memoryview) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write everything to an open file, in as many calls as it takes."""
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
@@ -274,17 +290,17 @@ def _copy_large(reading: int, writing: int) -> str:
             if not count:
                 break
             pending.append(hasher.submit(running.update, buffer[:count]))
-            _write_all(writing, buffer[:count])
+            write_all(writing, buffer[:count])
             written += count
             if written - flushed >= FLUSH_BYTES:
-                _begin_flush(writing, flushed, written - flushed)
+                begin_flush(writing, flushed, written - flushed)
                 flushed = written
         for future in pending:
             future.result()
     return running.hexdigest()
 
 
-def _begin_flush(descriptor: int, offset: int, size: int) -> None:
+def begin_flush(descriptor: int, offset: int, size: int) -> None:
     """Let the kernel start writing a range to disk; on Linux that is what this advice does."""
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_DONTNEED)

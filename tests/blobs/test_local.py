@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -10,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from lineal import packs
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.core.digest import Key, of_bytes, storage_key
-from lineal.errors import MissingFile, SourceChanged, Unavailable
+from lineal.errors import IntegrityError, MissingFile, SourceChanged, Unavailable
 
 MakeStore = Callable[[Path], BlobStore]
 
@@ -184,8 +187,90 @@ def test_sync_returns_for_few_and_many_keys(store, source, count):
 
 def test_a_local_path_if_there_is_one_holds_the_bytes(store, source):
     key = put(store, source(b"here"), b"here")
-    path = store.path(key)
-    assert path is None or Path(path).read_bytes() == b"here"
+    (place,) = store.places([key])
+    assert place is None or Path(place.path).read_bytes() == b"here"
+
+
+# --- packs ---------------------------------------------------------------------------------------
+
+MANY = [bytes([n]) * n for n in range(40)]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Callable[[list[bytes]], str]:
+    numbers = iter(range(1000))
+
+    def write(contents: list[bytes]) -> str:
+        writer = packs.Writer(str(tmp_path / f"pack{next(numbers)}"))
+        for data in contents:
+            writer.add(hashlib.sha256(data).digest(), data)
+        writer.seal()
+        return writer.path
+
+    return write
+
+
+def test_what_came_in_a_pack_is_read_back_whole(store, pack):
+    assert set(store.put_pack(key_of(MANY[7]), pack(MANY))) == {of_bytes(data) for data in MANY}
+    keys = [key_of(data) for data in MANY]
+    assert [content(store, key) for key in keys] == MANY
+    assert store.sizes(keys) == [len(data) for data in MANY]
+    assert dict(store.keys()) == {key: len(data) for key, data in zip(keys, MANY, strict=True)}
+    store.sync(keys)
+
+
+def test_a_pack_stores_under_its_own_nonce_only(store, pack):
+    store.put_pack(key_of(b"a"), pack([b"a"]))
+    assert store.sizes([key_of(b"a", "n2"), key_of(b"a")]) == [None, 1]
+
+
+def test_a_pack_that_was_taken_is_gone(store, pack):
+    path = pack(MANY)
+    store.put_pack(key_of(MANY[0]), path)
+    assert not os.path.exists(path)
+
+
+def test_several_packs_and_loose_files_share_a_nonce(store, pack, source):
+    store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    store.put_pack(key_of(b"c"), pack([b"c"]))
+    put(store, source(b"loose"), b"loose")
+    expected = [b"c", b"loose", b"a", b"b"]
+    assert [content(store, key_of(data)) for data in expected] == expected
+
+
+def test_a_pack_without_the_promised_blob_is_refused(store, pack):
+    with pytest.raises(IntegrityError):
+        store.put_pack(key_of(b"promised"), pack([b"actually"]))
+    assert list(store.walk()) == []
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: b"x"])
+def test_what_is_no_pack_is_refused(store, pack, damage):
+    path = Path(pack([b"a"]))
+    path.chmod(0o644)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(IntegrityError):
+        store.put_pack(key_of(b"a"), str(path))
+    assert list(store.walk()) == []
+
+
+def test_a_blob_deleted_from_a_pack_is_gone_and_the_others_stay(store, pack):
+    store.put_pack(key_of(MANY[0]), pack(MANY))
+    gone, left = MANY[5:10], MANY[:5] + MANY[10:]
+    assert store.delete([key_of(data) for data in gone]) == []
+    assert store.sizes([key_of(data) for data in gone]) == [None] * 5
+    assert [content(store, key_of(data)) for data in left] == left
+    assert set(dict(store.keys())) == {key_of(data) for data in left}
+    with pytest.raises(MissingFile):
+        store.open(key_of(gone[0]))
+    assert store.delete([key_of(data) for data in gone]) == []
+
+
+def test_a_pack_goes_with_its_last_blob(store, pack):
+    store.put_pack(key_of(MANY[0]), pack(MANY))
+    store.delete([key_of(data) for data in MANY[::2]])
+    store.delete([key_of(data) for data in MANY[1::2]])
+    assert list(store.walk()) == []
 
 
 # --- what only a folder can do ------------------------------------------------------------------
@@ -196,23 +281,29 @@ def local(tmp_path: Path) -> LocalStore:
     return LocalStore(str(tmp_path / "blobs"))
 
 
+def path_of(local: LocalStore, key: Key) -> str:
+    (place,) = local.places([key])
+    assert place is not None
+    return place.path
+
+
 def test_a_folder_links_an_immutable_file_instead_of_copying_it(local, source):
     path = source(b"immutable")
     key = put(local, path, b"immutable", link=True)
-    assert os.path.samefile(path, local.path(key))
+    assert os.path.samefile(path, path_of(local, key))
 
 
 def test_a_folder_links_what_a_symbolic_link_leads_to(local, source, tmp_path):
     path = source(b"target")
     (tmp_path / "alias").symlink_to(path)
     key = put(local, str(tmp_path / "alias"), b"target", link=True)
-    assert not os.path.islink(local.path(key))
+    assert not os.path.islink(path_of(local, key))
     assert content(local, key) == b"target"
 
 
 def test_a_folder_keeps_copies_read_only(local, source):
     key = put(local, source(b"x"), b"x")
-    assert stat.S_IMODE(os.stat(local.path(key)).st_mode) & 0o222 == 0
+    assert stat.S_IMODE(os.stat(path_of(local, key)).st_mode) & 0o222 == 0
 
 
 def test_what_is_no_blob_is_a_stray(local, source):
@@ -236,8 +327,8 @@ def test_half_written_files_can_be_deleted(local):
 
 def test_what_cannot_be_deleted_is_named_and_the_rest_is_gone(local, source):
     stuck, free = put(local, source(b"stuck"), b"stuck"), put(local, source(b"free"), b"free")
-    os.unlink(local.path(stuck))
-    os.mkdir(local.path(stuck))  # a folder cannot be unlinked, not even by root
+    os.unlink(path_of(local, stuck))
+    os.mkdir(path_of(local, stuck))  # a folder cannot be unlinked, not even by root
     [(key, error)] = local.delete([stuck, free])
     assert (key, isinstance(error, OSError)) == (stuck, True)
     assert local.size(free) is None
@@ -245,7 +336,7 @@ def test_what_cannot_be_deleted_is_named_and_the_rest_is_gone(local, source):
 
 def test_a_blob_in_the_wrong_folder_is_a_stray(local, source):
     key = put(local, source(b"x"), b"x")
-    path = local.path(key)
+    path = path_of(local, key)
     wrong = Path(local.root, "sha256", "00")
     wrong.mkdir(parents=True, exist_ok=True)
     os.rename(path, wrong / os.path.basename(path))
@@ -258,6 +349,54 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path, source):
     store = LocalStore(str(tmp_path / "file" / "blobs"))
     with pytest.raises((Unavailable, MissingFile, NotADirectoryError)):
         put(store, source(b"x"), b"x")
+
+
+def test_bytes_deleted_from_a_pack_are_nowhere_in_it(local, pack):
+    secret = os.urandom(5000)
+    local.put_pack(key_of(secret), pack([b"before", secret, b"after"]))
+    path = path_of(local, key_of(secret))
+    local.delete([key_of(secret)])
+    assert secret[:8] not in Path(path).read_bytes()
+    assert content(local, key_of(b"after")) == b"after"
+
+
+def test_what_another_process_deletes_from_a_pack_is_noticed(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a", b"b", b"c"]))
+    assert content(local, key_of(b"a")) == b"a"
+    other = LocalStore(local.root)
+    other.delete([key_of(b"a")])
+    assert local.sizes([key_of(b"a"), key_of(b"b")]) == [None, 1]
+    other.delete([key_of(b"b"), key_of(b"c")])
+    assert local.sizes([key_of(b"b"), key_of(b"c")]) == [None, None]
+
+
+def test_a_pack_is_found_that_came_after_another_was_read(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a"]))
+    assert local.size(key_of(b"b")) is None
+    LocalStore(local.root).put_pack(key_of(b"b"), pack([b"b"]))
+    assert local.size(key_of(b"b")) == 1
+
+
+def test_blobs_of_a_damaged_pack_are_missing_and_the_file_is_shown(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a"]))
+    path = path_of(local, key_of(b"a"))
+    os.chmod(path, 0o644)
+    os.truncate(path, 10)
+    fresh = LocalStore(local.root)
+    assert fresh.size(key_of(b"a")) is None
+    with pytest.raises(MissingFile):
+        fresh.open(key_of(b"a"))
+    assert [(file.size, file.key) for file in fresh.walk()] == [(10, None)]
+
+
+def test_a_pack_on_another_file_system_is_copied(local, pack, tmp_path):
+    other = "/dev/shm"
+    if not os.path.isdir(other) or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs a second file system, such as /dev/shm")
+    path = shutil.move(pack(MANY), f"{other}/lineal-{os.getpid()}.pack")
+    local.put_pack(key_of(MANY[3]), path)
+    assert content(local, key_of(MANY[3])) == MANY[3]
+    assert not os.path.exists(path)
 
 
 def test_a_file_on_another_file_system_is_copied(local, tmp_path):

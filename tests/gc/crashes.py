@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from sqlalchemy import event
 
-from lineal.blobs.store import BlobStore, StoredFile
-from lineal.core.digest import Key
+from lineal.blobs.store import BlobStore, LocalPlace, StoredFile
+from lineal.core.digest import Digest, Key
 from lineal.db.engine import Database
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -63,6 +63,10 @@ class CrashingStore:
         self._crashes.step()
         self._store.put_bytes(key, data)
 
+    def put_pack(self, key: Key, pack: str) -> list[Digest]:
+        self._crashes.step()
+        return self._store.put_pack(key, pack)
+
     def sync(self, keys: Iterable[Key]) -> None:
         self._store.sync(keys)
 
@@ -72,8 +76,11 @@ class CrashingStore:
     def size(self, key: Key) -> int | None:
         return self._store.size(key)
 
-    def path(self, key: Key) -> str | None:
-        return self._store.path(key)
+    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
+        return self._store.sizes(keys)
+
+    def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
+        return self._store.places(keys)
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
         failed = []

@@ -78,7 +78,14 @@ def prepare(home: Path) -> None:
     work.mkdir()
     shared = {"shared": b"s" * 10}
     old = [
-        log(instance, OWNER, work, shared | {"own": bytes([n]) * 20}, collection=f"c{n}")
+        log(
+            instance,
+            OWNER,
+            work,
+            shared | {"own": bytes([n]) * 20},
+            in_pack=n in (0, 2),
+            collection=f"c{n}",
+        )
         for n in range(4)
     ]
     for version in old[:2]:
@@ -142,7 +149,11 @@ def state(home: Path) -> list[str]:
     with sqlite3.connect(home / "lineal.db") as connection:
         rows = sorted(connection.iterdump())
     connection.close()
-    files = [str(path.relative_to(home)) for path in sorted((home / "blobs").rglob("*-*"))]
+    files = [
+        str(path.relative_to(home))
+        for path in sorted((home / "blobs").rglob("*"))
+        if path.is_file()
+    ]
     return rows + files
 
 

@@ -134,7 +134,7 @@ class Histories(RuleBasedStateMachine):
         return begun.draft
 
     def _send(self, id: int, files: dict[str, bytes]) -> None:
-        send(self.instance, OWNER, id, files, self.folder)
+        send(self.instance, OWNER, id, files, self.folder, in_pack=id % 2 == 0)
 
     def _commit(self, id: int) -> None:
         done = artifacts.commit(self.instance, OWNER, DraftId(id))

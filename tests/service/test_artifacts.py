@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from lineal import packs
 from lineal.core.access import Actor, Role
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Entry, Segment, build_segments, manifest_head
@@ -52,24 +54,52 @@ def draft(files: Files, **changes: object) -> tuple[DraftSpec, list[Segment]]:
     return spec._replace(**changes), segments  # type: ignore[arg-type]  # a test's shorthand
 
 
-def send(instance: Instance, owner: Actor, begun_draft: int, files: Files, folder: Path) -> None:
+def send(
+    instance: Instance,
+    owner: Actor,
+    begun_draft: int,
+    files: Files,
+    folder: Path,
+    *,
+    in_pack: bool = False,
+) -> None:
     by_digest = {of_bytes(data): data for data in files.values()}
-    for upload in transfers.missing_blobs(instance, owner, begun_draft):  # type: ignore[arg-type]
+    missing = list(transfers.missing_blobs(instance, owner, begun_draft))  # type: ignore[arg-type]
+    if in_pack and missing:
+        writer = packs.Writer(str(folder / f"pack{next(serial)}"))
+        for data in files.values():
+            writer.add(hashlib.sha256(data).digest(), data)
+        writer.seal()
+        instance.store.put_pack(missing[0].key, writer.path)
+        return
+    for upload in missing:
         source = folder / f"source{next(serial)}"
         source.write_bytes(by_digest[upload.digest])
         instance.store.put(upload.key, str(source), size=upload.size, take=True, link=False)
 
 
 def log(
-    instance: Instance, owner: Actor, folder: Path, files: Files, **changes: object
+    instance: Instance,
+    owner: Actor,
+    folder: Path,
+    files: Files,
+    *,
+    in_pack: bool = False,
+    **changes: object,
 ) -> VersionRecord:
-    version = commit(instance, owner, folder, files, **changes).version
+    version = commit(instance, owner, folder, files, in_pack=in_pack, **changes).version
     assert version is not None
     return version
 
 
 def commit(
-    instance: Instance, owner: Actor, folder: Path, files: Files, **changes: object
+    instance: Instance,
+    owner: Actor,
+    folder: Path,
+    files: Files,
+    *,
+    in_pack: bool = False,
+    **changes: object,
 ) -> Committed:
     spec, segments = draft(files, **changes)
     begun = artifacts.begin(instance, owner, spec, segments)
@@ -445,10 +475,10 @@ def test_verify_names_a_damaged_blob_and_the_version_it_is_in(
     log(instance, owner, tmp_path, {"a": b"1", "b": b"22"})
     for key, size in list(instance.store.keys()):
         if size == 2:
-            damaged = instance.store.path(key)
+            (damaged,) = instance.store.places([key])
             assert damaged is not None
-            os.chmod(damaged, 0o644)
-            Path(damaged).write_bytes(b"2x")
+            os.chmod(damaged.path, 0o644)
+            Path(damaged.path).write_bytes(b"2x")
     (finding,) = verify(instance, owner)
     assert "ana/vision/data:v0" in finding.where
     assert "changed on disk" in finding.what

@@ -169,7 +169,9 @@ def test_a_file_that_nobody_recorded_goes_when_no_draft_can_be_that_old(
     instance.store.put_bytes(key, b"12")
     part = Path(instance.home.blobs, "parts", "half")
     part.write_bytes(b"1234")
-    for path in (part, Path(str(instance.store.path(key)))):
+    (place,) = instance.store.places([key])
+    assert place is not None
+    for path in (part, Path(place.path)):
         os.utime(path, (clock.now().timestamp(),) * 2)
     clock.move(hours=71)
     assert gc.plan(instance, owner).fresh_strays == Amount(2, 6)

@@ -2,21 +2,25 @@
 
 A key `sha256/ab/cd/<hex>/<nonce>` is the file `sha256/ab/<hex>-<nonce>`: 256 folders instead of
 one per blob, because making a folder costs as much as writing a small file
-(docs/design/001-storage.md, "Small files").
+(docs/design/001-storage.md, "Small files"). Or it is in one of the packs in `packs/<nonce>`,
+where many small files came together (docs/design/007-packs.md).
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
 from lineal import files
-from lineal.blobs.store import StoredFile
+from lineal.blobs.packed import PACKS, PackedBlobs
+from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
-from lineal.errors import MissingFile, SourceChanged
+from lineal.errors import IntegrityError, MissingFile, SourceChanged
+from lineal.packs import Pack
 
 _PARTS = "parts"
 """Folder of files that are being written; a rename makes them blobs."""
@@ -31,6 +35,7 @@ class LocalStore:
     def __init__(self, root: str) -> None:
         self.root = root
         self._parts = os.path.join(root, _PARTS)
+        self._packed = PackedBlobs(os.path.join(root, PACKS))
 
     def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
         target = self._file(key)
@@ -60,26 +65,57 @@ class LocalStore:
             files.write_new(part, data)
             os.rename(part, target)
 
+    def put_pack(self, key: Key, pack: str) -> list[Digest]:
+        held = [Digest(PREFIX + sha256.hex()) for sha256 in Pack(pack).places()]
+        if of_key(key) not in held:
+            raise IntegrityError(f"The pack {pack} does not hold {key}")
+        target = self._packed.new_path(key)
+        with files.room_on(target):
+            if not self._move(pack, target):  # another file system
+                self._make_folder(target)
+                part = self._part(target)
+                files.copy_and_hash(pack, part)
+                os.rename(part, target)
+                _unlink(pack)
+        return held
+
     def sync(self, keys: Iterable[Key]) -> None:
-        files.sync([self._file(key) for key in keys], self.root)
+        packed, loose = self._packed.files_of(keys)
+        files.sync([*packed, *map(self._file, loose)], self.root)
 
     def open(self, key: Key) -> BinaryIO:
+        packed = self._packed.read(key)
+        if packed is not None:
+            return io.BytesIO(packed)
         try:
             return open(self._file(key), "rb")
         except FileNotFoundError as error:
             raise MissingFile(f"Blob {key} is not in the store {self.root}") from error
 
     def size(self, key: Key) -> int | None:
+        return self.sizes([key])[0]
+
+    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
+        return [
+            self._size(key) if size is None else size
+            for key, size in zip(keys, self._packed.sizes(keys), strict=True)
+        ]
+
+    def _size(self, key: Key) -> int | None:
         try:
             return os.stat(self._file(key)).st_size
         except FileNotFoundError:
             return None
 
-    def path(self, key: Key) -> str | None:
-        return self._file(key)
+    def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
+        return [
+            LocalPlace(self._file(key)) if found is None else found
+            for key, found in zip(keys, self._packed.places(keys), strict=True)
+        ]
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
-        return _delete((key, self._file(key)) for key in keys)
+        loose, failed = self._packed.delete(keys)
+        return failed + _delete((key, self._file(key)) for key in loose)
 
     def keys(self) -> Iterator[tuple[Key, int]]:
         for file in self.walk():
@@ -94,6 +130,11 @@ class LocalStore:
             except FileNotFoundError:
                 continue  # deleted, or renamed to its key, since the folder was read
             name = entry.path[inside:]
+            packed = self._packed.inside(entry.path)
+            if packed is not None:
+                for key, size in packed:
+                    yield StoredFile(name, size, status.st_mtime, key, is_part=False)
+                continue
             is_part = name.startswith(_PARTS + "/")
             yield StoredFile(name, status.st_size, status.st_mtime, _key_of(entry), is_part)
 

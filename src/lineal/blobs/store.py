@@ -8,10 +8,10 @@ mistake for a whole one; `delete` of a missing key is not an error. Nobody retri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
-from lineal.core.digest import Key
+from lineal.core.digest import Digest, Key
 
 
 class StoredFile(NamedTuple):
@@ -28,6 +28,14 @@ class StoredFile(NamedTuple):
     """Half-written, or still being written."""
 
 
+class LocalPlace(NamedTuple):
+    """A file of this machine that holds a blob."""
+
+    path: str
+    pack_offset: int | None = None
+    """Where in the file the blob begins, if it is a pack; None: the file is the blob."""
+
+
 class BlobStore(Protocol):
     def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
         """Store a local file under a new key.
@@ -41,6 +49,15 @@ class BlobStore(Protocol):
 
     def put_bytes(self, key: Key, data: bytes) -> None: ...
 
+    def put_pack(self, key: Key, pack: str) -> list[Digest]:
+        """Take over a pack that we wrote (`lineal.packs`) and that holds the blob of a new key.
+
+        Every blob in it, which is what it returns, is then stored under the key's nonce; those
+        that no row ever names are strays. Raises MissingFile if there is no such pack,
+        IntegrityError if it is damaged.
+        """
+        ...
+
     def sync(self, keys: Iterable[Key]) -> None:
         """Return once these keys would survive a power cut."""
         ...
@@ -53,8 +70,12 @@ class BlobStore(Protocol):
         """Return the bytes stored under a key, None if there is nothing."""
         ...
 
-    def path(self, key: Key) -> str | None:
-        """Return a local path that may be read (never written), None if there is no such thing."""
+    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
+        """Return the size of each, in the order asked."""
+        ...
+
+    def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
+        """Say where this machine can read each (never write); None where it must use `open`."""
         ...
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:

@@ -13,13 +13,14 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lineal import files
 from lineal.client import term
 from lineal.client.cache import DigestCache, now_ns
 from lineal.client.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
-from lineal.client.staging import Staging, number_of, remove_copy, remove_leftovers
+from lineal.client.staging import Packing, Staging, number_of, remove_copy, remove_leftovers
 from lineal.config import Settings, home_of
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
@@ -35,6 +36,9 @@ NAME_TAIL = 100
 """Characters of a name that a file being written keeps at its end: libraries look at them."""
 REMEMBER_EACH = 5_000
 """Files hashed between two writes to the digest cache: what a killed process hashes again."""
+PACKED_LEAST = 100
+"""Files of an added folder from which on the small ones are copied into packs; of few, each stays
+a file of its own, which other programs can read in the store."""
 
 Chosen = Callable[[str], bool]
 """Tells of a path relative to the added folder whether it is taken."""
@@ -43,9 +47,10 @@ Chosen = Callable[[str], bool]
 class Adder:
     """What adding needs of this process: the digest cache and the staging folder."""
 
-    def __init__(self, cache: DigestCache, staging: Staging) -> None:
+    def __init__(self, cache: DigestCache, staging: Staging, pack_files_up_to: int) -> None:
         self.cache = cache
         self.staging = staging
+        self._pack_files_up_to = pack_files_up_to
         self.unlogged: dict[str, str] = {}
         """Client id → name of drafts with content that no log call has taken."""
         self._owner = os.getpid()
@@ -71,7 +76,7 @@ class Adder:
             raise _not_a_file(path)
         known = self.cache.of_folder(os.path.dirname(source)) if policy == MUTABLE else {}
         read_at = now_ns()
-        digest, found = self._digest(source, known.get(os.path.basename(source)), policy)
+        digest, found = self._digest(source, known.get(os.path.basename(source)), policy, None)
         with _undone(found.staged):
             entry = Entry(names.entry_path(name), digest, found.stamp.size)
             contents.add([Added(entry, found)], overwrite=overwrite)
@@ -137,29 +142,43 @@ class Adder:
     def _walk(
         self, root: str, prefix: str, policy: str, chosen: Chosen, progress: term.Progress
     ) -> Iterator[Added]:
+        is_large, folders = _peeked(walk(root, chosen))
+        packing = None
+        if is_large and self._pack_files_up_to:
+            packing = Packing(self.staging, self._pack_files_up_to)
         head = f"{prefix}/" if prefix else ""
         fresh: list[tuple[str, Stamp, Digest]] = []
         read_at = now_ns()
-        for relative_folder, entries in walk(root, chosen):
-            folder = os.path.join(root, relative_folder) if relative_folder else root
-            known = self.cache.of_folder(folder)
-            below = f"{head}{relative_folder}/" if relative_folder else head
-            for name in entries:
-                path = f"{folder}/{name}"
-                inside = names.entry_path(below + name)  # before a copy of it is made
-                digest, source = self._digest(path, known.get(name), policy)
-                if source.staged or name not in known:
-                    fresh.append((path, source.stamp, digest))
-                size = source.stamp.size
-                yield Added(Entry(inside, digest, size), source)
-                progress.advance(files=1, size=size)
-                if len(fresh) >= REMEMBER_EACH:
-                    self.cache.remember(fresh, read_at_ns=read_at)
-                    fresh, read_at = [], now_ns()
+        try:
+            for relative_folder, entries in folders:
+                folder = os.path.join(root, relative_folder) if relative_folder else root
+                known = self.cache.of_folder(folder)
+                below = f"{head}{relative_folder}/" if relative_folder else head
+                for name in entries:
+                    path = f"{folder}/{name}"
+                    inside = names.entry_path(below + name)  # before a copy of it is made
+                    digest, source = self._digest(path, known.get(name), policy, packing)
+                    if source.staged or name not in known:
+                        fresh.append((path, source.stamp, digest))
+                    size = source.stamp.size
+                    yield Added(Entry(inside, digest, size), source)
+                    progress.advance(files=1, size=size)
+                    if len(fresh) >= REMEMBER_EACH:
+                        self.cache.remember(fresh, read_at_ns=read_at)
+                        fresh, read_at = [], now_ns()
+            if packing is not None:
+                packing.seal()
+        finally:
+            if packing is not None:
+                packing.discard()
         self.cache.remember(fresh, read_at_ns=read_at)
 
     def _digest(
-        self, path: str, known: tuple[Stamp, Digest] | None, policy: str
+        self,
+        path: str,
+        known: tuple[Stamp, Digest] | None,
+        policy: str,
+        packing: Packing | None,
     ) -> tuple[Digest, Source]:
         if known is not None and files.stamp(path) == known[0]:
             return known[1], Source(path, None, policy, known[0])
@@ -167,6 +186,10 @@ class Adder:
             hashed = files.hash_file(path)
             digest = Digest(PREFIX + hashed.hex_digest)
             return digest, Source(path, None, policy, hashed.stamp)
+        packed = None if packing is None else packing.copy(path)
+        if packed is not None:
+            staged, digest, stamp = packed
+            return digest, Source(path, staged, policy, stamp, is_packed=True)
         staged, digest, stamp = self.staging.copy(path)
         return digest, Source(path, staged, policy, stamp)
 
@@ -185,14 +208,29 @@ def _undone(staged: str | None) -> Iterator[None]:
 def _noting(found: Iterable[Added], copies: array[int]) -> Iterator[Added]:
     for added in found:
         if added.source is not None and added.source.staged is not None:
-            copies.append(number_of(added.source.staged))
+            number = number_of(added.source.staged)
+            if not copies or copies[-1] != number:  # a pack holds many
+                copies.append(number)
         yield added
 
 
+def _peeked(
+    folders: Iterator[tuple[str, list[str]]],
+) -> tuple[bool, Iterator[tuple[str, list[str]]]]:
+    """Look ahead whether so many files come that they are worth packs."""
+    ahead, count = [], 0
+    for folder in folders:
+        ahead.append(folder)
+        count += len(folder[1])
+        if count >= PACKED_LEAST:
+            break
+    return count >= PACKED_LEAST, chain(ahead, folders)
+
+
 @functools.cache
-def _adder(cache_folder: str, staging_folder: str) -> Adder:
+def _adder(cache_folder: str, staging_folder: str, pack_files_up_to: int) -> Adder:
     remove_leftovers(staging_folder)  # here, since a file that the cache knows is not staged
-    made = Adder(DigestCache(cache_folder), Staging(staging_folder))
+    made = Adder(DigestCache(cache_folder), Staging(staging_folder), pack_files_up_to)
     atexit.register(made.close)
     return made
 
@@ -207,6 +245,7 @@ def adder(settings: Settings) -> Adder:
     return _adder(
         os.path.abspath(os.path.expanduser(settings.cache_dir or home.cache)),
         os.path.abspath(os.path.expanduser(settings.data_dir or home.staging)),
+        settings.pack_files_up_to,
     )
 
 

@@ -166,6 +166,18 @@ class Backend(Protocol):
         """
         ...
 
+    def send_bytes(self, upload: Upload, data: bytes) -> None:
+        """Store bytes that are in memory; as `send` otherwise."""
+        ...
+
+    def send_pack(self, upload: Upload, pack: str) -> frozenset[Digest]:
+        """Store a pack of ours (`lineal.packs`) that holds the upload's blob among others.
+
+        Returns all that are in it: they are sent with that. Raises MissingFile, IntegrityError,
+        NoSpace.
+        """
+        ...
+
     def confirm(self, draft: DraftId, sent: Sequence[Upload]) -> None:
         """Make what was sent durable and known, so that a later attempt need not send it."""
         ...

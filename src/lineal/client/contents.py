@@ -37,11 +37,12 @@ from lineal.files import Stamp
 _ENTRIES = """
 CREATE TABLE entries (
     path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
-    source BLOB, staged BLOB, policy TEXT, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
+    source BLOB, staged BLOB, packed INTEGER, policy TEXT,
+    mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
 ) WITHOUT ROWID
 """
 _REMOVED = "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID"
-_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
@@ -58,6 +59,8 @@ class Source(NamedTuple):
     """Our private copy; None: the user's file is read again if the bytes are needed."""
     policy: str
     stamp: Stamp
+    is_packed: bool = False
+    """`staged` is a pack that holds the bytes among others."""
 
 
 class Added(NamedTuple):
@@ -230,21 +233,21 @@ class Contents:
             self._database.execute("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
         marks = ", ".join("?" * len(digests))
         query = (
-            "SELECT digest, source, staged, policy,"  # noqa: S608 - only question marks go in
+            "SELECT digest, source, staged, packed, policy,"  # noqa: S608 - only question marks
             " size, mtime_ns, ctime_ns, inode FROM entries"
             f" WHERE digest IN ({marks}) AND source IS NOT NULL"
             " ORDER BY staged IS NOT NULL"  # copies come last, and so win
         )
         rows = self._rows(query, *digests)
         return {
-            Digest(digest): _source(source, staged, policy, Stamp(*stamp))
-            for digest, source, staged, policy, *stamp in rows
+            Digest(digest): _source(source, staged, packed, policy, Stamp(*stamp))
+            for digest, source, staged, packed, policy, *stamp in rows
         }
 
     def sources(self, policy: str | None = None) -> Iterator[tuple[Source, Digest]]:
         """Yield the user's files, or those of one policy, with the digests they had."""
         after = ""
-        columns = "source, staged, policy, size, mtime_ns, ctime_ns, inode, digest, path"
+        columns = "source, staged, packed, policy, size, mtime_ns, ctime_ns, inode, digest, path"
         while True:
             rows = self._rows(
                 f"SELECT {columns} FROM entries WHERE path > ? AND policy = coalesce(?, policy)"  # noqa: S608 - constants
@@ -252,9 +255,8 @@ class Contents:
                 after,
                 policy,
             )
-            for source, staged, policy, size, mtime, ctime, inode, digest, _ in rows:
-                stamp = Stamp(size, mtime, ctime, inode)
-                yield _source(source, staged, policy, stamp), Digest(digest)
+            for source, staged, packed, policy, *stamp, digest, _ in rows:
+                yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
             if len(rows) < 10_000:
                 return
             after = rows[-1][-1]
@@ -265,9 +267,9 @@ class Contents:
         taken: how many the store took over; when it took all, nothing is looked for.
         """
         self._has_copies = False
-        if taken == self._total("count(staged)"):
+        if taken == self._total("count(DISTINCT staged)"):
             return
-        for (staged,) in self._rows("SELECT staged FROM entries WHERE staged IS NOT NULL"):
+        for (staged,) in self._rows("SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"):
             remove_copy(os.fsdecode(staged))
 
     def __del__(self) -> None:
@@ -328,12 +330,13 @@ def _row(added: Added) -> tuple[object, ...]:
     extra = json.dumps(dict(entry.extra)) if entry.extra else None
     head = (entry.path, entry.digest, entry.size, entry.ref, extra)
     if source is None:
-        return (*head, None, None, None, None, None, None)
+        return (*head, None, None, None, None, None, None, None)
     stamp = source.stamp
     return (
         *head,
         os.fsencode(source.path),  # as bytes: a folder's name need not be Unicode
         None if source.staged is None else os.fsencode(source.staged),
+        source.is_packed,
         source.policy,
         stamp.mtime_ns,
         stamp.ctime_ns,
@@ -341,9 +344,9 @@ def _row(added: Added) -> tuple[object, ...]:
     )
 
 
-def _source(path: bytes, staged: bytes | None, policy: str, stamp: Stamp) -> Source:
+def _source(path: bytes, staged: bytes | None, packed: int, policy: str, stamp: Stamp) -> Source:
     copy = None if staged is None else os.fsdecode(staged)
-    return Source(os.fsdecode(path), copy, policy, stamp)
+    return Source(os.fsdecode(path), copy, policy, stamp, bool(packed))
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

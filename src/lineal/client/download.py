@@ -7,6 +7,7 @@ is removed except by `checkout`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
 from lineal.files import Stamp
+from lineal.packs import Pack
 
 BATCH = 1_000
 """Files located in one request."""
@@ -49,7 +51,10 @@ class Download:
         self._allow_missing_references = allow_missing_references
         self._folders: dict[str, Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
-        self._parts = (f".{secrets.token_hex(6)}-{number}.part" for number in numbers())
+        self._part = f".{secrets.token_hex(6)}"
+        self._numbers = numbers()
+        self._pack: Pack | None = None
+        """The pack that was read last."""
 
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
@@ -128,16 +133,26 @@ class Download:
             try:
                 return files.copy_and_hash(location.path, part, mode=0o666).hex_digest
             except MissingFile as error:
-                raise IntegrityError(
-                    f"The store has lost {location.key}; `lineal verify` says what is affected"
-                ) from error
+                raise _lost(location) from error
+        if location.pack is not None:
+            data = self._packed(location, location.pack)
+            files.write_new(part, data, mode=0o666)
+            return hashlib.sha256(data).hexdigest()
         with self._backend.open(location) as source:
             return files.write_stream(source, part, CHUNK_BYTES)
+
+    def _packed(self, location: Location, path: str) -> bytes:
+        if self._pack is None or self._pack.path != path:
+            try:
+                self._pack = Pack(path)
+            except MissingFile as error:
+                raise _lost(location) from error
+        return self._pack.read_at(location.offset, location.size)
 
     def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
         """Fetch to a temporary name beside the target; rename once the digest is right."""
         folder, _, name = target.rpartition("/")
-        part = f"{folder}/{next(self._parts)}"
+        part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
             hex_digest = self._into(folder, part, fetch)
             if digest is not None and PREFIX + hex_digest != digest:
@@ -164,6 +179,12 @@ class Download:
             with files.room_on(folder):
                 os.makedirs(folder, exist_ok=True)
             return fetch(part)
+
+
+def _lost(location: Location) -> IntegrityError:
+    return IntegrityError(
+        f"The store has lost {location.key}; `lineal verify` says what is affected"
+    )
 
 
 def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:

@@ -200,6 +200,12 @@ class EmbeddedBackend:
     def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
         self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)
 
+    def send_bytes(self, upload: Upload, data: bytes) -> None:
+        self.instance.store.put_bytes(upload.key, data)
+
+    def send_pack(self, upload: Upload, pack: str) -> frozenset[Digest]:
+        return frozenset(self.instance.store.put_pack(upload.key, pack))
+
     def confirm(self, draft: DraftId, sent: Sequence[Upload]) -> None:
         transfers.confirm(self.instance, self.actor, draft, sent)
 

@@ -73,6 +73,9 @@ class File:
         if self.ref is not None:
             return self.ref
         location = self._location()
+        if location.pack is not None:
+            where = os.path.abspath(location.pack)
+            return f"file://{where}#offset={location.offset}&size={location.size}"
         if location.path is None:
             return f"{self._backend.url}/{location.key}"
         return "file://" + os.path.abspath(location.path)

@@ -24,7 +24,6 @@ from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     Begun,
     Committed,
-    DraftId,
     DraftSpec,
     RunRecord,
     Upload,
@@ -126,8 +125,9 @@ class _Upload:
         self._contents = artifact._contents
         self._spec = spec
         self._kept: list[Segment] | None = None
-        self._taken = 0
-        # private copies that the store took over
+        self._taken: set[str] = set()
+        """Private copies that the store took over."""
+        self._last_pack: frozenset[Digest] = frozenset()
 
     def run(self) -> VersionRecord | None:
         """Do it; returns the version, None for a contribution to a distributed one."""
@@ -143,10 +143,10 @@ class _Upload:
             committed = Committed(begun.version, is_new=False)
         else:
             self._send_segments(begun)
-            self._send_blobs(begun.draft, manifest)
+            self._send_blobs(begun, manifest)
             committed = self._backend.commit(begun.draft)
         self._remember()
-        self._contents.drop_copies(taken=self._taken)
+        self._contents.drop_copies(taken=len(self._taken))
         self._say(committed)
         return committed.version
 
@@ -193,22 +193,31 @@ class _Upload:
         while page := list(islice(wanted, SEGMENTS_PAGE)):
             self._backend.put_segments(begun.draft, page)
 
-    def _send_blobs(self, draft: DraftId, manifest: ManifestHead) -> None:
+    def _send_blobs(self, begun: Begun, manifest: ManifestHead) -> None:
         label = f"storing {self._spec.collection}"
         with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
             unconfirmed: list[Upload] = []
             size = 0
-            missing = iter(self._backend.missing_blobs(draft))
+            uploads = begun.uploads
+            missing = iter(self._backend.missing_blobs(begun.draft) if uploads is None else uploads)
             while batch := list(islice(missing, SOURCES_MOST)):
-                sources = self._contents.sources_of([upload.digest for upload in batch])
-                for upload in batch:
-                    self._send_blob(upload, sources.get(upload.digest))
-                    progress.advance(files=1, size=upload.size)
-                    unconfirmed.append(upload)
-                    size += upload.size
-                    if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
-                        self._backend.confirm(draft, unconfirmed)
-                        unconfirmed, size = [], 0
+                self._send_batch(batch, progress)
+                unconfirmed += batch
+                size += sum(upload.size for upload in batch)
+                if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
+                    self._backend.confirm(begun.draft, unconfirmed)
+                    unconfirmed, size = [], 0
+
+    def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
+        """Send blobs; those that lie in the pack which went last are sent already."""
+        left = [upload for upload in batch if upload.digest not in self._last_pack]
+        sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
+        for upload in left:
+            if upload.digest not in self._last_pack:
+                self._send_blob(upload, sources.get(upload.digest))
+            progress.advance(files=1, size=upload.size)
+        packed_bytes = sum(upload.size for upload in batch) - sum(upload.size for upload in left)
+        progress.advance(files=len(batch) - len(left), size=packed_bytes)
 
     def _send_blob(self, upload: Upload, source: Source | None) -> None:
         if source is None:
@@ -217,9 +226,14 @@ class _Upload:
                 f"add the file again and log {self._spec.collection} once more"
             )
         if source.staged is not None:
+            if source.staged in self._taken:  # a pack: it went as a whole
+                return
             try:
-                self._backend.send(upload, source.staged, take=True, link=False)
-                self._taken += 1
+                if source.is_packed:
+                    self._last_pack = self._backend.send_pack(upload, source.staged)
+                else:
+                    self._backend.send(upload, source.staged, take=True, link=False)
+                self._taken.add(source.staged)
             except MissingFile as error:
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "

@@ -209,7 +209,7 @@ class OfflineBackend(EmbeddedBackend):
         self._note("base", name=draft.collection, digest=draft.manifest.digest, base=base.path)
         begun = super().begin(draft._replace(base=None), segments)
         self._bases[begun.draft] = _plain(draft.base)
-        return begun
+        return begun._replace(uploads=None)  # `missing_blobs` sends some of them itself
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         """Yield what must be sent; what the home holds is copied into the folder instead."""
@@ -224,10 +224,14 @@ class OfflineBackend(EmbeddedBackend):
             copied = []
             for upload in page:
                 found = there.get(upload.digest)
-                if found is None or found.path is None:
+                if found is None:
                     yield upload
                     continue
-                self.send(upload, found.path, take=False, link=False)
+                if found.path is None:
+                    with home.open(found) as packed:
+                        self.send_bytes(upload, packed.read())
+                else:
+                    self.send(upload, found.path, take=False, link=False)
                 copied.append(upload)
             self.confirm(draft, copied)
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from lineal import files
+from lineal import files, packs
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
 from lineal.files import Stamp
@@ -93,6 +93,38 @@ class Staging:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock_descriptor)
             self._owner = None
+
+
+class Packing:
+    """Private copies of many small files, in as few packs as hold them (lineal.packs)."""
+
+    def __init__(self, staging: Staging, file_bytes_most: int) -> None:
+        self._staging = staging
+        self._file_bytes_most = file_bytes_most
+        self._writer: packs.Writer | None = None
+
+    def copy(self, source: str) -> tuple[str, Digest, Stamp] | None:
+        """Copy and hash a file as `Staging.copy` does, into a pack; None if it is too large."""
+        read = files.read_small(source, self._file_bytes_most)
+        if read is None:
+            return None
+        data, hashed, sha256 = read
+        if self._writer is None or self._writer.is_full:
+            self.seal()
+            self._writer = packs.Writer(self._staging.new_path())
+        self._writer.add(sha256, data)
+        return self._writer.path, Digest(PREFIX + hashed.hex_digest), hashed.stamp
+
+    def seal(self) -> None:
+        """Close the last pack; only then can what was copied be stored."""
+        if self._writer is not None:
+            self._writer.seal()
+            self._writer = None
+
+    def discard(self) -> None:
+        """Remove a pack that was not sealed."""
+        if self._writer is not None:
+            self._writer.discard()
 
 
 def number_of(copy: str) -> int:

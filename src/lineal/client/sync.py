@@ -31,6 +31,7 @@ from lineal.core.records import (
     DraftSpec,
     EdgeKind,
     Lines,
+    Location,
     Page,
     PageRequest,
     RunPatch,
@@ -351,13 +352,16 @@ class _Copy:
                 digests = [upload.digest for upload in batch]
                 located = self._source.locate(digests, version=version.id)
                 for upload in batch:
-                    self._send(upload, located[upload.digest].path)
+                    self._send(upload, located[upload.digest])
                     progress.advance(files=1, size=upload.size)
                 self._target.confirm(draft, batch)
 
-    def _send(self, upload: Upload, path: str | None) -> None:
-        assert path is not None, "an embedded instance keeps its bytes in files"
-        self._target.send(upload, path, take=False, link=False)
+    def _send(self, upload: Upload, location: Location) -> None:
+        if location.path is not None:
+            self._target.send(upload, location.path, take=False, link=False)
+            return
+        with self._source.open(location) as packed:
+            self._target.send_bytes(upload, packed.read())
 
     def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
         entity = self._where.entity if link.entity == self._about.entity else link.entity

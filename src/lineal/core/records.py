@@ -313,7 +313,7 @@ class DraftSpec(NamedTuple):
 
 
 class Upload(NamedTuple):
-    """How to send one blob. Offset and length are there for chunks and packs to come."""
+    """How to send one blob. Offset and length are there for chunks to come."""
 
     digest: Digest
     size: int
@@ -323,12 +323,15 @@ class Upload(NamedTuple):
 
 
 class Location(NamedTuple):
-    """Where to fetch one blob; `path` is set when the store is a folder of this machine."""
+    """Where to fetch one blob; in a folder of this machine `path` or `pack` is set."""
 
     digest: Digest
     size: int
     key: Key
     path: str | None = None
+    """A file that is the blob; to be read, never written."""
+    pack: str | None = None
+    """A file that holds the blob among others, `size` bytes from `offset` on."""
     offset: int = 0
     length: int | None = None
 
@@ -340,7 +343,9 @@ class Begun(NamedTuple):
     version: VersionRecord | None
     """Set when the draft is committed or its content is a version of the collection already."""
     missing_segments: tuple[Digest, ...] = ()
-    """Send these with `put_segments`; it answers which blobs are missing."""
+    """Send these with `put_segments`; `missing_blobs` then says what else is missing."""
+    uploads: tuple[Upload, ...] | None = None
+    """What `missing_blobs` would yield, if it is known already."""
 
 
 class Committed(NamedTuple):

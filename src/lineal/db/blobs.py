@@ -8,18 +8,34 @@ write lock does the same. A condemned row is never used again, the same content 
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Row,
+    Select,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import insert, insert_new
+from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new, on_sqlite
 from lineal.db.schema import (
     blobs,
     manifest_segments,
@@ -36,6 +52,8 @@ _IS_STORED = and_(blobs.c.state == STORED, blobs.c.state != CONDEMNED)
 
 IN_MOST = 500
 """Values in one IN list: below every limit of SQLite and PostgreSQL."""
+LOCATED_MOST = 5_000
+"""Digests that travel as one JSON document."""
 
 T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[Any])
@@ -61,23 +79,71 @@ _SEGMENT_IDS = (
     .with_for_update(read=True, key_share=True)
 )
 _PAIR_COUNT = select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
-_LIVE = (
-    select(bindparam("segment", type_=BigInteger), blobs.c.id)
-    .where(blobs.c.digest.in_(bindparam("digests", expanding=True)), blobs.c.state != CONDEMNED)
-    .with_for_update(read=True)
-)
-_MARK_STORED = update(blobs).where(
-    blobs.c.id == bindparam("blob"), blobs.c.state == bindparam("expected", AWAITED)
-)
 _FILL = update(segments).where(segments.c.id == bindparam("segment"))
 _MANIFEST = select(manifests).where(manifests.c.id == bindparam("manifest"))
-_UNSTORED_COUNT = select(func.count()).where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED)
 _MISSING_SEGMENTS = (
-    select(segments.c.digest)
+    select(segments.c.digest, segments.c.id)
     .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"), segments.c.content.is_(None))
     .order_by(manifest_segments.c.position)
 )
+_UNSTORED_COUNT = select(
+    select(func.count()).where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED).scalar_subquery()
+    + select(func.count())
+    .select_from(_MISSING_SEGMENTS.order_by(None).subquery())
+    .scalar_subquery()
+)
+_HELD_MANIFEST = (
+    select(manifests.c.id)
+    .where(manifests.c.digest == bindparam("content"))
+    .with_for_update(read=True, key_share=True)
+)
+_ADD_MANIFEST_SEGMENT = plain_insert(manifest_segments)
+
+
+@functools.cache
+def _add_manifest(is_sqlite: bool) -> Insert:
+    return insert_new(is_sqlite, manifests).returning(manifests.c.id)
+
+
+@functools.cache
+def _add_awaited(is_sqlite: bool) -> Insert:
+    """Add rows for digests that have none; in order, so that two writers do not deadlock."""
+    digest, size = each_pair(is_sqlite, bindparam("sizes", type_=Text))
+    rows = select(digest, size, literal(AWAITED)).where(digest.is_not(None)).order_by(digest)
+    return insert_new(is_sqlite, blobs).from_select(["digest", "size_bytes", "state"], rows)
+
+
+@functools.cache
+def _add_pairs(is_sqlite: bool) -> Insert:
+    """Pair a segment with the live rows of digests, and hold these rows."""
+    digest, _ = each_pair(is_sqlite, bindparam("sizes", type_=Text))
+    rows = (
+        select(bindparam("segment", type_=BigInteger), blobs.c.id)
+        .where(blobs.c.digest.in_(select(digest)), blobs.c.state != CONDEMNED)
+        .with_for_update(read=True, of=blobs)
+    )
+    return insert_new(is_sqlite, segment_blobs).from_select(["segment_id", "blob_id"], rows)
+
+
+@functools.cache
+def _stored_of_version(is_sqlite: bool) -> Select[Any]:
+    belongs = (
+        select(segment_blobs.c.blob_id)
+        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(versions.c.id == bindparam("version"), segment_blobs.c.blob_id == blobs.c.id)
+    )
+    chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
+    return select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
+        blobs.c.digest.in_(chosen), _IS_STORED, belongs.exists()
+    )
+
+
+@functools.cache
+def _mark_stored(is_sqlite: bool) -> Update:
+    chosen = each_number(is_sqlite, bindparam("ids", type_=Text))
+    return update(blobs).where(blobs.c.id.in_(chosen), blobs.c.state == bindparam("expected"))
 
 
 def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
@@ -129,18 +195,11 @@ def stored_of_version(
     connection: Connection, version_id: int, digests: Iterable[Digest]
 ) -> list[tuple[Digest, int, str]]:
     """Return (digest, size_bytes, nonce) of those that belong to a version and are stored."""
-    belongs = (
-        select(segment_blobs.c.blob_id)
-        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
-        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(versions.c.id == version_id, segment_blobs.c.blob_id == blobs.c.id)
-    )
+    query = _stored_of_version(on_sqlite(connection))
     found: list[tuple[Digest, int, str]] = []
-    for batch in batches(digests):
-        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-            blobs.c.digest.in_(batch), _IS_STORED, belongs.exists()
-        )
-        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
+    for batch in batches(digests, LOCATED_MOST):
+        chosen = {"version": version_id, "digests": json.dumps(batch)}
+        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query, chosen)]
     return found
 
 
@@ -169,7 +228,8 @@ def mark_stored(
     """Record that awaited blobs are stored under a draft's nonce; others are left alone."""
     if ids:
         values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
-        connection.execute(_MARK_STORED, [{"blob": id, **values} for id in ids])
+        chosen = {"ids": json.dumps(list(ids)), "expected": AWAITED}
+        connection.execute(_mark_stored(on_sqlite(connection)), values | chosen)
 
 
 # --- manifests ----------------------------------------------------------------------------------
@@ -181,23 +241,19 @@ def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
     The manifest, if it was there, or else its segments are locked until the transaction ends:
     the sweep takes neither away before a draft points to them. A segment's pairs keep its blobs.
     """
-    known = connection.execute(
-        _held(select(manifests.c.id).where(manifests.c.digest == head.digest))
-    ).scalar()
+    known = connection.execute(_HELD_MANIFEST, {"content": head.digest}).scalar()
     if known is not None:
         return int(known)
     ids = _ensure_segments(connection, head.segments)
     manifest_id = connection.execute(
-        insert(connection, manifests)
-        .values(digest=head.digest, entry_count=head.entry_count, size_bytes=head.size_bytes)
-        .on_conflict_do_nothing()
-        .returning(manifests.c.id)
+        _add_manifest(on_sqlite(connection)),
+        {"digest": head.digest, "entry_count": head.entry_count, "size_bytes": head.size_bytes},
     ).scalar()
     if manifest_id is None:  # PostgreSQL: another transaction was faster
         return ensure_manifest(connection, head)
     if head.segments:
         connection.execute(
-            plain_insert(manifest_segments),
+            _ADD_MANIFEST_SEGMENT,
             [
                 {"manifest_id": manifest_id, "position": position, "segment_id": ids[part.digest]}
                 for position, part in enumerate(head.segments)
@@ -206,17 +262,12 @@ def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
     return int(manifest_id)
 
 
-def _held(query: Query) -> Query:
-    """Keep rows from being deleted, not from being changed: two drafts may fill one segment."""
-    return query.with_for_update(read=True, key_share=True)
-
-
 def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> dict[Digest, int]:
     wanted = {head.digest: head for head in heads}
-    ids = segment_ids(connection, wanted)
+    ids: dict[Digest, int] = {}
     while len(ids) < len(wanted):  # PostgreSQL: GC may take one away between the two statements
         connection.execute(
-            insert(connection, segments).on_conflict_do_nothing(),
+            insert_new(on_sqlite(connection), segments),
             [
                 {
                     "digest": head.digest,
@@ -228,11 +279,11 @@ def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> di
                 if head.digest not in ids
             ],
         )
-        ids = segment_ids(connection, wanted)
+        ids = _segment_ids(connection, wanted)
     return ids
 
 
-def segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
+def _segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
     """Return the ids of those that are there, and keep them there until the transaction ends."""
     found: dict[Digest, int] = {}
     for batch in batches(digests):
@@ -241,10 +292,10 @@ def segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Diges
     return found
 
 
-def missing_segments(connection: Connection, manifest_id: int) -> list[Digest]:
-    """Return the segments of a manifest whose content was never sent, in order."""
+def missing_segments(connection: Connection, manifest_id: int) -> dict[Digest, int]:
+    """Return digest → id of a manifest's segments whose content was never sent, in order."""
     rows = connection.execute(_MISSING_SEGMENTS, {"manifest": manifest_id})
-    return [Digest(digest) for digest in rows.scalars()]
+    return {Digest(digest): id for digest, id in rows}
 
 
 def fill_segment(
@@ -263,30 +314,18 @@ def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) 
     condemner, sees the new state and leaves the row out; so pairs are counted, and the digest
     gets a new row.
     """
+    chosen = {"sizes": json.dumps(sizes), "segment": segment_id}
     paired = 0
     while paired < len(sizes):
-        # sorted: two writers that lock rows in the same order cannot wait for each other
-        connection.execute(
-            insert_new(connection, blobs),
-            [
-                {"digest": digest, "size_bytes": size, "state": AWAITED}
-                for digest, size in sorted(sizes.items())
-            ],
-        )
-        _pair(connection, segment_id, list(sizes))
-        paired = connection.execute(_PAIR_COUNT, {"segment": segment_id}).scalar_one()
-
-
-def _pair(connection: Connection, segment_id: int, digests: Sequence[Digest]) -> None:
-    for batch in batches(digests):
-        pairs = insert_new(connection, segment_blobs).from_select(["segment_id", "blob_id"], _LIVE)
-        connection.execute(pairs, {"segment": segment_id, "digests": batch})
+        connection.execute(_add_awaited(on_sqlite(connection)), chosen)
+        paired = connection.execute(_add_pairs(on_sqlite(connection)), chosen).rowcount
+        if paired < len(sizes):  # some were paired before, or were condemned this moment
+            paired = connection.execute(_PAIR_COUNT, chosen).scalar_one()
 
 
 def unstored_count(connection: Connection, manifest_id: int) -> int:
     """Count what still stands between a manifest and its commit: segments and blobs."""
-    unstored = connection.execute(_UNSTORED_COUNT, {"manifest": manifest_id}).scalar_one()
-    return len(missing_segments(connection, manifest_id)) + int(unstored)
+    return int(connection.execute(_UNSTORED_COUNT, {"manifest": manifest_id}).scalar_one())
 
 
 def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import insert as plain_insert
 
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
-from lineal.db.engine import insert
+from lineal.db.engine import insert, on_sqlite
 from lineal.db.schema import (
     aliases,
     collection_tags,
@@ -94,7 +94,8 @@ def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
 
 def lock(connection: Connection, collection_id: int) -> None:
     """Let nobody else number or alias here until the transaction ends (SQLite: already so)."""
-    connection.execute(_LOCK, {"collection": collection_id}).one()
+    if not on_sqlite(connection):
+        connection.execute(_LOCK, {"collection": collection_id}).one()
 
 
 def next_number(connection: Connection, collection_id: int, now: datetime) -> int:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -203,12 +204,18 @@ def _meaning(text: str, place: str) -> LinealError:
     return Unavailable(f"The database {place} failed: {text}")
 
 
+def on_sqlite(connection: Connection) -> bool:
+    """Tell which spelling a statement needs that is built once for each of the two."""
+    return connection.dialect.name == "sqlite"
+
+
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT that knows `on_conflict_do_nothing`, which both spell alike."""
-    return _insert(connection.dialect.name == "sqlite", table)
+    return insert_for(on_sqlite(connection), table)
 
 
-def _insert(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_for(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the same for a statement that is built once for each of the two."""
     if is_sqlite:
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # 25 ms that embedded use never needs
@@ -216,27 +223,46 @@ def _insert(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(table)
 
 
-def insert_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an INSERT that leaves rows alone which are there; built once per table."""
-    return _insert_new(connection.dialect.name == "sqlite", table)
-
-
 @functools.cache
-def _insert_new(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return _insert(is_sqlite, table).on_conflict_do_nothing()
+def insert_new(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that leaves rows alone which are there; built once per table."""
+    return insert_for(is_sqlite, table).on_conflict_do_nothing()
 
 
 def listed(connection: Connection, ids: Sequence[int]) -> Select[Any]:
     """Return a SELECT of these numbers, however many: they travel as one parameter."""
-    document = json.dumps(list(ids))
-    if connection.dialect.name == "sqlite":
+    return each_number(on_sqlite(connection), literal(json.dumps(list(ids)), Text))
+
+
+def each_number(is_sqlite: bool, document: ColumnElement[str]) -> Select[Any]:
+    """Return a SELECT of the numbers in a JSON list that comes as text."""
+    texts = each_text(is_sqlite, document)
+    return texts if is_sqlite else select(cast(texts.selected_columns.value, BigInteger))
+
+
+def each_text(is_sqlite: bool, document: ColumnElement[str]) -> Select[Any]:
+    """Return a SELECT of the texts in a JSON list that comes as text."""
+    if is_sqlite:
         return select(func.json_each(document).table_valued("value").c.value)
+    return select(func.jsonb_array_elements_text(_jsonb(document)).table_valued("value").c.value)
+
+
+def each_pair(
+    is_sqlite: bool, document: ColumnElement[str]
+) -> tuple[ColumnElement[str], ColumnElement[int]]:
+    """Return the columns `key` and `value`, a number, of a JSON object that comes as text."""
+    if is_sqlite:
+        pairs = func.json_each(document).table_valued("key", "value")
+        return pairs.c.key, pairs.c.value
+    pairs = func.jsonb_each_text(_jsonb(document)).table_valued("key", "value")
+    return pairs.c.key, cast(pairs.c.value, BigInteger)
+
+
+def _jsonb(document: ColumnElement[str]) -> ColumnElement[Any]:
     from sqlalchemy.dialects.postgresql import JSONB  # 25 ms that embedded use never needs
 
     # the document is text already, so it is cast as such: JSONB would quote it once more
-    array = cast(literal(document, Text), JSONB)
-    each = func.jsonb_array_elements_text(array).table_valued("value")
-    return select(cast(each.c.value, BigInteger))
+    return cast(cast(document, Text), JSONB)
 
 
 # --- JSON that may hold NaN and infinities ------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from lineal.core.records import MembershipId, VersionId, VersionRecord, VersionS
 from lineal.db import collections as collections_db
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import insert
+from lineal.db.engine import insert, insert_for, on_sqlite
 from lineal.db.schema import (
     alias_moves,
     aliases,
@@ -368,7 +369,7 @@ def set_aliases(
     if not moved:
         return
     connection.execute(
-        _put_alias(connection),
+        _put_alias(on_sqlite(connection)),
         [
             {"collection_id": collection_id, "alias": name, "membership_id": membership_id}
             for name in moved
@@ -383,8 +384,9 @@ def set_aliases(
     )
 
 
-def _put_alias(connection: Connection) -> Insert:
-    statement = insert(connection, aliases)
+@functools.cache
+def _put_alias(is_sqlite: bool) -> Insert:
+    statement = insert_for(is_sqlite, aliases)
     return statement.on_conflict_do_update(
         index_elements=[aliases.c.collection_id, aliases.c.alias],
         set_={"membership_id": statement.excluded.membership_id},

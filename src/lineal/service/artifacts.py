@@ -41,6 +41,8 @@ from lineal.service.instance import Instance
 HISTORY_TYPE = "wandb-history"
 LONGEST_TTL = timedelta(days=365_000)
 """A thousand years: moments beyond the year 9999 have no name."""
+INLINE_UPLOADS = 2_000
+"""So many blobs to be sent are named by `begin` itself, which saves asking for them."""
 METADATA_MAX_BYTES = 1 << 20
 """MET-1 leaves the limit to us: what a page can still show and a database still index."""
 
@@ -76,7 +78,12 @@ def begin(
                 return _reuse(connection, actor, draft, collection.id, same, now)
         opened, missing = _opened(instance, connection, draft, checked)
         draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
-    return Begun(DraftId(draft_id), None, missing)
+        uploads = None
+        if not missing and draft.manifest.entry_count <= INLINE_UPLOADS:
+            uploads = transfers.first_uploads(
+                connection, opened["manifest_id"], opened["nonce"], most=INLINE_UPLOADS
+            )
+    return Begun(DraftId(draft_id), None, missing, uploads)
 
 
 def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
@@ -171,14 +178,14 @@ def _opened(
 ) -> tuple[dict[str, Any], tuple[Digest, ...]]:
     """Return what makes a row an open draft, and the segments still to be sent."""
     manifest_id = blobs_db.ensure_manifest(connection, draft.manifest)
-    transfers.fill(connection, manifest_id, segments)
+    missing = transfers.fill(connection, manifest_id, segments)
     opened = {
         "manifest_id": manifest_id,
         "nonce": secrets.token_hex(8),
         "state": drafts_db.OPEN,
         "expires_at": instance.clock.now() + instance.draft_ttl,
     }
-    return opened, tuple(blobs_db.missing_segments(connection, manifest_id))
+    return opened, missing
 
 
 def _begun_before(
@@ -256,7 +263,7 @@ def _reuse(
     draft_id = drafts_db.add(
         connection, row | {"version_id": version_id, "state": drafts_db.COMMITTED}
     )
-    version = _apply(connection, actor, row | {"id": draft_id}, version_id, now, is_new=False)
+    version = _apply(connection, actor, row, version_id, None, now)
     return Begun(DraftId(draft_id), version)
 
 
@@ -288,7 +295,7 @@ def _finish(
 ) -> Committed:
     collections_db.lock(connection, draft.collection_id)
     head = blobs_db.manifest_totals(connection, draft.manifest_id)
-    version_id = None
+    version_id = membership = None
     if draft.spec["on_unchanged"] != "new_version":
         version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
     is_new = version_id is None
@@ -308,13 +315,13 @@ def _finish(
             "updated_at": now,
             "ttl_seconds": draft.spec.get("ttl_seconds"),
         }
-        version_id, _ = versions_db.add(connection, values, now)
+        version_id, membership = versions_db.add(connection, values, now)
     drafts_db.change(
         connection,
         [draft.id, *contributions],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
-    version = _apply(connection, actor, draft._asdict(), version_id, now, is_new=is_new)
+    version = _apply(connection, actor, draft._asdict(), version_id, membership, now)
     return Committed(version, is_new=is_new)
 
 
@@ -323,14 +330,18 @@ def _apply(
     actor: Actor,
     draft: Mapping[str, Any],
     version_id: int,
+    membership: int | None,
     now: datetime,
-    *,
-    is_new: bool,
 ) -> VersionRecord:
-    """Do what a log call asks for besides content: aliases, tags, the edge, new metadata."""
+    """Do what a log call asks for besides content: aliases, tags, the edge, new metadata.
+
+    membership: that of a version just made, None for one that was there.
+    """
     spec = draft["spec"]
-    membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
-    assert membership is not None
+    is_new = membership is not None
+    if membership is None:
+        membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
+        assert membership is not None
     versions_db.set_aliases(
         connection,
         draft["collection_id"],

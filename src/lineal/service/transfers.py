@@ -93,15 +93,16 @@ def put_segments(
             fill(connection, draft.manifest_id, checked)
 
 
-def fill(connection: Connection, manifest_id: int, segments: Sequence[CheckedSegment]) -> None:
-    """Record those of the segments that the manifest still lacks."""
-    if not segments:
-        return
-    missing = set(blobs_db.missing_segments(connection, manifest_id))
-    wanted = [pair for pair in segments if pair[0].head.digest in missing]
-    ids = blobs_db.segment_ids(connection, [segment.head.digest for segment, _ in wanted])
-    for segment, entries in wanted:
-        blobs_db.fill_segment(connection, ids[segment.head.digest], segment, entries)
+def fill(
+    connection: Connection, manifest_id: int, segments: Sequence[CheckedSegment]
+) -> tuple[Digest, ...]:
+    """Record those of the segments that the manifest lacks; returns what it lacks still."""
+    missing = blobs_db.missing_segments(connection, manifest_id)
+    for segment, entries in segments:
+        segment_id = missing.pop(segment.head.digest, None)
+        if segment_id is not None:
+            blobs_db.fill_segment(connection, segment_id, segment, entries)
+    return tuple(missing)
 
 
 def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterator[Upload]:
@@ -111,12 +112,23 @@ def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterat
     while True:
         with instance.database.reading() as connection:
             rows = blobs_db.awaited(connection, draft.manifest_id, after=after, limit=PAGE_BLOBS)
-        for row in rows:
-            digest = Digest(row.digest)
-            yield Upload(digest, row.size_bytes, storage_key(digest, draft.nonce))
+        yield from _uploads(rows, draft.nonce)
         if len(rows) < PAGE_BLOBS:
             return
         after = rows[-1].id
+
+
+def first_uploads(
+    connection: Connection, manifest_id: int, nonce: str, *, most: int
+) -> tuple[Upload, ...] | None:
+    """Return what `missing_blobs` would yield if that is not more than so many, else None."""
+    rows = blobs_db.awaited(connection, manifest_id, limit=most + 1)
+    return None if len(rows) > most else tuple(_uploads(rows, nonce))
+
+
+def _uploads(rows: Sequence[Row[*tuple[Any, ...]]], nonce: str) -> Iterator[Upload]:
+    for _, digest, size_bytes in rows:
+        yield Upload(digest, size_bytes, storage_key(digest, nonce))
 
 
 def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[Upload]) -> None:
@@ -127,8 +139,8 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
     draft = open_draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
     keys = [storage_key(digest, draft.nonce) for digest in digests]
-    for upload, key in zip(sent, keys, strict=True):
-        if instance.store.size(key) != upload.size:
+    for upload, size in zip(sent, instance.store.sizes(keys), strict=True):
+        if size != upload.size:
             raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
     instance.store.sync(keys)
     with instance.database.writing() as connection:
@@ -144,10 +156,16 @@ def stored_now(instance: Instance, draft: Row[Any]) -> list[int]:
     """Return the ids of a draft's awaited blobs whose bytes are in the store, made durable."""
     with instance.database.reading() as connection:
         rows = blobs_db.awaited(connection, draft.manifest_id)
-    keys = {row.id: storage_key(Digest(row.digest), draft.nonce) for row in rows}
-    found = [row.id for row in rows if instance.store.size(keys[row.id]) == row.size_bytes]
-    instance.store.sync([keys[id] for id in found])
-    return found
+    keys = [storage_key(digest, draft.nonce) for _, digest, _ in rows]
+    there = [
+        (id, key)
+        for (id, _, size_bytes), key, size in zip(
+            rows, keys, instance.store.sizes(keys), strict=True
+        )
+        if size == size_bytes
+    ]
+    instance.store.sync([key for _, key in there])
+    return [id for id, _ in there]
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -211,10 +229,13 @@ def locate(
         else:
             assert run is not None
             rows = runs_db.stored_files(connection, run, digests)
+    keys = [storage_key(digest, nonce) for digest, _, nonce in rows]
     found = {}
-    for digest, size_bytes, nonce in rows:
-        key = storage_key(Digest(digest), nonce)
-        found[Digest(digest)] = Location(
-            Digest(digest), size_bytes, key, path=instance.store.path(key)
-        )
+    for (digest, size, _), key, place in zip(rows, keys, instance.store.places(keys), strict=True):
+        if place is None:
+            found[digest] = Location(digest, size, key)
+        elif place.pack_offset is None:
+            found[digest] = Location(digest, size, key, path=place.path)
+        else:
+            found[digest] = Location(digest, size, key, pack=place.path, offset=place.pack_offset)
     return found

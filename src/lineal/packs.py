@@ -1,0 +1,245 @@
+"""Packs: many small files in one, because making a file costs more than writing ten kilobytes.
+
+A pack is the files one after the other, then an index, then a footer; docs/design/007-packs.md.
+It is written once, by one process, and appears whole by a rename. Afterwards only this changes: a
+file in it is deleted by marking its index entry, and its bytes are given back to the disk.
+
+Beside `files.py` below all rooms: the SDK writes packs, the local store keeps and reads them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from lineal import files
+from lineal.errors import IntegrityError, MissingFile
+
+_ENTRY = struct.Struct("<32sQII")
+"""SHA-256, offset, length, and whether it is deleted: 48 bytes, little-endian."""
+_DELETED_AT = 44
+"""Where in an entry its last field is."""
+_FOOTER = struct.Struct("<QQ8s")
+"""Offset of the index, its entries, the magic word: the last 24 bytes."""
+_MAGIC = b"LNLPACK1"
+_DELETED = struct.pack("<I", 1)
+
+BYTES_MOST = 256 << 20
+ENTRIES_MOST = 20_000
+"""A pack that reaches either is closed: what one holds is sent, or sent again, as a whole."""
+_BUFFER_BYTES = 1 << 20
+_BUFFERS_MOST = 1_000
+"""The kernel takes 1,024 pieces in one call."""
+
+_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
+"""linux/falloc.h"""
+_NO_HOLES = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+
+
+class Place(NamedTuple):
+    """Where in a pack a file is."""
+
+    offset: int
+    length: int
+    entry: int
+    """Number of its index entry."""
+
+
+class Writer:
+    """A pack being written; `seal` makes it one, `discard` removes it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        with files.room_on(path):
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
+        self._entries: dict[bytes, tuple[int, int]] = {}
+        self._buffers: list[bytes] = []
+        self._buffered = 0
+        self._written = 0
+        self._flushed = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._entries) >= ENTRIES_MOST or self._size >= BYTES_MOST
+
+    @property
+    def _size(self) -> int:
+        return self._written + self._buffered
+
+    def add(self, sha256: bytes, data: bytes) -> None:
+        """Append a file; one whose content is there already adds nothing."""
+        if sha256 in self._entries:
+            return
+        self._entries[sha256] = self._size, len(data)
+        if data:
+            self._buffers.append(data)
+            self._buffered += len(data)
+        if self._buffered >= _BUFFER_BYTES or len(self._buffers) >= _BUFFERS_MOST:
+            self._write()
+
+    def seal(self) -> None:
+        """Write the index and close the file; it is not on the disk yet."""
+        index = b"".join(
+            _ENTRY.pack(sha256, offset, length, 0)
+            for sha256, (offset, length) in sorted(self._entries.items())
+        )
+        footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
+        self._buffers.append(index + footer)
+        self._buffered += len(self._buffers[-1])
+        self._write()
+        os.fchmod(self._descriptor, 0o444)
+        self._close()
+
+    def discard(self) -> None:
+        """Remove the file, unless it was sealed."""
+        if self._descriptor >= 0:
+            self._close()
+            os.unlink(self.path)
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _write(self) -> None:
+        with files.room_on(self.path):
+            written = os.writev(self._descriptor, self._buffers)
+            if written < self._buffered:  # a signal, or a disk that is nearly full
+                files.write_all(self._descriptor, b"".join(self._buffers)[written:])
+        self._written += self._buffered
+        self._buffers, self._buffered = [], 0
+        if self._written - self._flushed >= files.FLUSH_BYTES:
+            files.begin_flush(self._descriptor, self._flushed, self._written - self._flushed)
+            self._flushed = self._written
+
+
+class Pack:
+    """A pack open for reading. Threads may share it; a forked child may go on with it.
+
+    Another process may delete files in it meanwhile: its index is read again whenever the file
+    has changed. Raises MissingFile if there is no such file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._descriptor = -1
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise files.missing(path, error) from error
+        self._read_at_ns = -1
+        self._places: Mapping[bytes, Place] = {}
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # When the last thread lets go of it; at the very end the names of this module are gone.
+        if self._descriptor >= 0:
+            close(self._descriptor)
+
+    def places(self) -> Mapping[bytes, Place]:
+        """Return SHA-256 → place of what is in it; raises IntegrityError if it is no pack."""
+        status = os.fstat(self._descriptor)
+        if status.st_mtime_ns != self._read_at_ns:
+            self._places = {
+                sha256: Place(offset, length, number)
+                for number, (sha256, offset, length, deleted) in enumerate(self._index(status))
+                if not deleted
+            }
+            self._read_at_ns = status.st_mtime_ns
+        return self._places
+
+    def read(self, sha256: bytes) -> bytes:
+        """Return a file whole; raises MissingFile, also where it was deleted this moment."""
+        place = self.places().get(sha256)
+        if place is None:
+            raise MissingFile(f"{sha256.hex()} is not in the pack {self.path}")
+        return self.read_at(place.offset, place.length)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Return bytes from a place that was asked for before; zeros if it was deleted since."""
+        data = os.pread(self._descriptor, length, offset)
+        while len(data) < length:  # a file system may answer in pieces
+            more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            if not more:
+                raise IntegrityError(f"The pack {self.path} is shorter than its index says")
+            data += more
+        return data
+
+    def _index(self, status: os.stat_result) -> Iterator[tuple[bytes, int, int, int]]:
+        start, count = _footer(self._descriptor, self.path, status.st_size)
+        index = os.pread(self._descriptor, count * _ENTRY.size, start)
+        if len(index) != count * _ENTRY.size:
+            raise IntegrityError(f"The pack {self.path} is shorter than its footer says")
+        return _ENTRY.iter_unpack(index)
+
+
+def delete(path: str, sha256s: Iterable[bytes]) -> int:
+    """Delete files in a pack, for good; returns how many are left in it.
+
+    May be repeated, and done by several processes at once. A crash half-way leaves zeros that
+    are not marked yet; the next call does that.
+    """
+    pack = Pack(path)
+    wanted = [place for sha256 in sha256s if (place := pack.places().get(sha256)) is not None]
+    if wanted:
+        os.chmod(path, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            start, _ = _footer(descriptor, path, os.fstat(descriptor).st_size)
+            for offset, length in _united(wanted):
+                _erase(descriptor, offset, length)
+            os.fsync(descriptor)  # a mark says that the bytes are gone, also after a power cut
+            for place in wanted:
+                os.pwrite(descriptor, _DELETED, start + place.entry * _ENTRY.size + _DELETED_AT)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    return len(Pack(path).places())
+
+
+def _footer(descriptor: int, path: str, size: int) -> tuple[int, int]:
+    """Return (offset of the index, number of entries)."""
+    footer = os.pread(descriptor, _FOOTER.size, max(size - _FOOTER.size, 0))
+    if len(footer) == _FOOTER.size:
+        start, count, magic = _FOOTER.unpack(footer)
+        if magic == _MAGIC and start + count * _ENTRY.size + _FOOTER.size == size:
+            return start, count
+    raise IntegrityError(f"{path} is not a whole pack: its footer is damaged")
+
+
+def _united(places: Iterable[Place]) -> list[tuple[int, int]]:
+    """Unite neighbours to (offset, length): one call frees them, and the blocks they share."""
+    runs: list[tuple[int, int]] = []
+    for place in sorted(places):
+        start, length = runs[-1] if runs else (0, 0)
+        if runs and start + length == place.offset:
+            runs[-1] = start, length + place.length
+        else:
+            runs.append((place.offset, place.length))
+    return runs
+
+
+def _erase(descriptor: int, offset: int, length: int) -> None:
+    """Give bytes back to the disk; where the file system makes no holes, overwrite them."""
+    if length == 0 or _punched(descriptor, offset, length):
+        return
+    zeros = bytes(min(length, _BUFFER_BYTES))
+    while length > 0:
+        count = os.pwrite(descriptor, zeros[:length], offset)
+        offset, length = offset + count, length - count
+
+
+def _punched(descriptor: int, offset: int, length: int) -> bool:
+    import ctypes  # 10 ms; only deleting comes here
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    if call is None:
+        return False
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    if call(descriptor, _KEEP_SIZE_PUNCH_HOLE, offset, length) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in _NO_HOLES:
+        return False
+    raise OSError(code, os.strerror(code))

@@ -1,0 +1,147 @@
+"""Small files of large folders share files in the store; nothing else about them differs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.client.test_offline import folders, synced
+
+import lineal
+from lineal.client import adding
+from lineal.config import load
+from lineal.service.instance import open_instance
+
+COUNT = adding.PACKED_LEAST
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LINEAL_ENTITY", "ana")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    folder = tmp_path / "many"
+    for number in range(COUNT):
+        path = folder / f"{number % 7}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"content {number}\n" * number)
+    (folder / "large.bin").write_bytes(os.urandom(300_000))
+    return folder
+
+
+def log(folder: Path, **settings: object) -> lineal.Artifact:
+    with lineal.init(project="p", settings=settings) as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(folder))
+        return run.log_artifact(artifact).wait()
+
+
+def stored(home: Path, suffix: str = "") -> list[Path]:
+    return [path for path in (home / "blobs").rglob(f"*{suffix}") if path.is_file()]
+
+
+def same(one: Path, other: Path) -> bool:
+    names = sorted(str(path.relative_to(one)) for path in one.rglob("*"))
+    assert names == sorted(str(path.relative_to(other)) for path in other.rglob("*"))
+    return all((one / n).read_bytes() == (other / n).read_bytes() for n in names if "." in n)
+
+
+def test_a_large_folder_takes_few_files_and_comes_back_whole(home, many, tmp_path):
+    artifact = log(many)
+    assert len(stored(home, ".pack")) == 1
+    assert len(stored(home)) < COUNT / 10
+    assert same(many, Path(artifact.download(root=str(tmp_path / "out"))))
+    assert artifact.get_entry("3/3.txt").download(root=str(tmp_path / "one")).endswith("3/3.txt")
+    assert (tmp_path / "one" / "3" / "3.txt").read_text() == "content 3\n" * 3
+    lineal_verify(home)
+
+
+def test_packs_can_be_turned_off(home, many):
+    log(many, pack_files_up_to=0)
+    assert stored(home, ".pack") == []
+
+
+def test_few_files_stay_files(home, tmp_path):
+    (tmp_path / "few").mkdir()
+    for number in range(COUNT - 1):
+        (tmp_path / "few" / str(number)).write_text(str(number))
+    log(tmp_path / "few")
+    assert stored(home, ".pack") == []
+
+
+def test_what_is_stored_already_is_not_stored_again(home, many):
+    log(many)
+    before = sorted(stored(home, ".pack"))
+    (many / "0" / "0.txt").write_text("changed")
+    assert log(many).version == "v1"
+    added = [path for path in stored(home, ".pack") if path not in before]
+    assert sum(path.stat().st_size for path in added) < 1000
+
+
+def test_a_file_removed_from_the_draft_is_not_part_of_the_version(home, many, tmp_path):
+    with lineal.init(project="p") as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(many))
+        artifact.remove("3")
+        run.log_artifact(artifact).wait()
+    assert not any(path.startswith("3/") for path in artifact.manifest.entries)
+    lineal_verify(home)
+
+
+def test_a_folder_that_could_not_be_added_leaves_no_pack(home, many):
+    (many / "zz").symlink_to(many / "nowhere")
+    artifact = lineal.Artifact("many", "dataset")
+    with pytest.raises(lineal.errors.LinealError):
+        artifact.add_dir(str(many))
+    assert [path for path in (home / "staging").rglob("*") if path.name.isdigit()] == []
+
+
+def test_an_offline_run_with_packs_is_synced(home, many, tmp_path):
+    with lineal.init(project="p", mode="offline") as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(many))
+        run.log_artifact(artifact)
+    (result,) = synced(home)
+    assert result.failures == {}
+    got = lineal.Api().artifact("p/many:latest").download(root=str(tmp_path / "out"))
+    assert same(many, Path(got))
+
+
+def test_a_draft_of_a_packed_version_can_be_made_offline(home, many, tmp_path):
+    log(many)
+    with lineal.init(project="p", mode="offline") as run:
+        draft = run.use_artifact("many:latest").new_draft()
+        draft.add_bytes(b"more", "more.txt")
+        run.log_artifact(draft)
+    assert len(folders()) == 1
+    (result,) = synced(home)
+    assert result.failures == {}
+    artifact = lineal.Api().artifact("p/many:v1")
+    artifact.download(root=str(tmp_path / "out"))
+    assert (tmp_path / "out" / "more.txt").read_bytes() == b"more"
+    assert artifact.file_count == COUNT + 2
+
+
+def test_where_a_packed_file_lies_is_told(home, many):
+    (file,) = log(many).files(names=["5/5.txt"])
+    path, _, place = file.direct_url.removeprefix("file://").partition("#")
+    numbers = dict(part.split("=") for part in place.split("&"))
+    start, size = int(numbers["offset"]), int(numbers["size"])
+    assert Path(path).read_bytes()[start : start + size] == b"content 5\n" * 5
+
+
+def lineal_verify(home: Path) -> None:
+    from lineal.core.access import Actor, Role
+    from lineal.service.verify import verify
+
+    instance = open_instance(load({"home": str(home)}))
+    try:
+        assert list(verify(instance, Actor("ana", Role.OWNER))) == []
+    finally:
+        instance.close()

@@ -1,0 +1,124 @@
+"""Packs: what goes in comes out, and deleting one file touches no other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lineal import packs
+from lineal.errors import IntegrityError, MissingFile
+
+CONTENTS = st.lists(st.binary(max_size=9000), unique=True, min_size=1, max_size=12)
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def written(folder: Path, contents: list[bytes], name: str = "pack") -> str:
+    writer = packs.Writer(str(folder / name))
+    for data in contents:
+        writer.add(sha256(data), data)
+    writer.seal()
+    return writer.path
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("packs")
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=CONTENTS, data=st.data())
+def test_deleting_some_leaves_the_others_whole(
+    folder: Path, contents: list[bytes], data: st.DataObject
+) -> None:
+    path = written(folder, contents, os.urandom(8).hex())
+    gone = data.draw(st.lists(st.sampled_from(contents), unique=True))
+    left = [each for each in contents if each not in gone]
+    assert packs.delete(path, map(sha256, gone)) == len(left)
+    pack = packs.Pack(path)
+    assert [pack.read(sha256(each)) for each in left] == left
+    for each in gone:
+        with pytest.raises(MissingFile):
+            pack.read(sha256(each))
+        place = packs.Pack(path)
+        assert sha256(each) not in place.places()
+
+
+def test_the_same_content_is_kept_once(folder: Path) -> None:
+    path = written(folder, [b"twice" * 1000] * 2)
+    assert len(packs.Pack(path).places()) == 1
+    assert os.path.getsize(path) < 6000
+
+
+def test_a_writer_says_when_it_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "ENTRIES_MOST", 2)
+    writer = packs.Writer(str(folder / "pack"))
+    writer.add(sha256(b"a"), b"a")
+    assert not writer.is_full
+    writer.add(sha256(b"b"), b"b")
+    assert writer.is_full
+    writer.discard()
+
+
+def test_a_discarded_pack_leaves_no_file(folder: Path) -> None:
+    writer = packs.Writer(str(folder / "pack"))
+    writer.add(sha256(b"a"), b"a")
+    writer.discard()
+    assert os.listdir(folder) == []
+
+
+def test_a_sealed_pack_stays_and_is_read_only(folder: Path) -> None:
+    writer = packs.Writer(str(folder / "pack"))
+    writer.seal()
+    writer.discard()
+    assert os.stat(writer.path).st_mode & 0o222 == 0
+    assert packs.Pack(writer.path).places() == {}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 23, 24, -1, -24])
+def test_a_pack_that_was_cut_is_no_pack(folder: Path, keep: int) -> None:
+    path = Path(written(folder, [b"a" * 100, b"b" * 100]))
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(whole[:keep])
+    with pytest.raises(IntegrityError, match="not a whole pack"):
+        packs.Pack(str(path)).places()
+
+
+def test_a_missing_pack_is_named(folder: Path) -> None:
+    with pytest.raises(MissingFile, match="gone"):
+        packs.Pack(str(folder / "gone"))
+
+
+def test_deleting_again_after_a_crash_finishes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(folder, [b"a" * 5000, b"b" * 5000])
+
+    def die(*_: object) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(packs, "_erase", die)
+        with pytest.raises(OSError, match="killed"):
+            packs.delete(path, [sha256(b"a" * 5000)])
+    assert packs.delete(path, [sha256(b"a" * 5000)]) == 1
+    assert b"aaaa" not in Path(path).read_bytes()
+    assert packs.Pack(path).read(sha256(b"b" * 5000)) == b"b" * 5000
+
+
+def test_where_no_holes_can_be_made_bytes_are_overwritten(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(folder, [b"a" * 5000, b"b" * 5000])
+    monkeypatch.setattr(packs, "_punched", lambda *_: False)
+    packs.delete(path, [sha256(b"a" * 5000)])
+    assert b"aaaa" not in Path(path).read_bytes()
+    assert packs.Pack(path).read(sha256(b"b" * 5000)) == b"b" * 5000
