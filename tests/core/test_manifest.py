@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -169,9 +168,9 @@ def test_segments_are_checked_against_all_that_is_said_of_them() -> None:
     assert manifest.check_segment(segment)[0].path == segment.head.first_path
     wrong = [
         Segment(segment.head, segment.lines + b"\n"),
-        Segment(replace(segment.head, entry_count=1), segment.lines),
-        Segment(replace(segment.head, first_path="x"), segment.lines),
-        Segment(replace(segment.head, size_bytes=1), segment.lines),
+        Segment(segment.head._replace(entry_count=1), segment.lines),
+        Segment(segment.head._replace(first_path="x"), segment.lines),
+        Segment(segment.head._replace(size_bytes=1), segment.lines),
     ]
     for one in wrong:
         with pytest.raises(IntegrityError):

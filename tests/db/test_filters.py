@@ -6,6 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,10 +40,17 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened.close()
 
 
+@contextmanager
+def undone(database: Database) -> Iterator[Connection]:
+    """A transaction that leaves nothing behind."""
+    with database.writing() as connection, connection.begin_nested() as savepoint:
+        yield connection
+        savepoint.rollback()
+
+
 @pytest.fixture
 def connection(database: Database) -> Iterator[Connection]:
-    """A transaction that leaves nothing behind."""
-    with database.engine.connect() as opened:
+    with undone(database) as opened:
         yield opened
 
 
@@ -201,7 +209,7 @@ filters = st.recursive(
 def test_sql_agrees_with_the_plain_evaluator(
     database: Database, configs: list[dict[str, Any]], document: dict[str, Any]
 ) -> None:
-    with database.engine.connect() as connection:
+    with undone(database) as connection:
         add_configs(connection, configs)
         expected = {i for i, config in enumerate(configs) if evaluate(document, config)}
         assert matches(connection, document) == expected
@@ -231,7 +239,7 @@ def test_pages_are_the_whole_list_in_order_with_what_is_missing_last(
         return rank, sign * value, [*points, math.inf if descending else -math.inf], sign * number
 
     order = parse_order(f"{'-' if descending else '+'}config.{key}", COLUMNS, schema.runs.c.id)
-    with database.engine.connect() as connection:
+    with undone(database) as connection:
         add_configs(connection, configs)
         seen: list[int] = []
         cursor = None

@@ -7,9 +7,8 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from lineal.client import exit as process_exit
 from lineal.client import resuming, run_config, session, surroundings, term
@@ -198,8 +197,7 @@ def _start(
     return run
 
 
-@dataclass(frozen=True)
-class _Opened:
+class _Opened(NamedTuple):
     """Where a run will be kept, and which one it is."""
 
     backend: Backend

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -19,15 +19,13 @@ FILE = "resume.json"
 DEFAULT_FOLDER = "lineal"
 
 
-@dataclass(frozen=True)
-class Remembered:
+class Remembered(NamedTuple):
     entity: str
     project: str
     run_id: str
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """The run to start: its id, and `resume` as the backend knows it."""
 
     run_id: str
@@ -86,7 +84,7 @@ def write(path: str, run: Remembered) -> None:
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(part, "w", encoding="utf-8") as file:
-            json.dump(asdict(run), file)
+            json.dump(run._asdict(), file)
         os.replace(part, path)
     except OSError as error:
         raise Unavailable(

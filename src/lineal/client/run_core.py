@@ -8,9 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client import rows, saved_files, session, surroundings, term
 from lineal.client.backend import Backend
@@ -32,8 +31,7 @@ ARTIFACTS_REMEMBERED = 256
 """Stored artifacts beyond that are forgotten; a run may log a million."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a run's lines and files wait on this machine."""
 
     spool: str
@@ -43,8 +41,7 @@ class Place:
     """Where `resume="auto"` remembers this run."""
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """What has not reached the backend yet."""
 
     sync_items_total: int

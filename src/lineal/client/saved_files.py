@@ -6,8 +6,8 @@ import glob as globs
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
+from typing import NamedTuple
 
 from lineal.client import session
 from lineal.client.backend import Backend
@@ -19,8 +19,7 @@ Stamp = tuple[int, int, int]
 """(size, mtime in ns, inode): a file with the same stamp is not sent again."""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """One file the user saved."""
 
     path: str

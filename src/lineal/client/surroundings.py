@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.capture import code, git, machine, requirements
@@ -19,8 +19,7 @@ REQUIREMENTS_FILE = "requirements.txt"
 DIFF_FILE = "diff.patch"
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """How the program was started, noted before it can change folder or arguments."""
 
     started_at: datetime

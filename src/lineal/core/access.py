@@ -6,8 +6,8 @@ by the server; they add rows and a way to find an actor's role, not a second pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from lineal.errors import Denied, NotFound
 
@@ -39,8 +39,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(NamedTuple):
     """Somebody who asks. `role` is what they are where nothing more specific is said."""
 
     name: str

@@ -15,7 +15,6 @@ import json
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
@@ -41,8 +40,7 @@ class Entry(NamedTuple):
     """What a reference needs to be read again: `etag`, `versionID`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentHead:
+class SegmentHead(NamedTuple):
     """What the list of segments says of one segment."""
 
     digest: Digest
@@ -52,16 +50,14 @@ class SegmentHead:
     """Sum of the sizes of its entries, references included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """A head and its canonical JSON lines, uncompressed."""
 
     head: SegmentHead
     lines: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestHead:
+class ManifestHead(NamedTuple):
     """A whole manifest without its entries; `digest` is the version's digest."""
 
     digest: Digest
@@ -76,15 +72,14 @@ class ManifestHead:
         return sum(segment.size_bytes for segment in self.segments)
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(NamedTuple):
     """What turns one set of entries into another; each tuple is sorted by path."""
 
     added: tuple[Entry, ...] = ()
     removed: tuple[Entry, ...] = ()
     changed: tuple[tuple[Entry, Entry], ...] = ()
     """(before, after) pairs of one path."""
-    renamed: tuple[tuple[Entry, Entry], ...] = field(default=())
+    renamed: tuple[tuple[Entry, Entry], ...] = ()
     """(before, after) pairs of one content; these are in neither `added` nor `removed`."""
 
     @property

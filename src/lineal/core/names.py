@@ -8,7 +8,7 @@ RUN-3, ART-25.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lineal.errors import HostilePath, Invalid
 
@@ -180,8 +180,7 @@ def _short(name: str, what: str, most: int = NAME_MAX) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactPath:
+class ArtifactPath(NamedTuple):
     """`entity/project/name:ref`, complete. `ref` is `vN`, an alias or a digest."""
 
     entity: str

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from operator import eq, ge, gt, le, lt
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sqlalchemy import Column, ColumnElement, Float, and_, case, false, func, literal, or_, select
 
@@ -40,8 +39,7 @@ class FieldKind(Enum):
     """Several texts, such as tags; a condition holds if it holds for any of them."""
 
 
-@dataclass(frozen=True)
-class FieldSpec:
+class FieldSpec(NamedTuple):
     """Something a filter or an order may name; made by the functions below."""
 
     kind: FieldKind
@@ -75,8 +73,7 @@ def label_field(label: Column[str], owned: Condition) -> FieldSpec:
     return FieldSpec(FieldKind.LABELS, label, owned=owned)
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(NamedTuple):
     """One field, seen as each kind of value; NULL where its value is of another kind."""
 
     exists: Condition

@@ -7,9 +7,8 @@ there may be gaps. Whoever changes them holds the run's row (SQLite: the write l
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -38,8 +37,7 @@ SMALL_CHUNK_BYTES = 16 << 10
 """Compressed. With both limits a merged row stays small enough to be read as one."""
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Consecutive lines, joined by line breaks."""
 
     first_offset: int
@@ -54,8 +52,7 @@ class Chunk:
         return self.first_offset + self.line_count
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a chunk belongs."""
 
     run: int

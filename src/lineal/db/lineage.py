@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from lineal.core.records import EdgeKind, RunKey, VersionId
 from lineal.db import schema
-from lineal.db.blobs import batches
+from lineal.db.engine import listed
 from lineal.db.schema import edges
 
 SHALLOW = 12
@@ -201,10 +201,10 @@ def count_onward(connection: Connection, nodes: Iterable[int], *, downstream: bo
         connection.execute(
             select(func.count())
             .select_from(edges)
-            .where(column.in_(some), edges.c.kind == kind.value, _followed())
+            .where(column.in_(listed(connection, ids)), edges.c.kind == kind.value, _followed())
         ).scalar_one()
         for column, kind, ids in ends
-        for some in batches(ids)
+        if ids
     )
 
 
@@ -225,10 +225,8 @@ def edges_among(connection: Connection, nodes: Iterable[int]) -> list[Edge]:
         edges.c.alias,
         edges.c.closes_cycle,
     )
-    found: list[Edge] = []
-    for some in batches(ids):
-        rows = connection.execute(select(*columns).where(column.in_(some))).all()
-        found += [Edge._make(row) for row in rows if row[1] in wanted and -row[2] in wanted]
+    rows = connection.execute(select(*columns).where(column.in_(listed(connection, ids)))).all()
+    found = [Edge._make(row) for row in rows if row[1] in wanted and -row[2] in wanted]
     found.sort(key=itemgetter(0))
     return found
 

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from lineal.core.records import LineageNode, RunKey, VersionId, VersionState
 from lineal.db import schema
 from lineal.db.blobs import batches
+from lineal.db.engine import listed
 from lineal.db.runs import state_at
 
 
@@ -101,11 +102,7 @@ def _run_rows(connection: Connection, keys: list[int]) -> list[Any]:
         runs.created_at,
         runs.deleted_at,
     )
-    return [
-        row
-        for some in batches(keys)
-        for row in connection.execute(wanted.where(runs.id.in_(some))).all()
-    ]
+    return list(connection.execute(wanted.where(runs.id.in_(listed(connection, keys)))).all())
 
 
 def _version_rows(connection: Connection, ids: list[int]) -> list[Any]:
@@ -119,11 +116,7 @@ def _version_rows(connection: Connection, ids: list[int]) -> list[Any]:
         versions.created_at,
         versions.deleted_at,
     ).join_from(schema.versions, schema.memberships, _is_source_membership())
-    return [
-        row
-        for some in batches(ids)
-        for row in connection.execute(wanted.where(versions.id.in_(some))).all()
-    ]
+    return list(connection.execute(wanted.where(versions.id.in_(listed(connection, ids)))).all())
 
 
 def _project_paths(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -162,10 +155,10 @@ def _aliases_of(connection: Connection, memberships: list[int]) -> dict[int, tup
     """Return the aliases of memberships in alphabetical order; those without any are absent."""
     aliases = schema.aliases.c
     wanted = select(aliases.membership_id, aliases.alias).order_by(aliases.alias)
+    of_them = aliases.membership_id.in_(listed(connection, memberships))
     found: dict[int, tuple[str, ...]] = {}
-    for some in batches(memberships):
-        for membership, alias in connection.execute(wanted.where(aliases.membership_id.in_(some))):
-            found[membership] = (*found.get(membership, ()), alias)
+    for membership, alias in connection.execute(wanted.where(of_them)):
+        found[membership] = (*found.get(membership, ()), alias)
     return found
 
 

@@ -10,8 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -36,8 +35,7 @@ from lineal.errors import Invalid
 _LABEL = "sort_"
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """One sort key; never NULL."""
 
     expression: ColumnElement[Any]
@@ -45,8 +43,7 @@ class Term:
     type: type[str] | type[float]
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """An order as text, which its cursors carry, and its terms, the last of them unique."""
 
     text: str

@@ -64,26 +64,14 @@ def begin(
     access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
     checked = transfers.check_segments(segments)
     now = instance.clock.now()
-    with instance.database.writing() as connection:
-        known = drafts_db.by_client_id(connection, draft.client_id)
-        if known is not None:
-            return _begun_before(instance, connection, known, draft, checked)
-        project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
-        collection = _sequence(connection, project_id, draft, now)
-        if draft.distributed_id is None and draft.on_unchanged != "new_version":
-            # the collection before its version, as whoever deletes does: no deadlock with it
-            collections_db.lock(connection, collection.id)
-            same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
-            if same is not None:
-                return _reuse(connection, actor, draft, collection.id, same, now)
-        opened, missing = _opened(instance, connection, draft, checked)
-        draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
-        uploads = None
-        if not missing and draft.manifest.entry_count <= INLINE_UPLOADS:
-            uploads = transfers.first_uploads(
-                connection, opened["manifest_id"], opened["nonce"], most=INLINE_UPLOADS
-            )
-    return Begun(DraftId(draft_id), None, missing, uploads)
+    # A power cut may take a draft back: nothing shows it, and its files become strays.
+    with instance.database.writing(is_durable=False) as connection:
+        begun = _begun(instance, connection, actor, draft, checked, now)
+    if begun is None:  # what is reused becomes visible at once, and so must stay
+        with instance.database.writing() as connection:
+            begun = _begun(instance, connection, actor, draft, checked, now, may_reuse=True)
+        assert begun is not None
+    return begun
 
 
 def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
@@ -93,7 +81,10 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     it (ART-44); then `version` is None. Raises Conflict naming what is missing, Gone if the
     draft expired. Source: SEM-1, SEM-12, VER-1, ALI-1.
     """
-    draft = transfers.open_draft(instance, actor, draft_id)
+    access.require(actor, Action.WRITE, f"draft {draft_id}")
+    with instance.database.reading() as connection:
+        draft = transfers.find_draft(instance, connection, actor, draft_id)
+        awaited = blobs_db.awaited(connection, draft.manifest_id)
     if draft.state == drafts_db.COMMITTED:
         return Committed(_version_of(instance, draft.version_id), is_new=False)
     if draft.state == drafts_db.CONTRIBUTED:
@@ -101,7 +92,9 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     contributions: list[int] = []
     if draft.distributed_id is not None and draft.spec["is_final"]:
         draft, contributions = distributed.merge(instance, draft)
-    stored = transfers.stored_now(instance, draft)
+        with instance.database.reading() as connection:
+            awaited = blobs_db.awaited(connection, draft.manifest_id)
+    stored = transfers.stored_now(instance, draft, awaited)
     with instance.database.writing() as connection:
         locked = transfers.hold(instance, connection, draft_id)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
@@ -168,6 +161,40 @@ def _check(draft: DraftSpec) -> None:
             f"on_unchanged cannot be {draft.on_unchanged!r}; "
             "use reuse, update_metadata or new_version"
         )
+
+
+def _begun(
+    instance: Instance,
+    connection: Connection,
+    actor: Actor,
+    draft: DraftSpec,
+    segments: Sequence[transfers.CheckedSegment],
+    now: datetime,
+    *,
+    may_reuse: bool = False,
+) -> Begun | None:
+    """Answer `begin`; None if a version would have to be reused, and may not."""
+    known = drafts_db.by_client_id(connection, draft.client_id)
+    if known is not None:
+        return _begun_before(instance, connection, known, draft, segments)
+    project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
+    collection = _sequence(connection, project_id, draft, now)
+    if draft.distributed_id is None and draft.on_unchanged != "new_version":
+        # the collection before its version, as whoever deletes does: no deadlock with it
+        collections_db.lock(connection, collection.id)
+        same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
+        if same is not None:
+            if not may_reuse:
+                return None
+            return _reuse(connection, actor, draft, collection.id, same, now)
+    opened, missing = _opened(instance, connection, draft, segments)
+    draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
+    uploads = None
+    if not missing and draft.manifest.entry_count <= INLINE_UPLOADS:
+        uploads = transfers.first_uploads(
+            connection, opened["manifest_id"], opened["nonce"], most=INLINE_UPLOADS
+        )
+    return Begun(DraftId(draft_id), None, missing, uploads)
 
 
 def _opened(

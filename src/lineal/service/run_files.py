@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from lineal import files as local_files
 from lineal.core import access, names
@@ -32,8 +31,7 @@ _NEAR_MISS_CANDIDATES = 1000
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Sent:
+class _Sent(NamedTuple):
     size_bytes: int
     nonce: str
 

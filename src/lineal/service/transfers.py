@@ -45,7 +45,14 @@ def open_draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
     """Return a draft that may be written to; raises Gone when it expired unfinished."""
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
-        draft = drafts_db.by_id(connection, draft_id)
+        return find_draft(instance, connection, actor, draft_id)
+
+
+def find_draft(
+    instance: Instance, connection: Connection, actor: Actor, draft_id: DraftId
+) -> Row[Any]:
+    """Return what `open_draft` does, for an actor who may."""
+    draft = drafts_db.by_id(connection, draft_id)
     if draft is None:
         raise NotFound(f"No draft {draft_id} (you are {actor.name})")
     require_unexpired(draft, instance.clock.now())
@@ -152,10 +159,13 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
         blobs_db.mark_stored(connection, ids, draft_id=draft.id, nonce=draft.nonce, now=now)
 
 
-def stored_now(instance: Instance, draft: Row[Any]) -> list[int]:
-    """Return the ids of a draft's awaited blobs whose bytes are in the store, made durable."""
-    with instance.database.reading() as connection:
-        rows = blobs_db.awaited(connection, draft.manifest_id)
+def stored_now(
+    instance: Instance, draft: Row[Any], rows: Sequence[Row[*tuple[Any, ...]]]
+) -> list[int]:
+    """Return the ids of a draft's awaited blobs whose bytes are in the store, made durable.
+
+    rows: its awaited blobs as (id, digest, size_bytes).
+    """
     keys = [storage_key(digest, draft.nonce) for _, digest, _ in rows]
     there = [
         (id, key)

@@ -7,7 +7,7 @@ import re
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GIT_TIMEOUT_SECONDS = 15.0
 """For one command; a work tree on a slow network disk must not hold up the run."""
@@ -15,8 +15,7 @@ DIFF_MAX_BYTES = 10 * 1024 * 1024
 _USER_INFO = re.compile(r"^([a-z+]+://)[^/@]*@")
 
 
-@dataclass(frozen=True)
-class GitState:
+class GitState(NamedTuple):
     root: str
     commit: str | None
     branch: str | None
