@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
@@ -505,18 +504,18 @@ def test_a_version_that_is_being_linked_is_waited_for_and_kept(
     assert live(instance, owner) == {"v1": ("latest",), "v0": ()}
 
 
-def test_ten_thousand_versions_are_hidden_in_a_second(
+def test_ten_thousand_versions_are_hidden_with_few_statements(
     instance: Instance, owner: Actor, log: Log
 ) -> None:
     first = log("0")
     ids = many_versions(instance, first, 10_000)
-    began = time.perf_counter()
+    statements: list[str] = []
     with instance.database.writing() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
         deletion_db.hide_versions(
             connection, ids, what="all", reason="user", actor="ana", now=instance.clock.now()
         )
-    most_seconds = 1.0 if instance.database.is_sqlite else 2.0  # PostgreSQL was never analysed
-    assert time.perf_counter() - began < most_seconds
+    assert len(statements) < 300  # a page of versions at a time, not each by itself
     assert catalog.collection(instance, owner, "ana", "vision", "data").version_count == 1
     (act,) = deletion.deletions(instance, owner, FIRST).items
     assert deletion.restore(instance, owner, act.id) == Restored(versions=10_000, aliases=10_000)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
+from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.files import Stamp
 
@@ -91,13 +92,13 @@ class DigestCache:
         try:
             yield
         finally:
-            with self._lock:
+            with self._lock, inside_sqlite:
                 self._held.remove(connection)
                 connection.close()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, inside_sqlite:
             if self._held and self._owner == os.getpid():  # none survives a fork
                 yield self._held[-1]
                 return
@@ -106,15 +107,16 @@ class DigestCache:
 
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
-            connection.execute(_SCHEMA)
-        except sqlite3.DatabaseError:
-            connection.close()
-            raise
-        return connection
+        with inside_sqlite:
+            connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
+                connection.execute(_SCHEMA)
+            except sqlite3.DatabaseError:
+                connection.close()
+                raise
+            return connection
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -14,9 +14,10 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
+from lineal.client.fork_gate import inside_sqlite
 from lineal.client.staging import remove_copy
 from lineal.core.digest import Digest
 from lineal.core.manifest import (
@@ -47,6 +48,8 @@ _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
 """Digests asked for at once: every SQLite takes so many values."""
+ADDED_AT_ONCE = 500
+"""Rows that go into the database in one call; a fork waits that long at most."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
 
 
@@ -109,14 +112,17 @@ class Contents:
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._has_copies = True
+        self._opened: sqlite3.Connection | None = None
 
-    @cached_property
+    @property
     def _database(self) -> sqlite3.Connection:
         """Made by the first change: a version that is only read needs none."""
-        database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        database.execute(_ENTRIES)
-        database.execute(_REMOVED)
-        return database
+        with self._lock, inside_sqlite:
+            if self._opened is None:
+                self._opened = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+                self._opened.execute(_ENTRIES)
+                self._opened.execute(_REMOVED)
+            return self._opened
 
     def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
         """Add entries: all of them or, when one is refused, none.
@@ -126,15 +132,16 @@ class Contents:
         """
         with self._lock:
             checks = not overwrite and (self._has_own() or self.base is not NOTHING)
-            self._database.execute("BEGIN")
+            self._change("BEGIN")
             try:
-                self._database.executemany(
-                    _PUT, (_row(item) for item in added if not checks or self._is_new(item.entry))
-                )
+                rows = (_row(item) for item in added if not checks or self._is_new(item.entry))
+                at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
+                while batch := list(islice(rows, at_once)):
+                    self._change_many(_PUT, batch)
             except BaseException:
-                self._database.execute("ROLLBACK")
+                self._change("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
+            self._change("COMMIT")
 
     def _is_new(self, entry: Entry) -> bool:
         before = self.get(entry.path)
@@ -185,9 +192,9 @@ class Contents:
         """Remove a file, or a folder with all below it; returns how many entries went."""
         with self._lock:
             gone = {entry.path for entry in self._below(path)}
-            self._database.executemany("DELETE FROM entries WHERE path = ?", zip(gone))
+            self._change_many("DELETE FROM entries WHERE path = ?", zip(gone))
             inherited = [entry for entry in gone if self.base.get(entry) is not None]
-            self._database.executemany("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+            self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
             return len(gone)
 
     def _below(self, path: str) -> Iterator[Entry]:
@@ -230,7 +237,7 @@ class Contents:
         if not self._is_changed:
             return {}
         with self._lock:
-            self._database.execute("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
+            self._change("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
         marks = ", ".join("?" * len(digests))
         query = (
             "SELECT digest, source, staged, packed, policy,"  # noqa: S608 - only question marks
@@ -278,7 +285,8 @@ class Contents:
             return
         if self._has_copies and self._owner == os.getpid():  # a forked child has no copies
             self.drop_copies()
-        self._database.close()
+        with inside_sqlite:
+            self._database.close()
 
     def _own(self) -> Iterator[Entry]:
         after = ""
@@ -292,7 +300,7 @@ class Contents:
 
     @property
     def _is_changed(self) -> bool:
-        return "_database" in self.__dict__
+        return self._opened is not None
 
     def _total(self, what: str) -> int:
         rows = self._rows(f"SELECT {what} FROM entries")  # noqa: S608 - constants
@@ -321,8 +329,16 @@ class Contents:
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if not self._is_changed:
             return []
-        with self._lock:
+        with self._lock, inside_sqlite:
             return self._database.execute(query, values).fetchall()
+
+    def _change(self, statement: str) -> None:
+        with self._lock, inside_sqlite:
+            self._database.execute(statement)
+
+    def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._lock, inside_sqlite:
+            self._database.executemany(statement, rows)
 
 
 def _row(added: Added) -> tuple[object, ...]:

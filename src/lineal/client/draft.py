@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import adding, media, references, session, term, values
@@ -79,6 +78,7 @@ class Draft:
         self._is_final = False
         self._is_internal = False
         self._base_record: VersionRecord | None = None
+        self._chosen_adder: adding.Adder | None = None
 
     @classmethod
     def _internal(cls, name: str, type: str, *, incremental: bool = False) -> Self:
@@ -248,9 +248,12 @@ class Draft:
         run = session.active_run()
         return load() if run is None else run.settings
 
-    @cached_property
+    @property
     def _adder(self) -> adding.Adder:
-        return adding.adder(self._settings)
+        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
+        if self._chosen_adder is None:
+            self._chosen_adder = adding.adder(self._settings)
+        return self._chosen_adder
 
     def _require_draft(self) -> None:
         """Raise unless content may change; from now on there is some that wants to be logged."""
