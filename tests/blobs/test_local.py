@@ -266,6 +266,19 @@ def test_a_blob_deleted_from_a_pack_is_gone_and_the_others_stay(store, pack):
     assert store.delete([key_of(data) for data in gone]) == []
 
 
+@pytest.mark.parametrize("pack_first", [True, False])
+def test_a_blob_that_came_both_ways_is_deleted_whole(store, pack, source, pack_first):
+    if pack_first:
+        store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    put(store, source(b"a"), b"a")
+    store.put_bytes(key_of(b"a"), b"a")
+    if not pack_first:
+        store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    assert content(store, key_of(b"a")) == b"a"
+    assert store.delete([key_of(b"a")]) == []
+    assert dict(store.keys()) == {key_of(b"b"): 1}
+
+
 def test_a_pack_goes_with_its_last_blob(store, pack):
     store.put_pack(key_of(MANY[0]), pack(MANY))
     store.delete([key_of(data) for data in MANY[::2]])

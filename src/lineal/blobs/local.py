@@ -40,7 +40,7 @@ class LocalStore:
     def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
         target = self._file(key)
         with files.room_on(target):
-            if os.path.exists(target):
+            if self.size(key) is not None:
                 if take:
                     _unlink(source)
                 return
@@ -56,9 +56,9 @@ class LocalStore:
     def put_bytes(self, key: Key, data: bytes) -> None:
         if of_bytes(data) != of_key(key):
             raise SourceChanged(f"{len(data)} bytes do not have the digest of their key {key}")
-        target = self._file(key)
-        if os.path.exists(target):
+        if self.size(key) is not None:
             return
+        target = self._file(key)
         with files.room_on(target):
             self._make_folder(target)
             part = self._part(target)
@@ -114,8 +114,9 @@ class LocalStore:
         ]
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
-        loose, failed = self._packed.delete(keys)
-        return failed + _delete((key, self._file(key)) for key in loose)
+        # also where a pack has it: one that was sent file by file may have come in a pack later
+        wanted = list(keys)
+        return self._packed.delete(wanted) + _delete((key, self._file(key)) for key in wanted)
 
     def keys(self) -> Iterator[tuple[Key, int]]:
         for file in self.walk():

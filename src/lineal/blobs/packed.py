@@ -65,15 +65,12 @@ class PackedBlobs:
                 return pack.read(_sha256(key))
         return None
 
-    def delete(self, keys: Iterable[Key]) -> tuple[list[Key], list[tuple[Key, OSError]]]:
-        """Delete blobs; returns the keys that are in no pack, and those that stay, and why."""
-        loose: list[Key] = []
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        """Delete blobs from the packs that hold them; returns those that stay, and why."""
         by_pack: dict[str, list[Key]] = {}
         failed: list[tuple[Key, OSError]] = []
         for key, pack, _ in self._located(keys):
-            if pack is None:
-                loose.append(key)
-            else:
+            if pack is not None:
                 by_pack.setdefault(pack.path, []).append(key)
         for path, mine in by_pack.items():
             try:
@@ -85,7 +82,7 @@ class PackedBlobs:
                 reason = error if isinstance(error, OSError) else OSError(str(error))
                 failed += [(key, reason) for key in mine]
         self._pack.cache_clear()  # what was read before this moment may be marked now
-        return loose, failed
+        return failed
 
     def inside(self, path: str) -> Iterator[tuple[Key, int]] | None:
         """Return (key, size) of the blobs in a pack, None if the path is not that of one."""
