@@ -30,6 +30,7 @@ NAMES = (
     "manifest",
     "memory",
     "gc",
+    "sweeps",
 )
 """Modules of this package, in the order in which they are run: the many files come last."""
 RUNS = 5

@@ -29,6 +29,8 @@ CODES = {
     "NoSpace": "no_space",
     "WaitTimeoutError": "wait_timeout",
     "ArtifactsFailed": "artifacts_failed",
+    "TrialStopped": "trial_stopped",
+    "TrialsFailed": "trials_failed",
 }
 """Codes are never renamed: clients and scripts compare them. New ones are added here."""
 

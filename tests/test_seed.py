@@ -1,11 +1,12 @@
 """The snippets of the text the project started from, run as written (section 20, SEED-1…SEED-7).
 
-SEED-7 has its misprint corrected; SEED-5 walks a project's runs until there are sweeps.
+SEED-7 has its misprint corrected. SEED-4 and SEED-5 are of a real sweep that trains real models.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import lineal as wandb
+from lineal.cli import digits
 from lineal.client import session
 from tests import seed_world
 
@@ -153,22 +155,40 @@ def test_seed_4_warns_once_about_content_that_was_never_logged():
     assert done.stderr.count("sweep_name") == 1
 
 
-def test_seed_5_downloads_what_the_best_run_logged(capsys):
-    seed_world.make_trained_runs(entity="entity")
+def test_seed_4_and_5_version_the_models_of_a_sweep_and_find_the_best(capsys, tmp_path):
+    images, split = str(tmp_path / "images"), str(tmp_path / "split")
+    digits.write_images(images)
+    digits.split_images(images, split, seed=1)
+    recipes = {recipe.name: recipe for recipe in digits.RECIPES[:3]}
+
+    def train():
+        with wandb.init() as run:
+            recipe = recipes[run.config.recipe]
+            model, _ = digits.train(recipe, split, 1, run.log)
+            artifact = wandb.Artifact(name="sweep_name", type="model")
+            artifact.add_bytes(pickle.dumps(model), f"{recipe.name}.pickle")
+            run.log_artifact(artifact)
+
+    document = {"method": "grid", "parameters": {"recipe": {"values": list(recipes)}}}
+    sweep_id = wandb.sweep(document, entity="entity", project="project")
+    wandb.agent(sweep_id, train, entity="entity", project="project")
 
     api = wandb.Api()
-    runs = sorted(
-        api.runs("entity/project"), key=lambda run: run.summary.get("val_acc", 0), reverse=True
-    )
+    sweep = api.sweep(f"entity/project/{sweep_id}")
+    runs = sorted(sweep.runs, key=lambda run: run.summary.get("val_acc", 0), reverse=True)
     best_run = runs[0]
     for artifact in best_run.logged_artifacts():
         artifact_path = artifact.download()
         print(artifact_path)
 
-    assert best_run.id == "good"
-    assert [run.id for run in runs][:2] == ["good", "poor"]
+    accuracies = [run.summary["val_acc"] for run in sweep.runs]
+    assert len(accuracies) == 3
+    assert best_run.summary["val_acc"] == max(accuracies) > 0.5
     printed = capsys.readouterr().out.splitlines()
-    assert Path(printed[-1], "model-good.txt").read_text() == "model-good"
+    assert Path(printed[-1], f"{best_run.config['recipe']}.pickle").exists()
+    versions = api.artifacts(name="entity/project/sweep_name")
+    assert [version.version for version in versions] == ["v2", "v1", "v0"]
+    assert {version.sweep_id for version in versions} == {sweep_id}
 
 
 # --- SEED-6: save code --------------------------------------------------------------------------

@@ -38,6 +38,8 @@ _SOURCES = {
         "setup",
         "teardown",
     ),
+    "lineal.client.sweep": ("sweep", "controller"),
+    "lineal.client.agent": ("agent",),
     "lineal.client.run": ("Run",),
     "lineal.client.artifact": ("Artifact",),
     "lineal.client.ttl": ("ArtifactTTL",),
@@ -54,6 +56,8 @@ _SOURCES = {
         "ArtifactNotLoggedError",
         "ArtifactFinalizedError",
         "ArtifactsFailed",
+        "TrialStopped",
+        "TrialsFailed",
         "WaitTimeoutError",
     ),
 }
@@ -65,6 +69,7 @@ __all__ = [*_MODULE_OF, *_ACTIVE, "errors", "__version__"]
 
 if TYPE_CHECKING:
     from lineal import errors as errors
+    from lineal.client.agent import agent as agent
     from lineal.client.api import Api as Api
     from lineal.client.artifact import Artifact as Artifact
     from lineal.client.init import alert as alert
@@ -93,6 +98,8 @@ if TYPE_CHECKING:
     from lineal.client.media.table import Table as Table
     from lineal.client.run import Run as Run
     from lineal.client.summary import Summary
+    from lineal.client.sweep import controller as controller
+    from lineal.client.sweep import sweep as sweep
     from lineal.client.ttl import ArtifactTTL as ArtifactTTL
     from lineal.config import Settings as Settings
     from lineal.errors import ArtifactFinalizedError as ArtifactFinalizedError
@@ -102,6 +109,8 @@ if TYPE_CHECKING:
     from lineal.errors import CommError as CommError
     from lineal.errors import Error as Error
     from lineal.errors import LinealError as LinealError
+    from lineal.errors import TrialsFailed as TrialsFailed
+    from lineal.errors import TrialStopped as TrialStopped
     from lineal.errors import UsageError as UsageError
     from lineal.errors import WaitTimeoutError as WaitTimeoutError
 

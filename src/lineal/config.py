@@ -107,6 +107,15 @@ class Settings:
     heartbeat_seconds: float = setting(30.0, "Seconds between heartbeats (RUN-9)")
     crashed_after_seconds: float = setting(300.0, "Silence after which a run counts as crashed")
     draft_ttl_hours: float = setting(72.0, "Hours an unfinished upload can be resumed (SEM-13)")
+    agent_disable_flapping: bool = setting(
+        False, "Agents go on however many of their first trials fail (SWP-9)"
+    )
+    agent_max_initial_failures: int = setting(
+        5, "Agents give up when so many trials failed and none succeeded (SWP-9)"
+    )
+    trial_lease_seconds: float = setting(
+        60.0, "Silence of an agent after which its trial is handed out again"
+    )
     undo_days: float = setting(7.0, "Days a deletion can be undone; `0`: at once for good (DEL-7)")
     auto_gc: bool = setting(True, "Free space at the end of runs, once a day for two seconds")
 

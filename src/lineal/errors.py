@@ -187,5 +187,17 @@ class ArtifactsFailed(LinealError):
         super().__init__(f"{len(failures)} {noun} not stored:\n" + "\n".join(lines))
 
 
+class TrialStopped(LinealError):
+    """A sweep ends this trial: raised by `run.log`, so that the program stops and cleans up."""
+
+    code = "trial_stopped"
+
+
+class TrialsFailed(LinealError):
+    """An agent gave up, since its first trials all failed."""
+
+    code = "trials_failed"
+
+
 Error = LinealError
 """W&B's name for the base class."""

@@ -24,6 +24,7 @@ from lineal.cli import (
     run,
     status,
     storage,
+    sweep,
     sync,
     verify,
 )
@@ -65,6 +66,8 @@ def options(
 
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(run.app, name="run")
+app.add_typer(sweep.app, name="sweep")
+app.command("agent")(sweep.agent)
 app.add_typer(deletions.app, name="project")
 app.add_typer(retention.app, name="retention")
 app.command("lineage")(lineage.lineage)

@@ -1,7 +1,7 @@
 """`lineal demo`: a whole small project with real data and real models, done through the SDK.
 
-One run makes a dataset, one splits it, nine train models on it, and one picks the best model and
-evaluates it. Everything here is what a user would write; nothing has a shorter way in.
+One run makes a dataset, one splits it, a sweep of nine trains models on it, and one picks the best
+model and evaluates it. Everything here is what a user would write; nothing has a shorter way in.
 """
 
 from __future__ import annotations
@@ -61,17 +61,17 @@ def demo() -> None:
         this = Demo(folder, group=f"demo-{goes + 1}", seed=goes)
         make_dataset(this)
         data = split(this)
-        output.heading(f"{len(digits.RECIPES)} runs train models on {data}")
+        output.heading(f"a sweep of {len(digits.RECIPES)} runs trains models on {data}")
         output.data(output.style(_line("model", "run", "val_acc", "took", "logged as"), bold=True))
-        for recipe in digits.RECIPES:
-            train(this, recipe, data)
-        best = evaluate_best(this, data)
+        sweep = lineal.sweep(_SWEEP, project=PROJECT)
+        lineal.agent(f"{PROJECT}/{sweep}", lambda: train(this, data), settings={"quiet": True})
+        best = evaluate_best(this, data, sweep)
     output.heading("where the best model came from")
     output.data(str(best.lineage("upstream")))
     output.heading("try next")
     for command, meaning in (
         (f"lineal artifact ls {PROJECT}/digits-model", "all models, and which one is `best`"),
-        (f"lineal run ls {PROJECT} --order -summary_metrics.val_acc", "all runs, the best first"),
+        (f"lineal sweep show {PROJECT}/{sweep}", "the sweep, its trials, the best first"),
         (f"lineal lineage {PROJECT}/digits:latest --direction down", "all made from the data"),
     ):
         output.data(f"  {command:<55}  {meaning}")
@@ -118,10 +118,21 @@ def split(this: Demo) -> str:
         return logged.name
 
 
-def train(this: Demo, recipe: digits.Recipe, data: str) -> None:
-    """Train one model in a run of its own and log it as the next version of `digits-model`."""
+_SWEEP = {
+    "name": "models",
+    "method": "grid",
+    "metric": {"name": "val_acc", "goal": "maximize"},
+    "parameters": {"recipe": {"values": [recipe.name for recipe in digits.RECIPES]}},
+}
+
+
+def train(this: Demo, data: str) -> None:
+    """Train the model that the sweep chose and log it as the next version of `digits-model`."""
     started = time.monotonic()
-    with this.run(recipe.name, "train", recipe.config) as run:
+    with this.run("train", "train") as run:
+        recipe = next(each for each in digits.RECIPES if each.name == run.config.recipe)
+        run.name = recipe.name
+        run.config.update(recipe.config)
         folder = run.use_artifact(data).download(root=this.path("training"))
         model, metrics = digits.train(recipe, folder, this.seed, run.log)
         file = this.path("model.pickle")
@@ -140,16 +151,14 @@ def _line(model: str, run: str, val_acc: str, took: str, version: str) -> str:
     return f"{model:<12}  {run:<8}  {val_acc:>7}  {took:>6}  {version}"
 
 
-def evaluate_best(this: Demo, data: str) -> lineal.Artifact:
-    """Find the best model by `val_acc`, test it, log the result, and call it `best`."""
+def evaluate_best(this: Demo, data: str, sweep: str) -> lineal.Artifact:
+    """Find the sweep's best model by `val_acc`, test it, log the result, and call it `best`."""
     with this.run("evaluate", "evaluate") as run:
-        best_run = lineal.Api().runs(
-            PROJECT,
-            filters={"jobType": "train", "group": this.group},
-            order="-summary_metrics.val_acc",
-        )[0]
-        found = next(each for each in best_run.logged_artifacts() if each.type == "model")
-        best = run.use_artifact(found)
+        found = lineal.Api().sweep(f"{PROJECT}/{sweep}")
+        best_run, best_model = found.best_run(), found.best_artifact("model")
+        assert best_run is not None
+        assert best_model is not None
+        best = run.use_artifact(best_model)
         with open(
             os.path.join(best.download(root=this.path("best")), "model.pickle"), "rb"
         ) as file:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import public_catalog, session
 from lineal.client import ttl as ttls
@@ -32,6 +32,9 @@ from lineal.core.records import (
 )
 from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound, RunNotFoundError
+
+if TYPE_CHECKING:
+    from lineal.client.public_sweep import Sweep
 
 OVERRIDES = ("base_url", "entity", "project", "run", "organization")
 FILE_SCHEME = "file://"
@@ -202,6 +205,12 @@ class Api:
             session.flush()
             self._runs[where] = Run(self._backend, self._backend.run(*where))
         return self._runs[where]
+
+    def sweep(self, path: str) -> Sweep:
+        """Return a sweep by `[[entity/]project/]sweep_id` (API-12). Raises NotFound, Invalid."""
+        from lineal.client import public_sweep, sweep  # only those who sweep
+
+        return public_sweep.Sweep(*sweep.find(self._settings, path))
 
     def runs(
         self,

@@ -64,6 +64,19 @@ if TYPE_CHECKING:
         Restored,
         Selection,
     )
+    from lineal.core.sweeps import SweepState, TrialState
+    from lineal.core.trials import (
+        AgentKey,
+        AgentRecord,
+        Answer,
+        Beat,
+        SweepKey,
+        SweepRecord,
+        SweepSpec,
+        TrialKey,
+        TrialProgress,
+        TrialRecord,
+    )
 
 
 class Backend(Protocol):
@@ -332,6 +345,40 @@ class Backend(Protocol):
         ...
 
     def open(self, location: Location) -> BinaryIO: ...
+
+    # --- sweeps ---
+
+    def create_sweep(self, spec: SweepSpec) -> SweepRecord: ...
+
+    def sweep(self, entity: str, project: str, sweep_id: str) -> SweepRecord: ...
+
+    def sweeps(self, entity: str, project: str, page: PageRequest) -> Page[SweepRecord]: ...
+
+    def set_sweep_state(self, sweep: SweepKey, state: SweepState) -> SweepRecord: ...
+
+    def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]: ...
+
+    def trials(self, sweep: SweepKey, page: PageRequest) -> Page[TrialRecord]: ...
+
+    def trial_of_run(
+        self, entity: str, project: str, sweep_id: str, run_id: str
+    ) -> TrialRecord: ...
+
+    def enqueue_trial(self, sweep: SweepKey, parameters: JsonObject) -> TrialRecord: ...
+
+    def propose_trial(self, sweep: SweepKey) -> JsonObject | None: ...
+
+    def join_sweep(self, sweep: SweepKey, *, name: str, host: str) -> AgentKey: ...
+
+    def leave_sweep(self, agent: AgentKey) -> None: ...
+
+    def next_trial(self, sweep: SweepKey, agent: AgentKey) -> Answer: ...
+
+    def beat_trial(self, trial: TrialKey, agent: AgentKey) -> Beat: ...
+
+    def report_trial(self, trial: TrialKey, run_id: str, progress: TrialProgress) -> Beat: ...
+
+    def finish_trial(self, trial: TrialKey, agent: AgentKey, state: TrialState) -> TrialRecord: ...
 
     # --- lineage ---
 

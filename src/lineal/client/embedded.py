@@ -81,6 +81,19 @@ if TYPE_CHECKING:
         Restored,
         Selection,
     )
+    from lineal.core.sweeps import SweepState, TrialState
+    from lineal.core.trials import (
+        AgentKey,
+        AgentRecord,
+        Answer,
+        Beat,
+        SweepKey,
+        SweepRecord,
+        SweepSpec,
+        TrialKey,
+        TrialProgress,
+        TrialRecord,
+    )
 
 
 class EmbeddedBackend:
@@ -433,6 +446,83 @@ class EmbeddedBackend:
 
     def open(self, location: Location) -> BinaryIO:
         return self.instance.store.open(location.key)
+
+    # --- sweeps ---
+
+    def create_sweep(self, spec: SweepSpec) -> SweepRecord:
+        from lineal.service import sweeps
+
+        return sweeps.create(self.instance, self.actor, spec)
+
+    def sweep(self, entity: str, project: str, sweep_id: str) -> SweepRecord:
+        from lineal.service import sweeps
+
+        return sweeps.sweep(self.instance, self.actor, entity, project, sweep_id)
+
+    def sweeps(self, entity: str, project: str, page: PageRequest) -> Page[SweepRecord]:
+        from lineal.service import sweeps
+
+        return sweeps.sweeps(self.instance, self.actor, entity, project, page)
+
+    def set_sweep_state(self, sweep: SweepKey, state: SweepState) -> SweepRecord:
+        from lineal.service import sweeps
+
+        return sweeps.set_state(self.instance, self.actor, sweep, state)
+
+    def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]:
+        from lineal.service import sweeps
+
+        return sweeps.agents(self.instance, self.actor, sweep)
+
+    def trials(self, sweep: SweepKey, page: PageRequest) -> Page[TrialRecord]:
+        from lineal.service import sweeps
+
+        return sweeps.trials(self.instance, self.actor, sweep, page)
+
+    def trial_of_run(self, entity: str, project: str, sweep_id: str, run_id: str) -> TrialRecord:
+        from lineal.service import sweeps
+
+        return sweeps.trial_of_run(self.instance, self.actor, entity, project, sweep_id, run_id)
+
+    def enqueue_trial(self, sweep: SweepKey, parameters: JsonObject) -> TrialRecord:
+        from lineal.service import sweeps
+
+        return sweeps.enqueue(self.instance, self.actor, sweep, parameters)
+
+    def propose_trial(self, sweep: SweepKey) -> JsonObject | None:
+        from lineal.service import sweeps
+
+        return sweeps.propose(self.instance, self.actor, sweep)
+
+    def join_sweep(self, sweep: SweepKey, *, name: str, host: str) -> AgentKey:
+        from lineal.service import sweeps
+
+        return sweeps.join(self.instance, self.actor, sweep, name=name, host=host)
+
+    def leave_sweep(self, agent: AgentKey) -> None:
+        from lineal.service import sweeps
+
+        sweeps.leave(self.instance, self.actor, agent)
+
+    def next_trial(self, sweep: SweepKey, agent: AgentKey) -> Answer:
+        from lineal.service import sweeps
+
+        return sweeps.next_trial(self.instance, self.actor, sweep, agent)
+
+    def beat_trial(self, trial: TrialKey, agent: AgentKey) -> Beat:
+        from lineal.service import sweeps
+
+        return sweeps.beat(self.instance, self.actor, trial, agent)
+
+    def report_trial(self, trial: TrialKey, run_id: str, progress: TrialProgress) -> Beat:
+        from lineal.service import sweeps
+
+        return sweeps.report(self.instance, self.actor, trial, run_id, progress)
+
+    def finish_trial(self, trial: TrialKey, agent: AgentKey, state: TrialState) -> TrialRecord:
+        from lineal.service import sweeps
+
+        return sweeps.finish(self.instance, self.actor, trial, agent, state)
 
     # --- lineage ---
 

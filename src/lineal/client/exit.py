@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from lineal.client import session, term
-from lineal.errors import LinealError
+from lineal.errors import LinealError, TrialStopped
 
 INTERRUPTED = 255
 _FIRST = 100
@@ -58,7 +58,7 @@ def finish_all(exit_code: int | None = None) -> None:
 
 def code_of(kind: type[BaseException] | None, value: BaseException | None) -> int:
     """Return the exit code that an exception gives a process."""
-    if kind is None:
+    if kind is None or issubclass(kind, TrialStopped):  # a trial that was stopped did not fail
         return 0
     if issubclass(kind, KeyboardInterrupt):
         return INTERRUPTED

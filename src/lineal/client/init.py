@@ -24,6 +24,7 @@ from lineal.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
     from lineal.client.forking import Fork
+    from lineal.client.trial import Trial
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,6 +84,9 @@ def init(
     }
     loaded = load(explicit, base=settings)
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
+    trial = _trial(loaded)
+    if trial is not None:
+        loaded = trial.settings(loaded)
     fork = _fork(fork_from, resume_from, loaded.resume)
     if fork is not None and fork.is_rewind:
         loaded = _rewinding(loaded, fork)
@@ -98,14 +102,28 @@ def init(
             run_config.read_config(config), config_include_keys, config_exclude_keys
         ),
     }
+    if trial is not None:
+        values |= trial.parameters
+        allow_val_change = True if allow_val_change is None else allow_val_change
     if allow_val_change is None:
         allow_val_change = code.interactive_shell() is not None
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
     is_active = loaded.reinit != "create_new" or session.active_run() is None
+    if trial is not None:
+        trial.begin(run)
     session.run_started(run, is_active=is_active)
     if loaded.code_dir and not run.disabled:
         run.log_code(loaded.code_dir)
     return run
+
+
+def _trial(settings: Settings) -> Trial | None:
+    """Return the trial of a sweep that an agent has this process carry out, if one does."""
+    if settings.sweep_id is None or "/" not in settings.sweep_id:
+        return session.trial()
+    from lineal.client.trial import of_environment  # only the programs of agents
+
+    return session.trial() or of_environment(settings)
 
 
 def _fork(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:

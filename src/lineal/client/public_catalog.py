@@ -6,7 +6,7 @@ import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
@@ -26,6 +26,9 @@ from lineal.core.records import (
 )
 from lineal.core.retention import Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from lineal.client.public_sweep import Sweep
 
 Retention = Selection | Mapping[str, Any] | None
 
@@ -63,6 +66,16 @@ class Project:
 
     def owner(self) -> str:
         return self.entity
+
+    def sweeps(self, per_page: int = PAGE_SIZE) -> LazyList[Sweep]:
+        """List the sweeps of the project, the newest first."""
+        from lineal.client.public_sweep import Sweep  # few that look at a project ask for them
+
+        return LazyList(
+            lambda page: self._backend.sweeps(self.entity, self.name, page),
+            lambda record: Sweep(self._backend, record),
+            per_page=per_page,
+        )
 
     def artifacts_types(self) -> list[ArtifactType]:
         return artifact_types(self._backend, self.entity, self.name)

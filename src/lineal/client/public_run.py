@@ -6,7 +6,7 @@ import difflib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import graph, public_attach, public_history, session, term
 from lineal.client.artifact import Artifact, committed
@@ -25,6 +25,9 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Invalid, MissingFile, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from lineal.client.public_sweep import Sweep
 
 HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
@@ -146,6 +149,13 @@ class Run:
         return self._record.sweep_id
 
     sweep_id = sweep_name
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run belongs to (API-9)."""
+        from lineal.client import public_sweep  # it loads this module
+
+        return public_sweep.of_run(self._backend, self.entity, self.project, self.sweep_id)
 
     @property
     def read_only(self) -> bool:

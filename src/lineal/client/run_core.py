@@ -23,6 +23,7 @@ from lineal.errors import LinealError, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
+    from lineal.client.trial import Trial
 
 PUSH_MAX_SECONDS = 10.0
 PUSH_GROWTH = 1 / 30
@@ -78,6 +79,7 @@ class RunCore:
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
         self._patch: RunPatch | None = None
+        self._trial: Trial | None = None
 
         self.config = RunConfig(
             record.config,
@@ -323,6 +325,8 @@ class RunCore:
         """Called every second or so by the worker; whatever fails is tried again next time."""
         if self._is_finished:
             return
+        if self._trial is not None:
+            self._trial.tick()
         now = time.monotonic()
         pause = min(PUSH_MAX_SECONDS, 1.0 + (now - self._began) * PUSH_GROWTH)
         try:

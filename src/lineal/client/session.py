@@ -19,6 +19,7 @@ from lineal.config import Settings, default_entity, home_of
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
+    from lineal.client.trial import Trial
 
 ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -33,6 +34,7 @@ class _Process:
         self.runs: list[Run] = []
         """Every run not yet finished, the oldest first."""
         self.active: Run | None = None
+        self.trial: Trial | None = None
 
 
 _process = _Process()
@@ -119,6 +121,15 @@ def run_finished(run: Run) -> None:
             _process.runs.remove(run)
         if _process.active is run:
             _process.active = None
+
+
+def trial() -> Trial | None:
+    """Return the trial of a sweep that this process carries out; `init` joins it."""
+    return _process.trial
+
+
+def set_trial(trial: Trial | None) -> None:
+    _process.trial = trial
 
 
 # --- ids ----------------------------------------------------------------------------------------

@@ -49,6 +49,11 @@ def configure(*, quiet: bool, silent: bool) -> None:
     _voice.quiet, _voice.silent = quiet, silent
 
 
+def is_watched() -> bool:
+    """Say whether somebody sees what is said, and wants to."""
+    return not (_voice.quiet or _voice.silent) and _is_terminal()
+
+
 def info(text: str) -> None:
     if not _voice.quiet and not _voice.silent:
         _say(text)

@@ -182,6 +182,7 @@ runs = Table(
     UniqueConstraint("project_id", "run_id"),
     Index("ix_runs_project_id_created_at", "project_id", "created_at", "id"),
     Index("ix_runs_run_id", "run_id"),
+    Index("ix_runs_project_id_sweep_id", "project_id", "sweep_id"),
 )
 
 run_tags = Table(
@@ -417,4 +418,65 @@ edges = Table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("run_id", "version_id", "kind"),
     Index("ix_edges_version_id_kind", "version_id", "kind"),
+)
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+# Whoever changes a sweep or a trial of it holds the sweep's row: points are handed out one at a
+# time. Each change takes the next revision, so that a search can ask for what is new to it.
+sweeps = Table(
+    "sweeps",
+    metadata,
+    _id(),
+    _refers("project_id", "projects.id"),
+    Column("sweep_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text),
+    Column("state", Text, nullable=False),
+    Column("document", Json, nullable=False),  # as the user wrote it
+    Column("next_number", BigInteger, nullable=False, server_default=text("0")),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("project_id", "sweep_id"),
+)
+
+sweep_agents = Table(
+    "sweep_agents",
+    metadata,
+    _id(),
+    _refers("sweep_id", "sweeps.id"),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("heartbeat_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Index("ix_sweep_agents_sweep_id", "sweep_id"),
+)
+
+# A trial is leased to an agent; a lease that nobody renews ends, and the next agent takes over.
+trials = Table(
+    "trials",
+    metadata,
+    _id(),
+    _refers("sweep_id", "sweeps.id"),
+    Column("number", BigInteger, nullable=False),  # below 0: a run that was there before
+    Column("point", Json, nullable=False),  # where in the space; `core.distributions`
+    Column("parameters", Json, nullable=False),  # what the run's config gets
+    Column("state", Text, nullable=False),
+    Column("run_id", Text, nullable=False),  # of its project; the run may not be there yet
+    Column("is_resumed", Boolean, nullable=False, server_default=text("false")),
+    _refers("agent_id", "sweep_agents.id", nullable=True),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    Column("lease_until", Moment),
+    Column("value", Float),
+    Column("progress", Json),  # count, best, at: `core.trials.Progress`
+    Column("created_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("revision", BigInteger, nullable=False),
+    UniqueConstraint("sweep_id", "number"),
+    Index("ix_trials_sweep_id_state", "sweep_id", "state"),
+    Index("ix_trials_sweep_id_revision", "sweep_id", "revision"),
+    Index("ix_trials_run_id", "run_id"),
 )

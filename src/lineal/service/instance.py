@@ -6,8 +6,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
@@ -16,6 +17,9 @@ from lineal.db import migrations
 from lineal.db.engine import Database
 from lineal.errors import Unavailable
 from lineal.service.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from lineal.service.search import Search
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,9 @@ class Instance:
     draft_ttl: timedelta = timedelta(hours=72)
     crashed_after: timedelta = timedelta(seconds=300)
     undo_period: timedelta = timedelta(days=7)
+    trial_lease: timedelta = timedelta(seconds=60)
+    searches: dict[int, Search] = field(default_factory=dict)
+    """What this process knows of sweeps, by their keys; `service.search`."""
 
     def close(self) -> None:
         self.database.close()
@@ -52,6 +59,7 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         draft_ttl=timedelta(hours=settings.draft_ttl_hours),
         crashed_after=timedelta(seconds=settings.crashed_after_seconds),
         undo_period=timedelta(days=settings.undo_days),
+        trial_lease=timedelta(seconds=settings.trial_lease_seconds),
     )
 
 

@@ -1,0 +1,305 @@
+"""`lineal sweep …` and `lineal agent`: make sweeps, work for them, see how they go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from lineal.cli import output, sweep_page
+from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.options import Json
+from lineal.client import agent as agents
+from lineal.client import sweep as sweeps
+from lineal.client.moments import iso
+from lineal.client.run_config import read_yaml
+from lineal.core import names
+from lineal.core.records import RunQuery
+from lineal.core.sweeps import SweepState, TrialState, plan
+from lineal.core.trials import SweepRecord, TrialRecord, parameters_text
+from lineal.errors import Invalid
+
+TRIALS_SHOWN = 20
+COMMANDS = ("create", "ls", "show", "pause", "resume", "stop", "cancel")
+
+
+class _CreatesByDefault(typer.core.TyperGroup):
+    """Lets `lineal sweep FILE` mean `lineal sweep create FILE`, as W&B's command does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*COMMANDS, "-h", "--help"):
+            args = ["create", *args]
+        found: list[str] = super().parse_args(ctx, args)
+        return found
+
+
+app = typer.Typer(
+    cls=_CreatesByDefault,
+    help="Search hyperparameters: `lineal sweep FILE.yaml` makes a sweep, `lineal agent` works",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Path = Annotated[str, typer.Argument(metavar="SWEEP", help="`[[entity/]project/]sweep_id`")]
+Entity = Annotated[str | None, typer.Option(help="Default: yours")]
+Project = Annotated[str | None, typer.Option(help="Default: that of the file, or of this folder")]
+
+
+@app.command()
+def create(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="YAML; with --stop and the like: a sweep")
+    ],
+    project: Project = None,
+    entity: Entity = None,
+    name: Annotated[str | None, typer.Option(help="Instead of the file's `name`")] = None,
+    prior_run: Annotated[
+        list[str] | None, typer.Option(help="Run whose result the search begins with; repeatable")
+    ] = None,
+    pause: Annotated[bool, typer.Option("--pause", help="Same as `lineal sweep pause`")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Same as `lineal sweep resume`")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Same as `lineal sweep stop`")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Same as `lineal sweep cancel`")] = False,
+    json: Json = False,
+) -> None:
+    """Make a sweep from a YAML file; prints its path, which `lineal agent` takes."""
+    wanted = [
+        state
+        for state, is_said in (
+            (SweepState.PAUSED, pause),
+            (SweepState.RUNNING, resume),
+            (SweepState.STOPPED, stop),
+            (SweepState.CANCELLED, cancel),
+        )
+        if is_said
+    ]
+    if len(wanted) > 1:
+        raise Invalid("Say one of --pause, --resume, --stop and --cancel")
+    if wanted:
+        _change(file, wanted[0])
+        return
+    document = read_yaml(file)
+    if name is not None:
+        document["name"] = name
+    record = sweeps.create(document, entity=entity, project=project, prior_runs=prior_run)
+    if json:
+        output.as_json(describe(record))
+    else:
+        output.data(record.path)
+
+
+@app.command()
+def ls(
+    project: Annotated[
+        str | None,
+        typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List sweeps, the newest first."""
+    connection = connect()
+    found = list(_sweeps(connection, project))
+    if json:
+        output.as_json_list(describe(record) for record in found)
+        return
+    if not found:
+        output.note("No sweeps here yet; `lineal sweep FILE.yaml` makes one")
+        return
+    output.table(
+        ("sweep", "name", "method", "state", "trials", "best", "created"),
+        (
+            (
+                f"{record.project}/{record.sweep_id}",
+                record.name,
+                record.document.get("method"),
+                record.state,
+                sum(record.trial_counts.values()),
+                record.best_value,
+                record.created_at,
+            )
+            for record in found
+        ),
+        right=("trials", "best"),
+    )
+
+
+def _sweeps(connection: Connection, project: str | None) -> Iterable[SweepRecord]:
+    backend = connection.backend
+    if project or connection.project:
+        places = [names.project_path(project, backend.entity, connection.project)]
+    else:
+        places = [(record.entity, record.name) for record in connection.projects()]
+    for entity, name in places:
+        yield from all_of(partial(backend.sweeps, entity, name))
+
+
+@app.command()
+def show(
+    sweep: Path,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write a page with pictures there")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show one sweep: its trials, the best first, and which parameters matter."""
+    connection = connect()
+    backend, record = sweeps.find(connection.settings, sweep)
+    trials = sweeps.all_trials(backend, record)
+    importance = sweep_page.importance(record, trials)
+    if html is not None:
+        runs = {
+            run.run_id: run
+            for run in all_of(
+                partial(
+                    backend.runs,
+                    RunQuery(record.entity, record.project, filters={"sweep": record.sweep_id}),
+                )
+            )
+        }
+        sweep_page.write(html, record, trials, runs, importance)
+        output.note(f"Wrote {html}")
+    if json:
+        output.as_json(
+            describe(record)
+            | {"importance": importance, "trials": [_described(trial) for trial in trials]}
+        )
+    elif html is None:
+        _print_sweep(record, trials, importance)
+
+
+def _print_sweep(
+    record: SweepRecord, trials: list[TrialRecord], importance: dict[str, float]
+) -> None:
+    metric = plan(record.document).metric
+    counts = ", ".join(f"{count} {state}" for state, count in record.trial_counts.items())
+    output.fields(
+        [
+            ("sweep", record.path),
+            ("name", record.name),
+            ("method", record.document.get("method")),
+            ("state", str(record.state)),
+            ("metric", f"{metric.goal} {metric.name}" if metric else None),
+            ("trials", counts or "none yet"),
+            ("best", record.best_value),
+            ("best run", record.best_run_id),
+            ("created", record.created_at),
+        ]
+    )
+    if importance:
+        output.heading("which parameters matter")
+        widest = max(map(len, importance))
+        for name, share in importance.items():
+            output.data(f"{name:<{widest}}  {share:5.1%}  {'█' * round(share * 40)}")
+    shown = _best_first(record, trials)[:TRIALS_SHOWN]
+    if shown:
+        output.heading("trials, the best first")
+        output.table(
+            ("trial", "run", "state", metric.name if metric else "value", "parameters"),
+            (
+                (
+                    trial.number if not trial.is_prior else "before",
+                    trial.run_id,
+                    trial.state,
+                    trial.value,
+                    parameters_text(trial.parameters),
+                )
+                for trial in shown
+            ),
+            right=("trial",),
+        )
+    if len(trials) > len(shown):
+        output.note(f"Only {len(shown)} of {len(trials):,} trials; --json lists all")
+
+
+def _best_first(record: SweepRecord, trials: list[TrialRecord]) -> list[TrialRecord]:
+    metric = plan(record.document).metric
+    sign = metric.sign if metric else 1
+    return sorted(
+        trials,
+        key=lambda trial: (trial.value is None, (trial.value or 0.0) * sign, trial.number),
+    )
+
+
+@app.command()
+def pause(sweep: Path) -> None:
+    """Hand out no new trials until `resume`."""
+    _change(sweep, SweepState.PAUSED)
+
+
+@app.command()
+def resume(sweep: Path) -> None:
+    """Go on with a paused or stopped sweep."""
+    _change(sweep, SweepState.RUNNING)
+
+
+@app.command()
+def stop(sweep: Path) -> None:
+    """Hand out no more trials; those that run may finish."""
+    _change(sweep, SweepState.STOPPED)
+
+
+@app.command()
+def cancel(sweep: Path) -> None:
+    """Hand out no more trials, and stop those that run."""
+    _change(sweep, SweepState.CANCELLED)
+
+
+def _change(sweep: str, state: SweepState) -> None:
+    backend, record = sweeps.find(connect().settings, sweep)
+    changed = backend.set_sweep_state(record.key, state)
+    output.note(f"Sweep {changed.path} is {changed.state}")
+
+
+def agent(
+    sweep: Path,
+    count: Annotated[int | None, typer.Option(help="Trials at most; default: all")] = None,
+    project: Project = None,
+    entity: Entity = None,
+    forward_signals: Annotated[
+        bool,
+        typer.Option("--forward-signals", help="Pass Ctrl-C and SIGTERM on to the program"),
+    ] = False,
+) -> None:
+    """Carry out trials of a sweep by starting its program, until there are none left.
+
+    Start as many agents as you like, on one machine or many.
+    """
+    agents.agent(
+        sweep, entity=entity, project=project, count=count, forward_signals=forward_signals
+    )
+
+
+def describe(record: SweepRecord) -> dict[str, Any]:
+    """Return a sweep as JSON shows it."""
+    return {
+        "path": record.path,
+        "id": record.sweep_id,
+        "entity": record.entity,
+        "project": record.project,
+        "name": record.name,
+        "description": record.description,
+        "state": record.state.value,
+        "config": record.document,
+        "user": record.user,
+        "created_at": iso(record.created_at),
+        "updated_at": iso(record.updated_at),
+        "trials": {state.value: record.trial_counts.get(state, 0) for state in TrialState},
+        "best_run": record.best_run_id,
+        "best_value": record.best_value,
+    }
+
+
+def _described(trial: TrialRecord) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "run": trial.run_id,
+        "state": trial.state.value,
+        "attempt": trial.attempt,
+        "value": trial.value,
+        "parameters": trial.parameters,
+        "is_prior": trial.is_prior,
+        "created_at": iso(trial.created_at),
+        "ended_at": None if trial.ended_at is None else iso(trial.ended_at),
+    }

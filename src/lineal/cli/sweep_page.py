@@ -1,0 +1,281 @@
+"""A sweep as one self-contained page: which parameters matter, how trials lie, how it went.
+
+No script, no font and no style is fetched from anywhere: the page can be kept beside a paper.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lineal.core.records import RunRecord
+from lineal.core.sweeps import Plan, TrialState, plan
+from lineal.core.trials import SweepRecord, TrialRecord, flat
+from lineal.errors import Unavailable
+from lineal.service.search import shares
+
+_ENDED = (TrialState.FINISHED, TrialState.STOPPED)
+LEAST_FOR_IMPORTANCE = 4
+WIDTH, HEIGHT, MARGIN = 960, 320, 56
+LINES_MOST = 2_000
+"""Trials drawn in the parallel coordinates: more is only ink, and the best are among them."""
+
+
+def importance(record: SweepRecord, trials: Sequence[TrialRecord]) -> dict[str, float]:
+    """Return how much of the difference between trials each parameter explains, largest first.
+
+    By Optuna's PED-ANOVA; empty with too few results, or without Optuna.
+    """
+    sweep = plan(record.document)
+    done = [t for t in trials if t.state in _ENDED and t.value is not None]
+    if sweep.metric is None or len(done) < LEAST_FOR_IMPORTANCE or not sweep.searched:
+        return {}
+    try:
+        return shares(sweep, [(trial.parameters, trial.value or 0.0) for trial in done])
+    except (Unavailable, ValueError, RuntimeError):
+        return {}
+
+
+def write(
+    path: str,
+    record: SweepRecord,
+    trials: Sequence[TrialRecord],
+    runs: Mapping[str, RunRecord],
+    found: Mapping[str, float],
+) -> None:
+    """Write the page to a file."""
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(page(record, trials, runs, found))
+
+
+def page(
+    record: SweepRecord,
+    trials: Sequence[TrialRecord],
+    runs: Mapping[str, RunRecord],
+    found: Mapping[str, float],
+) -> str:
+    sweep = plan(record.document)
+    sections = [
+        _head(record, sweep),
+        _section("Which parameters matter", _bars(found)),
+        _section("Parameters and result of every trial", _parallel(sweep, trials)),
+        _section("The metric over time", _over_time(sweep, trials)),
+        _section("Trials", _table(sweep, trials, runs)),
+    ]
+    title = html.escape(f"Sweep {record.name}")
+    return (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style><main>{''.join(sections)}</main></html>\n"
+    )
+
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;margin:0;color:#1a1c1f;background:#fff}
+main{max-width:1000px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}
+dt{color:#666}dd{margin:0}svg{width:100%;height:auto;background:#fafafa;border:1px solid #e3e3e3}
+svg text{font-size:11px;fill:#444}table{border-collapse:collapse;width:100%;font-size:13px}
+th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e8e8e8}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.best{background:#eef7ee}
+.bar{fill:#4466cc}.axis{stroke:#999}.empty{color:#777}
+.line{fill:none;stroke-width:1.2;opacity:.55}.line:hover{stroke-width:3;opacity:1}
+.step{fill:none;stroke:#228844;stroke-width:2}
+@media(prefers-color-scheme:dark){body{background:#16181b;color:#e6e6e6}
+svg{background:#1d2024;border-color:#333}svg text{fill:#bbb}dt{color:#999}
+th,td{border-color:#333}tr.best{background:#1d3322}}
+"""
+
+
+def _section(title: str, content: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{content}"
+
+
+def _head(record: SweepRecord, sweep: Plan) -> str:
+    metric = f"{sweep.metric.goal} {sweep.metric.name}" if sweep.metric else "none"
+    counts = ", ".join(f"{count} {state}" for state, count in record.trial_counts.items())
+    rows = [
+        ("Sweep", record.path),
+        ("Method", sweep.method),
+        ("State", str(record.state)),
+        ("Metric", metric),
+        ("Trials", counts or "none yet"),
+        ("Best", "" if record.best_value is None else f"{record.best_value:.6g}"),
+        ("Best run", record.best_run_id or ""),
+        ("Created", f"{record.created_at:%Y-%m-%d %H:%M} UTC by {record.user}"),
+    ]
+    items = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in rows if text)
+    about = f"<p>{html.escape(record.description)}</p>" if record.description else ""
+    return f"<h1>{html.escape(record.name)}</h1>{about}<dl>{items}</dl>"
+
+
+def _bars(shares: Mapping[str, float]) -> str:
+    if not shares:
+        return '<p class="empty">Too few results to tell.</p>'
+    height = 26 * len(shares) + 10
+    rows = []
+    for index, (name, share) in enumerate(shares.items()):
+        y = 8 + 26 * index
+        rows.append(
+            f'<text x="190" y="{y + 13}" text-anchor="end">{html.escape(name)}</text>'
+            f'<rect class="bar" x="200" y="{y}" width="{max(share * 640, 1):.1f}" height="18"/>'
+            f'<text x="{208 + share * 640:.1f}" y="{y + 13}">{share:.1%}</text>'
+        )
+    return _svg(height, "Importance of each parameter", "".join(rows))
+
+
+def _svg(height: int, title: str, content: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{html.escape(title)}</title>'
+        f"{content}</svg>"
+    )
+
+
+# --- parallel coordinates -----------------------------------------------------------------------
+
+
+def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
+    done = [trial for trial in trials if trial.state in _ENDED and trial.value is not None]
+    if not done or sweep.metric is None:
+        return '<p class="empty">No results yet.</p>'
+    sign = sweep.metric.sign
+    done = sorted(done, key=lambda trial: (trial.value or 0.0) * sign)[:LINES_MOST]
+    names = [".".join(path) for path in sweep.searched]
+    axes = [_Axis(name, [dict(flat(t.parameters)).get(name) for t in done]) for name in names]
+    axes.append(_Axis(sweep.metric.name, [t.value for t in done]))
+    gap = (WIDTH - 2 * MARGIN) / max(len(axes) - 1, 1)
+    lines = []
+    for rank, trial in enumerate(reversed(done)):  # the best is drawn last, on top
+        values = dict(flat(trial.parameters)) | {sweep.metric.name: trial.value}
+        points = " ".join(
+            f"{MARGIN + gap * index:.1f},{axis.y(values.get(axis.name)):.1f}"
+            for index, axis in enumerate(axes)
+        )
+        share = rank / max(len(done) - 1, 1)
+        label = html.escape(f"trial {trial.number}: {trial.value:.6g}")
+        lines.append(
+            f'<polyline class="line" stroke="{_colour(share)}" points="{points}">'
+            f"<title>{label}</title></polyline>"
+        )
+    drawn = "".join(axis.drawn(MARGIN + gap * index) for index, axis in enumerate(axes))
+    return _svg(HEIGHT + 40, "Parallel coordinates", "".join(lines) + drawn)
+
+
+def _colour(share: float) -> str:
+    """Return grey for the worst and green for the best."""
+    worst, best = (180, 180, 190), (20, 130, 60)
+    mixed = (round(a + (b - a) * share**2) for a, b in zip(worst, best, strict=True))
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+class _Axis:
+    """One vertical axis: numbers, logarithmic where they span decades, or names."""
+
+    def __init__(self, name: str, values: Sequence[Any]) -> None:
+        self.name = name
+        known = [value for value in values if value is not None]
+        self._is_numeric = all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) for value in known
+        )
+        if not self._is_numeric:
+            self._names = list(dict.fromkeys(str(value) for value in known))
+            return
+        numbers = [float(value) for value in known if math.isfinite(value)] or [0.0]
+        low, high = min(numbers), max(numbers)
+        self._is_log = low > 0 and high / low >= 100
+        self._low, self._high = (math.log(low), math.log(high)) if self._is_log else (low, high)
+
+    def y(self, value: Any) -> float:
+        share = 0.5
+        if value is None:
+            share = 0.0
+        elif not self._is_numeric:
+            share = (self._names.index(str(value)) + 0.5) / len(self._names)
+        elif math.isfinite(value) and self._high > self._low:
+            at = math.log(value) if self._is_log else float(value)
+            share = (at - self._low) / (self._high - self._low)
+        return HEIGHT - MARGIN / 2 - share * (HEIGHT - MARGIN)
+
+    def drawn(self, x: float) -> str:
+        top, bottom = MARGIN / 2, HEIGHT - MARGIN / 2
+        marks = [
+            f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>',
+            f'<text x="{x:.1f}" y="{bottom + 34:.0f}" text-anchor="middle">'
+            f"{html.escape(self.name)}</text>",
+        ]
+        if self._is_numeric:
+            ends = (self._low, self._high)
+            texts = [f"{math.exp(end) if self._is_log else end:.4g}" for end in ends]
+            places = [bottom + 16, top - 6]
+        else:
+            texts, places = self._names, [self.y(name) for name in self._names]
+        marks += [
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{html.escape(text[:18])}</text>'
+            for text, y in zip(texts, places, strict=True)
+        ]
+        return "".join(marks)
+
+
+# --- over time, and the table --------------------------------------------------------------------
+
+
+def _over_time(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
+    ended = sorted(
+        (t for t in trials if t.value is not None and t.ended_at is not None and not t.is_prior),
+        key=lambda trial: (trial.ended_at, trial.number),
+    )
+    ended = [trial for trial in ended if trial.value is not None and math.isfinite(trial.value)]
+    if not ended or sweep.metric is None:
+        return '<p class="empty">No results yet.</p>'
+    axis = _Axis(sweep.metric.name, [trial.value for trial in ended])
+    gap = (WIDTH - 2 * MARGIN) / max(len(ended) - 1, 1)
+    best = math.inf
+    steps, dots = [], []
+    for index, trial in enumerate(ended):
+        assert trial.value is not None
+        best = min(best, trial.value * sweep.metric.sign)
+        x = MARGIN + gap * index
+        steps.append(f"{x:.1f},{axis.y(best * sweep.metric.sign):.1f}")
+        label = html.escape(f"trial {trial.number}: {trial.value:.6g}")
+        dots.append(
+            f'<circle cx="{x:.1f}" cy="{axis.y(trial.value):.1f}" r="3.5" fill="#4466cc" '
+            f'opacity=".7"><title>{label}</title></circle>'
+        )
+    line = (
+        f'<polyline class="step" points="{" ".join(steps)}"><title>best so far</title></polyline>'
+    )
+    return _svg(HEIGHT + 40, "The metric over time", axis.drawn(MARGIN - 8) + line + "".join(dots))
+
+
+def _table(sweep: Plan, trials: Sequence[TrialRecord], runs: Mapping[str, RunRecord]) -> str:
+    sign = sweep.metric.sign if sweep.metric else 1
+    ordered = sorted(trials, key=lambda t: (t.value is None, (t.value or 0.0) * sign, t.number))
+    names = [".".join(path) for path in sweep.searched]
+    metric = sweep.metric.name if sweep.metric else "value"
+    heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    rows = []
+    for rank, trial in enumerate(ordered):
+        values = dict(flat(trial.parameters))
+        cells = "".join(f"<td>{html.escape(_cell(values.get(name)))}</td>" for name in names)
+        run = runs.get(trial.run_id)
+        label = f"{run.name} ({trial.run_id})" if run else trial.run_id
+        kind = ' class="best"' if rank == 0 and trial.value is not None else ""
+        number = "before" if trial.is_prior else str(trial.number)
+        rows.append(
+            f'<tr{kind}><td class="n">{number}</td><td>{html.escape(label)}</td>'
+            f'<td>{trial.state}</td><td class="n">{_cell(trial.value)}</td>{cells}</tr>'
+        )
+    return (
+        f'<table><thead><tr><th class="n">trial</th><th>run</th><th>state</th>'
+        f'<th class="n">{html.escape(metric)}</th>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,310 @@
+"""Agents: ask a sweep for trials and carry them out, one after the other (SWP-1, SWP-9).
+
+A trial is a function that calls `init`, or a program in any language. While it runs, the agent
+says every second that it does, and hears whether it is to end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol
+
+from lineal.client import command, session, term
+from lineal.client.agent_view import AgentView
+from lineal.client.backend import Backend
+from lineal.client.capture import machine
+from lineal.client.sweep import find
+from lineal.client.trial import Trial
+from lineal.config import Settings, load
+from lineal.core.records import RunState
+from lineal.core.sweeps import TrialState
+from lineal.core.trials import AgentKey, SweepRecord, TrialRecord
+from lineal.errors import Invalid, LinealError, RunNotFoundError, TrialsFailed, TrialStopped
+
+POLL_SECONDS = 1.0
+"""How often an agent asks again that was told to wait."""
+LOOK_SECONDS = 0.1
+"""How often an agent looks whether its program has ended."""
+GRACE_SECONDS = 15.0
+"""What a program gets to end itself before it is killed."""
+FLAPPING_FAILURES, FLAPPING_SECONDS = 3, 60.0
+"""So many failures in the first so many seconds: something is wrong with all of them (SWP-9)."""
+
+
+class Work(Protocol):
+    """Carries out one trial; returns how it ended."""
+
+    def __call__(self, trial: Trial) -> TrialState: ...
+
+
+def agent(
+    sweep_id: str,
+    function: Callable[[], Any] | None = None,
+    entity: str | None = None,
+    project: str | None = None,
+    count: int | None = None,
+    forward_signals: bool = False,
+    *,
+    settings: Settings | dict[str, Any] | None = None,
+) -> None:
+    """Carry out trials of a sweep until there are none left, or `count` of them.
+
+    sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
+    `config`; without it the sweep's `program` is started. forward_signals: pass Ctrl-C and
+    SIGTERM on to the program, and wait for it, rather than ending it. Raises NotFound for the
+    sweep, Invalid where there is nothing to carry out, TrialsFailed when the first trials all
+    failed (`agent_disable_flapping`, `agent_max_initial_failures`).
+    """
+    loaded = load({"entity": entity, "project": project}, base=settings)
+    term.configure(quiet=loaded.quiet, silent=loaded.silent)
+    backend, record = find(loaded, sweep_id)
+    work: Work = _Function(function) if function else _Program(record, loaded, forward_signals)
+    _Agent(backend, record, work, loaded).run(count)
+
+
+class _Agent:
+    """One agent at work."""
+
+    def __init__(
+        self, backend: Backend, sweep: SweepRecord, work: Work, settings: Settings
+    ) -> None:
+        self._backend = backend
+        self._sweep = sweep
+        self._work = work
+        self._settings = settings
+        self._view = AgentView(sweep)
+        self._began = time.monotonic()
+        self._done = self._failed = 0
+
+    def run(self, count: int | None) -> None:
+        name = f"{machine.host_name()}-{os.getpid()}"
+        agent = self._backend.join_sweep(self._sweep.key, name=name, host=machine.host_name())
+        try:
+            while count is None or self._done < count:
+                answer = self._backend.next_trial(self._sweep.key, agent)
+                if answer.trial is not None:
+                    self._carry_out(answer.trial, agent)
+                elif answer.waits:
+                    self._view.waits(answer.reason)
+                    time.sleep(POLL_SECONDS)
+                else:
+                    self._view.ended(answer.reason)
+                    return
+        finally:
+            self._view.close()
+            self._backend.leave_sweep(agent)
+
+    def _carry_out(self, record: TrialRecord, agent: AgentKey) -> None:
+        trial = Trial(self._backend, self._sweep, record)
+        self._view.begins(record)
+        stop_ticking = session.worker().every_tick(lambda: self._beat(trial, agent))
+        began = time.monotonic()
+        state = TrialState.CANCELLED  # of whatever interrupts the agent itself
+        try:
+            state = self._work(trial)
+        finally:
+            stop_ticking()
+            ended = self._backend.finish_trial(record.key, agent, state)
+            self._view.ends(ended, time.monotonic() - began)
+        self._done += 1
+        self._failed += ended.state is TrialState.FAILED
+        self._give_up_if_all_fail()
+
+    def _beat(self, trial: Trial, agent: AgentKey) -> None:
+        """Say that the trial goes on; must not raise."""
+        try:
+            beat = self._backend.beat_trial(trial.record.key, agent)
+        except LinealError as error:
+            term.warn_once(
+                f"Sweep {self._sweep.path} cannot be reached at present: {error.message}",
+                key="agent",
+                again_seconds=300,
+            )
+            return
+        if not beat.goes_on:
+            trial.stop(beat.state, beat.reason)
+
+    def _give_up_if_all_fail(self) -> None:
+        if self._settings.agent_disable_flapping:
+            return
+        is_early = time.monotonic() - self._began < FLAPPING_SECONDS
+        if is_early and self._failed >= FLAPPING_FAILURES:
+            why = f"{self._failed} trials failed in the first {FLAPPING_SECONDS:.0f} seconds"
+        elif self._failed == self._done >= self._settings.agent_max_initial_failures:
+            why = f"the first {self._failed} trials all failed"
+        else:
+            return
+        raise TrialsFailed(
+            f"The agent of sweep {self._sweep.path} gives up: {why}. See "
+            f"`lineal sweep show {self._sweep.path}`; LINEAL_AGENT_DISABLE_FLAPPING=true goes on "
+            "all the same"
+        )
+
+
+class _Function:
+    """A trial that is a call of a Python function in this process."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        if not callable(function):
+            raise Invalid(f"agent(function=…) needs a function, not {function!r}")
+        self._function = function
+
+    def __call__(self, trial: Trial) -> TrialState:
+        session.set_trial(trial)
+        exit_code = 0
+        try:
+            self._function()
+        except TrialStopped:
+            return trial.ended or TrialState.STOPPED
+        except Exception:  # noqa: BLE001 - one trial's failure must not end the sweep
+            traceback.print_exc()
+            exit_code = 1
+            return TrialState.FAILED
+        except BaseException:
+            exit_code = 1
+            raise
+        finally:
+            session.set_trial(None)
+            _finish(trial, exit_code)
+        return trial.ended or TrialState.FINISHED
+
+
+def _finish(trial: Trial, exit_code: int) -> None:
+    """Finish what the function left open; its result is read from the run."""
+    for run in trial.runs:
+        try:
+            run.finish(exit_code=exit_code)
+        except LinealError as error:
+            term.error(error.message)
+
+
+class _Program:
+    """A trial that is a process of its own, in any language."""
+
+    def __init__(self, sweep: SweepRecord, settings: Settings, forward_signals: bool) -> None:
+        if not (sweep.document.get("program") or sweep.document.get("command")):
+            raise Invalid(
+                f"Sweep {sweep.path} has no `program`, so its agent needs a function: "
+                "agent(sweep_id, function)"
+            )
+        self._sweep = sweep
+        self._settings = settings
+        self._forward_signals = forward_signals
+
+    def __call__(self, trial: Trial) -> TrialState:
+        with tempfile.TemporaryDirectory(prefix="lineal-trial-") as folder:
+            parameters = os.path.join(folder, "parameters.yaml")
+            _write_parameters(parameters, trial)
+            arguments = command.build(self._sweep.document, trial.parameters, folder)
+            code = self._run(arguments, self._environment(trial, parameters), trial)
+        self._end_run(trial, code)
+        if trial.ended is not None:
+            return trial.ended
+        return TrialState.FINISHED if code == 0 else TrialState.FAILED
+
+    def _environment(self, trial: Trial, parameters: str) -> dict[str, str]:
+        sweep = self._sweep
+        own = {
+            "SWEEP_ID": sweep.sweep_id,
+            "PROJECT": sweep.project,
+            "ENTITY": sweep.entity,
+            "RUN_ID": trial.record.run_id,
+            "SWEEP_PARAM_PATH": parameters,
+        }
+        environment = dict(os.environ)
+        for prefix in ("LINEAL_", "WANDB_"):
+            environment.update({prefix + name: value for name, value in own.items()})
+        # the whole path tells `init` that an agent is behind this
+        environment["LINEAL_SWEEP_ID"] = sweep.path
+        environment["LINEAL_HOME"] = os.path.abspath(os.path.expanduser(self._settings.home))
+        return environment
+
+    def _run(self, arguments: list[str], environment: dict[str, str], trial: Trial) -> int:
+        try:
+            process = subprocess.Popen(arguments, env=environment, start_new_session=True)
+        except OSError as error:
+            term.error(f"Cannot start {arguments[0]}: {error.strerror}")
+            return 127
+        with _Signals(process, self._forward_signals):
+            killed_at: float | None = None
+            while True:
+                try:
+                    return process.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    pass
+                except BaseException:
+                    _send(process, signal.SIGTERM)
+                    _wait_or_kill(process)
+                    raise
+                if trial.ended is None:
+                    continue
+                if killed_at is None:
+                    killed_at = time.monotonic() + GRACE_SECONDS
+                    _send(process, signal.SIGTERM)
+                elif time.monotonic() > killed_at:
+                    _send(process, signal.SIGKILL)
+
+    def _end_run(self, trial: Trial, code: int) -> None:
+        """End the run of a program that was killed, or never ended it."""
+        backend, sweep = trial._backend, self._sweep
+        try:
+            run = backend.run(sweep.entity, sweep.project, trial.record.run_id)
+        except RunNotFoundError:
+            return  # a program that does not use Lineal
+        if run.state in (RunState.RUNNING, RunState.PREEMPTING, RunState.CRASHED):
+            backend.finish_run(run.key, 0 if trial.ended else code, 0.0)
+
+
+class _Signals:
+    """Passes signals on to a program while it runs, where that is wanted; main thread only."""
+
+    def __init__(self, process: subprocess.Popen[bytes], is_wanted: bool) -> None:
+        self._process = process
+        self._is_wanted = is_wanted and threading.current_thread() is threading.main_thread()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if self._is_wanted:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._pass_on)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        _send(self._process, number)
+
+
+def _send(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a program and all that it started."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _send(process, signal.SIGKILL)
+        process.wait()
+
+
+def _write_parameters(path: str, trial: Trial) -> None:
+    """Write the file that W&B gives to programs: each parameter as `{value: …}`."""
+    import yaml  # 15 ms, and few processes are agents
+
+    with open(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump({name: {"value": value} for name, value in trial.parameters.items()}, file)
+    sys.stdout.flush()  # what the agent printed comes before what its program prints

@@ -1,0 +1,159 @@
+"""`sweep` makes a sweep; `controller` watches one and can put points into its queue (SWP-11)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lineal.client import session, term
+from lineal.client.backend import Backend
+from lineal.client.capture import machine
+from lineal.client.init import inferred_project
+from lineal.client.lists import BULK_PAGE_SIZE
+from lineal.client.values import plain
+from lineal.config import Settings, load
+from lineal.core.records import PageRequest
+from lineal.core.sweeps import SweepState, TrialState
+from lineal.core.trials import SweepRecord, SweepSpec, TrialRecord
+from lineal.errors import Invalid, UsageError
+
+OVER = (SweepState.FINISHED, SweepState.STOPPED, SweepState.CANCELLED)
+LOOK_SECONDS = 5.0
+
+
+def sweep(
+    sweep: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    entity: str | None = None,
+    project: str | None = None,
+    prior_runs: Sequence[str] | None = None,
+) -> str:
+    """Make a sweep and return its id (SWP-1); `agent` carries it out.
+
+    sweep: its document, or a function that returns it. prior_runs: ids of runs of the project
+    whose results the search begins with. Raises Invalid naming every mistake in the document.
+    """
+    given = sweep() if callable(sweep) else sweep
+    if not isinstance(given, Mapping):
+        raise Invalid(f"A sweep is described by a mapping, not a {type(given).__name__}")
+    return create(given, entity=entity, project=project, prior_runs=prior_runs).sweep_id
+
+
+def create(
+    document: Mapping[str, Any],
+    *,
+    entity: str | None = None,
+    project: str | None = None,
+    prior_runs: Sequence[str] | None = None,
+) -> SweepRecord:
+    """Do what `sweep` does; returns all that is known of the new sweep."""
+    settings = load({"entity": entity, "project": project})
+    backend = open_backend(settings)
+    record = backend.create_sweep(
+        SweepSpec(
+            entity=entity or document.get("entity") or settings.entity or backend.entity,
+            project=project or document.get("project") or _project(settings),
+            document=plain(dict(document), "sweep"),
+            prior_runs=tuple(str(run).rpartition("/")[2] for run in prior_runs or ()),
+        )
+    )
+    term.info(f"sweep {record.path} created; start agents with `lineal agent {record.path}`")
+    return record
+
+
+def find(settings: Settings, path: str) -> tuple[Backend, SweepRecord]:
+    """Return a sweep by `[[entity/]project/]id`, and where it is. Raises NotFound, Invalid."""
+    backend = open_backend(settings)
+    parts = path.strip("/").split("/")
+    if len(parts) > 3 or not all(parts):
+        raise Invalid(f"{path!r} is no sweep; write it as entity/project/sweep_id")
+    missing = (settings.entity or backend.entity, _project(settings))[: 3 - len(parts)]
+    entity, project, sweep_id = (*missing, *parts)
+    session.flush()  # what runs of this process logged counts
+    return backend, backend.sweep(entity, project, sweep_id)
+
+
+def _project(settings: Settings) -> str:
+    """Return the project that `init` would choose, too."""
+    return settings.project or inferred_project(machine.program(settings.program))
+
+
+def open_backend(settings: Settings) -> Backend:
+    """Return the backend that keeps sweeps; raises UsageError offline: agents share a sweep."""
+    if settings.mode != "online":
+        raise UsageError(
+            f"Sweeps need the instance, but the mode is {settings.mode}; unset LINEAL_MODE"
+        )
+    return session.open_backend(settings)
+
+
+def all_trials(backend: Backend, record: SweepRecord) -> list[TrialRecord]:
+    """Return all trials of a sweep, by number."""
+    found: list[TrialRecord] = []
+    request = PageRequest(BULK_PAGE_SIZE)
+    while True:
+        page = backend.trials(record.key, request)
+        found += page.items
+        if page.cursor is None:
+            return sorted(found, key=lambda trial: trial.number)
+        request = PageRequest(BULK_PAGE_SIZE, page.cursor)
+
+
+class Controller:
+    """Watches a sweep. What it does is done by agents anyway; W&B's local controller has its look.
+
+    `schedule` puts points of your own before those of the search.
+    """
+
+    def __init__(self, sweep_id: str, entity: str | None, project: str | None) -> None:
+        settings = load({"entity": entity, "project": project})
+        self._backend, self._record = find(settings, sweep_id)
+        self.sweep_id = self._record.sweep_id
+
+    def run(self, verbose: bool = False) -> None:
+        """Wait until the sweep is over, printing its status."""
+        while not self.done():
+            self.print_status()
+            time.sleep(LOOK_SECONDS)
+        self.print_status()
+
+    def step(self) -> None:
+        self._record = self._backend.sweep(*self._record.path.split("/"))
+
+    def done(self) -> bool:
+        self.step()
+        return self._record.state in OVER
+
+    def search(self) -> dict[str, Any] | None:
+        """Return the parameters that would come next; None if there are none."""
+        return self._backend.propose_trial(self._record.key)
+
+    def schedule(self, parameters: Mapping[str, Any] | None) -> None:
+        """Have parameters tried next, such as those of `search`."""
+        if parameters is not None:
+            self._backend.enqueue_trial(self._record.key, dict(parameters))
+
+    def stopping(self) -> list[str]:
+        """Return the runs that were stopped early."""
+        trials = all_trials(self._backend, self._record)
+        return [trial.run_id for trial in trials if trial.state is TrialState.STOPPED]
+
+    def print_status(self) -> None:
+        record = self._record
+        counts = ", ".join(f"{count} {state}" for state, count in record.trial_counts.items())
+        best = "" if record.best_value is None else f"; best {record.best_value:.6g}"
+        term.info(f"sweep {record.path} is {record.state}: {counts or 'no trials yet'}{best}")
+
+
+def controller(
+    sweep_id_or_config: str | Mapping[str, Any] | None = None,
+    entity: str | None = None,
+    project: str | None = None,
+) -> Controller:
+    """Return the controller of a sweep, made first if a document is given (SWP-11)."""
+    if sweep_id_or_config is None:
+        raise Invalid("controller needs the id of a sweep, or the document of a new one")
+    if isinstance(sweep_id_or_config, str):
+        return Controller(sweep_id_or_config, entity, project)
+    made = create(sweep_id_or_config, entity=entity, project=project)
+    return Controller(made.path, None, None)

@@ -1,0 +1,358 @@
+"""Sweeps, trials and agents: found, claimed, changed.
+
+Whoever changes a trial has locked its sweep (`lock`), so nothing here races with itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
+
+from lineal.core.records import Page, PageRequest
+from lineal.core.sweeps import ENDED, SweepState, TrialState
+from lineal.core.trials import AgentKey, AgentRecord, SweepKey, SweepRecord, TrialKey, TrialRecord
+from lineal.db.fields import moment_field, number_field
+from lineal.db.orders import fetch_page, parse_order
+from lineal.db.schema import (
+    aliases,
+    collections,
+    edges,
+    entities,
+    memberships,
+    projects,
+    runs,
+    sweep_agents,
+    sweeps,
+    trials,
+    versions,
+)
+
+# Statements of every trial's way are built once: building one anew costs three times as much as
+# running it.
+_BY_KEY = select(sweeps).where(sweeps.c.id == bindparam("sweep"))
+_LOCKED = _BY_KEY.with_for_update()
+_NEXT_REVISION = (
+    update(sweeps)
+    .where(sweeps.c.id == bindparam("sweep"))
+    .values(revision=sweeps.c.revision + 1)
+    .returning(sweeps.c.revision)
+)
+_TRIAL = select(trials).where(trials.c.id == bindparam("trial"))
+_CHANGE_TRIAL = update(trials).where(trials.c.id == bindparam("trial"))
+_CHANGE_SWEEP = update(sweeps).where(sweeps.c.id == bindparam("sweep"))
+_CHANGE_AGENT = update(sweep_agents).where(sweep_agents.c.id == bindparam("agent"))
+_ADD_TRIAL = insert(trials).returning(trials.c.id)
+_IN_STATE = (
+    select(trials)
+    .where(trials.c.sweep_id == bindparam("sweep"), trials.c.state == bindparam("wanted"))
+    .order_by(trials.c.number)
+)
+_LATE = _IN_STATE.where(trials.c.lease_until < bindparam("now"))
+_CHANGED = (
+    select(trials)
+    .where(trials.c.sweep_id == bindparam("sweep"), trials.c.revision > bindparam("after"))
+    .order_by(trials.c.revision)
+)
+
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+
+def add(connection: Connection, values: Mapping[str, Any]) -> SweepKey:
+    return SweepKey(connection.execute(insert(sweeps).returning(sweeps.c.id), values).scalar_one())
+
+
+def find(connection: Connection, entity: str, project: str, sweep_id: str) -> Row[Any] | None:
+    query = _rows().where(
+        entities.c.name == entity, projects.c.name == project, sweeps.c.sweep_id == sweep_id
+    )
+    return connection.execute(query).one_or_none()
+
+
+def by_key(connection: Connection, key: SweepKey) -> Row[Any] | None:
+    return connection.execute(_rows().where(sweeps.c.id == key)).one_or_none()
+
+
+def lock(connection: Connection, key: SweepKey) -> Row[Any] | None:
+    """Return a sweep's row that nobody else changes until the transaction ends."""
+    return connection.execute(_LOCKED, {"sweep": key}).one_or_none()
+
+
+def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
+    """Return ids of a project's sweeps, newest first; for near misses."""
+    query = select(sweeps.c.sweep_id).where(sweeps.c.project_id == project_id)
+    return connection.scalars(query.order_by(sweeps.c.id.desc()).limit(limit)).all()
+
+
+def page(connection: Connection, project_id: int, request: PageRequest) -> Page[SweepRecord]:
+    """List the sweeps of a project, the newest first."""
+    order = parse_order(
+        "-created_at", {"created_at": moment_field(sweeps.c.created_at)}, sweeps.c.id
+    )
+    query = _rows().where(sweeps.c.project_id == project_id)
+    rows, cursor, total = fetch_page(connection, query, order, request)
+    return Page(tuple(record(connection, row) for row in rows), cursor, total)
+
+
+def change(connection: Connection, key: SweepKey, values: Mapping[str, Any]) -> None:
+    connection.execute(_CHANGE_SWEEP, {"sweep": key, **values})
+
+
+def record(connection: Connection, row: Row[Any]) -> SweepRecord:
+    best = best_trial(connection, SweepKey(row.id), _sign(row.document))
+    return SweepRecord(
+        key=SweepKey(row.id),
+        sweep_id=row.sweep_id,
+        entity=row.entity,
+        project=row.project,
+        name=row.name,
+        description=row.description,
+        state=SweepState(row.state),
+        document=row.document,
+        user=row.created_by,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        trial_counts=counts(connection, SweepKey(row.id)),
+        best_run_id=None if best is None else best.run_id,
+        best_value=None if best is None else best.value,
+    )
+
+
+def _sign(document: Mapping[str, Any]) -> int:
+    metric = document.get("metric") or {}
+    return -1 if metric.get("goal") == "maximize" else 1
+
+
+def _rows() -> Select[Any]:
+    return (
+        select(sweeps, projects.c.name.label("project"), entities.c.name.label("entity"))
+        .join(projects, projects.c.id == sweeps.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+# --- trials -------------------------------------------------------------------------------------
+
+
+def next_revision(connection: Connection, sweep: SweepKey) -> int:
+    return int(connection.execute(_NEXT_REVISION, {"sweep": sweep}).scalar_one())
+
+
+def add_trial(connection: Connection, sweep: SweepKey, values: Mapping[str, Any]) -> TrialKey:
+    revision = next_revision(connection, sweep)
+    row = {"sweep_id": sweep, "revision": revision, **values}
+    return TrialKey(connection.execute(_ADD_TRIAL, row).scalar_one())
+
+
+def change_trial(
+    connection: Connection, sweep: SweepKey, trial: TrialKey, values: Mapping[str, Any]
+) -> None:
+    revision = next_revision(connection, sweep)
+    connection.execute(_CHANGE_TRIAL, {"trial": trial, "revision": revision, **values})
+
+
+def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) -> None:
+    """Change what no search looks at: the lease, the progress."""
+    connection.execute(_CHANGE_TRIAL, {"trial": trial, **values})
+
+
+def trial(connection: Connection, key: TrialKey) -> Row[Any] | None:
+    return connection.execute(_TRIAL, {"trial": key}).one_or_none()
+
+
+def trial_of_run(
+    connection: Connection, entity: str, project: str, sweep_id: str, run_id: str
+) -> Row[Any] | None:
+    """Return the newest trial of a sweep that has, or had, a run."""
+    query = (
+        select(trials)
+        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
+        .join(projects, projects.c.id == sweeps.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(
+            entities.c.name == entity,
+            projects.c.name == project,
+            sweeps.c.sweep_id == sweep_id,
+            trials.c.run_id == run_id,
+        )
+    )
+    return connection.execute(query.order_by(trials.c.id.desc()).limit(1)).one_or_none()
+
+
+def in_state(
+    connection: Connection, sweep: SweepKey, state: TrialState, *, limit: int | None = None
+) -> Sequence[Row[Any]]:
+    query = _IN_STATE if limit is None else _IN_STATE.limit(limit)
+    return connection.execute(query, {"sweep": sweep, "wanted": str(state)}).all()
+
+
+def late(connection: Connection, sweep: SweepKey, now: datetime) -> Sequence[Row[Any]]:
+    """Return running trials whose lease ended."""
+    chosen = {"sweep": sweep, "wanted": str(TrialState.RUNNING), "now": now}
+    return connection.execute(_LATE, chosen).all()
+
+
+def changed(connection: Connection, sweep: SweepKey, after: int) -> Sequence[Row[Any]]:
+    """Return trials changed after a revision, in the order of their changes."""
+    return connection.execute(_CHANGED, {"sweep": sweep, "after": after}).all()
+
+
+def trial_page(connection: Connection, sweep: SweepKey, request: PageRequest) -> Page[TrialRecord]:
+    """List the trials of a sweep, the newest first; prior runs last."""
+    order = parse_order("-number", {"number": number_field(trials.c.number)}, trials.c.id)
+    query = select(trials).where(trials.c.sweep_id == sweep)
+    rows, cursor, total = fetch_page(connection, query, order, request)
+    return Page(tuple(trial_record(row) for row in rows), cursor, total)
+
+
+def trial_record(row: Row[Any]) -> TrialRecord:
+    return TrialRecord(
+        key=TrialKey(row.id),
+        number=row.number,
+        parameters=row.parameters,
+        state=TrialState(row.state),
+        run_id=row.run_id,
+        attempt=row.attempt,
+        value=row.value,
+        is_prior=row.number < 0,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def counts(connection: Connection, sweep: SweepKey) -> dict[TrialState, int]:
+    """Count the trials handed out, by state."""
+    query = (
+        select(trials.c.state, func.count())
+        .where(trials.c.sweep_id == sweep, trials.c.number >= 0)
+        .group_by(trials.c.state)
+    )
+    return {TrialState(state): count for state, count in connection.execute(query)}
+
+
+def best_trial(connection: Connection, sweep: SweepKey, sign: int) -> Row[Any] | None:
+    """Return the ended trial with the best value whose run is not deleted; of equals the first.
+
+    sign: 1 where smaller is better, -1 where larger is.
+    """
+    is_gone = (
+        select(1)
+        .join(sweeps, sweeps.c.project_id == runs.c.project_id)
+        .where(
+            sweeps.c.id == trials.c.sweep_id,
+            runs.c.run_id == trials.c.run_id,
+            runs.c.deleted_at.is_not(None),
+        )
+        .exists()
+    )
+    query = select(trials).where(
+        trials.c.sweep_id == sweep,
+        trials.c.value.is_not(None),
+        trials.c.state.in_([str(state) for state in ENDED]),
+        ~is_gone,
+    )
+    value = trials.c.value if sign > 0 else -trials.c.value
+    return connection.execute(query.order_by(value, trials.c.id).limit(1)).one_or_none()
+
+
+def last_number(connection: Connection, sweep: SweepKey) -> int:
+    """Return the lowest number of a prior run, 0 if there is none."""
+    query = select(func.min(trials.c.number)).where(trials.c.sweep_id == sweep)
+    return min(connection.execute(query).scalar() or 0, 0)
+
+
+# --- agents -------------------------------------------------------------------------------------
+
+
+def add_agent(connection: Connection, values: Mapping[str, Any]) -> AgentKey:
+    statement = insert(sweep_agents).returning(sweep_agents.c.id)
+    return AgentKey(connection.execute(statement, values).scalar_one())
+
+
+def change_agent(connection: Connection, agent: AgentKey, values: Mapping[str, Any]) -> None:
+    connection.execute(_CHANGE_AGENT, {"agent": agent, **values})
+
+
+def agents(connection: Connection, sweep: SweepKey, alive_since: datetime) -> list[AgentRecord]:
+    """Return the agents of a sweep, the oldest first."""
+    is_alive = case(
+        (sweep_agents.c.ended_at.is_not(None), 0),
+        (sweep_agents.c.heartbeat_at < alive_since, 0),
+        else_=1,
+    )
+    query = (
+        select(sweep_agents, is_alive.label("is_alive"), func.count(trials.c.id).label("taken"))
+        .outerjoin(trials, trials.c.agent_id == sweep_agents.c.id)
+        .where(sweep_agents.c.sweep_id == sweep)
+        .group_by(sweep_agents.c.id)
+        .order_by(sweep_agents.c.id)
+    )
+    return [
+        AgentRecord(
+            AgentKey(row.id),
+            row.name,
+            row.host,
+            bool(row.is_alive),
+            row.created_at,
+            row.heartbeat_at,
+            row.taken,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+# --- what trials logged -------------------------------------------------------------------------
+
+
+def with_progress(connection: Connection, sweep: SweepKey) -> Sequence[Row[Any]]:
+    """Return the progress of every trial that told of any."""
+    query = select(trials.c.progress).where(
+        trials.c.sweep_id == sweep, trials.c.progress.is_not(None)
+    )
+    return connection.execute(query).all()
+
+
+def logged_by(
+    connection: Connection, project_id: int, run_id: str, type_: str
+) -> tuple[int, int] | None:
+    """Return (collection, membership) of the newest live version of a type that a run logged."""
+    query = (
+        select(versions.c.collection_id, memberships.c.id)
+        .select_from(edges)
+        .join(runs, runs.c.id == edges.c.run_id)
+        .join(versions, versions.c.id == edges.c.version_id)
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .join(
+            memberships,
+            (memberships.c.version_id == versions.c.id)
+            & (memberships.c.collection_id == versions.c.collection_id),
+        )
+        .where(
+            runs.c.project_id == project_id,
+            runs.c.run_id == run_id,
+            edges.c.kind == "logged",
+            collections.c.type == type_,
+            versions.c.deleted_at.is_(None),
+        )
+        .order_by(edges.c.id.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def aliased(connection: Connection, sweep: SweepKey, alias: str) -> list[int]:
+    """Return the collections where an alias is on a version that a trial of the sweep logged."""
+    query = (
+        select(aliases.c.collection_id)
+        .distinct()
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .join(edges, (edges.c.version_id == memberships.c.version_id) & (edges.c.kind == "logged"))
+        .join(runs, runs.c.id == edges.c.run_id)
+        .join(trials, trials.c.run_id == runs.c.run_id)
+        .where(aliases.c.alias == alias, trials.c.sweep_id == sweep)
+    )
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,43 @@
+"""Keeping an alias on what the best run of a sweep logged (SWP-12)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core.access import Actor
+from lineal.core.sweeps import Plan
+from lineal.db import collections as collections_db
+from lineal.db import sweeps as sweeps_db
+from lineal.db import versions as versions_db
+
+
+def put_alias(
+    connection: Connection,
+    sweep: Row[Any],
+    run_id: str,
+    plan: Plan,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Put the sweep's alias on the newest version of its type that the run logged.
+
+    It leaves other versions of this sweep, also where runs log into collections of their own.
+    A run that logged none leaves the alias where it is.
+    """
+    assert plan.best_alias is not None
+    found = sweeps_db.logged_by(connection, sweep.project_id, run_id, plan.best_type)
+    if found is None:
+        return
+    collection_id, membership_id = found
+    collections_db.lock(connection, collection_id)
+    versions_db.set_aliases(
+        connection, collection_id, membership_id, [plan.best_alias], actor=actor.name, now=now
+    )
+    for other in sweeps_db.aliased(connection, sweep.id, plan.best_alias):
+        if other != collection_id:
+            versions_db.remove_aliases(
+                connection, other, [plan.best_alias], actor=actor.name, now=now
+            )

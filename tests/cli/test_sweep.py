@@ -1,0 +1,91 @@
+"""`lineal sweep …` and `lineal agent` as a person types them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+FILE = """
+method: grid
+project: p
+metric: {name: loss}
+command: [bash, -c, "exit 0"]
+parameters:
+  a: {values: [1, 2]}
+  b: {parameters: {c: {value: 3}}}
+"""
+
+
+@pytest.fixture
+def path(lineal) -> str:
+    Path("sweep.yaml").write_text(FILE)
+    return lineal("sweep", "sweep.yaml").out.strip()
+
+
+def test_a_file_makes_a_sweep_that_agents_carry_out(lineal, path):
+    assert re.fullmatch(r"ana/p/[a-z0-9]{8}", path)
+    assert "No sweeps" not in lineal("sweep", "ls").err
+    lineal("agent", path)
+    shown = lineal("sweep", "show", path).out
+    assert "2 finished" in shown
+    assert "a=1 b.c=3" in shown
+    (listed,) = lineal("sweep", "ls", "p", "--json").json
+    assert (listed["path"], listed["state"], listed["trials"]["finished"]) == (path, "finished", 2)
+
+
+def test_what_is_said_of_a_sweep_is_json_too(lineal, path):
+    lineal("agent", path, "--count", "1")
+    shown = lineal("sweep", "show", path, "--json").json
+    assert [trial["parameters"] for trial in shown["trials"]] == [{"a": 1, "b": {"c": 3}}]
+    made = lineal("sweep", "create", "sweep.yaml", "--name", "mine", "--json").json
+    assert (made["name"], made["state"]) == ("mine", "pending")
+
+
+@pytest.mark.parametrize("spelling", ["verb", "flag"])
+def test_states_are_changed_by_verb_and_by_flag(lineal, path, spelling):
+    for verb, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopped")):
+        words = ("sweep", verb, path) if spelling == "verb" else ("sweep", f"--{verb}", path)
+        assert f"is {state}" in lineal(*words).err
+    lineal("sweep", "cancel", path)
+    answer = lineal("sweep", "resume", path, fails=True)
+    assert (answer.code, "cancelled" in answer.err) == (5, True)
+    assert lineal("agent", path).code == 0
+
+
+def test_every_mistake_in_a_file_is_named(lineal):
+    Path("bad.yaml").write_text("metod: grid\nparameters: {a: {vals: [1]}}\n")
+    answer = lineal("sweep", "bad.yaml", fails=True)
+    assert answer.code == 2
+    for part in ("`metod`", "did you mean `method`", "`parameters.a.vals`", "`values`"):
+        assert part in answer.err
+    assert lineal("sweep", "nowhere.yaml", fails=True).code == 4
+    assert "one of" in lineal("sweep", "--stop", "--pause", "x", fails=True).err
+
+
+def test_the_page_is_one_file_with_everything_in_it(lineal):
+    document = FILE.replace("values: [1, 2]", "min: 0.0, max: 1.0").replace("grid", "random")
+    script = (
+        "import lineal, html; r = lineal.init(name='<b>&'); r.log({'loss': r.config.a}); r.finish()"
+    )
+    command = json.dumps(["${interpreter}", "-c", script])
+    document = re.sub(r"command: .*", lambda _: f"command: {command}", document)
+    Path("sweep.yaml").write_text(document + "run_cap: 5\nname: <i>\n")
+    path = lineal("sweep", "sweep.yaml").out.strip()
+    lineal("agent", path)
+    lineal("sweep", "show", path, "--html", "page.html")
+    page = Path("page.html").read_text()
+    assert page.count("<svg") == 3
+    assert page.count("<tr") == 6
+    assert "&lt;b&gt;&amp;" in page
+    assert "<i>" not in page
+    assert "http" not in page
+    assert not re.search(r"(src|href)=", page)
+    assert set(lineal("sweep", "show", path, "--json").json["importance"]) == {"a"}
+
+
+def test_a_page_of_a_sweep_without_results_says_so(lineal, path):
+    lineal("sweep", "show", path, "--html", "page.html")
+    assert "No results yet" in Path("page.html").read_text()

@@ -1,0 +1,305 @@
+"""Agents carry out trials: functions and programs, ended early, preempted, failing, killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lineal
+from lineal.client import agent as agents
+from lineal.client import command, session
+from lineal.client import sweep as sweeps
+from lineal.config import load
+from lineal.core.sweeps import TrialState
+from lineal.errors import Invalid, NotFound, TrialsFailed, UsageError
+
+RANDOM: dict[str, Any] = {
+    "method": "random",
+    "metric": {"name": "loss"},
+    "parameters": {"x": {"min": 0.0, "max": 1.0}, "net": {"parameters": {"k": {"value": 3}}}},
+    "run_cap": 3,
+}
+
+
+def make(document: dict[str, Any]) -> str:
+    return f"p/{lineal.sweep(document, project='p')}"
+
+
+def trials(path: str) -> list[Any]:
+    return sweeps.all_trials(*sweeps.find(load(), path))
+
+
+def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
+    seen = []
+
+    def train() -> None:
+        with lineal.init(project="elsewhere", config={"x": 5, "mine": 1, "net": {"k": 9}}) as run:
+            run.config.x = 7
+            seen.append((run.project, run.config.x, run.config["net"], run.config.mine))
+            run.log({"loss": run.config.x})
+
+    path = make(RANDOM)
+    lineal.agent(path, train)
+    assert len(seen) == 3
+    assert all(project == "p" and 0 <= x <= 1 for project, x, _, _ in seen)
+    assert {str(net) for _, _, net, _ in seen} == {"{'k': 3}"}
+    assert "was set by the sweep" in capsys.readouterr().err
+    sweep = lineal.Api().sweep(path)
+    assert sweep.state == "finished"
+    assert sorted(run.config["x"] for run in sweep.runs) == sorted(x for _, x, _, _ in seen)
+    assert sweep.best_run().summary["loss"] == min(x for _, x, _, _ in seen)
+    assert all(run.sweep.id == sweep.id and run.state == "finished" for run in sweep.runs)
+
+
+def test_a_run_that_the_function_leaves_open_is_finished() -> None:
+    def train() -> None:
+        lineal.init().log({"loss": 1})
+
+    path = make(RANDOM | {"run_cap": 1})
+    lineal.agent(path, train)
+    assert lineal.Api().sweep(path).runs[0].state == "finished"
+    assert session.active_run() is None
+
+
+def test_count_bounds_one_agent() -> None:
+    path = make(RANDOM)
+    lineal.agent(path, lambda: None, count=2)
+    assert [trial.number for trial in trials(path)] == [0, 1]
+    assert lineal.Api().sweep(path).state == "running"
+
+
+def test_a_failing_trial_does_not_end_the_sweep(capsys) -> None:
+    calls = []
+
+    def train() -> None:
+        calls.append(1)
+        with lineal.init() as run:
+            run.log({"loss": 1})
+            if len(calls) == 1:
+                raise RuntimeError("of this trial only")
+
+    path = make(RANDOM)
+    lineal.agent(path, train)
+    assert [trial.state for trial in trials(path)] == ["failed", "finished", "finished"]
+    assert "of this trial only" in capsys.readouterr().err
+
+
+def test_an_agent_gives_up_when_all_fail(monkeypatch) -> None:
+    def train() -> None:
+        raise RuntimeError
+
+    path = make(RANDOM | {"run_cap": 9})
+    with pytest.raises(TrialsFailed, match="3 trials failed"):
+        lineal.agent(path, train)
+    monkeypatch.setenv("WANDB_AGENT_DISABLE_FLAPPING", "true")
+    lineal.agent(path, train)
+    assert len(trials(path)) == 9
+
+
+def test_hyperband_ends_a_function_at_its_next_log() -> None:
+    steps = []
+
+    def train() -> None:
+        with lineal.init() as run:
+            for step in range(10):
+                steps.append((run.id, step))
+                run.log({"loss": len({each for each, _ in steps})})
+
+    path = make(RANDOM | {"run_cap": 4, "early_terminate": {"type": "hyperband", "min_iter": 2}})
+    lineal.agent(path, train)
+    ended = {trial.number: trial.state for trial in trials(path)}
+    assert ended == {0: "finished", 1: "finished", 2: "stopped", 3: "stopped"}
+    third = trials(path)[2].run_id
+    assert [step for run, step in steps if run == third] == [0, 1]
+    assert lineal.Api().run(f"p/{third}").state == "finished"
+
+
+def test_a_cancelled_sweep_ends_the_function() -> None:
+    path = make(RANDOM)
+
+    def train() -> None:
+        with lineal.init() as run:
+            lineal.Api().sweep(path).cancel()
+            while True:
+                run.log({"loss": 1})
+                time.sleep(0.05)
+
+    lineal.agent(path, train)
+    assert [trial.state for trial in trials(path)] == ["cancelled"]
+
+
+def test_a_preempted_run_goes_on_in_the_next_agent() -> None:
+    seen = []
+
+    def train() -> None:
+        with lineal.init() as run:
+            seen.append((run.id, run.resumed, run.config.x))
+            run.log({"loss": 1})
+            if len(seen) == 1:
+                run.mark_preempting()
+                raise SystemExit(1)
+
+    path = make(RANDOM | {"run_cap": 1})
+    with pytest.raises(SystemExit):
+        lineal.agent(path, train)
+    lineal.agent(path, train)
+    (first, was_resumed, x), (second, is_resumed, again) = seen
+    assert (first, x, was_resumed, is_resumed) == (second, again, False, True)
+    assert [trial.state for trial in trials(path)] == ["finished"]
+
+
+PROGRAM = """
+import sys, lineal
+with lineal.init(config={"x": 5, "own": 1}) as run:
+    assert f"--x={run.config.x}" in sys.argv, sys.argv
+    assert run.config["net"] == {"k": 3} and run.config.own == 1
+    run.log({"loss": run.config.x})
+"""
+
+
+def test_a_program_joins_its_trial(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(PROGRAM)
+    path = make(RANDOM | {"program": str(tmp_path / "train.py"), "run_cap": 2})
+    lineal.agent(path)
+    sweep = lineal.Api().sweep(path)
+    assert [trial.state for trial in trials(path)] == ["finished", "finished"]
+    assert sweep.best_run().summary["loss"] == min(run.config["x"] for run in sweep.runs)
+
+
+def test_a_program_in_another_language_is_a_trial_too(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    script = f'echo "$0 $WANDB_SWEEP_ID $WANDB_RUN_ID" >> {out}; cat "$1" >> {out}; exit 3'
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", script, "lr is ${lr}", "${args_json_file}"],
+        "parameters": {"lr": {"values": [1, 2]}},
+    }
+    path = make(document)
+    lineal.agent(path)
+    said = out.read_text()
+    assert "lr is 1 " in said
+    assert '{"lr": 2}' in said
+    assert [trial.state for trial in trials(path)] == ["failed", "failed"]
+
+
+def test_a_killed_agents_trial_is_handed_out_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("LINEAL_TRIAL_LEASE_SECONDS", "1")
+    marker = tmp_path / "began"
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", f"echo $PPID >> {marker}; test $(wc -l < {marker}) -gt 1"],
+        "parameters": {"n": {"values": [1]}},
+    }
+    document["command"][2] = f"echo x >> {marker}; [ $(wc -l < {marker}) -gt 1 ] || sleep 20"
+    path = make(document)
+    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not marker.exists():
+        time.sleep(0.05)
+    lost.send_signal(signal.SIGKILL)
+    lost.wait()
+    lineal.agent(path)
+    (trial,) = trials(path)
+    assert (trial.state, trial.attempt) == (TrialState.FINISHED, 2)
+
+
+def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
+    marker = tmp_path / "began"
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", f"touch {marker}; sleep 60"],
+        "parameters": {"n": {"values": [1]}},
+    }
+    path = make(document)
+    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not marker.exists():
+        time.sleep(0.05)
+    lineal.Api().sweep(path).cancel()
+    assert working.wait(30) == 0
+    assert [trial.state for trial in trials(path)] == ["cancelled"]
+
+
+def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
+    path = make(RANDOM)
+    with pytest.raises(Invalid, match="has no `program`"):
+        lineal.agent(path)
+    with pytest.raises(NotFound):
+        lineal.agent("p/nothing", lambda: None)
+    with pytest.raises(Invalid, match="entity/project/sweep_id"):
+        lineal.agent("a/b/c/d", lambda: None)
+    monkeypatch.setenv("LINEAL_MODE", "offline")
+    with pytest.raises(UsageError, match="mode is offline"):
+        lineal.agent(path, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("${args}", ["--lr=0.1", "--flag=True", "--off=False", "--net.k=3", "--l=[1, 2]"]),
+        ("${args_no_hyphens}", ["lr=0.1", "flag=True", "off=False", "net.k=3", "l=[1, 2]"]),
+        ("${args_no_boolean_flags}", ["--lr=0.1", "--flag", "--net.k=3", "--l=[1, 2]"]),
+        ("${interpreter}", [sys.executable]),
+        ("${program}", ["train.py"]),
+        ("x-${lr}-${net.k}", ["x-0.1-3"]),
+        ("${envvar:SOME_VARIABLE}/x", ["here/x"]),
+        ("plain", ["plain"]),
+    ],
+)
+def test_macros_of_the_command(part: str, expected: list[str], monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SOME_VARIABLE", "here")
+    parameters = {"lr": 0.1, "flag": True, "off": False, "net": {"k": 3}, "l": [1, 2]}
+    document = {"program": "train.py", "command": [part]}
+    assert command.build(document, parameters, str(tmp_path)) == expected
+
+
+def test_json_macros_and_mistakes(tmp_path: Path) -> None:
+    document = {"command": ["${args_json}", "${args_json_file}"]}
+    text, file = command.build(document, {"a": 1}, str(tmp_path))
+    assert json.loads(text) == json.loads(Path(file).read_text()) == {"a": 1}
+    with pytest.raises(Invalid, match=r"\$\{lrr\} in the sweep's command is not known"):
+        command.build({"command": ["${lrr}"]}, {"lr": 1}, str(tmp_path))
+    with pytest.raises(Invalid, match="no `program`"):
+        command.build({"command": ["${program}"]}, {}, str(tmp_path))
+
+
+def test_the_controller_schedules_and_sees() -> None:
+    path = make(RANDOM)
+    controller = lineal.controller(path)
+    proposed = controller.search()
+    assert proposed is not None
+    assert proposed["net"] == {"k": 3}
+    controller.schedule({"x": 0.125})
+    lineal.agent(path, lambda: lineal.init().log({"loss": 1}))
+    assert controller.done()
+    assert trials(path)[0].parameters["x"] == 0.125
+    controller.print_status()
+
+
+def test_best_artifact_and_alias_follow_the_sweep() -> None:
+    losses = iter([0.5, 0.2, 0.9])
+
+    def train() -> None:
+        with lineal.init() as run:
+            loss = next(losses)
+            run.log({"loss": loss})
+            model = lineal.Artifact(run.sweep_id, "model")
+            model.add_bytes(str(loss).encode(), "model.txt")
+            run.log_artifact(model)
+
+    path = make(RANDOM | {"best_alias": "best"})
+    lineal.agent(path, train)
+    sweep = lineal.Api().sweep(path)
+    best = sweep.best_artifact()
+    assert (best.version, best.aliases, best.sweep_id) == ("v1", ["best"], sweep.id)
+    assert sweep.order == "+summary_metrics.loss"
+    assert sweep.expected_run_count == 3
+    assert [each.id for each in lineal.Api().project("p").sweeps()] == [sweep.id]
+    assert os.path.basename(sweep.url) == sweep.id
+    assert agents.POLL_SECONDS > 0
