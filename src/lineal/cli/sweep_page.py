@@ -14,7 +14,6 @@ from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, TrialState, plan
 from lineal.core.trials import SweepRecord, TrialRecord, flat
 from lineal.errors import Unavailable
-from lineal.service.search import shares
 
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 LEAST_FOR_IMPORTANCE = 4
@@ -32,6 +31,8 @@ def importance(record: SweepRecord, trials: Sequence[TrialRecord]) -> dict[str, 
     done = [t for t in trials if t.state in _ENDED and t.value is not None]
     if sweep.metric is None or len(done) < LEAST_FOR_IMPORTANCE or not sweep.searched:
         return {}
+    from lineal.service.search import shares  # SQLAlchemy, which `--help` must not load
+
     try:
         return shares(sweep, [(trial.parameters, trial.value or 0.0) for trial in done])
     except (Unavailable, ValueError, RuntimeError):
