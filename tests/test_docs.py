@@ -117,7 +117,7 @@ def test_commands_in_examples_exist(page):
     for line in shown:
         words = line.split()
         groups = {"lineal artifact", "lineal run", "lineal project", "lineal retention"}
-        groups.add("lineal sweep")
+        groups |= {"lineal sweep", "lineal ref"}
         name = " ".join(words[:3] if " ".join(words[:2]) in groups else words[:2])
         if words[1] == "sweep" and name not in COMMANDS:
             name = "lineal sweep create"  # which a file or a flag instead of a verb means

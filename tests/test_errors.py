@@ -25,6 +25,7 @@ CODES = {
     "IntegrityError": "integrity",
     "SourceChanged": "source_changed",
     "MissingFile": "missing_file",
+    "ReferenceChanged": "reference_changed",
     "Unavailable": "unavailable",
     "NoSpace": "no_space",
     "WaitTimeoutError": "wait_timeout",

@@ -106,6 +106,9 @@ class Settings:
     busy_timeout: float = setting(120.0, "Seconds a writer waits for the database's write lock")
     heartbeat_seconds: float = setting(30.0, "Seconds between heartbeats (RUN-9)")
     crashed_after_seconds: float = setting(300.0, "Silence after which a run counts as crashed")
+    reference_timeout: float = setting(
+        60.0, "Seconds a store that a reference leads to may be silent before it counts as down"
+    )
     draft_ttl_hours: float = setting(72.0, "Hours an unfinished upload can be resumed (SEM-13)")
     agent_disable_flapping: bool = setting(
         False, "Agents go on however many of their first trials fail (SWP-9)"

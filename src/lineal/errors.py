@@ -150,6 +150,18 @@ class MissingFile(LinealError, FileNotFoundError):
         return self.message
 
 
+class ReferenceChanged(IntegrityError, MissingFile):
+    """What a reference leads to is another object now, and the recorded version is not kept.
+
+    Caught as a ValueError and as a FileNotFoundError: W&B raises the one for some schemes and
+    the other for the rest.
+    """
+
+    code = "reference_changed"
+    status = 404
+    exit_code = 7
+
+
 # --- not now ------------------------------------------------------------------------------------
 
 

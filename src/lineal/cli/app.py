@@ -20,6 +20,7 @@ from lineal.cli import (
     lineage,
     move,
     output,
+    ref,
     retention,
     run,
     status,
@@ -67,6 +68,7 @@ def options(
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(run.app, name="run")
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(ref.app, name="ref")
 app.command("agent")(sweep.agent)
 app.add_typer(deletions.app, name="project")
 app.add_typer(retention.app, name="retention")

@@ -23,6 +23,7 @@ from lineal.client.backend import Backend
 from lineal.client.contents import Base, Contents
 from lineal.client.draft import Draft, Source, clean, listed
 from lineal.client.manifest import Manifest, ManifestEntry
+from lineal.client.references.scheme import State
 from lineal.config import Settings
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -31,6 +32,7 @@ from lineal.core.names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord, VersionState
 from lineal.errors import (
     ArtifactNotLoggedError,
+    IntegrityError,
     Invalid,
     WaitTimeoutError,
 )
@@ -403,15 +405,25 @@ class Artifact(Draft):
         downloads.remove(target, surplus)
         return self.download(target)
 
-    def verify(self, root: str | None = None) -> None:
+    def verify(self, root: str | None = None, references: bool = False) -> None:
         """Hold a downloaded folder against this version, every byte of it (ART-33).
 
-        Raises ValueError for a file that is missing, different, or not part of the artifact.
+        references: hold them against the objects they lead to, too. Raises ValueError for a file
+        that is missing, different, or not part of the artifact, or a reference that is lost.
         """
         _ = self._record
         _checked, skipped = downloads.verify(self._root(root), self._contents)
-        if skipped:
+        if references:
+            self._require_references()
+        elif skipped:
             term.warning(f"{skipped} references were not checked")
+
+    def _require_references(self) -> None:
+        from lineal.client.references import checking  # few artifacts have any
+
+        for entry, found in checking.check(self._references, iter(self._contents)):
+            if found.state in (State.LOST, State.FORBIDDEN):
+                raise IntegrityError(f"Reference {entry.path} is {found.state}: {found.detail}")
 
     def file(self, root: str | None = None) -> str:
         """Download the only file and return its path; ValueError if there are several (ART-34)."""
@@ -641,6 +653,7 @@ class Artifact(Draft):
             self._record.id,
             root,
             self._adder.cache,
+            references=self._references,
             allow_missing_references=allow_missing_references,
         )
 

@@ -18,7 +18,9 @@ from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.cache import DigestCache, Known
-from lineal.client.references import local as references
+from lineal.client.references import References
+from lineal.client.references.scheme import is_unchecked
+from lineal.client.transfer import in_parallel
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
@@ -30,6 +32,8 @@ from lineal.packs import Pack
 BATCH = 1_000
 """Files located in one request."""
 CHUNK_BYTES = 1 << 20
+REFERENCE_THREADS = 16
+"""Objects fetched from elsewhere at once."""
 
 
 class Download:
@@ -42,13 +46,16 @@ class Download:
         root: str,
         cache: DigestCache,
         *,
+        references: References,
         allow_missing_references: bool = False,
     ) -> None:
         self._backend = backend
         self._version = version
         self._root = os.path.abspath(root)
         self._cache = cache
+        self._references = references
         self._allow_missing_references = allow_missing_references
+        self._has_warned = False
         self._folders: dict[str, Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
         self._part = f".{secrets.token_hex(6)}"
@@ -86,8 +93,15 @@ class Download:
         stored = [entry.digest for entry, _ in missing if entry.ref is None]
         locations = self._backend.locate(stored, version=self._version) if stored else {}
         for entry, target in missing:
-            self._fetch(entry, target, locations.get(entry.digest))
-            progress.advance(files=1, size=entry.size)
+            if entry.ref is None:
+                self._fetch(entry, target, locations.get(entry.digest))
+                progress.advance(files=1, size=entry.size)
+        elsewhere = [(entry, target) for entry, target in missing if entry.ref is not None]
+        if elsewhere:
+            for (entry, _), _ in in_parallel(
+                lambda pair: self._fetch_reference(*pair), elsewhere, threads=REFERENCE_THREADS
+            ):
+                progress.advance(files=1, size=entry.size)
 
     def _target(self, entry: Entry) -> str:
         return f"{self._root}/{names.entry_path(entry.path)}"
@@ -110,9 +124,6 @@ class Download:
         return True
 
     def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
-        if entry.ref is not None:
-            self._fetch_reference(entry, target)
-            return
         if location is None:
             raise MissingFile(
                 f"The bytes of {entry.path} ({entry.digest}) are not stored any more; "
@@ -121,12 +132,25 @@ class Download:
         self._place(target, lambda part: self._copy(location, part), entry.digest)
 
     def _fetch_reference(self, entry: Entry, target: str) -> None:
+        assert entry.ref is not None
+        if is_unchecked(entry):
+            self._warn_unchecked(entry)
         try:
-            self._place(target, lambda part: references.copy(entry, part), None)
+            scheme = self._references.of(entry.ref)
+            self._place(target, lambda part: scheme.fetch(entry, part), None)
         except MissingFile as error:
             if not self._allow_missing_references:
                 raise
             term.warning(f"{error}; skipped")
+
+    def _warn_unchecked(self, entry: Entry) -> None:
+        """Say once per download that what comes may not be what was meant (REF-4)."""
+        if not self._has_warned:
+            self._has_warned = True
+            term.warning(
+                f"{entry.path} was recorded without a checksum, and maybe others: what is there "
+                "now is downloaded, and nothing says that it is the same"
+            )
 
     def _copy(self, location: Location, part: str) -> str:
         if location.path is not None:
@@ -175,7 +199,9 @@ class Download:
     def _into(self, folder: str, part: str, fetch: Callable[[str], str]) -> str:
         try:
             return fetch(part)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if isinstance(error, MissingFile):  # the source is missing, not the folder
+                raise
             with files.room_on(folder):
                 os.makedirs(folder, exist_ok=True)
             return fetch(part)

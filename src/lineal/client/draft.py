@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import adding, media, references, session, term, values
-from lineal.client.contents import MUTABLE, Contents
+from lineal.client.contents import MUTABLE, Added, Contents
 from lineal.client.manifest import ManifestEntry
 from lineal.config import Settings, default_entity, load
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
-from lineal.core.names import ArtifactPath
 from lineal.core.records import RunRecord, VersionRecord
 from lineal.errors import ArtifactFinalizedError, Invalid, MissingFile
 
@@ -185,24 +184,30 @@ class Draft:
         name: str | None = None,
         checksum: bool = True,
         max_objects: int | None = None,
-    ) -> list[ManifestEntry]:
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+    ) -> Sequence[ManifestEntry]:
         """Record where bytes live without storing them; returns the entries made (section 6).
 
-        uri: `file://` of a file or folder, or an entry of another artifact, whose bytes are then
-        shared. Raises Invalid for a text without scheme, or more than `max_objects` files.
+        uri: an object, or a folder or prefix with everything below it (docs/guides/references.md
+        lists the schemes), or an entry of another artifact, whose bytes are then shared.
+        name: of the object, or of the folder that the entries go under. checksum=False records
+        the URI alone. include, exclude: patterns as in `.gitignore`, of paths below the folder.
+        Raises Invalid for a text without scheme, a signed URL, more than `max_objects` files, or
+        none at all; Denied and Unavailable as the store answers. All entries are added or none.
         """
         self._require_draft()
-        found = list(
-            references.added(
-                uri,
-                None if name is None else os.fspath(name),
-                checksum=checksum,
-                max_objects=MAX_REFERENCES if max_objects is None else max_objects,
-                resolve=self._entry_elsewhere,
-            )
+        wanted = references.Wanted(
+            None if name is None else os.fspath(name),
+            checksum,
+            MAX_REFERENCES if max_objects is None else max_objects,
+            adding.matches(listed(include), listed(exclude)),
         )
-        self._contents.add(found)
-        return [self._shown(item.entry) for item in found]
+        if not isinstance(uri, str):
+            uri = uri.ref_url()
+        made = references.Made()
+        self._contents.add(made.noting(self._referenced(uri, wanted)))
+        return made.shown(self._shown)
 
     def add(self, obj: object, name: str, overwrite: bool = False) -> ManifestEntry:
         """Add a table, an image or another data type as `<name>.<type>.json` (ART-23)."""
@@ -284,17 +289,25 @@ class Draft:
         digest = adding.digest_of(path).partition(":")[2]
         return os.path.join(folder, digest[:20] + os.path.splitext(base)[1])
 
-    def _entry_elsewhere(self, uri: str) -> Entry:
-        """Return the entry that a URL of another artifact's file means."""
+    def _referenced(self, uri: str, wanted: references.Wanted) -> Iterator[Added]:
+        """Yield the entries that a URI makes; of another artifact's files, those of its version."""
+        if uri.partition("://")[0] not in references.ARTIFACT_SCHEMES:
+            return references.added(self._references, uri, wanted)
         from lineal.client.artifact import committed  # a version is an Artifact, and so a Draft
 
         backend = session.open_backend(self._settings)
-        entity, project = default_entity(self._settings), self._settings.project
-        text = uri.partition("://")[2]
-        head, _, rest = text.partition(":")
-        ref, _, path = rest.partition("/")
-        target: ArtifactPath = names.artifact_path(f"{head}:{ref}", entity, project)
-        return committed(backend, backend.version(target)).get_entry(path)._entry
+        place = references.artifacts.parse(uri)
+        if isinstance(place.version, str):
+            entity, project = default_entity(self._settings), self._settings.project
+            record = backend.version(names.artifact_path(place.version, entity, project))
+        else:
+            record = backend.version_by_id(place.version)
+        base = committed(backend, record)._contents.base
+        return references.shared(uri, base, place.path, wanted)
+
+    @property
+    def _references(self) -> references.References:
+        return references.opened(self._settings.reference_timeout)
 
     def _shown(self, entry: Entry) -> ManifestEntry:
         return ManifestEntry(entry, cast("Artifact", self))  # nobody makes a bare Draft

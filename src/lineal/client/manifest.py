@@ -49,7 +49,8 @@ class ManifestEntry:
     @property
     def etag(self) -> str | None:
         """The ETag of a referenced object, unquoted, None if it has none (REF-20)."""
-        return self._entry.extra.get("etag")
+        etag: str | None = self._entry.extra.get("etag")
+        return etag.removeprefix("W/").strip('"') if etag else None
 
     @property
     def version_id(self) -> str | None:

@@ -12,11 +12,13 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 TICK_SECONDS = 1.0
 
@@ -82,3 +84,25 @@ class Worker:
             time.sleep(TICK_SECONDS)
             for call in list(self._calls):
                 call()
+
+
+def in_parallel(
+    work: Callable[[T], R], items: Iterable[T], *, threads: int
+) -> Iterator[tuple[T, R]]:
+    """Yield (item, what the work made of it) in the order of the items.
+
+    For requests to other machines; at most four times as many items as threads are taken ahead.
+    The first error ends it, once what is under way has ended.
+    """
+    pool = ThreadPoolExecutor(threads, "lineal-requests")
+    pending: deque[tuple[T, Future[R]]] = deque()
+    try:
+        for item in items:
+            pending.append((item, pool.submit(work, item)))
+            if len(pending) >= 4 * threads:
+                done, future = pending.popleft()
+                yield done, future.result()
+        for done, future in pending:
+            yield done, future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)

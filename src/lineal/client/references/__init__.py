@@ -1,62 +1,143 @@
-"""References: entries whose bytes live elsewhere. Never reachable from a server process."""
+"""References: entries whose bytes live elsewhere. Never reachable from a server process.
+
+Here is what all schemes have in common: names inside the artifact, limits, globs, and what is
+refused. How a store is read is one module per scheme, behind the seam in `scheme.py`.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
+import re
+import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from lineal.client import term
-from lineal.client.contents import Added
-from lineal.client.references import local
+from lineal.client.contents import Added, Base
+from lineal.client.references import anyfs, artifacts, secret
+from lineal.client.references.made import Made as Made
+from lineal.client.references.scheme import Found, Listing, Scheme, extra
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
-from lineal.errors import Invalid
+from lineal.errors import HostilePath, Invalid, Unavailable
 
-if TYPE_CHECKING:
-    from lineal.client.manifest import ManifestEntry
+ARTIFACT_SCHEMES = artifacts.SCHEMES
+MODULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile("file://"), "local"),
+    (re.compile("s3://"), "s3"),
+    (re.compile("https?://"), "web"),
+)
+"""Which module reads a URI: the first that matches. Each has `opened(timeout_seconds)`."""
+NEEDED = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
+"""What reads schemes whose checksums are worth recording; a bare URI would be recorded wrong."""
 
-ARTIFACT_SCHEMES = ("lineal-artifact", "wandb-artifact")
-NOT_YET = ("s3", "gs", "http", "https", "az", "abfs", "abfss")
-"""Schemes whose versions and checksums are worth recording; a bare URI would be recorded wrong."""
+
+class Wanted(NamedTuple):
+    """What `Artifact.add_reference` was asked for, beside the URI."""
+
+    name: str | None
+    checksum: bool
+    max_objects: int
+    chosen: Callable[[str], bool]
+    """Tells of a name relative to the folder or prefix whether it is taken."""
 
 
-def added(
-    uri: str | ManifestEntry,
-    name: str | None,
-    *,
-    checksum: bool,
-    max_objects: int,
-    resolve: Callable[[str], Entry],
-) -> Iterator[Added]:
-    """Yield the entries that a reference makes; see `Artifact.add_reference`.
+class References:
+    """The schemes of one process, each loaded when a URI first asks for it."""
 
-    resolve: finds the entry that the URL of another artifact's file means.
-    """
-    if not isinstance(uri, str):
-        yield _shared(uri._entry, name)
-        return
-    scheme = urlsplit(uri).scheme
-    if not scheme or "://" not in uri:
+    def __init__(self, *, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._schemes: dict[str, Scheme] = {}
+        self._lock = threading.Lock()
+
+    def reads(self, uri: str) -> bool:
+        return _module(uri) is not None
+
+    def of(self, uri: str) -> Scheme:
+        """Return what reads a URI; raises Invalid for a scheme that nobody here can read."""
+        name = _module(uri)
+        if name is None:
+            raise Invalid(f"This version of Lineal cannot read {_scheme(uri)}:// ({uri})")
+        with self._lock:
+            if name not in self._schemes:
+                module = importlib.import_module(f"{__name__}.{name}")
+                self._schemes[name] = module.opened(self._timeout_seconds)
+            return self._schemes[name]
+
+
+@functools.cache
+def opened(timeout_seconds: float) -> References:
+    """Return this process's references; connections are shared by all that is done."""
+    return References(timeout_seconds=timeout_seconds)
+
+
+# Another thread of the parent may have held a lock, and connections are the parent's.
+os.register_at_fork(after_in_child=opened.cache_clear)
+
+
+def added(references: References, uri: str, wanted: Wanted) -> Iterator[Added]:
+    """Yield the entries that a URI makes, streamed; see `Artifact.add_reference`."""
+    if not _scheme(uri) or "://" not in uri:
         raise Invalid(f"{uri!r} has no scheme; write file://{uri} for a local file (REF-2)")
-    if scheme == local.SCHEME:
-        yield from local.added(uri, name, checksum=checksum, max_objects=max_objects)
-    elif scheme in ARTIFACT_SCHEMES:
-        yield _shared(resolve(uri), name)
-    elif scheme in NOT_YET:
-        raise Invalid(
-            f"References to {scheme}:// cannot be recorded with their versions yet; "
-            "add the files, or mount them and use file://"
+    secret.refuse(uri)
+    if references.reads(uri):
+        return _entries(uri, _listing(references, uri, wanted), wanted)
+    if _scheme(uri) in NEEDED:
+        raise Unavailable(
+            f"References to {_scheme(uri)}:// need {NEEDED[_scheme(uri)]}: "
+            f"pip install fsspec {NEEDED[_scheme(uri)]}"
         )
-    else:
-        yield _unknown(uri, name)
+    return iter([_unknown(uri, wanted.name)])
 
 
-def _shared(entry: Entry, name: str | None) -> Added:
-    """Take over an entry of another artifact: stored bytes are shared, references stay so."""
-    path = names.entry_path(name or entry.path.rpartition("/")[2])
-    return Added(entry._replace(path=path), None)
+def shared(uri: str, base: Base, path: str, wanted: Wanted) -> Iterator[Added]:
+    """Yield entries of another artifact, of a file, a folder or all of it (REF-14).
+
+    Stored bytes are shared, references stay references.
+    """
+    is_folder, found = artifacts.taken_over(base, path, uri)
+    objects = (artifacts.found(name, entry) for name, entry in found)
+    return _entries(uri, Listing(is_folder, objects), wanted)
+
+
+def _listing(references: References, uri: str, wanted: Wanted) -> Listing:
+    if wanted.checksum or _scheme(uri) == "file":
+        return references.of(uri).listing(uri, checksum=wanted.checksum)
+    name = urlsplit(uri).path.rstrip("/").rpartition("/")[2] or urlsplit(uri).netloc
+    return Listing(False, iter([Found(name, uri, Digest(uri), 0, extra(None, None))]))
+
+
+def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
+    count = 0
+    for found in listing.found:
+        if not wanted.chosen(found.name):
+            continue
+        count += 1
+        if count > wanted.max_objects:
+            raise Invalid(
+                f"{uri} holds more than max_objects={wanted.max_objects} files; nothing was added"
+            )
+        path = _path(uri, found.name, wanted.name, is_folder=listing.is_folder)
+        yield Added(Entry(path, found.digest, found.size, found.ref or None, found.extra), None)
+    if count == 0:
+        raise Invalid(f"{uri} holds no files; a reference to nothing is an error")
+
+
+def _path(uri: str, found: str, name: str | None, *, is_folder: bool) -> str:
+    """Return the name inside the artifact (REF-3)."""
+    try:
+        if name is None:
+            return names.entry_path(found)
+        return names.entry_path(f"{name}/{found}" if is_folder else name)
+    except HostilePath as error:
+        raise HostilePath(
+            f"{error.message} ({found!r} under {uri}); leave it out with exclude=, or add it alone "
+            "under a name="
+        ) from error
 
 
 def _unknown(uri: str, name: str | None) -> Added:
@@ -65,3 +146,12 @@ def _unknown(uri: str, name: str | None) -> Added:
         raise Invalid(f"A reference to {uri} needs a name: add_reference(uri, name=…)")
     term.warning(f"{uri} is recorded as it is: its scheme is unknown, nothing can be checked")
     return Added(Entry(names.entry_path(name), Digest(uri), 0, uri), None)
+
+
+def _module(uri: str) -> str | None:
+    own = next((module for pattern, module in MODULES if pattern.match(uri)), None)
+    return own or ("anyfs" if anyfs.knows(_scheme(uri)) else None)
+
+
+def _scheme(uri: str) -> str:
+    return urlsplit(uri).scheme

@@ -4,46 +4,88 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from lineal import files
 from lineal.client.adding import walk
-from lineal.client.contents import Added
-from lineal.core import names
+from lineal.client.references.scheme import Found, Freshness, Listing, Ranges, State
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
-from lineal.errors import IntegrityError, Invalid, MissingFile
-
-SCHEME = "file"
+from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
 
 
-def added(uri: str, name: str | None, *, checksum: bool, max_objects: int) -> Iterator[Added]:
-    """Yield the entries of a file, or of a folder with everything below it (REF-3).
+def opened(_timeout_seconds: float) -> LocalScheme:
+    return LocalScheme()
 
-    With `checksum` an entry has the digest of its content, else that of its URI, which changes
-    only when the URI does (REF-4). Raises Invalid beyond `max_objects`, never truncates (REF-5).
-    """
-    path = local_path(uri)
-    if os.path.isfile(path):
-        entry_name = name or os.path.basename(path)
-        yield Added(_entry(path, names.entry_path(entry_name), checksum), None)
-        return
-    if not os.path.isdir(path):
-        raise MissingFile(f"{uri} leads to no file or folder")
-    head = f"{names.entry_path(name)}/" if name else ""
-    count = 0
-    for folder, found in walk(path, lambda _: True):
-        for file in found:
-            count += 1
-            if count > max_objects:
-                raise Invalid(f"{uri} holds more than max_objects={max_objects} files")
-            relative = f"{folder}/{file}" if folder else file
-            yield Added(
-                _entry(os.path.join(path, relative), names.entry_path(head + relative), checksum),
-                None,
+
+class LocalScheme:
+    """Files have no versions: what is recorded is their content's digest."""
+
+    def listing(self, uri: str, *, checksum: bool) -> Listing:
+        """With `checksum` an entry has the digest of its content, else that of its URI (REF-4)."""
+        path = local_path(uri)
+        if os.path.isfile(path):
+            return Listing(False, iter([_found(path, os.path.basename(path), checksum)]))
+        if not os.path.isdir(path):
+            raise MissingFile(f"{uri} leads to no file or folder")
+        return Listing(True, _below(path, checksum))
+
+    def fetch(self, entry: Entry, target: str) -> str:
+        path = _present(entry)
+        hex_digest = files.copy_and_hash(path, target, mode=0o666).hex_digest
+        if entry.digest not in (PREFIX + hex_digest, _uri_digest(entry)):
+            raise _changed(entry, path)
+        return hex_digest
+
+    def check(self, entry: Entry) -> Freshness:
+        try:
+            path = _present(entry)
+            if entry.digest == _uri_digest(entry):
+                return Freshness(State.UNCHECKED, "recorded without checksum")
+            is_same = (
+                os.path.getsize(path) == entry.size
+                and PREFIX + files.hash_file(path).hex_digest == entry.digest
             )
-    if count == 0:
-        raise Invalid(f"{uri} holds no files; a reference to nothing is an error")
+        except MissingFile as error:
+            return Freshness(State.LOST, error.message)
+        except (Denied, PermissionError):
+            return Freshness(State.FORBIDDEN, f"{entry.ref} may not be read by this user")
+        return Freshness(State.FRESH) if is_same else Freshness(State.LOST, _changed_text(path))
+
+    def ranges(self, entry: Entry) -> Ranges:
+        """Open the file after holding its content against the record; one reading of it."""
+        path = _present(entry)
+        if entry.digest != _uri_digest(entry) and (
+            os.path.getsize(path) != entry.size
+            or PREFIX + files.hash_file(path).hex_digest != entry.digest
+        ):
+            raise _changed(entry, path)
+        return LocalRanges(path)
+
+
+class LocalRanges:
+    """Parts of a file; the open file stays the one that was checked, whatever takes its name."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._is_open = True
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def read(self, start: int, stop: int) -> bytes:
+        parts = []
+        while start < stop and (part := os.pread(self._file, stop - start, start)):
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            os.close(self._file)
 
 
 def local_path(uri: str) -> str:
@@ -56,32 +98,41 @@ def local_path(uri: str) -> str:
     return os.path.abspath(written if os.path.exists(written) else unquote(parts.path))
 
 
-def copy(entry: Entry, target: str) -> str:
-    """Copy the referenced file; raises MissingFile if it is gone, IntegrityError if it changed."""
-    assert entry.ref is not None
-    scheme = urlsplit(entry.ref).scheme
-    if scheme != SCHEME:
-        raise Invalid(
-            f"{entry.path} refers to {entry.ref}; this version of Lineal cannot fetch {scheme}://"
-        )
-    path = local_path(entry.ref)
-    if not os.path.isfile(path):
-        raise MissingFile(f"Reference {entry.path} leads to {path}, which does not exist any more")
-    hex_digest = files.copy_and_hash(path, target, mode=0o666).hex_digest
-    if entry.digest not in (PREFIX + hex_digest, _uri_digest(entry.ref)):
-        raise IntegrityError(
-            f"Reference {entry.path} leads to {path}, whose content changed since it was logged"
-        )
-    return hex_digest
+def _below(folder: str, checksum: bool) -> Iterator[Found]:
+    for inner, found in walk(folder, lambda _: True):
+        for name in found:
+            relative = f"{inner}/{name}" if inner else name
+            yield _found(os.path.join(folder, relative), relative, checksum)
 
 
-def _entry(path: str, name: str, checksum: bool) -> Entry:
+def _found(path: str, name: str, checksum: bool) -> Found:
     uri = f"file://{path}"
     if checksum:
         hashed = files.hash_file(path)
-        return Entry(name, Digest(PREFIX + hashed.hex_digest), hashed.size, uri)
-    return Entry(name, _uri_digest(uri), os.path.getsize(path), uri)
+        return Found(name, uri, Digest(PREFIX + hashed.hex_digest), hashed.size)
+    return Found(name, uri, of_bytes(uri.encode()), os.path.getsize(path))
 
 
-def _uri_digest(uri: str) -> Digest:
-    return of_bytes(uri.encode())
+def _present(entry: Entry) -> str:
+    """Return the path of a referenced file; raises MissingFile if nothing is there."""
+    assert entry.ref is not None
+    path = local_path(entry.ref)
+    if not os.path.isfile(path):
+        raise MissingFile(f"Reference {entry.path} leads to {path}, which does not exist any more")
+    return path
+
+
+def _changed(entry: Entry, path: str) -> ReferenceChanged:
+    return ReferenceChanged(
+        f"Reference {entry.path} leads to {path}, whose content changed since it was logged "
+        f"({_changed_text(path)}); put the old file back, or log the new one as a version"
+    )
+
+
+def _changed_text(path: str) -> str:
+    moment = datetime.fromtimestamp(os.path.getmtime(path), UTC)
+    return f"written on {moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _uri_digest(entry: Entry) -> Digest:
+    return of_bytes((entry.ref or "").encode())

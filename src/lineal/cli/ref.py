@@ -1,0 +1,63 @@
+"""`lineal ref …`: whether what references lead to is still what was recorded."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import typer
+
+from lineal.cli import output
+from lineal.cli.connect import connect, read_entries
+from lineal.cli.options import Json, Version
+from lineal.client import references, term
+from lineal.client.references import checking
+from lineal.client.references.scheme import State
+from lineal.errors import IntegrityError
+
+app = typer.Typer(
+    help="Hold references against the objects they lead to",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `check` a command of its own: a group of one would be that one."""
+
+
+@app.command()
+def check(name: Version, json: Json = False) -> None:
+    """Check every reference of a version against the object it leads to.
+
+    `fresh`: unchanged; `recoverable`: the object changed, but its store kept the recorded version;
+    `lost`; `forbidden`; `unchecked`: nothing was recorded to compare. Exit code 7 if any is lost.
+    """
+    connection = connect()
+    backend, record = connection.backend, connection.version(name)
+    entries = read_entries(backend, record, backend.manifest(record.id).segments)
+    opened = references.opened(connection.settings.reference_timeout)
+    counts: Counter[State] = Counter()
+    told: list[dict[str, str | None]] = []
+    with term.progress(f"checking {record.name}", files=record.entry_count) as progress:
+        for entry, found in checking.check(opened, entries):
+            counts[found.state] += 1
+            progress.advance(files=1)
+            if json or found.state is not State.FRESH:
+                told.append(
+                    {
+                        "path": entry.path,
+                        "ref": entry.ref,
+                        "state": found.state.value,
+                        "detail": found.detail,
+                    }
+                )
+    if json:
+        output.as_json_list(told)
+    else:
+        for each in told:
+            output.data(f"{each['state']:<12} {each['path']}  {each['detail']}")
+    summary = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
+    output.note(f"{record.path}: {summary or 'no references'}")
+    if counts[State.LOST]:
+        raise IntegrityError(f"{output.plural(counts[State.LOST], 'reference')} lost")

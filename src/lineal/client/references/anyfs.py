@@ -1,0 +1,196 @@
+"""References of every other scheme that the user's fsspec knows (`memory`, `ftp`, `gcs`, `abfs` …).
+
+What says that an object is still the same differs from store to store: an ETag or checksum where
+there is one, else size and time of the last change, which is said in the digest.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from lineal import files
+from lineal.client.references import secret
+from lineal.client.references.scheme import (
+    Found,
+    Freshness,
+    Listing,
+    Ranges,
+    State,
+    extra,
+    is_unchecked,
+    unquoted,
+)
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry
+from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
+
+_CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id")
+_VERSIONS = ("generation", "VersionId", "version_id", "versionId")
+_MOMENTS = ("mtime", "updated", "last_modified", "LastModified", "modify", "created")
+
+
+def knows(scheme: str) -> bool:
+    """Tell whether fsspec is there and knows a scheme; loads nothing of the store's own."""
+    if not scheme or importlib.util.find_spec("fsspec") is None:
+        return False
+    import fsspec  # 0.1 s, and only schemes that are not ours come here
+
+    return scheme in fsspec.available_protocols()
+
+
+def opened(_timeout_seconds: float) -> AnyScheme:
+    return AnyScheme()
+
+
+class AnyScheme:
+    """Files of any fsspec filesystem; `scheme.Scheme` says what each method promises."""
+
+    def listing(self, uri: str, *, checksum: bool) -> Listing:
+        fs, path = _filesystem(uri)
+        info = _info(fs, path, uri)
+        if info.get("type") != "directory":
+            return Listing(False, iter([_found(fs, info, path.rstrip("/").rpartition("/")[2])]))
+        return Listing(True, self._below(fs, path.rstrip("/"), uri))
+
+    def _below(self, fs: Any, folder: str, uri: str) -> Iterator[Found]:
+        with _Told(uri):
+            for _, _, found in fs.walk(folder, detail=True):
+                for info in found.values():
+                    name = str(info["name"]).strip("/")
+                    yield _found(fs, info, name[len(folder.strip("/")) :].lstrip("/"))
+
+    def fetch(self, entry: Entry, target: str) -> str:
+        fs, path = _filesystem(_uri(entry))
+        _require_same(entry, _info(fs, path, _uri(entry)))
+        with _Told(_uri(entry), target), fs.open(path, "rb") as source:
+            hex_digest = files.write_stream(source, target, files.CHUNK_BYTES)
+        _require_same(entry, _info(fs, path, _uri(entry)))  # it was not replaced meanwhile
+        return hex_digest
+
+    def check(self, entry: Entry) -> Freshness:
+        try:
+            fs, path = _filesystem(_uri(entry))
+            info = _info(fs, path, _uri(entry))
+            _require_same(entry, info)
+        except (MissingFile, ReferenceChanged) as error:
+            return Freshness(State.LOST, error.message)
+        except Denied as error:
+            return Freshness(State.FORBIDDEN, error.message)
+        if is_unchecked(entry):
+            return Freshness(State.UNCHECKED, "recorded without checksum")
+        return Freshness(State.FRESH)
+
+    def ranges(self, entry: Entry) -> Ranges:
+        fs, path = _filesystem(_uri(entry))
+        info = _info(fs, path, _uri(entry))
+        _require_same(entry, info)
+        return AnyRanges(fs, path, _uri(entry), int(info.get("size") or 0))
+
+
+class AnyRanges:
+    def __init__(self, fs: Any, path: str, uri: str, size: int) -> None:
+        self._fs, self._path, self._uri, self._size = fs, path, uri, size
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self, start: int, stop: int) -> bytes:
+        stop = min(stop, self._size)
+        if start >= stop:
+            return b""
+        with _Told(self._uri):
+            data: bytes = self._fs.cat_file(self._path, start=start, end=stop)
+        return data
+
+    def close(self) -> None:
+        return
+
+
+class _Told:
+    """Says what an error of a filesystem means to the user; one about `target` is the caller's."""
+
+    def __init__(self, uri: str, target: str | None = None) -> None:
+        self._shown = secret.shown(uri)
+        self._target = target
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
+        if isinstance(error, LinealError):
+            return
+        if isinstance(error, OSError) and self._target and error.filename == self._target:
+            return
+        if isinstance(error, FileNotFoundError):
+            raise MissingFile(f"{self._shown} does not exist (any more)") from error
+        if isinstance(error, PermissionError):
+            raise Denied(f"{self._shown} may not be read: {error}") from error
+        if isinstance(error, ImportError):
+            raise Unavailable(f"{self._shown} cannot be read: {error}") from error
+        if isinstance(error, Exception):
+            raise Unavailable(f"{self._shown} cannot be read: {error}") from error
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    import fsspec  # see `knows`
+
+    with _Told(uri):
+        fs, path = fsspec.core.url_to_fs(uri)
+        return fs, path
+    raise AssertionError
+
+
+def _info(fs: Any, path: str, uri: str) -> Mapping[str, Any]:
+    with _Told(uri):
+        fs.invalidate_cache()
+        info: Mapping[str, Any] = fs.info(path)
+        return info
+    raise AssertionError
+
+
+def _found(fs: Any, info: Mapping[str, Any], name: str) -> Found:
+    etag = _first(info, _CHECKSUMS)
+    version = _first(info, _VERSIONS)
+    return Found(
+        name,
+        fs.unstrip_protocol(info["name"]),
+        _identity(info),
+        int(info.get("size") or 0),
+        extra(etag, version),
+    )
+
+
+def _identity(info: Mapping[str, Any]) -> Digest:
+    """Return what changes when the object does."""
+    checksum = _first(info, _CHECKSUMS)
+    if checksum is not None:
+        return Digest(unquoted(checksum))
+    moment = next((info[key] for key in _MOMENTS if info.get(key) is not None), "unknown")
+    # One store may tell both: a datetime in listings, seconds about one object.
+    text = str(moment.timestamp() if isinstance(moment, datetime) else moment)
+    return Digest(f"modified:{text}:{info.get('size')}")
+
+
+def _first(info: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+    return next((str(info[key]) for key in keys if info.get(key)), None)
+
+
+def _uri(entry: Entry) -> str:
+    if entry.ref is None:
+        raise Invalid(f"{entry.path} is a stored file, not a reference")
+    return entry.ref
+
+
+def _require_same(entry: Entry, info: Mapping[str, Any]) -> None:
+    if is_unchecked(entry) or _identity(info) == entry.digest:
+        return
+    raise ReferenceChanged(
+        f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, which changed since it was "
+        f"recorded ({_identity(info)}, not {entry.digest}); log it as a new version"
+    )

@@ -1,0 +1,231 @@
+"""`http://` and `https://` references: what a server's ETag, if it has one, says (REF-12).
+
+Proxies, certificates and ~/.netrc are those of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from lineal import files
+from lineal.client.references import secret
+from lineal.client.references.scheme import (
+    Found,
+    Freshness,
+    Listing,
+    Ranges,
+    State,
+    extra,
+    is_unchecked,
+    unquoted,
+)
+from lineal.core.digest import Digest
+from lineal.core.manifest import Entry
+from lineal.errors import Denied, IntegrityError, MissingFile, ReferenceChanged, Unavailable
+
+ATTEMPTS = 3
+REDIRECTS_MOST = 10
+
+
+def opened(timeout_seconds: float) -> WebScheme:
+    try:
+        import httpx2  # 0.1 s, and only references to the web need it
+    except ImportError as error:
+        raise Unavailable(
+            "References to http:// and https:// need httpx2: pip install 'lineal[http]'"
+        ) from error
+    return WebScheme(
+        httpx2.Client(
+            timeout=timeout_seconds,
+            follow_redirects=True,
+            max_redirects=REDIRECTS_MOST,
+            headers={"Accept-Encoding": "identity"},  # sizes and ranges mean the bytes themselves
+        )
+    )
+
+
+class WebScheme:
+    """Files of the web; `scheme.Scheme` says what each method promises."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        weakref.finalize(self, client.close)
+
+    def listing(self, uri: str, *, checksum: bool) -> Listing:
+        with self._response(uri) as response:
+            etag = response.headers.get("etag")
+            size = _length(response.headers) or 0
+        name = unquote(urlsplit(uri).path.rstrip("/").rpartition("/")[2]) or urlsplit(uri).netloc
+        digest = Digest(unquoted(etag) if etag else uri)
+        return Listing(False, iter([Found(name, uri, digest, size, extra(etag, None))]))
+
+    def fetch(self, entry: Entry, target: str) -> str:
+        return self._repeated(lambda: self._written(entry, target), target)
+
+    def _written(self, entry: Entry, target: str) -> str:
+        uri = _uri(entry)
+        with self._response(uri) as response:
+            _require_same(entry, response.headers)
+            chunks = response.iter_raw(files.CHUNK_BYTES)
+            size = 0
+
+            class Arriving:
+                def read(self, _count: int) -> bytes:
+                    nonlocal size
+                    data: bytes = next(chunks, b"")
+                    size += len(data)
+                    return data
+
+            hex_digest = files.write_stream(Arriving(), target, files.CHUNK_BYTES)  # type: ignore[arg-type]
+            expected = _length(response.headers)
+        if expected is not None and size != expected:
+            raise Unavailable(f"{secret.shown(uri)} ended after {size} of {expected} bytes")
+        if entry.size and size != entry.size:
+            raise ReferenceChanged(
+                f"Reference {entry.path} leads to {secret.shown(uri)}, which has {size} bytes now, "
+                f"not the {entry.size} that were recorded; log it as a new version"
+            )
+        return hex_digest
+
+    def check(self, entry: Entry) -> Freshness:
+        try:
+            with self._response(_uri(entry)) as response:
+                if is_unchecked(entry):
+                    size = _length(response.headers)
+                    if entry.size and size is not None and size != entry.size:
+                        return Freshness(State.LOST, f"it has {size} bytes now, not {entry.size}")
+                    return Freshness(State.UNCHECKED, "its server tells no ETag")
+                _require_same(entry, response.headers)
+        except ReferenceChanged as error:
+            return Freshness(State.LOST, error.message)
+        except MissingFile as error:
+            return Freshness(State.LOST, error.message)
+        except Denied as error:
+            return Freshness(State.FORBIDDEN, error.message)
+        return Freshness(State.FRESH)
+
+    def ranges(self, entry: Entry) -> Ranges:
+        return WebRanges(self, entry)
+
+    # --- requests ---
+
+    @contextmanager
+    def _response(self, uri: str, headers: Mapping[str, str] | None = None) -> Iterator[Any]:
+        """Begin to read; says what an error means to the user."""
+        import httpx2
+
+        shown = secret.shown(uri)
+        try:
+            with self._client.stream("GET", uri, headers=headers or {}) as response:
+                _require_good(response.status_code, shown)
+                yield response
+        except httpx2.TimeoutException as error:
+            raise Unavailable(f"{shown} does not answer in time; try again later") from error
+        except httpx2.TooManyRedirects as error:
+            raise Unavailable(f"{shown} leads in circles") from error
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{shown} cannot be read: {error}") from error
+
+    def _repeated(self, work: Callable[[], str], target: str) -> str:
+        """Do it again where a network's failure may pass by itself."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return work()
+            except Unavailable:
+                if os.path.exists(target):
+                    os.unlink(target)
+                time.sleep(0.2 * attempt)
+        return work()
+
+
+class WebRanges:
+    """Parts of a file; where the server knows no ranges, it is fetched once and kept aside."""
+
+    def __init__(self, scheme: WebScheme, entry: Entry) -> None:
+        self._scheme, self._entry = scheme, entry
+        self._whole: IO[bytes] | None = None
+        with scheme._response(_uri(entry), {"Range": "bytes=0-0"}) as response:
+            _require_same(entry, response.headers)
+            total = response.headers.get("content-range", "").rpartition("/")[2]
+            self._has_ranges = response.status_code == 206 and total.isdecimal()
+            self._size = int(total) if self._has_ranges else 0
+        if not self._has_ranges:
+            self._keep_whole()
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self, start: int, stop: int) -> bytes:
+        stop = min(stop, self._size)
+        if start >= stop:
+            return b""
+        if self._whole is not None:
+            return os.pread(self._whole.fileno(), stop - start, start)
+        asked = {"Range": f"bytes={start}-{stop - 1}"}
+        if self._entry.extra.get("etag"):
+            asked["If-Range"] = f'"{self._entry.extra["etag"]}"'
+        with self._scheme._response(_uri(self._entry), asked) as response:
+            if response.status_code != 206:
+                raise ReferenceChanged(f"{_uri(self._entry)} changed while it was being read")
+            _require_same(self._entry, response.headers)
+            data: bytes = response.read()
+        if len(data) != stop - start:
+            raise Unavailable(f"{_uri(self._entry)} gave {len(data)} bytes of {stop - start}")
+        return data
+
+    def close(self) -> None:
+        if self._whole is not None:
+            self._whole.close()
+
+    def _keep_whole(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            part = os.path.join(folder, "part")
+            self._scheme.fetch(self._entry, part)
+            self._whole = open(part, "rb")  # noqa: SIM115 - closed with this
+        self._size = os.fstat(self._whole.fileno()).st_size
+
+
+def _uri(entry: Entry) -> str:
+    assert entry.ref is not None
+    return entry.ref
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _require_good(status: int, shown: str) -> None:
+    if status in (200, 206):
+        return
+    if status in (404, 410):
+        raise MissingFile(f"{shown} does not exist (any more)")
+    if status in (401, 403, 407):
+        raise Denied(f"{shown} may not be read ({status}); a login may belong into ~/.netrc")
+    raise Unavailable(f"{shown} answers {status}")
+
+
+def _require_same(entry: Entry, headers: Mapping[str, str]) -> None:
+    """Raise ReferenceChanged unless the ETag is the recorded one."""
+    if is_unchecked(entry):
+        return
+    etag = headers.get("etag")
+    if etag is not None and unquoted(etag) == entry.digest:
+        return
+    if etag is None:
+        raise IntegrityError(
+            f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, whose server told an "
+            "ETag when it was recorded and tells none now; nothing says that it is the same"
+        )
+    raise ReferenceChanged(
+        f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, which changed since it was "
+        f"recorded (ETag {unquoted(etag)}, not {entry.digest}); log it as a new version"
+    )

@@ -1,0 +1,56 @@
+"""The places, each behind one name; servers are started once and only if a test needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lineal.client import exit as process_exit
+from lineal.client import references, session, term
+from tests.references.places import FilePlace, MemoryPlace, Place, S3Place, WebPlace
+from tests.references.servers import Web, s3_server, web_server
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(clean_environment: None) -> Iterator[None]:
+    term.forget_warnings()
+    references.opened.cache_clear()
+    yield
+    process_exit.finish_all(0)
+    session.close()
+    references.opened.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with web_server() as started:
+        yield started
+
+
+PLACES = ("file", "s3", "s3, versioned", "http", "http, ETags", "memory")
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if request.param == "file":
+        return FilePlace(tmp_path / "place")
+    if request.param == "memory":
+        return MemoryPlace()
+    if request.param.startswith("http"):
+        started: Web = request.getfixturevalue("web")
+        return WebPlace(started, has_etags="ETags" in request.param)
+    url: str = request.getfixturevalue("s3_url")
+    return S3Place(url, monkeypatch, keeps_versions="versioned" in request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["s3", "s3, versioned"])
+def bucket(request: pytest.FixtureRequest, s3_url: str, monkeypatch: pytest.MonkeyPatch) -> S3Place:
+    return S3Place(s3_url, monkeypatch, keeps_versions=request.param)

@@ -1,0 +1,160 @@
+"""Servers that references lead to, real ones where they can run here."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+OWNER = ("admin", "secret")
+STRANGER = ("nobody", "nothing")
+PATIENCE_SECONDS = 60
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free, and whose neighbours 10,000 above, which SeaweedFS takes, are."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1] % 20_000 + 20_000
+        if _is_free(port) and _is_free(port + 10_000) and port not in found:
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+@contextlib.contextmanager
+def s3_server() -> Iterator[str]:
+    """Start an S3 server with one identity that may do everything and one that may do nothing."""
+    identities = [
+        {
+            "name": "owner",
+            "credentials": [{"accessKey": OWNER[0], "secretKey": OWNER[1]}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        },
+        {
+            "name": "stranger",
+            "credentials": [{"accessKey": STRANGER[0], "secretKey": STRANGER[1]}],
+            "actions": ["Read:elsewhere"],
+        },
+    ]
+    with tempfile.TemporaryDirectory(prefix="lineal-s3-") as folder:
+        config = Path(folder, "s3.json")
+        config.write_text(json.dumps({"identities": identities}))
+        master, volume, filer, s3 = free_ports(4)
+        command = [
+            str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder}",
+            "-ip=127.0.0.1", f"-master.port={master}", f"-volume.port={volume}",
+            f"-filer.port={filer}", "-s3", f"-s3.port={s3}",
+            "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}",
+            "-master.volumeSizeLimitMB=64", "-volume.max=1000", "-volume.index=memory",
+        ]  # fmt: skip
+        log_path = Path(folder, "log")
+        with log_path.open("wb") as log:
+            server = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            _wait_for(s3, server, log_path)
+            yield f"http://127.0.0.1:{s3}"
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < ends_at and server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"the S3 server does not start: {log.read_text()[-2000:]}")
+
+
+class Web:
+    """A web server whose answers a test decides: contents, ETags, and how it misbehaves."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, bytes] = {}
+        self.etags: dict[str, str] = {}
+        self.status: dict[str, int] = {}
+        self.redirects: dict[str, str] = {}
+        self.has_ranges = True
+        self.cuts: dict[str, int] = {}
+        """Answers in a row that end half-way."""
+        self.stalls: set[str] = set()
+        self.asked: list[tuple[str, str | None]] = []
+        self.url = ""
+        self.let_go = threading.Event()
+
+
+@contextlib.contextmanager
+def web_server() -> Iterator[Web]:
+    web = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = unquote(self.path.partition("?")[0])
+            asked = self.headers.get("Range")
+            web.asked.append((path, asked))
+            if path in web.stalls:
+                web.let_go.wait(PATIENCE_SECONDS)
+            if path in web.redirects:
+                self.send_response(302)
+                self.send_header("Location", web.redirects[path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            status = web.status.get(path, 200 if path in web.contents else 404)
+            self._answer(path, status, asked)
+
+        def _answer(self, path: str, status: int, asked: str | None) -> None:
+            body = web.contents.get(path, b"") if status == 200 else b""
+            total = len(body)
+            if asked and web.has_ranges and status == 200:
+                first, _, last = asked.removeprefix("bytes=").partition("-")
+                body, status = body[int(first) : int(last) + 1], 206
+            self.send_response(status)
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+            if path in web.etags:
+                self.send_header("ETag", web.etags[path])
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if web.cuts.get(path, 0) > 0 and len(body) > 1:
+                web.cuts[path] -= 1
+                body = body[: len(body) // 2]
+                self.close_connection = True
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    web.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield web
+    finally:
+        web.let_go.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

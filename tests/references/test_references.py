@@ -1,0 +1,365 @@
+"""References: recorded, downloaded and checked, whatever became of the object (REF-1…REF-21)."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lineal
+from lineal.cli.app import execute
+from lineal.client import references
+from lineal.client.references import checking
+from lineal.client.references.scheme import State
+from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
+from tests.references.places import FilePlace, Place, S3Place, WebPlace
+from tests.references.servers import Web
+
+BEFORE, AFTER = b"before" * 100, b"after, and longer" * 100
+
+
+def logged(*uris: str, **how: Any) -> Any:
+    artifact = lineal.Artifact("refs", "dataset")
+    for uri in uris:
+        artifact.add_reference(uri, **how)
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    return lineal.Api().artifact("p/refs:latest")
+
+
+def state(artifact: Any) -> State:
+    ((_, found),) = checking.check(references.opened(60.0), iter(artifact._contents))
+    return found.state
+
+
+def content(artifact: Any, tmp_path: Path) -> bytes:
+    folder = artifact.download(root=str(tmp_path / f"out{os.urandom(4).hex()}"))
+    (path,) = (each for each in Path(folder).rglob("*") if each.is_file())
+    return path.read_bytes()
+
+
+def is_unchecked(place: Place) -> bool:
+    return isinstance(place, WebPlace) and not place.has_etags
+
+
+# --- the table: every place, and what may have become of the object ------------------------------
+
+
+def test_what_is_unchanged_is_fresh_and_comes_whole(place: Place, tmp_path: Path) -> None:
+    artifact = logged(place.put("folder/data.bin", BEFORE))
+    assert state(artifact) is (State.UNCHECKED if is_unchecked(place) else State.FRESH)
+    assert content(artifact, tmp_path) == BEFORE
+    (entry,) = artifact.manifest.entries.values()
+    assert (entry.path, entry.size) == ("data.bin", len(BEFORE))
+    assert entry.ref_target().endswith("folder/data.bin")
+
+
+def test_what_was_overwritten_comes_as_it_was_or_not_at_all(place: Place, tmp_path: Path) -> None:
+    artifact = logged(place.put("data.bin", BEFORE))
+    place.put("data.bin", AFTER)
+    if place.keeps_versions:
+        assert state(artifact) is State.RECOVERABLE
+        assert content(artifact, tmp_path) == BEFORE
+        return
+    assert state(artifact) is State.LOST
+    with pytest.raises(ReferenceChanged, match=r"data\.bin"):
+        content(artifact, tmp_path)
+    with pytest.raises(ValueError, match=r"data\.bin"):
+        artifact.download(root=str(tmp_path / "again"))
+
+
+def test_what_was_deleted_comes_as_it_was_or_not_at_all(place: Place, tmp_path: Path) -> None:
+    artifact = logged(place.put("data.bin", BEFORE))
+    place.delete("data.bin")
+    if place.keeps_versions:
+        assert state(artifact) is State.RECOVERABLE
+        assert content(artifact, tmp_path) == BEFORE
+        return
+    assert state(artifact) is State.LOST
+    with pytest.raises(FileNotFoundError, match=r"data\.bin"):
+        content(artifact, tmp_path)
+    artifact.download(root=str(tmp_path / "without"), allow_missing_references=True)
+    assert not any(path.is_file() for path in (tmp_path / "without").rglob("*"))
+
+
+def test_what_is_forbidden_is_said_to_be(place: Place, tmp_path: Path) -> None:
+    artifact = logged(place.put("data.bin", BEFORE))
+    place.forbid("data.bin")
+    assert state(artifact) is State.FORBIDDEN
+    with pytest.raises(Denied, match=r"data\.bin"):
+        content(artifact, tmp_path)
+
+
+def test_without_checksum_what_is_there_comes_with_one_warning(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = logged(place.put("data.bin", BEFORE), checksum=False)
+    place.put("data.bin", AFTER)
+    assert state(artifact) is State.UNCHECKED
+    capsys.readouterr()
+    assert content(artifact, tmp_path) == AFTER
+    if not isinstance(place, FilePlace):
+        assert capsys.readouterr().err.count("without a checksum") == 1
+
+
+def test_the_same_object_makes_the_same_version(place: Place) -> None:
+    uri = place.put("data.bin", BEFORE)
+    assert logged(uri).version == logged(uri).version == "v0"
+    place.put("data.bin", AFTER)
+    assert logged(uri).version == "v1"
+
+
+def test_what_is_not_there_is_no_reference(place: Place) -> None:
+    uri = place.put("data.bin", BEFORE)
+    with pytest.raises((MissingFile, Invalid)):
+        lineal.Artifact("refs", "dataset").add_reference(uri + "-nowhere")
+
+
+def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
+    artifact = logged(place.put("data.bin", BEFORE))
+    (entry,) = artifact._contents
+    ranges = references.opened(60.0).of(entry.ref).ranges(entry)
+    assert (ranges.size, ranges.read(3, 9)) == (len(BEFORE), BEFORE[3:9])
+    assert ranges.read(len(BEFORE) - 2, len(BEFORE) + 5) == BEFORE[-2:]
+    ranges.close()
+
+
+# --- folders and prefixes ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["file", "s3", "s3, versioned", "memory"], indirect=True)
+def test_a_folder_is_everything_below_it(place: Place, tmp_path: Path) -> None:
+    for key in ("d/a.txt", "d/sub/b.txt", "d/sub/c.bin", "dd/other"):
+        uri = place.put(key, key.encode())
+    folder = uri.removesuffix("dd/other") + "d"
+    assert sorted(logged(folder).manifest.entries) == ["a.txt", "sub/b.txt", "sub/c.bin"]
+    named = logged(folder, name="inside", include=["*.txt"], exclude=["sub/"])
+    assert list(named.manifest.entries) == ["inside/a.txt"]
+    out = Path(logged(folder).download(root=str(tmp_path / "out")))
+    assert (out / "sub" / "b.txt").read_bytes() == b"d/sub/b.txt"
+    with pytest.raises(Invalid, match="max_objects=2"):
+        logged(folder, max_objects=2)
+
+
+def test_odd_keys_are_kept_as_they_are(bucket: S3Place, tmp_path: Path) -> None:
+    keys = ["a b", "a+b", "a%20b", "ü/é", "100%", "x?y", "x#y", "empty"]
+    for key in keys:
+        bucket.put(f"odd/{key}", b"" if key == "empty" else key.encode())
+    bucket.client.put_object(Bucket=bucket.bucket, Key="odd/placeholder/", Body=b"")
+    artifact = logged(f"s3://{bucket.bucket}/odd/")
+    assert sorted(artifact.manifest.entries) == sorted(keys)
+    out = Path(artifact.download(root=str(tmp_path / "out")))
+    assert all((out / key).read_bytes() == key.encode() for key in keys if key != "empty")
+    assert (out / "empty").read_bytes() == b""
+    single = logged(f"s3://{bucket.bucket}/odd/a%20b")
+    assert list(single.manifest.entries) == ["a%20b"]
+
+
+def test_a_folder_with_nothing_but_its_placeholder_is_an_error(bucket: S3Place) -> None:
+    bucket.client.put_object(Bucket=bucket.bucket, Key="made/", Body=b"")
+    with pytest.raises((Invalid, MissingFile)):
+        logged(f"s3://{bucket.bucket}/made/")
+
+
+def test_a_prefix_need_not_end_at_a_name(bucket: S3Place) -> None:
+    for key in ("logs/part-1", "logs/part-2", "logs/other"):
+        bucket.put(key, b"x")
+    assert sorted(logged(f"s3://{bucket.bucket}/logs/part-").manifest.entries) == [
+        "part-1",
+        "part-2",
+    ]
+
+
+def test_a_multipart_object_is_checked_by_its_etag(bucket: S3Place, tmp_path: Path) -> None:
+    data = os.urandom(11 << 20)
+    from boto3.s3.transfer import TransferConfig
+
+    bucket.client.upload_fileobj(
+        io.BytesIO(data),
+        bucket.bucket,
+        "large",
+        Config=TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20),
+    )
+    artifact = logged(f"s3://{bucket.bucket}/large")
+    (entry,) = artifact.manifest.entries.values()
+    assert "-" in entry.etag
+    assert content(artifact, tmp_path) == data
+
+
+# --- versions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
+def test_seed_7_prints_the_true_ids_of_a_versioned_bucket(place: S3Place) -> None:
+    place.put("table", BEFORE)
+    place.put("table", AFTER)
+    artifact = lineal.Artifact("my_table", "dataset")
+    artifact.add_reference(f"s3://{place.bucket}/table")
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+
+    with lineal.init(project="p") as run:
+        artifact = run.use_artifact("my_table:latest")
+        for entry in artifact.manifest.entries.values():
+            versionID = entry.extra.get("versionID")
+            etag = entry.extra.get("etag")
+
+    head = place.client.head_object(Bucket=place.bucket, Key="table")
+    assert (versionID, etag) == (head["VersionId"], head["ETag"].strip('"'))
+    assert (entry.version_id, entry.etag) == (versionID, etag)
+
+
+@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
+def test_a_pinned_version_is_the_one_that_is_recorded(place: S3Place, tmp_path: Path) -> None:
+    place.put("data", BEFORE)
+    first = place.client.head_object(Bucket=place.bucket, Key="data")["VersionId"]
+    uri = place.put("data", AFTER)
+    artifact = logged(f"{uri}?versionId={first}")
+    (entry,) = artifact.manifest.entries.values()
+    assert (entry.ref, entry.version_id) == (uri, first)
+    assert content(artifact, tmp_path) == BEFORE
+    place.client.delete_object(Bucket=place.bucket, Key="data", VersionId=first)
+    assert state(artifact) is State.LOST
+    with pytest.raises(ReferenceChanged):
+        content(artifact, tmp_path)
+
+
+def test_an_unversioned_bucket_has_keys_without_values(s3_url: str, monkeypatch: Any) -> None:
+    place = S3Place(s3_url, monkeypatch, keeps_versions=False)
+    (entry,) = logged(place.put("data", BEFORE)).manifest.entries.values()
+    assert entry.extra["versionID"] is None
+    assert entry.extra["etag"] == entry.etag == entry.digest
+
+
+# --- the web, misbehaving ------------------------------------------------------------------------
+
+
+def test_redirects_are_followed_and_circles_end(web: Web, tmp_path: Path) -> None:
+    web.contents["/real"] = BEFORE
+    web.etags["/real"] = 'W/"abc"'
+    web.redirects = {"/short": "/real", "/round": "/round"}
+    artifact = logged(f"{web.url}/short")
+    (entry,) = artifact.manifest.entries.values()
+    assert (entry.ref, entry.etag) == (f"{web.url}/short", "abc")
+    assert content(artifact, tmp_path) == BEFORE
+    with pytest.raises(Unavailable, match="circles"):
+        logged(f"{web.url}/round")
+
+
+def test_an_answer_that_ends_early_is_asked_for_again(web: Web, tmp_path: Path) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
+    artifact = logged(f"{web.url}/data")
+    web.cuts["/data"] = 2
+    assert content(artifact, tmp_path) == BEFORE
+    web.cuts["/data"] = 99
+    with pytest.raises(Unavailable):
+        artifact.download(root=str(tmp_path / "cut"))
+    assert not any(path.is_file() for path in (tmp_path / "cut").rglob("*"))
+
+
+def test_a_server_that_stalls_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEAL_REFERENCE_TIMEOUT", "0.3")
+    web.contents["/slow"] = BEFORE
+    web.stalls.add("/slow")
+    with pytest.raises(Unavailable, match="in time"):
+        lineal.Artifact("refs", "dataset").add_reference(f"{web.url}/slow")
+
+
+def test_without_ranges_parts_are_read_all_the_same(web: Web) -> None:
+    web.contents["/data"], web.etags["/data"], web.has_ranges = BEFORE, '"1"', False
+    (entry,) = logged(f"{web.url}/data")._contents
+    ranges = references.opened(60.0).of(entry.ref).ranges(entry)
+    assert (ranges.size, ranges.read(1, 4)) == (len(BEFORE), BEFORE[1:4])
+    ranges.close()
+
+
+def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
+    artifact = logged(f"{web.url}/data")
+    del web.etags["/data"]
+    with pytest.raises(LinealError, match="tells none now"):
+        content(artifact, tmp_path)
+
+
+# --- what is refused, and what is shared ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("bucket/key", "has no scheme"),
+        ("s3://", "no bucket"),
+        ("https://user:word@host/x", "carries a login"),
+        ("https://host/x?X-Amz-Signature=abc", "is signed"),
+        ("https://host/x?sig=abc", "is signed"),
+    ],
+)
+def test_a_uri_that_cannot_be_recorded_is_refused(uri: str, said: str) -> None:
+    with pytest.raises(Invalid, match=said) as error:
+        lineal.Artifact("refs", "dataset").add_reference(uri)
+    assert "word" not in error.value.message
+    assert "abc" not in error.value.message
+
+
+@pytest.mark.parametrize("spelling", ["lineal://p/base:v0", "wandb-artifact://p/base:v0"])
+def test_another_artifacts_files_are_shared(spelling: str, tmp_path: Path) -> None:
+    base = lineal.Artifact("base", "dataset")
+    for name in ("a/1", "a/2", "b/3"):
+        base.add_bytes(name.encode(), name)
+    with lineal.init(project="p") as run:
+        run.log_artifact(base).wait()
+        made = lineal.Artifact("made", "dataset")
+        made.add_reference(f"{spelling}/a", name="taken")
+        made.add_reference(f"{spelling}/b/3")
+        whole = lineal.Artifact("whole", "dataset")
+        whole.add_reference(spelling)
+        run.log_artifact(made).wait()
+        run.log_artifact(whole).wait()
+    assert sorted(made.manifest.entries) == ["3", "taken/1", "taken/2"]
+    assert sorted(whole.manifest.entries) == ["a/1", "a/2", "b/3"]
+    base.delete(delete_aliases=True)
+    out = Path(made.download(root=str(tmp_path / "out")))
+    assert (out / "taken" / "2").read_bytes() == b"a/2"
+    with pytest.raises(MissingFile, match="no file or folder"):
+        lineal.Artifact("x", "dataset").add_reference("lineal://p/whole:v0/nowhere")
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def test_ref_check_says_what_became_of_each(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("same", "other", "gone"):
+        web.contents[f"/{name}"], web.etags[f"/{name}"] = name.encode(), f'"{name}"'
+    logged(*(f"{web.url}/{name}" for name in ("same", "other", "gone")))
+    assert execute(["ref", "check", "p/refs"]) == 0
+    web.etags["/other"] = '"changed"'
+    del web.contents["/gone"]
+    capsys.readouterr()
+    assert execute(["ref", "check", "p/refs"]) == 7
+    answer = capsys.readouterr()
+    assert "1 fresh, 2 lost" in answer.err
+    assert len(answer.out.splitlines()) == 2
+    assert execute(["ref", "check", "p/refs", "--json"]) == 7
+    assert '"state": "fresh"' in capsys.readouterr().out
+
+
+def test_verify_holds_references_against_their_objects(web: Web, tmp_path: Path) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
+    artifact = logged(f"{web.url}/data")
+    out = artifact.download(root=str(tmp_path / "out"))
+    artifact.verify(out, references=True)
+    web.etags["/data"] = '"2"'
+    with pytest.raises(ValueError, match="Reference data is lost"):
+        artifact.verify(out, references=True)
+
+
+def test_a_folder_of_a_bucket_is_put_from_the_command_line(
+    bucket: S3Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("d/one", b"1")
+    bucket.put("d/two", b"2")
+    assert execute(["artifact", "put", f"s3://{bucket.bucket}/d", "-n", "p/bucket"]) == 0
+    assert sorted(lineal.Api().artifact("p/bucket:latest").manifest.entries) == ["one", "two"]
