@@ -12,6 +12,7 @@ import pytest
 from lineal.client import download
 from lineal.client.cache import DigestCache
 from lineal.client.download import Download, verify
+from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
@@ -86,7 +87,14 @@ def fetch(backend: Far, target: Path, files: Files = FILES, **how: Any) -> None:
     cache = DigestCache(str(target.parent / "cache"))
     chosen = entries(files)
     size = sum(entry.size for entry in chosen)
-    made = Download(backend, VersionId(1), str(target), cache, **how)  # type: ignore[arg-type]
+    made = Download(
+        backend,  # type: ignore[arg-type]
+        VersionId(1),
+        str(target),
+        cache,
+        references=References(timeout_seconds=1),
+        **how,
+    )
     made.run(chosen, count=len(chosen), size=size)
 
 

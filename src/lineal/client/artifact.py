@@ -7,6 +7,7 @@ Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lineal.client import adding, media, session, term
 from lineal.client import download as downloads
@@ -34,6 +35,7 @@ from lineal.errors import (
     ArtifactNotLoggedError,
     IntegrityError,
     Invalid,
+    MissingFile,
     WaitTimeoutError,
 )
 
@@ -336,6 +338,29 @@ class Artifact(Draft):
             if entry is not None:
                 return ManifestEntry(entry, self)
         raise KeyError(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
+
+    def open(
+        self, name: str | os.PathLike[str], mode: str = "rb", encoding: str | None = None
+    ) -> IO[Any]:
+        """Open one file for reading without downloading it; only what is read is fetched.
+
+        mode: "rb", or "r" for text (UTF-8 unless `encoding` says otherwise). The file can be
+        seeked. Raises FileNotFoundError naming what is near, ReferenceChanged if a reference leads
+        to other bytes now.
+        """
+        if mode not in ("r", "rb", "rt"):
+            raise Invalid(f"Artifact.open reads: mode {mode!r} must be 'rb' or 'r'")
+        file = self._opened(os.fspath(name))
+        return file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8")
+
+    def _opened(self, path: str) -> io.BufferedReader:
+        from lineal.client import reading  # most processes download whole files
+
+        record = self._record
+        entry = self._contents.get(path)
+        if entry is None:
+            raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
+        return reading.opened(self._home, record.id, entry, self._references)
 
     def get_path(self, name: str | os.PathLike[str]) -> ManifestEntry:
         """Deprecated spelling of `get_entry`."""

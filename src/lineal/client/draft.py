@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 from lineal.client import adding, media, references, session, term, values
 from lineal.client.contents import MUTABLE, Added, Contents
 from lineal.client.manifest import ManifestEntry
-from lineal.config import Settings, default_entity, load
+from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
@@ -297,11 +297,7 @@ class Draft:
 
         backend = session.open_backend(self._settings)
         place = references.artifacts.parse(uri)
-        if isinstance(place.version, str):
-            entity, project = default_entity(self._settings), self._settings.project
-            record = backend.version(names.artifact_path(place.version, entity, project))
-        else:
-            record = backend.version_by_id(place.version)
+        record = references.artifacts.resolve(place, backend, self._settings)
         base = committed(backend, record)._contents.base
         return references.shared(uri, base, place.path, wanted)
 

@@ -10,10 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lineal.client.backend import Backend
 from lineal.client.contents import Base
 from lineal.client.references.scheme import Found
+from lineal.config import Settings, default_entity
+from lineal.core import names
 from lineal.core.manifest import Entry
-from lineal.core.records import VersionId
+from lineal.core.records import VersionId, VersionRecord
 from lineal.errors import Invalid, MissingFile
 
 SCHEMES = ("lineal", "lineal-artifact", "wandb-artifact")
@@ -47,6 +50,14 @@ def parse(uri: str) -> Place:
             "lineal://entity/project/name:alias/path"
         )
     return Place(head.rstrip("/"), "")
+
+
+def resolve(place: Place, backend: Backend, settings: Settings) -> VersionRecord:
+    """Return the version a place means; raises NotFound if there is none."""
+    if not isinstance(place.version, str):
+        return backend.version_by_id(place.version)
+    entity = default_entity(settings)
+    return backend.version(names.artifact_path(place.version, entity, settings.project))
 
 
 def taken_over(base: Base, path: str, uri: str) -> tuple[bool, Iterator[tuple[str, Entry]]]:

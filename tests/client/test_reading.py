@@ -1,0 +1,117 @@
+"""Reading files of a version where they are: `Artifact.open` and `lineal://` of fsspec."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lineal
+from lineal.errors import Invalid, MissingFile
+
+fsspec = pytest.importorskip("fsspec")
+LARGE = os.urandom(3 << 20)
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Any:
+    """One version with stored, packed and referenced files."""
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(LARGE)
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(120):
+        (many / f"{number:03}.txt").write_text(f"line {number}\nend\n")
+    made = lineal.Artifact("base", "dataset")
+    made.add_bytes(LARGE, "large.bin")
+    made.add_bytes("a,b\n1,ü\n".encode(), "deep/er/table.csv")
+    made.add_bytes(b"", "empty")
+    made.add_dir(str(many), name="many")
+    made.add_reference(outside.as_uri(), name="elsewhere.bin")
+    with lineal.init(project="p") as run:
+        run.log_artifact(made).wait()
+    return lineal.Api().artifact("p/base:latest")
+
+
+@pytest.mark.parametrize("name", ["large.bin", "elsewhere.bin"])
+def test_any_part_of_a_file_is_read(artifact: Any, name: str) -> None:
+    with artifact.open(name) as file:
+        assert file.read(10) == LARGE[:10]
+        file.seek(-7, os.SEEK_END)
+        assert file.read() == LARGE[-7:]
+        file.seek(1 << 20)
+        assert file.read(1 << 20) == LARGE[1 << 20 : 2 << 20]
+        file.seek(10 << 20)
+        assert file.read(1) == b""
+        with pytest.raises(ValueError, match="negative"):
+            file.seek(-(10 << 20), os.SEEK_END)
+    assert file.closed
+    with artifact.open(name) as file:
+        assert file.read() == LARGE
+
+
+def test_text_small_and_empty_files_are_read(artifact: Any) -> None:
+    with artifact.open("deep/er/table.csv", "r") as file:
+        assert file.readlines() == ["a,b\n", "1,ü\n"]
+    with artifact.open("many/077.txt", "r") as file:
+        assert file.read() == "line 77\nend\n"
+    with artifact.open("empty") as file:
+        assert file.read() == b""
+
+
+def test_what_is_not_there_is_named(artifact: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'large\.bin'"):
+        artifact.open("larg.bin")
+    with pytest.raises(Invalid, match="mode 'w'"):
+        artifact.open("large.bin", "w")
+
+
+def test_a_changed_reference_is_not_read(artifact: Any, tmp_path: Path) -> None:
+    (tmp_path / "outside.bin").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="changed"):
+        artifact.open("elsewhere.bin")
+
+
+def test_fsspec_lists_globs_and_reads(artifact: Any) -> None:
+    fs = fsspec.filesystem("lineal")
+    root = "p/base:latest"
+    assert fs.ls(f"lineal://{root}", detail=False) == [
+        f"{root}/{name}" for name in ("deep", "elsewhere.bin", "empty", "large.bin", "many")
+    ]
+    assert fs.ls(f"{root}/large.bin", detail=False) == [f"{root}/large.bin"]
+    assert [fs.isdir(f"{root}/{each}") for each in ("deep/er", "", "empty")] == [True, True, False]
+    assert fs.size(f"{root}/large.bin") == len(LARGE)
+    assert len(fs.glob(f"{root}/**/*.txt")) == len(fs.find(f"{root}/many")) == 120
+    assert fs.cat_file(f"{root}/elsewhere.bin", start=5, end=9) == LARGE[5:9]
+    assert fs.cat(f"lineal://{root}/many/00*.txt")[f"{root}/many/003.txt"] == b"line 3\nend\n"
+    assert not fs.exists(f"{root}/nowhere")
+    assert fs.ukey(f"{root}/large.bin").startswith("sha256:")
+    for missing in (f"{root}/nowhere", "p/other:v0/x", "p/base:v7"):
+        with pytest.raises(FileNotFoundError):
+            fs.ls(missing)
+    with pytest.raises(MissingFile):
+        fs.open(f"{root}/deep")
+
+
+def test_fsspec_writes_nothing(artifact: Any) -> None:
+    with pytest.raises(ValueError, match="read only"):
+        fsspec.open("lineal://p/base:v0/new", "wb").open()
+
+
+def test_an_alias_that_moved_leads_to_the_new_version(artifact: Any) -> None:
+    fs = fsspec.filesystem("lineal")
+    assert len(fs.find("p/base:latest")) == 124
+    second = lineal.Artifact("base", "dataset")
+    second.add_bytes(b"2", "only")
+    with lineal.init(project="p") as run:
+        run.log_artifact(second).wait()
+    assert fs.find("p/base:latest") == ["p/base:latest/only"]
+    assert len(fs.find("p/base:v0")) == 124
+
+
+def test_pandas_reads_a_table_by_its_url(artifact: Any) -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.read_csv("lineal://p/base:v0/deep/er/table.csv")
+    assert table["b"].tolist() == ["ü"]
