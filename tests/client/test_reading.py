@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,25 @@ def test_any_part_of_a_file_is_read(artifact: Any, name: str) -> None:
     assert file.closed
     with artifact.open(name) as file:
         assert file.read() == LARGE
+
+
+def test_threads_that_share_a_file_each_seek_for_themselves(artifact: Any) -> None:
+    """DuckDB does so: one file, many threads, each seeks and then reads."""
+    with artifact.open("large.bin") as file, ThreadPoolExecutor(2) as other:
+        file.seek(100)
+        other.submit(lambda: (file.seek(2 << 20), file.read(50))).result()
+        assert file.tell() == 100
+        assert file.read(300_000) == LARGE[100:300_100]
+        # A file that is handed over goes on where it was.
+        assert other.submit(file.read, 10).result() == LARGE[300_100:300_110]
+        assert file.read(10) == LARGE[300_110:300_120]
+
+
+def test_lines_are_those_of_a_plain_file(artifact: Any) -> None:
+    with artifact.open("large.bin") as file:
+        assert list(file) == list(io.BytesIO(LARGE))
+        with pytest.raises(io.UnsupportedOperation):
+            file.write(b"x")
 
 
 def test_text_small_and_empty_files_are_read(artifact: Any) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import adding, media, session, term
 from lineal.client import download as downloads
@@ -351,9 +351,9 @@ class Artifact(Draft):
         if mode not in ("r", "rb", "rt"):
             raise Invalid(f"Artifact.open reads: mode {mode!r} must be 'rb' or 'r'")
         file = self._opened(os.fspath(name))
-        return file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8")
+        return cast(IO[Any], file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8"))
 
-    def _opened(self, path: str) -> io.BufferedReader:
+    def _opened(self, path: str) -> io.BufferedIOBase:
         from lineal.client import reading  # most processes download whole files
 
         record = self._record

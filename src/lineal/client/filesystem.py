@@ -59,7 +59,7 @@ class LinealFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
 
     # --- reading ---
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BufferedReader:
+    def _open(self, path: str, mode: str = "rb", **_: Any) -> io.BufferedIOBase:
         if mode != "rb":
             raise Invalid(
                 f"lineal:// is read only ({path} was opened as {mode!r}); a version never changes, "

@@ -11,7 +11,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from typing import Any, BinaryIO
+import threading
 
 from lineal.client.backend import Backend
 from lineal.client.references import References
@@ -27,9 +27,7 @@ AHEAD_BYTES = 256 << 10
 """Read at once where less is asked for: small reads of a remote store cost a request each."""
 
 
-def opened(
-    backend: Backend, version: VersionId, entry: Entry, references: References
-) -> io.BufferedReader:
+def opened(backend: Backend, version: VersionId, entry: Entry, references: References) -> Reader:
     """Open a file of a version for reading; it can be seeked, and closes what it opened.
 
     Raises MissingFile or ReferenceChanged if the recorded bytes are not there any more, Denied
@@ -42,7 +40,7 @@ def opened(
         if location is None:
             raise MissingFile(f"The bytes of {entry.path} ({entry.digest}) are not stored any more")
         ranges = _stored(backend, location)
-    return io.BufferedReader(Reader(ranges), AHEAD_BYTES)
+    return Reader(ranges)
 
 
 def _stored(backend: Backend, location: Location) -> Ranges:
@@ -52,39 +50,43 @@ def _stored(backend: Backend, location: Location) -> Ranges:
         data = Pack(location.pack).read_at(location.offset, location.size)
         if f"{PREFIX}{hashlib.sha256(data).hexdigest()}" != location.digest:
             raise IntegrityError(f"The stored bytes do not have the digest {location.digest}")
-        return BufferRanges(io.BytesIO(data))
-    kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the ranges
-    with backend.open(location) as source:
+        return BytesRanges(data)
+    with backend.open(location) as source, tempfile.NamedTemporaryFile() as kept:
         shutil.copyfileobj(source, kept)
-    return BufferRanges(kept)
+        kept.flush()
+        return LocalRanges(kept.name)  # stays readable after its name is gone
 
 
-class BufferRanges:
-    """Parts of what was fetched as a whole."""
+class BytesRanges:
+    """Parts of a small file that was read as a whole."""
 
-    def __init__(self, content: BinaryIO | Any) -> None:
-        self._content = content
-        self._size: int = content.seek(0, io.SEEK_END)
+    def __init__(self, data: bytes) -> None:
+        self._data = data
 
     @property
     def size(self) -> int:
-        return self._size
+        return len(self._data)
 
     def read(self, start: int, stop: int) -> bytes:
-        self._content.seek(start)
-        data: bytes = self._content.read(max(0, stop - start))
-        return data
+        return self._data[start:stop]
 
     def close(self) -> None:
-        self._content.close()
+        return
 
 
-class Reader(io.RawIOBase):
-    """A file over ranges; `opened` puts a buffer in front of it."""
+class Reader(io.BufferedIOBase):
+    """A file over ranges, read ahead where little is asked for.
+
+    A seek holds for the next read of the thread that made it: DuckDB shares one file among its
+    threads, and each seeks, then reads. Without a seek, a read begins where the last one of any
+    thread ended, as in every file.
+    """
 
     def __init__(self, ranges: Ranges) -> None:
         self._ranges = ranges
-        self._at = 0
+        self._end_of_last = 0
+        self._sought = threading.local()
+        self._ahead = (0, b"")
 
     def readable(self) -> bool:
         return True
@@ -93,22 +95,51 @@ class Reader(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._at
+        at: int = getattr(self._sought, "at", self._end_of_last)
+        return at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ranges.size}[whence]
-        if start + offset < 0:
-            raise ValueError(f"negative seek position {start + offset}")
-        self._at = start + offset
-        return self._at
+        size = self._ranges.size
+        at = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: size}[whence] + offset
+        if at < 0:
+            raise ValueError(f"negative seek position {at}")
+        self._sought.at = self._end_of_last = at
+        return at
 
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        stop = min(self._at + len(view), self._ranges.size)
-        data = self._ranges.read(self._at, stop) if stop > self._at else b""
-        view[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.closed:
+            raise ValueError("read of a closed file")
+        start, end = self.tell(), self._ranges.size
+        stop = end if size is None or size < 0 else min(start + size, end)
+        data = self._part(start, stop) if start < stop else b""
+        self._end_of_last = start + len(data)
+        self._sought.__dict__.clear()
+        return data
+
+    read1 = read
+
+    def peek(self, _size: int = 0, /) -> bytes:
+        """Return some bytes that come next, without moving; lines are read by it."""
+        start, end = self.tell(), self._ranges.size
+        if start >= end:
+            return b""
+        ahead, at = self._read_ahead(start, start + 1)
+        return ahead[at : at + io.DEFAULT_BUFFER_SIZE]
+
+    def _part(self, start: int, stop: int) -> bytes:
+        if stop - start >= AHEAD_BYTES:
+            return self._ranges.read(start, stop)
+        ahead, at = self._read_ahead(start, stop)
+        return ahead[at : at + stop - start]
+
+    def _read_ahead(self, start: int, stop: int) -> tuple[bytes, int]:
+        """Return bytes that hold those asked for, and where in them these begin."""
+        first, ahead = self._ahead
+        if not first <= start <= stop <= first + len(ahead):
+            first = start
+            ahead = self._ranges.read(start, min(start + AHEAD_BYTES, self._ranges.size))
+            self._ahead = (first, ahead)
+        return ahead, start - first
 
     def close(self) -> None:
         if not self.closed:

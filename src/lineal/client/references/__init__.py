@@ -61,7 +61,10 @@ class References:
         """Return what reads a URI; raises Invalid for a scheme that nobody here can read."""
         name = _module(uri)
         if name is None:
-            raise Invalid(f"This version of Lineal cannot read {_scheme(uri)}:// ({uri})")
+            raise Invalid(
+                f"{secret.shown(uri)} cannot be read: nothing installed here knows "
+                f"{_scheme(uri)}://; pip install fsspec and what knows it, or fetch it by hand"
+            )
         with self._lock:
             if name not in self._schemes:
                 module = importlib.import_module(f"{__name__}.{name}")
