@@ -1012,6 +1012,19 @@ def test_saving_elsewhere_makes_a_run_there() -> None:
 # --- drafts of versions (ART-41…ART-43) ---------------------------------------------------------
 
 
+def test_a_new_draft_is_derived_from_its_version(run: lineal.Run, logged: Artifact) -> None:
+    changed = logged.new_draft()
+    changed.add_bytes(b"more", "more")
+    changed = run.log_artifact(changed).wait()
+    (edge,) = [
+        edge
+        for edge in changed.lineage("upstream", depth=1, derived=True).edges
+        if edge.kind == "derived"
+    ]
+    assert edge.source == f"version:{logged._record.id}"
+    assert all(edge.kind != "derived" for edge in changed.upstream().edges)
+
+
 def test_a_new_draft_has_the_content_but_not_the_aliases(run: lineal.Run, logged: Artifact) -> None:
     logged.aliases.append("prod")
     logged.tags.append("good")

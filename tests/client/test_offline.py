@@ -134,6 +134,27 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     assert state(home, "a") == before
 
 
+def test_files_taken_over_offline_come_along_and_are_told(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("shared", "at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset("own", "in the folder")).wait()
+        joined = lineal.Artifact("joined", "dataset")
+        joined.add_reference("lineal://p/shared:latest/a.txt", name="shared.txt")
+        joined.add_reference("lineal://p/own:latest", name="own")
+        run.log_artifact(joined).wait()
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = lineal.Api().artifact("p/joined:latest")
+    path = Path(found.download())
+    assert (path / "shared.txt").read_text() == "at home"
+    assert (path / "own" / "a.txt").read_text() == "in the folder"
+    graph = found.lineage("upstream", depth=1, derived=True)
+    labels = {node.id: node.label for node in graph.nodes}
+    derived = {labels[edge.source] for edge in graph.edges if edge.kind == "derived"}
+    assert derived == {"shared:v0", "own:v0"}
+
+
 def test_what_is_nowhere_is_not_found_offline():
     with lineal.init(mode="offline", project="p") as run, pytest.raises(NotFound, match="offline"):
         run.use_artifact("nothing:latest")

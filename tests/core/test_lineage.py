@@ -248,3 +248,18 @@ def test_collapsing_groups_runs_by_job_type_and_artifacts_by_type() -> None:
         ("artifact/dataset", "run/train", 5),
         ("artifact/dataset", "run/evaluate", 1),
     ]
+
+
+# --- derived from -------------------------------------------------------------------------------
+
+
+def test_what_is_derived_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
+    edge = LineageEdge("version:1", "version:2", EdgeKind.DERIVED)
+    taken_over = graph("version:2", [version(2, "copy"), version(1)], [edge])
+    assert '"version:1" -> "version:2" [label="derived", style="dashed"];' in lineage.to_dot(
+        taken_over
+    )
+    assert 'n1 -.->|"derived"| n0' in lineage.to_mermaid(taken_over)
+    assert lineage.tree(taken_over).splitlines()[-1].endswith("⇠ derived")
+    assert json.loads(lineage.to_json(taken_over))["edges"][0]["kind"] == "derived"
+    assert lineage.to_openlineage(taken_over) == []

@@ -46,6 +46,7 @@ def log(
     name: str,
     content: str = "",
     type: str = "dataset",
+    sources: tuple[VersionId, ...] = (),
 ) -> VersionRecord:
     """Log a version that holds one reference: a version without bytes to move."""
     text = content or str(next(_numbers))
@@ -59,6 +60,7 @@ def log(
         type=type,
         manifest=manifest_head([segment.head for segment in segments]),
         run=run,
+        sources=sources,
     )
     begun = backend.begin(spec, segments)
     return begun.version or backend.commit(begun.draft).version
@@ -66,6 +68,13 @@ def log(
 
 def use(backend: EmbeddedBackend, run: RunKey, version: VersionRecord) -> None:
     backend.use(run, version.id, alias=None)
+
+
+def derive(
+    backend: EmbeddedBackend, run: RunKey | None, name: str, *sources: VersionRecord
+) -> VersionRecord:
+    """Log a version that took entries over from others."""
+    return log(backend, run, name, sources=tuple(source.id for source in sources))
 
 
 def around_run(backend: EmbeddedBackend, run: RunKey, query: LineageQuery) -> LineageGraph:
@@ -467,3 +476,62 @@ def test_a_foreign_cursor_is_refused(backend: EmbeddedBackend) -> None:
     data = log(backend, None, "data")
     with pytest.raises(Invalid):
         backend.runs_of(data.id, EdgeKind.USED, PageRequest(5, "x"))
+
+
+# --- derived from -------------------------------------------------------------------------------
+
+
+def derived(query: LineageQuery) -> LineageQuery:
+    return query._replace(derived=True)
+
+
+def derivations(graph: LineageGraph) -> list[tuple[str, str]]:
+    names = {node.id: node.label for node in graph.nodes}
+    return [
+        (names[edge.source], names[edge.target])
+        for edge in graph.edges
+        if edge.kind is EdgeKind.DERIVED
+    ]
+
+
+def test_what_was_taken_over_is_shown_only_if_asked_for(backend: EmbeddedBackend) -> None:
+    make, data, _, model = pipeline(backend)
+    joined = derive(backend, None, "joined", data, model)
+    for query in (LineageQuery(), UP, DOWN):
+        assert labels(around(backend, joined, query)) == ["joined:v0"]
+        assert derivations(around(backend, data, query)) == []
+    graph = around(backend, joined, derived(UP))
+    assert labels(graph) == ["joined:v0", "data:v0", "model:v0", "make", "train"]
+    assert derivations(graph) == [("data:v0", "joined:v0"), ("model:v0", "joined:v0")]
+    below = around_run(backend, make, derived(DOWN))
+    assert labels(below) == ["make", "data:v0", "train", "joined:v0", "model:v0"]
+    assert {node.name.rpartition("/")[2]: node.depth for node in below.nodes}["joined:v0"] == 2
+
+
+def test_a_derived_edge_is_a_step_and_counts_for_what_is_cut(backend: EmbeddedBackend) -> None:
+    versions = [log(backend, None, "v")]
+    for _ in range(5):
+        versions.append(derive(backend, None, "v", versions[-1]))
+    near = around(backend, versions[3], derived(LineageQuery(depth=2)))
+    assert sorted(labels(near)) == ["v:v1", "v:v2", "v:v3", "v:v4", "v:v5"]
+    assert near.is_cut
+    assert not around(backend, versions[3], derived(LineageQuery(depth=3))).is_cut
+    few = around(backend, versions[0], derived(DOWN._replace(limit=3)))
+    assert labels(few) == ["v:v0", "v:v1", "v:v2"]
+    assert few.is_cut
+
+
+def test_a_circle_through_a_derived_edge_ends(backend: EmbeddedBackend) -> None:
+    run = start(backend, "run")
+    first = log(backend, run, "first")
+    second = derive(backend, None, "second", first)
+    use(backend, run, second)
+    for way in (UP, DOWN):
+        graph = around_run(backend, run, derived(way))
+        assert sorted(labels(graph)) == ["first:v0", "run", "second:v0"]
+        assert len(graph.edges) == 3
+
+
+def test_what_never_was_cannot_be_taken_over(backend: EmbeddedBackend) -> None:
+    with pytest.raises(NotFound, match="No version 4711"):
+        log(backend, None, "data", sources=(VersionId(4711),))

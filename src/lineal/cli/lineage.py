@@ -57,6 +57,13 @@ def lineage(
             "--type", "-t", metavar="TYPE", help="Only versions of this type; may be repeated"
         ),
     ] = None,
+    derived: Annotated[
+        bool,
+        typer.Option(
+            "--derived",
+            help="Also what took files over from what: drafts of a version, lineal:// references",
+        ),
+    ] = False,
     format: Annotated[
         Format,
         typer.Option(
@@ -70,7 +77,9 @@ def lineage(
 ) -> None:
     """Show what a version or run came from and led to."""
     connection = connect()
-    query = LineageQuery(direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()))
+    query = LineageQuery(
+        direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()), derived=derived
+    )
     graph = Graph(connection.backend.lineage(_root(connection, name), query))
     wanted = Format.JSON if json else format
     if wanted is Format.JSON:

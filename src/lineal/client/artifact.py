@@ -608,11 +608,17 @@ class Artifact(Draft):
         direction: str = "both",
         depth: int | None = None,
         types: str | Sequence[str] | None = None,
+        derived: bool = False,
     ) -> Graph:
-        """Return the graph around this version in one request (LIN-13)."""
+        """Return the graph around this version in one request (LIN-13).
+
+        direction: `upstream`, `downstream` or `both`. depth: steps. types: only versions of these
+        types. derived: also what took files over from what, as dashed edges (LIN-11).
+        """
         from lineal.client import graph
 
-        return graph.graph(self._home, f"version:{self._record.id}", direction, depth, types)
+        root = f"version:{self._record.id}"
+        return graph.graph(self._home, root, direction, depth, types, derived)
 
     def json_encode(self) -> dict[str, Any]:
         """Return the stub that stands for this artifact in a config (ART-45)."""

@@ -20,7 +20,7 @@ from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
-from lineal.core.records import RunRecord, VersionRecord
+from lineal.core.records import RunRecord, VersionId, VersionRecord
 from lineal.errors import ArtifactFinalizedError, Invalid, MissingFile
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Draft:
         self._is_final = False
         self._is_internal = False
         self._base_record: VersionRecord | None = None
+        self._sources: set[VersionId] = set()
+        """Versions that entries were taken over from (LIN-11)."""
         self._chosen_adder: adding.Adder | None = None
 
     @classmethod
@@ -295,10 +297,12 @@ class Draft:
             return references.added(self._references, uri, wanted)
         from lineal.client.artifact import committed  # a version is an Artifact, and so a Draft
 
-        backend = session.open_backend(self._settings)
+        run = session.active_run()
+        backend = session.open_backend(self._settings) if run is None else run.backend
         place = references.artifacts.parse(uri)
         record = references.artifacts.resolve(place, backend, self._settings)
         base = committed(backend, record)._contents.base
+        self._sources.add(record.id)
         return references.shared(uri, base, place.path, wanted)
 
     @property

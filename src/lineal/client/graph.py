@@ -94,11 +94,13 @@ def graph(
     direction: str = "both",
     depth: int | None = None,
     types: str | Sequence[str] | None = None,
+    derived: bool = False,
 ) -> Graph:
     """Walk from `run:KEY` or `version:ID` in one request.
 
     direction: `upstream`, `downstream` or `both`. depth: steps, a run and a version being one
-    each. types: only artifacts of these types; one string counts as a list of one.
+    each. types: only artifacts of these types; one string counts as a list of one. derived: also
+    follow and show what took entries over from what (LIN-11).
     """
     try:
         way = Direction(direction)
@@ -107,7 +109,9 @@ def graph(
             f"Unknown direction {direction!r}; use `upstream`, `downstream` or `both`"
         ) from None
     wanted = tuple(strings(types if isinstance(types, str) or types is None else list(types)))
-    query = LineageQuery(direction=way, depth=DEPTH if depth is None else depth, types=wanted)
+    query = LineageQuery(
+        direction=way, depth=DEPTH if depth is None else depth, types=wanted, derived=derived
+    )
     return Graph(backend.lineage(root, query))
 
 

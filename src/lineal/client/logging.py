@@ -85,6 +85,7 @@ def log(
         tags=tuple(names.tags(_listed(tags))),
         history_step=history_step,
         base=None if base is None else base.id,
+        sources=tuple(sorted(artifact._sources)),
         on_unchanged=on_unchanged,
         distributed_id=distributed_id,
         is_final=is_final,

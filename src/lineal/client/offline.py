@@ -131,8 +131,8 @@ class OfflineBackend(EmbeddedBackend):
         self.folder = folder
         self._settings = dataclasses.replace(settings, mode="online")
         self._by_membership: dict[MembershipId, VersionRecord] = {}
-        self._bases: dict[DraftId, VersionId] = {}
-        """Versions of the normal home that drafts here were made from."""
+        self._sources: dict[DraftId, list[VersionId]] = {}
+        """Versions of the normal home that drafts here took entries over from."""
 
     def describe(self, about: About) -> None:
         part = os.path.join(self.folder, ABOUT_FILE + ".part")
@@ -203,24 +203,30 @@ class OfflineBackend(EmbeddedBackend):
     # --- artifacts ---
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
-        if draft.base is None or draft.base < _AT_HOME:
+        base = () if draft.base is None else (draft.base,)
+        sources = [source for source in (*base, *draft.sources) if source >= _AT_HOME]
+        if not sources:
             return super().begin(draft, segments)
-        base = self.version_by_id(draft.base)
-        self._note("base", name=draft.collection, digest=draft.manifest.digest, base=base.path)
-        begun = super().begin(draft._replace(base=None), segments)
-        self._bases[begun.draft] = _plain(draft.base)
+        for source in sources:
+            path = self.version_by_id(source).path
+            self._note("source", digest=draft.manifest.digest, source=path)
+        own = tuple(source for source in (*base, *draft.sources) if source < _AT_HOME)
+        begun = super().begin(draft._replace(base=None, sources=own), segments)
+        self._sources[begun.draft] = [_plain(source) for source in sources]
         return begun._replace(uploads=None)  # `missing_blobs` sends some of them itself
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         """Yield what must be sent; what the home holds is copied into the folder instead."""
-        base = self._bases.get(draft)
-        if base is None:
+        sources = self._sources.get(draft, [])
+        if not sources:
             yield from super().missing_blobs(draft)
             return
         home = self._needed_home()
         uploads = super().missing_blobs(draft)
         while page := list(itertools.islice(uploads, _FILL_AT_ONCE)):
-            there = home.locate([upload.digest for upload in page], version=base)
+            there: dict[Digest, Location] = {}
+            for source in sources:
+                there |= home.locate([upload.digest for upload in page], version=source)
             copied = []
             for upload in page:
                 found = there.get(upload.digest)

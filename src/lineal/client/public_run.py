@@ -397,9 +397,11 @@ class Run:
         direction: str = "both",
         depth: int | None = None,
         types: str | Sequence[str] | None = None,
+        derived: bool = False,
     ) -> graph.Graph:
-        """Return the graph around this run (LIN-13)."""
-        return graph.graph(self._backend, f"run:{self._record.key}", direction, depth, types)
+        """Return the graph around this run; see `Artifact.lineage` (LIN-13)."""
+        root = f"run:{self._record.key}"
+        return graph.graph(self._backend, root, direction, depth, types, derived)
 
 
 def _visible(config: dict[str, Any]) -> dict[str, Any]:

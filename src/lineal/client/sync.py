@@ -27,9 +27,11 @@ from lineal.core import names
 from lineal.core.manifest import SegmentHead
 from lineal.core.names import LATEST
 from lineal.core.records import (
+    Direction,
     DraftId,
     DraftSpec,
     EdgeKind,
+    LineageQuery,
     Lines,
     Location,
     Page,
@@ -305,7 +307,7 @@ class _Copy:
                 aliases=tuple(alias for alias in version.aliases if alias != LATEST),
                 tags=version.tags,
                 history_step=version.history_step,
-                base=self._base_of(version),
+                sources=self._sources_of(version),
                 ttl_seconds=version.ttl_seconds,
             )
         )
@@ -326,11 +328,22 @@ class _Copy:
         own = version.source_project == self._about.project
         return self._where.project if own else version.source_project
 
-    def _base_of(self, version: VersionRecord) -> VersionId | None:
-        for intent in self._intents:
-            if intent["kind"] == "base" and intent["digest"] == version.digest:
-                return self._home_version(intent["base"]).id
-        return None
+    def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
+        """Return what it took entries over from: versions of the home, and of the folder."""
+        from_home = {
+            self._home_version(intent["source"]).id
+            for intent in self._intents
+            if intent["kind"] == "source" and intent["digest"] == version.digest
+        }
+        root = f"version:{version.id}"
+        query = LineageQuery(Direction.UPSTREAM, depth=1, derived=True)
+        from_folder = {
+            VersionId(int(edge.source.partition(":")[2]))
+            for edge in self._source.lineage(root, query).edges
+            if edge.kind is EdgeKind.DERIVED and edge.target == root
+        }
+        copied = {self._copied[source].id for source in from_folder if source in self._copied}
+        return tuple(sorted(from_home | copied))
 
     def _send_segments(
         self,
@@ -388,7 +401,7 @@ class _Copy:
             self._target.use(self._to.key, copied.id, alias=None)
 
     def _fulfil(self, intent: dict[str, Any]) -> None:
-        if intent["kind"] == "base":
+        if intent["kind"] == "source":
             return
         version = self._home_version(intent["version"])
         digest = intent.get("digest", version.digest)

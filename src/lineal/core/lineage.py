@@ -66,6 +66,8 @@ def to_dot(graph: LineageGraph) -> str:
         attributes = {"label": edge.alias} if edge.alias else {}
         if edge.is_relogged:
             attributes |= {"label": "logged again", "style": "dashed", "constraint": "false"}
+        elif edge.kind is EdgeKind.DERIVED:
+            attributes |= {"label": "derived", "style": "dashed"}
         tail = f" [{_dot_attributes(attributes)}]" if attributes else ""
         lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)}{tail};")
     return "\n".join([*lines, "}", ""])
@@ -90,8 +92,12 @@ def to_mermaid(graph: LineageGraph) -> str:
         opening, closing = ("[", "]") if node.kind == "run" else ("([", "])")
         lines.append(f'  {short[node.id]}{opening}"{label}"{closing}')
     for edge in graph.edges:
-        text = "logged again" if edge.is_relogged else edge.alias or ""
-        arrow = "-.->" if edge.is_relogged else "-->"
+        text = edge.alias or ""
+        if edge.is_relogged:
+            text = "logged again"
+        elif edge.kind is EdgeKind.DERIVED:
+            text = "derived"
+        arrow = "-.->" if edge.is_relogged or edge.kind is EdgeKind.DERIVED else "-->"
         label = f'|"{_mermaid(text)}"|' if text else ""
         lines.append(f"  {short[edge.source]} {arrow}{label} {short[edge.target]}")
     deleted = [short[node.id] for node in graph.nodes if node.is_deleted]
@@ -146,7 +152,7 @@ def to_openlineage(graph: LineageGraph) -> list[dict[str, Any]]:
     """Return one RunEvent per run with what it read and wrote (OpenLineage 2-0-2).
 
     Namespaces are `lineal://entity/project`; a job is the run's job type; a data set is a
-    collection, its version a facet.
+    collection, its version a facet. Derived-from edges have no run and are left out.
     """
     nodes = {node.id: node for node in graph.nodes}
     inputs: dict[str, list[dict[str, Any]]] = {}
@@ -154,7 +160,7 @@ def to_openlineage(graph: LineageGraph) -> list[dict[str, Any]]:
     for edge in graph.edges:
         if edge.kind is EdgeKind.USED:
             inputs.setdefault(edge.target, []).append(_dataset(nodes[edge.source]))
-        else:
+        elif edge.kind is EdgeKind.LOGGED:
             outputs.setdefault(edge.source, []).append(_dataset(nodes[edge.target]))
     return [
         {
@@ -231,6 +237,8 @@ def _branches(
             mark = " ↺ logged again"
         elif node_id in drawn and node_id in below:
             mark = " ↑ drawn above"
+        if edge.kind is EdgeKind.DERIVED:
+            mark = f" ⇠ derived{mark}"
         lines.append(f"{indent}{'└─' if is_last else '├─'} {_line(nodes[node_id])}{mark}")
         if expands:
             pending += _pending(below, node_id, indent + ("   " if is_last else "│  "))

@@ -303,6 +303,8 @@ class DraftSpec(NamedTuple):
     history_step: int | None = None
     base: VersionId | None = None
     """The version it was made from (`new_draft`, `incremental`): a derived-from edge (LIN-11)."""
+    sources: tuple[VersionId, ...] = ()
+    """Other versions that it took entries over from (REF-14): derived-from edges too."""
     on_unchanged: str = "reuse"
     """`reuse`, `update_metadata` or `new_version` when the content exists already (SEM-3)."""
     distributed_id: str | None = None
@@ -413,6 +415,8 @@ class CollectionQuery(NamedTuple):
 class EdgeKind(StrEnum):
     USED = "used"
     LOGGED = "logged"
+    DERIVED = "derived"
+    """Between versions: a draft's base, or entries taken over; shown only if asked for (LIN-11)."""
 
 
 class Direction(StrEnum):
@@ -444,7 +448,7 @@ class LineageNode(NamedTuple):
 
 
 class LineageEdge(NamedTuple):
-    """Points the way data flowed: version → run (used) or run → version (logged)."""
+    """Points the way data flowed: version → run (used), run → version (logged), or derived."""
 
     source: str
     target: str
@@ -470,6 +474,8 @@ class LineageQuery(NamedTuple):
     """Only versions of these types (runs between them stay)."""
     limit: int = 10_000
     """Nodes at most."""
+    derived: bool = False
+    """Whether derived-from edges are followed and shown as well (LIN-11)."""
 
 
 # --- the instance -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 _BY_CLIENT_ID = select(drafts).where(drafts.c.client_id == bindparam("client"))
 _BY_ID = select(drafts).where(drafts.c.id == bindparam("draft"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
+_SPECS = select(drafts.c.spec).where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
 _ADD = plain_insert(drafts).returning(drafts.c.id)
 _CHANGE = update(drafts).where(drafts.c.id == bindparam("draft"))
 
@@ -62,3 +63,11 @@ def contributions(
         drafts.c.state == CONTRIBUTED,
     )
     return list(connection.execute(query.order_by(drafts.c.id).with_for_update()).all())
+
+
+def sources(connection: Connection, draft_ids: Sequence[int]) -> set[int]:
+    """Return the versions that some drafts were made from, or took entries over from."""
+    if not draft_ids:
+        return set()
+    specs = connection.execute(_SPECS, {"drafts": list(draft_ids)}).scalars()
+    return {source for spec in specs for source in spec["sources"]}

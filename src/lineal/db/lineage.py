@@ -30,7 +30,7 @@ from sqlalchemy import (
 from lineal.core.records import EdgeKind, RunKey, VersionId
 from lineal.db import schema
 from lineal.db.engine import listed
-from lineal.db.schema import edges
+from lineal.db.schema import derivations, edges
 
 SHALLOW = 12
 """Walks up to this depth carry the depth in each row, deeper ones only the node (see `_walk`)."""
@@ -76,6 +76,13 @@ def add_logged(
             connection, run, version, downstream=False
         )
     _insert(connection, run, version, EdgeKind.LOGGED, alias=None, closes_cycle=closes, now=now)
+
+
+def add_derived(connection: Connection, version: VersionId, sources: Iterable[int]) -> None:
+    """Record what a version that was just made took entries over from (LIN-11)."""
+    rows = [{"version_id": version, "source_id": source} for source in sources]
+    if rows:
+        connection.execute(insert(derivations), rows)
 
 
 def _insert(
@@ -187,6 +194,57 @@ def reachable(
     rows = connection.execute(select(walk.c.node).limit((limit + 1) * times_seen)).all()
     nearest = list(dict.fromkeys([node for (node,) in rows]))
     return set(nearest[: limit + 1])
+
+
+def reachable_derived(
+    connection: Connection, root: int, *, downstream: bool, depth: int, limit: int
+) -> set[int]:
+    """Return what `reachable` does, derived-from edges followed as well: level by level.
+
+    One statement would need two references to the walk, which PostgreSQL does not allow.
+    """
+    seen = {root: None}
+    last = [root]
+    for _ in range(depth):
+        found = [
+            *_neighbours(connection, last, downstream=downstream),
+            *(
+                target if downstream else source
+                for source, target in derived(connection, last, downstream=downstream)
+            ),
+        ]
+        last = [node for node in dict.fromkeys(found) if node not in seen]
+        if not last or len(seen) > limit:
+            break
+        seen.update(dict.fromkeys(last))
+    return set(list(seen)[: limit + 1])
+
+
+def _neighbours(connection: Connection, nodes: list[int], *, downstream: bool) -> list[int]:
+    """Return where the followed edges lead that leave some nodes, the oldest edge first."""
+    from_run, from_version = _kinds(downstream)
+    runs = listed(connection, [node for node in nodes if node > 0])
+    versions = listed(connection, [-node for node in nodes if node < 0])
+    of_runs = select(edges.c.id, -edges.c.version_id).where(
+        edges.c.run_id.in_(runs), edges.c.kind == from_run.value, _followed()
+    )
+    of_versions = select(edges.c.id, edges.c.run_id).where(
+        edges.c.version_id.in_(versions), edges.c.kind == from_version.value, _followed()
+    )
+    found = [*connection.execute(of_runs), *connection.execute(of_versions)]
+    return [node for _, node in sorted(found)]
+
+
+def derived(
+    connection: Connection, nodes: Iterable[int], *, downstream: bool
+) -> list[tuple[int, int]]:
+    """Return (source, target) of the derived-from edges that leave some nodes."""
+    versions = listed(connection, [-node for node in nodes if node < 0])
+    leaves = derivations.c.source_id if downstream else derivations.c.version_id
+    wanted = select(-derivations.c.source_id, -derivations.c.version_id)
+    order = (derivations.c.version_id, derivations.c.source_id)
+    rows = connection.execute(wanted.where(leaves.in_(versions)).order_by(*order))
+    return [(source, target) for source, target in rows]
 
 
 def count_onward(connection: Connection, nodes: Iterable[int], *, downstream: bool) -> int:

@@ -348,6 +348,7 @@ versions = Table(
     Column("entry_count", BigInteger, nullable=False),
     Column("description", Text),
     Column("metadata", Json, nullable=False),
+    # Not written since `derivations`; SQLite cannot drop a column that refers to something.
     _refers("base_version_id", "versions.id", nullable=True),
     Column("history_step", BigInteger),
     Column("created_by", Text, nullable=False),
@@ -418,6 +419,15 @@ edges = Table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("run_id", "version_id", "kind"),
     Index("ix_edges_version_id_kind", "version_id", "kind"),
+)
+
+# What a version took entries over from: a draft's base, artifacts it refers to (LIN-11).
+derivations = Table(
+    "derivations",
+    metadata,
+    _refers("version_id", "versions.id", primary=True),
+    _refers("source_id", "versions.id", primary=True),
+    Index("ix_derivations_source_id", "source_id"),
 )
 
 # --- sweeps -------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
 from lineal.db import lineage as lineage_db
+from lineal.db import lineage_nodes
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Invalid, NotFound
@@ -177,6 +178,9 @@ def _begun(
     known = drafts_db.by_client_id(connection, draft.client_id)
     if known is not None:
         return _begun_before(instance, connection, known, draft, segments)
+    for source in _sources(draft):
+        if lineage_nodes.version_end(connection, VersionId(source)) is None:
+            raise NotFound(f"No version {source} to derive {draft.collection} from")
     project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
     collection = _sequence(connection, project_id, draft, now)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
@@ -254,6 +258,11 @@ def _sequence(connection: Connection, project_id: int, draft: DraftSpec, now: da
     return collection
 
 
+def _sources(draft: DraftSpec) -> list[int]:
+    base = () if draft.base is None else (draft.base,)
+    return sorted({*base, *draft.sources})
+
+
 def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> dict[str, Any]:
     return {
         "client_id": draft.client_id,
@@ -270,7 +279,7 @@ def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> d
             "aliases": list(draft.aliases),
             "tags": list(draft.tags),
             "history_step": draft.history_step,
-            "base": draft.base,
+            "sources": _sources(draft),
             "on_unchanged": draft.on_unchanged,
             "is_final": draft.is_final,
             "ttl_seconds": draft.ttl_seconds,
@@ -335,7 +344,6 @@ def _finish(
             "entry_count": head.entry_count,
             "description": draft.spec["description"],
             "metadata": draft.spec["metadata"] or {},
-            "base_version_id": draft.spec["base"],
             "history_step": draft.spec["history_step"],
             "created_by": actor.name,
             "created_at": now,
@@ -343,6 +351,8 @@ def _finish(
             "ttl_seconds": draft.spec.get("ttl_seconds"),
         }
         version_id, membership = versions_db.add(connection, values, now)
+        sources = {*draft.spec["sources"], *drafts_db.sources(connection, contributions)}
+        lineage_db.add_derived(connection, VersionId(version_id), sources)
     drafts_db.change(
         connection,
         [draft.id, *contributions],

@@ -144,7 +144,7 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
     if query.depth < 0 or query.limit < 1:
         raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
     with instance.database.reading() as connection:
-        depths, found, is_cut = _walked(connection, start, query)
+        depths, found, derived, is_cut = _walked(connection, start, query)
         crashed_before = instance.clock.now() - instance.crashed_after
         nodes = lineage_nodes.nodes(connection, depths, crashed_before)
     if start not in nodes:
@@ -155,7 +155,8 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
             for node, shown in nodes.items()
             if node > 0 or node == start or shown.type in query.types
         }
-    return LineageGraph(root, tuple(nodes.values()), tuple(_shown(found, nodes)), is_cut)
+    shown_edges = (*_shown(found, nodes), *_shown_derived(derived, nodes))
+    return LineageGraph(root, tuple(nodes.values()), shown_edges, is_cut)
 
 
 def _node(root: str) -> int:
@@ -167,53 +168,60 @@ def _node(root: str) -> int:
 
 def _walked(
     connection: Connection, start: int, query: LineageQuery
-) -> tuple[dict[int, int], list[edges.Edge], bool]:
-    """Return the depth of each node to show (nearest first), edges among them, and if it is cut."""
+) -> tuple[dict[int, int], list[edges.Edge], list[tuple[int, int]], bool]:
+    """Return the depth of each node to show (nearest first), edges among them, and if it is cut.
+
+    Edges come twice: those of runs, and (source, target) of those between versions (LIN-11).
+    """
     ways = [
         downstream
         for downstream, way in ((False, Direction.UPSTREAM), (True, Direction.DOWNSTREAM))
         if query.direction in (way, Direction.BOTH)
     ]
     within: set[int] = set()
+    reachable = edges.reachable_derived if query.derived else edges.reachable
     for downstream in ways:
-        within |= edges.reachable(
+        within |= reachable(
             connection, start, downstream=downstream, depth=query.depth, limit=query.limit
         )
     found = edges.edges_among(connection, within)
+    derived = edges.derived(connection, within, downstream=True) if query.derived else []
     depths = {start: 0}
     is_cut = False
     for downstream in ways:
-        reached = _depths(found, start, downstream=downstream)
-        is_cut = is_cut or _goes_on(connection, found, reached, query.depth, downstream=downstream)
+        steps = [*_steps(found, downstream), *_turned(derived, downstream)]
+        reached = _depths(steps, start)
+        is_cut = is_cut or _goes_on(connection, steps, reached, query, downstream=downstream)
         for node, depth in reached.items():
             depths.setdefault(node, depth)
     nearest = sorted(depths.items(), key=lambda pair: pair[1])  # stable: oldest edge first
     shown = dict([pair for pair in nearest if pair[1] <= query.depth][: query.limit])
-    return shown, found, is_cut or len(shown) < len(depths)
+    return shown, found, derived, is_cut or len(shown) < len(depths)
 
 
 def _goes_on(
     connection: Connection,
-    found: Iterable[edges.Edge],
+    steps: Iterable[tuple[int, int]],
     reached: Mapping[int, int],
-    depth: int,
+    query: LineageQuery,
     *,
     downstream: bool,
 ) -> bool:
     """Say whether edges lead from the last level to nodes that were not reached."""
-    last = {node for node, steps in reached.items() if steps == depth}
+    last = {node for node, depth in reached.items() if depth == query.depth}
     if not last:
         return False
-    inside = sum(
-        source in last and target in reached for source, target in _steps(found, downstream)
-    )
-    return edges.count_onward(connection, last, downstream=downstream) > inside
+    inside = sum(source in last and target in reached for source, target in steps)
+    onward = edges.count_onward(connection, last, downstream=downstream)
+    if query.derived:
+        onward += len(edges.derived(connection, last, downstream=downstream))
+    return onward > inside
 
 
-def _depths(found: Iterable[edges.Edge], start: int, *, downstream: bool) -> dict[int, int]:
+def _depths(steps: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
     """Return the steps from the start to each node that can be reached, in the order found."""
     onward: dict[int, list[int]] = {}
-    for source, target in _steps(found, downstream):
+    for source, target in steps:
         onward.setdefault(source, []).append(target)
     depths = {start: 0}
     queue = [start]
@@ -231,6 +239,19 @@ def _steps(found: Iterable[edges.Edge], downstream: bool) -> Iterable[tuple[int,
         if not closes_cycle:
             flows_to_run = kind == EdgeKind.USED
             yield (-version, run) if flows_to_run == downstream else (run, -version)
+
+
+def _turned(derived: Iterable[tuple[int, int]], downstream: bool) -> Iterable[tuple[int, int]]:
+    for source, target in derived:
+        yield (source, target) if downstream else (target, source)
+
+
+def _shown_derived(
+    derived: Iterable[tuple[int, int]], nodes: Mapping[int, LineageNode]
+) -> Iterable[LineageEdge]:
+    for source, target in derived:
+        if source in nodes and target in nodes:
+            yield LineageEdge(nodes[source].id, nodes[target].id, EdgeKind.DERIVED)
 
 
 def _shown(found: Iterable[edges.Edge], nodes: Mapping[int, LineageNode]) -> Iterable[LineageEdge]:
