@@ -31,6 +31,7 @@ NAMES = (
     "memory",
     "gc",
     "sweeps",
+    "references",
 )
 """Modules of this package, in the order in which they are run: the many files come last."""
 RUNS = 5

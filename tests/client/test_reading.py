@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import fsspec
+import pandas
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
 
 import lineal
+from lineal.client.references.local import LocalRanges
 from lineal.errors import Invalid, MissingFile
 
-fsspec = pytest.importorskip("fsspec")
 LARGE = os.urandom(3 << 20)
 
 
@@ -132,7 +139,85 @@ def test_an_alias_that_moved_leads_to_the_new_version(artifact: Any) -> None:
     assert len(fs.find("p/base:v0")) == 124
 
 
+# --- what reads through fsspec -------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A Parquet file with eight columns of 1.6 MB each, in eight row groups."""
+    columns = {f"c{number}": [number + row / 1e6 for row in range(200_000)] for number in range(8)}
+    path = tmp_path / "outside" / "table.parquet"
+    path.parent.mkdir()
+    parquet.write_table(
+        pyarrow.table(columns),
+        path,
+        row_group_size=25_000,
+        compression=None,
+        use_dictionary=False,
+    )
+    artifact = lineal.Artifact("table", "dataset")
+    artifact.add_file(str(path), "stored.parquet")
+    artifact.add_reference(path.as_uri(), name="elsewhere.parquet")
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    return path
+
+
+@pytest.fixture
+def bytes_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes of each read that goes to where the file is."""
+    counts: list[int] = []
+    read = LocalRanges.read
+
+    def counted(ranges: LocalRanges, start: int, stop: int) -> bytes:
+        data = read(ranges, start, stop)
+        counts.append(len(data))
+        return data
+
+    monkeypatch.setattr(LocalRanges, "read", counted)
+    return counts
+
+
+@pytest.mark.parametrize("name", ["stored.parquet", "elsewhere.parquet"])
+def test_a_parquet_column_is_read_without_the_others(
+    table: Path, bytes_read: list[int], name: str
+) -> None:
+    fs = fsspec.filesystem("lineal")
+    found = parquet.read_table(f"p/table:latest/{name}", columns=["c3"], filesystem=fs)
+    assert found["c3"].to_pylist() == [3 + row / 1e6 for row in range(200_000)]
+    assert sum(bytes_read) < 0.3 * table.stat().st_size
+
+
+@pytest.mark.parametrize("name", ["stored.parquet", "elsewhere.parquet"])
+def test_duckdb_asks_files_by_their_url(table: Path, bytes_read: list[int], name: str) -> None:
+    connection = duckdb.connect(config={"threads": 4})
+    connection.register_filesystem(fsspec.filesystem("lineal"))
+    for _ in range(5):
+        rows = connection.sql(f"select count(*), max(c5) from 'lineal://p/table:v0/{name}'")
+        assert rows.fetchall() == [(200_000, 5.199999)]
+    every = connection.sql("select count(*) from 'lineal://p/table:v0/*.parquet'")
+    assert every.fetchall() == [(400_000,)]
+    assert max(bytes_read) < 0.3 * table.stat().st_size
+
+
+def _size_and_start(url: str) -> tuple[int, bytes]:
+    with fsspec.open(url) as file:
+        return file.seek(0, os.SEEK_END), file.seek(0) or file.read(4)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_data_loaders_take_the_filesystem_to_their_processes(artifact: Any, method: Any) -> None:
+    fs = fsspec.filesystem("lineal")
+    assert fs.cat_file("p/base:v0/large.bin", end=4) == LARGE[:4]
+    assert pickle.loads(pickle.dumps(fs)).size("p/base:v0/large.bin") == len(LARGE)
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(2, mp_context=context) as pool:
+        urls = ["lineal://p/base:v0/large.bin", "lineal://p/base:v0/elsewhere.bin"] * 2
+        assert list(pool.map(_size_and_start, urls)) == [(len(LARGE), LARGE[:4])] * 4
+        starts = pool.map(fs.cat_file, [url.partition("://")[2] for url in urls])
+        assert list(starts) == [LARGE] * 4
+
+
 def test_pandas_reads_a_table_by_its_url(artifact: Any) -> None:
-    pandas = pytest.importorskip("pandas")
     table = pandas.read_csv("lineal://p/base:v0/deep/er/table.csv")
     assert table["b"].tolist() == ["ü"]

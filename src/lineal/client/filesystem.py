@@ -8,7 +8,6 @@ used is recorded by `run.use_artifact`, not by reading.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from lineal.client.artifact import Artifact, committed
 from lineal.client.references import artifacts
 from lineal.config import load
 from lineal.core.manifest import Entry
+from lineal.core.records import VersionId
 from lineal.errors import Invalid, MissingFile, NotFound
 
 VERSIONS_KEPT = 16
@@ -33,7 +33,7 @@ class LinealFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
 
     def __init__(self, *args: Any, **storage_options: Any) -> None:
         super().__init__(*args, **storage_options)
-        self._versions: dict[tuple[int, int], Artifact] = {}
+        self._versions: dict[VersionId, Artifact] = {}
 
     # --- listing ---
 
@@ -89,12 +89,11 @@ class LinealFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
             record = artifacts.resolve(place, backend, settings)
         except NotFound as error:
             raise MissingFile(error.message) from error
-        key = (os.getpid(), record.id)
-        artifact = self._versions.get(key)
-        if artifact is None:
+        artifact = self._versions.get(record.id)
+        if artifact is None or artifact._home is not backend:  # after a fork it is another
             if len(self._versions) >= VERSIONS_KEPT:
                 self._versions.pop(next(iter(self._versions)), None)
-            artifact = self._versions[key] = committed(backend, record)
+            artifact = self._versions[record.id] = committed(backend, record)
         return artifact, place.path.strip("/")
 
 
