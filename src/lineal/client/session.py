@@ -7,7 +7,6 @@ makes two of them equal (STO-10).
 from __future__ import annotations
 
 import dataclasses
-import gc
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from lineal.client import spool
 from lineal.client.backend import Backend
 from lineal.client.transfer import Worker
 from lineal.config import Settings, default_entity, home_of
+from lineal.core.garbage import uncollected
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
@@ -65,13 +65,8 @@ def share_backend(settings: Settings, backend: Backend) -> None:
 
 
 def _opened(settings: Settings) -> Backend:
-    collects = gc.isenabled()
-    gc.disable()  # what importing makes stays; looking for garbage in it costs 40 ms
-    try:
+    with uncollected():
         from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.1 s
-    finally:
-        if collects:
-            gc.enable()
 
     wait = min(settings.busy_timeout, settings.init_timeout)
     return open_embedded(dataclasses.replace(settings, busy_timeout=wait))

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.garbage import uncollected
 from lineal.core.records import (
     Direction,
     EdgeKind,
@@ -143,7 +144,7 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
     start = _node(root)
     if query.depth < 0 or query.limit < 1:
         raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
-    with instance.database.reading() as connection:
+    with instance.database.reading() as connection, uncollected():
         depths, found, derived, is_cut = _walked(connection, start, query)
         crashed_before = instance.clock.now() - instance.crashed_after
         nodes = lineage_nodes.nodes(connection, depths, crashed_before)
