@@ -9,8 +9,8 @@ import pytest
 
 from lineal.client import exit as process_exit
 from lineal.client import references, session, term
-from tests.references.places import FilePlace, MemoryPlace, Place, S3Place, WebPlace
-from tests.references.servers import Web, s3_server, web_server
+from tests.references.places import FilePlace, GcsPlace, MemoryPlace, Place, S3Place, WebPlace
+from tests.references.servers import Web, gcs_server, s3_server, web_server
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,13 @@ def web() -> Iterator[Web]:
         yield started
 
 
-PLACES = ("file", "s3", "s3, versioned", "http", "http, ETags", "memory")
+@pytest.fixture(scope="session")
+def gcs_url() -> Iterator[str]:
+    with gcs_server() as url:
+        yield url
+
+
+PLACES = ("file", "s3", "s3, versioned", "gcs", "gcs, versioned", "http", "http, ETags", "memory")
 
 
 @pytest.fixture(params=PLACES)
@@ -47,8 +53,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param.startswith("http"):
         started: Web = request.getfixturevalue("web")
         return WebPlace(started, has_etags="ETags" in request.param)
+    keeps_versions = "versioned" in request.param
+    if request.param.startswith("gcs"):
+        emulator: str = request.getfixturevalue("gcs_url")
+        forbidding: Web = request.getfixturevalue("web")
+        return GcsPlace(emulator, forbidding, monkeypatch, keeps_versions=keeps_versions)
     url: str = request.getfixturevalue("s3_url")
-    return S3Place(url, monkeypatch, keeps_versions="versioned" in request.param)
+    return S3Place(url, monkeypatch, keeps_versions=keeps_versions)
 
 
 @pytest.fixture(params=[False, True], ids=["s3", "s3, versioned"])

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from lineal.client import references
 from tests.references.servers import OWNER, STRANGER, Web
 
 BUCKETS = iter(range(10_000))
@@ -25,6 +26,20 @@ class Place(Protocol):
 
     def forbid(self, key: str) -> None:
         """Let nobody who asks from now on read it."""
+        ...
+
+
+class Bucket(Place, Protocol):
+    """A place in an object store."""
+
+    bucket: str
+
+    def put_placeholder(self, key: str) -> str:
+        """Make what consoles make to show an empty folder."""
+        ...
+
+    def pinned(self, key: str) -> tuple[str, str]:
+        """Return the URI that means the current version whatever comes, and that version."""
         ...
 
 
@@ -75,14 +90,60 @@ class S3Place:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=key)
 
+    def put_placeholder(self, key: str) -> str:
+        return self.put(key, b"")
+
+    def pinned(self, key: str) -> tuple[str, str]:
+        version: str = self.client.head_object(Bucket=self.bucket, Key=key)["VersionId"]
+        return f"s3://{self.bucket}/{key}?versionId={version}", version
+
     def forbid(self, key: str) -> None:
         self._become(STRANGER)
 
     def _become(self, who: tuple[str, str]) -> None:
         self._monkeypatch.setenv("AWS_ACCESS_KEY_ID", who[0])
         self._monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", who[1])
-        from lineal.client import references
+        references.opened.cache_clear()
 
+
+class GcsPlace:
+    def __init__(
+        self, url: str, web: Web, monkeypatch: pytest.MonkeyPatch, *, keeps_versions: bool
+    ) -> None:
+        self.keeps_versions = keeps_versions
+        self.name = "gcs, versioned" if keeps_versions else "gcs"
+        self._web = web
+        self._monkeypatch = monkeypatch
+        self._ask(url)
+        from google.cloud import storage
+
+        self.client: Any = storage.Client(project=None)
+        self.bucket = f"bucket{next(BUCKETS)}-{os.getpid()}"
+        made = self.client.bucket(self.bucket)
+        made.versioning_enabled = keeps_versions
+        self.client.create_bucket(made)
+
+    def put(self, key: str, data: bytes) -> str:
+        self.client.bucket(self.bucket).blob(key).upload_from_string(data)
+        return f"gs://{self.bucket}/{key}"
+
+    def delete(self, key: str) -> None:
+        self.client.bucket(self.bucket).blob(key).delete()
+
+    def put_placeholder(self, key: str) -> str:
+        return self.put(key, b"")
+
+    def pinned(self, key: str) -> tuple[str, str]:
+        generation = str(self.client.bucket(self.bucket).get_blob(key).generation)
+        return f"gs://{self.bucket}/{key}#{generation}", generation
+
+    def forbid(self, key: str) -> None:
+        """The emulator lets everybody read: another server stands in, which lets nobody."""
+        self._web.status[f"/storage/v1/b/{self.bucket}/o/{key}"] = 403
+        self._ask(self._web.url)
+
+    def _ask(self, url: str) -> None:
+        self._monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
         references.opened.cache_clear()
 
 

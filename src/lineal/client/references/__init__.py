@@ -29,10 +29,11 @@ ARTIFACT_SCHEMES = artifacts.SCHEMES
 MODULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("file://"), "local"),
     (re.compile("s3://"), "s3"),
+    (re.compile("gc?s://"), "gcs"),
     (re.compile("https?://"), "web"),
 )
 """Which module reads a URI: the first that matches. Each has `opened(timeout_seconds)`."""
-NEEDED = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
+NEEDED = {"az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 """What reads schemes whose checksums are worth recording; a bare URI would be recorded wrong."""
 
 

@@ -99,7 +99,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def uri(self, place: Place) -> str:
-        """Return the URI without version; `parse` makes the same place of it."""
+        """Return the URI without version (REF-21), from which `parse` makes the same key.
+
+        With version where the key itself ends like one: it would be taken for that.
+        """
 
     @abstractmethod
     def head(self, place: Place) -> Head | None:
@@ -157,8 +160,9 @@ class ObjectStore(ABC):
 
     def _found(self, place: Place, head: Head, folder: str) -> Found:
         name = place.key.removeprefix(folder)
-        about = extra(head.etag, head.version or place.version)
-        return Found(name, self.uri(place), Digest(head.etag), head.size, about)
+        version = head.version or place.version
+        uri = self.uri(place._replace(version=version))
+        return Found(name, uri, Digest(head.etag), head.size, extra(head.etag, version))
 
     # --- reading ---
 
@@ -222,7 +226,8 @@ class ObjectStore(ABC):
         head = self.head(place)
         if head is None:
             raise MissingFile(f"{self.uri(place)} does not exist any more")
-        return ObjectRanges(self, entry, place, head.size)
+        pinned = place._replace(version=head.version or place.version)
+        return ObjectRanges(self, entry, pinned, head.size)
 
     # --- finding the recorded version ---
 

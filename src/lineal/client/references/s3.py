@@ -57,7 +57,8 @@ class S3Store(ObjectStore):
         return Place(bucket, key, _version(pinned.group(1)) if pinned else None)
 
     def uri(self, place: Place) -> str:
-        return f"s3://{place.bucket}/{place.key}"
+        pinned = f"?versionId={place.version or 'null'}" if _PINNED.search(place.key) else ""
+        return f"s3://{place.bucket}/{place.key}{pinned}"
 
     # --- listing ---
 
