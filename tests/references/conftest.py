@@ -9,8 +9,16 @@ import pytest
 
 from lineal.client import exit as process_exit
 from lineal.client import references, session, term
-from tests.references.places import FilePlace, GcsPlace, MemoryPlace, Place, S3Place, WebPlace
-from tests.references.servers import Web, gcs_server, s3_server, web_server
+from tests.references.places import (
+    AzurePlace,
+    FilePlace,
+    GcsPlace,
+    MemoryPlace,
+    Place,
+    S3Place,
+    WebPlace,
+)
+from tests.references.servers import Azurite, Web, azure_server, gcs_server, s3_server, web_server
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +49,14 @@ def gcs_url() -> Iterator[str]:
         yield url
 
 
-PLACES = ("file", "s3", "s3, versioned", "gcs", "gcs, versioned", "http", "http, ETags", "memory")
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    with azure_server() as started:
+        yield started
+
+
+CLOUDS = ("s3", "s3, versioned", "gcs", "gcs, versioned", "azure", "azure, snapshots")
+PLACES = ("file", *CLOUDS, "http", "http, ETags", "memory")
 
 
 @pytest.fixture(params=PLACES)
@@ -53,7 +68,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     if request.param.startswith("http"):
         started: Web = request.getfixturevalue("web")
         return WebPlace(started, has_etags="ETags" in request.param)
-    keeps_versions = "versioned" in request.param
+    keeps_versions = "," in request.param
+    if request.param.startswith("azure"):
+        started_azurite: Azurite = request.getfixturevalue("azurite")
+        return AzurePlace(started_azurite, monkeypatch, keeps_versions=keeps_versions)
     if request.param.startswith("gcs"):
         emulator: str = request.getfixturevalue("gcs_url")
         forbidding: Web = request.getfixturevalue("web")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from lineal.client import references
-from tests.references.servers import OWNER, STRANGER, Web
+from tests.references.servers import OWNER, STRANGER, Azurite, Web
 
 BUCKETS = iter(range(10_000))
 
@@ -17,6 +18,7 @@ BUCKETS = iter(range(10_000))
 class Place(Protocol):
     name: str
     keeps_versions: bool
+    keeps_deleted: bool
 
     def put(self, key: str, data: bytes) -> str:
         """Write an object, over an old one if there is one; returns its URI."""
@@ -45,7 +47,7 @@ class Bucket(Place, Protocol):
 
 class FilePlace:
     name = "file"
-    keeps_versions = False
+    keeps_versions = keeps_deleted = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,7 +69,7 @@ class FilePlace:
 
 class S3Place:
     def __init__(self, url: str, monkeypatch: pytest.MonkeyPatch, *, keeps_versions: bool) -> None:
-        self.keeps_versions = keeps_versions
+        self.keeps_versions = self.keeps_deleted = keeps_versions
         self.name = "s3, versioned" if keeps_versions else "s3"
         self._monkeypatch = monkeypatch
         monkeypatch.setenv("AWS_S3_ENDPOINT_URL", url)
@@ -110,7 +112,7 @@ class GcsPlace:
     def __init__(
         self, url: str, web: Web, monkeypatch: pytest.MonkeyPatch, *, keeps_versions: bool
     ) -> None:
-        self.keeps_versions = keeps_versions
+        self.keeps_versions = self.keeps_deleted = keeps_versions
         self.name = "gcs, versioned" if keeps_versions else "gcs"
         self._web = web
         self._monkeypatch = monkeypatch
@@ -147,8 +149,55 @@ class GcsPlace:
         references.opened.cache_clear()
 
 
+class AzurePlace:
+    """Blobs; azurite knows no versions, so that snapshots stand for what is kept."""
+
+    def __init__(
+        self, azurite: Azurite, monkeypatch: pytest.MonkeyPatch, *, keeps_versions: bool
+    ) -> None:
+        self.keeps_versions = keeps_versions
+        self.keeps_deleted = False
+        self.name = "azure, snapshots" if keeps_versions else "azure"
+        self._azurite = azurite
+        self._monkeypatch = monkeypatch
+        self._become(azurite.key)
+        from azure.storage.blob import BlobServiceClient
+
+        service = BlobServiceClient.from_connection_string(azurite.connection())
+        self.bucket = f"container{next(BUCKETS)}-{os.getpid()}"
+        self.client: Any = service.create_container(self.bucket)
+
+    def put(self, key: str, data: bytes) -> str:
+        blob = self.client.get_blob_client(key)
+        if self.keeps_versions and blob.exists():
+            blob.create_snapshot()
+        blob.upload_blob(data, overwrite=True)
+        return str(blob.url)
+
+    def delete(self, key: str) -> None:
+        self.client.delete_blob(key, delete_snapshots="include")
+
+    def put_placeholder(self, key: str) -> str:
+        name = key.rstrip("/")
+        self.client.upload_blob(name, b"", metadata={"hdi_isfolder": "true"})
+        return f"{self.client.url}/{name}"
+
+    def pinned(self, key: str) -> tuple[str, str]:
+        blob = self.client.get_blob_client(key)
+        snapshot = blob.create_snapshot()["snapshot"]
+        return f"{blob.url}?snapshot={snapshot}", f"snapshot={snapshot}"
+
+    def forbid(self, key: str) -> None:
+        self._become(base64.b64encode(b"not the key").decode())
+
+    def _become(self, key: str) -> None:
+        connection = self._azurite.connection(key)
+        self._monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
+        references.opened.cache_clear()
+
+
 class WebPlace:
-    keeps_versions = False
+    keeps_versions = keeps_deleted = False
 
     def __init__(self, web: Web, *, has_etags: bool) -> None:
         self.web = web
@@ -170,7 +219,7 @@ class WebPlace:
 
 class MemoryPlace:
     name = "memory"
-    keeps_versions = False
+    keeps_versions = keeps_deleted = False
 
     def __init__(self) -> None:
         import fsspec

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,8 +16,10 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
+
+import pytest
 
 OWNER = ("admin", "secret")
 STRANGER = ("nobody", "nothing")
@@ -84,13 +89,45 @@ def gcs_server() -> Iterator[str]:
         yield url
 
 
+class Azurite(NamedTuple):
+    """Microsoft's emulator of Blob Storage; `account` is the URL below which containers are."""
+
+    account: str
+    key: str
+
+    def connection(self, key: str | None = None) -> str:
+        """Return a connection string, by default of who may do everything."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={self.account.rpartition('/')[2]};"
+            f"AccountKey={key or self.key};BlobEndpoint={self.account};"
+        )
+
+
 @contextlib.contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def azure_server() -> Iterator[Azurite]:
+    program = Path(__file__).parent / "azurite/node_modules/azurite/dist/src/blob/main.js"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    node = shutil.which("node", path=path)
+    if node is None or not program.exists():
+        pytest.skip("azurite is not installed; `make test` installs it")
+    (port,) = free_ports(1)
+    command = [
+        node, str(program), "--inMemoryPersistence", "--skipApiVersionCheck", "--silent",
+        "--disableTelemetry", "--disableProductStyleUrl", f"--blobPort={port}",
+    ]  # fmt: skip
+    key = base64.b64encode(os.urandom(64)).decode()
+    with _running(command, port, AZURITE_ACCOUNTS=f"ana:{key}"):
+        yield Azurite(f"http://127.0.0.1:{port}/ana", key)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, **environment: str) -> Iterator[None]:
     """Run a server until the block ends; what it says is shown if it does not start."""
     with tempfile.TemporaryDirectory(prefix="lineal-server-") as folder:
         log_path = Path(folder, "log")
         with log_path.open("wb") as log:
-            server = subprocess.Popen(command, stdout=log, stderr=log)
+            environment = {**os.environ, **environment}
+            server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
         try:
             _wait_for(port, server, log_path)
             yield

@@ -16,11 +16,11 @@ from lineal.client import references
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
+from tests.references.conftest import CLOUDS
 from tests.references.places import Bucket, FilePlace, GcsPlace, Place, S3Place, WebPlace
 from tests.references.servers import Web
 
-CLOUDS = ("s3", "s3, versioned", "gcs", "gcs, versioned")
-VERSIONED = ("s3, versioned", "gcs, versioned")
+VERSIONED = ("s3, versioned", "gcs, versioned", "azure, snapshots")
 BEFORE, AFTER = b"before" * 100, b"after, and longer" * 100
 
 
@@ -77,7 +77,7 @@ def test_what_was_overwritten_comes_as_it_was_or_not_at_all(place: Place, tmp_pa
 def test_what_was_deleted_comes_as_it_was_or_not_at_all(place: Place, tmp_path: Path) -> None:
     artifact = logged(place.put("data.bin", BEFORE))
     place.delete("data.bin")
-    if place.keeps_versions:
+    if place.keeps_deleted:
         assert state(artifact) is State.RECOVERABLE
         assert content(artifact, tmp_path) == BEFORE
         return

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from lineal.client import term
 from lineal.client.contents import Added, Base
-from lineal.client.references import anyfs, artifacts, secret
+from lineal.client.references import anyfs, artifacts, azure, secret
 from lineal.client.references.made import Made as Made
 from lineal.client.references.scheme import Found, Listing, Scheme, extra
 from lineal.core import names
@@ -32,7 +32,7 @@ MODULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile("gc?s://"), "gcs"),
     (re.compile("https?://"), "web"),
 )
-"""Which module reads a URI: the first that matches. Each has `opened(timeout_seconds)`."""
+"""Which module reads a URI that is not Azure's. Each has `opened(timeout_seconds)`."""
 NEEDED = {"az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 """What reads schemes whose checksums are worth recording; a bare URI would be recorded wrong."""
 
@@ -153,6 +153,8 @@ def _unknown(uri: str, name: str | None) -> Added:
 
 
 def _module(uri: str) -> str | None:
+    if azure.reads(uri):
+        return "azure"
     own = next((module for pattern, module in MODULES if pattern.match(uri)), None)
     return own or ("anyfs" if anyfs.knows(_scheme(uri)) else None)
 
