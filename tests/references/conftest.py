@@ -10,6 +10,7 @@ import pytest
 from lineal.client import exit as process_exit
 from lineal.client import references, session, term
 from tests.references.places import (
+    ArtifactPlace,
     AzurePlace,
     FilePlace,
     GcsPlace,
@@ -63,6 +64,8 @@ PLACES = ("file", *CLOUDS, "http", "http, ETags", "memory")
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if request.param == "file":
         return FilePlace(tmp_path / "place")
+    if request.param == "artifact":
+        return ArtifactPlace()
     if request.param == "memory":
         return MemoryPlace()
     if request.param.startswith("http"):

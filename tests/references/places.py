@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pytest
 
+import lineal
 from lineal.client import references
 from tests.references.servers import OWNER, STRANGER, Azurite, Web
 
@@ -237,3 +238,23 @@ class MemoryPlace:
 
     def forbid(self, key: str) -> None:
         pytest.skip("nothing in memory is forbidden")
+
+
+class ArtifactPlace:
+    """Another artifact: what was taken over from it stays, whatever becomes of it (REF-14)."""
+
+    name = "artifact"
+    keeps_versions = keeps_deleted = True
+
+    def put(self, key: str, data: bytes) -> str:
+        artifact = lineal.Artifact("source", "dataset")
+        artifact.add_bytes(data, key)
+        with lineal.init(project="p") as run:
+            run.log_artifact(artifact).wait()
+        return f"lineal://p/source:latest/{key}"
+
+    def delete(self, key: str) -> None:
+        lineal.Api().artifact("p/source:latest").delete(delete_aliases=True)
+
+    def forbid(self, key: str) -> None:
+        pytest.skip("there is one user")

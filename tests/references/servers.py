@@ -190,7 +190,7 @@ def web_server() -> Iterator[Web]:
             total = len(body)
             if asked and web.has_ranges and status == 200:
                 first, _, last = asked.removeprefix("bytes=").partition("-")
-                body, status = body[int(first) : int(last) + 1], 206
+                body, status = body[int(first) : int(last) + 1], 206 if int(first) < total else 416
             self.send_response(status)
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{total}")

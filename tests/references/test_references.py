@@ -16,8 +16,16 @@ from lineal.client import references
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
-from tests.references.conftest import CLOUDS
-from tests.references.places import Bucket, FilePlace, GcsPlace, Place, S3Place, WebPlace
+from tests.references.conftest import CLOUDS, PLACES
+from tests.references.places import (
+    ArtifactPlace,
+    Bucket,
+    FilePlace,
+    GcsPlace,
+    Place,
+    S3Place,
+    WebPlace,
+)
 from tests.references.servers import Web
 
 VERSIONED = ("s3, versioned", "gcs, versioned", "azure, snapshots")
@@ -34,8 +42,8 @@ def logged(*uris: str, **how: Any) -> Any:
 
 
 def state(artifact: Any) -> State:
-    ((_, found),) = checking.check(references.opened(60.0), iter(artifact._contents))
-    return found.state
+    found = list(checking.check(references.opened(60.0), iter(artifact._contents)))
+    return found[0][1].state if found else State.FRESH  # bytes that are stored here
 
 
 def content(artifact: Any, tmp_path: Path) -> bytes:
@@ -51,49 +59,57 @@ def is_unchecked(place: Place) -> bool:
 # --- the table: every place, and what may have become of the object ------------------------------
 
 
-def test_what_is_unchanged_is_fresh_and_comes_whole(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fate", ["fresh", "changed", "deleted", "forbidden"])
+@pytest.mark.parametrize("place", [*PLACES, "artifact"], indirect=True)
+def test_a_reference_brings_what_was_recorded_or_an_error(
+    place: Place, fate: str, tmp_path: Path
+) -> None:
     artifact = logged(place.put("folder/data.bin", BEFORE))
-    assert state(artifact) is (State.UNCHECKED if is_unchecked(place) else State.FRESH)
-    assert content(artifact, tmp_path) == BEFORE
     (entry,) = artifact.manifest.entries.values()
     assert (entry.path, entry.size) == ("data.bin", len(BEFORE))
-    assert entry.ref_target().endswith("folder/data.bin")
+    if fate == "changed":
+        place.put("folder/data.bin", AFTER)
+    elif fate == "deleted":
+        place.delete("folder/data.bin")
+    elif fate == "forbidden":
+        place.forbid("folder/data.bin")
+    expected = becomes(place, fate)
+    assert state(artifact) is expected
+    if expected in (State.LOST, State.FORBIDDEN):
+        for error in ERRORS[fate]:
+            with pytest.raises(error, match=r"data\.bin"):
+                content(artifact, tmp_path)
+            with pytest.raises(error, match=r"data\.bin"):
+                artifact.open("data.bin").read()
+        assert not any(path.is_file() for path in tmp_path.glob("out*/**/*"))
+    else:
+        assert content(artifact, tmp_path) == artifact.open("data.bin").read() == BEFORE
 
 
-def test_what_was_overwritten_comes_as_it_was_or_not_at_all(place: Place, tmp_path: Path) -> None:
-    artifact = logged(place.put("data.bin", BEFORE))
-    place.put("data.bin", AFTER)
-    if place.keeps_versions:
-        assert state(artifact) is State.RECOVERABLE
-        assert content(artifact, tmp_path) == BEFORE
-        return
-    assert state(artifact) is State.LOST
-    with pytest.raises(ReferenceChanged, match=r"data\.bin"):
-        content(artifact, tmp_path)
-    with pytest.raises(ValueError, match=r"data\.bin"):
-        artifact.download(root=str(tmp_path / "again"))
+ERRORS: dict[str, tuple[type[Exception], ...]] = {
+    "changed": (ReferenceChanged, ValueError, FileNotFoundError),  # W&B raises the one or the other
+    "deleted": (FileNotFoundError,),
+    "forbidden": (Denied,),
+}
 
 
-def test_what_was_deleted_comes_as_it_was_or_not_at_all(place: Place, tmp_path: Path) -> None:
+def becomes(place: Place, fate: str) -> State:
+    if isinstance(place, ArtifactPlace):
+        return State.FRESH
+    keeps = {"changed": place.keeps_versions, "deleted": place.keeps_deleted}
+    if fate in keeps:
+        return State.RECOVERABLE if keeps[fate] else State.LOST
+    if fate == "forbidden":
+        return State.FORBIDDEN
+    return State.UNCHECKED if is_unchecked(place) else State.FRESH
+
+
+def test_what_is_lost_may_be_left_out(place: Place, tmp_path: Path) -> None:
     artifact = logged(place.put("data.bin", BEFORE))
     place.delete("data.bin")
-    if place.keeps_deleted:
-        assert state(artifact) is State.RECOVERABLE
-        assert content(artifact, tmp_path) == BEFORE
-        return
-    assert state(artifact) is State.LOST
-    with pytest.raises(FileNotFoundError, match=r"data\.bin"):
-        content(artifact, tmp_path)
     artifact.download(root=str(tmp_path / "without"), allow_missing_references=True)
-    assert not any(path.is_file() for path in (tmp_path / "without").rglob("*"))
-
-
-def test_what_is_forbidden_is_said_to_be(place: Place, tmp_path: Path) -> None:
-    artifact = logged(place.put("data.bin", BEFORE))
-    place.forbid("data.bin")
-    assert state(artifact) is State.FORBIDDEN
-    with pytest.raises(Denied, match=r"data\.bin"):
-        content(artifact, tmp_path)
+    files = [path for path in (tmp_path / "without").rglob("*") if path.is_file()]
+    assert len(files) == int(place.keeps_deleted)
 
 
 def test_without_checksum_what_is_there_comes_with_one_warning(
@@ -329,6 +345,13 @@ def test_without_ranges_parts_are_read_all_the_same(web: Web) -> None:
     ranges = references.opened(60.0).of(entry.ref).ranges(entry)
     assert (ranges.size, ranges.read(1, 4)) == (len(BEFORE), BEFORE[1:4])
     ranges.close()
+
+
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_an_empty_page_is_an_empty_file(web: Web, has_ranges: bool, tmp_path: Path) -> None:
+    web.contents["/empty"], web.has_ranges = b"", has_ranges
+    artifact = logged(f"{web.url}/empty")
+    assert artifact.open("empty").read() == content(artifact, tmp_path) == b""
 
 
 def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) -> None:

@@ -87,11 +87,7 @@ class WebScheme:
             expected = _length(response.headers)
         if expected is not None and size != expected:
             raise Unavailable(f"{secret.shown(uri)} ended after {size} of {expected} bytes")
-        if entry.size and size != entry.size:
-            raise ReferenceChanged(
-                f"Reference {entry.path} leads to {secret.shown(uri)}, which has {size} bytes now, "
-                f"not the {entry.size} that were recorded; log it as a new version"
-            )
+        _require_size(entry, size)
         return hex_digest
 
     def check(self, entry: Entry) -> Freshness:
@@ -156,7 +152,9 @@ class WebRanges:
             total = response.headers.get("content-range", "").rpartition("/")[2]
             self._has_ranges = response.status_code == 206 and total.isdecimal()
             self._size = int(total) if self._has_ranges else 0
-        if not self._has_ranges:
+        if self._has_ranges:
+            _require_size(entry, self._size)
+        else:
             self._keep_whole()
 
     @property
@@ -204,13 +202,21 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _require_good(status: int, shown: str) -> None:
-    if status in (200, 206):
+    if status in (200, 206, 416):  # 416: there is no first byte, the file is empty
         return
     if status in (404, 410):
         raise MissingFile(f"{shown} does not exist (any more)")
     if status in (401, 403, 407):
         raise Denied(f"{shown} may not be read ({status}); a login may belong into ~/.netrc")
     raise Unavailable(f"{shown} answers {status}")
+
+
+def _require_size(entry: Entry, size: int) -> None:
+    if entry.size and size != entry.size:
+        raise ReferenceChanged(
+            f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, which has {size} bytes "
+            f"now, not the {entry.size} that were recorded; log it as a new version"
+        )
 
 
 def _require_same(entry: Entry, headers: Mapping[str, str]) -> None:
