@@ -120,7 +120,8 @@ class WebScheme:
         shown = secret.shown(uri)
         try:
             with self._client.stream("GET", uri, headers=headers or {}) as response:
-                _require_good(response.status_code, shown)
+                if not (headers and response.status_code == EMPTY):
+                    _require_good(response.status_code, shown)
                 yield response
         except httpx2.TimeoutException as error:
             raise Unavailable(f"{shown} does not answer in time; try again later") from error
@@ -139,6 +140,10 @@ class WebScheme:
                     os.unlink(target)
                 time.sleep(0.2 * attempt)
         return work()
+
+
+EMPTY = 416
+"""The answer to who asks for the first byte of nothing."""
 
 
 class WebRanges:
@@ -202,7 +207,7 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 
 def _require_good(status: int, shown: str) -> None:
-    if status in (200, 206, 416):  # 416: there is no first byte, the file is empty
+    if status in (200, 206):
         return
     if status in (404, 410):
         raise MissingFile(f"{shown} does not exist (any more)")
