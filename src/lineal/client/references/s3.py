@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from lineal.client.references.objects import (
@@ -120,7 +121,7 @@ class S3Store(ObjectStore):
             unquoted(answer["ETag"]),
             answer["ContentLength"],
             _version(answer.get("VersionId")),
-            answer["LastModified"],
+            answer.get("LastModified"),
         )
 
     def body(self, entry: Entry, place: Place) -> Body:
@@ -202,11 +203,15 @@ def _checksum(answer: Mapping[str, Any]) -> Checksum | None:
 def _client(timeout_seconds: float) -> Any:
     try:
         import boto3  # 0.2 s, and only references to S3 need it
+        import botocore.session
         from botocore import UNSIGNED
         from botocore.config import Config
     except ImportError as error:
         raise Unavailable("References to s3:// need boto3: pip install 'lineal[s3]'") from error
-    session = boto3.session.Session()
+    core = botocore.session.get_session()
+    parsers = core.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=_moment)
+    session = boto3.session.Session(botocore_session=core)
     endpoint = os.environ.get("AWS_S3_ENDPOINT_URL") or None
     config = Config(
         connect_timeout=timeout_seconds,
@@ -236,6 +241,20 @@ def _version(version: str | None) -> str | None:
 def _listed(item: Mapping[str, Any]) -> Head:
     version = _version(item.get("VersionId"))
     return Head(unquoted(item["ETag"]), item["Size"], version, item.get("LastModified"))
+
+
+def _moment(value: Any) -> Any:
+    """Read a time as boto3 does, but those of listings in a hundredth of the time.
+
+    They cost boto3 more than all the rest of a listing.
+    """
+    from botocore.utils import parse_timestamp
+
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)
+    return parse_timestamp(value) if moment.tzinfo is None else moment
 
 
 def _may_go_on(page: Mapping[str, Any], key: str) -> bool:
