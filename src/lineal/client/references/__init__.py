@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from lineal.client import term
 from lineal.client.contents import Added, Base
-from lineal.client.references import anyfs, artifacts, azure, secret
+from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
 from lineal.client.references.scheme import Found, Listing, Scheme, extra
 from lineal.core import names
@@ -153,8 +153,11 @@ def _unknown(uri: str, name: str | None) -> Added:
 
 
 def _module(uri: str) -> str | None:
-    if azure.reads(uri):
-        return "azure"
+    if uri.startswith("http"):
+        from lineal.client.references import azure  # few processes refer to anything
+
+        if azure.reads(uri):
+            return "azure"
     own = next((module for pattern, module in MODULES if pattern.match(uri)), None)
     return own or ("anyfs" if anyfs.knows(_scheme(uri)) else None)
 
