@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import socket
 import sys
 from typing import Any
 
@@ -141,3 +142,18 @@ def test_no_credentials_are_anonymous_and_quiet(
     monkeypatch.setattr(identity.DefaultAzureCredential, "get_token", get_token)
     assert azure._credential(ACCOUNT, 1) is None
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/key", "gs://bucket/key", "{url}/ana/container/key"])
+def test_a_store_that_stays_silent_is_given_up(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as silent:  # it takes connections, and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(16)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_S3_ENDPOINT_URL", url)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"BlobEndpoint={url}/ana;")
+        place = uri.format(url=url)
+        scheme = references.References(timeout_seconds=0.3).of(place)
+        with pytest.raises(Unavailable, match="key"):
+            scheme.listing(place, checksum=True)

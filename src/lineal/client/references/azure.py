@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from lineal.client.references.objects import CONNECTIONS, Body, Head, ObjectStore, Place
+from lineal.client.references.objects import ATTEMPTS, CONNECTIONS, Body, Head, ObjectStore, Place
 from lineal.client.references.scheme import ETAG, unquoted
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
@@ -231,7 +231,7 @@ def _connection() -> Mapping[str, str]:
 def _client(account_url: str, timeout_seconds: float) -> Any:
     try:
         from azure.core.pipeline.transport import RequestsTransport
-        from azure.storage.blob import BlobServiceClient, ExponentialRetry
+        from azure.storage.blob import BlobServiceClient, LinearRetry
         from requests import Session
         from requests.adapters import HTTPAdapter
     except ImportError as error:
@@ -241,13 +241,17 @@ def _client(account_url: str, timeout_seconds: float) -> Any:
     session = Session()
     session.mount("https://", HTTPAdapter(CONNECTIONS, CONNECTIONS))
     session.mount("http://", HTTPAdapter(CONNECTIONS, CONNECTIONS))
+    transport = RequestsTransport(
+        session=session,
+        session_owner=False,
+        connection_timeout=timeout_seconds / ATTEMPTS,
+        read_timeout=timeout_seconds / ATTEMPTS,
+    )
     return BlobServiceClient(
         account_url,
         credential=_credential(account_url, timeout_seconds),
-        transport=RequestsTransport(session=session, session_owner=False),
-        retry_policy=ExponentialRetry(initial_backoff=0, increment_base=2, retry_total=3),
-        connection_timeout=timeout_seconds,
-        read_timeout=timeout_seconds,
+        transport=transport,
+        retry_policy=LinearRetry(backoff=1, retry_total=ATTEMPTS - 1, random_jitter_range=0),
     )
 
 

@@ -40,7 +40,8 @@ from lineal.errors import (
 CONNECTIONS = 64
 """Kept open to one store; `ref check` asks on as many threads."""
 ATTEMPTS = 3
-"""Of reading an object's bytes; the stores' libraries repeat only the request that begins it."""
+"""Of every request, by the store's library, which share the timeout; and of reading an object's
+bytes, by us: the libraries repeat only the request that begins it."""
 
 
 class Place(NamedTuple):

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from lineal.client.references.objects import (
+    ATTEMPTS,
     CONNECTIONS,
     Body,
     Checksum,
@@ -214,10 +215,10 @@ def _client(timeout_seconds: float) -> Any:
     session = boto3.session.Session(botocore_session=core)
     endpoint = os.environ.get("AWS_S3_ENDPOINT_URL") or None
     config = Config(
-        connect_timeout=timeout_seconds,
-        read_timeout=timeout_seconds,
+        connect_timeout=timeout_seconds / ATTEMPTS,
+        read_timeout=timeout_seconds / ATTEMPTS,
         max_pool_connections=CONNECTIONS,
-        retries={"mode": "standard", "max_attempts": 4},
+        retries={"mode": "standard", "max_attempts": ATTEMPTS},
         signature_version=None if session.get_credentials() else UNSIGNED,
         s3={"addressing_style": "path"} if endpoint or _other_endpoint() else None,
     )
