@@ -118,7 +118,10 @@ class GoogleStore(ObjectStore):
             )
             return data
 
-        return self._answer(ask, self.uri(place), _READ)
+        data = self._answer(ask, self.uri(place), _READ)
+        if len(data) != stop - start:
+            raise Unavailable(f"{self.uri(place)} gave {len(data)} bytes of {stop - start}")
+        return data
 
     def _blob(self, place: Place) -> Any:
         generation = None if place.version is None else int(place.version)

@@ -195,10 +195,11 @@ class ObjectStore(ABC):
             ) from error
         finally:
             body.stream.close()
-        expected = _recorded_size(entry, body.size)
-        if not counted.size == body.size == expected:
+        if counted.size != body.size:
+            raise Unavailable(f"{self.uri(place)} ended after {counted.size} of {body.size} bytes")
+        if body.size != _recorded_size(entry, body.size):
             raise IntegrityError(
-                f"{self.uri(place)} has {counted.size} bytes instead of the {expected} that were "
+                f"{self.uri(place)} has {body.size} bytes instead of the {entry.size} that were "
                 "recorded"
             )
         if body.checksum is not None and not body.checksum.is_right():
