@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from lineal.client.fork_gate import inside_sqlite
 from lineal.client.staging import remove_copy
 from lineal.core.digest import Digest
+from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import (
     NO_EXTRA,
     Entry,
@@ -124,6 +125,7 @@ class Contents:
                 self._opened.execute(_REMOVED)
             return self._opened
 
+    @seldom_collected()
     def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
         """Add entries: all of them or, when one is refused, none.
 

@@ -23,6 +23,7 @@ from lineal.client.references.scheme import is_unchecked
 from lineal.client.transfer import in_parallel
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest
+from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
@@ -63,6 +64,7 @@ class Download:
         self._pack: Pack | None = None
         """The pack that was read last."""
 
+    @seldom_collected()
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
         with files.room_on(self._root):

@@ -19,6 +19,7 @@ from lineal.client.contents import IMMUTABLE, SOURCES_MOST, Base, Source
 from lineal.client.transfer import Worker
 from lineal.core import names
 from lineal.core.digest import Digest
+from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead, manifest_head
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
@@ -130,6 +131,7 @@ class _Upload:
         """Private copies that the store took over."""
         self._last_pack: frozenset[Digest] = frozenset()
 
+    @seldom_collected()
     def run(self) -> VersionRecord | None:
         """Do it; returns the version, None for a contribution to a distributed one."""
         if self._artifact.incremental:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.garbage import uncollected
+from lineal.core.garbage import seldom_collected
 from lineal.core.records import (
     Direction,
     EdgeKind,
@@ -133,6 +133,7 @@ def _cursor(found: list[tuple[int, int]], size: int) -> str | None:
 # --- the graph ----------------------------------------------------------------------------------
 
 
+@seldom_collected()
 def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) -> LineageGraph:
     """Walk from `run:KEY` or `version:ID`; nodes nearest first, the root at the head.
 
@@ -144,7 +145,7 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
     start = _node(root)
     if query.depth < 0 or query.limit < 1:
         raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
-    with instance.database.reading() as connection, uncollected():
+    with instance.database.reading() as connection:
         depths, found, derived, is_cut = _walked(connection, start, query)
         crashed_before = instance.clock.now() - instance.crashed_after
         nodes = lineage_nodes.nodes(connection, depths, crashed_before)
