@@ -94,7 +94,9 @@ def table(named: Sequence[tuple[str, Result]], *, judges: bool) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.0f} {unit}".rstrip() if value >= 100 or unit == "" else f"{value:.3g} {unit}"
+    if not unit:
+        return f"{value:.4g}"
+    return f"{value:.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}"
 
 
 def _taken(taken: Taken | None) -> str:

@@ -80,25 +80,34 @@ _SEGMENT_IDS = (
 )
 _PAIR_COUNT = select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
 _FILL = update(segments).where(segments.c.id == bindparam("segment"))
-_MANIFEST = select(manifests).where(manifests.c.id == bindparam("manifest"))
 _MISSING_SEGMENTS = (
     select(segments.c.digest, segments.c.id)
     .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"), segments.c.content.is_(None))
     .order_by(manifest_segments.c.position)
 )
-_UNSTORED_COUNT = select(
-    select(func.count()).where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED).scalar_subquery()
-    + select(func.count())
-    .select_from(_MISSING_SEGMENTS.order_by(None).subquery())
-    .scalar_subquery()
-)
+_TOTALS = select(
+    manifests,
+    (
+        select(func.count())
+        .where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED)
+        .scalar_subquery()
+        + select(func.count())
+        .select_from(_MISSING_SEGMENTS.order_by(None).subquery())
+        .scalar_subquery()
+    ).label("unstored_count"),
+).where(manifests.c.id == bindparam("manifest"))
 _HELD_MANIFEST = (
     select(manifests.c.id)
     .where(manifests.c.digest == bindparam("content"))
     .with_for_update(read=True, key_share=True)
 )
 _ADD_MANIFEST_SEGMENT = plain_insert(manifest_segments)
+
+
+@functools.cache
+def _add_segments(is_sqlite: bool) -> Insert:
+    return insert_new(is_sqlite, segments).returning(segments.c.digest, segments.c.id)
 
 
 @functools.cache
@@ -235,16 +244,19 @@ def mark_stored(
 # --- manifests ----------------------------------------------------------------------------------
 
 
-def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
+def ensure_manifest(
+    connection: Connection, head: ManifestHead
+) -> tuple[int, dict[Digest, int] | None]:
     """Return the id of a manifest, recording it and its segments (still without content).
 
+    And digest → id of its segments in order if all are new, else None: `missing_segments` tells.
     The manifest, if it was there, or else its segments are locked until the transaction ends:
     the sweep takes neither away before a draft points to them. A segment's pairs keep its blobs.
     """
     known = connection.execute(_HELD_MANIFEST, {"content": head.digest}).scalar()
     if known is not None:
-        return int(known)
-    ids = _ensure_segments(connection, head.segments)
+        return int(known), None
+    ids, are_new = _ensure_segments(connection, head.segments)
     manifest_id = connection.execute(
         _add_manifest(on_sqlite(connection)),
         {"digest": head.digest, "entry_count": head.entry_count, "size_bytes": head.size_bytes},
@@ -259,15 +271,19 @@ def ensure_manifest(connection: Connection, head: ManifestHead) -> int:
                 for position, part in enumerate(head.segments)
             ],
         )
-    return int(manifest_id)
+    in_order = {part.digest: ids[part.digest] for part in head.segments}
+    return int(manifest_id), in_order if are_new else None
 
 
-def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> dict[Digest, int]:
+def _ensure_segments(
+    connection: Connection, heads: Sequence[SegmentHead]
+) -> tuple[dict[Digest, int], bool]:
+    """Return digest → id of segments, and whether all of them are new."""
     wanted = {head.digest: head for head in heads}
     ids: dict[Digest, int] = {}
     while len(ids) < len(wanted):  # PostgreSQL: GC may take one away between the two statements
-        connection.execute(
-            insert_new(on_sqlite(connection), segments),
+        rows = connection.execute(
+            _add_segments(on_sqlite(connection)),
             [
                 {
                     "digest": head.digest,
@@ -279,8 +295,12 @@ def _ensure_segments(connection: Connection, heads: Sequence[SegmentHead]) -> di
                 if head.digest not in ids
             ],
         )
+        if not ids:
+            ids = {Digest(digest): id for digest, id in rows}
+            if len(ids) == len(wanted):
+                return ids, True
         ids = _segment_ids(connection, wanted)
-    return ids
+    return ids, False
 
 
 def _segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
@@ -323,14 +343,12 @@ def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) 
             paired = connection.execute(_PAIR_COUNT, chosen).scalar_one()
 
 
-def unstored_count(connection: Connection, manifest_id: int) -> int:
-    """Count what still stands between a manifest and its commit: segments and blobs."""
-    return int(connection.execute(_UNSTORED_COUNT, {"manifest": manifest_id}).scalar_one())
-
-
 def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
-    """Return digest, entry_count and size_bytes of a manifest, without its segments."""
-    return connection.execute(_MANIFEST, {"manifest": manifest_id}).one()
+    """Return digest, entry_count and size_bytes of a manifest, without its segments.
+
+    unstored_count: what still stands between it and its commit, segments and blobs.
+    """
+    return connection.execute(_TOTALS, {"manifest": manifest_id}).one()
 
 
 def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:

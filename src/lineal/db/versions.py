@@ -7,7 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, Select, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import PREFIX, Digest
@@ -84,9 +96,12 @@ def listing() -> Select[Any]:
 
 
 def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRecord]:
-    """Turn rows of `listing` into records, with two queries for any number of them."""
-    alias_names = _aliases_of(connection, [row.membership_id for row in rows])
-    tags = _tags_of(connection, [row.id for row in rows])
+    """Turn rows of `listing` into records, with at most two queries for any number of them."""
+    if len(rows) == 1:
+        alias_names, tags = _names_of_one(connection, rows[0])
+    else:
+        alias_names = _aliases_of(connection, [row.membership_id for row in rows])
+        tags = _tags_of(connection, [row.id for row in rows])
     return [
         VersionRecord(
             id=VersionId(row.id),
@@ -139,15 +154,13 @@ _SAME_CONTENT = (
     .limit(1)
     .with_for_update()
 )
-_ALIASES_OF_ONE = (
-    select(aliases.c.membership_id, aliases.c.alias)
-    .where(aliases.c.membership_id == bindparam("one"))
-    .order_by(aliases.c.alias)
-)
-_TAGS_OF_ONE = (
-    select(version_tags.c.version_id, version_tags.c.tag)
-    .where(version_tags.c.version_id == bindparam("one"))
-    .order_by(version_tags.c.tag)
+_NAMES_OF_ONE = union_all(
+    select(literal(True).label("is_alias"), aliases.c.alias.label("name")).where(
+        aliases.c.membership_id == bindparam("membership")
+    ),
+    select(literal(False), version_tags.c.tag).where(
+        version_tags.c.version_id == bindparam("version")
+    ),
 )
 _ADD = plain_insert(versions).returning(versions.c.id)
 _ADD_MEMBERSHIP = plain_insert(memberships).returning(memberships.c.id)
@@ -247,11 +260,19 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
     ).scalar()
 
 
+def _names_of_one(
+    connection: Connection, row: Row[Any]
+) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Return what `_aliases_of` and `_tags_of` do of a single version, in one statement."""
+    chosen = {"membership": row.membership_id, "version": row.id}
+    found = sorted(connection.execute(_NAMES_OF_ONE, chosen).all())
+    of_alias = [name for is_alias, name in found if is_alias]
+    tags = [name for is_alias, name in found if not is_alias]
+    return {row.membership_id: of_alias}, {row.id: tags}
+
+
 def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    if len(membership_ids) == 1:
-        rows = connection.execute(_ALIASES_OF_ONE, {"one": membership_ids[0]}).all()
-        return {membership_ids[0]: [row.alias for row in rows]}
     query = select(aliases.c.membership_id, aliases.c.alias).order_by(aliases.c.alias)
     for batch in batches(membership_ids):
         for id, name in connection.execute(query.where(aliases.c.membership_id.in_(batch))):
@@ -261,9 +282,6 @@ def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[i
 
 def _tags_of(connection: Connection, version_ids: Sequence[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    if len(version_ids) == 1:
-        rows = connection.execute(_TAGS_OF_ONE, {"one": version_ids[0]}).all()
-        return {version_ids[0]: [row.tag for row in rows]}
     query = select(version_tags.c.version_id, version_tags.c.tag).order_by(version_tags.c.tag)
     for batch in batches(version_ids):
         for id, tag in connection.execute(query.where(version_tags.c.version_id.in_(batch))):

@@ -104,13 +104,13 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         if locked.nonce != draft.nonce:  # opened anew meanwhile: the files are not its own
             stored = []
         blobs_db.mark_stored(connection, stored, draft_id=draft.id, nonce=draft.nonce, now=now)
-        _require_complete(connection, locked)
+        head = _complete(connection, locked)
         if locked.distributed_id is not None and not locked.spec["is_final"]:
             # it waits for the others as long as a draft may
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
             drafts_db.change(connection, [draft_id], values)
             return Committed(None, is_new=False)
-        return _finish(connection, actor, locked, contributions, now)
+        return _finish(connection, actor, locked, head, contributions, now)
 
 
 def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
@@ -208,15 +208,17 @@ def _opened(
     segments: Sequence[transfers.CheckedSegment],
 ) -> tuple[dict[str, Any], tuple[Digest, ...]]:
     """Return what makes a row an open draft, and the segments still to be sent."""
-    manifest_id = blobs_db.ensure_manifest(connection, draft.manifest)
-    missing = transfers.fill(connection, manifest_id, segments)
+    manifest_id, missing = blobs_db.ensure_manifest(connection, draft.manifest)
+    if missing is None:
+        missing = blobs_db.missing_segments(connection, manifest_id)
+    lacking = transfers.fill(connection, missing, segments)
     opened = {
         "manifest_id": manifest_id,
         "nonce": secrets.token_hex(8),
         "state": drafts_db.OPEN,
         "expires_at": instance.clock.now() + instance.draft_ttl,
     }
-    return opened, missing
+    return opened, lacking
 
 
 def _begun_before(
@@ -312,25 +314,30 @@ def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
     return Committed(versions_db.by_id(connection, draft.version_id), is_new=False)
 
 
-def _require_complete(connection: Connection, draft: Row[Any]) -> None:
-    """Refuse to commit a version that would reference bytes that are not stored (invariant 1)."""
-    missing = blobs_db.unstored_count(connection, draft.manifest_id)
-    if missing:
+def _complete(connection: Connection, draft: Row[Any]) -> Row[Any]:
+    """Return the totals of a draft's manifest.
+
+    Refuses to commit a version that would reference bytes that are not stored (invariant 1).
+    """
+    head = blobs_db.manifest_totals(connection, draft.manifest_id)
+    if head.unstored_count:
         raise Conflict(
-            f"Draft {draft.id} cannot be committed: {missing} of its segments and blobs are not "
-            "stored; send what `missing_blobs` lists and commit again"
+            f"Draft {draft.id} cannot be committed: {head.unstored_count} of its segments and "
+            "blobs are not stored; send what `missing_blobs` lists and commit again"
         )
+    return head
 
 
 def _finish(
     connection: Connection,
     actor: Actor,
     draft: Row[Any],
+    head: Row[Any],
     contributions: Sequence[int],
     now: datetime,
 ) -> Committed:
+    """head: the totals of the draft's manifest."""
     collections_db.lock(connection, draft.collection_id)
-    head = blobs_db.manifest_totals(connection, draft.manifest_id)
     version_id = membership = None
     if draft.spec["on_unchanged"] != "new_version":
         version_id = versions_db.same_content(connection, draft.collection_id, head.digest)

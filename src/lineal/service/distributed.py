@@ -38,13 +38,14 @@ def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
     head = manifest_head(segment.head for segment in merged)
     with instance.database.writing() as connection:
         transfers.hold(instance, connection, draft.id)
-        manifest_id = blobs_db.ensure_manifest(connection, head)
+        manifest_id, _ = blobs_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in blobs_db.batches(merged, PAGE_SEGMENTS):
         checked = transfers.check_segments(page)
         with instance.database.writing() as connection:
             transfers.hold(instance, connection, draft.id)
-            transfers.fill(connection, manifest_id, checked)
+            missing = blobs_db.missing_segments(connection, manifest_id)
+            transfers.fill(connection, missing, checked)
     with instance.database.reading() as connection:
         changed = drafts_db.by_id(connection, draft.id)
     assert changed is not None

@@ -97,14 +97,16 @@ def put_segments(
     with instance.database.writing() as connection:
         draft = hold(instance, connection, draft_id)
         if draft.state == drafts_db.OPEN:  # otherwise it is complete
-            fill(connection, draft.manifest_id, checked)
+            fill(connection, blobs_db.missing_segments(connection, draft.manifest_id), checked)
 
 
 def fill(
-    connection: Connection, manifest_id: int, segments: Sequence[CheckedSegment]
+    connection: Connection, missing: dict[Digest, int], segments: Sequence[CheckedSegment]
 ) -> tuple[Digest, ...]:
-    """Record those of the segments that the manifest lacks; returns what it lacks still."""
-    missing = blobs_db.missing_segments(connection, manifest_id)
+    """Record those of the segments that a manifest lacks; returns what it lacks still.
+
+    missing: digest → id of what it lacks now; what is recorded is taken out.
+    """
     for segment, entries in segments:
         segment_id = missing.pop(segment.head.digest, None)
         if segment_id is not None:
