@@ -3,17 +3,26 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO := $(VENV)/.demo-installed
 AZURITE := tests/references/azurite/node_modules/.package-lock.json
 
 .PHONY: demo test lint format bench docs news clean
 
-$(STAMP): pyproject.toml constraints.txt
+define install
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(1)]'
 	$(BIN)/python -m compileall -q src/lineal
 	@touch $@
+endef
 
-demo: $(STAMP)
+$(STAMP): pyproject.toml constraints.txt
+	$(call install,dev)
+
+# Much less than what the tests need.
+$(DEMO): pyproject.toml constraints.txt
+	$(call install,demo)
+
+demo: $(DEMO)
 	$(BIN)/lineal demo
 
 # Azure's emulator is an npm package; where there is no npm, PyPI has one.
