@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -87,3 +88,14 @@ def test_frozen_objects_of_the_user_stay_frozen() -> None:
         "context.__exit__(None, None, None); assert gc.get_freeze_count() >= count > 0"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_forked_child_begins_anew() -> None:
+    with seldom_collected():
+        child = os.fork()
+        if child == 0:
+            with seldom_collected():
+                raised = gc.get_threshold()
+            os._exit(0 if (raised, gc.get_threshold()) == ((SELDOM, 10, 10), (700, 10, 10)) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert gc.get_threshold() == (700, 10, 10)

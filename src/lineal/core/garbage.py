@@ -7,6 +7,7 @@ at a time. What is not part of a cycle is freed at once in any case.
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +15,25 @@ from contextlib import contextmanager
 SELDOM = 20_000
 """New objects between two looks, instead of 700."""
 
-_lock = threading.Lock()
-_usual: list[tuple[int, int, int]] = []
-"""The thresholds to go back to, once per thread that is at it."""
+
+class _State:
+    """Who is at it in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.usual: list[tuple[int, int, int]] = []
+        """The thresholds to go back to, once per thread."""
+
+    def begin_anew(self) -> None:
+        """After a fork the other threads are gone, and one of them may have held the lock."""
+        self.lock = threading.Lock()
+        if self.usual:
+            gc.set_threshold(*self.usual[0])
+            self.usual.clear()
+
+
+_state = _State()
+os.register_at_fork(after_in_child=_state.begin_anew)
 
 
 @contextmanager
@@ -44,15 +61,16 @@ def seldom_collected() -> Iterator[None]:
     It goes on, so that what other threads leave behind meanwhile does not pile up. A fifth of the
     time of logging 10,000 small files, a third of that of a large lineage graph.
     """
-    with _lock:
-        usual = _usual[0] if _usual else gc.get_threshold()
-        _usual.append(usual)
+    with _state.lock:
+        usual = _state.usual[0] if _state.usual else gc.get_threshold()
+        _state.usual.append(usual)
         if 0 < usual[0] < SELDOM:  # 0: it is switched off
             gc.set_threshold(SELDOM, *usual[1:])
     try:
         yield
     finally:
-        with _lock:
-            _usual.pop()
-            if not _usual:
-                gc.set_threshold(*usual)
+        with _state.lock:
+            if _state.usual:
+                _state.usual.pop()
+                if not _state.usual:
+                    gc.set_threshold(*usual)
