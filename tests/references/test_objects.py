@@ -96,6 +96,11 @@ def test_a_key_goes_to_its_own_account_only(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", f"AccountName=ana;AccountKey={key};")
     assert azure._credential(ACCOUNT, 1) == {"account_name": "ana", "account_key": key}
     assert azure._credential("https://bob.blob.core.windows.net", 1) == "identity"
+    own = f"AccountName=ana;AccountKey={key};BlobEndpoint=https://blobs.example.org"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", own)
+    assert azure._account_url("https://blobs.example.org/c/k") == "https://blobs.example.org"
+    credential = azure._credential("https://blobs.example.org", 1)
+    assert credential == {"account_name": "ana", "account_key": key}
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "ana")
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "?sv=1&sig=2")

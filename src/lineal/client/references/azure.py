@@ -259,7 +259,8 @@ def _credential(account_url: str, timeout_seconds: float) -> Any:
     """Return the first credential there is for an account, None for anonymous requests."""
     connection = _connection()
     found = _ACCOUNT.match(account_url)
-    account = found["name"] if found else account_url.rpartition("/")[2]
+    # an endpoint need not tell its account: a domain of one's own
+    account = found["name"] if found else connection.get("AccountName", "")
     if connection.get("AccountName", account) == account:
         if "AccountKey" in connection:
             return {"account_name": account, "account_key": connection["AccountKey"]}
