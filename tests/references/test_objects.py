@@ -101,9 +101,14 @@ def test_a_key_goes_to_its_own_account_only(monkeypatch: pytest.MonkeyPatch) -> 
     assert azure._account_url("https://blobs.example.org/c/k") == "https://blobs.example.org"
     credential = azure._credential("https://blobs.example.org", 1)
     assert credential == {"account_name": "ana", "account_key": key}
+    signed = f"BlobEndpoint={ACCOUNT}/;SharedAccessSignature=sv=1&sig=3"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", signed)
+    assert azure._credential(ACCOUNT, 1) == "sv=1&sig=3"
+    assert azure._credential("https://bob.blob.core.windows.net", 1) == "identity"
     monkeypatch.delenv("AZURE_STORAGE_CONNECTION_STRING")
-    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "ana")
     monkeypatch.setenv("AZURE_STORAGE_SAS_TOKEN", "?sv=1&sig=2")
+    assert azure._credential(ACCOUNT, 1) == "identity"  # nobody said whose it is
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "ana")
     assert azure._credential(ACCOUNT, 1) == "sv=1&sig=2"
     monkeypatch.setenv("AZURE_STORAGE_KEY", key)
     assert azure._credential(ACCOUNT, 1) == {"account_name": "ana", "account_key": key}

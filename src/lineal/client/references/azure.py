@@ -215,7 +215,7 @@ class _Md5:
 
 def _account_url(uri: str) -> str | None:
     """Return the part of a URL that is the account's, None if it is no account of Azure's."""
-    endpoint = _connection().get("BlobEndpoint", "").rstrip("/")
+    endpoint = _endpoint(_connection())
     if endpoint and uri.startswith(f"{endpoint}/"):
         return endpoint
     found = _ACCOUNT.match(uri)
@@ -226,6 +226,10 @@ def _connection() -> Mapping[str, str]:
     """Return the parts of the connection string in the environment."""
     parts = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";")
     return dict(part.split("=", 1) for part in parts if "=" in part)
+
+
+def _endpoint(connection: Mapping[str, str]) -> str:
+    return connection.get("BlobEndpoint", "").rstrip("/")
 
 
 def _client(account_url: str, timeout_seconds: float) -> Any:
@@ -259,14 +263,14 @@ def _credential(account_url: str, timeout_seconds: float) -> Any:
     """Return the first credential there is for an account, None for anonymous requests."""
     connection = _connection()
     found = _ACCOUNT.match(account_url)
-    # an endpoint need not tell its account: a domain of one's own
     account = found["name"] if found else connection.get("AccountName", "")
-    if connection.get("AccountName", account) == account:
-        if "AccountKey" in connection:
-            return {"account_name": account, "account_key": connection["AccountKey"]}
-        if "SharedAccessSignature" in connection:
-            return connection["SharedAccessSignature"]
-    if os.environ.get("AZURE_STORAGE_ACCOUNT", account) == account:
+    # An endpoint need not tell its account: it may be a domain of one's own.
+    is_own = account_url == _endpoint(connection) or account == connection.get("AccountName")
+    if is_own and "AccountKey" in connection:
+        return {"account_name": account, "account_key": connection["AccountKey"]}
+    if is_own and "SharedAccessSignature" in connection:
+        return connection["SharedAccessSignature"]
+    if account and account == os.environ.get("AZURE_STORAGE_ACCOUNT"):
         key = os.environ.get("AZURE_STORAGE_KEY")
         if key:
             return {"account_name": account, "account_key": key}
