@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple, Protocol
 
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
 
@@ -114,7 +114,11 @@ def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
     return Hashed(hex_digest, before.size, before)
 
 
-def write_stream(source: BinaryIO, path: str, chunk_bytes: int = CHUNK_BYTES) -> str:
+class Readable(Protocol):
+    def read(self, count: int, /) -> bytes: ...
+
+
+def write_stream(source: Readable, path: str, chunk_bytes: int = CHUNK_BYTES) -> str:
     """Write what a stream yields to a new file; returns the hex digest of what was written."""
     running = hashlib.sha256()
     with _created(path, 0o666) as descriptor:

@@ -146,6 +146,60 @@ def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
     raise RuntimeError(f"{server.args!r} does not start: {log.read_text()[-2000:]}")
 
 
+class Proxy:
+    """Stands before a server, and cuts or damages the next few answers that are long enough."""
+
+    def __init__(self, url: str) -> None:
+        host, _, port = url.removeprefix("http://").partition("/")[0].partition(":")
+        self._server = (host, int(port))
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.cuts = 0
+        self.damages = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._server) as server:
+            upwards = threading.Thread(target=_pour, args=(client, server), daemon=True)
+            upwards.start()
+            passed = 0
+            with contextlib.suppress(OSError):
+                while data := server.recv(1 << 16):
+                    passed += len(data)
+                    if passed > HEADERS_MOST and self.cuts:
+                        self.cuts -= 1
+                        break
+                    if passed > HEADERS_MOST and self.damages:
+                        self.damages -= 1
+                        data = bytes([data[0] ^ 1]) + data[1:]
+                    client.sendall(data)
+            for end in (client, server):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            upwards.join()
+
+
+HEADERS_MOST = 400_000
+"""What a proxy lets pass untouched: all but a long body."""
+
+
+def _pour(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+
+
 class Web:
     """A web server whose answers a test decides: contents, ETags, and how it misbehaves."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceCh
 from tests.references.conftest import CLOUDS, PLACES
 from tests.references.places import (
     ArtifactPlace,
+    AzurePlace,
     Bucket,
     FilePlace,
     GcsPlace,
@@ -26,7 +28,7 @@ from tests.references.places import (
     S3Place,
     WebPlace,
 )
-from tests.references.servers import Web
+from tests.references.servers import Azurite, Proxy, Web
 
 VERSIONED = ("s3, versioned", "gcs, versioned", "azure, snapshots")
 BEFORE, AFTER = b"before" * 100, b"after, and longer" * 100
@@ -303,6 +305,54 @@ def test_an_unversioned_bucket_has_keys_without_values(s3_url: str, monkeypatch:
     (entry,) = logged(place.put("data", BEFORE)).manifest.entries.values()
     assert entry.extra["versionID"] is None
     assert entry.extra["etag"] == entry.etag == entry.digest
+
+
+# --- a network that fails half-way ---------------------------------------------------------------
+
+
+@pytest.fixture(params=["s3", "gcs", "azure"])
+def behind_proxy(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Bucket, Proxy]]:
+    """A bucket whose requests all go through a proxy."""
+    place: Bucket
+    if request.param == "s3":
+        proxy = Proxy(request.getfixturevalue("s3_url"))
+        place = S3Place(proxy.url, monkeypatch, keeps_versions=False)
+    elif request.param == "gcs":
+        proxy = Proxy(request.getfixturevalue("gcs_url"))
+        web: Web = request.getfixturevalue("web")
+        place = GcsPlace(proxy.url, web, monkeypatch, keeps_versions=False)
+    else:
+        azurite: Azurite = request.getfixturevalue("azurite")
+        proxy = Proxy(azurite.account)
+        behind = azurite._replace(account=f"{proxy.url}/ana")
+        place = AzurePlace(behind, monkeypatch, keeps_versions=False)
+    yield place, proxy
+    proxy.close()
+
+
+@pytest.mark.parametrize("failure", ["cuts", "damages"])
+def test_what_arrives_short_or_damaged_is_asked_for_again(
+    behind_proxy: tuple[Bucket, Proxy], failure: str, tmp_path: Path
+) -> None:
+    place, proxy = behind_proxy
+    data = os.urandom(2_000_000)
+    artifact = logged(place.put("large", data))
+    setattr(proxy, failure, 1)
+    assert content(artifact, tmp_path) == data
+    assert getattr(proxy, failure) == 0
+
+
+def test_what_arrives_damaged_every_time_is_refused(
+    behind_proxy: tuple[Bucket, Proxy], tmp_path: Path
+) -> None:
+    place, proxy = behind_proxy
+    artifact = logged(place.put("large", os.urandom(2_000_000)))
+    proxy.damages = 1_000
+    with pytest.raises(Unavailable, match=r"large .*checksum"):
+        content(artifact, tmp_path)
+    assert not any(path.is_file() for path in tmp_path.glob("out*/**/*"))
 
 
 # --- the web, misbehaving ------------------------------------------------------------------------

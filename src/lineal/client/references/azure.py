@@ -11,7 +11,6 @@ A snapshot is recorded as version `snapshot=MOMENT`: versions are named by momen
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -20,7 +19,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from lineal.client.references.objects import ATTEMPTS, CONNECTIONS, Body, Head, ObjectStore, Place
+from lineal.client.references.arriving import ATTEMPTS
+from lineal.client.references.objects import CONNECTIONS, Body, Head, Md5, ObjectStore, Place
 from lineal.client.references.scheme import ETAG, unquoted
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
@@ -97,21 +97,21 @@ class AzureStore(ObjectStore):
         where = self.uri(place)
         blobs = iter(container.list_blobs(name_starts_with=place.key or None, include=include))
         try:
-            blob = self._answer(lambda: next(blobs, None), where)
+            blob = self.answer(lambda: next(blobs, None), where)
         except _Unsupported:
             less = [what for what in include if what != "versions"]
             blobs = iter(container.list_blobs(name_starts_with=place.key or None, include=less))
-            blob = self._answer(lambda: next(blobs, None), where)
+            blob = self.answer(lambda: next(blobs, None), where)
         while blob is not None:
             yield blob
-            blob = self._answer(lambda: next(blobs, None), where)
+            blob = self.answer(lambda: next(blobs, None), where)
 
     # --- one blob ---
 
     def head(self, place: Place) -> Head | None:
         client, pinned = self._blob(place)
         try:
-            answer = self._answer(lambda: client.get_blob_properties(**pinned), self.uri(place))
+            answer = self.answer(lambda: client.get_blob_properties(**pinned), self.uri(place))
         except MissingFile:
             return None
         return None if _is_placeholder(answer) else _head(answer)
@@ -120,15 +120,12 @@ class AzureStore(ObjectStore):
         answer = self._download(entry, place)
         md5 = answer.properties.content_settings.content_md5
         stream = _Stream(self, answer, self.uri(place))
-        return Body(stream, answer.size, _Md5(bytes(md5)) if md5 else None)
+        return Body(stream, answer.size, Md5(bytes(md5)) if md5 else None)
 
     def part(self, entry: Entry, place: Place, start: int, stop: int) -> bytes:
         answer = self._download(entry, place, offset=start, length=stop - start)
-        return self.answered(answer.readall, self.uri(place))
-
-    def answered(self, ask: Callable[[], bytes], where: str) -> bytes:
-        """Read bytes of an answer; the library asks anew for each part of it."""
-        return self._answer(ask, where)
+        data: bytes = self.answer(answer.readall, self.uri(place))
+        return data
 
     def _download(self, entry: Entry, place: Place, **how: Any) -> Any:
         client, pinned = self._blob(place)
@@ -137,7 +134,7 @@ class AzureStore(ObjectStore):
             from azure.core import MatchConditions
 
             how |= {"etag": f'"{recorded}"', "match_condition": MatchConditions.IfNotModified}
-        return self._answer(lambda: client.download_blob(**pinned, **how), self.uri(place))
+        return self.answer(lambda: client.download_blob(**pinned, **how), self.uri(place))
 
     def _blob(self, place: Place) -> tuple[Any, dict[str, str]]:
         """Return a client of the blob or its snapshot, and what says which version is meant."""
@@ -153,7 +150,7 @@ class AzureStore(ObjectStore):
                 self._clients[account_url] = _client(account_url, self._timeout_seconds)
         return self._clients[account_url].get_container_client(name)
 
-    def _answer(self, ask: Callable[[], T], where: str) -> T:
+    def answer(self, ask: Callable[[], T], where: str) -> T:
         """Ask, and say what an error means to the user."""
         from azure.core import exceptions
 
@@ -189,25 +186,14 @@ class _Stream:
     """The bytes of a download, which the library asks for in parts."""
 
     def __init__(self, store: AzureStore, answer: Any, where: str) -> None:
-        self._store, self._answer, self._where = store, answer, where
+        self._store, self._body, self._where = store, answer, where
 
     def read(self, count: int) -> bytes:
-        return self._store.answered(lambda: self._answer.read(count), self._where)
+        data: bytes = self._store.answer(lambda: self._body.read(count), self._where)
+        return data
 
     def close(self) -> None:
         return
-
-
-class _Md5:
-    def __init__(self, expected: bytes) -> None:
-        self._expected = expected
-        self._running = hashlib.md5(usedforsecurity=False)
-
-    def update(self, data: bytes) -> None:
-        self._running.update(data)
-
-    def is_right(self) -> bool:
-        return self._running.digest() == self._expected
 
 
 # --- accounts and credentials --------------------------------------------------------------------

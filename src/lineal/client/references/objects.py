@@ -6,14 +6,14 @@ store says how to ask; what is concluded from the answers is said once, here.
 
 from __future__ import annotations
 
-import os
-import time
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from lineal import files
+from lineal.client.references.arriving import repeated
 from lineal.client.references.scheme import (
     ETAG,
     VERSION_ID,
@@ -39,9 +39,6 @@ from lineal.errors import (
 
 CONNECTIONS = 64
 """Kept open to one store; `ref check` asks on as many threads."""
-ATTEMPTS = 3
-"""Of every request, by the store's library, which share the timeout; and of reading an object's
-bytes, by us: the libraries repeat only the request that begins it."""
 
 
 class Place(NamedTuple):
@@ -88,6 +85,20 @@ class Body(NamedTuple):
     """Bytes, as the answer that carries them says."""
     checksum: Checksum | None
     """None where the store told none that can be computed."""
+
+
+class Md5:
+    """The checksum that a store tells of an object, as its digest's bytes."""
+
+    def __init__(self, expected: bytes) -> None:
+        self._expected = expected
+        self._running = hashlib.md5(usedforsecurity=False)
+
+    def update(self, data: bytes, /) -> None:
+        self._running.update(data)
+
+    def is_right(self) -> bool:
+        return self._running.digest() == self._expected
 
 
 class ObjectStore(ABC):
@@ -169,22 +180,13 @@ class ObjectStore(ABC):
 
     def fetch(self, entry: Entry, target: str) -> str:
         place = self._recorded(entry)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._written(entry, place, target)
-            except Unavailable:
-                if attempt == ATTEMPTS:
-                    raise
-                if os.path.exists(target):
-                    os.unlink(target)
-                time.sleep(0.2 * attempt)
-        raise AssertionError
+        return repeated(lambda: self._written(entry, place, target), target)
 
     def _written(self, entry: Entry, place: Place, target: str) -> str:
         body = self.body(entry, place)
         counted = _Counted(body)
         try:
-            hex_digest = files.write_stream(counted, target, files.CHUNK_BYTES)  # type: ignore[arg-type]
+            hex_digest = files.write_stream(counted, target, files.CHUNK_BYTES)
         except (Denied, MissingFile, ReferenceChanged, Unavailable):
             raise
         except Exception as error:

@@ -6,19 +6,19 @@ Credentials, region and endpoint come from boto3's own chain (environment, profi
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
+from lineal.client.references.arriving import ATTEMPTS
 from lineal.client.references.objects import (
-    ATTEMPTS,
     CONNECTIONS,
     Body,
     Checksum,
     Head,
+    Md5,
     ObjectStore,
     Place,
 )
@@ -179,26 +179,13 @@ class S3Store(ObjectStore):
             raise Unavailable(f"{where} cannot be reached: {error}") from error
 
 
-class _Md5:
-    """The checksum that an ETag is, of objects that are neither encrypted nor made of parts."""
-
-    def __init__(self, etag: str) -> None:
-        self._etag = etag
-        self._running = hashlib.md5(usedforsecurity=False)
-
-    def update(self, data: bytes) -> None:
-        self._running.update(data)
-
-    def is_right(self) -> bool:
-        return self._running.hexdigest() == self._etag
-
-
 def _checksum(answer: Mapping[str, Any]) -> Checksum | None:
+    """Return the checksum that an ETag is, of objects not encrypted and not made of parts."""
     is_encrypted = (
         "kms" in str(answer.get("ServerSideEncryption", "")) or "SSECustomerAlgorithm" in answer
     )
     etag = unquoted(answer["ETag"])
-    return _Md5(etag) if _MD5.fullmatch(etag) and not is_encrypted else None
+    return Md5(bytes.fromhex(etag)) if _MD5.fullmatch(etag) and not is_encrypted else None
 
 
 def _client(timeout_seconds: float) -> Any:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from lineal import files
 from lineal.client.references import secret
+from lineal.client.references.arriving import repeated
 from lineal.client.references.scheme import (
     Found,
     Freshness,
@@ -30,7 +30,6 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, IntegrityError, MissingFile, ReferenceChanged, Unavailable
 
-ATTEMPTS = 3
 REDIRECTS_MOST = 10
 
 
@@ -67,7 +66,7 @@ class WebScheme:
         return Listing(False, iter([Found(name, uri, digest, size, extra(etag, None))]))
 
     def fetch(self, entry: Entry, target: str) -> str:
-        return self._repeated(lambda: self._written(entry, target), target)
+        return repeated(lambda: self._written(entry, target), target)
 
     def _written(self, entry: Entry, target: str) -> str:
         uri = _uri(entry)
@@ -83,7 +82,7 @@ class WebScheme:
                     size += len(data)
                     return data
 
-            hex_digest = files.write_stream(Arriving(), target, files.CHUNK_BYTES)  # type: ignore[arg-type]
+            hex_digest = files.write_stream(Arriving(), target, files.CHUNK_BYTES)
             expected = _length(response.headers)
         if expected is not None and size != expected:
             raise Unavailable(f"{secret.shown(uri)} ended after {size} of {expected} bytes")
@@ -129,17 +128,6 @@ class WebScheme:
             raise Unavailable(f"{shown} leads in circles") from error
         except httpx2.HTTPError as error:
             raise Unavailable(f"{shown} cannot be read: {error}") from error
-
-    def _repeated(self, work: Callable[[], str], target: str) -> str:
-        """Do it again where a network's failure may pass by itself."""
-        for attempt in range(1, ATTEMPTS):
-            try:
-                return work()
-            except Unavailable:
-                if os.path.exists(target):
-                    os.unlink(target)
-                time.sleep(0.2 * attempt)
-        return work()
 
 
 EMPTY = 416
