@@ -1,4 +1,4 @@
-"""References: recording a prefix of S3, and checking what became of its objects.
+"""References: recording a prefix of S3, checking its objects, reading a column of a table there.
 
 The server is a real one on this machine, so that no network hides what Lineal does.
 """
@@ -21,6 +21,9 @@ OBJECTS = 100_000
 CHECKED = 10_000
 LIST_LIMIT = 1.3
 CHECK_LIMIT_MS = 2
+ROWS, COLUMNS = 4_000_000, 32
+COLUMN_SLACK = 1.1
+"""The footer and what is read ahead, over the column itself."""
 BUCKET, PREFIX = "bench", "data/"
 
 
@@ -58,6 +61,46 @@ def checked(watch: Stopwatch, count: int) -> dict[str, int]:
         for _, freshness in checking.check(references.opened(60.0), entries):
             found[str(freshness.state)] = found.get(str(freshness.state), 0) + 1
     return found
+
+
+def column(watch: Stopwatch) -> dict[str, int]:
+    """Read one column by `lineal://`; returns bytes and requests to the store, and rows read."""
+    import fsspec
+    from pyarrow import parquet
+
+    import lineal
+    from lineal.client.references.objects import ObjectRanges
+
+    artifact = lineal.Artifact("table", "dataset")
+    artifact.add_reference(f"s3://{BUCKET}/table.parquet")
+    with lineal.init(project="bench") as run:
+        run.log_artifact(artifact).wait()
+    counted = {"bytes": 0, "requests": 0}
+    read = ObjectRanges.read
+
+    def counting(ranges: ObjectRanges, start: int, stop: int) -> bytes:
+        data = read(ranges, start, stop)
+        counted["bytes"] += len(data)
+        counted["requests"] += 1
+        return data
+
+    ObjectRanges.read = counting  # type: ignore[method-assign]  # only in this process
+    with watch:
+        table = parquet.read_table(
+            "bench/table:latest/table.parquet",
+            columns=["c3"],
+            filesystem=fsspec.filesystem("lineal"),
+        )
+    return counted | {"rows": table.num_rows}
+
+
+def _write_table(path: str, rows: int) -> None:
+    import numpy
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {f"c{number}": numpy.random.rand(rows) for number in range(COLUMNS)}
+    parquet.write_table(pyarrow.table(columns), path, compression=None)
 
 
 def _client() -> Any:
@@ -115,4 +158,19 @@ def measure(bench: Bench) -> Iterator[Result]:
             CHECK_LIMIT_MS,
             taken,
             note=f"{some / taken.wall_seconds:,.0f} objects a second",
+        )
+        path = os.path.join(folder, "table.parquet")
+        rows = bench.size(ROWS, 200_000)
+        _write_table(path, rows)
+        _client().upload_file(path, BUCKET, "table.parquet")
+        size = os.path.getsize(path)
+        taken, _ = timing.child(column, folder=folder, home=bench.new_path("home"))
+        assert taken.value["rows"] == rows, taken.value
+        yield Result(
+            f"read one of {COLUMNS} columns of a Parquet file of {size / 2**20:,.0f} MiB in S3",
+            taken.value["bytes"] / 2**20,
+            "MiB",
+            COLUMN_SLACK * size / COLUMNS / 2**20 if not bench.is_quick else None,
+            taken,
+            note=f"{taken.value['requests']} requests",
         )
