@@ -253,16 +253,19 @@ def ensure_manifest(
     The manifest, if it was there, or else its segments are locked until the transaction ends:
     the sweep takes neither away before a draft points to them. A segment's pairs keep its blobs.
     """
-    known = connection.execute(_HELD_MANIFEST, {"content": head.digest}).scalar()
-    if known is not None:
-        return int(known), None
+    values = {
+        "digest": head.digest,
+        "entry_count": head.entry_count,
+        "size_bytes": head.size_bytes,
+    }
+    manifest_id = None
+    while manifest_id is None:  # PostgreSQL: GC may take one away between the two statements
+        manifest_id = connection.execute(_add_manifest(on_sqlite(connection)), values).scalar()
+        if manifest_id is None:
+            known = connection.execute(_HELD_MANIFEST, {"content": head.digest}).scalar()
+            if known is not None:
+                return int(known), None
     ids, are_new = _ensure_segments(connection, head.segments)
-    manifest_id = connection.execute(
-        _add_manifest(on_sqlite(connection)),
-        {"digest": head.digest, "entry_count": head.entry_count, "size_bytes": head.size_bytes},
-    ).scalar()
-    if manifest_id is None:  # PostgreSQL: another transaction was faster
-        return ensure_manifest(connection, head)
     if head.segments:
         connection.execute(
             _ADD_MANIFEST_SEGMENT,

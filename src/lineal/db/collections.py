@@ -30,6 +30,17 @@ LIVE = (versions.c.deleted_at.is_(None)) & (memberships.c.removed_at.is_(None))
 _FIND = select(collections).where(
     collections.c.project_id == bindparam("project"), collections.c.name == bindparam("called")
 )
+_FIND_BY_NAMES = (
+    select(collections)
+    .join(projects, projects.c.id == collections.c.project_id)
+    .join(entities, entities.c.id == projects.c.entity_id)
+    .where(
+        entities.c.name == bindparam("entity"),
+        projects.c.name == bindparam("project"),
+        projects.c.deleted_at.is_(None),
+        collections.c.name == bindparam("called"),
+    )
+)
 _LOCK = (
     select(collections.c.id).where(collections.c.id == bindparam("collection")).with_for_update()
 )
@@ -75,6 +86,12 @@ def _count_on(connection: Connection, project_id: int, name: str) -> None:
             .where(collections.c.project_id == project_id, collections.c.name == name)
             .values(next_number=number.scalar_subquery())
         )
+
+
+def find_by_names(connection: Connection, entity: str, project: str, name: str) -> Row[Any] | None:
+    """Return the row of a collection in a project that is not deleted; no moved one."""
+    chosen = {"entity": entity, "project": project, "called": name}
+    return connection.execute(_FIND_BY_NAMES, chosen).one_or_none()
 
 
 def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:

@@ -54,7 +54,7 @@ def versions_page(
         listing = listing.where(has_tag.exists())
     order = parse_order(query.order or "-version_index", VERSION_FIELDS, memberships.c.id)
     rows, cursor, total = fetch_page(connection, listing, order, page)
-    return Page(tuple(versions_db.records(connection, rows)), cursor, total)
+    return Page(tuple(versions_db.records(rows)), cursor, total)
 
 
 def collections_page(
@@ -79,4 +79,4 @@ def collection(connection: Connection, collection_id: int) -> CollectionRecord:
 
 def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
     query = versions_db.listing().where(memberships.c.collection_id == collection_id, LIVE)
-    return versions_db.records(connection, connection.execute(query).all())
+    return versions_db.records(connection.execute(query))

@@ -118,7 +118,7 @@ def expiring(
         )
     )
     rows, cursor, total = fetch_page(connection, query, order, request)
-    found = versions_db.records(connection, rows)
+    found = versions_db.records(rows)
     moments = [_moment(row.expires) for row in rows]
     return Page(tuple(map(Expiring, found, moments)), cursor, total)
 

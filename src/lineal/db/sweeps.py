@@ -29,6 +29,7 @@ from lineal.db.schema import (
     trials,
     versions,
 )
+from lineal.db.versions import Membership
 
 # Statements of every trial's way are built once: building one anew costs three times as much as
 # running it.
@@ -317,10 +318,10 @@ def with_progress(connection: Connection, sweep: SweepKey) -> Sequence[Row[Any]]
 
 def logged_by(
     connection: Connection, project_id: int, run_id: str, type_: str
-) -> tuple[int, int] | None:
-    """Return (collection, membership) of the newest live version of a type that a run logged."""
+) -> tuple[int, Membership] | None:
+    """Return collection and membership of the newest live version of a type that a run logged."""
     query = (
-        select(versions.c.collection_id, memberships.c.id)
+        select(versions.c.collection_id, memberships.c.id, memberships.c.number)
         .select_from(edges)
         .join(runs, runs.c.id == edges.c.run_id)
         .join(versions, versions.c.id == edges.c.version_id)
@@ -341,7 +342,7 @@ def logged_by(
         .limit(1)
     )
     row = connection.execute(query).one_or_none()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (row[0], Membership(row[1], row[2]))
 
 
 def aliased(connection: Connection, sweep: SweepKey, alias: str) -> list[int]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
     Connection,
     Insert,
     Row,
+    ScalarSelect,
     Select,
     and_,
     bindparam,
-    literal,
+    func,
     or_,
     select,
-    union_all,
     update,
 )
 from sqlalchemy import insert as plain_insert
@@ -56,6 +58,21 @@ _sweep = (
     .scalar_subquery()
 )
 
+
+# names of their own, so that a query may join the tables themselves
+_own_aliases = aliases.alias("own_aliases")
+_own_tags = version_tags.alias("own_tags")
+_BETWEEN_NAMES = "/"
+"""In no alias and no tag (ALI-3, TAG-1)."""
+
+
+class Membership(NamedTuple):
+    """A version's place in a collection."""
+
+    id: int
+    number: int
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -76,6 +93,10 @@ def listing() -> Select[Any]:
             _source_project.c.name.label("source_project"),
             _source_entity.c.name.label("source_entity"),
             _sweep.label("sweep_id"),
+            _joined(_own_aliases.c.alias, _own_aliases.c.membership_id == memberships.c.id).label(
+                "aliases"
+            ),
+            _joined(_own_tags.c.tag, _own_tags.c.version_id == versions.c.id).label("tags"),
         )
         .select_from(memberships)
         .join(versions, versions.c.id == memberships.c.version_id)
@@ -95,13 +116,17 @@ def listing() -> Select[Any]:
     )
 
 
-def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRecord]:
-    """Turn rows of `listing` into records, with at most two queries for any number of them."""
-    if len(rows) == 1:
-        alias_names, tags = _names_of_one(connection, rows[0])
-    else:
-        alias_names = _aliases_of(connection, [row.membership_id for row in rows])
-        tags = _tags_of(connection, [row.id for row in rows])
+def _joined(name: Column[str], belongs: ColumnElement[bool]) -> ScalarSelect[str]:
+    """Return the names that belong to a row of `listing` as one text, NULL if there are none."""
+    return select(func.aggregate_strings(name, _BETWEEN_NAMES)).where(belongs).scalar_subquery()
+
+
+def _parted(joined: str | None) -> tuple[str, ...]:
+    return () if joined is None else tuple(sorted(joined.split(_BETWEEN_NAMES)))
+
+
+def records(rows: Iterable[Row[Any]]) -> list[VersionRecord]:
+    """Turn rows of `listing` into records."""
     return [
         VersionRecord(
             id=VersionId(row.id),
@@ -110,7 +135,7 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRec
             project=row.project,
             collection=row.collection,
             number=row.number,
-            aliases=tuple(alias_names.get(row.membership_id, ())),
+            aliases=_parted(row.aliases),
             source_entity=row.source_entity,
             source_project=row.source_project,
             source_collection=row.source_collection,
@@ -123,7 +148,7 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[VersionRec
             entry_count=row.entry_count,
             description=row.description,
             metadata=row.metadata,
-            tags=tuple(tags.get(row.id, ())),
+            tags=_parted(row.tags),
             history_step=row.history_step,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -154,23 +179,14 @@ _SAME_CONTENT = (
     .limit(1)
     .with_for_update()
 )
-_NAMES_OF_ONE = union_all(
-    select(literal(True).label("is_alias"), aliases.c.alias.label("name")).where(
-        aliases.c.membership_id == bindparam("membership")
-    ),
-    select(literal(False), version_tags.c.tag).where(
-        version_tags.c.version_id == bindparam("version")
-    ),
-)
 _ADD = plain_insert(versions).returning(versions.c.id)
 _ADD_MEMBERSHIP = plain_insert(memberships).returning(memberships.c.id)
-_LIVE_MEMBERSHIP = select(memberships.c.id).where(
+_LIVE_MEMBERSHIP = select(memberships.c.id, memberships.c.number).where(
     memberships.c.collection_id == bindparam("collection"),
     memberships.c.version_id == bindparam("version"),
     memberships.c.removed_at.is_(None),
 )
 _ADD_MOVE = plain_insert(alias_moves)
-_NUMBER = select(memberships.c.number).where(memberships.c.id == bindparam("membership"))
 _ALIAS_NUMBERS = (
     select(aliases.c.alias, memberships.c.number)
     .join(memberships, memberships.c.id == aliases.c.membership_id)
@@ -181,15 +197,17 @@ _ALIAS_NUMBERS = (
 )
 
 
+def _record(rows: Iterable[Row[Any]]) -> VersionRecord | None:
+    return next(iter(records(rows)), None)
+
+
 def by_membership(connection: Connection, membership_id: int) -> VersionRecord | None:
-    rows = connection.execute(_BY_MEMBERSHIP, {"membership": membership_id}).all()
-    return records(connection, rows)[0] if rows else None
+    return _record(connection.execute(_BY_MEMBERSHIP, {"membership": membership_id}))
 
 
 def by_id(connection: Connection, version_id: int) -> VersionRecord | None:
     """Return a version as seen in its source collection, also a deleted one."""
-    rows = connection.execute(_BY_ID, {"version": version_id}).all()
-    return records(connection, rows)[0] if rows else None
+    return _record(connection.execute(_BY_ID, {"version": version_id}))
 
 
 def by_ids(connection: Connection, version_ids: Iterable[int]) -> dict[int, VersionRecord]:
@@ -199,7 +217,7 @@ def by_ids(connection: Connection, version_ids: Iterable[int]) -> dict[int, Vers
         query = listing().where(
             versions.c.id.in_(batch), memberships.c.collection_id == versions.c.collection_id
         )
-        for record in records(connection, connection.execute(query).all()):
+        for record in records(connection.execute(query)):
             found[record.id] = record
     return found
 
@@ -212,7 +230,7 @@ def links(connection: Connection, version_id: int) -> list[VersionRecord]:
         memberships.c.removed_at.is_(None),
         projects.c.deleted_at.is_(None),
     )
-    return records(connection, connection.execute(query.order_by(memberships.c.id)).all())
+    return records(connection.execute(query.order_by(memberships.c.id)))
 
 
 def resolve(connection: Connection, collection_id: int, ref: str) -> VersionRecord | None:
@@ -234,11 +252,11 @@ def resolve(connection: Connection, collection_id: int, ref: str) -> VersionReco
         query = here.join(aliases, aliases.c.membership_id == memberships.c.id).where(
             aliases.c.alias == ref
         )
-    rows = connection.execute(query).all()
-    if not rows and ref == LATEST:
+    found = _record(connection.execute(query))
+    if found is None and ref == LATEST:
         newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
-        rows = connection.execute(newest).all()
-    return records(connection, rows)[0] if rows else None
+        found = _record(connection.execute(newest))
+    return found
 
 
 def is_digest(ref: str) -> bool:
@@ -260,47 +278,18 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
     ).scalar()
 
 
-def _names_of_one(
-    connection: Connection, row: Row[Any]
-) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Return what `_aliases_of` and `_tags_of` do of a single version, in one statement."""
-    chosen = {"membership": row.membership_id, "version": row.id}
-    found = sorted(connection.execute(_NAMES_OF_ONE, chosen).all())
-    of_alias = [name for is_alias, name in found if is_alias]
-    tags = [name for is_alias, name in found if not is_alias]
-    return {row.membership_id: of_alias}, {row.id: tags}
-
-
-def _aliases_of(connection: Connection, membership_ids: Sequence[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    query = select(aliases.c.membership_id, aliases.c.alias).order_by(aliases.c.alias)
-    for batch in batches(membership_ids):
-        for id, name in connection.execute(query.where(aliases.c.membership_id.in_(batch))):
-            found.setdefault(id, []).append(name)
-    return found
-
-
-def _tags_of(connection: Connection, version_ids: Sequence[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    query = select(version_tags.c.version_id, version_tags.c.tag).order_by(version_tags.c.tag)
-    for batch in batches(version_ids):
-        for id, tag in connection.execute(query.where(version_tags.c.version_id.in_(batch))):
-            found.setdefault(id, []).append(tag)
-    return found
-
-
 # --- writing ------------------------------------------------------------------------------------
 
 
-def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> tuple[int, int]:
-    """Insert a version and its membership with the next number; returns their ids."""
+def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> tuple[int, Membership]:
+    """Insert a version and its membership with the next number; returns its id and that."""
     version_id = connection.execute(_ADD, dict(values)).scalar_one()
     return version_id, add_membership(connection, values["collection_id"], version_id, now)
 
 
 def add_membership(
     connection: Connection, collection_id: int, version_id: int, now: datetime
-) -> int:
+) -> Membership:
     number = collections_db.next_number(connection, collection_id, now)
     row = {
         "collection_id": collection_id,
@@ -308,7 +297,7 @@ def add_membership(
         "number": number,
         "created_at": now,
     }
-    return int(connection.execute(_ADD_MEMBERSHIP, row).scalar_one())
+    return Membership(connection.execute(_ADD_MEMBERSHIP, row).scalar_one(), number)
 
 
 def lock(connection: Connection, version_id: int) -> bool:
@@ -319,10 +308,12 @@ def lock(connection: Connection, version_id: int) -> bool:
     return connection.execute(query.with_for_update(read=True)).scalar() is not None
 
 
-def live_membership(connection: Connection, collection_id: int, version_id: int) -> int | None:
-    return connection.execute(
-        _LIVE_MEMBERSHIP, {"collection": collection_id, "version": version_id}
-    ).scalar()
+def live_membership(
+    connection: Connection, collection_id: int, version_id: int
+) -> Membership | None:
+    chosen = {"collection": collection_id, "version": version_id}
+    row = connection.execute(_LIVE_MEMBERSHIP, chosen).one_or_none()
+    return None if row is None else Membership(*row)
 
 
 def collection_of(connection: Connection, membership_id: int) -> int:
@@ -374,29 +365,28 @@ def alias_names(connection: Connection, collection_id: int) -> list[str]:
 def set_aliases(
     connection: Connection,
     collection_id: int,
-    membership_id: int,
+    membership: Membership,
     names: Sequence[str],
     *,
     actor: str,
     now: datetime,
 ) -> None:
     """Put aliases on a membership, taking them from wherever they were; records each move."""
-    number = connection.execute(_NUMBER, {"membership": membership_id}).scalar_one()
     before = alias_numbers(connection, collection_id, names)
-    moved = [name for name in names if before.get(name) != number]
+    moved = [name for name in names if before.get(name) != membership.number]
     if not moved:
         return
     connection.execute(
         _put_alias(on_sqlite(connection)),
         [
-            {"collection_id": collection_id, "alias": name, "membership_id": membership_id}
+            {"collection_id": collection_id, "alias": name, "membership_id": membership.id}
             for name in moved
         ],
     )
     _record_moves(
         connection,
         collection_id,
-        [(name, before.get(name), number) for name in moved],
+        [(name, before.get(name), membership.number) for name in moved],
         actor=actor,
         now=now,
     )
@@ -465,14 +455,15 @@ def restore_latest(
     if LATEST in alias_numbers(connection, collection_id, [LATEST]):
         return
     newest = connection.execute(
-        select(memberships.c.id)
+        select(memberships.c.id, memberships.c.number)
         .join(versions, versions.c.id == memberships.c.version_id)
         .where(memberships.c.collection_id == collection_id, LIVE)
         .order_by(memberships.c.number.desc())
         .limit(1)
-    ).scalar()
+    ).one_or_none()
     if newest is not None:
-        set_aliases(connection, collection_id, newest, [LATEST], actor=actor, now=now)
+        to = Membership(*newest)
+        set_aliases(connection, collection_id, to, [LATEST], actor=actor, now=now)
 
 
 def live_ids(connection: Connection, collection_id: int) -> list[int]:

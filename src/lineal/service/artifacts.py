@@ -181,8 +181,7 @@ def _begun(
     for source in _sources(draft):
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
-    project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
-    collection = _sequence(connection, project_id, draft, now)
+    collection = _sequence(connection, draft, now)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
         # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
@@ -244,11 +243,19 @@ def _begun_before(
     return Begun(known_id, None, tuple(blobs_db.missing_segments(connection, locked.manifest_id)))
 
 
-def _sequence(connection: Connection, project_id: int, draft: DraftSpec, now: datetime) -> Row[Any]:
-    """Return the collection to log to; raises Invalid for another type, Exists for a portfolio."""
-    collection = collections_db.ensure(
-        connection, project_id, draft.collection, draft.type, CollectionKind.SEQUENCE, now
+def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[Any]:
+    """Return the collection to log to, made if need be.
+
+    Raises Invalid for another type, Exists for a portfolio, Gone for a deleted project.
+    """
+    collection = collections_db.find_by_names(
+        connection, draft.entity, draft.project, draft.collection
     )
+    if collection is None:
+        project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
+        collection = collections_db.ensure(
+            connection, project_id, draft.collection, draft.type, CollectionKind.SEQUENCE, now
+        )
     path = f"{draft.entity}/{draft.project}/{draft.collection}"
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
@@ -374,7 +381,7 @@ def _apply(
     actor: Actor,
     draft: Mapping[str, Any],
     version_id: int,
-    membership: int | None,
+    membership: versions_db.Membership | None,
     now: datetime,
 ) -> VersionRecord:
     """Do what a log call asks for besides content: aliases, tags, the edge, new metadata.

@@ -31,10 +31,10 @@ def put_alias(
     found = sweeps_db.logged_by(connection, sweep.project_id, run_id, plan.best_type)
     if found is None:
         return
-    collection_id, membership_id = found
+    collection_id, membership = found
     collections_db.lock(connection, collection_id)
     versions_db.set_aliases(
-        connection, collection_id, membership_id, [plan.best_alias], actor=actor.name, now=now
+        connection, collection_id, membership, [plan.best_alias], actor=actor.name, now=now
     )
     for other in sweeps_db.aliased(connection, sweep.id, plan.best_alias):
         if other != collection_id:

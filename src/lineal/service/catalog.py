@@ -164,7 +164,12 @@ def update_version(
         own = [name for name in removed if name in found.aliases]
         versions_db.remove_aliases(connection, collection_id, own, actor=actor.name, now=now)
         versions_db.set_aliases(
-            connection, collection_id, membership_id, added, actor=actor.name, now=now
+            connection,
+            collection_id,
+            versions_db.Membership(membership_id, found.number),
+            added,
+            actor=actor.name,
+            now=now,
         )
         versions_db.remove_tags(connection, found.id, patch.tags_removed)
         versions_db.add_tags(connection, found.id, tags)
@@ -235,13 +240,11 @@ def link_version(
         collections_db.lock(connection, portfolio.id)
         if not versions_db.lock(connection, version_id):
             raise gone(versions_db.by_id(connection, version_id) or source)
-        membership_id = versions_db.live_membership(connection, portfolio.id, version_id)
-        if membership_id is None:
-            membership_id = versions_db.add_membership(connection, portfolio.id, version_id, now)
-        versions_db.set_aliases(
-            connection, portfolio.id, membership_id, wanted, actor=actor.name, now=now
-        )
-        return _membership(connection, actor, MembershipId(membership_id))
+        link = versions_db.live_membership(connection, portfolio.id, version_id)
+        if link is None:
+            link = versions_db.add_membership(connection, portfolio.id, version_id, now)
+        versions_db.set_aliases(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
+        return _membership(connection, actor, MembershipId(link.id))
 
 
 def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId) -> None:
