@@ -129,3 +129,21 @@ def test_exit_codes_reach_the_shell():
     assert done.returncode == 4
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
+
+
+def test_a_command_ends_without_looking_through_all_that_it_loaded():
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import atexit, gc\n"
+            "atexit.register(lambda: print('left', gc.get_freeze_count() > 0))\n"
+            "from lineal.cli import main; main()",
+            "version",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert told.stdout.endswith("left True\n")

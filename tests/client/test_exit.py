@@ -87,6 +87,16 @@ def test_an_artifact_that_nobody_waited_for_is_stored():
     assert lineal.Api().artifact("uncategorized/data:v0").file_count == 1
 
 
+def test_a_file_that_the_script_forgot_to_close_is_whole():
+    script("""
+lineal.init(id="a", settings=QUICK)
+def main(): pass  # its module and it refer to each other, so only the collector frees both
+forgotten = open("forgotten.txt", "w")
+forgotten.write("all of it")
+""")
+    assert Path("forgotten.txt").read_text() == "all of it"
+
+
 def test_kill_9_loses_nothing_that_log_returned_for():
     script(
         "import time\n"

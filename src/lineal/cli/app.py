@@ -29,6 +29,7 @@ from lineal.cli import (
     sync,
     verify,
 )
+from lineal.core.garbage import left_at_exit
 from lineal.errors import LinealError
 
 BROKEN_PIPE_EXIT_CODE = 141
@@ -98,6 +99,7 @@ deletions.app.command("protect")(retention.protect)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with the code of what happened."""
+    left_at_exit()
     sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
 
