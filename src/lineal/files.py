@@ -312,11 +312,11 @@ def begin_flush(descriptor: int, offset: int, size: int) -> None:
 
 def _require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
     # ctime is left out: a hard link made meanwhile moves it without touching a byte
-    after = Stamp.of(os.fstat(descriptor))
-    if (after.size, after.mtime_ns) != (before.size, before.mtime_ns):
+    after = os.fstat(descriptor)
+    if after.st_size != before.size or after.st_mtime_ns != before.mtime_ns:
         raise SourceChanged(
             f"File {path} changed while it was being read ({before.size} bytes before, "
-            f"{after.size} after); log it again when nobody writes to it"
+            f"{after.st_size} after); log it again when nobody writes to it"
         )
 
 

@@ -58,16 +58,12 @@ class Writer:
         self._entries: dict[bytes, tuple[int, int]] = {}
         self._buffers: list[bytes] = []
         self._buffered = 0
-        self._written = 0
+        self._size = 0
         self._flushed = 0
 
     @property
     def is_full(self) -> bool:
         return len(self._entries) >= ENTRIES_MOST or self._size >= BYTES_MOST
-
-    @property
-    def _size(self) -> int:
-        return self._written + self._buffered
 
     def add(self, sha256: bytes, data: bytes) -> None:
         """Append a file; one whose content is there already adds nothing."""
@@ -75,8 +71,7 @@ class Writer:
             return
         self._entries[sha256] = self._size, len(data)
         if data:
-            self._buffers.append(data)
-            self._buffered += len(data)
+            self._append(data)
         if self._buffered >= _BUFFER_BYTES or len(self._buffers) >= _BUFFERS_MOST:
             self._write()
 
@@ -87,8 +82,7 @@ class Writer:
             for sha256, (offset, length) in sorted(self._entries.items())
         )
         footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
-        self._buffers.append(index + footer)
-        self._buffered += len(self._buffers[-1])
+        self._append(index + footer)
         self._write()
         os.fchmod(self._descriptor, 0o444)
         self._close()
@@ -103,16 +97,20 @@ class Writer:
         os.close(self._descriptor)
         self._descriptor = -1
 
+    def _append(self, data: bytes) -> None:
+        self._buffers.append(data)
+        self._buffered += len(data)
+        self._size += len(data)
+
     def _write(self) -> None:
         with files.room_on(self.path):
             written = os.writev(self._descriptor, self._buffers)
             if written < self._buffered:  # a signal, or a disk that is nearly full
                 files.write_all(self._descriptor, b"".join(self._buffers)[written:])
-        self._written += self._buffered
         self._buffers, self._buffered = [], 0
-        if self._written - self._flushed >= files.FLUSH_BYTES:
-            files.begin_flush(self._descriptor, self._flushed, self._written - self._flushed)
-            self._flushed = self._written
+        if self._size - self._flushed >= files.FLUSH_BYTES:
+            files.begin_flush(self._descriptor, self._flushed, self._size - self._flushed)
+            self._flushed = self._size
 
 
 class Pack:

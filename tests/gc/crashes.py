@@ -67,17 +67,14 @@ class CrashingStore:
         self._crashes.step()
         return self._store.put_pack(key, pack)
 
-    def sync(self, keys: Iterable[Key]) -> None:
-        self._store.sync(keys)
+    def sync(self, keys: Sequence[Key]) -> list[int | None]:
+        return self._store.sync(keys)
 
     def open(self, key: Key) -> BinaryIO:
         return self._store.open(key)
 
     def size(self, key: Key) -> int | None:
         return self._store.size(key)
-
-    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
-        return self._store.sizes(keys)
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
         return self._store.places(keys)

@@ -20,7 +20,6 @@ from lineal.blobs.packed import PACKS, PackedBlobs
 from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
-from lineal.packs import Pack
 
 _PARTS = "parts"
 """Folder of files that are being written; a rename makes them blobs."""
@@ -66,9 +65,6 @@ class LocalStore:
             os.rename(part, target)
 
     def put_pack(self, key: Key, pack: str) -> list[Digest]:
-        held = [Digest(PREFIX + sha256.hex()) for sha256 in Pack(pack).places()]
-        if of_key(key) not in held:
-            raise IntegrityError(f"The pack {pack} does not hold {key}")
         target = self._packed.new_path(key)
         with files.room_on(target):
             if not self._move(pack, target):  # another file system
@@ -77,11 +73,25 @@ class LocalStore:
                 files.copy_and_hash(pack, part)
                 os.rename(part, target)
                 _unlink(pack)
+        try:
+            held = self._packed.held(target)  # in its place, since `sync` looks into it again
+            if of_key(key) not in held:
+                raise IntegrityError(f"The pack {pack} does not hold {key}")
+        except IntegrityError:
+            self._packed.remove(target)
+            raise
         return held
 
-    def sync(self, keys: Iterable[Key]) -> None:
-        packed, loose = self._packed.files_of(keys)
-        files.sync([*packed, *map(self._file, loose)], self.root)
+    def sync(self, keys: Sequence[Key]) -> list[int | None]:
+        paths: set[str] = set()
+        sizes: list[int | None] = []
+        for key, packed in zip(keys, self._packed.find(keys), strict=True):
+            size = self._size(key) if packed is None else packed[1].length
+            sizes.append(size)
+            if size is not None:
+                paths.add(self._file(key) if packed is None else packed[0])
+        files.sync(paths, self.root)
+        return sizes
 
     def open(self, key: Key) -> BinaryIO:
         packed = self._packed.read(key)
@@ -93,13 +103,8 @@ class LocalStore:
             raise MissingFile(f"Blob {key} is not in the store {self.root}") from error
 
     def size(self, key: Key) -> int | None:
-        return self.sizes([key])[0]
-
-    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
-        return [
-            self._size(key) if size is None else size
-            for key, size in zip(keys, self._packed.sizes(keys), strict=True)
-        ]
+        packed = next(self._packed.find([key]))
+        return self._size(key) if packed is None else packed[1].length
 
     def _size(self, key: Key) -> int | None:
         try:
@@ -109,8 +114,10 @@ class LocalStore:
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
         return [
-            LocalPlace(self._file(key)) if found is None else found
-            for key, found in zip(keys, self._packed.places(keys), strict=True)
+            LocalPlace(self._file(key))
+            if packed is None
+            else LocalPlace(packed[0], packed[1].offset)
+            for key, packed in zip(keys, self._packed.find(keys), strict=True)
         ]
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lineal import packs
-from lineal.blobs.store import LocalPlace
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
 from lineal.errors import IntegrityError, LinealError, MissingFile
 from lineal.packs import Pack, Place
@@ -36,46 +35,37 @@ class PackedBlobs:
         """Return a path for a new pack under the key's nonce."""
         return f"{self._root}/{_nonce(key)}/{secrets.token_hex(4)}{_SUFFIX}"
 
-    def sizes(self, keys: Iterable[Key]) -> list[int | None]:
-        """Return the size of each blob, None where it is in no pack."""
-        return [None if place is None else place.length for _, _, place in self._located(keys)]
+    def held(self, path: str) -> list[Digest]:
+        """Return what is in a pack; raises MissingFile, IntegrityError."""
+        return [Digest(PREFIX + sha256.hex()) for sha256 in self._pack(path).places()]
 
-    def places(self, keys: Iterable[Key]) -> list[LocalPlace | None]:
-        """Return where each blob is, None where it is in no pack."""
-        return [
-            None if pack is None or place is None else LocalPlace(pack.path, place.offset)
-            for _, pack, place in self._located(keys)
-        ]
-
-    def files_of(self, keys: Iterable[Key]) -> tuple[set[str], list[Key]]:
-        """Return the packs that hold blobs, and the keys that are in none."""
-        paths: set[str] = set()
-        loose: list[Key] = []
-        for key, pack, _ in self._located(keys):
-            if pack is None:
-                loose.append(key)
-            else:
-                paths.add(pack.path)
-        return paths, loose
+    def find(self, keys: Iterable[Key]) -> Iterator[tuple[str, Place] | None]:
+        """Yield for each key the path of the pack that holds it and where in it; None if none."""
+        nonce: str | None = None
+        held: list[tuple[str, Mapping[bytes, Place]]] = []
+        for key in keys:
+            if _nonce(key) != nonce:
+                nonce = _nonce(key)
+                held = list(self._packs(nonce))
+            yield _found(held, key)
 
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
-        for _, pack, _ in self._located([key]):
-            if pack is not None:
-                return pack.read(_sha256(key))
-        return None
+        found = next(self.find([key]))
+        return None if found is None else self._pack(found[0]).read(_sha256(key))
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
         """Delete blobs from the packs that hold them; returns those that stay, and why."""
         by_pack: dict[str, list[Key]] = {}
         failed: list[tuple[Key, OSError]] = []
-        for key, pack, _ in self._located(keys):
-            if pack is not None:
-                by_pack.setdefault(pack.path, []).append(key)
+        wanted = list(keys)
+        for key, found in zip(wanted, self.find(wanted), strict=True):
+            if found is not None:
+                by_pack.setdefault(found[0], []).append(key)
         for path, mine in by_pack.items():
             try:
                 if packs.delete(path, map(_sha256, mine)) == 0:
-                    self._remove(path)
+                    self.remove(path)
             except MissingFile:
                 continue  # another process emptied it this moment
             except (OSError, LinealError) as error:
@@ -83,6 +73,14 @@ class PackedBlobs:
                 failed += [(key, reason) for key in mine]
         self._pack.cache_clear()  # what was read before this moment may be marked now
         return failed
+
+    def remove(self, path: str) -> None:
+        """Remove a pack in which nothing is left, or that is none."""
+        try:
+            os.unlink(path)
+            os.rmdir(os.path.dirname(path))
+        except OSError:
+            return  # gone already, or the folder holds another pack
 
     def inside(self, path: str) -> Iterator[tuple[Key, int]] | None:
         """Return (key, size) of the blobs in a pack, None if the path is not that of one."""
@@ -100,26 +98,10 @@ class PackedBlobs:
 
     # --- which packs there are ---
 
-    def _located(self, keys: Iterable[Key]) -> Iterator[tuple[Key, Pack | None, Place | None]]:
-        nonce: str | None = None
-        found: list[tuple[Pack, Mapping[bytes, Place]]] = []
-        for key in keys:
-            if _nonce(key) != nonce:
-                nonce = _nonce(key)
-                found = list(self._packs(nonce))
-            sha256 = _sha256(key) if found else b""
-            for pack, places in found:
-                if sha256 in places:
-                    yield key, pack, places[sha256]
-                    break
-            else:
-                yield key, None, None
-
-    def _packs(self, nonce: str) -> Iterator[tuple[Pack, Mapping[bytes, Place]]]:
+    def _packs(self, nonce: str) -> Iterator[tuple[str, Mapping[bytes, Place]]]:
         for path in self._paths(nonce):
             try:
-                pack = self._pack(path)
-                yield pack, pack.places()
+                yield path, self._pack(path).places()
             except (MissingFile, IntegrityError):
                 continue  # emptied this moment, or damaged: its blobs are missing
 
@@ -139,12 +121,14 @@ class PackedBlobs:
             known = self._known[nonce] = changed_at, found
         return known[1]
 
-    def _remove(self, path: str) -> None:
-        try:
-            os.unlink(path)
-            os.rmdir(os.path.dirname(path))
-        except OSError:
-            return  # gone already, or the folder holds another pack
+
+def _found(held: Sequence[tuple[str, Mapping[bytes, Place]]], key: Key) -> tuple[str, Place] | None:
+    if held:
+        sha256 = _sha256(key)
+        for path, places in held:
+            if sha256 in places:
+                return path, places[sha256]
+    return None
 
 
 def _nonce(key: Key) -> str:

@@ -58,8 +58,11 @@ class BlobStore(Protocol):
         """
         ...
 
-    def sync(self, keys: Iterable[Key]) -> None:
-        """Return once these keys would survive a power cut."""
+    def sync(self, keys: Sequence[Key]) -> list[int | None]:
+        """Return the size of each once those that are there would survive a power cut.
+
+        None where nothing is stored.
+        """
         ...
 
     def open(self, key: Key) -> BinaryIO:
@@ -68,10 +71,6 @@ class BlobStore(Protocol):
 
     def size(self, key: Key) -> int | None:
         """Return the bytes stored under a key, None if there is nothing."""
-        ...
-
-    def sizes(self, keys: Sequence[Key]) -> list[int | None]:
-        """Return the size of each, in the order asked."""
         ...
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:

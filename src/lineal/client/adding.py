@@ -206,11 +206,12 @@ def _undone(staged: str | None) -> Iterator[None]:
 
 
 def _noting(found: Iterable[Added], copies: array[int]) -> Iterator[Added]:
+    last = None
     for added in found:
-        if added.source is not None and added.source.staged is not None:
-            number = number_of(added.source.staged)
-            if not copies or copies[-1] != number:  # a pack holds many
-                copies.append(number)
+        staged = None if added.source is None else added.source.staged
+        if staged is not None and staged is not last:  # a pack holds many
+            copies.append(number_of(staged))
+            last = staged
         yield added
 
 

@@ -148,10 +148,9 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
     draft = open_draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
     keys = [storage_key(digest, draft.nonce) for digest in digests]
-    for upload, size in zip(sent, instance.store.sizes(keys), strict=True):
+    for upload, size in zip(sent, instance.store.sync(keys), strict=True):
         if size != upload.size:
             raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
-    instance.store.sync(keys)
     with instance.database.writing() as connection:
         held = hold(instance, connection, draft_id)
         if held.state != drafts_db.OPEN or held.nonce != draft.nonce:
@@ -168,16 +167,8 @@ def stored_now(
 
     rows: its awaited blobs as (id, digest, size_bytes).
     """
-    keys = [storage_key(digest, draft.nonce) for _, digest, _ in rows]
-    there = [
-        (id, key)
-        for (id, _, size_bytes), key, size in zip(
-            rows, keys, instance.store.sizes(keys), strict=True
-        )
-        if size == size_bytes
-    ]
-    instance.store.sync([key for _, key in there])
-    return [id for id, _ in there]
+    sizes = instance.store.sync([storage_key(digest, draft.nonce) for _, digest, _ in rows])
+    return [id for (id, _, size_bytes), size in zip(rows, sizes, strict=True) if size == size_bytes]
 
 
 # --- reading ------------------------------------------------------------------------------------
