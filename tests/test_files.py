@@ -7,10 +7,12 @@ import io
 import os
 import resource
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -162,20 +164,78 @@ def test_new_bytes_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "g").exists()
 
 
+@pytest.fixture(params=[True, False], ids=["nameless", "renamed"])
+def whole(request, monkeypatch) -> None:
+    """Both ways to a whole file; which of them a file system has is not ours to say."""
+    if request.param:
+        with tempfile.TemporaryDirectory() as folder:
+            if files._write_nameless(f"{folder}/probe", b"", 0o644) is None:
+                pytest.skip("this file system has no nameless files")
+    else:
+        monkeypatch.setattr(files, "_HAS_NAMELESS", False)
+
+
+@pytest.mark.usefixtures("whole")
 def test_a_replacement_that_does_not_fit_leaves_the_old_file(tmp_path: Path) -> None:
-    files.write_by_rename(str(tmp_path / "g"), b"old")
+    files.write_whole(str(tmp_path / "g"), b"old")
     with file_size_limit(10), pytest.raises(NoSpace):
-        files.write_by_rename(str(tmp_path / "g"), bytes(11))
+        files.write_whole(str(tmp_path / "g"), bytes(11))
     assert (tmp_path / "g").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["g", "work"]
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    files.write_by_rename(str(tmp_path / "g"), b"old")
+    files.write_whole(str(tmp_path / "g"), b"old")
     with open(tmp_path / "g", "rb") as reader:
-        files.write_by_rename(str(tmp_path / "g"), b"new!")
+        files.write_whole(str(tmp_path / "g"), b"new!")
         assert reader.read() == b"old"
     assert (tmp_path / "g").read_bytes() == b"new!"
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("data", [b"", b"x", bytes(files.SMALL_BYTES)])
+def test_a_whole_file_has_the_mode_and_the_stamp_that_are_said(tmp_path: Path, data) -> None:
+    path = str(tmp_path / "g")
+    assert files.write_whole(path, data, mode=0o640) == files.stamp(path)
+    assert os.stat(path).st_mode & 0o777 == 0o640
+    assert (tmp_path / "g").read_bytes() == data
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_whole_file_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"other")
+    (tmp_path / "g").symlink_to("other")
+    files.write_whole(str(tmp_path / "g"), b"mine")
+    assert not (tmp_path / "g").is_symlink()
+    assert (tmp_path / "other").read_bytes() == b"other"
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_folder_in_the_way_of_a_whole_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        files.write_whole(str(tmp_path / "g"), b"x")
+    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_whole_file_needs_no_folder_before_its_name(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.write_whole("g", b"x")
+    assert (tmp_path / "g").read_bytes() == b"x"
+
+
+def test_a_crash_half_way_leaves_nothing_of_a_whole_file(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        if files._write_nameless(f"{folder}/probe", b"", 0o644) is None:
+            pytest.skip("this file system has no nameless files")
+    child = os.fork()
+    if child == 0:
+        files.os = SimpleNamespace(**vars(os) | {"link": lambda *_, **__: os._exit(9)})
+        files.write_whole(str(tmp_path / "g"), b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert os.listdir(tmp_path) == ["work"]
 
 
 def test_a_stream_is_written_and_hashed(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class Writer:
     def _write(self) -> None:
         with files.room_on(self.path):
             written = os.writev(self._descriptor, self._buffers)
-            if written < self._buffered:  # a signal, or a disk that is nearly full
+            if written < self._buffered:
                 files.write_all(self._descriptor, b"".join(self._buffers)[written:])
         self._buffers, self._buffered = [], 0
         if self._size - self._flushed >= files.FLUSH_BYTES:

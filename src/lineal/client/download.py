@@ -11,8 +11,10 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import count as numbers
 from itertools import islice
+from typing import TypeVar
 
 from lineal import files
 from lineal.client import term
@@ -35,6 +37,9 @@ BATCH = 1_000
 CHUNK_BYTES = 1 << 20
 REFERENCE_THREADS = 16
 """Objects fetched from elsewhere at once."""
+_IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
+
+T = TypeVar("T")
 
 
 class Download:
@@ -131,7 +136,14 @@ class Download:
                 f"The bytes of {entry.path} ({entry.digest}) are not stored any more; "
                 "`lineal verify` says what else is affected"
             )
-        self._place(target, lambda part: self._copy(location, part), entry.digest)
+        data = self._small(location)
+        if data is None:
+            self._place(target, partial(self._copy, location), entry.digest)
+            stamp = files.stamp(target)
+        else:
+            _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
+            stamp = _write(target, data)
+        self._fresh.append((target, stamp, entry.digest))
 
     def _fetch_reference(self, entry: Entry, target: str) -> None:
         assert entry.ref is not None
@@ -139,7 +151,7 @@ class Download:
             self._warn_unchecked(entry)
         try:
             scheme = self._references.of(entry.ref)
-            self._place(target, lambda part: scheme.fetch(entry, part), None)
+            self._place(target, partial(scheme.fetch, entry), None)
         except MissingFile as error:
             if not self._allow_missing_references:
                 raise
@@ -160,12 +172,20 @@ class Download:
                 return files.copy_and_hash(location.path, part, mode=0o666).hex_digest
             except MissingFile as error:
                 raise _lost(location) from error
-        if location.pack is not None:
-            data = self._packed(location, location.pack)
-            files.write_new(part, data, mode=0o666)
-            return hashlib.sha256(data).hexdigest()
         with self._backend.open(location) as source:
             return files.write_stream(source, part, CHUNK_BYTES)
+
+    def _small(self, location: Location) -> bytes | None:
+        """Return the bytes of a small blob of this machine; None for any other."""
+        if location.pack is not None:
+            return self._packed(location, location.pack)
+        if location.path is None or location.size > files.SMALL_BYTES:
+            return None
+        try:
+            read = files.read_small(location.path, files.SMALL_BYTES)
+        except MissingFile as error:
+            raise _lost(location) from error
+        return None if read is None else read[0]
 
     def _packed(self, location: Location, path: str) -> bytes:
         if self._pack is None or self._pack.path != path:
@@ -177,36 +197,51 @@ class Download:
 
     def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
         """Fetch to a temporary name beside the target; rename once the digest is right."""
-        folder, _, name = target.rpartition("/")
+        folder, _, _ = target.rpartition("/")
         part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
-            hex_digest = self._into(folder, part, fetch)
-            if digest is not None and PREFIX + hex_digest != digest:
-                raise IntegrityError(
-                    f"The stored bytes of {name} do not have the digest {digest}; "
-                    "`lineal verify` says what else is affected"
-                )
+            hex_digest = _in_folder(folder, lambda: fetch(part))
+            if digest is not None:
+                _require_digest(target, PREFIX + hex_digest, digest)
             os.replace(part, target)
-        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        except _IN_THE_WAY as error:
             _unlink(part)
-            raise Unavailable(
-                f"Cannot write {target}: a folder or file of that name is in the way"
-            ) from error
+            raise _in_the_way(target) from error
         except BaseException:
             _unlink(part)
             raise
-        if digest is not None:
-            self._fresh.append((target, files.stamp(target), digest))
 
-    def _into(self, folder: str, part: str, fetch: Callable[[str], str]) -> str:
-        try:
-            return fetch(part)
-        except FileNotFoundError as error:
-            if isinstance(error, MissingFile):  # the source is missing, not the folder
-                raise
-            with files.room_on(folder):
-                os.makedirs(folder, exist_ok=True)
-            return fetch(part)
+
+def _write(target: str, data: bytes) -> Stamp:
+    folder, _, _ = target.rpartition("/")
+    try:
+        return _in_folder(folder, lambda: files.write_whole(target, data, mode=0o666))
+    except _IN_THE_WAY as error:
+        raise _in_the_way(target) from error
+
+
+def _in_folder(folder: str, write: Callable[[], T]) -> T:
+    """Write something in a folder, which is made if that shows that it is missing."""
+    try:
+        return write()
+    except FileNotFoundError as error:
+        if isinstance(error, MissingFile):  # the source is missing, not the folder
+            raise
+        with files.room_on(folder):
+            os.makedirs(folder, exist_ok=True)
+        return write()
+
+
+def _require_digest(target: str, found: str, wanted: Digest) -> None:
+    if found != wanted:
+        raise IntegrityError(
+            f"The stored bytes of {os.path.basename(target)} do not have the digest {wanted}; "
+            "`lineal verify` says what else is affected"
+        )
+
+
+def _in_the_way(target: str) -> Unavailable:
+    return Unavailable(f"Cannot write {target}: a folder or file of that name is in the way")
 
 
 def _lost(location: Location) -> IntegrityError:

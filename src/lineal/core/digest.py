@@ -15,7 +15,7 @@ Key = NewType("Key", str)
 
 PREFIX = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_NONCE = re.compile(r"[A-Za-z0-9]{1,64}")
+_DIGEST_AND_NONCE = re.compile(r"sha256:[0-9a-f]{64}/[A-Za-z0-9]{1,64}")
 
 
 def of_bytes(data: bytes) -> Digest:
@@ -37,9 +37,9 @@ def storage_key(digest: Digest, nonce: str) -> Key:
     The digest makes a bucket recoverable without the database; the nonce makes deleting old
     bytes unable to hit new ones (docs/design/001-storage.md, invariant 2).
     """
-    if not is_content(digest) or not _NONCE.fullmatch(nonce):
+    if not _DIGEST_AND_NONCE.fullmatch(f"{digest}/{nonce}"):
         raise ValueError(f"not a content digest and nonce: {digest!r}, {nonce!r}")
-    hex_digits = digest.removeprefix(PREFIX)
+    hex_digits = digest[len(PREFIX) :]
     return Key(f"sha256/{hex_digits[:2]}/{hex_digits[2:4]}/{hex_digits}/{nonce}")
 
 

@@ -37,7 +37,7 @@ from lineal.db import gc_plan
 from lineal.db import retention as retention_db
 from lineal.db.engine import listed
 from lineal.db.schema import runs, versions
-from lineal.files import write_by_rename
+from lineal.files import write_whole
 from lineal.service import strays
 from lineal.service.instance import Instance, locked_if_free
 
@@ -412,5 +412,5 @@ def _is_due(instance: Instance) -> bool:
     else:
         if last <= now < last + EVERY:
             return False
-    write_by_rename(marker, now.isoformat().encode())
+    write_whole(marker, now.isoformat().encode())
     return last != now
