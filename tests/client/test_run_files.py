@@ -7,7 +7,7 @@ import pytest
 
 import lineal
 from lineal.core.records import PageRequest
-from lineal.errors import Invalid
+from lineal.errors import IntegrityError, Invalid
 
 QUIET = {
     "disable_machine_info": True,
@@ -121,3 +121,15 @@ def test_restoring_what_is_not_there_names_what_is(run):
     run.save("a.txt", policy="now")
     with pytest.raises(ValueError, match=r"Files there: a\.txt"):
         run.restore("b.txt")
+
+
+def test_a_damaged_file_is_not_restored(run):
+    Path("a.txt").write_text("as it was")
+    run.save("a.txt", policy="now")
+    (file,) = run.backend.run_files(run.record.key, PageRequest()).items
+    location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+    Path(location.path).chmod(0o644)
+    Path(location.path).write_text("as it is.")
+    with pytest.raises(IntegrityError, match=r"a\.txt"):
+        run.restore("a.txt", root="elsewhere")
+    assert os.listdir("elsewhere") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, TextIO
@@ -119,7 +120,7 @@ class File:
                     "to keep it"
                 )
         else:
-            self._fetch(target)
+            self.write_to(target)
         return open(target, encoding="utf-8")
 
     def delete(self) -> None:
@@ -134,8 +135,9 @@ class File:
     def __repr__(self) -> str:
         return f"<File {self.name} ({self.mimetype}, {self.size} bytes)>"
 
-    def _fetch(self, target: str) -> None:
-        part = f"{target}.{os.getpid()}.part"
+    def write_to(self, target: str) -> None:
+        """Fetch to a local path, where the file appears as a whole; errors as of `download`."""
+        part = f"{target}.{secrets.token_hex(4)}.part"
         with room_on(target):
             os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
             try:

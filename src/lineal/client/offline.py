@@ -48,6 +48,7 @@ from lineal.core.records import (
 )
 from lineal.core.retention import EffectiveTtl
 from lineal.errors import MissingFile, NotFound, Unavailable, UsageError
+from lineal.files import write_whole
 
 DEFAULT_PARENT = "lineal"
 FOLDER_PREFIX = "offline-run-"
@@ -135,10 +136,8 @@ class OfflineBackend(EmbeddedBackend):
         """Versions of the normal home that drafts here took entries over from."""
 
     def describe(self, about: About) -> None:
-        part = os.path.join(self.folder, ABOUT_FILE + ".part")
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(asdict(about), file)
-        os.replace(part, os.path.join(self.folder, ABOUT_FILE))
+        path = os.path.join(self.folder, ABOUT_FILE)
+        write_whole(path, json.dumps(asdict(about)).encode())
 
     # --- runs ---
 

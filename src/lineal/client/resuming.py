@@ -14,6 +14,7 @@ from lineal.client.backend import Backend
 from lineal.config import Settings
 from lineal.core.records import RunState
 from lineal.errors import NotFound, Unavailable
+from lineal.files import write_whole
 
 FILE = "resume.json"
 DEFAULT_FOLDER = "lineal"
@@ -80,15 +81,12 @@ def read(path: str) -> Remembered | None:
 
 def write(path: str, run: Remembered) -> None:
     """Remember a run; raises Unavailable naming the variable to set."""
-    part = f"{path}.{session.new_id()}.part"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(run._asdict(), file)
-        os.replace(part, path)
-    except OSError as error:
+        write_whole(path, json.dumps(run._asdict()).encode())
+    except (OSError, Unavailable) as error:
         raise Unavailable(
-            f"Cannot remember the run in {path}: {error.strerror}. "
+            f"Cannot remember the run in {path}: {error}. "
             "Set LINEAL_DIR to a folder you may write to"
         ) from error
 

@@ -47,6 +47,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import LinealError, NotFound, UsageError
+from lineal.files import write_whole
 
 MARK_FILE = "synced.json"
 LINES_AT_ONCE = 10_000
@@ -466,6 +467,4 @@ class _Marks:
 
     def _write(self, mine: dict[str, Any]) -> None:
         marks = {**self._read(), self._url: mine}
-        with open(self._path + ".part", "w", encoding="utf-8") as file:
-            json.dump(marks, file)
-        os.replace(self._path + ".part", self._path)
+        write_whole(self._path, json.dumps(marks).encode())

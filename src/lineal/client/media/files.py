@@ -11,6 +11,7 @@ from typing import Any
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
 from lineal.errors import MissingFile, SourceChanged
+from lineal.files import write_whole
 
 HASH_DIGITS = 20
 """Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""
@@ -92,12 +93,9 @@ class MediaFile:
         return {"path": name, "sha256": sha256, "size": size}
 
     def copy_to(self, local_path: str) -> None:
-        """Write the bytes to a new file, making its folders; it appears by rename."""
+        """Write the bytes to a file, which appears as a whole, making its folders."""
         os.makedirs(os.path.dirname(local_path), exist_ok=True)
-        partial = f"{local_path}.{os.getpid()}.partial"
-        with open(partial, "wb") as file:
-            file.write(self.read())
-        os.replace(partial, local_path)
+        write_whole(local_path, self.read())
 
 
 def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:
