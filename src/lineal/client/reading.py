@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
+import os
 import tempfile
 import threading
 
+from lineal import files
 from lineal.client.backend import Backend
 from lineal.client.references import References
 from lineal.client.references.local import LocalRanges
@@ -48,13 +49,17 @@ def _stored(backend: Backend, location: Location) -> Ranges:
         return LocalRanges(location.path)
     if location.pack is not None:
         data = Pack(location.pack).read_at(location.offset, location.size)
-        if f"{PREFIX}{hashlib.sha256(data).hexdigest()}" != location.digest:
-            raise IntegrityError(f"The stored bytes do not have the digest {location.digest}")
+        _require_digest(hashlib.sha256(data).hexdigest(), location)
         return BytesRanges(data)
-    with backend.open(location) as source, tempfile.NamedTemporaryFile() as kept:
-        shutil.copyfileobj(source, kept)
-        kept.flush()
-        return LocalRanges(kept.name)  # stays readable after its name is gone
+    with backend.open(location) as source, tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "whole")
+        _require_digest(files.write_stream(source, path), location)
+        return LocalRanges(path)  # stays readable after its name is gone
+
+
+def _require_digest(hex_digest: str, location: Location) -> None:
+    if PREFIX + hex_digest != location.digest:
+        raise IntegrityError(f"The stored bytes do not have the digest {location.digest}")
 
 
 class BytesRanges:
