@@ -2,17 +2,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
 from argparse import Namespace
 from pathlib import Path
-from types import ModuleType
-from typing import ClassVar
 
 import pytest
 
 import lineal
 from lineal.client import session
-from lineal.core.records import PageRequest
 from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, Unavailable, UsageError
 
 
@@ -132,37 +128,6 @@ def test_must_resume_with_another_run_active_is_an_error():
     lineal.init()
     with pytest.raises(UsageError, match="is active"):
         lineal.init(id="other", resume="must")
-
-
-class Shell:
-    """What IPython's kernel shell looks like from outside."""
-
-    user_ns: ClassVar = {"In": ["", "import lineal", "lineal.init()"]}
-
-
-@pytest.fixture
-def notebook(monkeypatch):
-    module = ModuleType("IPython")
-    module.get_ipython = Shell  # type: ignore[attr-defined]  # a stand-in
-    monkeypatch.setitem(sys.modules, "IPython", module)
-
-
-def test_in_a_notebook_init_finishes_the_previous_run_and_config_may_change(notebook):
-    first = lineal.init(config={"lr": 1})
-    first.config.lr = 2
-    second = lineal.init()
-    assert second is not first
-    assert run_of(first).state == "finished"
-
-
-def test_a_notebook_saves_the_history_of_its_session(notebook, monkeypatch):
-    Path("work.ipynb").write_text("{}")
-    monkeypatch.setenv("JPY_SESSION_NAME", str(Path("work.ipynb").resolve()))
-    with lineal.init(save_code=True) as run:
-        pass
-    files = [f.path for f in run.backend.run_files(run.record.key, PageRequest()).items]
-    assert "code/work.ipynb" in files
-    assert "code/_session_history.ipynb" in files
 
 
 # --- resume -------------------------------------------------------------------------------------

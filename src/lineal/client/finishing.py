@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from lineal.client import resuming, session, term
+from lineal.client import resuming, session, surroundings, term
 from lineal.core.records import Stream
 from lineal.errors import ArtifactsFailed, LinealError
 
@@ -97,7 +97,9 @@ def _store(run: Run) -> None:
     console = _console_output(run)
     if console:
         contents[CONSOLE_FILE] = console
-    run._files.store_all(contents, captured.copies if captured else ())
+    cells, notebook = surroundings.of_notebook(run.settings)
+    copies = captured.copies if captured else ()
+    run._files.store_all(contents | cells, (*copies, *notebook))
 
 
 def _console_output(run: Run) -> bytes:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lineal.client.public_run import Run
 
 DEPTH = LineageQuery().depth
+DRAWN_MOST = 200
+"""Nodes that a notebook draws; Mermaid itself gives up at 500 edges."""
 
 
 class Graph:
@@ -82,6 +84,13 @@ class Graph:
 
     def __str__(self) -> str:
         return lineage.tree(self._graph)
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        """Draw itself in a notebook: a picture where the front end knows Mermaid, else a tree."""
+        shown = {"text/plain": str(self)}
+        if len(self) <= DRAWN_MOST:
+            shown["text/vnd.mermaid"] = self.to_mermaid()
+        return shown
 
     def __repr__(self) -> str:
         counts = f"{len(self.runs)} runs, {len(self.artifacts)} artifacts"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeV
 from lineal.client import exit as process_exit
 from lineal.client import resuming, run_config, session, surroundings, term
 from lineal.client.backend import Backend
-from lineal.client.capture import code, git, machine
+from lineal.client.capture import git, machine, notebook
 from lineal.client.resuming import Identity, Remembered
 from lineal.client.run import Place, Run
 from lineal.config import Home, Settings, default_entity, home_of, load
@@ -106,7 +106,7 @@ def init(
         values |= trial.parameters
         allow_val_change = True if allow_val_change is None else allow_val_change
     if allow_val_change is None:
-        allow_val_change = code.interactive_shell() is not None
+        allow_val_change = notebook.shell() is not None
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
     is_active = loaded.reinit != "create_new" or session.active_run() is None
     if trial is not None:
@@ -147,7 +147,7 @@ def _previous(settings: Settings, fork: Fork | None) -> Run | None:
     run = session.active_run()
     if run is None or settings.reinit == "create_new":
         return None
-    in_notebook = code.interactive_shell() is not None
+    in_notebook = notebook.shell() is not None
     if settings.reinit == "finish_previous" or (settings.reinit == "default" and in_notebook):
         run.finish()
         return None

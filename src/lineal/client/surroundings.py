@@ -1,4 +1,7 @@
-"""Everything captured once at the start of a run, collected in the background (RUN-30, RUN-31)."""
+"""What is captured around a run (RUN-30, RUN-31): at its start, in the background.
+
+Of a notebook more is known at the end: the cells that ran (COD-2).
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from lineal.client import term
-from lineal.client.capture import code, git, machine, requirements
+from lineal.client.capture import code, git, machine, notebook, requirements
 from lineal.config import Settings
 from lineal.core.records import RunPatch
 
 METADATA_FILE = "wandb-metadata.json"
 REQUIREMENTS_FILE = "requirements.txt"
 DIFF_FILE = "diff.patch"
+HISTORY_FILE = "code/_session_history.ipynb"
 
 
 class Call(NamedTuple):
@@ -64,10 +68,6 @@ def collect(settings: Settings, call: Call) -> Surroundings:
         details["startedAt"] = call.started_at.isoformat()
         contents[METADATA_FILE] = json.dumps(details, indent=2).encode()
     script = _script(settings, call)
-    if script is not None:
-        history = code.session_history()
-        if history is not None:
-            contents["code/_session_history.ipynb"] = history
     return Surroundings(
         patch=RunPatch(
             metadata=details or None,
@@ -80,6 +80,22 @@ def collect(settings: Settings, call: Call) -> Surroundings:
     )
 
 
+def of_notebook(settings: Settings) -> tuple[dict[str, bytes], tuple[tuple[str, str], ...]]:
+    """Return what a run in a notebook saves at its end: the cells that ran, the file as it is now.
+
+    As `contents` and `copies` of `Surroundings`; both empty elsewhere, or if no code is saved.
+    """
+    history = notebook.session_history() if _saves_code(settings) else None
+    if history is None:
+        return {}, ()
+    contents = {HISTORY_FILE: history}
+    if code.holds_secret(history):
+        term.warning("a cell looks as if it held a key or password; the session was not saved")
+        contents = {}
+    script = _without_secrets(code.main_script(None))
+    return contents, () if script is None else (script,)
+
+
 def _git(settings: Settings, folder: str) -> git.GitState | None:
     root = git.find_root(settings.git_root or folder)
     return git.state(root) if root is not None else None
@@ -87,9 +103,14 @@ def _git(settings: Settings, folder: str) -> git.GitState | None:
 
 def _script(settings: Settings, call: Call) -> tuple[str, str] | None:
     """Return the main script when it is to be saved (COD-1) and holds no secrets (COD-6)."""
-    if not settings.save_code or settings.disable_code:
-        return None
-    script = code.main_script(call.program)
+    return _without_secrets(code.main_script(call.program)) if _saves_code(settings) else None
+
+
+def _saves_code(settings: Settings) -> bool:
+    return settings.save_code and not settings.disable_code
+
+
+def _without_secrets(script: tuple[str, str] | None) -> tuple[str, str] | None:
     if script is not None and code.looks_secret(script[1]):
         term.warning(f"{script[1]} looks as if it held a key or password; it was not saved")
         return None

@@ -7,13 +7,13 @@ refused, and that is said.
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from lineal.client.capture import notebook
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024
@@ -95,57 +95,25 @@ def looks_secret(path: str) -> bool:
         return True
     try:
         with open(path, "rb") as file:
-            return _SECRET_CONTENT.search(file.read(SECRET_SCAN_BYTES)) is not None
+            return holds_secret(file.read(SECRET_SCAN_BYTES))
     except OSError:
         return False
 
 
+def holds_secret(content: bytes) -> bool:
+    """Tell whether the first megabyte looks like a key, token or password."""
+    return _SECRET_CONTENT.search(content, 0, SECRET_SCAN_BYTES) is not None
+
+
 def main_script(program: str | None) -> tuple[str, str] | None:
     """Return (path to store it under, local path) of the main script or notebook (COD-2)."""
-    path = notebook_path() or program
+    path = notebook.path() or program
     if path is None or not os.path.isfile(path):
         return None
     relative = os.path.relpath(path)
     if relative.startswith(".."):
         relative = os.path.basename(path)
     return "code/" + relative.replace(os.sep, "/"), os.path.abspath(path)
-
-
-def interactive_shell() -> Any:
-    """Return IPython's shell when this is a notebook kernel, else None; imports nothing."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    is_notebook = shell is not None and "Terminal" not in type(shell).__name__
-    return shell if is_notebook else None
-
-
-def notebook_path() -> str | None:
-    """Return the notebook's file where the front end tells."""
-    shell = interactive_shell()
-    if shell is None:
-        return None
-    path = shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-    return str(path) if path and os.path.isfile(path) else None
-
-
-def session_history() -> bytes | None:
-    """Return the cells run in this session as a notebook, None outside of one."""
-    shell = interactive_shell()
-    if shell is None:
-        return None
-    cells = [
-        {
-            "cell_type": "code",
-            "execution_count": count,
-            "metadata": {},
-            "outputs": [],
-            "source": source,
-        }
-        for count, source in enumerate(shell.user_ns.get("In", ()))
-        if source
-    ]
-    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    return json.dumps(notebook, indent=1).encode()
 
 
 def _is_source(relative: str) -> bool:

@@ -2,7 +2,8 @@
 
 Only the `write` function of `sys.stdout` and `sys.stderr` is replaced, so that `isatty`,
 `fileno`, `encoding` and the identity of the streams stay as they are. A line that a progress
-bar overwrites with carriage returns is kept in its last state.
+bar overwrites with carriage returns is kept in its last state. IPython replaces these functions
+for each cell and puts back what it found: there it is done again when a cell begins.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+
+from lineal.client.capture import notebook
 
 LINE_MAX_CHARACTERS = 100_000
 """A longer line is cut into several, so that output without line breaks stays bounded."""
@@ -29,11 +32,11 @@ class Console:
         self._lock = threading.RLock()
         self._is_open = True
         self._buffers = {"info": "", "error": ""}
-        self._restore = [
-            restore
-            for restore in (self._wrap(sys.stdout, "info"), self._wrap(sys.stderr, "error"))
-            if restore is not None
-        ]
+        self._ours: dict[str, tuple[Any, Callable[[], None]]] = {}
+        """Level → the function that captures now, and what takes it out again."""
+        self._within = threading.local()
+        self._wrap_both()
+        self._stop_following = notebook.before_each_cell(self._wrap_both)
 
     def write(self, text: str, level: str = "info") -> None:
         """Take text as if it had been printed."""
@@ -57,7 +60,8 @@ class Console:
             for level, rest in self._buffers.items():
                 if rest:
                     self._line(rest, level)
-        for restore in self._restore:
+        self._stop_following()
+        for _, restore in self._ours.values():
             restore()
 
     def after_fork(self) -> None:
@@ -69,24 +73,32 @@ class Console:
         fields = {"ts": time.time(), "level": level, "content": content}
         self._keep(json.dumps(fields).encode())
 
-    def _wrap(self, stream: Any, level: str) -> Callable[[], None] | None:
-        original = getattr(stream, "write", None)
-        if original is None:
-            return None
+    def _wrap_both(self) -> None:
+        for stream, level in ((sys.stdout, "info"), (sys.stderr, "error")):
+            original = getattr(stream, "write", None)
+            if original is not None and original is not self._ours.get(level, (None,))[0]:
+                self._wrap(stream, level, original)
+
+    def _wrap(self, stream: Any, level: str, original: Callable[[Any], Any]) -> None:
         was_set = "write" in getattr(stream, "__dict__", {})
 
         def write(text: Any) -> Any:
             # Kept first: whoever saw a line and kills us must find it kept.
-            if self._is_open and isinstance(text, str):
-                self._capture(text, level)
-            return original(text)
+            if not self._is_open or not isinstance(text, str) or hasattr(self._within, "write"):
+                return original(text)
+            self._capture(text, level)
+            self._within.write = True  # `original` may lead to a function of ours again
+            try:
+                return original(text)
+            finally:
+                del self._within.write
 
         # `term` prints Lineal's own messages past all captures.
         write.lineal_original = getattr(original, "lineal_original", original)  # type: ignore[attr-defined]  # a function takes any attribute
         try:
             stream.write = write
         except AttributeError:
-            return None  # a stream without a dict cannot be captured
+            return  # a stream without a dict cannot be captured
 
         def restore() -> None:
             if getattr(stream, "write", None) is not write:
@@ -96,7 +108,7 @@ class Console:
             else:
                 del stream.write
 
-        return restore
+        self._ours[level] = write, restore
 
     def _capture(self, text: str, level: str) -> None:
         try:

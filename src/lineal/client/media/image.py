@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lineal.client.media import layers, pixels
+from lineal.client.media import html, layers, pixels
 from lineal.client.media.files import HASH_DIGITS, MediaFile, stored
 from lineal.client.media.logged import RunFiles, safe_key
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
@@ -108,6 +108,10 @@ class Image(DataObject):
     def __repr__(self) -> str:
         caption = f" {self.caption!r}" if self.caption else ""
         return f"<Image {self.width}×{self.height} {self.format}{caption}>"
+
+    def _repr_html_(self) -> str:
+        """Show the picture in a notebook."""
+        return html.picture(self._pixels.file, self.format, self.caption, repr(self))
 
     def __eq__(self, other: object) -> bool:
         """Compare pixels, caption, grouping, classes, boxes and masks; not the encoding."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from lineal.client.media import arrays
+from lineal.client.media import arrays, html
 from lineal.client.media.cells import array_of, decoder, encoder, equal, plain
 from lineal.client.media.columns import (
     ANY,
@@ -133,6 +133,10 @@ class Table(DataObject):
     def __repr__(self) -> str:
         types = ", ".join(f"{name}: {kind}" for name, kind in self.column_types.items())
         return f"<Table {len(self)} rows ({types})>"
+
+    def _repr_html_(self) -> str:
+        """Show the first rows in a notebook."""
+        return html.table(self.columns, self._rows)
 
     def __eq__(self, other: object) -> bool:
         """Compare columns, their types and every cell; media by content, NaN equals NaN."""

@@ -1,0 +1,50 @@
+"""How a notebook shows tables and images: what their `_repr_html_` returns."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from lineal.client.media.files import MediaFile
+
+ROWS_MOST = 20
+CELL_CHARACTERS_MOST = 200
+CELL_PIXELS = 96
+PICTURE_BYTES_MOST = 4 << 20
+"""A notebook keeps all that it shows; larger pictures are only described."""
+_TYPES = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp", "bmp": "bmp"}
+"""Formats that every browser shows and that can hold no script."""
+
+
+def table(columns: Sequence[object], rows: Sequence[Sequence[Any]]) -> str:
+    """Return the first rows as a table; cells that can show themselves do."""
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in columns)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:ROWS_MOST])
+    left = len(rows) - ROWS_MOST
+    more = f"<p>… {left:,} more of {len(rows):,} rows</p>" if left > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def picture(file: MediaFile, format: str, caption: str | None, otherwise: str) -> str:
+    """Return an image as an element that holds its bytes, with its caption.
+
+    otherwise: the text for what is too large, or not shown by browsers.
+    """
+    kind = _TYPES.get(format.lower())
+    if kind is None or file.size_bytes > PICTURE_BYTES_MOST:
+        return escape(otherwise)
+    data = base64.b64encode(file.read()).decode()
+    shown = f'<img src="data:image/{kind};base64,{data}" style="max-width:100%">'
+    return f"{shown}<br>{escape(caption)}" if caption else shown
+
+
+def _cell(value: Any) -> str:
+    show = getattr(value, "_repr_html_", None)
+    if show is not None:
+        return f'<td><div style="max-width:{CELL_PIXELS}px">{show()}</div></td>'
+    text = str(value)
+    if len(text) > CELL_CHARACTERS_MOST:
+        text = text[:CELL_CHARACTERS_MOST] + "…"
+    return f"<td>{escape(text)}</td>"
