@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -130,14 +129,6 @@ def test_pil_image_keeps_its_pixels() -> None:
 def test_mode_that_png_cannot_hold_is_converted() -> None:
     assert Image(PIL.Image.new("CMYK", (2, 2))).image.mode == "RGB"
     assert Image(np.zeros((2, 2, 4)), file_type="jpg").image.mode == "RGB"
-
-
-def test_figure_is_drawn() -> None:
-    class Figure:
-        def savefig(self, file: io.BytesIO, format: str) -> None:
-            PIL.Image.new("L", (5, 6)).save(file, format)
-
-    assert (Image(Figure()).width, Image(Figure()).height) == (5, 6)
 
 
 def test_unknown_file_type_says_which_there_are() -> None:

@@ -21,6 +21,8 @@ ARRAY_MAX_ELEMENTS = 10_000
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
+_FRAMES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
+
 MediaWriter = Callable[[Any, str], Any]
 """Given a media object, or a list of them, and its key: store it, return what the row holds."""
 
@@ -67,11 +69,23 @@ def _scalar(value: Any, key: str, media: MediaWriter | None) -> Any:
         return float(value)
     if hasattr(value, "__fspath__"):
         return str(value)
-    if _is_frame(value) and media is not None:
+    shown = None if media is None else _as_media(value)
+    if media is not None and shown is not None:
+        return media(shown, key)
+    return _array(value, key)
+
+
+def _as_media(value: object) -> object | None:
+    """Return a frame as a table, a figure or picture as an image; None for anything else."""
+    if any(_is_a(value, *frame) for frame in _FRAMES):
         from lineal.client.media.table import Table  # costs an import that few runs need
 
-        return media(Table(dataframe=value), key)
-    return _array(value, key)
+        return Table(dataframe=value)
+    if callable(getattr(value, "savefig", None)) or _is_a(value, "PIL.Image", "Image"):
+        from lineal.client.media.image import Image
+
+        return Image(value)
+    return None
 
 
 def _array(value: Any, key: str) -> Any:
@@ -119,9 +133,10 @@ def _json_numbers(value: Any, key: str) -> Any:
     raise TypeError(f"Value of `{key}` holds a {type(value).__name__}, which is not JSON")
 
 
-def _is_frame(value: object) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, pandas.DataFrame)
+def _is_a(value: object, module: str, name: str) -> bool:
+    """Tell what a value is without loading the package; if it is not loaded, it is not that."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(value, getattr(loaded, name))
 
 
 def _name(name: object) -> str:

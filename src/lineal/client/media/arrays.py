@@ -94,8 +94,26 @@ def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
     return whole
 
 
+def is_frame(value: object) -> bool:
+    """Tell a table of pandas, polars or pyarrow from rows."""
+    return hasattr(value, "columns") and any(
+        hasattr(value, of_its_own) for of_its_own in ("iloc", "iter_columns", "column_names")
+    )
+
+
 def frame_columns(frame: Any) -> tuple[list[str | int], list[list[Any]]]:
-    """Return names and cells of a pandas DataFrame; what is missing in a text column is None."""
+    """Return names and cells of a table of pandas, polars or pyarrow.
+
+    What is missing in a text column is None. Raises Invalid for anything else.
+    """
+    if not is_frame(frame):
+        raise Invalid(
+            f"{type(frame).__name__} is no table of pandas, polars or pyarrow; give `data` rows"
+        )
+    if hasattr(frame, "column_names"):  # pyarrow
+        return list(frame.column_names), [column.to_pylist() for column in frame.columns]
+    if hasattr(frame, "iter_columns"):  # polars
+        return list(frame.columns), [column.to_list() for column in frame.iter_columns()]
     names = [label if isinstance(label, str | int) else str(label) for label in frame.columns]
     return names, [_series_cells(frame.iloc[:, i]) for i in range(len(names))]
 

@@ -31,8 +31,8 @@ _TAG = "_type"
 def plain(value: Any) -> Any:
     """Return the value as a cell keeps it; raises TypeError for what no table can hold.
 
-    NumPy, pandas and torch values become Python's own, arrays are copied. A datetime without time
-    zone counts as UTC, so that the same table has the same digest on every machine; microseconds
+    Values of NumPy, pandas, torch and jax become Python's own, arrays are copied. A moment without
+    time zone counts as UTC, so that the same table has the same digest everywhere; microseconds
     are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN.
     """
     kind = type(value)
@@ -82,10 +82,14 @@ def _foreign(value: Any) -> Any:
             return item
     if numpy is not None and isinstance(value, numpy.ndarray):
         return _array(value)
+    if numpy is not None and hasattr(value, "__array__") and hasattr(value, "shape"):
+        return _array(numpy.asarray(value))  # of jax, of tensorflow
     raise TypeError(f"a value of type {type(value).__name__} cannot be stored in a table")
 
 
 def _array(value: Any) -> Any:
+    if value.dtype.kind == "V" and value.dtype.names is None:
+        value = value.astype("float32")  # bfloat16 and the like, which Python has no number for
     if value.ndim == 0:
         return plain(value[()])
     if value.dtype.kind in "OV":

@@ -45,7 +45,8 @@ class Table(DataObject):
     """Rows of typed columns. All rows are kept, however many there are (DAT-3).
 
     columns: names; rows given without names may have three values (Input, Output, Expected).
-    data, rows: an iterable of rows, a 2-D array, or a DataFrame; `rows` is the old name.
+    data, rows: an iterable of rows, a 2-D array, or a table of pandas, polars or pyarrow (`rows`
+    is the old name).
     dtype: one type for all columns, or one per column in a list or a dict by name; else the first
     value that is not None decides.
     optional: whether None is a value, for all columns or one per column.
@@ -69,7 +70,7 @@ class Table(DataObject):
         if log_mode not in LOG_MODES:
             raise Invalid(f"log_mode cannot be {log_mode!r}; use {', '.join(LOG_MODES)}")
         data = rows if data is None else data
-        if dataframe is None and hasattr(data, "columns") and hasattr(data, "iloc"):
+        if dataframe is None and arrays.is_frame(data):
             dataframe, data = data, None
         self.log_mode: LogMode = log_mode
         self._allow_mixed_types = allow_mixed_types
