@@ -54,6 +54,20 @@ def test_an_explicit_step_collects_values_until_it_moves(run):
     ]
 
 
+@pytest.mark.parametrize("step", [3.0, numpy.int64(3), numpy.float32(3), numpy.array(3)])
+def test_a_step_may_be_any_whole_number(run, step):
+    run.log({"a": 1}, step=step, commit=True)
+    (row,) = history(run)
+    assert row == {"a": 1, "_step": 3}
+    assert type(row["_step"]) is int
+
+
+@pytest.mark.parametrize("step", ["3", 2.5, [3], float("nan")])
+def test_a_step_that_is_none_is_refused(run, step):
+    with pytest.raises(TypeError, match="A step must be a whole number"):
+        run.log({"a": 1}, step=step)
+
+
 def test_a_step_that_goes_back_is_dropped_with_a_warning(run, capsys):
     run.log({"a": 1}, step=5)
     run.log({"a": 2}, step=3)

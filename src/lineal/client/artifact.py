@@ -10,7 +10,7 @@ import copy
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime, timedelta
@@ -648,6 +648,13 @@ class Artifact(Draft):
         raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
 
     # --- for the modules beside this one ---
+
+    def __reduce__(self) -> tuple[Callable[..., Artifact], tuple[Backend, VersionRecord]]:
+        """Send a logged version to another process, such as a worker of a data loader.
+
+        What was changed and not saved stays behind.
+        """
+        return committed, (self._home, self._record)
 
     @property
     def _home(self) -> Backend:

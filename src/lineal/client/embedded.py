@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from lineal.config import Settings, default_entity
+from lineal.config import Settings, default_entity, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -71,6 +71,7 @@ from lineal.service.instance import Instance, open_instance
 from lineal.service.verify import Progress
 
 if TYPE_CHECKING:
+    from lineal.client.backend import Backend
     from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
     from lineal.core.retention import (
         Deletion,
@@ -102,6 +103,10 @@ class EmbeddedBackend:
     def __init__(self, instance: Instance, actor: Actor) -> None:
         self.instance = instance
         self.actor = actor
+
+    def __reduce__(self) -> tuple[Callable[..., Backend], tuple[str, str]]:
+        """Another process opens the instance for itself: connections must not travel."""
+        return _reopened, (self.instance.home.root, self.entity)
 
     # --- who and where ---
 
@@ -546,3 +551,9 @@ def open_embedded(settings: Settings, *, clock: Clock | None = None) -> Embedded
     """Open the instance in the settings' home as its owner."""
     instance = open_instance(settings, clock=clock)
     return EmbeddedBackend(instance, Actor(default_entity(settings), Role.OWNER))
+
+
+def _reopened(home: str, entity: str) -> Backend:
+    from lineal.client import session  # it loads this
+
+    return session.open_backend(load({"home": home, "entity": entity}))

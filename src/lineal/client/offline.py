@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from lineal.client import rewinding, session, term
 from lineal.client.backend import Backend
@@ -134,6 +134,12 @@ class OfflineBackend(EmbeddedBackend):
         self._by_membership: dict[MembershipId, VersionRecord] = {}
         self._sources: dict[DraftId, list[VersionId]] = {}
         """Versions of the normal home that drafts here took entries over from."""
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            "What belongs to an offline run cannot be sent to another process; "
+            "download it there, or give the other process the folder it was downloaded to"
+        )
 
     def describe(self, about: About) -> None:
         path = os.path.join(self.folder, ABOUT_FILE)

@@ -46,6 +46,9 @@ class Run:
         self._backend = backend
         self._show(record)
 
+    def __reduce__(self) -> tuple[type[Run], tuple[Backend, RunRecord]]:
+        return Run, (self._backend, self._record)
+
     def _show(self, record: RunRecord) -> None:
         self._record = record
         self.name = record.name

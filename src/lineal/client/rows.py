@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -203,6 +204,8 @@ class Rows:
     ) -> None:
         """Add values to the present row; see `Run.log`."""
         values, is_nested = _values(data, media)
+        if step is not None:
+            step = _whole(step)
         is_committed = commit or (commit is None and step is None)
         with self._lock:
             if step is not None and not self._at(step):
@@ -265,6 +268,17 @@ class Rows:
         self._row = {}
         self.row_count += 1
         return {"_step": row["_step"], "_runtime": row["_runtime"], "_timestamp": row["_timestamp"]}
+
+
+def _whole(step: Any) -> int:
+    """Return a step as Python's own number: it may come from NumPy or a tensor."""
+    try:
+        return operator.index(step)
+    except TypeError:
+        is_integer = getattr(step, "is_integer", None)  # floats have it, NumPy's too
+        if is_integer is not None and is_integer():
+            return int(step)
+        raise TypeError(f"A step must be a whole number, not {step!r}") from None
 
 
 def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any], bool]:

@@ -8,12 +8,14 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from typing import Any
 
 from lineal.client import term
-from lineal.client.values import is_media, plain
+from lineal.client.values import fields_of, is_media, kind_of, plain
 from lineal.errors import Invalid, MissingFile
 
 OWN_KEY = "_lineal"
 """What Lineal itself notes in the config, such as metric definitions; hidden from users."""
 DEFAULTS_FILE = "config-defaults.yaml"
+TEXT_MAX_CHARACTERS = 1_000
+"""Kept of what an object prints as."""
 ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
 
 ArtifactResolver = Callable[[str, Any], Any]
@@ -165,7 +167,7 @@ class RunConfig:
         if is_media(value):
             raise TypeError(f"Config `{key}` cannot hold a {type(value).__name__}; use `run.log`")
         _refuse_nested_artifacts(key, value)
-        return None, plain(value, key)
+        return None, plain(value, key, otherwise=_as_text)
 
     # --- for the run ---
 
@@ -205,8 +207,9 @@ def read_config(source: Any) -> dict[str, Any]:
         return read_yaml(os.fspath(source))
     if isinstance(source, RunConfig):
         return source.as_dict()
-    if isinstance(source, Mapping):
-        return dict(source)
+    fields = fields_of(source)
+    if fields is not None:
+        return dict(fields)
     if callable(getattr(source, "flag_values_dict", None)):
         return dict(source.flag_values_dict())
     try:
@@ -278,9 +281,19 @@ def is_artifact(value: Any) -> bool:
     return hasattr(type(value), "json_encode") and hasattr(type(value), "is_draft")
 
 
+def _as_text(value: Any, key: str) -> str:
+    """Keep a function or class by its name, and anything else by what it prints as."""
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    text = str(value)[:TEXT_MAX_CHARACTERS]
+    term.warn_once(f"config `{key}` is a {kind_of(value)}; it is kept as the text {text!r}")
+    return text
+
+
 def _refuse_nested_artifacts(key: str, value: Any) -> None:
-    if isinstance(value, dict):
-        for name, item in value.items():
+    fields = fields_of(value)
+    if fields is not None:
+        for name, item in fields.items():
             if is_artifact(item):
                 raise Invalid(
                     f"Config `{key}.{name}` is an artifact; artifacts are recorded as used only "

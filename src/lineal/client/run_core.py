@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from lineal.client import rows, saved_files, session, surroundings, term
 from lineal.client.backend import Backend
@@ -219,6 +219,13 @@ class RunCore:
 
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.name})>"
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"The running {self.path} cannot be sent to another process; call "
+            f'init(project="{self.project}", id="{self.id}", resume="must") there: '
+            "several processes may write to one run"
+        )
 
     # --- for the rest of the SDK ---
 

@@ -7,11 +7,11 @@ module being loaded already. NaN and infinities are data and stay.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from lineal.errors import Invalid
 
@@ -21,10 +21,15 @@ ARRAY_MAX_ELEMENTS = 10_000
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
+_NAMESPACES = (("argparse", "Namespace"), ("types", "SimpleNamespace"))
 _FRAMES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
 
 MediaWriter = Callable[[Any, str], Any]
 """Given a media object, or a list of them, and its key: store it, return what the row holds."""
+
+
+Otherwise = Callable[[Any, str], Any]
+"""Given a value that JSON has no form for, and its key: return what stands for it, or raise."""
 
 
 def is_media(value: object) -> bool:
@@ -32,34 +37,74 @@ def is_media(value: object) -> bool:
     return callable(getattr(type(value), "_log", None))
 
 
-def plain(value: Any, key: str, media: MediaWriter | None = None, depth: int = 0) -> Any:
+def refuse(value: Any, key: str) -> NoReturn:
+    raise TypeError(
+        f"Value of `{key}` is a {kind_of(value)}, which cannot be logged; convert it to numbers, "
+        "text, lists or dicts"
+    )
+
+
+def kind_of(value: object) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def plain(
+    value: Any,
+    key: str,
+    media: MediaWriter | None = None,
+    depth: int = 0,
+    otherwise: Otherwise = refuse,
+) -> Any:
     """Return the JSON value for what was given under `key`.
 
-    Raises TypeError for what cannot be one, Invalid for arrays over ARRAY_MAX_ELEMENTS.
+    Dataclasses, attrs classes and pydantic models count as dicts. Raises TypeError for what cannot
+    be JSON, unless `otherwise` finds something; Invalid for arrays over ARRAY_MAX_ELEMENTS.
     """
     if type(value) in PLAIN:
         return value
     if depth > NESTING_MAX:
         raise Invalid(f"Value of `{key}` is nested deeper than {NESTING_MAX} levels")
-    if isinstance(value, Mapping):
+    fields = fields_of(value)
+    if fields is not None:
         return {
-            _name(name): plain(item, f"{key}.{name}", media, depth + 1)
-            for name, item in value.items()
+            _name(name): plain(item, f"{key}.{name}", media, depth + 1, otherwise)
+            for name, item in fields.items()
         }
-    if isinstance(value, (list, tuple, set, frozenset, range)):
+    if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes, bytearray)):
         if media is not None and isinstance(value, (list, tuple)) and value and is_media(value[0]):
             return media(value, key)
-        return [plain(item, f"{key}.{index}", media, depth + 1) for index, item in enumerate(value)]
+        return [
+            plain(item, f"{key}.{index}", media, depth + 1, otherwise)
+            for index, item in enumerate(value)
+        ]
     if is_media(value):
         if media is None:
             raise TypeError(f"`{key}` cannot hold a {type(value).__name__}; use `run.log`")
         return media(value, key)
-    return _scalar(value, key, media)
+    return _scalar(value, key, media, otherwise)
 
 
-def _scalar(value: Any, key: str, media: MediaWriter | None) -> Any:
+def fields_of(value: Any) -> Mapping[str, Any] | None:
+    """Return what a dict, or an object that is made of named values only, holds; else None.
+
+    Such objects are dataclasses, pydantic models, attrs classes, namespaces and ConfigDicts.
+    """
+    if isinstance(value, Mapping):
+        return value
+    if any(_is_a(value, *namespace) for namespace in _NAMESPACES):
+        return dict(vars(value))
+    if _is_a(value, "ml_collections", "ConfigDict"):
+        return dict(value.items())
+    kind = type(value)
+    names = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
+    if not isinstance(names, Mapping):
+        names = [field.name for field in getattr(kind, "__attrs_attrs__", ())]
+    return {name: getattr(value, name) for name in names if hasattr(value, name)} or None
+
+
+def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise) -> Any:
     if isinstance(value, Enum):
-        return plain(value.value, key, media)
+        return plain(value.value, key, media, otherwise=otherwise)
     for kind in (bool, int, float, str):  # subclasses, such as numpy.float64
         if isinstance(value, kind):
             return kind(value)
@@ -72,7 +117,7 @@ def _scalar(value: Any, key: str, media: MediaWriter | None) -> Any:
     shown = None if media is None else _as_media(value)
     if media is not None and shown is not None:
         return media(shown, key)
-    return _array(value, key)
+    return _array(value, key, otherwise)
 
 
 def _as_media(value: object) -> object | None:
@@ -88,19 +133,16 @@ def _as_media(value: object) -> object | None:
     return None
 
 
-def _array(value: Any, key: str) -> Any:
+def _array(value: Any, key: str, otherwise: Otherwise) -> Any:
     """Convert what looks like a NumPy array or scalar, or a torch, jax or tensorflow tensor."""
-    if callable(getattr(value, "detach", None)):
-        value = value.detach()
-    if callable(getattr(value, "cpu", None)):
-        value = value.cpu()
+    if isinstance(value, type):
+        return otherwise(value, key)
+    if callable(getattr(value, "detach", None)):  # torch; its modules have no `detach`, and their
+        value = value.detach().cpu()  # `cpu` would move them
     if not hasattr(value, "tolist") and callable(getattr(value, "numpy", None)):
         value = value.numpy()
     if not callable(getattr(value, "tolist", None)):
-        raise TypeError(
-            f"Value of `{key}` is a {type(value).__module__}.{type(value).__qualname__}, which "
-            "cannot be logged; convert it to numbers, text, lists or dicts"
-        )
+        return otherwise(value, key)
     count = _element_count(value)
     if count > ARRAY_MAX_ELEMENTS:
         raise Invalid(

@@ -94,6 +94,20 @@ def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
     return whole
 
 
+def is_tensor(value: object) -> bool:
+    """Tell a tensor of torch from everything else; its modules have `cpu` as well."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
+
+
+def tensor_values(tensor: Any) -> Any:
+    """Return a torch tensor as a NumPy array; as float32 where NumPy has no such number."""
+    tensor = tensor.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # bfloat16 and narrower
+        return tensor.float().numpy()
+
+
 def is_frame(value: object) -> bool:
     """Tell a table of pandas, polars or pyarrow from rows."""
     return hasattr(value, "columns") and any(

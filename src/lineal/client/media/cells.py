@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from lineal.client import media
+from lineal.client.media.arrays import is_tensor, tensor_values
 from lineal.client.media.columns import ColumnType, only_option
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget, needs_media_extra
 
@@ -68,8 +69,8 @@ def _moment(value: Any) -> datetime | None:
 
 def _foreign(value: Any) -> Any:
     """Translate values of libraries that the user has loaded; never loads one."""
-    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor
-        value = value.detach().cpu().numpy()
+    if is_tensor(value):
+        value = tensor_values(value)
     pandas = sys.modules.get("pandas")
     if pandas is not None and value is pandas.NA:
         return None

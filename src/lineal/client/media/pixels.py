@@ -9,6 +9,7 @@ import io
 import os
 from typing import Any, NamedTuple
 
+from lineal.client.media.arrays import is_tensor, tensor_values
 from lineal.client.media.files import MediaFile
 from lineal.client.media.types import needs_media_extra
 from lineal.errors import Invalid, MissingFile
@@ -66,7 +67,7 @@ def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: 
         buffer.seek(0)
         with _opened(buffer, "the figure") as image:
             return encode(image, mode=mode, file_type=file_type)
-    values = _with_channels_last(as_numpy(data, "Image"), is_tensor=hasattr(data, "detach"))
+    values = _with_channels_last(as_numpy(data, "Image"), are_first=is_tensor(data))
     image = _pil().fromarray(to_uint8(values, normalize=normalize))
     return encode(image, mode=mode, file_type=file_type)
 
@@ -91,9 +92,9 @@ def encode(image: Any, *, mode: str | None, file_type: str | None) -> Pixels:
 def as_numpy(data: Any, what: str) -> Any:
     """Return an array of numbers or booleans; raises Invalid for anything else."""
     numpy = _numpy()
-    if hasattr(data, "detach") and hasattr(data, "cpu"):  # torch
-        data = data.detach().cpu()
-    if hasattr(data, "numpy"):  # torch and tensorflow
+    if is_tensor(data):
+        data = tensor_values(data)
+    elif hasattr(data, "numpy"):  # tensorflow
         data = data.numpy()
     try:
         values = numpy.asarray(data)
@@ -106,11 +107,11 @@ def as_numpy(data: Any, what: str) -> Any:
     return values
 
 
-def _with_channels_last(values: Any, *, is_tensor: bool) -> Any:
+def _with_channels_last(values: Any, *, are_first: bool) -> Any:
     """Return H×W or H×W×C. Tensors of torch have channels first; one leading 1 is dropped."""
     if values.ndim == 4 and values.shape[0] == 1:
         values = values[0]
-    if is_tensor and values.ndim == 3 and values.shape[0] in _CHANNELS:
+    if are_first and values.ndim == 3 and values.shape[0] in _CHANNELS:
         values = values.transpose(1, 2, 0)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]

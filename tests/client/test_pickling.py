@@ -1,0 +1,75 @@
+"""What may be sent to another process, as the workers of a data loader are."""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+import pickle
+
+import pytest
+
+import lineal
+from lineal.errors import ArtifactNotLoggedError, UsageError
+
+
+def logged() -> lineal.Artifact:
+    with lineal.init(project="pickled") as run:
+        artifact = lineal.Artifact("data", "dataset", metadata={"n": 1})
+        artifact.add_bytes(b"content", "x/data.bin")
+        run.log({"loss": 0.5})
+        return run.log_artifact(artifact).wait()
+
+
+def read(artifact: lineal.Artifact) -> tuple[str, bytes, dict[str, int]]:
+    with artifact.open("x/data.bin") as file:
+        return artifact.qualified_name, file.read(), artifact.metadata
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_logged_artifact_is_read_in_other_processes(method: str) -> None:
+    artifact = logged()
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.map(read, [artifact, artifact])
+        pool.close()
+        pool.join()
+    assert found == [("ana/pickled/data:v0", b"content", {"n": 1})] * 2
+
+
+def test_it_is_found_in_the_home_it_came_from(tmp_path, monkeypatch) -> None:
+    pickled = pickle.dumps(logged())
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "another"))
+    assert read(pickle.loads(pickled))[1] == b"content"
+    assert not (tmp_path / "another").exists()
+
+
+def test_copies_of_a_logged_artifact_are_artifacts() -> None:
+    artifact = logged()
+    for copied in (copy.copy(artifact), copy.deepcopy({"a": artifact})["a"]):
+        assert read(copied) == read(artifact)
+
+
+def test_a_run_that_was_fetched_is_too() -> None:
+    logged()
+    (run,) = lineal.Api().runs("ana/pickled")
+    again = pickle.loads(pickle.dumps(run))
+    assert (again.path, again.summary["loss"]) == (run.path, 0.5)
+
+
+def test_a_draft_says_that_it_must_be_logged_first() -> None:
+    with pytest.raises(ArtifactNotLoggedError, match="log it"):
+        pickle.dumps(lineal.Artifact("data", "dataset"))
+
+
+def test_a_running_run_says_how_another_process_joins_it() -> None:
+    run = lineal.init(project="pickled", id="one")
+    with pytest.raises(UsageError, match=r'init\(project="pickled", id="one", resume="must"\)'):
+        pickle.dumps(run)
+
+
+def test_what_an_offline_run_has_stays_there() -> None:
+    with lineal.init(mode="offline") as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_bytes(b"x", "x")
+        run.log_artifact(artifact).wait()
+        with pytest.raises(UsageError, match="offline run"):
+            pickle.dumps(artifact)
