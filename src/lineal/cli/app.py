@@ -20,6 +20,7 @@ from lineal.cli import (
     lineage,
     move,
     output,
+    project,
     ref,
     retention,
     run,
@@ -71,7 +72,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(ref.app, name="ref")
 app.command("agent")(sweep.agent)
-app.add_typer(deletions.app, name="project")
+app.add_typer(project.app, name="project")
 app.add_typer(retention.app, name="retention")
 app.command("lineage")(lineage.lineage)
 app.command("status")(status.status)
@@ -93,8 +94,8 @@ for name, function in (
 ):
     artifact.app.command(name)(function)
 run.app.command("mv")(move.mv)
-deletions.app.command("ttl")(retention.project_ttl)
-deletions.app.command("protect")(retention.protect)
+project.app.command("ttl")(retention.project_ttl)
+project.app.command("protect")(retention.protect)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

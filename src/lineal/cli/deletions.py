@@ -1,4 +1,4 @@
-"""What was deleted and how it comes back: `lineal deletions`, `lineal project rm|restore`."""
+"""What was deleted and how it comes back: `lineal deletions`, `lineal artifact restore`."""
 
 from __future__ import annotations
 
@@ -9,44 +9,8 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import all_of, connect
-from lineal.cli.options import Json, Yes
-from lineal.cli.retention import Project, project_of
+from lineal.cli.options import Json
 from lineal.core.retention import Deletion, Restored
-
-app = typer.Typer(
-    help="Delete and restore projects; how long their versions live",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-
-
-@app.command("rm")
-def project_rm(
-    project: Project,
-    force: Annotated[
-        bool, typer.Option("--force", help="Although other projects link it, or it is protected")
-    ] = False,
-    yes: Yes = False,
-) -> None:
-    """Delete a project with its runs and versions; `lineal project restore` undoes it."""
-    connection = connect()
-    entity, name = project_of(connection, project)
-    connection.backend.project(entity, name)
-    report = connection.backend.storage(entity=entity, project=name)
-    size = output.size(report.own_bytes)
-    collections = output.plural(len(report.rows), "collection")
-    output.confirm(f"Delete {entity}/{name} with {collections} and {size} of its own?", yes=yes)
-    connection.backend.delete_project(entity, name, force=force)
-    output.data(f"Deleted {entity}/{name}; `lineal project restore {entity}/{name}` undoes it")
-
-
-@app.command("restore")
-def project_restore(project: Project, json: Json = False) -> None:
-    """Bring a deleted project back, with its runs, versions and aliases."""
-    connection = connect()
-    entity, name = project_of(connection, project)
-    restored = connection.backend.restore_project(entity, name)
-    print_restored(f"{entity}/{name}", restored, json=json)
 
 
 def restore(

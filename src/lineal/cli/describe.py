@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from lineal.core.manifest import Diff, Entry
-from lineal.core.records import CollectionRecord, RunFileRecord, RunRecord, VersionRecord
+from lineal.core.records import (
+    CollectionRecord,
+    ProjectRecord,
+    RunFileRecord,
+    RunRecord,
+    VersionRecord,
+)
+
+
+def project(record: ProjectRecord) -> dict[str, Any]:
+    return {
+        "name": f"{record.entity}/{record.name}",
+        "ttl_seconds": record.ttl_seconds,
+        "protected_aliases": list(record.protected_aliases),
+        "created_at": record.created_at,
+    }
 
 
 def collection(record: CollectionRecord) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""`lineal project`: what projects there are, and how one goes and comes back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lineal.cli import describe, output
+from lineal.cli.connect import all_of, connect
+from lineal.cli.deletions import print_restored
+from lineal.cli.options import Json, Yes
+from lineal.cli.retention import Project, project_of
+
+app = typer.Typer(
+    help="List, delete and restore projects; how long their versions live",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("ls")
+def project_ls(
+    entity: Annotated[
+        str | None, typer.Argument(metavar="ENTITY", help="Whose projects; default: yours")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List projects by name; what is in one, `lineal artifact ls` and `lineal run ls` say."""
+    backend = connect().backend
+    found = list(all_of(lambda page: backend.projects(entity or backend.entity, page)))
+    if json:
+        output.as_json_list(map(describe.project, found))
+    elif not found:
+        output.note("No projects here yet; `lineal demo` makes one")
+    else:
+        output.table(
+            ("created", "protected aliases", "name"),
+            (
+                (each.created_at, ", ".join(each.protected_aliases), f"{each.entity}/{each.name}")
+                for each in found
+            ),
+        )
+
+
+@app.command("rm")
+def project_rm(
+    project: Project,
+    force: Annotated[
+        bool, typer.Option("--force", help="Although other projects link it, or it is protected")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete a project with its runs and versions; `lineal project restore` undoes it."""
+    connection = connect()
+    entity, name = project_of(connection, project)
+    connection.backend.project(entity, name)
+    report = connection.backend.storage(entity=entity, project=name)
+    size = output.size(report.own_bytes)
+    collections = output.plural(len(report.rows), "collection")
+    output.confirm(f"Delete {entity}/{name} with {collections} and {size} of its own?", yes=yes)
+    connection.backend.delete_project(entity, name, force=force)
+    output.data(f"Deleted {entity}/{name}; `lineal project restore {entity}/{name}` undoes it")
+
+
+@app.command("restore")
+def project_restore(project: Project, json: Json = False) -> None:
+    """Bring a deleted project back, with its runs, versions and aliases."""
+    connection = connect()
+    entity, name = project_of(connection, project)
+    restored = connection.backend.restore_project(entity, name)
+    print_restored(f"{entity}/{name}", restored, json=json)

@@ -1,0 +1,28 @@
+"""`lineal project`."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_projects_are_listed_by_name(lineal, photos):
+    lineal("artifact", "put", str(photos), "-n", "another/photos")
+    lineal("project", "protect", "demo", "prod")
+    listed = [line.split()[-1] for line in lineal("project", "ls").out.splitlines()[1:]]
+    assert listed == ["ana/another", "ana/demo"]
+    found = json.loads(lineal("project", "ls", "--json").out)
+    assert [each["name"] for each in found] == ["ana/another", "ana/demo"]
+    assert found[1]["protected_aliases"] == ["prod"]
+    assert set(found[0]) == {"name", "ttl_seconds", "protected_aliases", "created_at"}
+
+
+def test_a_deleted_project_is_not_listed(lineal, photos):
+    lineal("project", "rm", "demo", "--yes")
+    answer = lineal("project", "ls")
+    assert answer.out == ""
+    assert "No projects here yet" in answer.err
+    assert json.loads(lineal("project", "ls", "--json").out) == []
+
+
+def test_the_projects_of_nobody_are_an_error(lineal, photos):
+    assert "No entity eve" in lineal("project", "ls", "eve", fails=True).err
