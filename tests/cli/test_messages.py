@@ -147,3 +147,14 @@ def test_a_command_ends_without_looking_through_all_that_it_loaded():
         env={**os.environ, "PYTHONPATH": SOURCE},
     )
     assert told.stdout.endswith("left True\n")
+
+
+def test_the_package_itself_is_the_command():
+    told = subprocess.run(
+        [sys.executable, "-m", "lineal", "version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert told.stdout == shell("version").stdout

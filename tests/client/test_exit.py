@@ -146,21 +146,25 @@ def work(number):
     run.log({'x': number})
     if number == 1:
         raise ValueError('x')
+    if number == 2:
+        raise SystemExit(7)
 
 if __name__ == '__main__':
     context = multiprocessing.get_context('{method}')
     {before}
-    children = [context.Process(target=work, args=(n,)) for n in range(2)]
+    children = [context.Process(target=work, args=(n,)) for n in range(3)]
     for child in children: child.start()
     for child in children: child.join()
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_runs_of_multiprocessing_children_are_finished(method):
-    script(MULTIPROCESSING.replace("{method}", method).replace("{before}", ""))
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("before", ["", "lineal.init(id='parent', settings=QUICK)"])
+def test_runs_of_multiprocessing_children_are_finished(method, before):
+    script(MULTIPROCESSING.replace("{method}", method).replace("{before}", before))
     assert record("child0")[1].state == "finished"
     assert record("child1")[1].state == "failed"
+    assert record("child2")[1].exit_code == 7
     assert steps("child0") == steps("child1") == [0]
 
 

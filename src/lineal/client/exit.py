@@ -20,6 +20,9 @@ _FIRST = 100
 """Priority among multiprocessing's finalizers: before it takes down queues and managers."""
 
 
+_FORKING = ("multiprocessing.popen_fork", "multiprocessing.forkserver")
+
+
 class _Ending:
     """What is known of how this process ends."""
 
@@ -48,7 +51,7 @@ def install() -> None:
 
 def finish_all(exit_code: int | None = None) -> None:
     """Finish every run of this process, the newest first; failures are printed, not raised."""
-    code = _ending.exit_code if exit_code is None else exit_code
+    code = (_ending.exit_code or _child_exit_code()) if exit_code is None else exit_code
     for run in reversed(session.unfinished_runs()):
         try:
             run.finish(exit_code=code)
@@ -96,14 +99,29 @@ def _wrap_exit() -> None:
 
 
 def _install_in_multiprocessing_child() -> None:
-    """Such a child ends by `os._exit`, which skips atexit but not these finalizers."""
+    """Such a child ends by `os._exit`, which skips atexit (before 3.13), not these finalizers."""
     process = sys.modules.get("multiprocessing.process")
     if process is None or process.parent_process() is None:
         return
     from multiprocessing import util  # loaded already in such a child
 
     def finish_child() -> None:
-        kind, value, _ = sys.exc_info()  # of what the target function raised
-        finish_all(code_of(kind, value))
+        kind, value, _ = sys.exc_info()  # of what the target function raised, up to Python 3.12
+        finish_all(None if kind is None else code_of(kind, value))
 
     util.Finalize(None, finish_child, exitpriority=_FIRST)
+
+
+def _child_exit_code() -> int:
+    """Return with what a forked child of multiprocessing is about to end; 0 anywhere else.
+
+    From Python 3.13 on, all that is called at its end is called when the exception of its target
+    function was printed and forgotten. What is left of it is a variable of the caller.
+    """
+    frame = sys._getframe()
+    while (outer := frame.f_back) is not None and frame.f_code.co_name != "_bootstrap":
+        if outer.f_globals.get("__name__") in _FORKING:
+            code = outer.f_locals.get("code", 0)
+            return code if isinstance(code, int) else 0
+        frame = outer
+    return 0

@@ -147,9 +147,9 @@ def _previous(settings: Settings, fork: Fork | None) -> Run | None:
     run = session.active_run()
     if run is None or settings.reinit == "create_new":
         return None
-    in_notebook = notebook.shell() is not None
-    if settings.reinit == "finish_previous" or (settings.reinit == "default" and in_notebook):
-        run.finish()
+    is_new_by_default = notebook.shell() is not None or run._is_forked
+    if settings.reinit == "finish_previous" or (settings.reinit == "default" and is_new_by_default):
+        run.finish()  # in a forked child that leaves the run to the parent
         return None
     is_rewind = fork is not None and fork.is_rewind
     if settings.resume == "must" and (is_rewind or settings.run_id != run.id):

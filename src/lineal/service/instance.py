@@ -48,9 +48,13 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     home = home_of(settings)
     home.create()
     database = Database(f"sqlite:///{home.database}", busy_timeout_seconds=settings.busy_timeout)
-    if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
-        with locked(os.path.join(home.root, "migrate.lock")):
-            migrations.migrate(database)
+    try:
+        if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
+            with locked(os.path.join(home.root, "migrate.lock")):
+                migrations.migrate(database)
+    except BaseException:
+        database.close()
+        raise
     return Instance(
         database=database,
         store=LocalStore(home.blobs),
