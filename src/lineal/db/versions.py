@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Row,
     ScalarSelect,
     Select,
+    Text,
     and_,
     bindparam,
     func,
@@ -30,7 +32,7 @@ from lineal.core.records import MembershipId, VersionId, VersionRecord, VersionS
 from lineal.db import collections as collections_db
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import insert, insert_for, on_sqlite
+from lineal.db.engine import each_text, insert, insert_for, on_sqlite
 from lineal.db.schema import (
     alias_moves,
     aliases,
@@ -187,14 +189,6 @@ _LIVE_MEMBERSHIP = select(memberships.c.id, memberships.c.number).where(
     memberships.c.removed_at.is_(None),
 )
 _ADD_MOVE = plain_insert(alias_moves)
-_ALIAS_NUMBERS = (
-    select(aliases.c.alias, memberships.c.number)
-    .join(memberships, memberships.c.id == aliases.c.membership_id)
-    .where(
-        aliases.c.collection_id == bindparam("collection"),
-        aliases.c.alias.in_(bindparam("names", expanding=True)),
-    )
-)
 
 
 def _record(rows: Iterable[Row[Any]]) -> VersionRecord | None:
@@ -353,8 +347,23 @@ def alias_numbers(
     connection: Connection, collection_id: int, names: Sequence[str]
 ) -> dict[str, int]:
     """Return the version number each of these aliases is on now; the others are left out."""
-    rows = connection.execute(_ALIAS_NUMBERS, {"collection": collection_id, "names": list(names)})
+    query = _alias_numbers(on_sqlite(connection))
+    rows = connection.execute(
+        query, {"collection": collection_id, "names": json.dumps(list(names))}
+    )
     return {row.alias: row.number for row in rows}
+
+
+@functools.cache
+def _alias_numbers(is_sqlite: bool) -> Select[Any]:
+    return (
+        select(aliases.c.alias, memberships.c.number)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(
+            aliases.c.collection_id == bindparam("collection"),
+            aliases.c.alias.in_(each_text(is_sqlite, bindparam("names", type_=Text))),
+        )
+    )
 
 
 def alias_names(connection: Connection, collection_id: int) -> list[str]:
