@@ -18,8 +18,6 @@ from lineal.errors import LinealError, TrialStopped
 INTERRUPTED = 255
 _FIRST = 100
 """Priority among multiprocessing's finalizers: before it takes down queues and managers."""
-
-
 _FORKING = ("multiprocessing.popen_fork", "multiprocessing.forkserver")
 
 
@@ -51,10 +49,12 @@ def install() -> None:
 
 def finish_all(exit_code: int | None = None) -> None:
     """Finish every run of this process, the newest first; failures are printed, not raised."""
-    code = (_ending.exit_code or _child_exit_code()) if exit_code is None else exit_code
+    if exit_code is None:
+        child_code = _child_exit_code()
+        exit_code = _ending.exit_code if child_code is None else child_code
     for run in reversed(session.unfinished_runs()):
         try:
-            run.finish(exit_code=code)
+            run.finish(exit_code=exit_code)
         except LinealError as error:
             term.error(error.message)
 
@@ -107,13 +107,14 @@ def _install_in_multiprocessing_child() -> None:
 
     def finish_child() -> None:
         kind, value, _ = sys.exc_info()  # of what the target function raised, up to Python 3.12
-        finish_all(None if kind is None else code_of(kind, value))
+        child_code = _child_exit_code()
+        finish_all(code_of(kind, value) if child_code is None else child_code)
 
     util.Finalize(None, finish_child, exitpriority=_FIRST)
 
 
-def _child_exit_code() -> int:
-    """Return with what a forked child of multiprocessing is about to end; 0 anywhere else.
+def _child_exit_code() -> int | None:
+    """Return with what a forked child of multiprocessing is about to end; None anywhere else.
 
     From Python 3.13 on, all that is called at its end is called when the exception of its target
     function was printed and forgotten. What is left of it is a variable of the caller.
@@ -121,7 +122,7 @@ def _child_exit_code() -> int:
     frame = sys._getframe()
     while (outer := frame.f_back) is not None and frame.f_code.co_name != "_bootstrap":
         if outer.f_globals.get("__name__") in _FORKING:
-            code = outer.f_locals.get("code", 0)
-            return code if isinstance(code, int) else 0
+            code = outer.f_locals.get("code")
+            return code if isinstance(code, int) else None
         frame = outer
-    return 0
+    return None

@@ -27,7 +27,6 @@ _FRAMES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"
 MediaWriter = Callable[[Any, str], Any]
 """Given a media object, or a list of them, and its key: store it, return what the row holds."""
 
-
 Otherwise = Callable[[Any, str], Any]
 """Given a value that JSON has no form for, and its key: return what stands for it, or raise."""
 
@@ -177,8 +176,8 @@ def _json_numbers(value: Any, key: str) -> Any:
 
 def _is_a(value: object, module: str, name: str) -> bool:
     """Tell what a value is without loading the package; if it is not loaded, it is not that."""
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(value, getattr(loaded, name))
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
 
 
 def _name(name: object) -> str:
