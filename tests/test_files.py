@@ -226,6 +226,17 @@ def test_a_whole_file_needs_no_folder_before_its_name(tmp_path: Path, monkeypatc
     assert (tmp_path / "g").read_bytes() == b"x"
 
 
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_a_whole_file_is_renamed_where_proc_is_hidden(tmp_path: Path, monkeypatch, error) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(files.os, "link", link)
+    path = str(tmp_path / "g")
+    assert files.write_whole(path, b"x") == files.stamp(path)
+    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
+
+
 def test_a_crash_half_way_leaves_nothing_of_a_whole_file(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
         if files._write_nameless(f"{folder}/probe", b"", 0o644) is None:

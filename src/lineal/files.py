@@ -40,8 +40,7 @@ _NO_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EP
 _OPEN_FILES = "/proc/self/fd"
 _HAS_NAMELESS = hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EXDEV}
-"""Said by file systems and sandboxes without them. (Linux before 3.11, which knew none, said
-EISDIR.)"""
+"""Said by file systems and sandboxes without them."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -268,19 +267,22 @@ def _write_nameless(path: str, data: bytes, mode: int) -> Stamp | None:
         descriptor = os.open(
             path[: path.rfind("/") + 1] or ".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, mode
         )
-        try:
-            write_all(descriptor, data)
-            _name(descriptor, path)
-            return Stamp.of(os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
     except OSError as error:
         if error.errno in _NO_NAMELESS:
             return None
         raise
+    try:
+        write_all(descriptor, data)
+        return Stamp.of(os.fstat(descriptor)) if _named(descriptor, path) else None
+    finally:
+        os.close(descriptor)
 
 
-def _name(descriptor: int, path: str) -> None:
+def _named(descriptor: int, path: str) -> bool:
+    """Give a nameless file its name; False if that fails, as in a sandbox that hides /proc.
+
+    Whoever writes it by a rename then finds out whether something else is wrong.
+    """
     # only with a folder's descriptor does Python call `linkat`, which goes through /proc to the
     # file; for an absolute path the kernel does not look at it
     nameless = f"{_OPEN_FILES}/{descriptor}"
@@ -290,6 +292,9 @@ def _name(descriptor: int, path: str) -> None:
         part = _part_of(path)
         os.link(nameless, part, src_dir_fd=descriptor, follow_symlinks=True)
         _replace(part, path)
+    except OSError:
+        return False
+    return True
 
 
 def _part_of(path: str) -> str:

@@ -1,6 +1,6 @@
 """Fetching the files of a version into a folder, and holding a folder against a version.
 
-A file appears by rename once its bytes have the promised digest; what is there already is
+A file appears as a whole once its bytes have the promised digest; what is there already is
 skipped by digest, never by size (STO-3). Nothing outside the folder is touched, nothing in it
 is removed except by `checkout`.
 """
