@@ -50,7 +50,9 @@ class Settings:
     dir: str | None = setting(None, "Parent folder of offline runs; default `./lineal`")
     artifact_dir: str = setting("./artifacts", "Parent folder of downloads without `root`")
     cache_dir: str | None = setting(None, "Folder of the digest cache; default inside `home`")
-    data_dir: str | None = setting(None, "Folder of staged files; default inside `home`")
+    data_dir: str | None = setting(
+        None, "Files are staged in its folder `lineal-staging`; default inside `home`"
+    )
 
     pack_files_up_to: int = setting(
         131_072, "Bytes up to which files of an added folder are kept together in packs; 0: never"

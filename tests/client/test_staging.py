@@ -116,6 +116,25 @@ def test_a_refused_file_leaves_no_copy(home: Path) -> None:
     artifact._adder.unlogged.clear()
 
 
+def test_what_others_keep_in_the_data_dir_is_left_alone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`WANDB_DATA_DIR` often is a folder like `/scratch/me`."""
+    scratch = tmp_path / "scratch"
+    (scratch / "empty").mkdir(parents=True)
+    (scratch / "project").mkdir()
+    for name in ("thesis.tex", "project/lock", "project/data.csv"):
+        (scratch / name).write_text("mine")
+        os.utime(scratch / name, (0, 0))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(scratch))
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"x", "a")
+    assert sorted(os.listdir(scratch)) == ["empty", "lineal-staging", "project", "thesis.tex"]
+    assert sorted(os.listdir(scratch / "project")) == ["data.csv", "lock"]
+    assert staged(home) == []
+    artifact._adder.unlogged.clear()
+
+
 def test_run_files_of_a_dead_process_go_after_a_day_and_new_ones_stay(tmp_path: Path) -> None:
     old, new = tmp_path / "run-file-old", tmp_path / "run-file-new"
     for file in (old, new):

@@ -36,6 +36,8 @@ NAME_TAIL = 100
 """Characters of a name that a file being written keeps at its end: libraries look at them."""
 REMEMBER_EACH = 5_000
 """Files hashed between two writes to the digest cache: what a killed process hashes again."""
+STAGED = "lineal-staging"
+"""Our folder in the `data_dir`, where other things may lie."""
 PACKED_LEAST = 100
 """Files of an added folder from which on the small ones are copied into packs; of few, each stays
 a file of its own, which other programs can read in the store."""
@@ -241,11 +243,15 @@ os.register_at_fork(after_in_child=_adder.cache_clear)
 
 
 def adder(settings: Settings) -> Adder:
-    """Return this process's adder for the home, or the folders, that the settings name."""
+    """Return this process's adder for the home, or the folders, that the settings name.
+
+    What lies in the `data_dir` may be anybody's, so copies go into a folder of ours in there.
+    """
     home = home_of(settings)
+    staging = os.path.join(settings.data_dir, STAGED) if settings.data_dir else home.staging
     return _adder(
         os.path.abspath(os.path.expanduser(settings.cache_dir or home.cache)),
-        os.path.abspath(os.path.expanduser(settings.data_dir or home.staging)),
+        os.path.abspath(os.path.expanduser(staging)),
         settings.pack_files_up_to,
     )
 

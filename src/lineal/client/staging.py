@@ -157,7 +157,10 @@ def _remove_empty(folder: str) -> None:
 
 
 def remove_leftovers(root: str) -> None:
-    """Remove the staging folders of processes that died; what may not be removed stays."""
+    """Remove the staging folders of processes that died; what may not be removed stays.
+
+    Everything in `root` must be ours.
+    """
     if not os.path.isdir(root):
         return
     for entry in os.scandir(root):
