@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import select, update
 
 from lineal import files as local_files
 from lineal.core.access import Actor, Role
-from lineal.core.digest import of_bytes, storage_key
+from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import PageRequest, RunFileRecord, RunKey, RunRecord, RunSpec
 from lineal.db import runs as runs_db
 from lineal.db.schema import blobs
@@ -50,7 +51,8 @@ def listed(instance: Instance, owner: Actor, run: RunRecord) -> list[str]:
 
 def content(instance: Instance, file: RunFileRecord) -> bytes:
     with instance.database.reading() as connection:
-        row = connection.execute(select(blobs).where(blobs.c.digest == file.digest)).one()
+        live = select(blobs).where(blobs.c.digest == file.digest, blobs.c.state == "stored")
+        row = connection.execute(live).one()
     with instance.store.open(storage_key(file.digest, row.nonce)) as stream:
         return stream.read()
 
@@ -105,6 +107,24 @@ def test_content_that_was_condemned_is_stored_anew(
         connection.execute(update(blobs).values(state="condemned"))
     put(instance, owner, run, "a")
     assert len(list(instance.store.keys())) == 2
+
+
+def test_content_that_is_condemned_while_other_content_is_sent_costs_neither(
+    instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert of_bytes(b"new") < of_bytes(b"condemned")  # so that its row would come first
+    put(instance, owner, run, written("b", "condemned"))
+    sync = instance.store.sync
+
+    def condemn(keys: Sequence[Key]) -> list[int | None]:
+        with instance.database.writing() as connection:
+            connection.execute(update(blobs).values(state="condemned"))
+        monkeypatch.setattr(instance.store, "sync", sync)
+        return sync(keys)
+
+    monkeypatch.setattr(instance.store, "sync", condemn)
+    stored = put(instance, owner, run, written("a", "new"), "b")
+    assert [content(instance, file) for file in stored] == [b"new", b"condemned"]
 
 
 def test_equal_files_in_one_call_share_their_bytes(

@@ -121,10 +121,11 @@ def _record(
         runs.require(connection, run, lock=True)
         now = instance.clock.now()
         ids = blobs_db.reuse(connection, set(digests.values()))
+        missing = set(digests.values()) - ids.keys()
+        if not missing <= sent.keys():
+            return None  # before a row is written: it would name bytes that look needless later
         needless = [storage_key(digest, sent[digest].nonce) for digest in ids if digest in sent]
-        for digest in sorted(set(digests.values()) - ids.keys()):
-            if digest not in sent:
-                return None
+        for digest in sorted(missing):
             blob = sent[digest]
             ids[digest] = blobs_db.insert_stored(
                 connection, digest, blob.size_bytes, blob.nonce, now
