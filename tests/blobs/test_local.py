@@ -228,6 +228,14 @@ def test_a_pack_that_was_taken_is_gone(store, pack):
     assert not os.path.exists(path)
 
 
+def test_a_pack_that_was_taken_may_be_sent_again(store, pack):
+    path = pack(MANY)
+    first = store.put_pack(key_of(MANY[0]), path)
+    assert store.put_pack(key_of(MANY[5]), path) == first
+    with pytest.raises(MissingFile):
+        store.put_pack(key_of(b"not in it"), path)
+
+
 def test_several_packs_and_loose_files_share_a_nonce(store, pack, source):
     store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
     store.put_pack(key_of(b"c"), pack([b"c"]))

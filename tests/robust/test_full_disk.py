@@ -118,6 +118,29 @@ def test_an_immutable_file_that_must_be_copied_and_does_not_fit_fails_by_name(
     assert_invariants()
 
 
+def test_the_call_may_be_repeated_after_some_of_the_files_went_in_a_pack(
+    disk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    for number in range(120):
+        (tmp_path / "small" / str(number)).write_text(f"content {number}")
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_dir(tmp_path / "small")
+    artifact.add_file(large(tmp_path, 4 << 20), policy="immutable")
+    run = workers.start()
+    ballast = fill(disk, leave=1 << 20)
+    with pytest.raises(NoSpace, match="repeat the call"):
+        run.log_artifact(artifact).wait()
+    assert list((disk / "home" / "blobs").rglob("*.pack"))  # it came before the large file
+    ballast.unlink()
+    logged = run.log_artifact(artifact).wait()
+    assert logged.version == "v0"
+    logged.download(root=str(tmp_path / "out"))
+    assert (tmp_path / "out" / "77").read_text() == "content 77"
+    run.finish()
+    assert_invariants()
+
+
 def test_logging_to_a_full_disk_fails_and_succeeds_once_there_is_room(
     disk: Path, tmp_path: Path
 ) -> None:

@@ -65,6 +65,10 @@ class LocalStore:
             os.rename(part, target)
 
     def put_pack(self, key: Key, pack: str) -> list[Digest]:
+        if not os.path.lexists(pack):  # an earlier attempt may have got this far
+            earlier = next(self._packed.find([key]))
+            if earlier is not None:
+                return self._packed.held(earlier[0])
         target = self._packed.new_path(key)
         with files.room_on(target):
             if not self._move(pack, target):  # another file system

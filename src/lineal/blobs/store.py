@@ -53,8 +53,8 @@ class BlobStore(Protocol):
         """Take over a pack that we wrote (`lineal.packs`) and that holds the blob of a new key.
 
         Every blob in it, which is what it returns, is then stored under the key's nonce; those
-        that no row ever names are strays. Raises MissingFile if there is no such pack,
-        IntegrityError if it is damaged.
+        that no row ever names are strays. A pack that was taken over before is not asked for again.
+        Raises MissingFile if there is no such pack, IntegrityError if it is damaged.
         """
         ...
 
