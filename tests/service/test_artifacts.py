@@ -24,18 +24,20 @@ from lineal.core.records import (
     EdgeKind,
     MembershipId,
     PageRequest,
+    RunKey,
     RunSpec,
     VersionPatch,
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Conflict, Denied, Exists, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, lineage, runs, transfers
+from lineal.errors import Conflict, Denied, Exists, Gone, Invalid, NotFound, RunNotFoundError
+from lineal.service import artifacts, catalog, deletion, lineage, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
 
 Files = dict[str, bytes]
+ONE: Files = {"a": b"1"}
 serial = iter(range(10**9))
 
 
@@ -356,6 +358,51 @@ def test_a_link_numbers_by_itself_and_shares_the_bytes(
     catalog.unlink_version(instance, owner, link.membership_id)
     assert catalog.links(instance, owner, second.id) == []
     catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+
+
+def test_a_project_deleted_since_begin_takes_no_version(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    spec, segments = draft(ONE)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, ONE, tmp_path)
+    deletion.delete_project(instance, owner, "ana", "vision")
+    with pytest.raises(Gone, match="project restore ana/vision"):
+        artifacts.commit(instance, owner, begun.draft)
+    deletion.restore_project(instance, owner, "ana", "vision")
+    assert artifacts.commit(instance, owner, begun.draft).is_new
+
+
+@pytest.mark.parametrize("content", [{"a": b"new"}, ONE])
+def test_a_deleted_run_logs_nothing_new_nor_again(
+    instance: Instance, owner: Actor, tmp_path: Path, content: Files
+) -> None:
+    log(instance, owner, tmp_path, ONE)
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "r1")).run
+    runs.finish(instance, owner, run.key, 0, 1.0)
+    runs.delete(instance, owner, run.key, delete_artifacts=False)
+    spec, segments = draft(content, run=run.key)
+    with pytest.raises(Gone, match="Run ana/vision/r1 was deleted"):
+        artifacts.begin(instance, owner, spec, segments)
+
+
+def test_a_run_deleted_since_begin_logs_nothing(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "r1")).run
+    spec, segments = draft(ONE, run=run.key)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, ONE, tmp_path)
+    runs.finish(instance, owner, run.key, 0, 1.0)
+    runs.delete(instance, owner, run.key, delete_artifacts=False)
+    with pytest.raises(Gone, match="Run ana/vision/r1 was deleted"):
+        artifacts.commit(instance, owner, begun.draft)
+
+
+def test_a_run_that_never_was_logs_nothing(instance: Instance, owner: Actor) -> None:
+    spec, segments = draft(ONE, run=RunKey(12345))
+    with pytest.raises(RunNotFoundError):
+        artifacts.begin(instance, owner, spec, segments)
 
 
 def test_a_deleted_number_is_never_given_again(

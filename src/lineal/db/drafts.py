@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.db.engine import insert
-from lineal.db.schema import drafts
+from lineal.db.schema import collections, drafts, entities, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 
@@ -20,6 +20,20 @@ _BY_CLIENT_ID = select(drafts).where(drafts.c.client_id == bindparam("client"))
 _BY_ID = select(drafts).where(drafts.c.id == bindparam("draft"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
 _SPECS = select(drafts.c.spec).where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
+_TARGET = (
+    select(
+        entities.c.name.label("entity"),
+        projects.c.name.label("project"),
+        projects.c.deleted_at.is_not(None).label("is_project_deleted"),
+        (runs.c.id.is_not(None) & runs.c.deleted_at.is_(None)).label("is_run_live"),
+    )
+    .select_from(collections)
+    .join(projects, projects.c.id == collections.c.project_id)
+    .join(entities, entities.c.id == projects.c.entity_id)
+    .outerjoin(runs, runs.c.id == bindparam("run"))
+    .where(collections.c.id == bindparam("collection"))
+    .with_for_update(read=True, of=projects)
+)
 _ADD = plain_insert(drafts).returning(drafts.c.id)
 _CHANGE = update(drafts).where(drafts.c.id == bindparam("draft"))
 
@@ -31,6 +45,14 @@ def by_client_id(connection: Connection, client_id: str) -> Row[Any] | None:
 def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> Row[Any] | None:
     query = _BY_ID_LOCKED if lock else _BY_ID
     return connection.execute(query, {"draft": draft_id}).one_or_none()
+
+
+def target(connection: Connection, collection_id: int, run: int | None) -> Row[Any]:
+    """Say where a draft leads: (entity, project, is_project_deleted, is_run_live).
+
+    Holds the project until the transaction ends, so that nobody deletes it meanwhile.
+    """
+    return connection.execute(_TARGET, {"collection": collection_id, "run": run}).one()
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> int:

@@ -25,6 +25,7 @@ from lineal.core.records import (
     Committed,
     DraftId,
     DraftSpec,
+    RunKey,
     VersionId,
     VersionRecord,
 )
@@ -36,7 +37,7 @@ from lineal.db import lineage_nodes
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Invalid, NotFound
-from lineal.service import distributed, transfers
+from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
 
 HISTORY_TYPE = "wandb-history"
@@ -58,7 +59,8 @@ def begin(
 
     segments: any that the caller thinks are new; those we lack are taken, the rest ignored.
     Raises Denied or NotFound (rights), Invalid (names, metadata, another type), Exists (the name
-    belongs to a portfolio). Keeps every stored blob of the manifest alive until the draft expires.
+    belongs to a portfolio), RunNotFoundError, Gone (the project or the run was deleted). Keeps
+    every stored blob of the manifest alive until the draft expires.
     Source: SEM-1, SEM-2, SEM-3, NAM-2.
     """
     _check(draft)
@@ -80,7 +82,7 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
 
     A contribution to a distributed version only becomes part of it once another draft finishes
     it (ART-44); then `version` is None. Raises Conflict naming what is missing, Gone if the
-    draft expired. Source: SEM-1, SEM-12, VER-1, ALI-1.
+    draft expired, or its project or run was deleted since. Source: SEM-1, SEM-12, VER-1, ALI-1.
     """
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
@@ -182,6 +184,7 @@ def _begun(
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
     collection = _sequence(connection, draft, now)
+    _require_target(connection, actor, collection.id, draft.run)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
         # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
@@ -312,6 +315,20 @@ def _reuse(
     return Begun(DraftId(draft_id), version)
 
 
+def _require_target(
+    connection: Connection, actor: Actor, collection_id: int, run: RunKey | None
+) -> None:
+    """Refuse to write into a deleted project, or for a run that is deleted or never was.
+
+    Before the collection is locked: whoever deletes begins with the project, too.
+    """
+    target = drafts_db.target(connection, collection_id, run)
+    if target.is_project_deleted:
+        projects_db.require(connection, target.entity, target.project, actor.name)
+    if run is not None and not target.is_run_live:
+        runs.require(connection, run)
+
+
 # --- commit, step by step -----------------------------------------------------------------------
 
 
@@ -344,6 +361,7 @@ def _finish(
     now: datetime,
 ) -> Committed:
     """head: the totals of the draft's manifest."""
+    _require_target(connection, actor, draft.collection_id, draft.run_id)
     collections_db.lock(connection, draft.collection_id)
     version_id = membership = None
     if draft.spec["on_unchanged"] != "new_version":
