@@ -311,6 +311,35 @@ def test_conflicting_contributions_are_refused_naming_both_runs(
         commit(instance, owner, tmp_path, {}, distributed_id="d")
 
 
+def test_a_run_that_contributes_a_path_again_replaces_its_own(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    [one, two] = [
+        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
+    ]
+    for key, data in ((one, b"x"), (two, b"y"), (one, b"y")):
+        part = {"same": data, f"only{key}": b"kept"}
+        spec = {"run": key, "distributed_id": "d"}
+        commit(instance, owner, tmp_path, part, is_final=False, **spec)
+    final = log(instance, owner, tmp_path, {"last": b"l"}, run=one, distributed_id="d")
+    assert final.entry_count == 4
+    assert findings(instance, owner) == []
+
+
+def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    [one, two] = [
+        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
+    ]
+    commit(instance, owner, tmp_path, {"a": b"1"}, run=one, distributed_id="d", is_final=False)
+    with pytest.raises(Conflict, match=r"rank0 and rank1.*replaces its own"):
+        commit(instance, owner, tmp_path, {"a": b"2"}, run=two, distributed_id="d")
+    final = log(instance, owner, tmp_path, {"own/a": b"2"}, run=two, distributed_id="d")
+    assert final.entry_count == 2
+    assert findings(instance, owner) == []
+
+
 # --- aliases, links, deletion -------------------------------------------------------------------
 
 

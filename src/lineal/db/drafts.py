@@ -12,6 +12,7 @@ from lineal.db.engine import insert
 from lineal.db.schema import collections, drafts, entities, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
+_PART = "/part"
 
 
 # Statements of the path that every logged version takes are built once: building one anew costs
@@ -64,15 +65,23 @@ def change(connection: Connection, draft_ids: Sequence[int], values: Mapping[str
         connection.execute(_CHANGE, {"draft": draft_id, **values})
 
 
-def add_part(connection: Connection, draft: Row[Any]) -> None:
-    """Add a draft's own manifest as a contribution to what it finishes; once."""
+def add_part(connection: Connection, draft: Row[Any]) -> int:
+    """Add a draft's own manifest as a contribution to what it finishes, once; returns its id."""
     values = draft._asdict() | {
-        "client_id": f"{draft.client_id}/part",
+        "client_id": draft.client_id + _PART,
         "nonce": f"{draft.nonce}part",
         "state": CONTRIBUTED,
     }
     del values["id"]
     connection.execute(insert(connection, drafts).values(**values).on_conflict_do_nothing())
+    part = by_client_id(connection, values["client_id"])
+    assert part is not None
+    return int(part.id)
+
+
+def is_part_of(part: Row[Any], draft: Row[Any]) -> bool:
+    """Say whether a contribution is what `add_part` made of a draft."""
+    return bool(part.client_id == draft.client_id + _PART)
 
 
 def contributions(

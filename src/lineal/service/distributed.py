@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import repeat
 from typing import Any
 
@@ -26,18 +26,19 @@ def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
 
     Returns the draft with its new manifest, and the ids of the contributions in it. Raises
     Conflict naming the path and both runs where two contributed different content, Gone where a
-    contribution waited longer than a draft may.
+    contribution waited longer than a draft may; the finishing draft is no contribution then.
     """
     with instance.database.writing() as connection:
-        # its own part becomes a contribution, so that something keeps it while the whole is built
-        drafts_db.add_part(connection, transfers.hold(instance, connection, draft.id))
+        own = transfers.hold(instance, connection, draft.id)
         parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
     _require_unexpired(instance, parts)
-    streams = [_entries(instance, part) for part in parts]
-    merged = list(build_segments(_united(instance, parts, streams)))
+    if not any(drafts_db.is_part_of(part, own) for part in parts):
+        parts.append(own)
+    merged = list(build_segments(_united(instance, parts)))
     head = manifest_head(segment.head for segment in merged)
     with instance.database.writing() as connection:
-        transfers.hold(instance, connection, draft.id)
+        # its own part becomes a contribution, so that something keeps it while the whole is built
+        part_id = drafts_db.add_part(connection, transfers.hold(instance, connection, draft.id))
         manifest_id, _ = blobs_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in blobs_db.batches(merged, PAGE_SEGMENTS):
@@ -49,7 +50,7 @@ def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
     with instance.database.reading() as connection:
         changed = drafts_db.by_id(connection, draft.id)
     assert changed is not None
-    return changed, [part.id for part in parts]
+    return changed, sorted({part_id, *(part.id for part in parts)} - {draft.id})
 
 
 def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:
@@ -71,25 +72,25 @@ def _entries(instance: Instance, draft: Row[Any]) -> Iterator[Entry]:
         yield from decode_entries(segment.lines)
 
 
-def _united(
-    instance: Instance, parts: list[Row[Any]], streams: Iterable[Iterator[Entry]]
-) -> Iterator[Entry]:
-    tagged = [zip(stream, repeat(index)) for index, stream in enumerate(streams)]
-    previous: tuple[Entry, int] | None = None
-    for entry, index in heapq.merge(*tagged, key=lambda pair: pair[0].path):
+def _united(instance: Instance, parts: list[Row[Any]]) -> Iterator[Entry]:
+    tagged = [zip(_entries(instance, part), repeat(part)) for part in parts]
+    previous: tuple[Entry, Row[Any]] | None = None
+    for entry, part in heapq.merge(*tagged, key=lambda pair: pair[0].path):
         if previous is not None and previous[0].path == entry.path:
             if previous[0] != entry:
-                raise _conflict(instance, entry.path, parts[previous[1]], parts[index])
+                raise _conflict(instance, entry.path, previous[1], part)
             continue
-        previous = entry, index
+        previous = entry, part
         yield entry
 
 
 def _conflict(instance: Instance, path: str, one: Row[Any], other: Row[Any]) -> Conflict:
+    labels = _labels(instance, [one, other])
+    who = f"twice by {labels[0]}" if one.run_id == other.run_id else f"by {' and '.join(labels)}"
     return Conflict(
-        f"Path {path!r} was contributed with different content by "
-        f"{' and '.join(_labels(instance, [one, other]))}; "
-        "give each run its own folder in the artifact"
+        f"Path {path!r} was contributed with different content {who}; give each writer its own "
+        f"folder in the artifact, and contribute all parts under another id than "
+        f"{one.distributed_id!r}: what was contributed cannot be taken back"
     )
 
 
