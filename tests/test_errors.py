@@ -15,6 +15,7 @@ CODES = {
     "Gone": "gone",
     "Exists": "exists",
     "Conflict": "conflict",
+    "Superseded": "superseded",
     "Denied": "denied",
     "Invalid": "invalid",
     "UsageError": "usage",

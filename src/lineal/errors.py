@@ -72,6 +72,12 @@ class Conflict(CommError):
     exit_code = 5
 
 
+class Superseded(Conflict):
+    """Somebody made a newer version meanwhile than the one that was to be added to."""
+
+    code = "superseded"
+
+
 class Denied(CommError):
     """Readable, but this actor may not do that to it."""
 

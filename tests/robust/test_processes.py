@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -81,6 +82,16 @@ def test_identical_content_committed_at_once_is_one_version_with_all_its_produce
     (version,) = versions(judge)
     page = judge.runs_of(version.id, EdgeKind.LOGGED, PageRequest())
     assert sorted(run.run_id for run in page.items) == [f"run{number}" for number in range(8)]
+
+
+def test_what_several_processes_add_to_one_artifact_is_all_in_the_latest_version(
+    judge: EmbeddedBackend,
+) -> None:
+    answers = workers.in_processes(workers.add_incrementally, 6, start="forkserver")
+
+    count = 6 * workers.ADDED_EACH
+    assert sorted(chain(*answers)) == sorted(f"v{number}" for number in range(count))
+    assert [version.entry_count for version in versions(judge)] == list(range(1, count + 1))
 
 
 def test_ten_processes_may_open_a_home_that_nobody_made(judge: EmbeddedBackend) -> None:

@@ -71,6 +71,21 @@ def log_same(number: int, gate: Any) -> str:
         return run.log_artifact(artifact).wait().version
 
 
+ADDED_EACH = 4
+
+
+def add_incrementally(number: int, gate: Any) -> list[str]:
+    """Add files to what is the latest version, while others do the same."""
+    gate.wait()
+    with start(id=f"run{number}") as run:
+        made = []
+        for index in range(ADDED_EACH):
+            more = lineal.Artifact("data", "dataset", incremental=True)
+            more.add_bytes(f"{number} {index}".encode(), f"{number}/{index}")
+            made.append(run.log_artifact(more).wait().version)
+        return made
+
+
 def open_home(number: int, gate: Any) -> str:
     """Open a home that nobody has made yet."""
     gate.wait()

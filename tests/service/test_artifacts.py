@@ -30,7 +30,16 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Conflict, Denied, Exists, Gone, Invalid, NotFound, RunNotFoundError
+from lineal.errors import (
+    Conflict,
+    Denied,
+    Exists,
+    Gone,
+    Invalid,
+    NotFound,
+    RunNotFoundError,
+    Superseded,
+)
 from lineal.service import artifacts, catalog, deletion, lineage, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
@@ -271,6 +280,27 @@ def test_an_empty_artifact_is_a_version(instance: Instance, owner: Actor, tmp_pa
     assert (version.entry_count, version.size_bytes) == (0, 0)
 
 
+def test_what_adds_to_the_latest_version_is_refused_once_there_is_another(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    spec, segments = draft(ONE, on_latest=True)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, ONE, tmp_path)
+    other = log(instance, owner, tmp_path, {"other": b"o"}, on_latest=True)
+    with pytest.raises(Superseded):
+        artifacts.commit(instance, owner, begun.draft)
+    assert catalog.version(instance, owner, path("latest")).id == other.id
+
+    both = ONE | {"other": b"o"}
+    spec, segments = draft(both, base=other.id, on_latest=True)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    assert begun.uploads == ()  # what the refused attempt sent is stored
+    assert artifacts.commit(instance, owner, begun.draft).is_new
+    with pytest.raises(Superseded):  # also where nothing would have to be sent
+        artifacts.begin(instance, owner, *draft(ONE | {"other": b"o"}, on_latest=True))
+    assert findings(instance, owner) == []
+
+
 def test_contributions_are_merged_when_one_finishes(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -311,21 +341,6 @@ def test_conflicting_contributions_are_refused_naming_both_runs(
         commit(instance, owner, tmp_path, {}, distributed_id="d")
 
 
-def test_a_run_that_contributes_a_path_again_replaces_its_own(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    [one, two] = [
-        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
-    ]
-    for key, data in ((one, b"x"), (two, b"y"), (one, b"y")):
-        part = {"same": data, f"only{key}": b"kept"}
-        spec = {"run": key, "distributed_id": "d"}
-        commit(instance, owner, tmp_path, part, is_final=False, **spec)
-    final = log(instance, owner, tmp_path, {"last": b"l"}, run=one, distributed_id="d")
-    assert final.entry_count == 4
-    assert findings(instance, owner) == []
-
-
 def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -333,7 +348,7 @@ def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
         runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
     ]
     commit(instance, owner, tmp_path, {"a": b"1"}, run=one, distributed_id="d", is_final=False)
-    with pytest.raises(Conflict, match=r"rank0 and rank1.*replaces its own"):
+    with pytest.raises(Conflict, match=r"rank0 and rank1.*another id than 'd'"):
         commit(instance, owner, tmp_path, {"a": b"2"}, run=two, distributed_id="d")
     final = log(instance, owner, tmp_path, {"own/a": b"2"}, run=two, distributed_id="d")
     assert final.entry_count == 2

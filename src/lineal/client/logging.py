@@ -15,7 +15,7 @@ from lineal import files
 from lineal.client import term
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
-from lineal.client.contents import IMMUTABLE, SOURCES_MOST, Base, Source
+from lineal.client.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
 from lineal.client.transfer import Worker
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -28,9 +28,10 @@ from lineal.core.records import (
     DraftSpec,
     RunRecord,
     Upload,
+    VersionId,
     VersionRecord,
 )
-from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged
+from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded
 
 INLINE_ENTRIES = 2_000
 """A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
@@ -134,6 +135,16 @@ class _Upload:
     @seldom_collected()
     def run(self) -> VersionRecord | None:
         """Do it; returns the version, None for a contribution to a distributed one."""
+        bases: list[VersionId | None] = []
+        while True:
+            try:
+                return self._attempt()
+            except Superseded:  # somebody else added something: add to that
+                if self._spec.base in bases[-1:]:
+                    raise
+                bases.append(self._spec.base)
+
+    def _attempt(self) -> VersionRecord | None:
         if self._artifact.incremental:
             self._rebase()
         clash = self._contents.clash()
@@ -154,17 +165,25 @@ class _Upload:
         return committed.version
 
     def _rebase(self) -> None:
-        """Put an incremental draft on top of the collection's latest version (ART-42)."""
+        """Put an incremental draft on top of the collection's latest version (ART-42).
+
+        A draft for each version that it is put on: its manifest is part of what it is.
+        """
+        spec = self._spec
         try:
-            latest = self._backend.version(
-                ArtifactPath(self._spec.entity, self._spec.project, self._spec.collection)
-            )
+            latest = self._backend.version(ArtifactPath(spec.entity, spec.project, spec.collection))
         except NotFound:
-            return
-        self._spec = self._spec._replace(base=latest.id)
-        self._contents.base = Base(
-            self._backend.manifest(latest.id),
-            lambda heads: self._backend.read_segments(latest.id, heads),
+            base, self._contents.base = None, NOTHING
+        else:
+            base = latest.id
+            self._contents.base = Base(
+                self._backend.manifest(latest.id),
+                lambda heads: self._backend.read_segments(latest.id, heads),
+            )
+        self._spec = spec._replace(
+            client_id=f"{self._artifact._client_id}/{base or 'first'}",
+            base=base,
+            on_latest=spec.distributed_id is None,
         )
 
     def _manifest(self) -> tuple[ManifestHead, list[Segment]]:

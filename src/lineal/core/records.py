@@ -303,6 +303,8 @@ class DraftSpec(NamedTuple):
     history_step: int | None = None
     base: VersionId | None = None
     """The version it was made from (`new_draft`, `incremental`): a derived-from edge (LIN-11)."""
+    on_latest: bool = False
+    """Refuse with Superseded unless `base` (None: no version) still is the latest (ART-42)."""
     sources: tuple[VersionId, ...] = ()
     """Other versions that it took entries over from (REF-14): derived-from edges too."""
     on_unchanged: str = "reuse"

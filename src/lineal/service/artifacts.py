@@ -36,7 +36,7 @@ from lineal.db import lineage as lineage_db
 from lineal.db import lineage_nodes
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, Exists, Invalid, NotFound
+from lineal.errors import Conflict, Exists, Invalid, NotFound, Superseded
 from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
 
@@ -59,9 +59,9 @@ def begin(
 
     segments: any that the caller thinks are new; those we lack are taken, the rest ignored.
     Raises Denied or NotFound (rights), Invalid (names, metadata, another type), Exists (the name
-    belongs to a portfolio), RunNotFoundError, Gone (the project or the run was deleted). Keeps
-    every stored blob of the manifest alive until the draft expires.
-    Source: SEM-1, SEM-2, SEM-3, NAM-2.
+    belongs to a portfolio), RunNotFoundError, Gone (the project or the run was deleted),
+    Superseded (see `DraftSpec.on_latest`). Keeps every stored blob of the manifest alive until the
+    draft expires. Source: SEM-1, SEM-2, SEM-3, NAM-2.
     """
     _check(draft)
     access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
@@ -82,7 +82,9 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
 
     A contribution to a distributed version only becomes part of it once another draft finishes
     it (ART-44); then `version` is None. Raises Conflict naming what is missing, Gone if the
-    draft expired, or its project or run was deleted since. Source: SEM-1, SEM-12, VER-1, ALI-1.
+    draft expired, or its project or run was deleted since, Superseded if another version came
+    first; what was sent is stored then, and need not be sent with the next attempt.
+    Source: SEM-1, SEM-12, VER-1, ALI-1.
     """
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
@@ -112,7 +114,10 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
             drafts_db.change(connection, [draft_id], values)
             return Committed(None, is_new=False)
-        return _finish(connection, actor, locked, head, contributions, now)
+        finished = _finish(connection, actor, locked, head, contributions, now)
+    if finished is None:
+        raise Superseded(f"Draft {draft_id} adds to a version that is not the latest any more")
+    return finished
 
 
 def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
@@ -192,6 +197,8 @@ def _begun(
         if same is not None:
             if not may_reuse:
                 return None
+            if draft.on_latest and not _is_latest(connection, collection.id, draft.base):
+                raise Superseded(f"{draft.collection} got another version meanwhile")
             return _reuse(connection, actor, draft, collection.id, same, now)
     opened, missing = _opened(instance, connection, draft, segments)
     draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
@@ -294,6 +301,8 @@ def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> d
             "sources": _sources(draft),
             "on_unchanged": draft.on_unchanged,
             "is_final": draft.is_final,
+            "base": draft.base,
+            "on_latest": draft.on_latest,
             "ttl_seconds": draft.ttl_seconds,
         },
     }
@@ -359,10 +368,17 @@ def _finish(
     head: Row[Any],
     contributions: Sequence[int],
     now: datetime,
-) -> Committed:
-    """head: the totals of the draft's manifest."""
+) -> Committed | None:
+    """Make the version; None if the draft's base had to be the latest, and is not any more.
+
+    head: the totals of the draft's manifest.
+    """
     _require_target(connection, actor, draft.collection_id, draft.run_id)
     collections_db.lock(connection, draft.collection_id)
+    if draft.spec.get("on_latest") and not _is_latest(
+        connection, draft.collection_id, draft.spec["base"]
+    ):
+        return None
     version_id = membership = None
     if draft.spec["on_unchanged"] != "new_version":
         version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
@@ -392,6 +408,14 @@ def _finish(
     )
     version = _apply(connection, actor, draft._asdict(), version_id, membership, now)
     return Committed(version, is_new=is_new)
+
+
+def _is_latest(connection: Connection, collection_id: int, base: int | None) -> bool:
+    """Say whether a collection's latest version is this one; None: it has none."""
+    latest = versions_db.resolve(connection, collection_id, names.LATEST)
+    if latest is None or latest.deleted_at is not None:
+        return base is None
+    return latest.id == base
 
 
 def _apply(
