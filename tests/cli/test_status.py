@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+
+import lineal as sdk
 
 
 def test_status_shows_paths_sizes_and_counts(lineal, photos, home):
@@ -48,3 +52,26 @@ def test_version_is_printed(lineal):
     assert lineal("version").out == lineal("--version").out
     assert lineal("version").out.startswith("lineal ")
     assert "python" in lineal("version", "--json").json
+
+
+def test_verify_goes_on_after_damage_in_the_database_and_names_all_of_it(lineal, photos, home):
+    with sdk.init(project="demo", settings={"console": "off"}) as run:
+        for _ in range(2):
+            run.log({"loss": 0.5})
+            run.flush()
+    with closing(sqlite3.connect(home / "lineal.db")) as database, database:
+        database.execute("UPDATE segments SET content = zeroblob(20)")
+        database.execute("UPDATE line_chunks SET content = zeroblob(20) WHERE id = 1")
+        database.execute("UPDATE line_chunks SET line_count = 77 WHERE id = 2")
+        database.execute("UPDATE alias_moves SET after_number = 9 WHERE alias = 'latest'")
+    findings = lineal("verify", "--json", fails=True).json
+    assert [finding["invariant"] for finding in findings] == [
+        "every move of an alias is recorded",
+        "segment matches its digest",
+        "lines of a run can be read",
+        "lines of a run can be read",
+    ]
+    assert "instead of 77" in findings[-1]["what"]
+    answer = lineal("artifact", "get", "demo/photos", "--root", "out", fails=True)
+    assert answer.code == 7
+    assert "manifest segment sha256:" in answer.err

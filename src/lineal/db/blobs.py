@@ -374,8 +374,11 @@ def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
 
 
 def segment_lines(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, bytes]:
-    """Return the canonical lines of the segments that have content."""
+    """Return the canonical lines of the segments that have content; raises IntegrityError."""
     query = select(segments.c.digest, segments.c.content).where(
         segments.c.digest.in_(digests), segments.c.content.is_not(None)
     )
-    return {Digest(digest): decompress(content) for digest, content in connection.execute(query)}
+    return {
+        Digest(digest): decompress(content, f"manifest segment {digest}")
+        for digest, content in connection.execute(query)
+    }

@@ -20,11 +20,13 @@ from sqlalchemy import (
 
 from lineal.db.blobs import CONDEMNED, STORED
 from lineal.db.schema import (
+    alias_moves,
     aliases,
     blobs,
     collections,
     drafts,
     entities,
+    line_chunks,
     manifest_segments,
     manifests,
     memberships,
@@ -85,6 +87,30 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
     numbers = select(
         collections.c.name, literal("number ") + _text(func.max(memberships.c.number))
     ).where(memberships.c.collection_id == collections.c.id)
+    reused = (
+        select(blobs.c.nonce + " " + func.min(blobs.c.digest), _text(func.count()) + " rows")
+        .where(blobs.c.nonce.is_not(None))
+        .group_by(blobs.c.nonce, blobs.c.digest)
+        .having(func.count() > 1)
+    )
+    yield "a storage key is never reused", reused
+    unrecorded = (
+        select(collections.c.name, literal("alias ") + aliases.c.alias + " moved without a record")
+        .join(aliases, aliases.c.collection_id == collections.c.id)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(
+            select(alias_moves.c.after_number)
+            .where(
+                alias_moves.c.collection_id == aliases.c.collection_id,
+                alias_moves.c.alias == aliases.c.alias,
+            )
+            .order_by(alias_moves.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+            .is_distinct_from(memberships.c.number)
+        )
+    )
+    yield "every move of an alias is recorded", unrecorded
     yield (
         "a version number is never given twice",
         numbers.group_by(collections.c.id).having(
@@ -158,6 +184,19 @@ def named_drafts() -> Select[Any]:
 def segments_with_content(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     query = select(segments).where(segments.c.id > after, segments.c.content.is_not(None))
     return list(connection.execute(query.order_by(segments.c.id).limit(limit)).all())
+
+
+def chunks_of_lines(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
+    """Return chunks of lines with the full name of their run."""
+    name = entities.c.name + "/" + projects.c.name + "/" + runs.c.run_id
+    query = (
+        select(line_chunks, name.label("name"))
+        .join(runs, runs.c.id == line_chunks.c.run_id)
+        .join(projects, projects.c.id == runs.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .where(line_chunks.c.id > after)
+    )
+    return list(connection.execute(query.order_by(line_chunks.c.id).limit(limit)).all())
 
 
 def blob_digests(connection: Connection, segment_id: int) -> set[str]:

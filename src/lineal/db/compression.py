@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from lineal.errors import IntegrityError
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -17,5 +19,12 @@ def compress(data: bytes) -> bytes:
     return zstd.compress(data, level=_LEVEL)
 
 
-def decompress(data: bytes) -> bytes:
-    return zstd.decompress(data)
+def decompress(data: bytes, what: str) -> bytes:
+    """Raises IntegrityError naming what it is, if the database gives back what nobody wrote."""
+    try:
+        return zstd.decompress(data)
+    except (zstd.ZstdError, EOFError) as error:
+        raise IntegrityError(
+            f"The database is damaged: {what} cannot be decompressed ({error}); "
+            "`lineal verify` says what else is"
+        ) from error

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from lineal.core.records import Stream
 from lineal.db.compression import compress, decompress
 from lineal.db.schema import line_chunks, runs
+from lineal.errors import IntegrityError
 
 SMALL_CHUNKS_MOST = 64
 """A run that flushes every second must not leave a row per second: more small chunks than this
@@ -87,7 +88,10 @@ def add(connection: Connection, place: Place, chunks: Sequence[Chunk]) -> None:
 
 
 def compact(connection: Connection, place: Place) -> None:
-    """Merge the small chunks at the end of a stream if there are too many of them."""
+    """Merge the small chunks at the end of a stream if there are too many of them.
+
+    Damaged ones stay as they are: new lines must not be lost for them.
+    """
     tail = connection.execute(
         select(
             line_chunks.c.first_offset,
@@ -107,7 +111,10 @@ def compact(connection: Connection, place: Place) -> None:
         select(line_chunks).where(in_tail).order_by(line_chunks.c.first_offset)
     )
     chunks = [_chunk(row) for row in rows]
-    merged = [_merged(group) for group in _gapless(chunks)]
+    try:
+        merged = [_merged(group) for group in _gapless(chunks)]
+    except IntegrityError:
+        return
     if len(merged) < len(chunks):
         connection.execute(delete(line_chunks).where(in_tail))
         add(connection, place, merged)
@@ -244,8 +251,13 @@ def _merged(chunks: Sequence[Chunk]) -> Chunk:
         line_count=sum(chunk.line_count for chunk in chunks),
         min_step=min((c.min_step for c in chunks if c.min_step is not None), default=None),
         max_step=max((c.max_step for c in chunks if c.max_step is not None), default=None),
-        content=compress(b"\n".join(decompress(chunk.content) for chunk in chunks)),
+        content=compress(b"\n".join(lines_of(chunk) for chunk in chunks)),
     )
+
+
+def lines_of(chunk: Chunk) -> bytes:
+    """Return the lines of a chunk, one per line; raises IntegrityError."""
+    return decompress(chunk.content, f"a chunk of {chunk.line_count} lines of a run")
 
 
 def _chunk(row: Row[Any]) -> Chunk:

@@ -18,7 +18,7 @@ from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.records import Lines, RunKey, Stream
 from lineal.db import history as history_db
-from lineal.db.compression import compress, decompress
+from lineal.db.compression import compress
 from lineal.db.history import Chunk, Place
 from lineal.errors import Invalid
 from lineal.service import runs
@@ -192,7 +192,7 @@ def _of_writer(
         if not chunks:
             return
         for chunk in chunks:
-            lines = decompress(chunk.content).split(b"\n")[max(0, offset - chunk.first_offset) :]
+            lines = history_db.lines_of(chunk).split(b"\n")[max(0, offset - chunk.first_offset) :]
             offset = chunk.end_offset
             yield from lines if min_step is max_step is None else _within(lines, min_step, max_step)
 
@@ -214,7 +214,7 @@ def cut(chunk: Chunk, step: int) -> Chunk:
     lines: list[bytes] = []
     steps: list[int] = []
     last = -math.inf
-    for line in decompress(chunk.content).split(b"\n"):
+    for line in history_db.lines_of(chunk).split(b"\n"):
         own = _step(line)
         last = last if own is None else own
         if last <= step:

@@ -36,6 +36,7 @@ def verify(instance: Instance, actor: Actor, progress: Progress | None = None) -
         ]
     yield from findings
     yield from _segments(instance)
+    yield from _lines(instance)
     yield from _blobs(instance, progress or (lambda _blobs, _bytes: None))
 
 
@@ -48,8 +49,8 @@ def _segments(instance: Instance) -> Iterator[Finding]:
             pairs = {row.id: checks.blob_digests(connection, row.id) for row in rows}
         for row in rows:
             head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
-            lines = decompress(row.content)
             try:
+                lines = decompress(row.content, "the segment")
                 entries = check_segment(Segment(head, lines))
             except IntegrityError as error:
                 yield Finding("segment matches its digest", row.digest, str(error))
@@ -57,6 +58,27 @@ def _segments(instance: Instance) -> Iterator[Finding]:
             needed = {entry.digest for entry in entries if entry.ref is None}
             for digest in needed ^ pairs[row.id]:
                 yield Finding("segment names its blobs", row.digest, f"pair of {digest} is wrong")
+        if not rows:
+            return
+        after = rows[-1].id
+
+
+def _lines(instance: Instance) -> Iterator[Finding]:
+    """Check that what runs logged can be read, and is as much as is said."""
+    after = 0
+    while True:
+        with instance.database.reading() as connection:
+            rows = checks.chunks_of_lines(connection, after=after, limit=PAGE // 10)
+        for row in rows:
+            where = f"{row.name}: {row.stream} of {row.writer}, from {row.first_offset}"
+            try:
+                count = decompress(row.content, "the chunk").count(b"\n") + 1
+            except IntegrityError as error:
+                yield Finding("lines of a run can be read", where, str(error))
+                continue
+            if count != row.line_count:
+                what = f"{count} lines instead of {row.line_count}"
+                yield Finding("lines of a run can be read", where, what)
         if not rows:
             return
         after = rows[-1].id
@@ -92,7 +114,7 @@ def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> str 
         with instance.store.open(key) as file:
             while chunk := file.read(CHUNK_BYTES):
                 running.update(chunk)
-    except (MissingFile, OSError) as error:
+    except (IntegrityError, MissingFile, OSError) as error:
         return f"cannot be read: {error}"
     if PREFIX + running.hexdigest() != digest:
         return "the bytes do not have the digest: they were changed on disk"
