@@ -78,7 +78,7 @@ class Settings:
     mode: str = setting("online", "`online`, `offline` or `disabled`")
     resume: str | None = setting(None, "`allow`, `must`, `never` or `auto`")
     reinit: str = setting("default", "What `init` does while a run is active")
-    strict: bool = setting(False, "Raise where Lineal would only warn")
+    strict: bool = setting(False, "Taken as W&B has it; changes nothing")
     quiet: bool = setting(False, "Print only warnings and errors")
     silent: bool = setting(False, "Print nothing")
     raise_on_failed_artifacts: bool = setting(

@@ -76,7 +76,3 @@ def test_foreign_text_is_no_key(text: str) -> None:
 def test_key_that_contradicts_itself_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         digest.of_key(Key(key))
-
-
-def test_compatibility_digest_is_base64_md5() -> None:
-    assert digest.base64_md5(b"") == "1B2M2Y8AsgTpgAmY7PhCfg=="

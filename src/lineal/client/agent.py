@@ -100,7 +100,6 @@ class _Agent:
                     self._view.ended(answer.reason)
                     return
         finally:
-            self._view.close()
             self._backend.leave_sweep(agent)
 
     def _carry_out(self, record: TrialRecord, agent: AgentKey) -> None:

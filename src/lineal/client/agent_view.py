@@ -55,9 +55,6 @@ class AgentView:
             best = f"; best {self._metric.name}: {self._best:.6g}"
         term.info(f"sweep {self._sweep.path}: {reason}{best}")
 
-    def close(self) -> None:
-        return
-
     def _is_best(self, value: float) -> bool:
         assert self._metric is not None
         sign = self._metric.sign

@@ -47,9 +47,6 @@ if TYPE_CHECKING:
     from lineal.client.public_run import Run
     from lineal.core.retention import EffectiveTtl
 
-MAX_REFERENCES = 10_000_000
-"""Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
-CLIENT_ID_LENGTH = 32
 HISTORY_TYPE = "wandb-history"
 NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""

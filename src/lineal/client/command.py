@@ -43,8 +43,7 @@ def _expanded(
         return [_MACRO.sub(lambda found: _text(found.group(1), document, parameters), part)]
     name = whole.group(1)
     if name == "env":
-        # Windows finds programs by itself; elsewhere `env` does, and a shebang needs none
-        return [] if sys.platform == "win32" else ["/usr/bin/env"]
+        return ["/usr/bin/env"]
     if name == "args":
         return [f"--{path}={_argument(value)}" for path, value in flat(dict(parameters))]
     if name == "args_no_hyphens":

@@ -392,18 +392,6 @@ def log_artifact(*args: Any, **kwargs: Any) -> Artifact:
         return automatic.log_artifact(*args, **kwargs)
 
 
-def save_artifact(
-    artifact: Artifact, *, project: str | None, settings: Settings | dict[str, Any] | None
-) -> None:
-    """Log a draft by the active run, else by one of job type `auto` (ART-40)."""
-    run = session.active_run()
-    if run is not None:
-        run.log_artifact(artifact)
-        return
-    with init(project=project, settings=settings, job_type="auto") as automatic:
-        automatic.log_artifact(artifact)
-
-
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
     """Finish the active run; nothing happens when there is none."""
     run = session.active_run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from typing import NewType
@@ -50,8 +49,3 @@ def of_key(key: Key) -> Digest:
     if not is_content(digest) or storage_key(digest, parts[4]) != key:
         raise ValueError(f"not a storage key: {key!r}")
     return digest
-
-
-def base64_md5(data: bytes) -> str:
-    """Return W&B's spelling of a file digest; compatibility only, it never decides equality."""
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

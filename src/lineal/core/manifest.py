@@ -242,20 +242,6 @@ def _renames(removed: Mapping[str, Entry], added: Mapping[str, Entry]) -> list[t
     return pairs
 
 
-def apply(before: Iterable[Entry], change: Diff) -> list[Entry]:
-    """Return the entries that `change` turns `before` into, sorted by path."""
-    entries = {entry.path: entry for entry in before}
-    for entry in change.removed:
-        del entries[entry.path]
-    for source, _ in change.renamed:
-        del entries[source.path]
-    for _, after in (*change.changed, *change.renamed):
-        entries[after.path] = after
-    for entry in change.added:
-        entries[entry.path] = entry
-    return [entries[path] for path in sorted(entries)]
-
-
 def rewrite(
     base: ManifestHead,
     read: Callable[[SegmentHead], Iterable[Entry]],

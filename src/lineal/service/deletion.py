@@ -70,7 +70,7 @@ def restore(instance: Instance, actor: Actor, deletion_id: int) -> Restored:
 
 
 def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionRecord:
-    """Bring one version back, named by its number or digest; a live one is left alone.
+    """Bring one version back, named by its number; a live one is left alone.
 
     Raises NotFound, Gone once its content was released, Conflict in a deleted project.
     """

@@ -1,7 +1,7 @@
 """Plain files of runs (RUN-28): stored like artifact content, sharing its blobs, without versions.
 
 Order of writing as everywhere: bytes, then the blob's row, then what points to it. A process that
-dies in between leaves bytes that nothing points to, which `verify` lists and GC removes.
+dies in between leaves bytes that nothing points to, which the sweep removes.
 """
 
 from __future__ import annotations
