@@ -116,7 +116,7 @@ def commit(
     begun = artifacts.begin(instance, owner, spec, segments)
     if begun.version is not None:
         return Committed(begun.version, is_new=False)
-    send(instance, owner, begun.draft, files, folder)
+    send(instance, owner, begun.draft, files, folder, in_pack=in_pack)
     return artifacts.commit(instance, owner, begun.draft)
 
 

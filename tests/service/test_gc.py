@@ -162,6 +162,23 @@ def test_a_copy_that_lost_the_race_goes_with_the_next_sweep(
     assert list(verify(instance, owner)) == []
 
 
+def test_a_pack_cut_short_goes_unless_a_row_tells_of_what_is_in_it(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"}, in_pack=True)
+    (needed,) = Path(instance.home.blobs).rglob("*.pack")
+    half = Path(instance.home.blobs, "packs", "unknown", "0.pack")
+    half.parent.mkdir()
+    needed.chmod(0o600)
+    for pack in (needed, half):
+        pack.write_bytes(b"cut short")
+        os.utime(pack, (clock.now().timestamp(),) * 2)
+    clock.move(hours=73)
+    assert gc.plan(instance, owner).foreign == (str(needed.relative_to(instance.home.blobs)),)
+    assert gc.sweep(instance, owner).strays == Amount(1, 9)
+    assert (needed.exists(), half.exists()) == (True, False)
+
+
 def test_a_file_that_nobody_recorded_goes_when_no_draft_can_be_that_old(
     instance: Instance, owner: Actor, clock: MovableClock
 ) -> None:

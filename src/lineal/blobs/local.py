@@ -142,8 +142,12 @@ class LocalStore:
             except FileNotFoundError:
                 continue  # deleted, or renamed to its key, since the folder was read
             name = entry.path[inside:]
-            packed = self._packed.inside(entry.path)
-            if packed is not None:
+            nonce = self._packed.nonce_of(entry.path)
+            if nonce is not None:
+                packed = self._packed.inside(entry.path)
+                if packed is None:
+                    yield StoredFile(name, status.st_size, status.st_mtime, None, True, nonce)
+                    continue
                 for key, size in packed:
                     yield StoredFile(name, size, status.st_mtime, key, is_part=False)
                 continue
@@ -206,10 +210,12 @@ class LocalStore:
             os.rename(part, target)
 
     def _walk(self) -> Iterator[os.DirEntry[str]]:
+        # In another order each time: a sweep that is cut short would never come to the last ones.
         folders = [self.root]
         while folders:
+            folder = folders.pop(secrets.randbelow(len(folders)))
             try:
-                with os.scandir(folders.pop()) as entries:
+                with os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_dir(follow_symlinks=False):
                             folders.append(entry.path)

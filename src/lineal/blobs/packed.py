@@ -36,7 +36,8 @@ class PackedBlobs:
         return f"{self._root}/{_nonce(key)}/{secrets.token_hex(4)}{_SUFFIX}"
 
     def held(self, path: str) -> list[Digest]:
-        """Return what is in a pack; raises MissingFile, IntegrityError."""
+        """Return what is in a pack just placed here; raises MissingFile, IntegrityError."""
+        self._known.pop(_nonce_of(path), None)  # its folder may look unchanged by a coarse clock
         return [Digest(PREFIX + sha256.hex()) for sha256 in self._pack(path).places()]
 
     def find(self, keys: Iterable[Key]) -> Iterator[tuple[str, Place] | None]:
@@ -82,12 +83,14 @@ class PackedBlobs:
         except OSError:
             return  # gone already, or the folder holds another pack
 
+    def nonce_of(self, path: str) -> str | None:
+        """Return the nonce under which a path keeps blobs, None if it is not that of a pack."""
+        is_pack = path.endswith(_SUFFIX) and os.path.dirname(os.path.dirname(path)) == self._root
+        return _nonce_of(path) if is_pack else None
+
     def inside(self, path: str) -> Iterator[tuple[Key, int]] | None:
-        """Return (key, size) of the blobs in a pack, None if the path is not that of one."""
-        folder, name = os.path.split(path)
-        parent, nonce = os.path.split(folder)
-        if parent != self._root or not name.endswith(_SUFFIX):
-            return None
+        """Return (key, size) of the blobs in a pack, None if it cannot be read as one."""
+        nonce = _nonce_of(path)
         try:
             places = self._pack(path).places()
             return iter([(_key(sha256, nonce), place.length) for sha256, place in places.items()])
@@ -129,6 +132,10 @@ def _found(held: Sequence[tuple[str, Mapping[bytes, Place]]], key: Key) -> tuple
             if sha256 in places:
                 return path, places[sha256]
     return None
+
+
+def _nonce_of(path: str) -> str:
+    return os.path.basename(os.path.dirname(path))
 
 
 def _nonce(key: Key) -> str:

@@ -26,6 +26,8 @@ class StoredFile(NamedTuple):
     """None if it is no blob."""
     is_part: bool
     """Half-written, or still being written."""
+    nonce: str | None = None
+    """Of a part that may hold blobs of this nonce, but cannot be read: a pack cut short."""
 
 
 class LocalPlace(NamedTuple):

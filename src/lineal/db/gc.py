@@ -259,6 +259,15 @@ def recorded(connection: Connection, digests: Iterable[str]) -> set[tuple[str, s
     return found
 
 
+def recorded_nonces(connection: Connection, nonces: Iterable[str]) -> set[str]:
+    """Return those nonces under which rows tell of a blob; looks at every row."""
+    wanted = list(nonces)
+    if not wanted:
+        return set()
+    query = select(blobs.c.nonce).where(blobs.c.nonce.in_(wanted)).distinct()
+    return set(connection.execute(query).scalars())
+
+
 # --- the strict path ----------------------------------------------------------------------------
 
 

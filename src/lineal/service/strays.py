@@ -26,7 +26,7 @@ class Strays:
     fresh: list[StoredFile]
     """May still become blobs."""
     foreign: list[StoredFile]
-    """Not ours."""
+    """Not ours, or damaged and needed."""
 
 
 def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[Strays]:
@@ -55,9 +55,11 @@ def _sorted(instance: Instance, files: Sequence[StoredFile], expired_by: datetim
     named = [(file, *_digest_and_nonce(file.key)) for file in files if file.key is not None]
     with instance.database.reading() as connection:
         # in this order: a draft that is found dead has recorded all that it ever will
-        nonces = (nonce for _, _, nonce in named)
+        torn = {file.nonce for file in files if file.nonce is not None}
+        nonces = {nonce for _, _, nonce in named} | torn
         alive = gc_db.nonces(connection, nonces, expired_by=expired_by)
         recorded = gc_db.recorded(connection, (digest for _, digest, _ in named))
+        needed = gc_db.recorded_nonces(connection, torn)
     dead: list[StoredFile] = []
     fresh: list[StoredFile] = []
     foreign: list[StoredFile] = []
@@ -68,7 +70,9 @@ def _sorted(instance: Instance, files: Sequence[StoredFile], expired_by: datetim
         is_over = not alive[nonce] if nonce in alive else file.modified_at <= oldest
         (dead if is_over else fresh).append(file)
     for file in files:
-        if file.is_part:
+        if file.nonce in needed:
+            foreign.append(file)  # blobs may be saved from it by hand; `verify` names them
+        elif file.is_part:
             (dead if file.modified_at <= oldest else fresh).append(file)
         elif file.key is None:
             foreign.append(file)
