@@ -71,6 +71,27 @@ def test_the_state_follows_the_end_of_the_script(last_line, code, state):
     assert steps() == [0]
 
 
+def test_what_finish_could_not_do_is_tried_again_at_the_end() -> None:
+    script(
+        """
+import sqlite3
+run = lineal.init(id='a', settings={**QUICK, 'busy_timeout': 0.2})
+run.log({'x': 1})
+other = sqlite3.connect(os.path.join(os.environ['LINEAL_HOME'], 'lineal.db'))
+other.execute('BEGIN IMMEDIATE')
+try:
+    run.finish()
+except lineal.errors.Unavailable:
+    other.rollback()
+else:
+    os._exit(3)
+"""
+    )
+    _, run = record()
+    assert (run.state, run.exit_code) == ("finished", 0)
+    assert steps() == [0]
+
+
 def test_ctrl_c_is_a_failure_with_255():
     script("lineal.init(id='a', settings=QUICK)\nraise KeyboardInterrupt", code=1)
     _, run = record()

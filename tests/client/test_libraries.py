@@ -6,11 +6,13 @@ import argparse
 import functools
 import io
 import math
+import os
 import subprocess
 import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -170,6 +172,19 @@ def test_config_takes_flags() -> None:
     values(["program", "--rate=0.5"])
     with lineal.init(project="lib", config=values) as run:
         assert run.config.rate == 0.5
+
+
+def test_a_file_name_that_is_no_text_is_kept_escaped() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    artifact = lineal.Artifact("data", "dataset", metadata={name: [name]}, description=name)
+    with lineal.init(config={"file": name, name: Path(name)}) as run:
+        run.log({"file": name, name: 1})
+        version = run.log_artifact(artifact).wait()
+    found = lineal.Api().run(run.path)
+    assert found.config == {"file": r"caf\udce9", r"caf\udce9": r"caf\udce9"}
+    assert found.summary[r"caf\udce9"] == 1
+    assert version.metadata == {r"caf\udce9": [r"caf\udce9"]}
+    assert version.description == r"caf\udce9"
 
 
 def test_config_keeps_anything_else_as_text_and_says_so(capsys: Any) -> None:

@@ -60,7 +60,7 @@ def test_lines_of_a_dead_writer_are_adopted(backend, run, folder):
     for step in range(3):
         lines.append(Stream.HISTORY, row(step))
     assert spool.adopt(backend, folder) == 0  # it lives
-    lines.abandon()
+    lines.disown()
     assert spool.adopt(backend, folder) == 1
     assert stored(backend, run) == [0, 1, 2]
     assert os.listdir(folder) == []
@@ -72,7 +72,7 @@ def test_adopting_lines_that_were_moved_already_changes_nothing(backend, run, fo
     lines.append(Stream.HISTORY, row(1))
     backend.append_lines(run.key, lines.pending())  # killed before it could note that
     lines.append(Stream.HISTORY, row(2))
-    lines.abandon()
+    lines.disown()
     spool.adopt(backend, folder)
     assert stored(backend, run) == [0, 1, 2]
 
@@ -82,7 +82,7 @@ def test_offsets_go_on_after_a_move(backend, run, folder):
     lines.append(Stream.HISTORY, row(0))
     move(backend, run, lines)
     lines.append(Stream.HISTORY, row(1))
-    lines.abandon()
+    lines.disown()
     spool.adopt(backend, folder)
     assert stored(backend, run) == [0, 1]
 
@@ -90,7 +90,7 @@ def test_offsets_go_on_after_a_move(backend, run, folder):
 def test_a_half_written_last_line_is_dropped(backend, run, folder):
     lines = Spool(folder, writer(run))
     lines.append(Stream.HISTORY, row(0))
-    lines.abandon()
+    lines.disown()
     (file,) = Path(folder).iterdir()
     with file.open("ab") as tail:
         tail.write(b'h{"_step": 1')
@@ -103,7 +103,7 @@ def test_a_row_that_was_still_growing_counts_when_its_writer_died(backend, run, 
     lines.hold(row(0))
     lines.append(Stream.HISTORY, row(0))
     lines.hold(row(1))
-    lines.abandon()
+    lines.disown()
     spool.adopt(backend, folder)
     assert stored(backend, run) == [0, 1]
 
@@ -117,7 +117,7 @@ def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
 def test_lines_of_a_deleted_run_are_dropped(backend, run, folder):
     lines = Spool(folder, writer(run))
     lines.append(Stream.HISTORY, row(0))
-    lines.abandon()
+    lines.disown()
     backend.delete_run(run.key)
     assert spool.adopt(backend, folder) == 1
     assert os.listdir(folder) == []
@@ -141,6 +141,6 @@ def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, mon
     lines.append(Stream.HISTORY, row(1))
     lines.hold(row(2))
     lines.moved(batches)
-    lines.abandon()
+    lines.disown()
     assert spool.adopt(backend, folder) == 1
     assert stored(backend, run) == [0, 1, 2]

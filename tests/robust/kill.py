@@ -165,7 +165,7 @@ def attempt(scenario: Scenario, home: str, source: str, fatal: int, note: str) -
     logging.CONFIRM_FILES = 2  # so that a kill leaves some blobs known and some not
     steps = Steps(fatal, note)
     run = lineal.init(settings=settings_for(home))
-    run._take_surroundings(wait=True)  # nothing else happens in the background
+    run._surroundings(wait=True)  # nothing else happens in the background
     steps.armed = True
     artifact = scenario.log(run, source)
     artifact.wait()

@@ -205,6 +205,30 @@ def test_values_logged_to_a_full_disk_are_not_lost(disk: Path) -> None:
     assert [row["loss"] for row in rows] == [1.0, 0.5]
 
 
+def test_a_finish_that_failed_names_the_artifacts_and_may_be_repeated(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = lineal.init(config={"lr": 0.1}, settings=workers.QUIET | {"silent": False})
+    artifact = workers.draft("x" * (1 << 20), name="weights")
+    ballast = fill(disk)
+    for step in range(300):
+        run.log({"step": step})
+    run.log_artifact(artifact)
+    with pytest.raises(Unavailable):
+        run.finish()
+    assert "weights: " in capsys.readouterr().err
+    assert lineal.run is None
+
+    ballast.unlink()
+    assert run.log_artifact(artifact).wait().version == "v0"
+    run.finish()
+    run.finish()  # does nothing
+    found = lineal.Api().run(run.path)
+    assert (found.state, found.config) == ("finished", {"lr": 0.1})
+    assert [row["step"] for row in found.scan_history()] == list(range(300))
+    assert_invariants()
+
+
 def test_a_home_on_a_full_disk_says_so(disk: Path) -> None:
     ballast = fill(disk)
     try:

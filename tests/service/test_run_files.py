@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from lineal.errors import (
     MissingFile,
     NotFound,
     RunNotFoundError,
-    SourceChanged,
 )
 from lineal.service import run_files, runs
 from lineal.service.instance import Instance
@@ -157,15 +157,30 @@ def test_a_file_that_grows_between_two_reads_is_stored_as_it_is_then(
     assert content(instance, file) == b"one line and another"
 
 
-def test_a_file_that_never_rests_is_an_error(
-    instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("size", [1, 5_000_000])
+def test_a_log_that_never_rests_is_stored_as_far_as_it_went(
+    instance: Instance, owner: Actor, run: RunRecord, size: int
 ) -> None:
-    def restless(path: str) -> local_files.Hashed:
-        raise SourceChanged(f"File {path} changed while it was being read")
+    over = threading.Event()
+    written("log", "x" * size)
 
-    monkeypatch.setattr(local_files, "hash_file", restless)
-    with pytest.raises(SourceChanged):
-        put(instance, owner, run, written("log", "x"))
+    def grow() -> None:
+        with open("log", "a") as log:
+            while not over.is_set():
+                log.write("x" * 100)
+                log.flush()
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        [file] = put(instance, owner, run, "log")
+    finally:
+        over.set()
+        writer.join()
+    stored = content(instance, file)
+    assert set(stored) == {ord("x")}
+    assert size <= len(stored) == file.size <= os.path.getsize("log")
+    assert os.listdir(instance.home.staging) == []
 
 
 def test_one_bad_file_leaves_all_paths_as_they_were(

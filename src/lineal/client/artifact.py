@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from lineal.client import adding, media, session, term
+from lineal.client import adding, media, session, term, values
 from lineal.client import download as downloads
 from lineal.client import ttl as ttls
 from lineal.client.backend import Backend
@@ -93,7 +93,7 @@ class Artifact(Draft):
     @description.setter
     def description(self, text: str | None) -> None:
         self._warn_of_links("description")
-        self._description = text
+        self._description = None if text is None else values.text(text)
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Draft:
     def _set_up(
         self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
     ) -> None:
-        self._description = description
+        self._description = None if description is None else values.text(description)
         self._metadata = clean(metadata)
         self._incremental = incremental
         self._distributed_id: str | None = None

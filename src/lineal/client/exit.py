@@ -57,6 +57,8 @@ def finish_all(exit_code: int | None = None) -> None:
             run.finish(exit_code=exit_code)
         except LinealError as error:
             term.error(error.message)
+        except Exception as error:  # noqa: BLE001 - the other runs are to be finished all the same
+            term.error(f"Run {run.path} could not be finished: {error!r}")
 
 
 def code_of(kind: type[BaseException] | None, value: BaseException | None) -> int:

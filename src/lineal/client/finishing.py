@@ -20,18 +20,21 @@ CONSOLE_FILE = "output.log"
 def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
     """Store all that waits, then mark the run; see `Run.finish`.
 
-    If storing fails the lines stay in the spool, the run stays unfinished for the backend, and
-    the error is raised; the next process that opens the instance moves the lines.
+    If that fails, the failed artifacts are named, the error is raised, and all stays as it is, to
+    be done again: by the next call, when this process ends, or, as far as the spool has it, by
+    the next process that opens the instance.
     """
     run._rows.flush()
     if run._console is not None and not run._is_forked:
         run._console.close()
     if run._stop_ticking is not None:
         run._stop_ticking()
+    failures: dict[str, BaseException] = {}
     try:
         if run._is_forked:
             run.flush()
             run._rows.spool.remove()
+            session.run_finished(run)
             return
         failures = _wait_for_artifacts(run)
         _store(run)
@@ -41,10 +44,11 @@ def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         if run.offline:
             run.backend.close()  # folds the log of the database into it: the folder may be copied
     except BaseException:
-        run._rows.spool.abandon()
+        session.run_left(run)
+        if failures:
+            term.error(ArtifactsFailed(failures).message)
         raise
-    finally:
-        session.run_finished(run)
+    session.run_finished(run)
     if code == 0 and run.place.resume_file is not None:
         resuming.forget(run.place.resume_file)
     if not quiet:
@@ -84,7 +88,7 @@ def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
 
 
 def _store(run: Run) -> None:
-    captured = run._take_surroundings(wait=True)
+    captured = run._surroundings(wait=True)
     run._adopt_children()
     run.flush()
     contents = dict(captured.contents) if captured else {}
@@ -100,6 +104,7 @@ def _store(run: Run) -> None:
     cells, notebook = surroundings.of_notebook(run.settings)
     copies = captured.copies if captured else ()
     run._files.store_all(contents | cells, (*copies, *notebook))
+    run._forget_surroundings()
 
 
 def _console_output(run: Run) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any
 from lineal.client import term
 from lineal.client.spool import Spool
 from lineal.client.summary import Summary, is_number
-from lineal.client.values import PLAIN, MediaWriter, flat, plain
+from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
 from lineal.core.records import Stream
 from lineal.errors import Invalid
 
@@ -296,6 +296,10 @@ def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any]
         if type(value) not in PLAIN:
             values[key] = plain(value, key, media)
             is_nested = is_nested or type(values[key]) is dict
+        elif type(value) is str:
+            values[key] = text(value)
+        if not key.isascii():
+            values[text(key)] = values.pop(key)
     for key in OWN_KEYS:
         values.pop(key, None)
     return values, is_nested

@@ -313,7 +313,8 @@ class Run(RunCore):
 
         exit_code: not 0 makes the run failed. Raises ArtifactsFailed naming each artifact that
         was not stored, unless `raise_on_failed_artifacts` is off; the run is then failed. A
-        second call does nothing. In a forked child only the child's own lines are written.
+        second call does nothing, unless the first one raised something else, such as NoSpace:
+        then it does what is left. In a forked child only the child's own lines are written.
         """
         with self._lock:
             if self._is_finished:
@@ -321,7 +322,13 @@ class Run(RunCore):
             self._is_finished = True
         from lineal.client import finishing  # last, so that `init` need not wait for it
 
-        finishing.finish(self, exit_code or 0, quiet=bool(quiet))
+        try:
+            finishing.finish(self, exit_code or 0, quiet=bool(quiet))
+        except ArtifactsFailed:
+            raise
+        except BaseException:
+            self._is_finished = False
+            raise
 
     def __enter__(self) -> Run:
         return self

@@ -8,7 +8,7 @@ from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Va
 from typing import Any
 
 from lineal.client import term
-from lineal.client.values import fields_of, is_media, kind_of, plain
+from lineal.client.values import fields_of, is_media, kind_of, plain, text
 from lineal.errors import Invalid, MissingFile
 
 OWN_KEY = "_lineal"
@@ -196,7 +196,7 @@ def clean_key(key: str) -> str:
     """Strip dashes around a key: `--lr` becomes `lr` (RUN-24)."""
     if not isinstance(key, str):
         raise TypeError(f"Config keys must be strings, not {key!r}")
-    return key.strip("-")
+    return text(key).strip("-")
 
 
 def read_config(source: Any) -> dict[str, Any]:

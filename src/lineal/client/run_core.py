@@ -355,17 +355,16 @@ class RunCore:
         except Exception as error:  # noqa: BLE001 - a tick must not kill the worker
             term.warn_once(f"Run {self.path}: {error!r}", key="tick", again_seconds=300)
 
-    def _take_surroundings(self, *, wait: bool) -> surroundings.Surroundings | None:
-        """Return what was captured at the start, once, when it is there."""
-        with self._lock:
-            collected = self._collected
-            if collected is None or not (wait or collected.done()):
-                return None
-            self._collected = None
+    def _surroundings(self, *, wait: bool) -> surroundings.Surroundings | None:
+        """Return what was captured at the start when it is there, until it is stored."""
+        collected = self._collected
+        if collected is None or not (wait or collected.done()):
+            return None
         try:
             found = collected.result()
         except Exception as error:  # noqa: BLE001 - captures must never fail a run
             term.warning(f"Could not capture the surroundings of the run: {error!r}")
+            self._forget_surroundings()
             return None
         self._patch = found.patch
         if found.code_path:
@@ -373,9 +372,13 @@ class RunCore:
         return found
 
     def _store_surroundings(self, *, wait: bool) -> None:
-        found = self._take_surroundings(wait=wait)
+        found = self._surroundings(wait=wait)
         if found is not None:
             self._files.store(found.contents, found.copies)
+            self._forget_surroundings()
+
+    def _forget_surroundings(self) -> None:
+        self._collected = None
 
     def _adopt_children(self) -> None:
         """Move the lines of forked children that ended."""

@@ -110,12 +110,18 @@ def run_started(run: Run, *, is_active: bool) -> None:
             _process.active = run
 
 
+def run_left(run: Run) -> None:
+    """Its end failed: it is not the active run any more, and is tried again at exit."""
+    with _process.lock:
+        if _process.active is run:
+            _process.active = None
+
+
 def run_finished(run: Run) -> None:
+    run_left(run)
     with _process.lock:
         if run in _process.runs:
             _process.runs.remove(run)
-        if _process.active is run:
-            _process.active = None
 
 
 def trial() -> Trial | None:

@@ -112,15 +112,8 @@ class Spool:
                 os.close(self._descriptor)
                 self._descriptor = None
 
-    def abandon(self) -> None:
-        """Leave the file to whoever opens the instance next."""
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
-
     def disown(self) -> None:
-        """Let go of the parent's file; called in a forked child, where locks are meaningless."""
+        """Let go of the file, and leave it to others: in a forked child it is the parent's."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
-from lineal.client.values import PLAIN, flat, plain
+from lineal.client.values import PLAIN, flat, plain, text
 
 
 class Summary:
@@ -105,7 +105,7 @@ class Summary:
         """Set keys; raises TypeError for values that are not JSON."""
         self._check()
         given = {**(values or {}), **more}
-        self._record(flat({key: plain(value, key) for key, value in given.items()}))
+        self._record(flat({text(key): plain(value, key) for key, value in given.items()}))
 
     def __delitem__(self, key: str) -> None:
         """Remove a key and all below it."""

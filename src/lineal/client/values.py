@@ -60,7 +60,7 @@ def plain(
     be JSON, unless `otherwise` finds something; Invalid for arrays over ARRAY_MAX_ELEMENTS.
     """
     if type(value) in PLAIN:
-        return value
+        return text(value) if type(value) is str else value
     if depth > NESTING_MAX:
         raise Invalid(f"Value of `{key}` is nested deeper than {NESTING_MAX} levels")
     fields = fields_of(value)
@@ -106,13 +106,13 @@ def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwis
         return plain(value.value, key, media, otherwise=otherwise)
     for kind in (bool, int, float, str):  # subclasses, such as numpy.float64
         if isinstance(value, kind):
-            return kind(value)
+            return plain(kind(value), key)
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value)
     if hasattr(value, "__fspath__"):
-        return str(value)
+        return text(str(value))
     shown = None if media is None else _as_media(value)
     if media is not None and shown is not None:
         return media(shown, key)
@@ -181,7 +181,12 @@ def _is_a(value: object, module: str, name: str) -> bool:
 
 
 def _name(name: object) -> str:
-    return name if type(name) is str else str(name)
+    return text(name if type(name) is str else str(name))
+
+
+def text(value: str) -> str:
+    """Escape what no database takes: lone surrogates, as in file names that are not UTF-8."""
+    return value if value.isascii() else value.encode(errors="backslashreplace").decode()
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

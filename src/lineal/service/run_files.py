@@ -7,9 +7,8 @@ dies in between leaves bytes that nothing points to, which the sweep removes.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO, NamedTuple
 
 from lineal import files as local_files
 from lineal.core import access, names
@@ -25,10 +24,8 @@ from lineal.service import runs
 from lineal.service.instance import Instance
 
 _ATTEMPTS = 5
-"""A log file may grow while it is read; after so many attempts it is said to change."""
+"""Content may be removed while it is looked for; after so many attempts that is said."""
 _NEAR_MISS_CANDIDATES = 1000
-
-T = TypeVar("T")
 
 
 class _Sent(NamedTuple):
@@ -41,9 +38,9 @@ def put(
 ) -> list[RunFileRecord]:
     """Store local files as files of a run: (path in the run, local path); the last write wins.
 
-    Content that is stored already is not stored again. Returns a record per given path, in
-    order. Raises HostilePath, MissingFile, SourceChanged (somebody keeps writing to a file),
-    NoSpace, RunNotFoundError, Gone; then no path was changed.
+    Content that is stored already is not stored again. A log that somebody keeps writing to is
+    stored as far as it went. Returns a record per given path, in order. Raises HostilePath,
+    MissingFile, NoSpace, RunNotFoundError, Gone; then no path was changed.
     """
     access.require(actor, Action.WRITE, f"run {run}")
     wanted = {names.entry_path(path): local for path, local in files}
@@ -101,11 +98,10 @@ def _send_missing(
             continue
         nonce = os.urandom(16).hex()
         part = os.path.join(instance.home.staging, nonce)
-        copy = _patiently(partial(local_files.copy_and_hash, wanted[path], part))
-        digests[path] = Digest(PREFIX + copy.hex_digest)
-        sent[digests[path]] = _Sent(copy.size, nonce)
+        digests[path], size = _copied(wanted[path], part)
+        sent[digests[path]] = _Sent(size, nonce)
         keys.append(storage_key(digests[path], nonce))
-        instance.store.put(keys[-1], part, size=copy.size, take=True, link=False)
+        instance.store.put(keys[-1], part, size=size, take=True, link=False)
     if keys:
         instance.store.sync(keys)
 
@@ -137,14 +133,38 @@ def _record(
 
 
 def _hashed(local: str) -> Digest:
-    return Digest(PREFIX + _patiently(partial(local_files.hash_file, local)).hex_digest)
+    """Return the digest of a file; of one that does not rest, one that nothing has."""
+    try:
+        return Digest(PREFIX + local_files.hash_file(local).hex_digest)
+    except SourceChanged:
+        return Digest(PREFIX + os.urandom(32).hex())
 
 
-def _patiently(read: Callable[[], T]) -> T:
-    """Read a file again if it changed meanwhile; the last attempt's SourceChanged is raised."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return read()
-        except SourceChanged:
-            continue
-    return read()
+def _copied(local: str, target: str) -> tuple[Digest, int]:
+    """Copy a file; returns (digest, size in bytes) of the copy.
+
+    One that does not rest is copied up to where it ended at first: it may grow as fast.
+    """
+    try:
+        copy = local_files.copy_and_hash(local, target)
+        return Digest(PREFIX + copy.hex_digest), copy.size
+    except SourceChanged:
+        with open(local, "rb") as file:
+            head = _Head(file, os.fstat(file.fileno()).st_size)
+            hex_digest = local_files.write_stream(head, target)
+        os.chmod(target, 0o444)
+        return Digest(PREFIX + hex_digest), head.count
+
+
+class _Head:
+    """The first bytes of a file, to be read once."""
+
+    def __init__(self, file: BinaryIO, size_most: int) -> None:
+        self._file = file
+        self._size_most = size_most
+        self.count = 0
+
+    def read(self, count: int, /) -> bytes:
+        data = self._file.read(min(count, self._size_most - self.count))
+        self.count += len(data)
+        return data
