@@ -113,6 +113,20 @@ def test_an_offline_run_with_packs_is_synced(home, many, tmp_path):
     assert same(many, Path(got))
 
 
+def test_a_run_file_whose_content_is_in_a_pack_is_synced(home, many):
+    with lineal.init(project="p", id="a", mode="offline") as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(many))
+        run.log_artifact(artifact).wait()
+        run.save("many/5/5.txt", policy="now")
+    (result,) = synced(home, clean=True)
+    assert result.failures == {}
+    with lineal.Api().run("p/a").file("many/5/5.txt").download(root="out") as file:
+        assert file.read() == "content 5\n" * 5
+    assert os.listdir(home / "staging") == []
+    assert folders() == []
+
+
 def test_a_draft_of_a_packed_version_can_be_made_offline(home, many, tmp_path):
     log(many)
     with lineal.init(project="p", mode="offline") as run:

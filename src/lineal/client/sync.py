@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import offline, rewinding, spool, term
+from lineal.client import offline, rewinding, session, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.forking import Fork
@@ -36,6 +36,7 @@ from lineal.core.records import (
     Location,
     Page,
     PageRequest,
+    RunFileRecord,
     RunPatch,
     RunRecord,
     RunSpec,
@@ -47,7 +48,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import LinealError, NotFound, UsageError
-from lineal.files import write_whole
+from lineal.files import write_stream, write_whole
 
 MARK_FILE = "synced.json"
 LINES_AT_ONCE = 10_000
@@ -263,14 +264,27 @@ class _Copy:
 
     def _copy_files(self) -> None:
         for file in _all(lambda page: self._source.run_files(self._from.key, page)):
-            found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
-            if found is None or found.path is None:
-                self._result.failures[f"file {file.path}"] = NotFound(
-                    f"The content of run file {file.path} is missing in the folder"
-                )
-                continue
+            self._attempt(f"file {file.path}", self._copy_file, file)
+
+    def _copy_file(self, file: RunFileRecord) -> None:
+        found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
+        if found is None:
+            raise NotFound(f"The content of run file {file.path} is missing in the folder")
+        if found.path is not None:
             self._target.put_run_files(self._to.key, [(file.path, found.path)])
-            self._result.file_count += 1
+        else:
+            self._copy_packed(file.path, found)
+        self._result.file_count += 1
+
+    def _copy_packed(self, path: str, found: Location) -> None:
+        """Copy a run file that shares the bytes of an artifact's, which may be in a pack."""
+        local = os.path.join(self._target.staging, f"run-file-{session.new_id(16)}")
+        with self._source.open(found) as packed:
+            write_stream(packed, local)
+        try:
+            self._target.put_run_files(self._to.key, [(path, local)])
+        finally:
+            os.unlink(local)
 
     def _finish(self) -> None:
         run = self._from
