@@ -194,7 +194,7 @@ def test_a_broken_artifact_does_not_stop_the_rest(home):
     (result,) = synced(home)
     assert list(result.failures) == ["artifact broken:v0"]
     assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/fine:v0"]
-    assert not sync.is_synced(folder, target(home).url)
+    assert not sync.is_synced(folder, target(home))
 
 
 def test_a_run_that_goes_on_is_not_synced(home):
@@ -207,6 +207,38 @@ def test_a_run_that_goes_on_is_not_synced(home):
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(NotFound):
         offline.read_about(str(tmp_path))
+
+
+def test_another_project_gets_a_copy_of_its_own(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("base", "shared"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.use_artifact("p/base:v0", aliases=["seen"])
+        logged = run.log_artifact(write_dataset(text="one"), aliases=["best"])
+        run.link_artifact(logged.wait(), "models")
+    (here,) = synced(home)
+    (there,) = synced(home, project="other")
+    assert (here.run, there.run) == ("ana/p/a", "ana/other/a")
+    assert not there.was_synced
+    api = lineal.Api()
+    for project in ("p", "other"):
+        copied = api.run(f"{project}/a")
+        assert [used.qualified_name for used in copied.used_artifacts()] == ["ana/p/base:v0"]
+        assert [made.qualified_name for made in copied.logged_artifacts()] == [
+            f"ana/{project}/data:v0"
+        ]
+        assert api.artifact(f"{project}/data:best").version == "v0"
+        assert api.artifact(f"{project}/models:latest").source_name == "data:v0"
+    assert all(result.was_synced for result in (*synced(home), *synced(home, project="other")))
+
+
+def test_a_copy_under_another_id_has_the_artifacts_too(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset(text="one"))
+    synced(home)
+    (renamed,) = synced(home, run_id="b")
+    assert renamed.failures == {}
+    assert [path for path, *_ in state(home, "b")["logged"]] == ["ana/p/data:v0"]
 
 
 def test_latest_stays_where_the_run_left_it(home):

@@ -1,8 +1,9 @@
 """Bring offline runs to another backend, completely and as often as one likes (CLI-4).
 
 Everything is copied under names that make it idempotent: lines by writer and offset, versions
-by a client id derived from the folder. A folder is marked as synced only once the target has
-confirmed everything, and removed only when asked. A failed artifact never stops the rest.
+by a client id derived from the folder and the place they go to. A folder is marked as synced to a
+place only once the target has confirmed everything, and removed only when asked. A failed artifact
+never stops the rest.
 """
 
 from __future__ import annotations
@@ -82,9 +83,20 @@ def find_folders(parent: str) -> list[str]:
     return sorted(path for path in found if os.path.exists(os.path.join(path, offline.ABOUT_FILE)))
 
 
-def is_synced(folder: str, target_url: str) -> bool:
-    """Tell whether everything in the folder was confirmed by that target."""
-    return _Marks(folder, target_url).is_complete
+def is_synced(
+    folder: str,
+    target: Backend,
+    *,
+    entity: str | None = None,
+    project: str | None = None,
+    run_id: str | None = None,
+) -> bool:
+    """Tell whether that target confirmed everything in the folder, in that place.
+
+    entity, project, run_id: as of `sync`. Raises NotFound unless the folder holds a run.
+    """
+    where = _where(_about(folder), target, entity, project, run_id)
+    return _Marks(folder, target, where).is_complete
 
 
 def sync(
@@ -100,51 +112,28 @@ def sync(
 ) -> list[Synced]:
     """Copy offline runs to `target`; returns one result per folder and raises for none of them.
 
-    entity, project, run_id: where to put them instead of where they say. again: also folders
-    that are marked as synced. clean: remove folders that are synced completely.
+    entity, project, run_id: where to put them instead of where they say; each place gets a copy
+    of its own. again: also folders that are marked as synced to that place. clean: remove folders
+    that are synced completely.
     """
     results = []
     for folder in folders:
         folder = os.path.abspath(folder)
         result = Synced(folder)
         try:
-            if not again and is_synced(folder, target.url):
+            about = _about(folder)
+            where = _where(about, target, entity, project, run_id)
+            marks = _Marks(folder, target, where)
+            if not again and marks.is_complete:
                 result.was_synced = True
             else:
-                _sync_folder(folder, target, settings, result, entity, project, run_id)
+                _sync_folder(target, settings, about, where, marks, result)
         except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
             result.failures[folder] = error
         if clean and not result.failures and os.path.isdir(folder):
             shutil.rmtree(folder)
         results.append(result)
     return results
-
-
-def _sync_folder(
-    folder: str,
-    target: Backend,
-    settings: Settings,
-    result: Synced,
-    entity: str | None,
-    project: str | None,
-    run_id: str | None,
-) -> None:
-    about = offline.read_about(folder)
-    if not about.run_id:
-        raise NotFound(f"{folder} holds no run: it ended before the run was started")
-    source = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
-    try:
-        spool.adopt(source, source.instance.home.spool)
-        if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
-            raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
-        default = target.entity if about.is_default_entity else about.entity
-        where = _Where(entity or default, project or about.project, run_id or about.run_id)
-        marks = _Marks(folder, target.url)
-        _Copy(source, target, about, folder, where, marks, result).run()
-    finally:
-        source.close()
-    if not result.failures:
-        marks.complete()
 
 
 @dataclass(frozen=True)
@@ -155,6 +144,41 @@ class _Where:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+def _about(folder: str) -> About:
+    about = offline.read_about(folder)
+    if not about.run_id:
+        raise NotFound(f"{folder} holds no run: it ended before the run was started")
+    return about
+
+
+def _where(
+    about: About, target: Backend, entity: str | None, project: str | None, run_id: str | None
+) -> _Where:
+    default = target.entity if about.is_default_entity else about.entity
+    return _Where(entity or default, project or about.project, run_id or about.run_id)
+
+
+def _sync_folder(
+    target: Backend,
+    settings: Settings,
+    about: About,
+    where: _Where,
+    marks: _Marks,
+    result: Synced,
+) -> None:
+    folder = result.folder
+    source = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
+    try:
+        spool.adopt(source, source.instance.home.spool)
+        if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
+            raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
+        _Copy(source, target, about, folder, where, marks, result).run()
+    finally:
+        source.close()
+    if not result.failures:
+        marks.complete()
 
 
 class _Copy:
@@ -310,7 +334,7 @@ class _Copy:
         manifest = self._source.manifest(version.id)
         begun = self._target.begin(
             DraftSpec(
-                client_id=f"offline-{self._about.uid}-{version.id}",
+                client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
                 entity=self._where.entity,
                 project=self._project_of(version),
                 collection=version.source_collection,
@@ -451,12 +475,12 @@ def _all(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
 
 
 class _Marks:
-    """What one target has confirmed of a folder; kept in the folder, which may have several."""
+    """What one target has confirmed of a folder in one place; the folder keeps those of all."""
 
-    def __init__(self, folder: str, target_url: str) -> None:
+    def __init__(self, folder: str, target: Backend, where: _Where) -> None:
         self._path = os.path.join(folder, MARK_FILE)
-        self._url = target_url
-        mine = self._read().get(target_url, {})
+        self._key = f"{target.url} {where}"
+        mine = self._read().get(self._key, {})
         self._done: list[str] = mine.get("done", [])
         self.is_complete: bool = "synced_at" in mine
 
@@ -480,5 +504,5 @@ class _Marks:
         return marks if isinstance(marks, dict) else {}
 
     def _write(self, mine: dict[str, Any]) -> None:
-        marks = {**self._read(), self._url: mine}
+        marks = {**self._read(), self._key: mine}
         write_whole(self._path, json.dumps(marks).encode())
