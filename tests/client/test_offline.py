@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,33 @@ def test_files_taken_over_offline_come_along_and_are_told(home):
     labels = {node.id: node.label for node in graph.nodes}
     derived = {labels[edge.source] for edge in graph.edges if edge.kind == "derived"}
     assert derived == {"shared:v0", "own:v0"}
+
+
+def test_what_is_at_home_is_read_offline_and_not_changed(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("shared", "at home"), aliases=["prod"]).wait()
+        online.link_artifact(online.use_artifact("shared:v0"), "models")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        own = run.log_artifact(write_dataset("precious", "in the folder"), aliases=["best"]).wait()
+        collection = run.use_artifact("shared:v0").collection
+        assert {move.alias for move in run.use_artifact("shared:v0").alias_history()} >= {"prod"}
+        version = run.use_artifact("shared:v0")
+        for change in (
+            collection.delete,
+            lambda: setattr(collection, "ttl", timedelta(days=1)),
+            lambda: (setattr(collection, "description", "new"), collection.save()),
+        ):
+            with pytest.raises(UsageError, match=r"Collection ana/p/shared .* through `lineal.Api"):
+                change()
+        with pytest.raises(UsageError, match=r"Version ana/p/shared:v0 .* through `lineal.Api"):
+            version.delete(delete_aliases=True)
+        with pytest.raises(UsageError, match=r"Version ana/p/models:v0 .* through `lineal.Api"):
+            run.use_artifact("models:v0").unlink()
+        assert own.collection.description is None
+        assert {move.alias for move in own.alias_history()} == {"best", "latest"}
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/precious:v0"]
 
 
 def test_what_is_nowhere_is_not_found_offline():

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from lineal.client import rewinding, session, term
 from lineal.client.backend import Backend
@@ -24,7 +24,10 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
+    AliasMove,
     Begun,
+    CollectionId,
+    CollectionPatch,
     CollectionRecord,
     DraftId,
     DraftSpec,
@@ -59,6 +62,7 @@ METADATA_KEY = "offline"
 _AT_HOME = 1 << 48
 """Added to ids of the normal home, so that they differ from ids of the folder."""
 _FILL_AT_ONCE = 1_000
+Id = TypeVar("Id", bound=int)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class OfflineBackend(EmbeddedBackend):
         self.folder = folder
         self._settings = dataclasses.replace(settings, mode="online")
         self._by_membership: dict[MembershipId, VersionRecord] = {}
+        self._collections: dict[CollectionId, CollectionRecord] = {}
         self._sources: dict[DraftId, list[VersionId]] = {}
         """Versions of the normal home that drafts here took entries over from."""
 
@@ -249,11 +254,19 @@ class OfflineBackend(EmbeddedBackend):
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
         if membership < _AT_HOME:
             return super().update_version(membership, patch)
-        if patch != VersionPatch(aliases_added=patch.aliases_added):
-            raise UsageError("A version that was not logged offline can only be changed online")
         version = self._by_membership[membership]
+        if patch != VersionPatch(aliases_added=patch.aliases_added):
+            raise self._unchangeable(f"Version {version.path}")
         self._note("alias", version=version.path, aliases=list(patch.aliases_added))
         return version
+
+    def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
+        self._require_own_version(membership)
+        super().delete_version(membership, delete_aliases=delete_aliases)
+
+    def unlink_version(self, membership: MembershipId) -> None:
+        self._require_own_version(membership)
+        super().unlink_version(membership)
 
     def link_version(
         self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
@@ -301,7 +314,22 @@ class OfflineBackend(EmbeddedBackend):
             home = self._home()
             if home is None:
                 raise
-            return home.collection(entity, project, name)
+            return self._marked_collection(home.collection(entity, project, name))
+
+    def update_collection(
+        self, collection: CollectionId, patch: CollectionPatch
+    ) -> CollectionRecord:
+        self._require_own_collection(collection)
+        return super().update_collection(collection, patch)
+
+    def delete_collection(self, collection: CollectionId) -> None:
+        self._require_own_collection(collection)
+        super().delete_collection(collection)
+
+    def alias_history(self, collection: CollectionId, alias: str | None) -> list[AliasMove]:
+        if collection < _AT_HOME:
+            return super().alias_history(collection, alias)
+        return self._needed_home().alias_history(_plain(collection), alias)
 
     def links(self, version: VersionId) -> list[VersionRecord]:
         if version < _AT_HOME:
@@ -344,9 +372,12 @@ class OfflineBackend(EmbeddedBackend):
         return self._needed_home().effective_ttl(_plain(version))
 
     def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
-        if membership < _AT_HOME:
-            return super().set_version_ttl(membership, seconds)
-        raise UsageError("A version that was not logged offline can only be changed online")
+        self._require_own_version(membership)
+        return super().set_version_ttl(membership, seconds)
+
+    def set_collection_ttl(self, collection: CollectionId, seconds: int | None) -> CollectionRecord:
+        self._require_own_collection(collection)
+        return super().set_collection_ttl(collection, seconds)
 
     # --- lineage ---
 
@@ -397,6 +428,26 @@ class OfflineBackend(EmbeddedBackend):
         self._by_membership[marked.membership_id] = marked
         return marked
 
+    def _marked_collection(self, collection: CollectionRecord) -> CollectionRecord:
+        marked = collection._replace(id=CollectionId(collection.id + _AT_HOME))
+        self._collections[marked.id] = marked
+        return marked
+
+    def _require_own_version(self, membership: MembershipId) -> None:
+        if membership >= _AT_HOME:
+            raise self._unchangeable(f"Version {self._by_membership[membership].path}")
+
+    def _require_own_collection(self, id: CollectionId) -> None:
+        if id >= _AT_HOME:
+            found = self._collections[id]
+            raise self._unchangeable(f"Collection {found.entity}/{found.project}/{found.name}")
+
+    def _unchangeable(self, what: str) -> UsageError:
+        return UsageError(
+            f"{what} is not in the folder of this offline run but in the instance in "
+            f"{self._settings.home}, which the run only reads; change it through `lineal.Api()`"
+        )
+
     def _note(self, kind: str, **fields: Any) -> None:
         """Append one intent; a single write, so that concurrent ones do not mix."""
         line = json.dumps({"kind": kind, **fields}) + "\n"
@@ -408,5 +459,7 @@ class OfflineBackend(EmbeddedBackend):
             os.close(descriptor)
 
 
-def _plain(version: VersionId) -> VersionId:
-    return VersionId(version - _AT_HOME)
+def _plain(marked: Id) -> Id:
+    """Return the id that something has in the normal home."""
+    plain: Any = marked - _AT_HOME
+    return plain  # type: ignore[no-any-return]  # a `NewType` of int cannot be made of its variable
