@@ -183,6 +183,39 @@ def test_what_is_at_home_is_read_offline_and_not_changed(home):
     assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/precious:v0"]
 
 
+def test_runs_at_home_are_read_offline_and_not_changed(home):
+    with lineal.init(project="p", id="maker", config={"lr": 1}) as online:
+        online.log({"x": 7})
+        online.log_artifact(write_dataset("shared", "at home"))
+    with lineal.init(project="p", id="user") as online:
+        online.use_artifact("shared:v0")
+        Path("notes.txt").write_text("n")
+        online.save("notes.txt", policy="now")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log({"x": 1})
+        shared = run.use_artifact("shared:v0")
+        maker, (user,) = shared.logged_by(), shared.used_by()
+        assert (maker.id, maker.config, user.id) == ("maker", {"lr": 1}, "user")
+        assert [row["x"] for row in maker.scan_history()] == [7]
+        assert [made.name for made in maker.logged_artifacts()] == ["shared:v0"]
+        with user.file("notes.txt").download(root="out") as file:
+            assert file.read() == "n"
+        assert {node.label for node in shared.lineage().runs} == {maker.name, user.name}
+        maker.notes = "new"
+        for change in (
+            maker.update,
+            maker.delete,
+            user.file("notes.txt").delete,
+            lambda: maker.log_artifact(write_dataset("more")),
+            lambda: maker.use_artifact(shared),
+        ):
+            with pytest.raises(UsageError, match=r"Run ana/p/\w+ .* through `lineal.Api"):
+                change()
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert len(state(home, "a")["history"]) == 1
+
+
 def test_what_is_nowhere_is_not_found_offline():
     with lineal.init(mode="offline", project="p") as run, pytest.raises(NotFound, match="offline"):
         run.use_artifact("nothing:latest")

@@ -36,13 +36,16 @@ from lineal.core.records import (
     LineageQuery,
     Location,
     MembershipId,
+    MovedRun,
     Page,
     PageRequest,
+    RunFileRecord,
     RunKey,
     RunPatch,
     RunRecord,
     RunSpec,
     StartedRun,
+    Stream,
     Upload,
     VersionId,
     VersionPatch,
@@ -210,9 +213,60 @@ class OfflineBackend(EmbeddedBackend):
         except NotFound:
             return None
 
+    def run_by_key(self, run: RunKey) -> RunRecord:
+        if run < _AT_HOME:
+            return super().run_by_key(run)
+        return _marked_run(self._needed_home().run_by_key(_plain(run)))
+
+    def read_lines(
+        self,
+        run: RunKey,
+        stream: Stream,
+        *,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> Iterator[bytes]:
+        if run < _AT_HOME:
+            return super().read_lines(run, stream, min_step=min_step, max_step=max_step)
+        home = self._needed_home()
+        return home.read_lines(_plain(run), stream, min_step=min_step, max_step=max_step)
+
+    def run_files(
+        self, run: RunKey, page: PageRequest, *, names: Sequence[str] = ()
+    ) -> Page[RunFileRecord]:
+        if run < _AT_HOME:
+            return super().run_files(run, page, names=names)
+        return self._needed_home().run_files(_plain(run), page, names=names)
+
+    def update_run(self, run: RunKey, patch: RunPatch) -> RunRecord:
+        self._require_own_run(run)
+        return super().update_run(run, patch)
+
+    def delete_run(
+        self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False
+    ) -> None:
+        self._require_own_run(run)
+        super().delete_run(run, delete_artifacts=delete_artifacts, force=force)
+
+    def move_run(
+        self, run: RunKey, entity: str, project: str, *, with_artifacts: bool = False
+    ) -> MovedRun:
+        self._require_own_run(run)
+        return super().move_run(run, entity, project, with_artifacts=with_artifacts)
+
+    def put_run_files(self, run: RunKey, files: Sequence[tuple[str, str]]) -> list[RunFileRecord]:
+        self._require_own_run(run)
+        return super().put_run_files(run, files)
+
+    def delete_run_file(self, run: RunKey, path: str) -> None:
+        self._require_own_run(run)
+        super().delete_run_file(run, path)
+
     # --- artifacts ---
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
+        if draft.run is not None:
+            self._require_own_run(draft.run)
         base = () if draft.base is None else (draft.base,)
         sources = [source for source in (*base, *draft.sources) if source >= _AT_HOME]
         if not sources:
@@ -353,6 +407,8 @@ class OfflineBackend(EmbeddedBackend):
         version: VersionId | None = None,
         run: RunKey | None = None,
     ) -> dict[Digest, Location]:
+        if run is not None and run >= _AT_HOME:
+            return self._needed_home().locate(digests, run=_plain(run))
         if version is None or version < _AT_HOME:
             return super().locate(digests, version=version, run=run)
         return self._needed_home().locate(digests, version=_plain(version))
@@ -382,6 +438,7 @@ class OfflineBackend(EmbeddedBackend):
     # --- lineage ---
 
     def use(self, run: RunKey, version: VersionId, *, alias: str | None) -> None:
+        self._require_own_run(run)
         if version < _AT_HOME:
             super().use(run, version, alias=alias)
             return
@@ -389,6 +446,7 @@ class OfflineBackend(EmbeddedBackend):
         self._note("use", version=found.path, digest=found.digest, alias=alias)
 
     def relog(self, run: RunKey, version: VersionId) -> None:
+        self._require_own_run(run)
         if version < _AT_HOME:
             super().relog(run, version)
             return
@@ -398,13 +456,29 @@ class OfflineBackend(EmbeddedBackend):
     def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
         if version < _AT_HOME:
             return super().runs_of(version, kind, page)
-        return self._needed_home().runs_of(_plain(version), kind, page)
+        found = self._needed_home().runs_of(_plain(version), kind, page)
+        return found._replace(items=tuple(map(_marked_run, found.items)))
+
+    def versions_of(self, run: RunKey, kind: EdgeKind, page: PageRequest) -> Page[VersionRecord]:
+        if run < _AT_HOME:
+            return super().versions_of(run, kind, page)
+        found = self._needed_home().versions_of(_plain(run), kind, page)
+        return found._replace(items=tuple(map(self._marked, found.items)))
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
-        kind, _, number = root.partition(":")
-        if kind == "version" and int(number) >= _AT_HOME:
-            return self._needed_home().lineage(f"{kind}:{int(number) - _AT_HOME}", query)
-        return super().lineage(root, query)
+        if int(root.partition(":")[2]) < _AT_HOME:
+            return super().lineage(root, query)
+        found = self._needed_home().lineage(_shifted(root, -_AT_HOME), query)
+        return found._replace(
+            root=root,
+            nodes=tuple(node._replace(id=_shifted(node.id, _AT_HOME)) for node in found.nodes),
+            edges=tuple(
+                edge._replace(
+                    source=_shifted(edge.source, _AT_HOME), target=_shifted(edge.target, _AT_HOME)
+                )
+                for edge in found.edges
+            ),
+        )
 
     # --- private ---
 
@@ -433,6 +507,11 @@ class OfflineBackend(EmbeddedBackend):
         self._collections[marked.id] = marked
         return marked
 
+    def _require_own_run(self, run: RunKey) -> None:
+        if run >= _AT_HOME:
+            found = self.run_by_key(run)
+            raise self._unchangeable(f"Run {found.entity}/{found.project}/{found.run_id}")
+
     def _require_own_version(self, membership: MembershipId) -> None:
         if membership >= _AT_HOME:
             raise self._unchangeable(f"Version {self._by_membership[membership].path}")
@@ -457,6 +536,16 @@ class OfflineBackend(EmbeddedBackend):
             os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)
+
+
+def _marked_run(run: RunRecord) -> RunRecord:
+    return run._replace(key=RunKey(run.key + _AT_HOME))
+
+
+def _shifted(node_id: str, by: int) -> str:
+    """Return `run:KEY` or `version:ID` of a graph with another number."""
+    kind, _, number = node_id.partition(":")
+    return f"{kind}:{int(number) + by}"
 
 
 def _plain(marked: Id) -> Id:
