@@ -162,6 +162,9 @@ def test_a_run_frees_space_at_its_end_once_a_day(lineal, photos, home, capsys):
     assert "freed" not in finish()
     (home / "gc.last").write_text("nonsense")
     finish()
+    (home / "gc.last").unlink()
+    (home / "gc.last").mkdir()
+    assert "space could not be freed" in finish()
 
 
 def test_a_plan_is_json_all_the_way(lineal, photos):

@@ -256,3 +256,12 @@ def test_a_download_to_a_full_disk_leaves_no_half_file(disk: Path, tmp_path: Pat
         artifact.verify(str(other / "target"))
     finally:
         unmount(other)
+
+
+def test_a_sweep_by_itself_that_cannot_be_noted_says_so(disk: Path) -> None:
+    with workers.start() as run:
+        backend = run.backend
+    (disk / "home" / "gc.last").unlink()
+    fill(disk)
+    with pytest.raises(NoSpace, match="No space left to write"):
+        backend.sweep_if_due()

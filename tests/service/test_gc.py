@@ -18,7 +18,7 @@ from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, gc, retention
+from lineal.service import artifacts, catalog, due, gc, retention
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -272,11 +272,14 @@ def test_by_itself_it_does_not_wait_for_another_process(
     assert gc.sweep_if_due(instance, owner) is not None
 
 
+@pytest.mark.parametrize("content", ["", "rubbish", "2026-01-01T00:00:00"])
 def test_a_damaged_marker_is_written_anew(
-    instance: Instance, owner: Actor, clock: MovableClock
+    instance: Instance, owner: Actor, clock: MovableClock, content: str
 ) -> None:
     marker = Path(instance.home.root, "gc.last")
-    marker.write_text("rubbish")
+    marker.write_text(content)
+    assert not due.is_due(instance)
+    marker.write_text(content)
     assert gc.sweep_if_due(instance, owner) is None
     clock.move(days=2)
     assert gc.sweep_if_due(instance, owner) is not None

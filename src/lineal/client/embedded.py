@@ -384,7 +384,7 @@ class EmbeddedBackend:
         return gc.sweep(self.instance, self.actor, progress, time_limit_seconds=time_limit_seconds)
 
     def sweep_if_due(self) -> Swept | None:
-        if not due.may_be_due(self.instance):
+        if not due.is_due(self.instance):
             return None
         from lineal.service import gc
 

@@ -69,8 +69,8 @@ def _free_space(run: Run) -> None:
     """
     try:
         swept = run.backend.sweep_if_due()
-    except LinealError as error:
-        term.warning(f"space could not be freed: {error.message}; see `lineal gc`")
+    except (LinealError, OSError) as error:
+        term.warning(f"space could not be freed: {error}; see `lineal gc`")
         return
     if swept is not None and swept.freed_bytes:
         more = "" if swept.is_complete else "; `lineal gc` frees the rest"

@@ -8,23 +8,43 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
+from lineal import files
 from lineal.service.instance import Instance
 
 EVERY = timedelta(days=1)
 """A sweep that runs by itself runs once in this time."""
 
 
-def may_be_due(instance: Instance) -> bool:
-    """Say whether the last sweep is a day ago. A home never swept counts as swept now."""
-    marker = os.path.join(instance.home.root, "gc.last")
+def is_due(instance: Instance) -> bool:
+    """Say whether the last sweep, as `note` wrote it down, is a day ago.
+
+    A home that was never swept counts as swept now, and so does one whose note is damaged: that
+    is written down. Raises NoSpace, MissingFile (a folder is in its place) or Unavailable.
+    """
     now = instance.clock.now()
-    try:
-        with open(marker, encoding="utf-8") as file:
-            last = datetime.fromisoformat(file.read())
-    except FileNotFoundError:
-        with open(marker, "w", encoding="utf-8") as file:
-            file.write(now.isoformat())
+    last = _noted(instance)
+    if last is None:
+        note(instance, now)
         return False
-    except (ValueError, OSError):
-        return True  # the sweep looks closer, and says what is wrong
     return not last <= now < last + EVERY
+
+
+def note(instance: Instance, moment: datetime) -> None:
+    """Write down when the home was swept; raises NoSpace or Unavailable."""
+    files.write_whole(_path(instance), moment.isoformat().encode())
+
+
+def _noted(instance: Instance) -> datetime | None:
+    path = _path(instance)
+    try:
+        with open(path, encoding="utf-8") as file:
+            moment = datetime.fromisoformat(file.read())
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError as error:
+        raise files.missing(path, error) from error
+    return moment if moment.tzinfo is not None else None  # we write no other
+
+
+def _path(instance: Instance) -> str:
+    return os.path.join(instance.home.root, "gc.last")

@@ -37,8 +37,7 @@ from lineal.db import gc_plan
 from lineal.db import retention as retention_db
 from lineal.db.engine import listed
 from lineal.db.schema import runs, versions
-from lineal.files import write_whole
-from lineal.service import strays
+from lineal.service import due, strays
 from lineal.service.instance import Instance, locked_if_free
 
 Progress = Callable[[str, int], None]
@@ -65,8 +64,6 @@ SHARERS_MOST = 5
 """Names of those that share content with a doomed version."""
 EXPIRE_MOST = 1_000_000
 """Versions that one plan counts as expiring."""
-EVERY = timedelta(days=1)
-"""A sweep that runs by itself runs once in this time."""
 
 # --- plan ---------------------------------------------------------------------------------------
 
@@ -393,24 +390,9 @@ def sweep_if_due(
     never swept counts as swept now: there cannot be much in it.
     """
     with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
-        if not is_mine or not _is_due(instance):
+        if not is_mine or not due.is_due(instance):
             return None
+        due.note(
+            instance, instance.clock.now()
+        )  # a sweep that fails is not for every run to repeat
         return sweep(instance, actor, time_limit_seconds=time_limit_seconds)
-
-
-def _is_due(instance: Instance) -> bool:
-    """Say whether a day has passed since this last said so."""
-    marker = os.path.join(instance.home.root, "gc.last")
-    now = instance.clock.now()
-    try:
-        with open(marker, encoding="utf-8") as file:
-            last = datetime.fromisoformat(file.read())
-    except FileNotFoundError:
-        last = now
-    except ValueError:  # not what we wrote: write it anew
-        last = now
-    else:
-        if last <= now < last + EVERY:
-            return False
-    write_whole(marker, now.isoformat().encode())
-    return last != now
