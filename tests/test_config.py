@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lineal.config import (
+    Home,
     Settings,
     default_entity,
     environment_variables,
@@ -171,6 +174,16 @@ def test_home_is_absolute_and_holds_everything(tmp_path: Path) -> None:
     for path in (home.database, home.blobs, home.staging, home.spool, home.cache, home.runs):
         assert Path(path).parent == Path(home.root)
     assert Path(home.blobs).is_dir()
+
+
+def test_a_new_home_is_for_its_user_alone_and_another_keeps_its_mode(tmp_path: Path) -> None:
+    new, shared = Home(str(tmp_path / "new")), Home(str(tmp_path / "shared"))
+    Path(shared.root).mkdir()
+    Path(shared.root).chmod(0o2770)
+    new.create()
+    shared.create()
+    assert stat.S_IMODE(os.stat(new.root).st_mode) == 0o700
+    assert stat.S_IMODE(os.stat(shared.root).st_mode) == 0o2770
 
 
 def test_home_that_cannot_be_made_names_the_variable_to_set(tmp_path: Path) -> None:

@@ -310,10 +310,14 @@ class Home:
         return os.path.join(self.root, "runs")
 
     def create(self) -> None:
-        """Make the folders; raises Unavailable naming the variable to set (STO-1)."""
+        """Make the folders; raises Unavailable naming the variable to set (STO-1).
+
+        A new home is for this user alone: configs, console output and data are in it. One that is
+        there keeps its mode.
+        """
         for path in (self.root, self.blobs, self.staging, self.spool, self.cache):
             try:
-                os.makedirs(path, exist_ok=True)
+                os.makedirs(path, 0o700 if path == self.root else 0o777, exist_ok=True)
             except OSError as error:
                 raise Unavailable(
                     f"Cannot write to {path}: {error.strerror}. "

@@ -146,6 +146,15 @@ def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
             os.close(descriptor)
 
 
+def make_folder(path: str) -> None:
+    """Make a folder; the one it lies in, if that is missing too, for this user alone.
+
+    For the folders of the home, which may have to be made for them (`config.Home.create`).
+    """
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    os.makedirs(path, exist_ok=True)
+
+
 def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> Stamp:
     """Make or replace a file as a whole, so that no reader ever sees half of it.
 

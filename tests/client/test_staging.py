@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -28,6 +29,17 @@ def test_copies_of_one_process_have_names_of_their_own(root: str) -> None:
     assert len({own.new_path() for _ in range(100)}) == 100
     own.close()
     assert os.listdir(root) == []
+
+
+@pytest.mark.parametrize("policy", ["mutable", "immutable"])
+def test_the_first_file_makes_a_home_for_its_user_alone(
+    home: Path, tmp_path: Path, policy: str
+) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    os.utime(tmp_path / "a.txt", (0, 0))  # old enough for the digest cache
+    draft = lineal.Artifact("data", "dataset")
+    draft.add_file(str(tmp_path / "a.txt"), policy=policy)
+    assert stat.S_IMODE(os.stat(home).st_mode) == 0o700
 
 
 def test_threads_share_one_folder(root: str) -> None:

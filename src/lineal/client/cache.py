@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
-from lineal.files import Stamp
+from lineal.files import Stamp, make_folder
 
 FINE_WINDOW_NS = 20_000_000
 """A file modified this shortly before it was read may change again within the same tick of the
@@ -106,7 +106,7 @@ class DigestCache:
                 yield connection
 
     def _open(self) -> sqlite3.Connection:
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        make_folder(os.path.dirname(self._path))
         with inside_sqlite:
             connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
             try:

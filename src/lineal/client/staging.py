@@ -59,7 +59,7 @@ class Staging:
 
     def _make(self) -> None:
         try:
-            os.makedirs(self._root, exist_ok=True)
+            files.make_folder(self._root)
             while not self._made_locked():
                 continue
         except OSError as error:
