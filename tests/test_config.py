@@ -12,6 +12,7 @@ import pytest
 from lineal.config import (
     Home,
     Settings,
+    acting_user,
     default_entity,
     environment_variables,
     home_of,
@@ -208,6 +209,14 @@ def test_owner_is_the_entity_or_the_login_name(
 ) -> None:
     monkeypatch.setenv("USER", user)
     assert default_entity(given) == entity
+
+
+def test_who_acts_is_the_username_or_the_login_name_whoever_the_owner_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("USER", "ana")
+    assert acting_user(Settings(entity="acme")) == "ana"
+    assert acting_user(Settings(entity="acme", username="Ben Li")) == "Ben-Li"
 
 
 def test_a_settings_object_wins_over_the_environment_even_with_a_default_value() -> None:

@@ -330,8 +330,11 @@ def home_of(settings: Settings) -> Home:
 
 
 def default_entity(settings: Settings) -> str:
-    """Return the entity that owns what names none: the setting, else the login name."""
-    if settings.entity:
-        return settings.entity
+    """Return the entity that owns what names none: the setting, else who acts."""
+    return settings.entity or acting_user(settings)
+
+
+def acting_user(settings: Settings) -> str:
+    """Return who acts, whoever owns what is made: the setting `username`, else the login name."""
     login = settings.username or os.environ.get("USER") or os.environ.get("USERNAME") or "local"
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", login).strip("-.") or "local"

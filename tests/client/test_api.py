@@ -359,7 +359,12 @@ def test_a_path_names_a_project_a_run_or_an_artifact(api: Api, data: Artifact) -
 
 def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
     assert (api.default_entity, api.viewer.username) == ("ana", "ana")
-    assert Api({"entity": "bob"}).default_entity == "bob"
+    other = Api({"entity": "bob"})
+    assert (other.default_entity, other.viewer.entity, other.viewer.username) == (
+        "bob",
+        "bob",
+        "ana",
+    )
 
 
 def test_an_unknown_override_is_refused_with_the_nearest() -> None:

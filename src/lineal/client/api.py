@@ -45,13 +45,11 @@ class Viewer:
     """Who asks."""
 
     username: str
+    entity: str
+    """Owns what names no entity: the user, or a team."""
 
     @property
     def name(self) -> str:
-        return self.username
-
-    @property
-    def entity(self) -> str:
         return self.username
 
 
@@ -82,7 +80,7 @@ class Api:
 
     @property
     def viewer(self) -> Viewer:
-        return Viewer(self._backend.entity)
+        return Viewer(self._backend.username, self._backend.entity)
 
     @property
     def settings(self) -> dict[str, str | None]:

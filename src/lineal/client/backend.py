@@ -88,6 +88,11 @@ class Backend(Protocol):
         ...
 
     @property
+    def username(self) -> str:
+        """Who acts; recorded as the maker of what is made."""
+        ...
+
+    @property
     def url(self) -> str:
         """Where the data is: `file:///…` or the server's address."""
         ...

@@ -13,7 +13,7 @@ from lineal.client.run import Run, Status
 from lineal.client.run_config import RunConfig
 from lineal.client.summary import Summary
 from lineal.client.values import flat, plain
-from lineal.config import Settings, default_entity
+from lineal.config import Settings, acting_user, default_entity
 from lineal.core.records import RunKey, RunPatch, RunRecord, RunState
 
 PROJECT = "dummy"
@@ -197,7 +197,7 @@ def _record(settings: Settings, config: Mapping[str, Any]) -> RunRecord:
         summary={},
         metadata={},
         sweep_id=settings.sweep_id,
-        user=default_entity(settings),
+        user=acting_user(settings),
         git_commit=None,
         git_remote=None,
         host=None,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from lineal.config import Settings, default_entity, load
+from lineal.config import Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -104,14 +104,18 @@ class EmbeddedBackend:
         self.instance = instance
         self.actor = actor
 
-    def __reduce__(self) -> tuple[Callable[..., Backend], tuple[str, str]]:
+    def __reduce__(self) -> tuple[Callable[..., Backend], tuple[str, str, str]]:
         """Another process opens the instance for itself: connections must not travel."""
-        return _reopened, (self.instance.home.root, self.entity)
+        return _reopened, (self.instance.home.root, self.entity, self.username)
 
     # --- who and where ---
 
     @property
     def entity(self) -> str:
+        return self.actor.entity
+
+    @property
+    def username(self) -> str:
         return self.actor.name
 
     @property
@@ -550,10 +554,10 @@ class EmbeddedBackend:
 def open_embedded(settings: Settings, *, clock: Clock | None = None) -> EmbeddedBackend:
     """Open the instance in the settings' home as its owner."""
     instance = open_instance(settings, clock=clock)
-    return EmbeddedBackend(instance, Actor(default_entity(settings), Role.OWNER))
+    return EmbeddedBackend(instance, Actor(acting_user(settings), Role.OWNER, settings.entity))
 
 
-def _reopened(home: str, entity: str) -> Backend:
+def _reopened(home: str, entity: str, username: str) -> Backend:
     from lineal.client import session  # it loads this
 
-    return session.open_backend(load({"home": home, "entity": entity}))
+    return session.open_backend(load({"home": home, "entity": entity, "username": username}))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lineal.client import spool
 from lineal.client.backend import Backend
 from lineal.client.transfer import Worker
-from lineal.config import Settings, default_entity, home_of
+from lineal.config import Settings, acting_user, default_entity, home_of
 from lineal.core.garbage import uncollected
 
 if TYPE_CHECKING:
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+_Key = tuple[int, str, str, str]
+"""Of a backend: the process, the home, the entity and who acts."""
+
+
 class _Process:
     """The state of this process; forked children keep the object and renew what must be."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.backends: dict[tuple[int, str, str], Backend] = {}
+        self.backends: dict[_Key, Backend] = {}
         self.worker = Worker()
         self.runs: list[Run] = []
         """Every run not yet finished, the oldest first."""
@@ -47,7 +51,7 @@ def open_backend(settings: Settings) -> Backend:
     the home cannot be written or stays locked for `init_timeout` seconds (RUN-8).
     """
     home = home_of(settings)
-    key = (os.getpid(), home.root, default_entity(settings))
+    key = _key(settings)
     with _process.lock:
         backend = _process.backends.get(key)
         if backend is None:
@@ -59,9 +63,13 @@ def open_backend(settings: Settings) -> Backend:
 
 def share_backend(settings: Settings, backend: Backend) -> None:
     """Let `open_backend` return this one for these settings: that of an offline run."""
-    key = (os.getpid(), home_of(settings).root, default_entity(settings))
     with _process.lock:
-        _process.backends[key] = backend
+        _process.backends[_key(settings)] = backend
+
+
+def _key(settings: Settings) -> _Key:
+    user = acting_user(settings)
+    return os.getpid(), home_of(settings).root, default_entity(settings), user
 
 
 def _opened(settings: Settings) -> Backend:

@@ -186,8 +186,8 @@ class Spool:
 def adopt(backend: Backend, folder: str) -> int:
     """Move the lines that dead writers left behind; return how many files there were.
 
-    Files of living writers are locked and left alone. A half-written last line is dropped.
-    What cannot be moved now stays and is said once.
+    Files of living writers are locked and left alone, and so are those of other users of a shared
+    home. A half-written last line is dropped. What cannot be moved now stays and is said once.
     """
     try:
         names = os.listdir(folder)
@@ -203,7 +203,7 @@ def adopt(backend: Backend, folder: str) -> int:
 def _adopt_file(backend: Backend, path: str) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -44,6 +44,12 @@ class Actor(NamedTuple):
 
     name: str
     role: Role = Role.NONE
+    team: str | None = None
+    """Owns what names no entity; None: the actor."""
+
+    @property
+    def entity(self) -> str:
+        return self.team or self.name
 
 
 def may(actor: Actor, action: Action) -> bool:

@@ -51,6 +51,8 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     try:
         if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
             with locked(os.path.join(home.root, "migrate.lock")):
+                if not os.path.exists(home.database):
+                    _make_shared(home.database)
                 migrations.migrate(database)
     except BaseException:
         database.close()
@@ -95,9 +97,36 @@ def locked_if_free(path: str) -> Iterator[bool]:
 
 def _open_lock(path: str) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        return _open_shared(path)
     except OSError as error:
-        raise Unavailable(
-            f"Cannot write to {path}: {error.strerror}. "
-            "Set LINEAL_HOME to a folder you may write to"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _make_shared(path: str) -> None:
+    """Make an empty database; SQLite gives the files beside it the mode that it has.
+
+    It gets its name when it is closed: closing it lets go of all locks this process has on it.
+    """
+    part = f"{path}.new"
+    try:
+        os.close(_open_shared(part))
+        os.rename(part, path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _open_shared(path: str) -> int:
+    """Open or make a file that all may read and write who may write to its folder."""
+    writers = os.stat(os.path.dirname(path)).st_mode & 0o022
+    mode = 0o600 | writers | writers << 1
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    found = os.fstat(descriptor)
+    if mode & ~found.st_mode and found.st_uid == os.geteuid():  # the umask took some of it
+        os.fchmod(descriptor, found.st_mode | mode)
+    return descriptor
+
+
+def _unwritable(path: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"Cannot write to {path}: {error.strerror}. Set LINEAL_HOME to a folder you may write to"
+    )

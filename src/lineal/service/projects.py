@@ -37,7 +37,7 @@ def projects(
     access.require(actor, Action.READ, f"the projects of {entity}")
     with instance.database.reading() as connection:
         entity_id = projects_db.find_entity(connection, entity)
-        if entity_id is None and entity == actor.name:
+        if entity_id is None and entity == actor.entity:
             return Page((), None, 0)
         if entity_id is None:
             entity_id = projects_db.require_entity(connection, entity, actor.name)

@@ -28,7 +28,7 @@ def status(instance: Instance, actor: Actor) -> InstanceStatus:
         counts = totals.counts(connection)
         blob_bytes, versions_bytes = totals.stored_bytes(connection)
     return InstanceStatus(
-        entity=actor.name,
+        entity=actor.entity,
         paths=paths,
         sizes={name: _size(path) for name, path in paths.items()},
         counts=counts,
