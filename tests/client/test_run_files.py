@@ -99,6 +99,56 @@ def test_what_is_in_the_runs_folder_is_stored_unless_ignored():
     assert paths(run) == ["sub/out.txt"]
 
 
+LOUD = {"disable_git": True, "disable_machine_info": True}
+"""Everything is captured that does not depend on where the tests run."""
+
+
+@pytest.mark.parametrize("policy", ["live", "now", "end"])
+def test_a_users_file_is_kept_where_lineal_makes_one_of_that_name(policy, capsys):
+    names = ["config.yaml", "output.log", "requirements.txt", "wandb-summary.json"]
+    for name in names:
+        Path(name).write_text("mine")
+    run = lineal.init(settings=LOUD, config={"lr": 1})
+    print("printed")
+    run.log({"loss": 1})
+    for name in names:
+        run.save(name, policy=policy)
+    run.finish()
+    assert {content(run, name) for name in names} == {b"mine"}
+    said = capsys.readouterr().err
+    assert all(said.count(f"keeps your {name};") == 1 for name in names)
+    assert "startedAt" in content(run, "wandb-metadata.json").decode()
+
+
+def test_a_users_file_takes_the_place_of_one_stored_before_and_stays(capsys):
+    run = lineal.init(settings=LOUD)
+    run._store_surroundings(wait=True)  # what a tick does once they are collected
+    Path("requirements.txt").write_text("mine")
+    run.save("requirements.txt", policy="now")
+    Path("requirements.txt").unlink()
+    run.finish()
+    assert content(run, "requirements.txt") == b"mine"
+    assert capsys.readouterr().err.count("keeps your requirements.txt;") == 1
+
+
+def test_a_restored_file_does_not_take_the_place_of_the_runs_own():
+    with lineal.init(id="old", config={"lr": 1}) as old:
+        pass
+    with lineal.init(config={"lr": 2}) as run:
+        run.restore("config.yaml", run_path=old.path).close()
+    assert content(run, "config.yaml") == b'"lr":\n  value: 2\n'
+    with lineal.init(config={"lr": 3}) as run:
+        run.restore("config.yaml", run_path=old.path).close()
+        run.save(os.path.join(run.dir, "config.yaml"), base_path=run.dir)
+    assert content(run, "config.yaml") == b'"lr":\n  value: 1\n'
+
+
+def test_a_file_put_into_the_runs_folder_is_the_users():
+    with lineal.init(config={"lr": 1}) as run:
+        Path(run.dir, "config.yaml").write_text("mine")
+    assert content(run, "config.yaml") == b"mine"
+
+
 def test_restore_fetches_a_file_of_this_or_another_run(run):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

@@ -25,6 +25,8 @@ def restore(
     target = os.path.join(root or run.dir, *names.entry_path(name).split("/"))
     if replace or not os.path.exists(target):
         _file(run.backend, source, name).write_to(target)
+        if root is None:
+            run._files.restored(names.entry_path(name), target)
     return open(target, encoding="utf-8", errors="surrogateescape")
 
 

@@ -1,4 +1,7 @@
-"""Run files: those the user saves, those in `run.dir`, those Lineal writes itself (RUN-28)."""
+"""Run files: those the user saves, those in `run.dir`, those Lineal writes itself (RUN-28).
+
+Where the user and Lineal both have one for a path, the user's is kept and that is said.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple
 
-from lineal.client import session
+from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.core.records import RunKey
 from lineal.errors import Invalid
@@ -71,6 +74,9 @@ class SavedFiles:
         self._ignored = ignored
         self._choices: dict[str, Choice] = {}
         self._stored: dict[str, Stamp] = {}
+        self._restored: dict[str, Stamp] = {}
+        self._generated: set[str] = set()
+        """Paths that Lineal wrote, or would have, and nothing was said about yet."""
         self._soon: list[Choice] = []
         self._lock = threading.RLock()
 
@@ -84,12 +90,20 @@ class SavedFiles:
         with self._lock:
             for choice in choices:
                 self._choices[choice.path] = choice
+                self._restored.pop(choice.path, None)
             self._store(choice for choice in choices if choice.policy == "now")
 
     def add_soon(self, path: str, local: str) -> None:
         """Store a file once with the next that are stored; it stays as it is."""
         with self._lock:
             self._soon.append(Choice(path, local, "end"))
+
+    def restored(self, path: str, local: str) -> None:
+        """Remember that a file in the folder came from a run: as long as it stays as it is, it
+        does not count as the user's own."""
+        stamp = _stamp(local)
+        if stamp is not None:
+            self._restored[path] = stamp
 
     def store_changed(self) -> None:
         """Store what was asked to be stored soon, and `live` files that changed."""
@@ -108,7 +122,10 @@ class SavedFiles:
             self._soon.clear()
 
     def store(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]] = ()) -> None:
-        """Store content that Lineal itself made, and copies of files, as run files."""
+        """Store content that Lineal itself made, and copies of files, as run files.
+
+        Those whose path is that of a file of the user's are left out.
+        """
         with self._lock:
             self._store((), contents, copies)
 
@@ -121,8 +138,10 @@ class SavedFiles:
         contents: Mapping[str, bytes] | None = None,
         copies: Sequence[tuple[str, str]] = (),
     ) -> None:
+        contents = contents or {}
+        kept = self._users_among([*contents, *(path for path, _ in copies)])
         stamps: dict[str, Stamp] = {}
-        files = [file for file in copies if not self._is_ignored(file[0])]
+        files = [file for file in copies if file[0] not in kept and not self._is_ignored(file[0])]
         for choice in choices:
             stamp = _stamp(choice.local)
             if (
@@ -132,7 +151,7 @@ class SavedFiles:
             ):
                 stamps[choice.path] = stamp
                 files.append((choice.path, choice.local))
-        made = self._written(contents or {})
+        made = self._written({path: contents[path] for path in contents if path not in kept})
         try:
             if files or made:
                 self._backend.put_run_files(self._run, [*files, *made])
@@ -141,6 +160,20 @@ class SavedFiles:
                 if os.path.exists(local):
                     os.unlink(local)
         self._stored.update(stamps)
+
+    def _users_among(self, generated: Iterable[str]) -> set[str]:
+        """Return the paths whose file is the user's and not the one Lineal makes; says so once."""
+        self._generated.update(generated)
+        kept = set()
+        for path in sorted(self._generated & self._choices.keys()):
+            stamp = self._stored.get(path) or _stamp(self._choices[path].local)
+            if stamp in (None, self._restored.get(path)):
+                continue
+            kept.add(path)
+            self._generated.remove(path)
+            if not self._is_ignored(path):
+                term.info(f"the run keeps your {path}; the one that Lineal makes was left out")
+        return kept
 
     def _written(self, contents: Mapping[str, bytes]) -> list[tuple[str, str]]:
         """Write content to the staging folder, where the store can take it from."""
