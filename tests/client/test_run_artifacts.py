@@ -184,6 +184,36 @@ def log_what_cannot_be_stored(run: lineal.Run) -> None:
     run.log_artifact(artifact)
 
 
+def test_a_failed_log_blocks_no_later_use_of_the_name(run, capsys):
+    run.log_artifact(draft(text="0"))
+    refused = run.log_artifact(draft(text="1", type="model"))
+    with lineal.init(project="q", reinit="create_new") as other:
+        other.log_artifact(draft())
+    assert run.use_artifact("data:v0").version == "v0"
+    assert run.use_artifact("q/data").qualified_name == "ana/q/data:v0"
+    assert "was not stored" not in capsys.readouterr().err
+    assert run.use_artifact("data").version == "v0"
+    assert "ana/p/data:latest is data:v0. What this run logged last as data was not stored" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(NotFound, match=r"Aliases there: latest.*was not stored.*`dataset`"):
+        run.use_artifact("data:v1")
+    with pytest.raises(ValueError, match="dataset"):
+        refused.wait()
+    with pytest.raises(ArtifactsFailed, match="data"):
+        run.finish()
+    assert lineage(run)[1] == ["data:v0", "data:v0"]
+
+
+def test_what_was_logged_after_a_failed_log_is_used_without_a_word(run, capsys):
+    log_what_cannot_be_stored(run)
+    run.log_artifact(draft("lost"))
+    assert run.use_artifact("lost:latest").version == "v0"
+    assert "was not stored" not in capsys.readouterr().err
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+
+
 def test_a_failed_block_reports_its_own_exception_and_names_the_artifact(capsys):
     def block() -> None:
         with lineal.init() as run:

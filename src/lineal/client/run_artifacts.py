@@ -13,7 +13,7 @@ from lineal.client.capture import code
 from lineal.core import names
 from lineal.core.names import ArtifactPath
 from lineal.core.records import VersionId, VersionPatch, VersionRecord
-from lineal.errors import Invalid, UsageError
+from lineal.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
@@ -72,8 +72,7 @@ def use(
     """Record an artifact as an input of the run; see `Run.use_artifact`."""
     if isinstance(artifact_or_name, str):
         path = names.artifact_path(artifact_or_name, run.entity, run.project)
-        run.wait_for_collection(path.name)
-        version = run.backend.version(path)
+        version = _named(run, path)
         _require_type(type, version, artifact_or_name)
         run.backend.use(run.record.key, version.id, alias=path.ref)
         _warn_of_expiry(run, version)
@@ -199,6 +198,24 @@ def _attach(run: Run, artifact: Artifact, aliases: list[str], tags: list[str]) -
     if aliases or tags:
         patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
         run.backend.update_version(version.membership_id, patch)
+
+
+def _named(run: Run, path: ArtifactPath) -> VersionRecord:
+    """Look a version up; says so where the run logged another one that was not stored.
+
+    Raises NotFound, Gone.
+    """
+    failure = run.wait_for_collection(path)
+    lost = f"What this run logged last as {path.name} was not stored: {failure}"
+    try:
+        version = run.backend.version(path)
+    except NotFound as error:
+        if failure is None:
+            raise
+        raise type(error)(f"{error.message} ({lost})") from failure
+    if failure is not None and names.version_number(path.ref) is None:
+        term.warning(f"{path} is {version.name}. {lost}")
+    return version
 
 
 def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> VersionRecord:

@@ -18,6 +18,7 @@ from lineal.client.run_config import OWN_KEY, RunConfig
 from lineal.client.spool import Spool, Writer, adopt
 from lineal.client.summary import Summary
 from lineal.config import Settings
+from lineal.core.names import ArtifactPath
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
 
@@ -250,11 +251,18 @@ class RunCore:
                 self._artifacts = [a for a in self._artifacts if not _is_stored(a)]
             self._artifacts.append(artifact)
 
-    def wait_for_collection(self, name: str) -> None:
-        """Return once this run's own versions of a name are stored: it may ask for them now."""
+    def wait_for_collection(self, path: ArtifactPath) -> BaseException | None:
+        """Wait for what this run logs to a collection: it may ask for that now.
+
+        Returns why the last of it was not stored, None if it was; to raise that is for `finish`.
+        """
+        if (path.entity, path.project) != (self.entity, self.project):
+            return None
+        failure = None
         for artifact in self._waiting():
-            if artifact.name.partition(":")[0] == name:
-                artifact.wait()
+            if artifact.name.partition(":")[0] == path.name:
+                failure = artifact._failure()
+        return failure
 
     def after_fork(self) -> None:
         """Become another writer of the same run, in a forked child (RUN-16)."""
