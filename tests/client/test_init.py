@@ -234,6 +234,16 @@ def test_a_fork_shares_history_and_summary_up_to_the_step():
     assert run_of(parent).history_count == 5
 
 
+def test_a_fork_that_is_not_possible_leaves_no_run_behind():
+    with lineal.init(id="parent") as parent:
+        parent.log({"x": 1})
+    with pytest.raises(Invalid, match="its last step is 0"):
+        lineal.init(fork_from="parent?_step=300")
+    with pytest.raises(NotFound, match="nobody"):
+        lineal.init(fork_from="nobody?_step=0")
+    assert [run.id for run in lineal.Api().runs("uncategorized")] == ["parent"]
+
+
 def test_fork_and_resume_exclude_each_other():
     with pytest.raises(UsageError):
         lineal.init(fork_from="a?_step=1", resume="allow")
@@ -329,8 +339,3 @@ def test_log_artifact_without_a_run_makes_and_finishes_one():
     producer = logged.logged_by()
     assert producer is not None
     assert (producer.job_type, producer.state) == ("auto", "finished")
-
-
-def test_an_unknown_run_to_fork_is_not_found():
-    with pytest.raises(NotFound):
-        lineal.init(fork_from="nobody?_step=0")

@@ -44,18 +44,25 @@ def parse(fork_from: str | None, resume_from: str | None, resume: str | None) ->
     return Fork(found["run_id"], int(found["step"]), is_rewind=resume_from is not None)
 
 
-def copy(backend: Backend, started: StartedRun, fork: Fork, config: dict[str, Any]) -> StartedRun:
-    """Give a new run the parent's config, and its history and summary up to the step.
+def parent_of(backend: Backend, entity: str, project: str, fork: Fork) -> RunRecord:
+    """Return the run to be forked.
 
-    Raises RunNotFoundError, or Invalid when the parent never came so far.
+    Raises RunNotFoundError, Gone, or Invalid when it never came so far.
     """
-    run = started.run
-    parent = backend.run(run.entity, run.project, fork.run_id)
+    parent = backend.run(entity, project, fork.run_id)
     if fork.step > parent.last_step:
         raise Invalid(
-            f"Cannot fork {run.entity}/{run.project}/{fork.run_id} at step {fork.step}: its last "
+            f"Cannot fork {entity}/{project}/{fork.run_id} at step {fork.step}: its last "
             f"step is {parent.last_step}"
         )
+    return parent
+
+
+def copy(
+    backend: Backend, started: StartedRun, parent: RunRecord, fork: Fork, config: dict[str, Any]
+) -> StartedRun:
+    """Give a new run the parent's config, and its history and summary up to the step."""
+    run = started.run
     summary: dict[str, Any] = {}
     lines = backend.read_lines(parent.key, Stream.HISTORY, max_step=fork.step + 1)
     offset = 0

@@ -193,11 +193,13 @@ def _start(
         from lineal.client import rewinding  # few runs are rewound
 
         rewinding.rewind(backend, entity, project, fork)
-    started = backend.start_run(spec)
-    if fork is not None and not fork.is_rewind:
+    if fork is None or fork.is_rewind:
+        started = backend.start_run(spec)
+    else:
         from lineal.client import forking  # few runs are forks
 
-        started = forking.copy(backend, started, fork, config)
+        parent = forking.parent_of(backend, entity, project, fork)
+        started = forking.copy(backend, backend.start_run(spec), parent, fork, config)
     record = started.run
     place = Place(
         spool=opened.home.spool,
