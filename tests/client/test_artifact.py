@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 import lineal
-from lineal.client import adding
+from lineal.client import adding, session
 from lineal.client.artifact import Artifact
 from lineal.client.manifest import ManifestEntry
 from lineal.config import load
@@ -71,6 +73,17 @@ def draft(files: Files | None = None, name: str = "data", **arguments: Any) -> A
 def logged(run: lineal.Run) -> Artifact:
     files = {"a.txt": b"a", "ab.txt": b"ab", "a/x.txt": b"ax", "b/c/d.txt": b"bcd"}
     return run.log_artifact(draft(files, description="all of it", metadata={"rows": 3})).wait()
+
+
+@contextmanager
+def uploads_held() -> Iterator[None]:
+    """Let no upload begin that is asked for in the block, until it is left."""
+    held = threading.Event()
+    session.worker().submit(held.wait)
+    try:
+        yield
+    finally:
+        held.set()
 
 
 def paths(artifact: Artifact) -> list[str]:
@@ -321,6 +334,31 @@ def test_description_and_metadata_can_be_set_before_and_after(
     artifact.save()
     found = api.artifact("data:v0")
     assert (found.description, found.metadata) == ("after", {"k": 2, "new": [1, {"deep": None}]})
+
+
+def test_what_is_changed_while_the_upload_runs_is_kept_for_save(
+    run: lineal.Run, api: lineal.Api
+) -> None:
+    with uploads_held():
+        artifact = run.log_artifact(draft(description="now", metadata={"epoch": 1}))
+        artifact.description = "later"
+        artifact.metadata["accuracy"] = 0.5
+    artifact.wait()
+    stored = api.artifact("data:v0")
+    assert (stored.description, stored.metadata) == ("now", {"epoch": 1})
+    artifact.save()
+    stored = api.artifact("data:v0")
+    assert (stored.description, stored.metadata) == ("later", {"epoch": 1, "accuracy": 0.5})
+
+
+def test_what_equal_content_had_before_is_no_change_to_save(
+    run: lineal.Run, api: lineal.Api
+) -> None:
+    run.log_artifact(draft(description="first", metadata={"epoch": 1}))
+    again = run.log_artifact(draft(description="second", metadata={"epoch": 2})).wait()
+    assert (again.description, again.metadata) == ("first", {"epoch": 1})
+    again.save()
+    assert api.artifact("data:v0").description == "first"
 
 
 def test_setting_the_description_of_a_link_warns(
@@ -966,15 +1004,11 @@ def test_what_is_no_artifact_is_a_type_error(run: lineal.Run, what: Any) -> None
 
 
 def test_waiting_has_a_time_limit(run: lineal.Run) -> None:
-    from lineal.client import session
-
-    held: Any = __import__("threading").Event()
-    session.worker().submit(held.wait)
-    artifact = run.log_artifact(draft())
-    with pytest.raises(WaitTimeoutError, match=r"not stored within 0\.01 s") as raised:
-        artifact.wait(timeout=0.01)
+    with uploads_held():
+        artifact = run.log_artifact(draft())
+        with pytest.raises(WaitTimeoutError, match=r"not stored within 0\.01 s") as raised:
+            artifact.wait(timeout=0.01)
     assert isinstance(raised.value, TimeoutError)
-    held.set()
     assert artifact.wait().version == "v0"
 
 

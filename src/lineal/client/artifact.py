@@ -62,6 +62,8 @@ class Artifact(Draft):
     _backend: Backend | None = None
     _pending: Future[VersionRecord | None] | None = None
     _version: VersionRecord | None = None
+    _as_logged: tuple[str | None, dict[str, Any]]
+    """Description and metadata as they were handed over."""
     _aliases: list[str]
     _tags: list[str]
 
@@ -507,8 +509,7 @@ class Artifact(Draft):
                 f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
             ) from error
         if version is not None:
-            assert self._backend is not None
-            self._become(self._backend, version)
+            self._stored_as(version)
         return self
 
     def new_draft(self) -> Artifact:
@@ -662,10 +663,22 @@ class Artifact(Draft):
     def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
         self._adder.unlogged.pop(self._client_id, None)
         self._backend, self._pending = backend, pending
+        self._as_logged = self._description, clean(self._metadata)
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""
         return None if self._pending is None else self._pending.exception()
+
+    def _stored_as(self, version: VersionRecord) -> None:
+        """Take the state of what became of the draft; later changes wait for `save()`."""
+        assert self._backend is not None
+        description, metadata = self._description, self._metadata
+        logged_description, logged_metadata = self._as_logged
+        self._become(self._backend, version)
+        if description != logged_description:
+            self._description = description
+        if _is_changed(metadata, logged_metadata):
+            self._metadata = metadata
 
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
@@ -758,6 +771,13 @@ def committed(backend: Backend, version: VersionRecord) -> Artifact:
 
 
 internal = Artifact._internal
+
+
+def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
+    try:
+        return clean(metadata) != logged
+    except (TypeError, ValueError):
+        return True  # to something that `save` will refuse
 
 
 def _change(before: str | None, now: str | None) -> str | None:

@@ -16,6 +16,7 @@ from lineal.client import term
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
+from lineal.client.draft import clean
 from lineal.client.transfer import Worker
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -82,7 +83,7 @@ def log(
         manifest=manifest_head(()),  # known once the content is final
         run=None if run is None else run.key,
         description=artifact._description,
-        metadata=artifact._metadata or None,
+        metadata=clean(artifact._metadata) or None,  # a copy: the user may go on changing it
         aliases=tuple(names.aliases(_listed(aliases))),
         tags=tuple(names.tags(_listed(tags))),
         history_step=history_step,
