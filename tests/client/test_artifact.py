@@ -159,6 +159,39 @@ def test_states_go_from_pending_to_committed_to_deleted(run: lineal.Run) -> None
     assert artifact.state == "DELETED"
 
 
+def identity(artifact: Artifact) -> tuple[object, ...]:
+    return artifact.is_draft(), artifact.state, artifact.name, artifact.source_name
+
+
+def test_it_is_committed_once_its_run_is_finished(api: lineal.Api) -> None:
+    with lineal.init() as run, uploads_held():
+        artifact = run.log_artifact(draft())
+        assert identity(artifact) == (True, "PENDING", "data", "data")
+        assert artifact.id is None
+    assert identity(artifact) == (False, "COMMITTED", "data:v0", "data:v0")
+    assert artifact.id == api.artifact("data:v0").id
+
+
+def test_logged_without_a_run_it_is_committed() -> None:
+    artifact = lineal.log_artifact(draft())
+    assert identity(artifact) == (False, "COMMITTED", "data:v0", "data:v0")
+
+
+def test_it_stays_a_draft_if_it_was_not_stored() -> None:
+    run = lineal.init()
+    artifact = run.log_artifact(draft({"a": b"1", "a/b": b"2"}))
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+    assert identity(artifact) == (True, "PENDING", "data", "data")
+
+
+def test_of_equal_content_it_tells_what_was_there_before(run: lineal.Run) -> None:
+    run.log_artifact(draft(description="first", metadata={"epoch": 1}))
+    again = run.log_artifact(draft(description="second", metadata={"epoch": 2}))
+    session.worker().drain()
+    assert (again.description, again.metadata) == ("first", {"epoch": 1})
+
+
 CHANGES: dict[str, Callable[[Artifact], object]] = {
     "add_file": lambda artifact: artifact.add_file("a.txt"),
     "add_dir": lambda artifact: artifact.add_dir("."),

@@ -72,24 +72,25 @@ class Artifact(Draft):
     @property
     def id(self) -> str | None:
         """Stable identifier of the version, None for a draft."""
-        return None if self._version is None else str(self._version.id)
+        version = self._known
+        return None if version is None else str(version.id)
 
     @property
     def name(self) -> str:
         """`collection` for a draft, `collection:vN` afterwards; of a link its own N (ART-8)."""
-        if self._version is not None:
-            return self._version.name
-        return super().name
+        version = self._known
+        return super().name if version is None else version.name
 
     @property
     def source_name(self) -> str:
-        version = self._version
+        version = self._known
         if version is None:
             return self.name
         return f"{version.source_collection}:v{version.source_number}"
 
     @property
     def description(self) -> str | None:
+        _ = self._known
         return self._description
 
     @description.setter
@@ -100,6 +101,7 @@ class Artifact(Draft):
     @property
     def metadata(self) -> dict[str, Any]:
         """A JSON object; after changing it on a logged artifact call `save()` (ART-12)."""
+        _ = self._known
         return self._metadata
 
     @metadata.setter
@@ -116,6 +118,7 @@ class Artifact(Draft):
         ArtifactNotLoggedError while it inherits and is not logged or saved, Invalid (a
         ValueError) when set to nothing positive, or on a link.
         """
+        _ = self._known
         if self._ttl_seconds is not None:
             return timedelta(seconds=self._ttl_seconds) if self._ttl_seconds else None
         if self._record.ttl_seconds is not None:
@@ -152,15 +155,17 @@ class Artifact(Draft):
     @property
     def state(self) -> str:
         """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
-        return "PENDING" if self._version is None else str(self._version.state)
+        version = self._known
+        return "PENDING" if version is None else str(version.state)
 
     def is_draft(self) -> bool:
         """Tell whether this is not committed yet; waits for nothing."""
-        return self._version is None
+        return self._known is None
 
     @property
     def is_link(self) -> bool:
-        return self._version is not None and self._version.is_link
+        version = self._known
+        return version is not None and version.is_link
 
     @property
     def manifest(self) -> Manifest:
@@ -170,8 +175,9 @@ class Artifact(Draft):
     @property
     def digest(self) -> Digest:
         """`sha256:…` over paths and contents; equal content has an equal digest (MAN-4)."""
-        if self._version is not None:
-            return self._version.digest
+        version = self._known
+        if version is not None:
+            return version.digest
         parts = self._contents.segments()
         return manifest_head(
             part if isinstance(part, SegmentHead) else part.head for part in parts
@@ -180,9 +186,17 @@ class Artifact(Draft):
     @property
     def size(self) -> int:
         """Bytes of all entries, references included (ART-10)."""
-        return self._contents.size_bytes if self._version is None else self._version.size_bytes
+        version = self._known
+        return self._contents.size_bytes if version is None else version.size_bytes
 
     # --- what only a committed version has (ART-6) ---
+
+    @property
+    def _known(self) -> VersionRecord | None:
+        """The committed version if the upload is done by now; waits for nothing."""
+        if self._version is None and self._pending is not None and _is_well_done(self._pending):
+            self.wait()
+        return self._version
 
     @property
     def _record(self) -> VersionRecord:
@@ -682,7 +696,6 @@ class Artifact(Draft):
 
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
-        self._backend, self._version = backend, version
         self._type, self._name = version.type, version.collection
         self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
         self._aliases, self._tags = list(version.aliases), list(version.tags)
@@ -690,6 +703,7 @@ class Artifact(Draft):
         self._is_final = True
         if version.state is VersionState.COMMITTED:
             self._contents = Contents(_LazyBase(backend, version))
+        self._backend, self._version = backend, version  # last: another thread may look
 
     def _download_entry(self, entry: Entry, root: str | None) -> str:
         path: str = self._download(self._root(root), False).one(entry)
@@ -771,6 +785,10 @@ def committed(backend: Backend, version: VersionRecord) -> Artifact:
 
 
 internal = Artifact._internal
+
+
+def _is_well_done(pending: Future[Any]) -> bool:
+    return pending.done() and pending.exception() is None
 
 
 def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
