@@ -107,6 +107,25 @@ def test_using_a_draft_stores_it_as_made_by_the_user(run):
     assert lineage(run) == ([], ["data:v0"])
 
 
+def test_aliases_given_with_an_artifact_show_on_it(run):
+    artifact = run.log_artifact(draft()).wait()
+    artifact.aliases.append("unsaved")
+    assert run.use_artifact(artifact, aliases=["used"]) is artifact
+    assert run.log_artifact(artifact, aliases="again", tags="raw") is artifact
+    assert artifact.aliases == ["latest", "unsaved", "used", "again"]
+    assert artifact.tags == ["raw"]
+    artifact.aliases.remove("used")
+    artifact.save()
+    stored = lineal.Api().artifact("p/data:v0")
+    assert (stored.aliases, stored.tags) == (["again", "latest", "unsaved"], ["raw"])
+
+
+def test_an_artifact_on_its_way_takes_the_alias_it_is_used_with(run):
+    artifact = run.log_artifact(draft())
+    assert "used" in run.use_artifact(artifact, aliases=["used"]).aliases
+    assert run.use_artifact("data:used").version == "v0"
+
+
 def test_logging_an_existing_version_attaches_it(run):
     artifact = run.log_artifact(draft()).wait()
     run.finish()

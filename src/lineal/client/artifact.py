@@ -694,6 +694,16 @@ class Artifact(Draft):
         if _is_changed(metadata, logged_metadata):
             self._metadata = metadata
 
+    def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
+        """Show labels that the stored version just got; what was changed and not saved stays."""
+        record = self._record
+        self._aliases += [alias for alias in aliases if alias not in self._aliases]
+        self._tags += [tag for tag in tags if tag not in self._tags]
+        self._version = record._replace(
+            aliases=tuple(dict.fromkeys([*record.aliases, *aliases])),
+            tags=tuple(dict.fromkeys([*record.tags, *tags])),
+        )
+
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
         self._type, self._name = version.type, version.collection

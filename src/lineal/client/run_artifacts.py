@@ -198,6 +198,7 @@ def _attach(run: Run, artifact: Artifact, aliases: list[str], tags: list[str]) -
     if aliases or tags:
         patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
         run.backend.update_version(version.membership_id, patch)
+        artifact._labelled(aliases, tags)
 
 
 def _named(run: Run, path: ArtifactPath) -> VersionRecord:
@@ -234,11 +235,11 @@ def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> Vers
                 history_step=None,
             )
         artifact.wait()
-        return _version_of(run, artifact)
     version = _version_of(run, artifact)
-    if aliases:
+    if not set(aliases) <= set(version.aliases):
         patch = VersionPatch(aliases_added=tuple(aliases))
         version = run.backend.update_version(version.membership_id, patch)
+    artifact._labelled(aliases)
     return version
 
 
