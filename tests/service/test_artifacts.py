@@ -475,6 +475,20 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("latest", "dat"))
 
 
+def test_a_message_names_latest_also_where_it_falls_back(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    patch = VersionPatch(aliases_removed=("latest",))
+    assert catalog.update_version(instance, owner, version.membership_id, patch).aliases == ()
+    assert catalog.version(instance, owner, path("latest")).number == 0
+    with pytest.raises(NotFound, match="Aliases there: latest"):
+        catalog.version(instance, owner, path("prod"))
+    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    with pytest.raises(NotFound, match="It has no live version"):
+        catalog.version(instance, owner, path("latest"))
+
+
 # --- who may ------------------------------------------------------------------------------------
 
 

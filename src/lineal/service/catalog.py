@@ -345,9 +345,16 @@ def _no_version(
     connection: Connection, actor: Actor, path: ArtifactPath, collection_id: int
 ) -> NotFound:
     known = versions_db.alias_names(connection, collection_id)
+    if names.LATEST not in known and _has_live_version(connection, collection_id):
+        known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     where = f"{path.entity}/{path.project}/{path.name}"
     there = f"Aliases there: {', '.join(known)}" if known else "It has no live version"
     return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
+
+
+def _has_live_version(connection: Connection, collection_id: int) -> bool:
+    newest = versions_db.resolve(connection, collection_id, names.LATEST)
+    return newest is not None and newest.deleted_at is None
 
 
 def gone(found: VersionRecord) -> Gone:
