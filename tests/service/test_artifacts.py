@@ -489,6 +489,25 @@ def test_a_message_names_latest_also_where_it_falls_back(
         catalog.version(instance, owner, path("latest"))
 
 
+def test_a_collection_tells_what_latest_means(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    def latest() -> str | None:
+        return catalog.collection(instance, owner, "ana", "vision", "data").latest
+
+    first = log(instance, owner, tmp_path, {"a": b"1"})
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    assert latest() == "v1"
+    log(instance, owner, tmp_path, {"a": b"1"})
+    assert latest() == "v0" == f"v{catalog.version(instance, owner, path('latest')).number}"
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, first.membership_id, patch)
+    assert latest() == "v1" == f"v{catalog.version(instance, owner, path('latest')).number}"
+    for version in (first, second):
+        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    assert latest() is None
+
+
 # --- who may ------------------------------------------------------------------------------------
 
 

@@ -223,7 +223,7 @@ class CollectionRecord(NamedTuple):
     aliases: tuple[str, ...]
     version_count: int
     latest: str | None
-    """`vN` of the newest live version."""
+    """`vN` that `latest` means: where that is taken off, the highest live one; None if empty."""
     size_bytes: int
     """Sum over live versions, shared bytes counted for each."""
     created_at: datetime

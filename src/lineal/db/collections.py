@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 from sqlalchemy import insert as plain_insert
 
+from lineal.core.names import LATEST
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
 from lineal.db.engine import insert, on_sqlite
@@ -176,7 +177,7 @@ def listing() -> Select[Any]:
 
 
 def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[CollectionRecord]:
-    """Turn rows of `listing` into records, with three queries for any number of them."""
+    """Turn rows of `listing` into records, with four queries for any number of them."""
     ids = [row.id for row in rows]
     totals = _totals(connection, ids)
     tags = _grouped(
@@ -191,9 +192,11 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[Collection
         .where(aliases.c.collection_id.in_(ids))
         .order_by(aliases.c.alias),
     )
+    latest = _latest(connection, ids)
     found = []
     for row in rows:
         count, newest, size_bytes = totals.get(row.id, (0, None, 0))
+        number = latest.get(row.id, newest)
         found.append(
             CollectionRecord(
                 id=CollectionId(row.id),
@@ -206,7 +209,7 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[Collection
                 tags=tuple(tags.get(row.id, ())),
                 aliases=tuple(names.get(row.id, ())),
                 version_count=count,
-                latest=None if newest is None else f"v{newest}",
+                latest=None if number is None else f"v{number}",
                 size_bytes=size_bytes,
                 created_at=row.created_at,
                 updated_at=row.updated_at,
@@ -229,6 +232,16 @@ def _totals(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, 
         .group_by(memberships.c.collection_id)
     )
     return {id: (count, newest, int(size)) for id, count, newest, size in connection.execute(query)}
+
+
+def _latest(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Return the number that the alias `latest` is on, of the collections where it is set."""
+    query = (
+        select(aliases.c.collection_id, memberships.c.number)
+        .join(memberships, memberships.c.id == aliases.c.membership_id)
+        .where(aliases.c.collection_id.in_(ids), aliases.c.alias == LATEST)
+    )
+    return {row.collection_id: row.number for row in connection.execute(query)}
 
 
 def _grouped(connection: Connection, query: Select[Any]) -> dict[int, list[str]]:
