@@ -449,6 +449,23 @@ def test_a_run_that_never_was_logs_nothing(instance: Instance, owner: Actor) -> 
         artifacts.begin(instance, owner, spec, segments)
 
 
+def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_path: Path) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, version.id, target, [])
+    catalog.unlink_version(instance, owner, link.membership_id)
+    patch = VersionPatch(aliases_added=("prod",))
+    with pytest.raises(Gone, match=r"ana/registry/detector:v0 was removed on .*data:v0 again"):
+        catalog.update_version(instance, owner, link.membership_id, patch)
+    assert findings(instance, owner) == []
+    again = catalog.link_version(instance, owner, version.id, target, [])
+    moved = catalog.update_version(instance, owner, again.membership_id, patch)
+    assert (moved.number, moved.aliases) == (1, ("latest", "prod"))
+    # by the first handle it cannot be taken off what holds the alias now
+    catalog.unlink_version(instance, owner, link.membership_id)
+    assert catalog.version(instance, owner, target._replace(ref="prod")).number == 1
+
+
 def test_a_deleted_number_is_never_given_again(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

@@ -138,6 +138,8 @@ def test_a_link_suspends_expiry_and_leaves_a_grace_period(
     assert found.expires_at - clock.now() > timedelta(days=6)
     clock.move(days=6)
     assert expired(instance) == []
+    catalog.unlink_version(instance, owner, link.membership_id)  # again: it adds nothing
+    catalog.delete_version(instance, owner, link.membership_id, delete_aliases=True)
     clock.move(days=1, seconds=1)
     assert expired(instance) == [version.id]
 

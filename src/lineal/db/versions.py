@@ -318,6 +318,14 @@ def collection_of(connection: Connection, membership_id: int) -> int:
     )
 
 
+def removed_at(connection: Connection, membership_id: int) -> datetime | None:
+    """Return when a link was removed, None if it is there."""
+    moment: datetime | None = connection.execute(
+        select(memberships.c.removed_at).where(memberships.c.id == membership_id)
+    ).scalar_one()
+    return moment
+
+
 def remove_membership(connection: Connection, membership_id: int, now: datetime) -> None:
     """Unlink; the number stays taken."""
     connection.execute(

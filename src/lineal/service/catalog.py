@@ -146,7 +146,8 @@ def update_version(
     """Change what is written on a version; description, metadata and tags are the source's.
 
     With `expected_version`, aliases are moved only if each is where the caller thinks it is,
-    else Conflict says where it is (ALI-6). All or nothing. Source: ART-12, ART-13, ALI-2.
+    else Conflict says where it is (ALI-6). Raises Gone for a deleted version and for a link that
+    was removed. All or nothing. Source: ART-12, ART-13, ALI-2.
     """
     access.require(actor, Action.WRITE, f"version {membership_id}")
     added, removed = names.aliases(patch.aliases_added), names.strings(patch.aliases_removed)
@@ -160,6 +161,12 @@ def update_version(
         found = _membership(connection, actor, membership_id)
         if found.deleted_at is not None:
             raise gone(found)
+        removed_at = versions_db.removed_at(connection, membership_id)
+        if removed_at is not None:
+            raise Gone(
+                f"Link {found.path} was removed on {removed_at:%Y-%m-%d %H:%M} UTC; link "
+                f"{found.source_collection}:v{found.source_number} again, or change that itself"
+            )
         _require_expected(connection, found, collection_id, patch)
         own = [name for name in removed if name in found.aliases]
         versions_db.remove_aliases(connection, collection_id, own, actor=actor.name, now=now)
@@ -198,7 +205,7 @@ def delete_version(
         if found.deleted_at is not None:
             return
         if found.is_link:
-            _unlink(connection, actor, membership_id, found, now)
+            _unlink(connection, actor, membership_id, now)
             return
         require_unprotected(connection, f"version {found.path}", [found.id])
         if found.aliases and not delete_aliases:
@@ -248,14 +255,17 @@ def link_version(
 
 
 def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId) -> None:
-    """Remove a link; raises Invalid for a version in its own collection (DEL-2)."""
+    """Remove a link; raises Invalid for a version in its own collection (DEL-2).
+
+    Doing it again changes nothing.
+    """
     access.require(actor, Action.WRITE, f"version {membership_id}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
         found = _membership(connection, actor, membership_id)
         if not found.is_link:
             raise Invalid(f"{found.path} is not a link; use delete() to delete the version itself")
-        _unlink(connection, actor, membership_id, found, now)
+        _unlink(connection, actor, membership_id, now)
 
 
 def update_collection(
@@ -293,7 +303,7 @@ def delete_collection(instance: Instance, actor: Actor, collection_id: Collectio
         row = _collection_by_id(connection, actor, collection_id)
         if row.kind == CollectionKind.PORTFOLIO:
             for link in lists_db.live_members(connection, collection_id):
-                _unlink(connection, actor, link.membership_id, link, now)
+                _unlink(connection, actor, link.membership_id, now)
             return
         ids = versions_db.live_ids(connection, collection_id)
         if not ids:
@@ -409,9 +419,13 @@ def _require_expected(
 
 
 def _unlink(
-    connection: Connection, actor: Actor, membership_id: int, link: VersionRecord, now: datetime
+    connection: Connection, actor: Actor, membership_id: MembershipId, now: datetime
 ) -> None:
     collection_id = versions_db.collection_of(connection, membership_id)
+    collections_db.lock(connection, collection_id)
+    if versions_db.removed_at(connection, membership_id) is not None:
+        return  # the grace period of what it kept goes on (TTL-11)
+    link = _membership(connection, actor, membership_id)
     versions_db.remove_aliases(connection, collection_id, link.aliases, actor=actor.name, now=now)
     versions_db.remove_membership(connection, membership_id, now)
     versions_db.restore_latest(connection, collection_id, actor=actor.name, now=now)
