@@ -492,6 +492,15 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("latest", "dat"))
 
 
+def test_an_alias_may_look_like_a_digest(instance: Instance, owner: Actor, tmp_path: Path) -> None:
+    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("0f" * 16, "0f" * 32))
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    for ref in ("0f" * 16, "0f" * 32):
+        assert catalog.version(instance, owner, path(ref)).id == first.id
+    for ref in (second.digest, second.digest.removeprefix("sha256:")):
+        assert catalog.version(instance, owner, path(ref)).id == second.id
+
+
 def test_a_message_names_latest_also_where_it_falls_back(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

@@ -230,27 +230,24 @@ def links(connection: Connection, version_id: int) -> list[VersionRecord]:
 def resolve(connection: Connection, collection_id: int, ref: str) -> VersionRecord | None:
     """Find what `vN`, an alias or a digest means in a collection; deleted versions included.
 
-    `latest` falls back to the highest live number where nobody set it (ALI-4).
+    An alias may look like a digest, and goes first. `latest` falls back to the highest live
+    number where nobody set it (ALI-4).
     """
     here = listing().where(
         memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None)
     )
     number = version_number(ref)
     if number is not None:
-        query = here.where(memberships.c.number == number)
-    elif is_digest(ref):
+        return _record(connection.execute(here.where(memberships.c.number == number)))
+    named = here.join(aliases, aliases.c.membership_id == memberships.c.id)
+    found = _record(connection.execute(named.where(aliases.c.alias == ref)))
+    if found is not None or not (ref == LATEST or is_digest(ref)):
+        return found
+    newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
+    if ref != LATEST:
         wanted = ref if ref.startswith(PREFIX) else PREFIX + ref
-        either = or_(versions.c.digest == wanted, versions.c.compat_digest == ref)
-        query = here.where(either, LIVE).order_by(memberships.c.number.desc()).limit(1)
-    else:
-        query = here.join(aliases, aliases.c.membership_id == memberships.c.id).where(
-            aliases.c.alias == ref
-        )
-    found = _record(connection.execute(query))
-    if found is None and ref == LATEST:
-        newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
-        found = _record(connection.execute(newest))
-    return found
+        newest = newest.where(or_(versions.c.digest == wanted, versions.c.compat_digest == ref))
+    return _record(connection.execute(newest))
 
 
 def is_digest(ref: str) -> bool:
