@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -141,6 +142,21 @@ def test_a_file_put_there_by_hand_is_accepted_by_its_digest(backend: Far, target
     (target / "a.txt").write_bytes(b"a")
     fetch(backend, target, {"a.txt": b"a"})
     assert backend.located == []
+
+
+def test_a_file_put_there_by_hand_is_remembered_only_once_it_is_settled(
+    backend: Far, target: Path
+) -> None:
+    cache = DigestCache(str(target.parent / "cache"))
+    target.mkdir()
+    (target / "a.txt").write_bytes(b"a")
+    just_now = time.time() + 60  # so that it is, however slow this test runs
+    os.utime(target / "a.txt", (just_now, just_now))
+    fetch(backend, target, {"a.txt": b"a"})
+    assert cache.of_folder(str(target)) == {}
+    os.utime(target / "a.txt", (1, 1))
+    fetch(backend, target, {"a.txt": b"a"})
+    assert list(cache.of_folder(str(target))) == ["a.txt"]
 
 
 def test_bytes_without_the_digest_never_appear(backend: Far, target: Path, tmp_path: Path) -> None:

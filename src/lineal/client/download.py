@@ -19,7 +19,7 @@ from typing import TypeVar
 from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.cache import DigestCache, Known
+from lineal.client.cache import DigestCache, Known, now_ns
 from lineal.client.references import References
 from lineal.client.references.scheme import is_unchecked
 from lineal.client.transfer import in_parallel
@@ -64,6 +64,8 @@ class Download:
         self._has_warned = False
         self._folders: dict[str, Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
+        self._found: list[tuple[str, Stamp, Digest]] = []
+        """Files that were there and were read; their owner may be writing to them."""
         self._part = f".{secrets.token_hex(6)}"
         self._numbers = numbers()
         self._pack: Pack | None = None
@@ -78,9 +80,11 @@ class Download:
         wanted = ((entry, self._target(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
             while batch := list(islice(wanted, BATCH)):
+                read_at = now_ns()
                 self._batch(batch, progress, is_empty=is_empty)
                 self._cache.remember(self._fresh, read_at_ns=None)
-                self._fresh = []
+                self._cache.remember(self._found, read_at_ns=read_at)
+                self._fresh, self._found = [], []
                 self._folders.clear()
 
     def one(self, entry: Entry) -> str:
@@ -127,7 +131,7 @@ class Download:
             return True
         if PREFIX + files.hash_file(target).hex_digest != entry.digest:
             return False
-        self._fresh.append((target, stamp, entry.digest))
+        self._found.append((target, stamp, entry.digest))
         return True
 
     def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
