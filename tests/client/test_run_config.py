@@ -6,7 +6,7 @@ import pytest
 
 import lineal
 from lineal.client.run_config import RunConfig
-from lineal.errors import Invalid
+from lineal.errors import Invalid, NotFound
 
 
 def test_config_reads_as_dict_and_by_attribute():
@@ -69,6 +69,13 @@ def test_an_artifact_in_the_config_is_recorded_as_used():
     assert [a.name for a in lineal.Api().run(other.path).used_artifacts()] == ["data:v0"]
     with pytest.raises(Invalid, match="which version"):
         lineal.init(config={"data": {"_type": "artifactVersion"}})
+
+
+def test_a_run_whose_config_names_no_artifact_there_is_ends_failed():
+    with pytest.raises(NotFound, match="nothing"):
+        lineal.init(id="r", config={"data": "wandb-artifact://nothing:v0"})
+    assert lineal.run is None
+    assert lineal.Api().run("uncategorized/r").state == "failed"
 
 
 def test_an_artifact_deeper_in_the_config_is_refused():

@@ -213,7 +213,11 @@ def _start(
     run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
     _say_started(run, started)
     if artifacts:
-        run.config.update(artifacts)
+        try:
+            run.config.update(artifacts)
+        except BaseException:
+            run.finish(exit_code=1)  # nobody else can: it is returned to no one
+            raise
     return run
 
 
