@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from argparse import Namespace
@@ -312,6 +313,26 @@ def test_init_gives_up_on_a_busy_instance_after_its_timeout(home):
             lineal.init(settings={"init_timeout": 0.1})
     finally:
         blocker.close()
+
+
+@pytest.mark.parametrize("name", ["a?b", "50%41", "a b#c:@", "ü'\"", "new\nline"])
+def test_a_home_is_where_its_name_says_whatever_that_is(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "homes" / name))
+    with lineal.init() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_bytes(b"x", "a")
+        run.log_artifact(artifact).wait().download(root=str(tmp_path / "out"))
+    assert os.listdir(tmp_path / "homes") == [name]
+    assert (tmp_path / "homes" / name / "lineal.db").stat().st_size > 0
+    assert (tmp_path / "out" / "a").read_bytes() == b"x"
+
+
+def test_init_gives_up_on_a_home_that_another_process_never_finishes_making(home):
+    home.mkdir()
+    with open(home / "migrate.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Unavailable, match=r"migrate\.lock for 0\.2 seconds"):
+            lineal.init(settings={"init_timeout": 0.2})
 
 
 def test_login_needs_no_account():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import (
+    URL,
     BigInteger,
     ColumnElement,
     Connection,
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
 class Database:
     """One database; `reading` and `writing` are the only ways to a connection."""
 
-    def __init__(self, url: str, *, busy_timeout_seconds: float = 120.0) -> None:
-        self.url = url
-        self.engine = _create_engine(url, busy_timeout_seconds)
+    def __init__(self, url: str | URL, *, busy_timeout_seconds: float = 120.0) -> None:
+        self.url = sqlalchemy.make_url(url)
+        self.engine = _create_engine(self.url, busy_timeout_seconds)
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
@@ -145,7 +146,12 @@ def _close_before_fork(database: Database) -> None:
     )
 
 
-def _create_engine(url: str, busy_timeout_seconds: float) -> Engine:
+def sqlite_url(path: str) -> URL:
+    """Name the database in a file, whatever is in its path: `?` and `%` say more in a text."""
+    return URL.create("sqlite", database=path)
+
+
+def _create_engine(url: URL, busy_timeout_seconds: float) -> Engine:
     engine = sqlalchemy.create_engine(
         url, json_serializer=json_text, json_deserializer=json_value, pool_size=5, max_overflow=20
     )
@@ -186,14 +192,13 @@ def _regexp(pattern: str, value: object) -> bool:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated(url: URL) -> Iterator[None]:
     """Say what a failure of the database means to the user, and what to do."""
     try:
         yield
     except (OperationalError, sqlite3.OperationalError) as error:
-        place = sqlalchemy.make_url(url).database
         cause = error.orig if isinstance(error, OperationalError) else error
-        raise _meaning(str(cause), str(place)) from error
+        raise _meaning(str(cause), str(url.database)) from error
 
 
 def _meaning(text: str, place: str) -> LinealError:

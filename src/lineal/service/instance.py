@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,15 @@ from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.config import Home, Settings, home_of
 from lineal.db import migrations
-from lineal.db.engine import Database
+from lineal.db.engine import Database, sqlite_url
 from lineal.errors import Unavailable
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
     from lineal.service.search import Search
+
+_LOOK_AGAIN_SECONDS = 0.05
+"""Between two attempts at a lock that another process holds."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     """
     home = home_of(settings)
     home.create()
-    database = Database(f"sqlite:///{home.database}", busy_timeout_seconds=settings.busy_timeout)
+    database = Database(sqlite_url(home.database), busy_timeout_seconds=settings.busy_timeout)
     try:
         if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
-            with locked(os.path.join(home.root, "migrate.lock")):
+            lock = os.path.join(home.root, "migrate.lock")
+            with locked(lock, wait_seconds=settings.busy_timeout):
                 if not os.path.exists(home.database):
                     _make_shared(home.database)
                 migrations.migrate(database)
@@ -70,11 +75,21 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
 
 
 @contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold a lock file; the kernel lets go of it when the process dies."""
+def locked(path: str, *, wait_seconds: float) -> Iterator[None]:
+    """Hold a lock file; the kernel lets go of it when the process dies.
+
+    Raises Unavailable if another process holds it that long.
+    """
     descriptor = _open_lock(path)
+    until = time.monotonic() + wait_seconds
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _is_taken(descriptor):
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"Another process has held {path} for {wait_seconds:g} seconds, as it makes or "
+                    "migrates the database; see whether it hangs, and try again"
+                )
+            time.sleep(_LOOK_AGAIN_SECONDS)
         yield
     finally:
         os.close(descriptor)
@@ -85,14 +100,18 @@ def locked_if_free(path: str) -> Iterator[bool]:
     """Hold a lock file unless somebody else does; says whether it is held, and never waits."""
     descriptor = _open_lock(path)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _is_taken(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Take a lock if nobody else holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _open_lock(path: str) -> int:
