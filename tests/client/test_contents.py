@@ -22,7 +22,7 @@ from lineal.core.manifest import (
     manifest_head,
     starts_segment,
 )
-from lineal.errors import Invalid
+from lineal.errors import Invalid, NoSpace
 from lineal.files import Stamp
 
 Model = dict[str, Entry]
@@ -213,3 +213,16 @@ def test_extra_and_reference_survive() -> None:
     contents = Contents()
     contents.add([Added(reference, None)])
     assert contents.get("r") == reference
+
+
+def test_no_room_for_the_list_of_files_adds_none_and_says_where(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contents = Contents()
+    contents.add([added("a")])
+    contents._database.execute("PRAGMA max_page_count = 20")
+    monkeypatch.setenv("SQLITE_TMPDIR", "/small")
+    with pytest.raises(NoSpace, match="kept in /small"):
+        contents.add(added(f"file{number}") for number in range(10_000))
+    contents.add([added("b")])
+    assert [entry.path for entry in contents] == ["a", "b"]

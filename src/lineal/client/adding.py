@@ -11,8 +11,8 @@ import atexit
 import functools
 import os
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ class Adder:
             )
             copies = array("Q")  # eight bytes for each of a million
             try:
-                with self.cache.held():
+                with closing(found), self.cache.held():
                     contents.add(_noting(found, copies), overwrite=overwrite)
             except BaseException:
                 self.staging.drop(copies)
@@ -143,7 +143,7 @@ class Adder:
 
     def _walk(
         self, root: str, prefix: str, policy: str, chosen: Chosen, progress: term.Progress
-    ) -> Iterator[Added]:
+    ) -> Generator[Added]:
         is_large, folders = _peeked(walk(root, chosen))
         packing = None
         if is_large and self._pack_files_up_to:

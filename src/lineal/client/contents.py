@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -33,7 +34,7 @@ from lineal.core.manifest import (
     segment_of,
     segments_under,
 )
-from lineal.errors import Invalid
+from lineal.errors import Invalid, NoSpace
 from lineal.files import Stamp
 
 _ENTRIES = """
@@ -143,10 +144,13 @@ class Contents:
                 while batch := list(islice(rows, at_once)):
                     self._change_many(_PUT, batch)
                     self._put_count += len(batch)
-            except BaseException:
-                self._change("ROLLBACK")
+                self._change("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:  # SQLite itself may have rolled back
+                    self._change("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                    raise _no_room() from error
                 raise
-            self._change("COMMIT")
 
     def _is_new(self, entry: Entry) -> bool:
         before = self.get(entry.path)
@@ -346,6 +350,14 @@ class Contents:
     def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self._lock, inside_sqlite:
             self._database.executemany(statement, rows)
+
+
+def _no_room() -> NoSpace:
+    folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+    return NoSpace(
+        f"No space left for the list of added files, which is kept in {folder}: free some, or "
+        "point TMPDIR to another disk, and repeat the call; nothing was added"
+    )
 
 
 def _row(added: Added) -> tuple[object, ...]:
