@@ -1,8 +1,42 @@
 from __future__ import annotations
 
+import inspect
 import os
+import pickle
+import subprocess
+import sys
+from datetime import datetime
+from typing import Any
+
+import pytest
 
 import lineal
+from lineal.client.public_catalog import Collection
+
+TAKES = {
+    "name": "f",
+    "local_path": "f",
+    "target_path": "x",
+    "alias": "best",
+    "new_type": "model",
+}
+"""Arguments for the methods that need some."""
+
+
+@pytest.fixture
+def used():
+    with lineal.init(mode="disabled") as run:
+        yield run.use_artifact("data:latest", type="dataset")
+
+
+def called(method: Any) -> object:
+    """Call a method with the arguments that it must have."""
+    needed = [
+        parameter.name
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.default is parameter.empty and "VAR" not in parameter.kind.name
+    ]
+    return method(*(TAKES[name] for name in needed))
 
 
 def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
@@ -29,11 +63,103 @@ def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
 def test_reading_artifacts_gives_empty_ones():
     with lineal.init(mode="disabled") as run:
         used = run.use_artifact("data:latest", type="dataset")
-        assert (used.name, used.type) == ("data:latest", "dataset")
+        assert (used.name, used.type) == ("data:v0", "dataset")
         assert os.listdir(used.download()) == []
         assert os.listdir(run.use_model("m")) == []
         assert run.link_artifact(used, "x").aliases == []
         assert used.anything_at_all(1, b=2) is None
+
+
+CHANGES = {"add", "add_bytes", "add_dir", "add_file", "add_reference", "new_file", "remove"}
+"""What a logged artifact refuses everywhere."""
+
+
+@pytest.mark.parametrize("kind", [lineal.Artifact, Collection])
+@pytest.mark.filterwarnings("ignore:change_type:DeprecationWarning")
+def test_all_that_the_real_ones_have_answers(used, kind):
+    shown = used if kind is lineal.Artifact else used.collection
+    for name in sorted(set(dir(kind)) - CHANGES):
+        if name.startswith("_"):
+            continue
+        value = getattr(shown, name)
+        if isinstance(getattr(kind, name), property):
+            assert not callable(value), name
+        else:
+            called(value)
+    assert os.listdir(".") == []
+
+
+def test_an_artifact_is_walked_like_one_that_holds_nothing(used):
+    """The seed's snippets, with values of the right kind."""
+    assert [entry.extra for entry in used.manifest.entries.values()] == []
+    assert [run.name for run in used.used_by()] == []
+    assert used.logged_by() is None
+    assert used.qualified_name.endswith("/dummy/data:v0")
+    assert used.state == "COMMITTED"
+    assert datetime.fromisoformat(used.created_at).tzinfo
+    assert (used.size, used.file_count, used.tags, used.metadata) == (0, 0, [], {})
+    assert used.ttl is None
+    assert list(used.collection.versions()) == list(used.files()) == []
+    draft = used.new_draft()
+    assert draft.add_bytes(b"x", "f").size == 1
+    assert lineal.log_artifact(draft).wait().name == "data:v0"
+    assert used.lineage().runs == []
+    used.aliases.append("best")
+    used.save()
+    assert used.aliases == ["best"]
+    assert pickle.loads(pickle.dumps(used)).name == used.name
+    assert isinstance(used, lineal.Artifact)
+
+
+def test_files_that_are_asked_for_are_empty(used):
+    with open(used.get_entry("a/f.txt").download(root="given")) as file:
+        assert file.read() == ""
+    with used.open("f", "r") as file:
+        assert file.read() == ""
+    assert used.get("table") is None
+    assert os.path.getsize(used.file()) == 0
+    with lineal.restore("model.pt") as file:
+        assert file.read() == ""
+    assert used.download(root="given") == "given"
+    assert os.listdir("given") == os.listdir(used.checkout()) == []
+
+
+def test_checking_out_deletes_nothing(used, tmp_path):
+    (tmp_path / "mine").write_text("x")
+    used.checkout(str(tmp_path))
+    assert (tmp_path / "mine").exists()
+
+
+def test_the_draft_that_was_logged_can_be_waited_for():
+    with lineal.init(mode="disabled") as run:
+        draft = lineal.Artifact("a", "dataset", metadata={"k": 1})
+        draft.add_bytes(b"x", "f")
+        assert run.log_artifact(draft, aliases="best") is draft
+        assert draft.wait().version == "v0"
+        assert (draft.name, draft.metadata) == ("a:v0", {"k": 1})
+        assert os.listdir(draft.download()) == []
+
+
+def test_a_logged_draft_is_not_missed_at_the_end():
+    program = (
+        "import lineal\n"
+        "run = lineal.init(mode='disabled')\n"
+        "draft = lineal.Artifact('a', 'dataset')\n"
+        "draft.add_bytes(b'x', 'f')\n"
+        "run.log_artifact(draft)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_names_are_read_as_elsewhere():
+    with lineal.init(mode="disabled") as run:
+        assert run.use_artifact("me/p/data:v3").qualified_name == "me/p/data:v3"
+        assert run.log_artifact("some/file.csv", type="dataset").name == f"run-{run.id}-file.csv:v0"
+        assert run.log_model("model.pt", "m").type == "model"
+        assert run.link_model("model.pt", "registered").name == "registered:v0"
+        assert run.log_code().type == "code"
+        assert run.use_artifact("no name at all!").name == "no_name_at_all_:v0"
 
 
 def test_old_spellings_of_modes(monkeypatch):

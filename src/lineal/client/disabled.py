@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from lineal.client import rows, session
 from lineal.client.rows import Metric
@@ -16,50 +17,10 @@ from lineal.client.values import flat, plain
 from lineal.config import Settings, acting_user, default_entity
 from lineal.core.records import RunKey, RunPatch, RunRecord, RunState
 
+if TYPE_CHECKING:
+    from lineal.client.artifact import Artifact
+
 PROJECT = "dummy"
-
-
-class DisabledArtifact:
-    """Stands for any artifact: takes everything, holds nothing."""
-
-    def __init__(self, name: str = "disabled", type: str = "disabled") -> None:
-        self.name = name
-        self.type = type
-        self.version = "v0"
-        self.aliases: list[str] = []
-        self.tags: list[str] = []
-        self.metadata: dict[str, Any] = {}
-        self.description: str | None = None
-        self.size = 0
-
-    def wait(self, timeout: float | None = None) -> DisabledArtifact:
-        return self
-
-    def is_draft(self) -> bool:
-        return False
-
-    def download(self, root: str | None = None, **_: Any) -> str:
-        """Return `root`, or a new empty folder."""
-        return root or tempfile.mkdtemp(prefix="lineal-disabled-")
-
-    checkout = download
-
-    def files(self, *_: Any, **__: Any) -> list[Any]:
-        return []
-
-    def file(self, *_: Any, **__: Any) -> str:
-        return self.download()
-
-    def get(self, name: str) -> None:
-        return None
-
-    def json_encode(self) -> dict[str, Any]:
-        return {"_type": "artifactVersion", "name": self.name}
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *_, **__: None
 
 
 class DisabledRun(Run):
@@ -71,7 +32,7 @@ class DisabledRun(Run):
         self.record = _record(settings, config)
         self.resumed = False
         self.starting_step = 0
-        self.config = RunConfig(config, allow_changes=True, resolver=_resolve)
+        self.config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
         self.summary = Summary()
         self._metrics = rows.Metrics({}, 0)
         self._folder: str | None = None
@@ -124,23 +85,51 @@ class DisabledRun(Run):
     def write_logs(self, text: str) -> None:
         return None
 
-    def log_artifact(self, *args: Any, **kwargs: Any) -> Any:
-        return _stand_in(*args, **kwargs)
+    def log_artifact(
+        self,
+        artifact_or_path: Any = None,
+        name: str | None = None,
+        type: str | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> Artifact:
+        if name is None and isinstance(artifact_or_path, (str, os.PathLike)):
+            name = f"run-{self.id}-{os.path.basename(os.fspath(artifact_or_path).rstrip('/'))}"
+        return self._artifact(artifact_or_path, name, type)
 
-    upsert_artifact = finish_artifact = link_artifact = use_artifact = log_artifact
-    log_model = link_model = log_artifact
+    upsert_artifact = finish_artifact = log_artifact
+
+    def use_artifact(
+        self, artifact_or_name: Any = None, type: str | None = None, *_: Any, **__: Any
+    ) -> Artifact:
+        return self._artifact(artifact_or_name, artifact_or_name, type)
+
+    def link_artifact(
+        self, artifact: Any = None, target_path: str | None = None, *_: Any, **__: Any
+    ) -> Artifact:
+        source = self._artifact(artifact, None, None)
+        return self._artifact(None, target_path, source.type)
+
+    def log_model(self, path: Any = None, name: str | None = None, *_: Any, **__: Any) -> Artifact:
+        return self.log_artifact(path, name, "model")
+
+    def link_model(
+        self, path: Any = None, registered_model_name: str | None = None, *_: Any, **__: Any
+    ) -> Artifact:
+        return self._artifact(None, registered_model_name, "model")
 
     def use_model(self, name: str) -> str:
-        return _stand_in(name).download()
+        return self._artifact(None, name, "model").download()
 
-    def log_code(self, *_: Any, **__: Any) -> Any:
-        return DisabledArtifact(type="code")
+    def log_code(self, root: Any = None, name: str | None = None, *_: Any, **__: Any) -> Artifact:
+        return self._artifact(None, name, "code")
 
     def save(self, *_: Any, **__: Any) -> list[str]:
         return []
 
-    def restore(self, *_: Any, **__: Any) -> IO[str] | None:
-        return None
+    def restore(self, name: str = "disabled", *_: Any, **__: Any) -> IO[str]:
+        """Return an empty file, in a folder of its own: none may lie where the real one belongs."""
+        return open(self._artifact(None, None, None).get_entry(name).download(), encoding="utf-8")
 
     def watch(self, models: Any, *_: Any, **__: Any) -> None:
         return None
@@ -160,6 +149,18 @@ class DisabledRun(Run):
     def after_fork(self) -> None:
         return None
 
+    def _use_from_config(self, key: str, value: Any) -> Artifact:
+        return self._artifact(value, key, None)
+
+    def _artifact(self, artifact: Any, name: Any, type: str | None) -> Artifact:
+        """Return an artifact that holds nothing: this one if it is one, else of this name."""
+        from lineal.client import disabled_artifact  # loads all of Artifact
+        from lineal.client.artifact import Artifact
+
+        if isinstance(artifact, Artifact):
+            return disabled_artifact.logged(self, artifact)
+        return disabled_artifact.named(self, str(name or disabled_artifact.NAME), type)
+
     def _update(self, what: str, patch: RunPatch) -> None:
         changed = {
             name: value
@@ -167,16 +168,6 @@ class DisabledRun(Run):
             if (value := getattr(patch, name)) is not None
         }
         self.record = self.record._replace(**changed)
-
-
-def _stand_in(artifact: Any = None, *_: Any, **options: Any) -> DisabledArtifact:
-    name = artifact if isinstance(artifact, str) else getattr(artifact, "name", "disabled")
-    type_name = options.get("type") or getattr(artifact, "type", "disabled")
-    return DisabledArtifact(str(name), str(type_name))
-
-
-def _resolve(_: str, value: Any) -> DisabledArtifact:
-    return _stand_in(value)
 
 
 def _record(settings: Settings, config: Mapping[str, Any]) -> RunRecord:
