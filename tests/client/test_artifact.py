@@ -297,9 +297,10 @@ def test_what_cannot_be_done_with_a_draft(method: str, arguments: list[str]) -> 
         getattr(draft(), method)(*arguments)
 
 
-def test_an_unknown_attribute_names_the_nearest() -> None:
-    with pytest.raises(AttributeError, match="did you mean `metadata`"):
-        draft().metdata  # noqa: B018 - the access is the test
+@pytest.mark.parametrize(("name", "meant"), [("metdata", "metadata"), ("ttl_duration", "ttl")])
+def test_an_unknown_attribute_names_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(AttributeError, match=f"did you mean `{meant}`"):
+        getattr(draft(), name)
 
 
 # --- attributes (ART-8…ART-15) ------------------------------------------------------------------

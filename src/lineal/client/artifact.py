@@ -656,6 +656,8 @@ class Artifact(Draft):
 
         known = [member for member in dir(type(self)) if not member.startswith("_")]
         near = [] if name.startswith("_") else difflib.get_close_matches(name, known, n=1)
+        # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
+        near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
         hint = f"; did you mean `{near[0]}`?" if near else ""
         raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
 
