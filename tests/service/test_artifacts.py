@@ -572,6 +572,17 @@ def test_a_digest_opens_only_the_versions_it_belongs_to(
         transfers.read_segments(instance, owner, first.id, heads)
 
 
+def test_a_blob_remembers_the_version_that_stored_it_first(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    first = log(instance, owner, tmp_path, {"a": b"1"})
+    second = log(instance, owner, tmp_path, {"b": b"1", "c": b"2"}, collection="other")
+    one, two = of_bytes(b"1"), of_bytes(b"2")
+    births = transfers.births(instance, owner, [one, two], version=second.id)
+    assert births == {one: first.id, two: second.id}
+    assert transfers.births(instance, owner, [one, two], version=first.id) == {one: first.id}
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 

@@ -349,6 +349,10 @@ class Backend(Protocol):
         """Say where blobs of a version, or files of a run, are kept; others are left out."""
         ...
 
+    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
+        """Say which versions first stored blobs of this version, where that is known."""
+        ...
+
     def open(self, location: Location) -> BinaryIO: ...
 
     # --- sweeps ---

@@ -19,7 +19,7 @@ from lineal.client.backend import Backend
 from lineal.client.contents import Contents
 from lineal.client.manifest import ManifestEntry
 from lineal.core import names
-from lineal.core.digest import of_bytes
+from lineal.core.digest import Digest, of_bytes
 from lineal.core.manifest import Entry, ManifestHead, Segment, manifest_head
 from lineal.core.records import (
     AliasMove,
@@ -126,6 +126,9 @@ class _Nowhere:
 
     def read_segments(self, *_: Any) -> Iterator[Segment]:
         return iter(())
+
+    def births(self, *_: Any) -> dict[Digest, VersionId]:
+        return {}
 
     def links(self, _: VersionId) -> list[VersionRecord]:
         return []

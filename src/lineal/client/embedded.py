@@ -453,6 +453,9 @@ class EmbeddedBackend:
     ) -> dict[Digest, Location]:
         return transfers.locate(self.instance, self.actor, digests, version=version, run=run)
 
+    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
+        return transfers.births(self.instance, self.actor, digests, version=version)
+
     def open(self, location: Location) -> BinaryIO:
         return self.instance.store.open(location.key)
 

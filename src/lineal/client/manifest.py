@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lineal.client.contents import Contents
@@ -14,7 +15,12 @@ from lineal.errors import Invalid
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
 
+BATCH = 1_000
+"""Entries looked at in one request."""
 JSON_VERSION = 1
+STORAGE_POLICY = "lineal-v1"
+STORAGE_LAYOUT = "sha256"
+"""What a blob's key in the store begins with; W&B's are called V1 and V2."""
 
 
 class ManifestEntry:
@@ -62,6 +68,15 @@ class ManifestEntry:
         """Where the file was added from, while the artifact is a draft of this process."""
         return None if self._artifact is None else self._artifact._source_path(self.digest)
 
+    @property
+    def birth_artifact_id(self) -> str | None:
+        """`id` of the version whose upload brought the bytes, whatever its collection (SEM-4).
+
+        None for a reference, for what a draft adds, and where nothing says it. One request each;
+        `to_manifest_json` asks for many at once.
+        """
+        return _births(self._artifact, [self._entry]).get(self.digest)
+
     def download(self, root: str | None = None, skip_cache: bool | None = None) -> str:
         """Fetch this one file and return its path."""
         return self.parent_artifact()._download_entry(self._entry, root)
@@ -83,12 +98,8 @@ class ManifestEntry:
         return self._artifact
 
     def to_json(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"digest": self.digest, "size": self.size}
-        if self.ref is not None:
-            fields["ref"] = self.ref
-        if self._entry.extra:
-            fields["extra"] = self.extra
-        return fields
+        """Return the entry as it is in the JSON form of the manifest (MAN-3)."""
+        return _json(self._entry, self.birth_artifact_id)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ManifestEntry) and self._entry == other._entry
@@ -108,7 +119,8 @@ class Entries(Mapping[str, ManifestEntry]):
         self._artifact = artifact
 
     def __getitem__(self, path: str) -> ManifestEntry:
-        entry = self._contents.get(path)
+        # as a dict does: what is no text is no key of it
+        entry = self._contents.get(path) if isinstance(path, str) else None
         if entry is None:
             raise KeyError(path)
         return ManifestEntry(entry, self._artifact)
@@ -160,11 +172,38 @@ class Manifest:
 
     def to_manifest_json(self) -> dict[str, Any]:
         """Return the whole manifest as one JSON object (MAN-3)."""
+        artifact, contents = self.entries._artifact, iter(self.entries._contents)
+        shown: dict[str, dict[str, Any]] = {}
+        while batch := list(islice(contents, BATCH)):
+            births = _births(artifact, batch)
+            shown.update((each.path, _json(each, births.get(each.digest))) for each in batch)
         return {
             "version": JSON_VERSION,
-            "storagePolicy": "lineal-v1",
-            "contents": {path: entry.to_json() for path, entry in self.entries.items()},
+            "storagePolicy": STORAGE_POLICY,
+            "storagePolicyConfig": {"storageLayout": STORAGE_LAYOUT},
+            "contents": shown,
         }
 
     def __repr__(self) -> str:
         return f"<Manifest of {len(self)} entries>"
+
+
+def _births(artifact: Artifact | None, entries: Iterable[Entry]) -> dict[Digest, str]:
+    """Return by digest which version brought the bytes; a draft has those of its base."""
+    version = None if artifact is None else artifact._version or artifact._base_record
+    stored = [entry.digest for entry in entries if entry.ref is None]
+    if artifact is None or artifact._backend is None or version is None or not stored:
+        return {}
+    born = artifact._backend.births(stored, version.id)
+    return {digest: str(version_id) for digest, version_id in born.items()}
+
+
+def _json(entry: Entry, birth_artifact_id: str | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {"digest": entry.digest, "size": entry.size}
+    if entry.ref is not None:
+        fields["ref"] = entry.ref
+    if birth_artifact_id is not None:
+        fields["birthArtifactID"] = birth_artifact_id
+    if entry.extra:
+        fields["extra"] = dict(entry.extra)
+    return fields

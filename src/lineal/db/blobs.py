@@ -38,6 +38,7 @@ from lineal.db.compression import compress, decompress
 from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new, on_sqlite
 from lineal.db.schema import (
     blobs,
+    drafts,
     manifest_segments,
     manifests,
     segment_blobs,
@@ -137,6 +138,17 @@ def _add_pairs(is_sqlite: bool) -> Insert:
 
 @functools.cache
 def _stored_of_version(is_sqlite: bool) -> Select[Any]:
+    return _of_version(select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce), is_sqlite)
+
+
+@functools.cache
+def _births(is_sqlite: bool) -> Select[Any]:
+    born = select(blobs.c.digest, drafts.c.version_id).join(drafts, drafts.c.id == blobs.c.draft_id)
+    return _of_version(born.where(drafts.c.version_id.is_not(None)), is_sqlite)
+
+
+def _of_version(query: Query, is_sqlite: bool) -> Query:
+    """Narrow a query to stored blobs of a version that are among some digests."""
     belongs = (
         select(segment_blobs.c.blob_id)
         .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
@@ -144,9 +156,7 @@ def _stored_of_version(is_sqlite: bool) -> Select[Any]:
         .where(versions.c.id == bindparam("version"), segment_blobs.c.blob_id == blobs.c.id)
     )
     chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
-    return select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-        blobs.c.digest.in_(chosen), _IS_STORED, belongs.exists()
-    )
+    return query.where(blobs.c.digest.in_(chosen), _IS_STORED, belongs.exists())
 
 
 @functools.cache
@@ -209,6 +219,16 @@ def stored_of_version(
     for batch in batches(digests, LOCATED_MOST):
         chosen = {"version": version_id, "digests": json.dumps(batch)}
         found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query, chosen)]
+    return found
+
+
+def births(connection: Connection, version_id: int, digests: Iterable[Digest]) -> dict[Digest, int]:
+    """Return which version stored each of these blobs of a version first, where it is known."""
+    query = _births(on_sqlite(connection))
+    found: dict[Digest, int] = {}
+    for batch in batches(digests, LOCATED_MOST):
+        chosen = {"version": version_id, "digests": json.dumps(batch)}
+        found.update((Digest(row[0]), row[1]) for row in connection.execute(query, chosen))
     return found
 
 

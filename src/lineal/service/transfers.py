@@ -242,3 +242,17 @@ def locate(
         else:
             found[digest] = Location(digest, size, key, pack=place.path, offset=place.pack_offset)
     return found
+
+
+def births(
+    instance: Instance, actor: Actor, digests: Sequence[Digest], *, version: VersionId
+) -> dict[Digest, VersionId]:
+    """Say which version first stored the blobs that a version has; what is not known is left out.
+
+    Not known is it of bytes that came as a file of a run, or by a draft that was never committed.
+    Source: SEM-4.
+    """
+    access.require(actor, Action.READ, f"version {version}")
+    with instance.database.reading() as connection:
+        found = blobs_db.births(connection, version, digests)
+    return {digest: VersionId(born) for digest, born in found.items()}
