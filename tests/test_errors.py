@@ -16,6 +16,7 @@ CODES = {
     "Exists": "exists",
     "Conflict": "conflict",
     "Superseded": "superseded",
+    "InTheWay": "in_the_way",
     "Denied": "denied",
     "Invalid": "invalid",
     "UsageError": "usage",

@@ -78,6 +78,17 @@ class Superseded(Conflict):
     code = "superseded"
 
 
+class InTheWay(LinealError, FileExistsError):
+    """A file lies where a folder must be, or the reverse; it was left as it is."""
+
+    code = "in_the_way"
+    status = 409
+    exit_code = 5
+
+    def __str__(self) -> str:  # OSError would print the tuple of its arguments
+        return self.message
+
+
 class Denied(CommError):
     """Readable, but this actor may not do that to it."""
 

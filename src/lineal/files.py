@@ -217,12 +217,12 @@ class room_on:  # noqa: N801 - read as a word of the `with` statement
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        refusal = _refusal(self._path, error) if isinstance(error, OSError) else None
-        if refusal is not None:
-            raise refusal from error
+        refused = refusal(self._path, error) if isinstance(error, OSError) else None
+        if refused is not None:
+            raise refused from error
 
 
-def _refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
+def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
     """Return what a failed write means to the user; None where its own words say it."""
     if error.errno in _NO_ROOM:
         return NoSpace(

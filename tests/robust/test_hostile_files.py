@@ -17,6 +17,7 @@ from lineal.errors import (
     ArtifactsFailed,
     HostilePath,
     IntegrityError,
+    InTheWay,
     Invalid,
     LinealError,
     MissingFile,
@@ -421,7 +422,7 @@ def logged(run: lineal.Run) -> lineal.Artifact:
 
 def test_a_folder_in_the_way_of_a_file_is_named(logged: lineal.Artifact, tmp_path: Path) -> None:
     (tmp_path / "target" / "one.txt" / "x").mkdir(parents=True)
-    with pytest.raises(Unavailable, match=r"one\.txt: a folder or file of that name is in the way"):
+    with pytest.raises(InTheWay, match=r"one\.txt is a folder, and a file of the artifact belongs"):
         logged.download(tmp_path / "target")
     assert [path.name for path in (tmp_path / "target").rglob("*.part")] == []
 
@@ -429,9 +430,34 @@ def test_a_folder_in_the_way_of_a_file_is_named(logged: lineal.Artifact, tmp_pat
 def test_a_file_in_the_way_of_a_folder_is_named(logged: lineal.Artifact, tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "sub").write_bytes(b"mine")
-    with pytest.raises(Unavailable, match="in the way"):
+    with pytest.raises(FileExistsError, match="target/sub is a file, and a folder belongs there"):
         logged.download(tmp_path / "target")
     assert (tmp_path / "target" / "sub").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("root", ["f.txt", "f.txt/below"])
+@pytest.mark.parametrize("fetch", ["download", "checkout", "file"])
+def test_a_file_in_the_way_of_the_target_itself_is_named(
+    run: lineal.Run, root: str, fetch: str
+) -> None:
+    artifact = lineal.Artifact("one", "dataset")
+    artifact.add_bytes(b"one", "one.txt")
+    run.log_artifact(artifact).wait()
+    Path("f.txt").write_bytes(b"mine")
+    with pytest.raises(InTheWay, match=r"Cannot download into .*f\.txt.* is not a folder; move"):
+        getattr(artifact, fetch)(root)
+    assert Path("f.txt").read_bytes() == b"mine"
+
+
+def test_where_downloads_cannot_go_the_variable_is_named(
+    logged: lineal.Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("needs /proc")
+    lineal.finish()
+    monkeypatch.setenv("LINEAL_ARTIFACT_DIR", "/proc/nope")
+    with pytest.raises(Unavailable, match=r"/proc/nope/logged:v0.*set LINEAL_ARTIFACT_DIR"):
+        logged.download()
 
 
 def test_a_link_in_the_target_is_replaced_not_written_through(

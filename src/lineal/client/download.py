@@ -28,7 +28,15 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
-from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
+from lineal.errors import (
+    HostilePath,
+    IntegrityError,
+    InTheWay,
+    Invalid,
+    MissingFile,
+    NoSpace,
+    Unavailable,
+)
 from lineal.files import Stamp
 from lineal.packs import Pack
 
@@ -74,8 +82,7 @@ class Download:
     @seldom_collected()
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
-        with files.room_on(self._root):
-            os.makedirs(self._root, exist_ok=True)
+        make_root(self._root)
         is_empty = not os.listdir(self._root)
         wanted = ((entry, self._target(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
@@ -244,8 +251,39 @@ def _require_digest(target: str, found: str, wanted: Digest) -> None:
         )
 
 
-def _in_the_way(target: str) -> Unavailable:
-    return Unavailable(f"Cannot write {target}: a folder or file of that name is in the way")
+def _in_the_way(target: str) -> InTheWay:
+    if os.path.isdir(target):
+        what = f"{target} is a folder, and a file of the artifact belongs there"
+    else:
+        what = f"{_lowest(os.path.dirname(target))} is a file, and a folder belongs there"
+    return InTheWay(f"{what}; move it away, or name another folder as `root`")
+
+
+def make_root(root: str) -> None:
+    """Make the folder that a download goes to; raises InTheWay, NoSpace, Unavailable."""
+    try:
+        os.makedirs(root, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InTheWay(
+            f"Cannot download into {root}: {_lowest(root)} is not a folder; "
+            "move it away, or name another folder as `root`"
+        ) from error
+    except OSError as error:
+        refusal = files.refusal(root, error)
+        if isinstance(refusal, NoSpace):
+            raise refusal from error
+        raise Unavailable(
+            f"Cannot make the folder {root}: {error.strerror}. Name another one as `root`, or set "
+            "LINEAL_ARTIFACT_DIR to where downloads without `root` may go"
+        ) from error
+
+
+def _lowest(path: str) -> str:
+    """Return the last part of a path that there is."""
+    path = os.path.abspath(path)
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _lost(location: Location) -> IntegrityError:
@@ -319,8 +357,7 @@ def require_distinct(root: str, entries: Iterable[Entry]) -> None:
 
     The entries are looked at only where the file system ignores case.
     """
-    with files.room_on(root):
-        os.makedirs(root, exist_ok=True)
+    make_root(root)
     if not _ignores_case(root):
         return
     seen: dict[str, str] = {}
