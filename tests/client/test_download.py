@@ -278,7 +278,26 @@ def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> No
     found = download.surplus(str(workplace / "t"), [])
     download.remove(str(workplace / "t"), found)
     assert (workplace / "outside" / "f").exists()
-    assert not (workplace / "t" / "link").is_symlink()
+    assert os.listdir(workplace / "t") == []
+
+
+def test_a_link_to_a_folder_is_surplus_also_where_entries_lie_behind_it(workplace: Path) -> None:
+    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
+    kept = [Entry(path, of_bytes(b""), 0) for path in ("keep", "old", "dir/old", "dirlink/f")]
+    assert download.surplus(str(workplace / "t"), kept) == ["dirlink"]
+    with pytest.raises(IntegrityError, match=r"dirlink in .* is not part of the artifact"):
+        verify(str(workplace / "t"), kept)
+
+
+def test_empty_folders_are_surplus(workplace: Path) -> None:
+    (workplace / "t" / "empty" / "deep").mkdir(parents=True)
+    (workplace / "t" / "dir" / "void").mkdir()
+    kept = [Entry("keep", of_bytes(b""), 0), Entry("dir/old", of_bytes(b""), 0)]
+    found = download.surplus(str(workplace / "t"), kept)
+    assert found == ["dir/void/", "empty/deep/", "old"]
+    download.remove(str(workplace / "t"), found)
+    assert sorted(os.listdir(workplace / "t")) == ["dir", "keep"]
+    assert os.listdir(workplace / "t" / "dir") == ["old"]
 
 
 def test_folders_that_become_empty_go_too(workplace: Path) -> None:

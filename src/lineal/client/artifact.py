@@ -431,6 +431,7 @@ class Artifact(Draft):
     def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
         """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
 
+        Empty folders and links to folders go as well; what is behind a link stays.
         root: default `./artifacts/<name>` without version. dry_run: only say what would go.
         """
         record = self._record

@@ -319,15 +319,27 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
 
 
 def present(root: str) -> Iterator[str]:
-    """Yield the paths of all files below a folder, relative to it; links are not followed."""
-    for folder, _, found in os.walk(root):
-        for name in found:
+    """Yield the paths of all files below a folder, relative to it.
+
+    Links count as files, those that lead to folders too: they are not followed.
+    """
+    for folder, folders, found in os.walk(root):
+        links = (name for name in folders if os.path.islink(os.path.join(folder, name)))
+        for name in (*found, *links):
             yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
 
 
-def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
-    """Return what `checkout` would delete: files below root that are not in the artifact.
+def _empty_folders(root: str) -> Iterator[str]:
+    """Yield the folders that hold nothing, as paths relative to root with a `/` at their end."""
+    for folder, folders, found in os.walk(root):
+        if not folders and not found and folder != root:
+            yield os.path.relpath(folder, root).replace(os.sep, "/") + "/"
 
+
+def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
+    """Return what `checkout` would delete: files, links and empty folders that are no entries.
+
+    A link to a folder is one of them even if entries lie below: what is behind it is elsewhere.
     Raises Invalid for folders that nobody wants emptied: `/`, the home, a git work tree.
     """
     real = os.path.realpath(root)
@@ -338,14 +350,18 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
     if not os.path.isdir(real):
         return []
     expected = {entry.path for entry in entries}
-    return sorted(path for path in present(real) if path not in expected)
+    found = (path for path in present(real) if path not in expected)
+    return sorted([*found, *_empty_folders(real)])
 
 
 def remove(root: str, paths: Iterable[str]) -> None:
-    """Delete files below root, and the folders that become empty."""
+    """Delete what `surplus` found below root, and the folders that become empty."""
     for path in paths:
-        target = os.path.join(root, path)
-        _unlink(target)
+        target = os.path.join(root, path.rstrip("/"))
+        if path.endswith("/"):
+            os.rmdir(target)
+        else:
+            _unlink(target)
         folder = os.path.dirname(target)
         while os.path.realpath(folder) != os.path.realpath(root) and not os.listdir(folder):
             os.rmdir(folder)
