@@ -826,6 +826,31 @@ def test_removing_what_is_not_there_is_an_error() -> None:
         draft().remove("gone")
 
 
+def test_names_inside_may_be_paths(run: lineal.Run, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f.txt").write_bytes(b"f")
+    artifact = Artifact("data", "dataset")
+    artifact.add_file(tmp_path / "d" / "f.txt", name=Path("q/f.txt"))
+    artifact.add_dir(tmp_path / "d", name=Path("all"))
+    artifact.add_bytes(b"x", Path("b"))
+    with artifact.new_file(Path("n/new")) as file:
+        file.write("x")
+    artifact[Path("t")] = lineal.Table(columns=["a"])
+    assert paths(artifact) == ["all/f.txt", "b", "n/new", "q/f.txt", "t.table.json"]
+    artifact.remove(Path("b"))
+    run.log_artifact(artifact).wait()
+    assert isinstance(artifact[Path("t")], lineal.Table)
+    assert [file.name for file in artifact.files(names=[Path("q/f.txt")])] == ["q/f.txt"]
+    inside = artifact.manifest.get_entries_in_directory(Path("q"))
+    assert [entry.path for entry in inside] == ["q/f.txt"]
+
+
+@pytest.mark.parametrize("name", [5, b"f"])
+def test_a_name_inside_that_is_no_text_is_refused_as_that(name: Any) -> None:
+    with pytest.raises(HostilePath, match=r"must be a text or a path, not a (int|bytes)"):
+        draft().add_bytes(b"x", name)
+
+
 @pytest.mark.parametrize("path", ["/abs", "../up", "a/../../b", "C:\\x", "C:/x", "..\\up", "a\0"])
 def test_paths_that_leave_the_artifact_are_refused(path: str) -> None:
     with pytest.raises(HostilePath):

@@ -379,7 +379,7 @@ class Artifact(Draft):
         """Deprecated spelling of `get_entry`."""
         return self.get_entry(name)
 
-    def get(self, name: str) -> media.DataObject | None:
+    def get(self, name: str | os.PathLike[str]) -> media.DataObject | None:
         """Rebuild the data object added under `name`, None if there is none (ART-36).
 
         Fetches only the files that the object needs, when it needs them.
@@ -393,7 +393,7 @@ class Artifact(Draft):
         with open(entry.download(), encoding="utf-8") as file:
             return media.read(json.load(file), Source(self), entry.path)
 
-    def __getitem__(self, name: str) -> media.DataObject | None:
+    def __getitem__(self, name: str | os.PathLike[str]) -> media.DataObject | None:
         return self.get(name)
 
     def download(

@@ -55,7 +55,7 @@ class DisabledArtifact(Artifact):
         """Return an entry for whatever is asked for; its file is empty."""
         return ManifestEntry(Entry(os.fspath(name), of_bytes(b""), 0), self)
 
-    def get(self, name: str) -> media.DataObject | None:
+    def get(self, name: str | os.PathLike[str]) -> media.DataObject | None:
         return None
 
     def open(

@@ -104,7 +104,7 @@ class Draft:
     def add_file(
         self,
         local_path: str | os.PathLike[str],
-        name: str | None = None,
+        name: str | os.PathLike[str] | None = None,
         is_tmp: bool = False,
         skip_cache: bool = False,
         policy: str = MUTABLE,
@@ -118,7 +118,7 @@ class Draft:
         """
         self._require_draft()
         path = os.fspath(local_path)
-        target = name if name is not None else os.path.basename(path)
+        target = os.path.basename(path) if name is None else names.entry_path(name)
         if is_tmp:
             target = self._name_by_digest(path, target)
         entry = self._adder.add_file(
@@ -129,7 +129,7 @@ class Draft:
     def add_dir(
         self,
         local_path: str | os.PathLike[str],
-        name: str | None = None,
+        name: str | os.PathLike[str] | None = None,
         skip_cache: bool | None = False,
         policy: str = MUTABLE,
         merge: bool = False,
@@ -147,21 +147,28 @@ class Draft:
         self._adder.add_dir(
             self._contents,
             folder,
-            name or "",
+            names.entry_path(name) if name else "",
             policy=policy,
             overwrite=merge,
             chosen=adding.selection(folder, listed(include), listed(exclude)),
         )
 
-    def add_bytes(self, data: bytes, name: str, overwrite: bool = False) -> ManifestEntry:
+    def add_bytes(
+        self, data: bytes, name: str | os.PathLike[str], overwrite: bool = False
+    ) -> ManifestEntry:
         """Add a file with this content (pain 30)."""
         self._require_draft()
-        entry = self._adder.add_bytes(self._contents, data, name, overwrite=overwrite)
+        path = names.entry_path(name)
+        entry = self._adder.add_bytes(self._contents, data, path, overwrite=overwrite)
         return self._shown(entry)
 
     @contextmanager
     def new_file(
-        self, name: str, mode: str = "x", encoding: str | None = None, policy: str = MUTABLE
+        self,
+        name: str | os.PathLike[str],
+        mode: str = "x",
+        encoding: str | None = None,
+        policy: str = MUTABLE,
     ) -> Iterator[IO[Any]]:
         """Open a new file to write; it is added when the block ends without error (ART-21).
 
@@ -183,7 +190,7 @@ class Draft:
     def add_reference(
         self,
         uri: str | ManifestEntry,
-        name: str | None = None,
+        name: str | os.PathLike[str] | None = None,
         checksum: bool = True,
         max_objects: int | None = None,
         include: str | Sequence[str] = (),
@@ -211,7 +218,9 @@ class Draft:
         self._contents.add(made.noting(self._referenced(uri, wanted)))
         return made.shown(self._shown)
 
-    def add(self, obj: object, name: str, overwrite: bool = False) -> ManifestEntry:
+    def add(
+        self, obj: object, name: str | os.PathLike[str], overwrite: bool = False
+    ) -> ManifestEntry:
         """Add a table, an image or another data type as `<name>.<type>.json` (ART-23)."""
         self._require_draft()
         kind = media.type_of(obj)
@@ -220,17 +229,17 @@ class Draft:
                 f"Cannot add a {obj.__class__.__name__}; add() takes data types such as Table "
                 "and Image, add_file and add_bytes take everything else"
             )
+        path = _object_path(names.entry_path(name), kind.type_name)
         known = self._objects.get(id(obj))
-        if known is not None and known[1].path == _object_path(name, kind.type_name):
+        if known is not None and known[1].path == path:
             return known[1]
         assert isinstance(obj, media.DataObject)
         text = json.dumps(obj.write(_Target(self)), sort_keys=True)
-        path = _object_path(name, kind.type_name)
         entry = self.add_bytes(text.encode(), path, overwrite=overwrite)
         self._objects[id(obj)] = obj, entry  # the object is kept, or its id could be another's
         return entry
 
-    def __setitem__(self, name: str, obj: object) -> None:
+    def __setitem__(self, name: str | os.PathLike[str], obj: object) -> None:
         self.add(obj, name)
 
     def remove(self, item: str | os.PathLike[str] | ManifestEntry) -> None:

@@ -283,4 +283,5 @@ def _entries(manifest: _Manifest, wanted: frozenset[str], after: str | None) -> 
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value if isinstance(value, str) or value is None else list(value))
+    listed = names.strings(value if isinstance(value, str) or value is None else list(value))
+    return [os.fspath(name) for name in listed]

@@ -163,11 +163,11 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def get_entry_by_path(self, path: str) -> ManifestEntry | None:
+    def get_entry_by_path(self, path: str | os.PathLike[str]) -> ManifestEntry | None:
         return self.entries.get(os.fspath(path))
 
-    def get_entries_in_directory(self, directory: str) -> list[ManifestEntry]:
-        prefix = directory.rstrip("/") + "/"
+    def get_entries_in_directory(self, directory: str | os.PathLike[str]) -> list[ManifestEntry]:
+        prefix = os.fspath(directory).rstrip("/") + "/"
         return [entry for entry in self.entries.values() if entry.path.startswith(prefix)]
 
     def to_manifest_json(self) -> dict[str, Any]:

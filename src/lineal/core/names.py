@@ -7,6 +7,7 @@ RUN-3, ART-25.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
 
@@ -125,14 +126,20 @@ def version_number(ref: str) -> int | None:
     return int(ref[1:]) if _VERSION.fullmatch(ref) else None
 
 
-def entry_path(path: str) -> str:
+def entry_path(path: str | os.PathLike[str]) -> str:
     """Normalise a path inside an artifact: POSIX, relative, no way out of the folder (ART-25).
 
     Raises HostilePath for absolute paths, drive letters, `..` in POSIX or Windows spelling, NUL
     and line breaks, parts over 255 bytes, and text that is not valid Unicode.
     """
-    if not isinstance(path, str) or not path:
-        raise HostilePath(f"Path {path!r} in an artifact must be a non-empty string")
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    if not isinstance(path, str):
+        raise HostilePath(
+            f"Path {path!r} in an artifact must be a text or a path, not a {type(path).__name__}"
+        )
+    if not path:
+        raise HostilePath("A path in an artifact must not be empty")
     if path.isascii() and _PLAIN_PATH.fullmatch(path) and "/." not in path and path[0] != ".":
         return path if len(path) <= PATH_PART_MAX_BYTES else _checked_length(path)
     if any(character in path for character in "\0\n\r"):
