@@ -150,8 +150,10 @@ def load(
     values.update(_from_environment(environ))
     if isinstance(base, Settings):
         values.update(_said(base))
-    elif base:
+    elif isinstance(base, Mapping):
         values.update(_given(base))
+    elif base is not None:
+        raise TypeError(f"settings must be a Settings object or a dict of settings, not {base!r}")
     if explicit:
         values.update(_given(explicit))
     home = os.fspath(values.get("home") or Settings.home)
@@ -272,7 +274,10 @@ def _parse_reinit(value: Any) -> str:
         str(value).lower(), str(value)
     )
     if text not in ("default", "return_previous", "finish_previous", "create_new"):
-        raise Invalid(f"Setting `reinit` cannot be {value!r}")
+        raise Invalid(
+            f"Setting `reinit` cannot be {value!r}; use default, return_previous, finish_previous "
+            "or create_new"
+        )
     return text
 
 

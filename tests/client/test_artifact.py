@@ -1062,6 +1062,19 @@ def test_what_is_no_artifact_is_a_type_error(run: lineal.Run, what: Any) -> None
         run.log_artifact(what)
 
 
+@pytest.mark.parametrize("what", ["aliases", "tags"])
+def test_what_is_no_list_of_names_is_a_type_error(run: lineal.Run, what: str) -> None:
+    with pytest.raises(TypeError, match=rf"(?i){what} must be a text or a list of texts, not 5"):
+        run.log_artifact(draft(), **{what: 5})
+
+
+def test_an_unknown_rule_for_unchanged_content_is_refused_at_once(run: lineal.Run) -> None:
+    artifact = draft()
+    with pytest.raises(Invalid, match="cannot be 'zz'; use reuse, update_metadata, new_version"):
+        run.log_artifact(artifact, on_unchanged="zz")  # type: ignore[arg-type]  # the test
+    assert run.log_artifact(artifact).wait().version == "v0"
+
+
 def test_waiting_has_a_time_limit(run: lineal.Run) -> None:
     with uploads_held():
         artifact = run.log_artifact(draft())

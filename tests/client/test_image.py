@@ -333,6 +333,12 @@ def test_object_read_as_a_whole_knows_where_it_was(tmp_path: Path) -> None:
     assert second.reference_to(image) == "folder://first/x.image-file.json"
 
 
+@pytest.mark.parametrize("what", ["boxes", "masks"])
+def test_layers_without_names_are_refused(what: str) -> None:
+    with pytest.raises(Invalid, match=f"{what} must be a dict of layers by name"):
+        Image(np.zeros((2, 2)), **{what: [1]})
+
+
 def test_foreign_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="not an image"):
         media.read({"_type": "image-file"}, Folder(tmp_path), "x")

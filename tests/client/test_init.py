@@ -131,7 +131,24 @@ def test_must_resume_with_another_run_active_is_an_error():
         lineal.init(id="other", resume="must")
 
 
+def test_an_unknown_reinit_is_refused_naming_the_choices():
+    with pytest.raises(Invalid, match="`reinit` cannot be 'zz'; use default, return_previous"):
+        lineal.init(reinit="zz")
+
+
+def test_settings_that_are_none_are_refused_as_that():
+    with pytest.raises(TypeError, match=r"settings must be a Settings object or a dict .* not 5"):
+        lineal.init(settings=5)
+
+
 # --- resume -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_must_without_an_id_asks_for_one(mode):
+    with pytest.raises(UsageError, match=r"pass its id, .* or set LINEAL_RUN_ID"):
+        lineal.init(resume="must", mode=mode)
+    assert lineal.run is None
 
 
 def test_an_existing_id_without_resume_is_an_error_naming_the_choices():

@@ -128,6 +128,11 @@ def test_row_of_the_wrong_length_is_refused() -> None:
         table.add_data(1, 2, 3)
 
 
+def test_what_is_no_rows_is_refused_as_that() -> None:
+    with pytest.raises(TypeError, match="Table data must be a list of rows, or a frame, not 5"):
+        Table(columns=["a"], data=5)
+
+
 def test_same_column_name_twice_is_refused() -> None:
     with pytest.raises(Invalid, match="called `a`"):
         Table(columns=["a", "b", "a"])

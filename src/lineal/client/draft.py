@@ -384,4 +384,4 @@ def _finite(value: Any) -> Any:
 
 
 def listed(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value if isinstance(value, str) or value is None else list(value))
+    return names.strings(value)

@@ -283,5 +283,4 @@ def _entries(manifest: _Manifest, wanted: frozenset[str], after: str | None) -> 
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:
-    listed = names.strings(value if isinstance(value, str) or value is None else list(value))
-    return [os.fspath(name) for name in listed]
+    return [os.fspath(name) for name in names.strings(value)]

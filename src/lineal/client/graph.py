@@ -117,7 +117,7 @@ def graph(
         raise Invalid(
             f"Unknown direction {direction!r}; use `upstream`, `downstream` or `both`"
         ) from None
-    wanted = tuple(strings(types if isinstance(types, str) or types is None else list(types)))
+    wanted = tuple(strings(types, "Types"))
     query = LineageQuery(
         direction=way, depth=DEPTH if depth is None else depth, types=wanted, derived=derived
     )

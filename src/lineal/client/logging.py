@@ -312,4 +312,4 @@ def _restamped(
 
 
 def _listed(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value if isinstance(value, str) or value is None else list(value))
+    return names.strings(value)

@@ -378,4 +378,4 @@ def _selection(policy: Retention) -> Selection | None:
 
 def strings(value: str | Sequence[str] | None) -> list[str]:
     """Return a list where a string, a sequence or None may be given (SEED-10)."""
-    return names.strings(value if isinstance(value, str) or value is None else list(value))
+    return names.strings(value)

@@ -34,7 +34,7 @@ def rows(
     """
     if stream not in STREAMS:
         raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
-    wanted = strings(keys if isinstance(keys, str) or keys is None else list(keys))
+    wanted = strings(keys, "Keys")
     session.flush()
     for line in backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step):
         row: Row = json.loads(line)

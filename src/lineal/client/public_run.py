@@ -417,4 +417,4 @@ def _changed(before: str | None, now: str | None) -> str | None:
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value if isinstance(value, str) or value is None else list(value))
+    return names.strings(value)

@@ -13,7 +13,7 @@ from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.config import Settings
 from lineal.core.records import RunState
-from lineal.errors import NotFound, Unavailable
+from lineal.errors import NotFound, Unavailable, UsageError
 from lineal.files import write_whole
 
 FILE = "resume.json"
@@ -35,7 +35,15 @@ class Identity(NamedTuple):
 
 
 def identify(settings: Settings, entity: str, project: str, backend: Backend | None) -> Identity:
-    """Settle the id of the run, and what `auto` means here; backend: None while offline."""
+    """Settle the id of the run, and what `auto` means here; backend: None while offline.
+
+    Raises UsageError for `must` without an id.
+    """
+    if settings.resume == "must" and settings.run_id is None:
+        raise UsageError(
+            'resume="must" goes on with a run, and none was named; pass its id, as in '
+            'init(id="…", resume="must"), or set LINEAL_RUN_ID. `lineal run ls` lists the runs'
+        )
     if settings.resume != "auto":
         return Identity(settings.run_id or session.new_id(), settings.resume)
     remembered = read(note_path(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lineal.client import artifact as artifacts
 from lineal.client import logging, session, term
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lineal.client.run import Run
 
 OnUnchanged = Literal["reuse", "update_metadata", "new_version"]
+ON_UNCHANGED = get_args(OnUnchanged)
 Names = str | list[str] | tuple[str, ...] | None
 Pathlike = str | os.PathLike[str]
 MODEL_PROJECT = "model-registry"
@@ -41,6 +42,8 @@ def log(
     on_unchanged: OnUnchanged = "reuse",
 ) -> Artifact:
     """Hand an artifact to the background worker; see `Run.log_artifact`."""
+    if on_unchanged not in ON_UNCHANGED:
+        raise Invalid(f"on_unchanged cannot be {on_unchanged!r}; use {', '.join(ON_UNCHANGED)}")
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
     if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lineal.errors import HostilePath, Invalid
@@ -98,9 +99,9 @@ def alias(name: str) -> str:
     return _short(name, "Alias")
 
 
-def aliases(names: str | list[str] | tuple[str, ...] | None) -> list[str]:
+def aliases(names: str | Iterable[str] | None) -> list[str]:
     """Check several; a single string counts as a list of one (SEED-10). Order kept, no doubles."""
-    return list(dict.fromkeys(alias(name) for name in strings(names)))
+    return list(dict.fromkeys(alias(name) for name in strings(names, "Aliases")))
 
 
 def tag(name: str) -> str:
@@ -110,14 +111,16 @@ def tag(name: str) -> str:
     return _short(name, "Tag")
 
 
-def tags(names: str | list[str] | tuple[str, ...] | None) -> list[str]:
-    return list(dict.fromkeys(tag(name) for name in strings(names)))
+def tags(names: str | Iterable[str] | None) -> list[str]:
+    return list(dict.fromkeys(tag(name) for name in strings(names, "Tags")))
 
 
-def strings(value: str | list[str] | tuple[str, ...] | None) -> list[str]:
+def strings(value: str | Iterable[str] | None, what: str = "Names") -> list[str]:
     """Return a list wherever a list of strings is expected, also for one string or None."""
     if value is None:
         return []
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{what} must be a text or a list of texts, not {value!r}")
     return [value] if isinstance(value, str) else list(value)
 
 

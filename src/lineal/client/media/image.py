@@ -54,12 +54,12 @@ class Image(DataObject):
         self._classes = layers.labels_file(labels) if labels else None
         self._boxes: dict[str, MediaFile] = {
             str(name): layers.boxes_file(layer, f"Boxes `{name}`", labels)
-            for name, layer in (boxes or {}).items()
+            for name, layer in layers.named(boxes, "boxes").items()
         }
         size = (self._pixels.width, self._pixels.height)
         self._masks: dict[str, layers.Mask] = {
             str(name): layers.mask(layer, f"Mask `{name}`", labels, size)
-            for name, layer in (masks or {}).items()
+            for name, layer in layers.named(masks, "masks").items()
         }
         if given is not None:
             self.caption = given.caption if caption is None else self.caption

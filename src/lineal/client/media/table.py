@@ -88,7 +88,7 @@ class Table(DataObject):
             self._name_columns(list(columns), dtype, optional)
         if frame:
             data = zip(*frame, strict=True)
-        for row in () if data is None else data:
+        for row in _rows(data):
             self.add_data(*row)
 
     def _name_columns(
@@ -408,3 +408,12 @@ def _read_column(
         return [None if cell is None else array_of(cell, dtype) for cell in cells]
     decode = decoder(type, source)
     return cells if decode is None else list(map(decode, cells))
+
+
+def _rows(data: Any) -> Iterator[Any]:
+    try:
+        return iter(() if data is None else data)
+    except TypeError as error:
+        raise TypeError(
+            f"Table data must be a list of rows, or a frame, not {data!r:.80}"
+        ) from error
