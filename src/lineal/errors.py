@@ -135,7 +135,7 @@ class ArtifactNotLoggedError(ArtifactStatusError):
 
 
 class ArtifactFinalizedError(ArtifactStatusError):
-    """The artifact was handed to a log call; its content is fixed. Use `new_draft()`."""
+    """The artifact was handed to a log call, or finalized; its content is fixed."""
 
     code = "artifact_finalized"
 

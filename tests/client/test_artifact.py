@@ -208,7 +208,7 @@ CHANGES: dict[str, Callable[[Artifact], object]] = {
 def test_a_finalized_draft_cannot_change(change: str) -> None:
     artifact = draft()
     artifact.finalize()
-    with pytest.raises(ArtifactFinalizedError, match=r"cannot change; use new_draft"):
+    with pytest.raises(ArtifactFinalizedError, match=r"was finalized and cannot change; log it"):
         CHANGES[change](artifact)
 
 
@@ -589,9 +589,14 @@ def test_symbolic_links_are_followed(folder: Path) -> None:
 
 
 def test_what_is_no_folder_is_a_value_error(folder: Path) -> None:
-    for path in (folder / "a.txt", folder / "gone"):
-        with pytest.raises(ValueError, match="is not a folder"):
-            Artifact("data", "dataset").add_dir(path)
+    (folder / "link").symlink_to("gone")
+    for path, what in (
+        ("a.txt", "is not a folder; use add_file"),
+        ("gone", r"Folder /.*/gone does not exist"),
+        ("link", "leads nowhere"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            Artifact("data", "dataset").add_dir(folder / path)
 
 
 def test_changed_files_need_merge_and_nothing_is_ever_removed(folder: Path) -> None:
@@ -992,8 +997,15 @@ def test_files_are_listed_lazily_and_completely(logged: Artifact) -> None:
 def test_an_entry_is_found_by_path_or_not_at_all(logged: Artifact) -> None:
     assert logged.get_entry("a/x.txt").size == 2
     assert logged.get_path("a.txt").path == "a.txt"
+    assert logged.get_entry("./a//x.txt").path == "a/x.txt"
+    with logged.open("./a.txt") as file:
+        assert file.read() == b"a"
     with pytest.raises(KeyError, match=r"did you mean 'ab.txt'"):
         logged.get_entry("abb.txt")
+    with pytest.raises(KeyError, match=r"'b/c' is a folder; download\(path_prefix='b/c/'\)"):
+        logged.get_entry("b/c/")
+    with pytest.raises(MissingFile, match="'a' is a folder"):
+        logged.open("a")
     assert logged.get("gone") is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import pickle
+from collections.abc import Callable
 
 import pytest
 
@@ -55,9 +56,10 @@ def test_a_run_that_was_fetched_is_too() -> None:
     assert (again.path, again.summary["loss"]) == (run.path, 0.5)
 
 
-def test_a_draft_says_that_it_must_be_logged_first() -> None:
-    with pytest.raises(ArtifactNotLoggedError, match="log it"):
-        pickle.dumps(lineal.Artifact("data", "dataset"))
+@pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_draft_says_that_it_cannot_be_copied(how: Callable[[object], object]) -> None:
+    with pytest.raises(ArtifactNotLoggedError, match=r"'data' cannot be copied .* log it first"):
+        how(lineal.Artifact("data", "dataset"))
 
 
 def test_a_running_run_says_how_another_process_joins_it() -> None:

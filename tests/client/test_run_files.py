@@ -166,6 +166,11 @@ def test_restore_fetches_a_file_of_this_or_another_run(run):
         assert fetched.read() == "first"
 
 
+def test_a_name_that_leads_out_of_a_run_is_refused_as_one_of_its_files(run):
+    with pytest.raises(ValueError, match=rf"No file of a run is called '\.\./x': .*{run.path}"):
+        run.restore("../x")
+
+
 def test_restoring_what_is_not_there_names_what_is(run):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

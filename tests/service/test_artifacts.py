@@ -490,6 +490,17 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("prod"))
     with pytest.raises(NotFound, match="did you mean data"):
         catalog.version(instance, owner, path("latest", "dat"))
+    with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists what is there"):
+        catalog.version(instance, owner, path("latest", "model"))
+
+
+def test_a_missing_number_is_named_with_those_that_are_there(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    for number in range(6):
+        log(instance, owner, tmp_path, {"a": bytes([number])})
+    with pytest.raises(NotFound, match=r"`v9` .* Versions there: v5, v4, v3, v2, v1 …\. Aliases"):
+        catalog.version(instance, owner, path("v9"))
 
 
 def test_an_alias_may_look_like_a_digest(instance: Instance, owner: Actor, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class Adder:
         """Add all chosen files below a folder; returns how many. All or none are added."""
         _check_policy(policy)
         if not os.path.isdir(folder):
-            raise Invalid(f"{folder} is not a folder; use add_file for a file")
+            raise _not_a_folder(folder)
         root = os.path.abspath(folder)
         with term.progress(f"adding {os.path.basename(root) or root}") as progress:
             before = len(contents)
@@ -357,6 +357,14 @@ def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
 def _check_policy(policy: str) -> None:
     if policy not in (MUTABLE, IMMUTABLE):
         raise Invalid(f"Policy {policy!r} is not known; use `mutable` or `immutable`")
+
+
+def _not_a_folder(path: str) -> Invalid:
+    if os.path.exists(path):
+        return Invalid(f"{path} is not a folder; use add_file for a file")
+    if os.path.islink(path):
+        return Invalid(f"{path} is a symbolic link that leads nowhere")
+    return Invalid(f"Folder {os.path.abspath(path)} does not exist; nothing was added")
 
 
 def _not_a_file(path: str) -> Invalid | MissingFile:

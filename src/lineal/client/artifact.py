@@ -33,6 +33,7 @@ from lineal.core.names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord, VersionState
 from lineal.errors import (
     ArtifactNotLoggedError,
+    HostilePath,
     IntegrityError,
     Invalid,
     MissingFile,
@@ -345,7 +346,7 @@ class Artifact(Draft):
         Raises KeyError naming what is near.
         """
         _ = self._record
-        path = os.fspath(name)
+        path = _inside(name)
         for candidate in (path, *(path + suffix for suffix in media.suffixes())):
             entry = self._contents.get(candidate)
             if entry is not None:
@@ -370,6 +371,7 @@ class Artifact(Draft):
         from lineal.client import reading  # most processes download whole files
 
         record = self._record
+        path = _inside(path)
         entry = self._contents.get(path)
         if entry is None:
             raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
@@ -667,8 +669,13 @@ class Artifact(Draft):
     def __reduce__(self) -> tuple[Callable[..., Artifact], tuple[Backend, VersionRecord]]:
         """Send a logged version to another process, such as a worker of a data loader.
 
-        What was changed and not saved stays behind.
+        What was changed and not saved stays behind. Raises ArtifactNotLoggedError for a draft.
         """
+        if self._version is None and self._pending is None:
+            raise ArtifactNotLoggedError(
+                f"Draft {self.name!r} cannot be copied or sent to another process; log it first, "
+                "or fill another Artifact with the same files"
+            )
         return committed, (self._home, self._record)
 
     @property
@@ -676,6 +683,11 @@ class Artifact(Draft):
         _ = self._record  # a draft has none yet, and says so
         assert self._backend is not None
         return self._backend
+
+    def _why_final(self) -> str:
+        if self.is_draft() and self._pending is None:
+            return super()._why_final()
+        return f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
 
     def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
         self._adder.unlogged.pop(self._client_id, None)
@@ -768,6 +780,11 @@ class Artifact(Draft):
     def _near(self, path: str) -> str:
         import difflib  # only on the way to an error
 
+        if next(self._contents.base.under(f"{path}/"), None) is not None:
+            return (
+                f": {path!r} is a folder; download(path_prefix='{path}/') fetches it, "
+                f"manifest.get_entries_in_directory({path!r}) lists its files"
+            )
         folder = path.rpartition("/")[0]
         known = (entry.path for entry in self._contents.base.under(f"{folder}/" if folder else ""))
         near = difflib.get_close_matches(path, list(islice(known, NEAR_MOST)), n=1)
@@ -809,6 +826,14 @@ def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
         return clean(metadata) != logged
     except (TypeError, ValueError):
         return True  # to something that `save` will refuse
+
+
+def _inside(name: str | os.PathLike[str]) -> str:
+    """Return the path that a name was added under: `./a` is `a`; what cannot be one stays."""
+    try:
+        return names.entry_path(name)
+    except HostilePath:
+        return os.fspath(name)
 
 
 def _change(before: str | None, now: str | None) -> str | None:

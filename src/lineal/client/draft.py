@@ -274,10 +274,14 @@ class Draft:
     def _require_draft(self) -> None:
         """Raise unless content may change; from now on there is some that wants to be logged."""
         if self._is_final:
-            raise ArtifactFinalizedError(
-                f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
-            )
+            raise ArtifactFinalizedError(self._why_final())
         self._adder.unlogged[self._client_id] = self.name
+
+    def _why_final(self) -> str:
+        return (
+            f"Artifact {self.name!r} was finalized and cannot change; log it and use its "
+            "new_draft(), or begin another Artifact"
+        )
 
     def _name_for(self, project: str, run: RunRecord | None) -> None:
         """Choose the name of an artifact that was given none (SEED-6)."""

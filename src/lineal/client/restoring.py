@@ -9,7 +9,7 @@ from lineal.client.backend import Backend
 from lineal.client.files import File, run_files
 from lineal.core import names
 from lineal.core.records import RunRecord
-from lineal.errors import Invalid
+from lineal.errors import HostilePath, Invalid
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
@@ -22,12 +22,22 @@ def restore(
     source = run.record
     if run_path is not None:
         source = run.backend.run(*names.run_path(run_path, run.entity, run.project))
-    target = os.path.join(root or run.dir, *names.entry_path(name).split("/"))
+    target = os.path.join(root or run.dir, *_inside(source, name).split("/"))
     if replace or not os.path.exists(target):
         _file(run.backend, source, name).write_to(target)
         if root is None:
             run._files.restored(names.entry_path(name), target)
     return open(target, encoding="utf-8", errors="surrogateescape")
+
+
+def _inside(run: RunRecord, name: str) -> str:
+    try:
+        return names.entry_path(name)
+    except HostilePath as error:
+        raise HostilePath(
+            f"No file of a run is called {name!r}: those of {run.entity}/{run.project}/{run.run_id}"
+            " are named by paths inside its folder, such as `checkpoints/best.pt`"
+        ) from error
 
 
 def _file(backend: Backend, run: RunRecord, name: str) -> File:

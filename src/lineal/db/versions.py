@@ -480,6 +480,18 @@ def restore_latest(
         set_aliases(connection, collection_id, to, [LATEST], actor=actor, now=now)
 
 
+def live_numbers(connection: Connection, collection_id: int, limit: int) -> list[int]:
+    """Return the highest numbers of live versions in a collection."""
+    query = (
+        select(memberships.c.number)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
+        .where(LIVE)
+        .order_by(memberships.c.number.desc())
+    )
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
 def live_ids(connection: Connection, collection_id: int) -> list[int]:
     query = select(versions.c.id).where(
         versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)

@@ -330,7 +330,9 @@ def find_collection(
     if row is None:
         known = collections_db.names(connection, project_id)
         near = difflib.get_close_matches(name, known, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = f"; `lineal artifact ls {entity}/{project}` lists what is there"
+        if near or not known:
+            hint = f"; did you mean {' or '.join(near)}?" if near else "; there is none yet"
         raise NotFound(f"No artifact {entity}/{project}/{name} (you are {actor.name}){hint}")
     return row
 
@@ -359,6 +361,9 @@ def _no_version(
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     where = f"{path.entity}/{path.project}/{path.name}"
     there = f"Aliases there: {', '.join(known)}" if known else "It has no live version"
+    if known and names.version_number(path.ref) is not None:
+        numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
+        there = f"Versions there: {_some([f'v{number}' for number in numbers])}. {there}"
     return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
 
 
