@@ -152,6 +152,16 @@ def test_a_logged_draft_is_not_missed_at_the_end():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_init_takes_artifacts_in_its_config_and_may_be_called_again():
+    first = lineal.init(mode="disabled", config={"data": lineal.Artifact("d", "dataset")})
+    assert first.config.data.name == "d:v0"
+    assert lineal.init(mode="disabled") is first
+    second = lineal.init(mode="disabled", reinit="finish_previous")
+    assert lineal.run is second
+    assert second is not first
+    second.finish()
+
+
 def test_names_are_read_as_elsewhere():
     with lineal.init(mode="disabled") as run:
         assert run.use_artifact("me/p/data:v3").qualified_name == "me/p/data:v3"
@@ -159,6 +169,8 @@ def test_names_are_read_as_elsewhere():
         assert run.log_model("model.pt", "m").type == "model"
         assert run.link_model("model.pt", "registered").name == "registered:v0"
         assert run.log_code().type == "code"
+        run.config.data = lineal.Artifact("q", "dataset")
+        assert run.config.data.name == "q:v0"
         assert run.use_artifact("no name at all!").name == "no_name_at_all_:v0"
 
 

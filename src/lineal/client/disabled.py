@@ -35,6 +35,7 @@ class DisabledRun(Run):
         self.config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
         self.summary = Summary()
         self._metrics = rows.Metrics({}, 0)
+        self._is_finished = self._is_forked = False
         self._folder: str | None = None
 
     @property

@@ -176,7 +176,9 @@ def _start(
     if settings.mode == "disabled":
         from lineal.client.disabled import DisabledRun  # not for those who log
 
-        return DisabledRun(settings, config)
+        disabled = DisabledRun(settings, config)
+        disabled.config.update(artifacts)
+        return disabled
     started_at = datetime.now(UTC)
     call = surroundings.call(settings, started_at)
     opened = _open(settings, call, started_at, fork)
