@@ -30,7 +30,7 @@ from lineal.cli import (
     sync,
     verify,
 )
-from lineal.core.garbage import left_at_exit
+from lineal.collector import left_at_exit
 from lineal.errors import LinealError
 
 BROKEN_PIPE_EXIT_CODE = 141

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from lineal.client.fork_gate import inside_sqlite
 from lineal.client.staging import remove_copy
+from lineal.collector import seldom_collected
 from lineal.core.digest import Digest
-from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import (
     NO_EXTRA,
     Entry,

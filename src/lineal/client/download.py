@@ -23,9 +23,9 @@ from lineal.client.cache import DigestCache, Known, now_ns
 from lineal.client.references import References
 from lineal.client.references.scheme import is_unchecked
 from lineal.client.transfer import in_parallel
+from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest
-from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import (

@@ -18,9 +18,9 @@ from lineal.client.backend import Backend
 from lineal.client.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
 from lineal.client.draft import clean
 from lineal.client.transfer import Worker
+from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest
-from lineal.core.garbage import seldom_collected
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead, manifest_head
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (

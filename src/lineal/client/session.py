@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from lineal.client import spool
 from lineal.client.backend import Backend
 from lineal.client.transfer import Worker
+from lineal.collector import uncollected
 from lineal.config import Settings, acting_user, default_entity, home_of
-from lineal.core.garbage import uncollected
 
 if TYPE_CHECKING:
     from lineal.client.run import Run

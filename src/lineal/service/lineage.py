@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
+from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.garbage import seldom_collected
 from lineal.core.records import (
     Direction,
     EdgeKind,

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from lineal.core.garbage import SELDOM, seldom_collected, uncollected
+from lineal.collector import SELDOM, seldom_collected, uncollected
 
 
 class Node:
@@ -83,7 +83,7 @@ def test_loading_pauses_it_and_freezes_nothing() -> None:
 
 def test_frozen_objects_of_the_user_stay_frozen() -> None:
     code = (
-        "import gc; from lineal.core.garbage import uncollected; gc.freeze(); "
+        "import gc; from lineal.collector import uncollected; gc.freeze(); "
         "count = gc.get_freeze_count(); context = uncollected(); context.__enter__(); "
         "context.__exit__(None, None, None); assert gc.get_freeze_count() >= count > 0"
     )

@@ -1,6 +1,6 @@
-"""Looking for garbage less often while much is made that is none.
+"""Python's collector of cycles: looking for garbage less often while much is made that is none.
 
-Python's collector of cycles looks at every object that stays, again and again, when many are made
+It looks at every object that stays, again and again, when many are made
 at a time. What is not part of a cycle is freed at once in any case.
 """
 
