@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -149,6 +149,15 @@ def _close_before_fork(database: Database) -> None:
 def sqlite_url(path: str) -> URL:
     """Name the database in a file, whatever is in its path: `?` and `%` say more in a text."""
     return URL.create("sqlite", database=path)
+
+
+def make_empty(path: str) -> None:
+    """Make an empty file an empty database that others may open from now on.
+
+    Its log must be as it stays: SQLite waits for nobody when that changes.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _create_engine(url: URL, busy_timeout_seconds: float) -> Engine:

@@ -15,7 +15,7 @@ from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.config import Home, Settings, home_of
 from lineal.db import migrations
-from lineal.db.engine import Database, sqlite_url
+from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
 from lineal.service.clock import Clock, SystemClock
 
@@ -129,6 +129,7 @@ def _make_shared(path: str) -> None:
     part = f"{path}.new"
     try:
         os.close(_open_shared(part))
+        make_empty(part)
         os.rename(part, path)
     except OSError as error:
         raise _unwritable(path, error) from error
