@@ -490,7 +490,7 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("prod"))
     with pytest.raises(NotFound, match="did you mean data"):
         catalog.version(instance, owner, path("latest", "dat"))
-    with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists what is there"):
+    with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists: "):
         catalog.version(instance, owner, path("latest", "model"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert, select, update
 
+from lineal.core import names
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
@@ -31,7 +32,7 @@ from lineal.db import restoring as restoring_db
 from lineal.db import schema
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, lineage, projects, retention, runs
+from lineal.service import catalog, deletion, lineage, projects, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -550,6 +551,6 @@ def test_a_ttl_is_part_of_a_draft(instance: Instance, owner: Actor, log: Log) ->
     assert log("1", ttl_seconds=90).ttl_seconds == 60
     assert log("1", ttl_seconds=90, on_unchanged="update_metadata").ttl_seconds == 90
     with pytest.raises(Invalid, match="wandb-history"):
-        log("2", ttl_seconds=60, collection="h", type=artifacts.HISTORY_TYPE)
+        log("2", ttl_seconds=60, collection="h", type=names.HISTORY_TYPE)
     with pytest.raises(Invalid, match="at most"):
         log("2", ttl_seconds=10**12)

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from lineal.client.public_run import Run
     from lineal.core.retention import EffectiveTtl
 
-HISTORY_TYPE = "wandb-history"
 NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""
 
@@ -137,8 +136,8 @@ class Artifact(Draft):
                 f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
                 f"set the TTL of {self.source_name}"
             )
-        if self._type == HISTORY_TYPE:
-            raise Invalid(f"Artifacts of type `{HISTORY_TYPE}` cannot have a TTL")
+        if self._type == names.HISTORY_TYPE:
+            raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
         self._ttl_seconds = ttls.stored(value)
 
     @property

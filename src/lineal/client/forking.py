@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lineal.client.backend import Backend
-from lineal.client.run_config import OWN_KEY
 from lineal.client.values import flat
+from lineal.core.names import OWN_KEY
 from lineal.core.records import Lines, RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import Invalid, UsageError
 

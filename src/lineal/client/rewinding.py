@@ -8,9 +8,9 @@ from typing import Any
 from lineal.client import rows, term
 from lineal.client.backend import Backend
 from lineal.client.forking import Fork
-from lineal.client.run_config import OWN_KEY
 from lineal.client.summary import Summary
 from lineal.client.values import flat
+from lineal.core.names import OWN_KEY
 from lineal.core.records import RunRecord, RunState, Stream
 from lineal.errors import Invalid, UsageError
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from lineal.client import term
 from lineal.client.values import fields_of, is_media, kind_of, plain, text
+from lineal.core.names import OWN_KEY
 from lineal.errors import Invalid, MissingFile
 
-OWN_KEY = "_lineal"
-"""What Lineal itself notes in the config, such as metric definitions; hidden from users."""
 DEFAULTS_FILE = "config-defaults.yaml"
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from lineal.client import rows, saved_files, session, surroundings, term
 from lineal.client.backend import Backend
 from lineal.client.capture.console import Console
-from lineal.client.run_config import OWN_KEY, RunConfig
+from lineal.client.run_config import RunConfig
 from lineal.client.spool import Spool, Writer, adopt
 from lineal.client.summary import Summary
 from lineal.config import Settings
-from lineal.core.names import ArtifactPath
+from lineal.core.names import OWN_KEY, ArtifactPath
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
 

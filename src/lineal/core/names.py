@@ -23,6 +23,9 @@ PATH_PART_MAX_BYTES = 255
 
 DEFAULT_PROJECT = "uncategorized"
 LATEST = "latest"
+OWN_KEY = "_lineal"
+"""Where in a config Lineal notes what is its own, such as metric definitions; hidden from users."""
+HISTORY_TYPE = "wandb-history"
 
 _ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 _PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")

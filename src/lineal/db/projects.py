@@ -15,7 +15,8 @@ from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
 from lineal.errors import Gone, NotFound
 
-_NEAR_MISS_CANDIDATES = 1000
+NEAR_MISSES_MOST = 1000
+"""Names looked at for one that is meant perhaps."""
 """Names compared when looking for a near miss; a message must not cost a table scan."""
 
 
@@ -134,7 +135,7 @@ def _near_projects(connection: Connection, entity: str, project: str) -> str:
         select(projects.c.name)
         .where(projects.c.entity_id == entity_id, projects.c.deleted_at.is_(None))
         .order_by(projects.c.id.desc())
-        .limit(_NEAR_MISS_CANDIDATES)
+        .limit(NEAR_MISSES_MOST)
     ).all()
     if not names:
         return f"; {entity} has no projects yet"
@@ -143,7 +144,7 @@ def _near_projects(connection: Connection, entity: str, project: str) -> str:
 
 def _near_entities(connection: Connection, entity: str) -> str:
     names: Sequence[str] = connection.scalars(
-        select(entities.c.name).order_by(entities.c.id).limit(_NEAR_MISS_CANDIDATES)
+        select(entities.c.name).order_by(entities.c.id).limit(NEAR_MISSES_MOST)
     ).all()
     return near_misses(entity, names, others="Entities here") if names else ""
 

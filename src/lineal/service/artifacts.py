@@ -40,7 +40,6 @@ from lineal.errors import Conflict, Exists, Invalid, NotFound, Superseded
 from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
 
-HISTORY_TYPE = "wandb-history"
 LONGEST_TTL = timedelta(days=365_000)
 """A thousand years: moments beyond the year 9999 have no name."""
 INLINE_UPLOADS = 2_000
@@ -130,8 +129,8 @@ def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
 
 def check_ttl(seconds: int, type: str) -> None:
     """Raise Invalid unless versions of this type can have this TTL (TTL-10)."""
-    if type == HISTORY_TYPE:
-        raise Invalid(f"Artifacts of type `{HISTORY_TYPE}` cannot have a TTL")
+    if type == names.HISTORY_TYPE:
+        raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
     if not 0 <= seconds <= LONGEST_TTL.total_seconds():
         raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
 

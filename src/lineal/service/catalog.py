@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -329,10 +328,8 @@ def find_collection(
     row = collections_db.find(connection, project_id, name)
     if row is None:
         known = collections_db.names(connection, project_id)
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"; `lineal artifact ls {entity}/{project}` lists what is there"
-        if near or not known:
-            hint = f"; did you mean {' or '.join(near)}?" if near else "; there is none yet"
+        listed = f"`lineal artifact ls {entity}/{project}` lists"
+        hint = projects_db.near_misses(name, known, others=listed) if known else "; none is there"
         raise NotFound(f"No artifact {entity}/{project}/{name} (you are {actor.name}){hint}")
     return row
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.names import OWN_KEY
 from lineal.core.records import JsonObject, RunKey, RunRecord, RunState
 from lineal.db import history as history_db
 from lineal.db import rewinding as rewinding_db
@@ -22,8 +23,6 @@ from lineal.service import history, runs
 from lineal.service.instance import Instance
 
 REWOUND_TAG = "rewound"
-OWN_KEY = "_lineal"
-"""Where in a config Lineal keeps what is its own."""
 CONSOLE_FILE = "output.log"
 _ID_BYTES = 4
 

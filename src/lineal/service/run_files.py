@@ -25,7 +25,6 @@ from lineal.service.instance import Instance
 
 _ATTEMPTS = 5
 """Content may be removed while it is looked for; after so many attempts that is said."""
-_NEAR_MISS_CANDIDATES = 1000
 
 
 class _Sent(NamedTuple):
@@ -78,7 +77,7 @@ def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
     with instance.database.writing() as connection:
         row = runs.require(connection, run, lock=True)
         if not run_files_db.remove(connection, run, path):
-            known = run_files_db.paths(connection, run, _NEAR_MISS_CANDIDATES)
+            known = run_files_db.paths(connection, run, projects_db.NEAR_MISSES_MOST)
             near = projects_db.near_misses(path, known, others="Files there") if known else ""
             raise NotFound(f"Run {runs_db.full_name(row)} has no file {path}{near}")
 

@@ -32,7 +32,6 @@ from lineal.service.run_names import random_name
 
 RESUME = (None, "allow", "must", "never")
 _ENDED = (RunState.FINISHED, RunState.FAILED, RunState.KILLED, RunState.PREEMPTED)
-_NEAR_MISS_CANDIDATES = 1000
 _NAMED_MOST = 5
 """Names in one message."""
 
@@ -386,7 +385,7 @@ def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
     elsewhere = runs_db.elsewhere(connection, run_id, project_id)
     if elsewhere is not None:
         return f"; there is one in another project: {elsewhere}"
-    known = runs_db.ids(connection, project_id, _NEAR_MISS_CANDIDATES)
+    known = runs_db.ids(connection, project_id, projects_db.NEAR_MISSES_MOST)
     if not known:
         return "; the project has no runs yet"
     return projects_db.near_misses(run_id, known, others="Runs there")

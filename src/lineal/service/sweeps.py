@@ -39,7 +39,6 @@ from lineal.service.instance import Instance
 from lineal.service.search import Point, Search, name_of, point_of
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-_NEAR_MISS_CANDIDATES = 1000
 _OVER = (SweepState.STOPPED, SweepState.CANCELLED, SweepState.FINISHED)
 _MAY_BECOME = {
     SweepState.PAUSED: (SweepState.PENDING, SweepState.RUNNING),
@@ -100,7 +99,7 @@ def sweep(
         row = sweeps_db.find(connection, entity, project, sweep_id)
         if row is None:
             project_id = projects_db.require(connection, entity, project, actor.name)
-            known = sweeps_db.ids(connection, project_id, _NEAR_MISS_CANDIDATES)
+            known = sweeps_db.ids(connection, project_id, projects_db.NEAR_MISSES_MOST)
             near = (
                 projects_db.near_misses(sweep_id, known, others="Sweeps there")
                 if known
