@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from io import BytesIO
 from pathlib import Path
@@ -248,6 +249,33 @@ def test_a_change_that_keeps_size_and_times_is_found(filled: Path) -> None:
     os.utime(filled / "a.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(IntegrityError, match=r"a\.txt"):
         verify(str(filled), entries(FILES))
+
+
+def test_what_a_killed_download_left_is_no_damage_and_goes_with_a_later_one(target: Path) -> None:
+    class Killing(Far):
+        def open(self, location: Location) -> BinaryIO:
+            class Stream(BytesIO):
+                def read(self, count: int | None = -1) -> bytes:
+                    if self.tell():
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return super().read(count)
+
+            return Stream(self.by_digest[location.digest])
+
+    child = os.fork()
+    if child == 0:
+        try:
+            fetch(Killing(FILES), target)
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    (left,) = target.glob("*.part")  # of a.txt
+    fetch(Far(FILES), target)
+    assert verify(str(target), entries(FILES)) == (4, 0)
+    os.utime(left, (0, 0))
+    (target / "a.txt").unlink()
+    fetch(Far(FILES), target)
+    assert sorted(content(target)) == sorted(FILES)
 
 
 def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:

@@ -2,14 +2,16 @@
 
 A file appears as a whole once its bytes have the promised digest; what is there already is
 skipped by digest, never by size (STO-3). Nothing outside the folder is touched, nothing in it
-is removed except by `checkout`.
+is removed except by `checkout`, and what is left of downloads that were killed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import count as numbers
@@ -45,6 +47,9 @@ BATCH = 1_000
 CHUNK_BYTES = 1 << 20
 REFERENCE_THREADS = 16
 """Objects fetched from elsewhere at once."""
+OLD_PART_SECONDS = 24 * 3600.0
+"""Age at which a file on its way to its name is nobody's any more: its download was killed."""
+_PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
 _IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 T = TypeVar("T")
@@ -76,6 +81,8 @@ class Download:
         """Files that were there and were read; their owner may be writing to them."""
         self._part = f".{secrets.token_hex(6)}"
         self._numbers = numbers()
+        self._tidied: set[str] = set()
+        """Folders in which nothing is left of downloads that were killed long ago."""
         self._pack: Pack | None = None
         """The pack that was read last."""
 
@@ -209,6 +216,9 @@ class Download:
     def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
         """Fetch to a temporary name beside the target; rename once the digest is right."""
         folder, _, _ = target.rpartition("/")
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            _remove_old_parts(folder)
         part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
             hex_digest = _in_folder(folder, lambda: fetch(part))
@@ -221,6 +231,19 @@ class Download:
         except BaseException:
             _unlink(part)
             raise
+
+
+def _remove_old_parts(folder: str) -> None:
+    try:
+        parts = [entry for entry in os.scandir(folder) if _PART.fullmatch(entry.name)]
+    except OSError:
+        return  # it is not there yet, or fetching will tell
+    for entry in parts:
+        try:
+            if time.time() - entry.stat(follow_symlinks=False).st_mtime > OLD_PART_SECONDS:
+                os.unlink(entry.path)
+        except OSError:
+            continue  # removed by another download, or another user's
 
 
 def _write(target: str, data: bytes) -> Stamp:
@@ -295,7 +318,8 @@ def _lost(location: Location) -> IntegrityError:
 def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
     """Hold a folder against entries; returns (files checked, references skipped).
 
-    Raises IntegrityError naming the first file that is missing, different or extra (ART-33).
+    Raises IntegrityError naming the first file that is missing, different or extra (ART-33);
+    what a killed download left beside them is neither.
     Reads every byte: a stamp that looks unchanged proves nothing here.
     """
     if not os.path.isdir(root):
@@ -313,7 +337,7 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
         if PREFIX + files.hash_file(target).hex_digest != entry.digest:
             raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
     for path in present(root):
-        if path not in expected:
+        if path not in expected and not _PART.fullmatch(os.path.basename(path)):
             raise IntegrityError(f"{path} in {root} is not part of the artifact")
     return len(expected) - references_count, references_count
 
