@@ -130,6 +130,24 @@ wandb.log_artifact(artifact)
     assert "f does not exist" in done.stderr
 
 
+def test_a_draft_with_content_that_was_never_logged_is_named_and_an_empty_one_is_not(
+    tmp_path: Path,
+) -> None:
+    text = """
+for name in ("empty", "forgotten"):
+    artifact = wandb.Artifact(name, "dataset")
+    try:
+        artifact.add_reference("s3://")
+        artifact.add_file("absent")
+    except ValueError:
+        pass
+artifact.add_bytes(b"x", "x")
+"""
+    done = script(text, tmp_path)
+    assert "artifact forgotten has content but was never logged" in done.stderr
+    assert "empty" not in done.stderr
+
+
 @pytest.mark.parametrize("mode", ["disabled", "offline"])
 def test_other_modes_take_the_same_calls(tmp_path: Path, mode: str) -> None:
     text = """

@@ -124,6 +124,7 @@ class Draft:
         entry = self._adder.add_file(
             self._contents, path, target, policy=policy, overwrite=overwrite
         )
+        self._note_change()
         return self._shown(entry)
 
     def add_dir(
@@ -152,6 +153,7 @@ class Draft:
             overwrite=merge,
             chosen=adding.selection(folder, listed(include), listed(exclude)),
         )
+        self._note_change()
 
     def add_bytes(
         self, data: bytes, name: str | os.PathLike[str], overwrite: bool = False
@@ -160,6 +162,7 @@ class Draft:
         self._require_draft()
         path = names.entry_path(name)
         entry = self._adder.add_bytes(self._contents, data, path, overwrite=overwrite)
+        self._note_change()
         return self._shown(entry)
 
     @contextmanager
@@ -186,6 +189,7 @@ class Draft:
             open(local, mode, encoding=encoding) as file,
         ):
             yield file
+        self._note_change()
 
     def add_reference(
         self,
@@ -216,6 +220,7 @@ class Draft:
             uri = uri.ref_url()
         made = references.Made()
         self._contents.add(made.noting(self._referenced(uri, wanted)))
+        self._note_change()
         return made.shown(self._shown)
 
     def add(
@@ -248,6 +253,7 @@ class Draft:
         path = item.path if isinstance(item, ManifestEntry) else os.fspath(item)
         if not self._contents.remove(names.entry_path(path)):
             raise MissingFile(f"No such file or folder in artifact {self.name}: {path}")
+        self._note_change()
 
     def get_added_local_path_name(self, local_path: str) -> str | None:
         """Return the path in the artifact of a local file added earlier, else None (ART-27)."""
@@ -272,9 +278,12 @@ class Draft:
         return self._chosen_adder
 
     def _require_draft(self) -> None:
-        """Raise unless content may change; from now on there is some that wants to be logged."""
+        """Raise unless content may change."""
         if self._is_final:
             raise ArtifactFinalizedError(self._why_final())
+
+    def _note_change(self) -> None:
+        """From now on there is something that wants to be logged."""
         self._adder.unlogged[self._client_id] = self.name
 
     def _why_final(self) -> str:
