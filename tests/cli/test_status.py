@@ -5,7 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 import lineal as sdk
+from lineal.client import session
 
 
 def test_status_shows_paths_sizes_and_counts(lineal, photos, home):
@@ -75,3 +78,71 @@ def test_verify_goes_on_after_damage_in_the_database_and_names_all_of_it(lineal,
     answer = lineal("artifact", "get", "demo/photos", "--root", "out", fails=True)
     assert answer.code == 7
     assert "manifest segment sha256:" in answer.err
+
+
+def test_after_a_repair_logging_the_same_again_stores_what_was_lost(lineal, photos, home, damage):
+    damage(b"first\n")
+    lineal("artifact", "put", str(photos), "-n", "demo/other")  # it counts as stored
+    assert lineal("artifact", "get", "demo/other", "--root", "out", fails=True).code == 7
+    answer = lineal("verify", "--repair", fails=True)
+    assert "log the same content again" in answer.out
+    lineal("artifact", "put", str(photos), "-n", "demo/photos")  # the same version, whole again
+    assert lineal("verify", "--json").json == []
+    for name in ("demo/photos:v0", "demo/other:v0"):
+        lineal("artifact", "get", name, "--root", name.replace("/", "-"))
+        assert Path(name.replace("/", "-"), "a.txt").read_text() == "first\n"
+
+
+def test_bytes_without_their_database_are_left_alone(lineal, photos, home):
+    session.close()
+    stored = [path for path in (home / "blobs").rglob("*") if path.is_file()]
+    database = home / "lineal.db"
+    saved = database.read_bytes()
+    for damaged in (None, b""):
+        database.unlink(missing_ok=True)
+        if damaged is not None:
+            database.write_bytes(damaged)
+        for command in (["verify"], ["gc", "--yes"], ["artifact", "ls", "demo"]):
+            answer = lineal(*command, fails=True)
+            assert "but no database" in answer.err
+            assert "backup" in answer.err
+    database.write_bytes(saved)
+    assert lineal("verify", "--json").json == []
+    assert all(path.exists() for path in stored)
+
+
+@pytest.mark.parametrize("damage", [b"garbage" * 1000, None])
+def test_a_damaged_database_is_named_with_what_to_do(lineal, photos, home, damage):
+    session.close()
+    with open(home / "lineal.db", "r+b") as database:
+        if damage is None:
+            database.truncate(50_000)
+        else:
+            database.write(damage)
+    for command in (["verify"], ["status"], ["artifact", "ls", "demo"], ["gc", "--dry-run"]):
+        answer = lineal(*command, fails=True)
+        assert answer.code == 7
+        assert f"{home}/lineal.db is damaged" in answer.err or "problem" in answer.err
+        assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "segments",
+        "manifest_segments",
+        "manifests",
+        "memberships",
+        "blobs",
+        "runs",
+        "projects",
+        "collections",
+    ],
+)
+def test_lost_rows_are_found_and_nothing_is_read_as_if_it_were_whole(lineal, photos, home, lost):
+    with closing(sqlite3.connect(home / "lineal.db")) as database, database:
+        database.execute(f"DELETE FROM {lost}")
+    assert lineal("verify", "--json", fails=True).json != []
+    if lost != "runs":  # of which an artifact needs nothing
+        answer = lineal("artifact", "get", "demo/photos:v0", "--root", "out", fails=True)
+        assert answer.code in (4, 7)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
+
+import typer
 
 from lineal.cli import output
 from lineal.cli.connect import connect
@@ -23,13 +25,24 @@ CHUNK_BYTES = 1 << 20
 class Verifiable(Protocol):
     """A backend whose bytes are on this machine; naming its class would load SQLAlchemy."""
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> Iterator[Finding]: ...
+    def verify(
+        self, progress: Callable[[int, int], None] | None = None, *, repair: bool = False
+    ) -> Iterator[Finding]: ...
 
 
-def verify(json: Json = False) -> None:
+def verify(
+    repair: Annotated[
+        bool,
+        typer.Option(
+            help="Note lost and damaged bytes as not stored; logging the same again stores them"
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Check every record and every stored byte of the instance.
 
-    Says what is wrong and where; writes nothing. Exit code 7 if anything is wrong.
+    Says what is wrong and where; writes nothing unless it is to repair. Exit code 7 if anything
+    is wrong.
     """
     backend = connect().backend
     if not isinstance(backend, Verifiable):
@@ -40,7 +53,7 @@ def verify(json: Json = False) -> None:
         "Checking", files=status.counts.get("blobs"), size=status.blob_bytes
     ) as progress:
         for finding in backend.verify(
-            lambda blobs, size_bytes: progress.advance(files=blobs, size=size_bytes)
+            lambda blobs, size_bytes: progress.advance(files=blobs, size=size_bytes), repair=repair
         ):
             findings.append(finding)
             if not json:

@@ -215,9 +215,11 @@ class EmbeddedBackend:
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         return transfers.missing_blobs(self.instance, self.actor, draft)
 
-    def verify(self, progress: Progress | None = None) -> Iterator[Finding]:
+    def verify(
+        self, progress: Progress | None = None, *, repair: bool = False
+    ) -> Iterator[Finding]:
         """Walk every invariant and every byte of the instance; embedded only."""
-        return verify.verify(self.instance, self.actor, progress)
+        return verify.verify(self.instance, self.actor, progress, repair=repair)
 
     def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
         self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)

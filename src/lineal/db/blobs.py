@@ -34,6 +34,7 @@ from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
+from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
 from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new, on_sqlite
 from lineal.db.schema import (
@@ -45,6 +46,7 @@ from lineal.db.schema import (
     segments,
     versions,
 )
+from lineal.errors import IntegrityError
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
@@ -208,6 +210,15 @@ def insert_stored(
             .values(state=STORED, nonce=nonce, stored_at=now)
         )
     return int(row.id)
+
+
+def mark_lost(connection: Connection, blob_id: int, nonce: str) -> None:
+    """Await the bytes of a blob anew: whoever logs the same content sends them again."""
+    connection.execute(
+        update(blobs)
+        .where(blobs.c.id == blob_id, blobs.c.state == STORED, blobs.c.nonce == nonce)
+        .values(state=AWAITED, nonce=None, stored_at=None)
+    )
 
 
 def stored_of_version(
@@ -375,6 +386,7 @@ def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
 
 
 def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
+    """Return a manifest's list of segments; raises IntegrityError if rows of it are lost."""
     query = (
         select(
             segments.c.digest, segments.c.first_path, segments.c.entry_count, segments.c.size_bytes
@@ -385,12 +397,17 @@ def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
     )
     digest = connection.execute(
         select(manifests.c.digest).where(manifests.c.id == manifest_id)
-    ).scalar_one()
-    heads = tuple(
+    ).scalar()
+    head = build_head(
         SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
         for row in connection.execute(query)
     )
-    return ManifestHead(Digest(digest), heads)
+    if head.digest != digest:
+        raise IntegrityError(
+            f"The database is damaged: the manifest {digest or manifest_id} is not whole; "
+            "`lineal verify` says what else is"
+        )
+    return head
 
 
 def segment_lines(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, bytes]:

@@ -15,10 +15,12 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    or_,
     select,
 )
 
 from lineal.db.blobs import CONDEMNED, STORED
+from lineal.db.engine import on_sqlite
 from lineal.db.schema import (
     alias_moves,
     aliases,
@@ -38,6 +40,8 @@ from lineal.db.schema import (
     versions,
 )
 
+_SHOWN_MOST = 20
+"""Complaints of SQLite about one file."""
 _LIVE_VERSION = versions.c.deleted_at.is_(None)
 VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v") + cast(
     memberships.c.number, Text
@@ -46,9 +50,23 @@ VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.na
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield (invariant, where, what) for everything the tables alone can tell."""
+    if on_sqlite(connection):
+        yield from _damage(connection)
     for invariant, query in _queries():
         for where, what in connection.execute(query):
             yield invariant, str(where), str(what)
+
+
+def _damage(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield what SQLite itself finds: pages that contradict each other, references to nothing."""
+    for (text,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_SHOWN_MOST})"):
+        if text != "ok":
+            yield "the database is whole", "lineal.db", text
+    lost: dict[tuple[str, str], int] = {}
+    for table, _, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        lost[table, parent] = lost.get((table, parent), 0) + 1
+    for (table, parent), count in lost.items():
+        yield "rows lead to rows that exist", table, f"{count} lead to {parent} that are lost"
 
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:
@@ -84,6 +102,31 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         .where(manifests.c.digest != versions.c.digest)
     )
     yield "a version has the manifest of its digest", other
+    listed = (
+        select(func.coalesce(func.sum(segments.c.entry_count), 0))
+        .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
+        .where(manifest_segments.c.manifest_id == manifests.c.id)
+        .scalar_subquery()
+    )
+    partial = (
+        named_versions(
+            _text(listed) + " of " + _text(manifests.c.entry_count) + " entries are listed"
+        )
+        .join(manifests, manifests.c.id == versions.c.manifest_id)
+        .where(or_(listed != manifests.c.entry_count, versions.c.entry_count != listed))
+    )
+    yield "a version lists as many entries as it has", partial
+    homeless = (
+        select(collections.c.name, literal("the number of ") + versions.c.digest + " is lost")
+        .join(versions, versions.c.collection_id == collections.c.id)
+        .where(
+            ~exists().where(
+                memberships.c.version_id == versions.c.id,
+                memberships.c.collection_id == versions.c.collection_id,
+            )
+        )
+    )
+    yield "a version has a number in its collection", homeless
     numbers = select(
         collections.c.name, literal("number ") + _text(func.max(memberships.c.number))
     ).where(memberships.c.collection_id == collections.c.id)

@@ -35,9 +35,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from lineal.errors import LinealError, NoSpace, Unavailable
+from lineal.errors import IntegrityError, LinealError, NoSpace, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -205,9 +205,21 @@ def _translated(url: URL) -> Iterator[None]:
     """Say what a failure of the database means to the user, and what to do."""
     try:
         yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        cause = error.orig if isinstance(error, OperationalError) else error
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        cause = error.orig if isinstance(error, DatabaseError) else error
+        if _is_damage(str(cause)):
+            raise IntegrityError(
+                f"The database {url.database} is damaged: {cause}. The bytes of files in blobs/ "
+                "beside it are not touched by that: move nothing away, and put the database back "
+                "from a backup (docs/guides/operating.md)"
+            ) from error
+        if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
+            raise
         raise _meaning(str(cause), str(url.database)) from error
+
+
+def _is_damage(text: str) -> bool:
+    return "malformed" in text or "not a database" in text
 
 
 def _meaning(text: str, place: str) -> LinealError:

@@ -193,7 +193,7 @@ def _begun(
         # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
         same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
-        if same is not None:
+        if same is not None and _is_whole(connection, same):
             if not may_reuse:
                 return None
             if draft.on_latest and not _is_latest(connection, collection.id, draft.base):
@@ -207,6 +207,12 @@ def _begun(
             connection, opened["manifest_id"], opened["nonce"], most=INLINE_UPLOADS
         )
     return Begun(DraftId(draft_id), None, missing, uploads)
+
+
+def _is_whole(connection: Connection, version_id: int) -> bool:
+    """Say whether all bytes of a version are stored; `verify` may have found some of them lost."""
+    manifest_id = versions_db.manifest_id(connection, version_id)
+    return manifest_id is not None and not blobs_db.awaited(connection, manifest_id, limit=1)
 
 
 def _opened(

@@ -47,24 +47,28 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     """Open the embedded instance in the settings' home, creating or migrating it if need be.
 
     Any number of processes may do so at once. Raises Unavailable when the home cannot be
-    written or its database is newer than this Lineal.
+    written, its database is newer than this Lineal, or is missing while there are bytes.
     """
     home = home_of(settings)
     home.create()
+    store = LocalStore(home.blobs)
     database = Database(sqlite_url(home.database), busy_timeout_seconds=settings.busy_timeout)
     try:
         if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
             lock = os.path.join(home.root, "migrate.lock")
             with locked(lock, wait_seconds=settings.busy_timeout):
                 if not os.path.exists(home.database):
+                    _require_no_bytes(home, store)
                     _make_shared(home.database)
+                elif migrations.revision(database) is None:
+                    _require_no_bytes(home, store)
                 migrations.migrate(database)
     except BaseException:
         database.close()
         raise
     return Instance(
         database=database,
-        store=LocalStore(home.blobs),
+        store=store,
         clock=clock or SystemClock(),
         home=home,
         draft_ttl=timedelta(hours=settings.draft_ttl_hours),
@@ -72,6 +76,15 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         undo_period=timedelta(days=settings.undo_days),
         trial_lease=timedelta(seconds=settings.trial_lease_seconds),
     )
+
+
+def _require_no_bytes(home: Home, store: LocalStore) -> None:
+    """Refuse to begin anew above stored bytes: to a new database all of them were garbage."""
+    if any(not file.is_part for file in store.walk()):
+        raise Unavailable(
+            f"There are stored files in {home.blobs}, but no database: {home.database} is missing "
+            "or empty. Put it back from a backup; or, to begin anew, move the home away"
+        )
 
 
 @contextmanager

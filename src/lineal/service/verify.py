@@ -1,4 +1,4 @@
-"""Walk every invariant and every byte; say what is wrong and where. Changes nothing."""
+"""Walk every invariant and every byte; say what is wrong and where."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
 from lineal.core.manifest import Segment, SegmentHead, check_segment
 from lineal.core.records import Finding
+from lineal.db import blobs as blobs_db
 from lineal.db import checks
 from lineal.db.compression import decompress
 from lineal.errors import IntegrityError, MissingFile
@@ -22,9 +23,17 @@ PAGE = 500
 CHUNK_BYTES = 1 << 20
 
 
-def verify(instance: Instance, actor: Actor, progress: Progress | None = None) -> Iterator[Finding]:
+def verify(
+    instance: Instance,
+    actor: Actor,
+    progress: Progress | None = None,
+    *,
+    repair: bool = False,
+) -> Iterator[Finding]:
     """Yield everything that contradicts an invariant of docs/design/001-storage.md.
 
+    repair: note that damaged and missing bytes are not stored; logging the same content again
+    then stores them for all versions that have them. Changes nothing otherwise.
     Reads every stored byte once. Files that belong to no blob are not a finding of damage: they
     are what a killed upload left, and the sweep removes them.
     """
@@ -37,7 +46,7 @@ def verify(instance: Instance, actor: Actor, progress: Progress | None = None) -
     yield from findings
     yield from _segments(instance)
     yield from _lines(instance)
-    yield from _blobs(instance, progress or (lambda _blobs, _bytes: None))
+    yield from _blobs(instance, progress or (lambda _blobs, _bytes: None), repair=repair)
 
 
 def _segments(instance: Instance) -> Iterator[Finding]:
@@ -84,7 +93,7 @@ def _lines(instance: Instance) -> Iterator[Finding]:
         after = rows[-1].id
 
 
-def _blobs(instance: Instance, progress: Progress) -> Iterator[Finding]:
+def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[Finding]:
     after = 0
     while True:
         with instance.database.reading() as connection:
@@ -96,6 +105,10 @@ def _blobs(instance: Instance, progress: Progress) -> Iterator[Finding]:
                 with instance.database.reading() as connection:
                     users = checks.users_of_blob(connection, row.id)
                 where = f"{key} (in {', '.join(users) or 'no live version'})"
+                if repair:
+                    with instance.database.writing() as connection:
+                        blobs_db.mark_lost(connection, row.id, row.nonce)
+                    problem += "; log the same content again to store it anew"
                 yield Finding("stored blob has its bytes", where, problem)
             progress(1, row.size_bytes)
         if not rows:
