@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,9 @@ def test_quick_benchmarks_run_and_leave_nothing_behind(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     results: list[dict[str, Any]] = json.loads(report.read_text())
     assert {result["case"] for result in results} == set(QUICK)
-    assert all(result["measured"] >= 0 and result["what"] in done.stdout for result in results)
+    for result in results:
+        assert math.isfinite(result["measured"])  # differences may be negative, on a busy machine
+        assert result["what"] in done.stdout
     assert list(work.iterdir()) == []
 
 

@@ -156,7 +156,7 @@ def make_empty(path: str) -> None:
 
     Its log must be as it stays: SQLite waits for nobody when that changes.
     """
-    with closing(sqlite3.connect(path)) as connection:
+    with _translated(sqlite_url(path)), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
