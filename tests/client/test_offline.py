@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -242,6 +244,33 @@ def test_an_id_that_is_taken_is_a_failure_and_the_folder_stays(home):
     (renamed,) = synced(home, run_id="b", clean=True)
     assert renamed.failures == {}
     assert folders() == []
+
+
+def test_a_run_that_was_to_go_on_comes_in_under_another_id(home):
+    with lineal.init(mode="offline", project="p", id="a", resume="must"):
+        pass
+    (result,) = synced(home)
+    assert "--id NEW` brings it in" in str(result.failures.popitem()[1])
+    (result,) = synced(home, run_id="b")
+    assert (result.run, result.failures) == ("ana/p/b", {})
+
+
+@pytest.mark.parametrize("bad", [{"id": "x/../../escaped"}, {"id": "a", "tags": ["bad/tag"]}])
+def test_an_init_that_is_refused_leaves_no_folder(home, bad):
+    with pytest.raises(ValueError, match=r"bad/tag|escaped"):
+        lineal.init(mode="offline", project="p", **bad)
+    assert not os.path.exists("escaped")
+    assert not os.path.exists("lineal") or folders() == os.listdir("lineal") == []
+
+
+def test_a_folder_of_an_init_that_was_killed_is_no_failure_and_can_be_cleaned(home):
+    os.makedirs("lineal/offline-run-x")
+    about = offline.About("uid", "ana", is_default_entity=True)
+    Path("lineal/offline-run-x", offline.ABOUT_FILE).write_text(json.dumps(asdict(about)))
+    (result,) = synced(home)
+    assert (result.is_empty, result.failures) == (True, {})
+    synced(home, clean=True)
+    assert os.listdir("lineal") == []
 
 
 def test_a_broken_artifact_does_not_stop_the_rest(home):

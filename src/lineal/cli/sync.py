@@ -92,6 +92,8 @@ def _as_text(result: Synced) -> str:
     folder = os.path.relpath(result.folder)
     if result.was_synced:
         return f"{folder}: copied before"
+    if result.is_empty:
+        return f"{folder}: holds no run, since it was killed at its start; `--clean` removes it"
     if result.run is None:
         return f"{folder}: failed"
     lines = output.plural(result.line_count, "line")
@@ -106,6 +108,7 @@ def _as_fields(result: Synced) -> dict[str, Any]:
         "folder": result.folder,
         "run": result.run,
         "was_synced": result.was_synced,
+        "is_empty": result.is_empty,
         "lines": result.line_count,
         "files": result.file_count,
         "versions": result.version_count,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -191,17 +192,23 @@ def _start(
     spec = _spec(settings, identity, entity, project, config, call)
     if spec.resume in ("allow", "must") and not allow_val_change:
         _check_resumed_config(backend, spec)
-    if fork is not None and fork.is_rewind and opened.offline_folder is None:
-        from lineal.client import rewinding  # few runs are rewound
+    try:
+        if fork is not None and fork.is_rewind and opened.offline_folder is None:
+            from lineal.client import rewinding  # few runs are rewound
 
-        rewinding.rewind(backend, entity, project, fork)
-    if fork is None or fork.is_rewind:
-        started = backend.start_run(spec)
-    else:
-        from lineal.client import forking  # few runs are forks
+            rewinding.rewind(backend, entity, project, fork)
+        if fork is None or fork.is_rewind:
+            started = backend.start_run(spec)
+        else:
+            from lineal.client import forking  # few runs are forks
 
-        parent = forking.parent_of(backend, entity, project, fork)
-        started = forking.copy(backend, backend.start_run(spec), parent, fork, config)
+            parent = forking.parent_of(backend, entity, project, fork)
+            started = forking.copy(backend, backend.start_run(spec), parent, fork, config)
+    except BaseException:
+        if opened.offline_folder is not None:  # it holds no run, and would never be synced
+            backend.close()
+            shutil.rmtree(opened.offline_folder, ignore_errors=True)
+        raise
     record = started.run
     place = Place(
         spool=opened.home.spool,
@@ -245,8 +252,9 @@ def _open(
         return _Opened(backend, home_of(settings), entity, project, identity)
     from lineal.client import offline  # not for those who log online
 
-    entity = default_entity(settings)
-    identity = resuming.identify(settings, entity, project, None)
+    entity = names.entity_name(default_entity(settings))
+    identity = resuming.identify(settings, entity, names.project_name(project), None)
+    names.run_id(identity.run_id)  # before it becomes part of a path
     folder = offline.new_folder(settings, identity.run_id, started_at)
     rewind_step = fork.step if fork is not None and fork.is_rewind else None
     opened = offline.open_offline(settings, folder, rewind_step)

@@ -68,6 +68,8 @@ class Synced:
     """`entity/project/run_id` in the target."""
     was_synced: bool = False
     """Nothing was done: it is in this target already."""
+    is_empty: bool = False
+    """Nothing was done: it was killed before its run was started."""
     line_count: int = 0
     file_count: int = 0
     version_count: int = 0
@@ -93,9 +95,9 @@ def is_synced(
 ) -> bool:
     """Tell whether that target confirmed everything in the folder, in that place.
 
-    entity, project, run_id: as of `sync`. Raises NotFound unless the folder holds a run.
+    entity, project, run_id: as of `sync`. Raises NotFound unless it is the folder of one.
     """
-    where = _where(_about(folder), target, entity, project, run_id)
+    where = _where(offline.read_about(folder), target, entity, project, run_id)
     return _Marks(folder, target, where).is_complete
 
 
@@ -121,12 +123,13 @@ def sync(
         folder = os.path.abspath(folder)
         result = Synced(folder)
         try:
-            about = _about(folder)
+            about = offline.read_about(folder)
+            result.is_empty = not about.run_id
             where = _where(about, target, entity, project, run_id)
             marks = _Marks(folder, target, where)
             if not again and marks.is_complete:
                 result.was_synced = True
-            else:
+            elif not result.is_empty:
                 _sync_folder(target, settings, about, where, marks, result)
         except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
             result.failures[folder] = error
@@ -144,13 +147,6 @@ class _Where:
 
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.run_id}"
-
-
-def _about(folder: str) -> About:
-    about = offline.read_about(folder)
-    if not about.run_id:
-        raise NotFound(f"{folder} holds no run: it ended before the run was started")
-    return about
 
 
 def _where(
@@ -258,22 +254,29 @@ class _Copy:
         if self._about.rewind_step is not None:
             target = Fork(where.run_id, self._about.rewind_step, is_rewind=True)
             rewinding.rewind(self._target, where.entity, where.project, target)
-        started = self._target.start_run(
-            RunSpec(
-                entity=where.entity,
-                project=where.project,
-                run_id=where.run_id,
-                resume=self._about.resume,
-                name=run.name if known is None else None,
-                notes=run.notes,
-                group=run.group,
-                job_type=run.job_type,
-                tags=run.tags or None,
-                sweep_id=run.sweep_id,
-                host=run.host,
-                program=run.program,
-            )
-        ).run
+        resume = self._about.resume
+        if resume == "must" and where.run_id != self._about.run_id:
+            resume = None  # what `init` was to resume is not what it is called now
+        spec = RunSpec(
+            entity=where.entity,
+            project=where.project,
+            run_id=where.run_id,
+            resume=resume,
+            name=run.name if known is None else None,
+            notes=run.notes,
+            group=run.group,
+            job_type=run.job_type,
+            tags=run.tags or None,
+            sweep_id=run.sweep_id,
+            host=run.host,
+            program=run.program,
+        )
+        try:
+            started = self._target.start_run(spec).run
+        except (UsageError, NotFound) as error:  # `init` cannot be called again
+            folder = os.path.relpath(self._result.folder)
+            way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
+            raise type(error)(f"{error.message}. {way}") from error
         mark = {offline.METADATA_KEY: [*uids, self._about.uid]}
         return self._target.update_run(started.key, RunPatch(metadata=mark))
 
