@@ -48,7 +48,7 @@ class PackedBlobs:
             if _nonce(key) != nonce:
                 nonce = _nonce(key)
                 held = list(self._packs(nonce))
-            yield _found(held, key)
+            yield _found(held, _sha256(key)) if held else None
 
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
@@ -125,12 +125,13 @@ class PackedBlobs:
         return known[1]
 
 
-def _found(held: Sequence[tuple[str, Mapping[bytes, Place]]], key: Key) -> tuple[str, Place] | None:
-    if held:
-        sha256 = _sha256(key)
-        for path, places in held:
-            if sha256 in places:
-                return path, places[sha256]
+def _found(
+    held: Sequence[tuple[str, Mapping[bytes, Place]]], sha256: bytes
+) -> tuple[str, Place] | None:
+    for path, places in held:
+        place = places.get(sha256)
+        if place is not None:
+            return path, place
     return None
 
 

@@ -7,6 +7,7 @@ memory. Gone with the draft. A draft made from a version keeps only what differs
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
 import os
@@ -360,6 +361,12 @@ def _no_room() -> NoSpace:
     )
 
 
+@functools.lru_cache(1)
+def _encoded(pack: str) -> bytes:
+    """Thousands of files in a row are staged in one pack."""
+    return os.fsencode(pack)
+
+
 def _row(added: Added) -> tuple[object, ...]:
     entry, source = added
     extra = json.dumps(dict(entry.extra)) if entry.extra else None
@@ -370,7 +377,7 @@ def _row(added: Added) -> tuple[object, ...]:
     return (
         *head,
         os.fsencode(source.path),  # as bytes: a folder's name need not be Unicode
-        None if source.staged is None else os.fsencode(source.staged),
+        None if source.staged is None else _encoded(source.staged),
         source.is_packed,
         source.policy,
         stamp.mtime_ns,

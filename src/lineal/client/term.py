@@ -130,11 +130,13 @@ class Progress:
 
     def advance(self, *, files: int = 0, size: int = 0) -> None:
         """Count files and bytes done; draws at most ten times a second."""
+        if not self._is_shown:
+            return  # as wherever nobody watches: called for every file
         with _voice.lock:
             self._files_done += files
             self._size_done += size
             now = time.monotonic()
-            if self._is_shown and now - self._drawn_at >= REDRAW_SECONDS:
+            if now - self._drawn_at >= REDRAW_SECONDS:
                 self._drawn_at = now
                 _voice.progress = self
                 self.draw()
