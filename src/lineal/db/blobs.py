@@ -229,7 +229,9 @@ def stored_of_version(
     found: list[tuple[Digest, int, str]] = []
     for batch in batches(digests, LOCATED_MOST):
         chosen = {"version": version_id, "digests": json.dumps(batch)}
-        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query, chosen)]
+        found += [
+            (Digest(row[0]), row[1], row[2]) for row in connection.execute(query, chosen).all()
+        ]
     return found
 
 
