@@ -149,6 +149,26 @@ def test_a_silent_agents_trial_comes_back_with_the_same_parameters(
     assert late.state is TrialState.RUNNING
 
 
+def test_no_point_is_lost_when_its_silent_agent_wakes_before_anybody_takes_it(
+    instance: Instance, clock: MovableClock
+) -> None:
+    sweep = make(instance, {"method": "grid", "parameters": {"a": {"values": [1, 2]}}})
+    lost, other = join(instance, sweep, "lost"), join(instance, sweep, "other")
+    given = [ask(instance, sweep, lost).trial, ask(instance, sweep, lost).trial]
+    clock.move(seconds=61)
+    sweeps.set_state(instance, OWNER, sweep.key, SweepState.PAUSED)
+    assert ask(instance, sweep, other).waits
+    for trial in given:
+        assert trial is not None
+        beat = sweeps.beat(instance, OWNER, trial.key, lost)
+        assert not beat.goes_on
+        ended = sweeps.finish(instance, OWNER, trial.key, lost, beat.state)
+        assert ended.state is TrialState.QUEUED
+    sweeps.set_state(instance, OWNER, sweep.key, SweepState.RUNNING)
+    again = [ask(instance, sweep, other).trial, ask(instance, sweep, other).trial]
+    assert [trial.parameters for trial in again if trial] == [{"a": 1}, {"a": 2}]
+
+
 def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None:
     sweep = make(instance, RANDOM)
     agent = join(instance, sweep)

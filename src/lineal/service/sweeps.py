@@ -301,7 +301,7 @@ def finish(
     """End a trial; its value is what its run's summary says.
 
     A run that was preempted comes back into the queue (RUN-20). What a lost agent says of a trial
-    that another one has by now changes nothing.
+    that was taken from it changes nothing, whether another one has it by now or nobody yet.
     """
     access.require(actor, Action.WRITE, f"trial {trial}")
     if state not in ENDED:
@@ -310,8 +310,7 @@ def finish(
         found = _trial(connection, trial)
         row = _locked(connection, found.sweep_id)
         found = _trial(connection, trial)  # as it is now that nobody else changes it
-        is_own = found.agent_id == agent and found.state in (TrialState.RUNNING, TrialState.QUEUED)
-        if is_own:
+        if found.agent_id == agent and found.state == TrialState.RUNNING:
             plan = rules.plan(row.document)
             _end(connection, instance, row, plan, found, state)
             _conclude(connection, instance, row, plan, actor)
