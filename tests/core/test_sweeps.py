@@ -109,6 +109,11 @@ def test_a_grid_counts_through_all_points() -> None:
         "q": 0.3,
     }
 
+    configs = [sweeps.nested(point) for point in points]
+    assert [sweeps.grid_number(plan, config) for config in configs] == list(range(2 * 3 * 4))
+    for other in ({"a": "z"}, {"b": {"c": 4}}, {"b": {"c": 1.5}}, {"b": {}}, {"q": 0.25}):
+        assert sweeps.grid_number(plan, configs[0] | other) is None
+
 
 GOOD = {"method": "random", "metric": {"name": "loss"}, "parameters": {"a": {"value": 1}}}
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [

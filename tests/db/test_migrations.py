@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import insert
 
 from lineal.config import Settings
+from lineal.core.access import Actor, Role
+from lineal.core.trials import SweepKey
 from lineal.db import migrations
-from lineal.db.schema import metadata
+from lineal.db.engine import Database
+from lineal.db.schema import entities, metadata, projects
+from lineal.db.schema import sweeps as sweeps_table
 from lineal.errors import Unavailable
+from lineal.service import sweeps
 from lineal.service.instance import Instance, open_instance
+
+OWNER = Actor("ana", Role.OWNER)
 
 
 def test_migrated_database_equals_the_schema(instance: Instance) -> None:
@@ -29,6 +39,36 @@ def test_head_is_the_newest_script() -> None:
     config = Config()
     config.set_main_option("script_location", os.path.dirname(migrations.__file__))
     assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+
+
+def test_a_grid_of_an_older_lineal_goes_on_where_it_was(settings: Settings, home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    database = Database(f"sqlite:///{home / 'lineal.db'}")
+    config = Config()
+    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        connection.execute(insert(entities).values(id=1, name="ana", created_at=now))
+        connection.execute(insert(projects).values(id=1, entity_id=1, name="p", created_at=now))
+        connection.execute(
+            insert(sweeps_table).values(
+                id=1, project_id=1, sweep_id="old", name="old", state="running", next_number=2,
+                document={"method": "grid", "parameters": {"a": {"values": [1, 2, 3]}}},
+                created_by="ana", created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+    database.close()
+    instance = open_instance(settings)
+    try:
+        agent = sweeps.join(instance, OWNER, SweepKey(1), name="one", host="here")
+        trial = sweeps.next_trial(instance, OWNER, SweepKey(1), agent).trial
+        assert trial is not None
+        assert (trial.number, trial.parameters) == (2, {"a": 3})
+        assert sweeps.propose(instance, OWNER, SweepKey(1)) is None
+    finally:
+        instance.close()
 
 
 def test_a_database_of_a_newer_lineal_is_left_alone(

@@ -250,6 +250,44 @@ def test_parameters_put_into_the_queue_come_first(instance: Instance) -> None:
     assert answer.trial.parameters == {"lr": 0.25, "net": {"k": 3}}
 
 
+NUMBERS = {"method": "grid", "parameters": {"a": {"values": [1, 2, 3]}}}
+
+
+def handed_out(instance: Instance, sweep: SweepRecord) -> list[Any]:
+    agent = join(instance, sweep)
+    seen = []
+    while (answer := ask(instance, sweep, agent)).trial is not None:
+        seen.append(answer.trial.parameters["a"])
+        done(instance, answer, sweep, agent)
+    assert again(instance, sweep).state is SweepState.FINISHED
+    return seen
+
+
+def test_parameters_of_ones_own_take_no_point_of_a_grid(instance: Instance) -> None:
+    sweep = make(instance, NUMBERS)
+    sweeps.enqueue(instance, OWNER, sweep.key, {"a": 9})
+    assert handed_out(instance, sweep) == [9, 1, 2, 3]
+    capped = make(instance, NUMBERS | {"run_cap": 2})
+    sweeps.enqueue(instance, OWNER, capped.key, {"a": 9})
+    assert handed_out(instance, capped) == [9, 1]
+
+
+def test_a_point_of_a_grid_that_was_put_into_the_queue_comes_only_once(instance: Instance) -> None:
+    sweep = make(instance, NUMBERS)
+    for number in (3, 2):
+        sweeps.enqueue(instance, OWNER, sweep.key, {"a": number})
+    assert sweeps.propose(instance, OWNER, sweep.key) == {"a": 1}
+    assert handed_out(instance, sweep) == [3, 2, 1]
+    assert sweeps.propose(instance, OWNER, sweep.key) is None
+
+
+def test_a_grid_can_be_put_into_the_queue_point_by_point(instance: Instance) -> None:
+    sweep = make(instance, {"method": "grid", "parameters": {"a": {"values": [1, 1, True, 2]}}})
+    while (proposed := sweeps.propose(instance, OWNER, sweep.key)) is not None:
+        sweeps.enqueue(instance, OWNER, sweep.key, proposed)
+    assert handed_out(instance, sweep) == [1, 1, True, 2]
+
+
 def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     document = RANDOM | {"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 3}}
     sweep = make(instance, document)

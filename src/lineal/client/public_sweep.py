@@ -88,7 +88,10 @@ class Sweep:
 
     @property
     def expected_run_count(self) -> int | None:
-        """Runs in all; None if nothing ends the sweep by itself."""
+        """Runs in all; None if nothing ends the sweep by itself.
+
+        What `enqueue_run` adds to a grid comes on top, unless it is one of the grid's points.
+        """
         return sweeps.plan(self._record.document).trial_count
 
     @property
@@ -130,7 +133,11 @@ class Sweep:
         )
 
     def enqueue_run(self, parameters: Mapping[str, Any]) -> TrialRecord:
-        """Have parameters tried before any that the search chooses."""
+        """Have parameters tried before any that the search chooses.
+
+        A point of the sweep's grid whose turn is still to come is tried now, and not again then.
+        Raises Invalid if the sweep has a parameter that these lack.
+        """
         return self._backend.enqueue_trial(self._record.key, dict(parameters))
 
     def pause(self) -> None:

@@ -97,6 +97,17 @@ class Distribution(NamedTuple):
             return _Multiples(self.q, first, last)
         return None
 
+    def place(self, value: Any) -> int | None:
+        """Return where among `values` a value is, counted from 0; None if it is none of them."""
+        if self.choices:
+            return next((i for i, each in enumerate(self.choices) if _same(each, value)), None)
+        point, values = self.point(value), self.values()
+        if point is None or not values:
+            return None
+        first = values[0]  # the others follow at the same distance: they are counted, not looked at
+        number = round((point - first) / (self.q or 1))
+        return number if 0 <= number < len(values) and values[number] == value else None
+
     def _choice(self, point: float) -> int:
         if not self.weights:
             return int(point)
@@ -104,7 +115,7 @@ class Distribution(NamedTuple):
         return min(bisect_left(total, point * total[-1]), len(self.choices) - 1)
 
     def _point_of_choice(self, value: Any) -> float | None:
-        number = next((i for i, each in enumerate(self.choices) if _same(each, value)), None)
+        number = self.place(value)
         if number is None or not self.weights:
             return number
         total = list(accumulate(self.weights))

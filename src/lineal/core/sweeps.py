@@ -161,6 +161,25 @@ def grid_point(sweep: Plan, number: int) -> dict[Path, Any]:
     return {path: chosen[path] for path in sweep.searched}
 
 
+def grid_number(sweep: Plan, parameters: Mapping[str, Any]) -> int | None:
+    """Return the number of the grid's point that a config has, None if it is none of them.
+
+    Where a grid has a value twice it is the first of the two.
+    """
+    number = 0
+    for path, distribution in sweep.searched.items():
+        values = distribution.values()
+        assert values is not None
+        try:
+            place = distribution.place(at(parameters, path))
+        except KeyError:
+            return None
+        if place is None:
+            return None
+        number = number * len(values) + place
+    return number
+
+
 def result(summary: Mapping[str, Any], metric: Metric) -> float | None:
     """Return a run's value of the metric; None where it has none, or NaN."""
     found: Any = summary.get(metric.name)

@@ -445,6 +445,8 @@ sweeps = Table(
     Column("state", Text, nullable=False),
     Column("document", Json, nullable=False),  # as the user wrote it
     Column("next_number", BigInteger, nullable=False, server_default=text("0")),
+    Column("next_point", BigInteger, nullable=False, server_default=text("0")),  # of a grid
+    Column("points_ahead", Json),  # those above it that users put into the queue; none: NULL
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     Column("created_by", Text, nullable=False),
     Column("created_at", Moment, nullable=False),

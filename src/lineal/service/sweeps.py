@@ -159,7 +159,8 @@ def enqueue(
 ) -> TrialRecord:
     """Have these parameters tried before any that the search chooses (API-12).
 
-    Constants are added; Invalid names a parameter that the sweep has and these lack.
+    Constants are added; Invalid names a parameter that the sweep has and these lack. What is a
+    point of the sweep's grid is not handed out again when its turn comes.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
@@ -180,6 +181,7 @@ def enqueue(
             {"point": point or {}, "parameters": rules.nested(values)},
             instance.clock.now(),
             state=TrialState.QUEUED,
+            grid_number=_grid_number(row, plan, parameters),
         )
         return sweeps_db.trial_record(trial)
 
@@ -283,10 +285,10 @@ def propose(instance: Instance, actor: Actor, sweep: SweepKey) -> dict[str, Any]
     if row is None:
         raise NotFound(f"There is no sweep with the key {sweep}")
     plan = rules.plan(row.document)
-    if plan.trial_count is not None and row.next_number >= plan.trial_count:
+    if _is_used_up(row, plan):
         return None
     if plan.method == "grid" or not plan.searched:
-        chosen = rules.grid_point(plan, row.next_number) if plan.method == "grid" else {}
+        chosen = rules.grid_point(plan, row.next_point) if plan.method == "grid" else {}
     else:
         search = _search_of(instance, sweep, plan)
         number, point = search.ask()
@@ -345,7 +347,7 @@ def _without_search(
     if plan.method == "grid" or not plan.searched:
         point: Point = {}
         if plan.method == "grid":
-            chosen = rules.grid_point(plan, row.next_number)
+            chosen = rules.grid_point(plan, row.next_point)
             found = {path: plan.searched[path].point(value) for path, value in chosen.items()}
             point = {name_of(path): at for path, at in found.items() if at is not None}
         return _new(connection, instance, row, plan, agent, point)
@@ -365,7 +367,7 @@ def _refusal(
     waiting = sweeps_db.in_state(connection, SweepKey(row.id), TrialState.QUEUED, limit=1)
     if waiting:
         return _claimed(connection, instance, row, waiting[0], agent)
-    if plan.trial_count is None or row.next_number < plan.trial_count:
+    if not _is_used_up(row, plan):
         return None
     if sweeps_db.in_state(connection, SweepKey(row.id), TrialState.RUNNING, limit=1):
         return Answer(None, waits=True, reason="the last trials are running elsewhere")
@@ -430,6 +432,7 @@ def _new(
         },
         instance.clock.now(),
         state=TrialState.RUNNING,
+        grid_number=row.next_point if plan.method == "grid" else None,
     )
     return Answer(sweeps_db.trial_record(trial))
 
@@ -441,8 +444,11 @@ def _add_trial(
     now: datetime,
     *,
     state: TrialState,
+    grid_number: int | None,
 ) -> Row[Any]:
-    changed = {"next_number": row.next_number + 1}
+    changed: dict[str, Any] = {"next_number": row.next_number + 1}
+    if grid_number is not None:
+        changed |= _without_point(row, grid_number)
     if state is TrialState.RUNNING:
         changed["state"] = str(SweepState.RUNNING)
     _change(connection, SweepKey(row.id), changed, now)
@@ -454,6 +460,35 @@ def _add_trial(
     }
     key = sweeps_db.add_trial(connection, SweepKey(row.id), fixed | dict(values))
     return _trial(connection, key)
+
+
+def _is_used_up(row: Row[Any], plan: Plan) -> bool:
+    """Say whether no new trial may be made: the grid has no point left, or the cap is reached."""
+    if plan.run_cap is not None and row.next_number >= plan.run_cap:
+        return True
+    return plan.point_count is not None and row.next_point >= plan.point_count
+
+
+def _grid_number(row: Row[Any], plan: Plan, parameters: Mapping[str, Any]) -> int | None:
+    """Return the number of the grid's point that parameters are, None if they are none of them."""
+    if plan.method != "grid":
+        return None
+    if not _is_used_up(row, plan):
+        following = rules.nested(rules.grid_point(plan, row.next_point))
+        if point_of(plan, following) == point_of(plan, parameters):
+            return int(row.next_point)  # and not an earlier one, if a value is there twice
+    return rules.grid_number(plan, parameters)
+
+
+def _without_point(row: Row[Any], number: int) -> dict[str, Any]:
+    """Return what changes in a sweep whose grid's point with this number has become a trial."""
+    if number < row.next_point:
+        return {}
+    following, ahead = row.next_point, {*(row.points_ahead or ()), number}
+    while following in ahead:
+        ahead.remove(following)
+        following += 1
+    return {"next_point": following, "points_ahead": sorted(ahead) or None}
 
 
 def _search_of(instance: Instance, sweep: SweepKey, plan: Plan) -> Search:
@@ -530,8 +565,7 @@ def _conclude(
             best_version.put_alias(connection, row, best.run_id, plan, actor, now)
     present = sweeps_db.lock(connection, key)
     assert present is not None
-    is_last = plan.trial_count is not None and present.next_number >= plan.trial_count
-    if present.state != SweepState.RUNNING or not is_last:
+    if present.state != SweepState.RUNNING or not _is_used_up(present, plan):
         return
     left = (TrialState.RUNNING, TrialState.QUEUED)
     if not any(sweeps_db.in_state(connection, key, state, limit=1) for state in left):
