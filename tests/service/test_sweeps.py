@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lineal.core.access import Actor, Role
-from lineal.core.records import PageRequest, RunPatch, RunSpec, RunState
+from lineal.core.names import ArtifactPath
+from lineal.core.records import PageRequest, RunPatch, RunSpec, RunState, VersionRecord
 from lineal.core.sweeps import SweepState, TrialState
 from lineal.core.trials import AgentKey, Answer, SweepRecord, SweepSpec, TrialProgress
 from lineal.db.schema import trials as trials_table
@@ -21,7 +22,7 @@ from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
-from tests.service.test_artifacts import draft, send
+from tests.service.test_artifacts import draft, log, send
 
 OWNER = Actor("ana", Role.OWNER)
 GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 0, "max": 2}}}
@@ -333,11 +334,45 @@ def test_the_alias_follows_the_best_version_whatever_the_order(
         assert aliased == expected
 
 
-def _versions(instance: Instance, name: str) -> list[Any]:
+def test_the_alias_stays_where_the_sweep_did_not_put_it(instance: Instance, tmp_path: Path) -> None:
+    def logged(project: str, name: str, run: int, *aliases: str) -> VersionRecord:
+        return log(
+            instance, OWNER, tmp_path, {"model": name.encode()},
+            project=project, collection=name, type="model", run=run, aliases=aliases,
+        )  # fmt: skip
+
+    for project in ("p", "other"):
+        spec = RunSpec("ana", project, "baseline", config={"lr": 0.5, "net": {"k": 3}})
+        key = runs.start(instance, OWNER, spec).run.key
+        logged(project, f"{project}-model", key, "best")
+        runs.finish(instance, OWNER, key, 0, 1.0)
+    document = RANDOM | {"best_alias": True}
+    sweep = make(instance, document, prior_runs=("baseline",))
+    agent = join(instance, sweep)
+    worse, better = ask(instance, sweep, agent), ask(instance, sweep, agent)
+    version = logged("p", "worse", run_of(instance, worse, sweep))
+    portfolio = ArtifactPath("ana", "registry", "models", "latest")
+    catalog.link_version(instance, OWNER, version.id, portfolio, ["best"])
+    done(instance, worse, sweep, agent, loss=0.9)
+    assert "best" in _versions(instance, "worse")[0].aliases
+    logged("p", "better", run_of(instance, better, sweep))
+    done(instance, better, sweep, agent, loss=0.1)
+    best = {
+        f"{project}/{name}"
+        for project, name in (
+            ("p", "p-model"), ("other", "other-model"), ("p", "worse"), ("p", "better"),
+            ("registry", "models"),
+        )
+        if "best" in _versions(instance, name, project)[0].aliases
+    }  # fmt: skip
+    assert best == {"other/other-model", "registry/models", "p/better"}
+
+
+def _versions(instance: Instance, name: str, project: str = "p") -> list[Any]:
     from lineal.core.records import VersionQuery
 
     try:
-        page = catalog.versions(instance, OWNER, VersionQuery("ana", "p", name), PageRequest())
+        page = catalog.versions(instance, OWNER, VersionQuery("ana", project, name), PageRequest())
     except NotFound:
         return []
     return list(page.items)

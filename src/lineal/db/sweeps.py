@@ -346,14 +346,26 @@ def logged_by(
 
 
 def aliased(connection: Connection, sweep: SweepKey, alias: str) -> list[int]:
-    """Return the collections where an alias is on a version that a trial of the sweep logged."""
+    """Return the collections where an alias is on a version that a trial of the sweep logged.
+
+    Not the portfolios that such a version is linked into: their aliases are put there by hand.
+    """
     query = (
         select(aliases.c.collection_id)
         .distinct()
         .join(memberships, memberships.c.id == aliases.c.membership_id)
         .join(edges, (edges.c.version_id == memberships.c.version_id) & (edges.c.kind == "logged"))
+        .join(
+            versions,
+            (versions.c.id == memberships.c.version_id)
+            & (versions.c.collection_id == memberships.c.collection_id),
+        )
         .join(runs, runs.c.id == edges.c.run_id)
-        .join(trials, trials.c.run_id == runs.c.run_id)
+        .join(trials, trials.c.run_id == runs.c.run_id)  # an id is unique in its project only
+        .join(
+            sweeps,
+            (sweeps.c.id == trials.c.sweep_id) & (sweeps.c.project_id == runs.c.project_id),
+        )
         .where(aliases.c.alias == alias, trials.c.sweep_id == sweep)
     )
     return list(connection.execute(query).scalars())
