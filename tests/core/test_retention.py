@@ -41,10 +41,22 @@ def test_durations_are_read_as_people_write_them(text, expected):
     assert duration(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "P", "30", "d", "P1M", "-3d", True, None, [], "1d 2h"])
+@pytest.mark.parametrize(
+    "text", ["", "P", "30", "d", "P1M", "-3d", True, None, [], "1d 2h", float("nan")]
+)
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(Invalid, match="no duration"):
         duration(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["99999999999999d", "P99999999999W", "9" * 5000 + "d", 10**12, 10**5000, 1e300, float("inf")],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_too_long_for_a_duration_is_refused(value):
+    with pytest.raises(Invalid, match="999,999,999 days; what never expires has the TTL None"):
+        duration(value)
 
 
 @given(st.integers(1, 10**15))

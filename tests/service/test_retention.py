@@ -247,6 +247,8 @@ def test_each_condition_selects_what_it_says(
     run = runs.start(instance, owner, RunSpec("ana", "vision", "train")).run.key
     lineage.use(instance, owner, run, used.id, alias=None)
     assert selected(instance, owner, older_than_seconds=5 * DAY) == [0, 1, 2]
+    assert selected(instance, owner, older_than_seconds=3_000_000 * DAY) == []
+    assert selected(instance, owner, older_than_seconds=10**30) == []
     assert selected(instance, owner, untagged=True) == [1, 2, 3]
     assert selected(instance, owner, unaliased=True) == [0, 2, 3]
     assert selected(instance, owner, unused=True) == [0, 1, 3]

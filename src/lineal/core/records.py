@@ -9,7 +9,7 @@ config, summary and history and survive.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, NewType, TypeVar
 
@@ -26,6 +26,9 @@ DraftId = NewType("DraftId", int)
 
 T = TypeVar("T")
 JsonObject = dict[str, Any]
+
+LONGEST_TTL = timedelta(days=365_000)
+"""A thousand years: moments beyond the year 9999 have no name."""
 
 
 class Page(NamedTuple, Generic[T]):

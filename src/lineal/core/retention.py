@@ -141,11 +141,28 @@ class Restored:
 
 
 def duration(value: timedelta | int | float | str) -> timedelta:
-    """Read a duration: a timedelta, a number of days, `30d`, `12h` or ISO `P30D` (TTL-5)."""
+    """Read a duration: a timedelta, a number of days, `30d`, `12h` or ISO `P30D` (TTL-5).
+
+    Raises Invalid for what is none, as NaN, and for more than a timedelta holds, as infinity.
+    """
     if isinstance(value, timedelta):
         return value
+    try:
+        found = _read_duration(value)
+    except (OverflowError, ValueError) as error:  # of numbers beyond timedelta, or 4,300 digits
+        what = "This number of days" if isinstance(value, int) else repr(value)[:40]
+        raise Invalid(
+            f"{what} is more than a duration can be, {timedelta.max.days:,} days; what never "
+            "expires has the TTL None (`none` on the command line)"
+        ) from error
+    if found is None:
+        raise Invalid(f"{value!r} is no duration; use a timedelta, days, `30d`, `12h` or `P30D`")
+    return found
+
+
+def _read_duration(value: object) -> timedelta | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return timedelta(days=value)
+        return None if value != value else timedelta(days=value)  # NaN alone is not itself
     if isinstance(value, str):
         short = _SHORT.fullmatch(value.strip().lower())
         if short:
@@ -153,7 +170,7 @@ def duration(value: timedelta | int | float | str) -> timedelta:
         iso = _ISO.fullmatch(value.strip().upper())
         if iso and any(iso.groupdict().values()):
             return timedelta(**{unit: int(n) for unit, n in iso.groupdict().items() if n})
-    raise Invalid(f"{value!r} is no duration; use a timedelta, days, `30d`, `12h` or `P30D`")
+    return None
 
 
 def ttl_seconds(value: timedelta | int | float | str | None) -> int:

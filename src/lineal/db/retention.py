@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from lineal.core.names import LATEST
-from lineal.core.records import Page, PageRequest
+from lineal.core.records import LONGEST_TTL, Page, PageRequest
 from lineal.core.retention import (
     NEVER_SECONDS,
     UNLINK_GRACE,
@@ -317,7 +317,8 @@ def selected(selection: Selection, scope: ColumnElement[bool], now: datetime) ->
 def _conditions(selection: Selection, now: datetime) -> list[ColumnElement[bool]]:
     conditions = [not_(is_linked()), not_(is_protected())]
     if selection.older_than_seconds is not None:
-        oldest = now - timedelta(seconds=selection.older_than_seconds)
+        age_seconds = min(selection.older_than_seconds, LONGEST_TTL.total_seconds())
+        oldest = now - timedelta(seconds=age_seconds)
         conditions.append(versions.c.created_at <= oldest)
     if selection.untagged:
         conditions.append(not_(exists().where(version_tags.c.version_id == versions.c.id)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -20,6 +20,7 @@ from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest
 from lineal.core.manifest import Segment
 from lineal.core.records import (
+    LONGEST_TTL,
     Begun,
     CollectionKind,
     Committed,
@@ -40,8 +41,6 @@ from lineal.errors import Conflict, Exists, Invalid, NotFound, Superseded
 from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
 
-LONGEST_TTL = timedelta(days=365_000)
-"""A thousand years: moments beyond the year 9999 have no name."""
 INLINE_UPLOADS = 2_000
 """So many blobs to be sent are named by `begin` itself, which saves asking for them."""
 METADATA_MAX_BYTES = 1 << 20

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.records import (
+    LONGEST_TTL,
     CollectionId,
     CollectionKind,
     CollectionRecord,
@@ -44,7 +45,7 @@ from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
-from lineal.service.artifacts import LONGEST_TTL, check_ttl
+from lineal.service.artifacts import check_ttl
 from lineal.service.catalog import find_collection, gone
 from lineal.service.deletion import record as deletion_record
 from lineal.service.instance import Instance
