@@ -74,6 +74,30 @@ def test_put_takes_globs(lineal, photos):
     assert paths == {"demo/in": ["cats/b.txt"], "demo/out": ["a.txt"]}
 
 
+def test_put_of_a_reference_takes_globs(lineal, photos):
+    (photos / "junk.tmp").write_text("junk")
+    uri = photos.absolute().as_uri()
+    lineal("artifact", "put", uri, "-n", "demo/out", "--exclude", "*.tmp")
+    lineal("artifact", "put", uri, "-n", "demo/in", "--include", "cats/**")
+    paths = {
+        name: [each["path"] for each in lineal("artifact", "show", name, "--json").json["entries"]]
+        for name in ("demo/out", "demo/in")
+    }
+    assert paths == {"demo/out": ["a.txt", "cats/b.txt"], "demo/in": ["cats/b.txt"]}
+    none = lineal("artifact", "put", uri, "-n", "demo/none", "--include", "*.jpg", fails=True)
+    assert (none.code, "no files that `include` and" in none.err) == (2, True)
+
+
+def test_put_refuses_options_that_would_change_nothing(lineal, photos):
+    uri = photos.absolute().as_uri()
+    answer = lineal("artifact", "put", uri, "-n", "demo/x", "--policy", "immutable", fails=True)
+    assert (answer.code, "`--policy immutable`" in answer.err) == (2, True)
+    for option in ("--include", "--exclude"):
+        one = str(photos / "a.txt")
+        answer = lineal("artifact", "put", one, "-n", "demo/x", option, "*.txt", fails=True)
+        assert (answer.code, f"{one} is one file" in answer.err) == (2, True)
+
+
 def test_put_can_continue_a_run(lineal, photos):
     run = lineal("run", "ls", "demo", "--json").json[0]
     Path("more.txt").write_text("more")

@@ -47,7 +47,12 @@ app = typer.Typer(
 @app.command()
 def put(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="File, folder or `file://…` reference to log")
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="File or folder to log, or the URI of what stays where it is, such as "
+            "`s3://BUCKET/PREFIX`, `gs://…`, `https://…` or `file://…`",
+        ),
     ],
     name: Annotated[
         str | None,
@@ -84,13 +89,16 @@ def put(
     """Log a file or folder as the next version of an artifact.
 
     Prints the line that uses it in a script. What a `.linealignore` in the folder names stays
-    out. Content that is a version already makes no new one.
+    out, and so does what `--include` and `--exclude` leave of a folder, or of all that is below
+    a URI. Content that is a version already makes no new one.
     """
     if resume and not id:
         raise typer.BadParameter("`--resume` needs the run to resume: `--id RUN`")
     source = path if "://" in path else os.path.expanduser(path)
     if "://" not in source and not os.path.exists(source):
-        raise MissingFile(f"Nothing is at {source}; name a file, a folder or a `file://` reference")
+        raise MissingFile(
+            f"Nothing is at {source}; name a file, a folder or a URI such as s3://BUCKET/PREFIX"
+        )
     default = names.generated(os.path.basename(os.path.abspath(source)))
     connection = connect()
     target = connection.artifact_path(name or default)
@@ -135,9 +143,19 @@ def _add(
     if policy not in ("mutable", "immutable"):
         raise Invalid(f"Policy `{policy}` is neither `mutable` nor `immutable`")
     if "://" in source:
-        artifact.add_reference(source)
+        if policy != "mutable":
+            raise Invalid(
+                f"`--policy {policy}` says how files are stored, and a reference stores none; "
+                "leave it out"
+            )
+        artifact.add_reference(source, include=include or [], exclude=exclude or [])
     elif os.path.isdir(source):
         artifact.add_dir(source, include=include or [], exclude=exclude or [], policy=policy)
+    elif include or exclude:
+        raise Invalid(
+            f"`--include` and `--exclude` choose from a folder, and {source} is one file; leave "
+            "them out"
+        )
     else:
         artifact.add_file(source, policy=policy)
 

@@ -116,9 +116,10 @@ def _listing(references: References, uri: str, wanted: Wanted) -> Listing:
 
 
 def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
-    count = 0
+    count, is_chosen_from = 0, False
     for found in listing.found:
         if not wanted.chosen(found.name):
+            is_chosen_from = True
             continue
         count += 1
         if count > wanted.max_objects:
@@ -128,7 +129,8 @@ def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
         path = _path(uri, found.name, wanted.name, is_folder=listing.is_folder)
         yield Added(Entry(path, found.digest, found.size, found.ref or None, found.extra), None)
     if count == 0:
-        raise Invalid(f"{uri} holds no files; a reference to nothing is an error")
+        which = " that `include` and `exclude` leave" if is_chosen_from else ""
+        raise Invalid(f"{uri} holds no files{which}; a reference to nothing is an error")
 
 
 def _path(uri: str, found: str, name: str | None, *, is_folder: bool) -> str:
