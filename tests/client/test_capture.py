@@ -61,6 +61,30 @@ def test_a_huge_diff_is_left_out_and_said(tree, monkeypatch, capsys):
     assert "left out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("train.py", "KEY = 'AKIAABCDEFGHIJKLMNOP'\n"),
+        ("train.py", "print(2)\n" * 200_000 + "KEY = 'AKIAABCDEFGHIJKLMNOP'\n"),
+        ("conf/.env", "PASSWORD=1\n"),
+    ],
+    ids=["key", "after 1 MiB", "name"],
+)
+@pytest.mark.parametrize("noprefix", ["false", "true"])
+def test_changes_with_a_secret_in_them_are_left_out_and_said(tree, name, text, noprefix, capsys):
+    in_tree("config", "diff.noprefix", noprefix)
+    write(name)
+    in_tree("add", ".")
+    in_tree("commit", "-q", "-m", "second", "--allow-empty")
+    write(name, text)
+    with lineal.init() as run:
+        pass
+    record = run.backend.run_by_key(run.record.key)
+    assert record.git_commit is not None
+    assert "diff.patch" not in files_of(run)
+    assert "key or password; diff.patch was not saved" in capsys.readouterr().err
+
+
 def test_git_can_be_switched_off(tree):
     with lineal.init(settings={"disable_git": True}) as run:
         pass

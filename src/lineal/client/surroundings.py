@@ -63,7 +63,13 @@ def collect(settings: Settings, call: Call) -> Surroundings:
             details["git"]["note"] = state.note
             term.warning(f"git: {state.note}")
         if state.diff and not settings.disable_code:
-            contents[DIFF_FILE] = state.diff
+            if code.diff_holds_secret(state.diff):
+                term.warning(
+                    "the uncommitted changes look as if they held a key or password; "
+                    f"{DIFF_FILE} was not saved"
+                )
+            else:
+                contents[DIFF_FILE] = state.diff
     if details:
         details["startedAt"] = call.started_at.isoformat()
         contents[METADATA_FILE] = json.dumps(details, indent=2).encode()

@@ -54,6 +54,8 @@ _SECRET_CONTENT = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}\b"
     rb"|\bsk-[A-Za-z0-9_-]{40,}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}\b"
 )
+_DIFF_NAME = re.compile(rb'^diff --git .*?([^/\s"]+)"?$', re.MULTILINE)
+"""The last part of a changed file's path, whatever git puts in front (`diff.noprefix`)."""
 
 Predicate = Callable[..., bool]
 """Takes the absolute path, or path and root, as W&B's include_fn and exclude_fn do."""
@@ -101,8 +103,14 @@ def looks_secret(path: str) -> bool:
 
 
 def holds_secret(content: bytes) -> bool:
-    """Tell whether the first megabyte looks like a key, token or password."""
-    return _SECRET_CONTENT.search(content, 0, SECRET_SCAN_BYTES) is not None
+    """Tell whether anything in it looks like a key, token or password."""
+    return _SECRET_CONTENT.search(content) is not None
+
+
+def diff_holds_secret(diff: bytes) -> bool:
+    """Tell whether any line of a git diff, or the name of a file in it, looks like a secret."""
+    names = (found[1].decode(errors="replace") for found in _DIFF_NAME.finditer(diff))
+    return holds_secret(diff) or any(_SECRET_NAMES.fullmatch(name) for name in names)
 
 
 def main_script(program: str | None) -> tuple[str, str] | None:
