@@ -52,6 +52,24 @@ def test_commit_remote_and_diff_are_recorded_without_credentials(tree):
     assert b"secret" not in files["diff.patch"]
 
 
+@pytest.mark.parametrize(
+    ("url", "stored"),
+    [
+        ("https://ana:pw@host/x.git", "https://host/x.git"),
+        ("https://ana:p@ss@host/x.git", "https://host/x.git"),
+        ("HTTPS://ana:pw@host/x.git", "HTTPS://host/x.git"),
+        ("git+ssh2://ana@host:22/x.git", "git+ssh2://host:22/x.git"),
+        ("hg::https://ana:pw@host/x", "hg::https://host/x"),
+        ("https://host/@scope/x.git", "https://host/@scope/x.git"),
+        ("git@host:team/x.git", "git@host:team/x.git"),
+        ("file:///srv/a@b/x.git", "file:///srv/a@b/x.git"),
+        ("/srv/a@b/x.git", "/srv/a@b/x.git"),
+    ],
+)
+def test_a_remote_is_stored_without_user_and_password(url, stored):
+    assert git.without_credentials(url) == stored
+
+
 def test_a_huge_diff_is_left_out_and_said(tree, monkeypatch, capsys):
     monkeypatch.setattr(git, "DIFF_MAX_BYTES", 10)
     Path("train.py").write_text("print(2)\n" * 100)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 GIT_TIMEOUT_SECONDS = 15.0
 """For one command; a work tree on a slow network disk must not hold up the run."""
 DIFF_MAX_BYTES = 10 * 1024 * 1024
-_USER_INFO = re.compile(r"^([a-z+]+://)[^/@]*@")
+_USER_INFO = re.compile(r"^([^/]*://)[^/]*@")
+"""After any scheme, with what a remote helper puts in front; a password may have an @ in it."""
 
 
 class GitState(NamedTuple):
