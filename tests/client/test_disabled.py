@@ -152,6 +152,22 @@ def test_a_logged_draft_is_not_missed_at_the_end():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_nothing_is_left_on_disk_at_the_end(tmp_path):
+    body = (
+        "import lineal; run = lineal.init(mode='disabled'); open(run.dir + '/f', 'w').close(); "
+        "artifact = run.use_artifact('x:latest'); print(artifact.download()); artifact.file('y')"
+    )
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(temporary)}
+    done = subprocess.run(
+        [sys.executable, "-c", body], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(str(temporary))
+    assert os.listdir(temporary) == []
+
+
 def test_init_takes_artifacts_in_its_config_and_may_be_called_again():
     first = lineal.init(mode="disabled", config={"data": lineal.Artifact("d", "dataset")})
     assert first.config.data.name == "d:v0"

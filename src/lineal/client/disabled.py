@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +24,23 @@ if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
 
 PROJECT = "dummy"
+
+
+def new_folder() -> str:
+    """Make a folder for what a disabled run must have on disk; it goes when the process ends."""
+    return tempfile.mkdtemp(dir=_parent())
+
+
+@functools.cache
+def _parent() -> str:
+    folder, owner = tempfile.mkdtemp(prefix="lineal-disabled-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # and not in a forked child
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
 
 
 class DisabledRun(Run):
@@ -49,7 +69,7 @@ class DisabledRun(Run):
     @property
     def dir(self) -> str:
         if self._folder is None:
-            self._folder = tempfile.mkdtemp(prefix="lineal-disabled-")
+            self._folder = new_folder()
         return self._folder
 
     @property

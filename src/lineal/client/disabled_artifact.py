@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -17,6 +16,7 @@ from lineal.client import media
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.contents import Contents
+from lineal.client.disabled import new_folder
 from lineal.client.manifest import ManifestEntry
 from lineal.core import names
 from lineal.core.digest import Digest, of_bytes
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
     from lineal.core.retention import EffectiveTtl, Policy, Restored
 
 NAME = TYPE = "disabled"
-
-
-def new_folder() -> str:
-    return tempfile.mkdtemp(prefix="lineal-disabled-")
 
 
 class DisabledArtifact(Artifact):
