@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.names import LATEST
@@ -20,6 +20,7 @@ from lineal.db.schema import (
     entities,
     memberships,
     projects,
+    runs,
     versions,
 )
 
@@ -32,7 +33,12 @@ _FIND = select(collections).where(
     collections.c.project_id == bindparam("project"), collections.c.name == bindparam("called")
 )
 _FIND_BY_NAMES = (
-    select(collections)
+    select(
+        collections,
+        exists()
+        .where(runs.c.id == bindparam("run"), runs.c.deleted_at.is_(None))
+        .label("is_run_live"),
+    )
     .join(projects, projects.c.id == collections.c.project_id)
     .join(entities, entities.c.id == projects.c.entity_id)
     .where(
@@ -89,9 +95,14 @@ def _count_on(connection: Connection, project_id: int, name: str) -> None:
         )
 
 
-def find_by_names(connection: Connection, entity: str, project: str, name: str) -> Row[Any] | None:
-    """Return the row of a collection in a project that is not deleted; no moved one."""
-    chosen = {"entity": entity, "project": project, "called": name}
+def find_by_names(
+    connection: Connection, entity: str, project: str, name: str, run: int | None
+) -> Row[Any] | None:
+    """Return the row of a collection in a project that is not deleted; no moved one.
+
+    And is_run_live: whether there is this run and it is not deleted.
+    """
+    chosen = {"entity": entity, "project": project, "called": name, "run": run}
     return connection.execute(_FIND_BY_NAMES, chosen).one_or_none()
 
 

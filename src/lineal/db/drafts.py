@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, select, update
 from sqlalchemy import insert as plain_insert
 
-from lineal.db.engine import insert
-from lineal.db.schema import collections, drafts, entities, projects, runs
+from lineal.db.engine import insert, on_sqlite
+from lineal.db.schema import collections, drafts, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 _PART = "/part"
@@ -21,17 +21,26 @@ _BY_CLIENT_ID = select(drafts).where(drafts.c.client_id == bindparam("client"))
 _BY_ID = select(drafts).where(drafts.c.id == bindparam("draft"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
 _SPECS = select(drafts.c.spec).where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
-_TARGET = (
+_TO_COMMIT = (
     select(
-        entities.c.name.label("entity"),
-        projects.c.name.label("project"),
-        projects.c.deleted_at.is_not(None).label("is_project_deleted"),
-        (runs.c.id.is_not(None) & runs.c.deleted_at.is_(None)).label("is_run_live"),
+        drafts,
+        exists()
+        .where(
+            collections.c.id == drafts.c.collection_id,
+            projects.c.id == collections.c.project_id,
+            projects.c.deleted_at.is_(None),
+        )
+        .label("is_project_live"),
+        exists()
+        .where(runs.c.id == drafts.c.run_id, runs.c.deleted_at.is_(None))
+        .label("is_run_live"),
     )
-    .select_from(collections)
-    .join(projects, projects.c.id == collections.c.project_id)
-    .join(entities, entities.c.id == projects.c.entity_id)
-    .outerjoin(runs, runs.c.id == bindparam("run"))
+    .where(drafts.c.id == bindparam("draft"))
+    .with_for_update(of=drafts)
+)
+_PROJECT_HELD = (
+    select(projects.c.id)
+    .join(collections, collections.c.project_id == projects.c.id)
     .where(collections.c.id == bindparam("collection"))
     .with_for_update(read=True, of=projects)
 )
@@ -48,12 +57,15 @@ def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> Row[A
     return connection.execute(query, {"draft": draft_id}).one_or_none()
 
 
-def target(connection: Connection, collection_id: int, run: int | None) -> Row[Any]:
-    """Say where a draft leads: (entity, project, is_project_deleted, is_run_live).
+def to_commit(connection: Connection, draft_id: int, collection_id: int) -> Row[Any] | None:
+    """Return a draft with is_project_live and is_run_live, of what it is written for.
 
-    Holds the project until the transaction ends, so that nobody deletes it meanwhile.
+    Until the transaction ends nobody else changes the draft or deletes the project (SQLite: as in
+    every transaction that writes). The project first, as whoever deletes does.
     """
-    return connection.execute(_TARGET, {"collection": collection_id, "run": run}).one()
+    if not on_sqlite(connection):
+        connection.execute(_PROJECT_HELD, {"collection": collection_id}).one()
+    return connection.execute(_TO_COMMIT, {"draft": draft_id}).one_or_none()
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> int:

@@ -26,7 +26,6 @@ from lineal.core.records import (
     Committed,
     DraftId,
     DraftSpec,
-    RunKey,
     VersionId,
     VersionRecord,
 )
@@ -99,10 +98,12 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
             awaited = blobs_db.awaited(connection, draft.manifest_id)
     stored = transfers.stored_now(instance, draft, awaited)
     with instance.database.writing() as connection:
-        locked = transfers.hold(instance, connection, draft_id)
+        locked = drafts_db.to_commit(connection, draft_id, draft.collection_id)
+        assert locked is not None  # drafts are never deleted
+        now = instance.clock.now()
+        transfers.require_unexpired(locked, now)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
-        now = instance.clock.now()
         if locked.nonce != draft.nonce:  # opened anew meanwhile: the files are not its own
             stored = []
         blobs_db.mark_stored(connection, stored, draft_id=draft.id, nonce=draft.nonce, now=now)
@@ -187,7 +188,6 @@ def _begun(
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
     collection = _sequence(connection, draft, now)
-    _require_target(connection, actor, collection.id, draft.run)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
         # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
@@ -260,11 +260,14 @@ def _begun_before(
 def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[Any]:
     """Return the collection to log to, made if need be.
 
-    Raises Invalid for another type, Exists for a portfolio, Gone for a deleted project.
+    Raises Invalid for another type, Exists for a portfolio, Gone for a deleted project or run,
+    RunNotFoundError.
     """
     collection = collections_db.find_by_names(
-        connection, draft.entity, draft.project, draft.collection
+        connection, draft.entity, draft.project, draft.collection, draft.run
     )
+    if draft.run is not None and (collection is None or not collection.is_run_live):
+        runs.require(connection, draft.run)
     if collection is None:
         project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
         collection = collections_db.ensure(
@@ -328,20 +331,6 @@ def _reuse(
     return Begun(DraftId(draft_id), version)
 
 
-def _require_target(
-    connection: Connection, actor: Actor, collection_id: int, run: RunKey | None
-) -> None:
-    """Refuse to write into a deleted project, or for a run that is deleted or never was.
-
-    Before the collection is locked: whoever deletes begins with the project, too.
-    """
-    target = drafts_db.target(connection, collection_id, run)
-    if target.is_project_deleted:
-        projects_db.require(connection, target.entity, target.project, actor.name)
-    if run is not None and not target.is_run_live:
-        runs.require(connection, run)
-
-
 # --- commit, step by step -----------------------------------------------------------------------
 
 
@@ -349,6 +338,15 @@ def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
     if draft.version_id is None:
         return Committed(None, is_new=False)
     return Committed(versions_db.by_id(connection, draft.version_id), is_new=False)
+
+
+def _require_target(connection: Connection, actor: Actor, draft: Row[Any]) -> None:
+    """Refuse to write into a project, or for a run, that was deleted since `begin`."""
+    if not draft.is_project_live:
+        entity, project, _ = collections_db.full_name(connection, draft.collection_id)
+        projects_db.require(connection, entity, project, actor.name)
+    if draft.run_id is not None and not draft.is_run_live:
+        runs.require(connection, draft.run_id)
 
 
 def _complete(connection: Connection, draft: Row[Any]) -> Row[Any]:
@@ -377,7 +375,7 @@ def _finish(
 
     head: the totals of the draft's manifest.
     """
-    _require_target(connection, actor, draft.collection_id, draft.run_id)
+    _require_target(connection, actor, draft)
     collections_db.lock(connection, draft.collection_id)
     if draft.spec.get("on_latest") and not _is_latest(
         connection, draft.collection_id, draft.spec["base"]
