@@ -31,6 +31,15 @@ def test_put_names_the_artifact_after_the_path(lineal):
     assert lineal("artifact", "show", "my_data.csv").code == 0
 
 
+def test_in_a_work_tree_names_without_a_project_are_of_its_project(lineal):
+    Path(".git").mkdir()
+    Path("data.csv").write_text("1\n")
+    assert "ana/work/data.csv:v0" in lineal("artifact", "put", "data.csv").out
+    assert lineal("artifact", "show", "data.csv", "--json").json["name"] == "ana/work/data.csv:v0"
+    (run,) = lineal("run", "ls", "work", "--json").json
+    assert lineal("run", "show", run["id"]).code == 0
+
+
 def test_put_records_everything_it_is_told(lineal):
     Path("model.txt").write_text("weights")
     lineal(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,13 @@ def test_a_file_makes_a_sweep_that_agents_carry_out(lineal, path):
     assert "a=1 b.c=3" in shown
     (listed,) = lineal("sweep", "ls", "p", "--json").json
     assert (listed["path"], listed["state"], listed["trials"]["finished"]) == (path, "finished", 2)
+
+
+def test_the_work_tree_of_lineal_itself_is_nobodys_project():
+    Path("sweep.yaml").write_text(FILE.replace("project: p\n", ""))
+    command = [sys.executable, "-m", "lineal", "sweep", "sweep.yaml"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert made.stdout.startswith("ana/uncategorized/")
 
 
 def test_what_is_said_of_a_sweep_is_json_too(lineal, path):

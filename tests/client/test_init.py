@@ -25,6 +25,23 @@ def test_a_run_gets_an_id_a_label_and_the_default_project():
     assert run_of(run).state == "running"
 
 
+def test_what_a_run_logs_in_a_work_tree_is_found_by_its_bare_name(monkeypatch, tmp_path):
+    tree = tmp_path / "vision"
+    (tree / ".git").mkdir(parents=True)
+    monkeypatch.chdir(tree)
+    with lineal.init() as run:
+        artifact = lineal.Artifact("gx", "dataset")
+        with artifact.new_file("a.txt") as file:
+            file.write("a")
+        run.log_artifact(artifact).wait()
+    assert run.project == "vision"
+    api = lineal.Api()
+    assert api.artifact("gx").project == "vision"
+    assert api.run(run.id) == api.runs()[0]
+    assert api.settings["project"] == "vision"
+    lineal.Artifact("copy", "dataset").add_reference("lineal://gx:v0")
+
+
 def test_explicit_arguments_win_over_settings_which_win_over_the_environment(monkeypatch):
     monkeypatch.setenv("WANDB_PROJECT", "from-environment")
     monkeypatch.setenv("WANDB_RUN_GROUP", "from-environment")

@@ -226,8 +226,8 @@ def ls(
 ) -> None:
     """List the collections of a project, or the versions of one name.
 
-    Without an argument: the collections of the default project, or of all projects if none is
-    set.
+    Without an argument: the collections of the project that the settings name, or of all projects
+    if they name none.
     """
     connection = connect()
     found = project_or_collection(connection, path) if path else None

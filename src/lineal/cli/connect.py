@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from lineal.client import session
 from lineal.client.backend import Backend
+from lineal.client.default_project import default_project
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.manifest import Entry, SegmentHead, decode_entries
@@ -33,16 +34,25 @@ class Connection:
 
     @property
     def project(self) -> str | None:
+        """The project that the settings name; lists without it are of all projects."""
         return self.settings.project
 
+    @property
+    def default_project(self) -> str:
+        """The project of names that name none."""
+        return default_project(self.settings)
+
     def artifact_path(self, text: str) -> ArtifactPath:
-        return names.artifact_path(text, self.backend.entity, self.project)
+        return names.artifact_path(text, self.backend.entity, self.default_project)
 
     def version(self, text: str) -> VersionRecord:
         return self.backend.version(self.artifact_path(text))
 
     def run(self, text: str) -> RunRecord:
-        return self.backend.run(*names.run_path(text, self.backend.entity, self.project))
+        return self.backend.run(*self.run_path(text))
+
+    def run_path(self, text: str) -> tuple[str, str, str]:
+        return names.run_path(text, self.backend.entity, self.default_project)
 
     def projects(self) -> Iterator[ProjectRecord]:
         return all_of(lambda page: self.backend.projects(self.backend.entity, page))

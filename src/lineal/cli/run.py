@@ -312,8 +312,7 @@ def rm(
 def restore(run: Run, json: Json = False) -> None:
     """Bring a deleted run back, with the artifacts that were deleted with it."""
     connection = connect()
-    where = names.run_path(run, connection.backend.entity, connection.project)
-    record = connection.backend.restore_run(*where)
+    record = connection.backend.restore_run(*connection.run_path(run))
     if json:
         output.as_json(describe.run(record))
     else:

@@ -16,6 +16,7 @@ from lineal.client import public_catalog, session
 from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
 from lineal.client.backend import Backend
+from lineal.client.default_project import default_project
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.public_catalog import ArtifactType, Collection, Project
 from lineal.client.public_run import Run
@@ -70,6 +71,7 @@ class Api:
         given = _checked(overrides or {})
         self._settings = _settings(given, timeout)
         self._backend: Backend = session.open_backend(self._settings)
+        self._project = default_project(self._settings)
         self._runs: dict[tuple[str, str, str], Run] = {}
 
     # --- who and where ---
@@ -86,7 +88,7 @@ class Api:
     def settings(self) -> dict[str, str | None]:
         return {
             "entity": self.default_entity,
-            "project": self._settings.project,
+            "project": self._project,
             "run": self._settings.run_id,
             "base_url": self._backend.url,
         }
@@ -197,7 +199,7 @@ class Api:
         The same object until `flush()`. Raises RunNotFoundError (a ValueError).
         """
         where = names.run_path(
-            path or self._settings.run_id or "", self.default_entity, self._settings.project
+            path or self._settings.run_id or "", self.default_entity, self._project
         )
         if where not in self._runs:
             session.flush()
@@ -245,7 +247,7 @@ class Api:
         entity: str | None = None,
     ) -> Run:
         """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
-        where = names.project_path(project, entity or self.default_entity, self._settings.project)
+        where = names.project_path(project, entity or self.default_entity, self._project)
         spec = RunSpec(*where, run_id=run_id or session.new_id(), resume="never")
         started = self._backend.start_run(spec)
         patch = RunPatch(state=RunState.PENDING)
@@ -315,7 +317,7 @@ class Api:
             return Restored(versions=1)
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
-            where = names.run_path(what, self.default_entity, self._settings.project)
+            where = names.run_path(what, self.default_entity, self._project)
             return self._restore_run_or_collection(*where)
         if len(parts) == 2 and parts[0] != self.default_entity:
             return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
@@ -356,10 +358,10 @@ class Api:
         return place.entity, place.project, place.name
 
     def _artifact_path(self, name: str) -> names.ArtifactPath:
-        return names.artifact_path(name, self.default_entity, self._settings.project)
+        return names.artifact_path(name, self.default_entity, self._project)
 
     def _project_path(self, path: str | None) -> tuple[str, str]:
-        return names.project_path(path, self.default_entity, self._settings.project)
+        return names.project_path(path, self.default_entity, self._project)
 
     def __repr__(self) -> str:
         return f"<Api of {self.default_entity} at {self._backend.url}>"

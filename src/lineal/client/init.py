@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeV
 from lineal.client import exit as process_exit
 from lineal.client import resuming, run_config, session, surroundings, term
 from lineal.client.backend import Backend
-from lineal.client.capture import git, machine, notebook
+from lineal.client.capture import machine, notebook
+from lineal.client.default_project import default_project
 from lineal.client.resuming import Identity, Remembered
 from lineal.client.run import Place, Run
 from lineal.config import Home, Settings, default_entity, home_of, load
@@ -182,7 +182,7 @@ def _start(
         return disabled
     started_at = datetime.now(UTC)
     call = surroundings.call(settings, started_at)
-    opened = _open(settings, call, started_at, fork)
+    opened = _open(settings, started_at, fork)
     backend, identity, entity, project = (
         opened.backend,
         opened.identity,
@@ -241,10 +241,8 @@ class _Opened(NamedTuple):
     offline_folder: str | None = None
 
 
-def _open(
-    settings: Settings, call: surroundings.Call, started_at: datetime, fork: Fork | None
-) -> _Opened:
-    project = settings.project or inferred_project(call.program)
+def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opened:
+    project = default_project(settings)
     if settings.mode != "offline":
         backend = session.open_backend(settings)
         entity = settings.entity or backend.entity
@@ -295,18 +293,6 @@ def _check_resumed_config(backend: Backend, spec: RunSpec) -> None:
     except NotFound:
         return
     run_config.RunConfig(before).update(spec.config, allow_val_change=False)
-
-
-def inferred_project(program: str | None) -> str:
-    """Name the project after the work tree of the script, or of the working directory (RUN-5).
-
-    An installed program, such as pytest, says nothing about whose work this is.
-    """
-    folder = os.path.dirname(os.path.abspath(program)) if program else os.getcwd()
-    if not os.path.isdir(folder) or folder.startswith(sys.prefix + os.sep):
-        folder = os.getcwd()
-    root = git.find_root(folder)
-    return names.generated(os.path.basename(root)) if root else names.DEFAULT_PROJECT
 
 
 def _remember(settings: Settings, identity: Identity, run: RunRecord) -> str | None:

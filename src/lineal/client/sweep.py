@@ -8,8 +8,7 @@ from typing import Any
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
-from lineal.client.capture import machine
-from lineal.client.init import inferred_project
+from lineal.client.default_project import default_project
 from lineal.client.lists import BULK_PAGE_SIZE
 from lineal.client.values import plain
 from lineal.config import Settings, load
@@ -52,7 +51,7 @@ def create(
     record = backend.create_sweep(
         SweepSpec(
             entity=entity or document.get("entity") or settings.entity or backend.entity,
-            project=project or document.get("project") or _project(settings),
+            project=project or document.get("project") or default_project(settings),
             document=plain(dict(document), "sweep"),
             prior_runs=tuple(str(run).rpartition("/")[2] for run in prior_runs or ()),
         )
@@ -67,15 +66,10 @@ def find(settings: Settings, path: str) -> tuple[Backend, SweepRecord]:
     parts = path.strip("/").split("/")
     if len(parts) > 3 or not all(parts):
         raise Invalid(f"{path!r} is no sweep; write it as entity/project/sweep_id")
-    missing = (settings.entity or backend.entity, _project(settings))[: 3 - len(parts)]
+    missing = (settings.entity or backend.entity, default_project(settings))[: 3 - len(parts)]
     entity, project, sweep_id = (*missing, *parts)
     session.flush()  # what runs of this process logged counts
     return backend, backend.sweep(entity, project, sweep_id)
-
-
-def _project(settings: Settings) -> str:
-    """Return the project that `init` would choose, too."""
-    return settings.project or inferred_project(machine.program(settings.program))
 
 
 def open_backend(settings: Settings) -> Backend:

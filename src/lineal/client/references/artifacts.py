@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from lineal.client.backend import Backend
 from lineal.client.contents import Base
+from lineal.client.default_project import default_project
 from lineal.client.references.scheme import Found
 from lineal.config import Settings, default_entity
 from lineal.core import names
@@ -57,7 +58,7 @@ def resolve(place: Place, backend: Backend, settings: Settings) -> VersionRecord
     if not isinstance(place.version, str):
         return backend.version_by_id(place.version)
     entity = default_entity(settings)
-    return backend.version(names.artifact_path(place.version, entity, settings.project))
+    return backend.version(names.artifact_path(place.version, entity, default_project(settings)))
 
 
 def taken_over(base: Base, path: str, uri: str) -> tuple[bool, Iterator[tuple[str, Entry]]]:
