@@ -69,6 +69,22 @@ def test_a_run_that_the_function_leaves_open_is_finished() -> None:
     assert session.active_run() is None
 
 
+def test_the_id_of_a_sweep_is_enough_in_the_process_that_made_it_and_in_others() -> None:
+    sweep_id = lineal.sweep(RANDOM | {"run_cap": 2}, entity="team", project="my-first-sweep")
+    lineal.agent(sweep_id, lambda: None, count=1)
+    assert lineal.controller(sweep_id).sweep_id == sweep_id
+    assert lineal.Api().sweep(sweep_id).path == ["team", "my-first-sweep", sweep_id]
+    session.close()
+    session._process.sweeps.clear()  # as in another process
+    lineal.Api({"entity": "team"}).create_project("other")
+    lineal.agent(sweep_id, lambda: None, entity="team")
+    assert len(trials(f"team/my-first-sweep/{sweep_id}")) == 2
+    with pytest.raises(NotFound, match=f"No project of ana has a sweep {sweep_id} .you are ana"):
+        lineal.agent(sweep_id, lambda: None)
+    with pytest.raises(NotFound, match="No sweep team/other/"):
+        lineal.agent(sweep_id, lambda: None, entity="team", project="other")
+
+
 def test_count_bounds_one_agent() -> None:
     path = make(RANDOM)
     lineal.agent(path, lambda: None, count=2)
@@ -232,7 +248,7 @@ def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
         lineal.agent(path)
     with pytest.raises(NotFound):
         lineal.agent("p/nothing", lambda: None)
-    with pytest.raises(Invalid, match="entity/project/sweep_id"):
+    with pytest.raises(Invalid, match=r"as \[\[entity/\]project/\]sweep_id"):
         lineal.agent("a/b/c/d", lambda: None)
     monkeypatch.setenv("LINEAL_MODE", "offline")
     with pytest.raises(UsageError, match="mode is offline"):

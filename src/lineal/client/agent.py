@@ -66,7 +66,7 @@ def agent(
     """
     loaded = load({"entity": entity, "project": project}, base=settings)
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
-    backend, record = find(loaded, sweep_id)
+    backend, record = find(loaded, sweep_id, project=project)
     work: Work = _Function(function) if function else _Program(record, loaded, forward_signals)
     _Agent(backend, record, work, loaded).run(count)
 

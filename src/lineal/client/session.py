@@ -39,6 +39,8 @@ class _Process:
         """Every run not yet finished, the oldest first."""
         self.active: Run | None = None
         self.trial: Trial | None = None
+        self.sweeps: dict[str, tuple[str, str]] = {}
+        """Entity and project of each sweep made here, by its id."""
 
 
 _process = _Process()
@@ -139,6 +141,18 @@ def trial() -> Trial | None:
 
 def set_trial(trial: Trial | None) -> None:
     _process.trial = trial
+
+
+# --- sweeps -------------------------------------------------------------------------------------
+
+
+def sweep_made(entity: str, project: str, sweep_id: str) -> None:
+    _process.sweeps[sweep_id] = (entity, project)
+
+
+def place_of_sweep(sweep_id: str) -> tuple[str, str] | None:
+    """Return entity and project of a sweep that this process made, None of any other."""
+    return _process.sweeps.get(sweep_id)
 
 
 # --- ids ----------------------------------------------------------------------------------------

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
-from lineal.client.lists import BULK_PAGE_SIZE
+from lineal.client.lists import BULK_PAGE_SIZE, every_item
 from lineal.client.values import plain
 from lineal.config import Settings, load
+from lineal.core import names
 from lineal.core.records import PageRequest
 from lineal.core.sweeps import SweepState, TrialState
 from lineal.core.trials import SweepRecord, SweepSpec, TrialRecord
-from lineal.errors import Invalid, UsageError
+from lineal.errors import Invalid, NotFound, UsageError
 
 OVER = (SweepState.FINISHED, SweepState.STOPPED, SweepState.CANCELLED)
 LOOK_SECONDS = 5.0
@@ -56,20 +59,38 @@ def create(
             prior_runs=tuple(str(run).rpartition("/")[2] for run in prior_runs or ()),
         )
     )
+    session.sweep_made(record.entity, record.project, record.sweep_id)
     term.info(f"sweep {record.path} created; start agents with `lineal agent {record.path}`")
     return record
 
 
-def find(settings: Settings, path: str) -> tuple[Backend, SweepRecord]:
-    """Return a sweep by `[[entity/]project/]id`, and where it is. Raises NotFound, Invalid."""
+def find(
+    settings: Settings, path: str, *, project: str | None = None
+) -> tuple[Backend, SweepRecord]:
+    """Return a sweep by `[[entity/]project/]id`, and where it is. Raises NotFound, Invalid.
+
+    An id alone is that of a sweep in `project`, where that is given. Else it is one that this
+    process made, one of the default project, or one of any project of the entity: ids are random.
+    """
     backend = open_backend(settings)
-    parts = path.strip("/").split("/")
-    if len(parts) > 3 or not all(parts):
-        raise Invalid(f"{path!r} is no sweep; write it as entity/project/sweep_id")
-    missing = (settings.entity or backend.entity, default_project(settings))[: 3 - len(parts)]
-    entity, project, sweep_id = (*missing, *parts)
+    owner = settings.entity or backend.entity
+    place = names.sweep_path(path, owner, project or default_project(settings))
     session.flush()  # what runs of this process logged counts
-    return backend, backend.sweep(entity, project, sweep_id)
+    is_id_alone = project is None and "/" not in path.strip("/")
+    if not is_id_alone:
+        return backend, backend.sweep(*place)
+    sweep_id = place[2]
+    own = session.place_of_sweep(sweep_id)
+    others = ((owner, each.name) for each in every_item(partial(backend.projects, owner)))
+    for entity, name in chain([own] if own else [], [place[:2]], others):
+        try:
+            return backend, backend.sweep(entity, name, sweep_id)
+        except NotFound:
+            continue
+    raise NotFound(
+        f"No project of {owner} has a sweep {sweep_id} (you are {backend.username}); "
+        "`lineal sweep ls` lists all sweeps"
+    )
 
 
 def open_backend(settings: Settings) -> Backend:
@@ -101,7 +122,7 @@ class Controller:
 
     def __init__(self, sweep_id: str, entity: str | None, project: str | None) -> None:
         settings = load({"entity": entity, "project": project})
-        self._backend, self._record = find(settings, sweep_id)
+        self._backend, self._record = find(settings, sweep_id, project=project)
         self.sweep_id = self._record.sweep_id
 
     def run(self, verbose: bool = False) -> None:

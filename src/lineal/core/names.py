@@ -241,11 +241,24 @@ def run_path(text: str, entity: str, project: str | None) -> tuple[str, str, str
     """Parse `[[entity/]project/]run_id`; `…/runs/id` and a leading slash are accepted (API-7)."""
     if not isinstance(text, str) or not text:
         raise Invalid("A run is named as `run_id`, `project/run_id` or `entity/project/run_id`")
+    return _path_of("runs", text, entity, project)
+
+
+def sweep_path(text: str, entity: str, project: str | None) -> tuple[str, str, str]:
+    """Parse `[[entity/]project/]sweep_id`; `…/sweeps/id` and a leading slash are accepted."""
+    if not isinstance(text, str) or not text:
+        raise Invalid(
+            "A sweep is named as `sweep_id`, `project/sweep_id` or `entity/project/sweep_id`"
+        )
+    return _path_of("sweeps", text, entity, project)
+
+
+def _path_of(folder: str, text: str, entity: str, project: str | None) -> tuple[str, str, str]:
     parts = [part for part in text.strip("/").split("/") if part]
-    if len(parts) >= 2 and parts[-2] == "runs":
+    if len(parts) >= 2 and parts[-2] == folder:
         del parts[-2]
     if not 1 <= len(parts) <= 3:
-        raise Invalid(f"Cannot read {text!r} as [[entity/]project/]run_id")
+        raise Invalid(f"Cannot read {text!r} as [[entity/]project/]{folder[:-1]}_id")
     if len(parts) == 3:
         entity = parts[0]
     if len(parts) >= 2:
