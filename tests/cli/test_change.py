@@ -78,6 +78,9 @@ def test_rm_of_a_bare_name_asks_which_version(lineal, photos):
 
 def test_rm_all_deletes_the_collection(lineal, photos):
     assert "1 version" in lineal("artifact", "rm", "demo/photos", "--all", "--yes").out
+    assert "photos" not in lineal("artifact", "ls", "demo").out
+    answer = lineal("artifact", "rm", "demo/photos", "--all", "--yes", fails=True)
+    assert "was deleted by ana" in answer.err
     assert lineal("artifact", "show", "demo/photos", fails=True).code == 4
 
 

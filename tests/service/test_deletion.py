@@ -236,10 +236,53 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
     catalog.delete_collection(instance, owner, collection.id)
     assert live(instance, owner) == {}
     restored = deletion.restore_collection(instance, owner, "ana", "vision", "data")
-    assert restored == Restored(versions=1, aliases=2)
+    assert restored == Restored(versions=1, aliases=2, collections=1)
     assert live(instance, owner) == {"v0": ("latest", "raw")}
     assert live(instance, owner, "other") == {"v0": other.aliases}
     assert findings(instance, owner) == []
+
+
+def listed(instance: Instance, owner: Actor, project: str = "vision") -> list[str]:
+    query = CollectionQuery("ana", project)
+    return [each.name for each in catalog.collections(instance, owner, query, FIRST).items]
+
+
+def test_a_deleted_collection_is_listed_again_once_something_is_in_it(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    delete(instance, owner, log("0"))
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    assert listed(instance, owner) == ["data"]  # empty, but nobody deleted the collection
+    catalog.delete_collection(instance, owner, collection.id)
+    assert listed(instance, owner) == []
+    assert catalog.artifact_types(instance, owner, "ana", "vision") == []
+    with pytest.raises(Gone, match="ana/vision/data was deleted by ana on 2026"):
+        catalog.collection(instance, owner, "ana", "vision", "data")
+    with pytest.raises(Gone, match="Version ana/vision/data:v0 was deleted"):
+        catalog.version(instance, owner, path("v0"))
+    assert log("new").number == 1
+    assert listed(instance, owner) == ["data"]
+    catalog.delete_collection(instance, owner, collection.id)
+    deletion.restore_version(instance, owner, path("v0"))
+    assert listed(instance, owner) == ["data"]
+    assert findings(instance, owner) == []
+
+
+def test_a_deleted_portfolio_comes_back_empty_or_with_the_next_link(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    version = log("0")
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, version.id, target, [])
+    portfolio = catalog.collection(instance, owner, "ana", "registry", "detector")
+    catalog.delete_collection(instance, owner, portfolio.id)
+    assert listed(instance, owner, "registry") == []
+    restored = deletion.restore_collection(instance, owner, "ana", "registry", "detector")
+    assert restored == Restored(collections=1)
+    assert listed(instance, owner, "registry") == ["detector"]
+    catalog.delete_collection(instance, owner, portfolio.id)
+    assert catalog.link_version(instance, owner, version.id, target, []).number == 1
+    assert listed(instance, owner, "registry") == ["detector"]
 
 
 def test_a_collection_with_a_linked_version_is_not_deleted(

@@ -86,6 +86,7 @@ def print_restored(what: str, restored: Restored, *, json: bool) -> None:
         return
     counts = (
         (restored.projects, "project", None),
+        (restored.collections, "collection", None),
         (restored.runs, "run", None),
         (restored.versions, "version", None),
         (restored.aliases, "alias", "aliases"),

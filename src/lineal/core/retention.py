@@ -138,6 +138,8 @@ class Restored:
     """What the same act had hidden, and whose content is gone for good."""
     exempted: int = 0
     """Versions whose time was over: they never expire now, or the next sweep would take them."""
+    collections: int = 0
+    """Deleted ones that are listed again."""
 
 
 def duration(value: timedelta | int | float | str) -> timedelta:

@@ -24,6 +24,7 @@ from lineal.db.schema import (
     versions,
 )
 
+SHOWN = collections.c.deleted_at.is_(None)
 LIVE = (versions.c.deleted_at.is_(None)) & (memberships.c.removed_at.is_(None))
 
 
@@ -54,7 +55,12 @@ _LOCK = (
 _NEXT_NUMBER = (
     update(collections)
     .where(collections.c.id == bindparam("collection"))
-    .values(next_number=collections.c.next_number + 1, updated_at=bindparam("now"))
+    .values(
+        next_number=collections.c.next_number + 1,
+        updated_at=bindparam("now"),
+        deleted_at=None,
+        deleted_by=None,
+    )
     .returning(collections.c.next_number)
 )
 
@@ -128,19 +134,19 @@ def lock(connection: Connection, collection_id: int) -> None:
 
 
 def next_number(connection: Connection, collection_id: int, now: datetime) -> int:
-    """Take the next version number; it is never given again."""
+    """Take the next version number; it is never given again. A deleted collection is back."""
     taken = connection.execute(_NEXT_NUMBER, {"collection": collection_id, "now": now}).scalar_one()
     return int(taken) - 1
 
 
 def names(connection: Connection, project_id: int) -> list[str]:
-    query = select(collections.c.name).where(collections.c.project_id == project_id)
+    query = select(collections.c.name).where(collections.c.project_id == project_id, SHOWN)
     return list(connection.execute(query.order_by(collections.c.name)).scalars())
 
 
 def types(connection: Connection, project_id: int) -> list[str]:
-    query = select(collections.c.type).where(collections.c.project_id == project_id).distinct()
-    return list(connection.execute(query.order_by(collections.c.type)).scalars())
+    query = select(collections.c.type).where(collections.c.project_id == project_id, SHOWN)
+    return list(connection.execute(query.distinct().order_by(collections.c.type)).scalars())
 
 
 def full_name(connection: Connection, collection_id: int) -> tuple[str, str, str]:
@@ -159,6 +165,18 @@ def change(connection: Connection, collection_id: int, values: Mapping[str, Any]
     connection.execute(
         update(collections).where(collections.c.id == collection_id).values(**values)
     )
+
+
+def hide(connection: Connection, collection_id: int, *, actor: str, now: datetime) -> None:
+    """Leave an empty collection out of lists until something is logged, linked or restored."""
+    change(connection, collection_id, {"deleted_at": now, "deleted_by": actor})
+
+
+def show(connection: Connection, collection_ids: Sequence[int]) -> int:
+    """Undo `hide`; returns how many of them were hidden."""
+    hidden = collections.c.id.in_(collection_ids) & collections.c.deleted_at.is_not(None)
+    statement = update(collections).where(hidden).values(deleted_at=None, deleted_by=None)
+    return connection.execute(statement).rowcount
 
 
 def set_tags(connection: Connection, collection_id: int, tags: Sequence[str]) -> None:

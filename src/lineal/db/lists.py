@@ -60,7 +60,9 @@ def versions_page(
 def collections_page(
     connection: Connection, project_id: int, query: CollectionQuery, page: PageRequest
 ) -> Page[CollectionRecord]:
-    listing = collections_db.listing().where(collections.c.project_id == project_id)
+    listing = collections_db.listing().where(
+        collections.c.project_id == project_id, collections_db.SHOWN
+    )
     if query.type is not None:
         listing = listing.where(collections.c.type == query.type)
     if query.filters:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from lineal.db import collections as collections_db
 from lineal.db import engine
 from lineal.db.blobs import batches
 from lineal.db.deletion import fall_back, lock_collections, move
@@ -46,6 +47,7 @@ class Back:
     aliases: int = 0
     runs: int = 0
     projects: int = 0
+    collections: int = 0
 
 
 def restore(connection: Connection, deletion_id: int, *, actor: str, now: datetime) -> Back:
@@ -112,10 +114,12 @@ def _restore_versions(
     statement = update(versions).where(hidden).values(**_NOT_DELETED).returning(versions.c.id)
     ids = tuple(connection.execute(statement).scalars())
     _return_aliases(connection, returning, actor=actor, now=now)
+    shown = 0
     for batch in batches(sorted(touched)):
+        shown += collections_db.show(connection, batch)
         those = select(collections.c.id).where(collections.c.id.in_(batch))
         fall_back(connection, those, actor=actor, now=now)
-    return Back(ids, len(returning))
+    return Back(ids, len(returning), collections=shown)
 
 
 def _aliases_to_return(hidden: ColumnElement[bool]) -> Select[Any]:

@@ -305,6 +305,9 @@ collections = Table(
     Column("updated_at", Moment, nullable=False),
     _ttl(),
     Column("retention", Json),
+    # hidden while empty; its name and its next number stay (DEL-3)
+    Column("deleted_at", Moment),
+    Column("deleted_by", Text),
     UniqueConstraint("project_id", "name"),
 )
 

@@ -114,9 +114,12 @@ def alias_history(
 def collection(
     instance: Instance, actor: Actor, entity: str, project: str, name: str
 ) -> CollectionRecord:
+    """Return a collection; raises NotFound naming near misses, Gone for a deleted one."""
     access.require(actor, Action.READ, f"collection {entity}/{project}/{name}")
     with instance.database.reading() as connection:
         row = find_collection(connection, actor, entity, project, name)
+        if row.deleted_at is not None:
+            raise _gone_collection(row, f"{entity}/{project}/{name}")
         return lists_db.collection(connection, row.id)
 
 
@@ -292,26 +295,30 @@ def update_collection(
 
 
 def delete_collection(instance: Instance, actor: Actor, collection_id: CollectionId) -> None:
-    """Delete all versions of a sequence, or all links of a portfolio (DEL-3).
+    """Delete a collection: all versions of a sequence, all links of a portfolio (DEL-3).
 
-    The name and its next number stay, so that a new version cannot take an old number.
+    It is in no list until something is logged, linked or restored there: name and next number
+    stay, so that a new version cannot take an old number. Raises Conflict naming links and
+    protected aliases. Doing it again changes nothing.
     """
     access.require(actor, Action.DELETE, f"collection {collection_id}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
+        collections_db.lock(connection, collection_id)
         row = _collection_by_id(connection, actor, collection_id)
+        if row.deleted_at is not None:
+            return
+        ids = versions_db.live_ids(connection, collection_id)
         if row.kind == CollectionKind.PORTFOLIO:
             for link in lists_db.live_members(connection, collection_id):
                 _unlink(connection, actor, link.membership_id, now)
-            return
-        ids = versions_db.live_ids(connection, collection_id)
-        if not ids:
-            return
-        path = "/".join(collections_db.full_name(connection, collection_id))
-        require_unprotected(connection, f"collection {path}", ids)
-        deletion_db.hide_versions(
-            connection, ids, what=path, reason=deletion_db.USER, actor=actor.name, now=now
-        )
+        elif ids:
+            path = "/".join(collections_db.full_name(connection, collection_id))
+            require_unprotected(connection, f"collection {path}", ids)
+            deletion_db.hide_versions(
+                connection, ids, what=path, reason=deletion_db.USER, actor=actor.name, now=now
+            )
+        collections_db.hide(connection, collection_id, actor=actor.name, now=now)
 
 
 # --- the small steps ----------------------------------------------------------------------------
@@ -377,6 +384,14 @@ def gone(found: VersionRecord) -> Gone:
     return Gone(
         f"Version {found.path} was deleted by {found.deleted_by} "
         f"on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}"
+    )
+
+
+def _gone_collection(row: Row[Any], path: str) -> Gone:
+    return Gone(
+        f"Artifact {path} was deleted by {row.deleted_by} on {row.deleted_at:%Y-%m-%d %H:%M} UTC; "
+        f"`lineal artifact restore {path}` brings back what can be restored, and its name can be "
+        "logged to again"
     )
 
 

@@ -15,6 +15,7 @@ from lineal.core.access import Action, Actor
 from lineal.core.names import ArtifactPath, version_number
 from lineal.core.records import Page, PageRequest, RunRecord, VersionRecord
 from lineal.core.retention import Deletion, Restored
+from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
 from lineal.db import restoring as restoring_db
@@ -105,7 +106,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
 def restore_collection(
     instance: Instance, actor: Actor, entity: str, project: str, name: str
 ) -> Restored:
-    """Bring back what the last act of deleting hid in a collection.
+    """Bring back what the last act of deleting hid in a collection, and the collection itself.
 
     Raises NotFound, also when nothing of it can be restored.
     """
@@ -115,13 +116,21 @@ def restore_collection(
     with instance.database.writing() as connection:
         collection = find_collection(connection, actor, entity, project, name)
         act = deletion_db.newest_of_collection(connection, collection.id)
-        if act is None:
+        if act is None and collection.deleted_at is None:
             raise NotFound(f"No version of {full} was deleted that could be restored")
+        shown = collections_db.show(connection, [collection.id])
+        if act is None:
+            return Restored(collections=shown)
         back = restoring_db.restore_in_collection(
             connection, collection.id, act, actor=actor.name, now=now
         )
         exempted = retention_db.exempt_expired(connection, back.version_ids, now)
-    return Restored(versions=len(back.version_ids), aliases=back.aliases, exempted=exempted)
+    return Restored(
+        versions=len(back.version_ids),
+        aliases=back.aliases,
+        exempted=exempted,
+        collections=shown + back.collections,
+    )
 
 
 def restore_run(
@@ -216,4 +225,5 @@ def _restore(
         aliases=back.aliases,
         released=act.released_count,
         exempted=retention_db.exempt_expired(connection, back.version_ids, now),
+        collections=back.collections,
     )
