@@ -152,6 +152,23 @@ def test_a_cancelled_sweep_ends_the_function() -> None:
     assert [trial.state for trial in trials(path)] == ["cancelled"]
 
 
+def test_a_stopped_run_ends_the_function() -> None:
+    ids = []
+
+    def train() -> None:
+        with lineal.init() as run:
+            ids.append(run.id)
+            lineal.Api().run(f"p/{run.id}").stop()
+            for _ in range(1000):
+                run.log({"loss": 1})
+                time.sleep(0.05)
+
+    path = make(RANDOM)
+    lineal.agent(path, train, count=1)
+    assert lineal.Api().run(f"p/{ids[0]}").state == "killed"
+    assert trials(path)[0].state == "cancelled"
+
+
 def test_a_preempted_run_goes_on_in_the_next_agent() -> None:
     seen = []
 

@@ -14,7 +14,7 @@ from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public_run import Run
 from lineal.core.records import Lines, RunPatch, RunRecord, RunSpec, Stream
-from lineal.errors import CommError, Invalid, MissingFile, WaitTimeoutError
+from lineal.errors import CommError, Conflict, Invalid, MissingFile, WaitTimeoutError
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,36 @@ def test_load_drops_what_was_not_sent(run: Run) -> None:
     run.name = "never sent"
     run.load()
     assert run.name == "bold owl"
+
+
+def test_a_run_that_goes_on_is_stopped_and_one_that_is_over_is_not(
+    backend: Backend, run: Run
+) -> None:
+    run.stop()
+    assert run.state == "killed"
+    backend.finish_run(run._record.key, 0, 1.0)
+    run.load()
+    assert run.state == "killed"
+    run.stop()
+    finished = backend.start_run(RunSpec(entity="ana", project="vision", run_id="done")).run
+    backend.finish_run(finished.key, 0, 1.0)
+    with pytest.raises(Conflict, match="done is finished, so there is nothing to stop"):
+        Run(backend, finished).stop()
+
+
+def test_a_failed_run_can_be_started_anew(backend: Backend, run: Run) -> None:
+    with pytest.raises(Conflict, match="train is running; only a failed or crashed"):
+        run.update_state("pending")
+    with pytest.raises(Invalid, match="use `pending`"):
+        run.update_state("finished")
+    backend.finish_run(run._record.key, 1, 1.0)
+    assert run.update_state("pending")
+    assert run.state == "pending"
+    started = backend.start_run(RunSpec(entity="ana", project="vision", run_id="train"))
+    assert (started.run.state, started.is_resumed) == ("running", False)
+    backend.finish_run(run._record.key, 0, 1.0)
+    with pytest.raises(Conflict, match="train is finished; only a failed or crashed"):
+        run.update_state("pending")
 
 
 def test_waiting_ends_when_the_run_does(run: Run, backend: Backend) -> None:

@@ -24,7 +24,7 @@ from lineal.core.records import (
     RunState,
     VersionRecord,
 )
-from lineal.errors import Invalid, MissingFile, WaitTimeoutError
+from lineal.errors import Conflict, Invalid, MissingFile, WaitTimeoutError
 
 if TYPE_CHECKING:
     from lineal.client.public_sweep import Sweep
@@ -274,6 +274,32 @@ class Run:
             term.warning(f"Stays where it is: {reason}")
         self._record = result.run
         return self
+
+    def stop(self) -> None:
+        """Make the run `killed` (API-10); raises Conflict if it is over already.
+
+        An agent of a sweep ends it within a second or so. Nobody ends another run's process: what
+        it still logs is kept, and it stays `killed`.
+        """
+        session.flush()
+        self._show(self._backend.update_run(self._record.key, RunPatch(state=RunState.KILLED)))
+
+    def update_state(self, state: str) -> bool:
+        """Make a failed or crashed run `pending` again, so that `init(id=…)` can start it.
+
+        state: `pending`, as in W&B; anything else is Invalid. Returns True; raises Conflict for a
+        run that goes on or ended well.
+        """
+        if state != RunState.PENDING:
+            raise Invalid(f"update_state({state!r}): use `pending`; `stop()` ends a run")
+        self.load()
+        if self._record.state in (RunState.RUNNING, RunState.PREEMPTING):
+            raise Conflict(
+                f"Run {'/'.join(self.path)} is {self.state}; only a failed or crashed run can be "
+                "`pending` again"
+            )
+        self._show(self._backend.update_run(self._record.key, RunPatch(state=RunState.PENDING)))
+        return True
 
     def wait_until_finished(self, timeout: float | None = None) -> None:
         """Return once the run is over, however it ended; raises WaitTimeoutError."""

@@ -212,8 +212,9 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
 def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> RunRecord:
     """Change a run; dictionaries are merged by top-level key, so that two writers both count.
 
-    Raises RunNotFoundError, Gone, or Invalid (a tag, a value that JSON cannot hold; `crashed`,
-    which is never set but follows from silence, RUN-9).
+    Raises RunNotFoundError, Gone, Invalid (a tag, a value that JSON cannot hold; `crashed`, which
+    is never set but follows from silence, RUN-9), or Conflict (to stop what is over, to start
+    again what did not fail).
     """
     access.require(actor, Action.WRITE, f"run {run}")
     values = {
@@ -239,6 +240,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
                 kept = {key: value for key, value in before if key not in removed}
                 changed[column] = kept | (added or {})
         if patch.state is not None:
+            _require_may_become(row, patch.state)
             changed |= _state_change(patch.state, instance.clock.now())
         runs_db.change(connection, run, changed)
         if tags is not None:
@@ -323,6 +325,15 @@ def delete(
 def _record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
     crashed_before = instance.clock.now() - instance.crashed_after
     return runs_db.records(connection, [row], crashed_before)[0]
+
+
+def _require_may_become(row: Row[Any], state: RunState) -> None:
+    if state is RunState.KILLED and row.state in _ENDED and row.state != state:
+        raise Conflict(f"Run {row.run_id} is {row.state}, so there is nothing to stop")
+    if state is RunState.PENDING and row.state in _ENDED and row.state != RunState.FAILED:
+        raise Conflict(
+            f"Run {row.run_id} is {row.state}; only a failed or crashed run can be `pending` again"
+        )
 
 
 def _state_change(state: RunState, now: datetime) -> dict[str, Any]:
