@@ -85,7 +85,7 @@ def matches(connection: Connection, document: Mapping[str, Any]) -> set[int]:
 
 
 def look_up(config: Mapping[str, Any], key: str) -> Any:
-    spellings = [key, key.removesuffix(".value")]
+    spellings = [key, key.removesuffix(".value"), re.sub(r"^([^.]*)\.value\.", r"\1.", key)]
     for spelling in dict.fromkeys(spellings):
         if spelling in config:
             return config[spelling]
@@ -159,7 +159,7 @@ def evaluate(document: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
 
 # --- any filter, any configuration --------------------------------------------------------------
 
-KEYS = ("a", "b", "a.b", "a.b.a", "value", "a.value", "é x", "0", "$float")
+KEYS = ("a", "b", "a.b", "a.b.a", "value", "a.value", "a.value.b", "é x", "0", "$float")
 texts = st.text(alphabet="aAé𝒳 1.'\"\\%_[", max_size=3)
 floats = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, 0.1, 1.0, math.nan, math.inf]))
 integers = st.one_of(st.integers(-2, 2), st.sampled_from([2**53 + 1, 2**63, -(2**70)]))

@@ -44,8 +44,9 @@ class FieldSpec(NamedTuple):
 
     kind: FieldKind
     expression: ColumnElement[Any]
-    ignored_suffix: str | None = None
-    """Of documents: `config.lr.value` means `config.lr`, as W&B writes it."""
+    wrapper: str | None = None
+    """Of documents: as W&B writes it, `config.lr.value` means `config.lr`, and
+    `config.opt.value.lr` means `config.opt.lr`."""
     owned: Condition | None = None
     """Of labels: what ties a row of labels to the row that is filtered."""
 
@@ -62,10 +63,8 @@ def moment_field(expression: ColumnElement[Any]) -> FieldSpec:
     return FieldSpec(FieldKind.MOMENT, expression)
 
 
-def document_field(
-    expression: ColumnElement[Any], *, ignored_suffix: str | None = None
-) -> FieldSpec:
-    return FieldSpec(FieldKind.DOCUMENT, expression, ignored_suffix=ignored_suffix)
+def document_field(expression: ColumnElement[Any], *, wrapper: str | None = None) -> FieldSpec:
+    return FieldSpec(FieldKind.DOCUMENT, expression, wrapper=wrapper)
 
 
 def label_field(label: Column[str], owned: Condition) -> FieldSpec:
@@ -144,7 +143,7 @@ def find_operand(key: str, columns: Mapping[str, FieldSpec]) -> Operand:
         unknown(f"Nothing here is called `{key}`", name, columns, rest=dot + rest)
     if not rest:
         raise Invalid(f"`{name}` is a dictionary; name a key of it, such as `{name}.lr`")
-    return _document_operand(spec.expression, _paths(key, rest, spec.ignored_suffix))
+    return _document_operand(spec.expression, _paths(key, rest, spec.wrapper))
 
 
 def unknown(message: str, name: str, known: Iterable[str], *, rest: str = "") -> NoReturn:
@@ -205,11 +204,14 @@ def _document_operand(column: ColumnElement[Any], paths: list[Path]) -> Operand:
     )
 
 
-def _paths(key: str, rest: str, ignored_suffix: str | None) -> list[Path]:
+def _paths(key: str, rest: str, wrapper: str | None) -> list[Path]:
     """List where a dotted key may be, most literal first: `a.b` itself, then `b` inside `a`."""
     spellings = [rest]
-    if ignored_suffix is not None and rest.endswith("." + ignored_suffix):
-        spellings.append(rest.removesuffix("." + ignored_suffix))
+    if wrapper is not None and rest.endswith("." + wrapper):
+        spellings.append(rest.removesuffix("." + wrapper))
+    first, _, inside = rest.partition(f".{wrapper}.")
+    if wrapper is not None and inside and "." not in first:
+        spellings.append(f"{first}.{inside}")
     paths: list[Path] = []
     for spelling in spellings:
         for path in ((spelling,), tuple(spelling.split("."))):

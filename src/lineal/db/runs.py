@@ -185,7 +185,7 @@ def filter_columns(crashed_before: datetime) -> dict[str, FieldSpec]:
     label, job_type = text_field(runs.c.name), text_field(runs.c.job_type)
     user = text_field(runs.c.created_by)
     return {
-        "config": document_field(runs.c.config, ignored_suffix="value"),
+        "config": document_field(runs.c.config, wrapper="value"),
         "summary_metrics": document_field(runs.c.summary),
         "metadata": document_field(runs.c.metadata),
         "createdAt": created,
