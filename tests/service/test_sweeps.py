@@ -289,6 +289,16 @@ def test_a_grid_can_be_put_into_the_queue_point_by_point(instance: Instance) -> 
     assert handed_out(instance, sweep) == [1, 1, True, 2]
 
 
+def test_a_sweep_that_is_over_takes_no_parameters(instance: Instance) -> None:
+    sweep = make(instance, RANDOM)
+    sweeps.set_state(instance, OWNER, sweep.key, SweepState.STOPPED)
+    with pytest.raises(Conflict, match=r"is stopped and tries nothing more.*lineal sweep resume"):
+        sweeps.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+    sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
+    with pytest.raises(Conflict, match=r"is cancelled and tries nothing more.*prior_runs"):
+        sweeps.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+
+
 def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     document = RANDOM | {"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 3}}
     sweep = make(instance, document)

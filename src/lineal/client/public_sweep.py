@@ -136,7 +136,7 @@ class Sweep:
         """Have parameters tried before any that the search chooses.
 
         A point of the sweep's grid whose turn is still to come is tried now, and not again then.
-        Raises Invalid if the sweep has a parameter that these lack.
+        Raises Invalid if the sweep has a parameter that these lack, Conflict once it is over.
         """
         return self._backend.enqueue_trial(self._record.key, dict(parameters))
 

@@ -160,11 +160,14 @@ def enqueue(
     """Have these parameters tried before any that the search chooses (API-12).
 
     Constants are added; Invalid names a parameter that the sweep has and these lack. What is a
-    point of the sweep's grid is not handed out again when its turn comes.
+    point of the sweep's grid is not handed out again when its turn comes. Raises Conflict for a
+    sweep that is over: nobody would try them.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
         row = _locked(connection, sweep)
+        if row.state in _OVER:
+            raise Conflict(_cannot_take(row))
         plan = rules.plan(row.document)
         values = dict(plan.constants)
         for path in plan.searched:
@@ -184,6 +187,15 @@ def enqueue(
             grid_number=_grid_number(row, plan, parameters),
         )
         return sweeps_db.trial_record(trial)
+
+
+def _cannot_take(row: Row[Any]) -> str:
+    """Say what to do about a sweep that is over, for those who want one more trial of it."""
+    if row.state in _MAY_BECOME[SweepState.RUNNING]:
+        then = "go on with it first: `sweep.resume()` or `lineal sweep resume`"
+    else:
+        then = "make a new one that begins with its runs: `sweep(…, prior_runs=…)`"
+    return f"Sweep {row.sweep_id} is {row.state} and tries nothing more; {then}"
 
 
 # --- agents -------------------------------------------------------------------------------------
