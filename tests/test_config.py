@@ -129,6 +129,15 @@ def test_paths_may_be_path_objects(tmp_path: Path) -> None:
     assert load({"dir": tmp_path}, environ={}).dir == str(tmp_path)
 
 
+def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) -> None:
+    paths = ["dir", "artifact_dir", "cache_dir", "data_dir", "code_dir", "program", "git_root"]
+    loaded = load(dict.fromkeys(paths, "~/x"), environ={})
+    assert {getattr(loaded, name) for name in paths} == {os.path.expanduser("~/x")}
+    several = load(environ={"WANDB_CONFIG_PATHS": "~/a.yaml,b.yaml"})
+    assert several.config_paths == (os.path.expanduser("~/a.yaml"), "b.yaml")
+    assert load({"project": "~x"}, environ={}).project == "~x"
+
+
 @pytest.mark.parametrize(
     ("explicit", "message"),
     [

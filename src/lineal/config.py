@@ -30,9 +30,12 @@ MODE_SPELLINGS: Mapping[str, Mode] = {
 """RUN-36: `dryrun` and `run` are old spellings; RUN-35: `shared` is how every run works here."""
 
 
-def setting(default: Any, meaning: str, *env: str) -> Any:
-    """Declare a setting; `env` names its variables without prefix, by default its own name."""
-    return field(default=default, metadata={"meaning": meaning, "env": env})
+def setting(default: Any, meaning: str, *env: str, is_path: bool = False) -> Any:
+    """Declare a setting; `env` names its variables without prefix, by default its own name.
+
+    is_path: `~` at its beginning is somebody's home.
+    """
+    return field(default=default, metadata={"meaning": meaning, "env": env, "is_path": is_path})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +49,22 @@ class Settings:
         return made
 
     # where things are
-    home: str = setting("~/.lineal", "Folder of the embedded instance: database, bytes, cache")
-    dir: str | None = setting(None, "Parent folder of offline runs; default `./lineal`")
-    artifact_dir: str = setting("./artifacts", "Parent folder of downloads without `root`")
-    cache_dir: str | None = setting(None, "Folder of the digest cache; default inside `home`")
+    home: str = setting(
+        "~/.lineal", "Folder of the embedded instance: database, bytes, cache", is_path=True
+    )
+    dir: str | None = setting(
+        None, "Parent folder of offline runs; default `./lineal`", is_path=True
+    )
+    artifact_dir: str = setting(
+        "./artifacts", "Parent folder of downloads without `root`", is_path=True
+    )
+    cache_dir: str | None = setting(
+        None, "Folder of the digest cache; default inside `home`", is_path=True
+    )
     data_dir: str | None = setting(
-        None, "Files are staged in its folder `lineal-staging`; default inside `home`"
+        None,
+        "Files are staged in its folder `lineal-staging`; default inside `home`",
+        is_path=True,
     )
 
     pack_files_up_to: int = setting(
@@ -90,7 +103,9 @@ class Settings:
     disable_git: bool = setting(False, "Do not record commit, remote and diff")
     disable_code: bool = setting(False, "Never save source code; wins over `save_code`")
     save_code: bool = setting(False, "Save the main script or notebook with the run")
-    code_dir: str | None = setting(None, "Log this folder as a code artifact at `init`")
+    code_dir: str | None = setting(
+        None, "Log this folder as a code artifact at `init`", is_path=True
+    )
     disable_requirements: bool = setting(False, "Do not record installed packages")
     disable_machine_info: bool = setting(
         False, "Do not record host, OS, Python and GPU", "X_DISABLE_MACHINE_INFO"
@@ -98,10 +113,12 @@ class Settings:
     disable_meta: bool = setting(
         False, "Do not record program, arguments and folder", "X_DISABLE_META"
     )
-    program: str | None = setting(None, "Main script, where it cannot be found out")
-    git_root: str | None = setting(None, "Work tree to take the commit from")
+    program: str | None = setting(None, "Main script, where it cannot be found out", is_path=True)
+    git_root: str | None = setting(None, "Work tree to take the commit from", is_path=True)
     ignore_globs: tuple[str, ...] = setting((), "Run files never saved, separated by commas")
-    config_paths: tuple[str, ...] = setting((), "YAML files merged into `config` at `init`")
+    config_paths: tuple[str, ...] = setting(
+        (), "YAML files merged into `config` at `init`", is_path=True
+    )
 
     # limits
     init_timeout: float = setting(90.0, "Seconds `init` waits for a busy instance (RUN-8)")
@@ -230,7 +247,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 def _parse(name: str, value: Any) -> Any:
     """Turn text from a file or a variable into the setting's type."""
-    wanted = str(_field(name).type)
+    wanted, is_path = str(_field(name).type), _field(name).metadata["is_path"]
     try:
         if wanted == "bool":
             return value if isinstance(value, bool) else _parse_bool(str(value))
@@ -240,14 +257,16 @@ def _parse(name: str, value: Any) -> Any:
             return int(value)
         if wanted.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
-            return tuple(str(part).strip() for part in parts if str(part).strip())
+            texts = [str(part).strip() for part in parts if str(part).strip()]
+            return tuple(map(os.path.expanduser, texts) if is_path else texts)
     except (TypeError, ValueError) as error:
         raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
     if name == "resume":
         return _parse_resume(value)
     if name == "reinit":
         return _parse_reinit(value)
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    return os.path.expanduser(text) if is_path else text
 
 
 def _parse_bool(text: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 import lineal
 from lineal.client import staging
 from lineal.client.staging import Staging, remove_leftovers
+from lineal.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -126,6 +127,15 @@ def test_a_refused_file_leaves_no_copy(home: Path) -> None:
         artifact.add_bytes(b"y", "a")
     assert len(staged(home)) == 1
     artifact._adder.unlogged.clear()
+
+
+def test_a_data_dir_that_cannot_be_written_names_its_variable(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(Unavailable, match="Set LINEAL_DATA_DIR to a folder"):
+        lineal.Artifact("data", "dataset").add_bytes(b"x" * 200_000, "x")
 
 
 def test_what_others_keep_in_the_data_dir_is_left_alone(

@@ -231,9 +231,13 @@ def _peeked(
 
 
 @functools.cache
-def _adder(cache_folder: str, staging_folder: str, pack_files_up_to: int) -> Adder:
+def _adder(
+    cache_folder: str, staging_folder: str, staging_variable: str, pack_files_up_to: int
+) -> Adder:
     remove_leftovers(staging_folder)  # here, since a file that the cache knows is not staged
-    made = Adder(DigestCache(cache_folder), Staging(staging_folder), pack_files_up_to)
+    made = Adder(
+        DigestCache(cache_folder), Staging(staging_folder, staging_variable), pack_files_up_to
+    )
     atexit.register(made.close)
     return made
 
@@ -248,10 +252,13 @@ def adder(settings: Settings) -> Adder:
     What lies in the `data_dir` may be anybody's, so copies go into a folder of ours in there.
     """
     home = home_of(settings)
-    staging = os.path.join(settings.data_dir, STAGED) if settings.data_dir else home.staging
+    staging, variable = home.staging, "LINEAL_HOME"
+    if settings.data_dir:
+        staging, variable = os.path.join(settings.data_dir, STAGED), "LINEAL_DATA_DIR"
     return _adder(
-        os.path.abspath(os.path.expanduser(settings.cache_dir or home.cache)),
-        os.path.abspath(os.path.expanduser(staging)),
+        os.path.abspath(settings.cache_dir or home.cache),
+        os.path.abspath(staging),
+        variable,
         settings.pack_files_up_to,
     )
 

@@ -30,8 +30,10 @@ LOOSE_FILE_SECONDS = 24 * 3600.0
 class Staging:
     """The staging folder of this process, made when first needed."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, variable: str = "LINEAL_HOME") -> None:
+        """variable: which one says where `root` is, for whoever cannot write there."""
         self._root = root
+        self._variable = variable
         self._owner: int | None = None
         self._folder = ""
         self._lock_descriptor = -1
@@ -68,7 +70,7 @@ class Staging:
                     raise
             raise Unavailable(
                 f"Cannot write to {self._root}: {error.strerror}. "
-                "Set LINEAL_HOME to a folder you may write to"
+                f"Set {self._variable} to a folder you may write to"
             ) from error
 
     def _made_locked(self) -> bool:
