@@ -147,6 +147,11 @@ def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) 
         ({"reinit": "maybe"}, "`reinit` cannot be 'maybe'"),
         ({"quiet": "perhaps"}, "`quiet` cannot be 'perhaps'"),
         ({"init_timeout": "soon"}, "`init_timeout` cannot be 'soon'"),
+        ({"undo_days": -5}, "`undo_days` cannot be -5: expected a number from 0 to 36,500"),
+        ({"undo_days": "nan"}, "`undo_days` cannot be 'nan': expected a number from 0"),
+        ({"heartbeat_seconds": "inf"}, "`heartbeat_seconds` cannot be 'inf'"),
+        ({"busy_timeout": 1e9}, "`busy_timeout` cannot be 1000000000.0: .* to 2,000,000"),
+        ({"pack_files_up_to": float("inf")}, "`pack_files_up_to` cannot be inf"),
         ({"run_tags": 7}, "`run_tags` cannot be 7"),
     ],
 )
@@ -167,6 +172,15 @@ def test_wrong_settings_file_is_named(home: Path, text: str, message: str) -> No
     with pytest.raises(Invalid, match=message) as raised:
         load(environ={"LINEAL_HOME": str(home)})
     assert str(home / "settings") in str(raised.value)
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_number_has_a_range_that_holds_its_default(name: str) -> None:
+    default = getattr(Settings(), name)
+    if isinstance(default, (int, float)) and not isinstance(default, bool):
+        assert load({name: str(default)}, environ={}) == Settings(**{name: default})
+        with pytest.raises(Invalid, match=f"`{name}` cannot be -1"):
+            load({name: -1}, environ={})
 
 
 def test_settings_cannot_be_changed() -> None:

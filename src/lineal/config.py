@@ -30,12 +30,28 @@ MODE_SPELLINGS: Mapping[str, Mode] = {
 """RUN-36: `dryrun` and `run` are old spellings; RUN-35: `shared` is how every run works here."""
 
 
-def setting(default: Any, meaning: str, *env: str, is_path: bool = False) -> Any:
+A_CENTURY_DAYS = 36_500
+"""Longer than anybody keeps anything, and short enough to count back from now."""
+A_CENTURY_SECONDS = A_CENTURY_DAYS * 86_400
+LONGEST_BUSY_SECONDS = 2_000_000
+"""SQLite counts the milliseconds it waits in 32 bits."""
+LARGEST_PACKED = 1 << 30
+"""Bytes; a packed file is read whole."""
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *env: str,
+    is_path: bool = False,
+    within: tuple[float, float] | None = None,
+) -> Any:
     """Declare a setting; `env` names its variables without prefix, by default its own name.
 
-    is_path: `~` at its beginning is somebody's home.
+    is_path: `~` at its beginning is somebody's home. within: of a number, the least and the most.
     """
-    return field(default=default, metadata={"meaning": meaning, "env": env, "is_path": is_path})
+    about = {"meaning": meaning, "env": env, "is_path": is_path, "within": within}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +84,9 @@ class Settings:
     )
 
     pack_files_up_to: int = setting(
-        131_072, "Bytes up to which files of an added folder are kept together in packs; 0: never"
+        131_072,
+        "Bytes up to which files of an added folder are kept together in packs; 0: never",
+        within=(0, LARGEST_PACKED),
     )
 
     # who and what
@@ -121,24 +139,50 @@ class Settings:
     )
 
     # limits
-    init_timeout: float = setting(90.0, "Seconds `init` waits for a busy instance (RUN-8)")
-    busy_timeout: float = setting(120.0, "Seconds a writer waits for the database's write lock")
-    heartbeat_seconds: float = setting(30.0, "Seconds between heartbeats (RUN-9)")
-    crashed_after_seconds: float = setting(300.0, "Silence after which a run counts as crashed")
-    reference_timeout: float = setting(
-        60.0, "Seconds a store that a reference leads to may be silent before it counts as down"
+    init_timeout: float = setting(
+        90.0,
+        "Seconds `init` waits for a busy instance (RUN-8)",
+        within=(0, LONGEST_BUSY_SECONDS),
     )
-    draft_ttl_hours: float = setting(72.0, "Hours an unfinished upload can be resumed (SEM-13)")
+    busy_timeout: float = setting(
+        120.0,
+        "Seconds a writer waits for the database's write lock",
+        within=(0, LONGEST_BUSY_SECONDS),
+    )
+    heartbeat_seconds: float = setting(
+        30.0, "Seconds between heartbeats (RUN-9)", within=(0, A_CENTURY_SECONDS)
+    )
+    crashed_after_seconds: float = setting(
+        300.0,
+        "Silence after which a run counts as crashed",
+        within=(0, A_CENTURY_SECONDS),
+    )
+    reference_timeout: float = setting(
+        60.0,
+        "Seconds a store that a reference leads to may be silent before it counts as down",
+        within=(0, A_CENTURY_SECONDS),
+    )
+    draft_ttl_hours: float = setting(
+        72.0, "Hours an unfinished upload can be resumed (SEM-13)", within=(0, A_CENTURY_DAYS * 24)
+    )
     agent_disable_flapping: bool = setting(
         False, "Agents go on however many of their first trials fail (SWP-9)"
     )
     agent_max_initial_failures: int = setting(
-        5, "Agents give up when so many trials failed and none succeeded (SWP-9)"
+        5,
+        "Agents give up when so many trials failed and none succeeded (SWP-9)",
+        within=(1, 1_000_000_000),
     )
     trial_lease_seconds: float = setting(
-        60.0, "Silence of an agent after which its trial is handed out again"
+        60.0,
+        "Silence of an agent after which its trial is handed out again",
+        within=(0, A_CENTURY_SECONDS),
     )
-    undo_days: float = setting(7.0, "Days a deletion can be undone; `0`: at once for good (DEL-7)")
+    undo_days: float = setting(
+        7.0,
+        "Days a deletion can be undone; `0`: at once for good (DEL-7)",
+        within=(0, A_CENTURY_DAYS),
+    )
     auto_gc: bool = setting(True, "Free space at the end of runs, once a day for two seconds")
 
 
@@ -252,14 +296,14 @@ def _parse(name: str, value: Any) -> Any:
         if wanted == "bool":
             return value if isinstance(value, bool) else _parse_bool(str(value))
         if wanted == "float":
-            return float(value)
+            return _within(name, float(value))
         if wanted == "int":
-            return int(value)
+            return _within(name, int(value))
         if wanted.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
             texts = [str(part).strip() for part in parts if str(part).strip()]
             return tuple(map(os.path.expanduser, texts) if is_path else texts)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
     if name == "resume":
         return _parse_resume(value)
@@ -267,6 +311,13 @@ def _parse(name: str, value: Any) -> Any:
         return _parse_reinit(value)
     text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
     return os.path.expanduser(text) if is_path else text
+
+
+def _within(name: str, number: float) -> float:
+    least, most = _field(name).metadata["within"]
+    if not least <= number <= most:  # NaN, too
+        raise ValueError(f"expected a number from {least} to {most:,}")
+    return number
 
 
 def _parse_bool(text: str) -> bool:
