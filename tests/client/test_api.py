@@ -11,6 +11,8 @@ from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public_catalog import Project
 from lineal.client.public_run import Run
+from lineal.client.public_sweep import Sweep
+from lineal.client.sweep import sweep
 from lineal.core.records import EdgeKind, PageRequest, RunRecord, RunSpec
 from lineal.errors import CommError, Invalid, NotFound, RunNotFoundError
 
@@ -348,6 +350,33 @@ def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> 
     project = api.project("vision")
     assert [found.name for found in project.artifacts_types()] == ["dataset"]
     assert [found.name for found in project.collections()] == ["data"]
+
+
+def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: Path) -> None:
+    run = api.run("make")
+    sweep_id = sweep({"method": "random", "parameters": {"x": {"values": [1]}}}, project="vision")
+    made = api.sweep(sweep_id)
+    assert api.run(run.url) is run
+    assert api.from_path(run.url) == run
+    assert api.runs(api.project("vision").url)[0] == run
+    for path in (made.url, f"ana/vision/sweeps/{sweep_id}", f"/ana/vision/sweeps/{sweep_id}"):
+        assert api.sweep(path).id == sweep_id
+        assert isinstance(api.from_path(path), Sweep)
+    project = api.from_path(api.project("vision").url)
+    assert isinstance(project, Project)
+    with pytest.raises(Invalid, match=r"file:///elsewhere/ana/vision/runs/make is not in file://"):
+        api.run("file:///elsewhere/ana/vision/runs/make")
+
+
+def test_a_project_is_of_the_entity_that_is_said(api: Api) -> None:
+    assert api.create_project("ana/nested", entity="ana").entity == "ana"
+    for call in (api.create_project, api.project):
+        with pytest.raises(
+            Invalid, match="`bad/nested` is of the entity `bad`, but entity='other'"
+        ):
+            call("bad/nested", entity="other")
+    with pytest.raises(Invalid, match="entity `bad`"):
+        api.create_run("r", project="bad/nested", entity="other")
 
 
 def test_a_path_names_a_project_a_run_or_an_artifact(api: Api, data: Artifact) -> None:

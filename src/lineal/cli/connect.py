@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from lineal.client import session
+from lineal.client import addresses, session
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.config import Settings, load
@@ -52,6 +52,7 @@ class Connection:
         return self.backend.run(*self.run_path(text))
 
     def run_path(self, text: str) -> tuple[str, str, str]:
+        text = addresses.path_of(self.backend, text)
         return names.run_path(text, self.backend.entity, self.default_project)
 
     def projects(self) -> Iterator[ProjectRecord]:

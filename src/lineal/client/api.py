@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from lineal.client import public_catalog, session
+from lineal.client import addresses, public_catalog, session
 from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
 from lineal.client.backend import Backend
@@ -196,11 +196,10 @@ class Api:
     def run(self, path: str = "") -> Run:
         """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
 
-        The same object until `flush()`. Raises RunNotFoundError (a ValueError).
+        So is the `url` of a run. The same object until `flush()`. Raises RunNotFoundError (a
+        ValueError).
         """
-        where = names.run_path(
-            path or self._settings.run_id or "", self.default_entity, self._project
-        )
+        where = self._run_path(path or self._settings.run_id or "")
         if where not in self._runs:
             session.flush()
             self._runs[where] = Run(self._backend, self._backend.run(*where))
@@ -247,7 +246,7 @@ class Api:
         entity: str | None = None,
     ) -> Run:
         """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
-        where = names.project_path(project, entity or self.default_entity, self._project)
+        where = self._project_of(project, entity, self._project)
         spec = RunSpec(*where, run_id=run_id or session.new_id(), resume="never")
         started = self._backend.start_run(spec)
         patch = RunPatch(state=RunState.PENDING)
@@ -256,7 +255,8 @@ class Api:
     # --- projects ---
 
     def project(self, name: str, entity: str | None = None) -> Project:
-        where = names.project_path(name, entity or self.default_entity, None)
+        """Return a project by `[entity/]project`; raises NotFound, Gone."""
+        where = self._project_of(name, entity)
         return Project(self._backend, self._backend.project(*where))
 
     def projects(
@@ -267,8 +267,11 @@ class Api:
         )
 
     def create_project(self, name: str, entity: str | None = None) -> Project:
-        """Make a project; one that exists is returned as it is."""
-        where = names.project_path(name, entity or self.default_entity, None)
+        """Make a project; one that exists is returned as it is.
+
+        Raises Invalid where `name` is `entity/project` and `entity` another.
+        """
+        where = self._project_of(name, entity)
         return Project(self._backend, self._backend.project(*where, create=True))
 
     # --- deleting and restoring ---
@@ -312,13 +315,13 @@ class Api:
         """
         if isinstance(what, int):
             return self._backend.restore(what)
+        what = addresses.path_of(self._backend, what)
         if ":" in what:
             self._backend.restore_version(self._artifact_path(what))
             return Restored(versions=1)
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
-            where = names.run_path(what, self.default_entity, self._project)
-            return self._restore_run_or_collection(*where)
+            return self._restore_run_or_collection(*self._run_path(what))
         if len(parts) == 2 and parts[0] != self.default_entity:
             return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
         return self._backend.restore_project(*self._project_path(what))
@@ -340,11 +343,18 @@ class Api:
 
     # --- anything ---
 
-    def from_path(self, path: str) -> Project | Run | Artifact:
-        """Return what a path names: `[entity/]project`, `entity/project/run_id` or `name:alias`."""
+    def from_path(self, path: str) -> Project | Run | Sweep | Artifact:
+        """Return what a path names, or the `url` of a project, a run or a sweep.
+
+        Paths: `[entity/]project`, `entity/project/run_id`, `entity/project/sweeps/sweep_id` or
+        `name:alias`.
+        """
+        path = addresses.path_of(self._backend, path)
         parts = path.strip("/").split("/")
         if ":" in parts[-1]:
             return self.artifact(path)
+        if "sweeps" in parts[-2:-1]:
+            return self.sweep(path)
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self.run(path)
         return self.project(path.strip("/"))
@@ -361,7 +371,25 @@ class Api:
         return names.artifact_path(name, self.default_entity, self._project)
 
     def _project_path(self, path: str | None) -> tuple[str, str]:
-        return names.project_path(path, self.default_entity, self._project)
+        text = None if path is None else addresses.path_of(self._backend, path)
+        return names.project_path(text, self.default_entity, self._project)
+
+    def _run_path(self, path: str) -> tuple[str, str, str]:
+        text = addresses.path_of(self._backend, path)
+        return names.run_path(text, self.default_entity, self._project)
+
+    def _project_of(
+        self, name: str | None, entity: str | None, default: str | None = None
+    ) -> tuple[str, str]:
+        """Read a project and, beside it, the entity that may be said there, too."""
+        text = None if name is None else addresses.path_of(self._backend, name)
+        found = names.project_path(text, entity or self.default_entity, default)
+        if entity and found[0] != entity:
+            raise Invalid(
+                f"`{name}` is of the entity `{found[0]}`, but entity={entity!r} says another; "
+                "leave one of them out"
+            )
+        return found
 
     def __repr__(self) -> str:
         return f"<Api of {self.default_entity} at {self._backend.url}>"

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from lineal.client import session, term
+from lineal.client import addresses, session, term
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.client.lists import BULK_PAGE_SIZE, every_item
@@ -74,6 +74,7 @@ def find(
     """
     backend = open_backend(settings)
     owner = settings.entity or backend.entity
+    path = addresses.path_of(backend, path)
     place = names.sweep_path(path, owner, project or default_project(settings))
     session.flush()  # what runs of this process logged counts
     is_id_alone = project is None and "/" not in path.strip("/")
