@@ -453,7 +453,7 @@ def test_lists_leave_tombstones_out(backend: EmbeddedBackend) -> None:
 def test_what_was_deleted_takes_part_in_nothing_new(backend: EmbeddedBackend) -> None:
     make, data, train, model = pipeline(backend)
     backend.delete_version(model.membership_id, delete_aliases=True)
-    with pytest.raises(Gone, match=r"ana/vision/model:v0 was deleted .* by ana"):
+    with pytest.raises(Gone, match=r"ana/vision/model:v0 was deleted by ana on "):
         use(backend, make, model)
     backend.delete_run(train)
     with pytest.raises(Gone, match="ana/vision/train was deleted"):

@@ -212,6 +212,21 @@ def test_what_expires_soon_is_listed_the_soonest_first(
         assert page.items[0].expires_at == page.items[0].version.created_at + timedelta(days=1)
 
 
+def test_of_a_version_that_expired_it_is_said_that_it_did(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    version = log("0")
+    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
+    clock.move(days=2)
+    sweep_expired(instance)
+    said = r"data:v0 expired, and was deleted on 2026-01-03 00:00 UTC; restore it with"
+    with pytest.raises(Gone, match=said):
+        catalog.version(instance, owner, path("v0"))
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "late")).run
+    with pytest.raises(Gone, match="data:v0 expired, and was deleted on 2026"):
+        lineage.use(instance, owner, run.key, version.id, alias=None)
+
+
 def test_a_version_restored_after_it_expired_stays(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:

@@ -373,6 +373,16 @@ def newest_of_collection(connection: Connection, collection_id: int) -> int | No
     return connection.execute(query).scalar()
 
 
+def reason_of(connection: Connection, version_id: int) -> str | None:
+    """Return why a version was deleted: `USER`, `EXPIRED` …; None if it is live."""
+    query = (
+        select(deletions.c.reason)
+        .join(versions, versions.c.deletion_id == deletions.c.id)
+        .where(versions.c.id == version_id)
+    )
+    return connection.execute(query).scalar()
+
+
 def hidden_project_of(connection: Connection, deletion_id: int) -> str | None:
     """Return the full name of a deleted project that holds what another act hid, if there is."""
     holds = or_(

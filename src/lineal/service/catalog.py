@@ -52,8 +52,8 @@ def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionReco
         found = versions_db.resolve(connection, collection.id, path.ref)
         if found is None:
             raise _no_version(connection, actor, path, collection.id)
-    if found.deleted_at is not None:
-        raise gone(found)
+        if found.deleted_at is not None:
+            raise gone(connection, found)
     return found
 
 
@@ -162,7 +162,7 @@ def update_version(
         collections_db.lock(connection, collection_id)
         found = _membership(connection, actor, membership_id)
         if found.deleted_at is not None:
-            raise gone(found)
+            raise gone(connection, found)
         removed_at = versions_db.removed_at(connection, membership_id)
         if removed_at is not None:
             raise Gone(
@@ -248,7 +248,7 @@ def link_version(
         portfolio = _portfolio(connection, target, source, now)
         collections_db.lock(connection, portfolio.id)
         if not versions_db.lock(connection, version_id):
-            raise gone(versions_db.by_id(connection, version_id) or source)
+            raise gone(connection, versions_db.by_id(connection, version_id) or source)
         link = versions_db.live_membership(connection, portfolio.id, version_id)
         if link is None:
             link = versions_db.add_membership(connection, portfolio.id, version_id, now)
@@ -376,15 +376,23 @@ def _has_live_version(connection: Connection, collection_id: int) -> bool:
     return newest is not None and newest.deleted_at is None
 
 
-def gone(found: VersionRecord) -> Gone:
-    """Say who deleted a version, and how it comes back if it can."""
+def gone(connection: Connection, found: VersionRecord) -> Gone:
+    """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
     back = f"; restore it with `lineal artifact restore {found.path}`"
     if found.released_at is not None:
         back = "; its content was released and cannot come back"
-    return Gone(
-        f"Version {found.path} was deleted by {found.deleted_by} "
-        f"on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}"
-    )
+    how = how_it_went(connection, found.id, found.deleted_by)
+    return Gone(f"Version {found.path} {how} on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}")
+
+
+def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str | None) -> str:
+    """Say what became of a deleted version: `expired`, `was deleted by ana` …"""
+    reason = deletion_db.reason_of(connection, version_id)
+    if reason == deletion_db.EXPIRED:
+        return "expired, and was deleted"
+    if reason == deletion_db.RETENTION:
+        return "was deleted by a retention policy"
+    return f"was deleted by {deleted_by}"
 
 
 def _gone_collection(row: Row[Any], path: str) -> Gone:

@@ -90,7 +90,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
         if found.deleted_at is None:
             return found
         if found.released_at is not None:
-            raise gone(found)
+            raise gone(connection, found)
         if found.is_link:
             raise Invalid(
                 f"{found.path} is a link; restore {found.source_entity}/{found.source_project}/"

@@ -26,6 +26,7 @@ from lineal.core.records import (
 from lineal.db import lineage as edges
 from lineal.db import lineage_nodes, runs, versions
 from lineal.errors import Gone, Invalid, NotFound
+from lineal.service import catalog
 from lineal.service.instance import Instance
 
 # --- recording ----------------------------------------------------------------------------------
@@ -62,16 +63,22 @@ def _require_live(connection: Connection, actor: Actor, run: RunKey, version: Ve
     if run_end is None:
         raise NotFound(f"No run {run} (you are {actor.name})")
     if run_end.deleted_at is not None:
-        raise Gone(f"Run {run_end.name} {_deletion(run_end)}; it takes part in nothing new")
+        raise Gone(
+            f"Run {run_end.name} was deleted by {run_end.deleted_by} {_moment(run_end)}; it takes "
+            "part in nothing new"
+        )
     version_end = lineage_nodes.version_end(connection, version)
     if version_end is None:
         raise NotFound(f"No version {version} (you are {actor.name})")
     if version_end.deleted_at is not None:
-        raise Gone(f"Artifact {version_end.name} {_deletion(version_end)}; restore it to use it")
+        how = catalog.how_it_went(connection, version, version_end.deleted_by)
+        raise Gone(
+            f"Artifact {version_end.name} {how} {_moment(version_end)}; restore it to use it"
+        )
 
 
-def _deletion(end: lineage_nodes.End) -> str:
-    return f"was deleted on {end.deleted_at:%Y-%m-%d %H:%M} UTC by {end.deleted_by}"
+def _moment(end: lineage_nodes.End) -> str:
+    return f"on {end.deleted_at:%Y-%m-%d %H:%M} UTC"
 
 
 # --- lists --------------------------------------------------------------------------------------

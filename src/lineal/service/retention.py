@@ -94,7 +94,7 @@ def set_version_ttl(
         if seconds is not None:
             check_ttl(seconds, found.type)
         if found.deleted_at is not None or not versions_db.lock(connection, found.id):
-            raise gone(versions_db.by_membership(connection, membership_id) or found)
+            raise gone(connection, versions_db.by_membership(connection, membership_id) or found)
         retention_db.set_ttl(connection, Level.VERSION, found.id, seconds)
         versions_db.change(connection, found.id, {"updated_at": instance.clock.now()})
         changed = versions_db.by_membership(connection, membership_id)

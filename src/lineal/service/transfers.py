@@ -183,7 +183,7 @@ def manifest(instance: Instance, actor: Actor, version_id: VersionId) -> Manifes
             version = versions_db.by_id(connection, version_id)
             if version is None:
                 raise NotFound(f"No version {version_id} (you are {actor.name})")
-            raise Gone(f"The content of {version.path} was deleted by {version.deleted_by}")
+            raise Gone(f"The content of {version.path} was released and cannot come back")
         return blobs_db.manifest_head(connection, manifest_id)
 
 
