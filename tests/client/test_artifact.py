@@ -717,6 +717,20 @@ def test_a_reference_without_scheme_suggests_one() -> None:
         draft().add_reference("/data/f")
 
 
+def test_a_scheme_may_be_written_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"far")
+    (entry,) = Artifact("data", "dataset").add_reference(f"FILE://{tmp_path}/f")
+    assert entry.ref == f"file://{tmp_path}/f"
+
+
+def test_what_is_no_uri_is_not_referred_to(tmp_path: Path) -> None:
+    for nothing in (None, 7):
+        with pytest.raises(TypeError, match=f"takes a URI such as .*, not {nothing}"):
+            draft().add_reference(nothing)
+    with pytest.raises(TypeError, match=r"not PosixPath.*`path.absolute\(\).as_uri\(\)`"):
+        draft().add_reference(tmp_path / "f")
+
+
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         draft().add_reference(f"file://{tmp_path}/gone")

@@ -207,7 +207,8 @@ class Draft:
         name: of the object, or of the folder that the entries go under. checksum=False records
         the URI alone. include, exclude: patterns as in `.gitignore`, of paths below the folder.
         Raises Invalid for a text without scheme, a signed URL, more than `max_objects` files, or
-        none at all; Denied and Unavailable as the store answers. All entries are added or none.
+        none at all; TypeError for what is no URI; Denied and Unavailable as the store answers.
+        All entries are added or none.
         """
         self._require_draft()
         wanted = references.Wanted(
@@ -216,8 +217,7 @@ class Draft:
             MAX_REFERENCES if max_objects is None else max_objects,
             adding.matches(listed(include), listed(exclude)),
         )
-        if not isinstance(uri, str):
-            uri = uri.ref_url()
+        uri = _uri(uri)
         made = references.Made()
         self._contents.add(made.noting(self._referenced(uri, wanted)))
         self._note_change()
@@ -356,6 +356,24 @@ class _Target:
             return None
         entry = origin.source.artifact._contents.get(origin.path)
         return None if entry is None else ManifestEntry(entry, origin.source.artifact).ref_url()
+
+
+def _uri(uri: object) -> str:
+    """Return what `add_reference` is given as a URI whose scheme is in small letters."""
+    if isinstance(uri, ManifestEntry):
+        return uri.ref_url()
+    if isinstance(uri, os.PathLike):
+        raise TypeError(
+            f"add_reference takes a URI, not {uri!r}; give `path.absolute().as_uri()`, or add the "
+            "file itself with `add_file`"
+        )
+    if not isinstance(uri, str):
+        raise TypeError(
+            f"add_reference takes a URI such as `s3://bucket/key`, or an entry of another "
+            f"artifact, not {uri!r}"
+        )
+    scheme, colon, rest = uri.partition("://")
+    return f"{scheme.lower()}{colon}{rest}" if colon else uri
 
 
 class Source:
