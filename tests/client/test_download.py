@@ -7,6 +7,7 @@ import signal
 import time
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
@@ -46,6 +47,9 @@ class Far:
 
     def path(self, digest: Digest) -> str | None:
         return None
+
+    def version_by_id(self, version: VersionId) -> SimpleNamespace:
+        return SimpleNamespace(path="ana/vision/data:v0")
 
     def open(self, location: Location) -> BinaryIO:
         self.opened.append(location.digest)
@@ -174,7 +178,7 @@ def test_a_failure_keeps_the_file_that_was_there(backend: Far, target: Path) -> 
     target.mkdir()
     (target / "a.txt").write_bytes(b"mine")
     backend.by_digest.clear()
-    with pytest.raises(MissingFile, match=r"a\.txt .* are not stored any more"):
+    with pytest.raises(MissingFile, match=r"a\.txt .* in ana/vision/data:v0 are not stored"):
         fetch(backend, target, {"a.txt": b"a"})
     assert content(target) == {"a.txt": b"mine"}
 

@@ -151,12 +151,12 @@ class Download:
     def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
         if location is None:
             raise MissingFile(
-                f"The bytes of {entry.path} ({entry.digest}) are not stored any more; "
-                "`lineal verify` says what else is affected"
+                f"The bytes of {entry.path} ({entry.digest}) in {self._name()} are not stored any "
+                "more; `lineal verify` says what else is affected"
             )
-        data = self._small(location)
+        data = self._small(entry, location)
         if data is None:
-            self._place(target, partial(self._copy, location), entry.digest)
+            self._place(target, partial(self._copy, entry, location), entry.digest)
             stamp = files.stamp(target)
         else:
             _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
@@ -184,34 +184,43 @@ class Download:
                 "now is downloaded, and nothing says that it is the same"
             )
 
-    def _copy(self, location: Location, part: str) -> str:
+    def _copy(self, entry: Entry, location: Location, part: str) -> str:
         if location.path is not None:
             try:
                 return files.copy_and_hash(location.path, part, mode=0o666).hex_digest
             except MissingFile as error:
-                raise _lost(location) from error
+                raise self._lost(entry, location) from error
         with self._backend.open(location) as source:
             return files.write_stream(source, part, CHUNK_BYTES)
 
-    def _small(self, location: Location) -> bytes | None:
+    def _small(self, entry: Entry, location: Location) -> bytes | None:
         """Return the bytes of a small blob of this machine; None for any other."""
         if location.pack is not None:
-            return self._packed(location, location.pack)
+            return self._packed(entry, location, location.pack)
         if location.path is None or location.size > files.SMALL_BYTES:
             return None
         try:
             read = files.read_small(location.path, files.SMALL_BYTES)
         except MissingFile as error:
-            raise _lost(location) from error
+            raise self._lost(entry, location) from error
         return None if read is None else read[0]
 
-    def _packed(self, location: Location, path: str) -> bytes:
+    def _packed(self, entry: Entry, location: Location, path: str) -> bytes:
         if self._pack is None or self._pack.path != path:
             try:
                 self._pack = Pack(path)
             except MissingFile as error:
-                raise _lost(location) from error
+                raise self._lost(entry, location) from error
         return self._pack.read_at(location.offset, location.size)
+
+    def _lost(self, entry: Entry, location: Location) -> IntegrityError:
+        return IntegrityError(
+            f"The store has lost {location.key}, the bytes of {entry.path} in {self._name()}; "
+            "`lineal verify` says what else is affected"
+        )
+
+    def _name(self) -> str:
+        return self._backend.version_by_id(self._version).path
 
     def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
         """Fetch to a temporary name beside the target; rename once the digest is right."""
@@ -307,12 +316,6 @@ def _lowest(path: str) -> str:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
-
-
-def _lost(location: Location) -> IntegrityError:
-    return IntegrityError(
-        f"The store has lost {location.key}; `lineal verify` says what is affected"
-    )
 
 
 def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
