@@ -76,4 +76,7 @@ def test_formats(lineal, chain, format, expected):
 def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
     answer = lineal("lineage", "demo/nothing", fails=True)
     assert answer.code == 4
-    assert "neither a run nor an artifact" in answer.err
+    assert "nothing is neither a run nor an artifact in ana/demo" in answer.err
+    answer = lineal("lineage", "5u3ecmrw", fails=True)
+    assert "5u3ecmrw is neither a run nor an artifact in ana/uncategorized" in answer.err
+    assert "write `project/run_id`" in answer.err

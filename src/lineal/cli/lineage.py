@@ -105,7 +105,10 @@ def _root(connection: Connection, name: str) -> str:
     try:
         return f"version:{connection.version(name).id}"
     except NotFound as error:
+        path = connection.artifact_path(name)
+        where = f"{path.entity}/{path.project}"
         raise NotFound(
-            f"{name} is neither a run nor an artifact; "
-            "`lineal run ls` and `lineal artifact ls` list both"
+            f"{path.name} is neither a run nor an artifact in {where}; `lineal run ls` and "
+            "`lineal artifact ls` list both. Of another project write `project/run_id` or "
+            "`project/name`"
         ) from error
