@@ -293,6 +293,8 @@ def test_files_are_stored_listed_fetched_and_deleted(run: Run, tmp_path: Path) -
     with run.file("logs/a.txt").download(str(tmp_path / "out")) as opened:
         assert opened.read() == "hello"
     assert (tmp_path / "out" / "logs" / "a.txt").read_text() == "hello"
+    with pytest.raises(Invalid, match=r"out/logs/a.txt is not below root='logs'; give as `root`"):
+        run.upload_file("../out/logs/a.txt", root="logs")
     stored.delete()
     assert run.files() == []
 

@@ -373,8 +373,16 @@ class Run:
         raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")
 
     def upload_file(self, path: str, root: str = ".") -> File:
-        """Store a local file with the run, named by its path below `root`."""
-        name = names.entry_path(os.path.relpath(path, root).replace(os.sep, "/"))
+        """Store a local file with the run, named by its path below `root`.
+
+        Raises Invalid for a file that is not below it, MissingFile if there is none.
+        """
+        below = os.path.relpath(path, root).replace(os.sep, "/")
+        if below.startswith("../"):
+            raise Invalid(
+                f"{path} is not below root={root!r}; give as `root` a folder that it is in"
+            )
+        name = names.entry_path(below)
         self._backend.put_run_files(self._record.key, [(name, os.path.abspath(path))])
         return self.file(name)
 
