@@ -368,6 +368,15 @@ def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: P
         api.run("file:///elsewhere/ana/vision/runs/make")
 
 
+def test_orders_depths_and_timeouts_that_are_none_are_refused(api: Api, data: Artifact) -> None:
+    with pytest.raises(Invalid, match="An order is a text such as `-created_at`, not 5"):
+        api.runs("vision", order=5)[0]  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="depth is a number of steps, not 'a'"):
+        data.lineage(depth="a")  # type: ignore[arg-type]
+    with pytest.raises(Invalid, match="`init_timeout` cannot be -1"):
+        Api(timeout=-1)
+
+
 def test_a_project_is_of_the_entity_that_is_said(api: Api) -> None:
     assert api.create_project("ana/nested", entity="ana").entity == "ana"
     for call in (api.create_project, api.project):

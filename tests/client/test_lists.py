@@ -142,6 +142,32 @@ def test_repr_is_short() -> None:
     assert repr(lazy(list(range(50)))) == "[0, 1, 2, … 47 more]"
 
 
+@given(items=ITEMS, other=ITEMS, times=st.integers(-1, 3))
+def test_copies_products_and_order_are_those_of_a_list(
+    items: list[int], other: list[int], times: int
+) -> None:
+    found = lazy(items)
+    assert type(found.copy()) is list
+    assert (found.copy(), found * times, times * found) == (items, items * times, times * items)
+    for right in (other, lazy(other)):
+        assert (found < right, found <= right) == (items < other, items <= other)
+        assert (found > right, found >= right) == (items > other, items >= other)
+        assert (other < found) == (other < items)
+
+
+def test_mistakes_are_said_as_a_list_says_them() -> None:
+    found = lazy([1, 2, 1])
+    with pytest.raises(TypeError, match="list indices must be integers or slices, not str"):
+        found["a"]  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="'x' is not in list"):
+        found.index("x")
+    assert (found.index(1), found.index(1, 1)) == (0, 2)
+    with pytest.raises(TypeError, match="not supported between"):
+        assert found < 3  # type: ignore[operator]
+    with pytest.raises(TypeError, match="per_page must be a whole number, not '3'"):
+        lazy([], "3")  # type: ignore[arg-type]
+
+
 def test_lists_have_no_hash_like_lists() -> None:
     with pytest.raises(TypeError):
         hash(lazy([1]))

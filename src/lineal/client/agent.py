@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsIndex
 
 from lineal.client import command, session, term
 from lineal.client.agent_view import AgentView
@@ -64,6 +64,8 @@ def agent(
     sweep, Invalid where there is nothing to carry out, TrialsFailed when the first trials all
     failed (`agent_disable_flapping`, `agent_max_initial_failures`).
     """
+    if count is not None and not isinstance(count, SupportsIndex):
+        raise TypeError(f"agent(count={count!r}): how many trials is a whole number")
     loaded = load({"entity": entity, "project": project}, base=settings)
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
     backend, record = find(loaded, sweep_id, project=project)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from lineal.client.backend import Backend
 from lineal.client.lists import NamedList, every_item
@@ -117,6 +117,8 @@ def graph(
         raise Invalid(
             f"Unknown direction {direction!r}; use `upstream`, `downstream` or `both`"
         ) from None
+    if depth is not None and not isinstance(depth, SupportsIndex):
+        raise TypeError(f"depth is a number of steps, not {depth!r}")
     wanted = tuple(strings(types, "Types"))
     query = LineageQuery(
         direction=way, depth=DEPTH if depth is None else depth, types=wanted, derived=derived

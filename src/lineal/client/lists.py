@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -23,8 +25,9 @@ BULK_PAGE_SIZE = 1_000
 class LazyList(Sequence[T]):
     """A list whose items arrive in pages, in the order and number that the backend has them.
 
-    Indices, negative ones too, slices, `in`, `==` with lists, `reversed` and `len` mean what they
-    mean for a list (API-14); slices and sums are plain lists. `len` asks the first page for the
+    Indices, negative ones too, slices, `in`, comparisons with lists, `reversed` and `len` mean what
+    they mean for a list (API-14); slices, sums, products and copies are plain lists. Nothing can be
+    put into one or taken out of it. `len` asks the first page for the
     total and loads no more. Threads may share a list.
     """
 
@@ -44,6 +47,8 @@ class LazyList(Sequence[T]):
         start: a `cursor` of an earlier list; this one holds what comes after it (API-4).
         empty: why there is nothing, for the IndexError that says so (SEED-2).
         """
+        if not isinstance(per_page, SupportsIndex):
+            raise TypeError(f"per_page must be a whole number, not {per_page!r}")
         if per_page < 1:
             raise Invalid(f"per_page must be at least 1, not {per_page}")
         self._pages = _PageReader(fetch, make, per_page, start)
@@ -84,6 +89,8 @@ class LazyList(Sequence[T]):
     def __getitem__(self, index: SupportsIndex | slice) -> T | list[T]:
         if isinstance(index, slice):
             return self._pages.load(_needed(index))[index]
+        if not isinstance(index, SupportsIndex):
+            raise TypeError(f"list indices must be integers or slices, not {type(index).__name__}")
         wanted = index.__index__()
         items = self._pages.load(wanted + 1 if wanted >= 0 else None)
         try:
@@ -104,6 +111,36 @@ class LazyList(Sequence[T]):
         if isinstance(other, (list, LazyList)):
             return self._pages.load(None) == list(other)
         return NotImplemented
+
+    def __lt__(self, other: Sequence[T]) -> bool:
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: Sequence[T]) -> bool:
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: Sequence[T]) -> bool:
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: Sequence[T]) -> bool:
+        return self._compared(operator.ge, other)
+
+    def _compared(self, comparison: Callable[[Any, Any], bool], other: object) -> bool:
+        if isinstance(other, (list, LazyList)):
+            return comparison(self.copy(), list(other))
+        return NotImplemented  # type: ignore[no-any-return]  # mypy knows it in operators only
+
+    def copy(self) -> list[T]:
+        """Return all items as a plain list."""
+        return list(self)
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """Return where the first equal item is; raises ValueError if there is none."""
+        return self.copy().index(value, start, sys.maxsize if stop is None else stop)
+
+    def __mul__(self, times: SupportsIndex) -> list[T]:
+        return self.copy() * times
+
+    __rmul__ = __mul__
 
     def __add__(self, other: Iterable[T]) -> list[T]:
         if isinstance(other, (list, LazyList)):

@@ -59,6 +59,8 @@ def parse_order(
     is unique among what is listed.
     Raises Invalid for an unknown key, with the nearest known one.
     """
+    if not isinstance(text, str):
+        raise Invalid(f"An order is a text such as `-created_at`, not {text!r}")
     descending, key = text.startswith("-"), text.removeprefix("-").removeprefix("+")
     terms = _terms(key, columns, descending)
     if tie_break is not None:
