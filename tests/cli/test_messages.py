@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.errors import LinealError
+from lineal.errors import LinealError, NoSpace
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 
@@ -158,3 +159,47 @@ def test_the_package_itself_is_the_command():
         env={**os.environ, "PYTHONPATH": SOURCE},
     )
     assert told.stdout == shell("version").stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("lineage", "demo/photos"),
+        ("artifact", "show", "demo/photos", "--files"),
+        ("artifact", "show", "demo/photos", "--json"),
+        ("artifact", "diff", "demo/photos:v0", "demo/photos:v1"),
+        ("artifact", "get", "demo/photos", "--root", "höhe"),
+    ],
+    ids=lambda words: words[1],
+)
+def test_output_that_the_terminal_cannot_show_is_escaped(lineal, photos, words):
+    (photos / "größe→.txt").write_text("third\n")
+    lineal("artifact", "put", str(photos), "-n", "demo/photos", "-d", "größer → besser")
+    told = shell(*words, env={"PYTHONIOENCODING": "ascii"})
+    assert told.returncode == 0, told.stderr
+    if "--json" in words:
+        json.loads(told.stdout)
+
+
+def in_bash(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in which `lineal` is the command."""
+    command = f'lineal() {{ {sys.executable} -m lineal "$@"; }}; {line}'
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams_keep_no_command_from_its_work(lineal, photos, closed):
+    assert in_bash(f"lineal artifact put photos -n demo/again {closed}").returncode == 0
+    assert in_bash(f"lineal run ls demo {closed}").returncode == 0
+    assert len(lineal("artifact", "ls", "demo/again", "--json").json) == 1
+    assert lineal("verify").code == 0
+
+
+@pytest.mark.parametrize("words", ["run ls demo", "run ls demo --json"])
+def test_a_full_disk_behind_the_output_is_named(photos, words):
+    told = in_bash(f"lineal {words} > /dev/full")
+    assert told.returncode == NoSpace.exit_code
+    assert len(told.stderr.splitlines()) == 1
+    assert "standard output" in told.stderr
+    assert "No space left" in told.stderr

@@ -100,6 +100,7 @@ project.app.command("protect")(retention.protect)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with the code of what happened."""
+    output.prepare()
     left_at_exit()
     sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
@@ -109,7 +110,7 @@ def execute(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
         result = command.main(args=list(arguments), prog_name="lineal", standalone_mode=False)
-        sys.stdout.flush()
+        output.flush()
     except typer.TyperException as error:
         return _wrong_usage(error)
     except typer.Abort:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from enum import StrEnum
 from typing import Annotated
 
@@ -83,7 +84,7 @@ def lineage(
     graph = Graph(connection.backend.lineage(_root(connection, name), query))
     wanted = Format.JSON if json else format
     if wanted is Format.JSON:
-        output.data(graph.to_json())
+        output.as_json(json_module.loads(graph.to_json()))
     elif wanted is Format.DOT:
         output.data(graph.to_dot())
     elif wanted is Format.MERMAID:

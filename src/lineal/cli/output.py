@@ -1,10 +1,13 @@
 """What the command line prints: data to stdout, everything else to stderr, plain where piped.
 
 Tables are readable without colour; colour appears only on a terminal that has not set NO_COLOR.
+What the encoding of the output lacks is written as an escape, as Python would write it.
 """
 
 from __future__ import annotations
 
+import errno
+import io
 import itertools
 import json
 import math
@@ -18,6 +21,7 @@ from typing import Any, TextIO
 import typer
 
 from lineal.client import term
+from lineal.errors import NoSpace, Unavailable
 
 BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40
@@ -25,9 +29,49 @@ MEASURED_ROWS = 1000
 """Rows that a streamed table looks at before it fixes the width of its columns."""
 
 
+def prepare() -> None:
+    """Make the standard streams of this process ones that no text and no shell can break.
+
+    A stream that the shell closed (`>&-`) is the null device: else the next file that is opened
+    would get its number, and what a library prints would go there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def data(text: str = "") -> None:
     """Print a line of what was asked for."""
-    sys.stdout.write(text + "\n")
+    _write(text + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def flush() -> None:
+    """Bring what was printed to where it goes; raises NoSpace or Unavailable naming stdout."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error) from error
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    """Return what to raise; what could not be printed is forgotten, or exiting would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    text = f"Cannot write to standard output: {error.strerror}; what was printed is not complete"
+    return NoSpace(text) if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable(text)
 
 
 def note(text: str = "") -> None:
@@ -37,17 +81,22 @@ def note(text: str = "") -> None:
 
 def as_json(value: Any) -> None:
     """Print one JSON document. NaN and infinities become the strings JSON has no numbers for."""
-    data(json.dumps(plain(value), indent=2, ensure_ascii=False, default=str))
+    data(json.dumps(plain(value), indent=2, ensure_ascii=_must_escape(), default=str))
 
 
 def as_json_list(items: Iterable[Any]) -> None:
     """Print a JSON array element by element, so that a million of them need no memory."""
-    opened = False
+    opened, must_escape = False, _must_escape()
     for item in items:
-        text = json.dumps(plain(item), ensure_ascii=False, default=str)
-        sys.stdout.write((",\n  " if opened else "[\n  ") + text)
+        text = json.dumps(plain(item), ensure_ascii=must_escape, default=str)
+        _write((",\n  " if opened else "[\n  ") + text)
         opened = True
     data("\n]" if opened else "[]")
+
+
+def _must_escape() -> bool:
+    """Tell whether stdout lacks characters: JSON has escapes of its own for them."""
+    return (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
 
 
 def plain(value: Any) -> Any:
