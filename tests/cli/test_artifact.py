@@ -136,10 +136,27 @@ def test_get_fetches_into_a_folder_and_prints_it(lineal, photos):
 
 
 def test_get_takes_globs(lineal, photos):
-    lineal("artifact", "get", "demo/photos", "--root", "copy", "--exclude", "*.txt")
+    lineal("artifact", "get", "demo/photos", "--root", "copy", "--exclude", "a.*")
     lineal("artifact", "get", "demo/photos", "--root", "cats", "--include", "cats/*")
     assert names("cats") == ["cats/b.txt"]
-    assert "a.txt" not in names("copy")
+    assert names("copy") == ["cats/b.txt"]
+
+
+def test_get_says_how_much_of_the_version_it_fetched(lineal, photos):
+    answer = lineal("artifact", "get", "demo/photos", "--root", "out", "--include", "cats/**")
+    assert answer.err.strip().endswith("demo/photos:v0: 1 file, 7 B")
+
+
+@pytest.mark.parametrize("words", [("--include", "nope*"), ("--exclude", "*")])
+def test_globs_that_leave_nothing_are_an_error_and_leave_nothing_behind(lineal, photos, words):
+    answer = lineal("artifact", "get", "demo/photos", "--root", "out", *words, fails=True)
+    assert answer.code == 4
+    assert f"{words[0]} '{words[1]}'" in answer.err
+    assert not os.path.exists("out")
+    answer = lineal("artifact", "put", str(photos), "-n", "demo/none", *words, fails=True)
+    assert answer.code == 2
+    assert f"{words[0]} '{words[1]}'" in answer.err
+    lineal("artifact", "ls", "demo/none", fails=True)
 
 
 def test_get_of_the_wrong_type_is_refused(lineal, photos):

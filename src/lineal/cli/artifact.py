@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from lineal.cli.connect import (
 from lineal.cli.options import Exclude, Include, Json, Type, Version
 from lineal.cli.retention import ttl_words
 from lineal.cli.verify import check_stored
+from lineal.client import adding
 from lineal.client.backend import Backend
 from lineal.core import names
 from lineal.core.manifest import Entry
@@ -32,7 +33,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid, MissingFile, NotFound
 
 FILES_SHOWN = 20
 """Files that `show` lists unless told to list all."""
@@ -151,6 +152,10 @@ def _add(
         artifact.add_reference(source, include=include or [], exclude=exclude or [])
     elif os.path.isdir(source):
         artifact.add_dir(source, include=include or [], exclude=exclude or [], policy=policy)
+        if (include or exclude) and not artifact.manifest.entries:
+            raise Invalid(
+                f"{_filter_words(include, exclude)} leaves no file of {source}; nothing was logged"
+            )
     elif include or exclude:
         raise Invalid(
             f"`--include` and `--exclude` choose from a folder, and {source} is one file; leave "
@@ -158,6 +163,11 @@ def _add(
         )
     else:
         artifact.add_file(source, policy=policy)
+
+
+def _filter_words(include: list[str] | None, exclude: list[str] | None) -> str:
+    words = [f"--include '{glob}'" for glob in include or ()]
+    return " ".join(words + [f"--exclude '{glob}'" for glob in exclude or ()])
 
 
 @app.command()
@@ -176,9 +186,27 @@ def get(
     recorded in the lineage: only a run does that, with `use_artifact`.
     """
     artifact = lineal.Api().artifact(path, type=type)
+    name, count, size = artifact.qualified_name, artifact.file_count, artifact.size
+    if include or exclude:
+        count, size = _amount(name, adding.matches(include or [], exclude or []))
+        if not count:
+            raise NotFound(
+                f"{_filter_words(include, exclude)} leaves no file of {name}; "
+                f"`lineal artifact show {name} --files` lists them"
+            )
     folder = artifact.download(root=root, include=include or [], exclude=exclude or [])
-    output.note(f"{artifact.qualified_name}: {output.size(artifact.size)}")
+    output.note(f"{name}: {output.plural(count, 'file')}, {output.size(size)}")
     output.data(folder)
+
+
+def _amount(name: str, chosen: Callable[[str], bool]) -> tuple[int, int]:
+    """Return how many files of a version are chosen, and their bytes."""
+    connection = connect()
+    count = size = 0
+    for entry in _entries(connection, connection.version(name)):
+        if chosen(entry.path):
+            count, size = count + 1, size + entry.size
+    return count, size
 
 
 @app.command()

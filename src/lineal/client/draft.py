@@ -145,7 +145,7 @@ class Draft:
         """
         self._require_draft()
         folder = os.fspath(local_path)
-        self._adder.add_dir(
+        added = self._adder.add_dir(
             self._contents,
             folder,
             names.entry_path(name) if name else "",
@@ -153,7 +153,8 @@ class Draft:
             overwrite=merge,
             chosen=adding.selection(folder, listed(include), listed(exclude)),
         )
-        self._note_change()
+        if added:
+            self._note_change()
 
     def add_bytes(
         self, data: bytes, name: str | os.PathLike[str], overwrite: bool = False
