@@ -107,6 +107,16 @@ def test_put_refuses_options_that_would_change_nothing(lineal, photos):
         assert (answer.code, f"{one} is one file" in answer.err) == (2, True)
 
 
+@pytest.mark.parametrize("ref", ["v1", "foo"])
+def test_put_and_ls_refuse_a_version_where_a_name_belongs(lineal, photos, ref):
+    answer = lineal("artifact", "put", str(photos), "-n", f"demo/photos:{ref}", fails=True)
+    assert answer.code == 2
+    assert "--alias" in answer.err
+    answer = lineal("artifact", "ls", f"demo/photos:{ref}", fails=True)
+    assert answer.code == 2
+    assert f"lineal artifact show demo/photos:{ref}" in answer.err
+
+
 def test_put_can_continue_a_run(lineal, photos):
     run = lineal("run", "ls", "demo", "--json").json[0]
     Path("more.txt").write_text("more")

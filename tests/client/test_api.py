@@ -117,6 +117,11 @@ def test_a_list_goes_on_where_another_stopped(api: Api, data: Artifact) -> None:
     assert [artifact.version for artifact in rest] == ["v0"]
 
 
+def test_the_versions_of_a_version_are_refused(api: Api, data: Artifact) -> None:
+    with pytest.raises(Invalid, match=r"api\.artifact\('data:v1'\)"):
+        api.artifacts(name="data:v1")
+
+
 def test_versions_with_all_tags_are_counted_right(api: Api, data: Artifact) -> None:
     log(api, "make", "data", "two", tags=["clean", "big"])
     log(api, "make", "data", "three", tags=["clean"])

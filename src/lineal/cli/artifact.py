@@ -102,7 +102,9 @@ def put(
         )
     default = names.generated(os.path.basename(os.path.abspath(source)))
     connection = connect()
-    target = connection.artifact_path(name or default)
+    target = connection.collection_path(
+        name or default, instead="`--alias` sets an alias, and versions are numbered as they come"
+    )
     artifact = lineal.Artifact(
         target.name, type, description=description, metadata=_metadata(metadata)
     )

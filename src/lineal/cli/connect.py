@@ -45,6 +45,11 @@ class Connection:
     def artifact_path(self, text: str) -> ArtifactPath:
         return names.artifact_path(text, self.backend.entity, self.default_project)
 
+    def collection_path(self, text: str, *, instead: str) -> ArtifactPath:
+        return names.collection_path(
+            text, self.backend.entity, self.default_project, instead=instead
+        )
+
     def version(self, text: str) -> VersionRecord:
         return self.backend.version(self.artifact_path(text))
 
@@ -82,26 +87,28 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     """Find out what a path names that may be a project or a collection.
 
     One part: a project, else a collection of the default project. Two parts: `project/name`,
-    else `entity/project`. Raises NotFound saying both readings.
+    else `entity/project`. Raises NotFound saying both readings, Invalid for a version.
     """
     backend = connection.backend
-    parts = text.partition(":")[0].strip("/").split("/")
+    path = connection.collection_path(
+        text.strip("/"), instead=f"`lineal artifact show {text}` shows that version"
+    )
+    parts = text.strip("/").split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
     gone: Gone | None = None
-    if len(parts) == 1 and ":" not in text:
+    if len(parts) == 1:
         try:
             return _project(backend, *project)
         except Gone as error:
             gone = error
         except NotFound:
             pass  # then it names a collection; if not, the error below says both
-    path = connection.artifact_path(text)
     try:
         return backend.collection(path.entity, path.project, path.name)
     except NotFound as error:
         if gone is not None:
             raise gone from error
-        if len(parts) > 2 or ":" in text or isinstance(error, Gone):
+        if len(parts) > 2 or isinstance(error, Gone):
             raise
         if len(parts) == 2:
             try:

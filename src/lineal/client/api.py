@@ -123,11 +123,11 @@ class Api:
         """List the versions of a collection, the newest first (API-4).
 
         order: `+` or `-` and `version_index`, `created_at` or `size`. tags: all of them.
-        start: the `cursor` of an earlier list.
+        start: the `cursor` of an earlier list. Raises NotFound, and Invalid for `name:alias`.
         """
         if name is None:
             raise Invalid("api.artifacts needs the name of a collection: name=`project/name`")
-        path = self._artifact_path(name)
+        path = self._collection_path(name)
         query = VersionQuery(
             entity=path.entity,
             project=path.project,
@@ -366,6 +366,14 @@ class Api:
             return self.default_entity, parts[0], None
         place = self._artifact_path(path)
         return place.entity, place.project, place.name
+
+    def _collection_path(self, name: str) -> names.ArtifactPath:
+        return names.collection_path(
+            name,
+            self.default_entity,
+            self._project,
+            instead=f"api.artifact({name!r}) returns that version",
+        )
 
     def _artifact_path(self, name: str) -> names.ArtifactPath:
         return names.artifact_path(name, self.default_entity, self._project)

@@ -227,6 +227,21 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
     return ArtifactPath(entity, project or DEFAULT_PROJECT, parts[-1], ref or LATEST)
 
 
+def collection_path(text: str, entity: str, project: str | None, *, instead: str) -> ArtifactPath:
+    """Parse `[[entity/]project/]name`, where a version would make no sense.
+
+    instead: what to use for a version or alias. Raises Invalid for `name:ref`, saying that.
+    """
+    path = artifact_path(text, entity, project)
+    if _names_version(text):
+        raise Invalid(f"{text} names a version, and only a name belongs here; {instead}")
+    return path
+
+
+def _names_version(text: str) -> bool:
+    return ":" in text.rpartition("://")[2]
+
+
 def project_path(text: str | None, entity: str, project: str | None) -> tuple[str, str]:
     """Parse `[entity/]project`; returns (entity, project)."""
     if not text:
