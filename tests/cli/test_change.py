@@ -70,6 +70,10 @@ def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
 
 
+def test_rm_of_all_refuses_a_version(lineal, photos):
+    assert lineal("artifact", "rm", "demo/photos:v0", "--all", "--yes", fails=True).code == 2
+
+
 def test_rm_of_a_bare_name_asks_which_version(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos", "--yes", fails=True)
     assert answer.code == 2
@@ -82,6 +86,22 @@ def test_rm_all_deletes_the_collection(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos", "--all", "--yes", fails=True)
     assert "was deleted by ana" in answer.err
     assert lineal("artifact", "show", "demo/photos", fails=True).code == 4
+
+
+def test_rm_says_what_it_would_delete_and_changes_nothing(lineal, photos):
+    put_again(lineal, photos, "second\n")
+    answer = lineal("artifact", "rm", "demo/photos", "--all", "--dry-run")
+    assert "2 versions" in answer.out
+    words = ("artifact", "rm", "demo/photos:v0", "--dry-run")
+    assert "--delete-aliases" in lineal(*words, fails=True).err
+    assert "Would delete ana/demo/photos:v0" in lineal(*words, "--delete-aliases").out
+    lineal("artifact", "link", "demo/photos:v0", "models/best")
+    assert "Would unlink" in lineal("artifact", "rm", "models/best:v0", "--dry-run").out
+    assert "Would unlink" in lineal("artifact", "rm", "models/best", "--all", "--dry-run").out
+    answer = lineal("artifact", "rm", "demo/photos", "--all", "--dry-run")
+    assert "Nothing would be deleted" in answer.err
+    assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 2
+    assert len(lineal("artifact", "ls", "models/best", "--json").json) == 1
 
 
 def test_link_shows_the_version_under_another_name(lineal, photos):

@@ -100,7 +100,7 @@ def test_a_project_is_cleaned_by_conditions(lineal, photos):
         ("demo/photos", "--keep-last", "-1"),
         ("demo/photos", "--older-than", "soon"),
         ("demo/photos:v0", "--untagged"),
-        ("demo/photos:v0", "--dry-run"),
+        ("demo/photos:v0", "--json"),
     ],
     ids=lambda words: " ".join(words),
 )

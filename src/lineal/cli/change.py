@@ -8,13 +8,13 @@ import typer
 
 import lineal
 from lineal.cli import output, selection
-from lineal.cli.connect import connect
+from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Source, Version, Yes
 from lineal.cli.retention import place_of
 from lineal.core import names
-from lineal.core.records import AliasMove, VersionPatch
+from lineal.core.records import AliasMove, CollectionKind, CollectionRecord, VersionPatch
 from lineal.core.retention import Selection
-from lineal.errors import Invalid
+from lineal.errors import Conflict, Invalid
 
 
 def alias(
@@ -166,9 +166,12 @@ def rm(
     if chosen is not None:
         _rm_selected(name, chosen, dry_run=dry_run, yes=yes, json=json)
         return
-    if dry_run or json:
-        raise Invalid("`--dry-run` and `--json` need conditions, such as `--keep-last 5`")
-    _rm_named(name, delete_aliases=delete_aliases, all=all, yes=yes)
+    if json:
+        raise Invalid("`--json` needs conditions, such as `--keep-last 5`")
+    if all:
+        _rm_collection(name, dry_run=dry_run, yes=yes)
+    else:
+        _rm_version(name, delete_aliases=delete_aliases, dry_run=dry_run, yes=yes)
 
 
 def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json: bool) -> None:
@@ -193,25 +196,61 @@ def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json
         output.as_json(shown)
 
 
-def _rm_named(name: str, *, delete_aliases: bool, all: bool, yes: bool) -> None:
+def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
     connection = connect()
-    path = connection.artifact_path(name)
-    if all:
-        collection = connection.backend.collection(path.entity, path.project, path.name)
-        full = f"{path.entity}/{path.project}/{path.name}"
-        count = output.plural(collection.version_count, "version")
-        output.confirm(f"Delete {full} with {count}?", yes=yes)
-        connection.backend.delete_collection(collection.id)
-        output.data(f"Deleted {full}: {count}")
+    path = connection.collection_path(name, instead=f"`lineal artifact rm {name}` deletes that one")
+    collection = connection.backend.collection(path.entity, path.project, path.name)
+    full = f"{path.entity}/{path.project}/{path.name}"
+    count = output.plural(collection.version_count, "version")
+    if dry_run:
+        _preview_collection(connection, collection)
         return
+    output.confirm(f"Delete {full} with {count}?", yes=yes)
+    connection.backend.delete_collection(collection.id)
+    output.data(f"Deleted {full}: {count}")
+
+
+def _preview_collection(connection: Connection, collection: CollectionRecord) -> None:
+    full = f"{collection.entity}/{collection.project}/{collection.name}"
+    if collection.kind is CollectionKind.PORTFOLIO:
+        links = output.plural(collection.version_count, "version")
+        output.data(f"Would unlink {links} from {full}; each stays where it was logged")
+        return
+    everything = Selection(keep_last=0)
+    found = connection.backend.preview(
+        collection.entity, collection.project, collection.name, everything
+    )
+    selection.print_preview(found)
+    if found.count < collection.version_count:
+        kept = output.plural(collection.version_count - found.count, "more version")
+        output.note(
+            f"Nothing would be deleted: {full} has {kept}, linked or with a protected alias; "
+            "unlink these or take the alias off first"
+        )
+
+
+def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) -> None:
     if ":" not in name:
         raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
-    record = connection.backend.version(path)
+    connection = connect()
+    record = connection.version(name)
     if record.is_link:
+        if dry_run:
+            output.data(f"Would unlink {record.path}; the version stays where it was logged")
+            return
         output.confirm(f"Unlink {record.path}?", yes=yes)
         connection.backend.unlink_version(record.membership_id)
         output.data(f"Unlinked {record.path}")
         return
-    output.confirm(f"Delete {record.path} ({output.size(record.size_bytes)})?", yes=yes)
+    size = output.size(record.size_bytes)
+    if record.aliases and not delete_aliases:
+        raise Conflict(
+            f"Version {record.path} has aliases ({', '.join(record.aliases)}); "
+            "`--delete-aliases` deletes it with them"
+        )
+    if dry_run:
+        output.data(f"Would delete {record.path} ({size})")
+        return
+    output.confirm(f"Delete {record.path} ({size})?", yes=yes)
     connection.backend.delete_version(record.membership_id, delete_aliases=delete_aliases)
     output.data(f"Deleted {record.path}")
