@@ -223,7 +223,7 @@ class TrialStopped(LinealError):
 
 
 class TrialsFailed(LinealError):
-    """An agent gave up, since its first trials all failed."""
+    """An agent gave up, since its first trials all failed; or all that it carried out failed."""
 
     code = "trials_failed"
 

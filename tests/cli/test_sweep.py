@@ -45,6 +45,19 @@ def test_the_work_tree_of_lineal_itself_is_nobodys_project():
     assert made.stdout.startswith("ana/uncategorized/")
 
 
+def test_an_agent_whose_trials_all_fail_fails(lineal):
+    Path("sweep.yaml").write_text(FILE.replace("exit 0", "exit ${a}"))
+    path = lineal("sweep", "sweep.yaml").out.strip()
+    assert lineal("agent", path, "--count", "1", fails=True).code == 1
+    Path("sweep.yaml").write_text(FILE.replace("exit 0", "exit $((${a} - 1))"))
+    lineal("agent", lineal("sweep", "sweep.yaml").out.strip())
+
+
+@pytest.mark.parametrize("count", ["0", "-3"])
+def test_an_agent_refuses_to_do_nothing(lineal, path, count):
+    assert lineal("agent", path, "--count", count, fails=True).code == 2
+
+
 def test_what_is_said_of_a_sweep_is_json_too(lineal, path):
     lineal("agent", path, "--count", "1")
     shown = lineal("sweep", "show", path, "--json").json

@@ -92,6 +92,12 @@ def test_count_bounds_one_agent() -> None:
     assert lineal.Api().sweep(path).state == "running"
 
 
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_below_one_is_refused(count) -> None:
+    with pytest.raises(Invalid, match="leave it out"):
+        lineal.agent(make(RANDOM), lambda: None, count=count)
+
+
 def test_a_failing_trial_does_not_end_the_sweep(capsys) -> None:
     calls = []
 

@@ -15,11 +15,12 @@ from lineal.client import agent as agents
 from lineal.client import sweep as sweeps
 from lineal.client.moments import iso
 from lineal.client.run_config import read_yaml
+from lineal.config import load
 from lineal.core import names
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import SweepState, TrialState, plan
 from lineal.core.trials import SweepRecord, TrialRecord, parameters_text
-from lineal.errors import Invalid
+from lineal.errors import Invalid, TrialsFailed
 
 TRIALS_SHOWN = 20
 COMMANDS = ("create", "ls", "show", "pause", "resume", "stop", "cancel")
@@ -254,7 +255,7 @@ def _change(sweep: str, state: SweepState) -> None:
 
 def agent(
     sweep: Path,
-    count: Annotated[int | None, typer.Option(help="Trials at most; default: all")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Trials at most; default: all")] = None,
     project: Project = None,
     entity: Entity = None,
     forward_signals: Annotated[
@@ -264,11 +265,15 @@ def agent(
 ) -> None:
     """Carry out trials of a sweep by starting its program, until there are none left.
 
-    Start as many agents as you like, on one machine or many.
+    Start as many agents as you like, on one machine or many. Fails if all its trials did.
     """
-    agents.agent(
-        sweep, entity=entity, project=project, count=count, forward_signals=forward_signals
-    )
+    settings = load({"entity": entity, "project": project})
+    done = agents.carry_out(settings, sweep, count=count, forward_signals=forward_signals)
+    if done.failed == done.count > 0:
+        trials = output.plural(done.count, "trial")
+        raise TrialsFailed(
+            f"{trials} carried out, all failed; `lineal sweep show {sweep}` lists them"
+        )
 
 
 def describe(record: SweepRecord) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol, SupportsIndex
 
@@ -46,6 +47,14 @@ class Work(Protocol):
     def __call__(self, trial: Trial) -> TrialState: ...
 
 
+@dataclass(frozen=True)
+class Done:
+    """What an agent has carried out."""
+
+    count: int
+    failed: int
+
+
 def agent(
     sweep_id: str,
     function: Callable[[], Any] | None = None,
@@ -61,16 +70,33 @@ def agent(
     sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
     `config`; without it the sweep's `program` is started. forward_signals: pass Ctrl-C and
     SIGTERM on to the program, and wait for it, rather than ending it. Raises NotFound for the
-    sweep, Invalid where there is nothing to carry out, TrialsFailed when the first trials all
-    failed (`agent_disable_flapping`, `agent_max_initial_failures`).
+    sweep, Invalid where there is nothing to carry out or `count` is less than 1, TrialsFailed
+    when the first trials all failed (`agent_disable_flapping`, `agent_max_initial_failures`).
     """
     if count is not None and not isinstance(count, SupportsIndex):
         raise TypeError(f"agent(count={count!r}): how many trials is a whole number")
     loaded = load({"entity": entity, "project": project}, base=settings)
-    term.configure(quiet=loaded.quiet, silent=loaded.silent)
-    backend, record = find(loaded, sweep_id, project=project)
-    work: Work = _Function(function) if function else _Program(record, loaded, forward_signals)
-    _Agent(backend, record, work, loaded).run(count)
+    carry_out(
+        loaded, sweep_id, function, project=project, count=count, forward_signals=forward_signals
+    )
+
+
+def carry_out(
+    settings: Settings,
+    sweep_id: str,
+    function: Callable[[], Any] | None = None,
+    *,
+    project: str | None = None,
+    count: int | None = None,
+    forward_signals: bool = False,
+) -> Done:
+    """Do what `agent` does, and say how it went."""
+    if count is not None and count < 1:
+        raise Invalid(f"count={count} is no number of trials; leave it out to do all there are")
+    term.configure(quiet=settings.quiet, silent=settings.silent)
+    backend, record = find(settings, sweep_id, project=project)
+    work: Work = _Function(function) if function else _Program(record, settings, forward_signals)
+    return _Agent(backend, record, work, settings).run(count)
 
 
 class _Agent:
@@ -87,7 +113,7 @@ class _Agent:
         self._began = time.monotonic()
         self._done = self._failed = 0
 
-    def run(self, count: int | None) -> None:
+    def run(self, count: int | None) -> Done:
         name = f"{machine.host_name()}-{os.getpid()}"
         agent = self._backend.join_sweep(self._sweep.key, name=name, host=machine.host_name())
         try:
@@ -100,9 +126,10 @@ class _Agent:
                     time.sleep(POLL_SECONDS)
                 else:
                     self._view.ended(answer.reason)
-                    return
+                    break
         finally:
             self._backend.leave_sweep(agent)
+        return Done(self._done, self._failed)
 
     def _carry_out(self, record: TrialRecord, agent: AgentKey) -> None:
         trial = Trial(self._backend, self._sweep, record)
