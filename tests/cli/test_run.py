@@ -54,6 +54,11 @@ def test_ls_says_when_it_stops_early(lineal, trained):
     assert len(lineal("run", "ls", "--limit", "0", "--json").json) == 2
 
 
+def test_limits_below_zero_are_refused(lineal, trained):
+    assert lineal("run", "ls", "--limit", "-1", fails=True).code == 2
+    assert lineal("deletions", "--limit", "-1", fails=True).code == 2
+
+
 def test_ls_of_an_unknown_project_is_an_error(lineal, trained):
     answer = lineal("run", "ls", "dmeo", fails=True)
     assert answer.code == 4

@@ -40,7 +40,7 @@ def deletions(
     undo: Annotated[
         int | None, typer.Option("--restore", metavar="ID", help="Undo this one as a whole")
     ] = None,
-    limit: Annotated[int, typer.Option(help="Deletions at most; 0: all of them")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="Deletions at most; 0: all of them")] = 50,
     json: Json = False,
 ) -> None:
     """List what was deleted, by whom and why, and until when it can be restored."""

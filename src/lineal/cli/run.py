@@ -54,7 +54,7 @@ def ls(
         str | None,
         typer.Option(help="`+` or `-` and a key, such as `-summary_metrics.val_acc`"),
     ] = None,
-    limit: Annotated[int, typer.Option(help="Runs at most; 0: all of them")] = RUNS_SHOWN,
+    limit: Annotated[int, typer.Option(min=0, help="Runs at most; 0: all of them")] = RUNS_SHOWN,
     json: Json = False,
 ) -> None:
     """List runs, the newest first."""
