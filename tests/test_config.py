@@ -164,7 +164,7 @@ def test_wrong_setting_is_named(explicit: dict[str, Any], message: str) -> None:
     ("text", "message"),
     [
         ("[default]\nprojet = x\n", "did you mean `project`"),
-        ("project = x\n", "Cannot read the settings file"),
+        ("project = x\n", r"Cannot read the settings file .*begin it with \[default\]"),
     ],
 )
 def test_wrong_settings_file_is_named(home: Path, text: str, message: str) -> None:
@@ -181,6 +181,14 @@ def test_every_number_has_a_range_that_holds_its_default(name: str) -> None:
         assert load({name: str(default)}, environ={}) == Settings(**{name: default})
         with pytest.raises(Invalid, match=f"`{name}` cannot be -1"):
             load({name: -1}, environ={})
+
+
+def test_a_settings_file_that_is_not_utf8_is_named(home: Path) -> None:
+    home.mkdir()
+    (home / "settings").write_bytes(b"[default]\nproject = caf\xe9\n")
+    with pytest.raises(Invalid, match="not UTF-8") as raised:
+        load(environ={"LINEAL_HOME": str(home)})
+    assert str(home / "settings") in str(raised.value)
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -276,8 +276,19 @@ def _from_files(home: str) -> dict[str, str]:
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read(path, encoding="utf-8")
+        except configparser.MissingSectionHeaderError as error:
+            raise Invalid(
+                f"Cannot read the settings file {path}: line {error.lineno} stands before any "
+                "section; begin it with [default]"
+            ) from error
         except configparser.Error as error:
-            raise Invalid(f"Cannot read the settings file {path}: {error}") from error
+            told = " ".join(str(error).split())
+            raise Invalid(f"Cannot read the settings file {path}: {told}") from error
+        except UnicodeDecodeError as error:
+            raise Invalid(
+                f"Cannot read the settings file {path}: it is not UTF-8 ({error.reason} "
+                f"{error.object[error.start]:#x}); save it as UTF-8"
+            ) from error
         if parser.has_section("default"):
             for name, value in parser.items("default"):
                 if name not in known:

@@ -73,6 +73,13 @@ def test_a_setting_that_makes_no_sense_is_an_error(lineal, monkeypatch):
     assert lineal("status", fails=True).code == 2
 
 
+def test_an_entity_that_cannot_be_is_an_error(lineal, monkeypatch):
+    monkeypatch.setenv("LINEAL_ENTITY", "bad name/x")
+    answer = lineal("run", "ls", fails=True)
+    assert answer.code == 2
+    assert "'bad name/x'" in answer.err
+
+
 def test_a_surprise_is_still_one_line(lineal, monkeypatch):
     from lineal.cli import status
 

@@ -16,6 +16,7 @@ from lineal.client.backend import Backend
 from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import Settings, acting_user, default_entity, home_of
+from lineal.core import names
 
 if TYPE_CHECKING:
     from lineal.client.run import Run
@@ -49,9 +50,11 @@ _process = _Process()
 def open_backend(settings: Settings) -> Backend:
     """Return this process's backend for the settings' home; opened once, and again after a fork.
 
-    Opening moves lines that dead processes left behind (see `spool`). Raises Unavailable when
-    the home cannot be written or stays locked for `init_timeout` seconds (RUN-8).
+    Opening moves lines that dead processes left behind (see `spool`). Raises Invalid for the
+    name of an entity that cannot be, Unavailable when the home cannot be written or stays locked
+    for `init_timeout` seconds (RUN-8).
     """
+    names.entity_name(default_entity(settings))  # else it would seem to own nothing
     home = home_of(settings)
     key = _key(settings)
     with _process.lock:
