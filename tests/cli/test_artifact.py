@@ -204,6 +204,12 @@ def test_verify_finds_a_changed_file(lineal, photos):
     assert "a.txt" in answer.err
 
 
+def test_verify_of_a_folder_that_is_not_there_is_no_damage(lineal, photos):
+    answer = lineal("artifact", "verify", "demo/photos", "--root", "nowhere", fails=True)
+    assert answer.code == 2
+    assert "nowhere is not a folder" in answer.err
+
+
 def test_verify_without_root_checks_the_stored_bytes(lineal, photos, damage):
     assert "2 files correct" in lineal("artifact", "verify", "demo/photos").out
     damage(b"second\n")

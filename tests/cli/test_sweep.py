@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -106,6 +107,12 @@ def test_the_page_is_one_file_with_everything_in_it(lineal):
     assert "http" not in page
     assert not re.search(r"(src|href)=", page)
     assert set(lineal("sweep", "show", path, "--json").json["importance"]) == {"a"}
+
+
+def test_a_page_into_a_folder_that_is_not_there_names_it(lineal, path):
+    answer = lineal("sweep", "show", path, "--html", "nowhere/page.html", fails=True)
+    assert answer.code == 4
+    assert f"No folder {os.path.abspath('nowhere')}" in answer.err
 
 
 def test_a_page_of_a_sweep_without_results_says_so(lineal, path):

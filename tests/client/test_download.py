@@ -283,7 +283,7 @@ def test_what_a_killed_download_left_is_no_damage_and_goes_with_a_later_one(targ
 
 
 def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:
-    with pytest.raises(IntegrityError, match="download the artifact first"):
+    with pytest.raises(Invalid, match="download the artifact first"):
         verify(str(tmp_path / "gone"), entries(FILES))
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import html
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, TrialState, plan
 from lineal.core.trials import SweepRecord, TrialRecord, flat
-from lineal.errors import Unavailable
+from lineal.errors import MissingFile, Unavailable
+from lineal.files import room_on
 
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 LEAST_FOR_IMPORTANCE = 4
@@ -46,8 +48,13 @@ def write(
     runs: Mapping[str, RunRecord],
     found: Mapping[str, float],
 ) -> None:
-    """Write the page to a file."""
-    with open(path, "w", encoding="utf-8") as file:
+    """Write the page to a file; raises MissingFile where its folder is not there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise MissingFile(
+            f"No folder {folder} to write {os.path.basename(path)} into; make it first"
+        )
+    with room_on(path), open(path, "w", encoding="utf-8") as file:
         file.write(page(record, trials, runs, found))
 
 

@@ -322,11 +322,11 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
     """Hold a folder against entries; returns (files checked, references skipped).
 
     Raises IntegrityError naming the first file that is missing, different or extra (ART-33);
-    what a killed download left beside them is neither.
+    what a killed download left beside them is neither. Raises Invalid where no folder is there.
     Reads every byte: a stamp that looks unchanged proves nothing here.
     """
     if not os.path.isdir(root):
-        raise IntegrityError(f"{root} is not a folder; download the artifact first")
+        raise Invalid(f"{root} is not a folder; download the artifact first")
     expected: set[str] = set()
     references_count = 0
     for entry in entries:
