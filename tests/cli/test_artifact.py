@@ -107,6 +107,20 @@ def test_put_refuses_options_that_would_change_nothing(lineal, photos):
         assert (answer.code, f"{one} is one file" in answer.err) == (2, True)
 
 
+def test_put_names_what_it_adds(lineal, photos):
+    def paths(name: str) -> list[str]:
+        return [each["path"] for each in lineal("artifact", "show", name, "--json").json["entries"]]
+
+    answer = lineal("artifact", "put", "foo://x/y", "-n", "demo/far", fails=True)
+    assert "--as NAME" in answer.err
+    lineal("artifact", "put", "foo://x/y", "-n", "demo/far", "--as", "y")
+    assert paths("demo/far") == ["y"]
+    lineal("artifact", "put", str(photos / "a.txt"), "-n", "demo/one", "--as", "in/b.txt")
+    assert paths("demo/one") == ["in/b.txt"]
+    lineal("artifact", "put", str(photos), "-n", "demo/all", "--as", "in")
+    assert paths("demo/all") == ["in/a.txt", "in/cats/b.txt"]
+
+
 @pytest.mark.parametrize("ref", ["v1", "foo"])
 def test_put_and_ls_refuse_a_version_where_a_name_belongs(lineal, photos, ref):
     answer = lineal("artifact", "put", str(photos), "-n", f"demo/photos:{ref}", fails=True)
@@ -250,6 +264,12 @@ def test_ls_of_the_unknown_says_what_was_looked_for(lineal, photos):
     answer = lineal("artifact", "ls", "nothing", fails=True)
     assert answer.code == 4
     assert "project ana/nothing" in answer.err
+
+
+def test_ls_of_a_type_that_is_not_there_names_those_that_are(lineal, photos):
+    answer = lineal("artifact", "ls", "demo", "-t", "model")
+    assert "types here: dataset" in answer.err
+    assert answer.out == ""
 
 
 def test_ls_of_an_empty_instance_prints_an_empty_list(lineal):

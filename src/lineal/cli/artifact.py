@@ -82,6 +82,10 @@ def put(
             help="`immutable`: the files will not change, so link rather than copy",
         ),
     ] = "mutable",
+    inside: Annotated[
+        str | None,
+        typer.Option("--as", metavar="PATH", help="Name of the file or folder in the artifact"),
+    ] = None,
     id: Annotated[str | None, typer.Option("--id", help="Id of the run that logs it")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run `--id` if it exists")
@@ -108,7 +112,7 @@ def put(
     artifact = lineal.Artifact(
         target.name, type, description=description, metadata=_metadata(metadata)
     )
-    _add(artifact, source, include=include, exclude=exclude, policy=policy)
+    _add(artifact, source, inside, include=include, exclude=exclude, policy=policy)
     with lineal.init(
         entity=target.entity,
         project=target.project,
@@ -138,6 +142,7 @@ def _metadata(text: str | None) -> JsonObject | None:
 def _add(
     artifact: lineal.Artifact,
     source: str,
+    inside: str | None,
     *,
     include: list[str] | None,
     exclude: list[str] | None,
@@ -151,9 +156,11 @@ def _add(
                 f"`--policy {policy}` says how files are stored, and a reference stores none; "
                 "leave it out"
             )
-        artifact.add_reference(source, include=include or [], exclude=exclude or [])
+        artifact.add_reference(source, inside, include=include or [], exclude=exclude or [])
     elif os.path.isdir(source):
-        artifact.add_dir(source, include=include or [], exclude=exclude or [], policy=policy)
+        artifact.add_dir(
+            source, inside, include=include or [], exclude=exclude or [], policy=policy
+        )
         if (include or exclude) and not artifact.manifest.entries:
             raise Invalid(
                 f"{_filter_words(include, exclude)} leaves no file of {source}; nothing was logged"
@@ -164,7 +171,7 @@ def _add(
             "them out"
         )
     else:
-        artifact.add_file(source, policy=policy)
+        artifact.add_file(source, inside, policy=policy)
 
 
 def _filter_words(include: list[str] | None, exclude: list[str] | None) -> str:
@@ -272,8 +279,18 @@ def ls(
     collections = _collections(connection.backend, projects, type)
     if json:
         output.as_json_list(describe.collection(record) for record in collections)
+        return
+    shown = list(collections)
+    if type and not shown and (there := _types(connection, projects)):
+        output.note(f"No artifacts of type `{type}` here; types here: {', '.join(there)}")
     else:
-        _print_collections(list(collections), with_project=not (path or connection.project))
+        _print_collections(shown, with_project=not (path or connection.project))
+
+
+def _types(connection: Connection, projects: Iterable[tuple[str, str]]) -> list[str]:
+    return sorted(
+        {each for project in projects for each in connection.backend.artifact_types(*project)}
+    )
 
 
 def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tuple[str, str]]:

@@ -149,7 +149,10 @@ def _path(uri: str, found: str, name: str | None, *, is_folder: bool) -> str:
 def _unknown(uri: str, name: str | None) -> Added:
     """Record a URI that nobody here can read (REF-15)."""
     if name is None:
-        raise Invalid(f"A reference to {uri} needs a name: add_reference(uri, name=…)")
+        raise Invalid(
+            f"A reference to {uri} needs a name, since nothing here knows its scheme: "
+            "add_reference(uri, name=…), or `--as NAME` of `lineal artifact put`"
+        )
     term.warning(f"{uri} is recorded as it is: its scheme is unknown, nothing can be checked")
     return Added(Entry(names.entry_path(name), Digest(uri), 0, uri), None)
 
