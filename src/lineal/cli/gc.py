@@ -69,8 +69,8 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
     if json:
         output.as_json(_plan_as_json(plan))
         return
-    _print_versions("expire, and can be restored until the undo period ends", plan.expire)
-    _print_versions("lose their content: their undo period is over", plan.release)
+    _print_versions("to expire, restorable until the undo period ends", plan.expire)
+    _print_versions("whose undo period is over, to lose all content", plan.release)
     output.fields(
         [
             ("deleted runs that lose files and lines", plan.runs or None),

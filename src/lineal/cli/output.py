@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import typer
 
 from lineal.client import term
-from lineal.errors import NoSpace, Unavailable
+from lineal.errors import NoSpace, Unavailable, UsageError
 
 BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40
@@ -270,5 +270,5 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise typer.BadParameter(f"{question} Say `--yes` to do it without being asked")
+        raise UsageError(f"{question} There is no terminal to ask on; `--yes` does it")
     typer.confirm(question, abort=True, err=True)

@@ -182,9 +182,13 @@ def ttl_seconds(value: timedelta | int | float | str | None) -> int:
     """
     if value is None:
         return NEVER_SECONDS
-    ttl = duration(value)
+    is_negative = isinstance(value, str) and value.strip().startswith("-")
+    ttl = timedelta(0) if is_negative else duration(value)
     if ttl <= timedelta(0):
-        raise Invalid("A TTL must be positive; use None for an artifact that never expires")
+        raise Invalid(
+            f"A TTL must be positive, not {value!r}; None, or `none` on the command line, means "
+            "that it never expires"
+        )
     return -(-ttl // timedelta(seconds=1))
 
 

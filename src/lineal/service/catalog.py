@@ -336,7 +336,11 @@ def find_collection(
     if row is None:
         known = collections_db.names(connection, project_id)
         listed = f"`lineal artifact ls {entity}/{project}` lists"
-        hint = projects_db.near_misses(name, known, others=listed) if known else "; none is there"
+        hint = (
+            projects_db.near_misses(name, known, others=listed)
+            if known
+            else "; none is there yet, `lineal artifact put PATH` logs one"
+        )
         raise NotFound(f"No artifact {entity}/{project}/{name} (you are {actor.name}){hint}")
     return row
 

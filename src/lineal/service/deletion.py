@@ -86,7 +86,10 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
             )
         found = versions_db.resolve(connection, collection.id, path.ref)
         if found is None:
-            raise NotFound(f"No version {path} (you are {actor.name})")
+            raise NotFound(
+                f"No version {path} was ever logged (you are {actor.name}); "
+                "`lineal deletions` lists what was deleted"
+            )
         if found.deleted_at is None:
             return found
         if found.released_at is not None:
@@ -117,7 +120,10 @@ def restore_collection(
         collection = find_collection(connection, actor, entity, project, name)
         act = deletion_db.newest_of_collection(connection, collection.id)
         if act is None and collection.deleted_at is None:
-            raise NotFound(f"No version of {full} was deleted that could be restored")
+            raise NotFound(
+                f"No version of {full} was deleted that could be restored; "
+                "`lineal deletions` lists what was deleted"
+            )
         shown = collections_db.show(connection, [collection.id])
         if act is None:
             return Restored(collections=shown)
@@ -145,7 +151,9 @@ def restore_run(
     with instance.database.writing() as connection:
         row = runs_db.find(connection, entity, project, run_id, lock=True)
         if row is None:
-            raise RunNotFoundError(f"No run {name} (you are {actor.name})")
+            raise RunNotFoundError(
+                f"No run {name} (you are {actor.name}); `lineal deletions` lists what was deleted"
+            )
         if row.deleted_at is not None:
             if row.released_at is not None:
                 raise run_gone(row)
@@ -202,7 +210,9 @@ def _restore(
     now = instance.clock.now()
     act = deletion_db.lock(connection, deletion_id)
     if act is None:
-        raise NotFound(f"No deletion {deletion_id} (you are {actor.name})")
+        raise NotFound(
+            f"No deletion {deletion_id} (you are {actor.name}); `lineal deletions` lists them"
+        )
     hidden = act.version_count + act.run_count + act.project_count
     if act.restored_at is not None or not hidden:
         return Restored()
