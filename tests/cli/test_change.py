@@ -26,6 +26,14 @@ def test_alias_can_be_taken_off(lineal, photos):
     assert lineal("artifact", "show", "demo/photos", "--json").json["aliases"] == ["latest"]
 
 
+def test_taking_off_what_is_not_there_says_so(lineal, photos):
+    answer = lineal("artifact", "alias", "demo/photos:v0", "prod", "--remove")
+    assert "has no alias `prod`" in answer.err
+    answer = lineal("artifact", "tag", "demo/photos:v0", "holiday", "checked", "--remove")
+    assert "has no tag `checked`" in answer.err
+    assert "no tags" in answer.out
+
+
 def test_alias_moves_only_from_where_it_is_expected(lineal, photos):
     put_again(lineal, photos, "second\n")
     answer = lineal("artifact", "alias", "demo/photos:v1", "raw", "--expect", "v1", fails=True)
@@ -66,6 +74,7 @@ def test_rm_of_a_version_with_aliases_needs_to_be_told(lineal, photos):
 
 def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", fails=True)
+    assert "no terminal to ask on" in answer.err
     assert "--yes" in answer.err
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
 

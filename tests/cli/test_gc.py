@@ -8,6 +8,7 @@ import pytest
 
 import lineal as sdk
 from lineal.client import session
+from lineal.core.retention import Restored
 
 
 @pytest.fixture(autouse=True)
@@ -113,10 +114,38 @@ def test_a_version_and_a_collection_come_back(lineal, photos, monkeypatch):
     said = lineal("artifact", "show", "demo/photos:v0", fails=True)
     assert "lineal artifact restore ana/demo/photos:v0" in said.err
     restored = lineal("artifact", "restore", "demo/photos:v0", "--json").json
-    assert restored == {"name": "ana/demo/photos:v0", "aliases": ["latest", "raw"]}
+    assert restored == {
+        "name": "ana/demo/photos:v0",
+        "aliases": ["latest", "raw"],
+        "versions": 1,
+    }
     put(lineal, photos, "other\n")
     lineal("artifact", "rm", "demo/photos", "--all", "--yes")
     assert "2 versions, 2 aliases" in lineal("artifact", "restore", "demo/photos").out
+
+
+def test_what_was_not_deleted_is_not_restored(lineal, photos):
+    answer = lineal("artifact", "restore", "demo/photos:v0")
+    assert answer.out == ""
+    assert "was not deleted" in answer.err
+    assert lineal("artifact", "restore", "demo/photos:v0", "--json").json["versions"] == 0
+    assert sdk.Api().restore("demo/photos:v0") == Restored()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deletions", "--restore", "99"),
+        ("artifact", "restore", "demo/photos:v9"),
+        ("artifact", "restore", "demo/photos"),
+        ("run", "restore", "demo/nothing"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_restored_says_where_to_look(lineal, photos, words):
+    answer = lineal(*words, fails=True)
+    assert answer.code == 4
+    assert "`lineal deletions` lists" in answer.err
 
 
 def test_runs_and_projects_come_back(lineal, photos, monkeypatch):

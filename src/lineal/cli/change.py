@@ -41,9 +41,10 @@ def alias(
     if not alias:
         raise typer.BadParameter("Say which alias, or `--history` to see all moves")
     connection = connect()
-    path = connection.artifact_path(name)
-    record = connection.backend.version(path)
+    record = connection.version(name)
     change = (names.alias(alias),)
+    if remove and alias not in record.aliases:
+        output.note(f"{record.path} has no alias `{alias}`; nothing to take off")
     patch = VersionPatch(
         aliases_added=() if remove else change,
         aliases_removed=change if remove else (),
@@ -97,6 +98,9 @@ def tag(
     connection = connect()
     record = connection.version(name)
     changes = tuple(names.tags(tags))
+    absent = [each for each in changes if each not in record.tags] if remove else []
+    if absent:
+        output.note(f"{record.path} has no tag `{'`, `'.join(absent)}`; nothing to take off")
     patch = VersionPatch(
         tags_added=() if remove else changes, tags_removed=changes if remove else ()
     )

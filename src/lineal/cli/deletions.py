@@ -10,6 +10,7 @@ import typer
 from lineal.cli import output
 from lineal.cli.connect import all_of, connect
 from lineal.cli.options import Json
+from lineal.client.backend import is_live
 from lineal.core.retention import Deletion, Restored
 
 
@@ -29,9 +30,15 @@ def restore(
         restored = connection.backend.restore_collection(path.entity, path.project, path.name)
         print_restored(f"{path.entity}/{path.project}/{path.name}", restored, json=json)
         return
+    was_live = is_live(connection.backend, path)
     record = connection.backend.restore_version(path)
     if json:
-        output.as_json({"name": record.path, "aliases": list(record.aliases)})
+        output.as_json(
+            {"name": record.path, "aliases": list(record.aliases), "versions": int(not was_live)}
+        )
+        return
+    if was_live:
+        output.note(f"{record.path} was not deleted; nothing was changed")
         return
     output.data(f"Restored {record.path}: {', '.join(record.aliases) or 'no aliases'}")
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lineal.client import addresses, public_catalog, session
 from lineal.client import ttl as ttls
 from lineal.client.artifact import Artifact, committed
-from lineal.client.backend import Backend
+from lineal.client.backend import Backend, is_live
 from lineal.client.default_project import default_project
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.public_catalog import ArtifactType, Collection, Project
@@ -311,14 +311,17 @@ class Api:
         """Undo a deletion by its id, or bring back what a path names.
 
         A path: `name:vN`, a run (`entity/project/run_id`), a project or collection (`project`,
-        `project/name`). Raises Gone when its content is gone.
+        `project/name`). What is not deleted counts as nothing. Raises NotFound, and Gone when its
+        content is gone.
         """
         if isinstance(what, int):
             return self._backend.restore(what)
         what = addresses.path_of(self._backend, what)
         if ":" in what:
-            self._backend.restore_version(self._artifact_path(what))
-            return Restored(versions=1)
+            version = self._artifact_path(what)
+            was_live = is_live(self._backend, version)
+            self._backend.restore_version(version)
+            return Restored(versions=0 if was_live else 1)
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self._restore_run_or_collection(*self._run_path(what))
@@ -327,11 +330,19 @@ class Api:
         return self._backend.restore_project(*self._project_path(what))
 
     def _restore_run_or_collection(self, entity: str, project: str, name: str) -> Restored:
+        was_live = self._is_live_run(entity, project, name)
         try:
             self._backend.restore_run(entity, project, name)
         except RunNotFoundError:
             return self._backend.restore_collection(entity, project, name)
-        return Restored(runs=1)
+        return Restored(runs=0 if was_live else 1)
+
+    def _is_live_run(self, entity: str, project: str, run_id: str) -> bool:
+        try:
+            self._backend.run(entity, project, run_id)
+        except NotFound:
+            return False
+        return True
 
     def default_ttl(self, entity: str | None = None) -> timedelta | ArtifactTTL | None:
         """Return the TTL of an entity, for all versions where nothing nearer says one (TTL-7)."""

@@ -52,6 +52,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.errors import NotFound
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
@@ -408,3 +409,12 @@ class Backend(Protocol):
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         """Walk from `run:KEY` or `version:ID`."""
         ...
+
+
+def is_live(backend: Backend, path: ArtifactPath) -> bool:
+    """Tell whether a version is there and not deleted."""
+    try:
+        backend.version(path)
+    except NotFound:
+        return False
+    return True
