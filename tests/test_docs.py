@@ -117,8 +117,11 @@ def test_commands_in_examples_exist(page):
     for line in shown:
         words = line.split()
         groups = {"lineal artifact", "lineal run", "lineal project", "lineal retention"}
-        groups |= {"lineal sweep", "lineal ref"}
-        name = " ".join(words[:3] if " ".join(words[:2]) in groups else words[:2])
+        groups |= {"lineal sweep", "lineal ref", "lineal artifact cache"}
+        if " ".join(words[:3]) in groups:
+            name = " ".join(words[:4])
+        else:
+            name = " ".join(words[:3] if " ".join(words[:2]) in groups else words[:2])
         if words[1] == "sweep" and name not in COMMANDS:
             name = "lineal sweep create"  # which a file or a flag instead of a verb means
         assert name in COMMANDS.keys() | groups | {"lineal login"}, line

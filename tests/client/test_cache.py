@@ -121,3 +121,28 @@ def test_a_file_changed_in_any_way_has_another_stamp(tmp_path: Path) -> None:
 def test_a_digest_keeps_its_prefix(cache: DigestCache) -> None:
     cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
     assert cache.of_folder("/data")["a"][1] == Digest(DIGEST)
+
+
+def test_a_cache_forgets_the_stale_first_and_then_the_oldest(tmp_path: Path) -> None:
+    cache = DigestCache(str(tmp_path / "cache"))
+    assert cache.shrink(0) == (0, 0, 0)
+    folder = tmp_path / "many"
+    folder.mkdir()
+    read = []
+    for number in range(2_000):
+        path = folder / f"{number:04}"
+        path.touch()
+        os.utime(path, ns=(number * 10**9, number * 10**9))
+        read.append((str(path), Stamp.of(os.stat(path)), DIGEST))
+    cache.remember(read, read_at_ns=None)
+    (folder / "1999").unlink()
+    (folder / "1998").write_text("changed")
+    assert cache.shrink(10**9).files_forgotten == 2
+    assert len(cache.of_folder(str(folder))) == 1_998
+    most = cache.size_bytes() // 2
+    done = cache.shrink(most)
+    assert done.bytes_left == cache.size_bytes() <= most
+    left = sorted(cache.of_folder(str(folder)))
+    assert left == [f"{number:04}" for number in range(1_998 - len(left), 1_998)]
+    assert len(left) > 100
+    assert cache.shrink(0).files_forgotten == len(left)

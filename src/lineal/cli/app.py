@@ -12,6 +12,7 @@ import typer
 
 from lineal.cli import (
     artifact,
+    cache,
     change,
     deletions,
     demo,
@@ -68,6 +69,7 @@ def options(
 
 
 app.add_typer(artifact.app, name="artifact")
+artifact.app.add_typer(cache.app, name="cache")
 app.add_typer(run.app, name="run")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(ref.app, name="ref")

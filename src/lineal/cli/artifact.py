@@ -82,6 +82,9 @@ def put(
             help="`immutable`: the files will not change, so link rather than copy",
         ),
     ] = "mutable",
+    _skip_cache: Annotated[
+        bool, typer.Option("--skip_cache", help="W&B's; changes nothing, content is stored once")
+    ] = False,
     inside: Annotated[
         str | None,
         typer.Option("--as", metavar="PATH", help="Name of the file or folder in the artifact"),

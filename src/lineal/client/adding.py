@@ -251,16 +251,16 @@ def adder(settings: Settings) -> Adder:
 
     What lies in the `data_dir` may be anybody's, so copies go into a folder of ours in there.
     """
+    cache, staging = cache_and_staging(settings)
+    variable = "LINEAL_DATA_DIR" if settings.data_dir else "LINEAL_HOME"
+    return _adder(cache, staging, variable, settings.pack_files_up_to)
+
+
+def cache_and_staging(settings: Settings) -> tuple[str, str]:
+    """Return the folders of the digest cache and of private copies."""
     home = home_of(settings)
-    staging, variable = home.staging, "LINEAL_HOME"
-    if settings.data_dir:
-        staging, variable = os.path.join(settings.data_dir, STAGED), "LINEAL_DATA_DIR"
-    return _adder(
-        os.path.abspath(settings.cache_dir or home.cache),
-        os.path.abspath(staging),
-        variable,
-        settings.pack_files_up_to,
-    )
+    staging = os.path.join(settings.data_dir, STAGED) if settings.data_dir else home.staging
+    return os.path.abspath(settings.cache_dir or home.cache), os.path.abspath(staging)
 
 
 def digest_of(path: str) -> Digest:

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import NamedTuple
 
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
+from lineal.errors import Unavailable
 from lineal.files import Stamp, make_folder
 
 FINE_WINDOW_NS = 20_000_000
@@ -34,6 +36,14 @@ _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
 """Where it cannot be read or written, and names that are not Unicode: SQLite takes none."""
 
 Known = Mapping[str, tuple[Stamp, Digest]]
+
+
+class Shrunk(NamedTuple):
+    """What `shrink` did."""
+
+    files_forgotten: int
+    bytes_freed: int
+    bytes_left: int
 
 
 class DigestCache:
@@ -79,6 +89,33 @@ class DigestCache:
         except _FAILURES:
             return
 
+    def shrink(self, most_bytes: int) -> Shrunk:
+        """Forget files until the cache takes at most so many bytes, or is empty.
+
+        First those that are gone or changed since they were read, then those that were modified
+        longest ago. Raises Unavailable where it cannot be written.
+        """
+        before = self.size_bytes()
+        if not os.path.exists(self._path):
+            return Shrunk(0, 0, 0)
+        try:
+            with self._connected() as connection:
+                forgotten = _forget_stale(connection)
+                _compact(connection)
+                while (size := self.size_bytes()) > most_bytes:
+                    more = _forget_oldest(connection, most_bytes / size)
+                    if not more:
+                        break
+                    forgotten += more
+                    _compact(connection)
+        except _FAILURES as error:
+            raise Unavailable(f"Cannot clean {self._path}: {error}; try again later") from error
+        return Shrunk(forgotten, max(0, before - self.size_bytes()), self.size_bytes())
+
+    def size_bytes(self) -> int:
+        found = (f"{self._path}{suffix}" for suffix in ("", "-wal", "-shm"))
+        return sum(os.path.getsize(path) for path in found if os.path.exists(path))
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep one connection for a walk over many folders; each costs 0.5 ms otherwise."""
@@ -117,6 +154,37 @@ class DigestCache:
                 connection.close()
                 raise
             return connection
+
+
+def _forget_stale(connection: sqlite3.Connection) -> int:
+    query = "SELECT folder, name, size, mtime_ns, ctime_ns, inode FROM files"
+    stale = [row[:2] for row in connection.execute(query) if not _is_as_read(*row)]
+    with connection:
+        connection.executemany("DELETE FROM files WHERE folder = ? AND name = ?", stale)
+    return len(stale)
+
+
+def _is_as_read(folder: str, name: str, *stamp: int) -> bool:
+    try:
+        return Stamp.of(os.stat(os.path.join(folder, name))) == Stamp(*stamp)
+    except OSError:
+        return False
+
+
+def _forget_oldest(connection: sqlite3.Connection, kept_share: float) -> int:
+    """Forget all but this share of the files, at least one; returns how many."""
+    (count,) = connection.execute("SELECT count(*) FROM files").fetchone()
+    query = (
+        "DELETE FROM files WHERE (folder, name) IN "
+        "(SELECT folder, name FROM files ORDER BY mtime_ns LIMIT ?)"
+    )
+    with connection:
+        return connection.execute(query, (count - int(count * kept_share),)).rowcount
+
+
+def _compact(connection: sqlite3.Connection) -> None:
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _split(path: str) -> tuple[str, str]:
