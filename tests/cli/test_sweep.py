@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import lineal as sdk
+
 FILE = """
 method: grid
 project: p
@@ -76,6 +78,25 @@ def test_states_are_changed_by_verb_and_by_flag(lineal, path, spelling):
     answer = lineal("sweep", "resume", path, fails=True)
     assert (answer.code, "cancelled" in answer.err) == (5, True)
     assert lineal("agent", path).code == 0
+
+
+def test_a_sweep_without_trials_takes_another_file(lineal, path):
+    Path("other.yaml").write_text(FILE.replace("[1, 2]", "[7]") + "name: other\n")
+    assert lineal("sweep", "--update", path, "other.yaml").out.strip() == path
+    lineal("agent", path)
+    shown = lineal("sweep", "show", path, "--json").json
+    assert (shown["name"], shown["trials"][0]["parameters"]["a"]) == ("other", 7)
+    answer = lineal("sweep", "sweep.yaml", "--update", path, fails=True)
+    assert (answer.code, "has trials already" in answer.err) == (5, True)
+
+
+def test_a_search_begun_before_a_sweep_was_changed_is_not_gone_on_with(lineal):
+    Path("sweep.yaml").write_text(FILE.replace("grid", "random") + "run_cap: 1\n")
+    path = lineal("sweep", "sweep.yaml").out.strip()
+    assert sdk.controller(path).search()["a"] in (1, 2)
+    Path("other.yaml").write_text(FILE.replace("grid", "random").replace("[1, 2]", "[7, 8]"))
+    lineal("sweep", "other.yaml", "--update", path)
+    assert sdk.controller(path).search()["a"] in (7, 8)
 
 
 def test_every_mistake_in_a_file_is_named(lineal):

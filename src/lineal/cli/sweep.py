@@ -63,6 +63,10 @@ def create(
     resume: Annotated[bool, typer.Option("--resume", help="Same as `lineal sweep resume`")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Same as `lineal sweep stop`")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Same as `lineal sweep cancel`")] = False,
+    update: Annotated[
+        str | None,
+        typer.Option(metavar="SWEEP", help="Give FILE to this sweep, which has no trials yet"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make a sweep from a YAML file; prints its path, which `lineal agent` takes."""
@@ -84,7 +88,14 @@ def create(
     document = read_yaml(file)
     if name is not None:
         document["name"] = name
-    record = sweeps.create(document, entity=entity, project=project, prior_runs=prior_run)
+    if update is not None:
+        if prior_run or project or entity:
+            raise Invalid("`--update` changes what a sweep does, not where it is or began")
+        backend, known = sweeps.find(connect().settings, update)
+        record = backend.update_sweep(known.key, document)
+        output.note(f"Sweep {record.path} was changed")
+    else:
+        record = sweeps.create(document, entity=entity, project=project, prior_runs=prior_run)
     if json:
         output.as_json(describe(record))
     else:

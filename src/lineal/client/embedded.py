@@ -483,6 +483,11 @@ class EmbeddedBackend:
 
         return sweeps.set_state(self.instance, self.actor, sweep, state)
 
+    def update_sweep(self, sweep: SweepKey, document: JsonObject) -> SweepRecord:
+        from lineal.service import sweeps
+
+        return sweeps.update(self.instance, self.actor, sweep, document)
+
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]:
         from lineal.service import sweeps
 

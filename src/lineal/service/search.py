@@ -49,6 +49,7 @@ class Search:
     """What one process knows of one sweep; safe for threads."""
 
     def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self._lock = threading.Lock()
         self._optuna = _load()
         self._spaces = {

@@ -154,6 +154,34 @@ def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepSta
         return _record(connection, sweep)
 
 
+def update(
+    instance: Instance, actor: Actor, sweep: SweepKey, document: Mapping[str, Any]
+) -> SweepRecord:
+    """Give a sweep another document while no trial was handed out (SWP-8).
+
+    Raises Invalid naming every mistake in it, Conflict once there are trials: their results would
+    belong to another search.
+    """
+    access.require(actor, Action.WRITE, f"sweep {sweep}")
+    plan = rules.plan(document)
+    if plan.searched and plan.method != "grid":
+        Search(plan)  # as when it is made
+    with instance.database.writing() as connection:
+        row = _locked(connection, sweep)
+        if row.next_number:
+            raise Conflict(
+                f"Sweep {row.sweep_id} has trials already, whose results belong to its present "
+                "document; make another sweep of the new one"
+            )
+        values = {
+            "document": dict(document),
+            "name": document.get("name") or row.name,
+            "description": document.get("description") or row.description,
+        }
+        _change(connection, sweep, values, instance.clock.now())
+        return _record(connection, sweep)
+
+
 def enqueue(
     instance: Instance, actor: Actor, sweep: SweepKey, parameters: Mapping[str, Any]
 ) -> TrialRecord:
@@ -243,6 +271,8 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     number, point = search.ask()
     with instance.database.writing() as connection:
         row = _locked(connection, sweep)
+        if rules.plan(row.document) != plan:
+            return Answer(None, waits=True, reason="the sweep was changed")
         answer = _refusal(connection, instance, row, plan, agent)
         if answer is None:
             answer = _new(connection, instance, row, plan, agent, point)
@@ -506,8 +536,8 @@ def _without_point(row: Row[Any], number: int) -> dict[str, Any]:
 def _search_of(instance: Instance, sweep: SweepKey, plan: Plan) -> Search:
     """Return this process's study of a sweep, knowing all that happened until now."""
     search = instance.searches.get(sweep)
-    if search is None:
-        search = instance.searches.setdefault(sweep, Search(plan))
+    if search is None or search.plan != plan:  # `update` may have come from another process
+        search = instance.searches[sweep] = Search(plan)
     with instance.database.reading() as connection:
         search.learn(sweeps_db.changed(connection, sweep, search.revision))
     return search
