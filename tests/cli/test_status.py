@@ -36,6 +36,33 @@ def test_status_says_where_each_setting_came_from(lineal, home, monkeypatch):
     assert "$WANDB_PROJECT" in lineal("status").out
 
 
+def test_the_doctor_finds_nothing_wrong_where_all_is_well(lineal, photos, home):
+    checks = {each["check"]: each for each in lineal("doctor", "--json").json}
+    assert all(each["good"] for each in checks.values())
+    assert {"versions", "home", "space", "clock", "database", "a whole round"} < set(checks)
+    assert len(lineal("project", "ls", "--json").json) == 1  # the round was made elsewhere
+
+
+def test_the_doctor_names_what_is_wrong(lineal, photos, home):
+    database = home / "lineal.db"
+    session.close()
+    content = bytearray(database.read_bytes())
+    content[4096:12288] = b"?" * 8192
+    database.write_bytes(content)
+    answer = lineal("doctor", fails=True)
+    assert answer.code == 8
+    assert "Something is wrong with: database" in answer.err
+    assert "a whole round" in answer.out
+
+
+def test_the_doctor_names_a_home_that_cannot_be_written(lineal, monkeypatch):
+    Path("file").write_text("")
+    monkeypatch.setenv("LINEAL_HOME", "file/home")
+    answer = lineal("doctor", fails=True)
+    assert "home" in answer.err
+    assert "LINEAL_HOME" in answer.out
+
+
 def test_verify_of_a_healthy_instance_finds_nothing(lineal, photos):
     assert lineal("verify", "--json").json == []
     assert "as it should be" in lineal("verify").err

@@ -17,6 +17,7 @@ from lineal.cli import (
     deletions,
     demo,
     diff,
+    doctor,
     gc,
     lineage,
     move,
@@ -85,6 +86,7 @@ app.command("verify")(verify.verify)
 app.command("sync")(sync.sync)
 app.command("demo")(demo.demo)
 app.command("version")(status.version)
+app.command("doctor")(doctor.doctor)
 for name, function in (
     ("diff", diff.diff),
     ("alias", change.alias),

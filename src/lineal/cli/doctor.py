@@ -1,0 +1,135 @@
+"""`lineal doctor`: whether Lineal can work here, and what to do if not (CLI-5)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import quote
+
+import lineal
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Json
+from lineal.cli.status import installed_version
+from lineal.config import Home, home_of, load
+from lineal.errors import Unavailable
+
+PYTHON_LEAST = (3, 11)
+SQLITE_LEAST = (3, 35)
+"""The first with RETURNING."""
+SPACE_LEAST_BYTES = 1 << 30
+CLOCK_MOST_SECONDS = 5.0
+"""How far the clocks of this machine and of the home's file system may differ."""
+
+
+class Check(NamedTuple):
+    name: str
+    is_good: bool
+    told: str
+
+
+def doctor(json: Json = False) -> None:
+    """Check that Lineal can work here: versions, home, space, clock, database, a whole round.
+
+    The round logs, fetches and verifies an artifact in a home of its own, which is deleted.
+    Exit code 8 if anything is wrong. Stored bytes are a matter of `lineal verify`.
+    """
+    checks = list(_checks(home_of(load())))
+    if json:
+        output.as_json_list(
+            {"check": each.name, "good": each.is_good, "told": each.told} for each in checks
+        )
+    else:
+        output.table(
+            ("check", "", "what was found"),
+            ((each.name, "ok" if each.is_good else "BAD", each.told) for each in checks),
+        )
+    bad = [each.name for each in checks if not each.is_good]
+    if bad:
+        raise Unavailable(f"Something is wrong with: {', '.join(bad)}")
+
+
+def _checks(home: Home) -> Iterator[Check]:
+    python = platform.python_version()
+    is_new = sys.version_info >= PYTHON_LEAST
+    yield Check("versions", is_new, f"Lineal {installed_version()}, Python {python}")
+    yield Check(
+        "SQLite",
+        sqlite3.sqlite_version_info >= SQLITE_LEAST,
+        f"{sqlite3.sqlite_version}; {'.'.join(map(str, SQLITE_LEAST))} or newer is needed",
+    )
+    yield _done("home", lambda: _home(home))
+    yield _space(home)
+    yield _done("clock", lambda: _clock(home))
+    yield _done("database", lambda: _database(home))
+    yield _done("a whole round", _round)
+
+
+def _done(name: str, work: Callable[[], str]) -> Check:
+    """Carry out a check that returns what it found, and raises where that is not good."""
+    try:
+        return Check(name, True, work())
+    except Exception as error:  # noqa: BLE001 - whatever it was is what is wrong
+        return Check(name, False, str(error).partition("\n")[0])
+
+
+def _home(home: Home) -> str:
+    home.create()
+    for folder in (home.root, home.blobs, home.staging, home.spool, home.cache):
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    return f"{home.root} can be written"
+
+
+def _space(home: Home) -> Check:
+    folder = home.root
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    free = shutil.disk_usage(folder).free
+    is_enough = free >= SPACE_LEAST_BYTES
+    advice = "" if is_enough else "; `lineal gc` frees what nothing needs"
+    return Check("space", is_enough, f"{output.size(free)} free{advice}")
+
+
+def _clock(home: Home) -> str:
+    with tempfile.NamedTemporaryFile(dir=home.root) as file:
+        apart = abs(os.fstat(file.fileno()).st_mtime - time.time())
+    if apart > CLOCK_MOST_SECONDS:
+        raise Unavailable(f"{home.root} is on a file system whose clock is {apart:.0f} s off")
+    return f"{output.moment(datetime.now(UTC))}, as the home's file system has it"
+
+
+def _database(home: Home) -> str:
+    backend = connect().backend  # makes one where there is none
+    address = f"file:{quote(home.database)}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as connection:
+        (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if told != "ok":
+        raise Unavailable(f"{home.database} is damaged: {told}; bring it back from a backup")
+    counts = backend.status().counts
+    listed = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    return f"sound; {listed or 'empty'}"
+
+
+def _round() -> str:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lineal-doctor-") as folder:
+        home = os.path.join(folder, "home")
+        settings = {"home": home, "console": "off", "quiet": True, "mode": "online"}
+        with lineal.init(project="doctor", settings=settings) as run:
+            artifact = lineal.Artifact("round", "dataset")
+            artifact.add_bytes(b"it works\n", "file.txt")
+            run.log({"checked": 1})
+            name = run.log_artifact(artifact).wait().qualified_name
+        found = lineal.Api({"base_url": f"file://{home}"}).artifact(name)
+        found.verify(found.download(os.path.join(folder, "out")))
+    return f"logged, fetched and verified in {time.monotonic() - began:.1f} s"
