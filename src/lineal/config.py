@@ -187,6 +187,8 @@ class Settings:
 
 
 _PREFIXES = ("LINEAL_", "WANDB_")
+FOLDER_FILE = ".lineal"
+"""Settings of the working directory."""
 
 
 def environment_variables(name: str) -> list[str]:
@@ -270,7 +272,7 @@ def _from_files(home: str) -> dict[str, str]:
     """Read `[default]` of `settings` in the home and of `.lineal` in the working directory."""
     found: dict[str, str] = {}
     known = set(setting_names())
-    for path in (os.path.join(home, "settings"), ".lineal"):
+    for path in (os.path.join(home, "settings"), FOLDER_FILE):
         if not os.path.isfile(path):
             continue
         parser = configparser.ConfigParser(interpolation=None)
@@ -295,6 +297,49 @@ def _from_files(home: str) -> dict[str, str]:
                     raise Invalid(f"{path}: no setting is called `{name}`{_nearest(name, known)}")
                 found[name] = value
     return found
+
+
+def save(values: Mapping[str, str]) -> str:
+    """Write settings into `.lineal` of the working directory; returns its path.
+
+    What else is in it stays, comments too. Raises Invalid for a name that is no setting, a value
+    of several lines, or a folder in its place; Unavailable where it cannot be written.
+    """
+    path = os.path.abspath(FOLDER_FILE)
+    _given(values)
+    if os.path.isdir(path):
+        raise Invalid(f"{path} is the home of an instance; do this in the folder of your project")
+    _from_files(os.path.dirname(path))  # a file that cannot be read is said before it is changed
+    lines = []
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    for name, value in values.items():
+        if not value.isprintable():
+            raise Invalid(f"Setting `{name}` must be one line, not {value!r}")
+        _set_line(lines, name, value)
+    part = f"{path}.part"
+    try:
+        with open(part, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        os.replace(part, path)
+    except OSError as error:
+        raise Unavailable(f"Cannot write {path}: {error.strerror}") from error
+    return path
+
+
+def _set_line(lines: list[str], name: str, value: str) -> None:
+    if "[default]" not in (stripped := [line.strip() for line in lines]):
+        lines += ["[default]"] if not lines else ["", "[default]"]
+        stripped = [line.strip() for line in lines]
+    start = stripped.index("[default]") + 1
+    end = next((i for i in range(start, len(lines)) if stripped[i].startswith("[")), len(lines))
+    pattern = re.compile(rf"{re.escape(name)}\s*[=:]", re.IGNORECASE)
+    at = next((i for i in range(start, end) if pattern.match(lines[i])), None)
+    if at is None:
+        lines.insert(start, f"{name} = {value}")
+    else:
+        lines[at] = f"{name} = {value}"
 
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}

@@ -18,6 +18,7 @@ from lineal.cli import (
     demo,
     diff,
     doctor,
+    folder,
     gc,
     lineage,
     move,
@@ -87,6 +88,11 @@ app.command("sync")(sync.sync)
 app.command("demo")(demo.demo)
 app.command("version")(status.version)
 app.command("doctor")(doctor.doctor)
+app.command("init")(folder.init)
+app.command("online")(folder.online)
+app.command("offline")(folder.offline)
+app.command("enabled")(folder.enabled)
+app.command("disabled")(folder.disabled)
 for name, function in (
     ("diff", diff.diff),
     ("alias", change.alias),

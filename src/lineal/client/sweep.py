@@ -98,7 +98,8 @@ def open_backend(settings: Settings) -> Backend:
     """Return the backend that keeps sweeps; raises UsageError offline: agents share a sweep."""
     if settings.mode != "online":
         raise UsageError(
-            f"Sweeps need the instance, but the mode is {settings.mode}; unset LINEAL_MODE"
+            f"Sweeps need the instance, but the mode is {settings.mode}; unset LINEAL_MODE, "
+            "or say `lineal online` in this folder"
         )
     return session.open_backend(settings)
 
