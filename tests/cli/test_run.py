@@ -104,6 +104,19 @@ def test_files_are_listed_and_fetched(lineal, trained):
     assert Path("fetched/plot.txt").read_text() == "a plot"
 
 
+def test_pull_fetches_all_files_and_overwrites_nothing_unasked(lineal, trained):
+    names = {each["name"] for each in lineal("run", "files", "demo/high", "--json").json}
+    assert names
+    assert lineal("pull", "demo/high", "--root", "out").out == "out\n"
+    assert {name for name in names if Path("out", name).is_file()} == names
+    assert "0 files" in lineal("pull", "demo/high", "--root", "out").err
+    changed = Path("out", min(names))
+    changed.write_text("mine")
+    assert "--replace" in lineal("pull", "demo/high", "--root", "out", fails=True).err
+    assert changed.read_text() == "mine"
+    assert "1 file," in lineal("pull", "demo/high", "--root", "out", "--replace").err
+
+
 def test_log_prints_what_the_run_printed(lineal):
     with sdk.init(project="demo", id="talks"):
         print("hello there")

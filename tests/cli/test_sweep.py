@@ -130,6 +130,13 @@ def test_the_page_is_one_file_with_everything_in_it(lineal):
     assert set(lineal("sweep", "show", path, "--json").json["importance"]) == {"a"}
 
 
+def test_a_controller_watches_until_the_end(lineal, path):
+    lineal("agent", path)
+    assert "2 finished" in lineal("controller", path).err
+    lineal("sweep", "stop", lineal("sweep", "sweep.yaml").out.strip())
+    assert lineal("controller", "ana/p/nothing", fails=True).code == 4
+
+
 def test_a_page_into_a_folder_that_is_not_there_names_it(lineal, path):
     answer = lineal("sweep", "show", path, "--html", "nowhere/page.html", fails=True)
     assert answer.code == 4

@@ -93,6 +93,8 @@ app.command("online")(folder.online)
 app.command("offline")(folder.offline)
 app.command("enabled")(folder.enabled)
 app.command("disabled")(folder.disabled)
+app.command("pull")(run.pull)
+app.command("controller")(sweep.controller)
 for name, function in (
     ("diff", diff.diff),
     ("alias", change.alias),

@@ -15,6 +15,7 @@ import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import Connection, all_of, connect
 from lineal.cli.options import Json, Run, Yes
+from lineal.client import adding
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,
@@ -25,7 +26,7 @@ from lineal.core.records import (
     Stream,
     VersionRecord,
 )
-from lineal.errors import Invalid
+from lineal.errors import Exists, Invalid
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
@@ -261,6 +262,38 @@ def files(
         ((output.size(file.size), file.updated_at, file.path) for file in found),
         right=("size",),
     )
+
+
+def pull(
+    run: Run,
+    root: Annotated[
+        str | None, typer.Option(help="Folder to fetch into; default `./RUN_ID`")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over files there that are different")
+    ] = False,
+) -> None:
+    """Fetch all files saved with a run; prints the folder.
+
+    Files that are there already with the right content are not fetched again; others in the way
+    are an error, and nothing is fetched.
+    """
+    record = connect().run(run)
+    folder = root or record.run_id
+    public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
+    missing = []
+    for file in public.files():
+        target = os.path.join(folder, *names.entry_path(file.name).split("/"))
+        if os.path.isfile(target) and adding.digest_of(target) == file.digest:
+            continue
+        if os.path.lexists(target) and not replace:
+            raise Exists(f"{target} is there and different; `--replace` overwrites it")
+        missing.append(file)
+    for file in missing:
+        file.download(root=folder, replace=True).close()
+    count, size = len(missing), sum(file.size for file in missing)
+    output.note(f"{'/'.join(public.path)}: {output.plural(count, 'file')}, {output.size(size)}")
+    output.data(folder)
 
 
 @app.command()

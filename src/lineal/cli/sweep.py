@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
@@ -285,6 +286,15 @@ def agent(
         raise TrialsFailed(
             f"{trials} carried out, all failed; `lineal sweep show {sweep}` lists them"
         )
+
+
+def controller(
+    sweep: Annotated[
+        str, typer.Argument(metavar="SWEEP|FILE", help="A sweep, or the YAML file of a new one")
+    ],
+) -> None:
+    """Watch a sweep until it is over, printing its state; agents search by themselves."""
+    sweeps.controller(read_yaml(sweep) if os.path.isfile(sweep) else sweep).run()
 
 
 def describe(record: SweepRecord) -> dict[str, Any]:
