@@ -38,3 +38,8 @@ def test_sizes_are_read(text, size):
 @pytest.mark.parametrize("text", ["", "big", "-1", "1XB"])
 def test_what_is_no_size_is_refused(lineal, text):
     assert lineal("artifact", "cache", "cleanup", "--", text, fails=True).code == 2
+
+
+def test_purging_leaves_an_empty_cache(lineal, photos):
+    assert "Forgot 2 files" in lineal("purge-cache").out
+    assert lineal("artifact", "cache", "cleanup", "0", "--json").json["files_forgotten"] == 0

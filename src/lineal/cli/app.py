@@ -95,6 +95,7 @@ app.command("enabled")(folder.enabled)
 app.command("disabled")(folder.disabled)
 app.command("pull")(run.pull)
 app.command("controller")(sweep.controller)
+app.command("purge-cache")(cache.purge_cache)
 for name, function in (
     ("diff", diff.diff),
     ("alias", change.alias),

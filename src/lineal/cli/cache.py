@@ -64,6 +64,14 @@ def cleanup(
     output.data(f"Forgot {files}, freed {freed}; {left} left")
 
 
+def purge_cache() -> None:
+    """Empty the digest cache, and remove copies that processes left which died.
+
+    Same as `lineal artifact cache cleanup 0 --remove-temp`.
+    """
+    cleanup("0", remove_temp=True)
+
+
 def bytes_of(text: str) -> int:
     """Return 1500000 for `1.5MB`, 1048576 for `1MiB`; a bare number is bytes. Raises Invalid."""
     found = _SIZE.fullmatch(text.strip())
