@@ -269,33 +269,35 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _from_files(home: str) -> dict[str, str]:
-    """Read `[default]` of `settings` in the home and of `.lineal` in the working directory."""
-    found: dict[str, str] = {}
+    """Read the settings of the home, and over them those of the working directory."""
+    return _from_file(os.path.join(home, "settings")) | _from_file(FOLDER_FILE)
+
+
+def _from_file(path: str) -> dict[str, str]:
+    """Read `[default]` of a settings file; what is no file says nothing."""
+    if not os.path.isfile(path):
+        return {}
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except configparser.MissingSectionHeaderError as error:
+        raise Invalid(
+            f"Cannot read the settings file {path}: line {error.lineno} stands before any "
+            "section; begin it with [default]"
+        ) from error
+    except configparser.Error as error:
+        told = " ".join(str(error).split())
+        raise Invalid(f"Cannot read the settings file {path}: {told}") from error
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"Cannot read the settings file {path}: it is not UTF-8 ({error.reason} "
+            f"{error.object[error.start]:#x}); save it as UTF-8"
+        ) from error
+    found = dict(parser.items("default")) if parser.has_section("default") else {}
     known = set(setting_names())
-    for path in (os.path.join(home, "settings"), FOLDER_FILE):
-        if not os.path.isfile(path):
-            continue
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read(path, encoding="utf-8")
-        except configparser.MissingSectionHeaderError as error:
-            raise Invalid(
-                f"Cannot read the settings file {path}: line {error.lineno} stands before any "
-                "section; begin it with [default]"
-            ) from error
-        except configparser.Error as error:
-            told = " ".join(str(error).split())
-            raise Invalid(f"Cannot read the settings file {path}: {told}") from error
-        except UnicodeDecodeError as error:
-            raise Invalid(
-                f"Cannot read the settings file {path}: it is not UTF-8 ({error.reason} "
-                f"{error.object[error.start]:#x}); save it as UTF-8"
-            ) from error
-        if parser.has_section("default"):
-            for name, value in parser.items("default"):
-                if name not in known:
-                    raise Invalid(f"{path}: no setting is called `{name}`{_nearest(name, known)}")
-                found[name] = value
+    for name in found:
+        if name not in known:
+            raise Invalid(f"{path}: no setting is called `{name}`{_nearest(name, known)}")
     return found
 
 
@@ -309,7 +311,7 @@ def save(values: Mapping[str, str]) -> str:
     _given(values)
     if os.path.isdir(path):
         raise Invalid(f"{path} is the home of an instance; do this in the folder of your project")
-    _from_files(os.path.dirname(path))  # a file that cannot be read is said before it is changed
+    _from_file(path)  # a file that cannot be read is said before it is changed
     lines = []
     if os.path.isfile(path):
         with open(path, encoding="utf-8") as file:

@@ -29,6 +29,12 @@ def test_what_else_is_in_the_file_stays(lineal):
     )
 
 
+def test_a_file_of_the_project_that_is_called_settings_is_none_of_ours(lineal):
+    Path("settings").write_text("not = ours\n")
+    lineal("offline")
+    assert load().mode == "offline"
+
+
 @pytest.mark.parametrize("words", [(), ("-p", "a/b"), ("-e", "a b"), ("-m", "onlin")])
 def test_init_refuses_what_cannot_be(lineal, words):
     assert lineal("init", *words, fails=True).code == 2

@@ -268,7 +268,7 @@ def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
 def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     path = make(RANDOM)
     with pytest.raises(TypeError, match=r"agent.count='2'.: how many trials is a whole number"):
-        lineal.agent(path, lambda: None, count="2")  # type: ignore[arg-type]
+        lineal.agent(path, lambda: None, count="2")  # type: ignore[arg-type]  # the test
     with pytest.raises(Invalid, match="has no `program`"):
         lineal.agent(path)
     with pytest.raises(NotFound):

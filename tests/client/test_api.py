@@ -375,9 +375,9 @@ def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: P
 
 def test_orders_depths_and_timeouts_that_are_none_are_refused(api: Api, data: Artifact) -> None:
     with pytest.raises(Invalid, match="An order is a text such as `-created_at`, not 5"):
-        api.runs("vision", order=5)[0]  # type: ignore[arg-type]
+        api.runs("vision", order=5)[0]  # type: ignore[arg-type]  # the test
     with pytest.raises(TypeError, match="depth is a number of steps, not 'a'"):
-        data.lineage(depth="a")  # type: ignore[arg-type]
+        data.lineage(depth="a")  # type: ignore[arg-type]  # the test
     with pytest.raises(Invalid, match="`init_timeout` cannot be -1"):
         Api(timeout=-1)
 

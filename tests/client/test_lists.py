@@ -158,7 +158,7 @@ def test_copies_products_and_order_are_those_of_a_list(
 def test_mistakes_are_said_as_a_list_says_them() -> None:
     found = lazy([1, 2, 1])
     with pytest.raises(TypeError, match="list indices must be integers or slices, not str"):
-        found["a"]  # type: ignore[call-overload]
+        found["a"]  # type: ignore[call-overload]  # the test
     with pytest.raises(ValueError, match="'x' is not in list"):
         found.index("x")
     assert (found.index(1), found.index(1, 1)) == (0, 2)

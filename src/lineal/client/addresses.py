@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from lineal.client.backend import Backend
+from lineal.core.names import ARTIFACT_SCHEMES
 from lineal.errors import Invalid
-
-ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
-"""Before names of artifacts, which `core.names` reads."""
 
 
 def path_of(backend: Backend, text: str) -> str:

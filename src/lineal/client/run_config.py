@@ -9,13 +9,12 @@ from typing import Any
 
 from lineal.client import term
 from lineal.client.values import fields_of, is_media, kind_of, plain, text
-from lineal.core.names import OWN_KEY
+from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
 
 DEFAULTS_FILE = "config-defaults.yaml"
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""
-ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
 
 ArtifactResolver = Callable[[str, Any], Any]
 """Given a key and an artifact or its path: record it as used, return the Artifact (RUN-23)."""

@@ -26,6 +26,8 @@ LATEST = "latest"
 OWN_KEY = "_lineal"
 """Where in a config Lineal notes what is its own, such as metric definitions; hidden from users."""
 HISTORY_TYPE = "wandb-history"
+ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
+"""Before names of artifacts in configs and paths."""
 
 _ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 _PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")
@@ -214,7 +216,7 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
     """
     if not isinstance(text, str) or not text:
         raise Invalid("An artifact is named as `name:alias`, `project/name:alias` or with entity")
-    for scheme in ("lineal-artifact://", "wandb-artifact://"):
+    for scheme in ARTIFACT_SCHEMES:
         text = text.removeprefix(scheme)
     path, colon, ref = text.partition(":")
     parts = path.split("/")
