@@ -58,7 +58,7 @@ FUNCTIONS: dict[str, tuple[Function, dict[str, tuple[float, float]]]] = {
 
 def by_lineal(watch: Stopwatch, name: str, seeds: int) -> list[float]:
     """Return the best value of each of some sweeps, driven through the service."""
-    from lineal.core.sweeps import TrialState
+    from lineal.core.trials import TrialState
 
     function, bounds = FUNCTIONS[name]
     found = []
@@ -97,7 +97,7 @@ def by_optuna(watch: Stopwatch, name: str, seeds: int) -> list[float]:
 
 def hand_out(watch: Stopwatch, finished: int) -> list[float]:
     """Return the milliseconds that each of 20 trials took to be handed out, after so many."""
-    from lineal.core.sweeps import TrialState
+    from lineal.core.trials import TrialState
 
     _, bounds = FUNCTIONS["Branin"]
     backend, sweep, agent = _sweep("bayes", bounds)

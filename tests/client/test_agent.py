@@ -18,7 +18,7 @@ from lineal.client import agent as agents
 from lineal.client import command, session
 from lineal.client import sweep as sweeps
 from lineal.config import load
-from lineal.core.sweeps import TrialState
+from lineal.core.trials import TrialState
 from lineal.errors import Invalid, NotFound, TrialsFailed, UsageError
 
 RANDOM: dict[str, Any] = {

@@ -23,7 +23,7 @@ from lineal.db.engine import Database
 from lineal.db.schema import entities, metadata, projects
 from lineal.db.schema import sweeps as sweeps_table
 from lineal.errors import Unavailable
-from lineal.service import sweeps
+from lineal.service import trials
 from lineal.service.instance import Instance, open_instance
 
 OWNER = Actor("ana", Role.OWNER)
@@ -62,11 +62,11 @@ def test_a_grid_of_an_older_lineal_goes_on_where_it_was(settings: Settings, home
     database.close()
     instance = open_instance(settings)
     try:
-        agent = sweeps.join(instance, OWNER, SweepKey(1), name="one", host="here")
-        trial = sweeps.next_trial(instance, OWNER, SweepKey(1), agent).trial
+        agent = trials.join(instance, OWNER, SweepKey(1), name="one", host="here")
+        trial = trials.next_trial(instance, OWNER, SweepKey(1), agent).trial
         assert trial is not None
         assert (trial.number, trial.parameters) == (2, {"a": 3})
-        assert sweeps.propose(instance, OWNER, SweepKey(1)) is None
+        assert trials.propose(instance, OWNER, SweepKey(1)) is None
     finally:
         instance.close()
 

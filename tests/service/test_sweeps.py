@@ -13,11 +13,18 @@ import pytest
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
 from lineal.core.records import PageRequest, RunPatch, RunSpec, RunState, VersionRecord
-from lineal.core.sweeps import SweepState, TrialState
-from lineal.core.trials import AgentKey, Answer, SweepRecord, SweepSpec, TrialProgress
+from lineal.core.trials import (
+    AgentKey,
+    Answer,
+    SweepRecord,
+    SweepSpec,
+    SweepState,
+    TrialProgress,
+    TrialState,
+)
 from lineal.db.schema import trials as trials_table
 from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, catalog, runs, sweeps
+from lineal.service import artifacts, catalog, runs, sweeps, trials
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -45,11 +52,11 @@ def make(instance: Instance, document: dict[str, Any], **more: Any) -> SweepReco
 
 
 def join(instance: Instance, sweep: SweepRecord, name: str = "one") -> AgentKey:
-    return sweeps.join(instance, OWNER, sweep.key, name=name, host="here")
+    return trials.join(instance, OWNER, sweep.key, name=name, host="here")
 
 
 def ask(instance: Instance, sweep: SweepRecord, agent: AgentKey) -> Answer:
-    return sweeps.next_trial(instance, OWNER, sweep.key, agent)
+    return trials.next_trial(instance, OWNER, sweep.key, agent)
 
 
 def run_of(instance: Instance, answer: Answer, sweep: SweepRecord, **summary: Any) -> int:
@@ -72,7 +79,7 @@ def done(
     assert answer.trial is not None
     key = run_of(instance, answer, sweep, **summary)
     runs.finish(instance, OWNER, key, 0, 1.0)  # type: ignore[arg-type]
-    sweeps.finish(instance, OWNER, answer.trial.key, agent, state)
+    trials.finish(instance, OWNER, answer.trial.key, agent, state)
 
 
 def again(instance: Instance, sweep: SweepRecord) -> SweepRecord:
@@ -100,7 +107,7 @@ def test_sixteen_agents_at_once_get_each_point_of_a_grid_once(instance: Instance
         agent = join(instance, sweep, name)
         while (answer := ask(instance, sweep, agent)).trial is not None:
             got.append(answer.trial.parameters["n"])
-            sweeps.finish(instance, OWNER, answer.trial.key, agent, TrialState.FINISHED)
+            trials.finish(instance, OWNER, answer.trial.key, agent, TrialState.FINISHED)
 
     threads = [threading.Thread(target=work, args=(str(n),)) for n in range(16)]
     for thread in threads:
@@ -123,7 +130,7 @@ def test_agents_that_search_at_once_get_numbers_without_gap_or_repeat(instance: 
         thread.start()
     for thread in threads:
         thread.join()
-    page = sweeps.trials(instance, OWNER, sweep.key, PageRequest(size=100))
+    page = trials.trials(instance, OWNER, sweep.key, PageRequest(size=100))
     assert sorted(trial.number for trial in page.items) == list(range(24))
     assert again(instance, sweep).trial_counts == {TrialState.FINISHED: 24}
 
@@ -137,7 +144,7 @@ def test_a_silent_agents_trial_comes_back_with_the_same_parameters(
     assert first is not None
     assert ask(instance, sweep, other).waits
     clock.move(seconds=30)
-    assert sweeps.beat(instance, OWNER, first.key, lost).goes_on
+    assert trials.beat(instance, OWNER, first.key, lost).goes_on
     clock.move(seconds=59)
     assert ask(instance, sweep, other).waits
     clock.move(seconds=2)
@@ -145,8 +152,8 @@ def test_a_silent_agents_trial_comes_back_with_the_same_parameters(
     assert second is not None
     assert (second.number, second.parameters, second.attempt) == (0, first.parameters, 2)
     assert second.run_id != first.run_id
-    assert not sweeps.beat(instance, OWNER, first.key, lost).goes_on
-    late = sweeps.finish(instance, OWNER, first.key, lost, TrialState.FAILED)
+    assert not trials.beat(instance, OWNER, first.key, lost).goes_on
+    late = trials.finish(instance, OWNER, first.key, lost, TrialState.FAILED)
     assert late.state is TrialState.RUNNING
 
 
@@ -161,9 +168,9 @@ def test_no_point_is_lost_when_its_silent_agent_wakes_before_anybody_takes_it(
     assert ask(instance, sweep, other).waits
     for trial in given:
         assert trial is not None
-        beat = sweeps.beat(instance, OWNER, trial.key, lost)
+        beat = trials.beat(instance, OWNER, trial.key, lost)
         assert not beat.goes_on
-        ended = sweeps.finish(instance, OWNER, trial.key, lost, beat.state)
+        ended = trials.finish(instance, OWNER, trial.key, lost, beat.state)
         assert ended.state is TrialState.QUEUED
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.RUNNING)
     again = [ask(instance, sweep, other).trial, ask(instance, sweep, other).trial]
@@ -178,7 +185,7 @@ def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None
     key = run_of(instance, answer, sweep)
     runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
     runs.finish(instance, OWNER, key, 1, 1.0)  # type: ignore[arg-type]
-    sweeps.finish(instance, OWNER, answer.trial.key, agent, TrialState.FAILED)
+    trials.finish(instance, OWNER, answer.trial.key, agent, TrialState.FAILED)
     back = ask(instance, sweep, agent)
     assert back.trial is not None
     assert (back.trial.run_id, back.trial.number, back.is_resumed) == (answer.trial.run_id, 0, True)
@@ -192,15 +199,15 @@ def test_pause_stop_and_cancel_reach_agents(instance: Instance) -> None:
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.PAUSED)
     paused = ask(instance, sweep, agent)
     assert (paused.trial, paused.waits) == (None, True)
-    assert sweeps.beat(instance, OWNER, trial.key, agent).goes_on
+    assert trials.beat(instance, OWNER, trial.key, agent).goes_on
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.RUNNING)
     assert ask(instance, sweep, agent).trial is not None
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.STOPPED)
     stopped = ask(instance, sweep, agent)
     assert (stopped.trial, stopped.waits) == (None, False)
-    assert sweeps.beat(instance, OWNER, trial.key, agent).goes_on
+    assert trials.beat(instance, OWNER, trial.key, agent).goes_on
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
-    assert not sweeps.beat(instance, OWNER, trial.key, agent).goes_on
+    assert not trials.beat(instance, OWNER, trial.key, agent).goes_on
     with pytest.raises(Conflict, match="cancelled"):
         sweeps.set_state(instance, OWNER, sweep.key, SweepState.RUNNING)
 
@@ -244,8 +251,8 @@ def test_parameters_put_into_the_queue_come_first(instance: Instance) -> None:
     sweep = make(instance, RANDOM)
     agent = join(instance, sweep)
     with pytest.raises(Invalid, match="`lr`"):
-        sweeps.enqueue(instance, OWNER, sweep.key, {"rl": 1})
-    sweeps.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+        trials.enqueue(instance, OWNER, sweep.key, {"rl": 1})
+    trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
     answer = ask(instance, sweep, agent)
     assert answer.trial is not None
     assert answer.trial.parameters == {"lr": 0.25, "net": {"k": 3}}
@@ -266,26 +273,26 @@ def handed_out(instance: Instance, sweep: SweepRecord) -> list[Any]:
 
 def test_parameters_of_ones_own_take_no_point_of_a_grid(instance: Instance) -> None:
     sweep = make(instance, NUMBERS)
-    sweeps.enqueue(instance, OWNER, sweep.key, {"a": 9})
+    trials.enqueue(instance, OWNER, sweep.key, {"a": 9})
     assert handed_out(instance, sweep) == [9, 1, 2, 3]
     capped = make(instance, NUMBERS | {"run_cap": 2})
-    sweeps.enqueue(instance, OWNER, capped.key, {"a": 9})
+    trials.enqueue(instance, OWNER, capped.key, {"a": 9})
     assert handed_out(instance, capped) == [9, 1]
 
 
 def test_a_point_of_a_grid_that_was_put_into_the_queue_comes_only_once(instance: Instance) -> None:
     sweep = make(instance, NUMBERS)
     for number in (3, 2):
-        sweeps.enqueue(instance, OWNER, sweep.key, {"a": number})
-    assert sweeps.propose(instance, OWNER, sweep.key) == {"a": 1}
+        trials.enqueue(instance, OWNER, sweep.key, {"a": number})
+    assert trials.propose(instance, OWNER, sweep.key) == {"a": 1}
     assert handed_out(instance, sweep) == [3, 2, 1]
-    assert sweeps.propose(instance, OWNER, sweep.key) is None
+    assert trials.propose(instance, OWNER, sweep.key) is None
 
 
 def test_a_grid_can_be_put_into_the_queue_point_by_point(instance: Instance) -> None:
     sweep = make(instance, {"method": "grid", "parameters": {"a": {"values": [1, 1, True, 2]}}})
-    while (proposed := sweeps.propose(instance, OWNER, sweep.key)) is not None:
-        sweeps.enqueue(instance, OWNER, sweep.key, proposed)
+    while (proposed := trials.propose(instance, OWNER, sweep.key)) is not None:
+        trials.enqueue(instance, OWNER, sweep.key, proposed)
     assert handed_out(instance, sweep) == [1, 1, True, 2]
 
 
@@ -293,10 +300,10 @@ def test_a_sweep_that_is_over_takes_no_parameters(instance: Instance) -> None:
     sweep = make(instance, RANDOM)
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.STOPPED)
     with pytest.raises(Conflict, match=r"is stopped and tries nothing more.*lineal sweep resume"):
-        sweeps.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
     with pytest.raises(Conflict, match=r"is cancelled and tries nothing more.*prior_runs"):
-        sweeps.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
 
 
 def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
@@ -306,13 +313,13 @@ def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     given = [ask(instance, sweep, agent).trial for _ in range(3)]
     for trial, best in zip(given, (0.1, 0.2, 0.3), strict=True):
         assert trial is not None
-        sweeps.report(instance, OWNER, trial.key, trial.run_id, TrialProgress(2, best, {2: best}))
-    goes_on = [sweeps.beat(instance, OWNER, trial.key, agent).goes_on for trial in given if trial]
+        trials.report(instance, OWNER, trial.key, trial.run_id, TrialProgress(2, best, {2: best}))
+    goes_on = [trials.beat(instance, OWNER, trial.key, agent).goes_on for trial in given if trial]
     assert goes_on == [True, False, False]
     stopped = given[1]
     assert stopped is not None
-    sweeps.report(instance, OWNER, stopped.key, stopped.run_id, TrialProgress(3, 0.05, {2: 0.2}))
-    assert sweeps.beat(instance, OWNER, stopped.key, agent).goes_on  # it has caught up
+    trials.report(instance, OWNER, stopped.key, stopped.run_id, TrialProgress(3, 0.05, {2: 0.2}))
+    assert trials.beat(instance, OWNER, stopped.key, agent).goes_on  # it has caught up
 
 
 def test_the_alias_follows_the_best_version_whatever_the_order(

@@ -17,7 +17,7 @@ from typing import Any
 import lineal
 from lineal.cli import digits, output
 from lineal.cli.connect import connect
-from lineal.client import session
+from lineal.core.ids import new_id
 
 PROJECT = "demo"
 
@@ -40,7 +40,7 @@ class Demo:
             job_type=job_type,
             group=self.group,
             config=config,
-            id=session.new_id(),  # whatever id the environment may ask for: these are many runs
+            id=new_id(),  # whatever id the environment may ask for: these are many runs
             resume="never",
             mode="online",
             settings={"quiet": True},

@@ -19,8 +19,8 @@ from lineal.client.run_config import read_yaml
 from lineal.config import load
 from lineal.core import names
 from lineal.core.records import RunQuery
-from lineal.core.sweeps import SweepState, TrialState, plan
-from lineal.core.trials import SweepRecord, TrialRecord, parameters_text
+from lineal.core.sweeps import plan
+from lineal.core.trials import SweepRecord, SweepState, TrialRecord, TrialState, parameters_text
 from lineal.errors import Invalid, TrialsFailed
 
 TRIALS_SHOWN = 20

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineal.core.records import RunRecord
-from lineal.core.sweeps import Plan, TrialState, plan
-from lineal.core.trials import SweepRecord, TrialRecord, flat
+from lineal.core.sweeps import Plan, plan
+from lineal.core.trials import SweepRecord, TrialRecord, TrialState, flat
 from lineal.errors import MissingFile, Unavailable
 from lineal.files import room_on
 

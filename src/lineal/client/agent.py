@@ -27,8 +27,7 @@ from lineal.client.sweep import find
 from lineal.client.trial import Trial
 from lineal.config import Settings, load
 from lineal.core.records import RunState
-from lineal.core.sweeps import TrialState
-from lineal.core.trials import AgentKey, SweepRecord, TrialRecord
+from lineal.core.trials import AgentKey, SweepRecord, TrialRecord, TrialState
 from lineal.errors import Invalid, LinealError, RunNotFoundError, TrialsFailed, TrialStopped
 
 POLL_SECONDS = 1.0

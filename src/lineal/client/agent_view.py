@@ -6,8 +6,7 @@ import time
 
 from lineal.client import term
 from lineal.core import sweeps
-from lineal.core.sweeps import TrialState
-from lineal.core.trials import SweepRecord, TrialRecord, parameters_text
+from lineal.core.trials import SweepRecord, TrialRecord, TrialState, parameters_text
 
 PARAMETERS_MOST = 60
 """Characters of parameters in a line."""

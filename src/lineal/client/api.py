@@ -23,6 +23,7 @@ from lineal.client.public_run import Run
 from lineal.client.ttl import ArtifactTTL
 from lineal.config import Settings, load
 from lineal.core import names
+from lineal.core.ids import new_id
 from lineal.core.records import (
     CollectionQuery,
     RunPatch,
@@ -247,7 +248,7 @@ class Api:
     ) -> Run:
         """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
         where = self._project_of(project, entity, self._project)
-        spec = RunSpec(*where, run_id=run_id or session.new_id(), resume="never")
+        spec = RunSpec(*where, run_id=run_id or new_id(), resume="never")
         started = self._backend.start_run(spec)
         patch = RunPatch(state=RunState.PENDING)
         return Run(self._backend, self._backend.update_run(started.run.key, patch))

@@ -65,7 +65,6 @@ if TYPE_CHECKING:
         Restored,
         Selection,
     )
-    from lineal.core.sweeps import SweepState, TrialState
     from lineal.core.trials import (
         AgentKey,
         AgentRecord,
@@ -74,9 +73,11 @@ if TYPE_CHECKING:
         SweepKey,
         SweepRecord,
         SweepSpec,
+        SweepState,
         TrialKey,
         TrialProgress,
         TrialRecord,
+        TrialState,
     )
 
 

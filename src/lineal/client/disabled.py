@@ -18,6 +18,7 @@ from lineal.client.run_config import RunConfig
 from lineal.client.summary import Summary
 from lineal.client.values import flat, plain
 from lineal.config import Settings, acting_user, default_entity
+from lineal.core.ids import new_id
 from lineal.core.records import RunKey, RunPatch, RunRecord, RunState
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def _record(settings: Settings, config: Mapping[str, Any]) -> RunRecord:
         key=RunKey(0),
         entity=default_entity(settings),
         project=PROJECT,
-        run_id=settings.run_id or session.new_id(),
+        run_id=settings.run_id or new_id(),
         name=settings.run_name or "disabled",
         state=RunState.RUNNING,
         notes=settings.run_notes,

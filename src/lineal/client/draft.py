@@ -19,6 +19,7 @@ from lineal.client.manifest import ManifestEntry
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
+from lineal.core.ids import new_id
 from lineal.core.manifest import Entry
 from lineal.core.records import RunRecord, VersionId, VersionRecord
 from lineal.errors import ArtifactFinalizedError, Invalid, MissingFile
@@ -71,7 +72,7 @@ class Draft:
         self._incremental = incremental
         self._distributed_id: str | None = None
         self._ttl_seconds: int | None = None
-        self._client_id = session.new_id(CLIENT_ID_LENGTH)
+        self._client_id = new_id(CLIENT_ID_LENGTH)
         self._contents = Contents()
         self._objects: dict[int, tuple[object, ManifestEntry]] = {}
         self._is_final = False

@@ -82,7 +82,6 @@ if TYPE_CHECKING:
         Restored,
         Selection,
     )
-    from lineal.core.sweeps import SweepState, TrialState
     from lineal.core.trials import (
         AgentKey,
         AgentRecord,
@@ -91,9 +90,11 @@ if TYPE_CHECKING:
         SweepKey,
         SweepRecord,
         SweepSpec,
+        SweepState,
         TrialKey,
         TrialProgress,
         TrialRecord,
+        TrialState,
     )
 
 
@@ -489,59 +490,59 @@ class EmbeddedBackend:
         return sweeps.update(self.instance, self.actor, sweep, document)
 
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.agents(self.instance, self.actor, sweep)
+        return trials.agents(self.instance, self.actor, sweep)
 
     def trials(self, sweep: SweepKey, page: PageRequest) -> Page[TrialRecord]:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.trials(self.instance, self.actor, sweep, page)
+        return trials.trials(self.instance, self.actor, sweep, page)
 
     def trial_of_run(self, entity: str, project: str, sweep_id: str, run_id: str) -> TrialRecord:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.trial_of_run(self.instance, self.actor, entity, project, sweep_id, run_id)
+        return trials.trial_of_run(self.instance, self.actor, entity, project, sweep_id, run_id)
 
     def enqueue_trial(self, sweep: SweepKey, parameters: JsonObject) -> TrialRecord:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.enqueue(self.instance, self.actor, sweep, parameters)
+        return trials.enqueue(self.instance, self.actor, sweep, parameters)
 
     def propose_trial(self, sweep: SweepKey) -> JsonObject | None:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.propose(self.instance, self.actor, sweep)
+        return trials.propose(self.instance, self.actor, sweep)
 
     def join_sweep(self, sweep: SweepKey, *, name: str, host: str) -> AgentKey:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.join(self.instance, self.actor, sweep, name=name, host=host)
+        return trials.join(self.instance, self.actor, sweep, name=name, host=host)
 
     def leave_sweep(self, agent: AgentKey) -> None:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        sweeps.leave(self.instance, self.actor, agent)
+        trials.leave(self.instance, self.actor, agent)
 
     def next_trial(self, sweep: SweepKey, agent: AgentKey) -> Answer:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.next_trial(self.instance, self.actor, sweep, agent)
+        return trials.next_trial(self.instance, self.actor, sweep, agent)
 
     def beat_trial(self, trial: TrialKey, agent: AgentKey) -> Beat:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.beat(self.instance, self.actor, trial, agent)
+        return trials.beat(self.instance, self.actor, trial, agent)
 
     def report_trial(self, trial: TrialKey, run_id: str, progress: TrialProgress) -> Beat:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.report(self.instance, self.actor, trial, run_id, progress)
+        return trials.report(self.instance, self.actor, trial, run_id, progress)
 
     def finish_trial(self, trial: TrialKey, agent: AgentKey, state: TrialState) -> TrialRecord:
-        from lineal.service import sweeps
+        from lineal.service import trials
 
-        return sweeps.finish(self.instance, self.actor, trial, agent, state)
+        return trials.finish(self.instance, self.actor, trial, agent, state)
 
     # --- lineage ---
 

@@ -21,6 +21,7 @@ from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.config import Settings, default_entity, home_of
 from lineal.core.digest import Digest
+from lineal.core.ids import new_id
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
@@ -92,7 +93,7 @@ def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
     try:
         os.makedirs(folder)
     except FileExistsError:
-        return new_folder(settings, f"{run_id}-{session.new_id(4)}", started_at)
+        return new_folder(settings, f"{run_id}-{new_id(4)}", started_at)
     except OSError as error:
         raise Unavailable(
             f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may write to"
@@ -106,9 +107,7 @@ def open_offline(settings: Settings, folder: str, rewind_step: int | None = None
     inside = dataclasses.replace(settings, home=folder, entity=entity)
     backend = OfflineBackend(open_embedded(inside), folder, settings)
     session.share_backend(inside, backend)
-    backend.describe(
-        About(session.new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
-    )
+    backend.describe(About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step))
     return backend
 
 

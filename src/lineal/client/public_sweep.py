@@ -13,8 +13,7 @@ from lineal.client.moments import iso
 from lineal.client.public_run import Run
 from lineal.core import sweeps
 from lineal.core.records import RunQuery
-from lineal.core.sweeps import SweepState
-from lineal.core.trials import AgentRecord, SweepRecord, TrialRecord
+from lineal.core.trials import AgentRecord, SweepRecord, SweepState, TrialRecord
 from lineal.errors import NotFound
 
 if TYPE_CHECKING:

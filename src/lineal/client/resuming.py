@@ -9,9 +9,10 @@ import json
 import os
 from typing import NamedTuple
 
-from lineal.client import session, term
+from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.config import Settings
+from lineal.core.ids import new_id
 from lineal.core.records import RunState
 from lineal.errors import NotFound, Unavailable, UsageError
 from lineal.files import write_whole
@@ -45,7 +46,7 @@ def identify(settings: Settings, entity: str, project: str, backend: Backend | N
             'init(id="…", resume="must"), or set LINEAL_RUN_ID. `lineal run ls` lists the runs'
         )
     if settings.resume != "auto":
-        return Identity(settings.run_id or session.new_id(), settings.resume)
+        return Identity(settings.run_id or new_id(), settings.resume)
     remembered = read(note_path(settings))
     if settings.run_id is not None:
         if remembered is not None and remembered.run_id != settings.run_id:
@@ -56,7 +57,7 @@ def identify(settings: Settings, entity: str, project: str, backend: Backend | N
         return Identity(settings.run_id, "allow", is_auto=True)
     if remembered is not None and _is_resumable(remembered, entity, project, backend):
         return Identity(remembered.run_id, "allow", is_auto=True)
-    return Identity(session.new_id(), None, is_auto=True)
+    return Identity(new_id(), None, is_auto=True)
 
 
 def _is_resumable(

@@ -18,6 +18,7 @@ from lineal.client.run_config import RunConfig
 from lineal.client.spool import Spool, Writer, adopt
 from lineal.client.summary import Summary
 from lineal.config import Settings
+from lineal.core.ids import new_id
 from lineal.core.names import OWN_KEY, ArtifactPath
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
@@ -289,7 +290,7 @@ class RunCore:
             )
 
     def _new_spool(self) -> Spool:
-        writer = Writer(self.entity, self.project, self.id, self.record.key, session.new_id(12))
+        writer = Writer(self.entity, self.project, self.id, self.record.key, new_id(12))
         return Spool(self.place.spool, writer, self._spool_opened)
 
     def _spool_opened(self) -> None:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple
 
-from lineal.client import session, term
+from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.core.ids import new_id
 from lineal.core.records import RunKey
 from lineal.errors import Invalid
 
@@ -180,7 +181,7 @@ class SavedFiles:
         made = []
         for path, content in contents.items():
             if not self._is_ignored(path):
-                local = os.path.join(self._backend.staging, f"run-file-{session.new_id(16)}")
+                local = os.path.join(self._backend.staging, f"run-file-{new_id(16)}")
                 with open(local, "wb") as file:
                     file.write(content)
                 made.append((path, local))

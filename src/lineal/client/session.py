@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from lineal.client.run import Run
     from lineal.client.trial import Trial
 
-ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
-
 
 _Key = tuple[int, str, str, str]
 """Of a backend: the process, the home, the entity and who acts."""
@@ -156,19 +154,6 @@ def sweep_made(entity: str, project: str, sweep_id: str) -> None:
 def place_of_sweep(sweep_id: str) -> tuple[str, str] | None:
     """Return entity and project of a sweep that this process made, None of any other."""
     return _process.sweeps.get(sweep_id)
-
-
-# --- ids ----------------------------------------------------------------------------------------
-
-
-def new_id(length: int = 8) -> str:
-    """Return random lower-case letters and digits; eight of them hold 41 bits."""
-    number = int.from_bytes(os.urandom(length), "big")
-    letters = []
-    for _ in range(length):
-        number, index = divmod(number, len(ID_ALPHABET))
-        letters.append(ID_ALPHABET[index])
-    return "".join(letters)
 
 
 def _after_fork() -> None:

@@ -16,8 +16,7 @@ from lineal.client.values import plain
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.records import PageRequest
-from lineal.core.sweeps import SweepState, TrialState
-from lineal.core.trials import SweepRecord, SweepSpec, TrialRecord
+from lineal.core.trials import SweepRecord, SweepSpec, SweepState, TrialRecord, TrialState
 from lineal.errors import Invalid, NotFound, UsageError
 
 OVER = (SweepState.FINISHED, SweepState.STOPPED, SweepState.CANCELLED)

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import offline, rewinding, session, spool, term
+from lineal.client import offline, rewinding, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.forking import Fork
 from lineal.client.offline import About
 from lineal.config import Settings
 from lineal.core import names
+from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
 from lineal.core.names import LATEST
 from lineal.core.records import (
@@ -305,7 +306,7 @@ class _Copy:
 
     def _copy_packed(self, path: str, found: Location) -> None:
         """Copy a run file that shares the bytes of an artifact's, which may be in a pack."""
-        local = os.path.join(self._target.staging, f"run-file-{session.new_id(16)}")
+        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
         with self._source.open(found) as packed:
             write_stream(packed, local)
         try:

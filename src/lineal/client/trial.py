@@ -18,8 +18,7 @@ from lineal.client.backend import Backend
 from lineal.client.values import flat
 from lineal.config import Settings
 from lineal.core import hyperband, sweeps
-from lineal.core.sweeps import TrialState
-from lineal.core.trials import SweepRecord, TrialProgress, TrialRecord
+from lineal.core.trials import SweepRecord, TrialProgress, TrialRecord, TrialState
 from lineal.errors import Invalid, LinealError, TrialStopped, UsageError
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ Every mistake in a document is found at once, each with its place in the documen
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lineal.core import distributions
+from lineal.core import parameters
 from lineal.core.distributions import Distribution
 from lineal.core.hyperband import Hyperband
+from lineal.core.mistakes import Mistakes, is_number, is_whole, near
+from lineal.core.parameters import Path
 from lineal.errors import Invalid
 
 METHODS = ("grid", "random", "bayes")
@@ -24,44 +24,7 @@ KEYS = (
 )  # fmt: skip
 _METRIC_KEYS = ("name", "goal", "target")
 _STOP_KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
-_PARAMETER_KEYS = (
-    "value", "values", "probabilities", "min", "max", "distribution", "mu", "sigma", "q",
-    "parameters",
-)  # fmt: skip
 BEST_ALIAS, BEST_TYPE = "best", "model"
-MISTAKES_MOST = 20
-"""Mistakes named in one message."""
-
-
-class SweepState(StrEnum):
-    """SWP-8."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    PAUSED = "paused"
-    """Hands out nothing new."""
-    STOPPED = "stopped"
-    """What runs may finish."""
-    CANCELLED = "cancelled"
-    """What runs is stopped, too."""
-    FINISHED = "finished"
-
-
-class TrialState(StrEnum):
-    RUNNING = "running"
-    QUEUED = "queued"
-    """Its agent died or its run was preempted: the next agent takes it."""
-    FINISHED = "finished"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    """Early, because others do better; its result counts."""
-    CANCELLED = "cancelled"
-
-
-ENDED = (TrialState.FINISHED, TrialState.FAILED, TrialState.STOPPED, TrialState.CANCELLED)
-
-Path = tuple[str, ...]
-"""Keys from the outermost parameter inwards."""
 
 
 class Metric(NamedTuple):
@@ -104,7 +67,7 @@ class Plan(NamedTuple):
 
 def plan(document: Mapping[str, Any]) -> Plan:
     """Read a sweep's document; raises Invalid that names every mistake in it."""
-    mistakes = _Mistakes()
+    mistakes = Mistakes()
     if not isinstance(document, Mapping):
         raise Invalid(f"A sweep is described by a mapping, not a {type(document).__name__}")
     mistakes.unknown("", document, KEYS)
@@ -113,16 +76,16 @@ def plan(document: Mapping[str, Any]) -> Plan:
     if method is None:
         mistakes.add("method", f"is missing; use one of {', '.join(METHODS)}")
     elif method not in METHODS:
-        mistakes.add("method", f"cannot be {method!r}{_near(method, METHODS)}")
+        mistakes.add("method", f"cannot be {method!r}{near(method, METHODS)}")
     metric = _metric(document, mistakes)
-    constants, searched = _parameters(document, mistakes)
+    constants, searched = parameters.read(document, mistakes)
     if method == "grid":
-        _check_grid(searched, mistakes)
+        parameters.check_grid(searched, mistakes)
     if method == "bayes" and metric is None and "metric" not in document:
         mistakes.add("metric", "is missing; bayes needs to know what to make better")
     stops = _stops(document, metric, mistakes)
     run_cap = document.get("run_cap")
-    if run_cap is not None and not _is_whole(run_cap, least=1):
+    if run_cap is not None and not is_whole(run_cap, least=1):
         mistakes.add("run_cap", f"must be a whole number of at least 1, not {run_cap!r}")
     best_alias, best_type = _best(document, metric, mistakes)
     mistakes.raise_any()
@@ -206,49 +169,7 @@ def is_reached(metric: Metric | None, value: float | None) -> bool:
 # --- reading, part by part ----------------------------------------------------------------------
 
 
-class _Mistakes:
-    """What is wrong, and where."""
-
-    def __init__(self) -> None:
-        self._found: list[str] = []
-
-    def add(self, place: str, what: str) -> None:
-        self._found.append(f"`{place}` {what}")
-
-    def unknown(self, place: str, given: Mapping[Any, Any], known: Sequence[str]) -> None:
-        for key in given:
-            if key not in known:
-                self.add(_below(place, key), f"is not known{_near(key, known)}")
-
-    def raise_any(self) -> None:
-        if not self._found:
-            return
-        shown = self._found[:MISTAKES_MOST]
-        left = len(self._found) - len(shown)
-        more = [f"and {left} more"] if left else []
-        count = len(self._found)
-        what = "This is" if count == 1 else f"These {count} things are"
-        raise Invalid(f"{what} wrong in the sweep: " + "; ".join([*shown, *more]))
-
-
-def _below(place: str, key: object) -> str:
-    return f"{place}.{key}" if place else str(key)
-
-
-def _near(given: object, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
-    return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: object, *, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _check_texts(document: Mapping[str, Any], mistakes: _Mistakes) -> None:
+def _check_texts(document: Mapping[str, Any], mistakes: Mistakes) -> None:
     for key in ("program", "name", "description", "entity", "project"):
         value = document.get(key)
         if value is not None and not isinstance(value, str):
@@ -266,7 +187,7 @@ def _check_texts(document: Mapping[str, Any], mistakes: _Mistakes) -> None:
         mistakes.add("controller", "must be {type: local}; that is how every sweep works here")
 
 
-def _metric(document: Mapping[str, Any], mistakes: _Mistakes) -> Metric | None:
+def _metric(document: Mapping[str, Any], mistakes: Mistakes) -> Metric | None:
     given = document.get("metric")
     if given is None:
         return None
@@ -278,14 +199,14 @@ def _metric(document: Mapping[str, Any], mistakes: _Mistakes) -> Metric | None:
     if not isinstance(name, str) or not name:
         mistakes.add("metric.name", "must say what the runs log, such as `val_loss`")
     if goal not in GOALS:
-        mistakes.add("metric.goal", f"cannot be {goal!r}{_near(goal, GOALS)}")
-    if target is not None and not _is_number(target):
+        mistakes.add("metric.goal", f"cannot be {goal!r}{near(goal, GOALS)}")
+    if target is not None and not is_number(target):
         mistakes.add("metric.target", f"must be a number, not {target!r}")
-    return Metric(str(name), str(goal), target if _is_number(target) else None)
+    return Metric(str(name), str(goal), target if is_number(target) else None)
 
 
 def _best(
-    document: Mapping[str, Any], metric: Metric | None, mistakes: _Mistakes
+    document: Mapping[str, Any], metric: Metric | None, mistakes: Mistakes
 ) -> tuple[str | None, str]:
     alias, type_ = document.get("best_alias"), document.get("best_type", BEST_TYPE)
     if alias is True:
@@ -302,7 +223,7 @@ def _best(
 
 
 def _stops(
-    document: Mapping[str, Any], metric: Metric | None, mistakes: _Mistakes
+    document: Mapping[str, Any], metric: Metric | None, mistakes: Mistakes
 ) -> Hyperband | None:
     given = document.get("early_terminate")
     if given is None:
@@ -317,12 +238,12 @@ def _stops(
     if metric is None and "metric" not in document:
         mistakes.add(place, "needs `metric`, by which runs are compared")
     for key in ("min_iter", "max_iter", "s"):
-        if given.get(key) is not None and not _is_whole(given[key], least=1):
+        if given.get(key) is not None and not is_whole(given[key], least=1):
             mistakes.add(
                 f"{place}.{key}", f"must be a whole number of at least 1, not {given[key]!r}"
             )
     eta = given.get("eta", 3)
-    if not _is_number(eta) or eta <= 1:
+    if not is_number(eta) or eta <= 1:
         mistakes.add(f"{place}.eta", f"must be a number above 1, not {eta!r}")
         eta = 3
     strict = given.get("strict", False)
@@ -334,194 +255,3 @@ def _stops(
     return Hyperband(
         given.get("min_iter"), given.get("max_iter"), given.get("s"), float(eta), bool(strict)
     )
-
-
-def _parameters(
-    document: Mapping[str, Any], mistakes: _Mistakes
-) -> tuple[dict[Path, Any], dict[Path, Distribution]]:
-    constants: dict[Path, Any] = {}
-    searched: dict[Path, Distribution] = {}
-    given = document.get("parameters")
-    if not isinstance(given, Mapping) or not given:
-        mistakes.add("parameters", "must be a mapping of names to what may be chosen")
-        return constants, searched
-    for path, spec in _leaves((), given, mistakes):
-        place = ".".join(("parameters", *path))
-        if "value" in spec or spec.get("distribution") == "constant":
-            _constant(place, path, spec, constants, mistakes)
-            continue
-        distribution = _distribution(place, spec, mistakes)
-        if distribution is not None:
-            searched[path] = distribution
-    return constants, searched
-
-
-def _leaves(
-    above: Path, given: Mapping[Any, Any], mistakes: _Mistakes
-) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield each parameter with its path, nested ones too."""
-    for key, spec in given.items():
-        path = (*above, str(key))
-        place = ".".join(("parameters", *path))
-        if not isinstance(spec, Mapping):
-            example = (
-                f"{{value: {spec!r}}}" if not isinstance(spec, list) else f"{{values: {spec}}}"
-            )
-            mistakes.add(place, f"must be a mapping, such as {example}")
-            continue
-        mistakes.unknown(place, spec, _PARAMETER_KEYS)
-        if "parameters" not in spec:
-            yield path, spec
-            continue
-        others = sorted(str(other) for other in spec if other != "parameters")
-        if others:
-            mistakes.add(place, f"has `parameters`, so it cannot have {', '.join(others)} as well")
-        if isinstance(spec["parameters"], Mapping) and spec["parameters"]:
-            yield from _leaves(path, spec["parameters"], mistakes)
-        else:
-            mistakes.add(f"{place}.parameters", "must be a mapping with at least one parameter")
-
-
-def _constant(
-    place: str,
-    path: Path,
-    spec: Mapping[str, Any],
-    constants: dict[Path, Any],
-    mistakes: _Mistakes,
-) -> None:
-    others = sorted(set(spec) - {"value", "distribution"})
-    if "value" not in spec:
-        mistakes.add(f"{place}.value", "is missing; a constant needs one")
-    elif others:
-        mistakes.add(place, f"has a `value`, so it cannot have {', '.join(others)} as well")
-    elif spec.get("distribution", "constant") != "constant":
-        mistakes.add(f"{place}.distribution", "can only be constant beside `value`")
-    else:
-        constants[path] = spec["value"]
-
-
-def _distribution(place: str, spec: Mapping[str, Any], mistakes: _Mistakes) -> Distribution | None:
-    name = spec.get("distribution")
-    name = distributions.ALSO.get(name, name) if isinstance(name, str) else name
-    if name is not None and name not in distributions.NAMES:
-        mistakes.add(
-            f"{place}.distribution", f"cannot be {name!r}{_near(name, distributions.NAMES)}"
-        )
-        return None
-    if name is None:
-        name = _inferred(spec)
-    if name is None:
-        mistakes.add(place, "needs `value`, `values`, `min` and `max`, or a `distribution`")
-        return None
-    if name == "categorical":
-        return _categorical(place, spec, mistakes)
-    return _numeric(place, str(name), spec, mistakes)
-
-
-def _inferred(spec: Mapping[str, Any]) -> str | None:
-    if "values" in spec:
-        return "categorical"
-    if "min" in spec or "max" in spec:
-        both = (spec.get("min"), spec.get("max"))
-        is_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in both)
-        if "q" in spec:
-            return "q_uniform"
-        return "int_uniform" if is_whole else "uniform"
-    if "mu" in spec or "sigma" in spec:
-        return "q_normal" if "q" in spec else "normal"
-    return None
-
-
-def _categorical(place: str, spec: Mapping[str, Any], mistakes: _Mistakes) -> Distribution | None:
-    values = spec.get("values")
-    if not isinstance(values, (list, tuple)) or not values:
-        mistakes.add(f"{place}.values", "must be a list with at least one value")
-        return None
-    _refuse(place, spec, {"values", "probabilities", "distribution"}, "values", mistakes)
-    weights = spec.get("probabilities")
-    if weights is None:
-        return distributions.categorical(values)
-    if (
-        not isinstance(weights, (list, tuple))
-        or len(weights) != len(values)
-        or not all(_is_number(weight) and weight >= 0 for weight in weights)
-        or abs(sum(weights) - 1) > 1e-6
-    ):
-        mistakes.add(
-            f"{place}.probabilities", "must be as many numbers as there are values, adding up to 1"
-        )
-        return None
-    return distributions.categorical(values, weights)
-
-
-def _numeric(
-    place: str, name: str, spec: Mapping[str, Any], mistakes: _Mistakes
-) -> Distribution | None:
-    is_bounded = name in distributions.BOUNDED
-    own = {"min", "max"} if is_bounded else {"mu", "sigma"}
-    q = _quantum(place, name, spec, mistakes)
-    _refuse(place, spec, own | {"distribution", "q"}, name, mistakes)
-    if not is_bounded:
-        mu, sigma = spec.get("mu", 0.0), spec.get("sigma", 1.0)
-        if not _is_number(mu):
-            mistakes.add(f"{place}.mu", f"must be a number, not {mu!r}")
-        if not _is_number(sigma) or sigma <= 0:
-            mistakes.add(f"{place}.sigma", f"must be a number above 0, not {sigma!r}")
-        if not (_is_number(mu) and _is_number(sigma) and sigma > 0):
-            return None
-        return distributions.normal(name, float(mu), float(sigma), q)
-    low, high = spec.get("min"), spec.get("max")
-    whole = name == "int_uniform"
-    kind = "a whole number" if whole else "a number"
-    for key, bound in (("min", low), ("max", high)):
-        if bound is None:
-            mistakes.add(f"{place}.{key}", f"is missing; {name} needs it")
-        elif not _is_number(bound) or (whole and not float(bound).is_integer()):
-            mistakes.add(f"{place}.{key}", f"must be {kind}, not {bound!r}")
-        elif name in distributions.POSITIVE and bound <= 0:
-            mistakes.add(f"{place}.{key}", f"must be above 0 for {name}, not {bound!r}")
-        else:
-            continue
-        return None
-    assert low is not None
-    assert high is not None
-    if low > high:
-        mistakes.add(f"{place}.min", f"is {low!r}, which is more than `max`, {high!r}")
-        return None
-    try:
-        return distributions.bounded(name, low, high, q)
-    except OverflowError:
-        mistakes.add(place, f"has bounds that are too large for {name}: they are exponents of e")
-        return None
-
-
-def _quantum(place: str, name: str, spec: Mapping[str, Any], mistakes: _Mistakes) -> float | None:
-    if name not in distributions.QUANTISED:
-        if "q" in spec:
-            mistakes.add(f"{place}.q", f"has no meaning for {name}; use q_{name}")
-        return None
-    q = spec.get("q", 1)
-    if not _is_number(q) or q <= 0:
-        mistakes.add(f"{place}.q", f"must be a number above 0, not {q!r}")
-        return 1.0
-    return float(q)
-
-
-def _refuse(
-    place: str, spec: Mapping[str, Any], allowed: set[str], what: str, mistakes: _Mistakes
-) -> None:
-    for key in sorted(set(spec) & set(_PARAMETER_KEYS) - allowed):
-        mistakes.add(f"{place}.{key}", f"has no meaning beside {what}")
-
-
-def _check_grid(searched: Mapping[Path, Distribution], mistakes: _Mistakes) -> None:
-    for path, distribution in searched.items():
-        place = ".".join(("parameters", *path))
-        if distribution.values() is None:
-            mistakes.add(
-                place,
-                f"is {distribution.name}, whose values a grid cannot count; give `values`, whole "
-                "`min` and `max`, or q_uniform",
-            )
-        elif distribution.weights:
-            mistakes.add(f"{place}.probabilities", "have no meaning in a grid")

@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple, NewType
 
 from lineal.core.records import JsonObject
-from lineal.core.sweeps import SweepState, TrialState
 
 SweepKey = NewType("SweepKey", int)
 TrialKey = NewType("TrialKey", int)
 AgentKey = NewType("AgentKey", int)
+
+
+class SweepState(StrEnum):
+    """SWP-8."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    PAUSED = "paused"
+    """Hands out nothing new."""
+    STOPPED = "stopped"
+    """What runs may finish."""
+    CANCELLED = "cancelled"
+    """What runs is stopped, too."""
+    FINISHED = "finished"
+
+
+class TrialState(StrEnum):
+    RUNNING = "running"
+    QUEUED = "queued"
+    """Its agent died or its run was preempted: the next agent takes it."""
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    """Early, because others do better; its result counts."""
+    CANCELLED = "cancelled"
+
+
+ENDED = (TrialState.FINISHED, TrialState.FAILED, TrialState.STOPPED, TrialState.CANCELLED)
+
+OVER = (SweepState.STOPPED, SweepState.CANCELLED, SweepState.FINISHED)
+"""In these a sweep hands out nothing more."""
+MAY_BECOME = {
+    SweepState.PAUSED: (SweepState.PENDING, SweepState.RUNNING),
+    SweepState.RUNNING: (SweepState.PAUSED, SweepState.STOPPED),
+    SweepState.STOPPED: (SweepState.PENDING, SweepState.RUNNING, SweepState.PAUSED),
+    SweepState.CANCELLED: (
+        SweepState.PENDING, SweepState.RUNNING, SweepState.PAUSED, SweepState.STOPPED,
+    ),
+}  # fmt: skip
+"""What a person may make of a sweep, and from which states."""
 
 
 class SweepSpec(NamedTuple):

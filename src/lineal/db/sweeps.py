@@ -9,11 +9,31 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from lineal.core.records import Page, PageRequest
-from lineal.core.sweeps import ENDED, SweepState, TrialState
-from lineal.core.trials import AgentKey, AgentRecord, SweepKey, SweepRecord, TrialKey, TrialRecord
+from lineal.core.trials import (
+    ENDED,
+    AgentKey,
+    AgentRecord,
+    SweepKey,
+    SweepRecord,
+    SweepState,
+    TrialKey,
+    TrialRecord,
+    TrialState,
+)
 from lineal.db.fields import moment_field, number_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
@@ -30,6 +50,7 @@ from lineal.db.schema import (
     versions,
 )
 from lineal.db.versions import Membership
+from lineal.errors import NotFound
 
 # Statements of every trial's way are built once: building one anew costs three times as much as
 # running it.
@@ -73,13 +94,14 @@ def find(connection: Connection, entity: str, project: str, sweep_id: str) -> Ro
     return connection.execute(query).one_or_none()
 
 
-def by_key(connection: Connection, key: SweepKey) -> Row[Any] | None:
-    return connection.execute(_rows().where(sweeps.c.id == key)).one_or_none()
+def by_key(connection: Connection, key: SweepKey) -> Row[Any]:
+    """Return a sweep's row with its project and entity; raises NotFound."""
+    return _required(connection.execute(_rows().where(sweeps.c.id == key)), f"sweep {key}")
 
 
-def lock(connection: Connection, key: SweepKey) -> Row[Any] | None:
-    """Return a sweep's row that nobody else changes until the transaction ends."""
-    return connection.execute(_LOCKED, {"sweep": key}).one_or_none()
+def lock(connection: Connection, key: SweepKey) -> Row[Any]:
+    """Return a sweep's row that nobody else changes until the transaction ends; raises NotFound."""
+    return _required(connection.execute(_LOCKED, {"sweep": key}), f"sweep {key}")
 
 
 def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
@@ -98,8 +120,8 @@ def page(connection: Connection, project_id: int, request: PageRequest) -> Page[
     return Page(tuple(record(connection, row) for row in rows), cursor, total)
 
 
-def change(connection: Connection, key: SweepKey, values: Mapping[str, Any]) -> None:
-    connection.execute(_CHANGE_SWEEP, {"sweep": key, **values})
+def change(connection: Connection, key: SweepKey, values: Mapping[str, Any], now: datetime) -> None:
+    connection.execute(_CHANGE_SWEEP, {"sweep": key, **values, "updated_at": now})
 
 
 def record(connection: Connection, row: Row[Any]) -> SweepRecord:
@@ -120,6 +142,13 @@ def record(connection: Connection, row: Row[Any]) -> SweepRecord:
         best_run_id=None if best is None else best.run_id,
         best_value=None if best is None else best.value,
     )
+
+
+def _required(found: CursorResult[Any], what: str) -> Row[Any]:
+    row = found.one_or_none()
+    if row is None:
+        raise NotFound(f"There is no {what}")
+    return row
 
 
 def _sign(document: Mapping[str, Any]) -> int:
@@ -160,8 +189,9 @@ def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) ->
     connection.execute(_CHANGE_TRIAL, {"trial": trial, **values})
 
 
-def trial(connection: Connection, key: TrialKey) -> Row[Any] | None:
-    return connection.execute(_TRIAL, {"trial": key}).one_or_none()
+def trial(connection: Connection, key: TrialKey) -> Row[Any]:
+    """Return a trial's row; raises NotFound."""
+    return _required(connection.execute(_TRIAL, {"trial": key}), f"trial {key}")
 
 
 def trial_of_run(

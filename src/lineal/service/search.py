@@ -17,7 +17,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from lineal.core.distributions import Scale, Space
-from lineal.core.sweeps import Path, Plan, TrialState, at
+from lineal.core.parameters import Path
+from lineal.core.sweeps import Plan, at
+from lineal.core.trials import TrialState
 from lineal.errors import Unavailable
 
 Point = dict[str, float]

@@ -1,0 +1,176 @@
+"""Which trial an agent gets: one that came back, else the next point; all inside one transaction.
+
+The caller has locked the sweep's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from lineal.core import sweeps as rules
+from lineal.core.ids import new_id
+from lineal.core.sweeps import Plan
+from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
+from lineal.db import sweeps as sweeps_db
+from lineal.service.instance import Instance
+from lineal.service.search import Point, name_of, point_of
+
+
+def without_search(
+    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, agent: AgentKey
+) -> Answer | None:
+    """Answer where no search is needed; None where one must choose the point."""
+    answer = without_new(connection, instance, row, plan, agent)
+    if answer is not None:
+        return answer
+    if plan.method == "grid" or not plan.searched:
+        point: Point = {}
+        if plan.method == "grid":
+            chosen = rules.grid_point(plan, row.next_point)
+            found = {path: plan.searched[path].point(value) for path, value in chosen.items()}
+            point = {name_of(path): at for path, at in found.items() if at is not None}
+        return new(connection, instance, row, plan, agent, point)
+    return None
+
+
+def without_new(
+    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, agent: AgentKey
+) -> Answer | None:
+    """Hand out a trial that came back, or say why there is none; None: a new one is to be made."""
+    now = instance.clock.now()
+    _take_back(connection, row, now)
+    if row.state == SweepState.PAUSED:
+        return Answer(None, waits=True, reason="the sweep is paused")
+    if row.state in OVER:
+        return Answer(None, reason=f"the sweep is {row.state}")
+    waiting = sweeps_db.in_state(connection, SweepKey(row.id), TrialState.QUEUED, limit=1)
+    if waiting:
+        return _claimed(connection, instance, row, waiting[0], agent)
+    if not is_used_up(row, plan):
+        return None
+    if sweeps_db.in_state(connection, SweepKey(row.id), TrialState.RUNNING, limit=1):
+        return Answer(None, waits=True, reason="the last trials are running elsewhere")
+    sweeps_db.change(connection, SweepKey(row.id), {"state": str(SweepState.FINISHED)}, now)
+    return Answer(None, reason="all trials are done")
+
+
+def new(
+    connection: Connection,
+    instance: Instance,
+    row: Row[Any],
+    plan: Plan,
+    agent: AgentKey,
+    point: Point,
+) -> Answer:
+    """Make a trial of a point and hand it out."""
+    values = {path: plan.searched[path].value(point[name_of(path)]) for path in plan.searched}
+    trial = add_trial(
+        connection,
+        row,
+        {
+            "point": point,
+            "parameters": rules.nested({**values, **plan.constants}),
+            "agent_id": agent,
+            "attempt": 1,
+            "lease_until": instance.clock.now() + instance.trial_lease,
+        },
+        instance.clock.now(),
+        state=TrialState.RUNNING,
+        grid_number=row.next_point if plan.method == "grid" else None,
+    )
+    return Answer(sweeps_db.trial_record(trial))
+
+
+def add_trial(
+    connection: Connection,
+    row: Row[Any],
+    values: Mapping[str, Any],
+    now: datetime,
+    *,
+    state: TrialState,
+    grid_number: int | None,
+) -> Row[Any]:
+    """Add a trial with the sweep's next number; its point of the grid will not come again."""
+    changed: dict[str, Any] = {"next_number": row.next_number + 1}
+    if grid_number is not None:
+        changed |= _without_point(row, grid_number)
+    if state is TrialState.RUNNING:
+        changed["state"] = str(SweepState.RUNNING)
+    sweeps_db.change(connection, SweepKey(row.id), changed, now)
+    fixed = {
+        "number": row.next_number,
+        "state": str(state),
+        "run_id": new_id(),
+        "created_at": now,
+    }
+    key = sweeps_db.add_trial(connection, SweepKey(row.id), fixed | dict(values))
+    return sweeps_db.trial(connection, key)
+
+
+def is_used_up(row: Row[Any], plan: Plan) -> bool:
+    """Say whether no new trial may be made: the grid has no point left, or the cap is reached."""
+    if plan.run_cap is not None and row.next_number >= plan.run_cap:
+        return True
+    return plan.point_count is not None and row.next_point >= plan.point_count
+
+
+def grid_number(row: Row[Any], plan: Plan, parameters: Mapping[str, Any]) -> int | None:
+    """Return the number of the grid's point that parameters are, None if they are none of them."""
+    if plan.method != "grid":
+        return None
+    if not is_used_up(row, plan):
+        following = rules.nested(rules.grid_point(plan, row.next_point))
+        if point_of(plan, following) == point_of(plan, parameters):
+            return int(row.next_point)  # and not an earlier one, if a value is there twice
+    return rules.grid_number(plan, parameters)
+
+
+def _take_back(connection: Connection, row: Row[Any], now: datetime) -> None:
+    """Put trials whose agent fell silent back into the queue, with a new run each."""
+    for trial in sweeps_db.late(connection, SweepKey(row.id), now):
+        sweeps_db.change_trial(
+            connection,
+            SweepKey(row.id),
+            TrialKey(trial.id),
+            {
+                "state": str(TrialState.QUEUED),
+                "run_id": new_id(),
+                "is_resumed": False,
+                "progress": None,
+            },
+        )
+
+
+def _claimed(
+    connection: Connection, instance: Instance, row: Row[Any], trial: Row[Any], agent: AgentKey
+) -> Answer:
+    now = instance.clock.now()
+    sweeps_db.change_trial(
+        connection,
+        SweepKey(row.id),
+        TrialKey(trial.id),
+        {
+            "state": str(TrialState.RUNNING),
+            "agent_id": agent,
+            "attempt": trial.attempt + 1,
+            "lease_until": now + instance.trial_lease,
+        },
+    )
+    sweeps_db.change(connection, SweepKey(row.id), {"state": str(SweepState.RUNNING)}, now)
+    claimed = sweeps_db.trial_record(sweeps_db.trial(connection, TrialKey(trial.id)))
+    return Answer(claimed, is_resumed=trial.is_resumed)
+
+
+def _without_point(row: Row[Any], number: int) -> dict[str, Any]:
+    """Return what changes in a sweep whose grid's point with this number has become a trial."""
+    if number < row.next_point:
+        return {}
+    following, ahead = row.next_point, {*(row.points_ahead or ()), number}
+    while following in ahead:
+        ahead.remove(following)
+        following += 1
+    return {"next_point": following, "points_ahead": sorted(ahead) or None}
