@@ -1,6 +1,6 @@
 """The SDK's `Artifact`: what can be done with a version: read, change, link, trace.
 
-`draft.py` fills one, `logged.py` has its state; adding, fetching and lineage are functions in
+`draft.py` fills one, `version.py` has its state; adding, fetching and lineage are functions in
 modules of those names.
 Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
 """
@@ -20,9 +20,9 @@ from lineal.client import download as downloads
 from lineal.client.backend import Backend
 from lineal.client.contents import Contents
 from lineal.client.draft import Source, listed
-from lineal.client.logged import Logged
 from lineal.client.manifest import ManifestEntry
 from lineal.client.references.scheme import State
+from lineal.client.version import Version
 from lineal.config import Settings
 from lineal.core import names
 from lineal.core.manifest import Entry
@@ -47,7 +47,7 @@ NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""
 
 
-class Artifact(Logged):
+class Artifact(Version):
     """A set of files under one name; every change of content is a new version.
 
     Construction is local: no server, no account, no run (ART-1). `name` may be left out and is

@@ -1,6 +1,6 @@
 """A draft: the content of a version before it is logged (ART-1, ART-16…ART-27).
 
-Every `Artifact` begins as one and inherits this. `logged.py` has what becomes of it, `artifact.py`
+Every `Artifact` begins as one and inherits this. `version.py` has what becomes of it, `artifact.py`
 what only a committed version can do.
 """
 

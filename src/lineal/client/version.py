@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lineal.core.retention import EffectiveTtl
 
 
-class Logged(Draft):
-    """A draft that may have become a version, or is on its way there."""
+class Version(Draft):
+    """A draft on its way to be a version, or one already; what it says of itself either way."""
 
     _backend: Backend | None = None
     _pending: Future[VersionRecord | None] | None = None
