@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
 import re
 import textwrap
 import tomllib
@@ -29,6 +30,9 @@ READ_AS_SETTINGS = {"WANDB_HOME"}
 
 def text(page: str) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
+
+
+PYTHON = text("reference/python.md")
 
 
 def name_of(path: Path) -> str:
@@ -154,6 +158,27 @@ def test_error_is_described(error):
 def test_error_codes_are_unique():
     codes = [error.code for error in error_classes()]
     assert len(codes) == len(set(codes))
+
+
+# --- python -------------------------------------------------------------------------------------
+
+
+def test_public_names_are_on_the_page_of_python():
+    """A class or function itself; what is done with the active run as a method of `Run`."""
+    shown = {
+        pkgutil.resolve_name(name) for name in re.findall(r"^::: (\S+)$", PYTHON, re.MULTILINE)
+    }
+    ignored = {"login", "setup", "teardown"}  # they do nothing here
+    missing = [
+        name
+        for name in lineal.__all__
+        if callable(found := getattr(lineal, name))
+        and found not in shown
+        and not (isinstance(found, type) and issubclass(found, Exception))
+        and not hasattr(lineal.Run, name)
+        and name not in ignored
+    ]
+    assert missing == []
 
 
 # --- examples -----------------------------------------------------------------------------------
