@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client import offline, session, sync
+from lineal.client import run_folder, session, sync
 from lineal.config import Settings, load
 from lineal.core.records import EdgeKind, PageRequest, Stream
 from lineal.errors import NotFound, UsageError
@@ -265,8 +265,8 @@ def test_an_init_that_is_refused_leaves_no_folder(home, bad):
 
 def test_a_folder_of_an_init_that_was_killed_is_no_failure_and_can_be_cleaned(home):
     os.makedirs("lineal/offline-run-x")
-    about = offline.About("uid", "ana", is_default_entity=True)
-    Path("lineal/offline-run-x", offline.ABOUT_FILE).write_text(json.dumps(asdict(about)))
+    about = run_folder.About("uid", "ana", is_default_entity=True)
+    Path("lineal/offline-run-x", run_folder.ABOUT_FILE).write_text(json.dumps(asdict(about)))
     (result,) = synced(home)
     assert (result.is_empty, result.failures) == (True, {})
     synced(home, clean=True)
@@ -296,7 +296,7 @@ def test_a_run_that_goes_on_is_not_synced(home):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(NotFound):
-        offline.read_about(str(tmp_path))
+        run_folder.read_about(str(tmp_path))
 
 
 def test_another_project_gets_a_copy_of_its_own(home):

@@ -76,14 +76,14 @@ def sync(
 
 
 def _folders(named: list[str], settings: Settings) -> list[str]:
-    from lineal.client import offline, sync  # see above
+    from lineal.client import run_folder, sync  # see above
 
     for folder in named:
         if not os.path.isdir(folder):
             raise MissingFile(f"No folder {folder}")
         if not sync.find_folders(folder):
             raise NotFound(f"No offline runs in {folder}")
-    parents = named or [settings.dir or offline.DEFAULT_PARENT]
+    parents = named or [settings.dir or run_folder.DEFAULT_PARENT]
     existing = [parent for parent in parents if os.path.isdir(parent)]
     return [folder for parent in existing for folder in sync.find_folders(parent)]
 

@@ -248,12 +248,12 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
         entity = settings.entity or backend.entity
         identity = resuming.identify(settings, entity, project, backend)
         return _Opened(backend, home_of(settings), entity, project, identity)
-    from lineal.client import offline  # not for those who log online
+    from lineal.client import offline, run_folder  # not for those who log online
 
     entity = names.entity_name(default_entity(settings))
     identity = resuming.identify(settings, entity, names.project_name(project), None)
     names.run_id(identity.run_id)  # before it becomes part of a path
-    folder = offline.new_folder(settings, identity.run_id, started_at)
+    folder = run_folder.new_folder(settings, identity.run_id, started_at)
     rewind_step = fork.step if fork is not None and fork.is_rewind else None
     opened = offline.open_offline(settings, folder, rewind_step)
     return _Opened(opened, Home(folder), entity, project, identity, folder)

@@ -2,23 +2,21 @@
 
 The folder holds everything that was logged and can be copied to another machine; `sync` brings
 it to another backend. What only the other side can do – using versions of the normal home,
-linking them, resuming a run – is noted in `intents.jsonl` and done then (RUN-18).
+linking them, resuming a run – is noted in the folder and done then (`run_folder.py`, RUN-18).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
-from lineal.client import rewinding, session, term
+from lineal.client import rewinding, run_folder, session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.run_folder import About
 from lineal.config import Settings, default_entity, home_of
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
@@ -55,50 +53,11 @@ from lineal.core.records import (
 )
 from lineal.core.retention import EffectiveTtl
 from lineal.errors import MissingFile, NotFound, Unavailable, UsageError
-from lineal.files import write_whole
 
-DEFAULT_PARENT = "lineal"
-FOLDER_PREFIX = "offline-run-"
-ABOUT_FILE = "offline.json"
-INTENTS_FILE = "intents.jsonl"
-METADATA_KEY = "offline"
-"""In the metadata of the run: the folder it came from, so that a second sync knows its own."""
 _AT_HOME = 1 << 48
 """Added to ids of the normal home, so that they differ from ids of the folder."""
 _FILL_AT_ONCE = 1_000
 Id = TypeVar("Id", bound=int)
-
-
-@dataclass(frozen=True)
-class About:
-    """What the folder says of itself."""
-
-    uid: str
-    entity: str
-    is_default_entity: bool
-    """Nobody asked for this entity; on another machine the owner there takes its place."""
-    project: str = ""
-    run_id: str = ""
-    resume: str | None = None
-    """What `init` asked for, to be applied by `sync` (RUN-18)."""
-    rewind_step: int | None = None
-    """The step that `resume_from` named; `sync` takes the run back to it first (RUN-19)."""
-
-
-def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
-    """Make the folder of an offline run; raises Unavailable naming the variable to set."""
-    parent = os.path.abspath(settings.dir or DEFAULT_PARENT)
-    moment = started_at.astimezone().strftime("%Y%m%d_%H%M%S")
-    folder = os.path.join(parent, f"{FOLDER_PREFIX}{moment}-{run_id}")
-    try:
-        os.makedirs(folder)
-    except FileExistsError:
-        return new_folder(settings, f"{run_id}-{new_id(4)}", started_at)
-    except OSError as error:
-        raise Unavailable(
-            f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may write to"
-        ) from error
-    return folder
 
 
 def open_offline(settings: Settings, folder: str, rewind_step: int | None = None) -> OfflineBackend:
@@ -107,27 +66,9 @@ def open_offline(settings: Settings, folder: str, rewind_step: int | None = None
     inside = dataclasses.replace(settings, home=folder, entity=entity)
     backend = OfflineBackend(open_embedded(inside), folder, settings)
     session.share_backend(inside, backend)
-    backend.describe(About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step))
+    about = About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
+    run_folder.write_about(folder, about)
     return backend
-
-
-def read_about(folder: str) -> About:
-    """Raises NotFound unless the folder is one of an offline run."""
-    try:
-        with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
-            return About(**json.load(file))
-    except (OSError, ValueError, TypeError) as error:
-        raise NotFound(f"{folder} is not the folder of an offline run: {error}") from error
-
-
-def read_intents(folder: str) -> list[dict[str, Any]]:
-    """Return what was noted for `sync`, in order; a half-written last line is left out."""
-    try:
-        with open(os.path.join(folder, INTENTS_FILE), "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    return [json.loads(line) for line in lines]
 
 
 class OfflineBackend(EmbeddedBackend):
@@ -148,16 +89,12 @@ class OfflineBackend(EmbeddedBackend):
             "download it there, or give the other process the folder it was downloaded to"
         )
 
-    def describe(self, about: About) -> None:
-        path = os.path.join(self.folder, ABOUT_FILE)
-        write_whole(path, json.dumps(asdict(about)).encode())
-
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun:
         """Start the run in the folder; to resume it is left to `sync`, but steps go on."""
         about = dataclasses.replace(
-            read_about(self.folder),
+            run_folder.read_about(self.folder),
             entity=spec.entity,
             project=spec.project,
             run_id=spec.run_id,
@@ -171,9 +108,9 @@ class OfflineBackend(EmbeddedBackend):
             )
         if before is not None and about.rewind_step is not None:
             rewinding.check_step(before, about.rewind_step)
-        self.describe(about)
+        run_folder.write_about(self.folder, about)
         started = super().start_run(spec._replace(resume=None))
-        self.update_run(started.run.key, RunPatch(metadata={METADATA_KEY: [about.uid]}))
+        self.update_run(started.run.key, RunPatch(metadata={run_folder.METADATA_KEY: [about.uid]}))
         if about.rewind_step is not None:
             return self._rewound(started, before, about.rewind_step)
         if before is None:
@@ -272,7 +209,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().begin(draft, segments)
         for source in sources:
             path = self.version_by_id(source).path
-            self._note("source", digest=draft.manifest.digest, source=path)
+            run_folder.note(self.folder, "source", digest=draft.manifest.digest, source=path)
         own = tuple(source for source in (*base, *draft.sources) if source < _AT_HOME)
         begun = super().begin(draft._replace(base=None, sources=own), segments)
         self._sources[begun.draft] = [_plain(source) for source in sources]
@@ -310,7 +247,9 @@ class OfflineBackend(EmbeddedBackend):
         version = self._by_membership[membership]
         if patch != VersionPatch(aliases_added=patch.aliases_added):
             raise self._unchangeable(f"Version {version.path}")
-        self._note("alias", version=version.path, aliases=list(patch.aliases_added))
+        run_folder.note(
+            self.folder, "alias", version=version.path, aliases=list(patch.aliases_added)
+        )
         return version
 
     def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
@@ -329,7 +268,9 @@ class OfflineBackend(EmbeddedBackend):
             return super().link_version(version, target, aliases)
         found = self.version_by_id(version)
         collection = f"{target.entity}/{target.project}/{target.name}"
-        self._note("link", version=found.path, target=collection, aliases=list(aliases))
+        run_folder.note(
+            self.folder, "link", version=found.path, target=collection, aliases=list(aliases)
+        )
         return found
 
     def version(self, path: ArtifactPath) -> VersionRecord:
@@ -442,7 +383,7 @@ class OfflineBackend(EmbeddedBackend):
             super().use(run, version, alias=alias)
             return
         found = self.version_by_id(version)
-        self._note("use", version=found.path, digest=found.digest, alias=alias)
+        run_folder.note(self.folder, "use", version=found.path, digest=found.digest, alias=alias)
 
     def relog(self, run: RunKey, version: VersionId) -> None:
         self._require_own_run(run)
@@ -450,7 +391,7 @@ class OfflineBackend(EmbeddedBackend):
             super().relog(run, version)
             return
         found = self.version_by_id(version)
-        self._note("relog", version=found.path, digest=found.digest)
+        run_folder.note(self.folder, "relog", version=found.path, digest=found.digest)
 
     def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
         if version < _AT_HOME:
@@ -525,16 +466,6 @@ class OfflineBackend(EmbeddedBackend):
             f"{what} is not in the folder of this offline run but in the instance in "
             f"{self._settings.home}, which the run only reads; change it through `lineal.Api()`"
         )
-
-    def _note(self, kind: str, **fields: Any) -> None:
-        """Append one intent; a single write, so that concurrent ones do not mix."""
-        line = json.dumps({"kind": kind, **fields}) + "\n"
-        path = os.path.join(self.folder, INTENTS_FILE)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line.encode())
-        finally:
-            os.close(descriptor)
 
 
 def _marked_run(run: RunRecord) -> RunRecord:

@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import offline, rewinding, spool, term
+from lineal.client import rewinding, run_folder, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.forking import Fork
-from lineal.client.offline import About
+from lineal.client.run_folder import About
 from lineal.config import Settings
 from lineal.core import names
 from lineal.core.ids import new_id
@@ -80,10 +80,12 @@ class Synced:
 
 def find_folders(parent: str) -> list[str]:
     """Return the folders of offline runs in a folder, the oldest first; or the folder itself."""
-    if os.path.exists(os.path.join(parent, offline.ABOUT_FILE)):
+    if os.path.exists(os.path.join(parent, run_folder.ABOUT_FILE)):
         return [parent]
     found = [entry.path for entry in os.scandir(parent) if entry.is_dir()]
-    return sorted(path for path in found if os.path.exists(os.path.join(path, offline.ABOUT_FILE)))
+    return sorted(
+        path for path in found if os.path.exists(os.path.join(path, run_folder.ABOUT_FILE))
+    )
 
 
 def is_synced(
@@ -98,7 +100,7 @@ def is_synced(
 
     entity, project, run_id: as of `sync`. Raises NotFound unless it is the folder of one.
     """
-    where = _where(offline.read_about(folder), target, entity, project, run_id)
+    where = _where(run_folder.read_about(folder), target, entity, project, run_id)
     return _Marks(folder, target, where).is_complete
 
 
@@ -124,7 +126,7 @@ def sync(
         folder = os.path.abspath(folder)
         result = Synced(folder)
         try:
-            about = offline.read_about(folder)
+            about = run_folder.read_about(folder)
             result.is_empty = not about.run_id
             where = _where(about, target, entity, project, run_id)
             marks = _Marks(folder, target, where)
@@ -196,7 +198,7 @@ class _Copy:
         self._about = about
         self._where = where
         self._result = result
-        self._intents = offline.read_intents(folder)
+        self._intents = run_folder.read_intents(folder)
         self._from = source.run(about.entity, about.project, about.run_id)
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)
@@ -249,7 +251,7 @@ class _Copy:
             known = self._target.run(where.entity, where.project, where.run_id)
         except NotFound:
             known = None
-        uids = known.metadata.get(offline.METADATA_KEY, []) if known else []
+        uids = known.metadata.get(run_folder.METADATA_KEY, []) if known else []
         if known is not None and self._about.uid in uids:
             return known
         if self._about.rewind_step is not None:
@@ -278,7 +280,7 @@ class _Copy:
             folder = os.path.relpath(self._result.folder)
             way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
             raise type(error)(f"{error.message}. {way}") from error
-        mark = {offline.METADATA_KEY: [*uids, self._about.uid]}
+        mark = {run_folder.METADATA_KEY: [*uids, self._about.uid]}
         return self._target.update_run(started.key, RunPatch(metadata=mark))
 
     def _copy_lines(self, stream: Stream) -> None:
@@ -316,7 +318,7 @@ class _Copy:
 
     def _finish(self) -> None:
         run = self._from
-        metadata = {k: v for k, v in run.metadata.items() if k != offline.METADATA_KEY}
+        metadata = {k: v for k, v in run.metadata.items() if k != run_folder.METADATA_KEY}
         self._target.update_run(
             self._to.key,
             RunPatch(

@@ -1,0 +1,88 @@
+"""The folder of an offline run: its name, what it says of itself, and what is left to `sync`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from lineal.config import Settings
+from lineal.core.ids import new_id
+from lineal.errors import NotFound, Unavailable
+from lineal.files import write_whole
+
+DEFAULT_PARENT = "lineal"
+FOLDER_PREFIX = "offline-run-"
+ABOUT_FILE = "offline.json"
+INTENTS_FILE = "intents.jsonl"
+"""One line each for what `sync` is to do on the other side, in order."""
+METADATA_KEY = "offline"
+"""In the metadata of the run: the folder it came from, so that a second sync knows its own."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the folder says of itself."""
+
+    uid: str
+    entity: str
+    is_default_entity: bool
+    """Nobody asked for this entity; on another machine the owner there takes its place."""
+    project: str = ""
+    run_id: str = ""
+    resume: str | None = None
+    """What `init` asked for, to be applied by `sync` (RUN-18)."""
+    rewind_step: int | None = None
+    """The step that `resume_from` named; `sync` takes the run back to it first (RUN-19)."""
+
+
+def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
+    """Make the folder of an offline run; raises Unavailable naming the variable to set."""
+    parent = os.path.abspath(settings.dir or DEFAULT_PARENT)
+    moment = started_at.astimezone().strftime("%Y%m%d_%H%M%S")
+    folder = os.path.join(parent, f"{FOLDER_PREFIX}{moment}-{run_id}")
+    try:
+        os.makedirs(folder)
+    except FileExistsError:
+        return new_folder(settings, f"{run_id}-{new_id(4)}", started_at)
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may write to"
+        ) from error
+    return folder
+
+
+def write_about(folder: str, about: About) -> None:
+    write_whole(os.path.join(folder, ABOUT_FILE), json.dumps(asdict(about)).encode())
+
+
+def read_about(folder: str) -> About:
+    """Raises NotFound unless the folder is one of an offline run."""
+    try:
+        with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
+            return About(**json.load(file))
+    except (OSError, ValueError, TypeError) as error:
+        raise NotFound(f"{folder} is not the folder of an offline run: {error}") from error
+
+
+def read_intents(folder: str) -> list[dict[str, Any]]:
+    """Return what was noted for `sync`, in order; a half-written last line is left out."""
+    try:
+        with open(os.path.join(folder, INTENTS_FILE), "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in lines]
+
+
+def note(folder: str, kind: str, **fields: Any) -> None:
+    """Append one intent; a single write, so that concurrent ones do not mix."""
+    line = json.dumps({"kind": kind, **fields}) + "\n"
+    path = os.path.join(folder, INTENTS_FILE)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode())
+    finally:
+        os.close(descriptor)
