@@ -1,0 +1,416 @@
+"""Filling a draft: files, folders, references, objects (ART-16…ART-25)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths
+
+import lineal
+from lineal.client.artifact import Artifact
+from lineal.client.manifest import ManifestEntry
+from lineal.core.digest import of_bytes
+from lineal.errors import (
+    HostilePath,
+)
+
+# --- adding files (ART-16…ART-19) ---------------------------------------------------------------
+
+
+def test_a_file_is_named_by_its_basename(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "f.bin").write_bytes(b"data")
+    artifact = Artifact("data", "dataset")
+    entry = artifact.add_file(tmp_path / "deep" / "f.bin")
+    assert isinstance(entry, ManifestEntry)
+    assert (entry.path, entry.size, entry.digest) == ("f.bin", 4, of_bytes(b"data"))
+
+
+def test_a_file_may_be_given_a_name(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = Artifact("data", "dataset")
+    artifact.add_file(str(tmp_path / "f"), name="sub/./g")
+    assert paths(artifact) == ["sub/g"]
+
+
+@pytest.mark.parametrize("what", [".", "missing"])
+def test_what_is_no_file_is_a_value_error(what: str) -> None:
+    with pytest.raises(ValueError, match=r"is a folder|does not exist"):
+        Artifact("data", "dataset").add_file(what)
+
+
+def test_an_unknown_policy_is_a_value_error(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(ValueError, match="use `mutable` or `immutable`"):
+        Artifact("data", "dataset").add_file(tmp_path / "f", policy="fast")
+    with pytest.raises(ValueError, match="use `mutable` or `immutable`"):
+        Artifact("data", "dataset").add_dir(tmp_path, policy="fast")
+
+
+@pytest.mark.parametrize("policy", ["mutable", "immutable"])
+def test_both_policies_store_the_same_version(run: lineal.Run, tmp_path: Path, policy: str) -> None:
+    (tmp_path / "f").write_bytes(b"same")
+    for each in ("mutable", policy):
+        artifact = Artifact("data", "dataset")
+        artifact.add_file(tmp_path / "f", policy=each)
+        assert run.log_artifact(artifact).wait().version == "v0"
+
+
+def test_adding_the_same_content_again_changes_nothing() -> None:
+    artifact = draft({"f": b"x"})
+    before = artifact.digest
+    artifact.add_bytes(b"x", "f")
+    assert (artifact.digest, len(artifact.manifest)) == (before, 1)
+
+
+def test_adding_other_content_under_the_same_path_needs_overwrite(tmp_path: Path) -> None:
+    artifact = draft({"f": b"x"})
+    (tmp_path / "f").write_bytes(b"y")
+    with pytest.raises(ValueError, match="Cannot add 'f' twice with different content"):
+        artifact.add_file(tmp_path / "f")
+    artifact.add_file(tmp_path / "f", overwrite=True)
+    assert artifact.manifest.entries["f"].digest == of_bytes(b"y")
+
+
+def test_overwritten_content_is_what_is_stored(run: lineal.Run) -> None:
+    artifact = draft({"f": b"before"})
+    artifact.add_bytes(b"after", "f", overwrite=True)
+    run.log_artifact(artifact).wait()
+    assert content(artifact.download()) == {"f": b"after"}
+
+
+def test_a_temporary_file_is_named_by_its_digest(tmp_path: Path) -> None:
+    (tmp_path / "f.png").write_bytes(b"x")
+    entry = Artifact("data", "dataset").add_file(tmp_path / "f.png", "media/f.png", is_tmp=True)
+    assert entry.path == f"media/{of_bytes(b'x').partition(':')[2][:20]}.png"
+
+
+def test_empty_files_are_kept(run: lineal.Run) -> None:
+    artifact = run.log_artifact(draft({"empty": b""})).wait()
+    assert content(artifact.download()) == {"empty": b""}
+
+
+def test_an_added_file_knows_its_name_inside(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = Artifact("data", "dataset")
+    artifact.add_file(tmp_path / "f", "inside")
+    assert artifact.get_added_local_path_name(str(tmp_path / "f")) == "inside"
+    assert artifact.get_added_local_path_name("elsewhere") is None
+
+
+def test_an_entry_of_a_draft_knows_where_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = Artifact("data", "dataset")
+    assert artifact.add_file(tmp_path / "f").local_path == str(tmp_path / "f")
+
+
+# --- adding folders (ART-20) --------------------------------------------------------------------
+
+
+def test_a_folder_keeps_its_structure_without_empty_folders(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder)
+    assert paths(artifact) == ALL_IN_FOLDER
+
+
+def test_a_folder_may_go_under_a_prefix(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(str(folder), name="root/")
+    assert paths(artifact) == [f"root/{path}" for path in ALL_IN_FOLDER]
+
+
+def test_symbolic_links_are_followed(folder: Path) -> None:
+    (folder / "link").symlink_to("sub")
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder)
+    assert "link/deep/d.txt" in paths(artifact)
+
+
+def test_what_is_no_folder_is_a_value_error(folder: Path) -> None:
+    (folder / "link").symlink_to("gone")
+    for path, what in (
+        ("a.txt", "is not a folder; use add_file"),
+        ("gone", r"Folder /.*/gone does not exist"),
+        ("link", "leads nowhere"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            Artifact("data", "dataset").add_dir(folder / path)
+
+
+def test_changed_files_need_merge_and_nothing_is_ever_removed(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder)
+    (folder / "a.txt").write_bytes(b"changed")
+    (folder / "b.log").unlink()
+    with pytest.raises(ValueError, match="merge=True"):
+        artifact.add_dir(folder)
+    artifact.add_dir(folder, merge=True)
+    assert artifact.manifest.entries["a.txt"].digest == of_bytes(b"changed")
+    assert paths(artifact) == ALL_IN_FOLDER
+
+
+def test_a_refused_folder_adds_nothing(folder: Path) -> None:
+    artifact = draft({"sub/c.txt": b"other"})
+    with pytest.raises(ValueError, match=r"sub/c.txt"):
+        artifact.add_dir(folder)
+    assert paths(artifact) == ["sub/c.txt"]
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "left"),
+    [
+        ("*.txt", (), ["a.txt", "skip/e.txt", "sub/c.txt", "sub/deep/d.txt"]),
+        ((), "*.txt", ["b.log"]),
+        ((), ["skip/", "*.log"], ["a.txt", "sub/c.txt", "sub/deep/d.txt"]),
+        (["/*.txt", "deep/"], (), ["a.txt", "sub/deep/d.txt"]),
+        ("sub/", "deep/", ["sub/c.txt"]),
+    ],
+)
+def test_globs_choose_files(folder: Path, include: Any, exclude: Any, left: list[str]) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder, include=include, exclude=exclude)
+    assert paths(artifact) == left
+
+
+def test_an_ignore_file_is_honoured_and_not_stored(folder: Path) -> None:
+    (folder / ".linealignore").write_text("# secrets\n*.log\nskip/\n")
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder)
+    assert paths(artifact) == ["a.txt", "sub/c.txt", "sub/deep/d.txt"]
+
+
+# --- new_file, references, objects, remove (ART-21…ART-25) --------------------------------------
+
+
+def test_a_new_file_is_added_when_its_block_ends(run: lineal.Run) -> None:
+    artifact = Artifact("data", "dataset")
+    with artifact.new_file("sub/notes.txt", encoding="utf-8") as file:
+        file.write("héllo")
+        assert paths(artifact) == []
+    with artifact.new_file("raw", mode="xb") as file:
+        file.write(b"\0")
+    run.log_artifact(artifact).wait()
+    assert content(artifact.download()) == {"sub/notes.txt": "héllo".encode(), "raw": b"\0"}
+
+
+def test_a_new_file_refuses_a_taken_name_unless_it_overwrites() -> None:
+    artifact = draft({"f": b"x"})
+    with pytest.raises(ValueError, match="added already"), artifact.new_file("f"):
+        pass
+    with artifact.new_file("f", mode="w") as file:
+        file.write("y")
+    assert artifact.manifest.entries["f"].digest == of_bytes(b"y")
+
+
+def test_a_new_file_whose_block_fails_is_not_added() -> None:
+    artifact = Artifact("data", "dataset")
+    with pytest.raises(ZeroDivisionError), artifact.new_file("f") as file:
+        file.write(str(1 / 0))
+    assert paths(artifact) == []
+
+
+def test_text_that_cannot_be_encoded_is_raised_and_not_added() -> None:
+    artifact = Artifact("data", "dataset")
+    with pytest.raises(UnicodeEncodeError), artifact.new_file("f", encoding="ascii") as file:
+        file.write("é")
+    assert paths(artifact) == []
+
+
+def test_a_new_file_cannot_be_opened_for_reading() -> None:
+    with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode="r"):
+        pass
+
+
+def test_a_reference_to_a_file_records_where_it_is(run: lineal.Run, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"far")
+    artifact = Artifact("data", "dataset")
+    (entry,) = artifact.add_reference(f"file://{tmp_path}/f")
+    assert (entry.path, entry.size, entry.digest) == ("f", 3, of_bytes(b"far"))
+    assert entry.ref == f"file://{tmp_path}/f"
+    assert (entry.extra, entry.etag, entry.version_id) == ({}, None, None)
+    run.log_artifact(artifact).wait()
+    assert content(artifact.download()) == {"f": b"far"}
+
+
+def test_a_reference_stores_no_bytes(run: lineal.Run, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "f").write_bytes(b"only referenced")
+    artifact = Artifact("data", "dataset")
+    artifact.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(artifact).wait()
+    assert of_bytes(b"only referenced").partition(":")[2] not in "".join(
+        path.name for path in (home / "blobs").rglob("*")
+    )
+
+
+def test_a_reference_to_a_folder_refers_to_every_file_below(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    entries = artifact.add_reference(f"file://{folder}", name="far")
+    assert [entry.path for entry in entries] == paths(artifact)
+    assert paths(artifact) == [f"far/{path}" for path in ALL_IN_FOLDER]
+    assert artifact.manifest.entries["far/sub/c.txt"].ref == f"file://{folder}/sub/c.txt"
+
+
+def test_a_reference_without_scheme_suggests_one() -> None:
+    with pytest.raises(ValueError, match="file:///data/f"):
+        draft().add_reference("/data/f")
+
+
+def test_a_scheme_may_be_written_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"far")
+    (entry,) = Artifact("data", "dataset").add_reference(f"FILE://{tmp_path}/f")
+    assert entry.ref == f"file://{tmp_path}/f"
+
+
+def test_what_is_no_uri_is_not_referred_to(tmp_path: Path) -> None:
+    for nothing in (None, 7):
+        with pytest.raises(TypeError, match=f"takes a URI such as .*, not {nothing}"):
+            draft().add_reference(nothing)
+    with pytest.raises(TypeError, match=r"not PosixPath.*`path.absolute\(\).as_uri\(\)`"):
+        draft().add_reference(tmp_path / "f")
+
+
+def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        draft().add_reference(f"file://{tmp_path}/gone")
+
+
+def test_more_than_max_objects_is_an_error_not_a_truncation(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    with pytest.raises(ValueError, match="max_objects=4"):
+        artifact.add_reference(f"file://{folder}", max_objects=4)
+    assert paths(artifact) == []
+
+
+def test_without_checksum_a_version_depends_on_the_uri_only(
+    run: lineal.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"one")
+    for data in (b"one", b"two"):
+        (tmp_path / "f").write_bytes(data)
+        artifact = Artifact("data", "dataset")
+        artifact.add_reference(f"file://{tmp_path}/f", checksum=False)
+        assert run.log_artifact(artifact).wait().version == "v0"
+    assert content(artifact.download()) == {"f": b"two"}
+
+
+def test_a_reference_whose_target_changed_is_refused(run: lineal.Run, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"one")
+    artifact = Artifact("data", "dataset")
+    artifact.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(artifact).wait()
+    (tmp_path / "f").write_bytes(b"two")
+    with pytest.raises(ValueError, match="changed since it was logged"):
+        artifact.download()
+
+
+def test_a_missing_reference_is_an_error_or_on_request_a_warning(
+    run: lineal.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = draft({"here": b"h"})
+    artifact.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(artifact).wait()
+    (tmp_path / "f").unlink()
+    with pytest.raises(FileNotFoundError, match="does not exist any more"):
+        artifact.download()
+    assert content(artifact.download(allow_missing_references=True)) == {"here": b"h"}
+    assert "skipped" in capsys.readouterr().err
+
+
+def test_an_unknown_scheme_needs_a_name_and_cannot_be_fetched(
+    run: lineal.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = Artifact("data", "dataset")
+    with pytest.raises(ValueError, match="needs a name"):
+        artifact.add_reference("gopher://host/f")
+    (entry,) = artifact.add_reference("gopher://host/f", name="f")
+    assert entry.digest == "gopher://host/f"
+    assert "nothing can be checked" in capsys.readouterr().err
+    run.log_artifact(artifact).wait()
+    with pytest.raises(ValueError, match="nothing installed here knows gopher"):
+        artifact.download()
+
+
+def test_an_entry_of_another_artifact_shares_its_bytes(run: lineal.Run, logged: Artifact) -> None:
+    artifact = Artifact("other", "dataset")
+    artifact.add_reference(logged.get_entry("a.txt"))
+    artifact.add_reference(logged.get_entry("b/c/d.txt").ref_url(), name="renamed")
+    run.log_artifact(artifact).wait()
+    assert content(artifact.download()) == {"a.txt": b"a", "renamed": b"bcd"}
+
+
+def test_a_table_is_stored_under_its_name_and_type(run: lineal.Run) -> None:
+    artifact = Artifact("data", "dataset")
+    table = lineal.Table(columns=["n"], data=[[1], [2]])
+    entry = artifact.add(table, "results")
+    assert entry.path == "results.table.json"
+    assert artifact.add(table, "results") == entry
+    artifact["again"] = table
+    run.log_artifact(artifact).wait()
+    assert artifact.get("results") == table
+    assert artifact["again"] == table
+    assert artifact.get_entry("results").path == "results.table.json"
+
+
+def test_what_is_no_data_type_cannot_be_added() -> None:
+    with pytest.raises(TypeError, match="Cannot add a dict"):
+        draft().add({"a": 1}, "x")
+
+
+@pytest.mark.parametrize(
+    ("item", "left"),
+    [
+        ("a.txt", ["a/x.txt", "ab.txt"]),
+        ("a", ["a.txt", "ab.txt"]),
+        ("a/", ["a.txt", "ab.txt"]),
+        (Path("a/x.txt"), ["a.txt", "ab.txt"]),
+    ],
+)
+def test_a_file_or_a_folder_is_removed(item: Any, left: list[str]) -> None:
+    artifact = draft({"a.txt": b"1", "ab.txt": b"2", "a/x.txt": b"3"})
+    artifact.remove(item)
+    assert paths(artifact) == left
+
+
+def test_an_entry_is_removed() -> None:
+    artifact = draft({"a": b"1", "b": b"2"})
+    artifact.remove(artifact.manifest.entries["a"])
+    assert paths(artifact) == ["b"]
+
+
+def test_removing_what_is_not_there_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError, match="No such file or folder in artifact data: gone"):
+        draft().remove("gone")
+
+
+def test_names_inside_may_be_paths(run: lineal.Run, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f.txt").write_bytes(b"f")
+    artifact = Artifact("data", "dataset")
+    artifact.add_file(tmp_path / "d" / "f.txt", name=Path("q/f.txt"))
+    artifact.add_dir(tmp_path / "d", name=Path("all"))
+    artifact.add_bytes(b"x", Path("b"))
+    with artifact.new_file(Path("n/new")) as file:
+        file.write("x")
+    artifact[Path("t")] = lineal.Table(columns=["a"])
+    assert paths(artifact) == ["all/f.txt", "b", "n/new", "q/f.txt", "t.table.json"]
+    artifact.remove(Path("b"))
+    run.log_artifact(artifact).wait()
+    assert isinstance(artifact[Path("t")], lineal.Table)
+    assert [file.name for file in artifact.files(names=[Path("q/f.txt")])] == ["q/f.txt"]
+    inside = artifact.manifest.get_entries_in_directory(Path("q"))
+    assert [entry.path for entry in inside] == ["q/f.txt"]
+
+
+@pytest.mark.parametrize("name", [5, b"f"])
+def test_a_name_inside_that_is_no_text_is_refused_as_that(name: Any) -> None:
+    with pytest.raises(HostilePath, match=r"must be a text or a path, not a (int|bytes)"):
+        draft().add_bytes(b"x", name)
+
+
+@pytest.mark.parametrize("path", ["/abs", "../up", "a/../../b", "C:\\x", "C:/x", "..\\up", "a\0"])
+def test_paths_that_leave_the_artifact_are_refused(path: str) -> None:
+    with pytest.raises(HostilePath):
+        draft().add_bytes(b"x", path)

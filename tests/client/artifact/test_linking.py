@@ -1,0 +1,94 @@
+"""Deleting and linking versions, and the lineage they tell (DEL, REG, LIN)."""
+
+from __future__ import annotations
+
+import pytest
+from tests.client.artifact.conftest import draft
+
+import lineal
+from lineal.client.artifact import Artifact
+from lineal.errors import (
+    CommError,
+    Gone,
+    UsageError,
+)
+
+# --- deleting and linking -----------------------------------------------------------------------
+
+
+def test_a_version_with_aliases_is_deleted_only_on_request(logged: Artifact) -> None:
+    with pytest.raises(CommError, match=r"has aliases \(latest\)"):
+        logged.delete()
+    logged.delete(delete_aliases=True)
+    assert logged.state == "DELETED"
+
+
+def test_a_deleted_version_is_gone_by_name_and_its_number_stays_taken(
+    run: lineal.Run, logged: Artifact
+) -> None:
+    logged.delete(delete_aliases=True)
+    with pytest.raises(Gone, match="was deleted by ana"):
+        run.use_artifact("data:v0")
+    assert run.log_artifact(draft({"a.txt": b"a"})).wait().version == "v1"
+
+
+def test_deleting_a_link_only_unlinks(
+    logged: Artifact, run: lineal.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = logged.link("released")
+    link.delete()
+    assert "only the link is removed" in capsys.readouterr().err
+    assert run.use_artifact("data:v0").state == "COMMITTED"
+    assert logged.linked_artifacts == []
+
+
+def test_a_linked_version_cannot_be_deleted(logged: Artifact) -> None:
+    logged.link("released")
+    with pytest.raises(CommError, match="is linked as ana/vision/released:v0"):
+        logged.delete(delete_aliases=True)
+
+
+def test_only_links_can_be_unlinked(logged: Artifact) -> None:
+    with pytest.raises(ValueError, match="is not a link; use delete"):
+        logged.unlink()
+    logged.link("released").unlink()
+    assert logged.linked_artifacts == []
+
+
+def test_a_link_leads_to_a_collection_not_to_a_version(logged: Artifact) -> None:
+    with pytest.raises(ValueError, match="not to a version"):
+        logged.link("released:v1")
+
+
+def test_linking_a_draft_logs_it_first(run: lineal.Run) -> None:
+    artifact = draft()
+    assert artifact.link("elsewhere/released").qualified_name == "ana/elsewhere/released:v0"
+    assert artifact.version == "v0"
+
+
+def test_logging_a_version_of_another_project_is_refused(logged: Artifact) -> None:
+    lineal.finish()
+    with (
+        lineal.init(project="elsewhere") as other,
+        pytest.raises(UsageError, match="another project"),
+    ):
+        other.log_artifact(logged)
+
+
+# --- lineage from an artifact -------------------------------------------------------------------
+
+
+def test_the_run_that_logged_it_is_known(logged: Artifact) -> None:
+    maker = logged.logged_by()
+    assert maker is not None
+    assert maker.id == "train"
+    assert logged.used_by() == []
+
+
+def test_upstream_and_downstream_are_graphs(run: lineal.Run, logged: Artifact) -> None:
+    lineal.finish()
+    with lineal.init(id="next") as consumer:
+        consumer.use_artifact("data:v0")
+        made = consumer.log_artifact(draft({"m": b"m"}, "made")).wait()
+    assert "ana/vision/data:v0" in {node.name for node in made.upstream().nodes}
+    assert "ana/vision/made:v0" in {node.name for node in logged.downstream().nodes}

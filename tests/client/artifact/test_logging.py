@@ -1,0 +1,368 @@
+"""From draft to version: logging, drafts of versions, many writers (ART-38…ART-46, SEM)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths, uploads_held
+
+import lineal
+from lineal.client.artifact import Artifact
+from lineal.errors import (
+    ArtifactsFailed,
+    CommError,
+    Invalid,
+    WaitTimeoutError,
+)
+
+# --- logging, waiting, saving (ART-38…ART-40) ---------------------------------------------------
+
+
+def test_logging_returns_the_artifact_at_once(run: lineal.Run) -> None:
+    artifact = draft()
+    assert run.log_artifact(artifact) is artifact
+    assert artifact.wait() is artifact
+    assert artifact.wait(timeout=1).version == "v0"
+
+
+@pytest.mark.parametrize(
+    ("path", "entries", "name"),
+    [
+        ("tree", ALL_IN_FOLDER, "run-train-tree:v0"),
+        ("tree/a.txt", ["a.txt"], "run-train-a.txt:v0"),
+        ("file://{}/a.txt", ["a.txt"], "run-train-a.txt:v0"),
+    ],
+)
+def test_a_path_is_logged_as_file_folder_or_reference(
+    run: lineal.Run, folder: Path, path: str, entries: list[str], name: str
+) -> None:
+    target = path.format(folder) if "://" in path else str(folder.parent / path)
+    artifact = run.log_artifact(target).wait()
+    assert (artifact.name, artifact.type) == (name, "unspecified")
+    assert paths(artifact) == entries
+
+
+def test_a_path_may_be_given_a_name_and_a_type(run: lineal.Run, folder: Path) -> None:
+    artifact = run.log_artifact(folder, name="data", type="dataset", aliases="prod").wait()
+    assert (artifact.name, artifact.type) == ("data:v0", "dataset")
+    assert sorted(artifact.aliases) == ["latest", "prod"]
+
+
+def test_a_path_to_nothing_is_a_value_error(run: lineal.Run) -> None:
+    with pytest.raises(ValueError, match="no file, folder or reference"):
+        run.log_artifact("gone")
+
+
+@pytest.mark.parametrize("what", [None, 3, {"a": 1}])
+def test_what_is_no_artifact_is_a_type_error(run: lineal.Run, what: Any) -> None:
+    with pytest.raises(TypeError, match="log_artifact takes an Artifact or a path"):
+        run.log_artifact(what)
+
+
+@pytest.mark.parametrize("what", ["aliases", "tags"])
+def test_what_is_no_list_of_names_is_a_type_error(run: lineal.Run, what: str) -> None:
+    with pytest.raises(TypeError, match=rf"(?i){what} must be a text or a list of texts, not 5"):
+        run.log_artifact(draft(), **{what: 5})
+
+
+def test_an_unknown_rule_for_unchanged_content_is_refused_at_once(run: lineal.Run) -> None:
+    artifact = draft()
+    with pytest.raises(Invalid, match="cannot be 'zz'; use reuse, update_metadata, new_version"):
+        run.log_artifact(artifact, on_unchanged="zz")  # type: ignore[arg-type]  # the test
+    assert run.log_artifact(artifact).wait().version == "v0"
+
+
+def test_waiting_has_a_time_limit(run: lineal.Run) -> None:
+    with uploads_held():
+        artifact = run.log_artifact(draft())
+        with pytest.raises(WaitTimeoutError, match=r"not stored within 0\.01 s") as raised:
+            artifact.wait(timeout=0.01)
+    assert isinstance(raised.value, TimeoutError)
+    assert artifact.wait().version == "v0"
+
+
+def test_a_failed_upload_is_raised_by_wait_and_by_finish() -> None:
+    run = lineal.init()
+    artifact = run.log_artifact(draft({"a": b"1", "a/b": b"2"}))
+    with pytest.raises(ValueError, match="file and a folder"):
+        artifact.wait()
+    with pytest.raises(ArtifactsFailed, match="data"):
+        run.finish()
+
+
+def test_saving_a_draft_in_a_run_logs_it(run: lineal.Run) -> None:
+    artifact = draft()
+    artifact.save()
+    logged_by = artifact.wait().logged_by()
+    assert logged_by is not None
+    assert logged_by.id == "train"
+
+
+def test_saving_a_draft_without_a_run_makes_one(api: lineal.Api) -> None:
+    artifact = draft()
+    artifact.save()
+    maker = artifact.logged_by()
+    assert maker is not None
+    assert (maker.job_type, maker.state) == ("auto", "finished")
+
+
+def test_saving_elsewhere_makes_a_run_there() -> None:
+    artifact = draft()
+    artifact.save(project="elsewhere")
+    assert artifact.qualified_name == "ana/elsewhere/data:v0"
+
+
+# --- drafts of versions (ART-41…ART-43) ---------------------------------------------------------
+
+
+def test_a_new_draft_is_derived_from_its_version(run: lineal.Run, logged: Artifact) -> None:
+    changed = logged.new_draft()
+    changed.add_bytes(b"more", "more")
+    changed = run.log_artifact(changed).wait()
+    (edge,) = [
+        edge
+        for edge in changed.lineage("upstream", depth=1, derived=True).edges
+        if edge.kind == "derived"
+    ]
+    assert edge.source == f"version:{logged._record.id}"
+    assert all(edge.kind != "derived" for edge in changed.upstream().edges)
+
+
+def test_a_new_draft_has_the_content_but_not_the_aliases(run: lineal.Run, logged: Artifact) -> None:
+    logged.aliases.append("prod")
+    logged.tags.append("good")
+    logged.save()
+    changed = logged.new_draft()
+    assert changed.is_draft()
+    assert (changed.name, changed.type) == ("data", "dataset")
+    assert (changed.description, changed.metadata) == ("all of it", {"rows": 3})
+    assert (paths(changed), changed.digest) == (paths(logged), logged.digest)
+    changed.metadata["rows"] = 4
+    assert logged.metadata == {"rows": 3}
+    changed.remove("a")
+    changed.add_bytes(b"new", "new.txt")
+    run.log_artifact(changed).wait()
+    assert (changed.version, changed.tags) == ("v1", [])
+    assert changed.aliases == ["latest"]
+    assert content(changed.download()) == {
+        "a.txt": b"a",
+        "ab.txt": b"ab",
+        "b/c/d.txt": b"bcd",
+        "new.txt": b"new",
+    }
+    assert "a/x.txt" in paths(logged)
+
+
+def test_a_removed_file_can_be_added_again(run: lineal.Run, logged: Artifact) -> None:
+    changed = logged.new_draft()
+    changed.remove("a.txt")
+    changed.add_bytes(b"other", "a.txt")
+    assert len(changed.manifest) == 4
+    run.log_artifact(changed).wait()
+    assert content(changed.download())["a.txt"] == b"other"
+
+
+def test_a_draft_changed_back_is_the_version_it_came_from(
+    run: lineal.Run, logged: Artifact
+) -> None:
+    changed = logged.new_draft()
+    changed.remove("a.txt")
+    changed.add_bytes(b"a", "a.txt")
+    assert changed.digest == logged.digest
+    assert run.log_artifact(changed).wait().version == "v0"
+
+
+def test_a_draft_keeps_to_the_rules_of_adding(logged: Artifact) -> None:
+    changed = logged.new_draft()
+    changed.add_bytes(b"a", "a.txt")
+    with pytest.raises(ValueError, match="twice with different content"):
+        changed.add_bytes(b"z", "a.txt")
+    with pytest.raises(FileNotFoundError):
+        changed.remove("zzz")
+
+
+def test_a_draft_of_a_link_is_one_of_its_source(run: lineal.Run, logged: Artifact) -> None:
+    changed = logged.link("released").new_draft()
+    assert changed.name == "data"
+    changed.add_bytes(b"n", "n")
+    assert run.log_artifact(changed).wait().name == "data:v1"
+
+
+def test_a_draft_can_only_be_logged_where_it_came_from(logged: Artifact) -> None:
+    changed = logged.new_draft()
+    lineal.finish()
+    with (
+        lineal.init(project="elsewhere") as other,
+        pytest.raises(ValueError, match="can only be logged to ana/vision"),
+    ):
+        other.log_artifact(changed)
+
+
+def test_incremental_adds_to_the_latest_version(run: lineal.Run, logged: Artifact) -> None:
+    more = Artifact("data", "dataset", incremental=True)
+    more.add_bytes(b"more", "more.txt")
+    more.add_bytes(b"AB", "ab.txt")
+    run.log_artifact(more).wait()
+    assert more.version == "v1"
+    found = content(more.download())
+    assert len(found) == 5
+    assert (found["more.txt"], found["ab.txt"], found["a.txt"]) == (b"more", b"AB", b"a")
+
+
+def test_incremental_begins_with_nothing_where_nothing_is(run: lineal.Run) -> None:
+    first = Artifact("fresh", "dataset", incremental=True)
+    first.add_bytes(b"x", "x")
+    assert paths(run.log_artifact(first).wait()) == ["x"]
+
+
+# --- distributed versions (ART-44) --------------------------------------------------------------
+
+
+def test_several_runs_write_one_version(run: lineal.Run) -> None:
+    part = run.upsert_artifact(draft({"one": b"1"}))
+    rest = run.finish_artifact(draft({"two": b"2"})).wait()
+    assert part.is_draft()
+    assert (rest.version, paths(rest)) == ("v0", ["one", "two"])
+    assert content(rest.download()) == {"one": b"1", "two": b"2"}
+
+
+def test_after_finishing_the_same_id_begins_a_new_version(run: lineal.Run) -> None:
+    run.upsert_artifact(draft({"one": b"1"}))
+    run.finish_artifact(draft({"two": b"2"})).wait()
+    run.upsert_artifact(draft({"three": b"3"}), distributed_id="night")
+    second = run.finish_artifact(draft({"four": b"4"}), distributed_id="night").wait()
+    assert (second.version, paths(second)) == ("v1", ["four", "three"])
+
+
+def test_contributions_are_not_visible_until_finished(run: lineal.Run, api: lineal.Api) -> None:
+    run.upsert_artifact(draft({"one": b"1"}))._failure()
+    assert not api.artifact_exists("data:latest")
+
+
+def test_different_content_for_one_path_is_an_error() -> None:
+    run = lineal.init(id="writer", group="g")
+    run.upsert_artifact(draft({"same": b"1"}))
+    with pytest.raises(CommError, match="'same' was contributed with different content"):
+        run.finish_artifact(draft({"same": b"2"})).wait()
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+
+
+def test_a_distributed_version_needs_an_id_or_a_group() -> None:
+    with lineal.init() as run, pytest.raises(TypeError, match="distributed_id"):
+        run.upsert_artifact(draft())
+
+
+def test_the_stub_for_a_config_names_id_and_version(logged: Artifact) -> None:
+    stub = logged.json_encode()
+    assert json.loads(json.dumps(stub)) == stub
+    assert (stub["_type"], stub["version"]) == ("artifactVersion", "v0")
+    assert (stub["id"], stub["sequenceName"]) == (logged.id, "data")
+
+
+# --- models (ART-46) ----------------------------------------------------------------------------
+
+
+def test_a_model_is_logged_and_used(run: lineal.Run, folder: Path) -> None:
+    model = run.log_model(folder / "a.txt", name="net", aliases=["best"]).wait()
+    assert (model.type, model.name) == ("model", "net:v0")
+    assert Path(run.use_model("net:best")).read_bytes() == b"a.txt"
+    run.log_model(folder, name="tree").wait()
+    assert Path(run.use_model("tree")).is_dir()
+
+
+def test_what_is_no_model_is_refused_as_one(run: lineal.Run, logged: Artifact) -> None:
+    with pytest.raises(AssertionError, match="'dataset'"):
+        run.use_model("data")
+
+
+def test_a_model_is_linked_to_a_registered_one(run: lineal.Run, folder: Path) -> None:
+    link = run.link_model(folder / "a.txt", "detector", name="net", aliases=["prod"])
+    assert link is not None
+    assert (link.name, link.source_name) == ("detector:v0", "net:v0")
+    assert "prod" in link.aliases
+
+
+# --- log and use (SEM) --------------------------------------------------------------------------
+
+
+def test_content_of_any_earlier_version_makes_no_new_one(
+    run: lineal.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (b"1", b"2"):
+        run.log_artifact(draft({"n": number})).wait()
+    capsys.readouterr()
+    again = run.log_artifact(draft({"n": b"1"}), aliases=["prod"]).wait()
+    assert again.version == "v0"
+    assert sorted(again.aliases) == ["latest", "prod"]
+    assert "data is unchanged, still v0" in capsys.readouterr().err
+
+
+def test_another_run_that_logs_the_same_becomes_a_producer(api: lineal.Api) -> None:
+    for name in ("first", "second"):
+        with lineal.init(id=name) as run:
+            run.log_artifact(draft())
+    assert [each.name for each in api.run("second").logged_artifacts()] == ["data:v0"]
+    maker = api.artifact("data:v0").logged_by()
+    assert maker is not None
+    assert maker.id == "first"
+
+
+def test_a_change_of_metadata_alone_makes_no_version_and_says_so(
+    run: lineal.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.log_artifact(draft(metadata={"k": 1})).wait()
+    again = run.log_artifact(draft(metadata={"k": 2})).wait()
+    assert (again.version, again.metadata) == ("v0", {"k": 1})
+    assert "on_unchanged='update_metadata'" in capsys.readouterr().err
+
+
+def test_unchanged_content_may_update_metadata_or_make_a_version(run: lineal.Run) -> None:
+    run.log_artifact(draft(metadata={"k": 1})).wait()
+    updated = run.log_artifact(draft(metadata={"k": 2}), on_unchanged="update_metadata").wait()
+    assert (updated.version, updated.metadata) == ("v0", {"k": 2})
+    forced = run.log_artifact(draft(metadata={"k": 3}), on_unchanged="new_version").wait()
+    assert (forced.version, forced.metadata) == ("v1", {"k": 3})
+
+
+def test_using_records_an_input_once(run: lineal.Run, logged: Artifact) -> None:
+    lineal.finish()
+    with lineal.init(id="eval") as consumer:
+        consumer.use_artifact("data:v0")
+        used = consumer.use_artifact("data:latest", type="dataset")
+    assert [each.id for each in used.used_by()] == ["eval"]
+
+
+def test_using_as_another_type_is_a_value_error(run: lineal.Run, logged: Artifact) -> None:
+    with pytest.raises(ValueError, match="'dataset', not 'model'"):
+        run.use_artifact("data:v0", type="model")
+
+
+def test_a_draft_is_used_as_made_by_no_run(run: lineal.Run) -> None:
+    artifact = draft()
+    run.use_artifact(artifact, aliases=["given"])
+    assert not artifact.is_draft()
+    assert artifact.logged_by() is None
+    assert [each.id for each in artifact.used_by()] == ["train"]
+    assert "given" in artifact.aliases
+
+
+def test_an_artifact_of_another_project_may_be_used(logged: Artifact) -> None:
+    lineal.finish()
+    with lineal.init(project="elsewhere", id="reader") as reader:
+        used = reader.use_artifact("vision/data:v0")
+    assert [(each.project, each.id) for each in used.used_by()] == [("elsewhere", "reader")]
+
+
+def test_the_edge_keeps_the_version_when_the_alias_moves(run: lineal.Run) -> None:
+    run.log_artifact(draft({"n": b"1"})).wait()
+    lineal.finish()
+    with lineal.init(id="reader") as reader:
+        reader.use_artifact("data:latest")
+    with lineal.init(id="writer") as writer:
+        writer.log_artifact(draft({"n": b"2"}))
+    used = lineal.Api({"project": "vision"}).run("reader").used_artifacts()
+    assert [each.name for each in used] == ["data:v0"]

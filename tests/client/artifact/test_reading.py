@@ -1,0 +1,268 @@
+"""Fetching what a version has: download, checkout, verify, entries (ART-28…ART-37, MAN)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.client.artifact.conftest import content, draft, paths
+
+import lineal
+from lineal.client.artifact import Artifact
+from lineal.core.digest import of_bytes
+from lineal.errors import (
+    IntegrityError,
+    Invalid,
+    MissingFile,
+)
+
+# --- reading (ART-28…ART-37) --------------------------------------------------------------------
+
+
+def test_a_download_goes_to_a_folder_of_name_and_version(logged: Artifact) -> None:
+    assert logged.download() == "./artifacts/data:v0"
+    assert content("artifacts/data:v0") == {
+        "a.txt": b"a",
+        "ab.txt": b"ab",
+        "a/x.txt": b"ax",
+        "b/c/d.txt": b"bcd",
+    }
+
+
+def test_the_parent_of_downloads_can_be_set(
+    logged: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: lineal.Api
+) -> None:
+    lineal.finish()
+    monkeypatch.setenv("WANDB_ARTIFACT_DIR", str(tmp_path / "fetched"))
+    assert api.artifact("data:v0").download() == str(tmp_path / "fetched" / "data:v0")
+
+
+def test_a_download_leaves_other_files_alone_and_repairs_its_own(
+    logged: Artifact, tmp_path: Path
+) -> None:
+    logged.download(tmp_path / "t")
+    (tmp_path / "t" / "mine").write_bytes(b"mine")
+    (tmp_path / "t" / "ab.txt").write_bytes(b"xx")
+    (tmp_path / "t" / "a.txt").unlink()
+    logged.download(tmp_path / "t")
+    found = content(tmp_path / "t")
+    assert (found["mine"], found["ab.txt"], found["a.txt"]) == (b"mine", b"ab", b"a")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "left"),
+    [
+        ("a", ["a.txt", "a/x.txt", "ab.txt"]),
+        ("a/", ["a/x.txt"]),
+        ("b/c", ["b/c/d.txt"]),
+        ("", ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]),
+        ("z", []),
+    ],
+)
+def test_a_prefix_of_paths_can_be_downloaded(
+    logged: Artifact, tmp_path: Path, prefix: str, left: list[str]
+) -> None:
+    logged.download(tmp_path / "t", path_prefix=prefix)
+    assert sorted(content(tmp_path / "t")) == left
+
+
+def test_globs_choose_what_is_downloaded(logged: Artifact, tmp_path: Path) -> None:
+    logged.download(tmp_path / "t", include=["*.txt"], exclude="a/")
+    assert sorted(content(tmp_path / "t")) == ["a.txt", "ab.txt", "b/c/d.txt"]
+
+
+def test_a_checkout_deletes_what_is_not_in_the_artifact(
+    logged: Artifact, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "t"
+    (target / "old").mkdir(parents=True)
+    (target / "old" / "f").write_bytes(b"x")
+    logged.checkout(str(target), dry_run=True)
+    assert "would delete" in capsys.readouterr().err
+    assert sorted(content(target)) == ["old/f"]
+    logged.checkout(str(target))
+    assert sorted(content(target)) == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
+    assert not (target / "old").exists()
+
+
+def test_a_checkout_goes_by_default_to_a_folder_without_version(logged: Artifact) -> None:
+    assert os.path.normpath(logged.checkout()) == "artifacts/data"
+
+
+def test_a_checkout_refuses_folders_that_nobody_wants_emptied(
+    logged: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tree" / ".git").mkdir(parents=True)
+    for target in ("/", str(tmp_path), str(tmp_path / "tree")):
+        with pytest.raises(Invalid, match="Refusing to check out"):
+            logged.checkout(target)
+
+
+def test_a_downloaded_folder_is_verified(logged: Artifact, tmp_path: Path) -> None:
+    logged.download(tmp_path / "t")
+    logged.verify(str(tmp_path / "t"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda root: (root / "extra").write_bytes(b""), "extra .* is not part"),
+        (lambda root: (root / "a.txt").write_bytes(b"z"), "a.txt .* has other content"),
+        (lambda root: (root / "a.txt").unlink(), "a.txt is missing"),
+    ],
+)
+def test_a_damaged_folder_is_a_value_error(
+    logged: Artifact, tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    logged.download(tmp_path / "t")
+    damage(tmp_path / "t")
+    with pytest.raises(ValueError, match=message) as raised:
+        logged.verify(str(tmp_path / "t"))
+    assert isinstance(raised.value, IntegrityError)
+
+
+def test_references_are_counted_not_verified(
+    run: lineal.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = draft()
+    artifact.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(artifact).wait()
+    artifact.download(tmp_path / "t")
+    artifact.verify(str(tmp_path / "t"))
+    assert "1 references were not checked" in capsys.readouterr().err
+
+
+def test_the_only_file_is_returned_as_a_path(run: lineal.Run, logged: Artifact) -> None:
+    single = run.log_artifact(draft({"sub/f": b"x"}, "single")).wait()
+    assert Path(single.file()).read_bytes() == b"x"
+    with pytest.raises(ValueError, match="has 4 files"):
+        logged.file()
+
+
+def test_files_are_listed_lazily_and_completely(logged: Artifact) -> None:
+    files = logged.files(per_page=1)
+    assert len(files) == 4
+    assert [file.name for file in files] == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
+    assert [file.size for file in logged.files(names=["ab.txt"])] == [2]
+
+
+def test_an_entry_is_found_by_path_or_not_at_all(logged: Artifact) -> None:
+    assert logged.get_entry("a/x.txt").size == 2
+    assert logged.get_path("a.txt").path == "a.txt"
+    assert logged.get_entry("./a//x.txt").path == "a/x.txt"
+    with logged.open("./a.txt") as file:
+        assert file.read() == b"a"
+    with pytest.raises(KeyError, match=r"did you mean 'ab.txt'"):
+        logged.get_entry("abb.txt")
+    with pytest.raises(KeyError, match=r"'b/c' is a folder; download\(path_prefix='b/c/'\)"):
+        logged.get_entry("b/c/")
+    with pytest.raises(MissingFile, match="'a' is a folder"):
+        logged.open("a")
+    assert logged.get("gone") is None
+
+
+def test_an_entry_is_downloaded_alone(logged: Artifact, tmp_path: Path) -> None:
+    path = logged.get_entry("b/c/d.txt").download(str(tmp_path / "t"))
+    assert content(tmp_path / "t") == {"b/c/d.txt": b"bcd"}
+    assert Path(path).read_bytes() == b"bcd"
+
+
+def test_an_entry_knows_its_artifact_and_its_target(
+    run: lineal.Run, logged: Artifact, tmp_path: Path
+) -> None:
+    entry = logged.get_entry("a.txt")
+    assert entry.parent_artifact() is logged
+    with pytest.raises(ValueError, match="not a reference"):
+        entry.ref_target()
+    (tmp_path / "f").write_bytes(b"x")
+    artifact = Artifact("other", "dataset")
+    (reference,) = artifact.add_reference(f"file://{tmp_path}/f")
+    assert reference.ref_target() == f"file://{tmp_path}/f"
+    with pytest.raises(ValueError, match="no logged artifact"):
+        reference.parent_artifact()
+
+
+# --- manifest (MAN) -----------------------------------------------------------------------------
+
+
+def test_the_manifest_is_a_mapping_sorted_by_path(logged: Artifact) -> None:
+    entries = logged.manifest.entries
+    assert list(entries) == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
+    assert len(entries) == len(logged.manifest) == 4
+    assert entries["ab.txt"].size == 2
+    assert not [key for key in ("zzz", 5, None, ("a.txt",)) if key in entries]
+    with pytest.raises(KeyError):
+        entries["zzz"]
+
+
+def test_entries_can_be_walked_again_and_again(logged: Artifact) -> None:
+    values = logged.manifest.entries.values()
+    assert [entry.path for entry in values] == [entry.path for entry in values]
+    assert next((path, entry.path) for path, entry in logged.manifest.entries.items()) == (
+        "a.txt",
+        "a.txt",
+    )
+    assert len(values) == 4
+
+
+def test_an_entry_has_the_documented_fields(logged: Artifact) -> None:
+    entry = logged.manifest.entries["ab.txt"]
+    assert (entry.path, entry.digest, entry.size) == ("ab.txt", of_bytes(b"ab"), 2)
+    assert (entry.ref, entry.extra, entry.extra.get("etag")) == (None, {}, None)
+    assert entry.to_json() == {
+        "digest": of_bytes(b"ab"),
+        "size": 2,
+        "birthArtifactID": logged.id,
+    }
+
+
+def test_an_entry_remembers_the_version_that_brought_its_bytes(
+    run: lineal.Run, logged: Artifact, tmp_path: Path
+) -> None:
+    changed = logged.new_draft()
+    assert changed.add_bytes(b"new", "new.txt").birth_artifact_id is None
+    assert changed.manifest.entries["a.txt"].birth_artifact_id == logged.id
+    run.log_artifact(changed).wait()
+    births = {path: entry.birth_artifact_id for path, entry in changed.manifest.entries.items()}
+    assert births == dict.fromkeys(paths(logged), logged.id) | {"new.txt": changed.id}
+    assert changed.manifest.to_manifest_json()["contents"] == {
+        path: entry.to_json() for path, entry in changed.manifest.entries.items()
+    }
+    elsewhere = run.log_artifact(draft({"b": b"a"}, "other")).wait()
+    assert elsewhere.get_entry("b").birth_artifact_id == logged.id
+    (tmp_path / "f").write_bytes(b"a")
+    reference = draft(name="refs").add_reference(f"file://{tmp_path}/f")[0]
+    assert reference.birth_artifact_id is None
+
+
+def test_a_manifest_is_one_json_object(logged: Artifact) -> None:
+    shown = logged.manifest.to_manifest_json()
+    assert (shown["version"], shown["storagePolicy"]) == (1, "lineal-v1")
+    assert shown["storagePolicyConfig"] == {"storageLayout": "sha256"}
+    assert list(shown["contents"]) == paths(logged)
+    assert shown["contents"]["ab.txt"]["size"] == 2
+
+
+def test_the_digest_depends_on_paths_and_contents_only(run: lineal.Run) -> None:
+    one = draft({"a": b"1", "b": b"2"}, "one", metadata={"k": 1})
+    two = draft({"b": b"2", "a": b"1"}, "two", description="other")
+    three = draft({"a": b"2", "b": b"1"}, "three")
+    assert one.digest == two.digest != three.digest
+    before = one.digest
+    assert run.log_artifact(one).wait().digest == before
+
+
+def test_an_empty_artifact_is_a_version(run: lineal.Run) -> None:
+    artifact = run.log_artifact(Artifact("empty", "dataset")).wait()
+    assert (artifact.version, artifact.file_count, artifact.size) == ("v0", 0, 0)
+    assert content(artifact.download()) == {}
+
+
+def test_a_missing_file_is_both_ours_and_pythons(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile) as raised:
+        draft().add_reference(f"file://{tmp_path}/gone")
+    assert isinstance(raised.value, FileNotFoundError)
