@@ -10,16 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import quote
 
 import lineal
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.cli.status import installed_version
+from lineal.cli.verify import Verifiable
 from lineal.config import Home, home_of, load
 from lineal.errors import Unavailable
 
@@ -110,10 +109,9 @@ def _clock(home: Home) -> str:
 
 def _database(home: Home) -> str:
     backend = connect().backend  # makes one where there is none
-    address = f"file:{quote(home.database)}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True)) as connection:
-        (told,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if told != "ok":
+    damage = backend.damage() if isinstance(backend, Verifiable) else []
+    if damage:
+        told = damage[0].what.replace("\n", ": ")
         raise Unavailable(f"{home.database} is damaged: {told}; bring it back from a backup")
     counts = backend.status().counts
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)

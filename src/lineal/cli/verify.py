@@ -29,6 +29,8 @@ class Verifiable(Protocol):
         self, progress: Callable[[int, int], None] | None = None, *, repair: bool = False
     ) -> Iterator[Finding]: ...
 
+    def damage(self) -> list[Finding]: ...
+
 
 def verify(
     repair: Annotated[

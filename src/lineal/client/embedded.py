@@ -222,6 +222,10 @@ class EmbeddedBackend:
         """Walk every invariant and every byte of the instance; embedded only."""
         return verify.verify(self.instance, self.actor, progress, repair=repair)
 
+    def damage(self) -> list[Finding]:
+        """Look at the database's own pages only; embedded only."""
+        return verify.damage(self.instance, self.actor)
+
     def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
         self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)
 

@@ -50,18 +50,28 @@ VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.na
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield (invariant, where, what) for everything the tables alone can tell."""
+    yield from damage(connection)
     if on_sqlite(connection):
-        yield from _damage(connection)
+        yield from _lost_rows(connection)
     for invariant, query in _queries():
         for where, what in connection.execute(query):
             yield invariant, str(where), str(what)
 
 
-def _damage(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield what SQLite itself finds: pages that contradict each other, references to nothing."""
-    for (text,) in connection.exec_driver_sql(f"PRAGMA integrity_check({_SHOWN_MOST})"):
+def damage(connection: Connection, *, quick: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Yield what SQLite finds in its file: pages and indexes that contradict each other.
+
+    quick: leave out what takes longer than reading the file once. PostgreSQL looks after itself.
+    """
+    if not on_sqlite(connection):
+        return
+    check = "quick_check" if quick else "integrity_check"
+    for (text,) in connection.exec_driver_sql(f"PRAGMA {check}({_SHOWN_MOST})"):
         if text != "ok":
             yield "the database is whole", "lineal.db", text
+
+
+def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
     lost: dict[tuple[str, str], int] = {}
     for table, _, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
         lost[table, parent] = lost.get((table, parent), 0) + 1

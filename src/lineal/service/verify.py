@@ -49,6 +49,13 @@ def verify(
     yield from _blobs(instance, progress or (lambda _blobs, _bytes: None), repair=repair)
 
 
+def damage(instance: Instance, actor: Actor) -> list[Finding]:
+    """Return what is wrong with the database's own pages; reads them once, and no stored bytes."""
+    access.require(actor, Action.ADMINISTER, "the instance")
+    with instance.database.reading() as connection:
+        return [Finding(*found) for found in checks.damage(connection, quick=True)]
+
+
 def _segments(instance: Instance) -> Iterator[Finding]:
     """Check each segment against its digest, and its pairs against its entries."""
     after = 0
