@@ -10,6 +10,7 @@ from tests.client.test_offline import folders, synced
 
 import lineal
 from lineal.client import adding
+from lineal.client.embedded import open_embedded
 from lineal.config import load
 from lineal.service.instance import open_instance
 
@@ -159,3 +160,25 @@ def lineal_verify(home: Path) -> None:
         assert list(verify(instance, Actor("ana", Role.OWNER))) == []
     finally:
         instance.close()
+
+
+@pytest.mark.parametrize("damage", ["bytes", "file", "noted"])
+def test_what_was_damaged_on_the_way_is_not_synced(home, many, damage):
+    with lineal.init(project="p", id="a", mode="offline") as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(many))
+        run.log_artifact(artifact)
+    (pack,) = Path(folders()[0]).rglob("*.pack")
+    if damage in ("file", "noted"):
+        pack.unlink()
+    if damage == "noted":
+        inside = open_embedded(load({"home": folders()[0], "entity": "ana"}))
+        assert [*inside.verify(repair=True)] != []
+        inside.close()
+    if damage == "bytes":
+        content = pack.read_bytes()
+        pack.write_bytes(content.replace(b"content 5\n", b"c0ntent 5\n"))
+    (result,) = synced(home)
+    assert list(result.failures) == ["artifact many:v0"]
+    assert isinstance(result.failures["artifact many:v0"], lineal.errors.LinealError)
+    assert [*lineal.Api().run("p/a").logged_artifacts()] == []

@@ -13,12 +13,12 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import rewinding, run_folder, spool, term
+from lineal.client import copying, rewinding, run_folder, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.forking import Fork
@@ -26,25 +26,18 @@ from lineal.client.run_folder import About
 from lineal.config import Settings
 from lineal.core import names
 from lineal.core.ids import new_id
-from lineal.core.manifest import SegmentHead
 from lineal.core.names import LATEST
 from lineal.core.records import (
-    Direction,
-    DraftId,
     DraftSpec,
     EdgeKind,
-    LineageQuery,
     Lines,
     Location,
-    Page,
-    PageRequest,
     RunFileRecord,
     RunPatch,
     RunRecord,
     RunSpec,
     RunState,
     Stream,
-    Upload,
     VersionId,
     VersionPatch,
     VersionRecord,
@@ -54,8 +47,6 @@ from lineal.files import write_stream, write_whole
 
 MARK_FILE = "synced.json"
 LINES_AT_ONCE = 10_000
-SEGMENTS_AT_ONCE = 16
-BLOBS_AT_ONCE = 1_000
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -239,7 +230,7 @@ class _Copy:
         return True
 
     def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
-        versions = _all(lambda page: self._source.versions_of(self._from.key, kind, page))
+        versions = copying.all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
         return {version.id: version for version in versions}
 
     # --- the run ---
@@ -293,7 +284,7 @@ class _Copy:
         self._result.line_count += offset
 
     def _copy_files(self) -> None:
-        for file in _all(lambda page: self._source.run_files(self._from.key, page)):
+        for file in copying.all_of(lambda page: self._source.run_files(self._from.key, page)):
             self._attempt(f"file {file.path}", self._copy_file, file)
 
     def _copy_file(self, file: RunFileRecord) -> None:
@@ -337,33 +328,23 @@ class _Copy:
     # --- artifacts ---
 
     def _copy_version(self, version: VersionRecord) -> None:
-        manifest = self._source.manifest(version.id)
-        begun = self._target.begin(
-            DraftSpec(
-                client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
-                entity=self._where.entity,
-                project=self._project_of(version),
-                collection=version.source_collection,
-                type=version.type,
-                manifest=manifest,
-                run=self._to.key if version.id in self._logged else None,
-                description=version.description,
-                metadata=version.metadata,
-                aliases=tuple(alias for alias in version.aliases if alias != LATEST),
-                tags=version.tags,
-                history_step=version.history_step,
-                sources=self._sources_of(version),
-                ttl_seconds=version.ttl_seconds,
-            )
+        spec = DraftSpec(
+            client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
+            entity=self._where.entity,
+            project=self._project_of(version),
+            collection=version.source_collection,
+            type=version.type,
+            manifest=self._source.manifest(version.id),
+            run=self._to.key if version.id in self._logged else None,
+            description=version.description,
+            metadata=version.metadata,
+            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
+            tags=version.tags,
+            history_step=version.history_step,
+            sources=self._sources_of(version),
+            ttl_seconds=version.ttl_seconds,
         )
-        copied = begun.version
-        if copied is None:
-            self._send_segments(
-                begun.draft, version, manifest.segments, set(begun.missing_segments)
-            )
-            self._send_blobs(begun.draft, version)
-            copied = self._target.commit(begun.draft).version
-        assert copied is not None
+        copied = copying.copy_version(self._source, version, self._target, spec)
         self._copied[version.id] = copied
         self._result.version_count += 1
         for link in self._source.links(version.id):
@@ -380,46 +361,9 @@ class _Copy:
             for intent in self._intents
             if intent["kind"] == "source" and intent["digest"] == version.digest
         }
-        root = f"version:{version.id}"
-        query = LineageQuery(Direction.UPSTREAM, depth=1, derived=True)
-        from_folder = {
-            VersionId(int(edge.source.partition(":")[2]))
-            for edge in self._source.lineage(root, query).edges
-            if edge.kind is EdgeKind.DERIVED and edge.target == root
-        }
+        from_folder = copying.derived_from(self._source, version)
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
         return tuple(sorted(from_home | copied))
-
-    def _send_segments(
-        self,
-        draft: DraftId,
-        version: VersionRecord,
-        heads: Sequence[SegmentHead],
-        missing: set[str],
-    ) -> None:
-        wanted = [head for head in heads if head.digest in missing]
-        segments = self._source.read_segments(version.id, wanted)
-        while page := list(itertools.islice(segments, SEGMENTS_AT_ONCE)):
-            self._target.put_segments(draft, page)
-
-    def _send_blobs(self, draft: DraftId, version: VersionRecord) -> None:
-        uploads = self._target.missing_blobs(draft)
-        label = f"syncing {version.name}"
-        with term.progress(label, files=version.entry_count, size=version.size_bytes) as progress:
-            while batch := list(itertools.islice(uploads, BLOBS_AT_ONCE)):
-                digests = [upload.digest for upload in batch]
-                located = self._source.locate(digests, version=version.id)
-                for upload in batch:
-                    self._send(upload, located[upload.digest])
-                    progress.advance(files=1, size=upload.size)
-                self._target.confirm(draft, batch)
-
-    def _send(self, upload: Upload, location: Location) -> None:
-        if location.path is not None:
-            self._target.send(upload, location.path, take=False, link=False)
-            return
-        with self._source.open(location) as packed:
-            self._target.send_bytes(upload, packed.read())
 
     def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
         entity = self._where.entity if link.entity == self._about.entity else link.entity
@@ -468,16 +412,6 @@ class _Copy:
     def _home_version(self, path: str) -> VersionRecord:
         where = self._where
         return self._target.version(names.artifact_path(path, where.entity, where.project))
-
-
-def _all(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
-    request = PageRequest()
-    while True:
-        found = page(request)
-        yield from found.items
-        if found.cursor is None:
-            return
-        request = PageRequest(cursor=found.cursor)
 
 
 class _Marks:
