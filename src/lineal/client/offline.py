@@ -109,8 +109,8 @@ class OfflineBackend(EmbeddedBackend):
         if before is not None and about.rewind_step is not None:
             rewinding.check_step(before, about.rewind_step)
         run_folder.write_about(self.folder, about)
-        started = super().start_run(spec._replace(resume=None))
-        self.update_run(started.run.key, RunPatch(metadata={run_folder.METADATA_KEY: [about.uid]}))
+        mark = {**(spec.metadata or {}), run_folder.METADATA_KEY: [about.uid]}
+        started = super().start_run(spec._replace(resume=None, metadata=mark))
         if about.rewind_step is not None:
             return self._rewound(started, before, about.rewind_step)
         if before is None:

@@ -264,15 +264,14 @@ class _Copy:
             sweep_id=run.sweep_id,
             host=run.host,
             program=run.program,
+            metadata={run_folder.METADATA_KEY: [*uids, self._about.uid]},
         )
         try:
-            started = self._target.start_run(spec).run
+            return self._target.start_run(spec).run
         except (UsageError, NotFound) as error:  # `init` cannot be called again
             folder = os.path.relpath(self._result.folder)
             way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
             raise type(error)(f"{error.message}. {way}") from error
-        mark = {run_folder.METADATA_KEY: [*uids, self._about.uid]}
-        return self._target.update_run(started.key, RunPatch(metadata=mark))
 
     def _copy_lines(self, stream: Stream) -> None:
         """Copy lines under one writer: the folder does not change any more, so offsets hold."""

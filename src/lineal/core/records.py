@@ -125,6 +125,7 @@ class RunSpec(NamedTuple):
     sweep_id: str | None = None
     host: str | None = None
     program: str | None = None
+    metadata: JsonObject | None = None
 
 
 class StartedRun(NamedTuple):
@@ -317,6 +318,9 @@ class DraftSpec(NamedTuple):
     """False: a contribution to a distributed version, to be finished by another (ART-44)."""
     ttl_seconds: int | None = None
     """As stored: None inherits, 0 is never (`core.retention`)."""
+    number: int | None = None
+    """Of a copy, the number it has where it comes from: kept if the collection has not come so
+    far. A copy takes no alias from another version."""
 
 
 class Upload(NamedTuple):

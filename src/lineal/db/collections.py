@@ -133,8 +133,19 @@ def lock(connection: Connection, collection_id: int) -> None:
         connection.execute(_LOCK, {"collection": collection_id}).one()
 
 
-def next_number(connection: Connection, collection_id: int, now: datetime) -> int:
-    """Take the next version number; it is never given again. A deleted collection is back."""
+def next_number(
+    connection: Connection, collection_id: int, now: datetime, *, least: int = 0
+) -> int:
+    """Take the next version number, leaving those below `least` out; it is never given again.
+
+    A deleted collection is back.
+    """
+    if least:
+        connection.execute(
+            update(collections)
+            .where(collections.c.id == collection_id, collections.c.next_number < least)
+            .values(next_number=least)
+        )
     taken = connection.execute(_NEXT_NUMBER, {"collection": collection_id, "now": now}).scalar_one()
     return int(taken) - 1
 

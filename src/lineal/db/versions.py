@@ -272,16 +272,26 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def add(connection: Connection, values: Mapping[str, Any], now: datetime) -> tuple[int, Membership]:
+def add(
+    connection: Connection, values: Mapping[str, Any], now: datetime, *, least_number: int = 0
+) -> tuple[int, Membership]:
     """Insert a version and its membership with the next number; returns its id and that."""
     version_id = connection.execute(_ADD, dict(values)).scalar_one()
-    return version_id, add_membership(connection, values["collection_id"], version_id, now)
+    membership = add_membership(
+        connection, values["collection_id"], version_id, now, least_number=least_number
+    )
+    return version_id, membership
 
 
 def add_membership(
-    connection: Connection, collection_id: int, version_id: int, now: datetime
+    connection: Connection,
+    collection_id: int,
+    version_id: int,
+    now: datetime,
+    *,
+    least_number: int = 0,
 ) -> Membership:
-    number = collections_db.next_number(connection, collection_id, now)
+    number = collections_db.next_number(connection, collection_id, now, least=least_number)
     row = {
         "collection_id": collection_id,
         "version_id": version_id,

@@ -42,6 +42,8 @@ from lineal.service.instance import Instance
 
 INLINE_UPLOADS = 2_000
 """So many blobs to be sent are named by `begin` itself, which saves asking for them."""
+NUMBER_MAX = 1_000_000_000
+"""Of a copied version; leaves the collection room for as many again."""
 METADATA_MAX_BYTES = 1 << 20
 """MET-1 leaves the limit to us: what a page can still show and a database still index."""
 
@@ -163,6 +165,8 @@ def _check(draft: DraftSpec) -> None:
     check_metadata(draft.metadata)
     if draft.ttl_seconds is not None:
         check_ttl(draft.ttl_seconds, draft.type)
+    if draft.number is not None and not 0 <= draft.number <= NUMBER_MAX:
+        raise Invalid(f"Versions are numbered from 0 to {NUMBER_MAX:,}, not {draft.number}")
     if draft.on_unchanged not in ("reuse", "update_metadata", "new_version"):
         raise Invalid(
             f"on_unchanged cannot be {draft.on_unchanged!r}; "
@@ -311,6 +315,7 @@ def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> d
             "base": draft.base,
             "on_latest": draft.on_latest,
             "ttl_seconds": draft.ttl_seconds,
+            "number": draft.number,
         },
     }
 
@@ -400,7 +405,9 @@ def _finish(
             "updated_at": now,
             "ttl_seconds": draft.spec.get("ttl_seconds"),
         }
-        version_id, membership = versions_db.add(connection, values, now)
+        version_id, membership = versions_db.add(
+            connection, values, now, least_number=draft.spec.get("number") or 0
+        )
         sources = {*draft.spec["sources"], *drafts_db.sources(connection, contributions)}
         lineage_db.add_derived(connection, VersionId(version_id), sources)
     drafts_db.change(
@@ -437,11 +444,17 @@ def _apply(
     if membership is None:
         membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
         assert membership is not None
+    aliases = list(dict.fromkeys([*spec["aliases"], names.LATEST]))
+    if spec.get("number") is not None:
+        taken = versions_db.alias_numbers(connection, draft["collection_id"], aliases)
+        aliases = [
+            alias for alias in aliases if alias not in taken or (alias == names.LATEST and is_new)
+        ]
     versions_db.set_aliases(
         connection,
         draft["collection_id"],
         membership,
-        list(dict.fromkeys([*spec["aliases"], names.LATEST])),
+        aliases,
         actor=actor.name,
         now=now,
     )

@@ -87,6 +87,7 @@ def _checked(spec: RunSpec) -> dict[str, Any]:
         "host": _text("host", spec.host),
         "program": _text("program", spec.program),
         "config": _document("config", spec.config),
+        "metadata": _document("metadata", spec.metadata),
     }
     return {column: value for column, value in values.items() if value is not None}
 
@@ -115,8 +116,9 @@ def _resumed(
         "finished_at": None,
         "exit_code": None,
     }
-    if "config" in values:
-        changed["config"] = row.config | values["config"]
+    for document in ("config", "metadata"):
+        if document in values:
+            changed[document] = getattr(row, document) | values[document]
     state = runs_db.state_at(row.state, row.heartbeat_at, now - instance.crashed_after)
     if state is not RunState.RUNNING:
         # Whoever joins a living run does not begin a new attempt: its time counts once.
