@@ -12,6 +12,7 @@ import typer
 
 from lineal.cli import (
     artifact,
+    bundle,
     cache,
     change,
     deletions,
@@ -103,6 +104,8 @@ for name, function in (
     ("link", change.link),
     ("rm", change.rm),
     ("restore", deletions.restore),
+    ("export", bundle.export),
+    ("import", bundle.import_),
     ("ttl", retention.ttl),
 ):
     artifact.app.command(name)(function)

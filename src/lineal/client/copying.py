@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
+from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.core.digest import PREFIX, Digest
+from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
 from lineal.core.records import (
     Direction,
@@ -22,19 +28,27 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import MissingFile
+from lineal.errors import IntegrityError, MissingFile
 
 SEGMENTS_AT_ONCE = 16
-BLOBS_AT_ONCE = 1_000
+BLOBS_AT_ONCE = 10_000
+PACKED_LEAST = 100
+"""Small blobs of one batch from which on they go as a pack."""
 T = TypeVar("T")
 
 
 def copy_version(
-    source: Backend, version: VersionRecord, target: Backend, spec: DraftSpec
+    source: Backend,
+    version: VersionRecord,
+    target: Backend,
+    spec: DraftSpec,
+    *,
+    pack_files_up_to: int,
 ) -> VersionRecord:
     """Write a version into another backend as `spec` says, and return what it is there.
 
     Content that the target has is not sent again; killed and repeated, it sends what is missing.
+    pack_files_up_to: the setting, in bytes; many files up to this size share files there.
     Raises MissingFile for bytes that the source lost, IntegrityError or SourceChanged for bytes
     that are damaged there.
     """
@@ -42,7 +56,7 @@ def copy_version(
     if begun.version is not None:
         return begun.version
     _send_segments(source, version, target, begun.draft, set(begun.missing_segments))
-    _send_blobs(source, version, target, begun.draft)
+    _Blobs(source, version, target, pack_files_up_to).send(begun.draft)
     copied = target.commit(begun.draft).version
     assert copied is not None  # it is no contribution to a distributed version
     return copied
@@ -79,26 +93,71 @@ def _send_segments(
         target.put_segments(draft, page)
 
 
-def _send_blobs(source: Backend, version: VersionRecord, target: Backend, draft: DraftId) -> None:
-    uploads = target.missing_blobs(draft)
-    label = f"copying {version.name}"
-    with term.progress(label, files=version.entry_count, size=version.size_bytes) as progress:
-        while batch := list(itertools.islice(uploads, BLOBS_AT_ONCE)):
-            located = source.locate([upload.digest for upload in batch], version=version.id)
-            for upload in batch:
-                if upload.digest not in located:
-                    raise MissingFile(
-                        f"The content {upload.digest} of {version.path} is lost in {source.url}; "
-                        "`lineal verify` there says what else is"
-                    )
-                _send(source, located[upload.digest], target, upload)
+class _Blobs:
+    """The blobs of one version on their way."""
+
+    def __init__(
+        self, source: Backend, version: VersionRecord, target: Backend, pack_files_up_to: int
+    ) -> None:
+        self._source, self._version, self._target = source, version, target
+        self._pack_files_up_to = pack_files_up_to
+
+    def send(self, draft: DraftId) -> None:
+        version, uploads = self._version, self._target.missing_blobs(draft)
+        label = f"copying {version.name}"
+        with term.progress(label, files=version.entry_count, size=version.size_bytes) as progress:
+            while batch := list(itertools.islice(uploads, BLOBS_AT_ONCE)):
+                self._send_batch(batch, progress)
+                self._target.confirm(draft, batch)
+
+    def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
+        located = self._source.locate([each.digest for each in batch], version=self._version.id)
+        most = self._pack_files_up_to
+        packed = [each for each in batch if each.size <= most] if most else []
+        if len(packed) < PACKED_LEAST:
+            packed = []
+        else:
+            self._send_pack(packed, located, progress)
+        for upload in batch:
+            if not packed or upload.size > most:
+                self._send_blob(upload, self._location(upload, located))
                 progress.advance(files=1, size=upload.size)
-            target.confirm(draft, batch)
 
+    def _send_blob(self, upload: Upload, location: Location) -> None:
+        if location.path is not None:
+            self._target.send(upload, location.path, take=False, link=False)
+        else:
+            with self._source.open(location) as packed:  # which is checked as it is read
+                self._target.send_bytes(upload, packed.read())
 
-def _send(source: Backend, location: Location, target: Backend, upload: Upload) -> None:
-    if location.path is not None:
-        target.send(upload, location.path, take=False, link=False)
-        return
-    with source.open(location) as packed:  # which is checked as it is read
-        target.send_bytes(upload, packed.read())
+    def _send_pack(
+        self, batch: Sequence[Upload], located: dict[Digest, Location], progress: term.Progress
+    ) -> None:
+        writer = packs.Writer(os.path.join(self._target.staging, f"pack-{new_id(16)}"))
+        try:
+            for upload in batch:
+                with self._source.open(self._location(upload, located)) as file:
+                    data = file.read()
+                sha256 = hashlib.sha256(data)
+                if upload.digest != PREFIX + sha256.hexdigest():
+                    raise IntegrityError(
+                        f"Content {upload.digest} of {self._version.path} is damaged in "
+                        f"{self._source.url}"
+                    )
+                writer.add(sha256.digest(), data)
+                progress.advance(files=1, size=upload.size)
+            writer.seal()
+            self._target.send_pack(batch[0], writer.path)
+        finally:
+            writer.discard()
+            with suppress(FileNotFoundError):  # it was moved into the store
+                os.unlink(writer.path)
+
+    def _location(self, upload: Upload, located: dict[Digest, Location]) -> Location:
+        found = located.get(upload.digest)
+        if found is None:
+            raise MissingFile(
+                f"The content {upload.digest} of {self._version.path} is lost in "
+                f"{self._source.url}; `lineal verify` there says what else is"
+            )
+        return found

@@ -164,7 +164,7 @@ def _sync_folder(
         spool.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
             raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
-        _Copy(source, target, about, folder, where, marks, result).run()
+        _Copy(source, target, settings, about, folder, where, marks, result).run()
     finally:
         source.close()
     if not result.failures:
@@ -178,6 +178,7 @@ class _Copy:
         self,
         source: Backend,
         target: Backend,
+        settings: Settings,
         about: About,
         folder: str,
         where: _Where,
@@ -186,6 +187,7 @@ class _Copy:
     ) -> None:
         self._marks = marks
         self._source, self._target = source, target
+        self._pack_files_up_to = settings.pack_files_up_to
         self._about = about
         self._where = where
         self._result = result
@@ -343,7 +345,9 @@ class _Copy:
             sources=self._sources_of(version),
             ttl_seconds=version.ttl_seconds,
         )
-        copied = copying.copy_version(self._source, version, self._target, spec)
+        copied = copying.copy_version(
+            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
+        )
         self._copied[version.id] = copied
         self._result.version_count += 1
         for link in self._source.links(version.id):
@@ -391,10 +395,7 @@ class _Copy:
     def _fulfil(self, intent: dict[str, Any]) -> None:
         if intent["kind"] == "source":
             return
-        version = self._home_version(intent["version"])
-        digest = intent.get("digest", version.digest)
-        if version.digest != digest:
-            raise NotFound(f"{intent['version']} has other content there than when it was used")
+        version = self._home_version(intent["version"], intent.get("digest"))
         if intent["kind"] == "use":
             self._target.use(self._to.key, version.id, alias=intent["alias"])
         elif intent["kind"] == "relog":
@@ -408,9 +409,25 @@ class _Copy:
             target = names.ArtifactPath(entity, project, name)
             self._target.link_version(version.id, target, intent["aliases"])
 
-    def _home_version(self, path: str) -> VersionRecord:
-        where = self._where
-        return self._target.version(names.artifact_path(path, where.entity, where.project))
+    def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
+        """Return what the target has of a version of the home: that name, or that content."""
+        named = names.artifact_path(path, self._where.entity, self._where.project)
+        if self._about.is_default_entity and named.entity == self._about.entity:
+            named = named._replace(entity=self._target.entity)
+        try:
+            version = self._target.version(named)
+        except NotFound:
+            if digest is None:
+                raise
+        else:
+            if digest in (None, version.digest):
+                return version
+        try:
+            return self._target.version(named._replace(ref=str(digest)))
+        except NotFound as error:
+            raise NotFound(
+                f"{named} is not there with the content that was used, {digest}"
+            ) from error
 
 
 class _Marks:

@@ -319,8 +319,8 @@ class DraftSpec(NamedTuple):
     ttl_seconds: int | None = None
     """As stored: None inherits, 0 is never (`core.retention`)."""
     number: int | None = None
-    """Of a copy, the number it has where it comes from: kept if the collection has not come so
-    far. A copy takes no alias from another version."""
+    """Of a copy, the number it has where it comes from: kept if the collection has never given
+    it. A copy takes no alias from another version, but `latest` from one with a lower number."""
 
 
 class Upload(NamedTuple):

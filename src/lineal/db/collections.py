@@ -6,7 +6,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, exists, func, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    update,
+)
 from sqlalchemy import insert as plain_insert
 
 from lineal.core.names import LATEST
@@ -62,6 +73,19 @@ _NEXT_NUMBER = (
         deleted_by=None,
     )
     .returning(collections.c.next_number)
+)
+_REACH_NUMBER = (
+    update(collections)
+    .where(collections.c.id == bindparam("collection"))
+    .values(
+        next_number=case(
+            (collections.c.next_number > bindparam("taken"), collections.c.next_number),
+            else_=bindparam("taken", type_=Integer) + 1,
+        ),
+        updated_at=bindparam("now"),
+        deleted_at=None,
+        deleted_by=None,
+    )
 )
 
 
@@ -134,20 +158,31 @@ def lock(connection: Connection, collection_id: int) -> None:
 
 
 def next_number(
-    connection: Connection, collection_id: int, now: datetime, *, least: int = 0
+    connection: Connection, collection_id: int, now: datetime, *, wanted: int | None = None
 ) -> int:
-    """Take the next version number, leaving those below `least` out; it is never given again.
+    """Take the next version number; it is never given again. A deleted collection is back.
 
-    A deleted collection is back.
+    wanted: take this one instead, if the collection has never given it; the caller locks.
     """
-    if least:
-        connection.execute(
-            update(collections)
-            .where(collections.c.id == collection_id, collections.c.next_number < least)
-            .values(next_number=least)
-        )
+    if wanted is not None and _is_free(connection, collection_id, wanted):
+        reached = {"collection": collection_id, "taken": wanted, "now": now}
+        connection.execute(_REACH_NUMBER, reached)
+        return wanted
     taken = connection.execute(_NEXT_NUMBER, {"collection": collection_id, "now": now}).scalar_one()
     return int(taken) - 1
+
+
+def _is_free(connection: Connection, collection_id: int, number: int) -> bool:
+    """Say whether no version here had this number, nor one of a collection that had the name."""
+    row = by_id(connection, collection_id)
+    assert row is not None
+    if number >= row.next_number:
+        return True
+    moved = redirects.target(connection, redirects.COLLECTION, row.project_id, row.name)
+    given = select(memberships.c.id).where(
+        memberships.c.collection_id == collection_id, memberships.c.number == number
+    )
+    return moved is None and connection.execute(given).one_or_none() is None
 
 
 def names(connection: Connection, project_id: int) -> list[str]:

@@ -273,12 +273,16 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
 
 
 def add(
-    connection: Connection, values: Mapping[str, Any], now: datetime, *, least_number: int = 0
+    connection: Connection,
+    values: Mapping[str, Any],
+    now: datetime,
+    *,
+    wanted_number: int | None = None,
 ) -> tuple[int, Membership]:
     """Insert a version and its membership with the next number; returns its id and that."""
     version_id = connection.execute(_ADD, dict(values)).scalar_one()
     membership = add_membership(
-        connection, values["collection_id"], version_id, now, least_number=least_number
+        connection, values["collection_id"], version_id, now, wanted_number=wanted_number
     )
     return version_id, membership
 
@@ -289,9 +293,9 @@ def add_membership(
     version_id: int,
     now: datetime,
     *,
-    least_number: int = 0,
+    wanted_number: int | None = None,
 ) -> Membership:
-    number = collections_db.next_number(connection, collection_id, now, least=least_number)
+    number = collections_db.next_number(connection, collection_id, now, wanted=wanted_number)
     row = {
         "collection_id": collection_id,
         "version_id": version_id,

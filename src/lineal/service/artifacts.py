@@ -406,7 +406,7 @@ def _finish(
             "ttl_seconds": draft.spec.get("ttl_seconds"),
         }
         version_id, membership = versions_db.add(
-            connection, values, now, least_number=draft.spec.get("number") or 0
+            connection, values, now, wanted_number=draft.spec.get("number")
         )
         sources = {*draft.spec["sources"], *drafts_db.sources(connection, contributions)}
         lineage_db.add_derived(connection, VersionId(version_id), sources)
@@ -447,9 +447,9 @@ def _apply(
     aliases = list(dict.fromkeys([*spec["aliases"], names.LATEST]))
     if spec.get("number") is not None:
         taken = versions_db.alias_numbers(connection, draft["collection_id"], aliases)
-        aliases = [
-            alias for alias in aliases if alias not in taken or (alias == names.LATEST and is_new)
-        ]
+        if is_new and taken.get(names.LATEST, membership.number) < membership.number:
+            del taken[names.LATEST]
+        aliases = [alias for alias in aliases if alias not in taken]
     versions_db.set_aliases(
         connection,
         draft["collection_id"],
