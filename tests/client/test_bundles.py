@@ -262,6 +262,22 @@ def test_a_bundle_can_be_used_as_it_is(ana, tmp_path):
     assert there.content(there.version("data:v0"), tmp_path / "out") == {"a.txt": b"a"}
 
 
+def test_importing_writes_nothing_to_the_bundle(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    before = {path: path.stat().st_mtime_ns for path in Path("bundle").rglob("*")}
+    bob.import_()
+    assert {path: path.stat().st_mtime_ns for path in Path("bundle").rglob("*")} == before
+
+
+def test_a_bundle_without_its_database_is_refused(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    Path("bundle", "lineal.db").unlink()
+    with pytest.raises(NotFound, match="has lost its database"):
+        bob.import_()
+
+
 def test_references_stay_references(ana, bob):
     Path("far.txt").write_text("far")
     with ana.run() as run:

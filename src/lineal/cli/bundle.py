@@ -42,7 +42,7 @@ def export(
 
     connection = connect()
     chosen = [version for name in names for version in _versions(connection, name, every=every)]
-    folder = os.path.abspath(os.path.expanduser(to))
+    folder = os.path.expanduser(to)
     carried = bundles.export(
         connection.backend, chosen, folder, settings=connection.settings, upstream=upstream
     )
@@ -69,7 +69,7 @@ def import_(
 
     connection = connect()
     carried = bundles.import_(
-        os.path.abspath(os.path.expanduser(folder)),
+        os.path.expanduser(folder),
         connection.backend,
         settings=connection.settings,
         entity=entity,

@@ -9,7 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +20,7 @@ from lineal.client import copying, term
 from lineal.client.backend import Backend
 from lineal.client.draft import CLIENT_ID_LENGTH
 from lineal.client.embedded import open_embedded
-from lineal.config import Settings, default_entity
+from lineal.config import Settings, default_entity, home_of
 from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
@@ -80,6 +83,7 @@ def export(
     upstream: also every version that they were made from. What a bundle has stays in it.
     Raises InTheWay if the folder holds anything else, MissingFile for content that is lost.
     """
+    folder = os.path.abspath(folder)
     about = _begun(folder, settings)
     target = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
     try:
@@ -106,23 +110,21 @@ def import_(
     Raises NotFound if it is no bundle, Unavailable if its export was interrupted, Invalid if two
     collections would become one, IntegrityError or SourceChanged for bytes that are damaged.
     """
+    folder = os.path.abspath(folder)
     about = read_about(folder)
     if not about.is_complete:
         raise Unavailable(f"The export into {folder} was interrupted; repeat it, then import")
-    source = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
 
     def place(from_entity: str, from_project: str) -> tuple[str, str]:
         is_owner = about.is_default_entity and from_entity == about.entity
         return entity or (target.entity if is_owner else from_entity), project or from_project
 
-    try:
+    with _opened(folder, dataclasses.replace(settings, entity=about.entity)) as source:
         versions = [
             source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
         ]
         _require_apart(versions, place)
         return _Carry(source, target, place, settings.pack_files_up_to).run(versions)
-    finally:
-        source.close()
 
 
 def read_about(folder: str) -> About:
@@ -154,6 +156,28 @@ def _begun(folder: str, settings: Settings) -> About:
 
 def _describe(folder: str, about: About) -> None:
     write_whole(os.path.join(folder, ABOUT_FILE), json.dumps(asdict(about), indent=2).encode())
+
+
+@contextmanager
+def _opened(folder: str, settings: Settings) -> Iterator[Backend]:
+    """Open a bundle, and write nothing to it: it may be on a medium that is read-only.
+
+    A database writes beside itself even when it is read, so a copy of it is opened.
+    """
+    database = home_of(dataclasses.replace(settings, home=folder)).database
+    if not os.path.exists(database):
+        raise NotFound(f"Bundle {folder} has lost its database; export it again")
+    with tempfile.TemporaryDirectory(prefix="lineal-bundle-") as home:
+        inside = dataclasses.replace(settings, home=home)
+        for suffix in ("", "-wal"):
+            if os.path.exists(database + suffix):
+                shutil.copyfile(database + suffix, home_of(inside).database + suffix)
+        os.symlink(os.path.join(folder, "blobs"), home_of(inside).blobs)
+        source = open_embedded(inside)
+        try:
+            yield source
+        finally:
+            source.close()
 
 
 def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:

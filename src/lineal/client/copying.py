@@ -141,8 +141,8 @@ class _Blobs:
                 sha256 = hashlib.sha256(data)
                 if upload.digest != PREFIX + sha256.hexdigest():
                     raise IntegrityError(
-                        f"Content {upload.digest} of {self._version.path} is damaged in "
-                        f"{self._source.url}"
+                        f"Content {upload.digest} of {self._version.path} is damaged where it is "
+                        "copied from"
                     )
                 writer.add(sha256.digest(), data)
                 progress.advance(files=1, size=upload.size)
@@ -157,7 +157,7 @@ class _Blobs:
         found = located.get(upload.digest)
         if found is None:
             raise MissingFile(
-                f"The content {upload.digest} of {self._version.path} is lost in "
-                f"{self._source.url}; `lineal verify` there says what else is"
+                f"The content {upload.digest} of {self._version.path} is lost where it is copied "
+                "from; `lineal verify` there says what else is"
             )
         return found
