@@ -26,6 +26,7 @@ from lineal.cli import (
     output,
     project,
     ref,
+    restore,
     retention,
     run,
     status,
@@ -95,6 +96,7 @@ app.command("offline")(folder.offline)
 app.command("enabled")(folder.enabled)
 app.command("disabled")(folder.disabled)
 app.command("pull")(run.pull)
+app.command("restore")(restore.restore)
 app.command("controller")(sweep.controller)
 app.command("purge-cache")(cache.purge_cache)
 for name, function in (

@@ -19,7 +19,6 @@ from lineal.core.records import RunPatch
 
 METADATA_FILE = "wandb-metadata.json"
 REQUIREMENTS_FILE = "requirements.txt"
-DIFF_FILE = "diff.patch"
 HISTORY_FILE = "code/_session_history.ipynb"
 
 
@@ -66,10 +65,10 @@ def collect(settings: Settings, call: Call) -> Surroundings:
             if code.diff_holds_secret(state.diff):
                 term.warning(
                     "the uncommitted changes look as if they held a key or password; "
-                    f"{DIFF_FILE} was not saved"
+                    f"{git.DIFF_FILE} was not saved"
                 )
             else:
-                contents[DIFF_FILE] = state.diff
+                contents[git.DIFF_FILE] = state.diff
     if details:
         details["startedAt"] = call.started_at.isoformat()
         contents[METADATA_FILE] = json.dumps(details, indent=2).encode()

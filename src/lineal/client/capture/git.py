@@ -1,4 +1,4 @@
-"""Commit, remote and uncommitted changes of the work tree a run started in (COD-5)."""
+"""Commit, remote and uncommitted changes of the work tree a run started in; and back (COD-5)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lineal.errors import Conflict, Exists, NotFound, Unavailable
+
 GIT_TIMEOUT_SECONDS = 15.0
 """For one command; a work tree on a slow network disk must not hold up the run."""
+DIFF_FILE = "diff.patch"
+"""What the run keeps its uncommitted changes in."""
 DIFF_MAX_BYTES = 10 * 1024 * 1024
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _USER_INFO = re.compile(r"^([^/]*://)[^/]*@")
 """After any scheme, with what a remote helper puts in front; a password may have an @ in it."""
 
@@ -101,3 +106,64 @@ def _run(root: str, arguments: Sequence[str], *, limit: int) -> tuple[bytes | No
         return found, process.wait() == 0 and len(found) <= limit
     finally:
         timer.cancel()
+
+
+def recreate(
+    root: str, commit: str, patch: bytes | None, *, branch: str, folder: str | None = None
+) -> str:
+    """Bring back the code that a run had, on a new branch; returns the work tree it is in (COD-5).
+
+    patch: its uncommitted changes, None for none. folder: of a work tree to be made beside the one
+    at `root`; without, that one is used, and must have no uncommitted changes of its own.
+    Raises NotFound (the commit is not here), Exists (the branch or folder), Conflict.
+    """
+    found = _COMMIT.fullmatch(commit) and _call(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    if not found or found.returncode != 0:
+        raise NotFound(
+            f"Commit {commit} is not in {root}; fetch it, such as by `git fetch --all`, and repeat"
+        )
+    if _call(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").returncode == 0:
+        raise Exists(f"Branch {branch} is in {root} already; name another with `--branch`")
+    if folder is None:
+        if _call(root, "status", "--porcelain", "--untracked-files=no").stdout:
+            raise Conflict(
+                f"{root} has uncommitted changes; commit or stash them, or have the code in a "
+                "folder of its own: `--root FOLDER`"
+            )
+        _must(_call(root, "checkout", "--quiet", "-b", branch, commit))
+        folder = root
+    else:
+        _must(_call(root, "worktree", "add", "--quiet", "-b", branch, folder, commit))
+    if patch:
+        done = _call(folder, "apply", "--binary", "--whitespace=nowarn", "-", given=patch)
+        if done.returncode != 0:
+            raise Conflict(
+                f"Branch {branch} is in {folder}, but the run's uncommitted changes do not apply "
+                f"there: {_said(done)}. They are in its file `diff.patch`"
+            )
+    return folder
+
+
+def _call(
+    root: str, *arguments: str, given: bytes | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            ["git", "-C", root, *arguments],
+            input=given or b"",
+            capture_output=True,
+            env=environment,
+            check=False,
+        )
+    except OSError as error:
+        raise Unavailable(f"git cannot be started: {error.strerror}") from error
+
+
+def _must(done: subprocess.CompletedProcess[bytes]) -> None:
+    if done.returncode != 0:
+        raise Conflict(f"git refused: {_said(done)}")
+
+
+def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+    return "; ".join(done.stderr.decode(errors="replace").split("\n")).strip("; ")

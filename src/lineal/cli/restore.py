@@ -1,0 +1,74 @@
+"""`lineal restore`: the code that a run had, back in a work tree of git (COD-5)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Annotated
+
+import typer
+
+import lineal
+from lineal.cli import output
+from lineal.cli.connect import connect
+from lineal.cli.options import Run
+from lineal.client.capture import git
+from lineal.core.records import RunRecord
+from lineal.errors import NotFound, UsageError
+
+HASH_SHOWN = 10
+
+
+def restore(
+    run: Run,
+    branch: Annotated[
+        str | None, typer.Option(help="Name of the new branch; default `lineal/RUN_ID`")
+    ] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Make a work tree there, and leave the present one as it is"
+        ),
+    ] = None,
+) -> None:
+    """Bring back the code that a run had: its commit, and what was not committed then.
+
+    To be called in a clone of the repository. Prints the folder that has the code.
+    """
+    record = connect().run(run)
+    name = f"{record.entity}/{record.project}/{record.run_id}"
+    if record.git_commit is None:
+        raise NotFound(
+            f"Run {name} was not started in a git work tree, or did not record it; "
+            f"`lineal pull {run}` fetches the files that it saved"
+        )
+    here = git.find_root(os.getcwd())
+    if here is None:
+        of = f" of {record.git_remote}" if record.git_remote else ""
+        raise UsageError(f"{os.getcwd()} is in no git work tree; go to a clone{of} and repeat")
+    patch = _patch(name)
+    branch = branch or f"lineal/{record.run_id}"
+    folder = None if root is None else os.path.abspath(os.path.expanduser(root))
+    where = git.recreate(here, record.git_commit, patch, branch=branch, folder=folder)
+    output.note(
+        f"Branch {branch} at {record.git_commit[:HASH_SHOWN]}, {_about_changes(record, patch)}; "
+        f"`lineal run show {run}` has the configuration"
+    )
+    output.data(where)
+
+
+def _patch(run: str) -> bytes | None:
+    found = list(lineal.Api().run(run).files([git.DIFF_FILE]))
+    if not found:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        found[0].download(root=folder).close()
+        with open(os.path.join(folder, git.DIFF_FILE), "rb") as file:
+            return file.read()
+
+
+def _about_changes(record: RunRecord, patch: bytes | None) -> str:
+    note = (record.metadata.get("git") or {}).get("note")
+    if patch is not None:
+        return "with the changes that were not committed"
+    return str(note) if note else "where all was committed"
