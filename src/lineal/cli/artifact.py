@@ -191,6 +191,13 @@ def get(
     type: Type = None,
     include: Include = None,
     exclude: Exclude = None,
+    link: Annotated[
+        str | None,
+        typer.Option(
+            metavar="hard|symbolic",
+            help="Link stored files instead of copying them; they must not be written to",
+        ),
+    ] = None,
 ) -> None:
     """Fetch a version's files; prints the folder.
 
@@ -206,7 +213,7 @@ def get(
                 f"{_filter_words(include, exclude)} leaves no file of {name}; "
                 f"`lineal artifact show {name} --files` lists them"
             )
-    folder = artifact.download(root=root, include=include or [], exclude=exclude or [])
+    folder = artifact.download(root=root, include=include or [], exclude=exclude or [], link=link)
     output.note(f"{name}: {output.plural(count, 'file')}, {output.size(size)}")
     output.data(folder)
 

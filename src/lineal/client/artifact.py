@@ -151,12 +151,15 @@ class Artifact(Version):
         multipart: bool | None = None,
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
+        link: str | None = None,
     ) -> str:
         """Bring the files to a folder and return its path (ART-28, ART-29).
 
         root: default `./artifacts/<name>:vN`. What is there with the right digest is not
         fetched again, other files are left alone. path_prefix: a plain prefix of paths.
-        include, exclude: patterns as in `.gitignore`. skip_cache, multipart: W&B's, ignored.
+        include, exclude: patterns as in `.gitignore`. link: `hard` or `symbolic` links to stored
+        files instead of copies, where they are files of their own on this machine; whoever writes
+        into one damages what is stored. skip_cache, multipart: W&B's, ignored.
         Raises MissingFile for a reference that leads nowhere (unless allowed), IntegrityError
         for bytes without the promised digest.
         """
@@ -167,7 +170,7 @@ class Artifact(Version):
         downloads.require_distinct(
             target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
         )
-        self._download(target, allow_missing_references).run(
+        self._download(target, allow_missing_references, link).run(
             (entry for entry in self._contents.base.under(prefix) if chosen(entry.path)),
             count=record.entry_count,
             size=record.size_bytes,
@@ -387,7 +390,9 @@ class Artifact(Version):
         path: str = self._download(self._root(root), False).one(entry)
         return path
 
-    def _download(self, root: str, allow_missing_references: bool) -> downloads.Download:
+    def _download(
+        self, root: str, allow_missing_references: bool, link: str | None = None
+    ) -> downloads.Download:
         return downloads.Download(
             self._home,
             self._record.id,
@@ -395,6 +400,7 @@ class Artifact(Version):
             self._adder.cache,
             references=self._references,
             allow_missing_references=allow_missing_references,
+            link=link,
         )
 
     def _root(self, root: str | os.PathLike[str] | None) -> str:

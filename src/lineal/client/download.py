@@ -7,6 +7,7 @@ is removed except by `checkout`, and what is left of downloads that were killed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -50,7 +51,11 @@ REFERENCE_THREADS = 16
 OLD_PART_SECONDS = 24 * 3600.0
 """Age at which a file on its way to its name is nobody's any more: its download was killed."""
 _PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
+_NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 _IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
+
+LINKS: dict[str, Callable[[str, str], None]] = {"hard": os.link, "symbolic": os.symlink}
+"""Ways to have a stored file in a folder without a second copy (STO-5)."""
 
 T = TypeVar("T")
 
@@ -67,7 +72,11 @@ class Download:
         *,
         references: References,
         allow_missing_references: bool = False,
+        link: str | None = None,
     ) -> None:
+        if link is not None and link not in LINKS:
+            raise Invalid(f"link cannot be {link!r}; use {' or '.join(LINKS)}, or None to copy")
+        self._link = link
         self._backend = backend
         self._version = version
         self._root = os.path.abspath(root)
@@ -154,9 +163,11 @@ class Download:
                 f"The bytes of {entry.path} ({entry.digest}) in {self._name()} are not stored any "
                 "more; `lineal verify` says what else is affected"
             )
-        data = self._small(entry, location)
+        is_linked = self._link is not None and location.path is not None
+        data = None if is_linked else self._small(entry, location)
         if data is None:
-            self._place(target, partial(self._copy, entry, location), entry.digest)
+            fetch = self._linked if is_linked else self._copy
+            self._place(target, partial(fetch, entry, location), entry.digest)
             stamp = files.stamp(target)
         else:
             _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
@@ -192,6 +203,24 @@ class Download:
                 raise self._lost(entry, location) from error
         with self._backend.open(location) as source:
             return files.write_stream(source, part, CHUNK_BYTES)
+
+    def _linked(self, entry: Entry, location: Location, part: str) -> str:
+        """Check a stored file and link it; where that cannot be, copy it."""
+        assert self._link is not None
+        assert location.path is not None
+        try:
+            hex_digest = files.hash_file(location.path).hex_digest
+        except MissingFile as error:
+            raise self._lost(entry, location) from error
+        try:
+            LINKS[self._link](location.path, part)
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            self._link = None
+            term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
+            return self._copy(entry, location, part)
+        return hex_digest
 
     def _small(self, entry: Entry, location: Location) -> bytes | None:
         """Return the bytes of a small blob of this machine; None for any other."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.artifact.conftest import content, draft, paths
 
 import lineal
+from lineal.client import download
 from lineal.client.artifact import Artifact
 from lineal.core.digest import of_bytes
 from lineal.errors import (
@@ -71,6 +74,49 @@ def test_a_prefix_of_paths_can_be_downloaded(
 def test_globs_choose_what_is_downloaded(logged: Artifact, tmp_path: Path) -> None:
     logged.download(tmp_path / "t", include=["*.txt"], exclude="a/")
     assert sorted(content(tmp_path / "t")) == ["a.txt", "ab.txt", "b/c/d.txt"]
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic"])
+def test_a_download_may_link_to_what_is_stored(
+    run: lineal.Run, logged: Artifact, tmp_path: Path, link: str
+) -> None:
+    root = Path(logged.download(root=tmp_path / "out", link=link))
+    assert content(root) == content(Path(logged.download(root=tmp_path / "copies")))
+    stored = {path.stat().st_ino for path in Path(os.environ["LINEAL_HOME"], "blobs").rglob("*")}
+    assert (root / "a.txt").stat().st_ino in stored
+    assert (root / "a.txt").is_symlink() == (link == "symbolic")
+    logged.verify(root)
+    newer = run.log_artifact(draft({"a.txt": b"newer"})).wait()
+    newer.download(root=root)  # replaces the link, and not what it leads to
+    assert (root / "a.txt").read_bytes() == b"newer"
+    assert Path(logged.download(root=tmp_path / "again"), "a.txt").read_bytes() == b"a"
+
+
+def test_where_nothing_can_be_linked_files_are_copied_and_it_is_said(
+    logged: Artifact, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    def other_disk(_source: str, _target: str) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setitem(download.LINKS, "hard", other_disk)
+    root = Path(logged.download(root=tmp_path / "out", link="hard"))
+    assert content(root) == content(Path(logged.download(root=tmp_path / "copies")))
+    assert capsys.readouterr().err.count("cannot be linked here") == 1
+
+
+def test_a_damaged_stored_file_is_not_linked(logged: Artifact, tmp_path: Path) -> None:
+    for path in Path(os.environ["LINEAL_HOME"], "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"bcd":
+            path.chmod(0o644)
+            path.write_bytes(b"bad")
+    with pytest.raises(IntegrityError):
+        logged.download(root=tmp_path / "out", link="hard")
+    assert not (tmp_path / "out" / "b" / "c" / "d.txt").exists()
+
+
+def test_an_unknown_kind_of_link_is_a_value_error(logged: Artifact) -> None:
+    with pytest.raises(ValueError, match="hard or symbolic"):
+        logged.download(link="soft")
 
 
 def test_a_checkout_deletes_what_is_not_in_the_artifact(
