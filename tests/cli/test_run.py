@@ -38,6 +38,17 @@ def test_ls_lists_the_newest_first_with_results(lineal, trained):
     assert "val_acc=0.5" in table.out
 
 
+def test_ls_of_all_projects_lists_the_newest_first(lineal):
+    for project, name in (("beta", "first"), ("alpha", "second"), ("beta", "third")):
+        with sdk.init(project=project, id=name) as run:
+            run.log({"loss": 1})
+    runs = lineal("run", "ls", "--json").json
+    assert [run["id"] for run in runs] == ["third", "second", "first"]
+    assert lineal("run", "ls", "--limit", "1", "--json").json[0]["id"] == "third"
+    ordered = lineal("run", "ls", "--order", "+created_at")
+    assert "within each project" in ordered.err
+
+
 def test_ls_filters_and_orders_in_the_database(lineal, trained):
     found = lineal("run", "ls", "demo", "--filter", '{"summary_metrics.val_acc": {"$gt": 0.9}}')
     assert "demo/high" in found.out

@@ -41,6 +41,15 @@ def test_a_file_makes_a_sweep_that_agents_carry_out(lineal, path):
     assert (listed["path"], listed["state"], listed["trials"]["finished"]) == (path, "finished", 2)
 
 
+def test_ls_of_all_projects_lists_the_newest_first(lineal):
+    Path("sweep.yaml").write_text(FILE)
+    made = [
+        lineal("sweep", "sweep.yaml", "--project", project).out.strip()
+        for project in ("beta", "alpha", "beta")
+    ]
+    assert [sweep["path"] for sweep in lineal("sweep", "ls", "--json").json] == made[::-1]
+
+
 def test_the_work_tree_of_lineal_itself_is_nobodys_project():
     Path("sweep.yaml").write_text(FILE.replace("project: p\n", ""))
     command = [sys.executable, "-m", "lineal", "sweep", "sweep.yaml"]

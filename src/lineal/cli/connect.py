@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
 from typing import TypeVar
 
@@ -22,9 +23,11 @@ from lineal.core.records import (
     RunRecord,
     VersionRecord,
 )
+from lineal.core.trials import SweepRecord
 from lineal.errors import Gone, NotFound
 
 T = TypeVar("T")
+Started = TypeVar("Started", RunRecord, SweepRecord)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,17 @@ class Connection:
 
     def projects(self) -> Iterator[ProjectRecord]:
         return all_of(lambda page: self.backend.projects(self.backend.entity, page))
+
+    def places(self, project: str | None) -> list[tuple[str, str]]:
+        """Return entity and name of the project that is meant, or of all where none is."""
+        if project or self.project:
+            return [names.project_path(project, self.backend.entity, self.project)]
+        return [(record.entity, record.name) for record in self.projects()]
+
+
+def newest_first(lists: Iterable[Iterable[Started]]) -> Iterator[Started]:
+    """Make one list of those of several projects, each of which has the newest first."""
+    return merge(*lists, key=lambda record: record.created_at, reverse=True)
 
 
 def connect() -> Connection:

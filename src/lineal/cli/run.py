@@ -7,13 +7,14 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
 
 import lineal
 from lineal.cli import describe, output
-from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json, Run, Yes
 from lineal.client import adding
 from lineal.core import names
@@ -90,14 +91,16 @@ def _runs(
     connection: Connection, project: str | None, filters: JsonObject | None, order: str | None
 ) -> Iterator[RunRecord]:
     backend = connection.backend
-    if project or connection.project:
-        places = [names.project_path(project, backend.entity, connection.project)]
-    else:
-        places = [(record.entity, record.name) for record in connection.projects()]
-    for entity, name in places:
-        backend.project(entity, name)  # says so if there is none, rather than listing nothing
-        query = RunQuery(entity, name, filters=filters, order=order)
-        yield from all_of(partial(backend.runs, query))
+    places = connection.places(project)
+    for place in places:
+        backend.project(*place)  # says so if there is none, rather than listing nothing
+    queries = [RunQuery(*place, filters=filters, order=order) for place in places]
+    lists = [all_of(partial(backend.runs, query)) for query in queries]
+    if order is None:
+        return newest_first(lists)
+    if len(lists) > 1:
+        output.note("Ordered within each project; name a project to order all of it")
+    return chain.from_iterable(lists)
 
 
 def _print_runs(runs: Iterable[RunRecord]) -> None:

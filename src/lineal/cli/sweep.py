@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from lineal.cli import output, sweep_page
-from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json
 from lineal.client import agent as agents
 from lineal.client import sweep as sweeps
 from lineal.client.moments import iso
 from lineal.client.run_config import read_yaml
 from lineal.config import load
-from lineal.core import names
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan
 from lineal.core.trials import SweepRecord, SweepState, TrialRecord, TrialState, parameters_text
@@ -139,13 +138,8 @@ def ls(
 
 
 def _sweeps(connection: Connection, project: str | None) -> Iterable[SweepRecord]:
-    backend = connection.backend
-    if project or connection.project:
-        places = [names.project_path(project, backend.entity, connection.project)]
-    else:
-        places = [(record.entity, record.name) for record in connection.projects()]
-    for entity, name in places:
-        yield from all_of(partial(backend.sweeps, entity, name))
+    sweeps = connection.backend.sweeps
+    return newest_first(all_of(partial(sweeps, *place)) for place in connection.places(project))
 
 
 @app.command()
