@@ -155,6 +155,12 @@ def make_folder(path: str) -> None:
     os.makedirs(path, exist_ok=True)
 
 
+def shared_mode(folder: str) -> int:
+    """Return the mode with which all read and write a file who may write to its folder."""
+    writers = os.stat(folder).st_mode & 0o022
+    return 0o600 | writers | writers << 1
+
+
 def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> Stamp:
     """Make or replace a file as a whole, so that no reader ever sees half of it.
 

@@ -97,6 +97,18 @@ def test_a_lost_cache_is_made_anew(cache: DigestCache, tmp_path: Path) -> None:
     assert "a" in cache.of_folder("/data")
 
 
+def test_all_who_share_the_folder_may_write_the_cache(tmp_path: Path) -> None:
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    for folder, mode in ((alone, 0o700), (shared, 0o2770)):
+        folder.mkdir()
+        folder.chmod(mode)
+        DigestCache(str(folder)).remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert (shared / "digests.db").stat().st_mode & 0o660 == 0o660
+    assert (alone / "digests.db").stat().st_mode & 0o022 == 0
+    with DigestCache(str(shared)).held():
+        assert (shared / "digests.db-shm").stat().st_mode & 0o660 == 0o660
+
+
 def test_threads_may_remember_at_once(cache: DigestCache) -> None:
     def remember(thread: int) -> None:
         for number in range(20):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
-from lineal.files import Stamp, make_folder
+from lineal.files import Stamp, make_folder, shared_mode
 
 FINE_WINDOW_NS = 20_000_000
 """A file modified this shortly before it was read may change again within the same tick of the
@@ -147,13 +147,21 @@ class DigestCache:
         with inside_sqlite:
             connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
             try:
+                self._share()  # now: SQLite gives the files beside it the mode that it has
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
                 connection.execute(_SCHEMA)
-            except sqlite3.DatabaseError:
+            except (sqlite3.DatabaseError, OSError):
                 connection.close()
                 raise
             return connection
+
+    def _share(self) -> None:
+        """Let all use the cache who share the home, whatever the umask of who made it took."""
+        found = os.stat(self._path)
+        mode = shared_mode(os.path.dirname(self._path))
+        if mode & ~found.st_mode and found.st_uid == os.geteuid():
+            os.chmod(self._path, found.st_mode | mode)
 
 
 def _forget_stale(connection: sqlite3.Connection) -> int:

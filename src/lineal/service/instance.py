@@ -17,6 +17,7 @@ from lineal.config import Home, Settings, home_of
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
+from lineal.files import shared_mode
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -150,8 +151,7 @@ def _make_shared(path: str) -> None:
 
 def _open_shared(path: str) -> int:
     """Open or make a file that all may read and write who may write to its folder."""
-    writers = os.stat(os.path.dirname(path)).st_mode & 0o022
-    mode = 0o600 | writers | writers << 1
+    mode = shared_mode(os.path.dirname(path))
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
     found = os.fstat(descriptor)
     if mode & ~found.st_mode and found.st_uid == os.geteuid():  # the umask took some of it
