@@ -115,6 +115,17 @@ def test_files_are_listed_and_fetched(lineal, trained):
     assert Path("fetched/plot.txt").read_text() == "a plot"
 
 
+def test_fetching_a_file_overwrites_nothing_unasked(lineal, trained):
+    Path("plot.txt").write_text("mine")
+    get = ("run", "files", "demo/high", "--get", "plot.txt")
+    assert "--replace" in lineal(*get, "--get", "requirements.txt", fails=True).err
+    assert Path("plot.txt").read_text() == "mine"
+    assert not Path("requirements.txt").exists()
+    assert lineal(*get, "--replace", "--json").json == ["./plot.txt"]
+    assert Path("plot.txt").read_text() == "a plot"
+    assert lineal(*get).out == "./plot.txt\n"
+
+
 def test_pull_fetches_all_files_and_overwrites_nothing_unasked(lineal, trained):
     names = {each["name"] for each in lineal("run", "files", "demo/high", "--json").json}
     assert names

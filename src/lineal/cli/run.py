@@ -17,6 +17,7 @@ from lineal.cli import describe, output
 from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json, Run, Yes
 from lineal.client import adding
+from lineal.client.files import File
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,
@@ -245,6 +246,9 @@ def files(
         list[str] | None, typer.Option("--get", metavar="NAME", help="Fetch it; repeatable")
     ] = None,
     root: Annotated[str, typer.Option(help="Folder to fetch into")] = ".",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over files there that are different")
+    ] = False,
     json: Json = False,
 ) -> None:
     """List the files saved with a run, or fetch some of them."""
@@ -252,9 +256,12 @@ def files(
     record = connection.run(run)
     if get:
         public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
-        for name in get:
-            public.file(name).download(root=root, replace=True).close()
-            output.data(os.path.join(root, name))
+        _fetch([public.file(name) for name in get], root, replace=replace)
+        fetched = [os.path.join(root, name) for name in get]
+        if json:
+            output.as_json_list(fetched)
+        else:
+            output.data("\n".join(fetched))
         return
     found: Iterator[RunFileRecord] = all_of(partial(connection.backend.run_files, record.key))
     if json:
@@ -284,8 +291,19 @@ def pull(
     record = connect().run(run)
     folder = root or record.run_id
     public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
+    fetched = _fetch(public.files(), folder, replace=replace)
+    count, size = len(fetched), sum(file.size for file in fetched)
+    output.note(f"{'/'.join(public.path)}: {output.plural(count, 'file')}, {output.size(size)}")
+    output.data(folder)
+
+
+def _fetch(files: Iterable[File], folder: str, *, replace: bool) -> list[File]:
+    """Fetch the files that are not in the folder already, and return them.
+
+    Raises Exists, before anything is fetched, for another file in the way.
+    """
     missing = []
-    for file in public.files():
+    for file in files:
         target = os.path.join(folder, *names.entry_path(file.name).split("/"))
         if os.path.isfile(target) and adding.digest_of(target) == file.digest:
             continue
@@ -294,9 +312,7 @@ def pull(
         missing.append(file)
     for file in missing:
         file.download(root=folder, replace=True).close()
-    count, size = len(missing), sum(file.size for file in missing)
-    output.note(f"{'/'.join(public.path)}: {output.plural(count, 'file')}, {output.size(size)}")
-    output.data(folder)
+    return missing
 
 
 @app.command()
