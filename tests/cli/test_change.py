@@ -21,6 +21,11 @@ def test_alias_moves_and_its_history_is_kept(lineal, photos):
     assert "raw" in lineal("artifact", "alias", "demo/photos", "--history").out
 
 
+def test_a_changed_alias_is_json_too(lineal, photos):
+    changed = lineal("artifact", "alias", "demo/photos:v0", "prod", "--json").json
+    assert changed["aliases"] == ["latest", "prod", "raw"]
+
+
 def test_alias_can_be_taken_off(lineal, photos):
     lineal("artifact", "alias", "demo/photos:v0", "raw", "--remove")
     assert lineal("artifact", "show", "demo/photos", "--json").json["aliases"] == ["latest"]

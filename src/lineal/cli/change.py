@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import lineal
-from lineal.cli import output, selection
+from lineal.cli import describe, output, selection
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Source, Version, Yes
 from lineal.cli.retention import place_of
@@ -51,7 +51,10 @@ def alias(
         expected_version=None if expect is None else {alias: _expected(expect)},
     )
     changed = connection.backend.update_version(record.membership_id, patch)
-    output.data(f"{changed.path}: {', '.join(changed.aliases) or 'no aliases'}")
+    if json:
+        output.as_json(describe.version(changed))
+    else:
+        output.data(f"{changed.path}: {', '.join(changed.aliases) or 'no aliases'}")
 
 
 def _expected(text: str) -> str | None:
