@@ -50,7 +50,9 @@ def test_alias_moves_only_from_where_it_is_expected(lineal, photos):
 
 
 @pytest.mark.parametrize(
-    "words", [("v7",), ("a/b",), ("ok", "--expect", "soon"), ()], ids=lambda words: " ".join(words)
+    "words",
+    [("v7",), ("a/b",), ("ok", "--expect", "soon"), (), ("raw", "--remove", "--history")],
+    ids=lambda words: " ".join(words),
 )
 def test_alias_refuses_what_makes_no_sense(lineal, photos, words):
     assert lineal("artifact", "alias", "demo/photos:v0", *words, fails=True).code == 2
@@ -86,6 +88,12 @@ def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):
 
 def test_rm_of_all_refuses_a_version(lineal, photos):
     assert lineal("artifact", "rm", "demo/photos:v0", "--all", "--yes", fails=True).code == 2
+
+
+def test_rm_of_all_and_of_some_is_refused(lineal, photos):
+    words = ("artifact", "rm", "demo/photos", "--all", "--keep-last", "1", "--yes")
+    assert lineal(*words, fails=True).code == 2
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
 
 
 def test_rm_of_a_bare_name_asks_which_version(lineal, photos):

@@ -26,3 +26,9 @@ def test_a_deleted_project_is_not_listed(lineal, photos):
 
 def test_the_projects_of_nobody_are_an_error(lineal, photos):
     assert "No entity eve" in lineal("project", "ls", "eve", fails=True).err
+
+
+def test_aliases_are_not_unprotected_by_naming_them(lineal, photos):
+    lineal("project", "protect", "demo", "raw")
+    assert lineal("project", "protect", "demo", "raw", "--clear", fails=True).code == 2
+    assert lineal("project", "protect", "demo").out == "ana/demo: raw\n"

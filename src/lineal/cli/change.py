@@ -36,6 +36,8 @@ def alias(
 ) -> None:
     """Put an alias on a version, take it off, or list where aliases have been."""
     if history:
+        if remove or expect is not None:
+            raise typer.BadParameter("`--history` only lists; leave out `--remove` and `--expect`")
         _print_history(name, alias, json=json)
         return
     if not alias:
@@ -171,6 +173,8 @@ def rm(
         minimize=minimize,
     )
     if chosen is not None:
+        if all:
+            raise Invalid("`--all` leaves nothing to choose; leave it out, or the conditions")
         _rm_selected(name, chosen, dry_run=dry_run, yes=yes, json=json)
         return
     if json:

@@ -143,11 +143,13 @@ def protect(
     json: Json = False,
 ) -> None:
     """Show or set the aliases whose versions neither expire nor can be deleted."""
+    if aliases and clear:
+        raise Invalid("Say which aliases to protect, or `--clear`; those not named lose protection")
     connection = connect()
     entity, name = project_of(connection, project)
     record = connection.backend.project(entity, name)
     if aliases or clear:
-        record = connection.backend.protect_aliases(entity, name, [] if clear else aliases or [])
+        record = connection.backend.protect_aliases(entity, name, aliases or [])
     if json:
         output.as_json({"name": f"{entity}/{name}", "protected": list(record.protected_aliases)})
         return
