@@ -260,6 +260,12 @@ def test_ls_uses_the_project_that_is_set(lineal, photos, monkeypatch):
     assert lineal("artifact", "ls", "photos", "--json").json[0]["version"] == "v0"
 
 
+def test_ls_of_the_unknown_names_what_is_near(lineal, photos):
+    assert "did you mean `demo`?" in lineal("artifact", "ls", "dem", fails=True).err
+    assert "did you mean `demo/photos`?" in lineal("artifact", "ls", "dmo/photos", fails=True).err
+    assert "did you mean photos?" in lineal("artifact", "ls", "demo/photo", fails=True).err
+
+
 def test_ls_of_the_unknown_says_what_was_looked_for(lineal, photos):
     answer = lineal("artifact", "ls", "nothing", fails=True)
     assert answer.code == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from heapq import merge
 from itertools import islice
 from typing import TypeVar
@@ -129,10 +130,14 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
                 return _project(backend, *project)
             except NotFound:
                 pass
+        near = get_close_matches(parts[0], [each.name for each in connection.projects()], n=1)
+        if parts[0] in near:
+            raise  # the project is there, and what it says names what is near in it
+        hint = f"did you mean `{'/'.join([*near, *parts[1:]])}`? " if near else ""
         raise NotFound(
             f"Neither a project {'/'.join(project)} nor a collection "
             f"{path.entity}/{path.project}/{path.name} exists; "
-            "`lineal artifact ls` lists everything there is"
+            f"{hint}`lineal artifact ls` lists everything there is"
         ) from error
 
 
