@@ -107,6 +107,12 @@ def test_history_keeps_rows_that_have_all_keys(lineal, trained):
     assert len(table.lines) == 2
 
 
+def test_history_says_when_no_row_has_the_keys(lineal, trained):
+    answer = lineal("run", "history", "demo/high", "--keys", "rare,los")
+    assert answer.out == ""
+    assert "`rare` and `los`; this run has: _step, loss, rare, val_acc" in answer.err
+
+
 def test_files_are_listed_and_fetched(lineal, trained):
     listed = lineal("run", "files", "demo/high", "--json").json
     assert "plot.txt" in [file["name"] for file in listed]

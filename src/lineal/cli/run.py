@@ -226,14 +226,22 @@ def history(
         output.as_json_list(rows)
         return
     columns = wanted or _columns(lineal.Api().run(path).scan_history())
-    if not columns:
-        output.note("This run has logged no metrics")
+    first = next(rows, None)
+    if first is None:
+        output.note(_nothing_logged(wanted, lineal.Api().run(path).scan_history()))
         return
     output.table(columns, ([row.get(key) for key in columns] for row in rows), right=columns)
 
 
 def _columns(rows: Iterable[JsonObject]) -> list[str]:
     """Return the keys of all rows: the step first, then by name, without the clock's columns."""
+def _nothing_logged(wanted: list[str] | None, rows: Iterable[JsonObject]) -> str:
+    there = ", ".join(_columns(rows))
+    if not wanted or not there:
+        return "This run has logged no metrics"
+    return f"No row has {' and '.join(f'`{key}`' for key in wanted)}; this run has: {there}"
+
+
     found = {key for row in rows for key in row}
     shown = sorted(key for key in found if not key.startswith("_"))
     return (["_step"] if "_step" in found else []) + shown
