@@ -168,6 +168,15 @@ def test_rm_can_take_the_artifacts_along(lineal, trained):
     assert lineal("artifact", "show", "demo/model:v0", fails=True).code == 4
 
 
+def test_deletions_say_when_they_stop_early(lineal, trained):
+    for run in ("high", "low"):
+        lineal("run", "rm", f"demo/{run}", "--yes")
+    answer = lineal("deletions", "--limit", "1")
+    assert len(answer.lines) == 2
+    assert "--limit 0" in answer.err
+    assert lineal("deletions", "--limit", "2").err == ""
+
+
 def test_an_unknown_run_is_an_error_that_names_it(lineal, trained):
     answer = lineal("run", "show", "demo/hihg", fails=True)
     assert answer.code == 4

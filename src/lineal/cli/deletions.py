@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -56,10 +58,17 @@ def deletions(
         restored = connection.backend.restore(undo)
         print_restored(f"deletion {undo}", restored, json=json)
         return
-    found = all_of(connection.backend.deletions, limit=limit or None)
+    listed = all_of(connection.backend.deletions)
+    found = islice(listed, limit or None)
     if json:
         output.as_json_list(asdict(each) for each in found)
-        return
+    else:
+        _print(found)
+    if next(listed, None) is not None:
+        output.note(f"Only the first {limit:,}; `--limit 0` lists all")
+
+
+def _print(found: Iterable[Deletion]) -> None:
     output.table(
         ("id", "deleted", "by", "why", "hidden", "restorable until", "what"),
         (
