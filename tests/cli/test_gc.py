@@ -162,7 +162,7 @@ def test_runs_and_projects_come_back(lineal, photos, monkeypatch):
     assert "lineal project restore ana/demo" in gone.err
     restored = lineal("project", "restore", "demo")
     assert "1 project, 1 run, 1 version, 2 aliases" in restored.out
-    assert "nothing was deleted" in lineal("project", "restore", "demo").out
+    assert "Nothing of ana/demo is deleted" in lineal("project", "restore", "demo").err
 
 
 def test_a_run_with_linked_artifacts_needs_force(lineal, photos):

@@ -168,6 +168,14 @@ def test_rm_can_take_the_artifacts_along(lineal, trained):
     assert lineal("artifact", "show", "demo/model:v0", fails=True).code == 4
 
 
+def test_restoring_a_run_that_is_there_says_so(lineal, trained):
+    assert lineal("run", "restore", "demo/high").out == ""
+    assert "was not deleted" in lineal("run", "restore", "demo/high").err
+    lineal("run", "rm", "demo/high", "--yes")
+    assert lineal("run", "restore", "demo/high").out == "Restored run ana/demo/high\n"
+    assert "Nothing of deletion 1 is deleted" in lineal("deletions", "--restore", "1").err
+
+
 def test_deletions_say_when_they_stop_early(lineal, trained):
     for run in ("high", "low"):
         lineal("run", "rm", f"demo/{run}", "--yes")

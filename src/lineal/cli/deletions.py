@@ -108,7 +108,10 @@ def print_restored(what: str, restored: Restored, *, json: bool) -> None:
         (restored.aliases, "alias", "aliases"),
     )
     told = [output.plural(count, noun, nouns) for count, noun, nouns in counts if count]
-    output.data(f"Restored {what}: {', '.join(told) or 'nothing was deleted'}")
+    if told:
+        output.data(f"Restored {what}: {', '.join(told)}")
+    else:
+        output.note(f"Nothing of {what} is deleted; nothing was changed")
     if restored.released:
         output.note(
             f"{output.plural(restored.released, 'part')} was released, and cannot come back"

@@ -17,6 +17,7 @@ from lineal.cli import describe, output
 from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json, Run, Yes
 from lineal.client import adding
+from lineal.client.backend import Backend
 from lineal.client.files import File
 from lineal.core import names
 from lineal.core.records import (
@@ -28,7 +29,7 @@ from lineal.core.records import (
     Stream,
     VersionRecord,
 )
-from lineal.errors import Exists, Invalid
+from lineal.errors import Exists, Invalid, NotFound
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
@@ -230,11 +231,10 @@ def history(
     if first is None:
         output.note(_nothing_logged(wanted, lineal.Api().run(path).scan_history()))
         return
+    rows = chain((first,), rows)
     output.table(columns, ([row.get(key) for key in columns] for row in rows), right=columns)
 
 
-def _columns(rows: Iterable[JsonObject]) -> list[str]:
-    """Return the keys of all rows: the step first, then by name, without the clock's columns."""
 def _nothing_logged(wanted: list[str] | None, rows: Iterable[JsonObject]) -> str:
     there = ", ".join(_columns(rows))
     if not wanted or not there:
@@ -242,6 +242,8 @@ def _nothing_logged(wanted: list[str] | None, rows: Iterable[JsonObject]) -> str
     return f"No row has {' and '.join(f'`{key}`' for key in wanted)}; this run has: {there}"
 
 
+def _columns(rows: Iterable[JsonObject]) -> list[str]:
+    """Return the keys of all rows: the step first, then by name, without the clock's columns."""
     found = {key for row in rows for key in row}
     shown = sorted(key for key in found if not key.startswith("_"))
     return (["_step"] if "_step" in found else []) + shown
@@ -372,8 +374,21 @@ def rm(
 def restore(run: Run, json: Json = False) -> None:
     """Bring a deleted run back, with the artifacts that were deleted with it."""
     connection = connect()
-    record = connection.backend.restore_run(*connection.run_path(run))
+    path = connection.run_path(run)
+    was_live = _is_live(connection.backend, path)
+    record = connection.backend.restore_run(*path)
+    full = f"{record.entity}/{record.project}/{record.run_id}"
     if json:
         output.as_json(describe.run(record))
+    elif was_live:
+        output.note(f"Run {full} was not deleted; nothing was changed")
     else:
-        output.data(f"Restored run {record.entity}/{record.project}/{record.run_id}")
+        output.data(f"Restored run {full}")
+
+
+def _is_live(backend: Backend, path: tuple[str, str, str]) -> bool:
+    try:
+        backend.run(*path)
+    except NotFound:
+        return False
+    return True
