@@ -166,6 +166,10 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"early_terminate": {"type": "median"}}, ["use hyperband", "needs either `min_iter`"]),
     ({"early_terminate": {"type": "hyperband", "max_iter": 9}}, ["`max_iter` and `s`"]),
     ({"command": "python train.py"}, ["`command` must be a list"]),
+    ({"command": ["x", "${lrr}"]}, ["`command` names ${lrr}, which is not known"]),
+    ({"command": ["${argss}"]}, ["did you mean `args`"]),
+    ({"command": ["--all=${args}"]}, ["must have ${args} as an element by itself"]),
+    ({"command": ["${program}"]}, ["names ${program}, but the sweep has no `program`"]),
     ({"controller": {"type": "remote"}}, ["`controller` must be {type: local}"]),
     ({"best_alias": 3}, ["`best_alias` must be an alias"]),
 ]
@@ -177,10 +181,14 @@ def test_a_mistake_is_named_with_its_place(change: dict[str, Any], said: list[st
     if "methd" in change:
         del document["method"]
     with pytest.raises(Invalid) as error:
-        sweeps.plan(document)
+        sweeps.plan(document, is_new=True)
     for part in said:
         place = part.replace("parameters.o.parameters.lr", "parameters.o.lr")
         assert part in error.value.message or place in error.value.message
+
+
+def test_a_sweep_that_is_there_may_have_a_command_that_no_agent_can_start() -> None:
+    assert sweeps.plan(GOOD | {"command": ["${lrr}"]}).method == GOOD["method"]
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from lineal.core.sweeps import MACRO, MACROS, VARIABLE
 from lineal.core.trials import flat
 from lineal.errors import Invalid
 
 DEFAULT = ("${env}", "${interpreter}", "${program}", "${args}")
-_MACRO = re.compile(r"\$\{([^}]+)\}")
-_ENVIRONMENT = "envvar:"
-_ARGUMENTS = ("args", "args_no_boolean_flags", "args_no_hyphens", "args_json", "args_json_file")
-MACROS = ("env", "interpreter", "program", *_ARGUMENTS)
 
 
 def build(document: Mapping[str, Any], parameters: Mapping[str, Any], folder: str) -> list[str]:
@@ -38,9 +34,9 @@ def build(document: Mapping[str, Any], parameters: Mapping[str, Any], folder: st
 def _expanded(
     part: str, document: Mapping[str, Any], parameters: Mapping[str, Any], folder: str
 ) -> list[str]:
-    whole = _MACRO.fullmatch(part)
+    whole = MACRO.fullmatch(part)
     if whole is None:
-        return [_MACRO.sub(lambda found: _text(found.group(1), document, parameters), part)]
+        return [MACRO.sub(lambda found: _text(found.group(1), document, parameters), part)]
     name = whole.group(1)
     if name == "env":
         return ["/usr/bin/env"]
@@ -69,14 +65,14 @@ def _text(name: str, document: Mapping[str, Any], parameters: Mapping[str, Any])
         if not program:
             raise Invalid("The command names ${program}, but the sweep has no `program`")
         return str(program)
-    if name.startswith(_ENVIRONMENT):
-        return os.environ.get(name.removeprefix(_ENVIRONMENT), "")
+    if name.startswith(VARIABLE):
+        return os.environ.get(name.removeprefix(VARIABLE), "")
     values = dict(flat(dict(parameters)))
     if name in values:
         return _argument(values[name])
     if name in MACROS:
         raise Invalid(f"${{{name}}} must be an element of `command` by itself")
-    known = [*MACROS, f"{_ENVIRONMENT}NAME", *values]
+    known = [*MACROS, f"{VARIABLE}NAME", *values]
     raise Invalid(f"${{{name}}} in the sweep's command is not known; known are {', '.join(known)}")
 
 

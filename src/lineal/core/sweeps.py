@@ -6,7 +6,8 @@ Every mistake in a document is found at once, each with its place in the documen
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from lineal.core import parameters
@@ -25,6 +26,14 @@ KEYS = (
 _METRIC_KEYS = ("name", "goal", "target")
 _STOP_KEYS = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 BEST_ALIAS, BEST_TYPE = "best", "model"
+MACRO = re.compile(r"\$\{([^}]+)\}")
+MACROS_IN_WORDS = ("interpreter", "program")
+MACROS = (
+    *MACROS_IN_WORDS, "env", "args", "args_no_boolean_flags", "args_no_hyphens", "args_json",
+    "args_json_file",
+)  # fmt: skip
+"""What `command` may name beside parameters and variables (SWP-6); most are a word of its own."""
+VARIABLE = "envvar:"
 
 
 class Metric(NamedTuple):
@@ -65,8 +74,11 @@ class Plan(NamedTuple):
         return min(limits) if limits else None
 
 
-def plan(document: Mapping[str, Any]) -> Plan:
-    """Read a sweep's document; raises Invalid that names every mistake in it."""
+def plan(document: Mapping[str, Any], *, is_new: bool = False) -> Plan:
+    """Read a sweep's document; raises Invalid that names every mistake in it.
+
+    is_new: also those that only agents mind, which a sweep that is there may have.
+    """
     mistakes = Mistakes()
     if not isinstance(document, Mapping):
         raise Invalid(f"A sweep is described by a mapping, not a {type(document).__name__}")
@@ -79,6 +91,9 @@ def plan(document: Mapping[str, Any]) -> Plan:
         mistakes.add("method", f"cannot be {method!r}{near(method, METHODS)}")
     metric = _metric(document, mistakes)
     constants, searched = parameters.read(document, mistakes)
+    if is_new:
+        paths = [".".join(path) for path in (*constants, *searched)]
+        _check_macros(document.get("command"), document, paths, mistakes)
     if method == "grid":
         parameters.check_grid(searched, mistakes)
     if method == "bayes" and metric is None and "metric" not in document:
@@ -185,6 +200,23 @@ def _check_texts(document: Mapping[str, Any], mistakes: Mistakes) -> None:
         or controller.get("type") not in ("local", "cloud")
     ):
         mistakes.add("controller", "must be {type: local}; that is how every sweep works here")
+
+
+def _check_macros(
+    command: Any, document: Mapping[str, Any], names: Sequence[str], mistakes: Mistakes
+) -> None:
+    """names: the parameters, nested ones with dots; a value may be a mapping with more below it."""
+    for part in map(str, command if isinstance(command, list) else ()):
+        for name in MACRO.findall(part):
+            if name in names or any(name.startswith(f"{each}.") for each in names):
+                continue
+            if name == "program" and not document.get("program"):
+                mistakes.add("command", "names ${program}, but the sweep has no `program`")
+            elif name in MACROS and name not in MACROS_IN_WORDS and not MACRO.fullmatch(part):
+                mistakes.add("command", f"must have ${{{name}}} as an element by itself")
+            elif name not in MACROS and not name.startswith(VARIABLE):
+                known = (*MACROS, f"{VARIABLE}NAME", *names)
+                mistakes.add("command", f"names ${{{name}}}, which is not known{near(name, known)}")
 
 
 def _metric(document: Mapping[str, Any], mistakes: Mistakes) -> Metric | None:

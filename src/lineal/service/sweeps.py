@@ -32,7 +32,7 @@ def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
     access.require(actor, Action.WRITE, f"project {what}")
     names.entity_name(spec.entity)
     names.project_name(spec.project)
-    plan = rules.plan(spec.document)
+    plan = rules.plan(spec.document, is_new=True)
     if plan.searched and plan.method != "grid":
         Search(plan)  # so that what is missing is said now, not to the first agent
     now = instance.clock.now()
@@ -115,7 +115,7 @@ def update(
     belong to another search.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
-    plan = rules.plan(document)
+    plan = rules.plan(document, is_new=True)
     if plan.searched and plan.method != "grid":
         Search(plan)  # as when it is made
     with instance.database.writing() as connection:
