@@ -213,6 +213,18 @@ def test_a_program_joins_its_trial(tmp_path: Path) -> None:
     assert sweep.best_run().summary["loss"] == min(run.config["x"] for run in sweep.runs)
 
 
+def test_a_program_gets_numbers_as_numbers_and_texts_as_texts(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import lineal\nwith lineal.init() as run: run.summary['x'] = run.config.x\n"
+    )
+    values = {"values": [1e-5, "1e-5", 3, "3"]}
+    path = make({"method": "grid", "program": str(program), "parameters": {"x": values}})
+    lineal.agent(path)
+    found = [run.summary["x"] for run in lineal.Api().sweep(path).runs]
+    assert sorted(map(repr, found)) == sorted(map(repr, values["values"]))
+
+
 def test_a_program_in_another_language_is_a_trial_too(tmp_path: Path) -> None:
     out = tmp_path / "out"
     script = f'echo "$0 $WANDB_SWEEP_ID $WANDB_RUN_ID" >> {out}; cat "$1" >> {out}; exit 3'

@@ -7,6 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import yaml
 
 import lineal
 from lineal.client import session
@@ -297,6 +298,16 @@ def test_config_is_taken_from_namespace_yaml_and_defaults_file():
     Path("config-defaults.yaml").unlink()
     Path("mine.yaml").write_text("a: 1\n")
     assert lineal.init(config="mine.yaml").config.a == 1
+
+
+def test_a_number_with_an_exponent_is_a_number_in_yaml():
+    Path("mine.yaml").write_text("{a: 1e-5, b: -1E3, c: '1e5', d: 1e, e: {f: [.5e+1]}}")
+    values = {"a": 1e-5, "b": -1000.0, "c": "1e5", "d": "1e", "e": {"f": [5.0]}}
+    with lineal.init(config="mine.yaml") as run:
+        assert run.config.as_dict() == values
+    lineal.Api().run(run.path).file("config.yaml").download(root="saved").close()
+    assert yaml.safe_load(Path("saved/config.yaml").read_text())["a"] == {"value": 1e-5}
+    assert lineal.init(config="saved/config.yaml").config.as_dict() == values
 
 
 def test_config_keys_can_be_included_or_excluded():

@@ -23,6 +23,7 @@ from lineal.client import command, session, term
 from lineal.client.agent_view import AgentView
 from lineal.client.backend import Backend
 from lineal.client.capture import machine
+from lineal.client.run_config import with_all_numbers
 from lineal.client.sweep import find
 from lineal.client.trial import Trial
 from lineal.config import Settings, load
@@ -333,5 +334,6 @@ def _write_parameters(path: str, trial: Trial) -> None:
     import yaml  # 15 ms, and few processes are agents
 
     with open(path, "w", encoding="utf-8") as file:
-        yaml.safe_dump({name: {"value": value} for name, value in trial.parameters.items()}, file)
+        parameters = {name: {"value": value} for name, value in trial.parameters.items()}
+        yaml.dump(parameters, file, with_all_numbers(yaml.SafeDumper))
     sys.stdout.flush()  # what the agent printed comes before what its program prints

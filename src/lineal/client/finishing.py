@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from lineal.client import resuming, session, surroundings, term
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from lineal.client.run import Run
 
 CONFIG_FILE = "config.yaml"
+_TEXT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\d.])(\d+)(e[-+]\d+)')
 SUMMARY_FILE = "wandb-summary.json"
 CONSOLE_FILE = "output.log"
 
@@ -118,9 +120,14 @@ def _console_output(run: Run) -> bytes:
 
 
 def _yaml(config: dict[str, Any]) -> bytes:
-    """Write W&B's form of the config; JSON is YAML, and needs no library to load."""
+    """Write W&B's form of the config; JSON is YAML, and needs no library to load.
+
+    All but `1e-05`, which many YAML libraries take for a text: it becomes `1.0e-05`.
+    """
     lines = [f"{json.dumps(key)}:\n  value: {json.dumps(value)}\n" for key, value in config.items()]
-    return "".join(lines).encode()
+    return _TEXT_OR_EXPONENT.sub(
+        lambda found: found[1] or f"{found[2]}.0{found[3]}", "".join(lines)
+    ).encode()
 
 
 def _say_end(run: Run, exit_code: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
@@ -13,6 +14,7 @@ from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
 
 DEFAULTS_FILE = "config-defaults.yaml"
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""
 
@@ -219,12 +221,15 @@ def read_config(source: Any) -> dict[str, Any]:
 
 
 def read_yaml(path: str) -> dict[str, Any]:
-    """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value."""
+    """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value.
+
+    `1e-5` is a number.
+    """
     import yaml  # 15 ms, and few runs have such a file
 
     try:
         with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file)
+            content = yaml.load(file, with_all_numbers(yaml.SafeLoader))  # noqa: S506 - it is
     except FileNotFoundError as error:
         raise MissingFile(f"Config file {path} does not exist") from error
     except yaml.YAMLError as error:
@@ -235,6 +240,16 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise Invalid(f"Config file {path} must hold a mapping of keys to values")
     content.pop("wandb_version", None)
     return {str(key): _yaml_value(value) for key, value in content.items()}
+
+
+def with_all_numbers(base: type) -> Any:
+    """Return PyYAML's loader or dumper with `1e-5` a number, as in YAML 1.2, JSON and Python.
+
+    To PyYAML, which follows YAML 1.1, it is a text for want of a dot.
+    """
+    made: Any = type("AllNumbers", (base,), {})
+    made.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    return made
 
 
 def _yaml_value(value: Any) -> Any:
