@@ -108,7 +108,11 @@ class Settings:
     # how a run behaves
     mode: str = setting("online", "`online`, `offline` or `disabled`")
     resume: str | None = setting(None, "`allow`, `must`, `never` or `auto`")
-    reinit: str = setting("default", "What `init` does while a run is active")
+    reinit: str = setting(
+        "default",
+        "While a run is active `init` does `return_previous`, `finish_previous` or `create_new`; "
+        "default: the first in scripts, the second in notebooks",
+    )
     strict: bool = setting(False, "Taken as W&B has it; changes nothing")
     quiet: bool = setting(False, "Print only warnings and errors")
     silent: bool = setting(False, "Print nothing")

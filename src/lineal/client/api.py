@@ -142,6 +142,7 @@ class Api:
     def artifact_versions(
         self, type_name: str | None = None, name: str | None = None, per_page: int = PAGE_SIZE
     ) -> LazyList[Artifact]:
+        """Deprecated spelling of `artifacts`."""
         warnings.warn(
             "artifact_versions is deprecated: use artifacts", DeprecationWarning, stacklevel=2
         )
@@ -156,9 +157,11 @@ class Api:
         return type is None or record.type == type
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
+        """List the types of the artifacts of a project (`[entity/]project`)."""
         return public_catalog.artifact_types(self._backend, *self._project_path(project))
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
+        """Return a type of a project, to list its collections; raises NotFound naming all types."""
         return public_catalog.artifact_type(
             self._backend, *self._project_path(project), name=type_name
         )
@@ -172,12 +175,20 @@ class Api:
         start: str | None = None,
         filters: dict[str, Any] | None = None,
     ) -> LazyList[Collection]:
-        """List collections, by name unless ordered otherwise."""
+        """List the collections of a project (`[entity/]project`), by name.
+
+        order: `+` or `-` and `name`, `created_at` or `updated_at`. filters: Mongo-style on
+        these, `type` and `tags`.
+        """
         entity, project = self._project_path(project_name)
         query = CollectionQuery(entity, project, type_name, filters, order)
         return public_catalog.collections(self._backend, query, per_page=per_page, start=start)
 
     def artifact_collection(self, type_name: str, name: str) -> Collection:
+        """Return a collection by `[[entity/]project/]name`.
+
+        Raises NotFound, and Invalid (a ValueError) when its type is another.
+        """
         path = self._artifact_path(name)
         return public_catalog.collection(
             self._backend, path.entity, path.project, path.name, type=type_name
@@ -263,6 +274,7 @@ class Api:
     def projects(
         self, entity: str | None = None, per_page: int = PAGE_SIZE, start: str | None = None
     ) -> LazyList[Project]:
+        """List the projects of an entity, by name; default: your own."""
         return public_catalog.projects(
             self._backend, entity or self.default_entity, per_page=per_page, start=start
         )
@@ -351,6 +363,7 @@ class Api:
         return None if found is ArtifactTTL.INHERIT else found
 
     def set_default_ttl(self, value: ttls.TTL, entity: str | None = None) -> None:
+        """Set the TTL of an entity, at once; values as of `Artifact.ttl`."""
         self._backend.set_entity_ttl(entity or self.default_entity, ttls.stored(value))
 
     # --- anything ---

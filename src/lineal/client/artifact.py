@@ -52,6 +52,11 @@ class Artifact(Version):
 
     Construction is local: no server, no account, no run (ART-1). `name` may be left out and is
     then chosen when the artifact is logged (SEED-6).
+
+    name: letters, digits, `_`, `-` and `.`, at most 128. type: such as `dataset` or `model`; one
+    per name. metadata: a JSON object of at most 1 MiB. incremental: add to the latest version
+    rather than replace it. use_as, storage_region: W&B's, without effect.
+    Raises Invalid (a ValueError).
     """
 
     # --- where it stands ---

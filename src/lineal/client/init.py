@@ -61,9 +61,20 @@ def init(
     """Start a run, or resume one, and make it the active run (RUN-1…RUN-15).
 
     Arguments win over `settings`, which win over the environment, which wins over settings
-    files. config: dict, argparse namespace, absl flags or a YAML path. resume: `must`, `allow`,
-    `never` or `auto`; without it an id that exists is an error. fork_from: `id?_step=N`, whose
-    history up to that step a new run shares; resume_from: the same, for that run itself (RUN-19).
+    files; docs/reference/settings.md has the defaults.
+
+    project, entity: where the run belongs. id: unique there, made if left out. name, notes, tags,
+    group, job_type: what it is found by. dir: parent folder of offline runs.
+    config: dict, argparse namespace, absl flags or a YAML path; config_include_keys or
+    config_exclude_keys choose from it. allow_val_change: `config` may be changed later.
+    mode: `online`, `offline` (into a folder of its own, for `lineal sync`) or `disabled`.
+    resume: `must`, `allow`, `never` or `auto`; without it an id that exists is an error.
+    reinit, while a run is active: `return_previous` (in scripts, with a warning),
+    `finish_previous` (in notebooks) or `create_new` beside it.
+    fork_from: `id?_step=N`, whose history up to that step a new run shares; resume_from: the
+    same, for that run itself (RUN-19). save_code: keep the main script or notebook.
+    force, anonymous, tensorboard, sync_tensorboard, monitor_gym: W&B's, without effect.
+
     Raises UsageError (id exists, contradictory arguments), RunNotFoundError (`must`), Gone (the
     id was deleted), Invalid (names, config), Unavailable (home not writable, or busy for
     `init_timeout` seconds).

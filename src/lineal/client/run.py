@@ -130,8 +130,9 @@ class Run(RunCore):
         """Log an artifact as an output of this run and return it at once (ART-38).
 
         A path is a file, a folder or a `scheme://` reference. `artifact.wait()` blocks until it
-        is stored; `finish` waits for all. on_unchanged: what to do when the collection has this
-        content already (SEM-3).
+        is stored; `finish` waits for all. on_unchanged, when the collection has this content
+        already: `reuse` that version (aliases move to it), `update_metadata` of it as well, or
+        make a `new_version` (SEM-3). Raises Invalid for a bad name, type, alias or tag.
         """
         self._check("log_artifact")
         return self._logged(

@@ -50,7 +50,8 @@ class Table(DataObject):
     dtype: one type for all columns, or one per column in a list or a dict by name; else the first
     value that is not None decides.
     optional: whether None is a value, for all columns or one per column.
-    log_mode: see `_log`.
+    log_mode, when it is logged again under the same key with more rows: `IMMUTABLE` logs it anew
+    and warns once, `MUTABLE` logs it anew, `INCREMENTAL` logs the new rows only.
     Raises TypeError naming row and column for a value of the wrong type.
     """
 
