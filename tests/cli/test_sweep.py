@@ -150,6 +150,7 @@ def test_a_page_into_a_folder_that_is_not_there_names_it(lineal, path):
     answer = lineal("sweep", "show", path, "--html", "nowhere/page.html", fails=True)
     assert answer.code == 4
     assert f"No folder {os.path.abspath('nowhere')}" in answer.err
+    assert ". is a folder" in lineal("sweep", "show", path, "--html", ".", fails=True).err
 
 
 def test_a_page_of_a_sweep_without_results_says_so(lineal, path):

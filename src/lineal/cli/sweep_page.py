@@ -14,7 +14,7 @@ from typing import Any
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, plan
 from lineal.core.trials import SweepRecord, TrialRecord, TrialState, flat
-from lineal.errors import MissingFile, Unavailable
+from lineal.errors import InTheWay, MissingFile, Unavailable
 from lineal.files import room_on
 
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
@@ -48,12 +48,14 @@ def write(
     runs: Mapping[str, RunRecord],
     found: Mapping[str, float],
 ) -> None:
-    """Write the page to a file; raises MissingFile where its folder is not there."""
+    """Write the page to a file; raises MissingFile without its folder, InTheWay for a folder."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise MissingFile(
             f"No folder {folder} to write {os.path.basename(path)} into; make it first"
         )
+    if os.path.isdir(path):
+        raise InTheWay(f"{path} is a folder; name a file for the page, such as sweep.html")
     with room_on(path), open(path, "w", encoding="utf-8") as file:
         file.write(page(record, trials, runs, found))
 

@@ -184,7 +184,7 @@ def protect_aliases(
     access.require(actor, Action.ADMINISTER, f"project {entity}/{project}")
     wanted = names.aliases(list(aliases))
     if names.LATEST in wanted:
-        raise Invalid(f"`{names.LATEST}` cannot be protected: it moves by itself (TTL-12)")
+        raise Invalid(f"`{names.LATEST}` cannot be protected: it moves by itself")
     with instance.database.writing() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
         retention_db.protect(connection, project_id, wanted)

@@ -86,7 +86,7 @@ os.register_at_fork(after_in_child=opened.cache_clear)
 def added(references: References, uri: str, wanted: Wanted) -> Iterator[Added]:
     """Yield the entries that a URI makes, streamed; see `Artifact.add_reference`."""
     if not _scheme(uri) or "://" not in uri:
-        raise Invalid(f"{uri!r} has no scheme; write file://{uri} for a local file (REF-2)")
+        raise Invalid(f"{uri!r} has no scheme; write file://{uri} for a local file")
     secret.refuse(uri)
     if references.reads(uri):
         return _entries(uri, _listing(references, uri, wanted), wanted)
