@@ -59,8 +59,9 @@ def test_the_doctor_names_a_home_that_cannot_be_written(lineal, monkeypatch):
     Path("file").write_text("")
     monkeypatch.setenv("LINEAL_HOME", "file/home")
     answer = lineal("doctor", fails=True)
-    assert "home" in answer.err
+    assert answer.err == "error: Something is wrong with: home\n"
     assert "LINEAL_HOME" in answer.out
+    assert "gc" not in answer.out
 
 
 def test_verify_of_a_healthy_instance_finds_nothing(lineal, photos):

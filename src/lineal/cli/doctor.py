@@ -66,10 +66,12 @@ def _checks(home: Home) -> Iterator[Check]:
         sqlite3.sqlite_version_info >= SQLITE_LEAST,
         f"{sqlite3.sqlite_version}; {'.'.join(map(str, SQLITE_LEAST))} or newer is needed",
     )
-    yield _done("home", lambda: _home(home))
-    yield _space(home)
-    yield _done("clock", lambda: _clock(home))
-    yield _done("database", lambda: _database(home))
+    writable = _done("home", lambda: _home(home))
+    yield writable
+    if writable.is_good:  # else these would only say so again
+        yield _space(home)
+        yield _done("clock", lambda: _clock(home))
+        yield _done("database", lambda: _database(home))
     yield _done("a whole round", _round)
 
 
