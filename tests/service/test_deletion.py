@@ -393,7 +393,9 @@ def test_a_link_from_another_project_keeps_a_project_unless_forced(
     for project in ("vision", "registry"):
         target = ArtifactPath("ana", project, "detector")
         catalog.link_version(instance, owner, version.id, target, [])
-    with pytest.raises(Conflict, match="linked as ana/registry/detector:v0; unlink"):
+    with pytest.raises(
+        Conflict, match=r"linked as ana/registry/detector:v0; unlink.*`lineal artifact rm ana/reg"
+    ):
         deletion.delete_project(instance, owner, "ana", "vision")
     assert projects.project(instance, owner, "ana", "vision").name == "vision"
     deletion.delete_project(instance, owner, "ana", "vision", force=True)

@@ -423,8 +423,8 @@ def require_unprotected(
     linked = deletion_db.links_of(connection, version_ids, outside=outside)
     if linked:
         raise Conflict(
-            f"It keeps {what} that it is linked as {_some(linked)}; unlink it there first. "
-            "Nothing was deleted"
+            f"Cannot delete {what}: it is linked as {_some(linked)}; unlink it there first, as "
+            f"`lineal artifact rm {linked[0]}` does. Nothing was deleted"
         )
 
 
