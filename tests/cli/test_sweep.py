@@ -139,6 +139,25 @@ def test_the_page_is_one_file_with_everything_in_it(lineal):
     assert set(lineal("sweep", "show", path, "--json").json["importance"]) == {"a"}
 
 
+def test_names_too_long_for_the_page_are_cut_where_they_agree(lineal):
+    names = [f"optimizer_of_the_generator_{index}" for index in range(20)]
+    values = "".join(f"  {name}: {{min: 0.0, max: 1.0}}\n" for name in names)
+    command = json.dumps(
+        ["${interpreter}", "-c", "import lineal; lineal.init().log({'loss': 1.0})"]
+    )
+    Path("sweep.yaml").write_text(
+        f"method: random\nmetric: {{name: loss}}\ncommand: {command}\nrun_cap: 1\n"
+        f"parameters:\n{values}"
+    )
+    path = lineal("sweep", "sweep.yaml").out.strip()
+    lineal("agent", path)
+    lineal("sweep", "show", path, "--html", "page.html")
+    page = Path("page.html").read_text()
+    for index, name in enumerate(names):
+        assert re.search(rf"<title>{name}</title>…\w*_{index}</text>", page)
+        assert f">{name}</text>" not in page
+
+
 def test_a_controller_watches_until_the_end(lineal, path):
     lineal("agent", path)
     assert "2 finished" in lineal("controller", path).err

@@ -20,6 +20,8 @@ from lineal.files import room_on
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 LEAST_FOR_IMPORTANCE = 4
 WIDTH, HEIGHT, MARGIN = 960, 320, 56
+CHARACTER_WIDTH = 6.5
+"""Of the pictures' text, about; see the style below."""
 LINES_MOST = 2_000
 """Trials drawn in the parallel coordinates: more is only ink, and the best are among them."""
 
@@ -130,7 +132,7 @@ def _bars(shares: Mapping[str, float]) -> str:
     for index, (name, share) in enumerate(shares.items()):
         y = 8 + 26 * index
         rows.append(
-            f'<text x="190" y="{y + 13}" text-anchor="end">{html.escape(name)}</text>'
+            f'<text x="190" y="{y + 13}" text-anchor="end">{_fitting(name, 185)}</text>'
             f'<rect class="bar" x="200" y="{y}" width="{max(share * 640, 1):.1f}" height="18"/>'
             f'<text x="{208 + share * 640:.1f}" y="{y + 13}">{share:.1%}</text>'
         )
@@ -170,8 +172,17 @@ def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
             f'<polyline class="line" stroke="{_colour(share)}" points="{points}">'
             f"<title>{label}</title></polyline>"
         )
-    drawn = "".join(axis.drawn(MARGIN + gap * index) for index, axis in enumerate(axes))
+    room = min(gap, 2 * MARGIN) - 10
+    drawn = "".join(axis.drawn(MARGIN + gap * index, room) for index, axis in enumerate(axes))
     return _svg(HEIGHT + 40, "Parallel coordinates", "".join(lines) + drawn)
+
+
+def _fitting(text: str, room: float) -> str:
+    """Return the end of a text that is too long, where names differ; pointing shows all of it."""
+    most = max(int(room / CHARACTER_WIDTH), 4)
+    if len(text) <= most:
+        return html.escape(text)
+    return f"<title>{html.escape(text)}</title>…{html.escape(text[1 - most :])}"
 
 
 def _colour(share: float) -> str:
@@ -209,12 +220,12 @@ class _Axis:
             share = (at - self._low) / (self._high - self._low)
         return HEIGHT - MARGIN / 2 - share * (HEIGHT - MARGIN)
 
-    def drawn(self, x: float) -> str:
+    def drawn(self, x: float, room: float) -> str:
         top, bottom = MARGIN / 2, HEIGHT - MARGIN / 2
         marks = [
             f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>',
             f'<text x="{x:.1f}" y="{bottom + 34:.0f}" text-anchor="middle">'
-            f"{html.escape(self.name)}</text>",
+            f"{_fitting(self.name, room)}</text>",
         ]
         if self._is_numeric:
             ends = (self._low, self._high)
@@ -223,7 +234,7 @@ class _Axis:
         else:
             texts, places = self._names, [self.y(name) for name in self._names]
         marks += [
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{html.escape(text[:18])}</text>'
+            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{_fitting(text, room)}</text>'
             for text, y in zip(texts, places, strict=True)
         ]
         return "".join(marks)
@@ -257,7 +268,11 @@ def _over_time(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
     line = (
         f'<polyline class="step" points="{" ".join(steps)}"><title>best so far</title></polyline>'
     )
-    return _svg(HEIGHT + 40, "The metric over time", axis.drawn(MARGIN - 8) + line + "".join(dots))
+    return _svg(
+        HEIGHT + 40,
+        "The metric over time",
+        axis.drawn(MARGIN - 8, 2 * MARGIN - 16) + line + "".join(dots),
+    )
 
 
 def _table(sweep: Plan, trials: Sequence[TrialRecord], runs: Mapping[str, RunRecord]) -> str:
