@@ -170,7 +170,8 @@ class Settings:
         72.0, "Hours an unfinished upload can be resumed (SEM-13)", within=(0, A_CENTURY_DAYS * 24)
     )
     agent_disable_flapping: bool = setting(
-        False, "Agents go on however many of their first trials fail (SWP-9)"
+        False,
+        "Agents go on where 3 trials failed in their first minute, or all of the first (SWP-9)",
     )
     agent_max_initial_failures: int = setting(
         5,

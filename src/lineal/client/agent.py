@@ -71,7 +71,8 @@ def agent(
     `config`; without it the sweep's `program` is started. forward_signals: pass Ctrl-C and
     SIGTERM on to the program, and wait for it, rather than ending it. Raises NotFound for the
     sweep, Invalid where there is nothing to carry out or `count` is less than 1, TrialsFailed
-    when the first trials all failed (`agent_disable_flapping`, `agent_max_initial_failures`).
+    when 3 trials failed in the first minute, or the first 5 all did (`agent_disable_flapping`,
+    `agent_max_initial_failures`).
     """
     if count is not None and not isinstance(count, SupportsIndex):
         raise TypeError(f"agent(count={count!r}): how many trials is a whole number")
