@@ -22,6 +22,14 @@ def test_ttl_of_a_version_is_shown_and_set(lineal, photos):
     assert (shown["ttl_seconds"], shown["level"], shown["expires_at"]) == (None, "none", None)
 
 
+def test_the_ttl_of_your_own_entity_can_be_set_before_anything_is_logged(lineal):
+    assert "Nothing expires" in lineal("retention", "expiring").err
+    assert lineal("retention", "default").out == "ana: inherits\n"
+    assert "40 days" in lineal("retention", "default", "40d").out
+    assert lineal("retention", "default").out == "ana: 40 days\n"
+    assert lineal("retention", "default", "40d", "--entity", "eve", fails=True).code == 4
+
+
 def test_ttl_is_inherited_from_collection_project_and_entity(lineal, photos):
     assert "40 days" in lineal("retention", "default", "40").out
     assert "(entity)" in lineal("artifact", "ttl", "demo/photos:v0").out

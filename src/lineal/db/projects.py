@@ -36,20 +36,24 @@ def ensure(connection: Connection, entity: str, project: str, now: datetime) -> 
     found = find(connection, entity, project)
     if found is not None:
         return found
-    connection.execute(
-        insert(connection, entities)
-        .values(name=entity, created_at=now)
-        .on_conflict_do_nothing(index_elements=["name"])
-    )
-    entity_id = connection.execute(
-        select(entities.c.id).where(entities.c.name == entity)
-    ).scalar_one()
+    entity_id = ensure_entity(connection, entity, now)
     connection.execute(
         insert(connection, projects)
         .values(entity_id=entity_id, name=project, created_at=now)
         .on_conflict_do_nothing(index_elements=["entity_id", "name"])
     )
     return require(connection, entity, project, entity)
+
+
+def ensure_entity(connection: Connection, entity: str, now: datetime) -> int:
+    """Return the id of an entity, making it if need be; safe under races."""
+    connection.execute(
+        insert(connection, entities)
+        .values(name=entity, created_at=now)
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
+    query = select(entities.c.id).where(entities.c.name == entity)
+    return int(connection.execute(query).scalar_one())
 
 
 def find(connection: Connection, entity: str, project: str) -> int | None:

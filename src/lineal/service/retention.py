@@ -130,21 +130,36 @@ def set_project_ttl(
 
 
 def entity_ttl(instance: Instance, actor: Actor, entity: str) -> int | None:
-    """Return the default TTL of an entity in seconds: None or 0 is never (TTL-7)."""
+    """Return the default TTL of an entity in seconds: None or 0 is never (TTL-7).
+
+    Your own entity may have nothing yet. Raises NotFound for another that is unknown.
+    """
     access.require(actor, Action.READ, f"entity {entity}")
     with instance.database.reading() as connection:
+        if _is_still_to_come(connection, actor, entity):
+            return None
         entity_id = projects_db.require_entity(connection, entity, actor.name)
         return retention_db.entity_ttl(connection, entity_id)
 
 
 def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int | None) -> None:
-    """Set the default TTL of an entity, for existing versions too (TTL-7). Raises NotFound."""
+    """Set the default TTL of an entity, for existing versions too (TTL-7).
+
+    Your own entity is made if need be. Raises NotFound for another that is unknown.
+    """
     access.require(actor, Action.ADMINISTER, f"entity {entity}")
     if seconds is not None:
         check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
+        if _is_still_to_come(connection, actor, entity):
+            projects_db.ensure_entity(connection, entity, instance.clock.now())
         entity_id = projects_db.require_entity(connection, entity, actor.name)
         retention_db.set_ttl(connection, Level.ENTITY, entity_id, seconds)
+
+
+def _is_still_to_come(connection: Connection, actor: Actor, entity: str) -> bool:
+    """Say whether it is the actor's own entity, which is made with the first that it owns."""
+    return entity == actor.entity and projects_db.find_entity(connection, entity) is None
 
 
 def expiring(
@@ -163,6 +178,8 @@ def expiring(
     access.require(actor, Action.READ, f"project {entity}/{project or ''}".rstrip("/"))
     before = instance.clock.now() + min(within, LONGEST_TTL)
     with instance.database.reading() as connection:
+        if project is None and _is_still_to_come(connection, actor, entity):
+            return Page((), None, 0)
         if project is None:
             scope = retention_db.within(
                 entity_id=projects_db.require_entity(connection, entity, actor.name)
