@@ -29,6 +29,12 @@ def node_names(lineal, *words: str) -> set[str]:
     return {node["name"].removeprefix("ana/demo/") for node in graph["nodes"]}
 
 
+def test_json_and_another_format_contradict_each_other(lineal, photos):
+    answer = lineal("lineage", "demo/photos", "--json", "--format", "dot", fails=True)
+    assert (answer.code, answer.out) == (2, "")
+    assert "contradict" in answer.err
+
+
 def test_tree_shows_what_it_came_from_and_led_to(lineal, chain):
     tree = lineal("lineage", "demo/model").out
     assert "raw:v0" in tree

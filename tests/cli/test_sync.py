@@ -54,3 +54,12 @@ def test_sync_that_fails_says_where_and_goes_on(lineal):
     answer = lineal("sync", fails=True)
     assert str(first) in answer.err
     assert [run["id"] for run in lineal("run", "ls", "demo", "--json").json] == ["second"]
+
+
+def test_each_failure_is_named_with_its_folder(lineal):
+    for name in ("first", "second"):
+        log_offline(name, name)
+        sdk.init(project="demo", id=name).finish()
+    answer = lineal("sync", fails=True)
+    assert "2 things were not copied" in answer.err
+    assert answer.err.count(": the run: ") + answer.err.count("--id NEW") >= 2

@@ -35,6 +35,11 @@ RANGES: list[tuple[dict[str, Any], float, float]] = [
 ]
 
 
+def test_a_name_that_yaml_takes_for_a_truth_value_is_refused():
+    with pytest.raises(Invalid, match=r"`parameters\.False` has a name that YAML takes"):
+        sweeps.plan({"method": "random", "parameters": {False: {"values": [1, 2]}}})
+
+
 @pytest.mark.parametrize(("spec", "low", "high"), RANGES, ids=lambda value: str(value)[:40])
 def test_values_fill_their_range_and_do_not_leave_it(
     spec: dict[str, Any], low: float, high: float

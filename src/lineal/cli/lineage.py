@@ -77,12 +77,14 @@ def lineage(
     json: Annotated[bool, typer.Option("--json", help="Short for `--format json`")] = False,
 ) -> None:
     """Show what a version or run came from and led to."""
+    if json and format not in (Format.TREE, Format.JSON):
+        raise typer.BadParameter(f"`--json` and `--format {format}` contradict each other; say one")
+    wanted = Format.JSON if json else format
     connection = connect()
     query = LineageQuery(
         direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()), derived=derived
     )
     graph = Graph(connection.backend.lineage(_root(connection, name), query))
-    wanted = Format.JSON if json else format
     if wanted is Format.JSON:
         output.as_json(json_module.loads(graph.to_json()))
     elif wanted is Format.DOT:

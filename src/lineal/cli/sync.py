@@ -11,7 +11,7 @@ from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.config import Settings
-from lineal.errors import ArtifactsFailed, MissingFile, NotFound
+from lineal.errors import MissingFile, NotFound, SyncFailed
 
 if TYPE_CHECKING:
     from lineal.client.sync import Synced
@@ -70,9 +70,13 @@ def sync(
             output.data(_as_text(result))
     if not results:
         output.note('No offline runs here; `lineal.init(mode="offline")` makes them')
-    failures = {name: cause for result in results for name, cause in result.failures.items()}
+    failures = [
+        (os.path.relpath(result.folder), "the run" if name == result.folder else name, cause)
+        for result in results
+        for name, cause in result.failures.items()
+    ]
     if failures:
-        raise ArtifactsFailed(failures)
+        raise SyncFailed(failures)
 
 
 def _folders(named: list[str], settings: Settings) -> list[str]:

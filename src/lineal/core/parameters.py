@@ -46,6 +46,9 @@ def _leaves(
     for key, spec in given.items():
         path = (*above, str(key))
         place = ".".join(("parameters", *path))
+        if isinstance(key, bool):
+            mistakes.add(place, "has a name that YAML takes for true or false; put it in quotes")
+            continue
         if not isinstance(spec, Mapping):
             example = (
                 f"{{value: {spec!r}}}" if not isinstance(spec, list) else f"{{values: {spec}}}"

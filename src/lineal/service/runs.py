@@ -135,7 +135,8 @@ def _check_resume(
         raise UsageError(f"Run {name} exists already and `resume` is `never`; use another id")
     if exists and spec.resume is None:
         raise UsageError(
-            f'Run {name} exists already. To go on with it, say `resume="allow"` (or `must`); '
+            f'Run {name} exists already. To go on with it, say `resume="allow"` (or `must`, or '
+            "`--resume` on the command line); "
             "to start a new run, use another id"
         )
     if not exists and spec.resume == "must":
