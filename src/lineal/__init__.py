@@ -156,18 +156,23 @@ def _nearest(name: str) -> str:
 
 
 class _Package(ModuleType):
-    """Keeps `lineal.config` the active run's config (RUN-7).
-
-    Importing the submodule of the same name would otherwise put the module there.
-    """
+    """Keeps `lineal.config` the active run's config (RUN-7)."""
 
     @property
     def config(self) -> Any:
         return __getattr__("config")
 
     @config.setter
-    def config(self, module: ModuleType) -> None:
-        """Ignore what the import system sets; the submodule stays in `sys.modules`."""
+    def config(self, values: Any) -> None:
+        """Give values to the active run, or to the next one: `wandb.config = {"lr": 0.1}`.
+
+        The import system sets the submodule of this name; that stays in `sys.modules` only.
+        """
+        if isinstance(values, ModuleType):
+            return
+        import importlib  # only scripts that set it come here
+
+        importlib.import_module("lineal.client.init").set_config(values)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -336,6 +336,24 @@ def test_the_submodule_config_does_not_hide_the_config_of_the_run():
     assert lineal.Settings is Settings
 
 
+def test_a_config_set_on_the_package_goes_to_the_active_run():
+    run = lineal.init(config={"lr": 1, "seed": 3})
+    lineal.config = {"lr": 0.1, "epochs": 2}
+    assert (lineal.config.lr, lineal.config["epochs"], lineal.config.seed) == (0.1, 2, 3)
+    run.finish()
+    assert run_of(run).config == {"lr": 0.1, "epochs": 2, "seed": 3}
+
+
+def test_a_config_set_before_there_is_a_run_goes_to_the_next_one_alone():
+    lineal.config = Namespace(lr=0.1, seed=3)
+    assert lineal.config.lr == 0.1
+    with lineal.init(config={"seed": 4}) as run:
+        assert dict(lineal.config) == {"lr": 0.1, "seed": 4}
+    assert run_of(run).config == {"lr": 0.1, "seed": 4}
+    with lineal.init() as run:
+        assert dict(lineal.config) == {}
+
+
 def test_unknown_names_of_the_package_are_told_with_the_nearest():
     with pytest.raises(AttributeError, match="Artifact"):
         _ = lineal.Artefact  # type: ignore[attr-defined]  # that is the point

@@ -110,6 +110,7 @@ def init(
     process_exit.install()
     values = {
         **run_config.defaults(loaded.config_paths),
+        **run_config.read_config(session.take_config()),
         **run_config.chosen(
             run_config.read_config(config), config_include_keys, config_exclude_keys
         ),
@@ -355,7 +356,19 @@ def active(name: str) -> Any:
     run = session.active_run()
     if name == "run":
         return run
-    return _BeforeInit(name) if run is None else getattr(run, name)
+    if run is not None:
+        return getattr(run, name)
+    early = session.early_config() if name == "config" else None
+    return _BeforeInit(name) if early is None else early
+
+
+def set_config(values: Any) -> None:
+    """Carry out `lineal.config = values`: the active run takes them, else the next one."""
+    run = session.active_run()
+    if run is None:
+        session.set_early_config(values)
+    else:
+        run.config.update(values, allow_val_change=True)
 
 
 def _no_run(what: str) -> UsageError:

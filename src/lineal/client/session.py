@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import spool
 from lineal.client.backend import Backend
@@ -38,6 +38,8 @@ class _Process:
         """Every run not yet finished, the oldest first."""
         self.active: Run | None = None
         self.trial: Trial | None = None
+        self.early_config: Any = None
+        """The config that was set before there is a run."""
         self.sweeps: dict[str, tuple[str, str]] = {}
         """Entity and project of each sweep made here, by its id."""
 
@@ -142,6 +144,21 @@ def trial() -> Trial | None:
 
 def set_trial(trial: Trial | None) -> None:
     _process.trial = trial
+
+
+def early_config() -> Any:
+    """Return the config that was set before there is a run, as it was given."""
+    return _process.early_config
+
+
+def set_early_config(values: Any) -> None:
+    _process.early_config = values
+
+
+def take_config() -> Any:
+    """Return the config that was set for the run that starts now, and forget it."""
+    values, _process.early_config = _process.early_config, None
+    return values
 
 
 # --- sweeps -------------------------------------------------------------------------------------
