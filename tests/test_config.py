@@ -191,6 +191,31 @@ def test_a_settings_file_that_is_not_utf8_is_named(home: Path) -> None:
     assert str(home / "settings") in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "only_wandb",
+    [
+        {"base_url": "https://api.wandb.ai", "api_key": "k" * 40},
+        {"start_method": "thread"},
+        {"x_disable_stats": True, "_service_wait": 300},
+    ],
+)
+def test_what_only_wandb_has_changes_nothing(only_wandb: dict[str, Any]) -> None:
+    assert Settings(**only_wandb, project="p") == Settings(project="p")
+    assert load(base={**only_wandb, "project": "p"}, environ={}).project == "p"
+
+
+def test_wandbs_names_of_our_settings_are_read() -> None:
+    given = Settings(root_dir="runs", _disable_meta=True, x_disable_machine_info=True)
+    loaded = load(base=given, environ={})
+    assert (loaded.dir, loaded.disable_meta, loaded.disable_machine_info) == ("runs", True, True)
+
+
+@pytest.mark.parametrize("name", ["projcet", "git_commit", "x_save_requirements"])
+def test_settings_that_nobody_would_hear_are_refused(name: str) -> None:
+    with pytest.raises(Invalid, match=name):
+        Settings(**{name: "x"})
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().project = "x"  # type: ignore[misc]  # this is what is tested

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lineal import wandb_settings
 from lineal.errors import Invalid, Unavailable
 
 Mode = typing.Literal["online", "offline", "disabled"]
@@ -54,15 +55,19 @@ def setting(
     return field(default=default, metadata=about)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False)
 class Settings:
-    """The settings of one process; immutable, so that threads and forks may share it."""
+    """The settings of one process; immutable, so that threads and forks may share it.
 
-    def __new__(cls, **given: Any) -> Settings:
+    Raises Invalid for a name that is none; those that only W&B knows are taken and mean nothing.
+    """
+
+    def __init__(self, **values: Any) -> None:
         """Remember what was said, so that a value equal to its default still wins (RUN-1)."""
-        made = super().__new__(cls)
-        object.__setattr__(made, "_given", frozenset(given))
-        return made
+        ours = _ours(values)
+        for one in dataclasses.fields(self):
+            object.__setattr__(self, one.name, ours.get(one.name, one.default))
+        object.__setattr__(self, "_given", frozenset(ours))
 
     # where things are
     home: str = setting(
@@ -241,11 +246,24 @@ def _field(name: str) -> dataclasses.Field[Any]:
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in _ours(values).items() if value is not None}
+
+
+def _ours(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values by our names, without what only W&B knows; raises Invalid for others."""
     known = set(setting_names())
-    for name in values:
-        if name not in known:
-            raise Invalid(f"No setting is called `{name}`{_nearest(name, known)}")
-    return {name: value for name, value in values.items() if value is not None}
+    found = {}
+    for given, value in values.items():
+        name = wandb_settings.our_name(given)
+        if name in known:
+            found[name] = value
+        elif not wandb_settings.means_nothing_here(name):
+            raise _no_setting(given)
+    return found
+
+
+def _no_setting(name: str) -> Invalid:
+    return Invalid(f"No setting is called `{name}`{_nearest(name, set(setting_names()))}")
 
 
 def _said(settings: Settings) -> dict[str, Any]:
@@ -313,7 +331,9 @@ def save(values: Mapping[str, str]) -> str:
     of several lines, or a folder in its place; Unavailable where it cannot be written.
     """
     path = os.path.abspath(FOLDER_FILE)
-    _given(values)
+    for name in values:
+        if name not in setting_names():
+            raise _no_setting(name)
     if os.path.isdir(path):
         raise Invalid(f"{path} is the home of an instance; do this in the folder of your project")
     _from_file(path)  # a file that cannot be read is said before it is changed
