@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
 import threading
@@ -229,6 +230,23 @@ def test_the_summary_keeps_the_last_value_and_is_stored(run):
     assert stored["metrics.f1"] == 0.5
     assert stored["_step"] == 1
     assert "gone" not in stored
+
+
+def test_what_is_set_below_a_key_of_the_summary_is_stored(run):
+    run.summary["best"] = {"acc": 1, "by": {"cats": 2}}
+    run.summary["best"]["acc"] = 3
+    run.summary["best"]["by"].update(dogs=4)
+    run.summary["best"]["by"].setdefault("hens", 5)
+    assert run.summary["best"]["by"].pop("hens") == 5
+    assert run.summary["best"]["by"].pop("hens", None) is None
+    del run.summary.best.by["cats"]
+    assert run.summary["best"] == {"acc": 3, "by": {"dogs": 4}}
+    own = copy.deepcopy(run.summary["best"])
+    own["acc"] = 9
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert (stored["best.acc"], stored["best.by.dogs"]) == (3, 4)
+    assert "best.by.cats" not in stored
 
 
 def test_define_metric_summarises_as_told(run):

@@ -12,8 +12,8 @@ from lineal.client.values import PLAIN, flat, plain, text
 class Summary:
     """Works like a dict; nested keys are joined with dots and reachable both ways.
 
-    `summary["loss.min"]` and `summary["loss"]["min"]` are the same value. What changes is sent
-    to the backend from time to time, and when the run finishes.
+    `summary["loss.min"]` and `summary["loss"]["min"]` are the same value, to read and to set. What
+    changes is sent to the backend from time to time, and when the run finishes.
     """
 
     _values: dict[str, Any]
@@ -78,19 +78,12 @@ class Summary:
     def _as_dict(self) -> dict[str, Any]:
         return dict(self._values)
 
-    def _under(self, key: str) -> dict[str, Any]:
+    def _under(self, key: str) -> Nested:
         prefix = key + "."
-        found: dict[str, Any] = {}
+        found = Nested(self, key)
         for name, value in list(self._values.items()):
             if name.startswith(prefix):
-                *folders, last = name[len(prefix) :].split(".")
-                place = found
-                for folder in folders:
-                    inner = place.get(folder)
-                    if not isinstance(inner, dict):
-                        inner = place[folder] = {}
-                    place = inner
-                place[last] = value
+                found._show(name[len(prefix) :].split("."), value)
         return found
 
     # --- changing ---
@@ -150,6 +143,59 @@ class Summary:
         with self._lock:
             self._changed.update(key for key in changed if key in self._values)
             self._removed.update(key for key in removed if key not in self._values)
+
+
+class Nested(dict[str, Any]):
+    """What lies below a key of a summary; what is set or deleted here is so in the summary."""
+
+    def __init__(self, summary: Summary, key: str) -> None:
+        super().__init__()
+        self._summary = summary
+        self._key = key
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("_") or key not in self:
+            raise AttributeError(f"The summary has no key {key!r}")
+        return self[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        name = f"{self._key}.{key}"
+        self._summary[name] = value
+        super().__setitem__(key, self._summary[name])
+
+    def __delitem__(self, key: str) -> None:
+        del self._summary[f"{self._key}.{key}"]
+        super().__delitem__(key)
+
+    def update(self, *values: Any, **more: Any) -> None:
+        for key, value in dict(*values, **more).items():
+            self[key] = value
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        value = super().get(key, *default) if default else self[key]
+        if key in self:
+            del self[key]
+        return value
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
+        return dict, (dict(self),)  # a copy is the reader's own
+
+    def _show(self, path: list[str], value: Any) -> None:
+        """Put in a value that the summary has."""
+        *folders, last = path
+        place = self
+        for folder in folders:
+            inner = place.get(folder)
+            if not isinstance(inner, Nested):
+                inner = Nested(self._summary, f"{place._key}.{folder}")
+                dict.__setitem__(place, folder, inner)
+            place = inner
+        dict.__setitem__(place, last, value)
 
 
 def is_number(value: object) -> bool:
