@@ -45,6 +45,7 @@ def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
     assert lineal.run is run
     lineal.log({"loss": 1.0, "image": lineal.Table(columns=["a"])})
     assert run.summary["loss"] == 1.0
+    run.summary["picture"] = lineal.Image([[0]])
     run.config.lr = 0.2
     run.name = "new"
     assert run.name == "new"

@@ -249,6 +249,16 @@ def test_what_is_set_below_a_key_of_the_summary_is_stored(run):
     assert "best.by.cats" not in stored
 
 
+def test_the_summary_takes_tables_and_images(run):
+    run.summary["table"] = lineal.Table(columns=["a"], data=[[1]])
+    run.summary.update({"last": {"picture": lineal.Image(numpy.zeros((2, 3)))}})
+    run.finish()
+    read = lineal.Api().run(run.path)
+    assert read.summary["table"]["nrows"] == 1
+    assert [artifact.type for artifact in read.logged_artifacts()] == ["run_table"]
+    assert read.file(read.summary["last"]["picture"]["path"]).size > 0
+
+
 def test_define_metric_summarises_as_told(run):
     run.define_metric("loss", summary="min,max,mean")
     run.define_metric("val/*", summary="best", goal="maximize")

@@ -54,7 +54,7 @@ class DisabledRun(Run):
         self.resumed = False
         self.starting_step = 0
         self.config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
-        self.summary = Summary()
+        self.summary = Summary(media=lambda *_: None)
         self._metrics = rows.Metrics({}, 0)
         self._is_finished = self._is_forked = False
         self._folder: str | None = None

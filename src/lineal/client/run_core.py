@@ -89,7 +89,11 @@ class RunCore:
             resolver=self._use_from_config,
             check=lambda: self._check("config"),
         )
-        self.summary = Summary(record.summary, check=lambda: self._check("summary"))
+        self.summary = Summary(
+            record.summary,
+            check=lambda: self._check("summary"),
+            media=lambda value, key: self._log_media(value, key),
+        )
         own = record.config.get(OWN_KEY) or {}
         self._metrics = rows.Metrics(own.get("metrics") or {}, record.history_count)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
@@ -394,6 +398,9 @@ class RunCore:
         adopt(self.backend, self.place.spool)
 
     def _use_from_config(self, key: str, value: Any) -> Artifact:
+        raise NotImplementedError("Run does this")
+
+    def _log_media(self, value: Any, key: str) -> Any:
         raise NotImplementedError("Run does this")
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
-from lineal.client.values import PLAIN, flat, plain, text
+from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
 
 
 class Summary:
@@ -21,13 +21,20 @@ class Summary:
     _removed: set[str]
 
     def __init__(
-        self, values: Mapping[str, Any] | None = None, check: Callable[[], None] | None = None
+        self,
+        values: Mapping[str, Any] | None = None,
+        check: Callable[[], None] | None = None,
+        media: MediaWriter | None = None,
     ) -> None:
-        """check: called before every change; raises when the run takes none any more."""
+        """check: called before every change; raises when the run takes none any more.
+
+        media: stores tables and images; without it they are refused.
+        """
         object.__setattr__(self, "_values", flat(values or {}))
         object.__setattr__(self, "_changed", set())
         object.__setattr__(self, "_removed", set())
         object.__setattr__(self, "_check", check or (lambda: None))
+        object.__setattr__(self, "_media", media)
         object.__setattr__(self, "_lock", threading.Lock())
 
     # --- reading ---
@@ -95,10 +102,12 @@ class Summary:
         self[key] = value
 
     def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Set keys; raises TypeError for values that are not JSON."""
+        """Set keys; raises TypeError for values that are neither JSON nor media."""
         self._check()
         given = {**(values or {}), **more}
-        self._record(flat({text(key): plain(value, key) for key, value in given.items()}))
+        self._record(
+            flat({text(key): plain(value, key, self._media) for key, value in given.items()})
+        )
 
     def __delitem__(self, key: str) -> None:
         """Remove a key and all below it."""
