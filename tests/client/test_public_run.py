@@ -176,6 +176,14 @@ def test_a_summary_is_a_dict_whose_changes_are_sent_by_update(
     assert dict(fresh) == {"loss": 1.0, "new_name": 0.9, "best": True}
 
 
+def test_a_summary_gives_its_values_as_wandbs_example_of_exporting_asks(
+    run: Run, backend: Backend
+) -> None:
+    backend.update_run(run._record.key, RunPatch(summary={"loss": 1.0, "n.acc": 0.5}))
+    run.load()
+    assert run.summary._json_dict == {"loss": 1.0, "n.acc": 0.5}
+
+
 def test_summary_changes_go_with_the_run(api: Api, run: Run) -> None:
     run.summary["val_acc"] = 0.5
     run.update()

@@ -19,6 +19,11 @@ class PublicSummary(Summary):
         super().__init__(values)
         object.__setattr__(self, "_save", save)
 
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        """A copy as plain values; W&B's own example of exporting runs reads it."""
+        return self._as_dict()
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value; with a number as default, None and NaN count as missing (SEED-5).
 
