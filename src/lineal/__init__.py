@@ -40,7 +40,7 @@ _SOURCES = {
     ),
     "lineal.client.sweep": ("sweep", "controller"),
     "lineal.client.agent": ("agent",),
-    "lineal.client.run": ("Run",),
+    "lineal.client.run": ("AlertLevel", "Run"),
     "lineal.client.artifact": ("Artifact",),
     "lineal.client.ttl": ("ArtifactTTL",),
     "lineal.client.api": ("Api",),
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from lineal.client.init import watch as watch
     from lineal.client.media.image import Image as Image
     from lineal.client.media.table import Table as Table
+    from lineal.client.run import AlertLevel as AlertLevel
     from lineal.client.run import Run as Run
     from lineal.client.summary import Summary
     from lineal.client.sweep import controller as controller

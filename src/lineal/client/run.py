@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
     from lineal.client.run_artifacts import Names, OnUnchanged, Pathlike
 
-__all__ = ["Place", "Run", "Status"]
+__all__ = ["AlertLevel", "Place", "Run", "Status"]
 
-ALERT_LEVELS = ("INFO", "WARN", "ERROR")
 ALERT_TITLE_MAX = 64
 ALERT_WAIT_SECONDS = 60.0
+
+
+class AlertLevel(Enum):
+    """How bad it is that an alert tells of."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
 
 
 class Run(RunCore):
@@ -85,18 +93,19 @@ class Run(RunCore):
         self,
         title: str,
         text: str = "",
-        level: Any = None,
+        level: AlertLevel | str | None = None,
         wait_duration: Any = None,
     ) -> None:
         """Print an alert and keep it with the run.
 
-        title: at most 64 characters. wait_duration: seconds (or a timedelta) during which the
-        same title is not repeated.
+        title: at most 64 characters. level: INFO unless given. wait_duration: seconds (or a
+        timedelta) during which the same title is not repeated.
         """
         self._check("alert")
         level = str(getattr(level, "value", level) or "INFO").upper()
-        if level not in ALERT_LEVELS:
-            raise Invalid(f"alert(level={level!r}): use one of {', '.join(ALERT_LEVELS)}")
+        levels = [one.value for one in AlertLevel]
+        if level not in levels:
+            raise Invalid(f"alert(level={level!r}): use one of {', '.join(levels)}")
         if not title or len(title) > ALERT_TITLE_MAX:
             raise Invalid(f"An alert's title has 1 to {ALERT_TITLE_MAX} characters")
         seconds = getattr(wait_duration, "total_seconds", lambda: wait_duration)()
