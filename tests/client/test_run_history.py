@@ -263,11 +263,14 @@ def test_define_metric_summarises_as_told(run):
     run.define_metric("loss", summary="min,max,mean")
     run.define_metric("val/*", summary="best", goal="maximize")
     run.define_metric("hidden", summary="none")
+    run.define_metric("lr", summary="first")
+    run.define_metric("epoch", summary="copy")
     for loss in (3.0, 1.0, 2.0, math.nan):
-        run.log({"loss": loss, "val/acc": 1 / loss, "hidden": loss})
+        run.log({"loss": loss, "val/acc": 1 / loss, "hidden": loss, "lr": loss, "epoch": 7})
     assert run.summary["loss"] == {"min": 1.0, "max": 3.0, "mean": 2.0}
     assert run.summary["val/acc"]["best"] == 1.0
     assert "hidden" not in run.summary
+    assert (run.summary["lr"], run.summary["epoch"]) == ({"first": 3.0}, 7)
 
 
 def test_metric_definitions_survive_a_resume(run):

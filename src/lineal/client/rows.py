@@ -23,7 +23,7 @@ from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
 from lineal.core.records import Stream
 from lineal.errors import Invalid
 
-AGGREGATES = ("min", "max", "mean", "best", "last", "none")
+AGGREGATES = ("min", "max", "mean", "best", "first", "last", "none")
 OWN_KEYS = ("_step", "_runtime", "_timestamp")
 """Lineal sets these in every row (RUN-27); the user's values of that name are ignored."""
 
@@ -70,7 +70,8 @@ def define(
         raise Invalid("define_metric needs the name of a metric")
     if "*" in name[:-1]:
         raise Invalid(f"Metric name {name!r} may have `*` only at its end")
-    aggregates = tuple(part.strip() for part in (summary or "").split(",") if part.strip())
+    parts = (part.strip() for part in (summary or "").split(","))
+    aggregates = tuple(part for part in parts if part not in ("", "copy"))  # W&B's word for nothing
     for aggregate in aggregates:
         if aggregate not in AGGREGATES:
             raise Invalid(
@@ -158,8 +159,10 @@ class Metrics:
         for aggregate in metric.summary:
             name = f"{key}.{aggregate}"
             before = summary.get(name)
-            if aggregate == "last":
+            if aggregate == "last" or (aggregate == "first" and name not in summary):
                 result[name] = value
+            elif aggregate == "first":
+                continue
             elif is_number(value) and not math.isnan(value):
                 result[name] = self._next(aggregate, metric, name, before, value)
         return result

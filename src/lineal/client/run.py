@@ -72,7 +72,7 @@ class Run(RunCore):
     ) -> Metric:
         """Say how a metric is summarised and drawn (RUN-26).
 
-        name: may end in `*`. summary: any of min, max, mean, best, last, none, by commas;
+        name: may end in `*`. summary: any of min, max, mean, best, first, last, none, by commas;
         `loss` with `min` is then `summary["loss"]["min"]`. goal (also: objective): minimize or
         maximize. overwrite: forget what was said before, instead of adding to it.
         """
