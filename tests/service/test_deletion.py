@@ -16,6 +16,7 @@ from lineal.core import names
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
+    CollectionPatch,
     CollectionQuery,
     EdgeKind,
     PageRequest,
@@ -240,6 +241,18 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
     assert live(instance, owner) == {"v0": ("latest", "raw")}
     assert live(instance, owner, "other") == {"v0": other.aliases}
     assert findings(instance, owner) == []
+
+
+def test_a_deleted_collection_is_not_changed(instance: Instance, owner: Actor, log: Log) -> None:
+    log("0")
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    catalog.delete_collection(instance, owner, collection.id)
+    for patch in (CollectionPatch(name="other"), CollectionPatch(description="x")):
+        with pytest.raises(Gone, match="lineal artifact restore ana/vision/data"):
+            catalog.update_collection(instance, owner, collection.id, patch)
+    deletion.restore_collection(instance, owner, "ana", "vision", "data")
+    catalog.update_collection(instance, owner, collection.id, CollectionPatch(name="other"))
+    assert listed(instance, owner) == ["other"]
 
 
 def listed(instance: Instance, owner: Actor, project: str = "vision") -> list[str]:

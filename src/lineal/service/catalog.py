@@ -273,10 +273,16 @@ def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId
 def update_collection(
     instance: Instance, actor: Actor, collection_id: CollectionId, patch: CollectionPatch
 ) -> CollectionRecord:
-    """Rename, describe, retag, or change the type of a collection (API-6, pain 73)."""
+    """Rename, describe, retag, or change the type of a collection (API-6, pain 73).
+
+    Raises Gone for a deleted one, Exists for a name that is taken.
+    """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     with instance.database.writing() as connection:
         row = _collection_by_id(connection, actor, collection_id)
+        if row.deleted_at is not None:
+            path = "/".join(collections_db.full_name(connection, collection_id))
+            raise _gone_collection(row, path)
         values: dict[str, Any] = {"updated_at": instance.clock.now()}
         if patch.name is not None and patch.name != row.name:
             names.artifact_name(patch.name)
