@@ -154,6 +154,14 @@ def test_column_is_added_with_one_value_for_each_row() -> None:
         table.add_column("c", [1])
 
 
+def test_columns_are_computed_from_the_rows() -> None:
+    table = Table(columns=["x", "y"], data=[[3, 1], [4, 6]])
+    table.add_computed_columns(lambda row, cells: {"row": row, "diff": cells["x"] - cells["y"]})
+    assert table == Table(columns=["x", "y", "row", "diff"], data=[[3, 1, 0, 2], [4, 6, 1, -2]])
+    with pytest.raises(Invalid, match="`odd` has 1 values for 2 rows"):
+        table.add_computed_columns(lambda row, _: {"odd": row} if row % 2 else {})
+
+
 def test_refused_column_leaves_the_table_as_it_was() -> None:
     table = Table(columns=["a"], data=[[1], [2]])
     with pytest.raises(TypeError, match="Row 1, column `b`"):

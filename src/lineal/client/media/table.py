@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lineal.client.media import arrays, html
@@ -228,6 +228,20 @@ class Table(DataObject):
         else:
             for known_row, value in zip(self._rows, values, strict=True):
                 known_row.append(value)
+
+    def add_computed_columns(
+        self, fn: Callable[[int, dict[str | int, Any]], Mapping[str, Any]]
+    ) -> None:
+        """Append the columns that `fn(row number, {column: cell})` returns values of.
+
+        Raises Invalid unless it returns the same columns for each row.
+        """
+        columns: dict[str, list[Any]] = {}
+        for row, cells in self.iterrows():
+            for name, value in fn(row, dict(zip(self._columns, cells, strict=True))).items():
+                columns.setdefault(name, []).append(value)
+        for name, values in columns.items():
+            self.add_column(name, values)
 
     def _fit(self, value: Any, position: int, row: int) -> tuple[Any, ColumnType]:
         """Return the cell and the column's type with it; raises TypeError if it does not fit."""
