@@ -139,6 +139,13 @@ class Data(pydantic.BaseModel):
 OPTIMIZER = {"rate": 0.1, "betas": [0.9, 0.99]}
 
 
+class Defaults:
+    """A class that nobody makes objects of."""
+
+    lr = 0.1
+    layers = (1, 2)
+
+
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
@@ -146,6 +153,7 @@ OPTIMIZER = {"rate": 0.1, "betas": [0.9, 0.99]}
         (Model(), {"depth": 2, "optimizer": OPTIMIZER}),
         (Data(), {"name": "digits", "sizes": [1, 2]}),
         (ml_collections.ConfigDict({"a": {"b": 1}}), {"a": {"b": 1}}),
+        (Defaults, {"lr": 0.1, "layers": [1, 2]}),
         (argparse.Namespace(a=1, deep=argparse.Namespace(b=2)), {"a": 1, "deep": {"b": 2}}),
         (
             {"a": types.SimpleNamespace(b=Model())},

@@ -212,12 +212,16 @@ def read_config(source: Any) -> dict[str, Any]:
         return dict(fields)
     if callable(getattr(source, "flag_values_dict", None)):
         return dict(source.flag_values_dict())
-    try:
-        return dict(vars(source))
+    try:  # a class, too, has more than what was written into it
+        return {key: value for key, value in vars(source).items() if not _is_pythons_own(key)}
     except TypeError:
         raise TypeError(
             f"config takes a dict, a namespace, flags or a YAML path, not a {type(source).__name__}"
         ) from None
+
+
+def _is_pythons_own(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def read_yaml(path: str) -> dict[str, Any]:
