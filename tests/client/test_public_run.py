@@ -76,6 +76,7 @@ def test_a_run_shows_what_it_is(run: Run) -> None:
     assert run.path == ["ana", "vision", "train"]
     assert run.created_at.endswith("Z")
     assert run.lastHistoryStep == -1
+    assert (run.createdAt, run.historyLineCount) == (run.created_at, 0)
     assert repr(run) == "<Run ana/vision/train (running)>"
 
 
@@ -92,7 +93,7 @@ def test_an_unknown_attribute_is_refused_with_the_nearest(run: Run) -> None:
 
 def test_update_sends_what_changed_and_nothing_else(api: Api, run: Run, backend: Backend) -> None:
     backend.update_run(run._record.key, RunPatch(config={"by_another": 1}))
-    run.name, run.notes, run.group = "calm fox", "works", "first"
+    run.display_name, run.notes, run.group = "calm fox", "works", "first"
     run.tags.append("b")
     run.config["lr"] = 0.2
     del run.config["layers"]

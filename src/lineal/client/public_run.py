@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,10 @@ class Run:
     @property
     def display_name(self) -> str:
         return self.name
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        self.name = name
 
     @property
     def description(self) -> str | None:
@@ -191,6 +196,11 @@ class Run:
         """The highest step logged; -1 before the first."""
         return self._record.last_step
 
+    @property
+    def history_line_count(self) -> int:
+        """The number of rows logged."""
+        return self._record.history_count
+
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self.path)} ({self.state})>"
 
@@ -205,6 +215,9 @@ class Run:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        snake = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+        if snake != name and isinstance(getattr(Run, snake, None), property):
+            return getattr(self, snake)  # W&B has `createdAt`, too
         near = difflib.get_close_matches(name, [key for key in dir(self) if key[0] != "_"], n=1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
         raise AttributeError(f"A run has no attribute `{name}`{hint}")
