@@ -36,6 +36,7 @@ _SOURCES = {
         "unwatch",
         "login",
         "setup",
+        "require",
         "teardown",
     ),
     "lineal.client.sweep": ("sweep", "controller"),
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from lineal.client.init import log_model as log_model
     from lineal.client.init import login as login
     from lineal.client.init import mark_preempting as mark_preempting
+    from lineal.client.init import require as require
     from lineal.client.init import restore as restore
     from lineal.client.init import save as save
     from lineal.client.init import setup as setup

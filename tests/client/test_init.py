@@ -400,6 +400,7 @@ def test_init_gives_up_on_a_home_that_another_process_never_finishes_making(home
 
 def test_login_needs_no_account():
     assert lineal.login(key="x") is True
+    lineal.require("core")
 
 
 def test_quiet_and_silent(capsys):

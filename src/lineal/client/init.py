@@ -434,6 +434,10 @@ def setup(*_: Any, **__: Any) -> None:
     """Do nothing; what a process shares is made when first used."""
 
 
+def require(*_: Any, **__: Any) -> None:
+    """Do nothing: W&B's trial features, `core` and `service`, have no counterpart here."""
+
+
 def teardown(exit_code: int | None = None) -> None:
     """Finish all runs of this process and close its backends."""
     process_exit.finish_all(exit_code)
