@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
@@ -177,11 +178,11 @@ class Draft:
     ) -> Iterator[IO[Any]]:
         """Open a new file to write; it is added when the block ends without error (ART-21).
 
-        mode: `x` refuses a name that is taken, `w` replaces it; `b` for bytes.
+        mode: `x` refuses a name that is taken, `w` replaces it; `b` for bytes, `+` to read, too.
         """
         self._require_draft()
         path = names.entry_path(name)
-        kind = mode.replace("b", "")
+        kind = re.sub("[bt+]", "", mode)
         if kind not in ("x", "w"):
             raise Invalid(f"Mode {mode!r} does not write a new file; use `x`, `w`, `xb` or `wb`")
         if kind == "x" and self._contents.get(path) is not None:

@@ -218,6 +218,16 @@ def test_text_that_cannot_be_encoded_is_raised_and_not_added() -> None:
     assert paths(artifact) == []
 
 
+@pytest.mark.parametrize("mode", ["w+", "x+", "wt"])
+def test_a_new_file_may_be_read_while_it_is_written(mode: str) -> None:
+    artifact = draft()
+    with artifact.new_file("f", mode=mode) as file:
+        file.write("text")
+        file.seek(0)
+        assert not file.readable() or file.read() == "text"
+    assert artifact.manifest.entries["f"].size == 4
+
+
 def test_a_new_file_cannot_be_opened_for_reading() -> None:
     with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode="r"):
         pass
