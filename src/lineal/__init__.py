@@ -17,6 +17,7 @@ _SOURCES = {
     "lineal.client.init": (
         "init",
         "finish",
+        "join",
         "log",
         "log_artifact",
         "use_artifact",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from lineal.client.init import finish as finish
     from lineal.client.init import finish_artifact as finish_artifact
     from lineal.client.init import init as init
+    from lineal.client.init import join as join
     from lineal.client.init import link_artifact as link_artifact
     from lineal.client.init import link_model as link_model
     from lineal.client.init import log as log

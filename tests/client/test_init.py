@@ -116,6 +116,13 @@ def test_finish_with_an_exit_code_fails_the_run_and_twice_does_nothing():
 # --- reinit -------------------------------------------------------------------------------------
 
 
+def test_join_is_the_old_name_of_finish():
+    run = lineal.init()
+    lineal.join()
+    assert lineal.run is None
+    assert run_of(run).state == "finished"
+
+
 def test_init_while_a_run_is_active_returns_it_in_a_script(capsys):
     first = lineal.init()
     assert lineal.init() is first

@@ -425,6 +425,10 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         run.finish(exit_code=exit_code, quiet=quiet)
 
 
+join = finish
+"""W&B's old name of it."""
+
+
 def login(*_: Any, **__: Any) -> bool:
     """Return True: data stays on this machine, and nobody needs an account."""
     return True
