@@ -90,3 +90,13 @@ def test_changes_reach_the_backend():
     stored = run.backend.run_by_key(run.record.key).config
     assert stored["a"] == 1
     assert stored["b"] == {"c": [1, 2]}
+
+
+def test_config_and_summary_keep_the_order_in_which_keys_were_set():
+    keys = [f"key{number}" for number in range(20)]
+    with lineal.init() as run:
+        run.config.update(dict.fromkeys(keys, 1))
+        run.summary.update(dict.fromkeys(keys, 1))
+    read = lineal.Api().run(run.path)
+    assert list(read.config) == keys
+    assert list(read.summary) == keys

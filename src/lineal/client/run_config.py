@@ -183,7 +183,7 @@ class RunConfig:
 
     def _take_changes(self) -> dict[str, Any]:
         with self._lock:
-            changed = {key: self._values[key] for key in self._changed}
+            changed = {key: value for key, value in self._values.items() if key in self._changed}
             self._changed.clear()
         return changed
 

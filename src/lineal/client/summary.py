@@ -141,7 +141,7 @@ class Summary:
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return (changed, removed) since the last time, and start anew."""
         with self._lock:
-            changed = {key: self._values[key] for key in self._changed if key in self._values}
+            changed = {key: value for key, value in self._values.items() if key in self._changed}
             removed = tuple(sorted(self._removed))
             self._changed.clear()
             self._removed.clear()
