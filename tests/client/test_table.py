@@ -89,6 +89,16 @@ def test_given_types_are_checked_from_the_first_row() -> None:
     assert len(table) == 1
 
 
+def test_nan_among_texts_is_a_missing_one() -> None:
+    table = Table(columns=["name", "score"], data=[["a", 1.0]])
+    table.add_data(math.nan, math.nan)
+    assert table.data[1][0] is None
+    assert math.isnan(table.data[1][1])
+    required = Table(columns=["name"], data=[["a"]], optional=False)
+    with pytest.raises(TypeError, match="None is not allowed; expected text"):
+        required.add_data(math.nan)
+
+
 def test_none_is_refused_where_a_column_is_not_optional() -> None:
     table = Table(columns=["a", "b"], optional=[False, True])
     with pytest.raises(TypeError, match="column `a`: None is not allowed"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -250,10 +251,12 @@ class Table(DataObject):
             cell = plain(value)
         except TypeError as error:
             raise TypeError(f"{where}: {error}") from error
-        if cell is None and not self._optional[position]:
-            raise TypeError(f"{where}: None is not allowed; expected {known}")
         new = infer(cell)
         merged = merge(known, new)
+        if merged is None and isinstance(cell, float) and math.isnan(cell):
+            cell, merged = None, merge(known, NONE)  # what pandas has in place of a missing text
+        if cell is None and not self._optional[position]:
+            raise TypeError(f"{where}: None is not allowed; expected {known}")
         if merged is None:
             raise TypeError(
                 f"{where}: expected {known}, got {new} ({value!r:.80}). "
