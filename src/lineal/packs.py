@@ -12,7 +12,8 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lineal import files
@@ -128,28 +129,40 @@ class Pack:
         except OSError as error:
             raise files.missing(path, error) from error
         self._read_at_ns = -1
-        self._places: Mapping[bytes, Place] = {}
+        self._entries = b""
 
     def __del__(self, close: Callable[[int], None] = os.close) -> None:
         # When the last thread lets go of it; at the very end the names of this module are gone.
         if self._descriptor >= 0:
             close(self._descriptor)
 
-    def places(self) -> Mapping[bytes, Place]:
+    def places(self) -> dict[bytes, Place]:
         """Return SHA-256 → place of what is in it; raises IntegrityError if it is no pack."""
-        status = os.fstat(self._descriptor)
-        if status.st_mtime_ns != self._read_at_ns:
-            self._places = {
-                sha256: Place(offset, length, number)
-                for number, (sha256, offset, length, deleted) in enumerate(self._index(status))
-                if not deleted
-            }
-            self._read_at_ns = status.st_mtime_ns
-        return self._places
+        entries = _ENTRY.iter_unpack(self._index())
+        return {
+            sha256: Place(offset, length, number)
+            for number, (sha256, offset, length, is_deleted) in enumerate(entries)
+            if not is_deleted
+        }
+
+    def find(self, sha256: bytes) -> Place | None:
+        """Return the place of one file, None if it is not in it; raises as `places`."""
+        index = self._index()
+        size = _ENTRY.size
+
+        def named(number: int) -> bytes:
+            return index[number * size : number * size + len(sha256)]
+
+        count = len(index) // size
+        number = bisect_left(range(count), sha256, key=named)
+        if number == count or named(number) != sha256:
+            return None
+        _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * size)
+        return None if is_deleted else Place(offset, length, number)
 
     def read(self, sha256: bytes) -> bytes:
         """Return a file whole; raises MissingFile, also where it was deleted this moment."""
-        place = self.places().get(sha256)
+        place = self.find(sha256)
         if place is None:
             raise MissingFile(f"{sha256.hex()} is not in the pack {self.path}")
         return self.read_at(place.offset, place.length)
@@ -164,12 +177,17 @@ class Pack:
             data += more
         return data
 
-    def _index(self, status: os.stat_result) -> Iterator[tuple[bytes, int, int, int]]:
-        start, count = _footer(self._descriptor, self.path, status.st_size)
-        index = os.pread(self._descriptor, count * _ENTRY.size, start)
-        if len(index) != count * _ENTRY.size:
-            raise IntegrityError(f"The pack {self.path} is shorter than its footer says")
-        return _ENTRY.iter_unpack(index)
+    def _index(self) -> bytes:
+        """Return the index as it is in the file: sorted, and a look into it needs no more."""
+        status = os.fstat(self._descriptor)
+        if status.st_mtime_ns != self._read_at_ns:
+            start, count = _footer(self._descriptor, self.path, status.st_size)
+            index = os.pread(self._descriptor, count * _ENTRY.size, start)
+            if len(index) != count * _ENTRY.size:
+                raise IntegrityError(f"The pack {self.path} is shorter than its footer says")
+            self._entries = index
+            self._read_at_ns = status.st_mtime_ns
+        return self._entries
 
 
 def delete(path: str, sha256s: Iterable[bytes]) -> int:
@@ -179,7 +197,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
     are not marked yet; the next call does that.
     """
     pack = Pack(path)
-    wanted = [place for sha256 in sha256s if (place := pack.places().get(sha256)) is not None]
+    wanted = [place for sha256 in sha256s if (place := pack.find(sha256)) is not None]
     if wanted:
         os.chmod(path, 0o644)
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

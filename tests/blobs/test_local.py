@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -394,6 +395,27 @@ def test_a_pack_is_found_that_came_after_another_was_read(local, pack):
     assert local.size(key_of(b"b")) is None
     LocalStore(local.root).put_pack(key_of(b"b"), pack([b"b"]))
     assert local.size(key_of(b"b")) == 1
+
+
+def test_a_blob_is_found_in_whichever_pack_of_a_nonce_it_is(local, pack):
+    packed = [[bytes([number, n]) for n in range(9)] for number in range(5)]
+    for contents in packed:
+        local.put_pack(key_of(contents[0]), pack(contents))
+    wanted = [contents[n] for n in range(9) for contents in packed]
+    assert [content(local, key_of(data)) for data in wanted] == wanted
+    assert local.sync([key_of(b"elsewhere"), *map(key_of, wanted)]) == [None, *[2] * len(wanted)]
+
+
+def test_to_find_one_blob_takes_no_more_than_the_index_of_its_pack(local, pack):
+    wanted = b"0012345"
+    local.put_pack(key_of(wanted), pack([b"%07d" % number for number in range(20_000)]))
+    fresh = LocalStore(local.root)
+    tracemalloc.start()
+    try:
+        assert content(fresh, key_of(wanted)) == wanted
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * 20_000 * 48
+    finally:
+        tracemalloc.stop()
 
 
 def test_blobs_of_a_damaged_pack_are_missing_and_the_file_is_shown(local, pack):

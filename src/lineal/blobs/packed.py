@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
@@ -18,8 +19,8 @@ from lineal.packs import Pack, Place
 
 PACKS = "packs"
 _SUFFIX = ".pack"
-OPEN_MOST = 8
-"""Packs kept open: each takes a descriptor and, with 20,000 blobs, some 6 MB."""
+OPEN_MOST = 32
+"""Packs kept open: each takes a descriptor and, with 20,000 blobs, 1 MB."""
 
 
 class PackedBlobs:
@@ -30,6 +31,8 @@ class PackedBlobs:
         self._pack = functools.lru_cache(OPEN_MOST)(Pack)
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
         """Nonce → (when its folder changed last, the packs in it)."""
+        self._last: dict[str, str] = {}
+        """Nonce → the pack that was found to hold a blob last."""
 
     def new_path(self, key: Key) -> str:
         """Return a path for a new pack under the key's nonce."""
@@ -42,13 +45,13 @@ class PackedBlobs:
 
     def find(self, keys: Iterable[Key]) -> Iterator[tuple[str, Place] | None]:
         """Yield for each key the path of the pack that holds it and where in it; None if none."""
-        nonce: str | None = None
-        held: list[tuple[str, Mapping[bytes, Place]]] = []
+        nonce = ""
+        paths: Sequence[str] = ()
         for key in keys:
             if _nonce(key) != nonce:
                 nonce = _nonce(key)
-                held = list(self._packs(nonce))
-            yield _found(held, _sha256(key)) if held else None
+                paths = self._paths(nonce)
+            yield self._found(nonce, paths, _sha256(key)) if paths else None
 
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
@@ -101,12 +104,18 @@ class PackedBlobs:
 
     # --- which packs there are ---
 
-    def _packs(self, nonce: str) -> Iterator[tuple[str, Mapping[bytes, Place]]]:
-        for path in self._paths(nonce):
+    def _found(self, nonce: str, paths: Iterable[str], sha256: bytes) -> tuple[str, Place] | None:
+        """Look first into the pack where something was found last: neighbours lie together."""
+        last = self._last.get(nonce)
+        for path in paths if last is None else chain((last,), paths):
             try:
-                yield path, self._pack(path).places()
+                place = self._pack(path).find(sha256)
             except (MissingFile, IntegrityError):
                 continue  # emptied this moment, or damaged: its blobs are missing
+            if place is not None:
+                self._last[nonce] = path
+                return path, place
+        return None
 
     def _paths(self, nonce: str) -> Sequence[str]:
         folder = f"{self._root}/{nonce}"
@@ -123,16 +132,6 @@ class PackedBlobs:
             found = tuple(f"{folder}/{name}" for name in names if name.endswith(_SUFFIX))
             known = self._known[nonce] = changed_at, found
         return known[1]
-
-
-def _found(
-    held: Sequence[tuple[str, Mapping[bytes, Place]]], sha256: bytes
-) -> tuple[str, Place] | None:
-    for path, places in held:
-        place = places.get(sha256)
-        if place is not None:
-            return path, place
-    return None
 
 
 def _nonce_of(path: str) -> str:
