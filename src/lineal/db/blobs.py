@@ -50,7 +50,7 @@ from lineal.errors import IntegrityError
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
-_IS_STORED = and_(blobs.c.state == STORED, blobs.c.state != CONDEMNED)
+IS_STORED = and_(blobs.c.state == STORED, blobs.c.state != CONDEMNED)
 """SQLite finds a digest by its index, which leaves out condemned rows, only where both are said."""
 
 IN_MOST = 500
@@ -158,7 +158,7 @@ def _of_version(query: Query, is_sqlite: bool) -> Query:
         .where(versions.c.id == bindparam("version"), segment_blobs.c.blob_id == blobs.c.id)
     )
     chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
-    return query.where(blobs.c.digest.in_(chosen), _IS_STORED, belongs.exists())
+    return query.where(blobs.c.digest.in_(chosen), IS_STORED, belongs.exists())
 
 
 @functools.cache
@@ -182,7 +182,7 @@ def reuse(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int
     for batch in batches(digests):
         query = (
             select(blobs.c.digest, blobs.c.id)
-            .where(blobs.c.digest.in_(batch), _IS_STORED)
+            .where(blobs.c.digest.in_(batch), IS_STORED)
             .with_for_update(read=True)
         )
         found.update((Digest(digest), id) for digest, id in connection.execute(query))

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
 from lineal.db import engine, redirects
-from lineal.db.blobs import STORED, batches
+from lineal.db.blobs import IS_STORED, batches
 from lineal.db.fields import (
     FieldSpec,
     document_field,
@@ -293,7 +293,7 @@ def stored_files(
     found: list[tuple[Digest, int, str]] = []
     for some in batches(digests):
         query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-            blobs.c.digest.in_(some), blobs.c.state == STORED, of_run.exists()
+            blobs.c.digest.in_(some), IS_STORED, of_run.exists()
         )
         found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
     return found
