@@ -63,3 +63,36 @@ def run() -> lineal.Run:
 
 def test_a_file_of_a_run_is_fetched_by_index(scans, run):
     assert scans(lambda: run.file("notes.txt").download(root="there").close()) == []
+
+
+def test_what_was_deleted_is_listed_and_restored_by_index(scans, run):
+    api = lineal.Api()
+
+    def delete_and_restore() -> None:
+        api.artifact("p/data:v0").delete(delete_aliases=True)
+        assert [each.version_count for each in api.deletions()] == [1]
+        api.restore("p/data:v0")
+        run.delete()
+        api.restore(api.deletions()[0].id)
+        api._backend.purge("ana/p/data:v0")
+
+    assert scans(delete_and_restore) == []
+
+
+def test_runs_are_counted_in_the_index_of_the_live_ones(run):
+    backend = lineal.Api()._backend
+    assert isinstance(backend, EmbeddedBackend)
+    plans = []
+
+    def explain(_: Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
+        if "count(" in statement:
+            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.extend(step for *_, step in plan.fetchall() if "runs" in step)
+
+    engine = backend.instance.database.engine
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        assert len(lineal.Api().runs("p")) == 1
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+    assert plans == ["SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=?)"]

@@ -95,7 +95,8 @@ def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
     query = select(runs.c.run_id).where(
         runs.c.project_id == project_id, runs.c.deleted_at.is_(None)
     )
-    return connection.scalars(query.order_by(runs.c.id.desc()).limit(limit)).all()
+    newest_first = runs.c.created_at.desc(), runs.c.id.desc()
+    return connection.scalars(query.order_by(*newest_first).limit(limit)).all()
 
 
 def create(connection: Connection, values: Mapping[str, Any]) -> bool:

@@ -180,7 +180,15 @@ runs = Table(
     *_tombstone(),
     Column("released_at", Moment),  # files and lines are gone
     UniqueConstraint("project_id", "run_id"),
-    Index("ix_runs_project_id_created_at", "project_id", "created_at", "id"),
+    # only of live runs: to count and list them, their wide rows need not be read for `deleted_at`
+    Index(
+        "ix_runs_project_id_created_at",
+        "project_id",
+        "created_at",
+        "id",
+        sqlite_where=text("deleted_at IS NULL"),  # on PostgreSQL too, as for blobs
+    ),
+    Index("ix_runs_deletion_id", "deletion_id"),
     Index("ix_runs_run_id", "run_id"),
     Index("ix_runs_project_id_sweep_id", "project_id", "sweep_id"),
 )
@@ -337,6 +345,7 @@ drafts = Table(
     Column("expires_at", Moment, nullable=False),
     Index("ix_drafts_collection_id_distributed_id", "collection_id", "distributed_id"),
     Index("ix_drafts_manifest_id", "manifest_id"),
+    Index("ix_drafts_version_id", "version_id"),
 )
 
 versions = Table(
