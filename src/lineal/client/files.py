@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from lineal.client.backend import Backend
 from lineal.client.lists import PAGE_SIZE, LazyList
@@ -223,13 +223,12 @@ def artifact_files(
 
     Only the segments of the pages looked at are read.
     """
-    wanted = frozenset(_strings(names))
-    heads: list[ManifestHead] = []
+    entries = _PagedEntries(backend, version.id, frozenset(_strings(names)))
 
-    def fetch(page: PageRequest) -> Page[Entry]:
-        if not heads:
-            heads.append(backend.manifest(version.id))
-        return _entries_page(_Manifest(backend, version.id, heads[0]), wanted, page)
+    updated_at = iso(version.updated_at)
+
+    def locate(digests: Sequence[Digest]) -> dict[Digest, Location]:
+        return backend.locate(digests, version=version.id)
 
     def make(entry: Entry) -> File:
         return File(
@@ -238,46 +237,63 @@ def artifact_files(
             owner=version.path,
             digest=entry.digest,
             size=entry.size,
-            updated_at=iso(version.updated_at),
-            locate=lambda digests: backend.locate(digests, version=version.id),
+            updated_at=updated_at,
+            locate=locate,
             ref=entry.ref,
         )
 
     return LazyList(
-        fetch,
+        entries.page,
         make,
         per_page=per_page,
         start=start,
-        empty=f"artifact {version.path} has no {'such ' if wanted else ''}files",
+        empty=f"artifact {version.path} has no {'such ' if entries.wanted else ''}files",
     )
 
 
-class _Manifest(NamedTuple):
-    backend: Backend
-    version: VersionId
-    head: ManifestHead
+class _PagedEntries:
+    """Entries of a version by path; who turns page after page reads each segment once."""
 
+    def __init__(self, backend: Backend, version: VersionId, wanted: frozenset[str]) -> None:
+        """wanted: only these paths; all if it is empty."""
+        self._backend, self._version = backend, version
+        self.wanted = wanted
+        self._head: ManifestHead | None = None
+        self._left: tuple[str, Entry, Iterator[Entry]] | None = None
+        """The cursor of the page that comes next, its first entry, and those after it."""
 
-def _entries_page(manifest: _Manifest, wanted: frozenset[str], page: PageRequest) -> Page[Entry]:
-    after = page.cursor
-    found = list(islice(_entries(manifest, wanted, after), page.size + 1))
-    items = tuple(found[: page.size])
-    total = manifest.head.entry_count if after is None and not wanted else None
-    return Page(items, items[-1].path if len(found) > page.size else None, total)
+    def page(self, request: PageRequest) -> Page[Entry]:
+        after = request.cursor
+        left, self._left = self._left, None  # reading may fail half-way
+        if left is not None and left[0] == after:
+            items, entries = [left[1]], left[2]
+        else:
+            items, entries = [], self._after(after)
+        items += islice(entries, request.size - len(items))
+        following = next(entries, None)
+        cursor = None
+        if following is not None:
+            cursor = items[-1].path
+            self._left = cursor, following, entries
+        is_counted = after is None and not self.wanted
+        return Page(tuple(items), cursor, self._manifest().entry_count if is_counted else None)
 
+    def _manifest(self) -> ManifestHead:
+        if self._head is None:
+            self._head = self._backend.manifest(self._version)
+        return self._head
 
-def _entries(manifest: _Manifest, wanted: frozenset[str], after: str | None) -> Iterator[Entry]:
-    """Yield entries after a path, reading one segment at a time."""
-    heads = manifest.head.segments
-    if wanted:
-        named = {segment_of(manifest.head, path) for path in wanted}
-        heads = tuple(head for head in heads if head in named)
-    elif after is not None and (first := segment_of(manifest.head, after)) is not None:
-        heads = heads[heads.index(first) :]
-    for head in heads:
-        for segment in manifest.backend.read_segments(manifest.version, [head]):
+    def _after(self, after: str | None) -> Iterator[Entry]:
+        manifest = self._manifest()
+        heads = manifest.segments
+        if self.wanted:
+            named = {segment_of(manifest, path) for path in self.wanted}
+            heads = tuple(head for head in heads if head in named)
+        elif after is not None and (first := segment_of(manifest, after)) is not None:
+            heads = heads[heads.index(first) :]
+        for segment in self._backend.read_segments(self._version, heads):
             for entry in decode_entries(segment.lines):
-                is_wanted = not wanted or entry.path in wanted
+                is_wanted = not self.wanted or entry.path in self.wanted
                 if is_wanted and (after is None or entry.path > after):
                     yield entry
 
