@@ -207,6 +207,11 @@ class Contents:
             self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
             return len(gone)
 
+    def under(self, folder: str) -> list[Entry]:
+        """Return the entries below a folder, sorted by path, without reading the others."""
+        found = (entry for entry in self._below(folder) if entry.path != folder)
+        return sorted(found, key=lambda entry: entry.path)
+
     def _below(self, path: str) -> Iterator[Entry]:
         yield from (
             _entry(row)

@@ -137,6 +137,10 @@ class Entries(Mapping[str, ManifestEntry]):
     def items(self) -> Any:
         return _Streamed(self, lambda entry: (entry.path, ManifestEntry(entry, self._artifact)))
 
+    def under(self, folder: str) -> list[ManifestEntry]:
+        """Return the entries below a folder, sorted by path, without reading the others."""
+        return [ManifestEntry(entry, self._artifact) for entry in self._contents.under(folder)]
+
     def __repr__(self) -> str:
         return f"<{len(self)} entries>"
 
@@ -167,8 +171,7 @@ class Manifest:
         return self.entries.get(os.fspath(path))
 
     def get_entries_in_directory(self, directory: str | os.PathLike[str]) -> list[ManifestEntry]:
-        prefix = os.fspath(directory).rstrip("/") + "/"
-        return [entry for entry in self.entries.values() if entry.path.startswith(prefix)]
+        return self.entries.under(os.fspath(directory).rstrip("/"))
 
     def to_manifest_json(self) -> dict[str, Any]:
         """Return the whole manifest as one JSON object (MAN-3)."""

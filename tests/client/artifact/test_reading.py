@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 from tests.client.artifact.conftest import content, draft, paths
 
 import lineal
 from lineal.client import download
 from lineal.client.artifact import Artifact
+from lineal.client.contents import Added
 from lineal.core.digest import of_bytes
 from lineal.errors import (
     IntegrityError,
@@ -52,6 +54,34 @@ def test_a_download_leaves_other_files_alone_and_repairs_its_own(
     logged.download(tmp_path / "t")
     found = content(tmp_path / "t")
     assert (found["mine"], found["ab.txt"], found["a.txt"]) == (b"mine", b"ab", b"a")
+
+
+def test_a_folder_of_a_large_version_is_listed_without_reading_the_rest(
+    run: lineal.Run, api: lineal.Api
+) -> None:
+    large = Artifact("large", "dataset")
+    with large.new_file("sent") as file:
+        file.write("x")
+    entry = next(iter(large._contents))
+    added = (
+        Added(entry._replace(path=f"f{number // 10:04}/{number}"), None) for number in range(9_000)
+    )
+    large._contents.add(added)
+    run.log_artifact(large).wait()
+    read: list[str] = []
+
+    def note(*executed: Any) -> None:
+        if "segments.content" in executed[2]:
+            read.extend(executed[3])
+
+    version = api.artifact("large")
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        inside = version.manifest.get_entries_in_directory("f0007/")
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert [entry.path for entry in inside] == [f"f0007/{number}" for number in range(70, 80)]
+    assert len(read) <= 2 < len(version._contents.base.head.segments)
 
 
 @pytest.mark.parametrize(
