@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lineal.client import session
+from lineal.client.api import Api
 from lineal.config import load
 
 
@@ -332,3 +333,18 @@ def test_names_from_a_hostile_file_cannot_reach_the_terminal(lineal):
 
 def test_commands_share_one_backend_with_the_sdk(lineal, photos):
     assert session.open_backend(load()) is session.open_backend(load())
+
+
+def test_of_many_runs_that_used_a_version_some_are_named(lineal, photos):
+    api = Api()
+    photos = api.artifact("demo/photos")
+    paths = []
+    for number in range(23):
+        run = api.create_run(run_id=f"run{number:02}", project="demo")
+        run.use_artifact(photos)
+        paths.append("/".join(run.path))
+    (line,) = (
+        line for line in lineal("artifact", "show", "demo/photos").lines if "used by" in line
+    )
+    assert line.split(None, 2)[2] == ", ".join([*paths[:20], "and 3 more; `--json` lists them all"])
+    assert lineal("artifact", "show", "demo/photos", "--json").json["used_by"] == paths

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import lineal as sdk
+from lineal.cli.connect import all_of
+from lineal.core.records import Page, PageRequest
 
 
 @pytest.fixture
@@ -63,6 +65,18 @@ def test_ls_says_when_it_stops_early(lineal, trained):
     assert "--limit 0" in answer.err
     assert "--limit 0" not in lineal("run", "ls", "demo", "--limit", "2").err
     assert len(lineal("run", "ls", "--limit", "0", "--json").json) == 2
+
+
+def test_a_short_list_asks_for_short_pages():
+    sizes = []
+
+    def fetch(request: PageRequest) -> Page[int]:
+        sizes.append(request.size)
+        return Page(tuple(range(request.size)), "more", None)
+
+    assert list(all_of(fetch, limit=6)) == [0, 1, 2, 3, 4, 5]
+    assert len(list(all_of(fetch, limit=250))) == 250
+    assert sizes == [6, 100, 100, 100]
 
 
 def test_limits_below_zero_are_refused(lineal, trained):

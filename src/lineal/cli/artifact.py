@@ -29,7 +29,11 @@ from lineal.core.manifest import Entry
 from lineal.core.records import (
     CollectionQuery,
     CollectionRecord,
+    EdgeKind,
     JsonObject,
+    Page,
+    PageRequest,
+    RunRecord,
     VersionQuery,
     VersionRecord,
 )
@@ -37,6 +41,8 @@ from lineal.errors import Invalid, MissingFile, NotFound
 
 FILES_SHOWN = 20
 """Files that `show` lists unless told to list all."""
+USERS_SHOWN = 20
+"""Runs that used a version, of which `show` names as many."""
 
 app = typer.Typer(
     help="Log, fetch, list, compare and label versions of files",
@@ -377,10 +383,11 @@ def show(
     artifact = lineal.Api().artifact(name)
     connection = connect()
     record = connection.version(artifact.qualified_name)
-    producer, consumers = artifact.logged_by(), artifact.used_by()
+    producer = artifact.logged_by()
     made_by = "/".join(producer.path) if producer else None
-    used_by = ["/".join(run.path) for run in consumers]
+    users = partial(connection.backend.runs_of, record.id, EdgeKind.USED)
     if json:
+        used_by = [_run_path(run) for run in all_of(users)]
         shown = describe.version(record) | {"logged_by": made_by, "used_by": used_by}
         shown["entries"] = [describe.entry(entry) for entry in _entries(connection, record)]
         output.as_json(shown)
@@ -397,13 +404,24 @@ def show(
             ("digest", record.digest),
             ("lives", ttl_words(artifact.effective_ttl)),
             ("logged by", made_by or "no run (user-created, or its run was deleted)"),
-            ("used by", used_by),
+            ("used by", _some_users(users)),
             ("description", record.description),
             ("metadata", record.metadata or None),
         ]
     )
     output.heading(output.plural(record.entry_count, "file"))
     _print_entries(_entries(connection, record), None if files else FILES_SHOWN)
+
+
+def _some_users(users: Callable[[PageRequest], Page[RunRecord]]) -> list[str]:
+    page = users(PageRequest(USERS_SHOWN))
+    left = (page.total or 0) - len(page.items)
+    more = [f"and {left:,} more; `--json` lists them all"] if left > 0 else []
+    return [_run_path(run) for run in page.items] + more
+
+
+def _run_path(run: RunRecord) -> str:
+    return f"{run.entity}/{run.project}/{run.run_id}"
 
 
 def _entries(connection: Connection, record: VersionRecord) -> Iterator[Entry]:

@@ -86,15 +86,18 @@ def connect() -> Connection:
 
 
 def all_of(fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None) -> Iterator[T]:
-    """Yield a list page by page, to the end or to `limit` items."""
-    return islice(_pages(fetch), limit)
+    """Yield a list page by page, to the end or to `limit` items; no page is larger than that."""
+    request = PageRequest()
+    if limit is not None:
+        request = PageRequest(max(1, min(limit, request.size)))
+    return islice(_pages(fetch, request), limit)
 
 
-def _pages(fetch: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
-    page = fetch(PageRequest())
+def _pages(fetch: Callable[[PageRequest], Page[T]], request: PageRequest) -> Iterator[T]:
+    page = fetch(request)
     yield from page.items
     while page.cursor is not None:
-        page = fetch(PageRequest(cursor=page.cursor))
+        page = fetch(request._replace(cursor=page.cursor))
         yield from page.items
 
 

@@ -64,7 +64,7 @@ def ls(
     """List runs, the newest first."""
     connection = connect()
     filters = _filters(filter)
-    runs = _runs(connection, project, filters, order)
+    runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
     shown = [run for _, run in zip(range(limit or 10**12), runs, strict=False)]
     more = next(runs, None) is not None if limit and len(shown) == limit else False
     if json:
@@ -90,14 +90,18 @@ def _filters(text: str | None) -> JsonObject | None:
 
 
 def _runs(
-    connection: Connection, project: str | None, filters: JsonObject | None, order: str | None
+    connection: Connection,
+    project: str | None,
+    filters: JsonObject | None,
+    order: str | None,
+    limit: int | None,
 ) -> Iterator[RunRecord]:
     backend = connection.backend
     places = connection.places(project)
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
     queries = [RunQuery(*place, filters=filters, order=order) for place in places]
-    lists = [all_of(partial(backend.runs, query)) for query in queries]
+    lists = [all_of(partial(backend.runs, query), limit=limit) for query in queries]
     if order is None:
         return newest_first(lists)
     if len(lists) > 1:
