@@ -245,6 +245,14 @@ def test_history_keeps_the_first_and_the_last_row(
     assert steps == sorted(set(steps))
 
 
+def test_only_the_rows_of_a_sample_are_parsed(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    lines = [b'{"_step": 0}', b'{"_step": 1, no JSON}', b'{"_step": 2}']
+    backend.append_lines(record.key, [Lines(Stream.HISTORY, "w", 0, lines)])
+    assert run.history(samples=2, pandas=False) == [{"_step": 0}, {"_step": 2}]
+
+
 def test_history_is_a_frame_where_pandas_is_there(
     run: Run, record: RunRecord, backend: Backend
 ) -> None:

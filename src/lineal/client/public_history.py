@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -13,6 +13,7 @@ from lineal.core.names import strings
 from lineal.core.records import RunKey, Stream
 from lineal.errors import Invalid
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 STEP = "_step"
@@ -32,29 +33,59 @@ def rows(
 
     min_step inclusive, max_step exclusive. Lines this process still buffers are sent first.
     """
-    if stream not in STREAMS:
-        raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
     wanted = strings(keys, "Keys")
-    session.flush()
-    for line in backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step):
-        row: Row = json.loads(line)
-        if any(type(value) is dict for value in row.values()):
-            row = flat(row)  # RUN-25: nested keys are joined with dots
+    for line in _lines(backend, run, stream, min_step=min_step, max_step=max_step):
+        row = _row(line)
         if not wanted:
             yield row
         elif all(key in row for key in wanted):
             yield {key: row[key] for key in wanted}
 
 
-def sample(all_rows: Iterable[Row], count: int) -> list[Row]:
+def sampled_rows(
+    backend: Backend,
+    run: RunKey,
+    keys: Sequence[str] | str | None,
+    count: int,
+    *,
+    stream: str = "default",
+) -> list[Row]:
+    """Return a `sample` of `rows`; without keys, only the rows of the sample are parsed."""
+    if strings(keys, "Keys"):
+        return sample(rows(backend, run, keys, stream=stream), count)
+    return [_row(line) for line in sample(_lines(backend, run, stream), count)]
+
+
+def _lines(
+    backend: Backend,
+    run: RunKey,
+    stream: str,
+    *,
+    min_step: int | None = None,
+    max_step: int | None = None,
+) -> Iterator[bytes]:
+    if stream not in STREAMS:
+        raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
+    session.flush()
+    return backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step)
+
+
+def _row(line: bytes) -> Row:
+    row: Row = json.loads(line)
+    # RUN-25: nested keys are joined with dots
+    return flat(row) if any(type(value) is dict for value in row.values()) else row
+
+
+def sample(all_rows: Iterable[T], count: int) -> list[T]:
     """Return at most `count` rows at even distances, the first and the last among them.
 
     Reads once and keeps at most four times `count` rows, however many there are.
     """
     if count < 1:
         raise Invalid(f"samples must be at least 1, not {count}")
-    kept: list[Row] = []
-    stride, last = 1, None
+    kept: list[T] = []
+    stride = 1
+    last: T | None = None
     for position, row in enumerate(all_rows):
         last = row
         if position % stride == 0:

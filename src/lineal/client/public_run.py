@@ -348,8 +348,10 @@ class Run:
         that have all of them and `x_axis`.
         """
         wanted = None if keys is None else list(dict.fromkeys([x_axis, *_strings(keys)]))
-        found = public_history.rows(self._backend, self._record.key, wanted, stream=stream)
-        return public_history.frame(public_history.sample(found, samples), wanted=pandas)
+        found = public_history.sampled_rows(
+            self._backend, self._record.key, wanted, samples, stream=stream
+        )
+        return public_history.frame(found, wanted=pandas)
 
     def scan_history(
         self,
