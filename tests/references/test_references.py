@@ -397,6 +397,18 @@ def test_without_ranges_parts_are_read_all_the_same(web: Web) -> None:
     ranges.close()
 
 
+def test_parts_are_read_of_what_has_a_weak_etag(web: Web) -> None:
+    web.contents["/part"] = BEFORE
+    web.etags["/part"] = 'W/"1"'
+    artifact = logged(f"{web.url}/part")
+    with artifact.open("part") as file:
+        assert file.read() == BEFORE
+    with artifact.open("part") as file:
+        web.etags["/part"] = 'W/"2"'
+        with pytest.raises(ReferenceChanged):
+            file.read()
+
+
 @pytest.mark.parametrize("has_ranges", [True, False])
 def test_an_empty_page_is_an_empty_file(web: Web, has_ranges: bool, tmp_path: Path) -> None:
     web.contents["/empty"], web.has_ranges = b"", has_ranges
