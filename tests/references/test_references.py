@@ -435,6 +435,10 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
         ("https://user:word@host/x", "carries a login"),
         ("https://host/x?X-Amz-Signature=abc", "is signed"),
         ("https://host/x?sig=abc", "is signed"),
+        ("zip://x::https://user:word@host/a.zip", "carries a login"),
+        ("simplecache::https://user:word@host/x", "carries a login"),
+        ("https://user:word::word@host/x", "carries a login"),
+        ("zip://x::https://host/a.zip?sig=abc::zip://y", "is signed"),
     ],
 )
 def test_a_uri_that_cannot_be_recorded_is_refused(uri: str, said: str) -> None:

@@ -6,6 +6,7 @@ should learn that now, not the colleague who downloads it next year.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlsplit
 
 from lineal.errors import Invalid
@@ -32,11 +33,18 @@ SIGNED = frozenset(
 """Query parameters, in lower case, that let whoever holds the URL read what it leads to."""
 _OPEN = ("http", "https", "ftp", "ftps")
 """Schemes whose user part is a login; in `abfss://container@account` it is a place."""
+_CHAIN = re.compile(r"::(?=[\w+.-]+(?:://|::))")
+"""Stands between the links of fsspec's `zip://file::https://host/archive.zip`."""
 
 
 def refuse(uri: str) -> None:
     """Raise Invalid for a URI with a password or a signed query; the message holds neither."""
-    parts = urlsplit(uri)
+    for link in links(uri):
+        _refuse_link(link, uri)
+
+
+def _refuse_link(link: str, uri: str) -> None:
+    parts = urlsplit(link)
     login, at, _ = parts.netloc.rpartition("@")
     if at and (":" in login or parts.scheme in _OPEN):
         raise Invalid(
@@ -55,6 +63,17 @@ def refuse(uri: str) -> None:
 
 def shown(uri: str) -> str:
     """Return a URI as a message may show it: without login and without query."""
-    parts = urlsplit(uri)
+    return "::".join(map(_shown_link, links(uri)))
+
+
+def links(uri: str) -> list[str]:
+    """Return the URIs that fsspec reads one through the other; of most URIs, itself alone."""
+    return _CHAIN.split(uri)
+
+
+def _shown_link(link: str) -> str:
+    if "://" not in link:  # such as the first of `simplecache::https://host/file`
+        return link.partition("?")[0]
+    parts = urlsplit(link)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
