@@ -435,6 +435,8 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
         ("https://user:word@host/x", "carries a login"),
         ("https://host/x?X-Amz-Signature=abc", "is signed"),
         ("https://host/x?sig=abc", "is signed"),
+        ("https://host/x?private_token=abc", "is signed"),
+        ("https://host/x?Client_Secret=abc", "is signed"),
         ("zip://x::https://user:word@host/a.zip", "carries a login"),
         ("simplecache::https://user:word@host/x", "carries a login"),
         ("https://user:word::word@host/x", "carries a login"),
