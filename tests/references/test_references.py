@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,23 @@ def test_a_folder_is_everything_below_it(place: Place, tmp_path: Path) -> None:
     assert (out / "sub" / "b.txt").read_bytes() == b"d/sub/b.txt"
     with pytest.raises(Invalid, match="max_objects=2"):
         logged(folder, max_objects=2)
+
+
+@pytest.mark.parametrize("chain", ["zip://{}::file://{}", "zip://{}::{}"])
+def test_files_within_an_archive_are_found_again(chain: str, tmp_path: Path) -> None:
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as writing:
+        writing.writestr("d/x", BEFORE)
+        writing.writestr("d/sub/y", b"y")
+    artifact = logged(chain.format("d", archive))
+    assert sorted(artifact.manifest.entries) == ["sub/y", "x"]
+    assert artifact.get_entry("x").ref_target() == chain.format("d/x", archive)
+    out = Path(artifact.download(root=str(tmp_path / "out")))
+    assert ((out / "x").read_bytes(), (out / "sub/y").read_bytes()) == (BEFORE, b"y")
+    with zipfile.ZipFile(archive, "w") as writing:
+        writing.writestr("d/x", BEFORE[::-1])
+    with pytest.raises(ReferenceChanged):
+        artifact.open("x")
 
 
 @pytest.mark.parametrize("place", CLOUDS, indirect=True)

@@ -27,7 +27,7 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
 
-_CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id")
+_CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id", "CRC")
 _VERSIONS = ("generation", "VersionId", "version_id", "versionId")
 _MOMENTS = ("mtime", "updated", "last_modified", "LastModified", "modify", "created")
 
@@ -52,7 +52,8 @@ class AnyScheme:
         fs, path = _filesystem(uri)
         info = _info(fs, path, uri)
         if info.get("type") != "directory":
-            return Listing(False, iter([_found(fs, info, path.rstrip("/").rpartition("/")[2])]))
+            name = path.rstrip("/").rpartition("/")[2]
+            return Listing(False, iter([_found(fs, info, name, uri)]))
         return Listing(True, self._below(fs, path.rstrip("/"), uri))
 
     def _below(self, fs: Any, folder: str, uri: str) -> Iterator[Found]:
@@ -60,7 +61,7 @@ class AnyScheme:
             for _, _, found in fs.walk(folder, detail=True):
                 for info in found.values():
                     name = str(info["name"]).strip("/")
-                    yield _found(fs, info, name[len(folder.strip("/")) :].lstrip("/"))
+                    yield _found(fs, info, name[len(folder.strip("/")) :].lstrip("/"), uri)
 
     def fetch(self, entry: Entry, target: str) -> str:
         fs, path = _filesystem(_uri(entry))
@@ -154,16 +155,23 @@ def _info(fs: Any, path: str, uri: str) -> Mapping[str, Any]:
     raise AssertionError
 
 
-def _found(fs: Any, info: Mapping[str, Any], name: str) -> Found:
+def _found(fs: Any, info: Mapping[str, Any], name: str, uri: str) -> Found:
     etag = _first(info, _CHECKSUMS)
     version = _first(info, _VERSIONS)
     return Found(
         name,
-        fs.unstrip_protocol(info["name"]),
+        _in_place(fs.unstrip_protocol(info["name"]), uri),
         _identity(info),
         int(info.get("size") or 0),
         extra(etag, version),
     )
+
+
+def _in_place(link: str, uri: str) -> str:
+    """Return the URI of one object; what fsspec reads it through (`::`) is as it was given."""
+    chain = uri.split("::")
+    own = next(place for place, each in enumerate(chain) if "://" in each)
+    return "::".join([*chain[:own], link, *chain[own + 1 :]])
 
 
 def _identity(info: Mapping[str, Any]) -> Digest:

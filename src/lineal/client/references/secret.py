@@ -53,7 +53,7 @@ _CHAIN = re.compile(r"::(?=[\w+.-]+(?:://|::))")
 
 def refuse(uri: str) -> None:
     """Raise Invalid for a URI with a password or a signed query; the message holds neither."""
-    for link in links(uri):
+    for link in _links(uri):
         _refuse_link(link, uri)
 
 
@@ -77,11 +77,10 @@ def _refuse_link(link: str, uri: str) -> None:
 
 def shown(uri: str) -> str:
     """Return a URI as a message may show it: without login and without query."""
-    return "::".join(map(_shown_link, links(uri)))
+    return "::".join(map(_shown_link, _links(uri)))
 
 
-def links(uri: str) -> list[str]:
-    """Return the URIs that fsspec reads one through the other; of most URIs, itself alone."""
+def _links(uri: str) -> list[str]:
     return _CHAIN.split(uri)
 
 
