@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,23 @@ def test_unknown_dtype_says_what_can_be_used() -> None:
         Table(columns=["a"], dtype=complex)
 
 
-@pytest.mark.parametrize("value", [object(), {1: 2}, {1, 2}, b"x", 1j, np.array([1j])])
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        {1: 2},
+        {1, 2},
+        b"x",
+        1j,
+        np.array([1j]),
+        np.complex64(1),
+        np.bytes_(b"x"),
+        np.timedelta64(1, "s"),
+        np.zeros(2, [("a", "i4")]),
+        np.datetime64("20000-01-01"),
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+    ],
+)
 def test_what_no_table_can_hold_is_refused_by_name(value: Any) -> None:
     with pytest.raises(TypeError, match="Row 0, column `a`"):
         Table(columns=["a"], data=[[value]])
@@ -201,6 +218,20 @@ def test_column_comes_as_list_or_array() -> None:
 def test_numpy_scalars_become_pythons_own() -> None:
     table = Table(columns=["a"], data=[[np.int64(1)], [np.float32(0.5)], [np.float64(2)]])
     assert [type(row[0]) for row in table.data] == [int, float, float]
+
+
+def test_members_of_an_enum_are_their_values() -> None:
+    text, number = Enum("text", {"A": "a"}, type=str), Enum("number", {"A": 1})
+    table = Table(columns=["t", "n", "d"], data=[[text.A, number.A, {text.A: text.A}]])
+    assert table.data == [["a", 1, {"a": "a"}]]
+    assert types_of(table) == {"t": "text", "n": "number", "d": "dict with `a`: text"}
+
+
+def test_what_an_array_masks_is_none(tmp_path: Path) -> None:
+    whole, holed = np.ma.array([1, 2]), np.ma.array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
+    table = Table(columns=["a", "b", "c"], data=[[whole, holed, np.ma.masked]])
+    assert table.data[0][1:] == [[[1, None], [3, 4]], None]
+    assert round_trip(table, tmp_path) == table
 
 
 def test_arrays_are_copied_so_that_a_buffer_can_be_used_again() -> None:

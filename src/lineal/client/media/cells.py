@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from lineal.client import media
@@ -34,7 +35,8 @@ def plain(value: Any) -> Any:
 
     Values of NumPy, pandas, torch and jax become Python's own, arrays are copied. A moment without
     time zone counts as UTC, so that the same table has the same digest everywhere; microseconds
-    are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN.
+    are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN,
+    what a masked array masks is None, a member of an enum is its value.
     """
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DataObject):
@@ -45,7 +47,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return _plain_dict(value)
-    for base in (str, int, float):  # their subclasses, among them enums and numpy.float64
+    if isinstance(value, Enum):
+        return plain(value.value)
+    for base in (str, int, float):  # their subclasses, such as numpy.float64
         if isinstance(value, base):
             return base(value)
     return _foreign(value)
@@ -55,7 +59,8 @@ def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str):
             raise TypeError(f"the key {key!r} of a dict is not a string")
-    return {str(key): plain(item) for key, item in value.items()}
+    # Python's own text, not what a subclass shows: of an enum that is its member's name.
+    return {str.__str__(key): plain(item) for key, item in value.items()}
 
 
 def _moment(value: Any) -> datetime | None:
@@ -64,7 +69,18 @@ def _moment(value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         return datetime(value.year, value.month, value.day, tzinfo=UTC)
     aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return _EPOCH + (aware - _EPOCH) // _MILLISECOND * _MILLISECOND
+    try:
+        return _EPOCH + (aware - _EPOCH) // _MILLISECOND * _MILLISECOND
+    except OverflowError:
+        raise TypeError(f"the moment {value} is outside the years 1 to 9999 in UTC") from None
+
+
+def _moment64(value: Any) -> datetime | None:
+    """Translate a datetime64, which reaches further than Python's moments."""
+    moment = value.astype("datetime64[ms]").item()
+    if isinstance(moment, int):
+        raise TypeError(f"the moment {value} is outside the years 1 to 9999")
+    return None if moment is None else _moment(moment)
 
 
 def _foreign(value: Any) -> Any:
@@ -76,7 +92,7 @@ def _foreign(value: Any) -> Any:
         return None
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.datetime64):
-        return None if numpy.isnat(value) else plain(value.astype("datetime64[ms]").item())
+        return _moment64(value)
     if numpy is not None and isinstance(value, numpy.generic):
         item = value.item()
         if type(item) in _PLAIN:
@@ -89,18 +105,24 @@ def _foreign(value: Any) -> Any:
 
 
 def _array(value: Any) -> Any:
+    numpy = sys.modules["numpy"]  # loaded: the value is an array
+    if isinstance(value, numpy.ma.MaskedArray):
+        if value.ndim == 0 and numpy.ma.is_masked(value):
+            return None
+        if value.dtype.kind == "M":
+            value = value.astype("datetime64[ms]")  # the finest that become Python's own
+        value = value.astype(object) if numpy.ma.is_masked(value) else value.data
     if value.dtype.kind == "V" and value.dtype.names is None:
         value = value.astype("float32")  # bfloat16 and the like, which Python has no number for
-    if value.ndim == 0:
-        return plain(value[()])
-    if value.dtype.kind in "OV":
-        return [plain(item) for item in value]
-    if value.dtype.kind in "cSm" or value.dtype.itemsize > _WIDEST.get(
+    if value.dtype.kind in "cSmV" or value.dtype.itemsize > _WIDEST.get(
         value.dtype.kind, sys.maxsize
     ):
-        raise TypeError(f"an array of {value.dtype} cannot be stored in a table")
-    if value.dtype.kind == "M":
-        return [plain(item) for item in value.astype("datetime64[ms]")]
+        what = f"an array of {value.dtype}" if value.ndim else f"a value of type {value.dtype}"
+        raise TypeError(f"{what} cannot be stored in a table")
+    if value.ndim == 0:
+        return plain(value[()])
+    if value.dtype.kind in "OM":
+        return [plain(item) for item in value]
     return value.copy()  # the caller may use the buffer again
 
 
