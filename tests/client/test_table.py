@@ -160,6 +160,14 @@ def test_what_is_no_rows_is_refused_as_that() -> None:
         Table(columns=["a"], data=5)
 
 
+@pytest.mark.parametrize("row", [{"a": 1}, {1}, 1, None])
+def test_what_is_no_row_is_refused_as_that(row: Any) -> None:
+    with pytest.raises(TypeError, match="Row 1 must be a list with a value for each column"):
+        Table(columns=["a"], data=[[1], row])
+    with pytest.raises(TypeError, match="Table data must be a list of rows"):
+        Table(columns=["a"], data={"a": [1]})
+
+
 def test_same_column_name_twice_is_refused() -> None:
     with pytest.raises(Invalid, match="called `a`"):
         Table(columns=["a", "b", "a"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lineal.client.media import arrays, html
@@ -429,9 +430,15 @@ def _read_column(
 
 
 def _rows(data: Any) -> Iterator[Any]:
-    try:
-        return iter(() if data is None else data)
-    except TypeError as error:
-        raise TypeError(
-            f"Table data must be a list of rows, or a frame, not {data!r:.80}"
-        ) from error
+    if data is None:
+        return
+    for number, row in enumerate(_items(data, "Table data must be a list of rows, or a frame")):
+        yield _items(row, f"Row {number} must be a list with a value for each column")
+
+
+def _items(value: Any, wanted: str) -> Iterator[Any]:
+    """Return what is in a sequence; raises TypeError for a dict, whose keys are no values."""
+    if not isinstance(value, Mapping | Set):
+        with suppress(TypeError):
+            return iter(value)
+    raise TypeError(f"{wanted}, not {value!r:.80}")
