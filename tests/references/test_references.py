@@ -289,6 +289,30 @@ def test_a_pinned_version_that_was_deleted_is_lost(place: S3Place, tmp_path: Pat
         logged(pinned)
 
 
+@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
+def test_the_same_content_under_another_version_is_what_was_recorded(
+    place: S3Place, tmp_path: Path
+) -> None:
+    uri = place.put("data", BEFORE)
+    _, version = place.pinned("data")
+    artifact = logged(uri)
+    place.put("data", BEFORE)
+    place.client.delete_object(Bucket=place.bucket, Key="data", VersionId=version)
+    assert state(artifact) is State.FRESH
+    assert content(artifact, tmp_path) == artifact.open("data").read() == BEFORE
+
+
+@pytest.mark.parametrize("place", ["s3, versioned"], indirect=True)
+def test_a_pinned_version_recorded_without_checksum_is_lost_with_it(place: S3Place) -> None:
+    place.put("data", BEFORE)
+    pinned, version = place.pinned("data")
+    place.put("data", AFTER)
+    artifact = logged(pinned, checksum=False)
+    assert state(artifact) is State.UNCHECKED
+    place.client.delete_object(Bucket=place.bucket, Key="data", VersionId=version)
+    assert state(artifact) is State.LOST
+
+
 @pytest.mark.parametrize("place", VERSIONED, indirect=True)
 def test_a_folder_has_no_version(place: Bucket) -> None:
     place.put("folder/data", BEFORE)

@@ -211,13 +211,13 @@ class ObjectStore(ABC):
     def check(self, entry: Entry) -> Freshness:
         place = self._place(entry)
         try:
+            if is_unchecked(entry):
+                if self.head(place) is None:
+                    return Freshness(State.LOST, f"{self.uri(place)} does not exist any more")
+                return Freshness(State.UNCHECKED, "recorded without checksum")
             current = self.head(place._replace(version=None))
             if current is not None and self.is_recorded(entry, current):
                 return Freshness(State.FRESH)
-            if is_unchecked(entry):
-                if current is None:
-                    return Freshness(State.LOST, f"{self.uri(place)} does not exist any more")
-                return Freshness(State.UNCHECKED, "recorded without checksum")
             changed = self._what_happened(place, current)
             if self._kept(entry, place) is not None:
                 return Freshness(State.RECOVERABLE, f"{changed}; the recorded version is kept")
@@ -248,10 +248,12 @@ class ObjectStore(ABC):
         found = self.head(place)
         if found is not None and self.is_recorded(entry, found):
             return place
+        current = found if place.version is None else self.head(place._replace(version=None))
+        if current is not None and self.is_recorded(entry, current):  # the same was written again
+            return place._replace(version=current.version)
         kept = self._kept(entry, place)
         if kept is not None:
             return kept
-        current = found if place.version is None else self.head(place._replace(version=None))
         text = (
             f"Reference {entry.path} leads to {self._what_happened(place, current)}, and the "
             f"version that was recorded (ETag {entry.digest}) is not kept. Put it back, or log "
