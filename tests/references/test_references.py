@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,6 +182,21 @@ def test_files_within_an_archive_are_found_again(chain: str, tmp_path: Path) -> 
         writing.writestr("d/x", BEFORE[::-1])
     with pytest.raises(ReferenceChanged):
         artifact.open("x")
+
+
+@pytest.mark.parametrize(("gone", "other"), [("a%20b", "a b"), ("x#y", "x"), ("w?z", "w")])
+@pytest.mark.parametrize("checksum", [True, False])
+def test_a_file_that_is_gone_is_not_taken_for_another(
+    gone: str, other: str, checksum: bool, tmp_path: Path
+) -> None:
+    for name in (gone, other):
+        (tmp_path / name).write_bytes(name.encode())
+    artifact = logged(f"file://{tmp_path / gone}", checksum=checksum)
+    assert content(artifact, tmp_path) == gone.encode()
+    (tmp_path / gone).unlink()
+    assert state(artifact) is State.LOST
+    with pytest.raises(MissingFile, match=re.escape(gone)):
+        content(artifact, tmp_path)
 
 
 @pytest.mark.parametrize("place", CLOUDS, indirect=True)

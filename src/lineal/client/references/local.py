@@ -116,7 +116,7 @@ def _found(path: str, name: str, checksum: bool) -> Found:
 def _present(entry: Entry) -> str:
     """Return the path of a referenced file; raises MissingFile if nothing is there."""
     assert entry.ref is not None
-    path = local_path(entry.ref)
+    path = entry.ref.removeprefix("file://")  # as it was found: nothing in it is encoded
     if not os.path.isfile(path):
         raise MissingFile(f"Reference {entry.path} leads to {path}, which does not exist any more")
     return path
