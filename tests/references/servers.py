@@ -209,6 +209,8 @@ class Web:
         self.status: dict[str, int] = {}
         self.redirects: dict[str, str] = {}
         self.has_ranges = True
+        self.busy: dict[str, int] = {}
+        """Answers in a row that say so, and ask to come back at once."""
         self.cuts: dict[str, int] = {}
         """Answers in a row that end half-way."""
         self.stalls: set[str] = set()
@@ -237,6 +239,9 @@ def web_server() -> Iterator[Web]:
                 self.end_headers()
                 return
             status = web.status.get(path, 200 if path in web.contents else 404)
+            if web.busy.get(path, 0) > 0:
+                web.busy[path] -= 1
+                status = 429
             self._answer(path, status, asked)
 
         def _answer(self, path: str, status: int, asked: str | None) -> None:
@@ -246,6 +251,8 @@ def web_server() -> Iterator[Web]:
                 first, _, last = asked.removeprefix("bytes=").partition("-")
                 body, status = body[int(first) : int(last) + 1], 206 if int(first) < total else 416
             self.send_response(status)
+            if status == 429:
+                self.send_header("Retry-After", "0")
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
             if path in web.etags:

@@ -439,6 +439,19 @@ def test_an_answer_that_ends_early_is_asked_for_again(web: Web, tmp_path: Path) 
     assert not any(path.is_file() for path in (tmp_path / "cut").rglob("*"))
 
 
+def test_a_busy_server_is_asked_again(web: Web, tmp_path: Path) -> None:
+    web.contents["/data"], web.etags["/data"], web.busy["/data"] = BEFORE, '"1"', 2
+    artifact = logged(f"{web.url}/data")
+    web.busy["/data"] = 2
+    assert state(artifact) is State.FRESH
+    web.busy["/data"] = 2
+    assert content(artifact, tmp_path) == artifact.open("data").read() == BEFORE
+    web.busy["/data"] = 99
+    with pytest.raises(Unavailable, match="429"):
+        state(artifact)
+    assert web.busy["/data"] == 96
+
+
 def test_a_server_that_stalls_is_given_up(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINEAL_REFERENCE_TIMEOUT", "0.3")
     web.contents["/slow"] = BEFORE

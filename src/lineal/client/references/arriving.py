@@ -12,6 +12,9 @@ ATTEMPTS = 3
 """Of reading an object's bytes, by `repeated`, and of every request, by the stores' libraries: they
 share the timeout among them, and repeat only what begins an answer."""
 
+REPEATED_AFTER_SECONDS = 0.2
+"""After the first failure, and twice that after the second."""
+
 
 def repeated(work: Callable[[], str], target: str) -> str:
     """Write to a new file, and do it again where a failure may pass by itself."""
@@ -21,5 +24,5 @@ def repeated(work: Callable[[], str], target: str) -> str:
         except Unavailable:
             if os.path.exists(target):
                 os.unlink(target)
-            time.sleep(0.2 * attempt)
+            time.sleep(REPEATED_AFTER_SECONDS * attempt)
     return work()

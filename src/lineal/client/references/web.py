@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from lineal import files
 from lineal.client.references import secret
-from lineal.client.references.arriving import repeated
+from lineal.client.references.arriving import ATTEMPTS, REPEATED_AFTER_SECONDS, repeated
 from lineal.client.references.scheme import (
     Found,
     Freshness,
@@ -28,7 +29,14 @@ from lineal.client.references.scheme import (
 )
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
-from lineal.errors import Denied, IntegrityError, MissingFile, ReferenceChanged, Unavailable
+from lineal.errors import (
+    Denied,
+    IntegrityError,
+    Invalid,
+    MissingFile,
+    ReferenceChanged,
+    Unavailable,
+)
 
 REDIRECTS_MOST = 10
 
@@ -46,15 +54,17 @@ def opened(timeout_seconds: float) -> WebScheme:
             follow_redirects=True,
             max_redirects=REDIRECTS_MOST,
             headers={"Accept-Encoding": "identity"},  # sizes and ranges mean the bytes themselves
-        )
+        ),
+        timeout_seconds,
     )
 
 
 class WebScheme:
     """Files of the web; `scheme.Scheme` says what each method promises."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, timeout_seconds: float) -> None:
         self._client = client
+        self._timeout_seconds = timeout_seconds
         weakref.finalize(self, client.close)
 
     def listing(self, uri: str, *, checksum: bool) -> Listing:
@@ -118,10 +128,12 @@ class WebScheme:
 
         shown = secret.shown(uri)
         try:
-            with self._client.stream("GET", uri, headers=headers or {}) as response:
+            with self._begun(uri, headers or {}) as response:
                 if not (headers and response.status_code == EMPTY):
                     _require_good(response.status_code, shown)
                 yield response
+        except httpx2.InvalidURL as error:
+            raise Invalid(f"{shown} is no address: {error}") from error
         except httpx2.TimeoutException as error:
             raise Unavailable(f"{shown} does not answer in time; try again later") from error
         except httpx2.TooManyRedirects as error:
@@ -129,7 +141,22 @@ class WebScheme:
         except httpx2.HTTPError as error:
             raise Unavailable(f"{shown} cannot be read: {error}") from error
 
+    @contextmanager
+    def _begun(self, uri: str, headers: Mapping[str, str]) -> Iterator[Any]:
+        """Begin to read; ask a busy server again, when it wants to be and within the timeout."""
+        ends_at = time.monotonic() + self._timeout_seconds
+        for attempt in range(1, ATTEMPTS + 1):
+            with self._client.stream("GET", uri, headers=headers) as response:
+                wait = _wait_seconds(response.headers, attempt)
+                is_last = attempt == ATTEMPTS or time.monotonic() + wait > ends_at
+                if response.status_code not in BUSY or is_last:
+                    yield response
+                    return
+            time.sleep(wait)
 
+
+BUSY = (429, 502, 503, 504)
+"""Answers that another attempt may do without."""
 EMPTY = 416
 """The answer to who asks for the first byte of nothing."""
 
@@ -191,6 +218,12 @@ def _uri(entry: Entry) -> str:
 def _length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("content-length", "")
     return int(text) if text.isdecimal() else None
+
+
+def _wait_seconds(headers: Mapping[str, str], attempt: int) -> float:
+    """Return how long a busy server asks to be left alone."""
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdecimal() else REPEATED_AFTER_SECONDS * attempt
 
 
 def _require_good(status: int, shown: str) -> None:
