@@ -503,6 +503,9 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
     [
         ("bucket/key", "has no scheme"),
         ("s3://", "no bucket"),
+        ("https://[::1/x", "no URI"),
+        ("https://user:word@[::1/x", "no URI"),
+        ("https://host/new\nline", "no address"),
         ("https://user:word@host/x", "carries a login"),
         ("https://host/x?X-Amz-Signature=abc", "is signed"),
         ("https://host/x?sig=abc", "is signed"),

@@ -168,4 +168,4 @@ def _module(uri: str) -> str | None:
 
 
 def _scheme(uri: str) -> str:
-    return urlsplit(uri).scheme
+    return secret.split(uri).scheme

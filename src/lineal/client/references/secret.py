@@ -7,7 +7,7 @@ should learn that now, not the colleague who downloads it next year.
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from lineal.errors import Invalid
 
@@ -58,7 +58,7 @@ def refuse(uri: str) -> None:
 
 
 def _refuse_link(link: str, uri: str) -> None:
-    parts = urlsplit(link)
+    parts = split(link)
     login, at, _ = parts.netloc.rpartition("@")
     if at and (":" in login or parts.scheme in _OPEN):
         raise Invalid(
@@ -73,6 +73,16 @@ def _refuse_link(link: str, uri: str) -> None:
             "who can read the artifact, and stops working when it expires; refer to the object by "
             "its plain URL, s3://, gs:// or az:// and let credentials come from the environment"
         )
+
+
+def split(uri: str) -> SplitResult:
+    """Return the parts of a URI; raises Invalid for what is none, with nothing of it but why."""
+    try:
+        return urlsplit(uri)
+    except ValueError as error:
+        raise Invalid(
+            f"{uri.partition('://')[0]}://… cannot be referred to, it is no URI: {error}"
+        ) from error
 
 
 def shown(uri: str) -> str:
