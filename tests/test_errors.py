@@ -32,6 +32,7 @@ CODES = {
     "NoSpace": "no_space",
     "WaitTimeoutError": "wait_timeout",
     "ArtifactsFailed": "artifacts_failed",
+    "SyncFailed": "sync_failed",
     "TrialStopped": "trial_stopped",
     "TrialsFailed": "trials_failed",
 }

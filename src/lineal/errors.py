@@ -6,7 +6,6 @@ Grouped by what a caller would do about it. Codes are never renamed. The names t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -218,18 +217,9 @@ class ArtifactsFailed(LinealError):
 
 
 class SyncFailed(LinealError):
-    """Not all of some offline runs was copied; `failures` has folder, name and cause of each."""
+    """Not all of some offline runs was copied; the message has folder, name and cause of each."""
 
     code = "sync_failed"
-
-    def __init__(self, failures: Sequence[tuple[str, str, BaseException]]) -> None:
-        self.failures = list(failures)
-        lines = [f"  {place}: {name}: {cause}" for place, name, cause in self.failures]
-        noun = "thing was" if len(lines) == 1 else "things were"
-        super().__init__(
-            f"{len(lines)} {noun} not copied; repeat it when the cause is gone:\n"
-            + "\n".join(lines)
-        )
 
 
 class TrialStopped(LinealError):

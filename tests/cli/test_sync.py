@@ -61,5 +61,5 @@ def test_each_failure_is_named_with_its_folder(lineal):
         log_offline(name, name)
         sdk.init(project="demo", id=name).finish()
     answer = lineal("sync", fails=True)
-    assert "2 things were not copied" in answer.err
+    assert "Not copied, 2 things:" in answer.err
     assert answer.err.count(": the run: ") + answer.err.count("--id NEW") >= 2

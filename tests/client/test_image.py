@@ -131,6 +131,30 @@ def test_mode_that_png_cannot_hold_is_converted() -> None:
     assert Image(np.zeros((2, 2, 4)), file_type="jpg").image.mode == "RGB"
 
 
+@pytest.mark.parametrize(
+    ("values", "type", "pixels"),
+    [
+        (np.array([[0, 300, 40_000]], "i4"), "png", [[0, 300, 40_000]]),
+        (np.array([[0, 300, 40_000]], "u2"), "png", [[0, 300, 40_000]]),
+        (np.array([[-1, 0, 1]], "i4"), "png", [[0, 128, 255]]),
+        (np.array([[0, 0.5, 1]], "f4"), "png", [[0, 128, 255]]),
+        (np.array([[0, 0.5, 1]], "f4"), "bmp", [[0, 128, 255]]),
+    ],
+)
+def test_pil_image_of_more_than_8_bits_is_not_cut_off(
+    values: Any, type: str, pixels: list[list[int]]
+) -> None:
+    image = Image(PIL.Image.fromarray(values), file_type=type)
+    assert image.to_numpy().tolist() == pixels
+
+
+def test_deep_pil_image_is_spread_over_what_a_mode_or_jpeg_holds() -> None:
+    deep = PIL.Image.fromarray(np.array([[0, 30_000, 60_000]] * 8, "u2"))
+    for image in (Image(deep, mode="L"), Image(deep, file_type="jpg")):
+        dark, grey, light = image.to_numpy()[0].tolist()
+        assert dark < 30 < 100 < grey < 150 < 225 < light
+
+
 def test_unknown_file_type_says_which_there_are() -> None:
     with pytest.raises(Invalid, match="use png, jpg"):
         Image(np.zeros((2, 2)), file_type="tga")

@@ -194,7 +194,12 @@ def test_columns_are_computed_from_the_rows() -> None:
     table.add_computed_columns(lambda row, cells: {"row": row, "diff": cells["x"] - cells["y"]})
     assert table == Table(columns=["x", "y", "row", "diff"], data=[[3, 1, 0, 2], [4, 6, 1, -2]])
     with pytest.raises(Invalid, match="`odd` has 1 values for 2 rows"):
-        table.add_computed_columns(lambda row, _: {"odd": row} if row % 2 else {})
+        table.add_computed_columns(
+            lambda row, _: {"row 2": row} | ({"odd": row} if row % 2 else {})
+        )
+    with pytest.raises(Invalid, match="`y` is there already"):
+        table.add_computed_columns(lambda row, _: {"row 2": row, "y": row})
+    assert table.columns == ["x", "y", "row", "diff"]
 
 
 def test_refused_column_leaves_the_table_as_it_was() -> None:

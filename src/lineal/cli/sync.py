@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,13 +71,10 @@ def sync(
             output.data(_as_text(result))
     if not results:
         output.note('No offline runs here; `lineal.init(mode="offline")` makes them')
-    failures = [
-        (os.path.relpath(result.folder), "the run" if name == result.folder else name, cause)
-        for result in results
-        for name, cause in result.failures.items()
-    ]
-    if failures:
-        raise SyncFailed(failures)
+    failed = [line for result in results for line in _failures(result)]
+    if failed:
+        count = output.plural(len(failed), "thing")
+        raise SyncFailed("\n  ".join([f"Not copied, {count}:", *failed]))
 
 
 def _folders(named: list[str], settings: Settings) -> list[str]:
@@ -105,6 +103,12 @@ def _as_text(result: Synced) -> str:
     versions = output.plural(result.version_count, "version")
     failed = f", {len(result.failures)} failed" if result.failures else ""
     return f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}"
+
+
+def _failures(result: Synced) -> Iterator[str]:
+    folder = os.path.relpath(result.folder)
+    for name, cause in result.failures.items():
+        yield f"{folder}: {'the run' if name == result.folder else name}: {cause}"
 
 
 def _as_fields(result: Synced) -> dict[str, Any]:

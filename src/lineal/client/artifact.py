@@ -33,6 +33,7 @@ from lineal.errors import (
     HostilePath,
     IntegrityError,
     Invalid,
+    LinealError,
     MissingFile,
 )
 
@@ -141,8 +142,16 @@ class Artifact(Version):
             return None
         if not entry.path.endswith(tuple(media.suffixes())):
             return None
-        with open(entry.download(), encoding="utf-8") as file:
-            return media.read(json.load(file), Source(self), entry.path)
+        try:
+            with open(entry.download(), encoding="utf-8") as file:
+                found = json.load(file)
+            return media.read(found, Source(self), entry.path)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, LinealError):
+                raise
+            raise IntegrityError(
+                f"{entry.path} of {self.name} is no data object that can be read: {error!r}"
+            ) from error
 
     def __getitem__(self, name: str | os.PathLike[str]) -> media.DataObject | None:
         return self.get(name)

@@ -214,6 +214,8 @@ class Draft:
         All entries are added or none.
         """
         self._require_draft()
+        if max_objects is not None and not isinstance(max_objects, int):
+            raise Invalid(f"max_objects is a number of files, not {max_objects!r}")
         wanted = references.Wanted(
             None if name is None else os.fspath(name),
             checksum,

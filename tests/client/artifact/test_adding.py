@@ -14,6 +14,7 @@ from lineal.client.manifest import ManifestEntry
 from lineal.core.digest import of_bytes
 from lineal.errors import (
     HostilePath,
+    Invalid,
 )
 
 # --- adding files (ART-16…ART-19) ---------------------------------------------------------------
@@ -284,6 +285,11 @@ def test_what_is_no_uri_is_not_referred_to(tmp_path: Path) -> None:
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         draft().add_reference(f"file://{tmp_path}/gone")
+
+
+def test_max_objects_is_a_number(folder: Path) -> None:
+    with pytest.raises(Invalid, match="number of files"):
+        Artifact("data", "dataset").add_reference(f"file://{folder}", max_objects="3")  # type: ignore[arg-type]
 
 
 def test_more_than_max_objects_is_an_error_not_a_truncation(folder: Path) -> None:

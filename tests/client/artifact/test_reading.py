@@ -20,6 +20,7 @@ from lineal.core.digest import of_bytes
 from lineal.errors import (
     IntegrityError,
     Invalid,
+    LinealError,
     MissingFile,
 )
 
@@ -239,6 +240,13 @@ def test_an_entry_is_found_by_path_or_not_at_all(logged: Artifact) -> None:
     with pytest.raises(MissingFile, match="'a' is a folder"):
         logged.open("a")
     assert logged.get("gone") is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"_type": "table"}', '{"_type": "none"}', "null"])
+def test_a_broken_data_object_is_named(run: lineal.Run, text: str) -> None:
+    logged = run.log_artifact(draft({"x.table.json": text.encode()})).wait()
+    with pytest.raises(LinealError, match="table"):
+        logged.get("x")
 
 
 def test_an_entry_is_downloaded_alone(logged: Artifact, tmp_path: Path) -> None:

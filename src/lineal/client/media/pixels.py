@@ -17,6 +17,10 @@ from lineal.errors import Invalid, MissingFile
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP"}
 _STORABLE = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}, "JPEG": {"L", "RGB"}}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
+_DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+"""Modes of more than 8 bits; Pillow itself would cut their values off at 255."""
+_DEPTH_MAX = (1 << 16) - 1
+"""The largest value that a PNG of one channel holds."""
 _CHANNELS = (1, 2, 3, 4)
 
 
@@ -60,7 +64,7 @@ def from_path(path: str | os.PathLike[str]) -> Pixels:
 def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: bool) -> Pixels:
     """Encode an array, a tensor, a PIL image or a figure with `savefig`; PNG unless told else."""
     if isinstance(data, _pil().Image):
-        return encode(data, mode=mode, file_type=file_type)
+        return encode(data, mode=mode, file_type=file_type, normalize=normalize)
     if hasattr(data, "savefig"):  # a matplotlib figure
         buffer = io.BytesIO()
         data.savefig(buffer, format="png")
@@ -72,12 +76,19 @@ def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: 
     return encode(image, mode=mode, file_type=file_type)
 
 
-def encode(image: Any, *, mode: str | None, file_type: str | None) -> Pixels:
-    """Write a PIL image into memory; equal pixels give equal bytes."""
+def encode(
+    image: Any, *, mode: str | None, file_type: str | None, normalize: bool = True
+) -> Pixels:
+    """Write a PIL image into memory; equal pixels give equal bytes.
+
+    normalize: as of `to_uint8`, for images of more than 8 bits that the format cannot hold.
+    """
     suffix = (file_type or "png").lower().removeprefix(".")
     format = FORMATS.get(suffix)
     if format is None:
         raise Invalid(f"Images cannot be stored as {file_type!r}; use {', '.join(FORMATS)}")
+    if image.mode in _DEEP and mode != image.mode:
+        image = _shallower(image, is_deep=format == "PNG" and mode is None, normalize=normalize)
     if mode is not None and mode != image.mode:
         image = image.convert(mode)
     if image.mode not in _STORABLE.get(format, {image.mode}):
@@ -87,6 +98,14 @@ def encode(image: Any, *, mode: str | None, file_type: str | None) -> Pixels:
     image.save(buffer, format=format)
     file = MediaFile(f".{suffix}", data=buffer.getvalue())
     return Pixels(file, image.width, image.height, suffix)
+
+
+def _shallower(image: Any, *, is_deep: bool, normalize: bool) -> Any:
+    """Return a grey image of 16 bits where that holds the values, else of 8."""
+    values = _numpy().asarray(image)
+    if is_deep and values.dtype.kind in "iu" and values.min() >= 0 and values.max() <= _DEPTH_MAX:
+        return _pil().fromarray(values.astype("uint16"))
+    return _pil().fromarray(to_uint8(values, normalize=normalize))
 
 
 def as_numpy(data: Any, what: str) -> Any:

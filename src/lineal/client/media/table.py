@@ -236,12 +236,17 @@ class Table(DataObject):
     ) -> None:
         """Append the columns that `fn(row number, {column: cell})` returns values of.
 
-        Raises Invalid unless it returns the same columns for each row.
+        Raises Invalid, and appends none, unless it returns the same new columns for each row.
         """
         columns: dict[str, list[Any]] = {}
         for row, cells in self.iterrows():
             for name, value in fn(row, dict(zip(self._columns, cells, strict=True))).items():
                 columns.setdefault(name, []).append(value)
+        for name, values in columns.items():
+            if name in self._columns:
+                raise Invalid(f"Column `{name}` is there already; compute one of another name")
+            if len(values) != len(self):
+                raise Invalid(f"Column `{name}` has {len(values)} values for {len(self)} rows")
         for name, values in columns.items():
             self.add_column(name, values)
 
