@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterable
 from itertools import islice
 
@@ -394,3 +395,22 @@ def test_the_cut_rule_is_the_hash_of_the_path() -> None:
     paths = (f"{i}" for i in range(100_000))
     for path in islice((p for p in paths if manifest.starts_segment(p)), 20):
         assert int(hashlib.sha256(path.encode()).hexdigest()[:4], 16) % 1024 == 0
+
+
+@pytest.mark.parametrize("path", ["../x", "/x", "a/./x", "a//x", "a\nx", "a/../x", "C:/x"])
+def test_a_path_that_no_download_would_take_is_refused_from_wherever_it_comes(path):
+    (segment,) = manifest.build_segments([Entry(path, of_bytes(b"a"), 1)])
+    with pytest.raises(IntegrityError, match=re.escape(repr(path))):
+        manifest.check_segment(segment)
+
+
+def test_paths_out_of_place_are_refused():
+    one, other = (manifest.encode_entry(Entry(path, of_bytes(b"a"), 1)) for path in ("a", "b"))
+    for lines in (one + other, other + one, one + one):
+        head = SegmentHead(of_bytes(lines), "a" if lines.startswith(one) else "b", 2, 2)
+        segment = Segment(head, lines)
+        if lines == one + other:
+            assert len(manifest.check_segment(segment)) == 2
+        else:
+            with pytest.raises(IntegrityError, match="out of place"):
+                manifest.check_segment(segment)

@@ -19,7 +19,8 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from lineal.core.digest import PREFIX, Digest
-from lineal.errors import IntegrityError
+from lineal.core.names import entry_path
+from lineal.errors import HostilePath, IntegrityError
 
 CUT_MODULUS = 1024
 """Entries per segment on average; with 1,000,000 entries the list of segments has 1,000."""
@@ -169,7 +170,11 @@ def check_digest(segment: Segment) -> None:
 
 
 def check_segment(segment: Segment) -> list[Entry]:
-    """Return a segment's entries after checking all its head says; raises IntegrityError."""
+    """Return a segment's entries after checking them and all its head says.
+
+    Raises IntegrityError, also for a path that a download would refuse, or that comes twice: a
+    segment may come from another machine.
+    """
     head = segment.head
     check_digest(segment)
     entries = list(decode_entries(segment.lines))
@@ -179,6 +184,17 @@ def check_segment(segment: Segment) -> list[Entry]:
         or (entries and entries[0].path != head.first_path)
     ):
         raise IntegrityError(f"Manifest segment {head.digest} does not match its description")
+    before = ""
+    for entry in entries:
+        if entry.path <= before:
+            raise IntegrityError(f"Manifest segment {head.digest} has {entry.path!r} out of place")
+        before = entry.path
+        try:
+            is_plain = entry_path(before) == before
+        except HostilePath as error:
+            raise IntegrityError(f"Manifest segment {head.digest}: {error}") from error
+        if not is_plain:
+            raise IntegrityError(f"Manifest segment {head.digest} spells {before!r} in its own way")
     return entries
 
 
