@@ -13,7 +13,7 @@ import errno
 import os
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lineal import files
@@ -37,6 +37,8 @@ _BUFFERS_MOST = 1_000
 
 _KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
 """linux/falloc.h"""
+_LOOKS_PER_DICTIONARY = 8
+"""To find one file in the index takes as long as reading eight entries into a dictionary."""
 _NO_HOLES = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -159,6 +161,13 @@ class Pack:
             return None
         _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * size)
         return None if is_deleted else Place(offset, length, number)
+
+    def find_all(self, sha256s: Sequence[bytes]) -> list[Place | None]:
+        """Return the place of each, None for those that are not in it; raises as `places`."""
+        if len(sha256s) * _LOOKS_PER_DICTIONARY < len(self._index()) // _ENTRY.size:
+            return [self.find(sha256) for sha256 in sha256s]
+        places = self.places()
+        return [places.get(sha256) for sha256 in sha256s]
 
     def read(self, sha256: bytes) -> bytes:
         """Return a file whole; raises MissingFile, also where it was deleted this moment."""

@@ -10,7 +10,7 @@ import functools
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, groupby
 
 from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
@@ -45,13 +45,12 @@ class PackedBlobs:
 
     def find(self, keys: Iterable[Key]) -> Iterator[tuple[str, Place] | None]:
         """Yield for each key the path of the pack that holds it and where in it; None if none."""
-        nonce = ""
-        paths: Sequence[str] = ()
-        for key in keys:
-            if _nonce(key) != nonce:
-                nonce = _nonce(key)
-                paths = self._paths(nonce)
-            yield self._found(nonce, paths, _sha256(key)) if paths else None
+        for nonce, group in groupby(keys, _nonce):
+            paths, sha256s = self._paths(nonce), map(_sha256, group)
+            if len(paths) == 1:
+                yield from self._in_one(paths[0], list(sha256s))
+            else:
+                yield from (self._found(nonce, paths, sha256) for sha256 in sha256s)
 
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
@@ -116,6 +115,13 @@ class PackedBlobs:
                 self._last[nonce] = path
                 return path, place
         return None
+
+    def _in_one(self, path: str, sha256s: Sequence[bytes]) -> Iterator[tuple[str, Place] | None]:
+        try:
+            places = self._pack(path).find_all(sha256s)
+        except (MissingFile, IntegrityError):
+            places = [None] * len(sha256s)  # as above
+        return ((path, place) if place is not None else None for place in places)
 
     def _paths(self, nonce: str) -> Sequence[str]:
         folder = f"{self._root}/{nonce}"
