@@ -46,6 +46,7 @@ _SOURCES = {
     "lineal.client.artifact": ("Artifact",),
     "lineal.client.ttl": ("ArtifactTTL",),
     "lineal.client.api": ("Api",),
+    "lineal.client.media.histogram": ("Histogram",),
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.table": ("Table",),
     "lineal.config": ("Settings",),
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from lineal.client.init import use_artifact as use_artifact
     from lineal.client.init import use_model as use_model
     from lineal.client.init import watch as watch
+    from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.image import Image as Image
     from lineal.client.media.table import Table as Table
     from lineal.client.run import AlertLevel as AlertLevel

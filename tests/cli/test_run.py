@@ -116,6 +116,17 @@ def test_history_prints_every_row(lineal, trained):
     assert len(table.lines) == 102
 
 
+def test_histograms_are_drawn(lineal):
+    with sdk.init(project="demo", id="drawn") as run:
+        run.log({"weights": sdk.Histogram(np_histogram=([0, 7, 3.5], [-1, 0, 1, 2.5]))})
+        run.log({"weights": {"_type": "histogram", "bins": 1}})
+    shown = lineal("run", "show", "demo/drawn").out
+    assert '{"_type": "histogram", "bins": 1}' in shown
+    first, second = lineal("run", "history", "demo/drawn").out.splitlines()[1:]
+    assert first.split() == ["0", "-1", "▁█▅", "2.5"]
+    assert "_type" in second
+
+
 def test_history_keeps_rows_that_have_all_keys(lineal, trained):
     table = lineal("run", "history", "demo/high", "--keys", "rare,loss")
     assert len(table.lines) == 2

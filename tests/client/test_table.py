@@ -562,7 +562,7 @@ def test_incremental_table_sends_only_new_rows() -> None:
 
 
 def test_registry_names_the_types() -> None:
-    assert media.suffixes() == [".table.json", ".image-file.json"]
+    assert media.suffixes() == [".table.json", ".image-file.json", ".histogram.json"]
     assert media.class_for("table") is Table
     assert media.type_of(Table()) is Table
     assert media.type_of([1]) is None

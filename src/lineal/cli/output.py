@@ -175,8 +175,18 @@ def cell(value: Any) -> str:
         return ", ".join(cell(item) for item in value)
     text = value if isinstance(value, str) else str(value)
     if isinstance(value, Mapping):
-        text = json.dumps(plain(value), ensure_ascii=False, default=str)
+        drawn = _histogram(value) if value.get("_type") == "histogram" else ""
+        text = drawn or json.dumps(plain(value), ensure_ascii=False, default=str)
     return text if text.isprintable() else "".join(_visible(character) for character in text)
+
+
+def _histogram(value: Mapping[str, Any]) -> str:
+    """Draw the counts between the first and the last edge; nothing for what is no histogram."""
+    try:
+        first, *_, last = value["bins"]
+        return f"{cell(float(first))} {sparkline(value['values'])} {cell(float(last))}"
+    except (TypeError, ValueError, KeyError):
+        return ""
 
 
 def _visible(character: str) -> str:

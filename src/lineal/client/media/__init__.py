@@ -1,4 +1,4 @@
-"""Data types: tables and images as artifact files and as logged values (DAT-1).
+"""Data types: tables, images and histograms as artifact files and as logged values (DAT-1).
 
 A type is added by one line in `_WHERE` and one module.
 """
@@ -27,6 +27,7 @@ __all__ = [
 _WHERE: Mapping[str, tuple[str, str]] = {
     "table": ("lineal.client.media.table", "Table"),
     "image-file": ("lineal.client.media.image", "Image"),
+    "histogram": ("lineal.client.media.histogram", "Histogram"),
 }
 """Type name → module and class; loaded when first used, so that `import lineal` stays quick."""
 
@@ -65,15 +66,19 @@ def is_cell(value: object) -> bool:
     return isinstance(value, dict) and value.get("_type") in _WHERE
 
 
-def log_value(value: object, run: Any, key: str, step: int) -> dict[str, Any] | None:
-    """Store a logged data object, or a list of images, with the run; None for any other value.
+def log_value(
+    value: object, run: Any, key: str, step: int
+) -> dict[str, Any] | list[dict[str, Any]] | None:
+    """Store a logged data object, or a list of them, with the run; None for any other value.
 
     Returns what stands for it in the history row.
     """
     if isinstance(value, DataObject):
         return value._log(run, key, step)
     if isinstance(value, list | tuple) and value and isinstance(value[0], DataObject):
-        from lineal.client.media.image import log_images  # loaded already: value[0] is an object
+        if all(isinstance(item, DataObject) and item.is_inline for item in value):
+            return [item._log(run, f"{key}_{at}", step) for at, item in enumerate(value)]
+        from lineal.client.media.image import log_images  # few runs log lists of them
 
         return log_images(value, run, key, step)
     return None

@@ -1,8 +1,9 @@
-"""How a notebook shows tables and images: what their `_repr_html_` returns."""
+"""How a notebook shows tables, images and histograms: what their `_repr_html_` returns."""
 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ from lineal.client.media.files import MediaFile
 ROWS_MOST = 20
 CELL_CHARACTERS_MOST = 200
 CELL_PIXELS = 96
+BARS_HEIGHT, BARS_PIXELS = 60, 256
 PICTURE_BYTES_MOST = 4 << 20
 """A notebook keeps all that it shows; larger pictures are only described."""
 _TYPES = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp", "bmp": "bmp"}
@@ -38,6 +40,25 @@ def picture(file: MediaFile, format: str, caption: str | None, otherwise: str) -
     data = base64.b64encode(file.read()).decode()
     shown = f'<img src="data:image/{kind};base64,{data}" style="max-width:100%">'
     return f"{shown}<br>{escape(caption)}" if caption else shown
+
+
+def histogram(counts: Sequence[float], edges: Sequence[float], title: str) -> str:
+    """Return bars of equal width as a drawing, with the first and the last edge below."""
+    top = max((count for count in counts if math.isfinite(count)), default=0) or 1
+    heights = [
+        round(min(max(count / top, 0), 1) * BARS_HEIGHT, 1) if math.isfinite(count) else 0
+        for count in counts
+    ]
+    bars = "".join(
+        f'<rect x="{index}" y="{BARS_HEIGHT - height}" width="1" height="{height}"/>'
+        for index, height in enumerate(heights)
+    )
+    return (
+        f'<svg viewBox="0 0 {len(counts)} {BARS_HEIGHT}" preserveAspectRatio="none" '
+        f'style="width:{BARS_PIXELS}px;max-width:100%;height:{BARS_HEIGHT}px" '
+        f'fill="steelblue"><title>{escape(title)}</title>{bars}</svg>'
+        f"<br>{edges[0]:g} … {edges[-1]:g}"
+    )
 
 
 def _cell(value: Any) -> str:

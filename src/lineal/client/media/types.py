@@ -68,6 +68,9 @@ class DataObject:
     type_name: ClassVar[str]
     """Stands in file names (`t.table.json`) and as `_type` in the JSON object."""
 
+    is_inline: ClassVar[bool] = False
+    """Whether the JSON object is all there is: no files, so that lists of it are just lists."""
+
     _origin: Origin | None = None
     """Set by `media.read` for an object that is a whole file, not for one inside a table."""
 

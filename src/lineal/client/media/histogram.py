@@ -1,0 +1,173 @@
+"""Histograms: how often values lie in which range, kept in the row of the history itself."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lineal.client import term
+from lineal.client.media import arrays, html
+from lineal.client.media.types import DataObject, MediaSource, MediaTarget
+from lineal.errors import IntegrityError, Invalid
+
+if TYPE_CHECKING:
+    from typing import Self
+
+BINS = 64
+
+
+class Histogram(DataObject):
+    """How many of some values lie between which edges.
+
+    sequence: numbers to count, of any shape; needs NumPy. NaN and infinities are left out, and
+    that is said once; what a masked array masks is left out too.
+    np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
+    edge more than counts, ascending. `sequence` is then not looked at.
+    num_bins: bins of equal width to count `sequence` in, 1 to 512.
+    Raises Invalid (a ValueError) for no values, values that are not numbers, too many bins, and
+    counts and edges that do not go together.
+    """
+
+    type_name: ClassVar[str] = "histogram"
+    is_inline: ClassVar[bool] = True
+    MAX_LENGTH: ClassVar[int] = 512
+    """Bins at most: a histogram is part of a row."""
+
+    histogram: list[float]
+    """What lies in each bin: whole numbers, unless others were given."""
+    bins: list[float]
+    """Edges of the bins, one more than there are bins."""
+
+    def __init__(
+        self,
+        sequence: Any = None,
+        np_histogram: Sequence[Any] | None = None,
+        num_bins: int = BINS,
+    ) -> None:
+        if np_histogram is not None:
+            self.histogram, self.bins = self._checked(np_histogram)
+        elif sequence is not None:
+            self.histogram, self.bins = _counted(sequence, self._count_of(num_bins))
+        else:
+            raise Invalid("A Histogram needs values, or the counts and edges of np_histogram")
+
+    @classmethod
+    def _count_of(cls, num_bins: Any) -> int:
+        count = operator.index(num_bins)
+        if not 1 <= count <= cls.MAX_LENGTH:
+            raise Invalid(f"A Histogram has 1 to {cls.MAX_LENGTH} bins, not {count:,}")
+        return count
+
+    @classmethod
+    def _checked(cls, given: Sequence[Any]) -> tuple[list[float], list[float]]:
+        if len(given) != 2:
+            raise Invalid("np_histogram must be a pair: counts, and the edges of the bins")
+        counts, edges = (_numbers(part, name) for part, name in zip(given, _PARTS, strict=True))
+        cls._count_of(len(counts))
+        if len(edges) != len(counts) + 1:
+            raise Invalid(
+                f"A Histogram of {len(counts):,} counts has {len(counts) + 1:,} edges, "
+                f"not {len(edges):,}"
+            )
+        if not all(left <= right for left, right in pairwise(edges)):
+            raise Invalid("The edges of a Histogram must be numbers that ascend")
+        return counts, edges
+
+    def __repr__(self) -> str:
+        return (
+            f"<Histogram of {sum(self.histogram):,} values in {len(self.histogram)} bins "
+            f"from {self.bins[0]:g} to {self.bins[-1]:g}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the bars in a notebook."""
+        return html.histogram(self.histogram, self.bins, repr(self))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (self.histogram, self.bins) == (other.histogram, other.bins)
+
+    __hash__ = None  # type: ignore[assignment]  # its lists may be changed
+
+    def write(self, target: MediaTarget | None = None) -> dict[str, Any]:
+        """Return the JSON object; there are no side files."""
+        return {"_type": self.type_name, "values": [*self.histogram], "bins": [*self.bins]}
+
+    @classmethod
+    def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:  # noqa: ARG003
+        """Rebuild a histogram; raises IntegrityError for JSON that is none."""
+        try:
+            return cls(np_histogram=(json_obj["values"], json_obj["bins"]))
+        except (KeyError, ValueError) as error:
+            raise IntegrityError(f"This is no histogram that Lineal can read: {error}") from error
+
+    def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
+        return self.write()
+
+
+_PARTS = ("counts", "edges")
+
+
+def _numbers(values: Any, name: str) -> list[float]:
+    listed = values.tolist() if callable(getattr(values, "tolist", None)) else values
+    try:
+        numbers = [_number(value) for value in listed]
+    except TypeError:
+        raise Invalid(f"The {name} of a Histogram must be numbers in a list") from None
+    return numbers
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str | bytes):  # which `float` would read
+        raise TypeError
+    return operator.index(value) if hasattr(value, "__index__") else float(value)
+
+
+def _counted(sequence: Any, bins: int) -> tuple[list[float], list[float]]:
+    """Count numbers in bins of equal width between the least and the greatest."""
+    numpy = arrays.numpy_for("A Histogram of values")
+    values = _finite(sequence, numpy)
+    try:
+        with numpy.errstate(all="ignore"):
+            counts, edges = numpy.histogram(values, bins=bins)
+    except ValueError:  # no room for so many edges between them: 1e20 and the next number
+        edges = None
+    if edges is None or not numpy.isfinite(edges).all():  # -1e308 to 1e308 is no finite width
+        return [len(values)], [float(values.min()), float(values.max())]
+    return counts.tolist(), edges.tolist()
+
+
+def _finite(sequence: Any, numpy: Any) -> Any:
+    """Return the finite numbers as a vector of float64; raises Invalid where there are none."""
+    if arrays.is_tensor(sequence):
+        sequence = arrays.tensor_values(sequence)
+    try:
+        values = numpy.asanyarray(sequence)
+        if values.dtype.kind == "O" and not any(isinstance(one, str) for one in values.flat):
+            values = values.astype("float64")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Invalid(f"A Histogram counts numbers: {error}") from error
+    if values.size and values.dtype.kind not in "biuf":
+        raise Invalid(f"A Histogram counts numbers, not values of type {values.dtype}")
+    if isinstance(values, numpy.ma.MaskedArray):
+        values = values.compressed()
+    with numpy.errstate(over="ignore"):  # of numbers wider than float64
+        values = numpy.asarray(values).ravel().astype("float64", copy=False)
+    if not values.size:
+        raise Invalid("There are no values to make a Histogram of")
+    finite = values[numpy.isfinite(values)]
+    if not finite.size:
+        raise Invalid(
+            f"None of the {values.size:,} values for a Histogram is finite: NaN and infinities "
+            "lie in no bin"
+        )
+    if finite.size < values.size:
+        term.warn_once(
+            f"Histogram leaves out {values.size - finite.size:,} of {values.size:,} values, "
+            "which are NaN or infinite; this is said once",
+            key="histogram-not-finite",
+        )
+    return finite
