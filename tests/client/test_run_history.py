@@ -154,9 +154,22 @@ def test_what_cannot_be_logged_is_refused_by_name(run):
         run.log({1: 2})
     with pytest.raises(TypeError):
         run.log([1])
-    with pytest.raises(Invalid, match="elements"):
-        run.log({"image": numpy.zeros((200, 200))})
+    with pytest.raises(Invalid, match=r"`names` is an array of 10,001 elements.* no histogram"):
+        run.log({"names": numpy.full(10_001, "a")})
     assert history(run) == []
+
+
+def test_an_array_of_many_numbers_becomes_a_histogram_and_that_is_said_once(run, capsys):
+    numbers = numpy.arange(10_001)
+    run.log({"kept": numbers[:10_000], "layers": {"0": numbers, "1": numbers}})
+    (row,) = history(run)
+    assert row["kept"] == [*range(10_000)]
+    assert row["layers"]["0"] == lineal.Histogram(numbers).write()
+    run.summary["last"] = numbers
+    assert run.summary["last"]["_type"] == run.summary["layers.1"]["_type"] == "histogram"
+    assert capsys.readouterr().err.count("10,001 elements") == 1
+    with pytest.raises(Invalid, match="elements"):
+        run.config["numbers"] = numbers
 
 
 def test_the_callers_dict_may_change_afterwards(run):

@@ -13,11 +13,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NoReturn
 
+from lineal.client import term
 from lineal.errors import Invalid
 
 PLAIN = frozenset({float, int, str, bool, type(None)})
 ARRAY_MAX_ELEMENTS = 10_000
-"""An array longer than that belongs into an artifact, not into every row of a history."""
+"""An array longer than that does not belong into every row of a history."""
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
@@ -57,7 +58,8 @@ def plain(
     """Return the JSON value for what was given under `key`.
 
     Dataclasses, attrs classes and pydantic models count as dicts. Raises TypeError for what cannot
-    be JSON, unless `otherwise` finds something; Invalid for arrays over ARRAY_MAX_ELEMENTS.
+    be JSON, unless `otherwise` finds something. An array over ARRAY_MAX_ELEMENTS becomes a
+    histogram; Invalid if it is not of numbers, or media have no place here.
     """
     if type(value) in PLAIN:
         return text(value) if type(value) is str else value
@@ -116,7 +118,7 @@ def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwis
     shown = None if media is None else _as_media(value)
     if media is not None and shown is not None:
         return media(shown, key)
-    return _array(value, key, otherwise)
+    return _array(value, key, media, otherwise)
 
 
 def _as_media(value: object) -> object | None:
@@ -132,7 +134,7 @@ def _as_media(value: object) -> object | None:
     return None
 
 
-def _array(value: Any, key: str, otherwise: Otherwise) -> Any:
+def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise) -> Any:
     """Convert what looks like a NumPy array or scalar, or a torch, jax or tensorflow tensor."""
     if isinstance(value, type):
         return otherwise(value, key)
@@ -144,13 +146,33 @@ def _array(value: Any, key: str, otherwise: Otherwise) -> Any:
         return otherwise(value, key)
     count = _element_count(value)
     if count > ARRAY_MAX_ELEMENTS:
-        raise Invalid(
-            f"Value of `{key}` is an array of {count:,} elements, more than the "
-            f"{ARRAY_MAX_ELEMENTS:,} a history row takes; log a summary of it, or the array "
-            "as a file of an artifact"
-        )
+        return _counted(value, key, count, media)
     converted = value.item() if count == 1 and callable(getattr(value, "item", None)) else None
     return _json_numbers(value.tolist() if converted is None else converted, key)
+
+
+def _counted(value: Any, key: str, count: int, media: MediaWriter | None) -> Any:
+    """Log the histogram of an array that is too long itself."""
+    what = (
+        f"an array of {count:,} elements, more than the {ARRAY_MAX_ELEMENTS:,} a history row takes"
+    )
+    advice = "log a summary of it, or the array as a file of an artifact"
+    if media is None:
+        raise Invalid(f"Value of `{key}` is {what}; {advice}")
+    from lineal.client.media.histogram import Histogram  # costs an import that few runs need
+
+    try:
+        histogram = Histogram(value)
+    except Invalid as error:
+        raise Invalid(
+            f"Value of `{key}` is {what}, and has no histogram; {advice}. {error.message}"
+        ) from error
+    term.warn_once(
+        f"`{key}` is {what}, so its histogram is logged in its place; to keep the numbers, log "
+        "the array as a file of an artifact. This is said once",
+        key="array-counted",
+    )
+    return media(histogram, key)
 
 
 def _element_count(value: Any) -> int:
