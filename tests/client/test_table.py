@@ -100,6 +100,33 @@ def test_nan_among_texts_is_a_missing_one() -> None:
         required.add_data(math.nan)
 
 
+@pytest.mark.parametrize("later", ["x", True, [1, "a"], datetime(2026, 1, 1, tzinfo=UTC)])
+def test_a_column_that_begins_with_nan_is_what_comes_then(later: Any) -> None:
+    table = Table(columns=["a"], data=[[math.nan], [None], [np.float32("nan")], [later], [None]])
+    assert table.data == [[None], [None], [None], [later], [None]]
+    added = Table(columns=["b"], data=[[0]] * 4)
+    added.add_column("a", [math.nan, None, later, None])
+    assert added.get_column("a") == [None, None, later, None]
+    assert added.column_types["a"] == table.column_types["a"]
+
+
+def test_a_column_of_nan_alone_is_one_of_numbers() -> None:
+    table = Table(columns=["a", "b"], data=[[math.nan, math.nan], [math.nan, math.nan]])
+    with pytest.raises(TypeError, match="column `b`"):
+        table.add_data("x", object())
+    assert all(math.isnan(cell) for row in table.data for cell in row)
+    assert str(table.column_types["a"]) == "number"
+    table.add_data(1, 2)
+    with pytest.raises(TypeError, match="column `a`: expected number, got text"):
+        table.add_data("x", 3)
+
+
+def test_nan_does_not_stand_for_none_where_numbers_or_values_are_asked_for() -> None:
+    for how in ({"dtype": float}, {"optional": False}):
+        with pytest.raises(TypeError, match="expected number, got text"):
+            Table(columns=["a"], data=[[math.nan], ["x"]], **how)
+
+
 def test_none_is_refused_where_a_column_is_not_optional() -> None:
     table = Table(columns=["a", "b"], optional=[False, True])
     with pytest.raises(TypeError, match="column `a`: None is not allowed"):

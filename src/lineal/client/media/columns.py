@@ -153,6 +153,10 @@ def union(options: Iterable[ColumnType]) -> ColumnType:
     return unique[0] if len(unique) == 1 else ColumnType("union", options=tuple(unique))
 
 
+def takes_numbers(type: ColumnType) -> bool:
+    return NUMBER in _options(type)
+
+
 def only_option(type: ColumnType) -> ColumnType | None:
     """Return X for `none or X`, None for a union of more."""
     real = [option for option in type.options if option != NONE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -18,6 +19,7 @@ from lineal.client.media.columns import (
     from_spec,
     infer,
     merge,
+    takes_numbers,
     to_json,
 )
 from lineal.client.media.logged import Logged, log_table
@@ -50,7 +52,7 @@ class Table(DataObject):
     data, rows: an iterable of rows, a 2-D array, or a table of pandas, polars or pyarrow (`rows`
     is the old name).
     dtype: one type for all columns, or one per column in a list or a dict by name; else the first
-    value that is not None decides.
+    value that is neither None nor NaN decides; in a column of texts NaN is None.
     optional: whether None is a value, for all columns or one per column.
     log_mode, when it is logged again under the same key with more rows: `IMMUTABLE` logs it anew
     and warns once, `MUTABLE` logs it anew, `INCREMENTAL` logs the new rows only.
@@ -80,6 +82,7 @@ class Table(DataObject):
         self._columns: list[str | int] = []
         self._types: list[ColumnType] = []
         self._optional: list[bool] = []
+        self._is_given: list[bool] = []
         self._quick: list[frozenset[type]] = []
         self._rows: list[list[Any]] = []
         self._logged: dict[tuple[str, str], Logged] = {}
@@ -101,9 +104,12 @@ class Table(DataObject):
         specs = _for_each(names, dtype, "dtype")
         for name, spec, flag in zip(names, specs, flags, strict=True):
             start = ANY if self._allow_mixed_types else UNKNOWN
-            self._new_column(name, start if spec is None else from_spec(spec), bool(flag))
+            type_ = start if spec is None else from_spec(spec)
+            self._new_column(name, type_, bool(flag), is_given=spec is not None)
 
-    def _new_column(self, name: Any, type: ColumnType, optional: bool) -> None:
+    def _new_column(
+        self, name: Any, type: ColumnType, optional: bool, *, is_given: bool = True
+    ) -> None:
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise Invalid(f"A column is named by a string or a number, not by {name!r}")
         if str(name) in map(str, self._columns):
@@ -111,6 +117,7 @@ class Table(DataObject):
         self._columns.append(name)
         self._types.append(type)
         self._optional.append(optional)
+        self._is_given.append(is_given)
         self._quick.append(_quick(type))
 
     # --- what is in it ---
@@ -198,9 +205,12 @@ class Table(DataObject):
         cells, widened = list(data), {}
         for position, value in enumerate(data):
             if type(value) not in self._quick[position]:
-                cells[position], widened[position] = self._fit(value, position, len(self))
+                column = (row[position] for row in self._rows)
+                cells[position], widened[position] = self._fit(value, position, len(self), column)
         for position, type_ in widened.items():
-            self._set_type(position, type_)
+            if self._set_type(position, type_):
+                for row in self._rows:
+                    row[position] = None
         self._rows.append(cells)
 
     def add_row(self, *row: Any) -> None:
@@ -219,10 +229,18 @@ class Table(DataObject):
         try:
             for row, value in enumerate(values):
                 if type(value) not in self._quick[position]:
-                    values[row], type_ = self._fit(value, position, row)
-                    self._set_type(position, type_)
+                    before = itertools.islice(values, row)
+                    values[row], type_ = self._fit(value, position, row, before)
+                    if self._set_type(position, type_):
+                        values[:row] = [None] * row
         except TypeError:
-            for part in (self._columns, self._types, self._optional, self._quick):
+            for part in (
+                self._columns,
+                self._types,
+                self._optional,
+                self._is_given,
+                self._quick,
+            ):
                 part.pop()
             raise
         if position == 0:
@@ -250,8 +268,13 @@ class Table(DataObject):
         for name, values in columns.items():
             self.add_column(name, values)
 
-    def _fit(self, value: Any, position: int, row: int) -> tuple[Any, ColumnType]:
-        """Return the cell and the column's type with it; raises TypeError if it does not fit."""
+    def _fit(
+        self, value: Any, position: int, row: int, before: Iterable[Any]
+    ) -> tuple[Any, ColumnType]:
+        """Return the cell and the column's type with it; raises TypeError if it does not fit.
+
+        before: the cells above it.
+        """
         where, known = f"Row {row}, column `{self._columns[position]}`", self._types[position]
         try:
             cell = plain(value)
@@ -261,6 +284,8 @@ class Table(DataObject):
         merged = merge(known, new)
         if merged is None and isinstance(cell, float) and math.isnan(cell):
             cell, merged = None, merge(known, NONE)  # what pandas has in place of a missing text
+        if merged is None and self._optional[position] and self._is_open(position, before):
+            merged = merge(NONE, new)
         if cell is None and not self._optional[position]:
             raise TypeError(f"{where}: None is not allowed; expected {known}")
         if merged is None:
@@ -270,10 +295,21 @@ class Table(DataObject):
             )
         return cell, merged
 
-    def _set_type(self, position: int, type_: ColumnType) -> None:
-        if type_ is not self._types[position]:
+    def _is_open(self, position: int, cells: Iterable[Any]) -> bool:
+        """Tell whether all that makes a column one of numbers is NaN, which may stand for None."""
+        return (
+            not self._is_given[position]
+            and takes_numbers(self._types[position])
+            and all(cell is None or cell != cell for cell in cells)
+        )
+
+    def _set_type(self, position: int, type_: ColumnType) -> bool:
+        """Widen a column; True if it was of numbers and is not now: then its NaNs become None."""
+        known = self._types[position]
+        if type_ is not known:
             self._types[position] = type_
             self._quick[position] = _quick(type_)
+        return takes_numbers(known) and not takes_numbers(type_)
 
     # --- the file ---
 
