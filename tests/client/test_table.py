@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,34 @@ def test_nan_among_texts_is_a_missing_one() -> None:
         required.add_data(math.nan)
 
 
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (Decimal("1.5"), 1.5),
+        ({"b", "a", "c"}, ["a", "b", "c"]),
+        (frozenset({2, 1}), [1, 2]),
+        ({"a", None}, [None, "a"]),
+        ("ä".encode(), "ä"),
+        (bytearray(b"a"), "a"),
+        (np.bytes_(b"a"), "a"),
+        ([{Decimal(1)}], [[1.0]]),
+    ],
+)
+def test_more_of_pythons_values_are_kept(value: Any, cell: Any, tmp_path: Path) -> None:
+    table = Table(columns=["a"], data=[[value]], allow_mixed_types=isinstance(value, set))
+    assert table.data == [[cell]]
+    assert round_trip(table, tmp_path).data == [[cell]]
+
+
+def test_a_decimal_that_is_no_number_is_nan() -> None:
+    assert math.isnan(Table(columns=["a"], data=[[Decimal("sNaN")]]).data[0][0])
+
+
+def test_bytes_that_are_no_text_are_refused_by_place() -> None:
+    with pytest.raises(TypeError, match=r"Row 0, column `a`: bytes that are not text in UTF-8"):
+        Table(columns=["a"], data=[[b"\xff"]])
+
+
 @pytest.mark.parametrize("later", ["x", True, [1, "a"], datetime(2026, 1, 1, tzinfo=UTC)])
 def test_a_column_that_begins_with_nan_is_what_comes_then(later: Any) -> None:
     table = Table(columns=["a"], data=[[math.nan], [None], [np.float32("nan")], [later], [None]])
@@ -156,12 +185,12 @@ def test_unknown_dtype_says_what_can_be_used() -> None:
     [
         object(),
         {1: 2},
-        {1, 2},
-        b"x",
+        {1, 2j},
+        b"\xff",
         1j,
         np.array([1j]),
         np.complex64(1),
-        np.bytes_(b"x"),
+        np.bytes_(b"\xff"),
         np.timedelta64(1, "s"),
         np.zeros(2, [("a", "i4")]),
         np.datetime64("20000-01-01"),

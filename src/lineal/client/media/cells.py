@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -36,7 +37,8 @@ def plain(value: Any) -> Any:
     Values of NumPy, pandas, torch and jax become Python's own, arrays are copied. A moment without
     time zone counts as UTC, so that the same table has the same digest everywhere; microseconds
     are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN,
-    what a masked array masks is None, a member of an enum is its value.
+    what a masked array masks is None, a member of an enum is its value. A set is a list, in order
+    if its items have one; a Decimal a float; bytes are the text they hold in UTF-8.
     """
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DataObject):
@@ -49,10 +51,33 @@ def plain(value: Any) -> Any:
         return _plain_dict(value)
     if isinstance(value, Enum):
         return plain(value.value)
+    if isinstance(value, set | frozenset):
+        return [plain(item) for item in _ordered(value)]
+    if isinstance(value, Decimal):
+        return math.nan if value.is_nan() else float(value)
+    if isinstance(value, bytes | bytearray):
+        return _decoded(value)
     for base in (str, int, float):  # their subclasses, such as numpy.float64
         if isinstance(value, base):
             return base(value)
     return _foreign(value)
+
+
+def _ordered(items: Set[Any]) -> list[Any]:
+    """Return the items of a set, the same way in every process: the table's digest needs that."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return sorted(items, key=lambda item: (type(item).__qualname__, repr(item)))
+
+
+def _decoded(value: bytes | bytearray) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise TypeError(
+            f"{type(value).__name__} that are not text in UTF-8 cannot be stored in a table"
+        ) from None
 
 
 def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
