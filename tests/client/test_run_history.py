@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import threading
+from datetime import timedelta
 from enum import Enum
 
 import numpy
@@ -148,8 +149,9 @@ def test_tensors_enums_and_nested_values_are_taken(run):
 
 
 def test_what_cannot_be_logged_is_refused_by_name(run):
-    with pytest.raises(TypeError, match="`a`"):
-        run.log({"a": object()})
+    for value in (object(), 1j, len, lambda: 1, b"\xff", numpy.array([1j, 2j]), [{"b": 1j}]):
+        with pytest.raises(TypeError, match=r"`a.*Nothing of this call is kept"):
+            run.log({"loss": 1, "a": value})
     with pytest.raises(TypeError, match="strings"):
         run.log({1: 2})
     with pytest.raises(TypeError):
@@ -157,6 +159,22 @@ def test_what_cannot_be_logged_is_refused_by_name(run):
     with pytest.raises(Invalid, match=r"`names` is an array of 10,001 elements.* no histogram"):
         run.log({"names": numpy.full(10_001, "a")})
     assert history(run) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "logged"),
+    [
+        (timedelta(minutes=1, milliseconds=500), 60.5),
+        (numpy.timedelta64(1500, "ms"), 1.5),
+        (numpy.array([1, 2_500_000_000], dtype="timedelta64[ns]"), [1e-9, 2.5]),
+        (b"text", "text"),
+        (bytearray(b"text"), "text"),
+    ],
+)
+def test_durations_are_logged_in_seconds_and_bytes_as_text(run, value, logged):
+    run.log({"a": value, "b": {"c": [value]}})
+    (row,) = history(run)
+    assert (row["a"], row["b"]["c"]) == (logged, [logged])
 
 
 def test_an_array_of_many_numbers_becomes_a_histogram_and_that_is_said_once(run, capsys):

@@ -295,7 +295,9 @@ def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any]
     is_nested = False
     for key, value in data.items():
         if type(key) is not str:
-            raise TypeError(f"Keys given to log must be strings, not {key!r}")
+            raise TypeError(
+                f"Keys given to log must be strings, not {key!r}. Nothing of this call is kept"
+            )
         if type(value) not in PLAIN:
             values[key] = plain(value, key, media)
             is_nested = is_nested or type(values[key]) is dict

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NoReturn
+from typing import Any
 
 from lineal.client import term
 from lineal.errors import Invalid
@@ -37,10 +37,22 @@ def is_media(value: object) -> bool:
     return callable(getattr(type(value), "_log", None))
 
 
-def refuse(value: Any, key: str) -> NoReturn:
+def as_metric(value: Any, key: str) -> Any:
+    """Return a duration in seconds, bytes as the text they hold; raises TypeError for the rest.
+
+    A config keeps the rest as text. A metric is to be drawn and compared: its text is a mistake
+    that would be found when the run is over, such as a function that nobody called.
+    """
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, (bytes, bytearray)):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            pass
     raise TypeError(
         f"Value of `{key}` is a {kind_of(value)}, which cannot be logged; convert it to numbers, "
-        "text, lists or dicts"
+        "text, lists or dicts. Nothing of this call is kept"
     )
 
 
@@ -53,7 +65,7 @@ def plain(
     key: str,
     media: MediaWriter | None = None,
     depth: int = 0,
-    otherwise: Otherwise = refuse,
+    otherwise: Otherwise = as_metric,
 ) -> Any:
     """Return the JSON value for what was given under `key`.
 
@@ -144,11 +156,13 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
         value = value.numpy()
     if not callable(getattr(value, "tolist", None)):
         return otherwise(value, key)
+    if getattr(getattr(value, "dtype", None), "kind", None) == "m":  # durations of any unit
+        value = value / sys.modules["numpy"].timedelta64(1, "s")
     count = _element_count(value)
     if count > ARRAY_MAX_ELEMENTS:
         return _counted(value, key, count, media)
     converted = value.item() if count == 1 and callable(getattr(value, "item", None)) else None
-    return _json_numbers(value.tolist() if converted is None else converted, key)
+    return _json_numbers(value.tolist() if converted is None else converted, key, otherwise)
 
 
 def _counted(value: Any, key: str, count: int, media: MediaWriter | None) -> Any:
@@ -165,7 +179,8 @@ def _counted(value: Any, key: str, count: int, media: MediaWriter | None) -> Any
         histogram = Histogram(value)
     except Invalid as error:
         raise Invalid(
-            f"Value of `{key}` is {what}, and has no histogram; {advice}. {error.message}"
+            f"Value of `{key}` is {what}, and has no histogram; {advice}. {error.message}. "
+            "Nothing of this call is kept"
         ) from error
     term.warn_once(
         f"`{key}` is {what}, so its histogram is logged in its place; to keep the numbers, log "
@@ -185,15 +200,15 @@ def _element_count(value: Any) -> int:
     return count
 
 
-def _json_numbers(value: Any, key: str) -> Any:
+def _json_numbers(value: Any, key: str, otherwise: Otherwise) -> Any:
     """Return `tolist` output, in which dates, bytes and complex numbers may be left."""
     if isinstance(value, list):
-        return [_json_numbers(item, key) for item in value]
+        return [_json_numbers(item, key, otherwise) for item in value]
     if type(value) in PLAIN:
         return value
     if isinstance(value, (date, datetime)):
         return value.isoformat()
-    raise TypeError(f"Value of `{key}` holds a {type(value).__name__}, which is not JSON")
+    return otherwise(value, key)
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
