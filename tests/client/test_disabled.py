@@ -12,6 +12,7 @@ import pytest
 
 import lineal
 from lineal.client.public_catalog import Collection
+from lineal.errors import Invalid
 
 TAKES = {
     "name": "f",
@@ -59,6 +60,23 @@ def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
     assert lineal.run is None
     assert not home.exists()
     assert os.listdir(".") == []
+
+
+def test_metrics_are_summarised_as_in_any_run():
+    summaries = []
+    for mode in ("disabled", "online"):
+        with lineal.init(mode=mode, config={"lr": 1}) as run:
+            run.define_metric("loss", summary="min, max")
+            run.define_metric("acc", summary="copy")
+            run.define_metric("val/*", "epoch", goal="maximize", summary="best")
+            for value in (1, 3, 2):
+                run.log({"loss": value, "acc": value, "val/acc": value})
+            found = {key: run.summary[key] for key in run.summary if not key.startswith("_")}
+            summaries.append((found, dict(run.config)))
+            with pytest.raises(Invalid, match="'median' is none of"):
+                run.define_metric("loss", summary="median")
+    assert summaries[0] == summaries[1]
+    assert summaries[0][0] == {"loss.min": 1, "loss.max": 3, "acc": 2, "val/acc.best": 3}
 
 
 def test_reading_artifacts_gives_empty_ones():

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from lineal.client import rows, session
-from lineal.client.rows import Metric
 from lineal.client.run import Run, Status
 from lineal.client.run_config import RunConfig
 from lineal.client.summary import Summary
@@ -93,13 +92,6 @@ class DisabledRun(Run):
     ) -> None:
         values = {key: plain(value, key, lambda *_: None) for key, value in data.items()}
         self.summary._record(self._metrics.summarised(flat(values), self.summary))
-
-    def define_metric(self, name: str, *args: Any, **kwargs: Any) -> Metric:
-        metric = Metric(name, summary=tuple((kwargs.get("summary") or "").split(",")) or ())
-        if not metric.summary[0]:
-            metric = Metric(name)
-        self._metrics.add(metric, overwrite=True)
-        return metric
 
     def alert(self, *_: Any, **__: Any) -> None:
         return None
