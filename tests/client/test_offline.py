@@ -67,6 +67,14 @@ def test_an_offline_run_is_kept_in_one_folder_and_touches_nothing_else(home, cap
     assert not (home / "lineal.db").exists()
 
 
+def test_a_version_that_is_nowhere_is_an_error_of_whole_sentences():
+    with lineal.init(mode="offline", project="p") as run:
+        run.log_artifact(write_dataset()).wait()
+        for name in ("data:v7", "other:v0"):
+            with pytest.raises(NotFound, match=r"[^.]\. While offline, only versions"):
+                run.use_artifact(name)
+
+
 def test_sync_copies_everything_and_twice_changes_nothing(home):
     with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}, tags=["t"]) as run:
         for step in range(3):

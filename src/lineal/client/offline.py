@@ -280,8 +280,8 @@ class OfflineBackend(EmbeddedBackend):
             home = self._home()
             if home is None:
                 raise NotFound(
-                    f"{error.message} While offline, only versions of this run folder and of the "
-                    f"instance in {self._settings.home} can be used"
+                    f"{error.message.rstrip('.')}. While offline, only versions of this run "
+                    f"folder and of the instance in {self._settings.home} can be used"
                 ) from error
             return self._marked(home.version(path))
 

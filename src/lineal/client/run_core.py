@@ -360,7 +360,7 @@ class RunCore:
         except LinealError as error:
             self._pushed_at = now
             term.warn_once(
-                f"Run {self.path} cannot be stored at present: {error.message} "
+                f"Run {self.path} cannot be stored at present: {error.message.rstrip('.')}. "
                 "Nothing is lost; it is tried again",
                 key="tick",
                 again_seconds=300,
