@@ -126,6 +126,27 @@ def test_an_agent_gives_up_when_all_fail(monkeypatch) -> None:
     assert len(trials(path)) == 9
 
 
+def test_an_agent_gives_up_when_so_many_in_a_row_fail(monkeypatch) -> None:
+    monkeypatch.setenv("WANDB_AGENT_DISABLE_FLAPPING", "true")
+    fails = iter([True, False, True, True, True])
+
+    def train() -> None:
+        with lineal.init() as run:
+            run.log({"loss": 1})
+            if next(fails):
+                raise RuntimeError
+
+    path = make(RANDOM | {"run_cap": 9})
+    with pytest.raises(TrialsFailed, match="2 trials in a row failed"):
+        lineal.agent(path, train, max_consecutive_failed_runs=2)
+    assert [trial.state for trial in trials(path)] == ["failed", "finished", "failed", "failed"]
+    for none in (0, -1):
+        with pytest.raises(Invalid, match="is no number of trials"):
+            lineal.agent(path, train, max_consecutive_failed_runs=none)
+    with pytest.raises(TypeError, match=r"max_consecutive_failed_runs=1\.5"):
+        lineal.agent(path, train, max_consecutive_failed_runs=1.5)  # type: ignore[arg-type]
+
+
 def test_hyperband_ends_a_function_at_its_next_log() -> None:
     steps = []
 

@@ -62,6 +62,7 @@ def agent(
     project: str | None = None,
     count: int | None = None,
     forward_signals: bool = False,
+    max_consecutive_failed_runs: int | None = None,
     *,
     settings: Settings | dict[str, Any] | None = None,
 ) -> None:
@@ -69,16 +70,25 @@ def agent(
 
     sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
     `config`; without it the sweep's `program` is started. forward_signals: pass Ctrl-C and
-    SIGTERM on to the program, and wait for it, rather than ending it. Raises NotFound for the
-    sweep, Invalid where there is nothing to carry out or `count` is less than 1, TrialsFailed
-    when 3 trials failed in the first minute, or the first 5 all did (`agent_disable_flapping`,
-    `agent_max_initial_failures`).
+    SIGTERM on to the program, and wait for it, rather than ending it.
+    max_consecutive_failed_runs: failures one after the other that end this agent; default: any
+    number. Raises NotFound for the sweep, Invalid where there is nothing to carry out or a number
+    of trials is less than 1, TrialsFailed when 3 trials failed in the first minute, or the first
+    5 all did (`agent_disable_flapping`, `agent_max_initial_failures`), or so many in a row.
     """
-    if count is not None and not isinstance(count, SupportsIndex):
-        raise TypeError(f"agent(count={count!r}): how many trials is a whole number")
+    most = max_consecutive_failed_runs
+    for name, given in (("count", count), ("max_consecutive_failed_runs", most)):
+        if given is not None and not isinstance(given, SupportsIndex):
+            raise TypeError(f"agent({name}={given!r}): how many trials is a whole number")
     loaded = load({"entity": entity, "project": project}, base=settings)
     carry_out(
-        loaded, sweep_id, function, project=project, count=count, forward_signals=forward_signals
+        loaded,
+        sweep_id,
+        function,
+        project=project,
+        count=count,
+        forward_signals=forward_signals,
+        max_consecutive_failed_runs=max_consecutive_failed_runs,
     )
 
 
@@ -90,21 +100,34 @@ def carry_out(
     project: str | None = None,
     count: int | None = None,
     forward_signals: bool = False,
+    max_consecutive_failed_runs: int | None = None,
 ) -> Done:
     """Do what `agent` does, and say how it went."""
     if count is not None and count < 1:
         raise Invalid(f"count={count} is no number of trials; leave it out to do all there are")
+    most = max_consecutive_failed_runs
+    if most is not None and most < 1:
+        raise Invalid(
+            f"max_consecutive_failed_runs={most} is no number of trials; leave it out to go on "
+            "whatever fails"
+        )
     term.configure(quiet=settings.quiet, silent=settings.silent)
     backend, record = find(settings, sweep_id, project=project)
     work: Work = _Function(function) if function else _Program(record, settings, forward_signals)
-    return _Agent(backend, record, work, settings).run(count)
+    return _Agent(backend, record, work, settings, max_failures_in_row=most).run(count)
 
 
 class _Agent:
     """One agent at work."""
 
     def __init__(
-        self, backend: Backend, sweep: SweepRecord, work: Work, settings: Settings
+        self,
+        backend: Backend,
+        sweep: SweepRecord,
+        work: Work,
+        settings: Settings,
+        *,
+        max_failures_in_row: int | None,
     ) -> None:
         self._backend = backend
         self._sweep = sweep
@@ -112,7 +135,8 @@ class _Agent:
         self._settings = settings
         self._view = AgentView(sweep)
         self._began = time.monotonic()
-        self._done = self._failed = 0
+        self._max_failures_in_row = max_failures_in_row
+        self._done = self._failed = self._failed_in_row = 0
 
     def run(self, count: int | None) -> Done:
         name = f"{machine.host_name()}-{os.getpid()}"
@@ -145,7 +169,10 @@ class _Agent:
             ended = self._backend.finish_trial(record.key, agent, state)
             self._view.ends(ended, time.monotonic() - began)
         self._done += 1
-        self._failed += ended.state is TrialState.FAILED
+        is_failed = ended.state is TrialState.FAILED
+        self._failed += is_failed
+        self._failed_in_row = self._failed_in_row + 1 if is_failed else 0
+        self._give_up_if_none_succeeds()
         self._give_up_if_all_fail()
 
     def _beat(self, trial: Trial, agent: AgentKey) -> None:
@@ -161,6 +188,15 @@ class _Agent:
             return
         if not beat.goes_on:
             trial.stop(beat.state, beat.reason)
+
+    def _give_up_if_none_succeeds(self) -> None:
+        most = self._max_failures_in_row
+        if most is not None and self._failed_in_row >= most:
+            raise TrialsFailed(
+                f"The agent of sweep {self._sweep.path} gives up: {self._failed_in_row} trials in "
+                f"a row failed (max_consecutive_failed_runs). See `lineal sweep show "
+                f"{self._sweep.path}`"
+            )
 
     def _give_up_if_all_fail(self) -> None:
         if self._settings.agent_disable_flapping:
