@@ -44,6 +44,7 @@ def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
         with lineal.init(project="elsewhere", config={"x": 5, "mine": 1, "net": {"k": 9}}) as run:
             run.config.x = 7
             seen.append((run.project, run.config.x, run.config["net"], run.config.mine))
+            assert run.sweep_url == lineal.Api().sweep(path).url
             run.log({"loss": run.config.x})
 
     path = make(RANDOM)

@@ -11,6 +11,7 @@ from lineal.client import session
 from lineal.client.api import Api
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
+from lineal.client.init import init
 from lineal.client.public_catalog import Project
 from lineal.client.public_run import Run
 from lineal.client.public_sweep import Sweep
@@ -387,6 +388,11 @@ def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: P
     for path in (made.url, f"ana/vision/sweeps/{sweep_id}", f"/ana/vision/sweeps/{sweep_id}"):
         assert api.sweep(path).id == sweep_id
         assert isinstance(api.from_path(path), Sweep)
+    with init(project="vision", id="live") as live:
+        assert api.run(live.url or "").id == "live"
+        assert api.from_path(live.project_url or "").name == "vision"
+        assert (live.sweep_url, live.sync_dir) == (None, live.dir)
+        assert live.url == api.run("live").url
     project = api.from_path(api.project("vision").url)
     assert isinstance(project, Project)
     with pytest.raises(Invalid, match=r"file:///elsewhere/ana/vision/runs/make is not in file://"):
@@ -422,7 +428,9 @@ def test_a_path_names_a_project_a_run_or_an_artifact(api: Api, data: Artifact) -
 
 def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
     assert (api.default_entity, api.viewer.username) == ("ana", "ana")
+    assert api.viewer.teams == []
     other = Api({"entity": "bob"})
+    assert other.viewer.teams == ["bob"]
     assert (other.default_entity, other.viewer.entity, other.viewer.username) == (
         "bob",
         "bob",

@@ -43,6 +43,8 @@ def called(method: Any) -> object:
 def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
     run = lineal.init(mode="disabled", project="p", config={"lr": 0.1}, tags=["x"])
     assert (run.project, run.step, run.url, run.disabled) == ("dummy", 0, None, True)
+    assert (run.project_url, run.sweep_url, run.sync_dir) == (None, None, run.dir)
+    assert run.display() is False
     assert lineal.run is run
     lineal.log({"loss": 1.0, "image": lineal.Table(columns=["a"])})
     assert run.summary["loss"] == 1.0

@@ -158,7 +158,17 @@ def test_tables_images_and_lineage_show_themselves(cell: Cell) -> None:
     assert shown.endswith("&lt;dark&gt;")
     assert "data:image/png" in text_of(cell("lineal.Table(['i'], [[image]])"), "text/html")
 
+    assert "<svg" in text_of(cell("lineal.Histogram([1, 2, 2])"), "text/html")
+
     cell("run = lineal.init(project='nb', settings=settings)")
+    cell("run.log({'loss': 0.5}); run.name = '<run>'")
+    shown = text_of(cell("run.display(height=99)"), "text/html")
+    assert shown.startswith("<details open><summary>Run ana/nb/")
+    assert "(&lt;run&gt;)" in shown
+    assert "<td>loss</td><td>0.5</td>" in shown
+    assert "max-height:99px" in shown
+    assert text_of(cell("run.to_html(hidden=True).startswith('<details>')")) == "True"
+
     cell("artifact = lineal.Artifact('data', 'dataset'); artifact.add_bytes(b'x', 'x')")
     graph = cell("run.log_artifact(artifact).wait().lineage()")
     assert "flowchart LR" in text_of(graph, "text/vnd.mermaid")

@@ -59,8 +59,9 @@ def test_an_offline_run_is_kept_in_one_folder_and_touches_nothing_else(home, cap
     with lineal.init(mode="offline", project="p", id="a") as run:
         run.log({"x": 1})
         run.log_artifact(write_dataset())
-        assert run.url is None
+        assert (run.url, run.project_url, run.sweep_url) == (None, None, None)
     (folder,) = folders()
+    assert os.path.samefile(run.sync_dir, folder)
     assert folder in capsys.readouterr().err
     assert os.path.basename(folder).startswith("offline-run-")
     assert folder.endswith("-a")

@@ -54,6 +54,11 @@ class Viewer:
     def name(self) -> str:
         return self.username
 
+    @property
+    def teams(self) -> list[str]:
+        """The team that owns what names no entity, if it is one."""
+        return [] if self.entity == self.username else [self.entity]
+
 
 class Api:
     """Reads and edits what is stored; the defaults of paths come from overrides and settings."""

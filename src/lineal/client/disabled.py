@@ -63,6 +63,14 @@ class DisabledRun(Run):
         return None
 
     @property
+    def project_url(self) -> str | None:
+        return None
+
+    @property
+    def sweep_url(self) -> str | None:
+        return None
+
+    @property
     def step(self) -> int:
         return 0
 
@@ -71,6 +79,10 @@ class DisabledRun(Run):
         if self._folder is None:
             self._folder = new_folder()
         return self._folder
+
+    @property
+    def sync_dir(self) -> str:
+        return self.dir
 
     @property
     def offline(self) -> bool:

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lineal.client import exit as process_exit
 from lineal.client import rows, saved_files, term
+from lineal.client.capture import notebook
 from lineal.client.rows import Metric
 from lineal.client.run_core import Place, RunCore, Status
 from lineal.core.records import RunPatch, RunState, Stream
@@ -24,6 +25,7 @@ __all__ = ["AlertLevel", "Place", "Run", "Status"]
 
 ALERT_TITLE_MAX = 64
 ALERT_WAIT_SECONDS = 60.0
+SHOWN_PIXELS = 420
 
 
 class AlertLevel(Enum):
@@ -315,6 +317,33 @@ class Run(RunCore):
         """Say that the machine is about to be taken away (RUN-20)."""
         self._check("mark_preempting")
         self._update("mark_preempting", RunPatch(state=RunState.PREEMPTING))
+
+    # --- in a notebook ---
+
+    def display(self, height: int = SHOWN_PIXELS, hidden: bool = False) -> bool:
+        """Show the run in a notebook; False, and nothing is shown, where this is none."""
+        shell = notebook.shell()
+        if shell is None:
+            return False
+        shell.display_pub.publish(
+            {"text/plain": repr(self), "text/html": self.to_html(height, hidden)}
+        )
+        return True
+
+    def to_html(self, height: int = SHOWN_PIXELS, hidden: bool = False) -> str:
+        """Return the run's name and its summary as HTML: there is no page to embed.
+
+        height: pixels at most. hidden: folded until somebody clicks.
+        """
+        from lineal.client.media import html  # only notebooks show runs
+
+        shown = [(key, value) for key, value in self.summary.items() if not key.startswith("_")]
+        return html.folded(
+            f"Run {self.path} ({self.name})",
+            html.table(("key", "value"), sorted(shown)),
+            height=height,
+            is_open=not hidden,
+        )
 
     # --- the end ---
 

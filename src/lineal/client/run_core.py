@@ -138,7 +138,19 @@ class RunCore:
         if self.offline:
             term.warn_once("An offline run has no URL until it is synced")
             return None
-        return f"{self.backend.url}#{self.entity}/{self.project}/runs/{self.id}"
+        return f"{self.project_url}/runs/{self.id}"
+
+    @property
+    def project_url(self) -> str | None:
+        """Where the run's project is; None while offline."""
+        return None if self.offline else f"{self.backend.url}/{self.entity}/{self.project}"
+
+    @property
+    def sweep_url(self) -> str | None:
+        """Where the sweep is that the run belongs to; None without one, and while offline."""
+        if self.sweep_id is None or self.offline:
+            return None
+        return f"{self.project_url}/sweeps/{self.sweep_id}"
 
     def get_url(self) -> str | None:
         return self.url
@@ -209,6 +221,11 @@ class RunCore:
     def dir(self) -> str:
         """A folder for the run's files; what is in it is stored when the run finishes."""
         return self._files.folder
+
+    @property
+    def sync_dir(self) -> str:
+        """The folder to give to `lineal sync` while offline; else `dir`."""
+        return self.place.offline_folder or self.dir
 
     @property
     def offline(self) -> bool:

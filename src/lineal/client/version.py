@@ -127,6 +127,11 @@ class Version(Draft):
         return self._incremental
 
     @property
+    def use_as(self) -> str | None:
+        """None: what W&B once kept there is deprecated."""
+        return None
+
+    @property
     def state(self) -> str:
         """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
         version = self._known

@@ -153,6 +153,7 @@ def test_what_a_draft_can_tell() -> None:
     assert (artifact.name, artifact.source_name, artifact.type) == ("data", "data", "dataset")
     assert (artifact.description, artifact.metadata) == ("d", {"k": 1})
     assert (artifact.distributed_id, artifact.incremental) == (None, True)
+    assert artifact.use_as is None
     assert (artifact.state, artifact.is_link) == ("PENDING", False)
     assert (len(artifact.manifest), artifact.size) == (1, 1)
     assert artifact.digest.startswith("sha256:")

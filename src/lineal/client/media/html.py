@@ -42,6 +42,14 @@ def picture(file: MediaFile, format: str, caption: str | None, otherwise: str) -
     return f"{shown}<br>{escape(caption)}" if caption else shown
 
 
+def folded(title: str, content: str, *, height: int, is_open: bool) -> str:
+    """Return content under a title that folds it, with a scroll bar beyond `height` pixels."""
+    return (
+        f"<details{' open' if is_open else ''}><summary>{escape(title)}</summary>"
+        f'<div style="max-height:{height}px;overflow:auto">{content}</div></details>'
+    )
+
+
 def histogram(counts: Sequence[float], edges: Sequence[float], title: str) -> str:
     """Return bars of equal width as a drawing, with the first and the last edge below."""
     top = max((count for count in counts if math.isfinite(count)), default=0) or 1
