@@ -251,6 +251,20 @@ def test_ls_lists_the_versions_of_a_name_newest_first(lineal, photos):
     assert "raw" in lineal("artifact", "ls", "demo/photos").out
 
 
+def test_what_shows_no_metadata_does_not_load_it(lineal, photos, statements):
+    lineal("artifact", "ls", "demo/photos")
+    lineal("artifact", "rm", "demo/photos", "--keep-last", "0", "--dry-run")
+    lineal("artifact", "rm", "demo/photos", "--all", "--dry-run")
+    assert not [each for each in statements if "versions.metadata" in each]
+
+
+def test_ls_as_json_has_the_metadata(lineal):
+    Path("a.csv").write_text("1\n")
+    lineal("artifact", "put", "a.csv", "-n", "demo/a", "--metadata", '{"rows": 1}')
+    (listed,) = lineal("artifact", "ls", "demo/a", "--json").json
+    assert listed["metadata"] == {"rows": 1}
+
+
 def test_ls_of_everything_names_the_projects(lineal, photos):
     assert "demo/photos:v0" in lineal("artifact", "ls").out
 

@@ -285,7 +285,7 @@ def ls(
     connection = connect()
     found = project_or_collection(connection, path) if path else None
     if isinstance(found, CollectionRecord):
-        versions = _versions(connection.backend, found, type)
+        versions = _versions(connection.backend, found, type, with_metadata=json)
         if json:
             output.as_json_list(describe.version(record) for record in versions)
         else:
@@ -318,9 +318,15 @@ def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tup
 
 
 def _versions(
-    backend: Backend, collection: CollectionRecord, type: str | None
+    backend: Backend, collection: CollectionRecord, type: str | None, *, with_metadata: bool
 ) -> Iterator[VersionRecord]:
-    query = VersionQuery(collection.entity, collection.project, collection.name, type=type)
+    query = VersionQuery(
+        collection.entity,
+        collection.project,
+        collection.name,
+        type=type,
+        with_metadata=with_metadata,
+    )
     return all_of(partial(backend.versions, query))
 
 

@@ -190,7 +190,7 @@ def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json
         raise Invalid(f"Conditions choose among the versions of a name; leave out `:` in {name}")
     connection = connect()
     place = place_of(connection, name)
-    preview = connection.backend.preview(*place, chosen)
+    preview = connection.backend.preview(*place, chosen, with_metadata=False)
     shown = selection.preview_as_json(preview, chosen)
     if not json:
         selection.print_preview(preview)
@@ -229,7 +229,11 @@ def _preview_collection(connection: Connection, collection: CollectionRecord) ->
         return
     everything = Selection(keep_last=0)
     found = connection.backend.preview(
-        collection.entity, collection.project, collection.name, everything
+        collection.entity,
+        collection.project,
+        collection.name,
+        everything,
+        with_metadata=False,
     )
     selection.print_preview(found)
     if found.count < collection.version_count:

@@ -259,7 +259,13 @@ class Backend(Protocol):
     ) -> Policy: ...
 
     def preview(
-        self, entity: str, project: str, collection: str | None, selection: Selection
+        self,
+        entity: str,
+        project: str,
+        collection: str | None,
+        selection: Selection,
+        *,
+        with_metadata: bool = True,
     ) -> Preview: ...
 
     def delete_selected(

@@ -327,11 +327,25 @@ class EmbeddedBackend:
         )
 
     def preview(
-        self, entity: str, project: str, collection: str | None, selection: Selection
+        self,
+        entity: str,
+        project: str,
+        collection: str | None,
+        selection: Selection,
+        *,
+        with_metadata: bool = True,
     ) -> Preview:
         from lineal.service import retention
 
-        return retention.preview(self.instance, self.actor, entity, project, collection, selection)
+        return retention.preview(
+            self.instance,
+            self.actor,
+            entity,
+            project,
+            collection,
+            selection,
+            with_metadata=with_metadata,
+        )
 
     def delete_selected(
         self, entity: str, project: str, collection: str | None, selection: Selection

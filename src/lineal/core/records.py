@@ -407,6 +407,8 @@ class VersionQuery(NamedTuple):
     order: str | None = None
     """`+`/`-` and `version_index`, `created_at` or `size`; None: newest first."""
     include_deleted: bool = False
+    with_metadata: bool = True
+    """Without it the records have none, whatever is stored: it may be megabytes each."""
 
 
 class CollectionQuery(NamedTuple):

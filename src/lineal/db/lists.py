@@ -42,7 +42,7 @@ COLLECTION_FIELDS: dict[str, FieldSpec] = {
 def versions_page(
     connection: Connection, collection_id: int, query: VersionQuery, page: PageRequest
 ) -> Page[VersionRecord]:
-    listing = versions_db.listing().where(
+    listing = versions_db.listing(with_metadata=query.with_metadata).where(
         memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None)
     )
     if not query.include_deleted:

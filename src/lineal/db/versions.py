@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    null,
     or_,
     select,
     update,
@@ -64,6 +65,9 @@ _sweep = (
 # names of their own, so that a query may join the tables themselves
 _own_aliases = aliases.alias("own_aliases")
 _own_tags = version_tags.alias("own_tags")
+_BUT_METADATA = [
+    null().label(column.name) if column is versions.c.metadata else column for column in versions.c
+]
 _BETWEEN_NAMES = "/"
 """In no alias and no tag (ALI-3, TAG-1)."""
 
@@ -78,11 +82,15 @@ class Membership(NamedTuple):
 # --- reading ------------------------------------------------------------------------------------
 
 
-def listing() -> Select[Any]:
-    """Return the select behind every look at versions: one row per membership."""
+def listing(*, with_metadata: bool = True) -> Select[Any]:
+    """Return the select behind every look at versions: one row per membership.
+
+    with_metadata: without it the column is NULL, and the records have none; it may be megabytes.
+    """
+    own = versions.c if with_metadata else _BUT_METADATA
     return (
         select(
-            versions,
+            *own,
             memberships.c.id.label("membership_id"),
             memberships.c.number,
             memberships.c.removed_at,
@@ -149,7 +157,7 @@ def records(rows: Iterable[Row[Any]]) -> list[VersionRecord]:
             size_bytes=row.size_bytes,
             entry_count=row.entry_count,
             description=row.description,
-            metadata=row.metadata,
+            metadata={} if row.metadata is None else row.metadata,
             tags=_parted(row.tags),
             history_step=row.history_step,
             created_at=row.created_at,
@@ -204,11 +212,13 @@ def by_id(connection: Connection, version_id: int) -> VersionRecord | None:
     return _record(connection.execute(_BY_ID, {"version": version_id}))
 
 
-def by_ids(connection: Connection, version_ids: Iterable[int]) -> dict[int, VersionRecord]:
+def by_ids(
+    connection: Connection, version_ids: Iterable[int], *, with_metadata: bool = True
+) -> dict[int, VersionRecord]:
     """Return versions as seen in their source collections, deleted ones included."""
     found: dict[int, VersionRecord] = {}
     for batch in batches(version_ids):
-        query = listing().where(
+        query = listing(with_metadata=with_metadata).where(
             versions.c.id.in_(batch), memberships.c.collection_id == versions.c.collection_id
         )
         for record in records(connection.execute(query)):

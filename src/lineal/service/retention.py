@@ -256,9 +256,12 @@ def preview(
     project: str,
     collection: str | None,
     selection: Selection,
+    *,
+    with_metadata: bool = True,
 ) -> Preview:
     """Say what `delete_selected` would delete now, and what that would free (DEL-9).
 
+    with_metadata: as in VersionQuery.
     Raises NotFound, Invalid for a selection that says nothing.
     """
     access.require(actor, Action.READ, _name(entity, project, collection))
@@ -269,7 +272,7 @@ def preview(
         query = retention_db.selected(selection, scope, now)
         ids = retention_db.selected_ids(connection, query)
         freed, shared = retention_db.bytes_of(connection, query, now) if ids else (0, 0)
-        shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS])
+        shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS], with_metadata=with_metadata)
     first = tuple(shown[id] for id in ids[:PREVIEW_VERSIONS])
     return Preview(len(ids), first, bytes_freed=freed, bytes_shared=shared)
 
