@@ -13,7 +13,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import cycle
 from typing import NamedTuple, Protocol
@@ -361,11 +361,15 @@ def _clone(reading: int, writing: int) -> bool:
 
 
 def _copy_large(reading: int, writing: int) -> str:
-    """Write each chunk here while one thread hashes it: both let go of the interpreter."""
+    """Write each chunk here while one thread hashes it: both let go of the interpreter.
+
+    Where no thread can be had it is hashed here: by a limit, or since the process is ending.
+    """
     running = hashlib.sha256()
     buffers = [memoryview(bytearray(CHUNK_BYTES)) for _ in range(CHUNKS_AHEAD)]
     pending: deque[Future[None]] = deque()
     written = flushed = 0
+    has_thread = True
     with ThreadPoolExecutor(1, "lineal-hash") as hasher:
         for buffer in cycle(buffers):
             if len(pending) == len(buffers):
@@ -373,7 +377,14 @@ def _copy_large(reading: int, writing: int) -> str:
             count = os.readv(reading, [buffer])
             if not count:
                 break
-            pending.append(hasher.submit(running.update, buffer[:count]))
+            if has_thread:
+                try:
+                    pending.append(hasher.submit(running.update, buffer[:count]))
+                except RuntimeError:
+                    has_thread = False
+                    wait(pending)
+            if not has_thread:
+                running.update(buffer[:count])
             write_all(writing, buffer[:count])
             written += count
             if written - flushed >= FLUSH_BYTES:

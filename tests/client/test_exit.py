@@ -108,6 +108,20 @@ def test_an_artifact_that_nobody_waited_for_is_stored():
     assert lineal.Api().artifact("uncategorized/data:v0").file_count == 1
 
 
+def test_a_large_file_that_is_copied_when_the_script_has_ended_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEAL_CACHE_DIR", str(tmp_path / "cache"))
+    large = Path("large.bin")
+    large.write_bytes(os.urandom(3 << 20))
+    os.utime(large, (1, 1))
+    log = "lineal.init(id='a', settings=QUICK).log_artifact('large.bin', name='data', type='raw')"
+    script(f"{log}.wait()")  # what the cache knows is not copied before it is stored
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "another"))
+    script(log)
+    stored = lineal.Api().artifact("uncategorized/data:v0").download()
+    assert Path(stored, "large.bin").read_bytes() == large.read_bytes()
+    assert record()[1].state == "finished"
+
+
 def test_a_file_that_the_script_forgot_to_close_is_whole():
     script("""
 lineal.init(id="a", settings=QUICK)
