@@ -181,5 +181,12 @@ class _Package(ModuleType):
 
         importlib.import_module("lineal.client.init").set_config(values)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be imported where it is sent: cloudpickle, of joblib and Ray, knows plain modules only.
+
+        It sends the globals that a script's function uses along, and `lineal` is one of them.
+        """
+        return __import__, (__name__,)
+
 
 sys.modules[__name__].__class__ = _Package

@@ -56,6 +56,11 @@ def test_a_run_that_was_fetched_is_too() -> None:
     assert (again.path, again.summary["loss"]) == (run.path, 0.5)
 
 
+@pytest.mark.parametrize("how", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
+def test_lineal_itself_goes_along_with_functions_that_use_it(how) -> None:
+    assert how({"wandb": lineal})["wandb"] is lineal
+
+
 @pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_draft_says_that_it_cannot_be_copied(how: Callable[[object], object]) -> None:
     with pytest.raises(ArtifactNotLoggedError, match=r"'data' cannot be copied .* log it first"):
