@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 from argparse import Namespace
 from pathlib import Path
 
@@ -431,3 +432,16 @@ def test_log_artifact_without_a_run_makes_and_finishes_one():
     producer = logged.logged_by()
     assert producer is not None
     assert (producer.job_type, producer.state) == ("auto", "finished")
+
+
+def test_init_works_once_there_may_be_another_thread(monkeypatch):
+    monkeypatch.setattr(session, "_process", session._Process())
+    threading.stack_size(1 << 46)  # more than there is, so that none can be started
+    try:
+        with pytest.raises(Unavailable, match=r"`lineal-.*` cannot be started"):
+            lineal.init()
+    finally:
+        threading.stack_size(0)
+    with lineal.init() as run:
+        run.log_artifact(lineal.Artifact("data", "dataset"))
+    assert run_of(run).state == "finished"

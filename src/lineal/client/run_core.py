@@ -109,10 +109,10 @@ class RunCore:
         )
         self._console = Console(self._keep_console) if settings.console != "off" else None
         worker = session.worker()
-        self._stop_ticking: Callable[[], None] | None = worker.every_tick(self._tick)
         self._collected: Future[surroundings.Surroundings] | None = worker.submit(
             lambda: surroundings.collect(settings, call)
         )
+        self._stop_ticking: Callable[[], None] | None = worker.every_tick(self._tick)
 
     # --- what it is ---
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from lineal.errors import Unavailable
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -28,19 +30,25 @@ class Worker:
         self._reset()
 
     def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run a job after all jobs given before; errors are kept in the future."""
+        """Run a job after all jobs given before; errors are kept in the future.
+
+        Raises Unavailable if no thread can be started for it; then it is not run.
+        """
         self._renew()
+        self._start("lineal-jobs", self._work)
         future: Future[T] = Future()
         self._jobs.put((job, future))
-        self._start("lineal-jobs", self._work)
         return future
 
     def every_tick(self, call: Callable[[], None]) -> Callable[[], None]:
-        """Call about once a second until the returned function is called; must not raise."""
+        """Call about once a second until the returned function is called; must not raise.
+
+        Raises Unavailable if no thread can be started for it.
+        """
         self._renew()
+        self._start("lineal-ticks", self._tick)
         calls = self._calls
         calls.append(call)
-        self._start("lineal-ticks", self._tick)
         return lambda: calls.remove(call) if call in calls else None
 
     def drain(self) -> None:
@@ -63,9 +71,17 @@ class Worker:
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
         with self._lock:
-            if name not in self._threads:
-                self._threads[name] = threading.Thread(target=work, name=name, daemon=True)
-                self._threads[name].start()
+            if name in self._threads:
+                return
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise Unavailable(
+                    f"The thread `{name}` cannot be started: {error}. See `ulimit -u`, the most "
+                    "that your user may have, and the limit of the container"
+                ) from error
+            self._threads[name] = thread
 
     def _work(self) -> None:
         while True:
