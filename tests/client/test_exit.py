@@ -62,6 +62,7 @@ def steps(run_id: str = "a") -> list[int]:
         ("sys.exit(3)", 3, "failed"),
         ("sys.exit('message')", 1, "failed"),
         ("sys.exit(0)", 0, "finished"),
+        ("import threading; threading.Thread(target=sys.exit, args=(3,)).start()", 0, "finished"),
     ],
 )
 def test_the_state_follows_the_end_of_the_script(last_line, code, state):

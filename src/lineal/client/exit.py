@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from types import TracebackType
 from typing import Any
 
@@ -90,11 +91,15 @@ def _wrap_excepthook() -> None:
 
 
 def _wrap_exit() -> None:
-    """Note the code of `sys.exit`: Python tells it to nobody once it has started to exit."""
+    """Note the code of `sys.exit`: Python tells it to nobody once it has started to exit.
+
+    In any thread but the main one it ends that thread alone.
+    """
     before = sys.exit
 
     def leave(code: Any = None, /) -> Any:
-        _ending.exit_code = _exit_code(code)
+        if threading.current_thread() is threading.main_thread():
+            _ending.exit_code = _exit_code(code)
         before(code)
 
     sys.exit = leave
