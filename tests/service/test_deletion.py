@@ -131,6 +131,19 @@ def test_latest_comes_back_to_the_last_logged_through_several_deletions(
     assert findings(instance, owner) == []
 
 
+def test_latest_comes_back_to_the_last_of_a_collection_restored_one_by_one(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for text in "012":
+        log(text)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    catalog.delete_collection(instance, owner, collection.id)
+    deletion.restore_version(instance, owner, path("v0"))
+    deletion.restore_version(instance, owner, path("v2"))
+    assert live(instance, owner) == {"v0": (), "v2": ("latest",)}
+    assert findings(instance, owner) == []
+
+
 def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
     instance: Instance, owner: Actor, log: Log
 ) -> None:

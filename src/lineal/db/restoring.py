@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from lineal.core.names import LATEST
 from lineal.db import collections as collections_db
 from lineal.db import engine
 from lineal.db.blobs import batches
@@ -126,14 +127,21 @@ def _aliases_to_return(hidden: ColumnElement[bool]) -> Select[Any]:
     """Select the aliases that deleted versions had, unless somebody set them since.
 
     A move at the very moment of a deletion or restoration is `latest` falling back, or another
-    version's alias coming back, which nobody asked for.
+    version's alias coming back, which nobody asked for. Nor did anybody put `latest` from nowhere
+    on a lower number: that was the only version left when part of an act was restored.
     """
     since, act = alias_moves.alias("since"), deletions.alias("act")
+    fell_back = and_(
+        since.c.alias == LATEST,
+        since.c.before_number.is_(None),
+        since.c.after_number < alias_moves.c.before_number,
+    )
     was_set = exists().where(
         since.c.collection_id == alias_moves.c.collection_id,
         since.c.alias == alias_moves.c.alias,
         since.c.id > alias_moves.c.id,
         since.c.after_number.is_not(None),
+        not_(fell_back),
         not_(exists().where(act.c.deleted_at == since.c.moved_at)),
         not_(exists().where(act.c.restored_at == since.c.moved_at)),
     )
