@@ -137,3 +137,18 @@ def test_a_policy_is_set_shown_and_cleared(lineal, photos):
     listed = lineal("artifact", "ls", "demo/photos", "--json").json
     assert [version["version"] for version in listed] == ["v2", "v0"]
     assert "every version stays" in lineal("retention", "clear", "demo").out
+
+
+def test_restoring_says_what_a_policy_lets_go_again(lineal, photos):
+    put(lineal, photos, "two", "three")
+    lineal("retention", "set", "demo/photos", "--keep-last", "1", "--yes")
+    lineal("gc", "--yes")
+    said = "lets 1 version go"
+    assert said in lineal("artifact", "restore", "demo/photos:v0").err
+    assert said in lineal("artifact", "restore", "demo/photos").err
+    lineal("gc", "--yes")
+    shown = lineal("deletions", "--restore", "2", "--json").json
+    assert (shown["versions"], shown["let_go"]) == (2, 2)
+    lineal("retention", "clear", "demo/photos")
+    lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
+    assert "policy" not in lineal("artifact", "restore", "demo/photos:v0").err

@@ -43,6 +43,10 @@ def restore(
         output.note(f"{record.path} was not deleted; nothing was changed")
         return
     output.data(f"Restored {record.path}: {', '.join(record.aliases) or 'no aliases'}")
+    policy = connection.backend.policy(path.entity, path.project, path.name).selection
+    if policy is not None:
+        preview = connection.backend.preview(path.entity, path.project, path.name, policy)
+        _note_let_go(sum(each.id == record.id for each in preview.versions))
 
 
 def deletions(
@@ -114,10 +118,19 @@ def print_restored(what: str, restored: Restored, *, json: bool) -> None:
         output.note(f"Nothing of {what} is deleted; nothing was changed")
     if restored.released:
         output.note(
-            f"{output.plural(restored.released, 'part')} was released, and cannot come back"
+            f"{output.plural(restored.released, 'part')} cannot come back: released already"
         )
     if restored.exempted:
         output.note(
             f"{output.plural(restored.exempted, 'version')} had expired, and never will now; "
             "`lineal artifact ttl` sets another time"
+        )
+    _note_let_go(restored.let_go)
+
+
+def _note_let_go(count: int) -> None:
+    if count:
+        output.note(
+            f"A retention policy lets {output.plural(count, 'version')} go, and the next sweep "
+            "deletes what it does; `lineal retention` changes it"
         )

@@ -234,6 +234,22 @@ def policy_victims(connection: Connection, now: datetime, limit: int) -> list[in
     return victims
 
 
+def let_go(connection: Connection, version_ids: Sequence[int], now: datetime) -> int:
+    """Count those of the versions that the policy of their collection lets go."""
+    own = set(version_ids)
+    touched: set[int] = set()
+    for batch in batches(own):
+        query = select(versions.c.collection_id).where(versions.c.id.in_(batch))
+        touched.update(connection.execute(query).scalars())
+    count = 0
+    for id in sorted(touched):
+        document, _ = policy_of(connection, Level.COLLECTION, id)
+        if document is not None:
+            query = selected(selection_from_json(document), within(collection_id=id), now)
+            count += len(own.intersection(connection.execute(query).scalars()))
+    return count
+
+
 def policies(connection: Connection) -> Iterator[tuple[Selection, ColumnElement[bool]]]:
     """Yield every policy in force, with the condition on `collections` it applies to."""
     own = select(collections.c.id, collections.c.retention).where(

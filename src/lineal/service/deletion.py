@@ -131,10 +131,12 @@ def restore_collection(
             connection, collection.id, act, actor=actor.name, now=now
         )
         exempted = retention_db.exempt_expired(connection, back.version_ids, now)
+        let_go = retention_db.let_go(connection, back.version_ids, now)
     return Restored(
         versions=len(back.version_ids),
         aliases=back.aliases,
         exempted=exempted,
+        let_go=let_go,
         collections=shown + back.collections,
     )
 
@@ -235,5 +237,6 @@ def _restore(
         aliases=back.aliases,
         released=act.released_count,
         exempted=retention_db.exempt_expired(connection, back.version_ids, now),
+        let_go=retention_db.let_go(connection, back.version_ids, now),
         collections=back.collections,
     )
