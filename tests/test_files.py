@@ -281,3 +281,40 @@ def test_a_file_that_says_it_is_empty_but_is_not_is_refused(tmp_path: Path) -> N
     with pytest.raises(SourceChanged, match="/proc/version"):
         files.copy_and_hash("/proc/version", str(tmp_path / "g"))
     assert not (tmp_path / "g").exists()
+
+
+@pytest.mark.parametrize("read", [files.hash_file, lambda path: files.read_small(path, 1 << 20)])
+def test_a_file_that_cannot_be_read_is_named(read) -> None:  # type: ignore[no-untyped-def]
+    if not os.path.exists("/proc/self/mem"):
+        pytest.skip("needs /proc")
+    with pytest.raises(Unavailable, match="Cannot read /proc/self/mem: Input/output error"):
+        read("/proc/self/mem")
+
+
+@contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    probe = os.open(os.devnull, os.O_RDONLY)
+    os.close(probe)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (probe, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("write", [files.write_new, files.write_whole])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+    with (
+        no_more_descriptors(),
+        pytest.raises(Unavailable, match=r"write .*/g: Too many open files"),
+    ):
+        write(str(tmp_path / "g"), b"x")
+    with pytest.raises(Unavailable, match=r"ggg.*: File name too long"):
+        write(str(tmp_path / ("g" * 300)), b"x")
+
+
+def test_files_that_cannot_be_flushed_are_named(tmp_path: Path) -> None:
+    files.write_new(str(tmp_path / "g"), b"x")
+    with no_more_descriptors(), pytest.raises(Unavailable, match="/g: Too many open files"):
+        files.sync([str(tmp_path / "g")], str(tmp_path))

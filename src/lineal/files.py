@@ -42,6 +42,17 @@ _HAS_NAMELESS = hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EXDEV}
 """Said by file systems and sandboxes without them."""
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENAMETOOLONG,
+}
+"""What is wrong is the file or its disk, and no caller can go another way."""
 
 
 class Stamp(NamedTuple):
@@ -75,8 +86,11 @@ def hash_file(path: str) -> Hashed:
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
                 running = hashlib.sha256()
                 buffer = memoryview(bytearray(CHUNK_BYTES))
-                while count := file.readinto(buffer):
-                    running.update(buffer[:count])
+                try:
+                    while count := file.readinto(buffer):
+                        running.update(buffer[:count])
+                except OSError as error:
+                    raise missing(path, error) from error
         _require_unchanged(path, descriptor, before)
     return Hashed(running.hexdigest(), before.size, before)
 
@@ -114,7 +128,7 @@ def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
             if _clone(reading, writing):
                 hex_digest = hash_file(target).hex_digest
             else:
-                hex_digest = _copy_large(reading, writing)
+                hex_digest = _copy_large(source, reading, writing)
             _require_unchanged(source, reading, before)
     return Hashed(hex_digest, before.size, before)
 
@@ -235,7 +249,7 @@ def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
             f"No space left to write {path}; free some and repeat the call: "
             "it sends only what is missing"
         )
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+    if error.errno in _REFUSED:
         return Unavailable(f"Cannot write {path}: {error.strerror}")
     return None
 
@@ -325,9 +339,12 @@ def _replace(part: str, path: str) -> None:
 
 
 def _read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
-    data = os.read(descriptor, before.size + 1)
-    if len(data) != before.size:  # a file system may answer in pieces
-        data += _read_all(descriptor)
+    try:
+        data = os.read(descriptor, before.size + 1)
+        if len(data) != before.size:  # a file system may answer in pieces
+            data += _read_all(descriptor)
+    except OSError as error:
+        raise missing(path, error) from error
     if len(data) != before.size:  # it grew, or it is one of /proc, whose sizes are made up
         raise SourceChanged(
             f"File {path} has {before.size} bytes by its size and {len(data)} when read; "
@@ -360,7 +377,7 @@ def _clone(reading: int, writing: int) -> bool:
     return True
 
 
-def _copy_large(reading: int, writing: int) -> str:
+def _copy_large(source: str, reading: int, writing: int) -> str:
     """Write each chunk here while one thread hashes it: both let go of the interpreter.
 
     Where no thread can be had it is hashed here: by a limit, or since the process is ending.
@@ -374,7 +391,10 @@ def _copy_large(reading: int, writing: int) -> str:
         for buffer in cycle(buffers):
             if len(pending) == len(buffers):
                 pending.popleft().result()  # its buffer is filled again now
-            count = os.readv(reading, [buffer])
+            try:
+                count = os.readv(reading, [buffer])
+            except OSError as error:
+                raise missing(source, error) from error
             if not count:
                 break
             if has_thread:
@@ -412,11 +432,12 @@ def _require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
 
 
 def _fsync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with room_on(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _syncfs(folder: str) -> bool:
@@ -426,11 +447,12 @@ def _syncfs(folder: str) -> bool:
     call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     if call is None:
         return False
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if call(descriptor) != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), folder)
-    finally:
-        os.close(descriptor)
+    with room_on(folder):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if call(descriptor) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code), folder)
+        finally:
+            os.close(descriptor)
     return True

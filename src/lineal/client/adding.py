@@ -321,7 +321,10 @@ def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
 
 
 def _identity(folder: str) -> tuple[int, int]:
-    status = os.stat(folder)
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise files.missing(folder, error) from error
     return status.st_dev, status.st_ino
 
 

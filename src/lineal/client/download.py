@@ -262,7 +262,8 @@ class Download:
             hex_digest = _in_folder(folder, lambda: fetch(part))
             if digest is not None:
                 _require_digest(target, PREFIX + hex_digest, digest)
-            os.replace(part, target)
+            with files.room_on(target):
+                os.replace(part, target)
         except _IN_THE_WAY as error:
             _unlink(part)
             raise _in_the_way(target) from error

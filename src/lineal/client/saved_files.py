@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import NamedTuple
 
+from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.ids import new_id
@@ -83,7 +84,8 @@ class SavedFiles:
 
     @property
     def folder(self) -> str:
-        os.makedirs(self._folder, exist_ok=True)
+        with files.room_on(self._folder):
+            os.makedirs(self._folder, exist_ok=True)
         return self._folder
 
     def add(self, choices: Iterable[Choice]) -> None:
@@ -142,7 +144,7 @@ class SavedFiles:
         contents = contents or {}
         kept = self._users_among([*contents, *(path for path, _ in copies)])
         stamps: dict[str, Stamp] = {}
-        files = [file for file in copies if file[0] not in kept and not self._is_ignored(file[0])]
+        sent = [file for file in copies if file[0] not in kept and not self._is_ignored(file[0])]
         for choice in choices:
             stamp = _stamp(choice.local)
             if (
@@ -151,11 +153,11 @@ class SavedFiles:
                 and not self._is_ignored(choice.path)
             ):
                 stamps[choice.path] = stamp
-                files.append((choice.path, choice.local))
+                sent.append((choice.path, choice.local))
         made = self._written({path: contents[path] for path in contents if path not in kept})
         try:
-            if files or made:
-                self._backend.put_run_files(self._run, [*files, *made])
+            if sent or made:
+                self._backend.put_run_files(self._run, [*sent, *made])
         finally:
             for _, local in made:
                 if os.path.exists(local):
@@ -182,8 +184,7 @@ class SavedFiles:
         for path, content in contents.items():
             if not self._is_ignored(path):
                 local = os.path.join(self._backend.staging, f"run-file-{new_id(16)}")
-                with open(local, "wb") as file:
-                    file.write(content)
+                files.write_new(local, content, mode=0o666)
                 made.append((path, local))
         return made
 
