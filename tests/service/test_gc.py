@@ -16,6 +16,7 @@ from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount, Plan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import DraftId, MembershipId, VersionRecord
+from lineal.core.retention import Selection
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
 from lineal.service import artifacts, catalog, due, gc, retention
@@ -89,6 +90,23 @@ def test_a_sweep_frees_what_was_used_to_be_shared_once_the_last_needs_it_no_more
     delete(instance, owner, two)
     clock.move(days=8)
     assert gc.sweep(instance, owner).freed_bytes == 4
+
+
+def test_bytes_that_were_lost_are_not_counted_as_freed(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"lost": b"1234", "kept": b"567"})
+    instance.store.delete(
+        [file.key for file in instance.store.walk() if file.key and file.size == 4]
+    )
+    assert len(list(verify(instance, owner, repair=True))) == 1
+    preview = retention.preview(instance, owner, "ana", "vision", "data", Selection(keep_last=0))
+    assert preview.bytes_freed == 3
+    delete(instance, owner, version)
+    clock.move(days=8)
+    planned = gc.plan(instance, owner)
+    assert [each.freed_bytes for each in planned.release.versions] == [planned.freed_bytes] == [3]
+    assert gc.sweep(instance, owner).freed_bytes == 3
 
 
 class StuckStore(LocalStore):

@@ -243,6 +243,7 @@ def parts(
         )
         .join(blobs, blobs.c.id == own.c.blob_id)
         .outerjoin(stays, stays.c.id == own.c.blob_id)
+        .where(blobs.c.state == STORED)
         .group_by(own.c.version_id)
     )
     return {id: (int(size) - int(stay), int(stay)) for id, size, stay in connection.execute(query)}

@@ -41,7 +41,7 @@ from lineal.core.retention import (
     selection_from_json,
 )
 from lineal.db import versions as versions_db
-from lineal.db.blobs import batches
+from lineal.db.blobs import STORED, batches
 from lineal.db.deletion import is_linked, is_protected, may_go
 from lineal.db.drafts import CONTRIBUTED, OPEN
 from lineal.db.fields import FieldSpec, document_field, find_operand, number_field
@@ -448,6 +448,6 @@ def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple
     sizes = select(
         func.coalesce(func.sum(case((is_shared, 0), else_=blobs.c.size_bytes)), 0),
         func.coalesce(func.sum(case((is_shared, blobs.c.size_bytes), else_=0)), 0),
-    ).where(blobs.c.id.in_(theirs))
+    ).where(blobs.c.id.in_(theirs), blobs.c.state == STORED)
     freed, shared = connection.execute(sizes).one()
     return int(freed), int(shared)
