@@ -67,6 +67,10 @@ def test_a_ttl_is_rounded_up_to_whole_seconds(microseconds):
     assert stored_ttl >= timedelta(seconds=1)
 
 
+def test_the_longest_duration_there_is_can_be_rounded_up():
+    assert ttl_seconds(timedelta.max) == timedelta.max // timedelta(seconds=1) + 1
+
+
 @pytest.mark.parametrize("value", [0, -1, timedelta(0), timedelta(days=-1), "0d", "-5d"])
 def test_a_ttl_is_positive(value):
     with pytest.raises(ValueError, match="positive"):

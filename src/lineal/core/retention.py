@@ -191,7 +191,7 @@ def ttl_seconds(value: timedelta | int | float | str | None) -> int:
             f"A TTL must be positive, not {value!r}; None, or `none` on the command line, means "
             "that it never expires"
         )
-    return -(-ttl // timedelta(seconds=1))
+    return -(ttl // -timedelta(seconds=1))  # `-ttl` may be too far for a timedelta
 
 
 def selection_to_json(selection: Selection) -> dict[str, Any]:
