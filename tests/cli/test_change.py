@@ -124,6 +124,8 @@ def test_rm_says_what_it_would_delete_and_changes_nothing(lineal, photos):
     assert "Nothing would be deleted" in answer.err
     assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 2
     assert len(lineal("artifact", "ls", "models/best", "--json").json) == 1
+    answer = lineal("artifact", "rm", "models/best", "--all", "--yes")
+    assert answer.out == "Deleted ana/models/best: 1 version unlinked\n"
 
 
 def test_link_shows_the_version_under_another_name(lineal, photos):

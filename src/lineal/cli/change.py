@@ -216,9 +216,10 @@ def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
     if dry_run:
         _preview_collection(connection, collection)
         return
+    told = f"{count} unlinked" if collection.kind is CollectionKind.PORTFOLIO else count
     output.confirm(f"Delete {full} with {count}?", yes=yes)
     connection.backend.delete_collection(collection.id)
-    output.data(f"Deleted {full}: {count}")
+    output.data(f"Deleted {full}: {told}")
 
 
 def _preview_collection(connection: Connection, collection: CollectionRecord) -> None:
