@@ -243,6 +243,20 @@ def test_a_new_home_is_for_its_user_alone_and_another_keeps_its_mode(tmp_path: P
     assert stat.S_IMODE(os.stat(shared.root).st_mode) == 0o2770
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_user_without_a_home_is_told_to_name_one() -> None:
+    child = os.fork()
+    if child == 0:
+        os.environ.pop("HOME", None)
+        os.setuid(54_321)
+        try:
+            home_of(Settings())
+        except Unavailable as error:
+            os._exit(0 if "user 54321 has no home. Set LINEAL_HOME" in error.message else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 def test_home_that_cannot_be_made_names_the_variable_to_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = home_of(Settings(home=str(tmp_path / "file" / "home")))
