@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -445,3 +446,12 @@ def test_init_works_once_there_may_be_another_thread(monkeypatch):
     with lineal.init() as run:
         run.log_artifact(lineal.Artifact("data", "dataset"))
     assert run_of(run).state == "finished"
+
+
+def test_a_home_on_a_file_system_without_locks_is_refused(monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Unavailable, match=r"Cannot lock .*migrate.lock: .* set LINEAL_HOME"):
+        lineal.init()

@@ -97,7 +97,7 @@ def locked(path: str, *, wait_seconds: float) -> Iterator[None]:
     descriptor = _open_lock(path)
     until = time.monotonic() + wait_seconds
     try:
-        while not _is_taken(descriptor):
+        while not _is_taken(path, descriptor):
             if time.monotonic() > until:
                 raise Unavailable(
                     f"Another process has held {path} for {wait_seconds:g} seconds, as it makes or "
@@ -114,17 +114,22 @@ def locked_if_free(path: str) -> Iterator[bool]:
     """Hold a lock file unless somebody else does; says whether it is held, and never waits."""
     descriptor = _open_lock(path)
     try:
-        yield _is_taken(descriptor)
+        yield _is_taken(path, descriptor)
     finally:
         os.close(descriptor)
 
 
-def _is_taken(descriptor: int) -> bool:
-    """Take a lock if nobody else holds it."""
+def _is_taken(path: str, descriptor: int) -> bool:
+    """Take a lock if nobody else holds it; raises Unavailable where there are none."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot lock {path}: {error.strerror}. Lineal needs a file system with locks; set "
+            "LINEAL_HOME to a folder on another one, or mount this one with them"
+        ) from error
     return True
 
 
