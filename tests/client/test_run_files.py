@@ -7,7 +7,7 @@ import pytest
 
 import lineal
 from lineal.core.records import PageRequest
-from lineal.errors import IntegrityError, Invalid
+from lineal.errors import HostilePath, IntegrityError, Invalid
 
 QUIET = {
     "disable_machine_info": True,
@@ -97,6 +97,22 @@ def test_what_is_in_the_runs_folder_is_stored_unless_ignored():
     Path(run.dir, "scratch.tmp").write_text("x")
     run.finish()
     assert paths(run) == ["sub/out.txt"]
+
+
+def test_what_no_run_can_hold_stays_in_the_runs_folder(capsys):
+    with lineal.init(settings=QUIET) as run:
+        Path(run.dir, "kept.txt").write_text("x")
+        Path(run.dir, "bad\udcff.txt").write_text("x")
+        os.mkfifo(Path(run.dir, "pipe"))
+    assert paths(run) == ["kept.txt"]
+    assert run.backend.run_by_key(run.record.key).state == "finished"
+    assert "'bad\\udcff.txt' is not valid Unicode" in capsys.readouterr().err
+
+
+def test_a_name_that_no_run_can_have_is_refused_when_it_is_saved(run, tmp_path):
+    (tmp_path / "bad\udcff.txt").write_text("x")
+    with pytest.raises(HostilePath, match="not valid Unicode"):
+        run.save(tmp_path / "bad\udcff.txt", base_path=tmp_path)
 
 
 LOUD = {"disable_git": True, "disable_machine_info": True}

@@ -16,8 +16,9 @@ from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.ids import new_id
+from lineal.core.names import entry_path
 from lineal.core.records import RunKey
-from lineal.errors import Invalid
+from lineal.errors import HostilePath, Invalid
 
 POLICIES = ("live", "now", "end")
 Stamp = tuple[int, int, int]
@@ -39,7 +40,8 @@ def choose(
     """Find the files a `save` call means.
 
     Paths in the run are relative to `base`; without it an absolute pattern keeps one folder, a
-    relative one its whole path. Raises Invalid for what lies outside `base`.
+    relative one its whole path. Raises Invalid for what lies outside `base`, HostilePath for a
+    name that no run can have.
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
@@ -53,17 +55,20 @@ def choose(
         path = os.path.relpath(local, base).replace(os.sep, "/")
         if path.startswith("../"):
             raise Invalid(f"Cannot save {local}: it lies outside of {base}")
-        choices.append(Choice(path, local, policy))
+        choices.append(Choice(entry_path(path), local, policy))
     return choices
 
 
 def _files_of(found: Iterable[str]) -> Iterator[str]:
-    """Yield absolute paths of the files, and of the files in the folders."""
+    """Yield absolute paths of the files, and of the files in the folders.
+
+    Sockets, pipes and devices are none: reading one may never end.
+    """
     for path in map(os.path.abspath, found):
-        if os.path.isfile(path):
-            yield path
-        for folder, _, names in os.walk(path):
-            yield from (os.path.join(folder, name) for name in sorted(names))
+        inside = (
+            os.path.join(at, name) for at, _, names in os.walk(path) for name in sorted(names)
+        )
+        yield from filter(os.path.isfile, (path, *inside))
 
 
 class SavedFiles:
@@ -191,7 +196,13 @@ class SavedFiles:
     def _in_folder(self) -> list[Choice]:
         if not os.path.isdir(self._folder):
             return []
-        return choose(self._folder, self._folder, "end", is_glob=False)
+        choices = []
+        for local in _files_of([self._folder]):
+            try:
+                choices += choose(local, self._folder, "end", is_glob=False)
+            except HostilePath as error:
+                term.warn_once(f"{error.message}; {local!r} is not stored with the run", key=local)
+        return choices
 
     def _is_ignored(self, path: str) -> bool:
         return any(fnmatch(path, pattern) for pattern in self._ignored)
