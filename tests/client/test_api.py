@@ -140,6 +140,16 @@ def test_the_old_name_of_artifacts_warns(api: Api, data: Artifact) -> None:
         assert len(api.artifact_versions("dataset", "data")) == 1
 
 
+def test_a_name_that_is_no_unicode_is_refused(api: Api, data: Artifact) -> None:
+    for look_up in (
+        lambda: api.artifact("vision/bad\udcff:latest"),
+        lambda: api.run("vision/bad\udcff"),
+        lambda: len(api.runs("bad\udcff")),
+    ):
+        with pytest.raises(Invalid, match="is not valid Unicode"):
+            look_up()
+
+
 def test_existence_is_a_question_not_an_error(api: Api, data: Artifact) -> None:
     assert api.artifact_exists("data:prod")
     assert api.artifact_exists("data", type="dataset")

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from lineal.errors import IntegrityError, LinealError, NoSpace, Unavailable
+from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -205,6 +205,8 @@ def _translated(url: URL) -> Iterator[None]:
     """Say what a failure of the database means to the user, and what to do."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise Invalid(f"{error.object!r} is not valid Unicode; names and paths must be") from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         if _is_damage(str(cause)):
