@@ -123,6 +123,16 @@ def test_lines_of_a_deleted_run_are_dropped(backend, run, folder):
     assert os.listdir(folder) == []
 
 
+def test_a_file_that_somebody_else_removed_is_done_with(backend, run, folder):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    (file,) = Path(folder).iterdir()
+    file.unlink()
+    move(backend, run, lines)
+    lines.remove()
+    assert stored(backend, run) == [0]
+
+
 def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, run, folder, capsys):
     lines = Spool(os.path.join(folder, "missing"), writer(run))
     lines.append(Stream.HISTORY, row(0))

@@ -14,6 +14,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from lineal.client import term
@@ -108,7 +109,8 @@ class Spool:
         """Delete the file: everything is in the database."""
         with self._lock:
             if self._descriptor is not None:
-                os.unlink(self._path)
+                with suppress(FileNotFoundError):  # somebody tidied the home meanwhile
+                    os.unlink(self._path)
                 os.close(self._descriptor)
                 self._descriptor = None
 
@@ -152,6 +154,8 @@ class Spool:
             os.rename(fresh, self._path)
         except OSError:
             os.close(descriptor)
+            with suppress(FileNotFoundError):
+                os.unlink(fresh)
             raise
         return descriptor, len(header)
 
