@@ -94,8 +94,14 @@ class Adder:
         """
         staged = f"{self.staging.new_path()}-{os.path.basename(name)[-NAME_TAIL:]}"
         with _undone(staged):
-            with files.room_on(staged):
+            try:
                 yield staged
+            except OSError as error:
+                # the block may also fail to read another file, which the error names then
+                refused = files.refusal(staged, error)
+                if refused is None or error.filename not in (None, staged):
+                    raise
+                raise refused from error
             os.chmod(staged, 0o444)
             hashed = files.hash_file(staged)
             entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)

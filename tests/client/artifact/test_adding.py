@@ -229,6 +229,13 @@ def test_a_new_file_may_be_read_while_it_is_written(mode: str) -> None:
     assert artifact.manifest.entries["f"].size == 4
 
 
+def test_what_a_block_cannot_read_is_not_said_of_the_new_file(tmp_path: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    other = str(tmp_path / ("g" * 300))
+    with pytest.raises(OSError, match=r"File name too long: .*ggg"), artifact.new_file("f") as file:
+        file.write(Path(other).read_text())
+
+
 def test_a_new_file_cannot_be_opened_for_reading() -> None:
     with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode="r"):
         pass
