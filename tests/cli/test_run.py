@@ -79,6 +79,15 @@ def test_a_short_list_asks_for_short_pages():
     assert sizes == [6, 100, 100, 100]
 
 
+def test_lists_do_not_count_what_they_do_not_show(lineal, trained, statements):
+    lineal("run", "ls", "demo", "--limit", "1")
+    lineal("run", "show", "demo/high")
+    lineal("artifact", "ls", "demo")
+    lineal("artifact", "ls", "demo/model")
+    lineal("run", "files", "demo/high")
+    assert not [each for each in statements if each.startswith("SELECT count(")]
+
+
 def test_limits_below_zero_are_refused(lineal, trained):
     assert lineal("run", "ls", "--limit", "-1", fails=True).code == 2
     assert lineal("deletions", "--limit", "-1", fails=True).code == 2

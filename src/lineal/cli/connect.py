@@ -87,9 +87,9 @@ def connect() -> Connection:
 
 def all_of(fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None) -> Iterator[T]:
     """Yield a list page by page, to the end or to `limit` items; no page is larger than that."""
-    request = PageRequest()
+    request = PageRequest(with_total=False)
     if limit is not None:
-        request = PageRequest(max(1, min(limit, request.size)))
+        request = request._replace(size=max(1, min(limit, request.size)))
     return islice(_pages(fetch, request), limit)
 
 

@@ -75,13 +75,13 @@ def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:
 
 def all_of(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
     """Yield a list page by page, to the end."""
-    request = PageRequest()
+    request = PageRequest(with_total=False)
     while True:
         found = page(request)
         yield from found.items
         if found.cursor is None:
             return
-        request = PageRequest(cursor=found.cursor)
+        request = request._replace(cursor=found.cursor)
 
 
 def _send_segments(

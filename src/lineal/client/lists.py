@@ -246,7 +246,7 @@ def every_item(fetch: Callable[[PageRequest], Page[R]]) -> Iterator[R]:
     """Yield the records of all pages."""
     cursor: str | None = None
     while True:
-        page = fetch(PageRequest(size=BULK_PAGE_SIZE, cursor=cursor))
+        page = fetch(PageRequest(BULK_PAGE_SIZE, cursor, with_total=False))
         yield from page.items
         cursor = page.cursor
         if cursor is None:

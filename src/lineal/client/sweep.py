@@ -106,13 +106,13 @@ def open_backend(settings: Settings) -> Backend:
 def all_trials(backend: Backend, record: SweepRecord) -> list[TrialRecord]:
     """Return all trials of a sweep, by number."""
     found: list[TrialRecord] = []
-    request = PageRequest(BULK_PAGE_SIZE)
+    request = PageRequest(BULK_PAGE_SIZE, with_total=False)
     while True:
         page = backend.trials(record.key, request)
         found += page.items
         if page.cursor is None:
             return sorted(found, key=lambda trial: trial.number)
-        request = PageRequest(BULK_PAGE_SIZE, page.cursor)
+        request = request._replace(cursor=page.cursor)
 
 
 class Controller:

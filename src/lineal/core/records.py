@@ -37,12 +37,14 @@ class Page(NamedTuple, Generic[T]):
     items: tuple[T, ...]
     cursor: str | None
     total: int | None = None
-    """Length of the whole list; only the first page says it."""
+    """Length of the whole list; only the first page says it, if it was asked for."""
 
 
 class PageRequest(NamedTuple):
     size: int = 100
     cursor: str | None = None
+    with_total: bool = True
+    """Whether the first page counts the list, which takes as long as the list is."""
 
 
 # --- projects -----------------------------------------------------------------------------------

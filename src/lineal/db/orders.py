@@ -73,18 +73,19 @@ def fetch_page(
 ) -> tuple[Sequence[Row[Any]], str | None, int | None]:
     """Run one page of a query; returns rows, the cursor to the next page, and the total.
 
-    The total is counted for the first page only. Raises Invalid for a foreign cursor.
+    The total is counted for the first page only, if it is wanted. Raises Invalid for a foreign
+    cursor.
     """
     if request.size < 1:
         raise Invalid(f"A page holds at least one item, not {request.size}")
     total = None
     labels = [term.expression.label(f"{_LABEL}{i}") for i, term in enumerate(order.terms)]
     paged = query.add_columns(*labels)
-    if request.cursor is None:
+    if request.cursor is None and request.with_total:
         narrow = query.with_only_columns(next(iter(query.selected_columns)))
         counting = select(func.count()).select_from(narrow.subquery())
         total = connection.execute(counting).scalar_one()
-    else:
+    if request.cursor is not None:
         paged = paged.where(_after(order, _decoded(order, request.cursor)))
     directions = [t.expression.desc() if t.descending else t.expression.asc() for t in order.terms]
     rows = connection.execute(paged.order_by(*directions).limit(request.size + 1)).all()

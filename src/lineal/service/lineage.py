@@ -98,7 +98,8 @@ def runs_of(
         if lineage_nodes.version_end(connection, version) is None:
             raise NotFound(f"No version {version} (you are {actor.name})")
         found = edges.runs_of(connection, version, kind, after=after, size=page.size + 1)
-        total = None if page.cursor else edges.count_runs_of(connection, version, kind)
+        is_counted = page.with_total and not page.cursor
+        total = edges.count_runs_of(connection, version, kind) if is_counted else None
         keys = [RunKey(key) for _, key in found[: page.size]]
         crashed_before = instance.clock.now() - instance.crashed_after
         records = runs.by_keys(connection, keys, crashed_before)
@@ -119,7 +120,8 @@ def versions_of(
         if lineage_nodes.run_end(connection, run) is None:
             raise NotFound(f"No run {run} (you are {actor.name})")
         found = edges.versions_of(connection, run, kind, after=after, size=page.size + 1)
-        total = None if page.cursor else edges.count_versions_of(connection, run, kind)
+        is_counted = page.with_total and not page.cursor
+        total = edges.count_versions_of(connection, run, kind) if is_counted else None
         ids = [VersionId(id_) for _, id_ in found[: page.size]]
         records = versions.by_ids(connection, ids)
     return Page(tuple(records[id_] for id_ in ids), _cursor(found, page.size), total)
