@@ -60,6 +60,20 @@ def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
     assert all(run.sweep.id == sweep.id and run.state == "finished" for run in sweep.runs)
 
 
+def test_a_metric_that_the_run_defines_has_a_result() -> None:
+    def train() -> None:
+        with lineal.init() as run:
+            run.define_metric("loss", summary="min")
+            for loss in (3, 1, 2):
+                run.log({"loss": loss + run.config.x})
+
+    path = make(
+        RANDOM | {"metric": {"name": "loss", "target": 1.5}, "parameters": {"x": {"value": 0}}}
+    )
+    lineal.agent(path, train)
+    assert [(trial.state, trial.value) for trial in trials(path)] == [(TrialState.FINISHED, 1.0)]
+
+
 def test_a_run_that_the_function_leaves_open_is_finished() -> None:
     def train() -> None:
         lineal.init().log({"loss": 1})

@@ -165,13 +165,19 @@ def result(summary: Mapping[str, Any], metric: Metric) -> float | None:
         try:
             found = at(summary, tuple(metric.name.split(".")))
         except KeyError:
-            return None
-    if isinstance(found, Mapping):  # define_metric(summary="min") keeps several
-        wanted = ("min", "best") if metric.goal == "minimize" else ("max", "best")
-        found = next((found[key] for key in (*wanted, "last") if key in found), None)
+            # define_metric(summary="min") keeps what it computes under keys of their own
+            computed = {key: summary.get(f"{metric.name}.{key}") for key in _computed(metric)}
+            found = {key: value for key, value in computed.items() if value is not None}
+    if isinstance(found, Mapping):
+        found = next((found[key] for key in _computed(metric) if key in found), None)
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return None if math.isnan(found) else float(found)
+
+
+def _computed(metric: Metric) -> tuple[str, str, str]:
+    """Return which values of a metric that was defined say how good it is, the best first."""
+    return ("min" if metric.goal == "minimize" else "max", "best", "last")
 
 
 def is_reached(metric: Metric | None, value: float | None) -> bool:
