@@ -164,6 +164,25 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         {"method": "grid", "parameters": {"a": {"min": 0.0, "max": 1.0}}},
         ["`parameters.a` is uniform, whose values a grid cannot count"],
     ),
+    ({"parameters": {"a": {"value": {"b": [math.nan]}}}}, ["`parameters.a.value` cannot hold NaN"]),
+    ({"parameters": {"a": {"values": [1, math.nan]}}}, ["`parameters.a.values` cannot hold NaN"]),
+    (
+        {"parameters": {"a": {"distribution": "log_uniform", "min": -1000, "max": -900}}},
+        ["too small for log_uniform"],
+    ),
+    ({"parameters": {"a": {"min": -1e308, "max": 1e308}}}, ["too large for uniform"]),
+    (
+        {"parameters": {"a": {"distribution": "log_normal", "mu": 1000}}},
+        ["`parameters.a` has values that are too large for log_normal"],
+    ),
+    (
+        {"parameters": {"a": {"distribution": "q_uniform", "min": 0.2, "max": 0.7, "q": 5}}},
+        ["`parameters.a.q` is 5, of which no multiple is in the range"],
+    ),
+    (
+        {"method": "grid", "parameters": {"a": {"min": 0, "max": 10**40}}},
+        ["more values than a grid can count"],
+    ),
     ({"method": "bayes", "metric": None}, ["`metric` is missing"]),
     ({"metric": {"name": "x", "goal": "max"}}, ["`metric.goal` cannot be 'max'", "maximize"]),
     ({"metric": {"nme": "x"}}, ["`metric.nme` is not known", "`metric.name` must say"]),

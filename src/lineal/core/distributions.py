@@ -89,13 +89,19 @@ class Distribution(NamedTuple):
         """Return all values there are, in order, None if they cannot be counted."""
         if self.choices:
             return self.choices
-        low, high = self.space.low, self.space.high
         if self.space.scale is Scale.WHOLE:
-            return range(int(low), int(high) + 1)
+            return range(int(self.space.low), int(self.space.high) + 1)
         if self.q is not None and self.name == "q_uniform":
-            first, last = math.ceil(low / self.q - 1e-9), math.floor(high / self.q + 1e-9)
-            return _Multiples(self.q, first, last)
+            return _Multiples(self.q, *self._multiples(self.q))
         return None
+
+    @property
+    def has_multiples(self) -> bool:
+        """Say whether any multiple of `q` lies within the range; True without either."""
+        if self.q is None or self.name in NORMAL:
+            return True
+        first, last = self._multiples(self.q)
+        return first <= last
 
     def place(self, value: Any) -> int | None:
         """Return where among `values` a value is, counted from 0; None if it is none of them."""
@@ -124,12 +130,15 @@ class Distribution(NamedTuple):
     def _multiple(self, number: float) -> float | int:
         """Return the nearest multiple that lies within the range, if one does."""
         assert self.q is not None
-        first = math.ceil(self.space.low / self.q - 1e-9)
-        last = math.floor(self.space.high / self.q + 1e-9)
+        first, last = self._multiples(self.q)
         nearest = round(number / self.q)
         if first <= last:
             nearest = min(max(nearest, first), last)
         return _multiple(nearest, self.q)
+
+    def _multiples(self, q: float) -> tuple[int, int]:
+        """Return the first and the last multiple within the range, in units of q."""
+        return math.ceil(self.space.low / q - 1e-9), math.floor(self.space.high / q + 1e-9)
 
 
 class _Multiples(Sequence[Any]):

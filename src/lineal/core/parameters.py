@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -175,10 +176,14 @@ def _numeric(
         mistakes.add(f"{place}.min", f"is {low!r}, which is more than `max`, {high!r}")
         return None
     try:
-        return distributions.bounded(name, low, high, q)
+        found = distributions.bounded(name, low, high, q)
     except OverflowError:
         mistakes.add(place, f"has bounds that are too large for {name}: they are exponents of e")
         return None
+    if "log" in name and not found.space.low:
+        mistakes.add(place, f"has bounds that are too small for {name}: they are exponents of e")
+        return None
+    return found
 
 
 def _quantum(place: str, name: str, spec: Mapping[str, Any], mistakes: Mistakes) -> float | None:
@@ -212,3 +217,53 @@ def check_grid(searched: Mapping[Path, Distribution], mistakes: Mistakes) -> Non
             )
         elif distribution.weights:
             mistakes.add(f"{place}.probabilities", "have no meaning in a grid")
+
+
+def check_values(
+    constants: Mapping[Path, Any],
+    searched: Mapping[Path, Distribution],
+    mistakes: Mistakes,
+    *,
+    is_grid: bool,
+) -> None:
+    """Note what would only fail when a value is drawn, or never be recognised again."""
+    for path, value in constants.items():
+        if _has_nan(value):
+            place = ".".join(("parameters", *path))
+            mistakes.add(f"{place}.value", "cannot hold NaN, which equals nothing; use null")
+    for path, distribution in searched.items():
+        place = ".".join(("parameters", *path))
+        if _has_nan(distribution.choices):
+            mistakes.add(f"{place}.values", "cannot hold NaN, which equals nothing; use null")
+        if not distribution.choices:
+            _check_range(place, distribution, mistakes, is_grid=is_grid)
+
+
+def _check_range(
+    place: str, distribution: Distribution, mistakes: Mistakes, *, is_grid: bool
+) -> None:
+    low, high = distribution.space.low, distribution.space.high
+    try:
+        # what is drawn lies between these two
+        distribution.value(low)
+        distribution.value(high)
+        is_too_wide = math.isinf(high - low)
+    except OverflowError:
+        is_too_wide = True
+    if is_too_wide:
+        mistakes.add(place, f"has values that are too large for {distribution.name}")
+    elif not distribution.has_multiples:
+        mistakes.add(f"{place}.q", f"is {distribution.q:g}, of which no multiple is in the range")
+    elif is_grid:
+        try:
+            len(distribution.values() or ())
+        except OverflowError:
+            mistakes.add(place, "has more values than a grid can count")
+
+
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_has_nan(each) for each in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_has_nan(each) for each in value)
+    return isinstance(value, float) and math.isnan(value)

@@ -94,6 +94,7 @@ def plan(document: Mapping[str, Any], *, is_new: bool = False) -> Plan:
     if is_new:
         paths = [".".join(path) for path in (*constants, *searched)]
         _check_macros(document.get("command"), document, paths, mistakes)
+        parameters.check_values(constants, searched, mistakes, is_grid=method == "grid")
     if method == "grid":
         parameters.check_grid(searched, mistakes)
     if method == "bayes" and metric is None and "metric" not in document:
