@@ -211,6 +211,20 @@ def test_a_mistake_is_named_with_its_place(change: dict[str, Any], said: list[st
         assert part in error.value.message or place in error.value.message
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "bayes"},
+        {"early_terminate": {"type": "hyperband", "min_iter": 3}},
+        {"best_alias": True},
+    ],
+    ids=str,
+)
+def test_an_empty_metric_is_a_missing_one(change: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="metric"):
+        sweeps.plan(GOOD | {"metric": None} | change)
+
+
 def test_a_sweep_that_is_there_may_have_a_command_that_no_agent_can_start() -> None:
     assert sweeps.plan(GOOD | {"command": ["${lrr}"]}).method == GOOD["method"]
 

@@ -97,7 +97,7 @@ def plan(document: Mapping[str, Any], *, is_new: bool = False) -> Plan:
         parameters.check_values(constants, searched, mistakes, is_grid=method == "grid")
     if method == "grid":
         parameters.check_grid(searched, mistakes)
-    if method == "bayes" and metric is None and "metric" not in document:
+    if method == "bayes" and metric is None and document.get("metric") is None:
         mistakes.add("metric", "is missing; bayes needs to know what to make better")
     stops = _stops(document, metric, mistakes)
     run_cap = document.get("run_cap")
@@ -256,7 +256,7 @@ def _best(
         mistakes.add("best_alias", f"must be an alias or true, not {alias!r}")
     if not isinstance(type_, str) or not type_:
         mistakes.add("best_type", f"must be a type of artifacts, not {type_!r}")
-    if metric is None and "metric" not in document:
+    if metric is None and document.get("metric") is None:
         mistakes.add("best_alias", "needs `metric`, which says what is best")
     return str(alias), str(type_)
 
@@ -274,7 +274,7 @@ def _stops(
     mistakes.unknown(place, given, _STOP_KEYS)
     if given.get("type") != "hyperband":
         mistakes.add(f"{place}.type", f"cannot be {given.get('type')!r}; use hyperband")
-    if metric is None and "metric" not in document:
+    if metric is None and document.get("metric") is None:
         mistakes.add(place, "needs `metric`, by which runs are compared")
     for key in ("min_iter", "max_iter", "s"):
         if given.get(key) is not None and not is_whole(given[key], least=1):
