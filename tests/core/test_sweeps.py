@@ -196,6 +196,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"command": ["${program}"]}, ["names ${program}, but the sweep has no `program`"]),
     ({"controller": {"type": "remote"}}, ["`controller` must be {type: local}"]),
     ({"best_alias": 3}, ["`best_alias` must be an alias"]),
+    ({"best_alias": "v3"}, ["`best_alias` cannot be used: Alias 'v3' is reserved"]),
+    ({"best_alias": "a/b"}, ["`best_alias` cannot be used: Alias 'a/b' may not contain"]),
 ]
 
 

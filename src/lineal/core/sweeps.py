@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lineal.core import parameters
+from lineal.core import names, parameters
 from lineal.core.distributions import Distribution
 from lineal.core.hyperband import Hyperband
 from lineal.core.mistakes import Mistakes, is_number, is_whole, near
@@ -104,6 +104,11 @@ def plan(document: Mapping[str, Any], *, is_new: bool = False) -> Plan:
     if run_cap is not None and not is_whole(run_cap, least=1):
         mistakes.add("run_cap", f"must be a whole number of at least 1, not {run_cap!r}")
     best_alias, best_type = _best(document, metric, mistakes)
+    if is_new and best_alias:
+        try:
+            names.alias(best_alias)
+        except Invalid as error:
+            mistakes.add("best_alias", f"cannot be used: {error.message}")
     mistakes.raise_any()
     return Plan(str(method), constants, searched, metric, stops, run_cap, best_alias, best_type)
 
@@ -210,19 +215,19 @@ def _check_texts(document: Mapping[str, Any], mistakes: Mistakes) -> None:
 
 
 def _check_macros(
-    command: Any, document: Mapping[str, Any], names: Sequence[str], mistakes: Mistakes
+    command: Any, document: Mapping[str, Any], paths: Sequence[str], mistakes: Mistakes
 ) -> None:
-    """names: the parameters, nested ones with dots; a value may be a mapping with more below it."""
+    """paths: the parameters, nested ones with dots; a value may be a mapping with more below it."""
     for part in map(str, command if isinstance(command, list) else ()):
         for name in MACRO.findall(part):
-            if name in names or any(name.startswith(f"{each}.") for each in names):
+            if name in paths or any(name.startswith(f"{each}.") for each in paths):
                 continue
             if name == "program" and not document.get("program"):
                 mistakes.add("command", "names ${program}, but the sweep has no `program`")
             elif name in MACROS and name not in MACROS_IN_WORDS and not MACRO.fullmatch(part):
                 mistakes.add("command", f"must have ${{{name}}} as an element by itself")
             elif name not in MACROS and not name.startswith(VARIABLE):
-                known = (*MACROS, f"{VARIABLE}NAME", *names)
+                known = (*MACROS, f"{VARIABLE}NAME", *paths)
                 mistakes.add("command", f"names ${{{name}}}, which is not known{near(name, known)}")
 
 
