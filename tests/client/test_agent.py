@@ -313,6 +313,29 @@ def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
     assert [trial.state for trial in trials(path)] == ["cancelled"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Path) -> None:
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    document = {
+        "method": "grid",
+        "command": [
+            "bash", "-c", f"trap 'touch {ended}; exit' TERM; touch {began}; sleep 30 & wait",
+        ],
+        "parameters": {"n": {"values": [1]}},
+    }  # fmt: skip
+    path = make(document)
+    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not began.exists():
+        time.sleep(0.05)
+    working.send_signal(number)
+    assert working.wait(30) == -number
+    until = time.monotonic() + 10
+    while not ended.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ended.exists()
+    assert [trial.state for trial in trials(path)] == ["running"]  # until its lease ends
+
+
 def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     path = make(RANDOM)
     with pytest.raises(TypeError, match=r"agent.count='2'.: how many trials is a whole number"):

@@ -330,17 +330,26 @@ class _Program:
 
 
 class _Signals:
-    """Passes signals on to a program while it runs, where that is wanted; main thread only."""
+    """What signals to the agent do to its program while that runs; main thread only.
 
-    def __init__(self, process: subprocess.Popen[bytes], is_wanted: bool) -> None:
+    Those that would end the agent end its program first: it has a session of its own, so nobody
+    else does. The trial comes back, as it does from any agent that was killed.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], passes_on: bool) -> None:
         self._process = process
-        self._is_wanted = is_wanted and threading.current_thread() is threading.main_thread()
+        self._passes_on = passes_on
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        if self._is_wanted:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._pass_on)
+        if threading.current_thread() is not threading.main_thread():
+            return
+        passed_on = (signal.SIGINT, signal.SIGTERM) if self._passes_on else ()
+        for number in passed_on:
+            self._before[number] = signal.signal(number, self._pass_on)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if number not in passed_on and signal.getsignal(number) is signal.SIG_DFL:
+                self._before[number] = signal.signal(number, self._end)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
@@ -348,6 +357,11 @@ class _Signals:
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         _send(self._process, number)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        _send(self._process, signal.SIGTERM)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def _send(process: subprocess.Popen[bytes], number: int) -> None:
