@@ -70,6 +70,16 @@ def test_a_step_that_is_none_is_refused(run, step):
         run.log({"a": 1}, step=step)
 
 
+def test_a_step_that_no_row_can_have_does_no_harm_to_others(run):
+    with pytest.raises(Invalid, match="larger than any step can be"):
+        run.log({"a": 1}, step=2**63)
+    run.log({"a": 2}, step=2**63 - 1, commit=True)
+    with pytest.raises(Invalid, match="larger than any step can be"):
+        run.log({"a": 3})
+    run.finish()
+    assert history(run) == [{"a": 2, "_step": 2**63 - 1}]
+
+
 def test_a_step_that_goes_back_is_dropped_with_a_warning(run, capsys):
     run.log({"a": 1}, step=5)
     run.log({"a": 2}, step=3)

@@ -20,7 +20,7 @@ from lineal.client import term
 from lineal.client.spool import Spool
 from lineal.client.summary import Summary, is_number
 from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
-from lineal.core.records import Stream
+from lineal.core.records import LARGEST_STEP, Stream
 from lineal.errors import Invalid
 
 AGGREGATES = ("min", "max", "mean", "best", "first", "last", "none")
@@ -209,10 +209,12 @@ class Rows:
         values, is_nested = _values(data, media)
         if step is not None:
             step = _whole(step)
+            _check_size(step)
         is_committed = commit or (commit is None and step is None)
         with self._lock:
             if step is not None and not self._at(step):
                 return
+            _check_size(self.step)  # after the largest there is no next one
             self._row.update(values)
             summarised = flat(values) if is_nested else values
             if self._metrics:
@@ -282,6 +284,15 @@ def _whole(step: Any) -> int:
         if is_integer is not None and is_integer():
             return int(step)
         raise TypeError(f"A step must be a whole number, not {step!r}") from None
+
+
+def _check_size(step: int) -> None:
+    """Refuse here what could not be taken over from the spool, nor anything behind it."""
+    if step > LARGEST_STEP:
+        raise Invalid(
+            f"Step {step} is larger than any step can be, {LARGEST_STEP}. Nothing of this call is "
+            "kept"
+        )
 
 
 def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any], bool]:

@@ -52,8 +52,9 @@ class Run(RunCore):
 
         Without `step` each call is one row, unless commit=False lets the row grow. With `step`
         the row grows until the step changes or commit=True; a step that lies behind is dropped
-        with a warning. Raises TypeError for values that cannot be logged, TrialStopped where a
-        sweep ends its trial. When this returns, the values survive the death of the process.
+        with a warning. Raises TypeError for values that cannot be logged, Invalid for a step above
+        2**63 - 1, TrialStopped where a sweep ends its trial. When this returns, the values survive
+        the death of the process.
         """
         if self._is_finished:
             self._check("log")

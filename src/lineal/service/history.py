@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.records import Lines, RunKey, Stream
+from lineal.core.records import LARGEST_STEP, Lines, RunKey, Stream
 from lineal.db import history as history_db
 from lineal.db.compression import compress
 from lineal.db.history import Chunk, Place
@@ -29,7 +29,6 @@ CHUNK_BYTES = 4 << 20
 """A row holds no more (uncompressed) unless one line does: readers hold one row per writer."""
 _CHUNKS_PER_LOOK = 8
 """Rows fetched in one transaction; they wait compressed."""
-_LARGEST_STEP = 2**63 - 1
 
 # Parsing a million lines as JSON takes seconds. A quote inside a string is escaped, so these match
 # only keys, and before the first inner brace only keys of the line itself.
@@ -264,7 +263,7 @@ def _step(line: bytes) -> int | None:
         step = int(step)
     if not isinstance(step, int) or isinstance(step, bool):
         return None
-    if abs(step) > _LARGEST_STEP:
+    if abs(step) > LARGEST_STEP:
         raise Invalid(f"Step {step} is larger than any step can be")
     return step
 
