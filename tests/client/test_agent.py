@@ -159,7 +159,7 @@ def test_an_agent_gives_up_when_so_many_in_a_row_fail(monkeypatch) -> None:
         with pytest.raises(Invalid, match="is no number of trials"):
             lineal.agent(path, train, max_consecutive_failed_runs=none)
     with pytest.raises(TypeError, match=r"max_consecutive_failed_runs=1\.5"):
-        lineal.agent(path, train, max_consecutive_failed_runs=1.5)  # type: ignore[arg-type]
+        lineal.agent(path, train, max_consecutive_failed_runs=1.5)  # type: ignore[arg-type]  # the test
 
 
 def test_hyperband_ends_a_function_at_its_next_log() -> None:

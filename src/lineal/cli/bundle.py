@@ -9,7 +9,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import Connection, all_of, connect
-from lineal.cli.options import Json
+from lineal.cli.options import IntoEntity, IntoProject, Json
 from lineal.core.records import VersionQuery, VersionRecord
 
 if TYPE_CHECKING:
@@ -52,12 +52,8 @@ def export(
 
 def import_(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="What `export` made")],
-    entity: Annotated[
-        str | None, typer.Option(help="Put them into this entity, not where they say")
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="Put them into this project, not where they say")
-    ] = None,
+    entity: IntoEntity = None,
+    project: IntoProject = None,
     json: Json = False,
 ) -> None:
     """Copy the versions of a bundle into this home; every byte is checked.

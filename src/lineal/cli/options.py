@@ -25,3 +25,9 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="GLOB", help="Not these files; may be repeated"),
 ]
+IntoEntity = Annotated[
+    str | None, typer.Option(help="Put them into this entity, not where they say")
+]
+IntoProject = Annotated[
+    str | None, typer.Option(help="Put them into this project, not where they say")
+]

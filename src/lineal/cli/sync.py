@@ -10,7 +10,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import connect
-from lineal.cli.options import Json
+from lineal.cli.options import IntoEntity, IntoProject, Json
 from lineal.config import Settings
 from lineal.errors import MissingFile, NotFound, SyncFailed
 
@@ -26,12 +26,8 @@ def sync(
             help="Folders of offline runs, or folders of such; default: `./lineal`",
         ),
     ] = None,
-    entity: Annotated[
-        str | None, typer.Option(help="Put them into this entity, not where they say")
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option(help="Put them into this project, not where they say")
-    ] = None,
+    entity: IntoEntity = None,
+    project: IntoProject = None,
     id: Annotated[str | None, typer.Option("--id", help="Give the one run this id")] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also folders that are marked as copied")

@@ -32,7 +32,6 @@ from lineal.core.records import (
     RunKey,
     RunPatch,
     RunRecord,
-    RunSpec,
     RunState,
     VersionId,
     VersionRecord,
@@ -317,22 +316,9 @@ class _Carry:
             if ORIGIN_KEY in there.metadata and there.state in (RunState.RUNNING, RunState.CRASHED):
                 self._begun.append((run, there))  # an earlier attempt was killed
             return there
-        spec = RunSpec(
-            entity=entity,
-            project=project,
-            run_id=run.run_id,
-            name=run.name,
-            notes=run.notes,
-            group=run.group,
-            job_type=run.job_type,
-            tags=run.tags or None,
-            config=run.config,
-            sweep_id=run.sweep_id,
-            host=run.host,
-            program=run.program,
-            metadata={**run.metadata, ORIGIN_KEY: origin},
-        )
-        there = self._target.start_run(spec).run
+        spec = copying.run_spec(run, entity, project, run.run_id)
+        metadata = {**run.metadata, ORIGIN_KEY: origin}
+        there = self._target.start_run(spec._replace(config=run.config, metadata=metadata)).run
         self._begun.append((run, there))
         return there
 

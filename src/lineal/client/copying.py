@@ -24,6 +24,8 @@ from lineal.core.records import (
     Location,
     Page,
     PageRequest,
+    RunRecord,
+    RunSpec,
     Upload,
     VersionId,
     VersionRecord,
@@ -60,6 +62,23 @@ def copy_version(
     copied = target.commit(begun.draft).version
     assert copied is not None  # it is no contribution to a distributed version
     return copied
+
+
+def run_spec(run: RunRecord, entity: str, project: str, run_id: str) -> RunSpec:
+    """Return what a copy of a run is begun with, without its config and metadata."""
+    return RunSpec(
+        entity=entity,
+        project=project,
+        run_id=run_id,
+        name=run.name,
+        notes=run.notes,
+        group=run.group,
+        job_type=run.job_type,
+        tags=run.tags or None,
+        sweep_id=run.sweep_id,
+        host=run.host,
+        program=run.program,
+    )
 
 
 def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:

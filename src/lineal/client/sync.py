@@ -35,7 +35,6 @@ from lineal.core.records import (
     RunFileRecord,
     RunPatch,
     RunRecord,
-    RunSpec,
     RunState,
     Stream,
     VersionId,
@@ -253,19 +252,9 @@ class _Copy:
         resume = self._about.resume
         if resume == "must" and where.run_id != self._about.run_id:
             resume = None  # what `init` was to resume is not what it is called now
-        spec = RunSpec(
-            entity=where.entity,
-            project=where.project,
-            run_id=where.run_id,
+        spec = copying.run_spec(run, where.entity, where.project, where.run_id)._replace(
             resume=resume,
             name=run.name if known is None else None,
-            notes=run.notes,
-            group=run.group,
-            job_type=run.job_type,
-            tags=run.tags or None,
-            sweep_id=run.sweep_id,
-            host=run.host,
-            program=run.program,
             metadata={run_folder.METADATA_KEY: [*uids, self._about.uid]},
         )
         try:

@@ -296,7 +296,7 @@ def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_max_objects_is_a_number(folder: Path) -> None:
     with pytest.raises(Invalid, match="number of files"):
-        Artifact("data", "dataset").add_reference(f"file://{folder}", max_objects="3")  # type: ignore[arg-type]
+        Artifact("data", "dataset").add_reference(f"file://{folder}", max_objects="3")  # type: ignore[arg-type]  # the test
 
 
 def test_more_than_max_objects_is_an_error_not_a_truncation(folder: Path) -> None:

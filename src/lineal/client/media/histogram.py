@@ -97,7 +97,7 @@ class Histogram(DataObject):
         return {"_type": self.type_name, "values": [*self.histogram], "bins": [*self.bins]}
 
     @classmethod
-    def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:  # noqa: ARG003
+    def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:  # noqa: ARG003 - it has no files
         """Rebuild a histogram; raises IntegrityError for JSON that is none."""
         try:
             return cls(np_histogram=(json_obj["values"], json_obj["bins"]))
