@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,7 @@ from lineal.errors import (
     Superseded,
 )
 from lineal.service import artifacts, catalog, deletion, lineage, runs, transfers
+from lineal.service.clock import Clock
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -638,6 +641,35 @@ def test_a_fault_at_any_step_leaves_nothing_visible_and_the_next_attempt_succeed
         assert listed == ()
     version = log(instance, owner, tmp_path, files)
     assert version.number == 0
+    assert findings(instance, owner) == []
+
+
+class FailingClock:
+    """The real clock, until it is asked for the n-th time."""
+
+    def __init__(self, clock: Clock, fail_at: int) -> None:
+        self._clock = clock
+        self._left = fail_at
+
+    def now(self) -> datetime:
+        self._left -= 1
+        if self._left == 0:
+            raise Interrupted("now")
+        return self._clock.now()
+
+
+@pytest.mark.parametrize("fail_at", range(1, 12))
+def test_after_a_fault_in_one_finisher_another_one_finishes_what_was_contributed(
+    instance: Instance, owner: Actor, tmp_path: Path, fail_at: int
+) -> None:
+    commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="d", is_final=False)
+    broken = replace(instance, clock=FailingClock(instance.clock, fail_at))
+    with suppress(Interrupted):
+        commit(broken, owner, tmp_path, {"b": b"2"}, distributed_id="d")
+    log(instance, owner, tmp_path, {"c": b"3"}, distributed_id="d")
+    query = VersionQuery("ana", "vision", "data")
+    first = catalog.versions(instance, owner, query, PageRequest()).items[-1]
+    assert transfers.manifest(instance, owner, first.id).entry_count >= 2
     assert findings(instance, owner) == []
 
 

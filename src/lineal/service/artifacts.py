@@ -36,7 +36,7 @@ from lineal.db import lineage as lineage_db
 from lineal.db import lineage_nodes
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, Exists, Invalid, NotFound, Superseded
+from lineal.errors import Exists, Invalid, NotFound, Superseded
 from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
 
@@ -93,12 +93,10 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         return Committed(_version_of(instance, draft.version_id), is_new=False)
     if draft.state == drafts_db.CONTRIBUTED:
         return Committed(None, is_new=False)
+    stored = transfers.stored_now(instance, draft, awaited)
     contributions: list[int] = []
     if draft.distributed_id is not None and draft.spec["is_final"]:
-        draft, contributions = distributed.merge(instance, draft)
-        with instance.database.reading() as connection:
-            awaited = blobs_db.awaited(connection, draft.manifest_id)
-    stored = transfers.stored_now(instance, draft, awaited)
+        contributions = distributed.merge(instance, draft, stored)
     with instance.database.writing() as connection:
         locked = drafts_db.to_commit(connection, draft_id, draft.collection_id)
         assert locked is not None  # drafts are never deleted
@@ -106,10 +104,7 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         transfers.require_unexpired(locked, now)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
-        if locked.nonce != draft.nonce:  # opened anew meanwhile: the files are not its own
-            stored = []
-        blobs_db.mark_stored(connection, stored, draft_id=draft.id, nonce=draft.nonce, now=now)
-        head = _complete(connection, locked)
+        head = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
         if locked.distributed_id is not None and not locked.spec["is_final"]:
             # it waits for the others as long as a draft may
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
@@ -352,20 +347,6 @@ def _require_target(connection: Connection, actor: Actor, draft: Row[Any]) -> No
         projects_db.require(connection, entity, project, actor.name)
     if draft.run_id is not None and not draft.is_run_live:
         runs.require(connection, draft.run_id)
-
-
-def _complete(connection: Connection, draft: Row[Any]) -> Row[Any]:
-    """Return the totals of a draft's manifest.
-
-    Refuses to commit a version that would reference bytes that are not stored (invariant 1).
-    """
-    head = blobs_db.manifest_totals(connection, draft.manifest_id)
-    if head.unstored_count:
-        raise Conflict(
-            f"Draft {draft.id} cannot be committed: {head.unstored_count} of its segments and "
-            "blobs are not stored; send what `missing_blobs` lists and commit again"
-        )
-    return head
 
 
 def _finish(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -21,24 +21,30 @@ PAGE_SEGMENTS = 64
 """Segments stored per transaction: some 65,000 entries, well under a second of the write lock."""
 
 
-def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
+def merge(instance: Instance, draft: Row[Any], stored: Sequence[int]) -> list[int]:
     """Give the finishing draft the union of all contributions, by path.
 
-    Returns the draft with its new manifest, and the ids of the contributions in it. Raises
-    Conflict naming the path and both runs where two contributed different content, Gone where a
+    stored: ids of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
+    the contributions in the union. Raises Conflict naming the path and both runs where two
+    contributed different content, or if bytes of the draft's own are not stored, Gone where a
     contribution waited longer than a draft may; the finishing draft is no contribution then.
     """
     with instance.database.writing() as connection:
         own = transfers.hold(instance, connection, draft.id)
         parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
     _require_unexpired(instance, parts)
-    if not any(drafts_db.is_part_of(part, own) for part in parts):
+    is_part = any(drafts_db.is_part_of(part, own) for part in parts)
+    if not is_part:
         parts.append(own)
     merged = list(build_segments(_united(instance, parts)))
     head = manifest_head(segment.head for segment in merged)
     with instance.database.writing() as connection:
+        held = transfers.hold(instance, connection, draft.id)
+        if not is_part:
+            # complete, as every contribution: another draft may be the one that finishes
+            transfers.complete(instance, connection, held, stored, nonce=draft.nonce)
         # its own part becomes a contribution, so that something keeps it while the whole is built
-        part_id = drafts_db.add_part(connection, transfers.hold(instance, connection, draft.id))
+        part_id = drafts_db.add_part(connection, held)
         manifest_id, _ = blobs_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in blobs_db.batches(merged, PAGE_SEGMENTS):
@@ -47,10 +53,7 @@ def merge(instance: Instance, draft: Row[Any]) -> tuple[Row[Any], list[int]]:
             transfers.hold(instance, connection, draft.id)
             missing = blobs_db.missing_segments(connection, manifest_id)
             transfers.fill(connection, missing, checked)
-    with instance.database.reading() as connection:
-        changed = drafts_db.by_id(connection, draft.id)
-    assert changed is not None
-    return changed, sorted({part_id, *(part.id for part in parts)} - {draft.id})
+    return sorted({part_id, *(part.id for part in parts)} - {draft.id})
 
 
 def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:

@@ -171,6 +171,32 @@ def stored_now(
     return [id for (id, _, size_bytes), size in zip(rows, sizes, strict=True) if size == size_bytes]
 
 
+def complete(
+    instance: Instance,
+    connection: Connection,
+    held: Row[Any],
+    stored: Sequence[int],
+    *,
+    nonce: str,
+) -> Row[Any]:
+    """Make a draft's blobs known as stored, and return the totals of its manifest.
+
+    held: the draft as it is in this transaction; stored: ids of its blobs whose bytes were found
+    in the store under this nonce. Raises Conflict if bytes or segments are still not stored: no
+    version references such (invariant 1).
+    """
+    if held.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
+        now = instance.clock.now()
+        blobs_db.mark_stored(connection, stored, draft_id=held.id, nonce=nonce, now=now)
+    totals = blobs_db.manifest_totals(connection, held.manifest_id)
+    if totals.unstored_count:
+        raise Conflict(
+            f"Draft {held.id} cannot be committed: {totals.unstored_count} of its segments and "
+            "blobs are not stored; send what `missing_blobs` lists and commit again"
+        )
+    return totals
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
