@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from lineal.client import exit as process_exit
 from lineal.client import rows, saved_files, term
@@ -20,6 +20,7 @@ from lineal.errors import ArtifactsFailed, Invalid
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
     from lineal.client.run_artifacts import Names, OnUnchanged, Pathlike
+    from lineal.client.watching import Watching
 
 __all__ = ["AlertLevel", "Place", "Run", "Status"]
 
@@ -299,20 +300,50 @@ class Run(RunCore):
 
         return restoring.restore(self, name, run_path, replace=replace, root=root)
 
-    def watch(self, models: Any, *_: Any, **__: Any) -> None:
-        """Note the number of parameters of a torch model; gradients are not recorded."""
+    def watch(
+        self,
+        models: Any,
+        criterion: Any = None,  # W&B draws it
+        log: Literal["gradients", "parameters", "all"] | None = "gradients",
+        log_freq: int = 1_000,
+        idx: int | None = None,
+        log_graph: bool = False,
+    ) -> None:
+        """Keep histograms of a torch model's gradients or parameters in the history (RUN-29).
+
+        models: a module, or a list of them. log: what to keep; None keeps only the number of
+        parameters, in the config. log_freq: of how many passes one is kept. idx: number of the
+        first model; keys of those above 0 say it. They join the row that the next `log` ends.
+        Raises TypeError for what is no module, Invalid (a ValueError) for a model that is watched.
+        """
         self._check("watch")
         models = models if isinstance(models, (list, tuple)) else [models]
-        counts = {}
         for model in models:
-            if not callable(getattr(model, "parameters", None)):
+            if not callable(getattr(model, "named_parameters", None)):
                 raise TypeError(f"watch takes torch modules, not a {type(model).__name__}")
-            counts[type(model).__name__] = sum(int(p.numel()) for p in model.parameters())
-        self.config._own(parameters=counts)
-        term.warn_once("watch keeps the number of parameters; gradients are not recorded")
+        if log_graph:
+            term.warn_once("watch keeps no graph of a model")
+        watching = self._watching()
+        watching.add(models, log, log_freq, idx)
+        self.config._own(parameters=watching.parameter_counts())
 
     def unwatch(self, models: Any = None) -> None:
+        """Take back what `watch` began, for these models or for all."""
         self._check("unwatch")
+        if models is not None and not isinstance(models, (list, tuple)):
+            models = [models]
+        self._watching().remove(models)
+
+    def _watching(self) -> Watching:
+        if self._watched is None:
+            from lineal.client.watching import Watching  # few runs watch a model
+
+            self._watched = Watching(self._log_watched)
+        return self._watched
+
+    def _log_watched(self, values: Mapping[str, Any]) -> None:
+        if not self._is_finished:  # the model may be trained on
+            self.log(values, commit=False)
 
     def mark_preempting(self) -> None:
         """Say that the machine is about to be taken away (RUN-20)."""
@@ -360,6 +391,8 @@ class Run(RunCore):
             if self._is_finished:
                 return
             self._is_finished = True
+        if self._watched is not None:
+            self._watched.remove()
         from lineal.client import finishing  # last, so that `init` need not wait for it
 
         try:

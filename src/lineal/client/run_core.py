@@ -26,6 +26,7 @@ from lineal.errors import LinealError, UsageError
 if TYPE_CHECKING:
     from lineal.client.artifact import Artifact
     from lineal.client.trial import Trial
+    from lineal.client.watching import Watching
 
 PUSH_MAX_SECONDS = 10.0
 PUSH_GROWTH = 1 / 30
@@ -82,6 +83,7 @@ class RunCore:
         self._pushed_at = self._beat_at = self._began
         self._patch: RunPatch | None = None
         self._trial: Trial | None = None
+        self._watched: Watching | None = None
 
         self.config = RunConfig(
             record.config,
