@@ -158,6 +158,15 @@ def test_tensors_enums_and_nested_values_are_taken(run):
     assert run.summary["n"]["a"]["b"] == 1
 
 
+def test_sparse_tensors_are_logged_whole_and_those_without_numbers_refused(run):
+    torch = pytest.importorskip("torch")
+    run.log({"coo": torch.eye(2).to_sparse(), "csr": torch.eye(2).to_sparse_csr()})
+    with pytest.raises(Invalid, match=r"`weights` is a torch\.Tensor that has no numbers to log"):
+        run.log({"weights": torch.rand(2, device="meta")})
+    (row,) = history(run)
+    assert (row["coo"], row["csr"]) == ([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
+
+
 def test_what_cannot_be_logged_is_refused_by_name(run):
     for value in (object(), 1j, len, lambda: 1, b"\xff", numpy.array([1j, 2j]), [{"b": 1j}]):
         with pytest.raises(TypeError, match=r"`a.*Nothing of this call is kept"):

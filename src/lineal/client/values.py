@@ -151,7 +151,7 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
     if isinstance(value, type):
         return otherwise(value, key)
     if callable(getattr(value, "detach", None)):  # torch; its modules have no `detach`, and their
-        value = value.detach().cpu()  # `cpu` would move them
+        value = _on_cpu(value, key)  # `cpu` would move them
     if not hasattr(value, "tolist") and callable(getattr(value, "numpy", None)):
         value = value.numpy()
     if not callable(getattr(value, "tolist", None)):
@@ -163,6 +163,20 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
         return _counted(value, key, count, media)
     converted = value.item() if count == 1 and callable(getattr(value, "item", None)) else None
     return _json_numbers(value.tolist() if converted is None else converted, key, otherwise)
+
+
+def _on_cpu(tensor: Any, key: str) -> Any:
+    """Return a torch tensor whose numbers can be read; raises Invalid if it has none."""
+    try:
+        found = tensor.detach().cpu()
+        if getattr(found, "is_quantized", False):
+            return found.dequantize()
+        return found.to_dense() if "sparse" in str(getattr(found, "layout", "")) else found
+    except (RuntimeError, NotImplementedError) as error:
+        raise Invalid(
+            f"Value of `{key}` is a {kind_of(tensor)} that has no numbers to log "
+            f"({str(error).rstrip('.!')}). Nothing of this call is kept"
+        ) from error
 
 
 def _counted(value: Any, key: str, count: int, media: MediaWriter | None) -> Any:
