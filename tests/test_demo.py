@@ -37,6 +37,7 @@ def test_demo_makes_a_project_and_adds_versions_when_run_again():
     assert first.stderr == ""
     assert took < SECONDS
     _assert_tells_what_happened(first.stdout)
+    _assert_can_be_typed(first.stdout)
     _assert_best_can_be_traced()
     second = demo()
     assert second.returncode == 0, second.stderr
@@ -55,7 +56,22 @@ def _assert_tells_what_happened(printed: str) -> None:
     for recipe in digits.RECIPES:
         assert recipe.name in printed
     assert "digits-model:v" in printed
-    assert printed.count("\n  lineal ") == 3
+
+
+def _assert_can_be_typed(printed: str) -> None:
+    suggested = printed.partition("try next\n")[2].splitlines()
+    assert len(suggested) == 3
+    for line in suggested:
+        command = line.strip().partition("  ")[0]
+        shown = subprocess.run(
+            ["sh", "-c", command],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": SOURCE},
+        )
+        assert (shown.returncode, shown.stderr) == (0, ""), command
+        assert shown.stdout
 
 
 def _assert_best_can_be_traced() -> None:

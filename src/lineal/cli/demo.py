@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shlex
+import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -69,12 +72,22 @@ def demo() -> None:
     output.heading("where the best model came from")
     output.data(str(best.lineage("upstream")))
     output.heading("try next")
+    program = _as_typed()
     for command, meaning in (
-        (f"lineal artifact ls {PROJECT}/digits-model", "all models, and which one is `best`"),
-        (f"lineal sweep show {PROJECT}/{sweep}", "the sweep, its trials, the best first"),
-        (f"lineal lineage {PROJECT}/digits:latest --direction down", "all made from the data"),
+        (f"artifact ls {PROJECT}/digits-model", "all models, and which one is `best`"),
+        (f"sweep show {PROJECT}/{sweep}", "the sweep, its trials, the best first"),
+        (f"lineage {PROJECT}/digits:latest --direction down", "all made from the data"),
     ):
-        output.data(f"  {command:<55}  {meaning}")
+        output.data(f"  {program} {command:<48}  {meaning}")
+
+
+def _as_typed() -> str:
+    """Return what calls this program from here: after `make demo` no shell finds it by name."""
+    if shutil.which("lineal") is not None:
+        return "lineal"
+    if os.path.basename(sys.argv[0]) == "lineal":
+        return shlex.quote(sys.argv[0])
+    return f"{shlex.quote(sys.executable)} -m lineal"
 
 
 def _goes_before() -> int:
