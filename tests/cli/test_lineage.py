@@ -70,6 +70,7 @@ def test_types_keep_only_those_versions(lineal, chain):
     [
         ("dot", "digraph"),
         ("mermaid", "flowchart"),
+        ("svg", "<svg"),
         ("openlineage", '"inputs"'),
         ("json", '"nodes"'),
         ("tree", "model:v0"),

@@ -28,6 +28,7 @@ class Format(StrEnum):
     JSON = "json"
     DOT = "dot"
     MERMAID = "mermaid"
+    SVG = "svg"
     OPENLINEAGE = "openlineage"
 
 
@@ -71,7 +72,7 @@ def lineage(
             "--format",
             "-f",
             metavar="FORMAT",
-            help="`tree`, `json`, `dot`, `mermaid` or `openlineage`",
+            help="`tree`, `svg` (a picture), `json`, `dot`, `mermaid` or `openlineage`",
         ),
     ] = Format.TREE,
     json: Annotated[bool, typer.Option("--json", help="Short for `--format json`")] = False,
@@ -91,6 +92,8 @@ def lineage(
         output.data(graph.to_dot())
     elif wanted is Format.MERMAID:
         output.data(graph.to_mermaid())
+    elif wanted is Format.SVG:
+        output.data(graph.to_svg())
     elif wanted is Format.OPENLINEAGE:
         output.as_json(graph.to_openlineage())
     else:

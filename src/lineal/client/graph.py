@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from lineal.client.backend import Backend
 from lineal.client.lists import NamedList, every_item
-from lineal.core import lineage
+from lineal.core import lineage, lineage_picture
 from lineal.core.names import strings
 from lineal.core.records import (
     Direction,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lineal.client.public_run import Run
 
 DEPTH = LineageQuery().depth
-DRAWN_MOST = 200
-"""Nodes that a notebook draws; Mermaid itself gives up at 500 edges."""
 
 
 class Graph:
@@ -71,6 +69,10 @@ class Graph:
     def to_mermaid(self) -> str:
         return lineage.to_mermaid(self._graph)
 
+    def to_svg(self) -> str:
+        """Return a picture of its own, which any browser shows; what is too much is one box."""
+        return lineage_picture.to_svg(self._graph)
+
     def to_openlineage(self) -> list[dict[str, Any]]:
         """Return one OpenLineage RunEvent, as a dict, per run."""
         return lineage.to_openlineage(self._graph)
@@ -86,11 +88,8 @@ class Graph:
         return lineage.tree(self._graph)
 
     def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
-        """Draw itself in a notebook: a picture where the front end knows Mermaid, else a tree."""
-        shown = {"text/plain": str(self)}
-        if len(self) <= DRAWN_MOST:
-            shown["text/vnd.mermaid"] = self.to_mermaid()
-        return shown
+        """Draw itself in a notebook, or as a tree where pictures are not shown."""
+        return {"text/plain": str(self), "image/svg+xml": self.to_svg()}
 
     def __repr__(self) -> str:
         counts = f"{len(self.runs)} runs, {len(self.artifacts)} artifacts"

@@ -80,7 +80,7 @@ def _dot_attributes(attributes: Mapping[str, str]) -> str:
 def _dot(text: str) -> str:
     """Quote text for DOT; a backslash in a name stays one, a line break becomes `\\n`."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{_printable(escaped)}"'
+    return f'"{printable(escaped)}"'
 
 
 def to_mermaid(graph: LineageGraph) -> str:
@@ -115,7 +115,7 @@ def _mermaid(text: str) -> str:
 
     So is a first character that would start a Markdown list.
     """
-    return _MERMAID_UNSAFE.sub(lambda match: f"#{ord(match[0])};", _printable(text))
+    return _MERMAID_UNSAFE.sub(lambda match: f"#{ord(match[0])};", printable(text))
 
 
 def _type_of(node: LineageNode) -> str:
@@ -123,7 +123,7 @@ def _type_of(node: LineageNode) -> str:
     return f"{named}, deleted" if node.is_deleted else named
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace control characters: a name must not move the cursor or end a line."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
@@ -262,7 +262,7 @@ def _line(node: LineageNode) -> str:
         parts = [shown, f"{node.type} run" if node.type else "run", node.state]
     else:
         parts = [node.label, node.type, ", ".join(node.aliases)]
-    text = _printable(" · ".join(part for part in parts if part))
+    text = printable(" · ".join(part for part in parts if part))
     return f"✗ {text} · deleted" if node.is_deleted else text
 
 
