@@ -1,13 +1,15 @@
-"""A home that cannot be written: reading fails clearly or works, writing says what to set."""
+"""A home that cannot be written: reading works, writing says what to set."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -116,15 +118,78 @@ def test_nothing_is_damaged_by_the_attempt(setup: str, filled_home: str) -> None
     assert Path(artifact.file()).read_text() == "content"
 
 
-def test_reading_a_home_on_a_read_only_mount_works_or_says_why(filled_home: str) -> None:
-    body = """
-artifact = lineal.Api({"project": "vision"}).artifact("data:latest")
-return artifact.version
+READ = """
+import os, tempfile
+api = lineal.Api({"project": "vision"})
+artifact = api.artifact("data:latest")
+with tempfile.TemporaryDirectory() as folder:
+    artifact.download(folder)
+    artifact.verify(folder)
+    text = "".join(open(os.path.join(folder, name)).read() for name in os.listdir(folder))
+return [artifact.version, text, artifact.logged_by().id, len(artifact.lineage().nodes)]
 """
-    told = child(READ_ONLY_MOUNT, body)
-    assert told.get("answer") == "v0" or (
-        told["error"] == "Unavailable" and "LINEAL_HOME" in told["message"]
-    )
+
+
+def test_a_home_that_may_only_be_read_is_read(setup: str, filled_home: str) -> None:
+    assert child(setup, READ) == {"answer": ["v0", "content", "run1", 2]}
+
+
+def test_a_copy_without_the_folders_of_writers_is_read(setup: str, filled_home: str) -> None:
+    for name in ("staging", "spool", "cache"):
+        shutil.rmtree(os.path.join(filled_home, name))
+    assert child(setup, READ) == {"answer": ["v0", "content", "run1", 2]}
+    told = child(setup, 'lineal.Artifact("data", "dataset").add_bytes(b"x", "x")')
+    assert "LINEAL_HOME" in told["message"]
+
+
+@pytest.mark.parametrize("has_shared_memory", [True, False], ids=["whole", "copied without -shm"])
+def test_what_a_killed_process_left_in_the_log_is_read(
+    filled_home: str, has_shared_memory: bool
+) -> None:
+    body = """
+import os
+run = lineal.init(project="vision", settings={"silent": True})
+artifact = lineal.Artifact("data", "dataset")
+artifact.add_bytes(b"newer", "file.txt")
+run.log_artifact(artifact).wait()
+print(json.dumps({"answer": None}), flush=True)
+os._exit(0)
+"""
+    child("", body)
+    log = Path(filled_home, "lineal.db-wal")
+    assert log.stat().st_size > 0
+    if not has_shared_memory:
+        Path(filled_home, "lineal.db-shm").unlink()
+    told = child(READ_ONLY_MOUNT, READ)
+    assert told["answer"][:2] == ["v1", "newer"]
+    assert log.stat().st_size > 0
+
+
+def test_changing_a_home_that_may_only_be_read_says_so(setup: str, filled_home: str) -> None:
+    told = child(setup, 'lineal.Api({"project": "vision"}).artifact("data:v0").delete()')
+    assert told["error"] == "Unavailable"
+    assert "its folder may only be read. Set LINEAL_HOME" in told["message"]
+
+
+def test_an_offline_run_uses_what_a_home_has_that_may_only_be_read(
+    setup: str, filled_home: str, tmp_path: Path
+) -> None:
+    body = f"""
+with lineal.init(project="vision", mode="offline", dir={str(tmp_path)!r}) as run:
+    return run.use_artifact("data:latest").version
+"""
+    assert child(setup, body) == {"answer": "v0"}
+
+
+def test_a_home_of_an_older_lineal_that_may_only_be_read_says_so(
+    setup: str, filled_home: str
+) -> None:
+    with closing(sqlite3.connect(os.path.join(filled_home, "lineal.db"))) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.commit()
+    told = child(setup, 'lineal.Api({"project": "vision"}).artifact("data:latest")')
+    assert told["error"] == "Unavailable"
+    assert "of another Lineal (revision 0001" in told["message"]
 
 
 def test_a_home_that_is_a_file_says_which_variable_to_set(

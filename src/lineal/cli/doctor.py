@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import lineal
+from lineal import files
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
@@ -86,8 +87,11 @@ def _done(name: str, work: Callable[[], str]) -> Check:
 def _home(home: Home) -> str:
     home.create()
     for folder in (home.root, home.blobs, home.staging, home.spool, home.cache):
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
+        try:
+            with tempfile.NamedTemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise files.refusal(folder, error) or error from error
     return f"{home.root} can be written"
 
 

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -36,7 +36,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool
 
+from lineal.db.unwritable import UnwritableFile
 from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
 
 if TYPE_CHECKING:
@@ -46,9 +48,13 @@ if TYPE_CHECKING:
 class Database:
     """One database; `reading` and `writing` are the only ways to a connection."""
 
-    def __init__(self, url: str | URL, *, busy_timeout_seconds: float = 120.0) -> None:
+    def __init__(
+        self, url: str | URL, *, busy_timeout_seconds: float = 120.0, is_unwritable: bool = False
+    ) -> None:
+        """is_unwritable: the folder of this SQLite database may only be read."""
         self.url = sqlalchemy.make_url(url)
-        self.engine = _create_engine(self.url, busy_timeout_seconds)
+        self._unwritable = UnwritableFile(str(self.url.database)) if is_unwritable else None
+        self.engine = _create_engine(self.url, busy_timeout_seconds, self._unwritable)
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
@@ -91,15 +97,19 @@ class Database:
             if self.is_sqlite:
                 self.engine.dispose()  # the pragma stays with a connection
                 with self.engine.connect() as connection:
-                    raw = connection.connection.driver_connection
-                    assert isinstance(raw, sqlite3.Connection)
-                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers let it
+                    _plain(connection).execute(
+                        "PRAGMA wal_checkpoint(TRUNCATE)"
+                    )  # as far as readers let it
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._unwritable is not None:
+            self._unwritable.close()
 
     @contextmanager
     def _transaction(self, *, writes: bool, is_durable: bool = True) -> Iterator[Connection]:
+        if writes and self._unwritable is not None:
+            raise _unwritable("its folder may only be read", self._unwritable.path)
         with self._gate:
             self._open_count += 1
         try:
@@ -107,6 +117,7 @@ class Database:
                 _translated(self.url),
                 self.engine.connect() as connection,
                 connection.begin(),
+                self._unchanged(connection),
             ):
                 if self.is_sqlite:
                     _begin(connection, writes=writes, is_durable=is_durable)
@@ -117,6 +128,11 @@ class Database:
             with self._gate:
                 self._open_count -= 1
                 self._gate.notify_all()
+
+    def _unchanged(self, connection: Connection) -> AbstractContextManager[None]:
+        if self._unwritable is None:
+            return nullcontext()
+        return self._unwritable.unchanged(_plain(connection))
 
     def before_fork(self) -> None:
         self._gate.acquire()
@@ -160,23 +176,29 @@ def make_empty(path: str) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _create_engine(url: URL, busy_timeout_seconds: float) -> Engine:
+def _create_engine(
+    url: URL, busy_timeout_seconds: float, unwritable: UnwritableFile | None
+) -> Engine:
+    pool: dict[str, Any] = {"pool_size": 5, "max_overflow": 20}
+    if unwritable is not None:
+        pool = {"poolclass": NullPool, "creator": unwritable.connect}
     engine = sqlalchemy.create_engine(
-        url, json_serializer=json_text, json_deserializer=json_value, pool_size=5, max_overflow=20
+        url, json_serializer=json_text, json_deserializer=json_value, **pool
     )
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, busy_timeout_seconds)
+        _prepare_sqlite(engine, busy_timeout_seconds, is_written=unwritable is None)
     return engine
 
 
-def _prepare_sqlite(engine: Engine, busy_timeout_seconds: float) -> None:
+def _prepare_sqlite(engine: Engine, busy_timeout_seconds: float, *, is_written: bool) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `_begin` says so
         connection.create_function("regexp", 2, _regexp, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        if is_written:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32000")  # KiB
 
@@ -186,12 +208,17 @@ _DURABLE = "lineal_durable"
 
 def _begin(connection: Connection, *, writes: bool, is_durable: bool) -> None:
     """Begin on the plain connection: an event of SQLAlchemy's would slow every statement."""
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = _plain(connection)
     if writes and connection.info.get(_DURABLE, True) != is_durable:
         raw.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
         connection.info[_DURABLE] = is_durable
     raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _plain(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 def _regexp(pattern: str, value: object) -> bool:
@@ -228,16 +255,19 @@ def _meaning(text: str, place: str) -> LinealError:
     if "full" in text:
         return NoSpace(f"The disk that holds {place} is full; nothing was changed")
     if "readonly" in text or "unable to open" in text:
-        return Unavailable(
-            f"Cannot write to the database {place}: {text}. "
-            "Set LINEAL_HOME to a folder you may write to"
-        )
+        return _unwritable(text, place)
     if "locked" in text or "busy" in text:
         return Unavailable(
             f"Another process held the database {place} for too long; try again, or raise "
             "LINEAL_BUSY_TIMEOUT"
         )
     return Unavailable(f"The database {place} failed: {text}")
+
+
+def _unwritable(why: str, place: str) -> Unavailable:
+    return Unavailable(
+        f"Cannot write to the database {place}: {why}. Set LINEAL_HOME to a folder you may write to"
+    )
 
 
 def on_sqlite(connection: Connection) -> bool:

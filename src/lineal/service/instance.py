@@ -47,15 +47,24 @@ class Instance:
 def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance:
     """Open the embedded instance in the settings' home, creating or migrating it if need be.
 
-    Any number of processes may do so at once. Raises Unavailable when the home cannot be
-    written, its database is newer than this Lineal, or is missing while there are bytes.
+    Any number of processes may do so at once. A home that is there and may only be read is
+    opened for that: writing to it raises Unavailable. So does this when there is no home and none
+    can be made, its database is newer than this Lineal, or is missing while there are bytes.
     """
     home = home_of(settings)
-    home.create()
+    is_unwritable = os.path.exists(home.database) and not os.access(home.root, os.W_OK)
+    if not is_unwritable:
+        home.create()
     store = LocalStore(home.blobs)
-    database = Database(sqlite_url(home.database), busy_timeout_seconds=settings.busy_timeout)
+    database = Database(
+        sqlite_url(home.database),
+        busy_timeout_seconds=settings.busy_timeout,
+        is_unwritable=is_unwritable,
+    )
     try:
-        if not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
+        if is_unwritable:
+            migrations.require_current(database)
+        elif not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
             lock = os.path.join(home.root, "migrate.lock")
             with locked(lock, wait_seconds=settings.busy_timeout):
                 if not os.path.exists(home.database):

@@ -28,6 +28,17 @@ def revision(database: Database) -> str | None:
             raise
 
 
+def require_current(database: Database) -> None:
+    """Raises Unavailable unless the database, which may only be read here, is at HEAD."""
+    present = revision(database)
+    if present != HEAD:
+        raise Unavailable(
+            f"The database {database.url.database} is of another Lineal (revision {present}, this "
+            f"one knows {HEAD}), and its folder may only be read. If that Lineal was newer, "
+            "install it; else copy the home to a folder you may write to, and open it there"
+        )
+
+
 def migrate(database: Database) -> None:
     """Bring the database to HEAD, in one transaction; raises Unavailable if it is newer."""
     # Alembic costs 0.13 s to import; a database that is up to date does not come here.
