@@ -169,6 +169,26 @@ def make_folder(path: str) -> None:
     os.makedirs(path, exist_ok=True)
 
 
+def renew_folder(path: str) -> None:
+    """Make a folder of the home again that somebody removed under a living process.
+
+    Raises Unavailable if all of the home is gone: a new one would be in the way of the old.
+    """
+    if os.path.isdir(path):
+        return
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return  # another thread did
+    except FileNotFoundError as error:
+        raise Unavailable(
+            f"{os.path.dirname(path)} was removed or moved away since this process began to work "
+            "in it; put it back, and repeat the call"
+        ) from error
+    except OSError as error:
+        raise refusal(path, error) or error from error
+
+
 def shared_mode(folder: str) -> int:
     """Return the mode with which all read and write a file who may write to its folder."""
     writers = os.stat(folder).st_mode & 0o022

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
+from lineal import files
 from lineal.config import Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
@@ -125,6 +126,7 @@ class EmbeddedBackend:
 
     @property
     def staging(self) -> str:
+        files.renew_folder(self.instance.home.staging)
         return self.instance.home.staging
 
     def status(self) -> InstanceStatus:

@@ -258,11 +258,18 @@ class _Upload:
                     self._backend.send(upload, source.staged, take=True, link=False)
                 self._taken.add(source.staged)
             except MissingFile as error:
+                if source.staged != source.path and os.path.lexists(source.path):
+                    self._send_source(upload, source)
+                    return
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "
                     f"add the file again and log {self._spec.collection} once more"
                 ) from error
             return
+        self._send_source(upload, source)
+
+    def _send_source(self, upload: Upload, source: Source) -> None:
+        """Send a file itself: it is known, immutable, or its private copy was removed."""
         before = files.stamp(source.path)
         if (before.size, before.mtime_ns, before.inode) != (
             source.stamp.size,

@@ -52,6 +52,12 @@ class Staging:
             with self._making:
                 if self._owner != os.getpid():
                     self._make()
+        elif not os.path.isdir(self._folder):  # whoever tidies folders of `/tmp` took it
+            with self._making:
+                if not os.path.isdir(self._folder):
+                    files.renew_folder(self._root)
+                    os.close(self._lock_descriptor)
+                    self._make()
         return f"{self._folder}/{next(self._numbers)}"
 
     def drop(self, numbers: Iterable[int]) -> None:

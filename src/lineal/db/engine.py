@@ -58,6 +58,7 @@ class Database:
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
+        self._opened_file: int | None = None
         if self.is_sqlite:
             _close_before_fork(self)
 
@@ -110,6 +111,7 @@ class Database:
     def _transaction(self, *, writes: bool, is_durable: bool = True) -> Iterator[Connection]:
         if writes and self._unwritable is not None:
             raise _unwritable("its folder may only be read", self._unwritable.path)
+        self._require_in_place()
         with self._gate:
             self._open_count += 1
         try:
@@ -119,6 +121,8 @@ class Database:
                 connection.begin(),
                 self._unchanged(connection),
             ):
+                if self._opened_file is None:
+                    self._opened_file = self._file()
                 if self.is_sqlite:
                     _begin(connection, writes=writes, is_durable=is_durable)
                 if writes and self._scrubs:
@@ -128,6 +132,27 @@ class Database:
             with self._gate:
                 self._open_count -= 1
                 self._gate.notify_all()
+
+    def _require_in_place(self) -> None:
+        """Raises Unavailable if the file that is open has lost its name: what were written to it
+        would be gone with this process, and what another one has there is not what is known here.
+        """
+        if self._opened_file is not None and self._file() != self._opened_file:
+            place = self.url.database
+            what = "was replaced" if os.path.exists(str(place)) else "was removed or moved away"
+            raise Unavailable(
+                f"The database {place} {what} since this process opened it. Put the one that was "
+                "there back, and repeat the call; what is there now is for a new process"
+            )
+
+    def _file(self) -> int | None:
+        """Return the inode that has the database's name, None if nothing has or on PostgreSQL."""
+        if not self.is_sqlite or self._unwritable is not None:
+            return None
+        try:
+            return os.stat(str(self.url.database)).st_ino
+        except OSError:
+            return None
 
     def _unchanged(self, connection: Connection) -> AbstractContextManager[None]:
         if self._unwritable is None:

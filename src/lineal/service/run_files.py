@@ -92,6 +92,7 @@ def _send_missing(
     with instance.database.reading() as connection:
         stored = blobs_db.reuse(connection, set(digests.values()))
     keys = []
+    local_files.renew_folder(instance.home.staging)
     for path, digest in list(digests.items()):
         if digest in stored or digest in sent:
             continue
