@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -103,3 +105,20 @@ def test_a_private_copy_that_was_tidied_away_is_missed(home: Path, tmp_path: Pat
         run.log_artifact(artifact).wait()
     with suppress(ArtifactsFailed):
         run.finish()
+
+
+def test_a_file_system_that_fails_the_database_says_where_to_look(home: Path) -> None:
+    """A limit on the size of files is a failure that needs no broken disk, as a quota is."""
+    with workers.start() as run:
+        backend = run.backend
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, before[1]))
+    try:
+        with pytest.raises(Unavailable, match=r"disk I/O error .*quota is full") as raised:
+            backend.project("local", "new", create=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert str(home / "lineal.db") in str(raised.value)
+    assert backend.project("local", "new", create=True).name == "new"

@@ -269,14 +269,15 @@ def _translated(url: URL) -> Iterator[None]:
             ) from error
         if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             raise
-        raise _meaning(str(cause), str(url.database)) from error
+        name = getattr(cause, "sqlite_errorname", None)
+        raise _meaning(str(cause), name, str(url.database)) from error
 
 
 def _is_damage(text: str) -> bool:
     return "malformed" in text or "not a database" in text
 
 
-def _meaning(text: str, place: str) -> LinealError:
+def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "full" in text:
         return NoSpace(f"The disk that holds {place} is full; nothing was changed")
     if "readonly" in text or "unable to open" in text:
@@ -285,6 +286,16 @@ def _meaning(text: str, place: str) -> LinealError:
         return Unavailable(
             f"Another process held the database {place} for too long; try again, or raise "
             "LINEAL_BUSY_TIMEOUT"
+        )
+    if "I/O error" in text:
+        code = f" ({name})" if name else ""
+        folder = os.path.dirname(place)
+        return Unavailable(
+            f"The file system of {folder} failed while the database {place} was used: {text}{code}"
+            ". See whether that disk, its inodes or a quota is full, a limit on the size of files "
+            "was reached, it is a network file system that went away or that processes share no "
+            "memory through, or somebody removed the files beside the database. What was "
+            "committed stays; put that right, and repeat the call"
         )
     return Unavailable(f"The database {place} failed: {text}")
 
