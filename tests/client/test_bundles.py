@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.test_files import file_size_limit
 
 import lineal
 from lineal.client import bundles, session, sync
@@ -23,7 +24,6 @@ from lineal.errors import (
     Invalid,
     NoSpace,
     NotFound,
-    SourceChanged,
     Unavailable,
 )
 
@@ -361,10 +361,39 @@ def test_what_was_damaged_on_the_way_does_not_arrive(
     )
     blob.chmod(0o644)
     blob.write_bytes(blob.read_bytes().replace(b"whole", b"wh0le").replace(b"t 77", b"t 78"))
-    with pytest.raises((IntegrityError, SourceChanged)):
+    with pytest.raises(IntegrityError, match="is damaged where it is copied from"):
+        bob.import_()
+    blob.unlink()
+    with pytest.raises(IntegrityError, match="is lost where it is copied from"):
         bob.import_()
     with pytest.raises(NotFound):
         bob.version("data")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: os.truncate(path, 20_000), "is damaged; copy the bundle here once more"),
+        (lambda path: os.truncate(path, 0), "has lost its database"),
+    ],
+)
+def test_a_damaged_database_of_a_bundle_is_named_where_it_is(
+    ana: Home, bob: Home, damage: Callable[[Path], None], said: str
+) -> None:
+    ana.log("content")
+    ana.export("data")
+    damage(Path("bundle", "lineal.db"))
+    with pytest.raises((IntegrityError, NotFound), match=said) as raised:
+        bob.import_()
+    assert str(Path("bundle").absolute()) in str(raised.value)
+
+
+def test_an_import_without_room_for_a_copy_of_the_database_says_so(ana: Home, bob: Home) -> None:
+    ana.log("content")
+    ana.export("data")
+    bob.import_()  # else its own database would find the limit first
+    with file_size_limit(1 << 10), pytest.raises(NoSpace, match="No space left to write"):
+        bob.import_()
 
 
 def test_many_small_files_share_files_in_the_bundle(ana, bob, tmp_path):

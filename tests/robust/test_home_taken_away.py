@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from lineal.client import session
 from lineal.config import load
 from lineal.errors import ArtifactsFailed, MissingFile, Unavailable
 from tests.robust import workers
+from tests.test_files import file_size_limit
 
 
 @pytest.fixture
@@ -111,14 +110,10 @@ def test_a_file_system_that_fails_the_database_says_where_to_look(home: Path) ->
     """A limit on the size of files is a failure that needs no broken disk, as a quota is."""
     with workers.start() as run:
         backend = run.backend
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 10, before[1]))
-    try:
-        with pytest.raises(Unavailable, match=r"disk I/O error .*quota is full") as raised:
-            backend.project("local", "new", create=True)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with (
+        file_size_limit(1 << 10),
+        pytest.raises(Unavailable, match=r"disk I/O error .*quota is full") as raised,
+    ):
+        backend.project("local", "new", create=True)
     assert str(home / "lineal.db") in str(raised.value)
     assert backend.project("local", "new", create=True).name == "new"

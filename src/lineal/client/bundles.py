@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,8 +35,16 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Gone, InTheWay, Invalid, LinealError, NotFound, Unavailable
-from lineal.files import write_whole
+from lineal.errors import (
+    Gone,
+    IntegrityError,
+    InTheWay,
+    Invalid,
+    LinealError,
+    NotFound,
+    Unavailable,
+)
+from lineal.files import copy_and_hash, write_whole
 
 ABOUT_FILE = "bundle.json"
 FORMAT = 1
@@ -164,19 +171,27 @@ def _opened(folder: str, settings: Settings) -> Iterator[Backend]:
     A database writes beside itself even when it is read, so a copy of it is opened.
     """
     database = home_of(dataclasses.replace(settings, home=folder)).database
-    if not os.path.exists(database):
+    if not os.path.exists(database) or not os.path.getsize(database):
         raise NotFound(f"Bundle {folder} has lost its database; export it again")
     with tempfile.TemporaryDirectory(prefix="lineal-bundle-") as home:
         inside = dataclasses.replace(settings, home=home)
         for suffix in ("", "-wal"):
             if os.path.exists(database + suffix):
-                shutil.copyfile(database + suffix, home_of(inside).database + suffix)
+                copy_and_hash(database + suffix, home_of(inside).database + suffix, mode=0o600)
         os.symlink(os.path.join(folder, "blobs"), home_of(inside).blobs)
-        source = open_embedded(inside)
         try:
-            yield source
-        finally:
-            source.close()
+            source = open_embedded(inside)
+            try:
+                yield source
+            finally:
+                source.close()
+        except IntegrityError as error:
+            if home not in error.message:  # of the copy, which nobody finds any more
+                raise
+            raise IntegrityError(
+                f"The database {database} of the bundle is damaged; copy the bundle here once "
+                "more, or export it again"
+            ) from error
 
 
 def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:

@@ -143,11 +143,23 @@ class _Blobs:
                 progress.advance(files=1, size=upload.size)
 
     def _send_blob(self, upload: Upload, location: Location) -> None:
-        if location.path is not None:
-            self._target.send(upload, location.path, take=False, link=False)
-        else:
-            with self._source.open(location) as packed:  # which is checked as it is read
+        try:
+            if location.path is not None:
+                self._target.send(upload, location.path, take=False, link=False)
+                return
+            with self._source.open(location) as packed:
                 self._target.send_bytes(upload, packed.read())
+        except (IntegrityError, MissingFile) as error:
+            raise self._unsound(upload, location, is_lost=isinstance(error, MissingFile)) from error
+
+    def _unsound(self, upload: Upload, location: Location, *, is_lost: bool) -> IntegrityError:
+        # the store of a bundle is reached through a link
+        where = "" if location.path is None else f" ({os.path.realpath(location.path)})"
+        return IntegrityError(
+            f"Content {upload.digest} of {self._version.path} is {'lost' if is_lost else 'damaged'}"
+            f" where it is copied from{where}; bring it back there from a copy that is whole, and "
+            "repeat this"
+        )
 
     def _send_pack(
         self, batch: Sequence[Upload], located: dict[Digest, Location], progress: term.Progress
@@ -155,14 +167,15 @@ class _Blobs:
         writer = packs.Writer(os.path.join(self._target.staging, f"pack-{new_id(16)}"))
         try:
             for upload in batch:
-                with self._source.open(self._location(upload, located)) as file:
-                    data = file.read()
+                location = self._location(upload, located)
+                try:
+                    with self._source.open(location) as file:
+                        data = file.read()
+                except MissingFile as error:
+                    raise self._unsound(upload, location, is_lost=True) from error
                 sha256 = hashlib.sha256(data)
                 if upload.digest != PREFIX + sha256.hexdigest():
-                    raise IntegrityError(
-                        f"Content {upload.digest} of {self._version.path} is damaged where it is "
-                        "copied from"
-                    )
+                    raise self._unsound(upload, location, is_lost=False)
                 writer.add(sha256.digest(), data)
                 progress.advance(files=1, size=upload.size)
             writer.seal()
