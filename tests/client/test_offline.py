@@ -8,12 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.test_files import file_size_limit
 
 import lineal
 from lineal.client import run_folder, session, sync
 from lineal.config import Settings, load
 from lineal.core.records import EdgeKind, PageRequest, Stream
-from lineal.errors import NotFound, UsageError
+from lineal.errors import NoSpace, NotFound, UsageError
 
 
 def write_dataset(name: str = "data", text: str = "a", **options) -> lineal.Artifact:
@@ -361,3 +362,23 @@ def test_a_later_sync_does_not_take_back_what_others_moved_since(home):
     synced(home, again=True)
     for name in ("data:best", "data:latest", "base:seen"):
         assert lineal.Api().artifact(f"p/{name}").version == "v1"
+
+
+def test_what_cannot_be_noted_for_sync_leaves_no_half_line(tmp_path):
+    run_folder.note(str(tmp_path), "use", version="p/data:v0")
+    path = tmp_path / run_folder.INTENTS_FILE
+    with file_size_limit(path.stat().st_size + 5), pytest.raises(NoSpace, match=str(path)):
+        run_folder.note(str(tmp_path), "use", version="p/data:v1")
+    run_folder.note(str(tmp_path), "use", version="p/data:v2")
+    versions = [intent["version"] for intent in run_folder.read_intents(str(tmp_path))]
+    assert versions == ["p/data:v0", "p/data:v2"]
+
+
+def test_a_damaged_note_is_named(home):
+    with lineal.init(mode="offline", project="p", id="a"):
+        pass
+    path = Path(folders()[0], run_folder.INTENTS_FILE)
+    path.write_text('{"kind": "use"\n')
+    (result,) = synced(home)
+    (error,) = result.failures.values()
+    assert f"Line 1 of {path.absolute()} is damaged" in str(error)

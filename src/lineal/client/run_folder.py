@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -10,8 +11,8 @@ from typing import Any
 
 from lineal.config import Settings
 from lineal.core.ids import new_id
-from lineal.errors import NotFound, Unavailable
-from lineal.files import write_whole
+from lineal.errors import IntegrityError, NotFound, Unavailable
+from lineal.files import room_on, write_whole
 
 DEFAULT_PARENT = "lineal"
 FOLDER_PREFIX = "offline-run-"
@@ -68,21 +69,41 @@ def read_about(folder: str) -> About:
 
 
 def read_intents(folder: str) -> list[dict[str, Any]]:
-    """Return what was noted for `sync`, in order; a half-written last line is left out."""
+    """Return what was noted for `sync`, in order; a half-written last line is left out.
+
+    Raises IntegrityError for another line that cannot be read.
+    """
+    path = os.path.join(folder, INTENTS_FILE)
     try:
-        with open(os.path.join(folder, INTENTS_FILE), "rb") as file:
+        with open(path, "rb") as file:
             lines = file.read().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in lines]
+    intents = []
+    for number, line in enumerate(lines, 1):
+        try:
+            intents.append(json.loads(line))
+        except ValueError as error:
+            raise IntegrityError(
+                f"Line {number} of {path} is damaged: {error}. It says what the run used or "
+                "linked; bring the file back from a copy, or take the line out to go without it"
+            ) from error
+    return intents
 
 
 def note(folder: str, kind: str, **fields: Any) -> None:
-    """Append one intent; a single write, so that concurrent ones do not mix."""
-    line = json.dumps({"kind": kind, **fields}) + "\n"
+    """Append one intent; a single write, so that concurrent ones do not mix.
+
+    Raises NoSpace or Unavailable; nothing is left of what could not be written.
+    """
+    line = (json.dumps({"kind": kind, **fields}) + "\n").encode()
     path = os.path.join(folder, INTENTS_FILE)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(descriptor, line.encode())
-    finally:
-        os.close(descriptor)
+    with room_on(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            written = os.write(descriptor, line)
+            if written != len(line):
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        finally:
+            os.close(descriptor)
