@@ -181,6 +181,40 @@ with lineal.init(project="vision", mode="offline", dir={str(tmp_path)!r}) as run
     assert child(setup, body) == {"answer": "v0"}
 
 
+@pytest.mark.parametrize("is_killed", [False, True], ids=["finished", "killed"])
+def test_an_offline_run_is_synced_from_a_medium_that_may_only_be_read(
+    tmp_path: Path, is_killed: bool
+) -> None:
+    body = f"""
+import os
+run = lineal.init(project="vision", id="run1", mode="offline", dir={str(tmp_path)!r})
+artifact = lineal.Artifact("data", "dataset")
+artifact.add_bytes(b"content", "file.txt")
+run.log_artifact(artifact).wait()
+run.log({{"loss": 0.5}})
+if not {is_killed}:
+    run.finish()
+print(json.dumps({{"answer": run.sync_dir}}), flush=True)
+os._exit(0)
+"""
+    folder = child("", body)["answer"]
+    sync = f"""
+from lineal.client import session, sync
+from lineal.config import load
+settings = load()
+backend = session.open_backend(settings)
+result, = sync.sync([{folder!r}], backend, settings=settings)
+return [result.line_count, {{name: str(error) for name, error in result.failures.items()}}]
+"""
+    medium = READ_ONLY_MOUNT.replace('os.environ["LINEAL_HOME"]', repr(folder))
+    for _ in range(2):
+        assert child(medium, sync)["answer"] == [1, {}]
+    run = lineal.Api({"project": "vision"}).run("run1")
+    assert run.state == ("failed" if is_killed else "finished")
+    assert [row["loss"] for row in run.scan_history()] == [0.5]
+    assert [each.name for each in run.logged_artifacts()] == ["data:v0"]
+
+
 def test_a_home_of_an_older_lineal_that_may_only_be_read_says_so(
     setup: str, filled_home: str
 ) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -37,14 +35,13 @@ from lineal.core.records import (
 )
 from lineal.errors import (
     Gone,
-    IntegrityError,
     InTheWay,
     Invalid,
     LinealError,
     NotFound,
     Unavailable,
 )
-from lineal.files import copy_and_hash, write_whole
+from lineal.files import write_whole
 
 ABOUT_FILE = "bundle.json"
 FORMAT = 1
@@ -125,7 +122,11 @@ def import_(
         is_owner = about.is_default_entity and from_entity == about.entity
         return entity or (target.entity if is_owner else from_entity), project or from_project
 
-    with _opened(folder, dataclasses.replace(settings, entity=about.entity)) as source:
+    inside = dataclasses.replace(settings, home=folder, entity=about.entity)
+    database = home_of(inside).database
+    if not os.path.exists(database) or not os.path.getsize(database):
+        raise NotFound(f"Bundle {folder} has lost its database; export it again")
+    with copying.opened_apart(inside) as source:  # it may be on a medium that is read-only
         versions = [
             source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
         ]
@@ -162,36 +163,6 @@ def _begun(folder: str, settings: Settings) -> About:
 
 def _describe(folder: str, about: About) -> None:
     write_whole(os.path.join(folder, ABOUT_FILE), json.dumps(asdict(about), indent=2).encode())
-
-
-@contextmanager
-def _opened(folder: str, settings: Settings) -> Iterator[Backend]:
-    """Open a bundle, and write nothing to it: it may be on a medium that is read-only.
-
-    A database writes beside itself even when it is read, so a copy of it is opened.
-    """
-    database = home_of(dataclasses.replace(settings, home=folder)).database
-    if not os.path.exists(database) or not os.path.getsize(database):
-        raise NotFound(f"Bundle {folder} has lost its database; export it again")
-    with tempfile.TemporaryDirectory(prefix="lineal-bundle-") as home:
-        inside = dataclasses.replace(settings, home=home)
-        for suffix in ("", "-wal"):
-            if os.path.exists(database + suffix):
-                copy_and_hash(database + suffix, home_of(inside).database + suffix, mode=0o600)
-        os.symlink(os.path.join(folder, "blobs"), home_of(inside).blobs)
-        try:
-            source = open_embedded(inside)
-            try:
-                yield source
-            finally:
-                source.close()
-        except IntegrityError as error:
-            if home not in error.message:  # of the copy, which nobody finds any more
-                raise
-            raise IntegrityError(
-                f"The database {database} of the bundle is damaged; copy the bundle here once "
-                "more, or export it again"
-            ) from error
 
 
 def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.config import Settings, home_of
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
@@ -31,6 +35,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import IntegrityError, MissingFile
+from lineal.files import copy_and_hash
 
 SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000
@@ -103,6 +108,37 @@ def all_of(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
         request = request._replace(cursor=found.cursor)
 
 
+@contextmanager
+def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
+    """Open the instance in the settings' home, and write nothing to it.
+
+    A database writes beside itself even when it is read, and one of an older Lineal is brought up
+    to date, so a copy of it is opened. Raises MissingFile without one, IntegrityError if it is
+    damaged, NoSpace.
+    """
+    there = home_of(settings)
+    with tempfile.TemporaryDirectory(prefix="lineal-apart-") as home:
+        apart = dataclasses.replace(settings, home=home)
+        copy = home_of(apart)
+        copy_and_hash(there.database, copy.database, mode=0o600)
+        if os.path.exists(there.database + "-wal"):
+            copy_and_hash(there.database + "-wal", copy.database + "-wal", mode=0o600)
+        os.symlink(there.blobs, copy.blobs)
+        try:
+            source = open_embedded(apart)
+            try:
+                yield source
+            finally:
+                source.close()
+        except IntegrityError as error:
+            if home not in error.message:  # of the copy, which nobody finds any more
+                raise
+            raise IntegrityError(
+                f"The database {there.database} is damaged; copy {there.root} here once more, from "
+                "where it is whole"
+            ) from error
+
+
 def _send_segments(
     source: Backend, version: VersionRecord, target: Backend, draft: DraftId, missing: set[str]
 ) -> None:
@@ -153,7 +189,7 @@ class _Blobs:
             raise self._unsound(upload, location, is_lost=isinstance(error, MissingFile)) from error
 
     def _unsound(self, upload: Upload, location: Location, *, is_lost: bool) -> IntegrityError:
-        # the store of a bundle is reached through a link
+        # the store of one that was opened apart is reached through a link
         where = "" if location.path is None else f" ({os.path.realpath(location.path)})"
         return IntegrityError(
             f"Content {upload.digest} of {self._version.path} is {'lost' if is_lost else 'damaged'}"

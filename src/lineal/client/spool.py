@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import threading
@@ -17,10 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.records import Lines, RunKey, Stream
-from lineal.errors import LinealError, NotFound
+from lineal.errors import LinealError, NotFound, UsageError
 
 SUFFIX = ".spool"
 FORMAT = 1
@@ -202,6 +204,22 @@ def adopt(backend: Backend, folder: str) -> int:
         if name.endswith(SUFFIX):
             adopted += _adopt_file(backend, os.path.join(folder, name))
     return adopted
+
+
+def copy(folder: str, to: str) -> None:
+    """Copy the lines that dead writers left in a folder which may only be read.
+
+    Raises UsageError if a writer lives.
+    """
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f"*{SUFFIX}"))):
+        try:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
+        except OSError as error:
+            raise files.missing(path, error) from error
+        files.copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
 
 
 def _adopt_file(backend: Backend, path: str) -> bool:

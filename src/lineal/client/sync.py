@@ -13,17 +13,18 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from lineal.client import copying, rewinding, run_folder, spool, term
 from lineal.client.backend import Backend
-from lineal.client.embedded import open_embedded
+from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.forking import Fork
 from lineal.client.run_folder import About
-from lineal.config import Settings
+from lineal.config import Settings, home_of
 from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
@@ -41,8 +42,8 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
-from lineal.errors import LinealError, NotFound, UsageError
-from lineal.files import write_stream, write_whole
+from lineal.errors import LinealError, NotFound, Unavailable, UsageError
+from lineal.files import refusal, write_stream, write_whole
 
 MARK_FILE = "synced.json"
 LINES_AT_ONCE = 10_000
@@ -127,7 +128,10 @@ def sync(
         except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
             result.failures[folder] = error
         if clean and not result.failures and os.path.isdir(folder):
-            shutil.rmtree(folder)
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                result.failures[folder] = refusal(folder, error) or error
         results.append(result)
     return results
 
@@ -158,16 +162,29 @@ def _sync_folder(
     result: Synced,
 ) -> None:
     folder = result.folder
-    source = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
-    try:
+    with _opened(dataclasses.replace(settings, home=folder, entity=about.entity)) as source:
         spool.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
             raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
         _Copy(source, target, settings, about, folder, where, marks, result).run()
-    finally:
-        source.close()
     if not result.failures:
         marks.complete()
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
+    """Open the instance in a folder; where that may only be read, a copy of what changes."""
+    home = home_of(settings)
+    if os.access(home.root, os.W_OK):
+        source = open_embedded(settings)
+        try:
+            yield source
+        finally:
+            source.close()
+        return
+    with copying.opened_apart(settings) as source:
+        spool.copy(home.spool, source.instance.home.spool)
+        yield source
 
 
 class _Copy:
@@ -450,4 +467,10 @@ class _Marks:
 
     def _write(self, mine: dict[str, Any]) -> None:
         marks = {**self._read(), self._key: mine}
-        write_whole(self._path, json.dumps(marks).encode())
+        try:
+            write_whole(self._path, json.dumps(marks).encode())
+        except Unavailable as error:
+            folder = os.path.dirname(self._path)
+            if os.access(folder, os.W_OK):
+                raise
+            term.warn_once(f"{folder} is not marked as synced: {error}", key=f"mark {folder}")
