@@ -494,6 +494,17 @@ def home_of(settings: Settings) -> Home:
     return Home(os.path.abspath(home))
 
 
+def working_folder() -> str:
+    """Raises Unavailable if somebody removed the one that this process works in."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise Unavailable(
+            f"The working directory of this process is gone: {error.strerror}. Change to one that "
+            "is there"
+        ) from error
+
+
 def default_entity(settings: Settings) -> str:
     """Return the entity that owns what names none: the setting, else who acts."""
     return settings.entity or acting_user(settings)

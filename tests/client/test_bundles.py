@@ -409,6 +409,15 @@ def test_many_small_files_share_files_in_the_bundle(ana, bob, tmp_path):
     assert os.listdir(tmp_path / "bob" / "staging") == []
 
 
+@pytest.mark.parametrize("folder", ["file", "file/bundle"])
+def test_a_file_where_the_bundle_should_be_is_left_alone(ana: Home, folder: str) -> None:
+    Path("file").write_text("mine")
+    ana.log("content")
+    with pytest.raises(InTheWay, match="is no folder, or lies below a file"):
+        ana.export("data", to=folder)
+    assert Path("file").read_text() == "mine"
+
+
 def test_a_folder_with_other_things_is_not_filled(ana):
     ana.log("a")
     Path("bundle").mkdir()

@@ -20,6 +20,15 @@ def run_of(run: lineal.Run):
     return run.backend.run(run.entity, run.project, run.id)
 
 
+def test_a_working_directory_that_was_removed_is_said(tmp_path, monkeypatch):
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    for call in (lineal.init, lambda: lineal.init(project="p"), lineal.Api):
+        with pytest.raises(Unavailable, match="working directory of this process is gone"):
+            call()
+
+
 def test_a_run_gets_an_id_a_label_and_the_default_project():
     run = lineal.init()
     assert len(run.id) == 8

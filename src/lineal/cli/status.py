@@ -11,7 +11,7 @@ from typing import Any
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
-from lineal.config import environment_variables, home_of, load, setting_names
+from lineal.config import environment_variables, home_of, load, setting_names, working_folder
 
 
 def status(json: Json = False) -> None:
@@ -78,7 +78,7 @@ def settings_in_force() -> list[tuple[str, Any, str]]:
 def _settings_files(home: str) -> dict[str, str]:
     """Return which file sets what; the one in the working directory wins."""
     sources = {}
-    for path in (os.path.join(home, "settings"), os.path.abspath(".lineal")):
+    for path in (os.path.join(home, "settings"), os.path.join(working_folder(), ".lineal")):
         parser = configparser.ConfigParser(interpolation=None)
         if os.path.isfile(path) and parser.read(path, encoding="utf-8"):
             names = parser["default"] if parser.has_section("default") else ()

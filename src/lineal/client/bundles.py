@@ -156,7 +156,14 @@ def _begun(folder: str, settings: Settings) -> About:
         raise InTheWay(f"Folder {folder} holds other things; name one that is new or empty")
     else:
         about = About(default_entity(settings), settings.entity is None)
-        os.makedirs(folder, exist_ok=True)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InTheWay(f"{folder} is no folder, or lies below a file; name another") from error
+        except OSError as error:
+            raise Unavailable(
+                f"Cannot make the folder {folder}: {error.strerror}. Name one you may write to"
+            ) from error
     _describe(folder, about)
     return about
 

@@ -120,9 +120,10 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
     with tempfile.TemporaryDirectory(prefix="lineal-apart-") as home:
         apart = dataclasses.replace(settings, home=home)
         copy = home_of(apart)
-        copy_and_hash(there.database, copy.database, mode=0o600)
-        if os.path.exists(there.database + "-wal"):
-            copy_and_hash(there.database + "-wal", copy.database + "-wal", mode=0o600)
+        database = os.path.realpath(there.database)  # SQLite keeps the log beside the file itself
+        copy_and_hash(database, copy.database, mode=0o600)
+        if os.path.exists(database + "-wal"):
+            copy_and_hash(database + "-wal", copy.database + "-wal", mode=0o600)
         os.symlink(there.blobs, copy.blobs)
         try:
             source = open_embedded(apart)

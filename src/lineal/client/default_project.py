@@ -7,7 +7,7 @@ import site
 import sys
 
 from lineal.client.capture import git, machine
-from lineal.config import Settings
+from lineal.config import Settings, working_folder
 from lineal.core import names
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,9 +23,10 @@ def default_project(settings: Settings) -> str:
 
 
 def _inferred(program: str | None) -> str:
-    folder = os.path.dirname(os.path.abspath(program)) if program else os.getcwd()
+    here = working_folder()
+    folder = os.path.dirname(os.path.abspath(os.path.join(here, program))) if program else here
     if not os.path.isdir(folder) or _is_installed(folder):
-        folder = os.getcwd()
+        folder = here
     root = git.find_root(folder)
     return names.generated(os.path.basename(root)) if root else names.DEFAULT_PROJECT
 

@@ -6,7 +6,6 @@ Of a notebook more is known at the end: the cells that ran (COD-2).
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.capture import code, git, machine, notebook, requirements
-from lineal.config import Settings
+from lineal.config import Settings, working_folder
 from lineal.core.records import RunPatch
 
 METADATA_FILE = "wandb-metadata.json"
@@ -44,7 +43,7 @@ class Surroundings:
 
 def call(settings: Settings, started_at: datetime) -> Call:
     details = {} if settings.disable_meta else machine.call(settings.program)
-    return Call(started_at, os.getcwd(), machine.program(settings.program), details)
+    return Call(started_at, working_folder(), machine.program(settings.program), details)
 
 
 def collect(settings: Settings, call: Call) -> Surroundings:

@@ -52,7 +52,7 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     can be made, its database is newer than this Lineal, or is missing while there are bytes.
     """
     home = home_of(settings)
-    is_unwritable = os.path.exists(home.database) and not os.access(home.root, os.W_OK)
+    is_unwritable = _may_only_be_read(home)
     if not is_unwritable:
         home.create()
     store = LocalStore(home.blobs)
@@ -86,6 +86,12 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         undo_period=timedelta(days=settings.undo_days),
         trial_lease=timedelta(seconds=settings.trial_lease_seconds),
     )
+
+
+def _may_only_be_read(home: Home) -> bool:
+    """Say so of a home that is there; its database may be a link to one in another folder."""
+    folders = home.root, os.path.dirname(os.path.realpath(home.database))
+    return os.path.exists(home.database) and not all(os.access(each, os.W_OK) for each in folders)
 
 
 def _require_no_bytes(home: Home, store: LocalStore) -> None:

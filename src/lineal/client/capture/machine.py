@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+from lineal.config import working_folder
+
 NVIDIA_TIMEOUT_SECONDS = 5.0
 """`nvidia-smi` hangs for minutes on a sick driver."""
 NVIDIA_QUERY = "name,memory.total,driver_version"
@@ -48,7 +50,9 @@ def program(settings_program: str | None) -> str | None:
     spec = getattr(main, "__spec__", None)
     if path is None or (spec is not None and "ipykernel" in str(spec.name)):
         return None
-    return os.path.relpath(path) if os.path.isabs(path) else str(path)
+    if not os.path.isabs(path):
+        return str(path)
+    return os.path.relpath(path, working_folder())
 
 
 def call(settings_program: str | None) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def call(settings_program: str | None) -> dict[str, Any]:
     return {
         "program": program(settings_program),
         "args": sys.argv[1:],
-        "root": os.getcwd(),
+        "root": working_folder(),
     }
 
 
