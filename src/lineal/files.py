@@ -41,6 +41,7 @@ _OPEN_FILES = "/proc/self/fd"
 _HAS_NAMELESS = hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)
 _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EXDEV}
 """Said by file systems and sandboxes without them."""
+_NO_MODES = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {
     errno.EROFS,
@@ -187,6 +188,18 @@ def renew_folder(path: str) -> None:
         ) from error
     except OSError as error:
         raise refusal(path, error) or error from error
+
+
+def set_mode(file: str | int, mode: int) -> None:
+    """Set the mode of a file, by path or descriptor; where modes cannot be set it stays as it is.
+
+    So it is on file systems without modes: vfat, SMB, some of FUSE.
+    """
+    try:
+        os.chmod(file, mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
 
 
 def shared_mode(folder: str) -> int:

@@ -87,7 +87,7 @@ class Writer:
         footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
         self._append(index + footer)
         self._write()
-        os.fchmod(self._descriptor, 0o444)
+        files.set_mode(self._descriptor, 0o444)
         self._close()
 
     def discard(self) -> None:
@@ -208,7 +208,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
     pack = Pack(path)
     wanted = [place for sha256 in sha256s if (place := pack.find(sha256)) is not None]
     if wanted:
-        os.chmod(path, 0o644)
+        files.set_mode(path, 0o644)
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             start, _ = _footer(descriptor, path, os.fstat(descriptor).st_size)

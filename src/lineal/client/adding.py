@@ -102,7 +102,7 @@ class Adder:
                 if refused is None or error.filename not in (None, staged):
                     raise
                 raise refused from error
-            os.chmod(staged, 0o444)
+            files.set_mode(staged, 0o444)
             hashed = files.hash_file(staged)
             entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
             source = Source(staged, staged, MUTABLE, hashed.stamp)

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
-from lineal.files import Stamp, make_folder, shared_mode
+from lineal.files import Stamp, make_folder, set_mode, shared_mode
 
 FINE_WINDOW_NS = 20_000_000
 """A file modified this shortly before it was read may change again within the same tick of the
@@ -161,7 +161,7 @@ class DigestCache:
         found = os.stat(self._path)
         mode = shared_mode(os.path.dirname(self._path))
         if mode & ~found.st_mode and found.st_uid == os.geteuid():
-            os.chmod(self._path, found.st_mode | mode)
+            set_mode(self._path, found.st_mode | mode)
 
 
 def _forget_stale(connection: sqlite3.Connection) -> int:

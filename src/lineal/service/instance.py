@@ -17,7 +17,7 @@ from lineal.config import Home, Settings, home_of
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
-from lineal.files import shared_mode
+from lineal.files import set_mode, shared_mode
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _open_shared(path: str) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
     found = os.fstat(descriptor)
     if mode & ~found.st_mode and found.st_uid == os.geteuid():  # the umask took some of it
-        os.fchmod(descriptor, found.st_mode | mode)
+        set_mode(descriptor, found.st_mode | mode)
     return descriptor
 
 

@@ -152,7 +152,7 @@ def _copied(local: str, target: str) -> tuple[Digest, int]:
         with open(local, "rb") as file:
             head = _Head(file, os.fstat(file.fileno()).st_size)
             hex_digest = local_files.write_stream(head, target)
-        os.chmod(target, 0o444)
+        local_files.set_mode(target, 0o444)
         return Digest(PREFIX + hex_digest), head.count
 
 
