@@ -293,3 +293,16 @@ def test_a_settings_object_wins_over_the_environment_even_with_a_default_value()
     environment = {"WANDB_MODE": "offline", "LINEAL_PROJECT": "theirs"}
     loaded = load(base=Settings(mode="online"), environ=environment)
     assert (loaded.mode, loaded.project) == ("online", "theirs")
+
+
+def test_a_part_of_the_home_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    """As when the disk is not mounted that a link leads to."""
+    home = Home(str(tmp_path / "home"))
+    Path(home.root).mkdir()
+    Path(home.blobs).symlink_to(tmp_path / "disk" / "blobs")
+    with pytest.raises(Unavailable, match=r"blobs is a link to .*/disk/blobs, which is not there"):
+        home.create()
+    (tmp_path / "disk" / "blobs").mkdir(parents=True)
+    Path(home.spool).write_text("")
+    with pytest.raises(Unavailable, match="spool is a file and not a folder"):
+        home.create()

@@ -476,6 +476,13 @@ class Home:
         for path in (self.root, self.blobs, self.staging, self.spool, self.cache):
             try:
                 os.makedirs(path, 0o700 if path == self.root else 0o777, exist_ok=True)
+            except FileExistsError as error:
+                leads = f"a link to {os.path.realpath(path)}, which is not there"
+                what = leads if os.path.islink(path) else "a file and not a folder"
+                raise Unavailable(
+                    f"{path} is {what}. Put that right (is a disk not mounted?), or set "
+                    "LINEAL_HOME to another folder"
+                ) from error
             except OSError as error:
                 raise Unavailable(
                     f"Cannot write to {path}: {error.strerror}. "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 
+import lineal
 from lineal.config import Settings
 from lineal.core.access import Actor, Role
 from lineal.core.trials import SweepKey
@@ -95,3 +99,17 @@ def test_nothing_of_alembic_is_loaded_for_a_database_that_is_up_to_date(
     )
     environment = os.environ | {"LINEAL_HOME": str(home)}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+def test_a_database_cannot_be_made_from_an_archive(home: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(
+        str(tmp_path / "lineal"), "zip", Path(lineal.__file__).parents[1], "lineal"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "import lineal; lineal.Api().projects()"],
+        env={**os.environ, "PYTHONPATH": archive},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Unavailable: Lineal is run from an archive" in done.stderr

@@ -49,8 +49,14 @@ def migrate(database: Database) -> None:
     present = revision(database)
     if present == HEAD:
         return
+    scripts = os.path.dirname(__file__)
+    if not os.path.isdir(scripts):  # Alembic wants files
+        raise Unavailable(
+            f"Lineal is run from an archive, and {scripts} must be a folder to make or migrate the "
+            f"database {database.url.database}. Install Lineal, or unpack the archive"
+        )
     config = Config()
-    config.set_main_option("script_location", os.path.dirname(__file__))
+    config.set_main_option("script_location", scripts)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
         raise Unavailable(
