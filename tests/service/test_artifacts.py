@@ -37,6 +37,7 @@ from lineal.errors import (
     Denied,
     Exists,
     Gone,
+    IntegrityError,
     Invalid,
     NotFound,
     RunNotFoundError,
@@ -686,6 +687,45 @@ def test_verify_names_a_damaged_blob_and_the_version_it_is_in(
     (finding,) = verify(instance, owner)
     assert "ana/vision/data:v0" in finding.where
     assert "changed on disk" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("statement", "where"),
+    [
+        ("UPDATE versions SET metadata = '{\"a\": tr'", "versions 1"),
+        ("UPDATE blobs SET digest = 'sha256:9f'", "blobs 1"),
+    ],
+)
+def test_verify_names_a_damaged_record_and_goes_on(
+    instance: Instance, owner: Actor, tmp_path: Path, statement: str, where: str
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    assert findings(instance, owner) == []
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql(statement)
+    assert where in [finding.where for finding in verify(instance, owner)]
+
+
+def test_verify_names_damaged_pages_of_the_database(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    instance.close()
+    with open(instance.home.database, "r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"\xff" * 8)
+    assert "Page 3" in next(verify(instance, owner)).what
+
+
+def test_a_damaged_record_is_said_as_damage(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE versions SET metadata = '{\"a\": tr'")
+    query = VersionQuery("ana", "vision", "data")
+    with pytest.raises(IntegrityError, match=r"which is no JSON .* `lineal verify` says where"):
+        catalog.versions(instance, owner, query, PageRequest())
 
 
 @hypothesis_settings(

@@ -17,11 +17,13 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
 )
 
 from lineal.db.blobs import CONDEMNED, STORED
 from lineal.db.engine import on_sqlite
 from lineal.db.schema import (
+    Json,
     alias_moves,
     aliases,
     blobs,
@@ -32,6 +34,7 @@ from lineal.db.schema import (
     manifest_segments,
     manifests,
     memberships,
+    metadata,
     projects,
     run_files,
     runs,
@@ -49,10 +52,10 @@ VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.na
 
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield (invariant, where, what) for everything the tables alone can tell."""
-    yield from damage(connection)
+    """Yield (invariant, where, what) for everything the rows alone can tell."""
     if on_sqlite(connection):
         yield from _lost_rows(connection)
+        yield from _no_documents(connection)
     for invariant, query in _queries():
         for where, what in connection.execute(query):
             yield invariant, str(where), str(what)
@@ -65,10 +68,13 @@ def damage(connection: Connection, *, quick: bool = False) -> Iterator[tuple[str
     """
     if not on_sqlite(connection):
         return
-    check = "quick_check" if quick else "integrity_check"
-    for (text,) in connection.exec_driver_sql(f"PRAGMA {check}({_SHOWN_MOST})"):
-        if text != "ok":
-            yield "the database is whole", "lineal.db", text
+    for check in ("quick_check", "integrity_check"):  # damage may stop the second half-way
+        found = connection.exec_driver_sql(f"PRAGMA {check}({_SHOWN_MOST})").scalars().all()
+        for text in found:
+            if text != "ok":
+                yield "the database is whole", "lineal.db", text
+        if quick or found != ["ok"]:
+            return
 
 
 def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -77,6 +83,18 @@ def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
         lost[table, parent] = lost.get((table, parent), 0) + 1
     for (table, parent), count in lost.items():
         yield "rows lead to rows that exist", table, f"{count} lead to {parent} that are lost"
+
+
+def _no_documents(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield records whose JSON cannot be read; PostgreSQL stores no other."""
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, Json):
+                text = type_coerce(column, Text)
+                is_none = text.is_not(None) & (func.json_valid(text) == 0)
+                query = select(table.c.id).where(is_none)
+                for (row_id,) in connection.execute(query):
+                    yield "records can be read", f"{table.name} {row_id}", f"no JSON: {column.name}"
 
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:

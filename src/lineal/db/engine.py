@@ -265,7 +265,8 @@ def _translated(url: URL) -> Iterator[None]:
             raise IntegrityError(
                 f"The database {url.database} is damaged: {cause}. The bytes of files in blobs/ "
                 "beside it are not touched by that: move nothing away, and put the database back "
-                "from a backup (docs/guides/operating.md)"
+                "from a backup, without a lineal.db-wal and lineal.db-shm of another beside it "
+                "(docs/guides/operating.md)"
             ) from error
         if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             raise
@@ -370,6 +371,8 @@ def _jsonb(document: ColumnElement[str]) -> ColumnElement[Any]:
 # --- JSON that may hold NaN and infinities ------------------------------------------------------
 
 _FLOAT_KEY = "$float"
+_SHOWN_MOST = 60
+"""Characters of a damaged record."""
 
 
 def json_text(value: Any) -> str:
@@ -384,9 +387,15 @@ def json_value(text: str | bytes) -> Any:
     """Read what `json_text` wrote; psycopg hands over bytes."""
     if isinstance(text, bytes):
         text = text.decode()
-    if _FLOAT_KEY not in text:
-        return json.loads(text)
-    return json.loads(text, object_hook=_restore_float)
+    try:
+        if _FLOAT_KEY not in text:
+            return json.loads(text)
+        return json.loads(text, object_hook=_restore_float)
+    except ValueError as error:
+        raise IntegrityError(
+            f"The database is damaged: a record holds {text[:_SHOWN_MOST]!r}, which is no JSON "
+            f"({error}); `lineal verify` says where"
+        ) from error
 
 
 def _finite(value: Any) -> Any:

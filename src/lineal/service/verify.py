@@ -38,12 +38,10 @@ def verify(
     are what a killed upload left, and the sweep removes them.
     """
     access.require(actor, Action.ADMINISTER, "the instance")
-    with instance.database.reading() as connection:
-        findings = [
-            Finding(invariant, where, what)
-            for invariant, where, what in checks.violations(connection)
-        ]
-    yield from findings
+    for look in (checks.damage, checks.violations):  # the latter may fail where there is damage
+        with instance.database.reading() as connection:
+            findings = [Finding(*found) for found in look(connection)]
+        yield from findings
     yield from _segments(instance)
     yield from _lines(instance)
     yield from _blobs(instance, progress or (lambda _blobs, _bytes: None), repair=repair)
@@ -106,7 +104,11 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
         with instance.database.reading() as connection:
             rows = checks.stored_blobs(connection, after=after, limit=PAGE)
         for row in rows:
-            key = storage_key(Digest(row.digest), row.nonce)
+            try:
+                key = storage_key(Digest(row.digest), row.nonce)
+            except ValueError as error:
+                yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
+                continue
             problem = _problem(instance, key, row.digest, row.size_bytes)
             if problem is not None:
                 with instance.database.reading() as connection:
