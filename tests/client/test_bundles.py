@@ -290,6 +290,20 @@ def test_references_stay_references(ana, bob):
     assert entry.ref == f"file://{os.path.abspath('far.txt')}"
 
 
+def test_a_bundle_that_lost_its_empty_folders_on_the_way_is_whole(ana, bob):
+    Path("far.txt").write_text("far")
+    with ana.run() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_reference(f"file://{os.path.abspath('far.txt')}", "far.txt")
+        run.log_artifact(artifact)
+    ana.export("data")
+    for folder in Path("bundle").iterdir():
+        if folder.is_dir() and not os.listdir(folder):
+            folder.rmdir()
+    assert not Path("bundle", "blobs").exists()
+    assert bob.import_()[0].target.source_number == 0
+
+
 def test_another_run_of_that_id_is_left_alone(ana, bob, capsys):
     with bob.run(id="train", config={"mine": 1}):
         pass

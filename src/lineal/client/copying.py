@@ -124,7 +124,8 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
         copy_and_hash(database, copy.database, mode=0o600)
         if os.path.exists(database + "-wal"):
             copy_and_hash(database + "-wal", copy.database + "-wal", mode=0o600)
-        os.symlink(there.blobs, copy.blobs)
+        if os.path.isdir(there.blobs):  # an empty one gets lost where folders are packed
+            os.symlink(there.blobs, copy.blobs)
         try:
             source = open_embedded(apart)
             try:
