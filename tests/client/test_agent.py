@@ -129,6 +129,37 @@ def test_a_failing_trial_does_not_end_the_sweep(capsys) -> None:
     assert "of this trial only" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("code", "state", "exit_code"),
+    [(None, "finished", 0), (0, "finished", 0), (3, "failed", 3), ("no data", "failed", 1)],
+)
+def test_an_exit_of_the_function_ends_its_trial_and_not_the_agent(
+    code: object, state: str, exit_code: int, capsys
+) -> None:
+    def train() -> None:
+        lineal.init().log({"loss": 1})
+        sys.exit(code)
+
+    path = make(RANDOM | {"run_cap": 2})
+    lineal.agent(path, train)
+    assert [trial.state for trial in trials(path)] == [state, state]
+    runs = lineal.Api().sweep(path).runs
+    assert [(run.state, run.exit_code) for run in runs] == [(state, exit_code)] * 2
+    assert ("no data" in capsys.readouterr().err) == (code == "no data")
+
+
+def test_ctrl_c_in_the_function_ends_the_agent() -> None:
+    def train() -> None:
+        lineal.init().log({"loss": 1})
+        raise KeyboardInterrupt
+
+    path = make(RANDOM)
+    with pytest.raises(KeyboardInterrupt):
+        lineal.agent(path, train)
+    assert [trial.state for trial in trials(path)] == [TrialState.CANCELLED]
+    assert [run.exit_code for run in lineal.Api().sweep(path).runs] == [255]
+
+
 def test_an_agent_gives_up_when_all_fail(monkeypatch) -> None:
     def train() -> None:
         raise RuntimeError

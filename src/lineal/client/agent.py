@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any, Protocol, SupportsIndex
 
 from lineal.client import command, session, term
+from lineal.client import exit as process_exit
 from lineal.client.agent_view import AgentView
 from lineal.client.backend import Backend
 from lineal.client.capture import machine
@@ -69,8 +70,9 @@ def agent(
     """Carry out trials of a sweep until there are none left, or `count` of them.
 
     sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
-    `config`; without it the sweep's `program` is started. forward_signals: pass Ctrl-C and
-    SIGTERM on to the program, and wait for it, rather than ending it.
+    `config`, and whose errors and `sys.exit` end that trial only; without it the sweep's `program`
+    is started. forward_signals: pass Ctrl-C and SIGTERM on to the program, and wait for it, rather
+    than ending it.
     max_consecutive_failed_runs: failures one after the other that end this agent; default: any
     number. Raises NotFound for the sweep, Invalid where there is nothing to carry out or a number
     of trials is less than 1, TrialsFailed when 3 trials failed in the first minute, or the first
@@ -168,6 +170,8 @@ class _Agent:
             stop_ticking()
             ended = self._backend.finish_trial(record.key, agent, state)
             self._view.ends(ended, time.monotonic() - began)
+        if trial.exited is not None and ended.state is TrialState.QUEUED:
+            raise trial.exited  # its run was preempted: this machine is about to go
         self._done += 1
         is_failed = ended.state is TrialState.FAILED
         self._failed += is_failed
@@ -230,17 +234,21 @@ class _Function:
             self._function()
         except TrialStopped:
             return trial.ended or TrialState.STOPPED
+        except SystemExit as error:  # many a `main()` ends so; the agent goes on
+            trial.exited = error
+            exit_code = process_exit.code_of(SystemExit, error)
+            if not isinstance(error.code, (int, type(None))):
+                sys.stderr.write(f"{error.code}\n")  # as Python does at the end of a program
         except Exception:  # noqa: BLE001 - one trial's failure must not end the sweep
             traceback.print_exc()
             exit_code = 1
-            return TrialState.FAILED
-        except BaseException:
-            exit_code = 1
+        except BaseException as error:
+            exit_code = process_exit.code_of(type(error), error)
             raise
         finally:
             session.set_trial(None)
             _finish(trial, exit_code)
-        return trial.ended or TrialState.FINISHED
+        return TrialState.FAILED if exit_code else trial.ended or TrialState.FINISHED
 
 
 def _finish(trial: Trial, exit_code: int) -> None:

@@ -33,6 +33,8 @@ class Trial:
         self.sweep = sweep
         self.ended: TrialState | None = None
         """How the trial is to end, once it must not go on."""
+        self.exited: SystemExit | None = None
+        """How its function left, if it called `sys.exit`."""
         self.runs: list[Run] = []
         """What its program started; usually one run."""
         self._backend = backend
