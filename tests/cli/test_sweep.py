@@ -118,6 +118,21 @@ def test_every_mistake_in_a_file_is_named(lineal):
     assert "one of" in lineal("sweep", "--stop", "--pause", "x", fails=True).err
 
 
+@pytest.mark.parametrize(("name", "meant"), [("off", "false"), ("yes", "true"), ("~", "null")])
+def test_a_name_that_yaml_takes_for_something_else_is_refused(lineal, path, name, meant):
+    Path("sweep.yaml").write_text(f"method: grid\nparameters: {{{name}: {{values: [1, 2]}}}}\n")
+    for more in ([], ["--update", path]):
+        said = lineal("sweep", "sweep.yaml", *more, fails=True).err
+        assert f"has a name that YAML takes for {meant}; put it in quotes" in said
+
+
+def test_a_date_in_a_file_is_a_text_also_when_a_sweep_is_changed(lineal, path):
+    Path("sweep.yaml").write_text("method: grid\nparameters: {a: {values: [2024-01-31]}}\n")
+    lineal("sweep", "sweep.yaml", "--update", path)
+    document = lineal("sweep", "show", path, "--json").json["config"]
+    assert document["parameters"]["a"]["values"] == ["2024-01-31"]
+
+
 def test_the_page_is_one_file_with_everything_in_it(lineal):
     document = FILE.replace("values: [1, 2]", "min: 0.0, max: 1.0").replace("grid", "random")
     script = (

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import lineal
@@ -380,6 +381,18 @@ def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     monkeypatch.setenv("LINEAL_MODE", "offline")
     with pytest.raises(UsageError, match="mode is offline"):
         lineal.agent(path, lambda: None)
+
+
+def test_a_choice_that_no_agent_could_be_given_is_refused_with_its_place() -> None:
+    document = {"method": "grid", "parameters": {"act": {"values": ["relu", len]}}}
+    with pytest.raises(Invalid, match=r"`parameters\.act\.values\.1` is a builtins\.builtin_func"):
+        lineal.sweep(document, project="p")
+    path = make(RANDOM)
+    with pytest.raises(Invalid, match=r"`parameters\.x` is a builtins\.builtin_func"):
+        lineal.Api().sweep(path).enqueue_run({"x": len})
+    point = {"x": numpy.float32(0.5), "net": {"k": 3}}
+    lineal.controller(path).schedule(point)
+    assert lineal.Api().sweep(path).enqueue_run(point).parameters["x"] == 0.5
 
 
 @pytest.mark.parametrize(

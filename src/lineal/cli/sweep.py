@@ -92,7 +92,7 @@ def create(
         if prior_run or project or entity:
             raise Invalid("`--update` changes what a sweep does, not where it is or began")
         backend, known = sweeps.find(connect().settings, update)
-        record = backend.update_sweep(known.key, document)
+        record = backend.update_sweep(known.key, sweeps.as_document(document))
         output.note(f"Sweep {record.path} was changed")
     else:
         record = sweeps.create(document, entity=entity, project=project, prior_runs=prior_run)

@@ -11,6 +11,7 @@ from lineal.client.backend import Backend
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.moments import iso
 from lineal.client.public_run import Run
+from lineal.client.sweep import as_point
 from lineal.core import sweeps
 from lineal.core.records import RunQuery
 from lineal.core.trials import AgentRecord, SweepRecord, SweepState, TrialRecord
@@ -135,9 +136,10 @@ class Sweep:
         """Have parameters tried before any that the search chooses.
 
         A point of the sweep's grid whose turn is still to come is tried now, and not again then.
-        Raises Invalid if the sweep has a parameter that these lack, Conflict once it is over.
+        Raises Invalid if the sweep has a parameter that these lack, or for a value that is no
+        number, text, list or dict, Conflict once it is over.
         """
-        return self._backend.enqueue_trial(self._record.key, dict(parameters))
+        return self._backend.enqueue_trial(self._record.key, as_point(parameters))
 
     def pause(self) -> None:
         """Hand out nothing new until `resume`."""

@@ -12,13 +12,16 @@ from lineal.client import addresses, session, term
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.client.lists import BULK_PAGE_SIZE, every_item
-from lineal.client.values import plain
+from lineal.client.values import as_metric, kind_of, plain
 from lineal.config import Settings, load
-from lineal.core import names
+from lineal.core import names, parameters
+from lineal.core.mistakes import Mistakes
 from lineal.core.records import PageRequest
 from lineal.core.trials import SweepRecord, SweepSpec, SweepState, TrialRecord, TrialState
 from lineal.errors import Invalid, NotFound, UsageError
 
+_SWEEP = "sweep"
+"""Stands before the place of a value that cannot be JSON, in lack of a key."""
 OVER = (SweepState.FINISHED, SweepState.STOPPED, SweepState.CANCELLED)
 LOOK_SECONDS = 5.0
 
@@ -54,13 +57,39 @@ def create(
         SweepSpec(
             entity=entity or document.get("entity") or settings.entity or backend.entity,
             project=project or document.get("project") or default_project(settings),
-            document=plain(dict(document), "sweep"),
+            document=as_document(document),
             prior_runs=tuple(str(run).rpartition("/")[2] for run in prior_runs or ()),
         )
     )
     session.sweep_made(record.entity, record.project, record.sweep_id)
     term.info(f"sweep {record.path} created; start agents with `lineal agent {record.path}`")
     return record
+
+
+def as_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sweep's document as JSON; raises Invalid for what agents could not be given."""
+    mistakes = Mistakes()
+    parameters.check_names(document.get("parameters"), mistakes)
+    mistakes.raise_any()
+    found: dict[str, Any] = plain(dict(document), _SWEEP, otherwise=_no_choice)
+    return found
+
+
+def as_point(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of one trial as JSON; raises Invalid for what agents could not be given."""
+    found: dict[str, Any] = plain(dict(values), "parameters", otherwise=_no_choice)
+    return found
+
+
+def _no_choice(value: Any, key: str) -> Any:
+    try:
+        return as_metric(value, key)
+    except TypeError as error:
+        place = key.removeprefix(f"{_SWEEP}.")
+        raise Invalid(
+            f"This is wrong in the sweep: `{place}` is a {kind_of(value)}, and agents are given "
+            "numbers, texts, lists and dicts; give its name, and look that up in the program"
+        ) from error
 
 
 def find(
@@ -147,7 +176,7 @@ class Controller:
     def schedule(self, parameters: Mapping[str, Any] | None) -> None:
         """Have parameters tried next, such as those of `search`."""
         if parameters is not None:
-            self._backend.enqueue_trial(self._record.key, dict(parameters))
+            self._backend.enqueue_trial(self._record.key, as_point(parameters))
 
     def stopping(self) -> list[str]:
         """Return the runs that were stopped early."""

@@ -47,9 +47,6 @@ def _leaves(
     for key, spec in given.items():
         path = (*above, str(key))
         place = ".".join(("parameters", *path))
-        if isinstance(key, bool):
-            mistakes.add(place, "has a name that YAML takes for true or false; put it in quotes")
-            continue
         if not isinstance(spec, Mapping):
             example = (
                 f"{{value: {spec!r}}}" if not isinstance(spec, list) else f"{{values: {spec}}}"
@@ -203,6 +200,20 @@ def _refuse(
 ) -> None:
     for key in sorted(set(spec) & set(_KEYS) - allowed):
         mistakes.add(f"{place}.{key}", f"has no meaning beside {what}")
+
+
+def check_names(given: Any, mistakes: Mistakes, above: Path = ()) -> None:
+    """Note names such as `off`, which YAML takes for something else; as JSON it would not show."""
+    for key, spec in given.items() if isinstance(given, Mapping) else ():
+        path = (*above, str(key))
+        if key is None or isinstance(key, bool):
+            place, word = (
+                ".".join(("parameters", *path)),
+                "null" if key is None else str(key).lower(),
+            )
+            mistakes.add(place, f"has a name that YAML takes for {word}; put it in quotes")
+        elif isinstance(spec, Mapping):
+            check_names(spec.get("parameters"), mistakes, path)
 
 
 def check_grid(searched: Mapping[Path, Distribution], mistakes: Mistakes) -> None:

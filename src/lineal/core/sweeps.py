@@ -90,6 +90,7 @@ def plan(document: Mapping[str, Any], *, is_new: bool = False) -> Plan:
     elif method not in METHODS:
         mistakes.add("method", f"cannot be {method!r}{near(method, METHODS)}")
     metric = _metric(document, mistakes)
+    parameters.check_names(document.get("parameters"), mistakes)
     constants, searched = parameters.read(document, mistakes)
     if is_new:
         paths = [".".join(path) for path in (*constants, *searched)]
