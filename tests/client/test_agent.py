@@ -75,6 +75,23 @@ def test_a_metric_that_the_run_defines_has_a_result() -> None:
     assert [(trial.state, trial.value) for trial in trials(path)] == [(TrialState.FINISHED, 1.0)]
 
 
+def test_a_trial_without_a_number_for_the_metric_is_said_once(capsys) -> None:
+    def train() -> None:
+        with lineal.init() as run:
+            run.define_metric("loss", summary="none")
+            run.log({"loss": 1.0, "val": {"loss": 2}})
+
+    lineal.agent(make(RANDOM), train)
+    said = capsys.readouterr().err
+    assert (
+        said.count("has no result: its run's summary has val.loss, and no number called `loss`")
+        == 1
+    )
+    lineal.agent(make(RANDOM | {"metric": {"name": "val.loss"}}), train)
+    lineal.agent(make({"method": "grid", "parameters": {"x": {"values": [1]}}}), train)
+    assert "no result" not in capsys.readouterr().err
+
+
 def test_a_run_that_the_function_leaves_open_is_finished() -> None:
     def train() -> None:
         lineal.init().log({"loss": 1})

@@ -27,7 +27,9 @@ from lineal.client.capture import machine
 from lineal.client.run_config import with_all_numbers
 from lineal.client.sweep import find
 from lineal.client.trial import Trial
+from lineal.client.values import flat
 from lineal.config import Settings, load
+from lineal.core import sweeps
 from lineal.core.records import RunState
 from lineal.core.trials import AgentKey, SweepRecord, TrialRecord, TrialState
 from lineal.errors import Invalid, LinealError, RunNotFoundError, TrialsFailed, TrialStopped
@@ -38,6 +40,8 @@ LOOK_SECONDS = 0.1
 """How often an agent looks whether its program has ended."""
 GRACE_SECONDS = 15.0
 """What a program gets to end itself before it is killed."""
+KEYS_SHOWN = 10
+"""Of a summary that lacks the sweep's metric."""
 FLAPPING_FAILURES, FLAPPING_SECONDS = 3, 60.0
 """So many failures in the first so many seconds: something is wrong with all of them (SWP-9)."""
 
@@ -136,6 +140,7 @@ class _Agent:
         self._work = work
         self._settings = settings
         self._view = AgentView(sweep)
+        self._metric = sweeps.plan(sweep.document).metric
         self._began = time.monotonic()
         self._max_failures_in_row = max_failures_in_row
         self._done = self._failed = self._failed_in_row = 0
@@ -172,12 +177,36 @@ class _Agent:
             self._view.ends(ended, time.monotonic() - began)
         if trial.exited is not None and ended.state is TrialState.QUEUED:
             raise trial.exited  # its run was preempted: this machine is about to go
+        self._warn_without_result(ended)
         self._done += 1
         is_failed = ended.state is TrialState.FAILED
         self._failed += is_failed
         self._failed_in_row = self._failed_in_row + 1 if is_failed else 0
         self._give_up_if_none_succeeds()
         self._give_up_if_all_fail()
+
+    def _warn_without_result(self, trial: TrialRecord) -> None:
+        """Say once that a trial went well and counts for nothing: no search would learn of it."""
+        if (
+            self._metric is None
+            or trial.value is not None
+            or trial.state is not TrialState.FINISHED
+        ):
+            return
+        try:
+            run = self._backend.run(self._sweep.entity, self._sweep.project, trial.run_id)
+        except RunNotFoundError:
+            there = "it started no run"
+        else:
+            keys = sorted(key for key in flat(run.summary) if not key.startswith("_"))
+            there = f"its run's summary has {', '.join(keys[:KEYS_SHOWN]) or 'nothing'}"
+        name = self._metric.name
+        term.warn_once(
+            f"Trial {trial.number} of sweep {self._sweep.path} has no result: {there}, and no "
+            f"number called `{name}`, the sweep's metric. Log it with `run.log`; "
+            f'`define_metric("{name}", summary="none")` keeps it out. This is said once',
+            key=f"no-result {self._sweep.path}",
+        )
 
     def _beat(self, trial: Trial, agent: AgentKey) -> None:
         """Say that the trial goes on; must not raise."""
