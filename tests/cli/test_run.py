@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lineal as sdk
@@ -134,6 +135,26 @@ def test_histograms_are_drawn(lineal):
     first, second = lineal("run", "history", "demo/drawn").out.splitlines()[1:]
     assert first.split() == ["0", "-1", "▁█▅", "2.5"]
     assert "_type" in second
+
+
+def test_media_take_a_few_words_and_long_values_are_cut_in_a_history(lineal):
+    with sdk.init(project="demo", id="media") as run:
+        run.log(
+            {
+                "image": sdk.Image(np.zeros((2, 3, 3), "uint8")),
+                "images": [sdk.Image(np.zeros((2, 3, 3), "uint8"))] * 2,
+                "table": sdk.Table(columns=["a", "b"], data=[[1, 2]]),
+                "numbers": list(range(100)),
+            }
+        )
+    answer = lineal("run", "history", "demo/media")
+    for part in ("image 3 × 2: media/images/image_0_", "2 images 3 × 2: ", "table of 1 row, 2 col"):
+        assert part in answer.out
+    assert "0, 1, 2, 3, 4" in answer.out
+    assert max(map(len, answer.lines)) < 250
+    assert "Cut to 60 characters: images, numbers; `--json` prints all" in answer.err
+    assert lineal("run", "history", "demo/media", "--json").json[0]["numbers"] == list(range(100))
+    assert ", 98, 99" in lineal("run", "show", "demo/media").out
 
 
 def test_history_keeps_rows_that_have_all_keys(lineal, trained):

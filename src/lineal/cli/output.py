@@ -175,18 +175,29 @@ def cell(value: Any) -> str:
         return ", ".join(cell(item) for item in value)
     text = value if isinstance(value, str) else str(value)
     if isinstance(value, Mapping):
-        drawn = _histogram(value) if value.get("_type") == "histogram" else ""
-        text = drawn or json.dumps(plain(value), ensure_ascii=False, default=str)
+        text = _media(value) or json.dumps(plain(value), ensure_ascii=False, default=str)
     return text if text.isprintable() else "".join(_visible(character) for character in text)
 
 
-def _histogram(value: Mapping[str, Any]) -> str:
-    """Draw the counts between the first and the last edge; nothing for what is no histogram."""
+def _media(value: Mapping[str, Any]) -> str:
+    """Say in a few words what an object is that was logged; nothing for any other mapping."""
     try:
-        first, *_, last = value["bins"]
-        return f"{cell(float(first))} {sparkline(value['values'])} {cell(float(last))}"
-    except (TypeError, ValueError, KeyError):
-        return ""
+        match value.get("_type"):
+            case "histogram":
+                first, *_, last = value["bins"]
+                return f"{cell(float(first))} {sparkline(value['values'])} {cell(float(last))}"
+            case "table-file" | "incremental-table-file":
+                rows, columns = plural(value["nrows"], "row"), plural(value["ncols"], "column")
+                return f"table of {rows}, {columns}"
+            case "image-file":
+                return f"image {value['width']} × {value['height']}: {value['path']}"
+            case "images/separated":
+                count, first = plural(value["count"], "image"), value["filenames"][0]
+                return f"{count} {value['width']} × {value['height']}: {first} …"
+            case _:
+                return ""
+    except (TypeError, ValueError, KeyError, IndexError):
+        return ""  # a mapping of the user's own
 
 
 def _visible(character: str) -> str:

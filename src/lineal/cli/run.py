@@ -33,6 +33,8 @@ from lineal.errors import Exists, Invalid, NotFound
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
+VALUE_MOST = 60
+"""Characters of one value in the table of a history."""
 
 app = typer.Typer(
     help="List runs; show what one did, logged and printed",
@@ -235,8 +237,20 @@ def history(
     if first is None:
         output.note(_nothing_logged(wanted, lineal.Api().run(path).scan_history()))
         return
+    cut: set[str] = set()
     rows = chain((first,), rows)
-    output.table(columns, ([row.get(key) for key in columns] for row in rows), right=columns)
+    output.table(columns, (_shortened(row, columns, cut) for row in rows), right=columns)
+    if cut:
+        output.note(
+            f"Cut to {VALUE_MOST} characters: {', '.join(sorted(cut))}; `--json` prints all of it"
+        )
+
+
+def _shortened(row: JsonObject, columns: list[str], cut: set[str]) -> list[str]:
+    """Return the cells of a row, noting which columns have longer values than a table shows."""
+    cells = [output.cell(row.get(key)) for key in columns]
+    cut.update(key for key, text in zip(columns, cells, strict=True) if len(text) > VALUE_MOST)
+    return [text if len(text) <= VALUE_MOST else f"{text[: VALUE_MOST - 1]}…" for text in cells]
 
 
 def _nothing_logged(wanted: list[str] | None, rows: Iterable[JsonObject]) -> str:
