@@ -385,6 +385,25 @@ def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Pa
     assert [trial.state for trial in trials(path)] == ["running"]  # until its lease ends
 
 
+def test_ctrl_c_ends_the_run_of_the_agents_program(tmp_path: Path) -> None:
+    program, began = tmp_path / "train.py", tmp_path / "began"
+    program.write_text(
+        "import time, pathlib, lineal\n"
+        "lineal.init().log({'loss': 1})\n"
+        f"pathlib.Path({str(began)!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    path = make(RANDOM | {"program": str(program)})
+    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not began.exists():
+        time.sleep(0.05)
+    working.send_signal(signal.SIGINT)
+    assert working.wait(30) != 0
+    assert [trial.state for trial in trials(path)] == [TrialState.CANCELLED]
+    runs = lineal.Api().sweep(path).runs
+    assert [(run.state, run.exit_code) for run in runs] == [("failed", 255)]
+
+
 def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     path = make(RANDOM)
     with pytest.raises(TypeError, match=r"agent.count='2'.: how many trials is a whole number"):

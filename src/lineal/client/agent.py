@@ -307,7 +307,11 @@ class _Program:
             parameters = os.path.join(folder, "parameters.yaml")
             _write_parameters(parameters, trial)
             arguments = command.build(self._sweep.document, trial.parameters, folder)
-            code = self._run(arguments, self._environment(trial, parameters), trial)
+            try:
+                code = self._run(arguments, self._environment(trial, parameters), trial)
+            except BaseException:  # Ctrl-C, which has ended the program by now
+                self._end_run(trial, process_exit.INTERRUPTED)
+                raise
         self._end_run(trial, code)
         if trial.ended is not None:
             return trial.ended
