@@ -38,6 +38,14 @@ def test_without_artifacts_only_the_run_is_moved(lineal: Callable[..., Any]) -> 
     assert "own" in lineal("artifact", "ls", "old").out
 
 
+def test_a_run_is_not_moved_nowhere_and_not_to_where_it_is(lineal: Callable[..., Any]) -> None:
+    _world()
+    assert "A project is named as" in lineal("run", "mv", "old/r", "", fails=True).err
+    answer = lineal("run", "mv", "old/r", "old")
+    assert (answer.out, "is there already" in answer.err) == ("", True)
+    assert lineal("run", "show", "old/r", "--json").json["path"] == "ana/old/r"
+
+
 def test_an_id_that_is_taken_is_said(lineal: Callable[..., Any]) -> None:
     _world()
     with wandb.init(project="new", id="r"):

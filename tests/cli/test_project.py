@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 def test_projects_are_listed_by_name(lineal, photos):
     lineal("artifact", "put", str(photos), "-n", "another/photos")
@@ -22,6 +24,16 @@ def test_a_deleted_project_is_not_listed(lineal, photos):
     assert answer.out == ""
     assert "No projects here yet" in answer.err
     assert json.loads(lineal("project", "ls", "--json").out) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("rm", "", "--yes"), ("restore", ""), ("ttl", "", "1d"), ("protect", "", "x")]
+)
+def test_a_project_that_is_changed_must_be_named(lineal, photos, words):
+    lineal("artifact", "put", str(photos), "-n", "uncategorized/photos")
+    answer = lineal("project", *words, fails=True)
+    assert (answer.code, "A project is named as" in answer.err) == (2, True)
+    assert "ana/uncategorized" in lineal("project", "ls").out
 
 
 def test_the_projects_of_nobody_are_an_error(lineal, photos):

@@ -24,7 +24,10 @@ def mv(
     connection = connect()
     record = connection.run(run)
     before = f"{record.entity}/{record.project}/{record.run_id}"
-    entity, name = names.project_path(project, record.entity, None)
+    entity, name = names.named_project(project, record.entity)
+    if (entity, name) == (record.entity, record.project):
+        output.note(f"Run {before} is there already; nothing was changed")
+        return
     result = connection.backend.move_run(record.key, entity, name, with_artifacts=artifacts)
     output.data(f"Moved run {before} to {entity}/{name}/{record.run_id}")
     for collection in result.moved:

@@ -275,4 +275,4 @@ def place_of(connection: Connection, text: str) -> tuple[str, str, str | None]:
 
 
 def project_of(connection: Connection, text: str) -> tuple[str, str]:
-    return names.project_path(text, connection.backend.entity, connection.default_project)
+    return names.named_project(text, connection.backend.entity)

@@ -279,7 +279,7 @@ class Run:
         """
         if artifacts not in ("keep", "move"):
             raise Invalid(f"move(artifacts={artifacts!r}): use `keep` or `move`")
-        target = names.project_path(project, entity or self.entity, None)
+        target = names.named_project(project, entity or self.entity)
         result = self._backend.move_run(
             self._record.key, *target, with_artifacts=artifacts == "move"
         )

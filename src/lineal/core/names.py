@@ -254,6 +254,13 @@ def project_path(text: str | None, entity: str, project: str | None) -> tuple[st
     return (parts[0], parts[1]) if len(parts) == 2 else (entity, parts[0])
 
 
+def named_project(text: str, entity: str) -> tuple[str, str]:
+    """Parse `[entity/]project` where a default would be wrong: what is changed must be named."""
+    if not isinstance(text, str) or not text.strip("/"):
+        raise Invalid("A project is named as `project` or `entity/project`")
+    return project_path(text, entity, None)
+
+
 def run_path(text: str, entity: str, project: str | None) -> tuple[str, str, str]:
     """Parse `[[entity/]project/]run_id`; `…/runs/id` and a leading slash are accepted (API-7)."""
     if not isinstance(text, str) or not text:
