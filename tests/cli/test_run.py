@@ -60,6 +60,11 @@ def test_ls_filters_and_orders_in_the_database(lineal, trained):
     assert [run["id"] for run in ordered] == ["low", "high"]
 
 
+def test_ls_says_that_a_filter_leaves_nothing(lineal, trained):
+    answer = lineal("run", "ls", "demo", "--filter", '{"state": "finishd"}')
+    assert (answer.out, answer.err) == ("", 'No run matches {"state": "finishd"}\n')
+
+
 def test_ls_says_when_it_stops_early(lineal, trained):
     answer = lineal("run", "ls", "demo", "--limit", "1")
     assert len(answer.lines) == 2

@@ -72,7 +72,9 @@ def ls(
     if json:
         output.as_json_list(describe.run(run) for run in shown)
     elif not shown:
-        output.note("No runs here yet; `lineal demo` makes some")
+        output.note(
+            f"No run matches {filter}" if filters else "No runs here yet; `lineal demo` makes some"
+        )
     else:
         _print_runs(shown)
     if more:
