@@ -87,3 +87,10 @@ def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
     answer = lineal("lineage", "5u3ecmrw", fails=True)
     assert "5u3ecmrw is neither a run nor an artifact in ana/uncategorized" in answer.err
     assert "write `project/run_id`" in answer.err
+
+
+def test_a_name_that_is_nearly_one_or_was_one_says_so(lineal, chain):
+    assert "did you mean `demo/model`?" in lineal("lineage", "demo/modle", fails=True).err
+    lineal("artifact", "rm", "demo/model", "--all", "--yes")
+    answer = lineal("lineage", "demo/model", fails=True)
+    assert (answer.code, "ana/demo/model was deleted" in answer.err) == (4, True)

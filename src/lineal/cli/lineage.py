@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json as json_module
+from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import Connection, connect
+from lineal.cli.connect import Connection, all_of, connect
 from lineal.client.graph import Graph
-from lineal.core.records import Direction, LineageQuery
-from lineal.errors import NotFound
+from lineal.core.names import ArtifactPath
+from lineal.core.records import CollectionQuery, Direction, LineageQuery
+from lineal.errors import Gone, NotFound
 
 DEPTH = 100
 
@@ -112,9 +115,29 @@ def _root(connection: Connection, name: str) -> str:
         return f"version:{connection.version(name).id}"
     except NotFound as error:
         path = connection.artifact_path(name)
-        where = f"{path.entity}/{path.project}"
-        raise NotFound(
-            f"{path.name} is neither a run nor an artifact in {where}; `lineal run ls` and "
-            "`lineal artifact ls` list both. Of another project write `project/run_id` or "
-            "`project/name`"
-        ) from error
+        try:
+            connection.backend.collection(path.entity, path.project, path.name)
+        except Gone:
+            raise
+        except NotFound:
+            raise _neither(connection, path) from error
+        raise  # it is there, but has no such version
+
+
+def _neither(connection: Connection, path: ArtifactPath) -> NotFound:
+    near = get_close_matches(path.name, _artifact_names(connection, path), n=1)
+    return NotFound(
+        f"{path.name} is neither a run nor an artifact in {path.entity}/{path.project}; "
+        f"{f'did you mean `{path.project}/{near[0]}`? ' if near else ''}`lineal run ls` and "
+        "`lineal artifact ls` list both. Of another project write `project/run_id` or "
+        "`project/name`"
+    )
+
+
+def _artifact_names(connection: Connection, path: ArtifactPath) -> list[str]:
+    """Return the names of the artifacts beside one, none if there is no such project."""
+    query = CollectionQuery(path.entity, path.project)
+    try:
+        return [each.name for each in all_of(partial(connection.backend.collections, query))]
+    except NotFound:
+        return []
