@@ -118,6 +118,23 @@ def test_every_mistake_in_a_file_is_named(lineal):
     assert "one of" in lineal("sweep", "--stop", "--pause", "x", fails=True).err
 
 
+def test_what_is_no_file_is_told_apart_from_a_command_misspelt(lineal, path):
+    answer = lineal("sweep", "shwo", path, fails=True)
+    assert (answer.code, "Did you mean 'show'?" in answer.err) == (2, True)
+    answer = lineal("sweep", path, fails=True)
+    assert (answer.code, "`lineal sweep show SWEEP`" in answer.err) == (4, True)
+    Path("show").write_text(FILE)  # a file of that name is still one to `create`
+    assert lineal("sweep", "create", "show").out
+
+
+def test_a_file_that_cannot_be_read_is_named(lineal, tmp_path):
+    Path("latin.yaml").write_bytes("method: grid # für\n".encode("latin-1"))
+    answer = lineal("sweep", "latin.yaml", fails=True)
+    assert (answer.code, "latin.yaml is not UTF-8" in answer.err) == (2, True)
+    answer = lineal("sweep", str(tmp_path), fails=True)
+    assert (answer.code, "is a folder" in answer.err) == (4, True)
+
+
 @pytest.mark.parametrize(("name", "meant"), [("off", "false"), ("yes", "true"), ("~", "null")])
 def test_a_name_that_yaml_takes_for_something_else_is_refused(lineal, path, name, meant):
     Path("sweep.yaml").write_text(f"method: grid\nparameters: {{{name}: {{values: [1, 2]}}}}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from lineal.config import load
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan
 from lineal.core.trials import SweepRecord, SweepState, TrialRecord, TrialState, parameters_text
-from lineal.errors import Invalid, TrialsFailed
+from lineal.errors import Invalid, MissingFile, TrialsFailed
 
 TRIALS_SHOWN = 20
 COMMANDS = ("create", "ls", "show", "pause", "resume", "stop", "cancel")
@@ -30,10 +31,17 @@ class _CreatesByDefault(typer.core.TyperGroup):
     """Lets `lineal sweep FILE` mean `lineal sweep create FILE`, as W&B's command does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in (*COMMANDS, "-h", "--help"):
+        if args and args[0] not in (*COMMANDS, "-h", "--help") and not _is_slip(args[0]):
             args = ["create", *args]
         found: list[str] = super().parse_args(ctx, args)
         return found
+
+
+def _is_slip(word: str) -> bool:
+    """Say whether a word is rather a command misspelt than a file: then its name is suggested."""
+    if word.startswith("-") or os.path.exists(word):
+        return False
+    return bool(get_close_matches(word, COMMANDS, cutoff=0.7))
 
 
 app = typer.Typer(
@@ -85,6 +93,11 @@ def create(
     if wanted:
         _change(file, wanted[0])
         return
+    if not os.path.exists(file):
+        raise MissingFile(
+            f"Nothing is at {file}; name the YAML file of a new sweep, or say what to do with one, "
+            "such as `lineal sweep show SWEEP`"
+        )
     document = read_yaml(file)
     if name is not None:
         document["name"] = name

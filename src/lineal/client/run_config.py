@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
+from lineal import files
 from lineal.client import term
 from lineal.client.values import fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
@@ -236,6 +237,13 @@ def read_yaml(path: str) -> dict[str, Any]:
             content = yaml.load(file, with_all_numbers(yaml.SafeLoader))  # noqa: S506 - it is
     except FileNotFoundError as error:
         raise MissingFile(f"Config file {path} does not exist") from error
+    except OSError as error:
+        raise files.missing(path, error) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            f"Config file {path} is not UTF-8 ({error.reason} {error.object[error.start]:#x}); "
+            "save it as UTF-8"
+        ) from error
     except yaml.YAMLError as error:
         raise Invalid(f"Config file {path} is not YAML: {error}") from error
     if content is None:
