@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -169,6 +170,25 @@ def test_the_page_is_one_file_with_everything_in_it(lineal):
     assert "http" not in page
     assert not re.search(r"(src|href)=", page)
     assert set(lineal("sweep", "show", path, "--json").json["importance"]) == {"a"}
+
+
+def test_the_page_shows_choices_that_are_null_or_mappings(lineal):
+    choices = [None, 5, {"deep": 2}]
+    document = {
+        "method": "grid", "metric": {"name": "loss"}, "parameters": {"depth": {"values": choices}},
+    }  # fmt: skip
+    sweep_id = sdk.sweep(document, project="p")
+
+    def train():
+        with sdk.init() as run:
+            run.log({"loss": choices.index(run.config["depth"])})
+
+    sdk.agent(sweep_id, train)
+    lineal("sweep", "show", f"p/{sweep_id}", "--html", "sweep.html")
+    page = html.unescape(Path("sweep.html").read_text())
+    for text in ("None", "5", "{'deep': 2}"):
+        assert f"<td>{text}</td>" in page
+        assert f">{text}</text>" in page
 
 
 def test_names_too_long_for_the_page_are_cut_where_they_agree(lineal):

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineal.core.records import RunRecord
-from lineal.core.sweeps import Plan, plan
-from lineal.core.trials import SweepRecord, TrialRecord, TrialState, flat
+from lineal.core.sweeps import Plan, at, plan
+from lineal.core.trials import SweepRecord, TrialRecord, TrialState
 from lineal.errors import InTheWay, MissingFile, Unavailable
 from lineal.files import room_on
 
@@ -156,12 +156,12 @@ def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
     sign = sweep.metric.sign
     done = sorted(done, key=lambda trial: (trial.value or 0.0) * sign)[:LINES_MOST]
     names = [".".join(path) for path in sweep.searched]
-    axes = [_Axis(name, [dict(flat(t.parameters)).get(name) for t in done]) for name in names]
+    axes = [_Axis(name, [_chosen(sweep, t).get(name) for t in done]) for name in names]
     axes.append(_Axis(sweep.metric.name, [t.value for t in done]))
     gap = (WIDTH - 2 * MARGIN) / max(len(axes) - 1, 1)
     lines = []
     for rank, trial in enumerate(reversed(done)):  # the best is drawn last, on top
-        values = dict(flat(trial.parameters)) | {sweep.metric.name: trial.value}
+        values = _chosen(sweep, trial) | {sweep.metric.name: trial.value}
         points = " ".join(
             f"{MARGIN + gap * index:.1f},{axis.y(values.get(axis.name)):.1f}"
             for index, axis in enumerate(axes)
@@ -175,6 +175,18 @@ def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
     room = min(gap, 2 * MARGIN) - 10
     drawn = "".join(axis.drawn(MARGIN + gap * index, room) for index, axis in enumerate(axes))
     return _svg(HEIGHT + 40, "Parallel coordinates", "".join(lines) + drawn)
+
+
+def _chosen(sweep: Plan, trial: TrialRecord) -> dict[str, Any]:
+    """Return what was chosen by the names of the axes; what is no number or truth is its text."""
+    found: dict[str, Any] = {}
+    for path in sweep.searched:
+        try:
+            value = at(trial.parameters, path)
+        except KeyError:
+            continue  # a run that was there before has other parameters
+        found[".".join(path)] = value if isinstance(value, (int, float)) else str(value)
+    return found
 
 
 def _fitting(text: str, room: float) -> str:
@@ -283,7 +295,7 @@ def _table(sweep: Plan, trials: Sequence[TrialRecord], runs: Mapping[str, RunRec
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     rows = []
     for rank, trial in enumerate(ordered):
-        values = dict(flat(trial.parameters))
+        values = _chosen(sweep, trial)
         cells = "".join(f"<td>{html.escape(_cell(values.get(name)))}</td>" for name in names)
         run = runs.get(trial.run_id)
         label = f"{run.name} ({trial.run_id})" if run else trial.run_id
