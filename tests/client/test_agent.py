@@ -92,6 +92,23 @@ def test_a_trial_without_a_number_for_the_metric_is_said_once(capsys) -> None:
     assert "no result" not in capsys.readouterr().err
 
 
+def test_a_trial_does_not_log_into_a_run_that_was_active_before(capsys) -> None:
+    def train() -> None:
+        with lineal.init(reinit=reinit) as run:
+            run.log({"loss": run.config.x})
+
+    path = make(RANDOM | {"run_cap": 2})
+    before = lineal.init(project="p", id="before")
+    reinit: str | None = None
+    lineal.agent(path, train, count=1)
+    assert "Run ana/p/before is active, so trial 0 of sweep" in capsys.readouterr().err
+    reinit = "create_new"
+    lineal.agent(path, train)
+    before.finish()
+    assert [trial.state for trial in trials(path)] == ["failed", "finished"]
+    assert dict(lineal.Api().run("p/before").summary) == {}
+
+
 def test_a_run_that_the_function_leaves_open_is_finished() -> None:
     def train() -> None:
         lineal.init().log({"loss": 1})

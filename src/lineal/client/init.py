@@ -102,7 +102,7 @@ def init(
     fork = _fork(fork_from, resume_from, loaded.resume)
     if fork is not None and fork.is_rewind:
         loaded = _rewinding(loaded, fork)
-    previous = _previous(loaded, fork)
+    previous = _previous(loaded, fork, trial)
     if previous is not None:
         return previous
     if tensorboard or sync_tensorboard or monitor_gym:
@@ -155,7 +155,7 @@ def _rewinding(settings: Settings, target: Fork) -> Settings:
     return dataclasses.replace(settings, run_id=target.run_id, resume="must")
 
 
-def _previous(settings: Settings, fork: Fork | None) -> Run | None:
+def _previous(settings: Settings, fork: Fork | None, trial: Trial | None) -> Run | None:
     """Deal with a run that is active already; return it if `init` is to return it (RUN-6)."""
     run = session.active_run()
     if run is None or settings.reinit == "create_new":
@@ -164,6 +164,12 @@ def _previous(settings: Settings, fork: Fork | None) -> Run | None:
     if settings.reinit == "finish_previous" or (settings.reinit == "default" and is_new_by_default):
         run.finish()  # in a forked child that leaves the run to the parent
         return None
+    if trial is not None and run._trial is None:
+        raise UsageError(
+            f"Run {run.path} is active, so trial {trial.record.number} of sweep "
+            f"{trial.sweep.path} would log into it; finish it before `agent` begins, or pass "
+            'reinit="finish_previous" or reinit="create_new" to init'
+        )
     is_rewind = fork is not None and fork.is_rewind
     if settings.resume == "must" and (is_rewind or settings.run_id != run.id):
         intent = "rewind" if is_rewind else "resume"
