@@ -192,6 +192,13 @@ def test_fetching_a_file_overwrites_nothing_unasked(lineal, trained):
     assert lineal(*get).out == "./plot.txt\n"
 
 
+def test_pull_names_what_is_in_its_way(lineal, trained):
+    Path("taken").write_text("mine")
+    answer = lineal("pull", "demo/high", "--root", "taken", fails=True)
+    assert (answer.code, "a file is where a folder belongs" in answer.err) == (5, True)
+    assert Path("taken").read_text() == "mine"
+
+
 def test_pull_fetches_all_files_and_overwrites_nothing_unasked(lineal, trained):
     names = {each["name"] for each in lineal("run", "files", "demo/high", "--json").json}
     assert names

@@ -25,7 +25,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Exists, IntegrityError, MissingFile, UsageError
+from lineal.errors import Exists, IntegrityError, InTheWay, MissingFile, UsageError
 from lineal.files import room_on
 
 CHUNK_BYTES = 1 << 20
@@ -110,7 +110,8 @@ class File:
         """Fetch into `root`, keeping the path, and return the file, opened as text.
 
         An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it.
-        Raises Exists, IntegrityError (nothing is left behind), MissingFile for bytes that are gone.
+        Raises Exists, InTheWay, IntegrityError (nothing is left behind), MissingFile for bytes that
+        are gone.
         """
         target = os.path.join(root, *names.entry_path(self.name).split("/"))
         if os.path.exists(target) and not replace:
@@ -139,15 +140,20 @@ class File:
         """Fetch to a local path, where the file appears as a whole; errors as of `download`."""
         part = f"{target}.{secrets.token_hex(4)}.part"
         with room_on(target):
-            os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
             try:
+                os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
                 with open(part, "wb") as file:
                     for chunk in self._chunks():
                         file.write(chunk)
                 os.replace(part, target)
-            except BaseException:
+            except BaseException as error:
                 if os.path.exists(part):
                     os.unlink(part)
+                if isinstance(error, (FileExistsError, NotADirectoryError, IsADirectoryError)):
+                    raise InTheWay(
+                        f"Cannot fetch {self.name} to {target}: a file is where a folder belongs, "
+                        "or the reverse; move it away, or name another folder as `root`"
+                    ) from error
                 raise
 
     def _chunks(self) -> Iterator[bytes]:
