@@ -135,6 +135,12 @@ def test_the_id_of_a_sweep_is_enough_in_the_process_that_made_it_and_in_others()
         lineal.agent(sweep_id, lambda: None, entity="team", project="other")
 
 
+def test_a_sweep_is_made_in_silence_where_that_is_set(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("LINEAL_SILENT", "true")
+    make(RANDOM)
+    assert capsys.readouterr().err == ""
+
+
 def test_count_bounds_one_agent() -> None:
     path = make(RANDOM)
     lineal.agent(path, lambda: None, count=2)

@@ -52,6 +52,8 @@ def create(
 ) -> SweepRecord:
     """Do what `sweep` does; returns all that is known of the new sweep."""
     settings = load({"entity": entity, "project": project})
+    if settings.quiet or settings.silent:  # else what `init` was told goes on to hold
+        term.configure(quiet=settings.quiet, silent=settings.silent)
     backend = open_backend(settings)
     record = backend.create_sweep(
         SweepSpec(
