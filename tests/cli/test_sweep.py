@@ -77,6 +77,9 @@ def test_what_is_said_of_a_sweep_is_json_too(lineal, path):
     assert [trial["parameters"] for trial in shown["trials"]] == [{"a": 1, "b": {"c": 3}}]
     made = lineal("sweep", "create", "sweep.yaml", "--name", "mine", "--json").json
     assert (made["name"], made["state"]) == ("mine", "pending")
+    project = lineal("project", "ls", "--json").json[0]
+    moments = [made["created_at"], shown["trials"][0]["ended_at"], project["created_at"]]
+    assert all(moment.endswith("+00:00") for moment in moments), moments
 
 
 @pytest.mark.parametrize("spelling", ["verb", "flag"])

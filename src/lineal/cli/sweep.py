@@ -15,7 +15,6 @@ from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json
 from lineal.client import agent as agents
 from lineal.client import sweep as sweeps
-from lineal.client.moments import iso
 from lineal.client.run_config import read_yaml
 from lineal.config import load
 from lineal.core.records import RunQuery
@@ -316,8 +315,8 @@ def describe(record: SweepRecord) -> dict[str, Any]:
         "state": record.state.value,
         "config": record.document,
         "user": record.user,
-        "created_at": iso(record.created_at),
-        "updated_at": iso(record.updated_at),
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
         "trials": {state.value: record.trial_counts.get(state, 0) for state in TrialState},
         "best_run": record.best_run_id,
         "best_value": record.best_value,
@@ -333,6 +332,6 @@ def _described(trial: TrialRecord) -> dict[str, Any]:
         "value": trial.value,
         "parameters": trial.parameters,
         "is_prior": trial.is_prior,
-        "created_at": iso(trial.created_at),
-        "ended_at": None if trial.ended_at is None else iso(trial.ended_at),
+        "created_at": trial.created_at,
+        "ended_at": trial.ended_at,
     }
