@@ -64,6 +64,8 @@ def test_put_runs_under_the_job_type_cli_put(lineal, photos):
 def test_put_again_makes_no_new_version(lineal, photos):
     answer = lineal("artifact", "put", str(photos), "-n", "demo/photos")
     assert "photos:v0" in answer.out
+    assert "has this content already, so there is no new one" in answer.err
+    assert "already" not in lineal("artifact", "put", str(photos), "-n", "demo/other").err
 
 
 def test_put_leaves_out_what_linealignore_names(lineal, photos):

@@ -133,6 +133,11 @@ def put(
         logged = run.log_artifact(artifact, aliases=alias or [], tags=tag or []).wait()
         files = output.plural(logged.file_count, "file")
         output.note(f"{logged.qualified_name}: {files}, {output.size(logged.size)}")
+        if (logged.logged_by() or run).id != run.id:
+            output.note(
+                "That version has this content already, so there is no new one; its description "
+                "and metadata stay as they are"
+            )
         output.data(f'artifact = run.use_artifact("{logged.qualified_name}")')
 
 
