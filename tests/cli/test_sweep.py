@@ -82,6 +82,22 @@ def test_what_is_said_of_a_sweep_is_json_too(lineal, path):
     assert all(moment.endswith("+00:00") for moment in moments), moments
 
 
+def test_a_run_names_the_sweep_it_is_a_trial_of(lineal):
+    sweep_id = sdk.sweep({"method": "grid", "parameters": {"a": {"values": [1]}}}, project="p")
+    sdk.agent(sweep_id, lambda: sdk.init().finish())
+    run = lineal("run", "ls", "p", "--json").json[0]
+    assert run["sweep"] == sweep_id
+    assert ["sweep", sweep_id] in [
+        line.split() for line in lineal("run", "show", run["path"]).lines
+    ]
+
+
+def test_a_sweep_that_is_over_says_what_to_do_instead_of_going_on(lineal, path):
+    lineal("sweep", "cancel", path)
+    answer = lineal("sweep", "resume", path, fails=True)
+    assert (answer.code, "`lineal sweep FILE --prior-run RUN`" in answer.err) == (5, True)
+
+
 @pytest.mark.parametrize("spelling", ["verb", "flag"])
 def test_states_are_changed_by_verb_and_by_flag(lineal, path, spelling):
     for verb, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopped")):

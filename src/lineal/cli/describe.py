@@ -94,6 +94,7 @@ def run(record: RunRecord) -> dict[str, Any]:
         "state": str(record.state),
         "job_type": record.job_type,
         "group": record.group,
+        "sweep": record.sweep_id,
         "tags": list(record.tags),
         "notes": record.notes,
         "user": record.user,

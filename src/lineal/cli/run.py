@@ -185,6 +185,7 @@ def _print_overview(record: RunRecord) -> None:
             ("state", str(record.state)),
             ("job type", record.job_type),
             ("group", record.group),
+            ("sweep", record.sweep_id),
             ("tags", record.tags),
             ("notes", record.notes),
             ("created", record.created_at),
