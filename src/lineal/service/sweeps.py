@@ -100,7 +100,14 @@ def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepSta
     with instance.database.writing() as connection:
         row = sweeps_db.lock(connection, sweep)
         if row.state != state and row.state not in MAY_BECOME[state]:
-            raise Conflict(f"Sweep {row.sweep_id} is {row.state}, so it cannot become {state}")
+            then = (
+                "; make a new one that begins with its runs: `sweep(…, prior_runs=…)`, or "
+                "`lineal sweep FILE --prior-run RUN`"
+            )
+            raise Conflict(
+                f"Sweep {row.sweep_id} is {row.state}, so it cannot become {state}"
+                f"{then if state is SweepState.RUNNING else ''}"
+            )
         if row.state != state:
             sweeps_db.change(connection, sweep, {"state": str(state)}, instance.clock.now())
         return sweeps_db.record(connection, sweeps_db.by_key(connection, sweep))
