@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,30 @@ def test_a_trial_does_not_log_into_a_run_that_was_active_before(capsys) -> None:
     before.finish()
     assert [trial.state for trial in trials(path)] == ["failed", "finished"]
     assert dict(lineal.Api().run("p/before").summary) == {}
+
+
+def test_agents_in_threads_carry_out_trials_of_their_own() -> None:
+    together = threading.Barrier(2)
+
+    def train() -> None:
+        together.wait(10)
+        with lineal.init(reinit="create_new") as run:
+            together.wait(10)
+            run.log({"loss": run.config.x})
+
+    document = {"method": "grid", "metric": {"name": "loss"}}
+    path = make(document | {"parameters": {"x": {"values": [1, 2, 3, 4]}}})
+    agents_of_it = [
+        threading.Thread(target=lineal.agent, args=(path, train), kwargs={"count": 2})
+        for _ in range(2)
+    ]
+    for each in agents_of_it:
+        each.start()
+    for each in agents_of_it:
+        each.join(60)
+    assert [(trial.state, trial.value) for trial in trials(path)] == [
+        (TrialState.FINISHED, value) for value in (1, 2, 3, 4)
+    ]
 
 
 def test_a_run_that_the_function_leaves_open_is_finished() -> None:

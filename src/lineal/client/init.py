@@ -164,10 +164,11 @@ def _previous(settings: Settings, fork: Fork | None, trial: Trial | None) -> Run
     if settings.reinit == "finish_previous" or (settings.reinit == "default" and is_new_by_default):
         run.finish()  # in a forked child that leaves the run to the parent
         return None
-    if trial is not None and run._trial is None:
+    own = None if run._trial is None else run._trial.record.run_id
+    if trial is not None and own != trial.record.run_id:
         raise UsageError(
             f"Run {run.path} is active, so trial {trial.record.number} of sweep "
-            f"{trial.sweep.path} would log into it; finish it before `agent` begins, or pass "
+            f"{trial.sweep.path} would log into it; finish it before, or pass "
             'reinit="finish_previous" or reinit="create_new" to init'
         )
     is_rewind = fork is not None and fork.is_rewind

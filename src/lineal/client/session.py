@@ -37,7 +37,8 @@ class _Process:
         self.runs: list[Run] = []
         """Every run not yet finished, the oldest first."""
         self.active: Run | None = None
-        self.trial: Trial | None = None
+        self.trials: dict[int, Trial] = {}
+        """What agents carry out here, by the identity of their thread."""
         self.early_config: Any = None
         """The config that was set before there is a run."""
         self.sweeps: dict[str, tuple[str, str]] = {}
@@ -138,12 +139,22 @@ def run_finished(run: Run) -> None:
 
 
 def trial() -> Trial | None:
-    """Return the trial of a sweep that this process carries out; `init` joins it."""
-    return _process.trial
+    """Return the trial of a sweep that this thread carries out; `init` joins it.
+
+    A thread that is no agent's has part in the trial of its process, if that has one only.
+    """
+    trials = dict(_process.trials)
+    if threading.get_ident() in trials or len(trials) != 1:
+        return trials.get(threading.get_ident())
+    return next(iter(trials.values()))
 
 
 def set_trial(trial: Trial | None) -> None:
-    _process.trial = trial
+    """Say what this thread carries out from now on."""
+    if trial is None:
+        _process.trials.pop(threading.get_ident(), None)
+    else:
+        _process.trials[threading.get_ident()] = trial
 
 
 def early_config() -> Any:
