@@ -32,6 +32,12 @@ def test_an_unknown_command_suggests_the_nearest(lineal):
     assert "lineal --help" in answer.err
 
 
+def test_ctrl_c_while_the_command_is_loaded_shows_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
+    answer = shell("status", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{SOURCE}"})
+    assert (answer.returncode, answer.stdout, answer.stderr) == (130, "", "")
+
+
 def test_an_unknown_subcommand_suggests_the_nearest(lineal):
     assert "alias" in lineal("artifact", "alais", fails=True).err
 
