@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +21,35 @@ class Source:
 
     def fetch(self, page: PageRequest) -> Page[int]:
         self.pages_served += 1
-        start = int(page.cursor or 0)
-        end = start + page.size
-        total = len(self.items) if self.says_total and page.cursor is None else None
-        cursor = str(end) if end < len(self.items) else None
-        return Page(tuple(self.items[start:end]), cursor, total)
+        ends = (page.until, page.cursor) if page.backwards else (page.cursor, page.until)
+        start, end = int(ends[0] or 0), len(self.items) if ends[1] is None else int(ends[1])
+        is_counted = self.says_total and page.with_total and page.cursor is None
+        total = end - start if is_counted else None
+        cursor = None
+        if end - start > page.size:
+            stop = end - page.size if page.backwards else start + page.size
+            cursor = str(stop)
+            start, end = (stop, end) if page.backwards else (start, stop)
+        items = self.items[start:end]
+        return Page(tuple(items[::-1] if page.backwards else items), cursor, total)
+
+
+class GrowingSource:
+    """Serves distinct numbers in order, as a database does: cursors are places among them."""
+
+    def __init__(self, items: list[int]) -> None:
+        self.items = items
+
+    def fetch(self, page: PageRequest) -> Page[int]:
+        ends = (page.until, page.cursor) if page.backwards else (page.cursor, page.until)
+        low, high = (math.inf if end is None else int(end) for end in ends)
+        low = -math.inf if ends[0] is None else low
+        found = sorted(item for item in self.items if low < item < high)
+        if page.backwards:
+            found.reverse()
+        total = len(found) if page.with_total and page.cursor is None else None
+        cursor = str(found[page.size - 1]) if len(found) > page.size else None
+        return Page(tuple(found[: page.size]), cursor, total)
 
 
 def lazy(items: list[int], per_page: int = 3, start: str | None = None) -> LazyList[int]:
@@ -93,6 +119,73 @@ def test_a_list_resumed_at_a_cursor_holds_the_rest(
         assert begun >= len(loaded)
         assert list(rest) == items[begun:]
         assert len(lazy(items, per_page, start=first.cursor)) == len(items) - begun
+
+
+LOOKS = st.tuples(st.sampled_from(["index", "part", "len", "reversed"]), st.integers(-12, 12))
+
+
+@given(
+    before=st.sets(st.integers(0, 40)),
+    per_page=PAGE_SIZES,
+    steps=st.lists(st.integers(0, 40) | LOOKS, max_size=20),
+)
+def test_what_was_seen_stays_in_its_place_while_items_are_added(
+    before: set[int], per_page: int, steps: list[int | tuple[str, int]]
+) -> None:
+    source = GrowingSource(sorted(before))
+    found = LazyList(source.fetch, int, per_page=per_page)
+    seen: list[tuple[int, int]] = []
+    for step in steps:
+        if isinstance(step, int):
+            source.items = sorted({*source.items, step})
+            continue
+        what, number = step
+        if what == "index":
+            try:
+                seen.append((number, found[number]))
+            except IndexError:
+                assert list(found) == found[:]  # all was loaded
+        elif what == "part":
+            part = found[number:] if number < 0 else found[:number]
+            seen += enumerate(part, -len(part) if number < 0 else 0)
+        elif what == "len":
+            assert len(before) <= len(found) <= len(source.items)
+        else:
+            seen += [(-1, item) for item in [next(reversed(found), None)] if item is not None]
+    whole = list(found)
+    assert whole == sorted(set(whole))
+    assert before <= set(whole) <= set(source.items)
+    assert len(found) == len(whole)
+    assert [(index, whole[index]) for index, _ in seen] == seen
+
+
+def test_the_length_counts_what_is_at_the_end() -> None:
+    source = GrowingSource(list(range(10)))
+    found = LazyList(source.fetch, int, per_page=2)
+    assert len(found) == 10
+    source.items += [10, 11]
+    assert (found[-1], len(found), found[len(found) - 1]) == (11, 12, 11)
+    source.items += [12]
+    assert (len(found), found[-1], list(found)) == (12, 11, list(range(12)))
+
+
+def test_what_is_counted_from_the_end_is_loaded_from_there() -> None:
+    source = Source(list(range(1000)))
+    found = LazyList(source.fetch, int, per_page=10)
+    assert (found[-1], found[-3:], found[-9:-7]) == (999, [997, 998, 999], [991, 992])
+    assert (found[:-4:-1], next(reversed(found))) == ([999, 998, 997], 999)
+    assert source.pages_served == 1
+    assert (len(found), found[0], found[-12]) == (1000, 0, 988)
+    assert source.pages_served == 3
+    assert list(found) == list(range(1000))
+    assert source.pages_served == 100
+
+
+def test_a_resumed_list_has_its_own_end() -> None:
+    found = lazy(list(range(10)), start="6")
+    assert (found[-1], found[-4], found.cursor) == (9, 6, None)
+    with pytest.raises(IndexError, match="-5 is out of range: there are 4 items"):
+        found[-5]
 
 
 def test_length_asks_for_one_page_only() -> None:

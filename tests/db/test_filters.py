@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import re
@@ -19,7 +20,7 @@ from lineal.core.records import PageRequest
 from lineal.db import schema
 from lineal.db.engine import Database, json_text, json_value
 from lineal.db.filters import MAX_CONDITIONS, MAX_DEPTH, MAX_LISTED, compile_filter
-from lineal.db.orders import fetch_page, parse_order
+from lineal.db.orders import Order, fetch_page, parse_order
 from lineal.db.runs import filter_columns
 from lineal.errors import Invalid
 
@@ -250,7 +251,22 @@ def test_pages_are_the_whole_list_in_order_with_what_is_missing_last(
             seen += [row.id for row in rows]
             if cursor is None:
                 break
-    assert seen == sorted(range(len(configs)), key=place)
+        met = _from_both_ends(connection, order, size)
+    assert seen == met == sorted(range(len(configs)), key=place)
+
+
+def _from_both_ends(connection: Connection, order: Order, size: int) -> list[int]:
+    """Read pages from the beginning and the end in turn, until they meet."""
+    sides: tuple[list[int], list[int]] = ([], [])
+    cursors: list[str | None] = [None, None]
+    for turn in itertools.cycle((0, 1)):
+        request = PageRequest(size, cursors[turn], backwards=turn == 1, until=cursors[1 - turn])
+        query = select(schema.runs.c.id)
+        rows, cursors[turn], _ = fetch_page(connection, query, order, request)
+        sides[turn].extend(row.id for row in rows)
+        if cursors[turn] is None:
+            break
+    return [*sides[0], *reversed(sides[1])]
 
 
 # --- single facts -------------------------------------------------------------------------------

@@ -79,6 +79,15 @@ def test_what_was_deleted_is_listed_and_restored_by_index(scans, run):
     assert scans(delete_and_restore) == []
 
 
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_ends_of_lists_are_found_by_index(scans, run, end):
+    api = lineal.Api()
+    assert scans(lambda: api.runs("p")[end]) == []
+    assert scans(lambda: api.artifacts(name="p/data")[end].files()[end]) == []
+    assert scans(lambda: run.logged_artifacts()[end]) == []
+    assert scans(lambda: run.files()[end]) == []
+
+
 def test_runs_are_counted_in_the_index_of_the_live_ones(run):
     backend = lineal.Api()._backend
     assert isinstance(backend, EmbeddedBackend)

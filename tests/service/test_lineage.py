@@ -412,6 +412,26 @@ def test_all_users_of_a_version_are_listed_in_pages(backend: EmbeddedBackend, si
     assert backend.runs_of(data.id, EdgeKind.USED, PageRequest(size)).total == 7
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_the_edges_of_a_version_and_of_a_run_are_listed_from_the_end(
+    backend: EmbeddedBackend, size: int
+) -> None:
+    run = start(backend, "all")
+    data = [log(backend, None, f"data{number}") for number in range(7)]
+    for each in data:
+        use(backend, run, each)
+    for number in range(7):
+        use(backend, start(backend, f"run{number}"), data[0])
+    last = PageRequest(size, backwards=True)
+    versions = backend.versions_of(run, EdgeKind.USED, last)
+    assert [each.id for each in versions.items] == [each.id for each in data[::-1]][:size]
+    users = backend.runs_of(data[0].id, EdgeKind.USED, last)
+    assert [each.run_id for each in users.items] == [f"run{6 - back}" for back in range(size)]
+    rest = backend.runs_of(data[0].id, EdgeKind.USED, PageRequest(10, until=users.cursor))
+    assert [each.run_id for each in rest.items] == ["all", *(f"run{i}" for i in range(7 - size))]
+    assert rest.total == 8 - size
+
+
 def test_a_cursor_survives_new_users(backend: EmbeddedBackend) -> None:
     data = log(backend, None, "data")
     for name in ("a", "b"):

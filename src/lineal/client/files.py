@@ -8,14 +8,20 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from lineal.client.backend import Backend
 from lineal.client.lists import PAGE_SIZE, LazyList
 from lineal.client.moments import iso
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, is_content
-from lineal.core.manifest import Entry, ManifestHead, decode_entries, segment_of
+from lineal.core.manifest import (
+    Entry,
+    ManifestHead,
+    SegmentHead,
+    decode_entries,
+    segment_of,
+)
 from lineal.core.records import (
     Location,
     Page,
@@ -257,51 +263,92 @@ def artifact_files(
     )
 
 
+class _Reading(NamedTuple):
+    """Where a page ended, and what follows."""
+
+    ended: PageRequest
+    next: Entry
+    rest: Iterator[Entry]
+
+
 class _PagedEntries:
-    """Entries of a version by path; who turns page after page reads each segment once."""
+    """Entries of a version by path; who turns page after page reads each segment once.
+
+    A cursor is the path of an entry.
+    """
 
     def __init__(self, backend: Backend, version: VersionId, wanted: frozenset[str]) -> None:
         """wanted: only these paths; all if it is empty."""
         self._backend, self._version = backend, version
         self.wanted = wanted
         self._head: ManifestHead | None = None
-        self._left: tuple[str, Entry, Iterator[Entry]] | None = None
-        """The cursor of the page that comes next, its first entry, and those after it."""
+        self._reading: _Reading | None = None
 
     def page(self, request: PageRequest) -> Page[Entry]:
-        after = request.cursor
-        left, self._left = self._left, None  # reading may fail half-way
-        if left is not None and left[0] == after:
-            items, entries = [left[1]], left[2]
+        reading, self._reading = self._reading, None  # reading may fail half-way
+        if reading is not None and reading.ended == request._replace(size=0):
+            items, entries = [reading.next], reading.rest
         else:
-            items, entries = [], self._after(after)
+            items, entries = [], self._entries(request)
         items += islice(entries, request.size - len(items))
         following = next(entries, None)
         cursor = None
         if following is not None:
             cursor = items[-1].path
-            self._left = cursor, following, entries
-        is_counted = after is None and not self.wanted
-        return Page(tuple(items), cursor, self._manifest().entry_count if is_counted else None)
+            self._reading = _Reading(request._replace(size=0, cursor=cursor), following, entries)
+        return Page(tuple(items), cursor, self._total(request))
+
+    def _total(self, request: PageRequest) -> int | None:
+        if request.cursor is not None or not request.with_total or self.wanted:
+            return None
+        ends = {segment_of(self._manifest(), end) for end in _range(request) if end is not None}
+        heads = self._heads(*_range(request))
+        within = sum(head.entry_count for head in heads if head not in ends)
+        cut = self._read([head for head in heads if head in ends], request)
+        return within + sum(1 for _ in cut)
 
     def _manifest(self) -> ManifestHead:
         if self._head is None:
             self._head = self._backend.manifest(self._version)
         return self._head
 
-    def _after(self, after: str | None) -> Iterator[Entry]:
+    def _entries(self, request: PageRequest) -> Iterator[Entry]:
+        """Yield what follows the cursor, in the direction that is asked for."""
+        heads = self._heads(*_range(request))
+        return self._read(heads[::-1] if request.backwards else heads, request)
+
+    def _heads(self, after: str | None, before: str | None) -> tuple[SegmentHead, ...]:
+        """Return the segments that hold what is wanted between two paths."""
         manifest = self._manifest()
         heads = manifest.segments
         if self.wanted:
             named = {segment_of(manifest, path) for path in self.wanted}
-            heads = tuple(head for head in heads if head in named)
-        elif after is not None and (first := segment_of(manifest, after)) is not None:
-            heads = heads[heads.index(first) :]
+            return tuple(head for head in heads if head in named)
+        last = None if before is None else segment_of(manifest, before)
+        if last is not None:
+            heads = heads[: heads.index(last) + 1]
+        first = None if after is None else segment_of(manifest, after)
+        return heads if first is None else heads[heads.index(first) :]
+
+    def _read(self, heads: Sequence[SegmentHead], request: PageRequest) -> Iterator[Entry]:
+        after, before = _range(request)
         for segment in self._backend.read_segments(self._version, heads):
-            for entry in decode_entries(segment.lines):
-                is_wanted = not self.wanted or entry.path in self.wanted
-                if is_wanted and (after is None or entry.path > after):
+            entries = decode_entries(segment.lines)
+            for entry in reversed(list(entries)) if request.backwards else entries:
+                path = entry.path
+                is_wanted = not self.wanted or path in self.wanted
+                if (
+                    is_wanted
+                    and (after is None or path > after)
+                    and (before is None or path < before)
+                ):
                     yield entry
+
+
+def _range(request: PageRequest) -> tuple[str | None, str | None]:
+    """Return the paths between which a page lies."""
+    ends = request.cursor, request.until
+    return ends[::-1] if request.backwards else ends
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:

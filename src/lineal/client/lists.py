@@ -6,7 +6,7 @@ import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
 from lineal.core.records import Page, PageRequest
@@ -27,8 +27,9 @@ class LazyList(Sequence[T]):
 
     Indices, negative ones too, slices, `in`, comparisons with lists, `reversed` and `len` mean what
     they mean for a list (API-14); slices, sums, products and copies are plain lists. Nothing can be
-    put into one or taken out of it. `len` asks the first page for the
-    total and loads no more. Threads may share a list.
+    put into one or taken out of it. `len` asks the first page for the total and loads no more; what
+    is counted from the end is loaded from there. What was loaded stays where it is, and what is
+    added meanwhile between the loaded beginning and end is seen once. Threads may share a list.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none either
@@ -88,15 +89,17 @@ class LazyList(Sequence[T]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> T | list[T]:
         if isinstance(index, slice):
-            return self._pages.load(_needed(index))[index]
+            needed, is_from_end = _needed(index)
+            if needed is not None and is_from_end:
+                return self._pages.tail(needed)[index]
+            return self._pages.load(needed)[index]
         if not isinstance(index, SupportsIndex):
             raise TypeError(f"list indices must be integers or slices, not {type(index).__name__}")
         wanted = index.__index__()
-        items = self._pages.load(wanted + 1 if wanted >= 0 else None)
         try:
-            return items[wanted]
+            return self._pages.item(wanted)
         except IndexError:
-            raise IndexError(self._why(wanted, len(items))) from None
+            raise IndexError(self._why(wanted, len(self._pages.load(None)))) from None
 
     def __iter__(self) -> Iterator[T]:
         position = 0
@@ -105,7 +108,12 @@ class LazyList(Sequence[T]):
             position += 1
 
     def __reversed__(self) -> Iterator[T]:
-        return reversed(self._pages.load(None))
+        for position in count(1):
+            try:
+                item = self._pages.item(-position)
+            except IndexError:
+                return
+            yield item
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, (list, LazyList)):
@@ -164,7 +172,11 @@ class LazyList(Sequence[T]):
 
 
 class _PageReader(Generic[R, T]):
-    """Loads pages one after the other and keeps their items."""
+    """Loads pages one after the other, from the beginning and from the end, and keeps their items.
+
+    Each side reads up to where the other stands, so that between them nothing is missed or comes
+    twice, whatever is added meanwhile. Where they meet, all is loaded.
+    """
 
     def __init__(
         self,
@@ -179,6 +191,10 @@ class _PageReader(Generic[R, T]):
         self._start = start
         self._total: int | None = None
         self._items: list[T] = []
+        """From the beginning on; all of them once there are no more."""
+        self._last: list[T] = []
+        """From the end on, the last item first."""
+        self._last_cursor: str | None = None
         self._lock = threading.Lock()
         self.cursor = start
         self.more = True
@@ -190,36 +206,77 @@ class _PageReader(Generic[R, T]):
             self.load(1)
         return self._total if self.more else len(self._items)
 
+    def item(self, index: int) -> T:
+        """Return one item, loading what is needed; raises IndexError."""
+        if index >= 0:
+            return self.load(index + 1)[index]
+        self._load_last(-index)
+        return self._last[~index] if -index <= len(self._last) else self._items[index]
+
     def load(self, count: int | None) -> list[T]:
         """Return at least `count` items (None: all), or as many as there are."""
-        while self._lacks(count):
+        while self._lacks(self._items, count):
             with self._lock:
-                if self._lacks(count):  # another thread may have loaded it meanwhile
+                if self._lacks(self._items, count):  # another thread may have loaded it meanwhile
                     self._load_page()
         return self._items
 
-    def _lacks(self, count: int | None) -> bool:
-        return self.more and (count is None or len(self._items) < count)
+    def tail(self, count: int) -> list[T]:
+        """Return the last `count` items, or more, in their order."""
+        self._load_last(count)
+        return self._last[:count][::-1] if count <= len(self._last) else self._items
+
+    def _load_last(self, count: int) -> None:
+        while self._lacks(self._last, count):
+            with self._lock:
+                if self._lacks(self._last, count):
+                    self._load_last_page()
+
+    def _lacks(self, items: list[T], count: int | None) -> bool:
+        return self.more and (count is None or len(items) < count)
 
     def _load_page(self) -> None:
-        page = self._fetch(PageRequest(size=self._per_page, cursor=self.cursor))
+        page = self._fetch(PageRequest(self._per_page, self.cursor, until=self._last_cursor))
         self._items += [self._make(record) for record in page.items]
-        if self.cursor is None:
-            self._total = page.total
+        if self.cursor is None and page.total is not None:
+            self._total = page.total + len(self._last)
         self.cursor = page.cursor
-        self.more = page.cursor is not None
+        if page.cursor is None:
+            self._complete()
+
+    def _load_last_page(self) -> None:
+        """Load the next page from the end; the first says the total anew if it was said before."""
+        is_counted = self._total is not None
+        request = PageRequest(
+            self._per_page, self._last_cursor, is_counted, backwards=True, until=self.cursor
+        )
+        page = self._fetch(request)
+        self._last += [self._make(record) for record in page.items]
+        if self._last_cursor is None and is_counted:
+            self._total = None if page.total is None else len(self._items) + page.total
+        self._last_cursor = page.cursor
+        if page.cursor is None:
+            self.cursor = None
+            self._complete()
+
+    def _complete(self) -> None:
+        self._items += reversed(self._last)
+        self.more = False
 
 
-def _needed(index: slice) -> int | None:
-    """Return how many items a slice looks at; None for all, as from the end or with a gap."""
+def _needed(index: slice) -> tuple[int | None, bool]:
+    """Return how many items a slice looks at (None: all), and whether from the end."""
     start, stop, step = (
         None if end is None else int(end.__index__())
         for end in (index.start, index.stop, index.step)
     )
     is_forward = step is None or step > 0
-    if not is_forward or stop is None or stop < 0 or (start is not None and start < 0):
-        return None
-    return stop
+    first, last = (start, stop) if is_forward else (stop, start)
+    if last is not None and last >= 0 and (first is None or first >= 0):
+        return (last if is_forward else last + 1), False
+    if first is not None and first < 0 and (last is None or last < 0):
+        return -first, True
+    return None, False
 
 
 class NamedList(list[T]):

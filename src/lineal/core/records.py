@@ -34,19 +34,24 @@ LARGEST_STEP = 2**63 - 1
 
 
 class Page(NamedTuple, Generic[T]):
-    """One page of a list. `cursor` continues after its last item; None at the end."""
+    """One page of a list. `cursor` continues after its last item; None where nothing is left."""
 
     items: tuple[T, ...]
     cursor: str | None
     total: int | None = None
-    """Length of the whole list; only the first page says it, if it was asked for."""
+    """Length of what was asked for; only the first page says it, if it was asked for."""
 
 
 class PageRequest(NamedTuple):
     size: int = 100
     cursor: str | None = None
+    """Of the page before, in the same direction."""
     with_total: bool = True
     """Whether the first page counts the list, which takes as long as the list is."""
+    backwards: bool = False
+    """From the end of the list, its last item first."""
+    until: str | None = None
+    """A cursor of the other direction: only what lies before the items already read there."""
 
 
 # --- projects -----------------------------------------------------------------------------------

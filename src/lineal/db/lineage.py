@@ -27,9 +27,11 @@ from sqlalchemy import (
     select,
 )
 
-from lineal.core.records import EdgeKind, RunKey, VersionId
+from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, VersionId
 from lineal.db import schema
 from lineal.db.engine import listed
+from lineal.db.fields import number_field
+from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import derivations, edges
 
 SHALLOW = 12
@@ -293,45 +295,30 @@ def edges_among(connection: Connection, nodes: Iterable[int]) -> list[Edge]:
 
 
 def runs_of(
-    connection: Connection, version: VersionId, kind: EdgeKind, *, after: int, size: int
-) -> list[tuple[int, int]]:
-    """Return (edge id, run key) of the runs that used or logged a version, the oldest edge first.
+    connection: Connection, version: VersionId, kind: EdgeKind, page: PageRequest
+) -> Page[RunKey]:
+    """Return the runs that used or logged a version, the oldest edge first.
 
-    Deleted runs are left out. after: the last edge id already seen, 0 at the start.
+    Deleted runs are left out.
     """
-    rows = connection.execute(
-        select(edges.c.id, edges.c.run_id)
-        .where(_live_runs(version, kind), edges.c.id > after)
-        .order_by(edges.c.id)
-        .limit(size)
-    )
-    return [(edge, run) for edge, run in rows]
-
-
-def count_runs_of(connection: Connection, version: VersionId, kind: EdgeKind) -> int:
-    wanted = select(func.count()).select_from(edges).where(_live_runs(version, kind))
-    return connection.execute(wanted).scalar_one()
+    query = select(edges.c.run_id).where(_live_runs(version, kind))
+    rows, cursor, total = fetch_page(connection, query, _OLDEST_EDGE_FIRST, page)
+    return Page(tuple(RunKey(row.run_id) for row in rows), cursor, total)
 
 
 def versions_of(
-    connection: Connection, run: RunKey, kind: EdgeKind, *, after: int, size: int
-) -> list[tuple[int, int]]:
-    """Return (edge id, version id) of what a run used or logged, the oldest edge first.
+    connection: Connection, run: RunKey, kind: EdgeKind, page: PageRequest
+) -> Page[VersionId]:
+    """Return what a run used or logged, the oldest edge first.
 
-    Deleted versions are left out. after: the last edge id already seen, 0 at the start.
+    Deleted versions are left out.
     """
-    rows = connection.execute(
-        select(edges.c.id, edges.c.version_id)
-        .where(_live_versions(run, kind), edges.c.id > after)
-        .order_by(edges.c.id)
-        .limit(size)
-    )
-    return [(edge, version) for edge, version in rows]
+    query = select(edges.c.version_id).where(_live_versions(run, kind))
+    rows, cursor, total = fetch_page(connection, query, _OLDEST_EDGE_FIRST, page)
+    return Page(tuple(VersionId(row.version_id) for row in rows), cursor, total)
 
 
-def count_versions_of(connection: Connection, run: RunKey, kind: EdgeKind) -> int:
-    wanted = select(func.count()).select_from(edges).where(_live_versions(run, kind))
-    return connection.execute(wanted).scalar_one()
+_OLDEST_EDGE_FIRST = parse_order("+id", {"id": number_field(edges.c.id)}, None)
 
 
 def _live_runs(version: VersionId, kind: EdgeKind) -> ColumnElement[bool]:

@@ -49,6 +49,11 @@ class Order(NamedTuple):
     text: str
     terms: tuple[Term, ...]
 
+    def reversed(self) -> Order:
+        """Return the same order from its end; cursors are places, and those of both are alike."""
+        flipped = [term._replace(descending=not term.descending) for term in self.terms]
+        return Order(self.text, tuple(flipped))
+
 
 def parse_order(
     text: str, columns: Mapping[str, FieldSpec], tie_break: ColumnElement[Any] | None
@@ -73,12 +78,16 @@ def fetch_page(
 ) -> tuple[Sequence[Row[Any]], str | None, int | None]:
     """Run one page of a query; returns rows, the cursor to the next page, and the total.
 
-    The total is counted for the first page only, if it is wanted. Raises Invalid for a foreign
-    cursor.
+    The total is counted for the first page only, if it is wanted, up to `until`. Raises Invalid
+    for a foreign cursor.
     """
     if request.size < 1:
         raise Invalid(f"A page holds at least one item, not {request.size}")
     total = None
+    if request.backwards:
+        order = order.reversed()
+    if request.until is not None:
+        query = query.where(_after(order.reversed(), _decoded(order, request.until)))
     labels = [term.expression.label(f"{_LABEL}{i}") for i, term in enumerate(order.terms)]
     paged = query.add_columns(*labels)
     if request.cursor is None and request.with_total:

@@ -93,17 +93,13 @@ def runs_of(
     (a deleted one still answers) and Invalid for a cursor that no page returned.
     """
     access.require(actor, Action.READ, f"version {version}")
-    after = _edge_id(page.cursor)
     with instance.database.reading() as connection:
         if lineage_nodes.version_end(connection, version) is None:
             raise NotFound(f"No version {version} (you are {actor.name})")
-        found = edges.runs_of(connection, version, kind, after=after, size=page.size + 1)
-        is_counted = page.with_total and not page.cursor
-        total = edges.count_runs_of(connection, version, kind) if is_counted else None
-        keys = [RunKey(key) for _, key in found[: page.size]]
+        keys, cursor, total = edges.runs_of(connection, version, kind, page)
         crashed_before = instance.clock.now() - instance.crashed_after
         records = runs.by_keys(connection, keys, crashed_before)
-    return Page(tuple(records[key] for key in keys), _cursor(found, page.size), total)
+    return Page(tuple(records[key] for key in keys), cursor, total)
 
 
 def versions_of(
@@ -115,28 +111,12 @@ def versions_of(
     answers) and Invalid for a cursor that no page returned.
     """
     access.require(actor, Action.READ, f"run {run}")
-    after = _edge_id(page.cursor)
     with instance.database.reading() as connection:
         if lineage_nodes.run_end(connection, run) is None:
             raise NotFound(f"No run {run} (you are {actor.name})")
-        found = edges.versions_of(connection, run, kind, after=after, size=page.size + 1)
-        is_counted = page.with_total and not page.cursor
-        total = edges.count_versions_of(connection, run, kind) if is_counted else None
-        ids = [VersionId(id_) for _, id_ in found[: page.size]]
+        ids, cursor, total = edges.versions_of(connection, run, kind, page)
         records = versions.by_ids(connection, ids)
-    return Page(tuple(records[id_] for id_ in ids), _cursor(found, page.size), total)
-
-
-def _edge_id(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not cursor.isdecimal():
-        raise Invalid(f"{cursor!r} is not a cursor that a page of this list returned")
-    return int(cursor)
-
-
-def _cursor(found: list[tuple[int, int]], size: int) -> str | None:
-    return str(found[size - 1][0]) if len(found) > size else None
+    return Page(tuple(records[id_] for id_ in ids), cursor, total)
 
 
 # --- the graph ----------------------------------------------------------------------------------

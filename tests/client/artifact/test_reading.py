@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from lineal.client import download
 from lineal.client.artifact import Artifact
 from lineal.client.contents import Added
 from lineal.core.digest import of_bytes
+from lineal.core.manifest import Segment, SegmentHead, starts_segment
+from lineal.core.records import VersionId
 from lineal.errors import (
     IntegrityError,
     Invalid,
@@ -225,6 +227,35 @@ def test_files_are_listed_lazily_and_completely(logged: Artifact) -> None:
     assert len(files) == 4
     assert [file.name for file in files] == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
     assert [file.size for file in logged.files(names=["ab.txt"])] == [2]
+
+
+def test_files_are_listed_from_both_ends_and_in_the_segments_that_hold_them(
+    run: lineal.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = [name for name in map("{:05}".format, range(10_000)) if starts_segment(name)][:4]
+    names = sorted({*cut, *(name + end for name in ["-", *cut] for end in "abc")})
+    many = run.log_artifact(draft(dict.fromkeys(names, b"x"), "many")).wait()
+    assert len(many._contents.base.head.segments) == 5
+    read: list[int] = []
+    backend, before = many._home, many._home.read_segments
+
+    def counted(version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+        for segment in before(version, heads):
+            read.append(1)
+            yield segment
+
+    monkeypatch.setattr(backend, "read_segments", counted)
+    files = many.files(per_page=2)
+    assert (files[-1].name, len(read)) == (names[-1], 1)
+    assert ([file.name for file in files[-6:]], len(read)) == (names[-6:], 2)
+    assert (len(files), files[0].name, len(read)) == (len(names), names[0], 4)
+    assert [file.name for file in files] == names
+    assert len(read) < 10
+    assert [file.name for file in reversed(many.files(per_page=3))] == names[::-1]
+    chosen = many.files(names=[names[1], names[-2]], per_page=1)
+    assert (chosen[-1].name, chosen[-2].name, len(chosen)) == (names[-2], names[1], 2)
+    resumed = many.files(per_page=2, start=names[4])
+    assert (resumed[-1].name, len(resumed)) == (names[-1], len(names) - 5)
 
 
 def test_an_entry_is_found_by_path_or_not_at_all(logged: Artifact) -> None:
