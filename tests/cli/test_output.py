@@ -36,6 +36,23 @@ def test_json_lists_are_valid_at_any_length(capsys, items):
     assert json.loads(capsys.readouterr().out) == items
 
 
+@pytest.mark.parametrize("items", [[], [{"a": "x\ny"}], [{"a": []}, {"é": {"b": [1, 2]}}, 3]])
+def test_the_last_array_of_an_object_is_printed_as_it_comes(capsys, items):
+    begun = {"name": "a", "none": [], "some": {"x": [1.5]}}
+    output.as_json({**begun, "items": items})
+    expected = capsys.readouterr().out
+    printed: list[str] = []
+
+    def kept():
+        for item in items:
+            printed.append(capsys.readouterr().out)
+            yield item
+
+    output.as_json_ending(begun, "items", kept())
+    assert "".join(printed) + capsys.readouterr().out == expected
+    assert all(printed)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

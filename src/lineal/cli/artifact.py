@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -400,8 +401,8 @@ def show(
     if json:
         used_by = [_run_path(run) for run in all_of(users)]
         shown = describe.version(record) | {"logged_by": made_by, "used_by": used_by}
-        shown["entries"] = [describe.entry(entry) for entry in _entries(connection, record)]
-        output.as_json(shown)
+        entries = (describe.entry(entry) for entry in _entries(connection, record))
+        output.as_json_ending(shown, "entries", entries)
         return
     output.fields(
         [
@@ -421,7 +422,9 @@ def show(
         ]
     )
     output.heading(output.plural(record.entry_count, "file"))
-    _print_entries(_entries(connection, record), None if files else FILES_SHOWN)
+    _print_entries(_entries(connection, record), record.entry_count if files else FILES_SHOWN)
+    if not files and record.entry_count > FILES_SHOWN:
+        output.note(f"… and {record.entry_count - FILES_SHOWN:,} more; `--files` lists them all")
 
 
 def _some_users(users: Callable[[PageRequest], Page[RunRecord]]) -> list[str]:
@@ -440,13 +443,7 @@ def _entries(connection: Connection, record: VersionRecord) -> Iterator[Entry]:
     return read_entries(connection.backend, record, heads)
 
 
-def _print_entries(entries: Iterator[Entry], limit: int | None) -> None:
-    left_out = 0
-    for number, entry in enumerate(entries):
-        if limit is not None and number >= limit:
-            left_out += 1
-            continue
+def _print_entries(entries: Iterator[Entry], limit: int) -> None:
+    for entry in islice(entries, limit):
         where = f"  -> {output.cell(entry.ref)}" if entry.ref else ""
         output.data(f"{output.size(entry.size):>10}  {output.cell(entry.path)}{where}")
-    if left_out:
-        output.note(f"… and {left_out:,} more; `--files` lists them all")

@@ -27,6 +27,7 @@ BARS = "▁▂▃▄▅▆▇█"
 SPARKLINE_WIDTH = 40
 MEASURED_ROWS = 1000
 """Rows that a streamed table looks at before it fixes the width of its columns."""
+_END_OF_OBJECT = "\n}"
 
 
 def prepare() -> None:
@@ -82,6 +83,21 @@ def note(text: str = "") -> None:
 def as_json(value: Any) -> None:
     """Print one JSON document. NaN and infinities become the strings JSON has no numbers for."""
     data(json.dumps(plain(value), indent=2, ensure_ascii=_must_escape(), default=str))
+
+
+def as_json_ending(value: Mapping[str, Any], key: str, items: Iterable[Any]) -> None:
+    """Print an object as `as_json` does; its last key is an array that is printed as it comes."""
+    must_escape = _must_escape()
+
+    def text(of: Any) -> str:
+        return json.dumps(plain(of), indent=2, ensure_ascii=must_escape, default=str)
+
+    opened = False
+    _write(text({**value, key: []}).removesuffix("]" + _END_OF_OBJECT))
+    for item in items:
+        _write((",\n    " if opened else "\n    ") + text(item).replace("\n", "\n    "))
+        opened = True
+    data(("\n  ]" if opened else "]") + _END_OF_OBJECT)
 
 
 def as_json_list(items: Iterable[Any]) -> None:
