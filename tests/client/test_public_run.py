@@ -3,16 +3,20 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lineal.client import public_history, session
 from lineal.client.api import Api
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public_run import Run
+from lineal.client.values import flat
 from lineal.core.records import Lines, RunPatch, RunRecord, RunSpec, Stream
 from lineal.errors import CommError, Conflict, Invalid, MissingFile, WaitTimeoutError
 
@@ -295,6 +299,40 @@ def test_history_keys_count_types(run: Run, record: RunRecord, backend: Backend)
         {"type": "number", "count": 1},
         {"type": "string", "count": 1},
     ]
+
+
+VALUES = st.sampled_from([1, 0.5, True, "x", None, [1], {}, {"_type": "image-file"}, {"deep": 1}])
+ROWS = st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4), max_size=12)
+
+
+@given(rows=ROWS, at_once=st.integers(1, 3), shapes_most=st.integers(0, 2))
+def test_history_keys_are_those_of_each_row(
+    rows: list[dict[str, object]], at_once: int, shapes_most: int
+) -> None:
+    kinds = {bool: "boolean", int: "number", float: "number", str: "string", list: "list"}
+    expected: dict[str, Counter[str]] = {}
+    for row in rows:
+        for key, value in flat(row).items():
+            kind = "map" if isinstance(value, dict) else kinds.get(type(value), "nil")
+            kind = value.get("_type", kind) if isinstance(value, dict) else kind
+            expected.setdefault(key, Counter())[kind] += 1
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(public_history, "ROWS_AT_ONCE", at_once)
+        patched.setattr(public_history, "SHAPES_MOST", shapes_most)
+        lines = [json.dumps(row).encode() for row in rows]
+        found = public_history.keys_of(public_history.parsed(lines))["keys"]
+    assert list(found) == list(expected)
+    for key, of_key in found.items():
+        pairs = [(each["type"], each["count"]) for each in of_key["typeCounts"]]
+        assert pairs == list(expected[key].items())
+
+
+@pytest.mark.parametrize("damaged", [b'{"_step":2,"a":}', b'{"_step":2},{"_step":2}'])
+def test_rows_before_a_damaged_line_are_read(damaged: bytes) -> None:
+    found = public_history.parsed([b'{"_step":0}', b'{"_step":1}', damaged, b'{"_step":3}'])
+    assert [next(found), next(found)] == [{"_step": 0}, {"_step": 1}]
+    with pytest.raises(ValueError, match=r"Expecting value|Extra data"):
+        next(found)
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from lineal.client import session, term
@@ -16,6 +17,9 @@ from lineal.errors import Invalid
 T = TypeVar("T")
 Row = dict[str, Any]
 
+ROWS_AT_ONCE = 100
+"""Lines that are parsed by one call, which takes a third of the time of one for each."""
+SHAPES_MOST = 1_000
 STEP = "_step"
 STREAMS = {"default": Stream.HISTORY, "system": Stream.EVENTS}
 
@@ -34,11 +38,13 @@ def rows(
     min_step inclusive, max_step exclusive. Lines this process still buffers are sent first.
     """
     wanted = strings(keys, "Keys")
-    for line in _lines(backend, run, stream, min_step=min_step, max_step=max_step):
-        row = _row(line)
-        if not wanted:
-            yield row
-        elif all(key in row for key in wanted):
+    found = parsed(_lines(backend, run, stream, min_step=min_step, max_step=max_step))
+    if not wanted:
+        yield from found
+        return
+    needed = set(wanted)
+    for row in found:
+        if row.keys() >= needed:
             yield {key: row[key] for key in wanted}
 
 
@@ -53,7 +59,7 @@ def sampled_rows(
     """Return a `sample` of `rows`; without keys, only the rows of the sample are parsed."""
     if strings(keys, "Keys"):
         return sample(rows(backend, run, keys, stream=stream), count)
-    return [_row(line) for line in sample(_lines(backend, run, stream), count)]
+    return list(parsed(sample(_lines(backend, run, stream), count)))
 
 
 def _lines(
@@ -70,10 +76,21 @@ def _lines(
     return backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step)
 
 
-def _row(line: bytes) -> Row:
-    row: Row = json.loads(line)
-    # RUN-25: nested keys are joined with dots
-    return flat(row) if any(type(value) is dict for value in row.values()) else row
+def parsed(lines: Iterable[bytes]) -> Iterator[Row]:
+    """Yield lines as rows; nested keys are joined with dots (RUN-25)."""
+    source = iter(lines)
+    while batch := list(islice(source, ROWS_AT_ONCE)):
+        for row in _objects(batch):
+            yield flat(row) if dict in map(type, row.values()) else row
+
+
+def _objects(lines: list[bytes]) -> Iterator[Row]:
+    try:
+        found: list[Row] = json.loads(b"[%b]" % b",".join(lines))
+    except ValueError:
+        found = []
+    # of a line that is no JSON, those before it are still rows, and the error is about it alone
+    return iter(found) if len(found) == len(lines) else map(json.loads, lines)
 
 
 def sample(all_rows: Iterable[T], count: int) -> list[T]:
@@ -117,12 +134,17 @@ def keys_of(all_rows: Iterable[Row]) -> Row:
     """Return W&B's description of a history: how often each key holds a value of which type."""
     counts: dict[str, dict[str, int]] = {}
     last_step = -1
+    shapes: dict[tuple[Any, ...], int] = {}
     for row in all_rows:
         last_step = max(last_step, row.get(STEP, -1))
-        for key, value in row.items():
-            kind = _kind(value)
-            of_key = counts.setdefault(key, {})
-            of_key[kind] = of_key.get(kind, 0) + 1
+        # most rows have the same keys and types: counted together, they take half as long
+        types = tuple(map(type, row.values()))
+        shape = (tuple(row), tuple(map(_kind, row.values())) if dict in types else types)
+        shapes[shape] = shapes.get(shape, 0) + 1
+        if len(shapes) > SHAPES_MOST:
+            _count(shapes, counts)
+            shapes.clear()
+    _count(shapes, counts)
     described = {
         key: {"typeCounts": [{"type": kind, "count": count} for kind, count in kinds.items()]}
         for key, kinds in counts.items()
@@ -130,13 +152,23 @@ def keys_of(all_rows: Iterable[Row]) -> Row:
     return {"keys": described, "lastStep": last_step}
 
 
+def _count(shapes: dict[tuple[Any, ...], int], counts: dict[str, dict[str, int]]) -> None:
+    for (keys, kinds), count in shapes.items():
+        for key, kind in zip(keys, kinds, strict=True):
+            name = _KINDS.get(kind, kind)
+            of_key = counts.setdefault(key, {})
+            of_key[name] = of_key.get(name, 0) + count
+
+
+_KINDS: dict[Any, str] = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "list",
+    type(None): "nil",
+}
+
+
 def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, dict):
-        return str(value.get("_type", "map"))
-    return "nil" if value is None else "list"
+    return str(value.get("_type", "map")) if type(value) is dict else _KINDS[type(value)]
