@@ -288,6 +288,17 @@ def test_a_fork_shares_history_and_summary_up_to_the_step():
     assert run_of(parent).history_count == 5
 
 
+def test_the_summary_of_a_fork_is_that_of_the_step_with_metric_definitions():
+    with lineal.init(id="parent") as parent:
+        parent.define_metric("loss", summary="min")
+        for value in (3, 2, 5, 1):
+            parent.log({"loss": value})
+    with lineal.init(fork_from="parent?_step=2") as fork:
+        assert (fork.summary["loss"], "loss" in list(fork.summary)) == ({"min": 2}, False)
+        fork.log({"loss": 4})
+    assert run_of(fork).summary["loss.min"] == 2
+
+
 def test_a_fork_that_is_not_possible_leaves_no_run_behind():
     with lineal.init(id="parent") as parent:
         parent.log({"x": 1})

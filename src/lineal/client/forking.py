@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from lineal.client import public_history, rows
 from lineal.client.backend import Backend
-from lineal.client.values import flat
+from lineal.client.summary import Summary
 from lineal.core.names import OWN_KEY
 from lineal.core.records import Lines, RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import Invalid, UsageError
@@ -63,17 +63,34 @@ def copy(
 ) -> StartedRun:
     """Give a new run the parent's config, and its history and summary up to the step."""
     run = started.run
-    summary: dict[str, Any] = {}
-    lines = backend.read_lines(parent.key, Stream.HISTORY, max_step=fork.step + 1)
-    offset = 0
-    for batch in _batches(lines):
-        backend.append_lines(run.key, [Lines(Stream.HISTORY, WRITER, offset, batch)])
-        offset += len(batch)
-        for line in batch:
-            summary.update(flat(json.loads(line)))
+
+    def copied() -> Iterator[bytes]:
+        lines = backend.read_lines(parent.key, Stream.HISTORY, max_step=fork.step + 1)
+        offset = 0
+        for batch in _batches(lines):
+            backend.append_lines(run.key, [Lines(Stream.HISTORY, WRITER, offset, batch)])
+            offset += len(batch)
+            yield from batch
+
+    summary = summary_of(parent, public_history.parsed(copied()))
     patch = RunPatch(config=_forked_config(parent, fork, config), summary=summary)
     backend.update_run(run.key, patch)
     return started._replace(run=backend.run_by_key(run.key))
+
+
+def summary_of(run: RunRecord, logged: Iterable[public_history.Row]) -> dict[str, Any]:
+    """Return what logging some rows makes of the summary of a run with its metrics (RUN-26)."""
+    metrics = rows.Metrics((run.config.get(OWN_KEY) or {}).get("metrics") or {}, 0)
+    if not metrics:
+        last: dict[str, Any] = {}
+        for row in logged:
+            last.update(row)
+        return last
+    summary = Summary()
+    for row in logged:
+        own = {key: row.pop(key) for key in rows.OWN_KEYS if key in row}
+        summary._record({**metrics.summarised(row, summary), **own})
+    return summary._as_dict()
 
 
 def _forked_config(parent: RunRecord, fork: Fork, config: dict[str, Any]) -> dict[str, Any]:

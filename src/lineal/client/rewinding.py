@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from lineal.client import public_history, rows, term
+from lineal.client import public_history, term
 from lineal.client.backend import Backend
-from lineal.client.forking import Fork
-from lineal.client.summary import Summary
+from lineal.client.forking import Fork, summary_of
 from lineal.core.names import OWN_KEY
 from lineal.core.records import RunRecord, RunState, Stream
 from lineal.errors import Invalid, UsageError
@@ -57,18 +55,3 @@ def summary_until(backend: Backend, run: RunRecord, step: int) -> dict[str, Any]
     """Return what logging the history up to a step made of the summary (RUN-26)."""
     lines = backend.read_lines(run.key, Stream.HISTORY, max_step=step + 1)
     return summary_of(run, public_history.parsed(lines))
-
-
-def summary_of(run: RunRecord, logged: Iterable[public_history.Row]) -> dict[str, Any]:
-    """Return what logging some rows makes of the summary of a run with its metrics (RUN-26)."""
-    metrics = rows.Metrics((run.config.get(OWN_KEY) or {}).get("metrics") or {}, 0)
-    if not metrics:
-        last: dict[str, Any] = {}
-        for row in logged:
-            last.update(row)
-        return last
-    summary = Summary()
-    for row in logged:
-        own = {key: row.pop(key) for key in rows.OWN_KEYS if key in row}
-        summary._record({**metrics.summarised(row, summary), **own})
-    return summary._as_dict()
