@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lineal as sdk
+from lineal.cli import output
 from lineal.cli.connect import all_of
-from lineal.core.records import Page, PageRequest
+from lineal.client.embedded import EmbeddedBackend
+from lineal.core.records import Page, PageRequest, RunSpec
 
 
 @pytest.fixture
@@ -71,6 +74,20 @@ def test_ls_says_when_it_stops_early(lineal, trained):
     assert "--limit 0" in answer.err
     assert "--limit 0" not in lineal("run", "ls", "demo", "--limit", "2").err
     assert len(lineal("run", "ls", "--limit", "0", "--json").json) == 2
+
+
+def test_runs_are_printed_as_they_are_read(lineal, monkeypatch):
+    backend = sdk.Api()._backend
+    for number in range(101):  # a page, and one more
+        backend.start_run(RunSpec("ana", "demo", f"run{number}"))
+    happened = []
+    read, written = EmbeddedBackend.runs, output._write
+    monkeypatch.setattr(
+        EmbeddedBackend, "runs", lambda *args: happened.append("read") or read(*args)
+    )
+    monkeypatch.setattr(output, "_write", lambda text: happened.append("print") or written(text))
+    assert len(lineal("run", "ls", "demo", "--limit", "0", "--json").json) == 101
+    assert [each for each, _ in groupby(happened)] == ["read", "print"] * 2
 
 
 def test_a_short_list_asks_for_short_pages():

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Annotated, Any
 
 import typer
@@ -67,17 +67,16 @@ def ls(
     connection = connect()
     filters = _filters(filter)
     runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
-    shown = [run for _, run in zip(range(limit or 10**12), runs, strict=False)]
-    more = next(runs, None) is not None if limit and len(shown) == limit else False
+    shown = islice(runs, limit or None)
     if json:
         output.as_json_list(describe.run(run) for run in shown)
-    elif not shown:
+    elif (first := next(shown, None)) is None:
         output.note(
             f"No run matches {filter}" if filters else "No runs here yet; `lineal demo` makes some"
         )
     else:
-        _print_runs(shown)
-    if more:
+        _print_runs(chain((first,), shown))
+    if limit and next(runs, None) is not None:
         output.note(f"Only the first {limit:,}; `--limit 0` lists all")
 
 
@@ -133,12 +132,13 @@ def _print_runs(runs: Iterable[RunRecord]) -> None:
 
 
 def _first_numbers(summary: JsonObject, count: int = 3) -> str:
-    numbers = [
-        f"{key}={output.cell(value)}"
-        for key, value in sorted(summary.items())
+    numbers = sorted(
+        key
+        for key, value in summary.items()
         if isinstance(value, int | float) and not key.startswith("_")
-    ]
-    return " ".join(numbers[:count]) + (" …" if len(numbers) > count else "")
+    )
+    shown = [f"{key}={output.cell(summary[key])}" for key in numbers[:count]]
+    return " ".join(shown) + (" …" if len(numbers) > count else "")
 
 
 @app.command()
