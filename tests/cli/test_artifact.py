@@ -255,6 +255,9 @@ def test_ls_lists_the_versions_of_a_name_newest_first(lineal, photos):
 
 def test_what_shows_no_metadata_does_not_load_it(lineal, photos, statements):
     lineal("artifact", "ls", "demo/photos")
+    lineal("retention", "expiring", "--within", "9999d")
+    (run,) = lineal("run", "ls", "demo", "--json").json
+    assert "demo/photos:v0" in lineal("run", "show", f"demo/{run['id']}").out
     lineal("artifact", "rm", "demo/photos", "--keep-last", "0", "--dry-run")
     lineal("artifact", "rm", "demo/photos", "--all", "--dry-run")
     assert not [each for each in statements if "versions.metadata" in each]

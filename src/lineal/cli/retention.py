@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -177,15 +178,15 @@ def expiring(
             {"name": each.version.path, "expires_at": each.expires_at} for each in found
         )
         return
-    rows = list(found)
-    if not rows:
+    first = next(found, None)
+    if first is None:
         output.note(f"Nothing expires within {within}")
         return
     output.table(
         ("expires", "size", "version"),
         (
             (each.expires_at, output.size(each.version.size_bytes), each.version.path)
-            for each in rows
+            for each in chain((first,), found)
         ),
         right=("size",),
     )

@@ -174,7 +174,7 @@ def show(run: Run, json: Json = False) -> None:
 
 
 def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
-    return all_of(partial(connection.backend.versions_of, record.key, kind))
+    return all_of(partial(connection.backend.versions_of, record.key, kind, with_metadata=False))
 
 
 def _print_overview(record: RunRecord) -> None:

@@ -243,7 +243,10 @@ class Backend(Protocol):
     def expiring(
         self, entity: str, project: str | None, within: timedelta, page: PageRequest
     ) -> Page[Expiring]:
-        """List what expires within a time, the soonest first; project None: all of the entity."""
+        """List what expires within a time, the soonest first; project None: all of the entity.
+
+        The versions come without their metadata.
+        """
         ...
 
     def protect_aliases(
@@ -411,8 +414,13 @@ class Backend(Protocol):
         """List the runs that used or logged a version, the oldest edge first."""
         ...
 
-    def versions_of(self, run: RunKey, kind: EdgeKind, page: PageRequest) -> Page[VersionRecord]:
-        """List the versions that a run used or logged, the oldest edge first."""
+    def versions_of(
+        self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True
+    ) -> Page[VersionRecord]:
+        """List the versions that a run used or logged, the oldest edge first.
+
+        with_metadata: as in VersionQuery.
+        """
         ...
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:

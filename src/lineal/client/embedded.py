@@ -575,8 +575,12 @@ class EmbeddedBackend:
     def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
         return lineage.runs_of(self.instance, self.actor, version, kind, page)
 
-    def versions_of(self, run: RunKey, kind: EdgeKind, page: PageRequest) -> Page[VersionRecord]:
-        return lineage.versions_of(self.instance, self.actor, run, kind, page)
+    def versions_of(
+        self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True
+    ) -> Page[VersionRecord]:
+        return lineage.versions_of(
+            self.instance, self.actor, run, kind, page, with_metadata=with_metadata
+        )
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         return lineage.lineage(self.instance, self.actor, root, query)

@@ -399,10 +399,13 @@ class OfflineBackend(EmbeddedBackend):
         found = self._needed_home().runs_of(_plain(version), kind, page)
         return found._replace(items=tuple(map(_marked_run, found.items)))
 
-    def versions_of(self, run: RunKey, kind: EdgeKind, page: PageRequest) -> Page[VersionRecord]:
+    def versions_of(
+        self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True
+    ) -> Page[VersionRecord]:
         if run < _AT_HOME:
-            return super().versions_of(run, kind, page)
-        found = self._needed_home().versions_of(_plain(run), kind, page)
+            return super().versions_of(run, kind, page, with_metadata=with_metadata)
+        home = self._needed_home()
+        found = home.versions_of(_plain(run), kind, page, with_metadata=with_metadata)
         return found._replace(items=tuple(map(self._marked, found.items)))
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:

@@ -101,12 +101,12 @@ def expiring(
 ) -> Page[Expiring]:
     """List what will expire before a moment unless something changes, the soonest first.
 
-    scope: a condition on `collections`.
+    The records have no metadata. scope: a condition on `collections`.
     """
     fields = {"expires": number_field(_expiry())}
     order = parse_order("+expires", fields, memberships.c.id)
     query = (
-        versions_db.listing()
+        versions_db.listing(with_metadata=False)
         .add_columns(_expiry().label("expires"))
         .where(
             memberships.c.collection_id == versions.c.collection_id,

@@ -103,19 +103,25 @@ def runs_of(
 
 
 def versions_of(
-    instance: Instance, actor: Actor, run: RunKey, kind: EdgeKind, page: PageRequest
+    instance: Instance,
+    actor: Actor,
+    run: RunKey,
+    kind: EdgeKind,
+    page: PageRequest,
+    *,
+    with_metadata: bool = True,
 ) -> Page[VersionRecord]:
     """List the versions that a run used or logged, the oldest edge first; all of them.
 
-    Deleted versions are left out. Raises NotFound for an unknown run (a deleted one still
-    answers) and Invalid for a cursor that no page returned.
+    with_metadata: as in VersionQuery. Deleted versions are left out. Raises NotFound for an
+    unknown run (a deleted one still answers) and Invalid for a cursor that no page returned.
     """
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
         if lineage_nodes.run_end(connection, run) is None:
             raise NotFound(f"No run {run} (you are {actor.name})")
         ids, cursor, total = edges.versions_of(connection, run, kind, page)
-        records = versions.by_ids(connection, ids)
+        records = versions.by_ids(connection, ids, with_metadata=with_metadata)
     return Page(tuple(records[id_] for id_ in ids), cursor, total)
 
 
