@@ -20,31 +20,43 @@ GROWING = {
 """Tables that may have millions of rows."""
 
 
+Step = tuple[str, str]
+"""A statement, and one step of how the database runs it."""
+
+
 @pytest.fixture
-def scans(home: Path) -> Iterator[Callable[[Callable[[], object]], list[str]]]:
-    """Do something with a home; returns the statements that read one of these tables whole."""
+def plans(home: Path) -> Iterator[Callable[[Callable[[], object]], list[Step]]]:
+    """Do something with a home; returns the plans of the statements that this takes."""
     backend = lineal.Api()._backend
     assert isinstance(backend, EmbeddedBackend)
     engine = backend.instance.database.engine
-    found: list[str] = []
+    found: list[Step] = []
 
     def explain(_: Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
         if statement.startswith(("SELECT", "WITH", "UPDATE", "DELETE")):
             chosen = parameters[0] if rest[1] else parameters
             plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", chosen)
-            for *_, step in plan.fetchall():
-                if step.startswith("SCAN ") and step.split()[1] in GROWING:
-                    found.append(f"{step}: {statement}")
+            found.extend((statement, step) for *_, step in plan.fetchall())
 
     event.listen(engine, "before_cursor_execute", explain)
 
-    def during(work: Callable[[], object]) -> list[str]:
+    def during(work: Callable[[], object]) -> list[Step]:
         found.clear()
         work()
         return list(found)
 
     yield during
     event.remove(engine, "before_cursor_execute", explain)
+
+
+@pytest.fixture
+def scans(plans) -> Callable[[Callable[[], object]], list[Step]]:
+    """Do something with a home; returns the statements that read one of these tables whole."""
+    return lambda work: [
+        (statement, step)
+        for statement, step in plans(work)
+        if step.startswith("SCAN ") and step.split()[1] in GROWING
+    ]
 
 
 @pytest.fixture
@@ -88,20 +100,22 @@ def test_the_ends_of_lists_are_found_by_index(scans, run, end):
     assert scans(lambda: run.files()[end]) == []
 
 
-def test_runs_are_counted_in_the_index_of_the_live_ones(run):
-    backend = lineal.Api()._backend
-    assert isinstance(backend, EmbeddedBackend)
-    plans = []
+def test_what_is_sorted_is_sorted_without_its_documents(plans, run):
+    api = lineal.Api()
+    for order in ("-heartbeat_at", "+summary_metrics.loss", "-config.lr"):
+        _require_narrow(plans(lambda order=order: api.runs("p", order=order)[0]))
+    _require_narrow(plans(lambda: api.artifacts(name="p/data", order="-size")[0]))
 
-    def explain(_: Connection, cursor: Any, statement: str, parameters: Any, *rest: Any) -> None:
-        if "count(" in statement:
-            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plans.extend(step for *_, step in plan.fetchall() if "runs" in step)
 
-    engine = backend.instance.database.engine
-    event.listen(engine, "before_cursor_execute", explain)
-    try:
+def _require_narrow(plan: list[Step]) -> None:
+    ordered = [statement for statement, step in plan if step == "USE TEMP B-TREE FOR ORDER BY"]
+    assert ordered
+    assert not [each for each in ordered if ".metadata" in each.partition(" FROM ")[0]]
+
+
+def test_runs_are_counted_in_the_index_of_the_live_ones(plans, run):
+    def count() -> None:
         assert len(lineal.Api().runs("p")) == 1
-    finally:
-        event.remove(engine, "before_cursor_execute", explain)
-    assert plans == ["SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=?)"]
+
+    steps = [step for statement, step in plans(count) if "count(" in statement and "runs" in step]
+    assert steps == ["SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=?)"]

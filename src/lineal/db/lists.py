@@ -42,19 +42,25 @@ COLLECTION_FIELDS: dict[str, FieldSpec] = {
 def versions_page(
     connection: Connection, collection_id: int, query: VersionQuery, page: PageRequest
 ) -> Page[VersionRecord]:
-    listing = versions_db.listing(with_metadata=query.with_metadata).where(
-        memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None)
+    # Of the key alone: where rows are sorted, each that may be on the page is read as a whole.
+    wanted = (
+        select(memberships.c.id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
     )
     if not query.include_deleted:
-        listing = listing.where(LIVE)
+        wanted = wanted.where(LIVE)
     for tag in query.tags:
         has_tag = select(version_tags.c.tag).where(
             version_tags.c.version_id == versions.c.id, version_tags.c.tag == tag
         )
-        listing = listing.where(has_tag.exists())
+        wanted = wanted.where(has_tag.exists())
     order = parse_order(query.order or "-version_index", VERSION_FIELDS, memberships.c.id)
-    rows, cursor, total = fetch_page(connection, listing, order, page)
-    return Page(tuple(versions_db.records(rows)), cursor, total)
+    rows, cursor, total = fetch_page(connection, wanted, order, page)
+    found = versions_db.by_memberships(
+        connection, [row.id for row in rows], with_metadata=query.with_metadata
+    )
+    return Page(tuple(found[row.id] for row in rows), cursor, total)
 
 
 def collections_page(

@@ -147,12 +147,14 @@ def page(
 ) -> Page[RunRecord]:
     """List the live runs of a project that match; `crashed_before` as in `state_at`."""
     columns = filter_columns(crashed_before)
-    listing = _rows().where(runs.c.project_id == project_id, runs.c.deleted_at.is_(None))
+    # Of the key alone: where rows are sorted, each that may be on the page is read as a whole.
+    wanted = select(runs.c.id).where(runs.c.project_id == project_id, runs.c.deleted_at.is_(None))
     if query.filters:
-        listing = listing.where(compile_filter(query.filters, columns))
+        wanted = wanted.where(compile_filter(query.filters, columns))
     order = parse_order(query.order or NEWEST_FIRST, columns, runs.c.id)
-    rows, cursor, total = fetch_page(connection, listing, order, request)
-    return Page(tuple(records(connection, rows, crashed_before)), cursor, total)
+    rows, cursor, total = fetch_page(connection, wanted, order, request)
+    found = by_keys(connection, [row.id for row in rows], crashed_before)
+    return Page(tuple(found[row.id] for row in rows), cursor, total)
 
 
 def by_keys(

@@ -226,6 +226,18 @@ def by_ids(
     return found
 
 
+def by_memberships(
+    connection: Connection, membership_ids: Iterable[int], *, with_metadata: bool = True
+) -> dict[int, VersionRecord]:
+    """Return versions as seen in the collections of their memberships, by membership."""
+    found: dict[int, VersionRecord] = {}
+    for batch in batches(membership_ids):
+        query = listing(with_metadata=with_metadata).where(memberships.c.id.in_(batch))
+        for record in records(connection.execute(query)):
+            found[record.membership_id] = record
+    return found
+
+
 def links(connection: Connection, version_id: int) -> list[VersionRecord]:
     """Return a version as seen through each of its links."""
     query = listing().where(
