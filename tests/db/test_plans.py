@@ -91,6 +91,17 @@ def test_what_was_deleted_is_listed_and_restored_by_index(scans, run):
     assert scans(delete_and_restore) == []
 
 
+@pytest.mark.parametrize("name", ["latest", "best"])
+def test_an_alias_is_found_by_index_among_all_of_its_collection(plans, run, name):
+    api = lineal.Api()
+    artifact = api.artifact("p/data:v0")
+    artifact.aliases.append("best")
+    artifact.save()
+    steps = [step for _, step in plans(lambda: api.artifact(f"p/data:{name}"))]
+    assert any("aliases" in step and "(collection_id=? AND alias=?)" in step for step in steps)
+    assert not [step for step in steps if "memberships" in step and "(collection_id=?)" in step]
+
+
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_ends_of_lists_are_found_by_index(scans, run, end):
     api = lineal.Api()

@@ -261,8 +261,12 @@ def resolve(connection: Connection, collection_id: int, ref: str) -> VersionReco
     number = version_number(ref)
     if number is not None:
         return _record(connection.execute(here.where(memberships.c.number == number)))
-    named = here.join(aliases, aliases.c.membership_id == memberships.c.id)
-    found = _record(connection.execute(named.where(aliases.c.alias == ref)))
+    named = here.join(aliases, aliases.c.membership_id == memberships.c.id).where(
+        # said of the alias too, or it is looked for beside every version of the collection
+        aliases.c.collection_id == collection_id,
+        aliases.c.alias == ref,
+    )
+    found = _record(connection.execute(named))
     if found is not None or not (ref == LATEST or is_digest(ref)):
         return found
     newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
