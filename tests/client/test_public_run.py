@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineal.client import public_history, session
+from lineal.client import public_history, public_run, session
 from lineal.client.api import Api
 from lineal.client.artifact import Artifact
 from lineal.client.backend import Backend
@@ -360,6 +360,19 @@ def test_an_absent_file_is_refused_with_the_nearest(run: Run, tmp_path: Path) ->
     with pytest.raises(FileNotFoundError, match=r"has no file note\.txt; near: notes\.txt") as e:
         run.file("note.txt")
     assert isinstance(e.value, MissingFile)
+
+
+def test_only_some_of_many_files_are_looked_at_for_what_is_near(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.txt", "b.txt", "zebra.txt"):
+        (tmp_path / "work" / name).write_text("x")
+        run.upload_file(name)
+    monkeypatch.setattr(public_run, "NEAR_MOST", 2)
+    with pytest.raises(MissingFile, match=r"near: a\.txt, b\.txt$"):
+        run.file("aa.txt")
+    with pytest.raises(MissingFile, match=r"has no file zebra$"):
+        run.file("zebra")
 
 
 # --- artifacts ----------------------------------------------------------------------------------

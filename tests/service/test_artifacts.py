@@ -530,6 +530,17 @@ def test_a_message_names_latest_also_where_it_falls_back(
         catalog.version(instance, owner, path("latest"))
 
 
+def test_a_message_names_the_nearest_of_many_aliases(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    many = tuple(f"epoch-{number:03}" for number in range(200))
+    log(instance, owner, tmp_path, {"a": b"1"}, aliases=many)
+    with pytest.raises(NotFound, match=r"Aliases there: epoch-150, .* …$") as caught:
+        catalog.version(instance, owner, path("epch-150"))
+    assert "latest" in str(caught.value)
+    assert str(caught.value).count("epoch-") < 20
+
+
 def test_a_collection_tells_what_latest_means(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

@@ -7,10 +7,11 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lineal.client import graph, public_attach, public_history, session, term
-from lineal.client.artifact import Artifact, committed
+from lineal.client.artifact import NEAR_MOST, Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.files import File, run_files
 from lineal.client.lists import PAGE_SIZE, LazyList
@@ -383,7 +384,8 @@ class Run:
         found = self.files([name])
         if found:
             return found[0]
-        near = difflib.get_close_matches(name, [file.name for file in self.files()], n=3)
+        known = islice(self.files(per_page=NEAR_MOST), NEAR_MOST)
+        near = difflib.get_close_matches(name, [file.name for file in known], n=3)
         hint = f"; near: {', '.join(near)}" if near else ""
         raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")
 

@@ -37,6 +37,9 @@ from lineal.service.instance import Instance
 
 NAMED_MOST = 5
 """Names in one message."""
+ALIASES_NAMED_MOST = 20
+NEAR_MOST = 2_000
+"""Aliases looked at for a near miss on the way to an error."""
 
 # --- finding versions ---------------------------------------------------------------------------
 
@@ -374,11 +377,26 @@ def _no_version(
     if names.LATEST not in known and _has_live_version(connection, collection_id):
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     where = f"{path.entity}/{path.project}/{path.name}"
-    there = f"Aliases there: {', '.join(known)}" if known else "It has no live version"
+    some = _some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
+    there = f"Aliases there: {some}" if known else "It has no live version"
     if known and names.version_number(path.ref) is not None:
         numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
         there = f"Versions there: {_some([f'v{number}' for number in numbers])}. {there}"
     return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
+
+
+def _nearest(ref: str, known: list[str]) -> list[str]:
+    """Return aliases with those in front that may have been meant, if there are too many to name.
+
+    A pipeline may name every version: of so many, only a part is looked at for what is near.
+    """
+    import difflib  # only on the way to an error
+
+    if len(known) <= ALIASES_NAMED_MOST:
+        return known
+    near = difflib.get_close_matches(ref, known[:NEAR_MOST], n=3)
+    near += [names.LATEST] if names.LATEST in known and names.LATEST not in near else []
+    return near + [alias for alias in known if alias not in near]
 
 
 def _has_live_version(connection: Connection, collection_id: int) -> bool:
@@ -434,8 +452,8 @@ def require_unprotected(
         )
 
 
-def _some(found: Sequence[str]) -> str:
-    return ", ".join(found[:NAMED_MOST]) + (" …" if len(found) > NAMED_MOST else "")
+def _some(found: Sequence[str], most: int = NAMED_MOST) -> str:
+    return ", ".join(found[:most]) + (" …" if len(found) > most else "")
 
 
 def _require_expected(
