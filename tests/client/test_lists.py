@@ -23,8 +23,10 @@ class Source:
         self.pages_served += 1
         ends = (page.until, page.cursor) if page.backwards else (page.cursor, page.until)
         start, end = int(ends[0] or 0), len(self.items) if ends[1] is None else int(ends[1])
-        is_counted = self.says_total and page.with_total and page.cursor is None
-        total = end - start if is_counted else None
+        is_counted = page.only_total or (page.with_total and page.cursor is None)
+        total = end - start if is_counted and self.says_total else None
+        if page.only_total:
+            return Page((), None, total)
         cursor = None
         if end - start > page.size:
             stop = end - page.size if page.backwards else start + page.size
@@ -47,6 +49,8 @@ class GrowingSource:
         found = sorted(item for item in self.items if low < item < high)
         if page.backwards:
             found.reverse()
+        if page.only_total:
+            return Page((), None, len(found))
         total = len(found) if page.with_total and page.cursor is None else None
         cursor = str(found[page.size - 1]) if len(found) > page.size else None
         return Page(tuple(found[: page.size]), cursor, total)
@@ -176,9 +180,8 @@ def test_what_is_counted_from_the_end_is_loaded_from_there() -> None:
     assert (found[:-4:-1], next(reversed(found))) == ([999, 998, 997], 999)
     assert source.pages_served == 1
     assert (len(found), found[0], found[-12]) == (1000, 0, 988)
-    assert source.pages_served == 3
+    assert source.pages_served == 4
     assert list(found) == list(range(1000))
-    assert source.pages_served == 100
 
 
 def test_a_resumed_list_has_its_own_end() -> None:
@@ -188,12 +191,24 @@ def test_a_resumed_list_has_its_own_end() -> None:
         found[-5]
 
 
-def test_length_asks_for_one_page_only() -> None:
+def test_length_asks_for_one_page_and_the_number_of_the_rest() -> None:
     source = Source(list(range(1000)))
     found = LazyList(source.fetch, int, per_page=10)
     assert len(found) == 1000
     assert found.total == 1000
-    assert source.pages_served == 1
+    assert source.pages_served == 2
+    resumed = LazyList(source.fetch, int, per_page=10, start=found.cursor)
+    assert (len(resumed), resumed[0], resumed.total) == (990, 10, 990)
+    assert source.pages_served == 4
+
+
+def test_nothing_is_counted_that_nobody_asks_for() -> None:
+    asked: list[PageRequest] = []
+    source = Source(list(range(30)))
+    found = LazyList(lambda page: asked.append(page) or source.fetch(page), int, per_page=10)
+    assert (found[0], found[-1], sum(item for item in found)) == (0, 29, sum(range(30)))
+    assert len(found) == 30
+    assert not [page for page in asked if page.with_total or page.only_total]
 
 
 def test_length_is_right_where_the_backend_does_not_say_it() -> None:

@@ -125,8 +125,12 @@ def _require_narrow(plan: list[Step]) -> None:
 
 
 def test_runs_are_counted_in_the_index_of_the_live_ones(plans, run):
+    with lineal.init(project="p", id="r2"):
+        pass
+
     def count() -> None:
-        assert len(lineal.Api().runs("p")) == 1
+        assert len(lineal.Api().runs("p", per_page=1)) == 2
 
     steps = [step for statement, step in plans(count) if "count(" in statement and "runs" in step]
-    assert steps == ["SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=?)"]
+    assert len(steps) == 1
+    assert steps[0].startswith("SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=")

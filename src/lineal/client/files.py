@@ -285,6 +285,8 @@ class _PagedEntries:
         self._reading: _Reading | None = None
 
     def page(self, request: PageRequest) -> Page[Entry]:
+        if request.only_total:
+            return Page((), None, self._total(request))
         reading, self._reading = self._reading, None  # reading may fail half-way
         if reading is not None and reading.ended == request._replace(size=0):
             items, entries = [reading.next], reading.rest
@@ -299,7 +301,8 @@ class _PagedEntries:
         return Page(tuple(items), cursor, self._total(request))
 
     def _total(self, request: PageRequest) -> int | None:
-        if request.cursor is not None or not request.with_total or self.wanted:
+        is_first = request.cursor is None and request.with_total
+        if self.wanted or not (is_first or request.only_total):
             return None
         ends = {segment_of(self._manifest(), end) for end in _range(request) if end is not None}
         heads = self._heads(*_range(request))

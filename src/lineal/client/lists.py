@@ -27,7 +27,7 @@ class LazyList(Sequence[T]):
 
     Indices, negative ones too, slices, `in`, comparisons with lists, `reversed` and `len` mean what
     they mean for a list (API-14); slices, sums, products and copies are plain lists. Nothing can be
-    put into one or taken out of it. `len` asks the first page for the total and loads no more; what
+    put into one or taken out of it. `len` loads one page and asks for the number of the rest; what
     is counted from the end is loaded from there. What was loaded stays where it is, and what is
     added meanwhile between the loaded beginning and end is seen once. Threads may share a list.
     """
@@ -188,7 +188,6 @@ class _PageReader(Generic[R, T]):
         self._fetch = fetch
         self._make = make
         self._per_page = per_page
-        self._start = start
         self._total: int | None = None
         self._items: list[T] = []
         """From the beginning on; all of them once there are no more."""
@@ -201,10 +200,15 @@ class _PageReader(Generic[R, T]):
 
     @property
     def total(self) -> int | None:
-        """Ask the first page if need be; a list resumed half-way cannot know until its end."""
-        if self.more and self._start is None and not self._items:
-            self.load(1)
-        return self._total if self.more else len(self._items)
+        """Ask for the number of what is not loaded yet, if need be; None where nobody says it."""
+        self.load(1)
+        with self._lock:
+            if self.more and self._total is None:
+                request = PageRequest(cursor=self.cursor, until=self._last_cursor, only_total=True)
+                left = self._fetch(request).total
+                if left is not None:
+                    self._total = len(self._items) + left + len(self._last)
+            return self._total if self.more else len(self._items)
 
     def item(self, index: int) -> T:
         """Return one item, loading what is needed; raises IndexError."""
@@ -236,24 +240,21 @@ class _PageReader(Generic[R, T]):
         return self.more and (count is None or len(items) < count)
 
     def _load_page(self) -> None:
-        page = self._fetch(PageRequest(self._per_page, self.cursor, until=self._last_cursor))
+        request = PageRequest(self._per_page, self.cursor, False, until=self._last_cursor)
+        page = self._fetch(request)
         self._items += [self._make(record) for record in page.items]
-        if self.cursor is None and page.total is not None:
-            self._total = page.total + len(self._last)
         self.cursor = page.cursor
         if page.cursor is None:
             self._complete()
 
     def _load_last_page(self) -> None:
-        """Load the next page from the end; the first says the total anew if it was said before."""
-        is_counted = self._total is not None
         request = PageRequest(
-            self._per_page, self._last_cursor, is_counted, backwards=True, until=self.cursor
+            self._per_page, self._last_cursor, False, backwards=True, until=self.cursor
         )
         page = self._fetch(request)
         self._last += [self._make(record) for record in page.items]
-        if self._last_cursor is None and is_counted:
-            self._total = None if page.total is None else len(self._items) + page.total
+        if self._last_cursor is None:
+            self._total = None  # more may have come to the end since it was counted
         self._last_cursor = page.cursor
         if page.cursor is None:
             self.cursor = None

@@ -39,7 +39,7 @@ class Page(NamedTuple, Generic[T]):
     items: tuple[T, ...]
     cursor: str | None
     total: int | None = None
-    """Length of what was asked for; only the first page says it, if it was asked for."""
+    """Length of what was asked for; said by the first page, if it was asked for."""
 
 
 class PageRequest(NamedTuple):
@@ -52,6 +52,8 @@ class PageRequest(NamedTuple):
     """From the end of the list, its last item first."""
     until: str | None = None
     """A cursor of the other direction: only what lies before the items already read there."""
+    only_total: bool = False
+    """No items, but how many there are between `cursor` and `until`."""
 
 
 # --- projects -----------------------------------------------------------------------------------

@@ -78,30 +78,35 @@ def fetch_page(
 ) -> tuple[Sequence[Row[Any]], str | None, int | None]:
     """Run one page of a query; returns rows, the cursor to the next page, and the total.
 
-    The total is counted for the first page only, if it is wanted, up to `until`. Raises Invalid
-    for a foreign cursor.
+    The total is counted for the first page only, if it is wanted, or where nothing else is. Raises
+    Invalid for a foreign cursor.
     """
     if request.size < 1:
         raise Invalid(f"A page holds at least one item, not {request.size}")
-    total = None
     if request.backwards:
         order = order.reversed()
     if request.until is not None:
         query = query.where(_after(order.reversed(), _decoded(order, request.until)))
+    if request.cursor is not None:
+        query = query.where(_after(order, _decoded(order, request.cursor)))
+    if request.only_total:
+        return [], None, _counted(connection, query)
+    is_counted = request.cursor is None and request.with_total
+    total = _counted(connection, query) if is_counted else None
     labels = [term.expression.label(f"{_LABEL}{i}") for i, term in enumerate(order.terms)]
     paged = query.add_columns(*labels)
-    if request.cursor is None and request.with_total:
-        narrow = query.with_only_columns(next(iter(query.selected_columns)))
-        counting = select(func.count()).select_from(narrow.subquery())
-        total = connection.execute(counting).scalar_one()
-    if request.cursor is not None:
-        paged = paged.where(_after(order, _decoded(order, request.cursor)))
     directions = [t.expression.desc() if t.descending else t.expression.asc() for t in order.terms]
     rows = connection.execute(paged.order_by(*directions).limit(request.size + 1)).all()
     if len(rows) <= request.size:
         return rows, None, total
     rows = rows[: request.size]
     return rows, _encoded(order, rows[-1]), total
+
+
+def _counted(connection: Connection, query: Select[Any]) -> int:
+    narrow = query.with_only_columns(next(iter(query.selected_columns)))
+    counting = select(func.count()).select_from(narrow.subquery())
+    return connection.execute(counting).scalar_one()
 
 
 def _terms(key: str, columns: Mapping[str, FieldSpec], descending: bool) -> list[Term]:

@@ -248,7 +248,7 @@ def test_files_are_listed_from_both_ends_and_in_the_segments_that_hold_them(
     files = many.files(per_page=2)
     assert (files[-1].name, len(read)) == (names[-1], 1)
     assert ([file.name for file in files[-6:]], len(read)) == (names[-6:], 2)
-    assert (len(files), files[0].name, len(read)) == (len(names), names[0], 4)
+    assert (len(files), files[0].name, len(read)) == (len(names), names[0], 5)
     assert [file.name for file in files] == names
     assert len(read) < 10
     assert [file.name for file in reversed(many.files(per_page=3))] == names[::-1]
