@@ -202,6 +202,22 @@ def test_length_asks_for_one_page_and_the_number_of_the_rest() -> None:
     assert source.pages_served == 4
 
 
+def test_pages_grow_with_what_was_loaded() -> None:
+    sizes: list[int] = []
+    source = Source(list(range(20_000)))
+
+    def fetch(page: PageRequest) -> Page[int]:
+        sizes.append(page.size)
+        return source.fetch(page)
+
+    found = LazyList(fetch, int, per_page=10)
+    assert found[39] == 39
+    assert sizes == [10] * 4
+    assert sum(item for item in found) == sum(range(20_000))
+    assert len(sizes) < 50
+    assert max(sizes) <= 20_000 // 4
+
+
 def test_nothing_is_counted_that_nobody_asks_for() -> None:
     asked: list[PageRequest] = []
     source = Source(list(range(30)))

@@ -28,6 +28,8 @@ from lineal.core.trials import SweepRecord
 from lineal.errors import Gone, NotFound
 
 T = TypeVar("T")
+SORTED_PAGE = 1_000
+"""Items of a page where each page sorts the whole list."""
 Started = TypeVar("Started", RunRecord, SweepRecord)
 
 
@@ -85,11 +87,16 @@ def connect() -> Connection:
     return Connection(session.open_backend(settings), settings)
 
 
-def all_of(fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None) -> Iterator[T]:
-    """Yield a list page by page, to the end or to `limit` items; no page is larger than that."""
-    request = PageRequest(with_total=False)
+def all_of(
+    fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None, size: int = 100
+) -> Iterator[T]:
+    """Yield a list page by page, to the end or to `limit` items; no page is larger than that.
+
+    size: of a page; SORTED_PAGE where each is sorted anew.
+    """
     if limit is not None:
-        request = request._replace(size=max(1, min(limit, request.size)))
+        size = max(1, min(limit, size))
+    request = PageRequest(size, with_total=False)
     return islice(_pages(fetch, request), limit)
 
 

@@ -14,7 +14,7 @@ import typer
 
 import lineal
 from lineal.cli import describe, output
-from lineal.cli.connect import Connection, all_of, connect, newest_first
+from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
 from lineal.cli.options import Json, Run, Yes
 from lineal.client import adding
 from lineal.client.backend import Backend
@@ -104,7 +104,8 @@ def _runs(
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
     queries = [RunQuery(*place, filters=filters, order=order) for place in places]
-    lists = [all_of(partial(backend.runs, query), limit=limit) for query in queries]
+    size = 100 if order is None else SORTED_PAGE
+    lists = [all_of(partial(backend.runs, query), limit=limit, size=size) for query in queries]
     if order is None:
         return newest_first(lists)
     if len(lists) > 1:
@@ -174,7 +175,8 @@ def show(run: Run, json: Json = False) -> None:
 
 
 def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
-    return all_of(partial(connection.backend.versions_of, record.key, kind, with_metadata=False))
+    listed = partial(connection.backend.versions_of, record.key, kind, with_metadata=False)
+    return all_of(listed, size=SORTED_PAGE)
 
 
 def _print_overview(record: RunRecord) -> None:

@@ -18,6 +18,9 @@ R = TypeVar("R")
 REPR_ITEMS = 3
 PAGE_SIZE = 50
 """W&B's default `per_page`."""
+GROWTH = 4
+"""Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
+PAGE_SIZE_MOST = 10_000
 BULK_PAGE_SIZE = 1_000
 """Where all pages are wanted anyway."""
 
@@ -45,6 +48,7 @@ class LazyList(Sequence[T]):
     ) -> None:
         """fetch: returns one page. make: turns a record into an item, once per record.
 
+        per_page: items of the first pages; those of a long list become larger.
         start: a `cursor` of an earlier list; this one holds what comes after it (API-4).
         empty: why there is nothing, for the IndexError that says so (SEED-2).
         """
@@ -240,8 +244,8 @@ class _PageReader(Generic[R, T]):
         return self.more and (count is None or len(items) < count)
 
     def _load_page(self) -> None:
-        request = PageRequest(self._per_page, self.cursor, False, until=self._last_cursor)
-        page = self._fetch(request)
+        size = self._size(self._items)
+        page = self._fetch(PageRequest(size, self.cursor, False, until=self._last_cursor))
         self._items += [self._make(record) for record in page.items]
         self.cursor = page.cursor
         if page.cursor is None:
@@ -249,7 +253,7 @@ class _PageReader(Generic[R, T]):
 
     def _load_last_page(self) -> None:
         request = PageRequest(
-            self._per_page, self._last_cursor, False, backwards=True, until=self.cursor
+            self._size(self._last), self._last_cursor, False, backwards=True, until=self.cursor
         )
         page = self._fetch(request)
         self._last += [self._make(record) for record in page.items]
@@ -259,6 +263,10 @@ class _PageReader(Generic[R, T]):
         if page.cursor is None:
             self.cursor = None
             self._complete()
+
+    def _size(self, loaded: list[T]) -> int:
+        """Return the size of the next page: where each costs a sort, few large ones are better."""
+        return max(self._per_page, min(len(loaded) // GROWTH, PAGE_SIZE_MOST))
 
     def _complete(self) -> None:
         self._items += reversed(self._last)
