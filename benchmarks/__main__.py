@@ -27,6 +27,7 @@ NAMES = (
     "small_files",
     "download",
     "lineage",
+    "large_homes",
     "manifest",
     "memory",
     "gc",
