@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lineal.client import spool
+from lineal.client import adopting, spool
 from lineal.client.spool import Spool, Writer
-from lineal.core.records import RunSpec, Stream
+from lineal.core.records import RunPatch, RunSpec, Stream
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def test_lines_of_a_dead_writer_are_adopted(backend, run, folder):
     lines = Spool(folder, writer(run))
     for step in range(3):
         lines.append(Stream.HISTORY, row(step))
-    assert spool.adopt(backend, folder) == 0  # it lives
+    assert adopting.adopt(backend, folder) == 0  # it lives
     lines.disown()
-    assert spool.adopt(backend, folder) == 1
+    assert adopting.adopt(backend, folder) == 1
     assert stored(backend, run) == [0, 1, 2]
     assert os.listdir(folder) == []
 
@@ -73,7 +73,7 @@ def test_adopting_lines_that_were_moved_already_changes_nothing(backend, run, fo
     backend.append_lines(run.key, lines.pending())  # killed before it could note that
     lines.append(Stream.HISTORY, row(2))
     lines.disown()
-    spool.adopt(backend, folder)
+    adopting.adopt(backend, folder)
     assert stored(backend, run) == [0, 1, 2]
 
 
@@ -83,7 +83,7 @@ def test_offsets_go_on_after_a_move(backend, run, folder):
     move(backend, run, lines)
     lines.append(Stream.HISTORY, row(1))
     lines.disown()
-    spool.adopt(backend, folder)
+    adopting.adopt(backend, folder)
     assert stored(backend, run) == [0, 1]
 
 
@@ -94,7 +94,7 @@ def test_a_half_written_last_line_is_dropped(backend, run, folder):
     (file,) = Path(folder).iterdir()
     with file.open("ab") as tail:
         tail.write(b'h{"_step": 1')
-    spool.adopt(backend, folder)
+    adopting.adopt(backend, folder)
     assert stored(backend, run) == [0]
 
 
@@ -104,13 +104,13 @@ def test_a_row_that_was_still_growing_counts_when_its_writer_died(backend, run, 
     lines.append(Stream.HISTORY, row(0))
     lines.hold(row(1))
     lines.disown()
-    spool.adopt(backend, folder)
+    adopting.adopt(backend, folder)
     assert stored(backend, run) == [0, 1]
 
 
 def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
     Path(folder, "1-w.spool").write_bytes(b'{"spool": 1, "ent')
-    assert spool.adopt(backend, folder) == 1
+    assert adopting.adopt(backend, folder) == 1
     assert os.listdir(folder) == []
 
 
@@ -119,7 +119,7 @@ def test_lines_of_a_deleted_run_are_dropped(backend, run, folder):
     lines.append(Stream.HISTORY, row(0))
     lines.disown()
     backend.delete_run(run.key)
-    assert spool.adopt(backend, folder) == 1
+    assert adopting.adopt(backend, folder) == 1
     assert os.listdir(folder) == []
 
 
@@ -152,5 +152,61 @@ def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, mon
     lines.hold(row(2))
     lines.moved(batches)
     lines.disown()
-    assert spool.adopt(backend, folder) == 1
+    assert adopting.adopt(backend, folder) == 1
     assert stored(backend, run) == [0, 1, 2]
+
+
+# --- the summary --------------------------------------------------------------------------------
+
+
+def logged(step: int, **values: float) -> bytes:
+    return json.dumps({**values, "_step": step, "_timestamp": 1000.0 + step}).encode()
+
+
+def summary(backend, run) -> dict:
+    return {
+        key: value
+        for key, value in backend.run_by_key(run.key).summary.items()
+        if key != "_timestamp"
+    }
+
+
+def left(backend, run, folder, *lines: bytes, name: str = "w1") -> None:
+    """Adopt lines that a writer logged before it died."""
+    dead = Spool(folder, writer(run, name))
+    for line in lines:
+        dead.append(Stream.HISTORY, line)
+    dead.disown()
+    adopting.adopt(backend, folder)
+
+
+def test_the_summary_follows_what_a_dead_writer_had_logged(backend, run, folder):
+    patch = RunPatch(summary={"loss": 3, "mine": 7, "_step": 0, "_timestamp": 1000.0})
+    backend.update_run(run.key, patch)
+    left(backend, run, folder, logged(1, loss=2), logged(2, loss=1, late=5))
+    assert summary(backend, run) == {"loss": 1, "mine": 7, "late": 5, "_step": 2}
+
+
+def test_adopted_lines_are_summarised_as_their_metric_is_defined(backend, run, folder):
+    metrics = {"acc": {"name": "acc", "summary": ["max", "mean"]}}
+    backend.update_run(run.key, RunPatch(config={"_lineal": {"metrics": metrics}}))
+    left(backend, run, folder, logged(0, acc=0.5), logged(1, acc=1.0), logged(2, acc=0.0))
+    assert summary(backend, run) == {"acc.max": 1.0, "acc.mean": 0.5, "_step": 2}
+
+
+def test_adopted_lines_do_not_take_the_summary_back(backend, run, folder):
+    metrics = {"acc": {"name": "acc", "summary": ["max"]}}
+    backend.update_run(
+        run.key,
+        RunPatch(
+            config={"_lineal": {"metrics": metrics}},
+            summary={"loss": 1, "acc.max": 0.5, "_step": 9, "_timestamp": 1009.0},
+        ),
+    )
+    left(backend, run, folder, logged(3, loss=4, acc=0.9, child=1))
+    assert summary(backend, run) == {"loss": 1, "acc.max": 0.9, "child": 1, "_step": 9}
+
+
+def test_half_a_row_in_the_middle_does_not_keep_the_rest_from_the_summary(backend, run, folder):
+    left(backend, run, folder, b'{"_step":0,"loss":}', logged(1, loss=2))
+    assert summary(backend, run) == {"loss": 2, "_step": 1}

@@ -20,7 +20,8 @@ from lineal.client import term
 from lineal.client.spool import Spool
 from lineal.client.summary import Summary, is_number
 from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
-from lineal.core.records import LARGEST_STEP, Stream
+from lineal.core.names import OWN_KEY
+from lineal.core.records import LARGEST_STEP, RunRecord, Stream
 from lineal.errors import Invalid
 
 AGGREGATES = ("min", "max", "mean", "best", "first", "last", "none")
@@ -179,6 +180,12 @@ class Metrics:
         is_max = aggregate == "max" or (aggregate == "best" and metric.goal == "maximize")
         kept: float = max(before, value) if is_max else min(before, value)
         return kept
+
+
+def metrics_of(run: RunRecord) -> Metrics:
+    """Return what is defined for a run, to go on with it."""
+    own = run.config.get(OWN_KEY) or {}
+    return Metrics(own.get("metrics") or {}, run.history_count)
 
 
 def _metric(fields: Mapping[str, Any]) -> Metric:

@@ -11,15 +11,15 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from lineal.client import rows, saved_files, session, surroundings, term
+from lineal.client import adopting, rows, saved_files, session, surroundings, term
 from lineal.client.backend import Backend
 from lineal.client.capture.console import Console
 from lineal.client.run_config import RunConfig
-from lineal.client.spool import Spool, Writer, adopt
+from lineal.client.spool import Spool, Writer
 from lineal.client.summary import Summary
 from lineal.config import Settings
 from lineal.core.ids import new_id
-from lineal.core.names import OWN_KEY, ArtifactPath
+from lineal.core.names import ArtifactPath
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
 
@@ -96,8 +96,7 @@ class RunCore:
             check=lambda: self._check("summary"),
             media=lambda value, key: self._log_media(value, key),
         )
-        own = record.config.get(OWN_KEY) or {}
-        self._metrics = rows.Metrics(own.get("metrics") or {}, record.history_count)
+        self._metrics = rows.metrics_of(record)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
         self._rows = rows.Rows(
             self._new_spool(),
@@ -261,8 +260,11 @@ class RunCore:
             batches = spool.pending()
             if batches:
                 self.backend.append_lines(self.record.key, batches)
-                spool.moved(batches)
-            self._push_values()
+            try:
+                self._push_values()
+            finally:
+                if batches:
+                    spool.moved(batches)  # last: the summary of what is left there may lag behind
         self._pushed_at = time.monotonic()
 
     def keep_artifact(self, artifact: Artifact) -> None:
@@ -414,7 +416,7 @@ class RunCore:
 
     def _adopt_children(self) -> None:
         """Move the lines of forked children that ended."""
-        adopt(self.backend, self.place.spool)
+        adopting.adopt(self.backend, self.place.spool)
 
     def _use_from_config(self, key: str, value: Any) -> Artifact:
         raise NotImplementedError("Run does this")

@@ -11,7 +11,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lineal.client import spool
+from lineal.client import adopting
 from lineal.client.backend import Backend
 from lineal.client.transfer import Worker
 from lineal.collector import uncollected
@@ -51,7 +51,7 @@ _process = _Process()
 def open_backend(settings: Settings) -> Backend:
     """Return this process's backend for the settings' home; opened once, and again after a fork.
 
-    Opening moves lines that dead processes left behind (see `spool`). Raises Invalid for the
+    Opening moves lines that dead processes left behind (see `adopting`). Raises Invalid for the
     name of an entity that cannot be, Unavailable when the home cannot be written or stays locked
     for `init_timeout` seconds (RUN-8).
     """
@@ -63,7 +63,7 @@ def open_backend(settings: Settings) -> Backend:
         if backend is None:
             backend = _opened(settings)
             _process.backends[key] = backend
-            spool.adopt(backend, home.spool)
+            adopting.adopt(backend, home.spool)
     return backend
 
 

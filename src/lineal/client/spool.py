@@ -2,27 +2,24 @@
 
 One append-only file per writer, held by a lock that the kernel drops when its process dies:
 what can be locked is a dead writer's leftover, and whoever opens the instance next moves its
-lines (RUN-32). A file is a header line, then one line per logged line with a letter in front.
-Lines have offsets, so moving them twice changes nothing.
+lines (RUN-32, see `adopting`). A file is a header line, then one line per logged line with a
+letter in front. Lines have offsets, so moving them twice changes nothing.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import NamedTuple
 
-from lineal import files
 from lineal.client import term
-from lineal.client.backend import Backend
-from lineal.core.records import Lines, RunKey, Stream
-from lineal.errors import LinealError, NotFound, UsageError
+from lineal.core.records import Lines, Stream
 
 SUFFIX = ".spool"
 FORMAT = 1
@@ -189,87 +186,33 @@ class Spool:
             self._put(_PARTIAL + self._partial + b"\n")
 
 
-def adopt(backend: Backend, folder: str) -> int:
-    """Move the lines that dead writers left behind; return how many files there were.
+# --- reading ------------------------------------------------------------------------------------
 
-    Files of living writers are locked and left alone, and so are those of other users of a shared
-    home. A half-written last line is dropped. What cannot be moved now stays and is said once.
+
+class Left(NamedTuple):
+    """What a file holds: the lines that its writer had not moved when it died."""
+
+    writer: Writer
+    batches: list[Lines]
+
+
+def read(content: bytes) -> Left | None:
+    """Read a file; None if its writer died while making it, so that it never held a line.
+
+    A half-written last line is dropped; a row that was still growing counts.
     """
-    try:
-        names = os.listdir(folder)
-    except FileNotFoundError:
-        return 0
-    adopted = 0
-    for name in names:
-        if name.endswith(SUFFIX):
-            adopted += _adopt_file(backend, os.path.join(folder, name))
-    return adopted
-
-
-def copy(folder: str, to: str) -> None:
-    """Copy the lines that dead writers left in a folder which may only be read.
-
-    Raises UsageError if a writer lives.
-    """
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f"*{SUFFIX}"))):
-        try:
-            with open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
-        except OSError as error:
-            raise files.missing(path, error) from error
-        files.copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
-
-
-def _adopt_file(backend: Backend, path: str) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, PermissionError):
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_still_at(path, descriptor):
-            return False
-        with open(descriptor, "rb", closefd=False) as file:
-            _move_left(backend, file.read())
-        os.unlink(path)
-    except BlockingIOError:
-        return False
-    except (LinealError, OSError) as error:
-        term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
-def _is_still_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
-
-
-def _move_left(backend: Backend, content: bytes) -> None:
     head, _, rest = content.partition(b"\n")
     try:
         header = json.loads(head)
     except ValueError:
-        return  # died while making the file: it never held a line
+        return None
+    writer = Writer(**{field.name: header[field.name] for field in fields(Writer)})
     batches = [
-        Lines(stream, header["writer"], header["offsets"][stream.value], tuple(lines))
+        Lines(stream, writer.writer, header["offsets"][stream.value], tuple(lines))
         for stream, lines in _by_stream(rest).items()
         if lines
     ]
-    if not batches:
-        return
-    try:
-        run = backend.run(header["entity"], header["project"], header["run_id"])
-    except NotFound:
-        return  # the run was deleted, and its lines with it
-    if run.key == RunKey(header["run_key"]):  # else another database now lives in this home
-        backend.append_lines(run.key, batches)
+    return Left(writer, batches)
 
 
 def _by_stream(content: bytes) -> dict[Stream, list[bytes]]:

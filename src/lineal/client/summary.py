@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any
+from typing import Any, TypeGuard
 
 from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
 
@@ -207,5 +207,5 @@ class Nested(dict[str, Any]):
         dict.__setitem__(place, last, value)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     return type(value) in PLAIN and isinstance(value, (int, float)) and not isinstance(value, bool)

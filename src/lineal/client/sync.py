@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import copying, rewinding, run_folder, spool, term
+from lineal.client import adopting, copying, rewinding, run_folder, spool, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.forking import Fork
@@ -163,7 +163,7 @@ def _sync_folder(
 ) -> None:
     folder = result.folder
     with _opened(dataclasses.replace(settings, home=folder, entity=about.entity)) as source:
-        spool.adopt(source, source.instance.home.spool)
+        adopting.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
             raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
         _Copy(source, target, settings, about, folder, where, marks, result).run()
@@ -183,7 +183,7 @@ def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
             source.close()
         return
     with copying.opened_apart(settings) as source:
-        spool.copy(home.spool, source.instance.home.spool)
+        adopting.copy(home.spool, source.instance.home.spool)
         yield source
 
 

@@ -1,0 +1,140 @@
+"""What processes that died left in the spool: whoever opens the instance next takes it over."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lineal import files
+from lineal.client import rows, spool, term
+from lineal.client.backend import Backend
+from lineal.client.summary import Summary, is_number
+from lineal.client.values import flat
+from lineal.core.records import Lines, RunPatch, RunRecord, Stream
+from lineal.errors import LinealError, NotFound, UsageError
+
+
+def adopt(backend: Backend, folder: str) -> int:
+    """Move the lines that dead writers left behind; return how many files there were.
+
+    Files of living writers are locked and left alone, and so are those of other users of a shared
+    home. A half-written last line is dropped. What cannot be moved now stays and is said once.
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    adopted = 0
+    for name in names:
+        if name.endswith(spool.SUFFIX):
+            adopted += _adopt_file(backend, os.path.join(folder, name))
+    return adopted
+
+
+def copy(folder: str, to: str) -> None:
+    """Copy the lines that dead writers left in a folder which may only be read.
+
+    Raises UsageError if a writer lives.
+    """
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}"))):
+        try:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
+        except OSError as error:
+            raise files.missing(path, error) from error
+        files.copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
+
+
+def _adopt_file(backend: Backend, path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still_at(path, descriptor):
+            return False
+        with open(descriptor, "rb", closefd=False) as file:
+            left = spool.read(file.read())
+        if left is not None:
+            _move(backend, left)
+        os.unlink(path)
+    except BlockingIOError:
+        return False
+    except (LinealError, OSError) as error:
+        term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_still_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _move(backend: Backend, left: spool.Left) -> None:
+    writer = left.writer
+    if not left.batches:
+        return
+    try:
+        run = backend.run(writer.entity, writer.project, writer.run_id)
+    except NotFound:
+        return  # the run was deleted, and its lines with it
+    if run.key != writer.run_key:
+        return  # another database now lives in this home
+    backend.append_lines(run.key, left.batches)
+    _summarise(backend, run, left.batches)
+
+
+def _summarise(backend: Backend, run: RunRecord, batches: Sequence[Lines]) -> None:
+    """Do to the summary of a run what the writer of these lines had not done yet."""
+    lines = [line for batch in batches if batch.stream is Stream.HISTORY for line in batch.lines]
+    summary = summarised(run, lines)
+    changed, _ = summary._take_changes()
+    if changed:
+        backend.update_run(run.key, RunPatch(summary=changed))
+
+
+def summarised(run: RunRecord, lines: Iterable[bytes]) -> Summary:
+    """Return the summary of a run after these history lines of one more writer (RUN-26).
+
+    What others logged later stays: of a row before the summary's own step and time only what is
+    not there yet counts, and its minima and maxima.
+    """
+    metrics = rows.metrics_of(run)
+    summary = Summary(run.summary)
+    for line in lines:
+        try:
+            values = flat(json.loads(line))
+        except ValueError:
+            continue  # half a row that a failing disk left
+        own = {key: values.pop(key) for key in rows.OWN_KEYS if key in values}
+        changed = metrics.summarised(values, summary)
+        if _is_behind(own, run.summary):
+            known = summary._as_dict().keys() & values.keys()
+            summary._record({key: value for key, value in changed.items() if key not in known})
+        else:
+            summary._record(changed | own)
+    return summary
+
+
+def _is_behind(own: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Tell whether a row belongs before the one that a summary was last made of.
+
+    Only if its step and its time say so: clocks jump, and each writer has steps of its own.
+    """
+    for key in ("_step", "_timestamp"):
+        mark, last = own.get(key), summary.get(key)
+        if not is_number(mark) or not is_number(last) or mark > last:
+            return False
+    return True
