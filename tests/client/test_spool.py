@@ -210,3 +210,37 @@ def test_adopted_lines_do_not_take_the_summary_back(backend, run, folder):
 def test_half_a_row_in_the_middle_does_not_keep_the_rest_from_the_summary(backend, run, folder):
     left(backend, run, folder, b'{"_step":0,"loss":}', logged(1, loss=2))
     assert summary(backend, run) == {"loss": 2, "_step": 1}
+
+
+# --- what the database refuses ------------------------------------------------------------------
+
+
+def test_a_line_that_no_run_can_have_is_set_aside_alone(backend, run, folder, capsys):
+    too_large = 2**63
+    lines = [logged(step, x=step) for step in (0, 1, too_large, 3)]
+    left(backend, run, folder, *lines)
+    assert stored(backend, run) == [0, 1, 3]
+    assert summary(backend, run) == {"x": 3, "_step": 3}
+    (aside,) = Path(folder).iterdir()
+    assert aside.read_bytes() == lines[2] + b"\n"
+    said = capsys.readouterr().err
+    assert f"A line of run ana/p/a cannot be stored: Step {too_large}" in said
+    assert str(aside) in said
+    assert adopting.adopt(backend, folder) == 0
+
+
+def test_many_lines_that_no_run_can_have_are_kept_in_their_order(backend, run, folder, capsys):
+    refused = [logged(2**64 + number) for number in range(5)]
+    console = json.dumps({"ts": 1, "level": "info", "content": "hello"}).encode()
+    dead = Spool(folder, writer(run))
+    for number, line in enumerate(refused):
+        dead.append(Stream.HISTORY, line)
+        dead.append(Stream.HISTORY, row(number))
+    dead.append(Stream.CONSOLE, console)
+    dead.disown()
+    adopting.adopt(backend, folder)
+    assert stored(backend, run) == [0, 1, 2, 3, 4]
+    assert list(backend.read_lines(run.key, Stream.CONSOLE)) == [console]
+    (aside,) = Path(folder).iterdir()
+    assert aside.read_bytes().splitlines() == refused
+    assert "5 lines of run ana/p/a cannot be stored" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import fcntl
 import glob
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from lineal import files
@@ -14,8 +14,10 @@ from lineal.client import rows, spool, term
 from lineal.client.backend import Backend
 from lineal.client.summary import Summary, is_number
 from lineal.client.values import flat
-from lineal.core.records import Lines, RunPatch, RunRecord, Stream
-from lineal.errors import LinealError, NotFound, UsageError
+from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, Stream
+from lineal.errors import Invalid, LinealError, NotFound, UsageError
+
+REFUSED_SUFFIX = ".refused"
 
 
 def adopt(backend: Backend, folder: str) -> int:
@@ -63,7 +65,9 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         with open(descriptor, "rb", closefd=False) as file:
             left = spool.read(file.read())
         if left is not None:
-            _move(backend, left)
+            refused = _move(backend, left)
+            if refused:
+                _set_aside(path, left.writer, refused)
         os.unlink(path)
     except BlockingIOError:
         return False
@@ -82,24 +86,58 @@ def _is_still_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def _move(backend: Backend, left: spool.Left) -> None:
+def _move(backend: Backend, left: spool.Left) -> dict[bytes, Invalid]:
+    """Move lines to the database; return those that it can never take, and why."""
     writer = left.writer
     if not left.batches:
-        return
+        return {}
     try:
         run = backend.run(writer.entity, writer.project, writer.run_id)
     except NotFound:
-        return  # the run was deleted, and its lines with it
+        return {}  # the run was deleted, and its lines with it
     if run.key != writer.run_key:
-        return  # another database now lives in this home
-    backend.append_lines(run.key, left.batches)
-    _summarise(backend, run, left.batches)
+        return {}  # another database now lives in this home
+    refused: dict[bytes, Invalid] = {}
+    for batch in left.batches:
+        refused |= _append(backend, run.key, batch)
+    _summarise(backend, run, left.batches, refused)
+    return refused
 
 
-def _summarise(backend: Backend, run: RunRecord, batches: Sequence[Lines]) -> None:
+def _append(backend: Backend, run: RunKey, batch: Lines) -> dict[bytes, Invalid]:
+    """Store all lines that can be; a refused one refuses its batch, so halves are tried."""
+    try:
+        backend.append_lines(run, [batch])
+    except Invalid as error:
+        if len(batch.lines) == 1:
+            return {batch.lines[0]: error}
+        middle = len(batch.lines) // 2
+        first = batch._replace(lines=batch.lines[:middle])
+        second = batch._replace(
+            lines=batch.lines[middle:], first_offset=batch.first_offset + middle
+        )
+        return _append(backend, run, first) | _append(backend, run, second)
+    return {}
+
+
+def _set_aside(path: str, writer: spool.Writer, refused: Mapping[bytes, Invalid]) -> None:
+    """Keep the lines that no database takes where somebody may look at them."""
+    aside = path.removesuffix(spool.SUFFIX) + REFUSED_SUFFIX
+    files.write_whole(aside, b"".join(line + b"\n" for line in refused), mode=0o600)
+    count = "A line" if len(refused) == 1 else f"{len(refused)} lines"
+    reason = next(iter(refused.values())).message
+    term.warning(
+        f"{count} of run {writer.entity}/{writer.project}/{writer.run_id} cannot be stored: "
+        f"{reason}. Kept in {aside}; everything else is in the run"
+    )
+
+
+def _summarise(
+    backend: Backend, run: RunRecord, batches: Sequence[Lines], refused: Container[bytes]
+) -> None:
     """Do to the summary of a run what the writer of these lines had not done yet."""
     lines = [line for batch in batches if batch.stream is Stream.HISTORY for line in batch.lines]
-    summary = summarised(run, lines)
+    summary = summarised(run, (line for line in lines if line not in refused))
     changed, _ = summary._take_changes()
     if changed:
         backend.update_run(run.key, RunPatch(summary=changed))
