@@ -22,8 +22,14 @@ QUICK = (
 )
 
 
-def script(body: str, *, kill_when: str | None = None, code: int = 0) -> str:
-    """Run a script; kill -9 once a line of its output says so. Returns stderr."""
+def script(
+    body: str,
+    *,
+    kill_when: str | None = None,
+    kill_with: signal.Signals = signal.SIGKILL,
+    code: int = 0,
+) -> str:
+    """Run a script; send the signal once a line of its output says so. Returns stderr."""
     Path("script.py").write_text(f"import os, sys, lineal\nQUICK = {QUICK}\n{body}")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.Popen(
@@ -37,10 +43,10 @@ def script(body: str, *, kill_when: str | None = None, code: int = 0) -> str:
     if kill_when is not None:
         for line in process.stdout:
             if kill_when in line:
-                os.kill(process.pid, signal.SIGKILL)
+                os.kill(process.pid, kill_with)
                 break
     _, err = process.communicate(timeout=60)
-    assert process.returncode == (-signal.SIGKILL if kill_when else code), err
+    assert process.returncode == (-kill_with if kill_when else code), err
     return err
 
 
@@ -148,7 +154,35 @@ def test_kill_9_loses_nothing_that_log_returned_for():
     backend, run = record()
     lines = [json.loads(line) for line in backend.read_lines(run.key, Stream.CONSOLE)]
     assert [line["content"] for line in lines] == ["ready"]
-    assert run.state == "running"  # until its heartbeats are missed
+    assert run.state == "crashed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_that_a_signal_ends_has_crashed_also_if_it_logged_nothing(number):
+    script(
+        "import time\n"
+        "run = lineal.init(id='a', settings=QUICK)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n",
+        kill_when="ready",
+        kill_with=number,
+    )
+    _, run = record()
+    assert run.state == "crashed"
+
+
+def test_a_program_keeps_its_own_way_with_signals():
+    script(
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "run = lineal.init(id='a', settings=QUICK)\n"
+        "run.log({'x': 1})\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(60)\n",
+        code=3,
+    )
+    _, run = record()
+    assert (run.state, run.exit_code) == ("failed", 3)
 
 
 FORK = """

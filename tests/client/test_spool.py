@@ -244,3 +244,36 @@ def test_many_lines_that_no_run_can_have_are_kept_in_their_order(backend, run, f
     (aside,) = Path(folder).iterdir()
     assert aside.read_bytes().splitlines() == refused
     assert "5 lines of run ana/p/a cannot be stored" in capsys.readouterr().err
+
+
+# --- the state ----------------------------------------------------------------------------------
+
+
+def test_a_run_that_only_a_dead_writer_had_has_crashed(backend, run, folder):
+    dead = Spool(folder, writer(run))
+    dead.begin()
+    assert adopting.adopt(backend, folder) == 0
+    assert backend.run_by_key(run.key).state == "running"
+    dead.disown()
+    adopting.adopt(backend, folder)
+    assert backend.run_by_key(run.key).state == "crashed"
+    assert os.listdir(folder) == []
+
+
+def test_a_run_goes_on_while_one_of_its_writers_lives(backend, run, folder):
+    living = Spool(folder, writer(run, "w2"))
+    living.begin()
+    left(backend, run, folder, logged(0))
+    assert backend.run_by_key(run.key).state == "running"
+    living.remove()
+
+
+def test_a_crashed_run_lasted_as_long_as_its_rows_say(backend, run, folder):
+    left(backend, run, folder, json.dumps({"_step": 0, "_runtime": 7.5}).encode())
+    assert backend.run_by_key(run.key).runtime_seconds == 7.5
+
+
+def test_what_is_left_of_a_finished_run_does_not_crash_it(backend, run, folder):
+    backend.finish_run(run.key, 0, 1.0)
+    left(backend, run, folder, logged(0))
+    assert backend.run_by_key(run.key).state == "finished"

@@ -237,6 +237,7 @@ def calls(instance: Instance, actor: Actor, run: RunRecord) -> dict[str, Any]:
         "start": lambda: runs.start(instance, actor, RunSpec("ana", "p", "r1", resume="allow")),
         "update": lambda: runs.update(instance, actor, key, RunPatch(notes="x")),
         "heartbeat": lambda: runs.heartbeat(instance, actor, key, 1.0),
+        "mark_crashed": lambda: runs.mark_crashed(instance, actor, key, 1.0),
         "finish": lambda: runs.finish(instance, actor, key, 0, 1.0),
         "restore": lambda: deletion.restore_run(instance, actor, "ana", "p", "r1"),
         "create": lambda: projects.project(instance, actor, "ana", "p", create=True),
@@ -358,6 +359,37 @@ def test_a_run_that_falls_silent_has_crashed_until_it_is_heard_again(
     assert ids(instance, owner, filters={"state": "crashed"}) == []
 
 
+def test_a_run_whose_writer_died_has_crashed_until_it_is_heard_again(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    runs.mark_crashed(instance, owner, run.key, 12.0)
+    found = read(instance, owner, run)
+    assert (found.state, found.runtime_seconds) == (RunState.CRASHED, 12.0)
+    assert ids(instance, owner, filters={"state": "crashed"}) == ["r1"]
+    runs.heartbeat(instance, owner, run.key, 3.0)
+    assert read(instance, owner, run).state is RunState.RUNNING
+
+
+def test_resuming_a_crashed_run_adds_its_time(
+    instance: Instance, owner: Actor, run: RunRecord, start: Any
+) -> None:
+    runs.mark_crashed(instance, owner, run.key, 12.0)
+    assert start(resume="must").run.state is RunState.RUNNING
+    runs.heartbeat(instance, owner, run.key, 3.0)
+    assert read(instance, owner, run).runtime_seconds == 15.0
+
+
+@pytest.mark.parametrize(
+    "state", [RunState.PENDING, RunState.KILLED, RunState.PREEMPTING, RunState.PREEMPTED]
+)
+def test_only_a_running_run_crashes(
+    instance: Instance, owner: Actor, run: RunRecord, state: RunState
+) -> None:
+    runs.update(instance, owner, run.key, RunPatch(state=state))
+    runs.mark_crashed(instance, owner, run.key, 12.0)
+    assert read(instance, owner, run).state is state
+
+
 @pytest.mark.parametrize(
     ("before", "exit_code", "after"),
     [
@@ -400,6 +432,7 @@ def test_what_is_not_there_is_said(instance: Instance, owner: Actor) -> None:
     for call in (
         lambda: runs.run_by_key(instance, owner, absent),
         lambda: runs.heartbeat(instance, owner, absent, 1.0),
+        lambda: runs.mark_crashed(instance, owner, absent, 1.0),
         lambda: runs.finish(instance, owner, absent, 0, 1.0),
         lambda: runs.update(instance, owner, absent, RunPatch()),
         lambda: runs.delete(instance, owner, absent),

@@ -14,7 +14,7 @@ from lineal.client import rows, spool, term
 from lineal.client.backend import Backend
 from lineal.client.summary import Summary, is_number
 from lineal.client.values import flat
-from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, Stream
+from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState, Stream
 from lineal.errors import Invalid, LinealError, NotFound, UsageError
 
 REFUSED_SUFFIX = ".refused"
@@ -25,6 +25,7 @@ def adopt(backend: Backend, folder: str) -> int:
 
     Files of living writers are locked and left alone, and so are those of other users of a shared
     home. A half-written last line is dropped. What cannot be moved now stays and is said once.
+    A run that only dead writers had has crashed (RUN-9).
     """
     try:
         names = os.listdir(folder)
@@ -65,9 +66,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         with open(descriptor, "rb", closefd=False) as file:
             left = spool.read(file.read())
         if left is not None:
-            refused = _move(backend, left)
-            if refused:
-                _set_aside(path, left.writer, refused)
+            _take_over(backend, left, path)
         os.unlink(path)
     except BlockingIOError:
         return False
@@ -86,22 +85,49 @@ def _is_still_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def _move(backend: Backend, left: spool.Left) -> dict[bytes, Invalid]:
-    """Move lines to the database; return those that it can never take, and why."""
+def _take_over(backend: Backend, left: spool.Left, path: str) -> None:
     writer = left.writer
-    if not left.batches:
-        return {}
     try:
         run = backend.run(writer.entity, writer.project, writer.run_id)
     except NotFound:
-        return {}  # the run was deleted, and its lines with it
+        return  # the run was deleted, and its lines with it
     if run.key != writer.run_key:
-        return {}  # another database now lives in this home
+        return  # another database now lives in this home
     refused: dict[bytes, Invalid] = {}
     for batch in left.batches:
         refused |= _append(backend, run.key, batch)
-    _summarise(backend, run, left.batches, refused)
-    return refused
+    if refused:
+        _set_aside(path, writer, refused)
+    summary = _summarise(backend, run, left.batches, refused)
+    if run.state is RunState.RUNNING and not _has_living_writer(path, run.key):
+        seconds = summary.get("_runtime")
+        backend.mark_crashed(run.key, seconds if is_number(seconds) else 0.0)
+
+
+def _has_living_writer(path: str, run: RunKey) -> bool:
+    """Tell whether a file of another writer of the run is locked, or another user's."""
+    folder, own = os.path.split(path)
+    return any(
+        _is_held(os.path.join(folder, name))
+        for name in os.listdir(folder)
+        if name.startswith(spool.prefix(run)) and name.endswith(spool.SUFFIX) and name != own
+    )
+
+
+def _is_held(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True  # nobody can tell
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _append(backend: Backend, run: RunKey, batch: Lines) -> dict[bytes, Invalid]:
@@ -134,13 +160,14 @@ def _set_aside(path: str, writer: spool.Writer, refused: Mapping[bytes, Invalid]
 
 def _summarise(
     backend: Backend, run: RunRecord, batches: Sequence[Lines], refused: Container[bytes]
-) -> None:
-    """Do to the summary of a run what the writer of these lines had not done yet."""
+) -> Summary:
+    """Do to the summary of a run what the writer of these lines had not done yet; return it."""
     lines = [line for batch in batches if batch.stream is Stream.HISTORY for line in batch.lines]
     summary = summarised(run, (line for line in lines if line not in refused))
     changed, _ = summary._take_changes()
     if changed:
         backend.update_run(run.key, RunPatch(summary=changed))
+    return summary
 
 
 def summarised(run: RunRecord, lines: Iterable[bytes]) -> Summary:

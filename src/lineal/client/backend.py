@@ -128,6 +128,10 @@ class Backend(Protocol):
 
     def heartbeat(self, run: RunKey, runtime_seconds: float) -> None: ...
 
+    def mark_crashed(self, run: RunKey, runtime_seconds: float) -> None:
+        """Say that the last process that wrote to a run is dead; a heartbeat says otherwise."""
+        ...
+
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None: ...
 
     def delete_run(

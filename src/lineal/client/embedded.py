@@ -163,6 +163,9 @@ class EmbeddedBackend:
     def heartbeat(self, run: RunKey, runtime_seconds: float) -> None:
         runs.heartbeat(self.instance, self.actor, run, runtime_seconds)
 
+    def mark_crashed(self, run: RunKey, runtime_seconds: float) -> None:
+        runs.mark_crashed(self.instance, self.actor, run, runtime_seconds)
+
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None:
         runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
 

@@ -1,7 +1,10 @@
 """Finish runs when the process ends, however it ends short of kill -9 (RUN-9).
 
 A clean end is `finished`; an uncaught exception, Ctrl-C or `sys.exit` with a code is `failed`.
-After kill -9 the heartbeats stop, and the run counts as crashed.
+After kill -9, as after any signal that ends the process and that the program does not handle, the
+run has crashed: whoever opens the home next sees that nobody writes to it (see `adopting`), and
+wherever that cannot be seen its heartbeats stop. No handlers are set, since those of schedulers
+and frameworks would be in the way of ours, and ours of theirs.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ class RunCore:
             step=self.starting_step,
             started_at=time.time() - earlier_seconds,
         )
+        self._rows.spool.begin()
         self._files = saved_files.SavedFiles(
             backend, record.key, place.files, settings.ignore_globs
         )

@@ -44,15 +44,23 @@ class Writer:
     """Unique for ever: offsets count per run, stream and writer (RUN-16)."""
 
 
+def prefix(run_key: int) -> str:
+    """Return how the names of the files of all writers of a run begin."""
+    return f"{run_key}-"
+
+
 class Spool:
-    """The lines of one writer. The file is made by the first line; any thread may append."""
+    """The lines of one writer. The file is made by `begin` or the first line.
+
+    Any thread may append.
+    """
 
     def __init__(
         self, folder: str, writer: Writer, opened: Callable[[], None] | None = None
     ) -> None:
         """opened: called when the first line arrives."""
         self._opened = opened
-        self._path = os.path.join(folder, f"{writer.run_key}-{writer.writer}{SUFFIX}")
+        self._path = os.path.join(folder, f"{prefix(writer.run_key)}{writer.writer}{SUFFIX}")
         self._writer = writer
         self._lock = threading.Lock()
         self._descriptor: int | None = None
@@ -65,6 +73,11 @@ class Spool:
     @property
     def writer(self) -> str:
         return self._writer.writer
+
+    def begin(self) -> None:
+        """Make the file now: its lock tells others that the writer lives."""
+        with self._lock:
+            self._put(b"")
 
     def append(self, stream: Stream, line: bytes) -> None:
         """Keep one line (without its line break) until the database has it."""

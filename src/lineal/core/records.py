@@ -74,7 +74,7 @@ class ProjectRecord(NamedTuple):
 
 
 class RunState(StrEnum):
-    """RUN-9; `crashed` is `running` without a recent heartbeat and is computed when read."""
+    """RUN-9; `crashed` is also `running` without a recent heartbeat, computed when read."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -118,13 +118,17 @@ def change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:
 def beat(connection: Connection, key: int, now: datetime, runtime_seconds: float) -> bool:
     """Record a heartbeat and the runtime so far; False if there is no such live run.
 
+    What was taken for crashed is running.
+
     runtime_seconds: of the present attempt. Of several writers the one that ran longest counts.
     """
     total = runs.c.earlier_runtime_seconds + runtime_seconds
     longest = case((runs.c.runtime_seconds < total, total), else_=runs.c.runtime_seconds)
     statement = update(runs).where(runs.c.id == key, runs.c.deleted_at.is_(None))
-    result = connection.execute(statement.values(heartbeat_at=now, runtime_seconds=longest))
-    return result.rowcount > 0
+    crashed, running = (literal(str(s)) for s in (RunState.CRASHED, RunState.RUNNING))
+    state = case((runs.c.state == crashed, running), else_=runs.c.state)
+    values = {"heartbeat_at": now, "runtime_seconds": longest, "state": state}
+    return connection.execute(statement.values(**values)).rowcount > 0
 
 
 def set_tags(connection: Connection, key: int, tags: Sequence[str]) -> None:

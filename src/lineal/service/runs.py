@@ -259,6 +259,20 @@ def heartbeat(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: fl
             require(connection, run)
 
 
+def mark_crashed(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: float) -> None:
+    """Say that nobody writes to a running run any more; a later heartbeat says otherwise.
+
+    runtime_seconds: of all attempts, as far as is known. Raises RunNotFoundError, Gone.
+    """
+    access.require(actor, Action.WRITE, f"run {run}")
+    with instance.database.writing() as connection:
+        row = require(connection, run, lock=True)
+        if row.state == RunState.RUNNING:
+            known = max(row.runtime_seconds, runtime_seconds)
+            values = {"state": str(RunState.CRASHED), "runtime_seconds": known}
+            runs_db.change(connection, run, values)
+
+
 def finish(
     instance: Instance, actor: Actor, run: RunKey, exit_code: int, runtime_seconds: float
 ) -> None:
