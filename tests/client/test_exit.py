@@ -185,6 +185,43 @@ def test_a_program_keeps_its_own_way_with_signals():
     assert (run.state, run.exit_code) == ("failed", 3)
 
 
+def test_a_handler_of_a_signal_may_log_and_finish_whatever_it_interrupts():
+    script(
+        """
+import faulthandler, signal
+faulthandler.dump_traceback_later(30, exit=True)
+run = lineal.init(id='a', settings=dict(QUICK, console='wrap'))
+sent = handled = logged = 0
+def handle(*_):
+    global handled
+    handled += 1
+    run.log({'handled': handled})
+    run.summary['last'] = handled
+    print(handled)
+    if handled == 300:
+        run.finish(exit_code=3)
+        sys.exit(3)
+signal.signal(signal.SIGALRM, handle)
+while True:
+    if sent == handled:
+        sent += 1
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+    run.log({'logged': logged})
+    run.summary['main'] = logged
+    print(logged)
+    logged += 1
+""",
+        code=3,
+    )
+    backend, run = record()
+    rows = [json.loads(line) for line in backend.read_lines(run.key, Stream.HISTORY)]
+    handled = [row["handled"] for row in rows if "handled" in row]
+    logged = [row["logged"] for row in rows if "logged" in row]
+    assert handled == list(range(1, 301))
+    assert logged == list(range(len(logged)))
+    assert (run.state, run.summary["last"]) == ("failed", 300)
+
+
 FORK = """
 import time
 run = lineal.init(id='a', settings=QUICK)

@@ -194,7 +194,10 @@ def _metric(fields: Mapping[str, Any]) -> Metric:
 
 
 class Rows:
-    """Builds the rows of one writer; `log` may be called from any thread (RUN-25)."""
+    """Builds the rows of one writer; `log` may be called from any thread (RUN-25).
+
+    Also from the handler of a signal that interrupts another `log`: they may share a row.
+    """
 
     def __init__(
         self, spool: Spool, summary: Summary, metrics: Metrics, *, step: int, started_at: float
@@ -207,7 +210,7 @@ class Rows:
         self._metrics = metrics
         self._started_at = started_at
         self._row: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def log(
         self, data: Mapping[str, Any], step: int | None, commit: bool | None, media: MediaWriter
@@ -222,17 +225,19 @@ class Rows:
             if step is not None and not self._at(step):
                 return
             _check_size(self.step)  # after the largest there is no next one
-            self._row.update(values)
+            row = self._row
+            row.update(values)
             summarised = flat(values) if is_nested else values
             if self._metrics:
                 summarised = self._metrics.summarised(summarised, self._summary)
-            if is_committed:
+            if is_committed and self._row is row:
                 own = self._write()
                 self.step += 1
                 self._summary._record({**summarised, **own})
-            else:
-                self._summary._record(summarised)
-                self.spool.hold(_encode(self._finished_row()).encode())
+                return
+            self._summary._record(summarised)
+            if not is_committed:
+                self.spool.hold(_encode(self._finished(self._row)).encode())
 
     def flush(self) -> None:
         """Write the row that still waits for more values."""
@@ -244,7 +249,7 @@ class Rows:
     def after_fork(self, spool: Spool) -> None:
         """Go on in a forked child, as another writer (RUN-16)."""
         self.spool = spool
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._row = {}  # the parent writes what it has begun
 
     def _at(self, step: int) -> bool:
@@ -263,9 +268,8 @@ class Rows:
             self.step = step
         return True
 
-    def _finished_row(self) -> dict[str, Any]:
+    def _finished(self, row: dict[str, Any]) -> dict[str, Any]:
         now = time.time()
-        row = self._row
         row["_step"] = self.step
         row["_runtime"] = now - self._started_at
         row["_timestamp"] = now
@@ -273,11 +277,10 @@ class Rows:
 
     def _write(self) -> dict[str, Any]:
         """Give the row to the spool and begin another; return Lineal's own values in it."""
+        row, self._row = self._row, {}
         if self._metrics:
-            self._row.update(self._metrics.step_values(self._row, self._summary))
-        row = self._finished_row()
-        self.spool.append(Stream.HISTORY, _encode(row).encode())
-        self._row = {}
+            row.update(self._metrics.step_values(row, self._summary))
+        self.spool.append(Stream.HISTORY, _encode(self._finished(row)).encode())
         self.row_count += 1
         return {"_step": row["_step"], "_runtime": row["_runtime"], "_timestamp": row["_timestamp"]}
 

@@ -77,7 +77,7 @@ class RunCore:
         self._is_finished = False
         self._is_forked = False
         self._lock = threading.RLock()
-        self._push_lock = threading.Lock()
+        self._push_lock = threading.RLock()
         self._artifacts: list[Artifact] = []
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
@@ -294,7 +294,7 @@ class RunCore:
     def after_fork(self) -> None:
         """Become another writer of the same run, in a forked child (RUN-16)."""
         self._is_forked = True
-        self._lock, self._push_lock = threading.RLock(), threading.Lock()
+        self._lock, self._push_lock = threading.RLock(), threading.RLock()
         self._artifacts = []
         self._collected = None
         self._stop_ticking = None

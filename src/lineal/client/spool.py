@@ -62,7 +62,7 @@ class Spool:
         self._opened = opened
         self._path = os.path.join(folder, f"{prefix(writer.run_key)}{writer.writer}{SUFFIX}")
         self._writer = writer
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a handler of a signal may log while we do
         self._descriptor: int | None = None
         self._size = 0
         self._is_broken = False

@@ -35,7 +35,7 @@ class Summary:
         object.__setattr__(self, "_removed", set())
         object.__setattr__(self, "_check", check or (lambda: None))
         object.__setattr__(self, "_media", media)
-        object.__setattr__(self, "_lock", threading.Lock())
+        object.__setattr__(self, "_lock", threading.RLock())
 
     # --- reading ---
 
@@ -128,7 +128,7 @@ class Summary:
     # --- for the run ---
 
     def _after_fork(self) -> None:
-        object.__setattr__(self, "_lock", threading.Lock())
+        object.__setattr__(self, "_lock", threading.RLock())
 
     def _record(self, values: Mapping[str, Any]) -> None:
         """Set flat JSON values without a look at them; called for every logged row."""
@@ -141,7 +141,7 @@ class Summary:
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return (changed, removed) since the last time, and start anew."""
         with self._lock:
-            changed = {key: value for key, value in self._values.items() if key in self._changed}
+            changed = {key: value for key, value in self._as_dict().items() if key in self._changed}
             removed = tuple(sorted(self._removed))
             self._changed.clear()
             self._removed.clear()
