@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import threading
+import time
 from datetime import timedelta
 from enum import Enum
 
@@ -35,6 +36,18 @@ def test_each_log_is_one_row_with_a_step(run):
     run.log({"a": 2})
     assert history(run) == [{"a": 1, "_step": 0}, {"a": 2, "_step": 1}]
     assert run.step == 2
+
+
+def test_the_runtime_of_rows_does_not_follow_a_clock_that_jumps(run, monkeypatch):
+    run.log({"x": 1})
+    back = time.time() - 86_400
+    monkeypatch.setattr(time, "time", lambda: back)
+    run.log({"x": 2})
+    run.flush()
+    lines = run.backend.read_lines(run.record.key, Stream.HISTORY)
+    first, second = (json.loads(line) for line in lines)
+    assert first["_runtime"] < second["_runtime"] < first["_runtime"] + 60
+    assert second["_timestamp"] == back
 
 
 def test_commit_false_lets_the_row_grow(run):

@@ -202,7 +202,7 @@ class Rows:
     def __init__(
         self, spool: Spool, summary: Summary, metrics: Metrics, *, step: int, started_at: float
     ) -> None:
-        """step: the first step to write. started_at: epoch seconds, less earlier runtime."""
+        """step: the first step to write. started_at: `time.monotonic`, less earlier runtime."""
         self.spool = spool
         self.step = step
         self.row_count = 0
@@ -269,10 +269,9 @@ class Rows:
         return True
 
     def _finished(self, row: dict[str, Any]) -> dict[str, Any]:
-        now = time.time()
         row["_step"] = self.step
-        row["_runtime"] = now - self._started_at
-        row["_timestamp"] = now
+        row["_runtime"] = time.monotonic() - self._started_at  # the time of day may jump
+        row["_timestamp"] = time.time()
         return row
 
     def _write(self) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class RunCore:
             self.summary,
             self._metrics,
             step=self.starting_step,
-            started_at=time.time() - earlier_seconds,
+            started_at=self._began - earlier_seconds,
         )
         self._rows.spool.begin()
         self._files = saved_files.SavedFiles(
