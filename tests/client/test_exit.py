@@ -145,16 +145,22 @@ def test_kill_9_loses_nothing_that_log_returned_for():
         "run = lineal.init(id='a', settings=dict(QUICK, console='wrap'))\n"
         "for step in range(500):\n"
         "    run.log({'x': step})\n"
+        "run.define_metric('acc', summary='max')\n"
+        "run.log({'acc': 2, 'gone': 1}); run.log({'acc': 1})\n"
+        "run.config.update({'a': 1}); run.summary['mine'] = {'deep': 7}; del run.summary['gone']\n"
         "run.log({'y': 1}, commit=False)\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n",
         kill_when="ready",
     )
-    assert steps() == list(range(501))
+    assert steps() == list(range(503))
     backend, run = record()
     lines = [json.loads(line) for line in backend.read_lines(run.key, Stream.CONSOLE)]
     assert [line["content"] for line in lines] == ["ready"]
     assert run.state == "crashed"
+    assert run.config["a"] == 1
+    summary = {key: value for key, value in run.summary.items() if not key.startswith("_")}
+    assert summary == {"x": 499, "acc.max": 2, "mine.deep": 7, "y": 1}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])

@@ -277,3 +277,47 @@ def test_what_is_left_of_a_finished_run_does_not_crash_it(backend, run, folder):
     backend.finish_run(run.key, 0, 1.0)
     left(backend, run, folder, logged(0))
     assert backend.run_by_key(run.key).state == "finished"
+
+
+# --- changes of config and summary --------------------------------------------------------------
+
+
+def changes(**values: object) -> bytes:
+    return json.dumps(values).encode()
+
+
+def test_changes_of_config_and_summary_outlive_their_writer(backend, run, folder):
+    backend.update_run(run.key, RunPatch(config={"a": 1, "b": 1}, summary={"old": 1}))
+    dead = Spool(folder, writer(run))
+    dead.append(Stream.HISTORY, logged(0, loss=3))
+    dead.change(changes(config={"b": 2}))
+    dead.change(changes(summary={"loss": 1, "mine": 7}))
+    dead.change(changes(summary_removed=["old", "absent"]))
+    dead.append(Stream.HISTORY, logged(1, other=5))
+    dead.disown()
+    adopting.adopt(backend, folder)
+    assert backend.run_by_key(run.key).config == {"a": 1, "b": 2}
+    assert summary(backend, run) == {"loss": 1, "mine": 7, "other": 5, "_step": 1}
+
+
+def test_a_metric_that_was_only_just_defined_counts(backend, run, folder):
+    dead = Spool(folder, writer(run))
+    metrics = {"acc": {"name": "acc", "summary": ["max"]}}
+    dead.change(changes(config={"_lineal": {"metrics": metrics}}))
+    for step, acc in enumerate((0.5, 1.0, 0.0)):
+        dead.append(Stream.HISTORY, logged(step, acc=acc))
+    dead.disown()
+    adopting.adopt(backend, folder)
+    assert summary(backend, run) == {"acc.max": 1.0, "_step": 2}
+
+
+def test_changes_are_forgotten_once_the_database_has_them(backend, run, folder, monkeypatch):
+    lines = Spool(folder, writer(run))
+    lines.change(changes(summary={"a": 1}))
+    count = lines.change_count()
+    lines.change(changes(summary={"b": 2}))
+    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
+    lines.moved([], count)
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert summary(backend, run) == {"b": 2}

@@ -14,7 +14,7 @@ from lineal.client import rows, spool, term
 from lineal.client.backend import Backend
 from lineal.client.summary import Summary, is_number
 from lineal.client.values import flat
-from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState, Stream
+from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
 from lineal.errors import Invalid, LinealError, NotFound, UsageError
 
 REFUSED_SUFFIX = ".refused"
@@ -98,7 +98,7 @@ def _take_over(backend: Backend, left: spool.Left, path: str) -> None:
         refused |= _append(backend, run.key, batch)
     if refused:
         _set_aside(path, writer, refused)
-    summary = _summarise(backend, run, left.batches, refused)
+    summary = _catch_up(backend, run, left.entries, refused)
     if run.state is RunState.RUNNING and not _has_living_writer(path, run.key):
         seconds = summary.get("_runtime")
         backend.mark_crashed(run.key, seconds if is_number(seconds) else 0.0)
@@ -158,31 +158,38 @@ def _set_aside(path: str, writer: spool.Writer, refused: Mapping[bytes, Invalid]
     )
 
 
-def _summarise(
-    backend: Backend, run: RunRecord, batches: Sequence[Lines], refused: Container[bytes]
+def _catch_up(
+    backend: Backend, run: RunRecord, entries: Sequence[spool.Entry], refused: Container[bytes]
 ) -> Summary:
-    """Do to the summary of a run what the writer of these lines had not done yet; return it."""
-    lines = [line for batch in batches if batch.stream is Stream.HISTORY for line in batch.lines]
-    summary = summarised(run, (line for line in lines if line not in refused))
-    changed, _ = summary._take_changes()
-    if changed:
-        backend.update_run(run.key, RunPatch(summary=changed))
+    """Do to config and summary what their writer had not done yet; return the summary."""
+    entries = [entry for entry in entries if entry.line not in refused]
+    config: dict[str, Any] = {}
+    for entry in entries:
+        if entry.is_change:
+            config |= _object(entry.line).get("config", {})
+    summary = summarised(run._replace(config={**run.config, **config}), entries)
+    changed, removed = summary._take_changes()
+    if config or changed or removed:
+        patch = RunPatch(config=config or None, summary=changed or None, summary_removed=removed)
+        backend.update_run(run.key, patch)
     return summary
 
 
-def summarised(run: RunRecord, lines: Iterable[bytes]) -> Summary:
-    """Return the summary of a run after these history lines of one more writer (RUN-26).
+def summarised(run: RunRecord, entries: Iterable[spool.Entry]) -> Summary:
+    """Return the summary of a run after these rows and changes of one more writer (RUN-26).
 
     What others logged later stays: of a row before the summary's own step and time only what is
     not there yet counts, and its minima and maxima.
     """
     metrics = rows.metrics_of(run)
     summary = Summary(run.summary)
-    for line in lines:
-        try:
-            values = flat(json.loads(line))
-        except ValueError:
-            continue  # half a row that a failing disk left
+    for entry in entries:
+        values = _object(entry.line)
+        if entry.is_change:
+            summary._remove(values.get("summary_removed", ()))
+            summary._record(values.get("summary", {}))
+            continue
+        values = flat(values)
         own = {key: values.pop(key) for key in rows.OWN_KEYS if key in values}
         changed = metrics.summarised(values, summary)
         if _is_behind(own, run.summary):
@@ -191,6 +198,13 @@ def summarised(run: RunRecord, lines: Iterable[bytes]) -> Summary:
         else:
             summary._record(changed | own)
     return summary
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}  # half a line that a failing disk left
 
 
 def _is_behind(own: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:

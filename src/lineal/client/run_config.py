@@ -38,8 +38,12 @@ class RunConfig:
         allow_changes: bool = False,
         resolver: ArtifactResolver | None = None,
         check: Callable[[], None] | None = None,
+        noted: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        """values: JSON already. check: called before a change; raises once the run is over."""
+        """values: JSON already. check: called before a change; raises once the run is over.
+
+        noted: given every change, so that it survives the process, as `{"config": {key: value}}`.
+        """
         settings: dict[str, Any] = {
             "_values": dict(values or {}),
             "_shown": {},
@@ -48,6 +52,7 @@ class RunConfig:
             "_allow_changes": allow_changes,
             "_resolver": resolver,
             "_check": check or (lambda: None),
+            "_noted": noted or (lambda _: None),
             "_lock": threading.RLock(),
         }
         for name, value in settings.items():
@@ -151,12 +156,16 @@ class RunConfig:
                 f"Config `{key}` is {self._values[key]!r} and would become {stored!r}; pass "
                 "allow_val_change=True to init or config.update to allow that"
             )
-        self._values[key] = stored
-        self._changed.add(key)
+        self._change(key, stored)
         if shown is None:
             self._shown.pop(key, None)
         else:
             self._shown[key] = shown
+
+    def _change(self, key: str, stored: Any) -> None:
+        self._values[key] = stored
+        self._changed.add(key)
+        self._noted({"config": {key: stored}})
 
     def _stored(self, key: str, value: Any) -> tuple[Any, Any]:
         """Return (what the user reads, None for the same; what is kept as JSON)."""
@@ -179,8 +188,7 @@ class RunConfig:
         """Note something of Lineal's own."""
         with self._lock:
             own = self._values.get(OWN_KEY)
-            self._values[OWN_KEY] = {**(own if isinstance(own, dict) else {}), **values}
-            self._changed.add(OWN_KEY)
+            self._change(OWN_KEY, {**(own if isinstance(own, dict) else {}), **values})
 
     def _take_changes(self) -> dict[str, Any]:
         with self._lock:

@@ -4,9 +4,10 @@ reaches the backend in the end.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -90,11 +91,13 @@ class RunCore:
             allow_changes=allow_val_change,
             resolver=self._use_from_config,
             check=lambda: self._check("config"),
+            noted=lambda values: self._note(values),
         )
         self.summary = Summary(
             record.summary,
             check=lambda: self._check("summary"),
             media=lambda value, key: self._log_media(value, key),
+            noted=lambda values: self._note(values),
         )
         self._metrics = rows.metrics_of(record)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
@@ -258,14 +261,15 @@ class RunCore:
         """Bring all that was logged so far to the backend."""
         with self._push_lock:
             spool = self._rows.spool
-            batches = spool.pending()
+            batches, change_count, pushed_count = spool.pending(), spool.change_count(), 0
             if batches:
                 self.backend.append_lines(self.record.key, batches)
             try:
                 self._push_values()
-            finally:
-                if batches:
-                    spool.moved(batches)  # last: the summary of what is left there may lag behind
+                pushed_count = change_count
+            finally:  # last: the summary of what is left there may lag behind
+                if batches or pushed_count:
+                    spool.moved(batches, pushed_count)
         self._pushed_at = time.monotonic()
 
     def keep_artifact(self, artifact: Artifact) -> None:
@@ -325,6 +329,9 @@ class RunCore:
 
     def _keep_console(self, line: bytes) -> None:
         self._rows.spool.append(Stream.CONSOLE, line)
+
+    def _note(self, values: Mapping[str, Any]) -> None:
+        self._rows.spool.change(json.dumps(values).encode())
 
     def _waiting(self) -> list[Artifact]:
         with self._lock:

@@ -3,7 +3,8 @@
 One append-only file per writer, held by a lock that the kernel drops when its process dies:
 what can be locked is a dead writer's leftover, and whoever opens the instance next moves its
 lines (RUN-32, see `adopting`). A file is a header line, then one line per logged line with a
-letter in front. Lines have offsets, so moving them twice changes nothing.
+letter in front, and one per change of config or summary. Lines have offsets, so moving them twice
+changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
@@ -30,6 +31,8 @@ _LETTERS = {Stream.HISTORY: b"h", Stream.EVENTS: b"e", Stream.CONSOLE: b"c"}
 _STREAMS = {letter: stream for stream, letter in _LETTERS.items()}
 _PARTIAL = b"p"
 """The row of the present step so far; the next history line replaces it."""
+_CHANGE = b"v"
+"""Values of the config and the summary that the program set itself."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Spool:
         self._moved = dict.fromkeys(Stream, 0)
         self._pending: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
         self._partial: bytes | None = None
+        self._changes: list[bytes] = []
 
     @property
     def writer(self) -> str:
@@ -93,6 +97,16 @@ class Spool:
             self._partial = row
             self._put(_PARTIAL + row + b"\n")
 
+    def change(self, values: bytes) -> None:
+        """Keep a change of config or summary, a JSON object, until the database has it."""
+        with self._lock:
+            self._changes.append(values)
+            self._put(_CHANGE + values + b"\n")
+
+    def change_count(self) -> int:
+        """Return how many changes the database lacks; give it to `moved` once it has them."""
+        return len(self._changes)
+
     def pending_count(self) -> int:
         return sum(map(len, self._pending.values()))
 
@@ -105,15 +119,17 @@ class Spool:
                 if lines
             ]
 
-    def moved(self, batches: list[Lines]) -> None:
-        """Forget lines that are in the database now."""
+    def moved(self, batches: list[Lines], change_count: int = 0) -> None:
+        """Forget lines, and the oldest changes, that are in the database now."""
         with self._lock:
+            del self._changes[:change_count]
             for batch in batches:
                 del self._pending[batch.stream][: len(batch.lines)]
                 self._moved[batch.stream] += len(batch.lines)
             if self._descriptor is None:
                 return
-            is_empty = self._partial is None and not any(self._pending.values())
+            left = (self._partial, self._changes, *self._pending.values())
+            is_empty = not any(left)
             if is_empty or self._is_broken or self._size > REWRITE_BYTES:
                 self._rewrite(in_place=is_empty)
 
@@ -197,9 +213,18 @@ class Spool:
                 self._put(b"".join(letter + line + b"\n" for line in lines))
         if self._partial is not None:
             self._put(_PARTIAL + self._partial + b"\n")
+        if self._changes:
+            self._put(b"".join(_CHANGE + values + b"\n" for values in self._changes))
 
 
 # --- reading ------------------------------------------------------------------------------------
+
+
+class Entry(NamedTuple):
+    """A history line, or a change of config or summary."""
+
+    line: bytes
+    is_change: bool
 
 
 class Left(NamedTuple):
@@ -207,6 +232,8 @@ class Left(NamedTuple):
 
     writer: Writer
     batches: list[Lines]
+    entries: list[Entry]
+    """What makes config and summary, in the order of writing; the rows among `batches`, too."""
 
 
 def read(content: bytes) -> Left | None:
@@ -220,31 +247,32 @@ def read(content: bytes) -> Left | None:
     except ValueError:
         return None
     writer = Writer(**{field.name: header[field.name] for field in fields(Writer)})
+    lines, entries = _sorted(rest)
     batches = [
-        Lines(stream, writer.writer, header["offsets"][stream.value], tuple(lines))
-        for stream, lines in _by_stream(rest).items()
-        if lines
+        Lines(stream, writer.writer, header["offsets"][stream.value], tuple(lines[stream]))
+        for stream in Stream
+        if lines[stream]
     ]
-    return Left(writer, batches)
+    return Left(writer, batches, entries)
 
 
-def _by_stream(content: bytes) -> dict[Stream, list[bytes]]:
+def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry]]:
     lines: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
+    entries: list[Entry] = []
     partial: bytes | None = None
-    for letter, line in _whole_lines(content):
+    for whole in content.split(b"\n")[:-1]:
+        letter, line = whole[:1], whole[1:]
         if letter == _PARTIAL:
             partial = line
-            continue
-        stream = _STREAMS[letter]
-        lines[stream].append(line)
-        if stream is Stream.HISTORY:
-            partial = None
+        elif letter == _CHANGE:
+            entries.append(Entry(line, is_change=True))
+        elif letter in _STREAMS:
+            stream = _STREAMS[letter]
+            lines[stream].append(line)
+            if stream is Stream.HISTORY:
+                entries.append(Entry(line, is_change=False))
+                partial = None
     if partial is not None:
         lines[Stream.HISTORY].append(partial)
-    return lines
-
-
-def _whole_lines(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for line in content.split(b"\n")[:-1]:
-        if line[:1] in _STREAMS or line[:1] == _PARTIAL:
-            yield line[:1], line[1:]
+        entries.append(Entry(partial, is_change=False))
+    return lines, entries

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, TypeGuard
 
 from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
@@ -25,16 +25,20 @@ class Summary:
         values: Mapping[str, Any] | None = None,
         check: Callable[[], None] | None = None,
         media: MediaWriter | None = None,
+        noted: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
         """check: called before every change; raises when the run takes none any more.
 
-        media: stores tables and images; without it they are refused.
+        media: stores tables and images; without it they are refused. noted: given what the user
+        sets or removes, so that it survives the process, as `{"summary": {key: value}}` or
+        `{"summary_removed": [key]}`.
         """
         object.__setattr__(self, "_values", flat(values or {}))
         object.__setattr__(self, "_changed", set())
         object.__setattr__(self, "_removed", set())
         object.__setattr__(self, "_check", check or (lambda: None))
         object.__setattr__(self, "_media", media)
+        object.__setattr__(self, "_noted", noted or (lambda _: None))
         object.__setattr__(self, "_lock", threading.RLock())
 
     # --- reading ---
@@ -105,9 +109,9 @@ class Summary:
         """Set keys; raises TypeError for values that are neither JSON nor media."""
         self._check()
         given = {**(values or {}), **more}
-        self._record(
-            flat({text(key): plain(value, key, self._media) for key, value in given.items()})
-        )
+        changed = flat({text(key): plain(value, key, self._media) for key, value in given.items()})
+        self._record(changed)
+        self._noted({"summary": changed})
 
     def __delitem__(self, key: str) -> None:
         """Remove a key and all below it."""
@@ -115,12 +119,10 @@ class Summary:
         prefix = key + "."
         with self._lock:
             names = [name for name in self._values if name == key or name.startswith(prefix)]
-            for name in names:
-                del self._values[name]
-                self._removed.add(name)
-                self._changed.discard(name)
+            self._remove(names)
         if not names:
             raise KeyError(key)
+        self._noted({"summary_removed": names})
 
     def __delattr__(self, key: str) -> None:
         del self[key]
@@ -137,6 +139,14 @@ class Summary:
             self._changed.update(values)
             if self._removed:
                 self._removed.difference_update(values)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """Remove flat keys, as far as they are there."""
+        with self._lock:
+            for name in names:
+                if self._values.pop(name, self) is not self:
+                    self._removed.add(name)
+                self._changed.discard(name)
 
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return (changed, removed) since the last time, and start anew."""
