@@ -303,6 +303,22 @@ def test_patches_merge_by_top_level_key(instance: Instance, owner: Actor, run: R
     assert (changed.summary.keys(), changed.config) == ({"b", "c"}, {"k2": 1})
 
 
+def test_what_writers_define_adds_up(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    loss, acc = {"name": "loss", "summary": ["min"]}, {"name": "acc", "summary": ["max"]}
+    notes: list[dict[str, Any]] = [
+        {"metrics": {"loss": {"name": "loss"}}, "parameters": {"Net": 1}},
+        {"metrics": {"acc": acc}, "code_path": "code/train.py"},
+        {"metrics": {"loss": loss}},
+    ]
+    for note in notes:
+        changed = runs.update(instance, owner, run.key, RunPatch(config={"_lineal": note}))
+    assert changed.config["_lineal"] == {
+        "metrics": {"loss": loss, "acc": acc},
+        "parameters": {"Net": 1},
+        "code_path": "code/train.py",
+    }
+
+
 def test_a_key_removed_and_set_at_once_is_set(
     instance: Instance, owner: Actor, run: RunRecord
 ) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
+from lineal.core.names import OWN_KEY
 from lineal.core.records import (
     JsonObject,
     Page,
@@ -215,6 +216,8 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
 def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> RunRecord:
     """Change a run; dictionaries are merged by top-level key, so that two writers both count.
 
+    What Lineal itself keeps in the config, such as defined metrics, is merged by its parts.
+
     Raises RunNotFoundError, Gone, Invalid (a tag, a value that JSON cannot hold; `crashed`, which
     is never set but follows from silence, RUN-9), or Conflict (to stop what is over, to start
     again what did not fail).
@@ -242,6 +245,8 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
                 before = row._mapping[column].items()
                 kept = {key: value for key, value in before if key not in removed}
                 changed[column] = kept | (added or {})
+                if column == "config" and OWN_KEY in kept:
+                    changed[column][OWN_KEY] = _own_merged(kept[OWN_KEY], changed[column][OWN_KEY])
         if patch.state is not None:
             _require_may_become(row, patch.state)
             changed |= _state_change(patch.state, instance.clock.now())
@@ -358,6 +363,20 @@ def _state_change(state: RunState, now: datetime) -> dict[str, Any]:
         raise Invalid("A run becomes `crashed` by its silence; set `failed` or `killed`")
     ended = {"finished_at": now} if state in _ENDED else {"finished_at": None, "exit_code": None}
     return {"state": str(state), **ended}
+
+
+def _own_merged(before: Any, after: Any) -> Any:
+    """Merge what several writers note under Lineal's own key: parts, and what each of them names.
+
+    Each sends all that it knows of, which lacks what others noted since it started.
+    """
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return after
+    merged = before | after
+    for part, known in before.items():
+        if isinstance(known, dict) and isinstance(after.get(part), dict):
+            merged[part] = known | after[part]
+    return merged
 
 
 def _text(what: str, value: str | None) -> str | None:
