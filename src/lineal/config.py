@@ -434,6 +434,10 @@ def _parse_reinit(value: Any) -> str:
     return text
 
 
+DATABASE = "lineal.db"
+"""The file of a home that makes it one."""
+
+
 @dataclass(frozen=True)
 class Home:
     """The paths of one embedded instance; `lineal status` prints them all."""
@@ -442,7 +446,7 @@ class Home:
 
     @property
     def database(self) -> str:
-        return os.path.join(self.root, "lineal.db")
+        return os.path.join(self.root, DATABASE)
 
     @property
     def blobs(self) -> str:

@@ -344,6 +344,6 @@ def test_the_root_and_the_home_are_never_emptied(
 ) -> None:
     monkeypatch.setenv("HOME", str(workplace / "t"))
     (workplace / "alias").symlink_to(workplace / "t")
-    for folder in ("/", str(workplace / "t"), str(workplace / "alias")):
+    for folder in ("/", str(workplace), str(workplace / "t"), str(workplace / "alias")):
         with pytest.raises(Invalid, match="Refusing"):
             download.surplus(folder, [])

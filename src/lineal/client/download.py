@@ -27,6 +27,7 @@ from lineal.client.references import References
 from lineal.client.references.scheme import is_unchecked
 from lineal.client.transfer import in_parallel
 from lineal.collector import seldom_collected
+from lineal.config import DATABASE
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
@@ -397,17 +398,23 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
     """Return what `checkout` would delete: files, links and empty folders that are no entries.
 
     A link to a folder is one of them even if entries lie below: what is behind it is elsewhere.
-    Raises Invalid for folders that nobody wants emptied: `/`, the home, a git work tree.
+    Raises Invalid for folders that nobody wants emptied: `/`, the user's home or what holds it, a
+    git work tree, and what holds Lineal's own data, as a home or an offline run.
     """
     real = os.path.realpath(root)
-    if real in ("/", os.path.realpath(os.path.expanduser("~"))) or os.path.exists(
-        os.path.join(real, ".git")
-    ):
+    home = os.path.realpath(os.path.expanduser("~"))
+    if os.path.commonpath([real, home]) == real or os.path.exists(os.path.join(real, ".git")):
         raise Invalid(f"Refusing to check out into {real}: it would delete files there")
     if not os.path.isdir(real):
         return []
     expected = {entry.path for entry in entries}
-    found = (path for path in present(real) if path not in expected)
+    found = [path for path in present(real) if path not in expected]
+    database = next((path for path in found if os.path.basename(path) == DATABASE), None)
+    if database is not None:
+        raise Invalid(
+            f"Refusing to check out into {real}: it would delete the data that Lineal keeps in "
+            f"{os.path.dirname(os.path.join(real, database))}; name another folder as `root`"
+        )
     return sorted([*found, *_empty_folders(real)])
 
 

@@ -180,6 +180,20 @@ def test_a_checkout_refuses_folders_that_nobody_wants_emptied(
             logged.checkout(target)
 
 
+def test_a_checkout_refuses_to_delete_the_data_of_lineal(logged: Artifact, tmp_path: Path) -> None:
+    with lineal.init(
+        project="other", mode="offline", dir=tmp_path / "work", reinit="create_new"
+    ) as run:
+        run.log({"loss": 1})
+    with pytest.raises(Invalid, match=r"Refusing .* would delete the data that Lineal keeps in"):
+        logged.checkout(str(tmp_path / "work"))
+    home = os.environ["LINEAL_HOME"]
+    with pytest.raises(Invalid, match=home):
+        logged.checkout(home)
+    logged.download(tmp_path / "t")
+    assert Path(run.sync_dir).is_dir()
+
+
 def test_a_downloaded_folder_is_verified(logged: Artifact, tmp_path: Path) -> None:
     logged.download(tmp_path / "t")
     logged.verify(str(tmp_path / "t"))
