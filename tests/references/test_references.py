@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -213,6 +214,17 @@ def test_odd_keys_are_kept_as_they_are(place: Bucket, tmp_path: Path) -> None:
     single = logged(place.put("odd/a%20b", b"another"))
     assert list(single.manifest.entries) == ["a%20b"]
     assert content(single, tmp_path) == b"another"
+
+
+@pytest.mark.parametrize("place", [*CLOUDS, "http", "memory"], indirect=True)
+def test_an_object_has_the_same_name_without_checksum(place: Place) -> None:
+    for key in ("a#b", "a?b", "a%20b", "100%"):
+        uri = place.put(f"odd/{key}", BEFORE)
+        if isinstance(place, WebPlace):
+            uri = f"{place.web.url}/odd/{quote(key)}"
+        for checksum in (True, False):
+            made = lineal.Artifact("refs", "dataset").add_reference(uri, checksum=checksum)
+            assert [entry.path for entry in made] == [key]
 
 
 @pytest.mark.parametrize("place", CLOUDS, indirect=True)

@@ -13,7 +13,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from lineal.client import term
 from lineal.client.contents import Added, Base
@@ -27,12 +26,13 @@ from lineal.errors import HostilePath, Invalid, Unavailable
 
 ARTIFACT_SCHEMES = artifacts.SCHEMES
 MODULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile("file://"), "local"),
+    (re.compile("(file|local)://"), "local"),
     (re.compile("s3://"), "s3"),
     (re.compile("gc?s://"), "gcs"),
     (re.compile("https?://"), "web"),
 )
-"""Which module reads a URI that is not Azure's. Each has `opened(timeout_seconds)`."""
+"""Which module reads a URI that is not Azure's. Each has `opened(timeout_seconds)`, and all but
+`local` have `name(uri)`: what one object is called, without asking anybody."""
 NEEDED = {"az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
 """What reads schemes whose checksums are worth recording; a bare URI would be recorded wrong."""
 
@@ -109,9 +109,10 @@ def shared(uri: str, base: Base, path: str, wanted: Wanted) -> Iterator[Added]:
 
 
 def _listing(references: References, uri: str, wanted: Wanted) -> Listing:
-    if wanted.checksum or _scheme(uri) == "file":
+    module = _module(uri)
+    if wanted.checksum or module == "local":
         return references.of(uri).listing(uri, checksum=wanted.checksum)
-    name = urlsplit(uri).path.rstrip("/").rpartition("/")[2] or urlsplit(uri).netloc
+    name = importlib.import_module(f"{__name__}.{module}").name(uri)
     return Listing(False, iter([Found(name, uri, Digest(uri), 0, extra(None, None))]))
 
 

@@ -45,6 +45,10 @@ def opened(_timeout_seconds: float) -> AnyScheme:
     return AnyScheme()
 
 
+def name(uri: str) -> str:
+    return _links(uri)[1].partition("://")[2].rstrip("/").rpartition("/")[2]
+
+
 class AnyScheme:
     """Files of any fsspec filesystem; `scheme.Scheme` says what each method promises."""
 
@@ -169,9 +173,15 @@ def _found(fs: Any, info: Mapping[str, Any], name: str, uri: str) -> Found:
 
 def _in_place(link: str, uri: str) -> str:
     """Return the URI of one object; what fsspec reads it through (`::`) is as it was given."""
+    before, _, after = _links(uri)
+    return "::".join([*before, link, *after])
+
+
+def _links(uri: str) -> tuple[list[str], str, list[str]]:
+    """Return the link that says which object, what stands before it (`simplecache`) and after."""
     chain = uri.split("::")
     own = next(place for place, each in enumerate(chain) if "://" in each)
-    return "::".join([*chain[:own], link, *chain[own + 1 :]])
+    return chain[:own], chain[own], chain[own + 1 :]
 
 
 def _identity(info: Mapping[str, Any]) -> Digest:

@@ -50,6 +50,10 @@ def opened(timeout_seconds: float) -> AzureStore:
     return AzureStore(timeout_seconds)
 
 
+def name(uri: str) -> str:
+    return AzureStore.parse(uri).name
+
+
 class AzureStore(ObjectStore):
     """Blobs; their bucket is the URL of a container."""
 
@@ -58,7 +62,8 @@ class AzureStore(ObjectStore):
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def parse(self, uri: str) -> Place:
+    @staticmethod
+    def parse(uri: str) -> Place:
         account_url = _account_url(uri)
         if account_url is None:
             raise Invalid(f"{uri} leads to no account of Azure Blob Storage")

@@ -35,6 +35,10 @@ def opened(timeout_seconds: float) -> GoogleStore:
     return GoogleStore(_client(), timeout_seconds)
 
 
+def name(uri: str) -> str:
+    return GoogleStore.parse(uri).name
+
+
 class GoogleStore(ObjectStore):
     """Objects of Google Cloud Storage; their version is called generation there."""
 
@@ -47,7 +51,8 @@ class GoogleStore(ObjectStore):
             "retry": DEFAULT_RETRY.with_timeout(timeout_seconds),
         }
 
-    def parse(self, uri: str) -> Place:
+    @staticmethod
+    def parse(uri: str) -> Place:
         """Read a URI; keys are taken as they are, but for a generation: digits after a last `#`."""
         text = _SCHEME.sub("", uri, count=1)
         pinned = _PINNED.search(text)

@@ -50,6 +50,11 @@ class Place(NamedTuple):
     version: str | None = None
     """As the URI pins it, or as it was recorded."""
 
+    @property
+    def name(self) -> str:
+        """What this is called in an artifact as one object."""
+        return self.key.rstrip("/").rpartition("/")[2] or self.bucket.rpartition("/")[2]
+
 
 class Head(NamedTuple):
     """What a store says of one version of an object."""
@@ -106,8 +111,9 @@ class ObjectStore(ABC):
 
     # --- what each store does in its own way ---
 
+    @staticmethod
     @abstractmethod
-    def parse(self, uri: str) -> Place: ...
+    def parse(uri: str) -> Place: ...
 
     @abstractmethod
     def uri(self, place: Place) -> str:

@@ -41,13 +41,18 @@ def opened(timeout_seconds: float) -> S3Store:
     return S3Store(_client(timeout_seconds))
 
 
+def name(uri: str) -> str:
+    return S3Store.parse(uri).name
+
+
 class S3Store(ObjectStore):
     """Objects of S3."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def parse(self, uri: str) -> Place:
+    @staticmethod
+    def parse(uri: str) -> Place:
         """Read a URI; keys are taken as they are, `%` and spaces included."""
         text = uri.removeprefix("s3://")
         pinned = _PINNED.search(text)

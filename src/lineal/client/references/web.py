@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from lineal import files
 from lineal.client.references import secret
@@ -59,6 +59,11 @@ def opened(timeout_seconds: float) -> WebScheme:
     )
 
 
+def name(uri: str) -> str:
+    parts = secret.split(uri)
+    return unquote(parts.path.rstrip("/").rpartition("/")[2]) or parts.netloc
+
+
 class WebScheme:
     """Files of the web; `scheme.Scheme` says what each method promises."""
 
@@ -71,9 +76,8 @@ class WebScheme:
         with self._response(uri) as response:
             etag = response.headers.get("etag")
             size = _length(response.headers) or 0
-        name = unquote(urlsplit(uri).path.rstrip("/").rpartition("/")[2]) or urlsplit(uri).netloc
         digest = Digest(unquoted(etag) if etag else uri)
-        return Listing(False, iter([Found(name, uri, digest, size, extra(etag, None))]))
+        return Listing(False, iter([Found(name(uri), uri, digest, size, extra(etag, None))]))
 
     def fetch(self, entry: Entry, target: str) -> str:
         return repeated(lambda: self._written(entry, target), target)
