@@ -185,6 +185,15 @@ def test_files_within_an_archive_are_found_again(chain: str, tmp_path: Path) -> 
         artifact.open("x")
 
 
+def test_local_is_another_word_for_file(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x").write_bytes(BEFORE)
+    artifact = logged(f"local://{tmp_path}/d")
+    assert artifact.manifest.entries["x"].ref == f"file://{tmp_path}/d/x"
+    assert content(artifact, tmp_path) == BEFORE
+    assert state(artifact) is State.FRESH
+
+
 @pytest.mark.parametrize(("gone", "other"), [("a%20b", "a b"), ("x#y", "x"), ("w?z", "w")])
 @pytest.mark.parametrize("checksum", [True, False])
 def test_a_file_that_is_gone_is_not_taken_for_another(
@@ -515,6 +524,7 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
     [
         ("bucket/key", "has no scheme"),
         ("s3://", "no bucket"),
+        ("file://", "no path"),
         ("https://[::1/x", "no URI"),
         ("https://user:word@[::1/x", "no URI"),
         ("https://host/new\nline", "no address"),

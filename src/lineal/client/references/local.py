@@ -89,12 +89,17 @@ class LocalRanges:
 
 
 def local_path(uri: str) -> str:
-    """Return the path of a `file://` URI; raises Invalid for a host other than this machine."""
+    """Return the path of a `file://` URI; raises Invalid for no path, or another machine's.
+
+    `local://` is what fsspec calls it, too.
+    """
     parts = urlsplit(uri)
     if parts.netloc not in ("", "localhost"):
         raise Invalid(f"{uri} names the host {parts.netloc}; write file:///path with three slashes")
+    if not parts.path:
+        raise Invalid(f"{uri} names no path; write file:///path")
     # A path with `%` that is there as written means itself: W&B does not decode.
-    written = uri.removeprefix("file://").removeprefix("localhost")
+    written = uri.partition("://")[2].removeprefix("localhost")
     return os.path.abspath(written if os.path.exists(written) else unquote(parts.path))
 
 
