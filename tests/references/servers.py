@@ -206,6 +206,8 @@ class Web:
     def __init__(self) -> None:
         self.contents: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
+        self.codings: dict[str, str] = {}
+        """What `contents` are coded with, and sent as, whatever was asked for."""
         self.status: dict[str, int] = {}
         self.redirects: dict[str, str] = {}
         self.has_ranges = True
@@ -255,6 +257,8 @@ def web_server() -> Iterator[Web]:
                 self.send_header("Retry-After", "0")
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
+            if path in web.codings:
+                self.send_header("Content-Encoding", web.codings[path])
             if path in web.etags:
                 self.send_header("ETag", web.etags[path])
             self.send_header("Content-Length", str(len(body)))

@@ -516,6 +516,34 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
         content(artifact, tmp_path)
 
 
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_what_a_server_packs_unasked_is_unpacked(
+    web: Web, has_ranges: bool, tmp_path: Path
+) -> None:
+    web.contents["/page"] = gzip.compress(BEFORE) + gzip.compress(AFTER)
+    web.codings["/page"], web.etags["/page"], web.has_ranges = "gzip", '"1"', has_ranges
+    artifact = logged(f"{web.url}/page")
+    assert content(artifact, tmp_path) == artifact.open("page").read() == BEFORE + AFTER
+    assert state(artifact) is State.FRESH
+    web.contents["/page"] = web.contents["/page"][:-9]
+    with pytest.raises(Unavailable, match="before its end"):
+        artifact.download(root=str(tmp_path / "cut"))
+
+
+def test_what_is_packed_itself_stays_so(web: Web, tmp_path: Path) -> None:
+    web.contents["/a.csv.gz"] = gzip.compress(BEFORE)
+    web.codings["/a.csv.gz"], web.etags["/a.csv.gz"] = "x-gzip", '"1"'
+    artifact = logged(f"{web.url}/a.csv.gz")
+    assert gzip.decompress(content(artifact, tmp_path)) == BEFORE
+    assert artifact.manifest.entries["a.csv.gz"].size == len(web.contents["/a.csv.gz"])
+
+
+def test_a_coding_that_nobody_undoes_is_refused_when_it_is_added(web: Web) -> None:
+    web.contents["/page"], web.codings["/page"] = BEFORE, "br"
+    with pytest.raises(Unavailable, match="coded as br"):
+        logged(f"{web.url}/page")
+
+
 # --- what is refused, and what is shared ---------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 import weakref
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -39,6 +40,10 @@ from lineal.errors import (
 )
 
 REDIRECTS_MOST = 10
+_GZIP = ("gzip", "x-gzip")
+_GZIP_FILES = (".gz", ".tgz")
+_GZIP_WINDOW = zlib.MAX_WBITS | 16
+"""Tells zlib that gzip's header is expected."""
 
 
 def opened(timeout_seconds: float) -> WebScheme:
@@ -75,7 +80,7 @@ class WebScheme:
     def listing(self, uri: str, *, checksum: bool) -> Listing:
         with self._response(uri) as response:
             etag = response.headers.get("etag")
-            size = _length(response.headers) or 0
+            size = 0 if _is_packed(uri, response.headers) else _length(response.headers) or 0
         digest = Digest(unquoted(etag) if etag else uri)
         return Listing(False, iter([Found(name(uri), uri, digest, size, extra(etag, None))]))
 
@@ -86,28 +91,26 @@ class WebScheme:
         uri = _uri(entry)
         with self._response(uri) as response:
             _require_same(entry, response.headers)
-            chunks = response.iter_raw(files.CHUNK_BYTES)
-            size = 0
-
-            class Arriving:
-                def read(self, _count: int) -> bytes:
-                    nonlocal size
-                    data: bytes = next(chunks, b"")
-                    size += len(data)
-                    return data
-
-            hex_digest = files.write_stream(Arriving(), target, files.CHUNK_BYTES)
+            arriving = _Arriving(response.iter_raw(files.CHUNK_BYTES))
+            if _is_packed(uri, response.headers):
+                contents = _Arriving(_unpacked(arriving.chunks, secret.shown(uri)))
+            else:
+                contents = arriving
+            hex_digest = files.write_stream(contents, target, files.CHUNK_BYTES)
             expected = _length(response.headers)
-        if expected is not None and size != expected:
-            raise Unavailable(f"{secret.shown(uri)} ended after {size} of {expected} bytes")
-        _require_size(entry, size)
+        if expected is not None and arriving.size != expected:
+            raise Unavailable(
+                f"{secret.shown(uri)} ended after {arriving.size} of {expected} bytes"
+            )
+        _require_size(entry, contents.size)
         return hex_digest
 
     def check(self, entry: Entry) -> Freshness:
         try:
             with self._response(_uri(entry)) as response:
                 if is_unchecked(entry):
-                    size = _length(response.headers)
+                    is_packed = _is_packed(_uri(entry), response.headers)
+                    size = None if is_packed else _length(response.headers)
                     if entry.size and size is not None and size != entry.size:
                         return Freshness(State.LOST, f"it has {size} bytes now, not {entry.size}")
                     return Freshness(State.UNCHECKED, "its server tells no ETag")
@@ -174,7 +177,8 @@ class WebRanges:
         with scheme._response(_uri(entry), {"Range": "bytes=0-0"}) as response:
             _require_same(entry, response.headers)
             total = response.headers.get("content-range", "").rpartition("/")[2]
-            self._has_ranges = response.status_code == 206 and total.isdecimal()
+            is_part = response.status_code == 206 and total.isdecimal()
+            self._has_ranges = is_part and not _is_packed(_uri(entry), response.headers)
             self._size = int(total) if self._has_ranges else 0
         if self._has_ranges:
             _require_size(entry, self._size)
@@ -212,6 +216,57 @@ class WebRanges:
             self._scheme.fetch(self._entry, part)
             self._whole = open(part, "rb")  # noqa: SIM115 - closed with this
         self._size = os.fstat(self._whole.fileno()).st_size
+
+
+class _Arriving:
+    """Bytes on their way, counted as they are read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.chunks = self._counted(chunks)
+        self.size = 0
+
+    def read(self, _count: int) -> bytes:
+        return next(self.chunks, b"")
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.size += len(chunk)
+            if chunk:
+                yield chunk
+
+
+def _is_packed(uri: str, headers: Mapping[str, str]) -> bool:
+    """Tell whether a server sends gzip although the bytes themselves were asked for.
+
+    Not where that is the file's own format, as in `a.tar.gz`. Raises Unavailable for other codings.
+    """
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return False
+    if coding not in _GZIP:
+        raise Unavailable(
+            f"{secret.shown(uri)} comes coded as {coding}, which is not read; fetch it by hand"
+        )
+    return not secret.split(uri).path.lower().endswith(_GZIP_FILES)
+
+
+def _unpacked(chunks: Iterator[bytes], shown: str) -> Iterator[bytes]:
+    """Undo gzip, which may be several streams one after the other."""
+    running = None
+    try:
+        for chunk in chunks:
+            left = chunk
+            while left:
+                if running is None or running.eof:
+                    running = zlib.decompressobj(_GZIP_WINDOW)
+                yield running.decompress(left, files.CHUNK_BYTES)
+                left = running.unconsumed_tail or running.unused_data
+        if running is not None:
+            yield running.flush()
+    except zlib.error as error:
+        raise Unavailable(f"{shown} arrived damaged: {error}") from error
+    if running is not None and not running.eof:
+        raise Unavailable(f"{shown} ended before its end")
 
 
 def _uri(entry: Entry) -> str:
