@@ -20,7 +20,12 @@ BOXES = {
     "predictions": {
         "box_data": [
             {
-                "position": {"minX": 0.1, "maxX": 0.5, "minY": 0, "maxY": np.float32(0.5)},
+                "position": {
+                    "minX": np.array(0.1),
+                    "maxX": 0.5,
+                    "minY": 0,
+                    "maxY": np.float32(0.5),
+                },
                 "class_id": 1,
                 "box_caption": "a cat",
                 "scores": {"iou": 0.75},
@@ -155,6 +160,43 @@ def test_deep_pil_image_is_spread_over_what_a_mode_or_jpeg_holds() -> None:
         assert dark < 30 < 100 < grey < 150 < 225 < light
 
 
+@pytest.mark.parametrize("file_type", ["png", "jpg", "bmp", "gif", "webp"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "PA"])
+def test_every_format_takes_every_mode(mode: str, file_type: str) -> None:
+    image = Image(PIL.Image.new(mode, (3, 2)), file_type=file_type)
+    assert image.image.size == (3, 2)
+
+
+@pytest.mark.parametrize("mode", ["XX", "rgb", 5])
+def test_unknown_mode_is_named(mode: Any) -> None:
+    with pytest.raises(Invalid, match=f"to mode {mode!r}"):
+        Image(np.zeros((2, 2)), mode=mode)
+
+
+@pytest.mark.parametrize("file_type", ["jpg", "gif", "webp"])
+def test_image_too_large_for_its_format_is_refused(file_type: str) -> None:
+    with pytest.raises(Invalid, match=f"2×70000 cannot be stored as {file_type}"):
+        Image(np.zeros((70_000, 2), dtype="uint8"), file_type=file_type)
+
+
+def test_damaged_file_is_named_when_it_is_decoded(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), dtype="uint8")
+    PIL.Image.fromarray(noise).save(tmp_path / "half.png")
+    (tmp_path / "half.png").write_bytes((tmp_path / "half.png").read_bytes()[:2000])
+    with pytest.raises(Invalid, match=r"half\.png cannot be read as an image"):
+        Image(tmp_path / "half.png").to_numpy()
+
+
+def test_grouping_is_kept_as_a_plain_number(tmp_path: Path) -> None:
+    image = Image(np.zeros((2, 2)), grouping=np.int64(3))
+    assert round_trip(image, tmp_path).grouping == 3
+
+
+def test_labels_may_hold_what_is_no_valid_unicode(tmp_path: Path) -> None:
+    image = Image(np.zeros((2, 2)), classes={0: "caf\udce9"})
+    assert round_trip(image, tmp_path).classes == {0: "caf\udce9"}
+
+
 def test_unknown_file_type_says_which_there_are() -> None:
     with pytest.raises(Invalid, match="use png, jpg"):
         Image(np.zeros((2, 2)), file_type="tga")
@@ -251,6 +293,14 @@ def test_classes_serve_layers_that_bring_none(tmp_path: Path) -> None:
         (
             {"position": {"middle": [0, 0], "width": 1, "height": 1}, "scores": {"iou": None}},
             "None is not a number",
+        ),
+        (
+            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "scores": [0.5]},
+            "`scores` must be a dict of numbers by name, not [0.5]",
+        ),
+        (
+            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "class_id": float("inf")},
+            "cannot convert float infinity",
         ),
     ],
 )
@@ -405,7 +455,7 @@ def test_logged_list_of_images_is_one_value(tmp_path: Path) -> None:
         ["0", "1"],
     )
     assert list(run.saved) == value["filenames"]
-    with pytest.raises(Invalid, match="at 1, int"):
+    with pytest.raises(Invalid, match="`int` at 1"):
         media.log_value([images[0], 7], run, "k", 0)
 
 

@@ -52,6 +52,13 @@ class MediaFile:
     def size_bytes(self) -> int:
         return self._size if self._size is not None else os.path.getsize(self.path())
 
+    @property
+    def shown(self) -> str:
+        """What a message calls it."""
+        if self._origin is not None:
+            return f"{self._origin.path} of the artifact"
+        return self._local_path or "what was made here"
+
     def path(self) -> str:
         """Return a local path, fetching the file if need be; not for a file in memory."""
         if self._local_path is not None:
@@ -111,7 +118,8 @@ def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:
 def json_file(value: Any, suffix: str) -> MediaFile:
     """Return a side file of canonical JSON, so that equal values are one file."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return MediaFile(suffix, data=text.encode())
+    # A lone surrogate becomes the escape that JSON has for it.
+    return MediaFile(suffix, data=text.encode(errors="backslashreplace"))
 
 
 def read_json(file: MediaFile) -> Any:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lineal.client import values
 from lineal.client.media import html, layers, pixels
 from lineal.client.media.files import HASH_DIGITS, MediaFile, stored
 from lineal.client.media.logged import RunFiles, safe_key
@@ -49,7 +50,7 @@ class Image(DataObject):
         given = data_or_path if isinstance(data_or_path, Image) else None
         self._pixels = _encoded(data_or_path, mode, file_type, normalize)
         self.caption = None if caption is None else str(caption)
-        self.grouping = grouping
+        self.grouping = values.plain(grouping, "grouping")
         labels = layers.class_labels(classes)
         self._classes = layers.labels_file(labels) if labels else None
         self._boxes: dict[str, MediaFile] = {
@@ -217,7 +218,7 @@ def log_images(images: Sequence[object], run: Any, key: str, step: int) -> dict[
     for position, image in enumerate(images):
         if not isinstance(image, Image):
             raise Invalid(
-                f"`{key}` is a list with an Image and, at {position}, {type(image).__name__}; "
+                f"`{key}` is a list with `{type(image).__name__}` at {position}; "
                 "log a list of images, or one object for each key"
             )
         stubs.append(image._log(run, f"{key}_{position}", step))

@@ -35,7 +35,7 @@ def class_labels(classes: Any) -> dict[int, str]:
             ) from error
     try:
         return {int(key): str(name) for key, name in pairs}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"A class id must be a whole number: {error}") from error
 
 
@@ -70,8 +70,11 @@ def boxes_file(layer: Any, where: str, labels: ClassLabels) -> MediaFile:
     """
     if not isinstance(layer, Mapping) or "box_data" not in layer:
         raise Invalid(f"{where} must be a dict with `box_data`")
+    given = layer["box_data"]
+    if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
+        raise Invalid(f"{where}: `box_data` must be a list of boxes, not {given!r:.80}")
     labels = class_labels(layer.get("class_labels")) or labels
-    boxes = [_box(box, f"{where}, box {i}", labels) for i, box in enumerate(layer["box_data"])]
+    boxes = [_box(box, f"{where}, box {i}", labels) for i, box in enumerate(given)]
     names = {str(key): name for key, name in labels.items()}
     return json_file({"box_data": boxes, "class_labels": names}, ".boxes2D.json")
 
@@ -88,10 +91,10 @@ def _box(box: Any, where: str, labels: ClassLabels) -> dict[str, Any]:
     try:
         checked: dict[str, Any] = {"position": {k: _number(v) for k, v in position.items()}}
         if "scores" in box:
-            checked["scores"] = {str(k): _number(v) for k, v in (box["scores"] or {}).items()}
+            checked["scores"] = _scores(box["scores"])
         if box.get("class_id") is not None:
             checked["class_id"] = int(box["class_id"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"{where}: {error}") from error
     if labels and "class_id" in checked and checked["class_id"] not in labels:
         raise Invalid(f"{where}: class_id {checked['class_id']} is not among the class labels")
@@ -102,11 +105,17 @@ def _box(box: Any, where: str, labels: ClassLabels) -> dict[str, Any]:
     return checked
 
 
+def _scores(scores: Any) -> dict[str, Any]:
+    if scores is not None and not isinstance(scores, Mapping):
+        raise TypeError(f"`scores` must be a dict of numbers by name, not {scores!r:.80}")
+    return {str(name): _number(score) for name, score in (scores or {}).items()}
+
+
 def _number(value: Any) -> Any:
     """Return Python's own number (NumPy's have no JSON); `middle` is a pair of them."""
     if isinstance(value, str | bool | Mapping) or value is None:
         raise TypeError(f"{value!r} is not a number")
-    if hasattr(value, "__len__"):
+    if hasattr(value, "__len__") and getattr(value, "shape", None) != ():  # a 0-d array is one
         return [_number(part) for part in value]
     return value if type(value) is int else float(value)
 

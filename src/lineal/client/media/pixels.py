@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from lineal.client.media.arrays import is_tensor, tensor_values
 from lineal.client.media.files import MediaFile
 from lineal.client.media.types import needs_media_extra
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid, LinealError, MissingFile
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP"}
-_STORABLE = {"PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}, "JPEG": {"L", "RGB"}}
+_STORABLE = {
+    "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"},
+    "JPEG": {"L", "RGB"},
+    "BMP": {"1", "L", "P", "RGB", "RGBA"},
+    "GIF": {"1", "L", "LA", "P", "RGB", "RGBA"},
+}
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
 _DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 """Modes of more than 8 bits; Pillow itself would cut their values off at 255."""
@@ -82,22 +89,37 @@ def encode(
     """Write a PIL image into memory; equal pixels give equal bytes.
 
     normalize: as of `to_uint8`, for images of more than 8 bits that the format cannot hold.
+    Raises Invalid for a mode or format that there is not, and an image too large for its format.
     """
-    suffix = (file_type or "png").lower().removeprefix(".")
+    suffix = str(file_type or "png").lower().removeprefix(".")
     format = FORMATS.get(suffix)
     if format is None:
         raise Invalid(f"Images cannot be stored as {file_type!r}; use {', '.join(FORMATS)}")
     if image.mode in _DEEP and mode != image.mode:
         image = _shallower(image, is_deep=format == "PNG" and mode is None, normalize=normalize)
     if mode is not None and mode != image.mode:
-        image = image.convert(mode)
+        image = _converted(image, mode)
     if image.mode not in _STORABLE.get(format, {image.mode}):
         keeps_alpha = image.mode in _WITH_ALPHA and format != "JPEG"
-        image = image.convert("RGBA" if keeps_alpha else "RGB")
+        image = _converted(image, "RGBA" if keeps_alpha else "RGB")
     buffer = io.BytesIO()
-    image.save(buffer, format=format)
+    try:
+        image.save(buffer, format=format)
+    except (OSError, ValueError, OverflowError) as error:
+        raise Invalid(
+            f"An image of {image.width}×{image.height} cannot be stored as {suffix}: {error}"
+        ) from error
     file = MediaFile(f".{suffix}", data=buffer.getvalue())
     return Pixels(file, image.width, image.height, suffix)
+
+
+def _converted(image: Any, mode: str) -> Any:
+    try:
+        return image.convert(mode)
+    except (TypeError, ValueError) as error:
+        raise Invalid(
+            f"An image of mode {image.mode} cannot be converted to mode {mode!r}: {error}"
+        ) from error
 
 
 def _shallower(image: Any, *, is_deep: bool, normalize: bool) -> Any:
@@ -173,7 +195,7 @@ def png_of_ids(ids: Any) -> MediaFile:
 
 def to_pil(file: MediaFile) -> Any:
     """Return the PIL image, loaded, so that no file stays open."""
-    with file.open() as opened, _opened(opened, "the stored image") as image:
+    with file.open() as opened, _opened(opened, file.shown) as image:
         return image.copy()
 
 
@@ -193,9 +215,16 @@ def same(left: MediaFile, right: MediaFile) -> bool:
     return bool(one.shape == other.shape and (one == other).all())
 
 
-def _opened(file: Any, what: str) -> Any:
+@contextmanager
+def _opened(file: Any, what: str) -> Iterator[Any]:
+    """Open an image; says of which image what Pillow finds when it decodes it."""
     pil = _pil()
     try:
-        return pil.open(file)
+        with pil.open(file) as image:
+            yield image
+    except LinealError:
+        raise
     except pil.UnidentifiedImageError as error:
         raise Invalid(f"{what} is not an image that Pillow can read") from error
+    except Exception as error:  # each format has its own errors
+        raise Invalid(f"{what} cannot be read as an image: {error}") from error
