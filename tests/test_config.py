@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,12 @@ def test_reinit_takes_deprecated_booleans(given: Any, value: str) -> None:
 
 def test_paths_may_be_path_objects(tmp_path: Path) -> None:
     assert load({"dir": tmp_path}, environ={}).dir == str(tmp_path)
+
+
+def test_a_member_of_an_enum_of_texts_is_its_text() -> None:
+    word = Enum("word", {"A": "sweep", "B": "must"}, type=str)
+    given = load({"project": word.A, "run_tags": [word.A], "resume": word.B})
+    assert (given.project, given.run_tags, given.resume) == ("sweep", ("sweep",), "must")
 
 
 def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) -> None:

@@ -384,7 +384,7 @@ def _parse(name: str, value: Any) -> Any:
             return _within(name, int(value))
         if wanted.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
-            texts = [str(part).strip() for part in parts if str(part).strip()]
+            texts = [_text(part).strip() for part in parts if _text(part).strip()]
             return tuple(map(os.path.expanduser, texts) if is_path else texts)
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
@@ -392,8 +392,13 @@ def _parse(name: str, value: Any) -> Any:
         return _parse_resume(value)
     if name == "reinit":
         return _parse_reinit(value)
-    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    text = os.fspath(value) if isinstance(value, os.PathLike) else _text(value)
     return os.path.expanduser(text) if is_path else text
+
+
+def _text(value: object) -> str:
+    """Return a value as text; of a member of an enum of texts the text, not the member's name."""
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def _within(name: str, number: float) -> float:
@@ -412,7 +417,7 @@ def _parse_bool(text: str) -> bool:
 
 
 def _parse_resume(value: Any) -> str | None:
-    text = str(value).lower()
+    text = _text(value).lower()
     if text in _FALSE:
         return None
     text = "auto" if text in _TRUE else text
@@ -424,7 +429,7 @@ def _parse_resume(value: Any) -> str | None:
 def _parse_reinit(value: Any) -> str:
     """RUN-6: booleans are deprecated spellings."""
     text = {"true": "finish_previous", "false": "return_previous"}.get(
-        str(value).lower(), str(value)
+        _text(value).lower(), _text(value)
     )
     if text not in ("default", "return_previous", "finish_previous", "create_new"):
         raise Invalid(

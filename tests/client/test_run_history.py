@@ -171,6 +171,26 @@ def test_tensors_enums_and_nested_values_are_taken(run):
     assert run.summary["n"]["a"]["b"] == 1
 
 
+Split = Enum("Split", {"TRAIN": "train"}, type=str)
+
+
+def test_a_key_may_be_a_member_of_an_enum_of_texts(run):
+    run.log({Split.TRAIN: 1, "by": {Split.TRAIN: 2}})
+    run.config.update({"by": {Split.TRAIN: 3}})
+    run.summary.update({"best": {Split.TRAIN: 4}})
+    (row,) = history(run)
+    assert (row["train"], row["by"]) == (1, {"train": 2})
+    assert run.config["by"] == {"train": 3}
+    assert dict(run.summary)["best.train"] == 4
+
+
+@pytest.mark.parametrize("key", [5, None, b"key", ("a",)])
+def test_a_key_that_is_no_text_is_refused(run, key):
+    for take in (run.log, run.config.update, run.summary.update):
+        with pytest.raises(TypeError, match="must be strings"):
+            take({key: 1})
+
+
 def test_sparse_tensors_are_logged_whole_and_those_without_numbers_refused(run):
     torch = pytest.importorskip("torch")
     run.log({"coo": torch.eye(2).to_sparse(), "csr": torch.eye(2).to_sparse_csr()})

@@ -290,9 +290,10 @@ def test_numpy_scalars_become_pythons_own() -> None:
 
 
 def test_members_of_an_enum_are_their_values() -> None:
-    text, number = Enum("text", {"A": "a"}, type=str), Enum("number", {"A": 1})
-    table = Table(columns=["t", "n", "d"], data=[[text.A, number.A, {text.A: text.A}]])
+    text, number = Enum("text", {"t": "t", "A": "a"}, type=str), Enum("number", {"A": 1})
+    table = Table(columns=[text.t, "n", "d"], data=[[text.A, number.A, {text.A: text.A}]])
     assert table.data == [["a", 1, {"a": "a"}]]
+    assert table.columns == ["t", "n", "d"]
     assert types_of(table) == {"t": "text", "n": "number", "d": "dict with `a`: text"}
 
 

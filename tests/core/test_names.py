@@ -5,6 +5,7 @@ from __future__ import annotations
 import ntpath
 import posixpath
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -83,6 +84,14 @@ def test_what_is_no_name_is_invalid(rule: Callable[[Any], str], wrong: Any) -> N
 @pytest.mark.parametrize("rule", SINGLE_NAMES)
 def test_usual_names_are_accepted(rule: Callable[[str], str]) -> None:
     assert rule("mnist-train_2") == "mnist-train_2"
+
+
+@pytest.mark.parametrize("rule", [*SINGLE_NAMES, names.entry_path])
+def test_a_name_is_plain_text_where_a_member_of_an_enum_is_given(
+    rule: Callable[[str], str],
+) -> None:
+    word = Enum("word", {"A": "name"}, type=str)
+    assert f"{rule(word.A)}" == "name"
 
 
 def test_name_may_have_128_characters_and_a_run_id_64() -> None:

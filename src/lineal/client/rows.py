@@ -314,7 +314,7 @@ def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any]
     values = dict(data)
     is_nested = False
     for key, value in data.items():
-        if type(key) is not str:
+        if not isinstance(key, str):
             raise TypeError(
                 f"Keys given to log must be strings, not {key!r}. Nothing of this call is kept"
             )
@@ -323,7 +323,7 @@ def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any]
             is_nested = is_nested or type(values[key]) is dict
         elif type(value) is str:
             values[key] = text(value)
-        if not key.isascii():
+        if type(key) is not str or not key.isascii():
             values[text(key)] = values.pop(key)
     for key in OWN_KEYS:
         values.pop(key, None)

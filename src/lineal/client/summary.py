@@ -109,6 +109,9 @@ class Summary:
         """Set keys; raises TypeError for values that are neither JSON nor media."""
         self._check()
         given = {**(values or {}), **more}
+        for key in given:
+            if not isinstance(key, str):
+                raise TypeError(f"Keys of the summary must be strings, not {key!r}")
         changed = flat({text(key): plain(value, key, self._media) for key, value in given.items()})
         self._record(changed)
         self._noted({"summary": changed})

@@ -118,7 +118,9 @@ def fields_of(value: Any) -> Mapping[str, Any] | None:
 def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise) -> Any:
     if isinstance(value, Enum):
         return plain(value.value, key, media, otherwise=otherwise)
-    for kind in (bool, int, float, str):  # subclasses, such as numpy.float64
+    if isinstance(value, str):
+        return _name(value)
+    for kind in (bool, int, float):  # subclasses, such as numpy.float64
         if isinstance(value, kind):
             return plain(kind(value), key)
     if isinstance(value, (date, datetime)):
@@ -232,11 +234,15 @@ def _is_a(value: object, module: str, name: str) -> bool:
 
 
 def _name(name: object) -> str:
-    return text(name if type(name) is str else str(name))
+    return text(name if isinstance(name, str) else str(name))
 
 
 def text(value: str) -> str:
-    """Escape what no database takes: lone surrogates, as in file names that are not UTF-8."""
+    """Return Python's own text; what no database takes is escaped: lone surrogates, as in file
+    names that are not UTF-8.
+    """
+    if type(value) is not str:
+        value = str.__str__(value)  # not what a subclass shows: of an enum its member's name
     return value if value.isascii() else value.encode(errors="backslashreplace").decode()
 
 

@@ -146,6 +146,8 @@ def entry_path(path: str | os.PathLike[str]) -> str:
         raise HostilePath(
             f"Path {path!r} in an artifact must be a text or a path, not a {type(path).__name__}"
         )
+    if type(path) is not str:
+        path = str.__str__(path)
     if not path:
         raise HostilePath("A path in an artifact must not be empty")
     if path.isascii() and _PLAIN_PATH.fullmatch(path) and "/." not in path and path[0] != ".":
@@ -192,7 +194,7 @@ def _short(name: str, what: str, most: int = NAME_MAX) -> str:
         name.encode()
     except UnicodeEncodeError as error:  # a lone surrogate, which no database takes
         raise Invalid(f"{what} {name!r} is not valid Unicode") from error
-    return name
+    return str.__str__(name)  # not a member of an enum, whose text is another
 
 
 class ArtifactPath(NamedTuple):

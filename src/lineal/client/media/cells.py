@@ -57,7 +57,9 @@ def plain(value: Any) -> Any:
         return math.nan if value.is_nan() else float(value)
     if isinstance(value, bytes | bytearray):
         return _decoded(value)
-    for base in (str, int, float):  # their subclasses, such as numpy.float64
+    if isinstance(value, str):
+        return str.__str__(value)
+    for base in (int, float):  # their subclasses, such as numpy.float64
         if isinstance(value, base):
             return base(value)
     return _foreign(value)

@@ -112,6 +112,8 @@ class Table(DataObject):
     ) -> None:
         if not isinstance(name, str | int) or isinstance(name, bool):
             raise Invalid(f"A column is named by a string or a number, not by {name!r}")
+        if isinstance(name, str):
+            name = str.__str__(name)  # not a member of an enum, whose text is another
         if str(name) in map(str, self._columns):
             raise Invalid(f"Two columns of the table are called `{name}`")
         self._columns.append(name)
