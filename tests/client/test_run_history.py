@@ -6,9 +6,11 @@ import math
 import threading
 import time
 from datetime import timedelta
+from decimal import Decimal
 from enum import Enum
 
 import numpy
+import pandas
 import pytest
 
 import lineal
@@ -135,6 +137,28 @@ def test_numpy_values_become_numbers_and_lists(run):
         "array": [1, 2],
         "single": 7,
     }
+
+
+def test_what_is_missing_in_pandas_and_numpy_is_none(run):
+    masked = numpy.ma.array([7], mask=[True])
+    run.log({"na": pandas.NA, "nat": pandas.NaT, "masked": numpy.ma.masked, "one": masked})
+    some = numpy.ma.array([1, 2], mask=[False, True])
+    run.log({"ints": pandas.array([1, None], dtype="Int64"), "some": some})
+    first, second = history(run)
+    assert [first[key] for key in ("na", "nat", "masked", "one")] == [None] * 4
+    assert (second["ints"], second["some"]) == ([1, None], [1, None])
+
+
+def test_wide_numbers_and_fine_moments_keep_their_meaning(run):
+    moment = numpy.datetime64("2026-01-02T03:04:05.000000006")
+    day = numpy.datetime64("2026-01-02")
+    run.log({"wide": numpy.longdouble(0.5), "fine": moment, "day": day, "snan": Decimal("sNaN")})
+    run.log({"wide": numpy.array([0.5, 1], "longdouble"), "fine": numpy.array([moment, moment])})
+    first, second = history(run)
+    assert (first["wide"], first["fine"]) == (0.5, "2026-01-02T03:04:05")
+    assert first["day"] == "2026-01-02"
+    assert math.isnan(first["snan"])
+    assert (second["wide"], second["fine"]) == ([0.5, 1.0], ["2026-01-02T03:04:05"] * 2)
 
 
 class Tensor:

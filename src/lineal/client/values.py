@@ -6,11 +6,13 @@ module being loaded already. NaN and infinities are data and stay.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from numbers import Real
 from typing import Any
 
 from lineal.client import term
@@ -22,6 +24,8 @@ ARRAY_MAX_ELEMENTS = 10_000
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
+_FINE = ("datetime64[ns]", "datetime64[ps]", "datetime64[fs]", "datetime64[as]")
+"""Moments of which NumPy's `tolist` makes numbers."""
 _NAMESPACES = (("argparse", "Namespace"), ("types", "SimpleNamespace"))
 _FRAMES = (("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table"))
 
@@ -123,10 +127,12 @@ def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwis
     for kind in (bool, int, float):  # subclasses, such as numpy.float64
         if isinstance(value, kind):
             return plain(kind(value), key)
+    if _is_missing(value):
+        return None
     if isinstance(value, (date, datetime)):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return float(value)
+        return math.nan if value.is_nan() else float(value)
     if hasattr(value, "__fspath__"):
         return text(str(value))
     shown = None if media is None else _as_media(value)
@@ -158,13 +164,18 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
         value = value.numpy()
     if not callable(getattr(value, "tolist", None)):
         return otherwise(value, key)
-    if getattr(getattr(value, "dtype", None), "kind", None) == "m":  # durations of any unit
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    if kind == "m":  # durations of any unit
         value = value / sys.modules["numpy"].timedelta64(1, "s")
+    elif str(getattr(value, "dtype", "")) in _FINE:
+        value = value.astype("datetime64[us]")
     count = _element_count(value)
     if count > ARRAY_MAX_ELEMENTS:
         return _counted(value, key, count, media)
-    converted = value.item() if count == 1 and callable(getattr(value, "item", None)) else None
-    return _json_numbers(value.tolist() if converted is None else converted, key, otherwise)
+    if _is_a(value, "numpy.ma", "MaskedArray"):  # whose `item` shows what is masked
+        value = sys.modules["numpy"].where(value.mask, None, value.data)
+    is_single = count == 1 and callable(getattr(value, "item", None))
+    return _json_numbers(value.item() if is_single else value.tolist(), key, otherwise)
 
 
 def _on_cpu(tensor: Any, key: str) -> Any:
@@ -222,9 +233,21 @@ def _json_numbers(value: Any, key: str, otherwise: Otherwise) -> Any:
         return [_json_numbers(item, key, otherwise) for item in value]
     if type(value) in PLAIN:
         return value
+    if _is_missing(value):
+        return None
     if isinstance(value, (date, datetime)):
         return value.isoformat()
+    if isinstance(value, Real):  # numpy.longdouble
+        return float(value)
     return otherwise(value, key)
+
+
+def _is_missing(value: object) -> bool:
+    """Tell what stands for no value in pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and any(
+        value is getattr(pandas, name, None) for name in ("NA", "NaT")
+    )
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
