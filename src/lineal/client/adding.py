@@ -342,8 +342,7 @@ def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] =
     ignore_file = os.path.join(folder, IGNORE_FILE)
     lines = list(exclude)
     if os.path.isfile(ignore_file):
-        with open(ignore_file, encoding="utf-8") as file:
-            lines += [*file.read().splitlines(), f"/{IGNORE_FILE}"]
+        lines += [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
     if not lines and not include:
         return lambda _: True
     excluded, included = _patterns(lines), _patterns(include)
@@ -356,10 +355,25 @@ def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] =
     return chosen
 
 
+def _ignored(ignore_file: str) -> list[str]:
+    try:
+        with open(ignore_file, encoding="utf-8-sig") as file:
+            return file.read().splitlines()
+    except OSError as error:
+        raise files.missing(ignore_file, error) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
+
+
 def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
     from pathspec import PathSpec  # 30 ms that only patterns are worth
 
-    return PathSpec.from_lines("gitignore", lines)
+    try:
+        return PathSpec.from_lines("gitignore", lines)
+    except ValueError as error:
+        raise Invalid(
+            f"{error}; `include`, `exclude` and {IGNORE_FILE} take patterns as in `.gitignore`"
+        ) from error
 
 
 def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:

@@ -175,6 +175,30 @@ def test_globs_choose_files(folder: Path, include: Any, exclude: Any, left: list
     assert paths(artifact) == left
 
 
+def test_a_linealignore_may_begin_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / ".linealignore").write_bytes(b"\xef\xbb\xbf*.txt\n")
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder)
+    assert not [path for path in paths(artifact) if path.endswith(".txt")]
+
+
+def test_a_linealignore_that_is_no_text_is_named(folder: Path) -> None:
+    (folder / ".linealignore").write_bytes(b"caf\xe9\n")
+    with pytest.raises(Invalid, match=r"\.linealignore is not text in UTF-8"):
+        draft().add_dir(folder)
+
+
+def test_a_pattern_that_is_none_is_shown(folder: Path) -> None:
+    for how in ({"include": "a\\"}, {"exclude": "a\\"}):
+        with pytest.raises(Invalid, match="pattern"):
+            draft().add_dir(folder, **how)
+        with pytest.raises(Invalid, match="pattern"):
+            draft().add_reference(folder.as_uri(), **how)
+    (folder / ".linealignore").write_text("a\\\n")
+    with pytest.raises(Invalid, match="pattern"):
+        draft().add_dir(folder)
+
+
 def test_an_ignore_file_is_honoured_and_not_stored(folder: Path) -> None:
     (folder / ".linealignore").write_text("# secrets\n*.log\nskip/\n")
     artifact = Artifact("data", "dataset")
