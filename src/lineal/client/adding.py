@@ -114,7 +114,7 @@ class Adder:
         files.write_new(staged, data)
         with _undone(staged):
             source = Source(staged, staged, MUTABLE, files.stamp(staged))
-            entry = Entry(names.entry_path(name), of_bytes(data), len(data))
+            entry = Entry(names.entry_path(name), of_bytes(data), memoryview(data).nbytes)
             contents.add([Added(entry, source)], overwrite=overwrite)
         return entry
 

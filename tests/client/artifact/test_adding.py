@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,14 @@ def test_an_ignore_file_is_honoured_and_not_stored(folder: Path) -> None:
     artifact = Artifact("data", "dataset")
     artifact.add_dir(folder)
     assert paths(artifact) == ["a.txt", "sub/c.txt", "sub/deep/d.txt"]
+
+
+def test_the_size_of_bytes_is_that_in_bytes(run: lineal.Run) -> None:
+    numbers = array("d", [1.0, 2.0])
+    artifact = Artifact("data", "dataset")
+    assert artifact.add_bytes(memoryview(numbers), "numbers").size == 16
+    run.log_artifact(artifact).wait()
+    assert artifact.open("numbers").read() == numbers.tobytes()
 
 
 # --- new_file, references, objects, remove (ART-21…ART-25) --------------------------------------
