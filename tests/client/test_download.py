@@ -19,7 +19,7 @@ from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
-from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile
+from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
 
 Files = dict[str, bytes]
 
@@ -330,6 +330,43 @@ def test_empty_folders_are_surplus(workplace: Path) -> None:
     download.remove(str(workplace / "t"), found)
     assert sorted(os.listdir(workplace / "t")) == ["dir", "keep"]
     assert os.listdir(workplace / "t" / "dir") == ["old"]
+
+
+def test_several_may_check_out_into_one_folder(target: Path) -> None:
+    class Disturbed(Far):
+        def open(self, location: Location) -> BinaryIO:
+            if self.opened.count(location.digest) == 0:  # the first time only
+                return Disturbing(super().open(location).read())
+            return super().open(location)
+
+    class Disturbing(BytesIO):
+        def close(self) -> None:  # when all is written, and before it has its name
+            download.remove(str(target), download.surplus(str(target), entries(FILES)))
+            super().close()
+
+    fetch(Disturbed(FILES), target)
+    assert content(target) == FILES
+
+
+def test_what_another_process_removed_or_fills_is_left(workplace: Path) -> None:
+    download.remove(str(workplace / "t"), ["dir/gone", "no/such/", "dir/"])
+    assert (workplace / "t" / "dir" / "old").exists()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may delete everything")
+def test_what_may_not_be_deleted_is_named(workplace: Path) -> None:
+    (workplace / "t" / "dir").chmod(0o500)
+    with pytest.raises(Unavailable, match=r"dir/old: Permission denied"):
+        download.remove(str(workplace / "t"), ["dir/old"])
+    (workplace / "t" / "dir").chmod(0o700)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_what_is_there_and_may_not_be_read_is_replaced(backend: Far, target: Path) -> None:
+    fetch(backend, target)
+    (target / "a.txt").chmod(0)
+    fetch(backend, target)
+    assert content(target) == FILES
 
 
 def test_folders_that_become_empty_go_too(workplace: Path) -> None:

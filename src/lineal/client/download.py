@@ -51,6 +51,8 @@ REFERENCE_THREADS = 16
 """Objects fetched from elsewhere at once."""
 OLD_PART_SECONDS = 24 * 3600.0
 """Age at which a file on its way to its name is nobody's any more: its download was killed."""
+PLACE_ATTEMPTS = 3
+"""Of fetching a file that others remove on its way."""
 _PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 _IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
@@ -153,7 +155,10 @@ class Download:
             self._folders[folder] = self._cache.of_folder(folder)
         if self._folders[folder].get(name) == (stamp, entry.digest):
             return True
-        if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+        try:
+            if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+                return False
+        except (MissingFile, Unavailable):  # it may not be read, or is gone: it is replaced
             return False
         self._found.append((target, stamp, entry.digest))
         return True
@@ -260,9 +265,12 @@ class Download:
             _remove_old_parts(folder)
         part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
-            hex_digest = _in_folder(folder, lambda: fetch(part))
-            if digest is not None:
-                _require_digest(target, PREFIX + hex_digest, digest)
+            for _ in range(PLACE_ATTEMPTS):
+                hex_digest = _in_folder(folder, lambda: fetch(part))
+                if digest is not None:
+                    _require_digest(target, PREFIX + hex_digest, digest)
+                if os.path.lexists(part):
+                    break  # else another process checks out into the folder, and removed it
             with files.room_on(target):
                 os.replace(part, target)
         except _IN_THE_WAY as error:
@@ -419,17 +427,35 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
 
 
 def remove(root: str, paths: Iterable[str]) -> None:
-    """Delete what `surplus` found below root, and the folders that become empty."""
+    """Delete what `surplus` found below root, and the folders that become empty.
+
+    Other processes may do the same, or fill a folder. Raises Unavailable for what may not be
+    deleted.
+    """
+    top = os.path.realpath(root)
     for path in paths:
         target = os.path.join(root, path.rstrip("/"))
-        if path.endswith("/"):
-            os.rmdir(target)
-        else:
-            _unlink(target)
-        folder = os.path.dirname(target)
-        while os.path.realpath(folder) != os.path.realpath(root) and not os.listdir(folder):
-            os.rmdir(folder)
-            folder = os.path.dirname(folder)
+        with files.room_on(target):
+            if path.endswith("/"):
+                _remove_if_empty(target)
+            else:
+                _unlink(target)
+            folder = os.path.dirname(target)
+            while os.path.realpath(folder) != top and _remove_if_empty(folder):
+                folder = os.path.dirname(folder)
+
+
+def _remove_if_empty(folder: str) -> bool:
+    """Return whether there is no such folder now."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def require_distinct(root: str, entries: Iterable[Entry]) -> None:
