@@ -191,7 +191,7 @@ def test_unknown_dtype_says_what_can_be_used() -> None:
         np.array([1j]),
         np.complex64(1),
         np.bytes_(b"\xff"),
-        np.timedelta64(1, "s"),
+        np.array([1], "m8[s]"),
         np.zeros(2, [("a", "i4")]),
         np.datetime64("20000-01-01"),
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
@@ -287,6 +287,14 @@ def test_column_comes_as_list_or_array() -> None:
 def test_numpy_scalars_become_pythons_own() -> None:
     table = Table(columns=["a"], data=[[np.int64(1)], [np.float32(0.5)], [np.float64(2)]])
     assert [type(row[0]) for row in table.data] == [int, float, float]
+
+
+def test_durations_are_their_seconds_and_paths_their_text(tmp_path: Path) -> None:
+    durations = [timedelta(minutes=1), np.timedelta64(1_500, "ms"), pd.Timedelta("2s"), pd.NaT]
+    table = Table(columns=["d", "p"], data=[[each, Path("a/b")] for each in durations])
+    assert table.data == [[60.0, "a/b"], [1.5, "a/b"], [2.0, "a/b"], [None, "a/b"]]
+    assert types_of(table) == {"d": "number or none", "p": "text"}
+    assert round_trip(table, tmp_path) == table
 
 
 def test_members_of_an_enum_are_their_values() -> None:

@@ -7,6 +7,7 @@ string keys, ndarray, or a data object, and comes back from the file as the same
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Callable, Set
 from datetime import UTC, date, datetime, timedelta
@@ -38,7 +39,8 @@ def plain(value: Any) -> Any:
     time zone counts as UTC, so that the same table has the same digest everywhere; microseconds
     are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN,
     what a masked array masks is None, a member of an enum is its value. A set is a list, in order
-    if its items have one; a Decimal a float; bytes are the text they hold in UTF-8.
+    if its items have one; a Decimal a float, a duration its seconds; bytes are the text they hold
+    in UTF-8, a path is its text.
     """
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DataObject):
@@ -55,8 +57,12 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in _ordered(value)]
     if isinstance(value, Decimal):
         return math.nan if value.is_nan() else float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, bytes | bytearray):
         return _decoded(value)
+    if isinstance(value, os.PathLike):
+        return plain(os.fspath(value))
     if isinstance(value, str):
         return str.__str__(value)
     for base in (int, float):  # their subclasses, such as numpy.float64
@@ -120,6 +126,8 @@ def _foreign(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.datetime64):
         return _moment64(value)
+    if numpy is not None and isinstance(value, numpy.timedelta64):
+        return plain(value / numpy.timedelta64(1, "s"))
     if numpy is not None and isinstance(value, numpy.generic):
         item = value.item()
         if type(item) in _PLAIN:
