@@ -75,7 +75,6 @@ class Draft:
         self._ttl_seconds: int | None = None
         self._client_id = new_id(CLIENT_ID_LENGTH)
         self._contents = Contents()
-        self._objects: dict[int, tuple[object, ManifestEntry]] = {}
         self._is_final = False
         self._is_internal = False
         self._base_record: VersionRecord | None = None
@@ -240,14 +239,9 @@ class Draft:
                 "and Image, add_file and add_bytes take everything else"
             )
         path = _object_path(names.entry_path(name), kind.type_name)
-        known = self._objects.get(id(obj))
-        if known is not None and known[1].path == path:
-            return known[1]
         assert isinstance(obj, media.DataObject)
         text = json.dumps(obj.write(_Target(self)), sort_keys=True)
-        entry = self.add_bytes(text.encode(), path, overwrite=overwrite)
-        self._objects[id(obj)] = obj, entry  # the object is kept, or its id could be another's
-        return entry
+        return self.add_bytes(text.encode(), path, overwrite=overwrite)
 
     def __setitem__(self, name: str | os.PathLike[str], obj: object) -> None:
         self.add(obj, name)

@@ -397,6 +397,19 @@ def test_an_entry_of_another_artifact_shares_its_bytes(run: lineal.Run, logged: 
     assert content(artifact.download()) == {"a.txt": b"a", "renamed": b"bcd"}
 
 
+def test_an_object_is_added_as_it_is_each_time(run: lineal.Run) -> None:
+    artifact, table = Artifact("data", "dataset"), lineal.Table(columns=["n"], data=[[1]])
+    assert artifact.add(table, "t") == artifact.add(table, "t")
+    artifact.remove("t.table.json")
+    artifact.add(table, "t")
+    table.add_data(2)
+    with pytest.raises(Invalid, match="twice with different content"):
+        artifact.add(table, "t")
+    artifact.add(table, "t", overwrite=True)
+    run.log_artifact(artifact).wait()
+    assert artifact.get("t") == table
+
+
 def test_a_table_is_stored_under_its_name_and_type(run: lineal.Run) -> None:
     artifact = Artifact("data", "dataset")
     table = lineal.Table(columns=["n"], data=[[1], [2]])
