@@ -623,6 +623,18 @@ def test_incremental_table_sends_only_new_rows() -> None:
     assert [part.data for part in parts] == [[[0]], [[1]], [[2]]]
 
 
+def test_incremental_table_keeps_the_rows_of_those_before_it_under_its_key() -> None:
+    for number in range(2):
+        with lineal.init(project="p", id="again", resume="allow") as run:
+            for row in range(2):  # a new table each time, and after the run was resumed
+                rows = [[f"{number}.{row}"]]
+                run.log({"t": Table(["i"], rows, log_mode="INCREMENTAL")})
+    artifact = lineal.Api().artifact("p/run-again-incr-t:latest")
+    parts = [artifact.get(path) for path in artifact.manifest.entries]
+    assert [part.data for part in parts] == [[["0.0"]], [["0.1"]], [["1.0"]], [["1.1"]]]
+    assert lineal.Api().run("p/again").summary["t"]["increment_num"] == 3
+
+
 # --- the registry ---
 
 

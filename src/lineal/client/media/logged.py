@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client.media.files import MediaFile
 from lineal.core.digest import PREFIX, Digest
+from lineal.core.ids import new_id
 from lineal.core.manifest import Entry
 from lineal.core.names import LATEST, generated
 
@@ -15,12 +16,21 @@ if TYPE_CHECKING:
     from lineal.client.media.table import Table
 
 RUN_TABLE = "run_table"
+INCREMENTAL_FILE = "incremental-table-file"
+
+
+class Part(NamedTuple):
+    """Which of the files of an INCREMENTAL table one is."""
+
+    number: int
+    mark: str
+    """Behind the number in its name, where files of other tables may have the same number."""
 
 
 class Logged(NamedTuple):
     """What a table remembers of the last time it was logged under one key of one run."""
 
-    number: int
+    part: Part | None
     shape: tuple[int, int]
     """Rows and columns."""
     value: dict[str, Any]
@@ -67,19 +77,33 @@ class RunFiles:
         return Entry(name, Digest(PREFIX + stub["sha256"]), stub["size"])
 
 
-def log_table(table: Table, run: Any, key: str, *, increment: int | None = None) -> dict[str, Any]:
+def next_part(last: Part | None, run: Any, key: str) -> Part:
+    """Return the part that comes after a table's last one; None for a table not logged yet.
+
+    What was logged under the key before, by another table or before the run was resumed, stays:
+    numbers go on after it, and names differ from those of other processes in the run.
+    """
+    if last is not None:
+        return last._replace(number=last.number + 1)
+    before = run.summary.get(key)
+    if isinstance(before, dict) and before.get("_type") == INCREMENTAL_FILE:
+        return Part(before["increment_num"] + 1, f"-{new_id()}")
+    return Part(0, f"-{new_id()}" if run.resumed else "")
+
+
+def log_table(table: Table, run: Any, key: str, *, part: Part | None = None) -> dict[str, Any]:
     """Log a table as a version of the run's own artifact and return what the history row says.
 
-    increment: number of this part of an INCREMENTAL table; each part is one more file.
+    part: which of an INCREMENTAL table this is; each part is one more file.
     """
     from lineal.client.artifact import Artifact  # it imports this package
 
-    name = generated(f"run-{run.id}-{'' if increment is None else 'incr-'}{key}")
-    artifact = Artifact._internal(name, RUN_TABLE, incremental=increment is not None)
-    file = safe_key(key) if increment is None else f"{increment}.{safe_key(key)}"
+    name = generated(f"run-{run.id}-{'' if part is None else 'incr-'}{key}")
+    artifact = Artifact._internal(name, RUN_TABLE, incremental=part is not None)
+    file = safe_key(key) if part is None else f"{part.number}{part.mark}.{safe_key(key)}"
     entry = artifact.add(table, file)
     # A draft that builds on the latest version has no digest yet; its files stay in all later ones.
-    ref = artifact.digest if increment is None else LATEST
+    ref = artifact.digest if part is None else LATEST
     run._log_internal_artifact(artifact)
     value = {
         "_type": "table-file",
@@ -88,6 +112,6 @@ def log_table(table: Table, run: Any, key: str, *, increment: int | None = None)
         "nrows": len(table),
         "log_mode": table.log_mode,
     }
-    if increment is not None:
-        value |= {"_type": "incremental-table-file", "increment_num": increment}
+    if part is not None:
+        value |= {"_type": INCREMENTAL_FILE, "increment_num": part.number}
     return value

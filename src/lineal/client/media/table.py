@@ -22,7 +22,7 @@ from lineal.client.media.columns import (
     takes_numbers,
     to_json,
 )
-from lineal.client.media.logged import Logged, log_table
+from lineal.client.media.logged import Logged, log_table, next_part
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.client.term import warn_once
 from lineal.errors import IntegrityError, Invalid
@@ -408,14 +408,15 @@ class Table(DataObject):
                 f"the table `{key}` has changed since it was logged and is logged again; "
                 'make it with log_mode="MUTABLE", or "INCREMENTAL" to store only new rows'
             )
-        number = 0 if known is None else known.number + 1
+        part = None
         if self.log_mode == "INCREMENTAL":
             grew = known is not None and known.shape[1] == shape[1]  # else rows changed as well
             start = known.shape[0] if known is not None and grew else 0
-            value = log_table(self._rows_from(start), run, key, increment=number)
+            part = next_part(None if known is None else known.part, run, key)
+            value = log_table(self._rows_from(start), run, key, part=part)
         else:
             value = log_table(self, run, key)
-        self._logged[run.id, key] = Logged(number, shape, value)
+        self._logged[run.id, key] = Logged(part, shape, value)
         return value
 
     def _rows_from(self, start: int) -> Table:
