@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
@@ -142,6 +143,18 @@ def test_a_base_of_a_version_is_clashed_with_too() -> None:
     contents.remove("a")
     contents.add([added("c/d")])
     assert contents.clash() == "c"
+
+
+def test_entries_of_a_base_are_found_in_any_order_without_reading_it_again() -> None:
+    entries = [entry(f"{number:05}", str(number)) for number in range(5_000)]
+    base, asked = base_of(entries), []
+    read = base._read
+    base._read = lambda heads: asked.extend(heads) or read(heads)
+    shuffled = random.Random(0).sample(entries, len(entries))
+    for each in (*shuffled, *entries):
+        assert base.get(each.path) == each
+    assert base.get("no such") is None
+    assert len(asked) == len(base.head.segments) > 1
 
 
 def test_an_untouched_base_gives_back_its_own_segments() -> None:

@@ -146,6 +146,20 @@ def test_entries_come_back_from_their_lines(entries: tuple[Entry, ...]) -> None:
     assert list(manifest.decode_entries(lines)) == list(entries)
 
 
+@given(entries=ENTRY_SETS, other=PATHS)
+def test_one_entry_is_found_among_its_lines(entries: tuple[Entry, ...], other: str) -> None:
+    lines = b"".join(map(manifest.encode_entry, entries))
+    found = {path: manifest.entry_in(lines, path) for path in [other, *(e.path for e in entries)]}
+    assert found == {other: None} | {entry.path: entry for entry in entries}
+
+
+def test_an_entry_is_not_taken_for_one_that_names_it() -> None:
+    names_it = Entry("a", of_bytes(b""), 0, "s3://b/a", {"path": "b", "z": 1})
+    lines = manifest.encode_entry(names_it) + manifest.encode_entry(Entry("b", of_bytes(b""), 0))
+    assert manifest.entry_in(lines, "b") == Entry("b", of_bytes(b""), 0)
+    assert manifest.entry_in(lines[: lines.index(b"\n") + 1], "b") is None
+
+
 @given(entries=ENTRY_SETS)
 def test_a_line_is_one_line_of_canonical_json(entries: tuple[Entry, ...]) -> None:
     for entry in entries:

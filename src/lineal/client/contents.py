@@ -31,6 +31,7 @@ from lineal.core.manifest import (
     SegmentHead,
     build_segments,
     decode_entries,
+    entry_in,
     rewrite,
     segment_of,
     segments_under,
@@ -51,6 +52,10 @@ _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
 """Digests asked for at once: every SQLite takes so many values."""
+SEGMENTS_HELD = 64
+"""Segments of a version kept as they are stored (100 kB each), for looking up entries."""
+LOOKED_UP_SINGLY = 8
+"""Entries of a segment in a row, before all of them are decoded, which takes as long as 100."""
 ADDED_AT_ONCE = 500
 """Rows that go into the database in one call; a fork waits that long at most."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
@@ -82,15 +87,38 @@ class Base:
     ) -> None:
         self.head = head
         self._read = read
-        self._last: tuple[Digest, dict[str, Entry]] | None = None
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Make what `get` needs."""
+        self._held: dict[Digest, bytes] = {}
+        self._last: tuple[Digest, int, dict[str, Entry] | None] = Digest(""), 0, None
+        """The segment that was looked into last, how often in a row, and its entries by path."""
 
     def get(self, path: str) -> Entry | None:
+        """Look an entry up, at best in the order of the paths, or in any."""
         head = segment_of(self.head, path)
         if head is None:
             return None
-        if self._last is None or self._last[0] != head.digest:
-            self._last = head.digest, {entry.path: entry for entry in self.segment(head)}
-        return self._last[1].get(path)
+        last, count, entries = (
+            self._last if self._last[0] == head.digest else (head.digest, 0, None)
+        )
+        if entries is None and count < LOOKED_UP_SINGLY:
+            self._last = last, count + 1, None
+            return entry_in(self._lines(head), path)
+        if entries is None:  # more of its entries are likely to be asked for
+            entries = {entry.path: entry for entry in decode_entries(self._lines(head))}
+            self._last = last, count, entries
+        return entries.get(path)
+
+    def _lines(self, head: SegmentHead) -> bytes:
+        lines = self._held.get(head.digest)
+        if lines is None:
+            lines = b"".join(segment.lines for segment in self._read([head]))
+            if len(self._held) >= SEGMENTS_HELD:
+                self._held.clear()
+            self._held[head.digest] = lines
+        return lines
 
     def under(self, prefix: str) -> Iterator[Entry]:
         """Yield the entries whose path begins with a prefix, sorted."""

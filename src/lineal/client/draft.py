@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import adding, media, references, session, term, values
-from lineal.client.contents import MUTABLE, Added, Contents
+from lineal.client.contents import MUTABLE, Added, Base, Contents
 from lineal.client.manifest import ManifestEntry
 from lineal.config import Settings, load
 from lineal.core import names
@@ -80,6 +80,8 @@ class Draft:
         self._base_record: VersionRecord | None = None
         self._sources: set[VersionId] = set()
         """Versions that entries were taken over from (LIN-11)."""
+        self._referred: tuple[str | VersionId, Base] | None = None
+        """The last of them, as it was named: a table may refer to each of its pictures."""
         self._chosen_adder: adding.Adder | None = None
 
     @classmethod
@@ -321,9 +323,14 @@ class Draft:
         run = session.active_run()
         backend = session.open_backend(self._settings) if run is None else run.backend
         place = references.artifacts.parse(uri)
-        record = references.artifacts.resolve(place, backend, self._settings)
-        base = committed(backend, record)._contents.base
-        self._sources.add(record.id)
+        if self._referred is None or self._referred[0] != place.version:
+            record = references.artifacts.resolve(place, backend, self._settings)
+            base = committed(backend, record)._contents.base
+            self._sources.add(record.id)
+            is_fixed = references.artifacts.is_fixed(place)
+            self._referred = (place.version, base) if is_fixed else None
+        else:
+            base = self._referred[1]
         return references.shared(uri, base, place.path, wanted)
 
     @property

@@ -411,8 +411,8 @@ class _LazyBase(Base):
 
     def __init__(self, backend: Backend, version: VersionRecord) -> None:
         self._backend, self._id = backend, version.id
-        self._last = None
         self._read = lambda heads: backend.read_segments(version.id, heads)
+        self._look_up()
 
     def __getattr__(self, name: str) -> Any:
         if name != "head":

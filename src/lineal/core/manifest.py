@@ -123,6 +123,19 @@ def decode_entries(lines: bytes) -> Iterator[Entry]:
         )
 
 
+def entry_in(lines: bytes, path: str) -> Entry | None:
+    """Return the entry of a path among canonical lines without reading the others."""
+    wanted = f'"path":{encode_basestring(path)},'.encode(errors="surrogatepass")
+    at = lines.find(wanted)
+    while at >= 0:
+        end = lines.index(b"\n", at)
+        (entry,) = decode_entries(lines[lines.rfind(b"\n", 0, at) + 1 : end])
+        if entry.path == path:  # else these are words of its `extra`
+            return entry
+        at = lines.find(wanted, end)
+    return None
+
+
 def build_segments(entries: Iterable[Entry]) -> Iterator[Segment]:
     """Cut entries into segments; raises ValueError unless sorted by their unique paths.
 

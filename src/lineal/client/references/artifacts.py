@@ -53,6 +53,13 @@ def parse(uri: str) -> Place:
     return Place(head.rstrip("/"), "")
 
 
+def is_fixed(place: Place) -> bool:
+    """Tell whether a place means the same version whenever it is asked for."""
+    if not isinstance(place.version, str):
+        return True
+    return names.version_number(place.version.rpartition(":")[2]) is not None
+
+
 def resolve(place: Place, backend: Backend, settings: Settings) -> VersionRecord:
     """Return the version a place means; raises NotFound if there is none."""
     if not isinstance(place.version, str):
