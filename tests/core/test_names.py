@@ -224,6 +224,11 @@ def test_hostile_path_is_refused(text: Any) -> None:
         names.entry_path(text)
 
 
+def test_a_name_like_a_drive_is_refused_as_that() -> None:
+    with pytest.raises(HostilePath, match="drive of Windows"):
+        names.entry_path("1:2.txt")
+
+
 # --- names with several parts ---
 
 PART = st.from_regex(r"[A-Za-z0-9_\-]{1,8}", fullmatch=True)

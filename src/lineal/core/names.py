@@ -158,8 +158,13 @@ def entry_path(path: str | os.PathLike[str]) -> str:
     if not any(part not in ("", ".") for part in path.replace("\\", "/").split("/")):
         raise HostilePath(f"Path {path!r} names no file")
     # The first part that remains counts: `./C:/x` would be absolute without its `./`.
-    if path.startswith("/") or parts[0].startswith("\\") or _DRIVE.match(parts[0]):
+    if path.startswith("/") or parts[0].startswith("\\"):
         raise HostilePath(f"Path {path!r} in an artifact must be relative")
+    if _DRIVE.match(parts[0]):
+        raise HostilePath(
+            f"Path {path!r} in an artifact must not begin like a drive of Windows, with one "
+            "character and a colon; add it under another name"
+        )
     if any(_UPWARDS.fullmatch(part) for part in path.replace("\\", "/").split("/")):
         raise HostilePath(f"Path {path!r} leaves the artifact's folder through `..`")
     return _checked_length("/".join(parts))
