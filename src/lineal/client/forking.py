@@ -80,7 +80,7 @@ def copy(
 
 def summary_of(run: RunRecord, logged: Iterable[public_history.Row]) -> dict[str, Any]:
     """Return what logging some rows makes of the summary of a run with its metrics (RUN-26)."""
-    metrics = rows.Metrics((run.config.get(OWN_KEY) or {}).get("metrics") or {}, 0)
+    metrics = rows.metrics_of(run)
     if not metrics:
         last: dict[str, Any] = {}
         for row in logged:
