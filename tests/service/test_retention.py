@@ -310,6 +310,17 @@ def test_a_key_that_no_version_has_selects_no_more_than_the_count_allows(
         selected(instance, owner, keep_best=KeepBest(2, 'metadata."'))
 
 
+def test_more_than_a_database_can_count_are_all_versions(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    log("0")
+    assert selected(instance, owner, keep_last=10**30) == []
+    assert selected(instance, owner, keep_best=KeepBest(10**30, "metadata.acc")) == []
+    keep = Selection(keep_last=10**30)
+    retention.set_policy(instance, owner, "ana", "vision", "data", keep)
+    assert victims(instance) == []
+
+
 def test_linked_and_protected_versions_are_never_selected(
     instance: Instance, owner: Actor, log: Log
 ) -> None:
@@ -440,6 +451,8 @@ def test_a_policy_that_could_never_work_is_refused(
     for selection in (
         Selection(),
         Selection(keep_last=-1),
+        Selection(keep_last=True),
+        Selection(keep_best=KeepBest(True, "metadata.acc")),
         Selection(keep_best=KeepBest(1, "acc")),
         Selection(keep_best=KeepBest(1, 'summary."')),
         Selection(keep_best=KeepBest(1, "summary")),

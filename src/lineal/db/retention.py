@@ -66,6 +66,8 @@ from lineal.db.schema import (
 
 _SECOND = 1_000_000
 """In the unit that moments are stored in."""
+_RANK_MOST = 2**62
+"""More versions than there can be; the databases take no larger number."""
 _LIVE = versions.c.deleted_at.is_(None)
 TABLES = {
     Level.VERSION: versions,
@@ -323,9 +325,11 @@ def selected(selection: Selection, scope: ColumnElement[bool], now: datetime) ->
     parts = [live.where(each) for each in _conditions(selection, now)]
     ranked = _ranked(selection, scope)
     if selection.keep_last is not None:
-        parts.append(select(ranked.c.id).where(ranked.c.from_last > selection.keep_last))
+        kept = min(selection.keep_last, _RANK_MOST)
+        parts.append(select(ranked.c.id).where(ranked.c.from_last > kept))
     if selection.keep_best is not None:
-        parts.append(select(ranked.c.id).where(ranked.c.from_best > selection.keep_best.count))
+        kept = min(selection.keep_best.count, _RANK_MOST)
+        parts.append(select(ranked.c.id).where(ranked.c.from_best > kept))
     chosen = intersect(*parts).subquery("chosen_ids")
     return select(chosen.c.id).order_by(chosen.c.id)
 
