@@ -114,6 +114,17 @@ def test_deleting_again_after_a_crash_finishes(
     assert packs.Pack(path).read(sha256(b"b" * 5000)) == b"b" * 5000
 
 
+def test_a_block_is_free_once_all_its_files_are_deleted_in_whatever_order(folder: Path) -> None:
+    contents = [f"{number} ".encode() * 300 for number in range(400)]
+    path = written(folder, contents)
+    os.sync()
+    taken = os.stat(path).st_blocks
+    for first in range(3):
+        packs.delete(path, map(sha256, contents[first:-1:3]))
+    assert os.stat(path).st_blocks < taken / 8  # the index, and what the last file shares
+    assert packs.Pack(path).read(sha256(contents[-1])) == contents[-1]
+
+
 def test_where_no_holes_can_be_made_bytes_are_overwritten(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lineal import files
@@ -140,12 +140,17 @@ class Pack:
 
     def places(self) -> dict[bytes, Place]:
         """Return SHA-256 → place of what is in it; raises IntegrityError if it is no pack."""
+        return dict(self._entries_that(is_deleted=False))
+
+    def deleted(self) -> list[Place]:
+        """Return the places of what was deleted in it, in no useful order; raises as `places`."""
+        return [place for _, place in self._entries_that(is_deleted=True)]
+
+    def _entries_that(self, *, is_deleted: bool) -> Iterator[tuple[bytes, Place]]:
         entries = _ENTRY.iter_unpack(self._index())
-        return {
-            sha256: Place(offset, length, number)
-            for number, (sha256, offset, length, is_deleted) in enumerate(entries)
-            if not is_deleted
-        }
+        for number, (sha256, offset, length, is_marked) in enumerate(entries):
+            if is_deleted == bool(is_marked):
+                yield sha256, Place(offset, length, number)
 
     def find(self, sha256: bytes) -> Place | None:
         """Return the place of one file, None if it is not in it; raises as `places`."""
@@ -212,8 +217,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             start, _ = _footer(descriptor, path, os.fstat(descriptor).st_size)
-            for offset, length in _united(wanted):
-                _erase(descriptor, offset, length)
+            _erase(descriptor, wanted, pack.deleted())
             os.fsync(descriptor)  # a mark says that the bytes are gone, also after a power cut
             for place in wanted:
                 os.pwrite(descriptor, _DELETED, start + place.entry * _ENTRY.size + _DELETED_AT)
@@ -233,6 +237,21 @@ def _footer(descriptor: int, path: str, size: int) -> tuple[int, int]:
     raise IntegrityError(f"{path} is not a whole pack: its footer is damaged")
 
 
+def _erase(descriptor: int, wanted: Sequence[Place], deleted: Sequence[Place]) -> None:
+    """Give bytes back to the disk; where the file system makes no holes, overwrite them.
+
+    deleted: what was deleted before. A hole is made over neighbours that are among these, too:
+    only so a block goes whose files are deleted one after the other.
+    """
+    holes = _united([*wanted, *deleted])
+    starts = [start for start, _ in holes]
+    around = {holes[bisect_right(starts, place.offset) - 1] for place in wanted}
+    if all(_punched(descriptor, *hole) for hole in sorted(around)):
+        return
+    for offset, length in _united(wanted):
+        _overwrite(descriptor, offset, length)
+
+
 def _united(places: Iterable[Place]) -> list[tuple[int, int]]:
     """Unite neighbours to (offset, length): one call frees them, and the blocks they share."""
     runs: list[tuple[int, int]] = []
@@ -245,10 +264,7 @@ def _united(places: Iterable[Place]) -> list[tuple[int, int]]:
     return runs
 
 
-def _erase(descriptor: int, offset: int, length: int) -> None:
-    """Give bytes back to the disk; where the file system makes no holes, overwrite them."""
-    if length == 0 or _punched(descriptor, offset, length):
-        return
+def _overwrite(descriptor: int, offset: int, length: int) -> None:
     zeros = bytes(min(length, _BUFFER_BYTES))
     while length > 0:
         count = os.pwrite(descriptor, zeros[:length], offset)
@@ -256,6 +272,8 @@ def _erase(descriptor: int, offset: int, length: int) -> None:
 
 
 def _punched(descriptor: int, offset: int, length: int) -> bool:
+    if length == 0:
+        return True
     import ctypes  # 10 ms; only deleting comes here
 
     call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
