@@ -10,6 +10,7 @@ Beside `files.py` below all rooms: the SDK writes packs, the local store keeps a
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import struct
 from bisect import bisect_left, bisect_right
@@ -211,7 +212,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
     are not marked yet; the next call does that.
     """
     pack = Pack(path)
-    wanted = [place for sha256 in sha256s if (place := pack.find(sha256)) is not None]
+    wanted = [place for place in pack.find_all(list(sha256s)) if place is not None]
     if wanted:
         files.set_mode(path, 0o644)
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -274,15 +275,24 @@ def _overwrite(descriptor: int, offset: int, length: int) -> None:
 def _punched(descriptor: int, offset: int, length: int) -> bool:
     if length == 0:
         return True
-    import ctypes  # 10 ms; only deleting comes here
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    call = _fallocate()
     if call is None:
         return False
-    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    import ctypes  # as below
+
     if call(descriptor, _KEEP_SIZE_PUNCH_HOLE, offset, length) == 0:
         return True
     code = ctypes.get_errno()
     if code in _NO_HOLES:
         return False
     raise OSError(code, os.strerror(code))
+
+
+@functools.cache
+def _fallocate() -> Callable[[int, int, int, int], int] | None:
+    import ctypes  # 10 ms; only deleting comes here
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    return call

@@ -261,6 +261,15 @@ def test_what_is_no_pack_is_refused(store, pack, damage):
     assert list(store.walk()) == []
 
 
+def test_what_packs_brought_under_a_nonce_is_told(store, pack, source):
+    put(store, source(b"alone"), b"alone")
+    store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    store.put_pack(key_of(b"c", "n2"), pack([b"c"]))
+    assert {file.key for file in store.packed("n1")} == {key_of(b"a"), key_of(b"b")}
+    assert {file.key for file in store.packed("n2")} == {key_of(b"c", "n2")}
+    assert list(store.packed("n3")) == []
+
+
 def test_a_blob_deleted_from_a_pack_is_gone_and_the_others_stay(store, pack):
     store.put_pack(key_of(MANY[0]), pack(MANY))
     gone, left = MANY[5:10], MANY[:5] + MANY[10:]

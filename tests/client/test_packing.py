@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,18 @@ def test_what_is_stored_already_is_not_stored_again(home, many):
     assert log(many).version == "v1"
     added = [path for path in stored(home, ".pack") if path not in before]
     assert sum(path.stat().st_size for path in added) < 1000
+
+
+def test_what_came_along_in_a_pack_and_was_stored_already_takes_no_space(home, many, tmp_path):
+    log(many)
+    (many / "new.txt").write_text("new")
+    copy = shutil.copytree(many, tmp_path / "copy")  # of which the digest cache knows nothing
+    artifact = log(copy)
+    backend = open_embedded(load())
+    assert backend.gc_plan().is_empty
+    backend.close()
+    assert same(copy, Path(artifact.download(root=str(tmp_path / "out"))))
+    lineal_verify(home)
 
 
 def test_a_file_removed_from_the_draft_is_not_part_of_the_version(home, many, tmp_path):

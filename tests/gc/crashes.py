@@ -92,6 +92,9 @@ class CrashingStore:
     def walk(self) -> Iterator[StoredFile]:
         return self._store.walk()
 
+    def packed(self, nonce: str) -> Iterator[StoredFile]:
+        return self._store.packed(nonce)
+
     def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
         self._crashes.step()
         return self._store.delete_parts(names)

@@ -29,6 +29,7 @@ from lineal.service import (
     retention,
     run_files,
     runs,
+    strays,
     transfers,
 )
 from lineal.service.verify import verify
@@ -120,6 +121,11 @@ class Histories(RuleBasedStateMachine):
                 self._unless_gone(found.id, lambda: self._commit(found.id))
             except Conflict:
                 assert not completes
+
+    @rule(id=st.integers(1, 12), after=STEPS)
+    def remove_surplus(self, id: int, after: int) -> None:
+        """Of a draft that is committed, or open, expired, or not there; it may die meanwhile."""
+        self._crashing(after, lambda: strays.remove_surplus(self.instance, OWNER, DraftId(id)))
 
     def _begin(self, collection: str, files: dict[str, bytes]) -> int | None:
         now = self.clock.moment

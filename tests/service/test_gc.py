@@ -19,7 +19,7 @@ from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.core.retention import Selection
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, due, gc, retention
+from lineal.service import artifacts, catalog, due, gc, retention, strays
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -178,6 +178,28 @@ def test_a_copy_that_lost_the_race_goes_with_the_next_sweep(
     assert gc.sweep(instance, owner).strays == Amount(1, 3)
     assert disk(instance) == 3
     assert list(verify(instance, owner)) == []
+
+
+def test_what_a_pack_brought_in_vain_goes_once_its_draft_is_committed(
+    instance: Instance, owner: Actor, stranger: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    files = {"a": b"1", "b": b"22", "c": b"333"}
+    spec, segments = draft(files, collection="other")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, files, tmp_path, in_pack=True)
+    log(instance, owner, tmp_path, {"c": b"333"}, collection="third")  # the first to be confirmed
+    strays.remove_surplus(instance, owner, begun.draft)
+    assert disk(instance) == 1 + 3 + 6  # any of it may still be needed
+    with pytest.raises(NotFound):
+        strays.remove_surplus(instance, stranger, begun.draft)
+    version = artifacts.commit(instance, owner, begun.draft).version
+    assert version is not None
+    for _ in range(2):
+        strays.remove_surplus(instance, owner, begun.draft)
+        assert disk(instance) == 1 + 3 + 2
+    assert list(verify(instance, owner)) == []
+    assert gc.plan(instance, owner).is_empty
 
 
 def test_a_pack_cut_short_goes_unless_a_row_tells_of_what_is_in_it(

@@ -135,24 +135,37 @@ class LocalStore:
                 yield file.key, file.size
 
     def walk(self) -> Iterator[StoredFile]:
-        inside = len(os.path.join(self.root, ""))
         for entry in self._walk():
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # deleted, or renamed to its key, since the folder was read
-            name = entry.path[inside:]
             nonce = self._packed.nonce_of(entry.path)
             if nonce is not None:
-                packed = self._packed.inside(entry.path)
-                if packed is None:
-                    yield StoredFile(name, status.st_size, status.st_mtime, None, True, nonce)
-                    continue
-                for key, size in packed:
-                    yield StoredFile(name, size, status.st_mtime, key, is_part=False)
+                yield from self._inside(entry.path, status, nonce)
                 continue
+            name = self._name(entry.path)
             is_part = name.startswith(_PARTS + "/")
             yield StoredFile(name, status.st_size, status.st_mtime, _key_of(entry), is_part)
+
+    def packed(self, nonce: str) -> Iterator[StoredFile]:
+        for path in self._packed.paths(nonce):
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:
+                continue  # emptied this moment
+            yield from self._inside(path, status, nonce)
+
+    def _inside(self, pack: str, status: os.stat_result, nonce: str) -> Iterator[StoredFile]:
+        name, blobs = self._name(pack), self._packed.inside(pack)
+        if blobs is None:
+            yield StoredFile(name, status.st_size, status.st_mtime, None, True, nonce)
+            return
+        for key, size in blobs:
+            yield StoredFile(name, size, status.st_mtime, key, is_part=False)
+
+    def _name(self, path: str) -> str:
+        return path[len(os.path.join(self.root, "")) :]
 
     def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
         return _delete((name, os.path.join(self.root, name)) for name in names)

@@ -46,7 +46,7 @@ class PackedBlobs:
     def find(self, keys: Iterable[Key]) -> Iterator[tuple[str, Place] | None]:
         """Yield for each key the path of the pack that holds it and where in it; None if none."""
         for nonce, group in groupby(keys, _nonce):
-            paths, sha256s = self._paths(nonce), map(_sha256, group)
+            paths, sha256s = self.paths(nonce), map(_sha256, group)
             if len(paths) == 1:
                 yield from self._in_one(paths[0], list(sha256s))
             else:
@@ -123,7 +123,8 @@ class PackedBlobs:
             places = [None] * len(sha256s)  # as above
         return ((path, place) if place is not None else None for place in places)
 
-    def _paths(self, nonce: str) -> Sequence[str]:
+    def paths(self, nonce: str) -> Sequence[str]:
+        """Return the packs that keep blobs under a nonce."""
         folder = f"{self._root}/{nonce}"
         try:
             changed_at = os.stat(folder).st_mtime_ns

@@ -91,6 +91,10 @@ class BlobStore(Protocol):
         """Walk all that is there, blob or not, in any order; for garbage collection."""
         ...
 
+    def packed(self, nonce: str) -> Iterator[StoredFile]:
+        """Walk the blobs that packs brought under a nonce; as `walk` otherwise."""
+        ...
+
     def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
         """Delete half-written files by the names that `walk` told."""
         ...

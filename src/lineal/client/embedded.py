@@ -246,6 +246,11 @@ class EmbeddedBackend:
     def commit(self, draft: DraftId) -> Committed:
         return artifacts.commit(self.instance, self.actor, draft)
 
+    def remove_surplus(self, draft: DraftId) -> None:
+        from lineal.service import strays
+
+        strays.remove_surplus(self.instance, self.actor, draft)
+
     def abandon(self, draft: DraftId) -> None:
         artifacts.abandon(self.instance, self.actor, draft)
 

@@ -132,6 +132,8 @@ class _Upload:
         self._taken: set[str] = set()
         """Private copies that the store took over."""
         self._last_pack: frozenset[Digest] = frozenset()
+        self._surplus = 0
+        """Blobs that packs brought and nobody asked for."""
 
     @seldom_collected()
     def run(self) -> VersionRecord | None:
@@ -160,6 +162,8 @@ class _Upload:
             self._send_segments(begun)
             self._send_blobs(begun, manifest)
             committed = self._backend.commit(begun.draft)
+            if self._surplus:
+                self._backend.remove_surplus(begun.draft)
         self._remember()
         self._contents.drop_copies(taken=len(self._taken))
         self._say(committed)
@@ -236,9 +240,12 @@ class _Upload:
         left = [upload for upload in batch if upload.digest not in self._last_pack]
         sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
         for upload in left:
-            if upload.digest not in self._last_pack:
+            if upload.digest in self._last_pack:
+                self._surplus -= 1
+            else:
                 self._send_blob(upload, sources.get(upload.digest))
             progress.advance(files=1, size=upload.size)
+        self._surplus -= len(batch) - len(left)
         packed_bytes = sum(upload.size for upload in batch) - sum(upload.size for upload in left)
         progress.advance(files=len(batch) - len(left), size=packed_bytes)
 
@@ -249,11 +256,13 @@ class _Upload:
                 f"add the file again and log {self._spec.collection} once more"
             )
         if source.staged is not None:
+            self._surplus -= source.is_packed
             if source.staged in self._taken:  # a pack: it went as a whole
                 return
             try:
                 if source.is_packed:
                     self._last_pack = self._backend.send_pack(upload, source.staged)
+                    self._surplus += len(self._last_pack)
                 else:
                     self._backend.send(upload, source.staged, take=True, link=False)
                 self._taken.add(source.staged)

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lineal.blobs.store import StoredFile
+from lineal.core import access
+from lineal.core.access import Action, Actor
 from lineal.core.cleanup import Amount, Failure
 from lineal.core.digest import Key, of_key
+from lineal.core.records import DraftId
+from lineal.db import drafts as drafts_db
 from lineal.db import gc as gc_db
 from lineal.db.blobs import batches
 from lineal.service.instance import Instance
 
 BATCH = 2_000
 """Files asked for at once."""
+PACK_BATCH = 20_000
+"""Of one pack, so that it is opened for writing once."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,22 @@ def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[
     """
     for batch in batches(instance.store.walk(), BATCH):
         yield _sorted(instance, batch, expired_by)
+
+
+def remove_surplus(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
+    """Delete what packs of a committed draft brought beside the blobs that were missing.
+
+    As the next sweep would: nothing can be recorded under the draft's nonce any more, so what no
+    row tells of is a stray. What cannot be deleted is left to the sweep, as is everything while
+    the draft is not committed.
+    """
+    access.require(actor, Action.WRITE, f"draft {draft_id}")
+    with instance.database.reading() as connection:
+        draft = drafts_db.by_id(connection, draft_id)
+    if draft is None or draft.state != drafts_db.COMMITTED:
+        return
+    for batch in batches(instance.store.packed(draft.nonce), PACK_BATCH):
+        delete(instance, _sorted(instance, batch, None).dead)
 
 
 def delete(instance: Instance, files: Sequence[StoredFile]) -> tuple[Amount, list[Failure]]:
