@@ -175,8 +175,17 @@ def test_protected_aliases_suspend_expiry_and_ordinary_ones_do_not(
 def test_a_link_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
     target = ArtifactPath("ana", "registry", "detector")
     link = catalog.link_version(instance, owner, log("0").id, target, [])
-    with pytest.raises(Invalid, match="unlink it first"):
+    with pytest.raises(Invalid, match="unlink it first, then set the TTL of ana/vision/data:v0"):
         retention.set_version_ttl(instance, owner, link.membership_id, DAY)
+
+
+def test_a_collection_of_links_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, log("0").id, target, [])
+    links = catalog.collection(instance, owner, "ana", "registry", "detector")
+    with pytest.raises(Invalid, match="ana/registry/detector holds links only"):
+        retention.set_collection_ttl(instance, owner, links.id, DAY)
+    assert retention.set_collection_ttl(instance, owner, links.id, None).ttl_seconds is None
 
 
 def test_code_and_tables_take_a_ttl_and_histories_do_not(

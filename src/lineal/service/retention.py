@@ -89,7 +89,8 @@ def set_version_ttl(
         if found.is_link:
             raise Invalid(
                 f"{found.path} is a link, and linked versions do not expire; unlink it first, then "
-                f"set the TTL of {found.source_collection}:v{found.source_number}"
+                f"set the TTL of {found.source_entity}/{found.source_project}/"
+                f"{found.source_collection}:v{found.source_number}"
             )
         if seconds is not None:
             check_ttl(seconds, found.type)
@@ -105,13 +106,23 @@ def set_version_ttl(
 def set_collection_ttl(
     instance: Instance, actor: Actor, collection_id: CollectionId, seconds: int | None
 ) -> CollectionRecord:
-    """Set the TTL of versions of a collection that say nothing themselves. Raises NotFound."""
+    """Set the TTL of versions of a collection that say nothing themselves.
+
+    Raises NotFound, Invalid for a collection of links, which do not expire.
+    """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     if seconds is not None:
         check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
-        if collections_db.by_id(connection, collection_id) is None:
+        row = collections_db.by_id(connection, collection_id)
+        if row is None:
             raise NotFound(f"No collection {collection_id} (you are {actor.name})")
+        if seconds is not None and row.kind != CollectionKind.SEQUENCE:
+            entity, project, name = collections_db.full_name(connection, collection_id)
+            raise Invalid(
+                f"{entity}/{project}/{name} holds links only, and linked versions do not expire; "
+                "set the TTL of the collections they lead to"
+            )
         retention_db.set_ttl(connection, Level.COLLECTION, collection_id, seconds)
         return lists_db.collection(connection, collection_id)
 
