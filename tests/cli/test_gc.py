@@ -46,6 +46,19 @@ def test_gc_frees_what_was_deleted_and_nothing_else(lineal, photos, home):
     assert "cannot come back" in gone.err
 
 
+def test_the_plan_says_whether_what_expires_can_be_restored(lineal, photos, monkeypatch):
+    put(lineal, photos, "other\n")
+    lineal("retention", "set", "demo/photos", "--keep-last", "1", "--yes")
+    planned = lineal("gc", "--dry-run").out
+    assert "1 version to expire, losing all content at once" in planned
+    assert "restorable" not in planned
+    assert lineal("gc", "--dry-run", "--json").json["is_final"] is True
+    monkeypatch.setenv("LINEAL_UNDO_DAYS", "7")
+    session.close()
+    planned = lineal("gc", "--dry-run").out
+    assert "1 version to expire, restorable until the undo period ends" in planned
+
+
 def test_purge_removes_content_at_once_and_proves_it(lineal, photos, home, monkeypatch):
     monkeypatch.setenv("LINEAL_UNDO_DAYS", "7")
     session.close()

@@ -69,7 +69,10 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
     if json:
         output.as_json(_plan_as_json(plan))
         return
-    _print_versions("to expire, restorable until the undo period ends", plan.expire)
+    fate = (
+        "losing all content at once" if plan.is_final else "restorable until the undo period ends"
+    )
+    _print_versions(f"to expire, {fate}", plan.expire)
     _print_versions("whose undo period is over, to lose all content", plan.release)
     output.fields(
         [

@@ -72,7 +72,7 @@ class Plan:
 
     made_at: datetime
     expire: VersionsStep
-    """Become tombstones, and can be restored until the undo period ends."""
+    """Become tombstones, and can be restored until the undo period ends; see `is_final`."""
     release: VersionsStep
     """Tombstones past the undo period: their content goes."""
     runs: int
@@ -92,6 +92,8 @@ class Plan:
     """Files that belong to no blob yet, and are too young to say that they never will."""
     foreign: tuple[str, ...] = ()
     """Files in the store that Lineal did not write; they are left alone."""
+    is_final: bool = False
+    """There is no undo period: what expires loses its content in the same sweep."""
 
     @property
     def freed_bytes(self) -> int:

@@ -104,6 +104,7 @@ def plan(instance: Instance, actor: Actor) -> Plan:
             delete=gc_plan.condemned_amount(connection),
             strays=Amount(),
             kept=_kept(instance, amounts, moments),
+            is_final=is_final,
         )
     return _with_strays(instance, planned)
 
