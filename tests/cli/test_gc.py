@@ -131,6 +131,7 @@ def test_a_version_and_a_collection_come_back(lineal, photos, monkeypatch):
         "name": "ana/demo/photos:v0",
         "aliases": ["latest", "raw"],
         "versions": 1,
+        "expires_at": None,
     }
     put(lineal, photos, "other\n")
     lineal("artifact", "rm", "demo/photos", "--all", "--yes")

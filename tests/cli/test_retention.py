@@ -152,3 +152,15 @@ def test_restoring_says_what_a_policy_lets_go_again(lineal, photos):
     lineal("retention", "clear", "demo/photos")
     lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
     assert "policy" not in lineal("artifact", "restore", "demo/photos:v0").err
+
+
+def test_restoring_says_how_long_a_version_lives(lineal, photos):
+    put(lineal, photos, "two", "three")
+    lineal("artifact", "ttl", "demo/photos:v0", "1s")
+    lineal("artifact", "ttl", "demo/photos:v1", "30d")
+    while not lineal("gc", "--json").json["expired"]:
+        continue  # a second is the smallest TTL there is
+    assert "v0: never expires (version)" in lineal("artifact", "restore", "demo/photos:v0").err
+    lineal("artifact", "rm", "demo/photos:v1", "--yes")
+    said = lineal("artifact", "restore", "demo/photos:v1").err
+    assert "v1: 30 days (version), expires 20" in said
