@@ -139,16 +139,23 @@ def test_a_policy_is_set_shown_and_cleared(lineal, photos):
     assert "every version stays" in lineal("retention", "clear", "demo").out
 
 
-def test_restoring_says_what_a_policy_lets_go_again(lineal, photos):
-    put(lineal, photos, "two", "three")
-    lineal("retention", "set", "demo/photos", "--keep-last", "1", "--yes")
+def test_what_is_restored_no_policy_takes_again(lineal, photos):
+    put(lineal, photos, "two", "three", "four")
+    policy = ("retention", "set", "demo/photos", "--keep-last", "1")
+    lineal(*policy, "--yes")
     lineal("gc", "--yes")
-    said = "lets 1 version go"
+    said = "lets 1 version go: restored, no policy takes that again"
     assert said in lineal("artifact", "restore", "demo/photos:v0").err
-    assert said in lineal("artifact", "restore", "demo/photos").err
-    lineal("gc", "--yes")
-    shown = lineal("deletions", "--restore", "2", "--json").json
+    shown = lineal("deletions", "--restore", "1", "--json").json
     assert (shown["versions"], shown["let_go"]) == (2, 2)
+    assert "would delete 0 versions" in lineal(*policy, fails=True).err
+    assert lineal("gc", "--dry-run", "--json").json["expire"]["total"]["count"] == 0
+    assert lineal("gc", "--json").json["expired"] == 0
+    listed = lineal("artifact", "ls", "demo/photos", "--json").json
+    assert [version["version"] for version in listed] == ["v3", "v2", "v1", "v0"]
+    by_hand = ("artifact", "rm", "demo/photos", "--keep-last", "3", "--yes", "--json")
+    assert lineal(*by_hand).json["count"] == 1
+    lineal("deletions", "--restore", "2")
     lineal("retention", "clear", "demo/photos")
     lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
     assert "policy" not in lineal("artifact", "restore", "demo/photos:v0").err

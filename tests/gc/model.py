@@ -27,6 +27,8 @@ class Version:
     unlinked_at: datetime | None = None
     deleted_at: datetime | None = None
     is_released: bool = False
+    is_exempt: bool = False
+    """It was restored although the policy lets it go."""
 
     @property
     def is_live(self) -> bool:
@@ -83,11 +85,13 @@ class Model:
         version.deleted_at = now
 
     def restore(self, version: Version, aliases: set[str], now: datetime) -> None:
-        """A version whose time is over never expires any more: else the next sweep took it."""
+        """What the next sweep would take never expires any more, or is exempt from policies."""
         version.deleted_at = None
         version.aliases = aliases
         if version.is_over(now):
             version.ttl = None
+        if version in self.let_go():
+            version.is_exempt = True
 
     def put_alias(self, version: Version, alias: str) -> None:
         for other in self.versions.values():
@@ -99,13 +103,18 @@ class Model:
         for version in self.live():
             if version.is_over(now) and not version.is_kept:
                 version.deleted_at = now
+        for version in self.let_go():
+            if not version.is_exempt:
+                version.deleted_at = now
+        self.release(now)
+
+    def let_go(self) -> list[Version]:
+        found: list[Version] = []
         if self.keep_last is not None:
             for collection in {version.collection for version in self.live()}:
                 newest = sorted(self.live(collection), key=lambda version: -version.number)
-                for version in newest[self.keep_last :]:
-                    if not version.is_kept:
-                        version.deleted_at = now
-        self.release(now)
+                found += [each for each in newest[self.keep_last :] if not each.is_kept]
+        return found
 
     def release(self, now: datetime) -> None:
         """End what can be restored no more, and drafts that expired; a purge does this, too."""

@@ -25,7 +25,7 @@ from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import deletion as deletion_db
 from lineal.db import retention as retention_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, lineage, retention, runs
+from lineal.service import artifacts, catalog, deletion, gc, lineage, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -451,6 +451,23 @@ def test_a_collections_policy_takes_the_place_of_its_projects(
     set_policy(instance, owner, "ana", "vision", None, None)
     assert retention.policy(instance, owner, "ana", "vision") == Policy(None, Level.NONE)
     assert victims(instance) == []
+
+
+def test_of_what_is_restored_policies_leave_alone_what_they_would_take_again(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    data = [log(str(number)) for number in range(4)]
+    retention.set_policy(instance, owner, "ana", "vision", None, Selection(keep_last=2))
+    gc.sweep(instance, owner)
+    assert live(instance, owner) == [2, 3]
+    deletion.restore_version(instance, owner, path("v1"))
+    assert victims(instance) == []
+    deletion.delete_project(instance, owner, "ana", "vision")
+    assert deletion.restore_project(instance, owner, "ana", "vision").let_go == 1  # v1, again
+    retention.set_policy(instance, owner, "ana", "vision", "data", Selection(keep_last=1))
+    assert victims(instance) == [data[2].id]
+    retention.delete_selected(instance, owner, "ana", "vision", "data", Selection(keep_last=1))
+    assert live(instance, owner) == [3]
 
 
 def test_a_policy_that_could_never_work_is_refused(

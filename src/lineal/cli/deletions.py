@@ -140,6 +140,6 @@ def print_restored(what: str, restored: Restored, *, json: bool) -> None:
 def _note_let_go(count: int) -> None:
     if count:
         output.note(
-            f"A retention policy lets {output.plural(count, 'version')} go, and the next sweep "
-            "deletes what it does; `lineal retention` changes it"
+            f"A retention policy lets {output.plural(count, 'version')} go: restored, no policy "
+            "takes that again, and it stays until you delete it"
         )

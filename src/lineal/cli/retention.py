@@ -237,7 +237,7 @@ def set_policy(
     connection = connect()
     where = place_of(connection, place)
     if not yes:
-        preview = connection.backend.preview(*where, chosen, with_metadata=False)
+        preview = connection.backend.preview(*where, chosen, by_policy=True, with_metadata=False)
         if preview.count:
             selection.print_preview(preview)
         count = output.plural(preview.count, "version")

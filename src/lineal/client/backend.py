@@ -276,6 +276,7 @@ class Backend(Protocol):
         collection: str | None,
         selection: Selection,
         *,
+        by_policy: bool = False,
         with_metadata: bool = True,
     ) -> Preview: ...
 

@@ -343,6 +343,7 @@ class EmbeddedBackend:
         collection: str | None,
         selection: Selection,
         *,
+        by_policy: bool = False,
         with_metadata: bool = True,
     ) -> Preview:
         from lineal.service import retention
@@ -354,6 +355,7 @@ class EmbeddedBackend:
             project,
             collection,
             selection,
+            by_policy=by_policy,
             with_metadata=with_metadata,
         )
 

@@ -139,7 +139,7 @@ class Restored:
     exempted: int = 0
     """Versions whose time was over: they never expire now, or the next sweep would take them."""
     let_go: int = 0
-    """Versions that a retention policy lets go: the next sweep takes them again."""
+    """Versions that a retention policy lets go: no policy takes them again."""
     collections: int = 0
     """Deleted ones that are listed again."""
 

@@ -231,13 +231,16 @@ def policy_victims(connection: Connection, now: datetime, limit: int) -> list[in
     for selection, scope in policies(connection):
         if len(victims) >= limit:
             break
-        query = selected(selection, scope, now).limit(limit - len(victims))
+        query = selected(selection, scope, now, by_policy=True).limit(limit - len(victims))
         victims += connection.execute(query).scalars()
     return victims
 
 
-def let_go(connection: Connection, version_ids: Sequence[int], now: datetime) -> int:
-    """Count those of the versions that the policy of their collection lets go."""
+def keep_let_go(connection: Connection, version_ids: Sequence[int], now: datetime) -> int:
+    """Keep those of the versions from now on that the policy of their collection lets go.
+
+    Returns how many.
+    """
     own = set(version_ids)
     touched: set[int] = set()
     for batch in batches(own):
@@ -248,7 +251,11 @@ def let_go(connection: Connection, version_ids: Sequence[int], now: datetime) ->
         document, _ = policy_of(connection, Level.COLLECTION, id)
         if document is not None:
             query = selected(selection_from_json(document), within(collection_id=id), now)
-            count += len(own.intersection(connection.execute(query).scalars()))
+            kept = own.intersection(connection.execute(query).scalars())
+            for batch in batches(sorted(kept)):
+                statement = update(versions).where(versions.c.id.in_(batch))
+                connection.execute(statement.values(kept_at=now))
+            count += len(kept)
     return count
 
 
@@ -307,11 +314,14 @@ def within(
 # --- selections ---------------------------------------------------------------------------------
 
 
-def selected(selection: Selection, scope: ColumnElement[bool], now: datetime) -> Select[Any]:
+def selected(
+    selection: Selection, scope: ColumnElement[bool], now: datetime, *, by_policy: bool = False
+) -> Select[Any]:
     """Return the SELECT of the ids of versions that may go, in the order of their ids.
 
-    scope: a condition on `collections`. The last and the best are counted among all live
-    versions of each collection, so what other conditions spare takes a place, too.
+    scope: a condition on `collections`; by_policy: leave out what is kept from policies.
+    The last and the best are counted among all live versions of each collection, so what other
+    conditions spare takes a place, too.
 
     Each condition is a SELECT of its own and all are intersected: a planner that knows little of
     the tables (PostgreSQL before its first ANALYZE) makes loops in loops of them otherwise.
@@ -323,6 +333,8 @@ def selected(selection: Selection, scope: ColumnElement[bool], now: datetime) ->
         .where(_LIVE, scope)
     )
     parts = [live.where(each) for each in _conditions(selection, now)]
+    if by_policy:
+        parts.append(live.where(versions.c.kept_at.is_(None)))
     ranked = _ranked(selection, scope)
     if selection.keep_last is not None:
         kept = min(selection.keep_last, _RANK_MOST)

@@ -369,6 +369,7 @@ versions = Table(
     _ttl(),
     *_tombstone(),
     Column("released_at", Moment),  # its manifest is gone; it cannot be restored any more
+    Column("kept_at", Moment),  # somebody restored what a policy lets go: no policy takes it since
     Index("ix_versions_deletion_id", "deletion_id"),
     Index("ix_versions_collection_id_digest", "collection_id", "digest"),
     Index("ix_versions_manifest_id", "manifest_id"),

@@ -101,6 +101,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
             )
         back = restoring_db.restore_version(connection, found.id, actor=actor.name, now=now)
         retention_db.exempt_expired(connection, back.version_ids, now)
+        retention_db.keep_let_go(connection, back.version_ids, now)
         restored = versions_db.by_membership(connection, found.membership_id)
     assert restored is not None
     return restored
@@ -131,7 +132,7 @@ def restore_collection(
             connection, collection.id, act, actor=actor.name, now=now
         )
         exempted = retention_db.exempt_expired(connection, back.version_ids, now)
-        let_go = retention_db.let_go(connection, back.version_ids, now)
+        let_go = retention_db.keep_let_go(connection, back.version_ids, now)
     return Restored(
         versions=len(back.version_ids),
         aliases=back.aliases,
@@ -237,6 +238,6 @@ def _restore(
         aliases=back.aliases,
         released=act.released_count,
         exempted=retention_db.exempt_expired(connection, back.version_ids, now),
-        let_go=retention_db.let_go(connection, back.version_ids, now),
+        let_go=retention_db.keep_let_go(connection, back.version_ids, now),
         collections=back.collections,
     )

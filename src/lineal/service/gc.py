@@ -114,8 +114,8 @@ def _expiring(connection: Connection, now: datetime) -> list[int]:
     found = retention_db.expired_versions(connection, now, EXPIRE_MOST)
     is_left = versions.c.id.not_in(listed(connection, found))
     for selection, scope in retention_db.policies(connection):
-        query = retention_db.selected(selection, and_(scope, is_left), now).limit(EXPIRE_MOST)
-        found += connection.execute(query).scalars()
+        query = retention_db.selected(selection, and_(scope, is_left), now, by_policy=True)
+        found += connection.execute(query.limit(EXPIRE_MOST)).scalars()
     return sorted(set(found))
 
 

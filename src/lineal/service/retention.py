@@ -268,11 +268,12 @@ def preview(
     collection: str | None,
     selection: Selection,
     *,
+    by_policy: bool = False,
     with_metadata: bool = True,
 ) -> Preview:
     """Say what `delete_selected` would delete now, and what that would free (DEL-9).
 
-    with_metadata: as in VersionQuery.
+    by_policy: what the selection would let go as a policy. with_metadata: as in VersionQuery.
     Raises NotFound, Invalid for a selection that says nothing.
     """
     access.require(actor, Action.READ, _name(entity, project, collection))
@@ -280,7 +281,7 @@ def preview(
     now = instance.clock.now()
     with instance.database.reading() as connection:
         scope = _scope(*_place(connection, actor, entity, project, collection))
-        query = retention_db.selected(selection, scope, now)
+        query = retention_db.selected(selection, scope, now, by_policy=by_policy)
         ids = retention_db.selected_ids(connection, query)
         freed, shared = retention_db.bytes_of(connection, query, now) if ids else (0, 0)
         shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS], with_metadata=with_metadata)
