@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -104,6 +105,19 @@ def test_storage_says_what_is_own_shared_and_pending(lineal, photos, monkeypatch
     lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
     assert lineal("storage", "demo", "--json").json["pending_bytes"] == len("first\n")
     assert "pending deletion" in lineal("storage", "demo").out
+
+
+def test_storage_counts_what_belongs_to_nothing(lineal, photos, home):
+    lost = home / "blobs" / "parts" / "lost"
+    lost.parent.mkdir(exist_ok=True)
+    lost.write_bytes(b"x" * 5000)
+    assert "unfinished uploads  4.9 KiB" in lineal("storage").out
+    os.utime(lost, (0, 0))
+    said = lineal("storage")
+    assert "orphaned            4.9 KiB" in said.out
+    assert "`lineal gc` frees what is orphaned" in said.err
+    lineal("gc")
+    assert "orphaned            0 B" in lineal("storage").out
 
 
 def test_deletions_are_listed_and_undone(lineal, photos, monkeypatch):

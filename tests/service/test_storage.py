@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.cleanup import StorageReport
+from lineal.core.cleanup import Amount, StorageReport
 from lineal.core.records import RunSpec
 from lineal.errors import Invalid, NotFound
-from lineal.service import artifacts, catalog, run_files, runs, storage, transfers
+from lineal.service import artifacts, catalog, gc, run_files, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.service.test_artifacts import draft, log, send
@@ -58,6 +58,25 @@ def test_by_project(instance: Instance, owner: Actor, clock: MovableClock, tmp_p
     assert (report.own_bytes, report.shared_bytes, report.pending_bytes) == (56, 2, 4)
     assert (report.draft_bytes, report.orphaned_bytes, report.elsewhere_bytes) == (64, 1, 0)
     assert sums(report) == report.total.size_bytes == 127
+
+
+def test_files_that_are_no_blobs_are_told_apart_by_whether_they_may_become_some(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    for name in ("killed", "alive"):
+        clock.move(hours=40)
+        files = {"a": name.encode()}
+        spec, segments = draft(files, collection=name)
+        send(
+            instance, owner, artifacts.begin(instance, owner, spec, segments).draft, files, tmp_path
+        )
+    clock.move(hours=40)
+    report = storage.storage(instance, owner)
+    assert (report.strays, report.fresh_strays) == (Amount(1, 6), Amount(1, 5))
+    assert report.total == Amount()
+    assert gc.sweep(instance, owner).strays == report.strays
+    assert storage.storage(instance, owner).strays == Amount()
+    assert storage.storage(instance, owner, entity="ana").fresh_strays == Amount()
 
 
 def test_by_collection(

@@ -56,17 +56,21 @@ def _print(report: StorageReport) -> None:
         ),
         right=("own", "shared", "pending"),
     )
+    whole = report.total + report.fresh_strays + report.strays
     output.data()
     output.fields(
         [
             ("own", output.size(report.own_bytes)),
             ("shared", output.size(report.shared_bytes)),
             ("pending deletion", output.size(report.pending_bytes)),
-            ("unfinished uploads", output.size(report.draft_bytes)),
-            ("orphaned", output.size(report.orphaned_bytes)),
+            (
+                "unfinished uploads",
+                output.size(report.draft_bytes + report.fresh_strays.size_bytes),
+            ),
+            ("orphaned", output.size(report.orphaned_bytes + report.strays.size_bytes)),
             ("elsewhere", output.size(report.elsewhere_bytes) if report.elsewhere_bytes else None),
-            ("total", output.size(report.total.size_bytes)),
+            ("total", output.size(whole.size_bytes)),
         ]
     )
-    if report.orphaned_bytes or report.condemned.count:
+    if report.orphaned_bytes or report.strays.count or report.condemned.count:
         output.note("`lineal gc` frees what is orphaned")

@@ -211,3 +211,10 @@ class StorageReport:
     """Blobs that a sweep has given up but whose bytes it has not deleted yet; not in `total`."""
     elsewhere_bytes: int = 0
     """Needed only by things outside of what was asked for."""
+    strays: Amount = Amount()
+    """Files that belong to no blob and never will: the next sweep deletes them; not in `total`.
+
+    Counted, as the next, only where all projects are asked for.
+    """
+    fresh_strays: Amount = Amount()
+    """Files that belong to no blob yet, as those of an upload under way; not in `total`."""

@@ -11,6 +11,7 @@ from lineal.db import gc_plan
 from lineal.db import projects as projects_db
 from lineal.db import storage as storage_db
 from lineal.errors import Invalid
+from lineal.service import strays
 from lineal.service.catalog import find_collection
 from lineal.service.instance import Instance
 
@@ -27,6 +28,7 @@ def storage(
     collection's versions.
 
     Exact at one moment: own, shared, pending, drafts, orphaned and elsewhere add up to `total`.
+    For all projects the names of all files in the store are read, too, right after that.
     Raises NotFound, naming what is called alike. Source: DEL-8.
     """
     what = "/".join(part for part in (entity, project, collection) if part)
@@ -44,6 +46,7 @@ def storage(
     found = [StorageRow(names[row.unit], row.own, row.shared, row.pending) for row in rows]
     found.sort(key=lambda row: (-row.own_bytes - row.shared_bytes - row.pending_bytes, row.name))
     sizes = {kind: size for kind, (_, size) in totals.items()}
+    dead, fresh = (Amount(), Amount()) if what else strays.amounts(instance, expired_by=now)
     return StorageReport(
         rows=tuple(found),
         total=Amount(sum(count for count, _ in totals.values()), sum(sizes.values())),
@@ -54,6 +57,8 @@ def storage(
         orphaned_bytes=sizes.get(storage_db.ORPHANED, 0),
         elsewhere_bytes=sizes.get(storage_db.OTHERS, 0),
         condemned=condemned,
+        strays=dead,
+        fresh_strays=fresh,
     )
 
 

@@ -45,6 +45,15 @@ def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[
         yield _sorted(instance, batch, expired_by)
 
 
+def amounts(instance: Instance, *, expired_by: datetime) -> tuple[Amount, Amount]:
+    """Return how much there is of what will never be a blob, and of what may still become one."""
+    dead, fresh = Amount(), Amount()
+    for found in find(instance, expired_by=expired_by):
+        dead += Amount(len(found.dead), sum(file.size for file in found.dead))
+        fresh += Amount(len(found.fresh), sum(file.size for file in found.fresh))
+    return dead, fresh
+
+
 def remove_surplus(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
     """Delete what packs of a committed draft brought beside the blobs that were missing.
 
