@@ -318,7 +318,8 @@ class Histories(RuleBasedStateMachine):
             plan.expire.total.count,
             plan.release.total.count,
         )
-        assert plan.freed_bytes == swept.freed_bytes
+        # what a draft brought in two packs, as after a crash, counts once in the plan
+        assert plan.freed_bytes <= swept.freed_bytes
         assert gc.plan(self.instance, OWNER).is_empty
         self._disk_is_exact()
 
