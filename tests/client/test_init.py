@@ -407,6 +407,36 @@ def test_init_gives_up_on_a_busy_instance_after_its_timeout(home):
         blocker.close()
 
 
+@pytest.mark.parametrize(
+    "impatient",
+    [
+        lambda: lineal.init(settings={"init_timeout": 0.1}),
+        lambda: (lineal.Api(timeout=0.1), lineal.init())[1],
+    ],
+    ids=["init_timeout", "the timeout of an Api"],
+)
+def test_what_is_logged_waits_for_a_busy_instance_longer_than(impatient, home):
+    run = impatient()
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"x", "a")
+    blocker = sqlite3.connect(home / "lineal.db", isolation_level=None, check_same_thread=False)
+    blocker.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.6, blocker.close)
+    release.start()
+    try:
+        assert run.log_artifact(artifact).wait().version == "v0"
+    finally:
+        release.join()
+
+
+def test_a_raised_busy_timeout_holds_for_more_than_the_patience_of_init():
+    with lineal.init(settings={"busy_timeout": 600, "init_timeout": 0.1}) as run:
+        database = run.backend.instance.database
+        with database.writing() as connection:
+            waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    assert waits == 600_000
+
+
 @pytest.mark.parametrize("name", ["a?b", "50%41", "a b#c:@", "ü'\"", "new\nline"])
 def test_a_home_is_where_its_name_says_whatever_that_is(name, tmp_path, monkeypatch):
     monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "homes" / name))

@@ -459,6 +459,7 @@ def _settings(overrides: Mapping[str, Any], timeout: float | None) -> Settings:
             "project": overrides.get("project"),
             "run_id": overrides.get("run"),
             "init_timeout": timeout,
+            "busy_timeout": timeout,
             "home": str(address).removeprefix(FILE_SCHEME) if address else None,
         }
     )

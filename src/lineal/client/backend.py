@@ -10,6 +10,7 @@ One suite runs against every implementation: tests/backend/.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -107,6 +108,10 @@ class Backend(Protocol):
     def status(self) -> InstanceStatus: ...
 
     def close(self) -> None: ...
+
+    def waiting(self, seconds: float) -> AbstractContextManager[None]:
+        """Let calls of this thread wait at most so long for other writers, in the block."""
+        ...
 
     # --- projects ---
 

@@ -6,6 +6,7 @@ The only module of `client` that loads `service`; it adds who asks, and decides 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -134,6 +135,9 @@ class EmbeddedBackend:
 
     def close(self) -> None:
         self.instance.close()
+
+    def waiting(self, seconds: float) -> AbstractContextManager[None]:
+        return self.instance.database.waiting(seconds)
 
     # --- projects ---
 

@@ -209,20 +209,11 @@ def _start(
         opened.project,
     )
     spec = _spec(settings, identity, entity, project, config, call)
-    if spec.resume in ("allow", "must") and not allow_val_change:
-        _check_resumed_config(backend, spec)
     try:
-        if fork is not None and fork.is_rewind and opened.offline_folder is None:
-            from lineal.client import rewinding  # few runs are rewound
-
-            rewinding.rewind(backend, entity, project, fork)
-        if fork is None or fork.is_rewind:
-            started = backend.start_run(spec)
-        else:
-            from lineal.client import forking  # few runs are forks
-
-            parent = forking.parent_of(backend, entity, project, fork)
-            started = forking.copy(backend, backend.start_run(spec), parent, fork, config)
+        with backend.waiting(settings.init_timeout):
+            if spec.resume in ("allow", "must") and not allow_val_change:
+                _check_resumed_config(backend, spec)
+            started = _started(opened, spec, fork)
     except BaseException:
         if opened.offline_folder is not None:  # it holds no run, and would never be synced
             backend.close()
@@ -247,6 +238,22 @@ def _start(
             run.finish(exit_code=1)  # nobody else can: it is returned to no one
             raise
     return run
+
+
+def _started(opened: _Opened, spec: RunSpec, fork: Fork | None) -> StartedRun:
+    backend = opened.backend
+    if fork is None:
+        return backend.start_run(spec)
+    if not fork.is_rewind:
+        from lineal.client import forking  # few runs are forks
+
+        parent = forking.parent_of(backend, spec.entity, spec.project, fork)
+        return forking.copy(backend, backend.start_run(spec), parent, fork, spec.config or {})
+    if opened.offline_folder is None:
+        from lineal.client import rewinding  # few runs are rewound
+
+        rewinding.rewind(backend, spec.entity, spec.project, fork)
+    return backend.start_run(spec)
 
 
 class _Opened(NamedTuple):

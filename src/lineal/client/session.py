@@ -6,7 +6,6 @@ makes two of them equal (STO-10).
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from lineal.client.trial import Trial
 
 
-_Key = tuple[int, str, str, str]
-"""Of a backend: the process, the home, the entity and who acts."""
+_Key = tuple[int, str, str, str, float]
+"""Of a backend: the process, the home, the entity, who acts, and how long it waits for others."""
 
 
 class _Process:
@@ -63,7 +62,8 @@ def open_backend(settings: Settings) -> Backend:
         if backend is None:
             backend = _opened(settings)
             _process.backends[key] = backend
-            adopting.adopt(backend, home.spool)
+            with backend.waiting(settings.init_timeout):
+                adopting.adopt(backend, home.spool)
     return backend
 
 
@@ -75,15 +75,15 @@ def share_backend(settings: Settings, backend: Backend) -> None:
 
 def _key(settings: Settings) -> _Key:
     user = acting_user(settings)
-    return os.getpid(), home_of(settings).root, default_entity(settings), user
+    entity = default_entity(settings)
+    return os.getpid(), home_of(settings).root, entity, user, settings.busy_timeout
 
 
 def _opened(settings: Settings) -> Backend:
     with uncollected():
         from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.1 s
 
-    wait = min(settings.busy_timeout, settings.init_timeout)
-    return open_embedded(dataclasses.replace(settings, busy_timeout=wait))
+    return open_embedded(settings)
 
 
 def worker() -> Worker:

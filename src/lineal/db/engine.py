@@ -54,7 +54,9 @@ class Database:
         """is_unwritable: the folder of this SQLite database may only be read."""
         self.url = sqlalchemy.make_url(url)
         self._unwritable = UnwritableFile(str(self.url.database)) if is_unwritable else None
-        self.engine = _create_engine(self.url, busy_timeout_seconds, self._unwritable)
+        self._busy_timeout_seconds = busy_timeout_seconds
+        self._patience = threading.local()
+        self.engine = _create_engine(self.url, self._wait_seconds, self._unwritable)
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
@@ -82,6 +84,20 @@ class Database:
         """
         with self._transaction(writes=True, is_durable=is_durable) as connection:
             yield connection
+
+    @contextmanager
+    def waiting(self, seconds: float) -> Iterator[None]:
+        """Let this thread wait at most so long for SQLite's write lock, until the block ends."""
+        before = self._wait_seconds()
+        self._patience.seconds = min(seconds, before)
+        try:
+            yield
+        finally:
+            self._patience.seconds = before
+
+    def _wait_seconds(self) -> float:
+        seconds: float = getattr(self._patience, "seconds", self._busy_timeout_seconds)
+        return seconds
 
     @contextmanager
     def scrubbing(self) -> Iterator[None]:
@@ -124,6 +140,7 @@ class Database:
                 if self._opened_file is None:
                     self._opened_file = self._file()
                 if self.is_sqlite:
+                    _wait_at_most(connection, self._wait_seconds())
                     _begin(connection, writes=writes, is_durable=is_durable)
                 if writes and self._scrubs:
                     connection.exec_driver_sql("PRAGMA secure_delete = ON")
@@ -202,7 +219,7 @@ def make_empty(path: str) -> None:
 
 
 def _create_engine(
-    url: URL, busy_timeout_seconds: float, unwritable: UnwritableFile | None
+    url: URL, wait_seconds: Callable[[], float], unwritable: UnwritableFile | None
 ) -> Engine:
     pool: dict[str, Any] = {"pool_size": 5, "max_overflow": 20}
     if unwritable is not None:
@@ -211,16 +228,16 @@ def _create_engine(
         url, json_serializer=json_text, json_deserializer=json_value, **pool
     )
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, busy_timeout_seconds, is_written=unwritable is None)
+        _prepare_sqlite(engine, wait_seconds, is_written=unwritable is None)
     return engine
 
 
-def _prepare_sqlite(engine: Engine, busy_timeout_seconds: float, *, is_written: bool) -> None:
+def _prepare_sqlite(engine: Engine, wait_seconds: Callable[[], float], *, is_written: bool) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `_begin` says so
         connection.create_function("regexp", 2, _regexp, deterministic=True)
-        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout_seconds * 1000)}")
+        connection.execute(f"PRAGMA busy_timeout = {int(wait_seconds() * 1000)}")
         if is_written:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -229,6 +246,15 @@ def _prepare_sqlite(engine: Engine, busy_timeout_seconds: float, *, is_written: 
 
 
 _DURABLE = "lineal_durable"
+_WAIT = "lineal_wait"
+
+
+def _wait_at_most(connection: Connection, seconds: float) -> None:
+    if connection.info.get(_WAIT) != seconds:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        connection.info[_WAIT] = seconds
 
 
 def _begin(connection: Connection, *, writes: bool, is_durable: bool) -> None:
@@ -286,7 +312,7 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "locked" in text or "busy" in text:
         return Unavailable(
             f"Another process held the database {place} for too long; try again, or raise "
-            "LINEAL_BUSY_TIMEOUT"
+            "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
         )
     if "I/O error" in text:
         code = f" ({name})" if name else ""

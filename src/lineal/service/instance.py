@@ -49,7 +49,8 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
 
     Any number of processes may do so at once. A home that is there and may only be read is
     opened for that: writing to it raises Unavailable. So does this when there is no home and none
-    can be made, its database is newer than this Lineal, or is missing while there are bytes.
+    can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
+    this Lineal, or is missing while there are bytes.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
@@ -62,17 +63,12 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         is_unwritable=is_unwritable,
     )
     try:
-        if is_unwritable:
-            migrations.require_current(database)
-        elif not os.path.exists(home.database) or migrations.revision(database) != migrations.HEAD:
-            lock = os.path.join(home.root, "migrate.lock")
-            with locked(lock, wait_seconds=settings.busy_timeout):
-                if not os.path.exists(home.database):
-                    _require_no_bytes(home, store)
-                    _make_shared(home.database)
-                elif migrations.revision(database) is None:
-                    _require_no_bytes(home, store)
-                migrations.migrate(database)
+        with database.waiting(settings.init_timeout):
+            if is_unwritable:
+                migrations.require_current(database)
+            else:
+                wait = min(settings.busy_timeout, settings.init_timeout)
+                _bring_up_to_date(database, home, store, wait_seconds=wait)
     except BaseException:
         database.close()
         raise
@@ -92,6 +88,20 @@ def _may_only_be_read(home: Home) -> bool:
     """Say so of a home that is there; its database may be a link to one in another folder."""
     folders = home.root, os.path.dirname(os.path.realpath(home.database))
     return os.path.exists(home.database) and not all(os.access(each, os.W_OK) for each in folders)
+
+
+def _bring_up_to_date(
+    database: Database, home: Home, store: LocalStore, *, wait_seconds: float
+) -> None:
+    if os.path.exists(home.database) and migrations.revision(database) == migrations.HEAD:
+        return
+    with locked(os.path.join(home.root, "migrate.lock"), wait_seconds=wait_seconds):
+        if not os.path.exists(home.database):
+            _require_no_bytes(home, store)
+            _make_shared(home.database)
+        elif migrations.revision(database) is None:
+            _require_no_bytes(home, store)
+        migrations.migrate(database)
 
 
 def _require_no_bytes(home: Home, store: LocalStore) -> None:
