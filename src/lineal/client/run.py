@@ -167,6 +167,7 @@ class Run(RunCore):
     ) -> Artifact:
         """Contribute to a version that several runs write together (ART-44).
 
+        Once it is finished this run is one of its producers, and it has these aliases, too.
         distributed_id: by default the run's group; TypeError if there is neither.
         """
         return self._distributed(

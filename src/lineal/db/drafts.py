@@ -20,7 +20,11 @@ _PART = "/part"
 _BY_CLIENT_ID = select(drafts).where(drafts.c.client_id == bindparam("client"))
 _BY_ID = select(drafts).where(drafts.c.id == bindparam("draft"))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
-_SPECS = select(drafts.c.spec).where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
+_SPECS = (
+    select(drafts.c.run_id, drafts.c.spec)
+    .where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
+    .order_by(drafts.c.id)
+)
 _TO_COMMIT = (
     select(
         drafts,
@@ -108,9 +112,8 @@ def contributions(
     return list(connection.execute(query.order_by(drafts.c.id).with_for_update()).all())
 
 
-def sources(connection: Connection, draft_ids: Sequence[int]) -> set[int]:
-    """Return the versions that some drafts were made from, or took entries over from."""
+def specs(connection: Connection, draft_ids: Sequence[int]) -> list[Row[Any]]:
+    """Return run_id and spec of some drafts, the oldest first."""
     if not draft_ids:
-        return set()
-    specs = connection.execute(_SPECS, {"drafts": list(draft_ids)}).scalars()
-    return {source for spec in specs for source in spec["sources"]}
+        return []
+    return list(connection.execute(_SPECS, {"drafts": list(draft_ids)}))

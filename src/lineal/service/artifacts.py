@@ -359,8 +359,10 @@ def _finish(
 ) -> Committed | None:
     """Make the version; None if the draft's base had to be the latest, and is not any more.
 
-    head: the totals of the draft's manifest.
+    head: the totals of the draft's manifest. contributions: drafts whose content it holds, too;
+    their aliases, tags and sources go to the version, and their runs are further producers.
     """
+    parts = drafts_db.specs(connection, contributions)
     _require_target(connection, actor, draft)
     collections_db.lock(connection, draft.collection_id)
     if draft.spec.get("on_latest") and not _is_latest(
@@ -389,15 +391,27 @@ def _finish(
         version_id, membership = versions_db.add(
             connection, values, now, wanted_number=draft.spec.get("number")
         )
-        sources = {*draft.spec["sources"], *drafts_db.sources(connection, contributions)}
+        sources = _gathered(draft, parts, "sources")
         lineage_db.add_derived(connection, VersionId(version_id), sources)
     drafts_db.change(
         connection,
         [draft.id, *contributions],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
-    version = _apply(connection, actor, draft._asdict(), version_id, membership, now)
+    labels = {key: _gathered(draft, parts, key) for key in ("aliases", "tags")}
+    applied = draft._asdict() | {"spec": draft.spec | labels}
+    version = _apply(connection, actor, applied, version_id, membership, now)
+    for run_id in dict.fromkeys(part.run_id for part in parts):  # after the one that finished
+        if run_id not in (None, draft.run_id):
+            lineage_db.add_logged(
+                connection, run_id, VersionId(version_id), now, is_new_version=is_new
+            )
     return Committed(version, is_new=is_new)
+
+
+def _gathered(draft: Row[Any], parts: Sequence[Row[Any]], key: str) -> list[Any]:
+    """Return what a draft and its contributions say under a key, each once."""
+    return list(dict.fromkeys(each for one in (draft, *parts) for each in one.spec[key]))
 
 
 def _is_latest(connection: Connection, collection_id: int, base: int | None) -> bool:

@@ -229,6 +229,22 @@ def test_several_runs_write_one_version(run: lineal.Run) -> None:
     assert content(rest.download()) == {"one": b"1", "two": b"2"}
 
 
+def test_all_runs_that_contributed_are_producers_and_give_their_aliases() -> None:
+    for name in ("one", "two"):
+        with lineal.init(id=name, group="night") as run:
+            run.upsert_artifact(draft({name: b"1"}), aliases=[f"from-{name}"])
+    with lineal.init(id="last", group="night") as run:
+        run.upsert_artifact(draft({"early": b"0"}))
+        version = run.finish_artifact(draft({"last": b"1"}), aliases="done").wait()
+    assert version.aliases == ["done", "from-one", "from-two", "latest"]
+    producer = version.logged_by()
+    assert producer is not None
+    assert producer.id == "last"
+    for name in ("one", "two", "last"):
+        logged = lineal.Api().run(name).logged_artifacts()
+        assert [each.name for each in logged] == ["data:v0"]
+
+
 def test_after_finishing_the_same_id_begins_a_new_version(run: lineal.Run) -> None:
     run.upsert_artifact(draft({"one": b"1"}))
     run.finish_artifact(draft({"two": b"2"})).wait()
