@@ -22,8 +22,7 @@ from lineal.cli.connect import (
 )
 from lineal.cli.options import Exclude, Include, Json, Type, Version
 from lineal.cli.retention import ttl_words
-from lineal.cli.verify import check_stored
-from lineal.client import adding
+from lineal.client import adding, stored
 from lineal.client.backend import Backend
 from lineal.core import names
 from lineal.core.manifest import Entry
@@ -267,7 +266,7 @@ def verify(
     connection = connect()
     record = connection.version(name)
     if root is None:
-        checked = check_stored(connection.backend, record)
+        checked = stored.verify(connection.backend, record)
     else:
         lineal.Api().artifact(record.path).verify(root)
         checked = record.entry_count

@@ -207,14 +207,23 @@ class Artifact(Version):
         downloads.remove(target, surplus)
         return self.download(target)
 
-    def verify(self, root: str | None = None, references: bool = False) -> None:
+    def verify(
+        self, root: str | None = None, references: bool = False, remote: bool = False
+    ) -> None:
         """Hold a downloaded folder against this version, every byte of it (ART-33).
 
-        references: hold them against the objects they lead to, too. Raises ValueError for a file
-        that is missing, different, or not part of the artifact, or a reference that is lost.
+        references: hold them against the objects they lead to, too. remote: read the stored bytes,
+        too; no folder is looked at then unless `root` names one. Raises ValueError for a file that
+        is missing, different, or not part of the artifact, or a reference that is lost.
         """
-        _ = self._record
-        _checked, skipped = downloads.verify(self._root(root), self._contents)
+        record = self._record
+        skipped = 0
+        if remote:
+            from lineal.client import stored  # most only fetch
+
+            stored.verify(self._home, record)
+        if root is not None or not remote:
+            _checked, skipped = downloads.verify(self._root(root), self._contents)
         if references:
             self._require_references()
         elif skipped:

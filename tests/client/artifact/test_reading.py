@@ -217,6 +217,18 @@ def test_a_damaged_folder_is_a_value_error(
     assert isinstance(raised.value, IntegrityError)
 
 
+def test_stored_bytes_are_verified_without_a_download(logged: Artifact, tmp_path: Path) -> None:
+    logged.verify(remote=True)
+    with pytest.raises(Invalid, match="is not a folder"):
+        logged.verify(str(tmp_path / "t"), remote=True)
+    for path in Path(os.environ["LINEAL_HOME"], "blobs").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"?" * path.stat().st_size)
+    with pytest.raises(IntegrityError, match=r"stored bytes of a.txt in .*/data:v0 are damaged"):
+        logged.verify(remote=True)
+
+
 def test_references_are_counted_not_verified(
     run: lineal.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
