@@ -144,7 +144,7 @@ def test_a_failed_run_can_be_started_anew(backend: Backend, run: Run) -> None:
     assert run.update_state("pending")
     assert run.state == "pending"
     started = backend.start_run(RunSpec(entity="ana", project="vision", run_id="train"))
-    assert (started.run.state, started.is_resumed) == ("running", False)
+    assert (started.run.state, started.is_resumed) == ("running", True)
     backend.finish_run(run._record.key, 0, 1.0)
     with pytest.raises(Conflict, match="train is finished; only a failed or crashed"):
         run.update_state("pending")

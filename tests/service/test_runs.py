@@ -198,12 +198,21 @@ def test_a_pending_run_does_not_count_as_existing(
 ) -> None:
     run = start(config={"from": "sweep"}).run
     runs.update(instance, owner, run.key, RunPatch(state=RunState.PENDING))
-    with pytest.raises(RunNotFoundError):
+    with pytest.raises(RunNotFoundError, match='pending and was never started; `resume="allow"`'):
         start(resume="must")
     started = start(config={"lr": 1})
     assert not started.is_resumed
     assert started.run.key == run.key
     assert started.run.config == {"from": "sweep", "lr": 1}
+
+
+def test_a_failed_run_that_is_pending_again_is_resumed(
+    instance: Instance, owner: Actor, start: Any
+) -> None:
+    run = start().run
+    runs.finish(instance, owner, run.key, 1, 2.5)
+    runs.update(instance, owner, run.key, RunPatch(state=RunState.PENDING))
+    assert start(resume="must").is_resumed
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,10 @@ _NAMED_MOST = 5
 def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
     """Start a run, or resume the one of that id, as `spec.resume` says (RUN-11).
 
-    A run that is pending was never started and does not count as existing (RUN-17). A run that
-    is running may be joined by any number of writers (RUN-16). On resume, config is merged with
-    the new values winning, tags given replace the old ones (RUN-10), what is None is kept.
+    A run that is pending is in nobody's way (RUN-17); one that ran before, and failed, is
+    resumed. A run that is running may be joined by any number of writers (RUN-16). On resume,
+    config is merged with the new values winning, tags given replace the old ones (RUN-10), what
+    is None is kept.
     Makes the project if there is none. Raises UsageError (exists already), RunNotFoundError
     (`must`, and there is none), Gone (deleted: an id is never used again, RUN-4), Invalid.
     """
@@ -63,11 +64,10 @@ def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
             row = runs_db.find(connection, spec.entity, spec.project, spec.run_id, lock=True)
         if row is not None and row.deleted_at is not None:
             raise gone(row)
-        exists = row is not None and row.state != RunState.PENDING
-        _check_resume(connection, actor, spec, project_id, exists=exists)
+        _check_resume(connection, actor, spec, project_id, row)
         assert row is not None
         runs_db.change(connection, row.id, _resumed(instance, row, values, now))
-        return _started(instance, connection, spec, project_id, is_resumed=exists)
+        return _started(instance, connection, spec, project_id, is_resumed=_has_run(row))
 
 
 def _checked(spec: RunSpec) -> dict[str, Any]:
@@ -127,11 +127,17 @@ def _resumed(
     return changed
 
 
+def _has_run(row: Row[Any]) -> bool:
+    """Tell a run made in advance from all others, also those that are to be started anew."""
+    return bool(row.state != RunState.PENDING or row.history_count or row.runtime_seconds)
+
+
 def _check_resume(
-    connection: Connection, actor: Actor, spec: RunSpec, project_id: int, *, exists: bool
+    connection: Connection, actor: Actor, spec: RunSpec, project_id: int, row: Row[Any] | None
 ) -> None:
     """Apply the table of RUN-11 to a run that is in the way, or is not there."""
     name = f"{spec.entity}/{spec.project}/{spec.run_id}"
+    exists = row is not None and row.state != RunState.PENDING
     if exists and spec.resume == "never":
         raise UsageError(f"Run {name} exists already and `resume` is `never`; use another id")
     if exists and spec.resume is None:
@@ -140,11 +146,17 @@ def _check_resume(
             "`--resume` on the command line); "
             "to start a new run, use another id"
         )
-    if not exists and spec.resume == "must":
+    if spec.resume != "must" or (row is not None and _has_run(row)):
+        return
+    if row is not None:
         raise RunNotFoundError(
-            f"`resume` is `must`, but there is no run {name} (you are {actor.name})"
-            + _near_runs(connection, spec.run_id, project_id)
+            f"`resume` is `must`, but run {name} is pending and was never started; "
+            '`resume="allow"` starts it'
         )
+    raise RunNotFoundError(
+        f"`resume` is `must`, but there is no run {name} (you are {actor.name})"
+        + _near_runs(connection, spec.run_id, project_id)
+    )
 
 
 def _started(
