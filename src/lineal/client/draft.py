@@ -68,7 +68,7 @@ class Draft:
     def _set_up(
         self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
     ) -> None:
-        self._description = None if description is None else values.text(description)
+        self._description = described(description)
         self._metadata = clean(metadata)
         self._incremental = incremental
         self._distributed_id: str | None = None
@@ -395,6 +395,15 @@ class Source:
 def _object_path(name: str, type_name: str) -> str:
     suffix = f".{type_name}.json"
     return name if name.endswith(suffix) else name + suffix
+
+
+def described(text: str | None) -> str | None:
+    """Return a description as it can be stored; raises TypeError for what is no text."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise TypeError(f"description must be text, not a {text.__class__.__name__}")
+    return values.text(text)
 
 
 def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from lineal.client import term, values
+from lineal.client import term
 from lineal.client import ttl as ttls
 from lineal.client.backend import Backend
 from lineal.client.contents import Base, Contents
-from lineal.client.draft import Draft, clean, listed
+from lineal.client.draft import Draft, clean, described, listed
 from lineal.client.manifest import Manifest
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -69,8 +69,9 @@ class Version(Draft):
 
     @description.setter
     def description(self, text: str | None) -> None:
+        text = described(text)
         self._warn_of_links("description")
-        self._description = None if text is None else values.text(text)
+        self._description = text
 
     @property
     def metadata(self) -> dict[str, Any]:

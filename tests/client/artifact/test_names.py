@@ -150,6 +150,14 @@ def test_metadata_is_an_object(metadata: Any) -> None:
         draft(metadata=metadata)
 
 
+@pytest.mark.parametrize("description", [3, b"bytes"])
+def test_a_description_is_text(description: Any) -> None:
+    with pytest.raises(TypeError, match="description must be text, not a"):
+        draft(description=description)
+    with pytest.raises(TypeError, match="description must be text, not a"):
+        draft().description = description
+
+
 def test_metadata_may_have_many_keys_but_not_many_megabytes(run: lineal.Run) -> None:
     many = {f"key{number}": number for number in range(1_000)}
     assert run.log_artifact(draft(metadata=many)).wait().metadata == many
