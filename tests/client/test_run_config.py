@@ -71,6 +71,18 @@ def test_an_artifact_in_the_config_is_recorded_as_used():
         lineal.init(config={"data": {"_type": "artifactVersion"}})
 
 
+@pytest.mark.parametrize("scheme", ["lineal-artifact", "wandb-artifact"])
+def test_the_id_of_a_version_in_the_config_is_recorded_as_used(scheme):
+    data_version()
+    number = lineal.Api().artifact("data:v0").id
+    with lineal.init() as run:
+        run.config.data = f"{scheme}://_id/{number}"
+        assert run.config["data"].name == "data:v0"
+        with pytest.raises(NotFound):
+            run.config.other = f"{scheme}://_id/99"
+    assert [a.name for a in lineal.Api().run(run.path).used_artifacts()] == ["data:v0"]
+
+
 def test_a_run_whose_config_names_no_artifact_there_is_ends_failed():
     with pytest.raises(NotFound, match="nothing"):
         lineal.init(id="r", config={"data": "wandb-artifact://nothing:v0"})

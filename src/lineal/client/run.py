@@ -14,6 +14,7 @@ from lineal.client import rows, saved_files, term
 from lineal.client.capture import notebook
 from lineal.client.rows import Metric
 from lineal.client.run_core import Place, RunCore, Status
+from lineal.core import names
 from lineal.core.records import RunPatch, RunState, Stream
 from lineal.errors import ArtifactsFailed, Invalid
 
@@ -467,6 +468,8 @@ class Run(RunCore):
     def _use_from_config(self, key: str, value: Any) -> Artifact:
         from lineal.client import run_artifacts  # loads all of Artifact
 
+        if isinstance(value, str) and (number := names.artifact_id(value)) is not None:
+            value = {"id": number}
         if isinstance(value, dict):
             return run_artifacts.use_stub(self, key, value)
         return run_artifacts.use(self, value, type=None, aliases=None)

@@ -236,6 +236,15 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
     return ArtifactPath(entity, project or DEFAULT_PROJECT, parts[-1], ref or LATEST)
 
 
+def artifact_id(text: str) -> str | None:
+    """Return the number in `wandb-artifact://_id/12`, which names a version by its id (RUN-23)."""
+    for scheme in ARTIFACT_SCHEMES:
+        number = text.removeprefix(f"{scheme}_id/")
+        if number != text and number.isascii() and number.isdecimal():
+            return number
+    return None
+
+
 def collection_path(text: str, entity: str, project: str | None, *, instead: str) -> ArtifactPath:
     """Parse `[[entity/]project/]name`, where a version would make no sense.
 
