@@ -95,6 +95,8 @@ def log(
         ttl_seconds=artifact._ttl_seconds,
     )
     artifact.finalize()
+    if distributed_id is not None:
+        artifact.distributed_id = distributed_id
     artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
     return artifact
 

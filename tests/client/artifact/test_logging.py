@@ -250,6 +250,7 @@ def test_after_finishing_the_same_id_begins_a_new_version(run: lineal.Run) -> No
     run.finish_artifact(draft({"two": b"2"})).wait()
     run.upsert_artifact(draft({"three": b"3"}), distributed_id="night")
     second = run.finish_artifact(draft({"four": b"4"}), distributed_id="night").wait()
+    assert second.distributed_id == "night"
     assert (second.version, paths(second)) == ("v1", ["four", "three"])
 
 
