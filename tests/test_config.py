@@ -126,6 +126,14 @@ def test_reinit_takes_deprecated_booleans(given: Any, value: str) -> None:
     assert load({"reinit": given}, environ={}).reinit == value
 
 
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [("OFF", "off"), (False, "off"), ("wrap", "wrap"), ("redirect", "wrap"), ("auto", "wrap")],
+)
+def test_console_is_kept_or_not(given: Any, value: str) -> None:
+    assert load({"console": given}, environ={}).console == value
+
+
 def test_paths_may_be_path_objects(tmp_path: Path) -> None:
     assert load({"dir": tmp_path}, environ={}).dir == str(tmp_path)
 
@@ -152,6 +160,7 @@ def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) 
         ({"mode": "onlin"}, "Unknown mode `onlin`"),
         ({"resume": "maybe"}, "`resume` cannot be 'maybe'"),
         ({"reinit": "maybe"}, "`reinit` cannot be 'maybe'"),
+        ({"console": "none"}, "`console` cannot be 'none'; use `wrap` or `off`"),
         ({"quiet": "perhaps"}, "`quiet` cannot be 'perhaps'"),
         ({"init_timeout": "soon"}, "`init_timeout` cannot be 'soon'"),
         ({"undo_days": -5}, "`undo_days` cannot be -5: expected a number from 0 to 36,500"),

@@ -392,6 +392,8 @@ def _parse(name: str, value: Any) -> Any:
         return _parse_resume(value)
     if name == "reinit":
         return _parse_reinit(value)
+    if name == "console":
+        return _parse_console(value)
     text = os.fspath(value) if isinstance(value, os.PathLike) else _text(value)
     return os.path.expanduser(text) if is_path else text
 
@@ -437,6 +439,19 @@ def _parse_reinit(value: Any) -> str:
             "or create_new"
         )
     return text
+
+
+_WRAPPED = ("wrap", "auto", "redirect", "wrap_raw", "wrap_emu")
+"""W&B's ways to keep console output; here they are all the same."""
+
+
+def _parse_console(value: Any) -> str:
+    text = _text(value).lower()
+    if text == "off" or text in _FALSE:
+        return "off"
+    if text not in _TRUE and text not in _WRAPPED:
+        raise Invalid(f"Setting `console` cannot be {value!r}; use `wrap` or `off`")
+    return "wrap"
 
 
 DATABASE = "lineal.db"
