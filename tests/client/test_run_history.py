@@ -413,7 +413,7 @@ def test_media_are_refused_in_config(run):
 def test_alerts_are_kept_and_not_repeated(run, capsys):
     run.alert("low accuracy", "0.1", level="WARN")
     run.alert("low accuracy", "0.2", level=lineal.AlertLevel.WARN)
-    run.alert("low accuracy", "0.3", level=lineal.AlertLevel.WARN, wait_duration=0)
+    run.alert("low accuracy", ValueError("0.3"), level="warn", wait_duration=0)
     run.flush()
     events = [json.loads(e) for e in run.backend.read_lines(run.record.key, Stream.EVENTS)]
     assert [event["text"] for event in events] == ["0.1", "0.3"]

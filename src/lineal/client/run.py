@@ -118,6 +118,7 @@ class Run(RunCore):
         if last is not None and now - last < (ALERT_WAIT_SECONDS if seconds is None else seconds):
             return
         self._alerts[title] = now
+        text = str(text)  # an exception, say
         event = {"_type": "alert", "title": title, "text": text, "level": level}
         line = json.dumps({**event, "_timestamp": time.time()})
         self._rows.spool.append(Stream.EVENTS, line.encode())
