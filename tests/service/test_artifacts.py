@@ -744,7 +744,7 @@ def test_a_damaged_record_is_said_as_damage(
 )
 @given(
     pages=st.lists(st.integers(1, 4), min_size=1, max_size=3),
-    order=st.sampled_from([None, "+version_index", "-created_at", "+size"]),
+    order=st.sampled_from([None, "+version_index", "-created_at", "+updatedAt", "+size"]),
 )
 def test_pages_of_versions_are_the_whole_list(
     instance: Instance, owner: Actor, tmp_path: Path, pages: Sequence[int], order: str | None

@@ -23,7 +23,9 @@ from lineal.db.schema import collection_tags, collections, memberships, version_
 VERSION_FIELDS: dict[str, FieldSpec] = {
     "version_index": number_field(memberships.c.number),
     "created_at": moment_field(versions.c.created_at),
+    "createdAt": moment_field(versions.c.created_at),
     "updated_at": moment_field(versions.c.updated_at),
+    "updatedAt": moment_field(versions.c.updated_at),
     "size": number_field(versions.c.size_bytes),
 }
 COLLECTION_FIELDS: dict[str, FieldSpec] = {
