@@ -69,6 +69,8 @@ def test_globs_folders_and_base_paths(run):
     assert "d/3.bin" in paths(run)
     run.save("d/**/*.txt", base_path="d", policy="now")
     assert "1.txt" in paths(run)
+    names = ("d/1.txt", "d/3.bin", "d/e/2.txt")
+    assert sorted(run.save("d/**")) == [os.path.abspath(name) for name in names]
 
 
 def test_a_literal_name_may_look_like_a_glob(run):

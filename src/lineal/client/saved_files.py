@@ -51,7 +51,7 @@ def choose(
     base = os.path.abspath(base)
     found = sorted(globs.glob(text, recursive=True)) if is_glob else [text]
     choices = []
-    for local in _files_of(found):
+    for local in dict.fromkeys(_files_of(found)):  # a folder and what is in it may both match
         path = os.path.relpath(local, base).replace(os.sep, "/")
         if path.startswith("../"):
             raise Invalid(f"Cannot save {local}: it lies outside of {base}")
