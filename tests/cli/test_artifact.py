@@ -134,6 +134,17 @@ def test_put_and_ls_refuse_a_version_where_a_name_belongs(lineal, photos, ref):
     assert f"lineal artifact show demo/photos:{ref}" in answer.err
 
 
+def test_put_says_where_the_mode_keeps_it_from_the_instance(lineal, photos, monkeypatch):
+    monkeypatch.setenv("LINEAL_MODE", "disabled")
+    answer = lineal("artifact", "put", str(photos))
+    assert answer.out == ""
+    assert "Nothing was stored: the mode here is `disabled`" in answer.err
+    monkeypatch.setenv("LINEAL_MODE", "offline")
+    answer = lineal("artifact", "put", str(photos))
+    assert "offline-run-" in answer.err
+    assert "until `lineal sync` brings it home" in answer.err
+
+
 def test_put_can_continue_a_run(lineal, photos):
     run = lineal("run", "ls", "demo", "--json").json[0]
     Path("more.txt").write_text("more")

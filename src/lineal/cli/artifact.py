@@ -131,6 +131,9 @@ def put(
         settings={"console": "off", "quiet": True},
     ) as run:
         logged = run.log_artifact(artifact, aliases=alias or [], tags=tag or []).wait()
+        if run.disabled:
+            output.note("Nothing was stored: the mode here is `disabled`; see `lineal enabled`")
+            return
         files = output.plural(logged.file_count, "file")
         output.note(f"{logged.qualified_name}: {files}, {output.size(logged.size)}")
         if (logged.logged_by() or run).id != run.id:
@@ -139,6 +142,8 @@ def put(
                 "and metadata stay as they are"
             )
         output.data(f'artifact = run.use_artifact("{logged.qualified_name}")')
+        if run.offline:
+            output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
 
 
 def _metadata(text: str | None) -> JsonObject | None:
