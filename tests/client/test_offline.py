@@ -304,6 +304,36 @@ def test_a_run_that_goes_on_is_not_synced(home):
     assert "still going on" in str(next(iter(result.failures.values())))
 
 
+def test_versions_in_the_config_are_those_of_the_home_before_and_after_sync(home):
+    with lineal.init(project="p", id="online") as online:
+        for name in ("first", "second"):
+            online.log_artifact(write_dataset(name, name)).wait()
+        online.config.data = online.use_artifact("first:v0")
+    stub = lineal.Api().run("p/online").config["data"]
+    number = lineal.Api().artifact("p/second:v0").id
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        own = run.log_artifact(write_dataset("own", "own")).wait()
+        assert own.id == stub["id"]  # each instance counts by itself
+        run.config.update({"data": stub, "more": f"lineal-artifact://_id/{number}", "own": own})
+        assert [run.config[key].name for key in ("data", "more", "own")] == [
+            "first:v0",
+            "second:v0",
+            "own:v0",
+        ]
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = lineal.Api().run("p/a")
+    assert sorted(used.name for used in found.used_artifacts()) == [
+        "first:v0",
+        "own:v0",
+        "second:v0",
+    ]
+    ids = {f"p/{config['sequenceName']}:v0": config["id"] for config in found.config.values()}
+    assert len(ids) == 3
+    for path, id in ids.items():
+        assert lineal.Api().artifact(path).id == id
+
+
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(NotFound):
         run_folder.read_about(str(tmp_path))

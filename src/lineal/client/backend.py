@@ -346,6 +346,13 @@ class Backend(Protocol):
 
     def version_by_id(self, version: VersionId) -> VersionRecord: ...
 
+    def version_in_config(self, number: int, name: str | None) -> VersionRecord:
+        """Return the version that a config names by its id; name: its `name:vN`, if that is said.
+
+        Offline, the same number may stand for one of the folder and for one of the home.
+        """
+        ...
+
     def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]: ...
 
     def links(self, version: VersionId) -> list[VersionRecord]: ...

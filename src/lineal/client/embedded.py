@@ -454,6 +454,9 @@ class EmbeddedBackend:
     def version(self, path: ArtifactPath) -> VersionRecord:
         return catalog.version(self.instance, self.actor, path)
 
+    def version_in_config(self, number: int, name: str | None) -> VersionRecord:
+        return self.version_by_id(VersionId(number))
+
     def version_by_id(self, version: VersionId) -> VersionRecord:
         return catalog.version_by_id(self.instance, self.actor, version)
 

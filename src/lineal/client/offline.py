@@ -290,6 +290,21 @@ class OfflineBackend(EmbeddedBackend):
             return super().version_by_id(version)
         return self._marked(self._needed_home().version_by_id(_plain(version)))
 
+    def version_in_config(self, number: int, name: str | None) -> VersionRecord:
+        candidates = [number]
+        if number < _AT_HOME:
+            candidates.append(number + _AT_HOME)
+            if name is None and self._home() is not None:
+                candidates.reverse()  # a number alone is one that somebody saw at home
+        for candidate in candidates:
+            try:
+                version = self.version_by_id(VersionId(candidate))
+            except NotFound:
+                continue
+            if name in (None, f"{version.source_collection}:v{version.source_number}"):
+                return version
+        raise NotFound(f"No version {name or number} with the id {number}, here or in the home")
+
     def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]:
         try:
             return super().versions(query, page)

@@ -12,7 +12,7 @@ from lineal.client.artifact import Artifact
 from lineal.client.capture import code
 from lineal.core import names
 from lineal.core.names import ArtifactPath
-from lineal.core.records import VersionId, VersionPatch, VersionRecord
+from lineal.core.records import VersionPatch, VersionRecord
 from lineal.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -99,10 +99,12 @@ def use(
 def use_stub(run: Run, key: str, stub: dict[str, Any]) -> Artifact:
     """Use the version that a config value copied from another run stands for (ART-45)."""
     try:
-        number = VersionId(int(stub["id"]))
+        number = int(stub["id"])
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid(f"Config `{key}` does not say which version it is: {stub!r}") from error
-    version = run.backend.version_by_id(number)
+    said = "sequenceName" in stub and "version" in stub
+    name = f"{stub['sequenceName']}:{stub['version']}" if said else None
+    version = run.backend.version_in_config(number, name)
     run.backend.use(run.record.key, version.id, alias=None)
     return artifacts.committed(run.backend, version)
 

@@ -320,7 +320,7 @@ class _Copy:
         self._target.update_run(
             self._to.key,
             RunPatch(
-                config=run.config or None,
+                config={key: self._here(value) for key, value in run.config.items()} or None,
                 summary=run.summary or None,
                 metadata=metadata or None,
                 git_commit=run.git_commit,
@@ -331,6 +331,27 @@ class _Copy:
         was_ended = run.state in (RunState.FINISHED, RunState.FAILED, RunState.PREEMPTED)
         code = run.exit_code if run.exit_code is not None else (0 if was_ended else 1)
         self._target.finish_run(self._to.key, code, run.runtime_seconds)
+
+    def _here(self, value: Any) -> Any:
+        """Return a value of the config; of a version with the id that it has in the target."""
+        if not (isinstance(value, dict) and value.get("_type") == "artifactVersion"):
+            return value
+        version = self._copied.get(VersionId(int(value["id"])))
+        if version is None:
+            name = f"/{value['sequenceName']}:{value['version']}"
+            used = (each for each in self._intents if each["kind"] == "use")
+            intent = next((each for each in used if each["version"].endswith(name)), None)
+            if intent is None:
+                return value
+            try:
+                version = self._home_version(intent["version"], intent["digest"])
+            except NotFound:  # said already, of its use
+                return value
+        return value | {
+            "id": str(version.id),
+            "version": f"v{version.source_number}",
+            "sequenceName": version.source_collection,
+        }
 
     # --- artifacts ---
 
