@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
-from lineal.core.lineage_picture import BOX_HEIGHT, BOX_WIDTH, SHOWN_MOST, to_svg
+from lineal.core.lineage_picture import BOX_HEIGHT, BOX_WIDTH, GAP_ACROSS, SHOWN_MOST, to_svg
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -140,3 +140,16 @@ def test_every_edge_leads_to_a_later_column(drawable: LineageGraph) -> None:
     for path in Drawn(drawable).tree.findall(f"{SVG}path"):
         start, end = re.fullmatch(r"M([\d.e+-]+) .* ([\d.e+-]+) \S+", path.attrib["d"]).groups()  # type: ignore[union-attr]
         assert float(start) < float(end)
+
+
+@given(graphs())
+def test_no_line_passes_below_a_box(drawable: LineageGraph) -> None:
+    drawn = Drawn(drawable)
+    for path in drawn.tree.findall(f"{SVG}path"):
+        numbers = r"M(\S+) (\S+?)(?:H(\S+?))?C\S+ \S+ \S+ \S+ (\S+) \S+"
+        x, y, passed, end = re.fullmatch(numbers, path.attrib["d"]).groups()  # type: ignore[union-attr]
+        assert float(end) - float(passed or x) == GAP_ACROSS
+        if passed:  # a column, along its lane
+            assert float(passed) - float(x) == BOX_WIDTH
+            tops = [box_y for box_x, box_y in drawn.boxes.values() if box_x == float(x)]
+            assert not any(top <= float(y) <= top + BOX_HEIGHT for top in tops)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lineal.core.lineage import printable
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
@@ -22,6 +23,8 @@ BOX_WIDTH, BOX_HEIGHT = 200, 40
 GAP_ACROSS, GAP_DOWN, MARGIN = 80, 18, 16
 LABEL_MOST, NOTE_MOST = 28, 32
 """Characters that fit into a box: first line, second line."""
+LANE_HEIGHT = 0.4
+"""Of a box's: what a line takes where it passes a column."""
 SWEEPS = 4
 """Times that boxes are moved towards what they are joined to, each time from both ends."""
 
@@ -43,7 +46,7 @@ marker path{fill:#888;stroke:none}
 
 @dataclass(slots=True)
 class _Box:
-    """One node, or many of one kind and type that are drawn as one."""
+    """One node, many of one kind and type that are drawn as one, or none: a lane for lines."""
 
     nodes: list[LineageNode]
     column: int
@@ -53,12 +56,26 @@ class _Box:
     right: list[_Box] = field(default_factory=list)
 
     @property
+    def height(self) -> float:
+        """In boxes."""
+        return 1.0 if self.nodes else LANE_HEIGHT
+
+    @property
     def x(self) -> float:
         return MARGIN + self.column * (BOX_WIDTH + GAP_ACROSS)
 
     @property
     def y(self) -> float:
         return MARGIN + self.row * (BOX_HEIGHT + GAP_DOWN)
+
+
+class _Line(NamedTuple):
+    """What leads from one box, or lane, to the next."""
+
+    source: _Box
+    target: _Box
+    said: str
+    is_dashed: bool
 
 
 def to_svg(graph: LineageGraph) -> str:
@@ -71,15 +88,20 @@ def to_svg(graph: LineageGraph) -> str:
         source, target = box_of[edge.source], box_of[edge.target]
         if source is not target:
             joins.setdefault((id(source), id(target)), []).append(edge)
-            if not edge.is_relogged:
-                source.right.append(target)
-                target.left.append(source)
-    _arrange(boxes)
+    lanes: dict[tuple[int, bool, int], _Box] = {}
+    lines = [
+        line
+        for edges in joins.values()
+        for line in _lines(box_of[edges[0].source], box_of[edges[0].target], edges, lanes)
+    ]
+    for line in lines:
+        if line.target.column > line.source.column:
+            line.source.right.append(line.target)
+            line.target.left.append(line.source)
+    _arrange([*boxes, *lanes.values()])
     width = max(box.x for box in boxes) + BOX_WIDTH + MARGIN
     height = max(box.y for box in boxes) + BOX_HEIGHT + MARGIN
-    drawn = [
-        _join(box_of[edges[0].source], box_of[edges[0].target], edges) for edges in joins.values()
-    ]
+    drawn = [_drawn(line) for line in lines]
     drawn += [_box(box, graph.root) for box in boxes]
     if graph.is_cut:
         height += MARGIN
@@ -142,6 +164,28 @@ def _boxes(graph: LineageGraph, columns: Mapping[str, int]) -> list[_Box]:
     return boxes
 
 
+def _lines(
+    source: _Box,
+    target: _Box,
+    edges: Sequence[LineageEdge],
+    lanes: dict[tuple[int, bool, int], _Box],
+) -> Iterator[_Line]:
+    """Yield the lines from one box to another, beside the boxes of the columns between.
+
+    What leads on from one box shares a lane in each column: `lanes` has those drawn before.
+    """
+    dashed = all(edge.is_relogged or edge.kind is EdgeKind.DERIVED for edge in edges)
+    last = source
+    for column in range(source.column + 1, target.column):
+        place = id(source), dashed, column
+        lane = lanes.get(place)
+        if lane is None:
+            lane = lanes[place] = _Box([], column)
+            yield _Line(last, lane, "", dashed)
+        last = lane
+    yield _Line(last, target, _said(edges), dashed)
+
+
 def _arrange(boxes: Sequence[_Box]) -> None:
     """Give each box a row, near what it is joined to, so that few lines cross."""
     columns: list[list[_Box]] = [[] for _ in range(max(box.column for box in boxes) + 1)]
@@ -167,10 +211,11 @@ def _middle(joined: Iterable[_Box], otherwise: float) -> float:
 def _place(column: list[_Box], wanted: Sequence[float]) -> None:
     """Put boxes of a column as near to the wanted rows as they go without covering each other."""
     order = sorted(range(len(column)), key=lambda position: (wanted[position], position))
-    row = float("-inf")
+    end = float("-inf")
     for position in order:
-        row = max(row + 1, wanted[position])
-        column[position].row = row
+        box = column[position]
+        box.row = max(end + box.height / 2, wanted[position])
+        end = box.row + box.height / 2
     off = sum(wanted) - sum(box.row for box in column)
     for box in column:
         box.row += off / max(1, len(column))
@@ -230,21 +275,23 @@ def _title(node: LineageNode) -> str:
     return "\n".join(part for part in (node.name, _note(node), made, node.digest) if part)
 
 
-def _join(source: _Box, target: _Box, edges: Sequence[LineageEdge]) -> str:
-    """Draw what leads from one box to another; from right to left for what was logged again."""
+def _drawn(line: _Line) -> str:
+    """Draw a line; from right to left for what was logged again."""
+    source, target = line.source, line.target
     x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
     x2, y2 = target.x, target.y + BOX_HEIGHT / 2
     bend = max(GAP_ACROSS / 2, abs(x2 - x1) / 3)
-    dashed = all(edge.is_relogged or edge.kind is EdgeKind.DERIVED for edge in edges)
-    shape = f"M{x1:g} {y1:g}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
-    said = _said(edges)
+    start = f"M{x1:g} {y1:g}" if source.nodes else f"M{source.x:g} {y1:g}H{x1:g}"
+    shape = f"{start}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
     words = (
-        f'<text class="said" x="{(x1 + x2) / 2:g}" y="{(y1 + y2) / 2 - 4:g}">{_text(said)}</text>'
-        if said
+        f'<text class="said" x="{(x1 + x2) / 2:g}" y="{(y1 + y2) / 2 - 4:g}">'
+        f"{_text(line.said)}</text>"
+        if line.said
         else ""
     )
-    kind = ' class="dashed"' if dashed else ""
-    return f'<path{kind} marker-end="url(#tip)" d="{shape}"/>{words}'
+    kind = ' class="dashed"' if line.is_dashed else ""
+    tip = ' marker-end="url(#tip)"' if target.nodes else ""
+    return f'<path{kind}{tip} d="{shape}"/>{words}'
 
 
 def _said(edges: Sequence[LineageEdge]) -> str:
