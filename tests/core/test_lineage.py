@@ -69,6 +69,18 @@ def test_a_tree_marks_what_was_deleted_or_logged_again() -> None:
     ]
 
 
+def test_a_tree_marks_what_a_run_made_and_then_used() -> None:
+    circle = graph("version:1", [version(1), run(1)], [logged(1, 1), used(1, 1, again=True)])
+    assert lineage.tree(circle).splitlines() == [
+        "data1:v0 · dataset · latest",
+        "├─ upstream",
+        "│  └─ run1 · train run · finished",
+        "│     └─ data1:v0 · dataset · latest ↺ used later",
+        "└─ downstream",
+        "   └─ run1 · train run · finished ↺ used later",
+    ]
+
+
 def test_a_tree_of_one_node_is_one_line() -> None:
     assert lineage.tree(graph("run:1", [run(1)], [])) == "run1 · train run · finished"
 
@@ -159,8 +171,10 @@ def test_no_name_breaks_out_of_its_mermaid_label(name: str) -> None:
 
 @pytest.mark.parametrize("writer", [lineage.to_dot, lineage.to_mermaid])
 def test_pictures_show_edges_that_would_close_a_cycle_dashed(writer) -> None:  # type: ignore[no-untyped-def]  # the two writers
-    text = writer(graph("version:1", [version(1), run(1)], [logged(1, 1, again=True)]))
+    both = [logged(1, 1, again=True), used(2, 1, again=True)]
+    text = writer(graph("version:1", [version(1), version(2), run(1)], both))
     assert "logged again" in text
+    assert "used later" in text
     assert "dashed" in text or "-.->" in text
 
 

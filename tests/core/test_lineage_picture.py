@@ -88,12 +88,12 @@ def test_tombstones_and_edges_that_nobody_follows_are_dashed() -> None:
         graph(
             "version:1",
             [version(1), version(2), run(1, is_deleted=True)],
-            [used(1, 1), logged(1, 1, again=True), derived],
+            [used(1, 1), logged(1, 1, again=True), used(2, 1, again=True), derived],
         )
     )
     assert drawn.classes["run1"] == "run deleted"
-    assert sorted(filter(None, drawn.said)) == ["derived", "logged again"]
-    assert len(re.findall('class="dashed"', drawn.text)) == 2
+    assert sorted(filter(None, drawn.said)) == ["derived", "logged again", "used later"]
+    assert len(re.findall('class="dashed"', drawn.text)) == 3
 
 
 def test_a_graph_that_was_cut_says_so() -> None:

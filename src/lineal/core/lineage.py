@@ -65,7 +65,7 @@ def to_dot(graph: LineageGraph) -> str:
     for edge in graph.edges:
         attributes = {"label": edge.alias} if edge.alias else {}
         if edge.is_relogged:
-            attributes |= {"label": "logged again", "style": "dashed", "constraint": "false"}
+            attributes |= {"label": cycle_words(edge), "style": "dashed", "constraint": "false"}
         elif edge.kind is EdgeKind.DERIVED:
             attributes |= {"label": "derived", "style": "dashed"}
         tail = f" [{_dot_attributes(attributes)}]" if attributes else ""
@@ -94,7 +94,7 @@ def to_mermaid(graph: LineageGraph) -> str:
     for edge in graph.edges:
         text = edge.alias or ""
         if edge.is_relogged:
-            text = "logged again"
+            text = cycle_words(edge)
         elif edge.kind is EdgeKind.DERIVED:
             text = "derived"
         arrow = "-.->" if edge.is_relogged or edge.kind is EdgeKind.DERIVED else "-->"
@@ -116,6 +116,11 @@ def _mermaid(text: str) -> str:
     So is a first character that would start a Markdown list.
     """
     return _MERMAID_UNSAFE.sub(lambda match: f"#{ord(match[0])};", printable(text))
+
+
+def cycle_words(edge: LineageEdge) -> str:
+    """Say why an edge is not followed: a run wrote what it had read, or read what it had made."""
+    return "used later" if edge.kind is EdgeKind.USED else "logged again"
 
 
 def _type_of(node: LineageNode) -> str:
@@ -234,7 +239,7 @@ def _branches(
         mark = ""
         expands = not edge.is_relogged and node_id not in drawn and node_id in below
         if edge.is_relogged:
-            mark = " ↺ logged again"
+            mark = f" ↺ {cycle_words(edge)}"
         elif node_id in drawn and node_id in below:
             mark = " ↑ drawn above"
         if edge.kind is EdgeKind.DERIVED:

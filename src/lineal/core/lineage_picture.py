@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lineal.core.lineage import printable
+from lineal.core.lineage import cycle_words, printable
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
 
 SHOWN_MOST = 12
@@ -276,7 +276,7 @@ def _title(node: LineageNode) -> str:
 
 
 def _drawn(line: _Line) -> str:
-    """Draw a line; from right to left for what was logged again."""
+    """Draw a line; from right to left for what would close a cycle."""
     source, target = line.source, line.target
     x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
     x2, y2 = target.x, target.y + BOX_HEIGHT / 2
@@ -299,7 +299,7 @@ def _said(edges: Sequence[LineageEdge]) -> str:
     if len(edges) > 1:
         return f"× {len(edges):,}"
     if edge.is_relogged:
-        return "logged again"
+        return cycle_words(edge)
     return "derived" if edge.kind is EdgeKind.DERIVED else _cut(edge.alias or "", 12)
 
 
