@@ -184,6 +184,21 @@ def test_restore_fetches_a_file_of_this_or_another_run(run):
         assert fetched.read() == "first"
 
 
+def test_restore_needs_no_run_of_its_own(run, tmp_path, monkeypatch):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    run.finish()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with lineal.restore("a.txt", run_path=run.path) as file:
+        assert file.read() == "first"
+    assert os.listdir() == ["a.txt"]
+    with lineal.restore("a.txt", run.path, root="elsewhere") as file:
+        assert file.name == os.path.join("elsewhere", "a.txt")
+    with pytest.raises(lineal.UsageError, match="run_path="):
+        lineal.restore("a.txt")
+
+
 def test_a_name_that_leads_out_of_a_run_is_refused_as_one_of_its_files(run):
     with pytest.raises(ValueError, match=rf"No file of a run is called '\.\./x': .*{run.path}"):
         run.restore("../x")

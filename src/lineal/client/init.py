@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from lineal.client import exit as process_exit
 from lineal.client import resuming, run_config, session, surroundings, term
@@ -408,7 +408,6 @@ log = _forward(Run.log)
 define_metric = _forward(Run.define_metric)
 alert = _forward(Run.alert)
 save = _forward(Run.save)
-restore = _forward(Run.restore)
 use_artifact = _forward(Run.use_artifact)
 upsert_artifact = _forward(Run.upsert_artifact)
 finish_artifact = _forward(Run.finish_artifact)
@@ -430,6 +429,24 @@ def log_artifact(*args: Any, **kwargs: Any) -> Artifact:
         return run.log_artifact(*args, **kwargs)
     with init(job_type="auto") as automatic:
         return automatic.log_artifact(*args, **kwargs)
+
+
+@functools.wraps(Run.restore)
+def restore(
+    name: str, run_path: str | None = None, replace: bool = False, root: str | None = None
+) -> IO[str] | None:
+    """See `Run.restore`; without an active run, `run_path` says whose file it is (RUN-28)."""
+    run = session.active_run()
+    if run is not None:
+        return run.restore(name, run_path, replace=replace, root=root)
+    if run_path is None:
+        raise UsageError(
+            "There is no active run; call `lineal.init()` before `lineal.restore`, or say whose "
+            "file it is: restore(name, run_path='project/run_id')"
+        )
+    from lineal.client import restoring  # few scripts restore files
+
+    return restoring.restore_without_run(name, run_path, replace=replace, root=root)
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:

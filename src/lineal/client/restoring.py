@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import IO, TYPE_CHECKING
 
+from lineal.client.api import Api
 from lineal.client.backend import Backend
 from lineal.client.files import File, run_files
 from lineal.core import names
@@ -22,11 +23,31 @@ def restore(
     source = run.record
     if run_path is not None:
         source = run.backend.run(*names.run_path(run_path, run.entity, run.project))
-    target = os.path.join(root or run.dir, *_inside(source, name).split("/"))
-    if replace or not os.path.exists(target):
-        _file(run.backend, source, name).write_to(target)
-        if root is None:
-            run._files.restored(names.entry_path(name), target)
+    target, is_new = _put(run.backend, source, name, root or run.dir, replace=replace)
+    if is_new and root is None:
+        run._files.restored(names.entry_path(name), target)
+    return _opened(target)
+
+
+def restore_without_run(name: str, run_path: str, *, replace: bool, root: str | None) -> IO[str]:
+    """Do the same while no run is active; without `root` the working directory gets the file."""
+    run = Api().run(run_path)
+    target, _ = _put(run._backend, run._record, name, root or os.getcwd(), replace=replace)
+    return _opened(target)
+
+
+def _put(
+    backend: Backend, run: RunRecord, name: str, folder: str, *, replace: bool
+) -> tuple[str, bool]:
+    """Return where the file is, and whether it was fetched."""
+    target = os.path.join(folder, *_inside(run, name).split("/"))
+    is_new = replace or not os.path.exists(target)
+    if is_new:
+        _file(backend, run, name).write_to(target)
+    return target, is_new
+
+
+def _opened(target: str) -> IO[str]:
     return open(target, encoding="utf-8", errors="surrogateescape")
 
 
