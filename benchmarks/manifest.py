@@ -14,7 +14,7 @@ import lineal
 from benchmarks import sdk, timing
 from benchmarks.child import Stopwatch
 from benchmarks.results import Bench, Result
-from lineal.client.contents import Added
+from lineal.client.artifact.contents import Added
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
 

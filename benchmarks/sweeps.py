@@ -152,7 +152,7 @@ lineal.agent(sys.argv[1], nothing, count=int(sys.argv[2]))
 def together(watch: Stopwatch, agents: int, trials: int) -> dict[str, Any]:
     """Have many agent processes work on one sweep; returns what became of its trials."""
     import lineal
-    from lineal.client import sweep as sweeps
+    from lineal.client.sweep import sweep as sweeps
     from lineal.config import load
 
     count = agents * trials

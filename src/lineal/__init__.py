@@ -40,12 +40,12 @@ _SOURCES = {
         "require",
         "teardown",
     ),
-    "lineal.client.sweep": ("sweep", "controller"),
-    "lineal.client.agent": ("agent",),
-    "lineal.client.run": ("AlertLevel", "Run"),
-    "lineal.client.artifact": ("Artifact",),
-    "lineal.client.ttl": ("ArtifactTTL",),
-    "lineal.client.api": ("Api",),
+    "lineal.client.sweep.sweep": ("sweep", "controller"),
+    "lineal.client.sweep.agent": ("agent",),
+    "lineal.client.run.run": ("AlertLevel", "Run"),
+    "lineal.client.artifact.artifact": ("Artifact",),
+    "lineal.client.artifact.ttl": ("ArtifactTTL",),
+    "lineal.client.public.api": ("Api",),
     "lineal.client.media.histogram": ("Histogram",),
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.table": ("Table",),
@@ -72,9 +72,8 @@ __all__ = [*_MODULE_OF, *_ACTIVE, "errors", "__version__"]
 
 if TYPE_CHECKING:
     from lineal import errors as errors
-    from lineal.client.agent import agent as agent
-    from lineal.client.api import Api as Api
-    from lineal.client.artifact import Artifact as Artifact
+    from lineal.client.artifact.artifact import Artifact as Artifact
+    from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
     from lineal.client.init import alert as alert
     from lineal.client.init import define_metric as define_metric
     from lineal.client.init import finish as finish
@@ -102,12 +101,13 @@ if TYPE_CHECKING:
     from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.image import Image as Image
     from lineal.client.media.table import Table as Table
-    from lineal.client.run import AlertLevel as AlertLevel
-    from lineal.client.run import Run as Run
-    from lineal.client.summary import Summary
-    from lineal.client.sweep import controller as controller
-    from lineal.client.sweep import sweep as sweep
-    from lineal.client.ttl import ArtifactTTL as ArtifactTTL
+    from lineal.client.public.api import Api as Api
+    from lineal.client.run.run import AlertLevel as AlertLevel
+    from lineal.client.run.run import Run as Run
+    from lineal.client.run.summary import Summary
+    from lineal.client.sweep.agent import agent as agent
+    from lineal.client.sweep.sweep import controller as controller
+    from lineal.client.sweep.sweep import sweep as sweep
     from lineal.config import Settings as Settings
     from lineal.errors import ArtifactFinalizedError as ArtifactFinalizedError
     from lineal.errors import ArtifactNotLoggedError as ArtifactNotLoggedError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lineal.client import session
-from lineal.client.api import Api
+from lineal.client.public.api import Api
 from lineal.config import load
 
 

@@ -16,9 +16,10 @@ import numpy
 import pytest
 
 import lineal
-from lineal.client import agent as agents
-from lineal.client import command, session
-from lineal.client import sweep as sweeps
+from lineal.client import session
+from lineal.client.sweep import agent as agents
+from lineal.client.sweep import command
+from lineal.client.sweep import sweep as sweeps
 from lineal.config import load
 from lineal.core.trials import TrialState
 from lineal.errors import Invalid, NotFound, TrialsFailed, UsageError

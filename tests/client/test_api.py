@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import Engine, event
 
 from lineal.client import session
-from lineal.client.api import Api
-from lineal.client.artifact import Artifact
+from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.init import init
-from lineal.client.public_catalog import Project
-from lineal.client.public_run import Run
-from lineal.client.public_sweep import Sweep
-from lineal.client.sweep import sweep
+from lineal.client.public.api import Api
+from lineal.client.public.catalog import Project
+from lineal.client.public.run import Run
+from lineal.client.public.sweep import Sweep
+from lineal.client.sweep.sweep import sweep
 from lineal.core.records import EdgeKind, PageRequest, RunRecord, RunSpec
 from lineal.errors import CommError, Invalid, NotFound, RunNotFoundError
 

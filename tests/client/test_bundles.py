@@ -11,10 +11,11 @@ import pytest
 from tests.test_files import file_size_limit
 
 import lineal
-from lineal.client import bundles, session, sync
-from lineal.client.artifact import committed
+from lineal.client import session
+from lineal.client.artifact.artifact import committed
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend
+from lineal.client.offline import bundles, sync
 from lineal.config import Settings, load
 from lineal.core.names import ArtifactPath
 from lineal.core.records import EdgeKind, PageRequest, Stream, VersionQuery, VersionRecord

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineal.client.contents import IMMUTABLE, MUTABLE, Added, Base, Contents, Source
+from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Base, Contents, Source
 from lineal.core.digest import Digest, of_bytes
 from lineal.core.manifest import (
     Entry,

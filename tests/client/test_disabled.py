@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import lineal
-from lineal.client.public_catalog import Collection
+from lineal.client.public.catalog import Collection
 from lineal.errors import Invalid
 
 TAKES = {

@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from lineal.client import download
+from lineal.client.artifact import download
+from lineal.client.artifact.download import Download, verify
 from lineal.client.cache import DigestCache
-from lineal.client.download import Download, verify
 from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry

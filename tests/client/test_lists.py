@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineal.client.lists import LazyList, NamedList
+from lineal.client.public.lists import LazyList, NamedList
 from lineal.core.records import Page, PageRequest
 from lineal.errors import Invalid
 

@@ -11,7 +11,8 @@ import pytest
 from tests.test_files import file_size_limit
 
 import lineal
-from lineal.client import run_folder, session, sync
+from lineal.client import session
+from lineal.client.offline import run_folder, sync
 from lineal.config import Settings, load
 from lineal.core.records import EdgeKind, PageRequest, Stream
 from lineal.errors import NoSpace, NotFound, UsageError

@@ -10,7 +10,7 @@ import pytest
 from tests.client.test_offline import folders, synced
 
 import lineal
-from lineal.client import adding
+from lineal.client.artifact import adding
 from lineal.client.embedded import open_embedded
 from lineal.config import load
 from lineal.service.instance import open_instance

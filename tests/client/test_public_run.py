@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineal.client import public_history, public_run, session
-from lineal.client.api import Api
-from lineal.client.artifact import Artifact
+from lineal.client import session
+from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
-from lineal.client.public_run import Run
+from lineal.client.public import history as public_history
+from lineal.client.public import run as public_run
+from lineal.client.public.api import Api
+from lineal.client.public.run import Run
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunPatch, RunRecord, RunSpec, Stream
 from lineal.errors import CommError, Conflict, Invalid, MissingFile, WaitTimeoutError

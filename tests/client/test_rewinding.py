@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import lineal
-from lineal.client import sync as syncing
+from lineal.client.offline import sync as syncing
 from lineal.client.session import open_backend
 from lineal.config import load
 from lineal.errors import Gone, Invalid, NotFound, UsageError

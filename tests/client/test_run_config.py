@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client.run_config import RunConfig
+from lineal.client.run.config import RunConfig
 from lineal.errors import Invalid, NotFound
 
 

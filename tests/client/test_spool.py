@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lineal.client import adopting, spool
-from lineal.client.spool import Spool, Writer
+from lineal.client.run import adopting, spool
+from lineal.client.run.spool import Spool, Writer
 from lineal.core.records import RunPatch, RunSpec, Stream
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client import staging
-from lineal.client.staging import Staging, remove_leftovers
+from lineal.client.artifact import staging
+from lineal.client.artifact.staging import Staging, remove_leftovers
 from lineal.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def test_folders_of_living_processes_are_left_alone(root: str) -> None:
 def test_folders_of_dead_processes_are_removed(root: str) -> None:
     text = f"""
 import os
-from lineal.client.staging import Staging
+from lineal.client.artifact.staging import Staging
 open(Staging({root!r}).new_path(), "w").close()
 os._exit(9)
 """

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lineal
-from lineal.client.run import Run
+from lineal.client.run.run import Run
 from lineal.core.names import OWN_KEY
 from lineal.errors import Invalid
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineal.client.ttl import ArtifactTTL, shown, stored
+from lineal.client.artifact.ttl import ArtifactTTL, shown, stored
 from lineal.core.retention import (
     KeepBest,
     Selection,

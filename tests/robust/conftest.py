@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lineal.client import adding, session, term
 from lineal.client import exit as process_exit
+from lineal.client import session, term
+from lineal.client.artifact import adding
 from lineal.config import load
 
 

@@ -24,8 +24,10 @@ import sqlalchemy
 from sqlalchemy import event
 
 import lineal
-from lineal.client import logging, run_artifacts, session
+from lineal.client import session
+from lineal.client.artifact import logging
 from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.run import artifacts as run_artifacts
 from lineal.config import Settings, load
 from lineal.core.digest import Digest, of_bytes
 from lineal.core.records import PageRequest, Upload, VersionQuery

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import lineal
-from lineal.client.artifact import committed
+from lineal.client.artifact.artifact import committed
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.config import load
 from lineal.core.names import ArtifactPath

@@ -21,8 +21,9 @@ from hypothesis.stateful import (
 
 import lineal
 import lineal.core.digest
-from lineal.client import adding, session
-from lineal.client.artifact import Artifact
+from lineal.client import session
+from lineal.client.artifact import adding
+from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.embedded import EmbeddedBackend
 from lineal.config import load
 from lineal.core.names import ArtifactPath
@@ -98,7 +99,7 @@ class Walk(RuleBasedStateMachine):
             return None
         chosen = live[number % len(live)]
         path = ArtifactPath("ana", "vision", name, f"v{chosen}")
-        return chosen, lineal.client.artifact.committed(self.backend, self.backend.version(path))
+        return chosen, committed(self.backend, self.backend.version(path))
 
     @rule(name=names, files=contents, alias=st.none() | aliases)
     def log(self, name: str, files: Files, alias: str | None) -> None:
@@ -200,7 +201,7 @@ class Walk(RuleBasedStateMachine):
             assert [version.number for version in found] == collection.live()
             for version in found:
                 model = collection.versions[version.number]
-                artifact = lineal.client.artifact.committed(self.backend, version)
+                artifact = committed(self.backend, version)
                 assert {
                     path: entry.digest for path, entry in artifact.manifest.entries.items()
                 } == {path: lineal.core.digest.of_bytes(data) for path, data in model.files.items()}

@@ -199,7 +199,8 @@ os._exit(0)
 """
     folder = child("", body)["answer"]
     sync = f"""
-from lineal.client import session, sync
+from lineal.client import session
+from lineal.client.offline import sync
 from lineal.config import load
 settings = load()
 backend = session.open_backend(settings)

@@ -14,9 +14,9 @@ from lineal.errors import CommError, Conflict
 
 PRELOADED = [
     "lineal.client.embedded",
-    "lineal.client.api",
-    "lineal.client.run_artifacts",
-    "lineal.client.finishing",
+    "lineal.client.public.api",
+    "lineal.client.run.artifacts",
+    "lineal.client.run.finishing",
     "tests.robust.workers",
 ]
 QUIET = {

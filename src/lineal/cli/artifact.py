@@ -22,7 +22,7 @@ from lineal.cli.connect import (
 )
 from lineal.cli.options import Exclude, Include, Json, Type, Version
 from lineal.cli.retention import ttl_words
-from lineal.client import adding, stored
+from lineal.client.artifact import adding, stored
 from lineal.client.backend import Backend
 from lineal.core import names
 from lineal.core.manifest import Entry

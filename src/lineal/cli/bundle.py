@@ -13,7 +13,7 @@ from lineal.cli.options import IntoEntity, IntoProject, Json
 from lineal.core.records import VersionQuery, VersionRecord
 
 if TYPE_CHECKING:
-    from lineal.client.bundles import Carried
+    from lineal.client.offline.bundles import Carried
 
 
 def export(
@@ -38,7 +38,7 @@ def export(
     Names, numbers, aliases, metadata and the runs that logged them go along. Doing it again
     copies what is missing.
     """
-    from lineal.client import bundles  # loads SQLAlchemy: 0.2 s that `--help` need not wait
+    from lineal.client.offline import bundles  # loads SQLAlchemy: 0.2 s that `--help` need not wait
 
     connection = connect()
     chosen = [version for name in names for version in _versions(connection, name, every=every)]
@@ -61,7 +61,7 @@ def import_(
     A version keeps its number unless another one here has had it. An alias that is on another
     version here stays there. Doing it again changes nothing.
     """
-    from lineal.client import bundles  # see above
+    from lineal.client.offline import bundles  # see above
 
     connection = connect()
     carried = bundles.import_(

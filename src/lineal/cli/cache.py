@@ -13,9 +13,9 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.options import Json
-from lineal.client import adding
+from lineal.client.artifact import adding
+from lineal.client.artifact.staging import remove_leftovers
 from lineal.client.cache import DigestCache
-from lineal.client.staging import remove_leftovers
 from lineal.config import load
 from lineal.errors import Invalid
 

@@ -9,9 +9,10 @@ from heapq import merge
 from itertools import islice
 from typing import TypeVar
 
-from lineal.client import addresses, session
+from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
+from lineal.client.public import addresses
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.manifest import Entry, SegmentHead, decode_entries

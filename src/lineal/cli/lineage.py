@@ -12,7 +12,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import Connection, all_of, connect
-from lineal.client.graph import Graph
+from lineal.client.public.graph import Graph
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionQuery, Direction, LineageQuery
 from lineal.errors import Gone, NotFound

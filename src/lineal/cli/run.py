@@ -16,9 +16,9 @@ import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
 from lineal.cli.options import Json, Run, Yes
-from lineal.client import adding
+from lineal.client.artifact import adding
 from lineal.client.backend import Backend
-from lineal.client.files import File
+from lineal.client.public.files import File
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,

@@ -13,9 +13,9 @@ import typer
 from lineal.cli import output, sweep_page
 from lineal.cli.connect import Connection, all_of, connect, newest_first
 from lineal.cli.options import Json
-from lineal.client import agent as agents
-from lineal.client import sweep as sweeps
-from lineal.client.run_config import read_yaml
+from lineal.client.run.config import read_yaml
+from lineal.client.sweep import agent as agents
+from lineal.client.sweep import sweep as sweeps
 from lineal.config import load
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan

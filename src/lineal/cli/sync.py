@@ -15,7 +15,7 @@ from lineal.config import Settings
 from lineal.errors import MissingFile, NotFound, SyncFailed
 
 if TYPE_CHECKING:
-    from lineal.client.sync import Synced
+    from lineal.client.offline.sync import Synced
 
 
 def sync(
@@ -42,7 +42,9 @@ def sync(
     History, files, artifacts and lineage all go along. Doing it again changes nothing; a run
     that fails does not keep the others from being copied.
     """
-    from lineal.client import sync as syncing  # loads SQLAlchemy: 0.2 s that `--help` need not wait
+    from lineal.client.offline import (
+        sync as syncing,  # loads SQLAlchemy: 0.2 s that `--help` need not wait
+    )
 
     connection = connect()
     found = _folders(folders or [], connection.settings)
@@ -74,7 +76,7 @@ def sync(
 
 
 def _folders(named: list[str], settings: Settings) -> list[str]:
-    from lineal.client import run_folder, sync  # see above
+    from lineal.client.offline import run_folder, sync  # see above
 
     for folder in named:
         if not os.path.isdir(folder):

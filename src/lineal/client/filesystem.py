@@ -14,7 +14,7 @@ from typing import Any
 from fsspec import AbstractFileSystem
 
 from lineal.client import session
-from lineal.client.artifact import Artifact, committed
+from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.references import artifacts
 from lineal.config import load
 from lineal.core.manifest import Entry

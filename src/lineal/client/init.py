@@ -11,21 +11,23 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from lineal.client import exit as process_exit
-from lineal.client import resuming, run_config, session, surroundings, term
+from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.capture import machine, notebook
 from lineal.client.default_project import default_project
-from lineal.client.resuming import Identity, Remembered
-from lineal.client.run import Place, Run
+from lineal.client.run import config as run_config
+from lineal.client.run import resuming, surroundings
+from lineal.client.run.resuming import Identity, Remembered
+from lineal.client.run.run import Place, Run
 from lineal.config import Home, Settings, default_entity, home_of, load
 from lineal.core import names
 from lineal.core.records import RunRecord, RunSpec, StartedRun
 from lineal.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from lineal.client.artifact import Artifact
-    from lineal.client.forking import Fork
-    from lineal.client.trial import Trial
+    from lineal.client.artifact.artifact import Artifact
+    from lineal.client.run.forking import Fork
+    from lineal.client.sweep.trial import Trial
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -134,7 +136,7 @@ def _trial(settings: Settings) -> Trial | None:
     """Return the trial of a sweep that an agent has this process carry out, if one does."""
     if settings.sweep_id is None or "/" not in settings.sweep_id:
         return session.trial()
-    from lineal.client.trial import of_environment  # only the programs of agents
+    from lineal.client.sweep.trial import of_environment  # only the programs of agents
 
     return session.trial() or of_environment(settings)
 
@@ -142,14 +144,14 @@ def _trial(settings: Settings) -> Trial | None:
 def _fork(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:
     if fork_from is None and resume_from is None:
         return None
-    from lineal.client import forking  # few runs are forks
+    from lineal.client.run import forking  # few runs are forks
 
     return forking.parse(fork_from, resume_from, resume)
 
 
 def _rewinding(settings: Settings, target: Fork) -> Settings:
     """Return the settings that go on with the run that is to be rewound."""
-    from lineal.client import rewinding  # few runs are rewound
+    from lineal.client.run import rewinding  # few runs are rewound
 
     rewinding.check_id(settings.run_id, target)
     return dataclasses.replace(settings, run_id=target.run_id, resume="must")
@@ -194,7 +196,7 @@ def _start(
 ) -> Run:
     config, artifacts = run_config.split(values)
     if settings.mode == "disabled":
-        from lineal.client.disabled import DisabledRun  # not for those who log
+        from lineal.client.run.disabled import DisabledRun  # not for those who log
 
         disabled = DisabledRun(settings, config)
         disabled.config.update(artifacts)
@@ -245,12 +247,12 @@ def _started(opened: _Opened, spec: RunSpec, fork: Fork | None) -> StartedRun:
     if fork is None:
         return backend.start_run(spec)
     if not fork.is_rewind:
-        from lineal.client import forking  # few runs are forks
+        from lineal.client.run import forking  # few runs are forks
 
         parent = forking.parent_of(backend, spec.entity, spec.project, fork)
         return forking.copy(backend, backend.start_run(spec), parent, fork, spec.config or {})
     if opened.offline_folder is None:
-        from lineal.client import rewinding  # few runs are rewound
+        from lineal.client.run import rewinding  # few runs are rewound
 
         rewinding.rewind(backend, spec.entity, spec.project, fork)
     return backend.start_run(spec)
@@ -274,7 +276,8 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
         entity = settings.entity or backend.entity
         identity = resuming.identify(settings, entity, project, backend)
         return _Opened(backend, home_of(settings), entity, project, identity)
-    from lineal.client import offline, run_folder  # not for those who log online
+    from lineal.client.offline import backend as offline  # not for those who log online
+    from lineal.client.offline import run_folder
 
     entity = names.entity_name(default_entity(settings))
     identity = resuming.identify(settings, entity, names.project_name(project), None)
@@ -444,7 +447,7 @@ def restore(
             "There is no active run; call `lineal.init()` before `lineal.restore`, or say whose "
             "file it is: restore(name, run_path='project/run_id')"
         )
-    from lineal.client import restoring  # few scripts restore files
+    from lineal.client.run import restoring  # few scripts restore files
 
     return restoring.restore_without_run(name, run_path, replace=replace, root=root)
 

@@ -10,16 +10,16 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lineal.client import adopting
 from lineal.client.backend import Backend
+from lineal.client.run import adopting
 from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import Settings, acting_user, default_entity, home_of
 from lineal.core import names
 
 if TYPE_CHECKING:
-    from lineal.client.run import Run
-    from lineal.client.trial import Trial
+    from lineal.client.run.run import Run
+    from lineal.client.sweep.trial import Trial
 
 
 _Key = tuple[int, str, str, str, float]

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import lineal
-from lineal.client import adding, session
-from lineal.client.artifact import Artifact
+from lineal.client import session
+from lineal.client.artifact import adding
+from lineal.client.artifact.artifact import Artifact
 from lineal.config import load
 
 

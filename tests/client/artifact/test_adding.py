@@ -10,8 +10,8 @@ import pytest
 from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths
 
 import lineal
-from lineal.client.artifact import Artifact
-from lineal.client.manifest import ManifestEntry
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.artifact.manifest import ManifestEntry
 from lineal.core.digest import of_bytes
 from lineal.errors import (
     HostilePath,

@@ -6,7 +6,7 @@ import pytest
 from tests.client.artifact.conftest import draft
 
 import lineal
-from lineal.client.artifact import Artifact
+from lineal.client.artifact.artifact import Artifact
 from lineal.errors import (
     CommError,
     Gone,

@@ -10,7 +10,7 @@ import pytest
 from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths, uploads_held
 
 import lineal
-from lineal.client.artifact import Artifact
+from lineal.client.artifact.artifact import Artifact
 from lineal.errors import (
     ArtifactsFailed,
     CommError,

@@ -13,9 +13,9 @@ from sqlalchemy import Engine, event
 from tests.client.artifact.conftest import content, draft, paths
 
 import lineal
-from lineal.client import download
-from lineal.client.artifact import Artifact
-from lineal.client.contents import Added
+from lineal.client.artifact import download
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.artifact.contents import Added
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Segment, SegmentHead, starts_segment
 from lineal.core.records import VersionId

@@ -12,7 +12,7 @@ from tests.client.artifact.conftest import draft, uploads_held
 
 import lineal
 from lineal.client import session
-from lineal.client.artifact import Artifact
+from lineal.client.artifact.artifact import Artifact
 from lineal.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,

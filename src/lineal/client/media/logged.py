@@ -96,7 +96,7 @@ def log_table(table: Table, run: Any, key: str, *, part: Part | None = None) -> 
 
     part: which of an INCREMENTAL table this is; each part is one more file.
     """
-    from lineal.client.artifact import Artifact  # it imports this package
+    from lineal.client.artifact.artifact import Artifact  # it imports this package
 
     name = generated(f"run-{run.id}-{'' if part is None else 'incr-'}{key}")
     artifact = Artifact._internal(name, RUN_TABLE, incremental=part is not None)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 
 from lineal import files
-from lineal.client.adding import walk
+from lineal.client.artifact.adding import walk
 from lineal.client.references.scheme import Found, Freshness, Listing, Ranges, State
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry

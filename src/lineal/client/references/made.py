@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
-from lineal.client.contents import Added
-from lineal.client.manifest import ManifestEntry
+from lineal.client.artifact.contents import Added
+from lineal.client.artifact.manifest import ManifestEntry
 from lineal.core.manifest import Entry, decode_entries, encode_entry
 
 LISTED_MOST = 10_000

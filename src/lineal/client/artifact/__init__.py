@@ -1,0 +1,1 @@
+"""An artifact: a draft that is filled and logged, then a version that is read."""

@@ -1,0 +1,413 @@
+"""Adding local files to a draft: walk, hash, and copy what nobody has yet (ART-16…ART-21).
+
+A mutable file is copied at once, unless the cache knows its digest: then the bytes are stored
+already in all but rare cases, and where they are not, they are read again and checked.
+An immutable file is only hashed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+from array import array
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from lineal import files
+from lineal.client import term
+from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
+from lineal.client.artifact.staging import (
+    Packing,
+    Staging,
+    number_of,
+    remove_copy,
+    remove_leftovers,
+)
+from lineal.client.cache import DigestCache, now_ns
+from lineal.config import Settings, home_of
+from lineal.core import names
+from lineal.core.digest import PREFIX, Digest, of_bytes
+from lineal.core.manifest import Entry
+from lineal.errors import Invalid, LinealError, MissingFile
+from lineal.files import Stamp
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+
+IGNORE_FILE = ".linealignore"
+NAME_TAIL = 100
+"""Characters of a name that a file being written keeps at its end: libraries look at them."""
+REMEMBER_EACH = 5_000
+"""Files hashed between two writes to the digest cache: what a killed process hashes again."""
+STAGED = "lineal-staging"
+"""Our folder in the `data_dir`, where other things may lie."""
+PACKED_LEAST = 100
+"""Files of an added folder from which on the small ones are copied into packs; of few, each stays
+a file of its own, which other programs can read in the store."""
+
+Chosen = Callable[[str], bool]
+"""Tells of a path relative to the added folder whether it is taken."""
+
+
+class Adder:
+    """What adding needs of this process: the digest cache and the staging folder."""
+
+    def __init__(self, cache: DigestCache, staging: Staging, pack_files_up_to: int) -> None:
+        self.cache = cache
+        self.staging = staging
+        self._pack_files_up_to = pack_files_up_to
+        self.unlogged: dict[str, str] = {}
+        """Client id → name of drafts with content that no log call has taken."""
+        self._owner = os.getpid()
+
+    def close(self) -> None:
+        """At the end of the process: say what was never logged (SEED-4), remove its copies."""
+        if self._owner != os.getpid():
+            return
+        from lineal.client import exit  # it loads runs, which load this
+
+        exit.finish_all()  # their uploads still need the copies
+        for name in self.unlogged.values():
+            term.warning(f"artifact {name} has content but was never logged; nothing was stored")
+        self.staging.close()
+
+    def add_file(
+        self, contents: Contents, path: str, name: str, *, policy: str, overwrite: bool
+    ) -> Entry:
+        """Add one file under a name; raises Invalid if it is none (ART-16)."""
+        _check_policy(policy)
+        source = os.path.abspath(path)
+        if not os.path.isfile(source):
+            raise _not_a_file(path)
+        known = self.cache.of_folder(os.path.dirname(source)) if policy == MUTABLE else {}
+        read_at = now_ns()
+        digest, found = self._digest(source, known.get(os.path.basename(source)), policy, None)
+        with _undone(found.staged):
+            entry = Entry(names.entry_path(name), digest, found.stamp.size)
+            contents.add([Added(entry, found)], overwrite=overwrite)
+        if found.staged or policy == IMMUTABLE:
+            self.cache.remember([(source, found.stamp, digest)], read_at_ns=read_at)
+        return entry
+
+    @contextmanager
+    def written(self, contents: Contents, name: str, *, overwrite: bool) -> Iterator[str]:
+        """Give a path to write a new file to; it is added when the block ends without error.
+
+        The path is in the staging folder, so that nothing is copied, and ends like the name.
+        """
+        staged = f"{self.staging.new_path()}-{os.path.basename(name)[-NAME_TAIL:]}"
+        with _undone(staged):
+            try:
+                yield staged
+            except OSError as error:
+                # the block may also fail to read another file, which the error names then
+                refused = files.refusal(staged, error)
+                if refused is None or error.filename not in (None, staged):
+                    raise
+                raise refused from error
+            files.set_mode(staged, 0o444)
+            hashed = files.hash_file(staged)
+            entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
+            source = Source(staged, staged, MUTABLE, hashed.stamp)
+            contents.add([Added(entry, source)], overwrite=overwrite)
+
+    def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
+        """Add bytes as a file; they are written to the staging folder at once."""
+        staged = self.staging.new_path()
+        files.write_new(staged, data)
+        with _undone(staged):
+            source = Source(staged, staged, MUTABLE, files.stamp(staged))
+            entry = Entry(names.entry_path(name), of_bytes(data), memoryview(data).nbytes)
+            contents.add([Added(entry, source)], overwrite=overwrite)
+        return entry
+
+    def add_dir(
+        self,
+        contents: Contents,
+        folder: str,
+        prefix: str,
+        *,
+        policy: str,
+        overwrite: bool,
+        chosen: Chosen,
+    ) -> int:
+        """Add all chosen files below a folder; returns how many. All or none are added."""
+        _check_policy(policy)
+        if not os.path.isdir(folder):
+            raise _not_a_folder(folder)
+        root = os.path.abspath(folder)
+        with term.progress(f"adding {os.path.basename(root) or root}") as progress:
+            before = len(contents)
+            found = self._walk(
+                root, names.entry_path(prefix) if prefix else "", policy, chosen, progress
+            )
+            copies = array("Q")  # eight bytes for each of a million
+            try:
+                with closing(found), self.cache.held():
+                    contents.add(_noting(found, copies), overwrite=overwrite)
+            except BaseException:
+                self.staging.drop(copies)
+                raise
+        return len(contents) - before
+
+    def _walk(
+        self, root: str, prefix: str, policy: str, chosen: Chosen, progress: term.Progress
+    ) -> Generator[Added]:
+        is_large, folders = _peeked(walk(root, chosen))
+        packing = None
+        if is_large and self._pack_files_up_to:
+            packing = Packing(self.staging, self._pack_files_up_to)
+        head = f"{prefix}/" if prefix else ""
+        fresh: list[tuple[str, Stamp, Digest]] = []
+        read_at = now_ns()
+        try:
+            for relative_folder, entries in folders:
+                folder = os.path.join(root, relative_folder) if relative_folder else root
+                known = self.cache.of_folder(folder)
+                below = f"{head}{relative_folder}/" if relative_folder else head
+                for name in entries:
+                    path = f"{folder}/{name}"
+                    inside = names.entry_path(below + name)  # before a copy of it is made
+                    digest, source = self._digest(path, known.get(name), policy, packing)
+                    if source.staged or name not in known:
+                        fresh.append((path, source.stamp, digest))
+                    size = source.stamp.size
+                    yield Added(Entry(inside, digest, size), source)
+                    progress.advance(files=1, size=size)
+                    if len(fresh) >= REMEMBER_EACH:
+                        self.cache.remember(fresh, read_at_ns=read_at)
+                        fresh, read_at = [], now_ns()
+            if packing is not None:
+                packing.seal()
+        finally:
+            if packing is not None:
+                packing.discard()
+        self.cache.remember(fresh, read_at_ns=read_at)
+
+    def _digest(
+        self,
+        path: str,
+        known: tuple[Stamp, Digest] | None,
+        policy: str,
+        packing: Packing | None,
+    ) -> tuple[Digest, Source]:
+        if known is not None and files.stamp(path) == known[0]:
+            return known[1], Source(path, None, policy, known[0])
+        if policy == IMMUTABLE:
+            hashed = files.hash_file(path)
+            digest = Digest(PREFIX + hashed.hex_digest)
+            return digest, Source(path, None, policy, hashed.stamp)
+        packed = None if packing is None else packing.copy(path)
+        if packed is not None:
+            staged, digest, stamp = packed
+            return digest, Source(path, staged, policy, stamp, is_packed=True)
+        staged, digest, stamp = self.staging.copy(path)
+        return digest, Source(path, staged, policy, stamp)
+
+
+@contextmanager
+def _undone(staged: str | None) -> Iterator[None]:
+    """Remove a private copy if what it was made for fails."""
+    try:
+        yield
+    except BaseException:
+        if staged is not None:
+            remove_copy(staged)
+        raise
+
+
+def _noting(found: Iterable[Added], copies: array[int]) -> Iterator[Added]:
+    last = None
+    for added in found:
+        staged = None if added.source is None else added.source.staged
+        if staged is not None and staged is not last:  # a pack holds many
+            copies.append(number_of(staged))
+            last = staged
+        yield added
+
+
+def _peeked(
+    folders: Iterator[tuple[str, list[str]]],
+) -> tuple[bool, Iterator[tuple[str, list[str]]]]:
+    """Look ahead whether so many files come that they are worth packs."""
+    ahead, count = [], 0
+    for folder in folders:
+        ahead.append(folder)
+        count += len(folder[1])
+        if count >= PACKED_LEAST:
+            break
+    return count >= PACKED_LEAST, chain(ahead, folders)
+
+
+@functools.cache
+def _adder(
+    cache_folder: str, staging_folder: str, staging_variable: str, pack_files_up_to: int
+) -> Adder:
+    remove_leftovers(staging_folder)  # here, since a file that the cache knows is not staged
+    made = Adder(
+        DigestCache(cache_folder), Staging(staging_folder, staging_variable), pack_files_up_to
+    )
+    atexit.register(made.close)
+    return made
+
+
+# Another thread of the parent may have held a lock of these; its staging folder is the parent's.
+os.register_at_fork(after_in_child=_adder.cache_clear)
+
+
+def adder(settings: Settings) -> Adder:
+    """Return this process's adder for the home, or the folders, that the settings name.
+
+    What lies in the `data_dir` may be anybody's, so copies go into a folder of ours in there.
+    """
+    cache, staging = cache_and_staging(settings)
+    variable = "LINEAL_DATA_DIR" if settings.data_dir else "LINEAL_HOME"
+    return _adder(cache, staging, variable, settings.pack_files_up_to)
+
+
+def cache_and_staging(settings: Settings) -> tuple[str, str]:
+    """Return the folders of the digest cache and of private copies."""
+    home = home_of(settings)
+    staging = os.path.join(settings.data_dir, STAGED) if settings.data_dir else home.staging
+    return os.path.abspath(settings.cache_dir or home.cache), os.path.abspath(staging)
+
+
+def digest_of(path: str) -> Digest:
+    return Digest(PREFIX + files.hash_file(os.path.abspath(path)).hex_digest)
+
+
+def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
+    """Yield (folder relative to root, sorted file names), following symbolic links.
+
+    Raises Invalid for a link that leads back into itself and for what is neither file nor
+    folder, MissingFile for a link that leads nowhere.
+    """
+    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", (_identity(root),))]
+    while pending:
+        relative, above = pending.pop()
+        names_here, folders = _read_folder(root, relative, chosen)
+        for folder in folders:
+            identity = _identity(os.path.join(root, folder))
+            if identity in above:
+                raise Invalid(
+                    f"{os.path.join(root, folder)} is a symbolic link to a folder that holds it; "
+                    f"exclude it, or list it in {IGNORE_FILE}"
+                )
+            pending.append((folder, (*above, identity)))
+        if names_here:
+            yield relative, names_here
+
+
+def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], list[str]]:
+    below = f"{relative}/" if relative else ""
+    found: list[str] = []
+    folders: list[str] = []
+    try:
+        with os.scandir(os.path.join(root, relative) if relative else root) as entries:
+            for entry in entries:
+                path = below + entry.name
+                if _is_folder(entry, path, chosen):
+                    if chosen(path + "/"):
+                        folders.append(path)
+                elif chosen(path):
+                    if not entry.is_file():
+                        raise _not_a_file(entry.path)
+                    found.append(entry.name)
+    except OSError as error:
+        if isinstance(error, LinealError):
+            raise
+        raise files.missing(os.path.join(root, relative), error) from error
+    return sorted(found), sorted(folders, reverse=True)
+
+
+def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:  # a link that leads to itself
+        if chosen(path):
+            raise files.missing(entry.path, error) from error
+        return False
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise files.missing(folder, error) from error
+    return status.st_dev, status.st_ino
+
+
+def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Chosen:
+    """Return what include and exclude globs and the folder's `.linealignore` leave (ART-20).
+
+    Patterns are those of `.gitignore`; an excluded folder is not entered.
+    """
+    ignore_file = os.path.join(folder, IGNORE_FILE)
+    lines = list(exclude)
+    if os.path.isfile(ignore_file):
+        lines += [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
+    if not lines and not include:
+        return lambda _: True
+    excluded, included = _patterns(lines), _patterns(include)
+
+    def chosen(path: str) -> bool:
+        if excluded.match_file(path):
+            return False
+        return path.endswith("/") or not include or included.match_file(path)
+
+    return chosen
+
+
+def _ignored(ignore_file: str) -> list[str]:
+    try:
+        with open(ignore_file, encoding="utf-8-sig") as file:
+            return file.read().splitlines()
+    except OSError as error:
+        raise files.missing(ignore_file, error) from error
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
+
+
+def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
+    from pathspec import PathSpec  # 30 ms that only patterns are worth
+
+    try:
+        return PathSpec.from_lines("gitignore", lines)
+    except ValueError as error:
+        raise Invalid(
+            f"{error}; `include`, `exclude` and {IGNORE_FILE} take patterns as in `.gitignore`"
+        ) from error
+
+
+def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
+    """Return what globs leave of paths inside an artifact, for downloads (ART-29)."""
+    if not include and not exclude:
+        return lambda _: True
+    included, excluded = _patterns(include), _patterns(exclude)
+    return lambda path: (not include or included.match_file(path)) and not excluded.match_file(path)
+
+
+def _check_policy(policy: str) -> None:
+    if policy not in (MUTABLE, IMMUTABLE):
+        raise Invalid(f"Policy {policy!r} is not known; use `mutable` or `immutable`")
+
+
+def _not_a_folder(path: str) -> Invalid:
+    if os.path.exists(path):
+        return Invalid(f"{path} is not a folder; use add_file for a file")
+    if os.path.islink(path):
+        return Invalid(f"{path} is a symbolic link that leads nowhere")
+    return Invalid(f"Folder {os.path.abspath(path)} does not exist; nothing was added")
+
+
+def _not_a_file(path: str) -> Invalid | MissingFile:
+    if os.path.isdir(path):
+        return Invalid(f"{path} is a folder, not a file; use add_dir")
+    if os.path.islink(path):
+        return Invalid(f"{path} is a symbolic link that leads nowhere")
+    if os.path.exists(path):
+        return Invalid(f"{path} is neither a file nor a folder and cannot be stored")
+    return Invalid(f"File {path} does not exist")

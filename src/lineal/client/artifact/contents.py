@@ -1,0 +1,429 @@
+"""The content of a draft: entries, and where on this machine their bytes are.
+
+Kept in a private SQLite database without a name: in memory while it is small, in a temporary
+file that nobody else sees when it grows, so that a draft of any number of files needs little
+memory. Gone with the draft. A draft made from a version keeps only what differs from it.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from lineal.client.artifact.staging import remove_copy
+from lineal.client.fork_gate import inside_sqlite
+from lineal.collector import seldom_collected
+from lineal.core.digest import Digest
+from lineal.core.manifest import (
+    NO_EXTRA,
+    Entry,
+    ManifestHead,
+    Segment,
+    SegmentHead,
+    build_segments,
+    decode_entries,
+    entry_in,
+    rewrite,
+    segment_of,
+    segments_under,
+)
+from lineal.errors import Invalid, NoSpace
+from lineal.files import Stamp
+
+_ENTRIES = """
+CREATE TABLE entries (
+    path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
+    source BLOB, staged BLOB, packed INTEGER, policy TEXT,
+    mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
+) WITHOUT ROWID
+"""
+_REMOVED = "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID"
+_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
+
+SOURCES_MOST = 500
+"""Digests asked for at once: every SQLite takes so many values."""
+SEGMENTS_HELD = 64
+"""Segments of a version kept as they are stored (100 kB each), for looking up entries."""
+LOOKED_UP_SINGLY = 8
+"""Entries of a segment in a row, before all of them are decoded, which takes as long as 100."""
+ADDED_AT_ONCE = 500
+"""Rows that go into the database in one call; a fork waits that long at most."""
+MUTABLE, IMMUTABLE = "mutable", "immutable"
+
+
+class Source(NamedTuple):
+    """Where the bytes of an entry are."""
+
+    path: str
+    """The user's file, absolute."""
+    staged: str | None
+    """Our private copy; None: the user's file is read again if the bytes are needed."""
+    policy: str
+    stamp: Stamp
+    is_packed: bool = False
+    """`staged` is a pack that holds the bytes among others."""
+
+
+class Added(NamedTuple):
+    entry: Entry
+    source: Source | None
+
+
+class Base:
+    """The version a draft was made from, read a segment at a time."""
+
+    def __init__(
+        self, head: ManifestHead, read: Callable[[Sequence[SegmentHead]], Iterator[Segment]]
+    ) -> None:
+        self.head = head
+        self._read = read
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Make what `get` needs."""
+        self._held: dict[Digest, bytes] = {}
+        self._last: tuple[Digest, int, dict[str, Entry] | None] = Digest(""), 0, None
+        """The segment that was looked into last, how often in a row, and its entries by path."""
+
+    def get(self, path: str) -> Entry | None:
+        """Look an entry up, at best in the order of the paths, or in any."""
+        head = segment_of(self.head, path)
+        if head is None:
+            return None
+        last, count, entries = (
+            self._last if self._last[0] == head.digest else (head.digest, 0, None)
+        )
+        if entries is None and count < LOOKED_UP_SINGLY:
+            self._last = last, count + 1, None
+            return entry_in(self._lines(head), path)
+        if entries is None:  # more of its entries are likely to be asked for
+            entries = {entry.path: entry for entry in decode_entries(self._lines(head))}
+            self._last = last, count, entries
+        return entries.get(path)
+
+    def _lines(self, head: SegmentHead) -> bytes:
+        lines = self._held.get(head.digest)
+        if lines is None:
+            lines = b"".join(segment.lines for segment in self._read([head]))
+            if len(self._held) >= SEGMENTS_HELD:
+                self._held.clear()
+            self._held[head.digest] = lines
+        return lines
+
+    def under(self, prefix: str) -> Iterator[Entry]:
+        """Yield the entries whose path begins with a prefix, sorted."""
+        for segment in self._read(segments_under(self.head, prefix)):
+            for entry in decode_entries(segment.lines):
+                if entry.path.startswith(prefix):
+                    yield entry
+
+    def segment(self, head: SegmentHead) -> Iterator[Entry]:
+        for segment in self._read([head]):
+            yield from decode_entries(segment.lines)
+
+
+NOTHING = Base(ManifestHead(Digest(""), ()), lambda _: iter(()))
+
+
+class Contents:
+    """Entries by path; safe for threads."""
+
+    def __init__(self, base: Base = NOTHING) -> None:
+        self.base = base
+        self._lock = threading.RLock()
+        self._owner = os.getpid()
+        self._has_copies = True
+        self._put_count = 0
+        """Entries put in, also in place of others; to count them takes a new database 30 µs."""
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        """Made by the first change: a version that is only read needs none."""
+        with self._lock, inside_sqlite:
+            if self._opened is None:
+                self._opened = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+                self._opened.execute(_ENTRIES)
+                self._opened.execute(_REMOVED)
+            return self._opened
+
+    @seldom_collected()
+    def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
+        """Add entries: all of them or, when one is refused, none.
+
+        The same path with the same digest changes nothing; with another one it is refused with
+        Invalid unless `overwrite` (ART-18).
+        """
+        with self._lock:
+            checks = not overwrite and (self._has_own() or self.base is not NOTHING)
+            self._change("BEGIN")
+            try:
+                rows = (_row(item) for item in added if not checks or self._is_new(item.entry))
+                at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
+                while batch := list(islice(rows, at_once)):
+                    self._change_many(_PUT, batch)
+                    self._put_count += len(batch)
+                self._change("COMMIT")
+            except BaseException as error:
+                if self._database.in_transaction:  # SQLite itself may have rolled back
+                    self._change("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+                    raise _no_room() from error
+                raise
+
+    def _is_new(self, entry: Entry) -> bool:
+        before = self.get(entry.path)
+        if before is None:
+            return True
+        if (before.digest, before.ref) != (entry.digest, entry.ref):
+            raise Invalid(
+                f"Cannot add {entry.path!r} twice with different content; "
+                "pass overwrite=True, or merge=True for a folder, to replace it"
+            )
+        return False
+
+    def get(self, path: str) -> Entry | None:
+        rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
+        if rows:
+            return _entry(rows[0])
+        return None if self._is_removed(path) else self.base.get(path)
+
+    def __len__(self) -> int:
+        own = self._total("count(*)")
+        if self.base is NOTHING:
+            return own
+        replaced = sum(self.base.get(path) is not None for path in self._touched_paths())
+        return self.base.head.entry_count + own - replaced
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield entries sorted by path."""
+        if self.base is NOTHING:
+            return self._own()
+        kept = (entry for entry in self.base.under("") if not self._is_touched(entry.path))
+        return heapq.merge(kept, self._own(), key=lambda entry: entry.path)
+
+    @property
+    def size_bytes(self) -> int:
+        own = self._total("coalesce(sum(size), 0)")
+        if self.base is NOTHING:
+            return own
+        before = (self.base.get(path) for path in self._touched_paths())
+        return self.base.head.size_bytes + own - sum(entry.size for entry in before if entry)
+
+    def segments(self) -> Iterator[SegmentHead | Segment]:
+        """Yield the manifest's segments; as heads where they are the base's own."""
+        if self.base is NOTHING:
+            return build_segments(self._own())
+        return rewrite(self.base.head, self.base.segment, self._changes())
+
+    def remove(self, path: str) -> int:
+        """Remove a file, or a folder with all below it; returns how many entries went."""
+        with self._lock:
+            gone = {entry.path for entry in self._below(path)}
+            self._change_many("DELETE FROM entries WHERE path = ?", zip(gone))
+            inherited = [entry for entry in gone if self.base.get(entry) is not None]
+            self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+            return len(gone)
+
+    def under(self, folder: str) -> list[Entry]:
+        """Return the entries below a folder, sorted by path, without reading the others."""
+        found = (entry for entry in self._below(folder) if entry.path != folder)
+        return sorted(found, key=lambda entry: entry.path)
+
+    def _below(self, path: str) -> Iterator[Entry]:
+        yield from (
+            _entry(row)
+            for row in self._rows(
+                f"{_ENTRY} WHERE path = ? OR (path > ? AND path < ?)", path, f"{path}/", f"{path}0"
+            )  # `0` follows `/`
+        )
+        for entry in (self.base.get(path), *self.base.under(f"{path}/")):
+            if entry is not None and not self._is_touched(entry.path):
+                yield entry
+
+    def clash(self) -> str | None:
+        """Return a path that is a file and a folder at once, which no disk can hold."""
+        if self._put_count < 2 and self.base is NOTHING:
+            return None
+        rows = self._rows(
+            "SELECT path FROM entries AS one WHERE EXISTS (SELECT 1 FROM entries AS other"
+            " WHERE other.path > one.path || '/' AND other.path < one.path || '0') LIMIT 1"
+        )
+        if rows or self.base is NOTHING:
+            return str(rows[0][0]) if rows else None
+        for (path,) in self._rows("SELECT path FROM entries"):
+            folders = (path[:at] for at in range(len(path)) if path[at] == "/")
+            clashing: str | None = next((each for each in folders if self.get(each)), None)
+            if clashing is not None or next(self.base.under(f"{path}/"), None) is not None:
+                return clashing or path
+        return None
+
+    def name_of(self, source: str) -> str | None:
+        """Return the path in the artifact of a local file added earlier (ART-27)."""
+        rows = self._rows("SELECT path FROM entries WHERE source = ? LIMIT 1", os.fsencode(source))
+        return str(rows[0][0]) if rows else None
+
+    def source_of(self, digest: Digest) -> Source | None:
+        """Return where the bytes of a digest are, a private copy if there is one."""
+        return self.sources_of([digest]).get(digest)
+
+    def sources_of(self, digests: Sequence[Digest]) -> dict[Digest, Source]:
+        """Return where the bytes of up to 500 digests are; the others are left out."""
+        if not self._is_changed:
+            return {}
+        if self._put_count > SOURCES_MOST:
+            self._change("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
+        marks = ", ".join("?" * len(digests))
+        query = (
+            "SELECT digest, source, staged, packed, policy,"  # noqa: S608 - only question marks
+            " size, mtime_ns, ctime_ns, inode FROM entries"
+            f" WHERE digest IN ({marks}) AND source IS NOT NULL"
+            " ORDER BY staged IS NOT NULL"  # copies come last, and so win
+        )
+        rows = self._rows(query, *digests)
+        return {
+            Digest(digest): _source(source, staged, packed, policy, Stamp(*stamp))
+            for digest, source, staged, packed, policy, *stamp in rows
+        }
+
+    def sources(self, policy: str | None = None) -> Iterator[tuple[Source, Digest]]:
+        """Yield the user's files, or those of one policy, with the digests they had."""
+        after = ""
+        columns = "source, staged, packed, policy, size, mtime_ns, ctime_ns, inode, digest, path"
+        while True:
+            rows = self._rows(
+                f"SELECT {columns} FROM entries WHERE path > ? AND policy = coalesce(?, policy)"  # noqa: S608 - constants
+                " ORDER BY path LIMIT 10000",
+                after,
+                policy,
+            )
+            for source, staged, packed, policy, *stamp, digest, _ in rows:
+                yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
+            if len(rows) < 10_000:
+                return
+            after = rows[-1][-1]
+
+    def drop_copies(self, *, taken: int = 0) -> None:
+        """Remove the private copies that were not stored: their content was there already.
+
+        taken: how many the store took over; when it took all, nothing is looked for.
+        """
+        self._has_copies = False
+        if taken == self._put_count or taken == self._total("count(DISTINCT staged)"):
+            return
+        for (staged,) in self._rows("SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"):
+            remove_copy(os.fsdecode(staged))
+
+    def __del__(self) -> None:
+        # A draft that nobody logged, or that failed, would fill the disk until the process ends.
+        if sys.is_finalizing() or not self._is_changed:
+            return
+        if self._has_copies and self._owner == os.getpid():  # a forked child has no copies
+            self.drop_copies()
+        with inside_sqlite:
+            self._database.close()
+
+    def _own(self) -> Iterator[Entry]:
+        after = ""
+        while True:
+            rows = self._rows(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT 10000", after)
+            for row in rows:
+                yield _entry(row)
+            if len(rows) < 10_000:
+                return
+            after = rows[-1][0]
+
+    @property
+    def _is_changed(self) -> bool:
+        return self._opened is not None
+
+    def _total(self, what: str) -> int:
+        rows = self._rows(f"SELECT {what} FROM entries")  # noqa: S608 - constants
+        return int(rows[0][0]) if rows else 0
+
+    def _has_own(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM entries LIMIT 1"))
+
+    def _is_removed(self, path: str) -> bool:
+        return bool(self._rows("SELECT 1 FROM removed WHERE path = ?", path))
+
+    def _is_touched(self, path: str) -> bool:
+        return self._is_removed(path) or bool(
+            self._rows("SELECT 1 FROM entries WHERE path = ?", path)
+        )
+
+    def _touched_paths(self) -> Iterator[str]:
+        query = "SELECT path FROM entries UNION SELECT path FROM removed ORDER BY path"
+        return (path for (path,) in self._rows(query))
+
+    def _changes(self) -> Iterator[tuple[str, Entry | None]]:
+        for path in self._touched_paths():
+            rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
+            yield path, _entry(rows[0]) if rows else None
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if not self._is_changed:
+            return []
+        with self._lock, inside_sqlite:
+            return self._database.execute(query, values).fetchall()
+
+    def _change(self, statement: str) -> None:
+        with self._lock, inside_sqlite:
+            self._database.execute(statement)
+
+    def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._lock, inside_sqlite:
+            self._database.executemany(statement, rows)
+
+
+def _no_room() -> NoSpace:
+    folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+    return NoSpace(
+        f"No space left for the list of added files, which is kept in {folder}: free some, or "
+        "point TMPDIR to another disk, and repeat the call; nothing was added"
+    )
+
+
+@functools.lru_cache(1)
+def _encoded(pack: str) -> bytes:
+    """Thousands of files in a row are staged in one pack."""
+    return os.fsencode(pack)
+
+
+def _row(added: Added) -> tuple[object, ...]:
+    entry, source = added
+    extra = json.dumps(dict(entry.extra)) if entry.extra else None
+    head = (entry.path, entry.digest, entry.size, entry.ref, extra)
+    if source is None:
+        return (*head, None, None, None, None, None, None, None)
+    stamp = source.stamp
+    return (
+        *head,
+        os.fsencode(source.path),  # as bytes: a folder's name need not be Unicode
+        None if source.staged is None else _encoded(source.staged),
+        source.is_packed,
+        source.policy,
+        stamp.mtime_ns,
+        stamp.ctime_ns,
+        stamp.inode,
+    )
+
+
+def _source(path: bytes, staged: bytes | None, packed: int, policy: str, stamp: Stamp) -> Source:
+    copy = None if staged is None else os.fsdecode(staged)
+    return Source(os.fsdecode(path), copy, policy, stamp, bool(packed))
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    path, digest, size, ref, extra = row
+    return Entry(path, digest, size, ref, json.loads(extra) if extra else NO_EXTRA)

@@ -1,0 +1,333 @@
+"""Logging an artifact: freeze the draft, then begin, send and commit in the background.
+
+One order for every backend (docs/design/001-storage.md): the instance is asked which segments
+of the manifest it lacks, then which blobs; bytes go straight to the store; commit makes the
+version visible as a whole. Repeating it after any failure sends only what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+from lineal import files
+from lineal.client import term
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.artifact.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
+from lineal.client.artifact.draft import clean
+from lineal.client.backend import Backend
+from lineal.client.transfer import Worker
+from lineal.collector import seldom_collected
+from lineal.core import names
+from lineal.core.digest import Digest
+from lineal.core.manifest import ManifestHead, Segment, SegmentHead, manifest_head
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    Begun,
+    Committed,
+    DraftSpec,
+    RunRecord,
+    Upload,
+    VersionId,
+    VersionRecord,
+)
+from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded
+
+INLINE_ENTRIES = 2_000
+"""A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
+KEPT_ENTRIES = 50_000
+"""A manifest up to here (10 MB) is kept between `begin` and sending what is missing of it; a
+larger one is built again."""
+SEGMENTS_PAGE = 16
+CONFIRM_FILES = 20_000
+CONFIRM_BYTES = 4 << 30
+"""What a killed upload may have to send again at most: so many files or bytes, or one file."""
+
+
+def log(
+    backend: Backend,
+    worker: Worker,
+    artifact: Artifact,
+    *,
+    entity: str,
+    project: str,
+    run: RunRecord | None,
+    aliases: str | Sequence[str] | None = None,
+    tags: str | Sequence[str] | None = None,
+    history_step: int | None = None,
+    distributed_id: str | None = None,
+    is_final: bool = True,
+    on_unchanged: str = "reuse",
+) -> Artifact:
+    """Freeze a draft and upload it in the background; `artifact.wait()` tells how it went.
+
+    Raises at once what can be known at once: ArtifactFinalizedError, Invalid (names, reserved
+    types, another project than the draft's base, a path that is file and folder).
+    """
+    artifact._name_for(project, run)
+    if not artifact._is_internal:
+        names.user_artifact(artifact.name, artifact.type)
+    base = artifact._base_record
+    if base is not None and (base.source_entity, base.source_project) != (entity, project):
+        raise Invalid(
+            f"A draft of {base.path} can only be logged to {base.source_entity}/"
+            f"{base.source_project}, not to {entity}/{project} (ART-43)"
+        )
+    spec = DraftSpec(
+        client_id=artifact._client_id,
+        entity=entity,
+        project=project,
+        collection=artifact.name,
+        type=artifact.type,
+        manifest=manifest_head(()),  # known once the content is final
+        run=None if run is None else run.key,
+        description=artifact._description,
+        metadata=clean(artifact._metadata) or None,  # a copy: the user may go on changing it
+        aliases=tuple(names.aliases(_listed(aliases))),
+        tags=tuple(names.tags(_listed(tags))),
+        history_step=history_step,
+        base=None if base is None else base.id,
+        sources=tuple(sorted(artifact._sources)),
+        on_unchanged=on_unchanged,
+        distributed_id=distributed_id,
+        is_final=is_final,
+        ttl_seconds=artifact._ttl_seconds,
+    )
+    artifact.finalize()
+    if distributed_id is not None:
+        artifact.distributed_id = distributed_id
+    artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
+    return artifact
+
+
+def from_path(
+    path: str | os.PathLike[str], name: str | None, type: str | None, run_id: str
+) -> Artifact:
+    """Make a draft of a file, a folder or a `scheme://` reference (ART-38)."""
+    text = os.fspath(path)
+    is_reference = "://" in text
+    local = text.rstrip("/") if is_reference else os.path.abspath(text)
+    artifact = Artifact(
+        name or names.generated(f"run-{run_id}-{os.path.basename(local)}"), type or "unspecified"
+    )
+    if is_reference:
+        artifact.add_reference(text)
+    elif os.path.isfile(text):
+        artifact.add_file(text)
+    elif os.path.isdir(text):
+        artifact.add_dir(text)
+    else:
+        raise Invalid(f"{text!r} is no file, folder or reference; nothing was logged")
+    return artifact
+
+
+class _Upload:
+    """One draft on its way to a version."""
+
+    def __init__(self, backend: Backend, artifact: Artifact, spec: DraftSpec) -> None:
+        self._backend = backend
+        self._artifact = artifact
+        self._contents = artifact._contents
+        self._spec = spec
+        self._kept: list[Segment] | None = None
+        self._taken: set[str] = set()
+        """Private copies that the store took over."""
+        self._last_pack: frozenset[Digest] = frozenset()
+        self._surplus = 0
+        """Blobs that packs brought and nobody asked for."""
+
+    @seldom_collected()
+    def run(self) -> VersionRecord | None:
+        """Do it; returns the version, None for a contribution to a distributed one."""
+        bases: list[VersionId | None] = []
+        while True:
+            try:
+                return self._attempt()
+            except Superseded:  # somebody else added something: add to that
+                if self._spec.base in bases[-1:]:
+                    raise
+                bases.append(self._spec.base)
+
+    def _attempt(self) -> VersionRecord | None:
+        if self._artifact.incremental:
+            self._rebase()
+        clash = self._contents.clash()
+        if clash is not None:
+            raise Invalid(f"Path {clash!r} would be a file and a folder; remove one of them")
+        manifest, segments = self._manifest()
+        self._spec = self._spec._replace(manifest=manifest)
+        begun = self._backend.begin(self._spec, segments)
+        if begun.version is not None:
+            committed = Committed(begun.version, is_new=False)
+        else:
+            self._send_segments(begun)
+            self._send_blobs(begun, manifest)
+            committed = self._backend.commit(begun.draft)
+            if self._surplus:
+                self._backend.remove_surplus(begun.draft)
+        self._remember()
+        self._contents.drop_copies(taken=len(self._taken))
+        self._say(committed)
+        return committed.version
+
+    def _rebase(self) -> None:
+        """Put an incremental draft on top of the collection's latest version (ART-42).
+
+        A draft for each version that it is put on: its manifest is part of what it is.
+        """
+        spec = self._spec
+        try:
+            latest = self._backend.version(ArtifactPath(spec.entity, spec.project, spec.collection))
+        except NotFound:
+            base, self._contents.base = None, NOTHING
+        else:
+            base = latest.id
+            self._contents.base = Base(
+                self._backend.manifest(latest.id),
+                lambda heads: self._backend.read_segments(latest.id, heads),
+            )
+        self._spec = spec._replace(
+            client_id=f"{self._artifact._client_id}/{base or 'first'}",
+            base=base,
+            on_latest=spec.distributed_id is None,
+        )
+
+    def _manifest(self) -> tuple[ManifestHead, list[Segment]]:
+        """Return the manifest's head, and its segments as long as they are few."""
+        heads: list[SegmentHead] = []
+        kept: list[Segment] = []
+        entry_count = 0
+        for part in self._contents.segments():
+            if isinstance(part, Segment):
+                heads.append(part.head)
+                entry_count += part.head.entry_count
+                if entry_count <= KEPT_ENTRIES:
+                    kept.append(part)
+            else:
+                heads.append(part)
+        self._kept = kept if entry_count <= KEPT_ENTRIES else None
+        return manifest_head(heads), kept if entry_count <= INLINE_ENTRIES else []
+
+    def _parts(self) -> Iterable[Segment | SegmentHead]:
+        return self._contents.segments() if self._kept is None else self._kept
+
+    def _send_segments(self, begun: Begun) -> None:
+        missing = set(begun.missing_segments)
+        wanted = (
+            part
+            for part in (self._parts() if missing else ())
+            if isinstance(part, Segment) and part.head.digest in missing
+        )
+        while page := list(islice(wanted, SEGMENTS_PAGE)):
+            self._backend.put_segments(begun.draft, page)
+
+    def _send_blobs(self, begun: Begun, manifest: ManifestHead) -> None:
+        label = f"storing {self._spec.collection}"
+        with term.progress(label, files=manifest.entry_count, size=manifest.size_bytes) as progress:
+            unconfirmed: list[Upload] = []
+            size = 0
+            uploads = begun.uploads
+            missing = iter(self._backend.missing_blobs(begun.draft) if uploads is None else uploads)
+            while batch := list(islice(missing, SOURCES_MOST)):
+                self._send_batch(batch, progress)
+                unconfirmed += batch
+                size += sum(upload.size for upload in batch)
+                if len(unconfirmed) >= CONFIRM_FILES or size >= CONFIRM_BYTES:
+                    self._backend.confirm(begun.draft, unconfirmed)
+                    unconfirmed, size = [], 0
+
+    def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
+        """Send blobs; those that lie in the pack which went last are sent already."""
+        left = [upload for upload in batch if upload.digest not in self._last_pack]
+        sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
+        for upload in left:
+            if upload.digest in self._last_pack:
+                self._surplus -= 1
+            else:
+                self._send_blob(upload, sources.get(upload.digest))
+            progress.advance(files=1, size=upload.size)
+        self._surplus -= len(batch) - len(left)
+        packed_bytes = sum(upload.size for upload in batch) - sum(upload.size for upload in left)
+        progress.advance(files=len(batch) - len(left), size=packed_bytes)
+
+    def _send_blob(self, upload: Upload, source: Source | None) -> None:
+        if source is None:
+            raise MissingFile(
+                f"The bytes of {upload.digest} are in no file of this draft and not stored; "
+                f"add the file again and log {self._spec.collection} once more"
+            )
+        if source.staged is not None:
+            self._surplus -= source.is_packed
+            if source.staged in self._taken:  # a pack: it went as a whole
+                return
+            try:
+                if source.is_packed:
+                    self._last_pack = self._backend.send_pack(upload, source.staged)
+                    self._surplus += len(self._last_pack)
+                else:
+                    self._backend.send(upload, source.staged, take=True, link=False)
+                self._taken.add(source.staged)
+            except MissingFile as error:
+                if source.staged != source.path and os.path.lexists(source.path):
+                    self._send_source(upload, source)
+                    return
+                raise MissingFile(
+                    f"The private copy of {source.path} is gone from the staging folder; "
+                    f"add the file again and log {self._spec.collection} once more"
+                ) from error
+            return
+        self._send_source(upload, source)
+
+    def _send_source(self, upload: Upload, source: Source) -> None:
+        """Send a file itself: it is known, immutable, or its private copy was removed."""
+        before = files.stamp(source.path)
+        if (before.size, before.mtime_ns, before.inode) != (
+            source.stamp.size,
+            source.stamp.mtime_ns,
+            source.stamp.inode,
+        ):
+            raise SourceChanged(
+                f"File {source.path} changed after it was added "
+                f"({source.stamp.size} bytes then, {before.size} now); add it to a new artifact"
+            )
+        self._backend.send(upload, source.path, take=False, link=source.policy == IMMUTABLE)
+
+    def _remember(self) -> None:
+        """Hard links moved the ctime of immutable files; their digests are still known."""
+        linked = (
+            (source.path, source.stamp, digest)
+            for source, digest in self._contents.sources(IMMUTABLE)
+        )
+        self._artifact._adder.cache.remember(_restamped(linked), read_at_ns=None)
+
+    def _say(self, committed: Committed) -> None:
+        """Say once, plainly, when content was there already (SEM-2, SEM-3)."""
+        version, spec = committed.version, self._spec
+        if version is None or committed.is_new:
+            return
+        text = f"{spec.collection} is unchanged, still v{version.number}"
+        if spec.metadata and spec.metadata != version.metadata:
+            text += (
+                "; its metadata was left as it is "
+                "(on_unchanged='update_metadata' or 'new_version' would not)"
+            )
+        if spec.ttl_seconds not in (None, version.ttl_seconds):
+            text += "; its TTL was left as it is"
+        term.info(text)
+
+
+def _restamped(
+    known: Iterator[tuple[str, files.Stamp, Digest]],
+) -> Iterator[tuple[str, files.Stamp, Digest]]:
+    for path, stamp, digest in known:
+        try:
+            now = files.stamp(path)
+        except MissingFile:
+            continue
+        if now != stamp and now._replace(ctime_ns=stamp.ctime_ns) == stamp:
+            yield path, now, digest
+
+
+def _listed(value: str | Sequence[str] | None) -> list[str]:
+    return names.strings(value)

@@ -1,0 +1,1 @@
+"""What travels between instances: offline runs, and bundles of versions."""

@@ -1,0 +1,347 @@
+"""Bundles: versions in a folder of their own, to be carried where no network reaches (CLI-2).
+
+A bundle is an instance like that of an offline run. Export and import are one copy between two
+backends, in opposite directions; both may be killed and repeated. docs/design/008-bundles.md
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from lineal.client import term
+from lineal.client.artifact.draft import CLIENT_ID_LENGTH
+from lineal.client.backend import Backend
+from lineal.client.embedded import open_embedded
+from lineal.client.offline import copying
+from lineal.config import Settings, default_entity, home_of
+from lineal.core import names
+from lineal.core.ids import new_id
+from lineal.core.names import LATEST
+from lineal.core.records import (
+    Direction,
+    DraftSpec,
+    EdgeKind,
+    LineageQuery,
+    RunKey,
+    RunPatch,
+    RunRecord,
+    RunState,
+    VersionId,
+    VersionRecord,
+)
+from lineal.errors import (
+    Gone,
+    InTheWay,
+    Invalid,
+    LinealError,
+    NotFound,
+    Unavailable,
+)
+from lineal.files import write_whole
+
+ABOUT_FILE = "bundle.json"
+FORMAT = 1
+ORIGIN_KEY = "origin"
+"""In the metadata of a carried run: where, when and by whom it was made."""
+Place = Callable[[str, str], tuple[str, str]]
+"""From entity and project here to those there."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the folder says of itself."""
+
+    entity: str
+    is_default_entity: bool
+    """Nobody asked for this entity; on another machine the owner there takes its place."""
+    versions: tuple[str, ...] = ()
+    """Paths of all that is in it."""
+    is_complete: bool = False
+    format: int = FORMAT
+
+
+class Carried(NamedTuple):
+    """A version, and what became of it on the other side."""
+
+    source: VersionRecord
+    target: VersionRecord
+    aliases_elsewhere: tuple[str, ...]
+    """Aliases that it has here, and another version has there."""
+
+
+def export(
+    source: Backend,
+    versions: Sequence[VersionRecord],
+    folder: str,
+    *,
+    settings: Settings,
+    upstream: bool = False,
+) -> list[Carried]:
+    """Put versions into a bundle, made if it is not there; returns all that it got, in order.
+
+    upstream: also every version that they were made from. What a bundle has stays in it.
+    Raises InTheWay if the folder holds anything else, MissingFile for content that is lost.
+    """
+    folder = os.path.abspath(folder)
+    about = _begun(folder, settings)
+    target = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
+    try:
+        chosen = _with_upstream(source, versions) if upstream else versions
+        carried = _Carry(source, target, lambda *here: here, settings.pack_files_up_to).run(chosen)
+    finally:
+        target.close()
+    paths = dict.fromkeys([*about.versions, *(each.target.path for each in carried)])
+    _describe(folder, dataclasses.replace(about, versions=tuple(paths), is_complete=True))
+    return carried
+
+
+def import_(
+    folder: str,
+    target: Backend,
+    *,
+    settings: Settings,
+    entity: str | None = None,
+    project: str | None = None,
+) -> list[Carried]:
+    """Copy all versions of a bundle into an instance; returns them in order.
+
+    entity, project: where to put them instead of where they say. Doing it again changes nothing.
+    Raises NotFound if it is no bundle, Unavailable if its export was interrupted, Invalid if two
+    collections would become one, IntegrityError or SourceChanged for bytes that are damaged.
+    """
+    folder = os.path.abspath(folder)
+    about = read_about(folder)
+    if not about.is_complete:
+        raise Unavailable(f"The export into {folder} was interrupted; repeat it, then import")
+
+    def place(from_entity: str, from_project: str) -> tuple[str, str]:
+        is_owner = about.is_default_entity and from_entity == about.entity
+        return entity or (target.entity if is_owner else from_entity), project or from_project
+
+    inside = dataclasses.replace(settings, home=folder, entity=about.entity)
+    database = home_of(inside).database
+    if not os.path.exists(database) or not os.path.getsize(database):
+        raise NotFound(f"Bundle {folder} has lost its database; export it again")
+    with copying.opened_apart(inside) as source:  # it may be on a medium that is read-only
+        versions = [
+            source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
+        ]
+        _require_apart(versions, place)
+        return _Carry(source, target, place, settings.pack_files_up_to).run(versions)
+
+
+def read_about(folder: str) -> About:
+    """Raises NotFound unless the folder is a bundle, Unavailable for one of a later Lineal."""
+    try:
+        with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
+            fields = json.load(file)
+        if fields["format"] > FORMAT:
+            raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
+        return About(**{**fields, "versions": tuple(fields["versions"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NotFound(
+            f"{folder} is not a bundle ({error}); `lineal artifact export` makes one"
+        ) from error
+
+
+def _begun(folder: str, settings: Settings) -> About:
+    """Return what a bundle says of itself; a new one, or one that goes on, is incomplete now."""
+    if os.path.exists(os.path.join(folder, ABOUT_FILE)):
+        about = dataclasses.replace(read_about(folder), is_complete=False)
+    elif os.path.isdir(folder) and os.listdir(folder):
+        raise InTheWay(f"Folder {folder} holds other things; name one that is new or empty")
+    else:
+        about = About(default_entity(settings), settings.entity is None)
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InTheWay(f"{folder} is no folder, or lies below a file; name another") from error
+        except OSError as error:
+            raise Unavailable(
+                f"Cannot make the folder {folder}: {error.strerror}. Name one you may write to"
+            ) from error
+    _describe(folder, about)
+    return about
+
+
+def _describe(folder: str, about: About) -> None:
+    write_whole(os.path.join(folder, ABOUT_FILE), json.dumps(asdict(about), indent=2).encode())
+
+
+def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:
+    """Raise Invalid where collections of two projects would be one."""
+    sources: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for version in versions:
+        here = (version.source_entity, version.source_project)
+        there = (*place(*here), version.source_collection)
+        if sources.setdefault(there, here) != here:
+            raise Invalid(
+                f"{'/'.join(here)}/{there[2]} and {'/'.join(sources[there])}/{there[2]} would both "
+                f"become {'/'.join(there)}; import without `--entity` and `--project`"
+            )
+
+
+def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:
+    """Add every version that some were made from, as far as they are not deleted."""
+    found: dict[VersionId, VersionRecord] = {}
+    waiting = list(versions)
+    while waiting:
+        version = waiting.pop()
+        if version.id not in found:
+            found[version.id] = version
+            waiting += map(source.version_by_id, _made_from(source, version))
+    return list(found.values())
+
+
+def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
+    """Return what the run that logged a version used, and what it took files over from."""
+    root, producer = f"version:{version.id}", f"run:{_producer(source, version)}"
+    graph = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=2, derived=True))
+    nodes = {node.id: node for node in graph.nodes}
+    found = set()
+    for edge in graph.edges:
+        is_used = edge.kind is EdgeKind.USED and edge.target == producer
+        if is_used or (edge.kind is EdgeKind.DERIVED and edge.target == root):
+            if nodes[edge.source].is_deleted:
+                term.warning(f"{nodes[edge.source].name} was deleted and is left out")
+            else:
+                found.add(VersionId(int(edge.source.partition(":")[2])))
+    return found
+
+
+def _producer(source: Backend, version: VersionRecord) -> RunKey | None:
+    """Return the run that first logged a version, None if none did or it was deleted (LIN-3)."""
+    root = f"version:{version.id}"
+    near = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
+    for edge in near.edges:  # the oldest first
+        if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
+            node = next(node for node in near.nodes if node.id == edge.source)
+            return None if node.is_deleted else RunKey(int(edge.source.partition(":")[2]))
+    return None
+
+
+def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
+    return list(copying.all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
+
+
+class _Carry:
+    """Versions on their way, with the runs that logged them and the edges between them."""
+
+    def __init__(
+        self, source: Backend, target: Backend, place: Place, pack_files_up_to: int
+    ) -> None:
+        self._source, self._target, self._place = source, target, place
+        self._pack_files_up_to = pack_files_up_to
+        self._versions: dict[VersionId, VersionRecord] = {}
+        self._runs: dict[RunKey, RunRecord | None] = {}
+        self._begun: list[tuple[RunRecord, RunRecord]] = []
+        """Runs as they are here and there, still to be ended there."""
+
+    def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
+        carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
+        for here, there in self._runs.items():
+            if there is not None:
+                self._use(here, there)
+        for run, there in self._begun:
+            self._finish(run, there)
+        return carried
+
+    def _carry(self, version: VersionRecord) -> Carried:
+        entity, project = self._place(version.source_entity, version.source_project)
+        producer = _producer(self._source, version)
+        run = None if producer is None else self._run(producer)
+        sources = copying.derived_from(self._source, version)
+        # a link has aliases of its own; the version it leads to is what is carried
+        version = self._source.version_by_id(version.id) if version.is_link else version
+        spec = DraftSpec(
+            client_id=new_id(CLIENT_ID_LENGTH),
+            entity=entity,
+            project=project,
+            collection=version.source_collection,
+            type=version.type,
+            manifest=self._source.manifest(version.id),
+            run=None if run is None else run.key,
+            description=version.description,
+            metadata=version.metadata,
+            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
+            tags=version.tags,
+            history_step=version.history_step,
+            sources=tuple(
+                sorted(self._versions[each].id for each in sources if each in self._versions)
+            ),
+            ttl_seconds=version.ttl_seconds,
+            number=version.source_number,
+        )
+        copied = copying.copy_version(
+            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
+        )
+        self._versions[version.id] = copied
+        elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
+        return Carried(version, copied, elsewhere)
+
+    def _run(self, key: RunKey) -> RunRecord | None:
+        if key not in self._runs:
+            self._runs[key] = self._known_or_started(self._source.run_by_key(key))
+        return self._runs[key]
+
+    def _known_or_started(self, run: RunRecord) -> RunRecord | None:
+        """Return what a run is there, begun if it is not; None if another one has its id."""
+        entity, project = self._place(run.entity, run.project)
+        origin = _origin(run)
+        try:
+            there = self._target.run(entity, project, run.run_id)
+        except Gone as error:
+            term.warning(f"run {run.run_id} does not come along: {error}")
+            return None
+        except NotFound:
+            there = None
+        if there is not None:
+            if _origin(there)["created_at"] != origin["created_at"]:
+                term.warning(
+                    f"another run is {entity}/{project}/{run.run_id} there, so what logged "
+                    "the version here is not said there"
+                )
+                return None
+            if ORIGIN_KEY in there.metadata and there.state in (RunState.RUNNING, RunState.CRASHED):
+                self._begun.append((run, there))  # an earlier attempt was killed
+            return there
+        spec = copying.run_spec(run, entity, project, run.run_id)
+        metadata = {**run.metadata, ORIGIN_KEY: origin}
+        there = self._target.start_run(spec._replace(config=run.config, metadata=metadata)).run
+        self._begun.append((run, there))
+        return there
+
+    def _use(self, here: RunKey, there: RunRecord) -> None:
+        for version in _used(self._source, here):
+            copied = self._versions.get(version.id)
+            if copied is None:
+                continue
+            try:
+                self._target.use(there.key, copied.id, alias=None)
+            except LinealError as error:  # the same content may stand otherwise there
+                term.warning(f"that {there.run_id} used {copied.path} is not said there: {error}")
+
+    def _finish(self, run: RunRecord, there: RunRecord) -> None:
+        patch = RunPatch(
+            summary=run.summary or None, git_commit=run.git_commit, git_remote=run.git_remote
+        )
+        self._target.update_run(there.key, patch)
+        is_well = run.state in (RunState.FINISHED, RunState.RUNNING, RunState.PREEMPTED)
+        code = run.exit_code if run.exit_code is not None else (0 if is_well else 1)
+        self._target.finish_run(there.key, code, run.runtime_seconds)
+
+
+def _origin(run: RunRecord) -> dict[str, Any]:
+    """Return what a run was when it was made, here or before it was carried here."""
+    own = {
+        "run": f"{run.entity}/{run.project}/{run.run_id}",
+        "user": run.user,
+        "created_at": run.created_at.isoformat(),
+    }
+    found: dict[str, Any] = run.metadata.get(ORIGIN_KEY, own)
+    return found

@@ -1,0 +1,499 @@
+"""Bring offline runs to another backend, completely and as often as one likes (CLI-4).
+
+Everything is copied under names that make it idempotent: lines by writer and offset, versions
+by a client id derived from the folder and the place they go to. A folder is marked as synced to a
+place only once the target has confirmed everything, and removed only when asked. A failed artifact
+never stops the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ParamSpec, TypeVar
+
+from lineal.client import term
+from lineal.client.backend import Backend
+from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.offline import copying, run_folder
+from lineal.client.offline.run_folder import About
+from lineal.client.run import adopting, rewinding, spool
+from lineal.client.run.forking import Fork
+from lineal.config import Settings, home_of
+from lineal.core import names
+from lineal.core.ids import new_id
+from lineal.core.names import LATEST
+from lineal.core.records import (
+    DraftSpec,
+    EdgeKind,
+    Lines,
+    Location,
+    RunFileRecord,
+    RunPatch,
+    RunRecord,
+    RunState,
+    Stream,
+    VersionId,
+    VersionPatch,
+    VersionRecord,
+)
+from lineal.errors import LinealError, NotFound, Unavailable, UsageError
+from lineal.files import refusal, write_stream, write_whole
+
+MARK_FILE = "synced.json"
+LINES_AT_ONCE = 10_000
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass
+class Synced:
+    """What became of one folder."""
+
+    folder: str
+    run: str | None = None
+    """`entity/project/run_id` in the target."""
+    was_synced: bool = False
+    """Nothing was done: it is in this target already."""
+    is_empty: bool = False
+    """Nothing was done: it was killed before its run was started."""
+    line_count: int = 0
+    file_count: int = 0
+    version_count: int = 0
+    failures: dict[str, BaseException] = field(default_factory=dict)
+    """What could not be copied, by name; empty means complete."""
+
+
+def find_folders(parent: str) -> list[str]:
+    """Return the folders of offline runs in a folder, the oldest first; or the folder itself."""
+    if os.path.exists(os.path.join(parent, run_folder.ABOUT_FILE)):
+        return [parent]
+    found = [entry.path for entry in os.scandir(parent) if entry.is_dir()]
+    return sorted(
+        path for path in found if os.path.exists(os.path.join(path, run_folder.ABOUT_FILE))
+    )
+
+
+def is_synced(
+    folder: str,
+    target: Backend,
+    *,
+    entity: str | None = None,
+    project: str | None = None,
+    run_id: str | None = None,
+) -> bool:
+    """Tell whether that target confirmed everything in the folder, in that place.
+
+    entity, project, run_id: as of `sync`. Raises NotFound unless it is the folder of one.
+    """
+    where = _where(run_folder.read_about(folder), target, entity, project, run_id)
+    return _Marks(folder, target, where).is_complete
+
+
+def sync(
+    folders: Sequence[str],
+    target: Backend,
+    *,
+    settings: Settings,
+    entity: str | None = None,
+    project: str | None = None,
+    run_id: str | None = None,
+    again: bool = False,
+    clean: bool = False,
+) -> list[Synced]:
+    """Copy offline runs to `target`; returns one result per folder and raises for none of them.
+
+    entity, project, run_id: where to put them instead of where they say; each place gets a copy
+    of its own. again: also folders that are marked as synced to that place. clean: remove folders
+    that are synced completely.
+    """
+    results = []
+    for folder in folders:
+        folder = os.path.abspath(folder)
+        result = Synced(folder)
+        try:
+            about = run_folder.read_about(folder)
+            result.is_empty = not about.run_id
+            where = _where(about, target, entity, project, run_id)
+            marks = _Marks(folder, target, where)
+            if not again and marks.is_complete:
+                result.was_synced = True
+            elif not result.is_empty:
+                _sync_folder(target, settings, about, where, marks, result)
+        except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
+            result.failures[folder] = error
+        if clean and not result.failures and os.path.isdir(folder):
+            try:
+                shutil.rmtree(folder)
+            except OSError as error:
+                result.failures[folder] = refusal(folder, error) or error
+        results.append(result)
+    return results
+
+
+@dataclass(frozen=True)
+class _Where:
+    entity: str
+    project: str
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.run_id}"
+
+
+def _where(
+    about: About, target: Backend, entity: str | None, project: str | None, run_id: str | None
+) -> _Where:
+    default = target.entity if about.is_default_entity else about.entity
+    return _Where(entity or default, project or about.project, run_id or about.run_id)
+
+
+def _sync_folder(
+    target: Backend,
+    settings: Settings,
+    about: About,
+    where: _Where,
+    marks: _Marks,
+    result: Synced,
+) -> None:
+    folder = result.folder
+    with _opened(dataclasses.replace(settings, home=folder, entity=about.entity)) as source:
+        adopting.adopt(source, source.instance.home.spool)
+        if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
+            raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
+        _Copy(source, target, settings, about, folder, where, marks, result).run()
+    if not result.failures:
+        marks.complete()
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
+    """Open the instance in a folder; where that may only be read, a copy of what changes."""
+    home = home_of(settings)
+    if os.access(home.root, os.W_OK):
+        source = open_embedded(settings)
+        try:
+            yield source
+        finally:
+            source.close()
+        return
+    with copying.opened_apart(settings) as source:
+        adopting.copy(home.spool, source.instance.home.spool)
+        yield source
+
+
+class _Copy:
+    """One run on its way from its folder to the target."""
+
+    def __init__(
+        self,
+        source: Backend,
+        target: Backend,
+        settings: Settings,
+        about: About,
+        folder: str,
+        where: _Where,
+        marks: _Marks,
+        result: Synced,
+    ) -> None:
+        self._marks = marks
+        self._source, self._target = source, target
+        self._pack_files_up_to = settings.pack_files_up_to
+        self._about = about
+        self._where = where
+        self._result = result
+        self._intents = run_folder.read_intents(folder)
+        self._from = source.run(about.entity, about.project, about.run_id)
+        self._logged = self._versions_of(EdgeKind.LOGGED)
+        self._used = self._versions_of(EdgeKind.USED)
+        self._copied: dict[VersionId, VersionRecord] = {}
+
+    def run(self) -> None:
+        self._to = self._started()
+        self._result.run = str(self._where)
+        for stream in Stream:
+            self._copy_lines(stream)
+        self._copy_files()
+        # What the run logged, and what its user made and it used, in the order of making.
+        for _, version in sorted({**self._logged, **self._used}.items()):
+            self._attempt(f"artifact {version.name}", self._copy_version, version)
+        self._once("latest", "alias latest", self._settle_latest)
+        for version in self._used.values():
+            self._attempt(f"use of {version.name}", self._copy_use, version)
+        for number, intent in enumerate(self._intents):
+            name = f"{intent['kind']} of {intent.get('version', intent.get('base'))}"
+            self._once(f"intent {number}", name, self._fulfil, intent)
+        self._finish()
+
+    def _once(
+        self, step: str, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        if not self._marks.is_done(step) and self._attempt(name, call, *args, **kwargs):
+            self._marks.done(step)
+
+    def _attempt(
+        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> bool:
+        try:
+            call(*args, **kwargs)
+        except (LinealError, OSError) as error:
+            self._result.failures[name] = error
+            term.warning(f"{name} was not synced: {error}")
+            return False
+        return True
+
+    def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
+        versions = copying.all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
+        return {version.id: version for version in versions}
+
+    # --- the run ---
+
+    def _started(self) -> RunRecord:
+        """Find the run that an earlier sync made, or start it as `init` asked for (RUN-18)."""
+        where, run = self._where, self._from
+        try:
+            known = self._target.run(where.entity, where.project, where.run_id)
+        except NotFound:
+            known = None
+        uids = known.metadata.get(run_folder.METADATA_KEY, []) if known else []
+        if known is not None and self._about.uid in uids:
+            return known
+        if self._about.rewind_step is not None:
+            target = Fork(where.run_id, self._about.rewind_step, is_rewind=True)
+            rewinding.rewind(self._target, where.entity, where.project, target)
+        resume = self._about.resume
+        if resume == "must" and where.run_id != self._about.run_id:
+            resume = None  # what `init` was to resume is not what it is called now
+        spec = copying.run_spec(run, where.entity, where.project, where.run_id)._replace(
+            resume=resume,
+            name=run.name if known is None else None,
+            metadata={run_folder.METADATA_KEY: [*uids, self._about.uid]},
+        )
+        try:
+            return self._target.start_run(spec).run
+        except (UsageError, NotFound) as error:  # `init` cannot be called again
+            folder = os.path.relpath(self._result.folder)
+            way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
+            raise type(error)(f"{error.message}. {way}") from error
+
+    def _copy_lines(self, stream: Stream) -> None:
+        """Copy lines under one writer: the folder does not change any more, so offsets hold."""
+        lines = self._source.read_lines(self._from.key, stream)
+        writer, offset = f"offline-{self._about.uid}", 0
+        while batch := tuple(itertools.islice(lines, LINES_AT_ONCE)):
+            self._target.append_lines(self._to.key, [Lines(stream, writer, offset, batch)])
+            offset += len(batch)
+        self._result.line_count += offset
+
+    def _copy_files(self) -> None:
+        for file in copying.all_of(lambda page: self._source.run_files(self._from.key, page)):
+            self._attempt(f"file {file.path}", self._copy_file, file)
+
+    def _copy_file(self, file: RunFileRecord) -> None:
+        found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
+        if found is None:
+            raise NotFound(f"The content of run file {file.path} is missing in the folder")
+        if found.path is not None:
+            self._target.put_run_files(self._to.key, [(file.path, found.path)])
+        else:
+            self._copy_packed(file.path, found)
+        self._result.file_count += 1
+
+    def _copy_packed(self, path: str, found: Location) -> None:
+        """Copy a run file that shares the bytes of an artifact's, which may be in a pack."""
+        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
+        with self._source.open(found) as packed:
+            write_stream(packed, local)
+        try:
+            self._target.put_run_files(self._to.key, [(path, local)])
+        finally:
+            os.unlink(local)
+
+    def _finish(self) -> None:
+        run = self._from
+        metadata = {k: v for k, v in run.metadata.items() if k != run_folder.METADATA_KEY}
+        self._target.update_run(
+            self._to.key,
+            RunPatch(
+                config={key: self._here(value) for key, value in run.config.items()} or None,
+                summary=run.summary or None,
+                metadata=metadata or None,
+                git_commit=run.git_commit,
+                git_remote=run.git_remote,
+            ),
+        )
+        # A run that was killed cannot say how it ended; it did not end well.
+        was_ended = run.state in (RunState.FINISHED, RunState.FAILED, RunState.PREEMPTED)
+        code = run.exit_code if run.exit_code is not None else (0 if was_ended else 1)
+        self._target.finish_run(self._to.key, code, run.runtime_seconds)
+
+    def _here(self, value: Any) -> Any:
+        """Return a value of the config; of a version with the id that it has in the target."""
+        if not (isinstance(value, dict) and value.get("_type") == "artifactVersion"):
+            return value
+        version = self._copied.get(VersionId(int(value["id"])))
+        if version is None:
+            name = f"/{value['sequenceName']}:{value['version']}"
+            used = (each for each in self._intents if each["kind"] == "use")
+            intent = next((each for each in used if each["version"].endswith(name)), None)
+            if intent is None:
+                return value
+            try:
+                version = self._home_version(intent["version"], intent["digest"])
+            except NotFound:  # said already, of its use
+                return value
+        return value | {
+            "id": str(version.id),
+            "version": f"v{version.source_number}",
+            "sequenceName": version.source_collection,
+        }
+
+    # --- artifacts ---
+
+    def _copy_version(self, version: VersionRecord) -> None:
+        spec = DraftSpec(
+            client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
+            entity=self._where.entity,
+            project=self._project_of(version),
+            collection=version.source_collection,
+            type=version.type,
+            manifest=self._source.manifest(version.id),
+            run=self._to.key if version.id in self._logged else None,
+            description=version.description,
+            metadata=version.metadata,
+            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
+            tags=version.tags,
+            history_step=version.history_step,
+            sources=self._sources_of(version),
+            ttl_seconds=version.ttl_seconds,
+        )
+        copied = copying.copy_version(
+            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
+        )
+        self._copied[version.id] = copied
+        self._result.version_count += 1
+        for link in self._source.links(version.id):
+            self._once(f"link {link.path}", f"link {link.path}", self._link, link, copied)
+
+    def _project_of(self, version: VersionRecord) -> str:
+        own = version.source_project == self._about.project
+        return self._where.project if own else version.source_project
+
+    def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
+        """Return what it took entries over from: versions of the home, and of the folder."""
+        from_home = {
+            self._home_version(intent["source"]).id
+            for intent in self._intents
+            if intent["kind"] == "source" and intent["digest"] == version.digest
+        }
+        from_folder = copying.derived_from(self._source, version)
+        copied = {self._copied[source].id for source in from_folder if source in self._copied}
+        return tuple(sorted(from_home | copied))
+
+    def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
+        entity = self._where.entity if link.entity == self._about.entity else link.entity
+        project = self._where.project if link.project == self._about.project else link.project
+        self._target.project(entity, project, create=True)
+        target = names.ArtifactPath(entity, project, link.collection)
+        aliases = [alias for alias in link.aliases if alias != LATEST]
+        self._target.link_version(copied.id, target, aliases)
+
+    def _settle_latest(self) -> None:
+        """Put `latest` where the run had it, when content it had logged before came back."""
+        for before, after in self._copied.items():
+            version = self._source.version_by_id(before)
+            newest = [v for v in self._copied.values() if v.collection == after.collection]
+            if LATEST in version.aliases and max(v.number for v in newest) != after.number:
+                patch = VersionPatch(aliases_added=(LATEST,))
+                self._target.update_version(after.membership_id, patch)
+
+    # --- edges ---
+
+    def _copy_use(self, version: VersionRecord) -> None:
+        copied = self._copied.get(version.id)
+        if copied is not None:
+            self._target.use(self._to.key, copied.id, alias=None)
+
+    def _fulfil(self, intent: dict[str, Any]) -> None:
+        if intent["kind"] == "source":
+            return
+        version = self._home_version(intent["version"], intent.get("digest"))
+        if intent["kind"] == "use":
+            self._target.use(self._to.key, version.id, alias=intent["alias"])
+        elif intent["kind"] == "relog":
+            self._target.relog(self._to.key, version.id)
+        elif intent["kind"] == "alias":
+            patch = VersionPatch(aliases_added=tuple(intent["aliases"]))
+            self._target.update_version(version.membership_id, patch)
+        elif intent["kind"] == "link":
+            entity, project, name = intent["target"].split("/")
+            self._target.project(entity, project, create=True)
+            target = names.ArtifactPath(entity, project, name)
+            self._target.link_version(version.id, target, intent["aliases"])
+
+    def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
+        """Return what the target has of a version of the home: that name, or that content."""
+        named = names.artifact_path(path, self._where.entity, self._where.project)
+        if self._about.is_default_entity and named.entity == self._about.entity:
+            named = named._replace(entity=self._target.entity)
+        try:
+            version = self._target.version(named)
+        except NotFound:
+            if digest is None:
+                raise
+        else:
+            if digest in (None, version.digest):
+                return version
+        try:
+            return self._target.version(named._replace(ref=str(digest)))
+        except NotFound as error:
+            raise NotFound(
+                f"{named} is not there with the content that was used, {digest}"
+            ) from error
+
+
+class _Marks:
+    """What one target has confirmed of a folder in one place; the folder keeps those of all."""
+
+    def __init__(self, folder: str, target: Backend, where: _Where) -> None:
+        self._path = os.path.join(folder, MARK_FILE)
+        self._key = f"{target.url} {where}"
+        mine = self._read().get(self._key, {})
+        self._done: list[str] = mine.get("done", [])
+        self.is_complete: bool = "synced_at" in mine
+
+    def is_done(self, step: str) -> bool:
+        return step in self._done
+
+    def done(self, step: str) -> None:
+        """Note a step that must not be repeated: somebody may have changed its result since."""
+        self._done.append(step)
+        self._write({"done": self._done})
+
+    def complete(self) -> None:
+        self._write({"done": self._done, "synced_at": datetime.now(UTC).isoformat()})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                marks = json.load(file)
+        except (OSError, ValueError):
+            return {}
+        return marks if isinstance(marks, dict) else {}
+
+    def _write(self, mine: dict[str, Any]) -> None:
+        marks = {**self._read(), self._key: mine}
+        try:
+            write_whole(self._path, json.dumps(marks).encode())
+        except Unavailable as error:
+            folder = os.path.dirname(self._path)
+            if os.access(folder, os.W_OK):
+                raise
+            term.warn_once(f"{folder} is not marked as synced: {error}", key=f"mark {folder}")

@@ -1,0 +1,1 @@
+"""The public API: what others made, found and changed without a run."""

@@ -1,0 +1,468 @@
+"""The public API: find runs, artifacts and projects, without a run and without leaving a trace.
+
+Nothing read here is recorded as used (SEM-8); `run.use_artifact` is for that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import session
+from lineal.client.artifact import ttl as ttls
+from lineal.client.artifact.artifact import Artifact, committed
+from lineal.client.artifact.ttl import ArtifactTTL
+from lineal.client.backend import Backend, is_live
+from lineal.client.default_project import default_project
+from lineal.client.public import addresses
+from lineal.client.public import catalog as public_catalog
+from lineal.client.public.catalog import ArtifactType, Collection, Project
+from lineal.client.public.lists import PAGE_SIZE, LazyList
+from lineal.client.public.run import Run
+from lineal.config import Settings, load
+from lineal.core import names
+from lineal.core.ids import new_id
+from lineal.core.records import (
+    CollectionQuery,
+    RunPatch,
+    RunQuery,
+    RunSpec,
+    RunState,
+    VersionQuery,
+)
+from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
+from lineal.errors import Invalid, NotFound, RunNotFoundError
+
+if TYPE_CHECKING:
+    from lineal.client.public.sweep import Sweep
+
+OVERRIDES = ("base_url", "entity", "project", "run", "organization")
+FILE_SCHEME = "file://"
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks."""
+
+    username: str
+    entity: str
+    """Owns what names no entity: the user, or a team."""
+
+    @property
+    def name(self) -> str:
+        return self.username
+
+    @property
+    def teams(self) -> list[str]:
+        """The team that owns what names no entity, if it is one."""
+        return [] if self.entity == self.username else [self.entity]
+
+
+class Api:
+    """Reads and edits what is stored; the defaults of paths come from overrides and settings."""
+
+    def __init__(
+        self,
+        overrides: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        """overrides: `entity`, `project`, `run`, and `base_url`, the `file://` address of a home.
+
+        timeout: seconds to wait for a busy instance. `organization` and `api_key` matter only to
+        servers. Raises Invalid for unknown overrides.
+        """
+        given = _checked(overrides or {})
+        self._settings = _settings(given, timeout)
+        self._backend: Backend = session.open_backend(self._settings)
+        self._project = default_project(self._settings)
+        self._runs: dict[tuple[str, str, str], Run] = {}
+
+    # --- who and where ---
+
+    @property
+    def default_entity(self) -> str:
+        return self._backend.entity
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(self._backend.username, self._backend.entity)
+
+    @property
+    def settings(self) -> dict[str, str | None]:
+        return {
+            "entity": self.default_entity,
+            "project": self._project,
+            "run": self._settings.run_id,
+            "base_url": self._backend.url,
+        }
+
+    def flush(self) -> None:
+        """Forget loaded objects, so that the next call reads them anew (API-2)."""
+        self._runs.clear()
+
+    # --- artifacts ---
+
+    def artifact(self, name: str, type: str | None = None) -> Artifact:
+        """Return a version by `[[entity/]project/]name[:alias]`; no alias means `latest`.
+
+        Raises NotFound (a CommError), and Invalid (a ValueError) for None or another type.
+        """
+        if name is None:
+            raise Invalid("api.artifact needs a name such as `project/name:alias`")
+        record = self._backend.version(self._artifact_path(name))
+        if type is not None and record.type != type:
+            raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
+        return committed(self._backend, record)
+
+    def artifacts(
+        self,
+        type_name: str | None = None,
+        name: str | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        tags: str | Sequence[str] | None = None,
+        start: str | None = None,
+    ) -> LazyList[Artifact]:
+        """List the versions of a collection, the newest first (API-4).
+
+        order: `+` or `-` and `version_index`, `created_at` or `size`. tags: all of them.
+        start: the `cursor` of an earlier list. Raises NotFound, and Invalid for `name:alias`.
+        """
+        if name is None:
+            raise Invalid("api.artifacts needs the name of a collection: name=`project/name`")
+        path = self._collection_path(name)
+        query = VersionQuery(
+            entity=path.entity,
+            project=path.project,
+            collection=path.name,
+            type=type_name,
+            tags=tuple(names.tags(public_catalog.strings(tags))),
+            order=order,
+        )
+        return public_catalog.versions(self._backend, query, per_page=per_page, start=start)
+
+    def artifact_versions(
+        self, type_name: str | None = None, name: str | None = None, per_page: int = PAGE_SIZE
+    ) -> LazyList[Artifact]:
+        """Deprecated spelling of `artifacts`."""
+        warnings.warn(
+            "artifact_versions is deprecated: use artifacts", DeprecationWarning, stacklevel=2
+        )
+        return self.artifacts(type_name, name, per_page=per_page)
+
+    def artifact_exists(self, name: str, type: str | None = None) -> bool:
+        """Say whether there is such a version (of that type); failures to look are raised."""
+        try:
+            record = self._backend.version(self._artifact_path(name))
+        except NotFound:
+            return False
+        return type is None or record.type == type
+
+    def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
+        """List the types of the artifacts of a project (`[entity/]project`)."""
+        return public_catalog.artifact_types(self._backend, *self._project_path(project))
+
+    def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
+        """Return a type of a project, to list its collections; raises NotFound naming all types."""
+        return public_catalog.artifact_type(
+            self._backend, *self._project_path(project), name=type_name
+        )
+
+    def artifact_collections(
+        self,
+        project_name: str | None = None,
+        type_name: str | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        start: str | None = None,
+        filters: dict[str, Any] | None = None,
+    ) -> LazyList[Collection]:
+        """List the collections of a project (`[entity/]project`), by name.
+
+        order: `+` or `-` and `name`, `created_at` or `updated_at`. filters: Mongo-style on
+        these, `type` and `tags`.
+        """
+        entity, project = self._project_path(project_name)
+        query = CollectionQuery(entity, project, type_name, filters, order)
+        return public_catalog.collections(self._backend, query, per_page=per_page, start=start)
+
+    def artifact_collection(self, type_name: str, name: str) -> Collection:
+        """Return a collection by `[[entity/]project/]name`.
+
+        Raises NotFound, and Invalid (a ValueError) when its type is another.
+        """
+        path = self._artifact_path(name)
+        return public_catalog.collection(
+            self._backend, path.entity, path.project, path.name, type=type_name
+        )
+
+    def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
+        """Say whether there is such a collection (of that type); failures to look are raised."""
+        path = self._artifact_path(name)
+        try:
+            record = self._backend.collection(path.entity, path.project, path.name)
+        except NotFound:
+            return False
+        return type is None or record.type == type
+
+    # --- runs ---
+
+    def run(self, path: str = "") -> Run:
+        """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
+
+        So is the `url` of a run. The same object until `flush()`. Raises RunNotFoundError (a
+        ValueError).
+        """
+        where = self._run_path(path or self._settings.run_id or "")
+        if where not in self._runs:
+            session.flush()
+            self._runs[where] = Run(self._backend, self._backend.run(*where))
+        return self._runs[where]
+
+    def sweep(self, path: str) -> Sweep:
+        """Return a sweep by `[[entity/]project/]sweep_id` (API-12). Raises NotFound, Invalid."""
+        from lineal.client.public import sweep as public_sweep
+        from lineal.client.sweep import sweep  # only those who sweep
+
+        return public_sweep.Sweep(*sweep.find(self._settings, path))
+
+    def runs(
+        self,
+        path: str | None = None,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+        include_sweeps: bool = False,
+        lazy: bool = True,
+        start: str | None = None,
+    ) -> LazyList[Run]:
+        """List the runs of a project, the newest first (X-3).
+
+        filters: Mongo-style on `config.…`, `summary_metrics.…`, `state`, `tags` … (API-8).
+        order: `+` or `-` and `created_at`, `heartbeat_at`, `config.…` or `summary_metrics.…`.
+        include_sweeps, lazy: W&B's; runs say their `sweep_name` and load page by page anyway.
+        """
+        entity, project = self._project_path(path)
+        query = RunQuery(entity, project, filters, order)
+        such = " that match" if filters else ""
+        session.flush()
+        return LazyList(
+            lambda page: self._backend.runs(query, page),
+            lambda record: Run(self._backend, record),
+            per_page=per_page,
+            start=start,
+            empty=f"project {entity}/{project} has no runs{such}",
+        )
+
+    def create_run(
+        self,
+        run_id: str | None = None,
+        project: str | None = None,
+        entity: str | None = None,
+    ) -> Run:
+        """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
+        where = self._project_of(project, entity, self._project)
+        spec = RunSpec(*where, run_id=run_id or new_id(), resume="never")
+        started = self._backend.start_run(spec)
+        patch = RunPatch(state=RunState.PENDING)
+        return Run(self._backend, self._backend.update_run(started.run.key, patch))
+
+    # --- projects ---
+
+    def project(self, name: str, entity: str | None = None) -> Project:
+        """Return a project by `[entity/]project`; raises NotFound, Gone."""
+        where = self._project_of(name, entity)
+        return Project(self._backend, self._backend.project(*where))
+
+    def projects(
+        self, entity: str | None = None, per_page: int = PAGE_SIZE, start: str | None = None
+    ) -> LazyList[Project]:
+        """List the projects of an entity, by name; default: your own."""
+        return public_catalog.projects(
+            self._backend, entity or self.default_entity, per_page=per_page, start=start
+        )
+
+    def create_project(self, name: str, entity: str | None = None) -> Project:
+        """Make a project; one that exists is returned as it is.
+
+        Raises Invalid where `name` is `entity/project` and `entity` another.
+        """
+        where = self._project_of(name, entity)
+        return Project(self._backend, self._backend.project(*where, create=True))
+
+    # --- deleting and restoring ---
+
+    def preview(self, path: str, selection: Selection | Mapping[str, Any]) -> Preview:
+        """Say what `delete_versions` would delete, and the bytes it would free (DEL-9).
+
+        path: a project, or `project/collection`. selection: a Selection, or a dict such as
+        `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`.
+        """
+        return self._backend.preview(*self._place(path), _selection(selection))
+
+    def delete_versions(
+        self, path: str, selection: Selection | Mapping[str, Any]
+    ) -> Deletion | None:
+        """Delete all versions of a selection as one act; None if there were none.
+
+        Linked and protected versions stay. `restore` takes the `id` of what this returns.
+        """
+        return self._backend.delete_selected(*self._place(path), _selection(selection))
+
+    def deletions(self, per_page: int = PAGE_SIZE, start: str | None = None) -> LazyList[Deletion]:
+        """List what was deleted, the newest first: who, when, why, and until when it is undone."""
+
+        def same(deletion: Deletion) -> Deletion:
+            return deletion
+
+        return LazyList(
+            self._backend.deletions,
+            same,
+            per_page=per_page,
+            start=start,
+            empty="nothing was deleted",
+        )
+
+    def restore(self, what: int | str) -> Restored:
+        """Undo a deletion by its id, or bring back what a path names.
+
+        A path: `name:vN`, a run (`entity/project/run_id`), a project or collection (`project`,
+        `project/name`). What is not deleted counts as nothing. Raises NotFound, and Gone when its
+        content is gone.
+        """
+        if isinstance(what, int):
+            return self._backend.restore(what)
+        what = addresses.path_of(self._backend, what)
+        if ":" in what:
+            version = self._artifact_path(what)
+            was_live = is_live(self._backend, version)
+            self._backend.restore_version(version)
+            return Restored(versions=0 if was_live else 1)
+        parts = what.strip("/").split("/")
+        if len(parts) >= 3 or "runs" in parts[-2:-1]:
+            return self._restore_run_or_collection(*self._run_path(what))
+        if len(parts) == 2 and parts[0] != self.default_entity:
+            return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
+        return self._backend.restore_project(*self._project_path(what))
+
+    def _restore_run_or_collection(self, entity: str, project: str, name: str) -> Restored:
+        was_live = self._is_live_run(entity, project, name)
+        try:
+            self._backend.restore_run(entity, project, name)
+        except RunNotFoundError:
+            return self._backend.restore_collection(entity, project, name)
+        return Restored(runs=0 if was_live else 1)
+
+    def _is_live_run(self, entity: str, project: str, run_id: str) -> bool:
+        try:
+            self._backend.run(entity, project, run_id)
+        except NotFound:
+            return False
+        return True
+
+    def default_ttl(self, entity: str | None = None) -> timedelta | ArtifactTTL | None:
+        """Return the TTL of an entity, for all versions where nothing nearer says one (TTL-7)."""
+        found = ttls.shown(self._backend.entity_ttl(entity or self.default_entity))
+        return None if found is ArtifactTTL.INHERIT else found
+
+    def set_default_ttl(self, value: ttls.TTL, entity: str | None = None) -> None:
+        """Set the TTL of an entity, at once; values as of `Artifact.ttl`."""
+        self._backend.set_entity_ttl(entity or self.default_entity, ttls.stored(value))
+
+    # --- anything ---
+
+    def from_path(self, path: str) -> Project | Run | Sweep | Artifact:
+        """Return what a path names, or the `url` of a project, a run or a sweep.
+
+        Paths: `[entity/]project`, `entity/project/run_id`, `entity/project/sweeps/sweep_id` or
+        `name:alias`.
+        """
+        path = addresses.path_of(self._backend, path)
+        parts = path.strip("/").split("/")
+        if ":" in parts[-1]:
+            return self.artifact(path)
+        if "sweeps" in parts[-2:-1]:
+            return self.sweep(path)
+        if len(parts) >= 3 or "runs" in parts[-2:-1]:
+            return self.run(path)
+        return self.project(path.strip("/"))
+
+    def _place(self, path: str) -> tuple[str, str, str | None]:
+        """Read `project`, `project/collection` or `entity/project/collection`."""
+        parts = path.strip("/").split("/")
+        if len(parts) == 1:
+            return self.default_entity, parts[0], None
+        place = self._artifact_path(path)
+        return place.entity, place.project, place.name
+
+    def _collection_path(self, name: str) -> names.ArtifactPath:
+        return names.collection_path(
+            name,
+            self.default_entity,
+            self._project,
+            instead=f"api.artifact({name!r}) returns that version",
+        )
+
+    def _artifact_path(self, name: str) -> names.ArtifactPath:
+        return names.artifact_path(name, self.default_entity, self._project)
+
+    def _project_path(self, path: str | None) -> tuple[str, str]:
+        text = None if path is None else addresses.path_of(self._backend, path)
+        return names.project_path(text, self.default_entity, self._project)
+
+    def _run_path(self, path: str) -> tuple[str, str, str]:
+        text = addresses.path_of(self._backend, path)
+        return names.run_path(text, self.default_entity, self._project)
+
+    def _project_of(
+        self, name: str | None, entity: str | None, default: str | None = None
+    ) -> tuple[str, str]:
+        """Read a project and, beside it, the entity that may be said there, too."""
+        text = None if name is None else addresses.path_of(self._backend, name)
+        found = names.project_path(text, entity or self.default_entity, default)
+        if entity and found[0] != entity:
+            raise Invalid(
+                f"`{name}` is of the entity `{found[0]}`, but entity={entity!r} says another; "
+                "leave one of them out"
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Api of {self.default_entity} at {self._backend.url}>"
+
+
+def _selection(selection: Selection | Mapping[str, Any]) -> Selection:
+    return selection if isinstance(selection, Selection) else selection_from_json(selection)
+
+
+def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    for name in overrides:
+        if name not in OVERRIDES:
+            near = difflib.get_close_matches(name, OVERRIDES, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(OVERRIDES)}"
+            raise Invalid(f"Api has no override `{name}`; {hint}")
+    return {name: value for name, value in overrides.items() if value}
+
+
+def _settings(overrides: Mapping[str, Any], timeout: float | None) -> Settings:
+    address = overrides.get("base_url")
+    if address is not None and not str(address).startswith(FILE_SCHEME):
+        raise Invalid(
+            f"Cannot reach {address}: this version of Lineal keeps its data in a folder; leave "
+            "`base_url` out, or give the `file://` address of a home"
+        )
+    return load(
+        {
+            "entity": overrides.get("entity"),
+            "project": overrides.get("project"),
+            "run_id": overrides.get("run"),
+            "init_timeout": timeout,
+            "busy_timeout": timeout,
+            "home": str(address).removeprefix(FILE_SCHEME) if address else None,
+        }
+    )

@@ -1,0 +1,381 @@
+"""Projects, artifact types and collections as the public API shows them (API-5, API-6, API-13)."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from lineal.client.artifact import ttl as ttls
+from lineal.client.artifact.artifact import Artifact, committed
+from lineal.client.artifact.ttl import ArtifactTTL
+from lineal.client.backend import Backend
+from lineal.client.public.lists import PAGE_SIZE, LazyList
+from lineal.client.public.moments import iso
+from lineal.core import names
+from lineal.core.records import (
+    CollectionKind,
+    CollectionPatch,
+    CollectionQuery,
+    CollectionRecord,
+    ProjectRecord,
+    VersionQuery,
+    VersionRecord,
+)
+from lineal.core.retention import Restored, Selection, selection_from_json
+from lineal.errors import Invalid, NotFound
+
+if TYPE_CHECKING:
+    from lineal.client.public.sweep import Sweep
+
+Retention = Selection | Mapping[str, Any] | None
+
+
+class Project:
+    """One project; it holds runs and collections."""
+
+    def __init__(self, backend: Backend, record: ProjectRecord) -> None:
+        self._backend = backend
+        self._record = record
+
+    @property
+    def id(self) -> int:
+        return self._record.id
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.name]
+
+    @property
+    def url(self) -> str:
+        return f"{self._backend.url}/{self.entity}/{self.name}"
+
+    @property
+    def created_at(self) -> str:
+        return iso(self._record.created_at)
+
+    def owner(self) -> str:
+        return self.entity
+
+    def sweeps(self, per_page: int = PAGE_SIZE) -> LazyList[Sweep]:
+        """List the sweeps of the project, the newest first."""
+        from lineal.client.public.sweep import Sweep  # few that look at a project ask for them
+
+        return LazyList(
+            lambda page: self._backend.sweeps(self.entity, self.name, page),
+            lambda record: Sweep(self._backend, record),
+            per_page=per_page,
+        )
+
+    def artifacts_types(self) -> list[ArtifactType]:
+        return artifact_types(self._backend, self.entity, self.name)
+
+    def collections(
+        self,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+    ) -> LazyList[Collection]:
+        query = CollectionQuery(self.entity, self.name, filters=filters, order=order)
+        return collections(self._backend, query, per_page=per_page)
+
+    @property
+    def ttl(self) -> timedelta | ArtifactTTL | None:
+        """TTL where neither version nor collection says anything; set at once (TTL-8)."""
+        return ttls.shown(self._record.ttl_seconds)
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        self._record = self._backend.set_project_ttl(self.entity, self.name, ttls.stored(value))
+
+    @property
+    def retention(self) -> Selection | None:
+        """Which versions every sweep may delete; None: no policy. Set at once (DEL-11)."""
+        return self._backend.policy(self.entity, self.name).selection
+
+    @retention.setter
+    def retention(self, policy: Retention) -> None:
+        self._backend.set_policy(self.entity, self.name, None, _selection(policy))
+
+    @property
+    def protected_aliases(self) -> list[str]:
+        """Aliases whose versions neither expire nor can be deleted; set at once (TTL-12)."""
+        return list(self._record.protected_aliases)
+
+    @protected_aliases.setter
+    def protected_aliases(self, aliases: str | Sequence[str]) -> None:
+        self._record = self._backend.protect_aliases(self.entity, self.name, strings(aliases))
+
+    def delete(self, force: bool = False) -> None:
+        """Delete the project with its runs and versions; `restore()` brings all back (DEL-5).
+
+        Raises Conflict naming links from elsewhere and protected aliases, unless `force`.
+        """
+        self._backend.delete_project(self.entity, self.name, force=force)
+
+    def restore(self) -> Restored:
+        """Undo the deletion of the project; says what came back."""
+        restored = self._backend.restore_project(self.entity, self.name)
+        self._record = self._backend.project(self.entity, self.name)
+        return restored
+
+    def load(self, force: bool = True) -> dict[str, Any]:
+        if force:
+            self._record = self._backend.project(self.entity, self.name)
+        return {"id": self.id, "name": self.name, "entityName": self.entity}
+
+    def __repr__(self) -> str:
+        return f"<Project {self.entity}/{self.name}>"
+
+
+class ArtifactType:
+    """One type of artifacts in a project, such as `dataset`."""
+
+    def __init__(self, backend: Backend, entity: str, project: str, name: str) -> None:
+        self._backend = backend
+        self.entity = entity
+        self.project = project
+        self.name = name
+
+    @property
+    def type(self) -> str:
+        return self.name
+
+    def collections(
+        self,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+        per_page: int = PAGE_SIZE,
+    ) -> LazyList[Collection]:
+        query = CollectionQuery(self.entity, self.project, self.name, filters, order)
+        return collections(self._backend, query, per_page=per_page)
+
+    def collection(self, name: str) -> Collection:
+        return collection(self._backend, self.entity, self.project, name, type=self.name)
+
+    def __repr__(self) -> str:
+        return f"<ArtifactType {self.name} of {self.entity}/{self.project}>"
+
+
+class Collection:
+    """All versions of one name; `name`, `description`, `type` and `tags` change with `save()`."""
+
+    def __init__(self, backend: Backend, record: CollectionRecord) -> None:
+        self._backend = backend
+        self._show(record)
+
+    def _show(self, record: CollectionRecord) -> None:
+        self._record = record
+        self.name = record.name
+        self.description = record.description
+        self.type = record.type
+        self.tags = list(record.tags)
+
+    @property
+    def id(self) -> int:
+        return self._record.id
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def project(self) -> str:
+        return self._record.project
+
+    @property
+    def aliases(self) -> list[str]:
+        return list(self._record.aliases)
+
+    @property
+    def created_at(self) -> str:
+        return iso(self._record.created_at)
+
+    @property
+    def updated_at(self) -> str:
+        return iso(self._record.updated_at)
+
+    @property
+    def version_count(self) -> int:
+        return self._record.version_count
+
+    @property
+    def size(self) -> int:
+        """Bytes of all live versions, shared ones counted for each."""
+        return self._record.size_bytes
+
+    @property
+    def ttl(self) -> timedelta | ArtifactTTL | None:
+        """TTL of the versions that say nothing themselves; set at once (TTL-8)."""
+        return ttls.shown(self._record.ttl_seconds)
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        changed = self._backend.set_collection_ttl(self._record.id, ttls.stored(value))
+        self._record = self._record._replace(ttl_seconds=changed.ttl_seconds)
+
+    @property
+    def retention(self) -> Selection | None:
+        """Which versions every sweep may delete: its own policy, else the project's (DEL-11).
+
+        Set a Selection, a dict such as `{"keep_last": 5, "unaliased": True}`, or None.
+        """
+        return self._backend.policy(self.entity, self.project, self._record.name).selection
+
+    @retention.setter
+    def retention(self, policy: Retention) -> None:
+        record = self._record
+        self._backend.set_policy(record.entity, record.project, record.name, _selection(policy))
+
+    def artifacts(self, per_page: int = PAGE_SIZE, start: str | None = None) -> LazyList[Artifact]:
+        """List the versions, the newest first."""
+        query = VersionQuery(self.entity, self.project, self._record.name)
+        return versions(self._backend, query, per_page=per_page, start=start)
+
+    versions = artifacts
+
+    def is_sequence(self) -> bool:
+        """Whether versions are logged here; otherwise it holds links only."""
+        return self._record.kind is CollectionKind.SEQUENCE
+
+    def save(self) -> None:
+        """Send changes of name, description, type (of a sequence only) and tags."""
+        before = self._record
+        is_retagged = list(before.tags) != list(self.tags)
+        patch = CollectionPatch(
+            name=None if self.name == before.name else self.name,
+            description=None if self.description == before.description else self.description or "",
+            type=None if self.type == before.type else self.type,
+            tags=tuple(names.tags(self.tags)) if is_retagged else None,
+        )
+        self._show(self._backend.update_collection(before.id, patch))
+
+    def change_type(self, new_type: str) -> None:
+        warnings.warn(
+            "change_type is deprecated: set `type` and call save()",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self.type = new_type
+        self.save()
+
+    def delete(self) -> None:
+        """Delete a sequence with all its versions, or the links of a portfolio (DEL-3)."""
+        self._backend.delete_collection(self._record.id)
+
+    def restore(self) -> Restored:
+        """Bring back what the last act of deleting hid here; says how much that was."""
+        record = self._record
+        restored = self._backend.restore_collection(record.entity, record.project, record.name)
+        self.load()
+        return restored
+
+    def load(self, force: bool = True) -> None:
+        if force:
+            before = self._record
+            self._show(self._backend.collection(before.entity, before.project, before.name))
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.entity}/{self.project}/{self.name} ({self.type})>"
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def artifact_types(backend: Backend, entity: str, project: str) -> list[ArtifactType]:
+    found = backend.artifact_types(entity, project)
+    return [ArtifactType(backend, entity, project, name) for name in found]
+
+
+def artifact_type(backend: Backend, entity: str, project: str, name: str) -> ArtifactType:
+    """Return one type; raises NotFound naming those there are."""
+    found = backend.artifact_types(entity, project)
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1)
+        hint = (
+            f"did you mean `{near[0]}`?" if near else f"types there: {', '.join(found) or 'none'}"
+        )
+        raise NotFound(f"No artifact in {entity}/{project} has the type `{name}`; {hint}")
+    return ArtifactType(backend, entity, project, name)
+
+
+def collection(
+    backend: Backend, entity: str, project: str, name: str, *, type: str | None = None
+) -> Collection:
+    """Return one collection; raises NotFound, and Invalid (a ValueError) for another type."""
+    record = backend.collection(entity, project, name)
+    if type is not None and record.type != type:
+        raise Invalid(
+            f"Collection {entity}/{project}/{name} has type `{record.type}`, not `{type}`"
+        )
+    return Collection(backend, record)
+
+
+def collections(
+    backend: Backend,
+    query: CollectionQuery,
+    *,
+    per_page: int = PAGE_SIZE,
+    start: str | None = None,
+) -> LazyList[Collection]:
+    kind = f" of type `{query.type}`" if query.type else ""
+    return LazyList(
+        lambda page: backend.collections(query, page),
+        lambda record: Collection(backend, record),
+        per_page=per_page,
+        start=start,
+        empty=f"project {query.entity}/{query.project} has no such collections{kind}",
+    )
+
+
+def versions(
+    backend: Backend,
+    query: VersionQuery,
+    *,
+    per_page: int = PAGE_SIZE,
+    start: str | None = None,
+) -> LazyList[Artifact]:
+    def make(record: VersionRecord) -> Artifact:
+        return committed(backend, record)
+
+    such = " with all those tags" if query.tags else ""
+    return LazyList(
+        lambda page: backend.versions(query, page),
+        make,
+        per_page=per_page,
+        start=start,
+        empty=f"collection {query.entity}/{query.project}/{query.collection} has no versions{such}",
+    )
+
+
+def projects(
+    backend: Backend, entity: str, *, per_page: int = PAGE_SIZE, start: str | None = None
+) -> LazyList[Project]:
+    return LazyList(
+        lambda page: backend.projects(entity, page),
+        lambda record: Project(backend, record),
+        per_page=per_page,
+        start=start,
+        empty=f"entity {entity} has no projects",
+    )
+
+
+def _selection(policy: Retention) -> Selection | None:
+    if policy is None or isinstance(policy, Selection):
+        return policy
+    return selection_from_json(policy)
+
+
+def strings(value: str | Sequence[str] | None) -> list[str]:
+    """Return a list where a string, a sequence or None may be given (SEED-10)."""
+    return names.strings(value)

@@ -1,0 +1,154 @@
+"""What `upstream`, `downstream`, `lineage`, `logged_by` and `used_by` return (section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from lineal.client.backend import Backend
+from lineal.client.public.lists import NamedList, every_item
+from lineal.core import lineage, lineage_picture
+from lineal.core.names import strings
+from lineal.core.records import (
+    Direction,
+    EdgeKind,
+    LineageEdge,
+    LineageGraph,
+    LineageNode,
+    LineageQuery,
+    RunKey,
+    VersionId,
+)
+from lineal.errors import Invalid
+
+if TYPE_CHECKING:
+    from lineal.client.public.run import Run
+
+DEPTH = LineageQuery().depth
+
+
+class Graph:
+    """Runs and artifact versions, and the edges between them; `print` draws a tree."""
+
+    def __init__(self, graph: LineageGraph) -> None:
+        self._graph = graph
+
+    @property
+    def root(self) -> LineageNode:
+        return next(node for node in self.nodes if node.id == self._graph.root)
+
+    @property
+    def nodes(self) -> list[LineageNode]:
+        """The nearest first; deleted ones stay and say so (LIN-9)."""
+        return list(self._graph.nodes)
+
+    @property
+    def edges(self) -> list[LineageEdge]:
+        """The oldest first; they point the way the data flowed."""
+        return list(self._graph.edges)
+
+    @property
+    def runs(self) -> list[LineageNode]:
+        return [node for node in self._graph.nodes if node.kind == "run"]
+
+    @property
+    def artifacts(self) -> list[LineageNode]:
+        return [node for node in self._graph.nodes if node.kind == "artifact"]
+
+    @property
+    def is_cut(self) -> bool:
+        """True when depth or size left something out."""
+        return self._graph.is_cut
+
+    def to_json(self) -> str:
+        return lineage.to_json(self._graph)
+
+    def to_dot(self) -> str:
+        return lineage.to_dot(self._graph)
+
+    def to_mermaid(self) -> str:
+        return lineage.to_mermaid(self._graph)
+
+    def to_svg(self) -> str:
+        """Return a picture of its own, which any browser shows; what is too much is one box."""
+        return lineage_picture.to_svg(self._graph)
+
+    def to_openlineage(self) -> list[dict[str, Any]]:
+        """Return one OpenLineage RunEvent, as a dict, per run."""
+        return lineage.to_openlineage(self._graph)
+
+    def collapsed(self) -> lineage.CollapsedGraph:
+        """Return runs grouped by job type and artifacts by type (LIN-6)."""
+        return lineage.collapsed(self._graph)
+
+    def __len__(self) -> int:
+        return len(self._graph.nodes)
+
+    def __str__(self) -> str:
+        return lineage.tree(self._graph)
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        """Draw itself in a notebook, or as a tree where pictures are not shown."""
+        return {"text/plain": str(self), "image/svg+xml": self.to_svg()}
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.runs)} runs, {len(self.artifacts)} artifacts"
+        return f"<Graph of {self.root.name}: {counts}{', cut' if self.is_cut else ''}>"
+
+
+def graph(
+    backend: Backend,
+    root: str,
+    direction: str = "both",
+    depth: int | None = None,
+    types: str | Sequence[str] | None = None,
+    derived: bool = False,
+) -> Graph:
+    """Walk from `run:KEY` or `version:ID` in one request.
+
+    direction: `upstream`, `downstream` or `both`. depth: steps, a run and a version being one
+    each. types: only artifacts of these types; one string counts as a list of one. derived: also
+    follow and show what took entries over from what (LIN-11).
+    """
+    try:
+        way = Direction(direction)
+    except ValueError:
+        raise Invalid(
+            f"Unknown direction {direction!r}; use `upstream`, `downstream` or `both`"
+        ) from None
+    if depth is not None and not isinstance(depth, SupportsIndex):
+        raise TypeError(f"depth is a number of steps, not {depth!r}")
+    wanted = tuple(strings(types, "Types"))
+    query = LineageQuery(
+        direction=way, depth=DEPTH if depth is None else depth, types=wanted, derived=derived
+    )
+    return Graph(backend.lineage(root, query))
+
+
+def logged_by(backend: Backend, version_id: VersionId) -> Run | None:
+    """Return the run that first logged a version (LIN-3).
+
+    None when that run was deleted (DEL-4), or when no run did (SEM-7): another run that logged
+    the same content later does not take its place.
+    """
+    from lineal.client.public.run import Run  # it loads artifacts, which load this
+
+    root = f"version:{version_id}"
+    near = backend.lineage(root, LineageQuery(direction=Direction.UPSTREAM, depth=1))
+    for edge in near.edges:  # the oldest first
+        if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
+            producer = next(node for node in near.nodes if node.id == edge.source)
+            if producer.is_deleted:
+                return None
+            return Run(backend, backend.run_by_key(RunKey(int(producer.id.partition(":")[2]))))
+    return None
+
+
+def used_by(backend: Backend, version_id: VersionId) -> list[Run]:
+    """Return all runs that used a version, also through links (LIN-4); the first user first."""
+    from lineal.client.public.run import Run  # it loads artifacts, which load this
+
+    records = every_item(lambda page: backend.runs_of(version_id, EdgeKind.USED, page))
+    users = [Run(backend, record) for record in records]
+    name = "" if users else backend.version_by_id(version_id).path
+    return NamedList(users, f"no run has used {name}")

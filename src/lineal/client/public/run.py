@@ -1,0 +1,474 @@
+"""A run as the public API shows it: read, edited and extended after the fact (API-9, API-10)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import session, term
+from lineal.client.artifact.artifact import NEAR_MOST, Artifact, committed
+from lineal.client.backend import Backend
+from lineal.client.public import attach as public_attach
+from lineal.client.public import graph
+from lineal.client.public import history as public_history
+from lineal.client.public.files import File, run_files
+from lineal.client.public.lists import PAGE_SIZE, LazyList
+from lineal.client.public.moments import iso
+from lineal.client.public.summary import PublicSummary
+from lineal.client.values import plain
+from lineal.core import names
+from lineal.core.records import (
+    EdgeKind,
+    RunPatch,
+    RunRecord,
+    RunState,
+    VersionRecord,
+)
+from lineal.errors import Conflict, Invalid, MissingFile, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from lineal.client.public.sweep import Sweep
+
+HISTORY_SAMPLES = 500
+ARTIFACTS_PER_PAGE = 100
+POLL_SECONDS = (0.05, 2.0)
+"""First and longest pause while waiting for a run to finish."""
+_GOING_ON = (RunState.PENDING, RunState.RUNNING, RunState.PREEMPTING, RunState.PREEMPTED)
+
+
+class Run:
+    """A run of any state; `name`, `tags`, `notes`, `group`, `job_type`, `config` can be changed.
+
+    Changes are sent by `update()`, those of `summary` also by `summary.update()`.
+    """
+
+    def __init__(self, backend: Backend, record: RunRecord) -> None:
+        self._backend = backend
+        self._show(record)
+
+    def __reduce__(self) -> tuple[type[Run], tuple[Backend, RunRecord]]:
+        return Run, (self._backend, self._record)
+
+    def _show(self, record: RunRecord) -> None:
+        self._record = record
+        self.name = record.name
+        self.notes = record.notes
+        self.group = record.group
+        self.job_type = record.job_type
+        self.tags = list(record.tags)
+        self.config = _visible(record.config)
+        self.summary = PublicSummary(record.summary, self._save_summary)
+
+    # --- what it is ---
+
+    @property
+    def id(self) -> str:
+        return self._record.run_id
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def project(self) -> str:
+        return self._record.project
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.project, self.id]
+
+    @property
+    def storage_id(self) -> str:
+        return str(self._record.key)
+
+    @property
+    def url(self) -> str:
+        return f"{self._backend.url}/{self.entity}/{self.project}/runs/{self.id}"
+
+    @property
+    def display_name(self) -> str:
+        return self.name
+
+    @display_name.setter
+    def display_name(self, name: str) -> None:
+        self.name = name
+
+    @property
+    def description(self) -> str | None:
+        return self.notes
+
+    @description.setter
+    def description(self, text: str | None) -> None:
+        self.notes = text
+
+    @property
+    def state(self) -> str:
+        """RUN-9: `running`, `finished`, `failed`, `crashed` …; as it was when last loaded."""
+        return self._record.state.value
+
+    @property
+    def user(self) -> str:
+        return self._record.user
+
+    username = user
+
+    @property
+    def created_at(self) -> str:
+        return iso(self._record.created_at)
+
+    @property
+    def heartbeat_at(self) -> str:
+        return iso(self._record.heartbeat_at)
+
+    @property
+    def finished_at(self) -> str | None:
+        moment = self._record.finished_at
+        return None if moment is None else iso(moment)
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._record.exit_code
+
+    @property
+    def duration(self) -> float:
+        """Seconds it ran, all attempts together."""
+        return self._record.runtime_seconds
+
+    @property
+    def commit(self) -> str | None:
+        return self._record.git_commit
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was captured of machine and program (RUN-31)."""
+        return self._record.metadata
+
+    @property
+    def host(self) -> str | None:
+        return self._record.host
+
+    @property
+    def program(self) -> str | None:
+        return self._record.program
+
+    @property
+    def sweep_name(self) -> str | None:
+        return self._record.sweep_id
+
+    sweep_id = sweep_name
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep that the run belongs to (API-9)."""
+        from lineal.client.public import sweep as public_sweep  # it loads this module
+
+        return public_sweep.of_run(self._backend, self.entity, self.project, self.sweep_id)
+
+    @property
+    def read_only(self) -> bool:
+        return False
+
+    @property
+    def rawconfig(self) -> dict[str, Any]:
+        """The config as W&B stores it, hidden keys included: key → {"value": …}."""
+        return {key: {"value": value} for key, value in self._record.config.items()}
+
+    @property
+    def summary_metrics(self) -> dict[str, Any]:
+        return dict(self._record.summary)
+
+    @property
+    def system_metrics(self) -> dict[str, Any]:
+        """The last value of each system metric; empty if none were recorded."""
+        found: dict[str, Any] = {}
+        for row in public_history.rows(self._backend, self._record.key, stream="system"):
+            found.update(row)
+        return found
+
+    @property
+    def history_keys(self) -> dict[str, Any]:
+        """Which keys the history has, how often, of which type; reads all of it."""
+        return public_history.keys_of(public_history.rows(self._backend, self._record.key))
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802 - W&B's name (API-9)
+        """The highest step logged; -1 before the first."""
+        return self._record.last_step
+
+    @property
+    def history_line_count(self) -> int:
+        """The number of rows logged."""
+        return self._record.history_count
+
+    def __repr__(self) -> str:
+        return f"<Run {'/'.join(self.path)} ({self.state})>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Run):
+            return NotImplemented
+        return (self._record.key, self._backend.url) == (other._record.key, other._backend.url)
+
+    def __hash__(self) -> int:
+        return hash((self._record.key, self._backend.url))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        snake = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+        if snake != name and isinstance(getattr(Run, snake, None), property):
+            return getattr(self, snake)  # W&B has `createdAt`, too
+        near = difflib.get_close_matches(name, [key for key in dir(self) if key[0] != "_"], n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        raise AttributeError(f"A run has no attribute `{name}`{hint}")
+
+    # --- loading and changing ---
+
+    def load(self, force: bool = True) -> dict[str, Any]:
+        """Read the run again, dropping changes that were not sent; returns its attributes."""
+        if force:
+            session.flush()
+            self._show(self._backend.run_by_key(self._record.key))
+        return {"name": self.id, "displayName": self.name, "state": self.state}
+
+    def update(self) -> None:
+        """Send all changes: attributes, config and summary."""
+        before = self._record
+        shown = _visible(before.config)
+        changed, removed = self.summary._take_changes()
+        now = {key: plain(value, key) for key, value in self.config.items()}
+        patch = RunPatch(
+            name=_changed(before.name, self.name),
+            notes=_changed(before.notes, self.notes),
+            group=_changed(before.group, self.group),
+            job_type=_changed(before.job_type, self.job_type),
+            tags=None if list(before.tags) == list(self.tags) else tuple(names.strings(self.tags)),
+            config={
+                key: value for key, value in now.items() if key not in shown or shown[key] != value
+            }
+            or None,
+            config_removed=tuple(key for key in shown if key not in now),
+            summary=changed or None,
+            summary_removed=removed,
+        )
+        try:
+            self._show(self._backend.update_run(before.key, patch))
+        except BaseException:
+            self.summary._put_back(changed, removed)
+            raise
+
+    save = update
+
+    def delete(self, delete_artifacts: bool = False, force: bool = False) -> None:
+        """Delete the run; what it logged stays unless `delete_artifacts` (DEL-4).
+
+        Raises Conflict if any of that is linked or protected, unless `force`.
+        """
+        self._backend.delete_run(self._record.key, delete_artifacts=delete_artifacts, force=force)
+
+    def restore(self) -> None:
+        """Undo the deletion of the run, with the versions that were deleted with it (DEL-7)."""
+        self._show(self._backend.restore_run(self.entity, self.project, self.id))
+
+    def move(self, project: str, entity: str | None = None, artifacts: str = "keep") -> Run:
+        """Move the run to another project and return it; its old path goes on leading to it.
+
+        artifacts: `keep` leaves what it logged where it is, `move` takes along the collections
+        that runs of the new project alone logged, and warns of others (RUN-38).
+        Raises Exists when its id is taken there.
+        """
+        if artifacts not in ("keep", "move"):
+            raise Invalid(f"move(artifacts={artifacts!r}): use `keep` or `move`")
+        target = names.named_project(project, entity or self.entity)
+        result = self._backend.move_run(
+            self._record.key, *target, with_artifacts=artifacts == "move"
+        )
+        for reason in result.kept:
+            term.warning(f"Stays where it is: {reason}")
+        self._record = result.run
+        return self
+
+    def stop(self) -> None:
+        """Make the run `killed` (API-10); raises Conflict if it is over already.
+
+        An agent of a sweep ends it within a second or so. Nobody ends another run's process: what
+        it still logs is kept, and it stays `killed`.
+        """
+        session.flush()
+        self._show(self._backend.update_run(self._record.key, RunPatch(state=RunState.KILLED)))
+
+    def update_state(self, state: str) -> bool:
+        """Make a failed or crashed run `pending` again, so that `init(id=…)` can start it.
+
+        state: `pending`, as in W&B; anything else is Invalid. Returns True; raises Conflict for a
+        run that goes on or ended well.
+        """
+        if state != RunState.PENDING:
+            raise Invalid(f"update_state({state!r}): use `pending`; `stop()` ends a run")
+        self.load()
+        if self._record.state in (RunState.RUNNING, RunState.PREEMPTING):
+            raise Conflict(
+                f"Run {'/'.join(self.path)} is {self.state}; only a failed or crashed run can be "
+                "`pending` again"
+            )
+        self._show(self._backend.update_run(self._record.key, RunPatch(state=RunState.PENDING)))
+        return True
+
+    def wait_until_finished(self, timeout: float | None = None) -> None:
+        """Return once the run is over, however it ended; raises WaitTimeoutError."""
+        pause, longest = POLL_SECONDS
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self.load()
+        while self._record.state in _GOING_ON:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise WaitTimeoutError(
+                    f"Run {'/'.join(self.path)} is still {self.state} after {timeout} s"
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+            self.load()
+
+    def _save_summary(self, changed: dict[str, Any], removed: tuple[str, ...]) -> None:
+        patch = RunPatch(summary=changed or None, summary_removed=removed)
+        self._record = self._backend.update_run(self._record.key, patch)
+
+    # --- what it logged ---
+
+    def history(
+        self,
+        samples: int = HISTORY_SAMPLES,
+        keys: str | Sequence[str] | None = None,
+        x_axis: str = public_history.STEP,
+        pandas: bool = True,
+        stream: str = "default",
+    ) -> Any:
+        """Return at most `samples` rows, the first and last among them.
+
+        A DataFrame where pandas is installed and wanted, else a list of dicts. With `keys`, rows
+        that have all of them and `x_axis`.
+        """
+        wanted = None if keys is None else list(dict.fromkeys([x_axis, *_strings(keys)]))
+        found = public_history.sampled_rows(
+            self._backend, self._record.key, wanted, samples, stream=stream
+        )
+        return public_history.frame(found, wanted=pandas)
+
+    def scan_history(
+        self,
+        keys: str | Sequence[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every row, unsampled, as it is read; with `keys`, only rows that have all of them.
+
+        min_step inclusive, max_step exclusive. page_size is W&B's and does nothing here.
+        """
+        return public_history.rows(
+            self._backend, self._record.key, keys, min_step=min_step, max_step=max_step
+        )
+
+    # --- files ---
+
+    def files(
+        self,
+        names: str | Sequence[str] | None = None,
+        per_page: int = PAGE_SIZE,
+        start: str | None = None,
+    ) -> LazyList[File]:
+        return run_files(self._backend, self._record, names, per_page=per_page, start=start)
+
+    def file(self, name: str) -> File:
+        """Return one file; raises MissingFile (a FileNotFoundError) naming those that are near."""
+        found = self.files([name])
+        if found:
+            return found[0]
+        known = islice(self.files(per_page=NEAR_MOST), NEAR_MOST)
+        near = difflib.get_close_matches(name, [file.name for file in known], n=3)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")
+
+    def upload_file(self, path: str, root: str = ".") -> File:
+        """Store a local file with the run, named by its path below `root`.
+
+        Raises Invalid for a file that is not below it, MissingFile if there is none.
+        """
+        below = os.path.relpath(path, root).replace(os.sep, "/")
+        if below.startswith("../"):
+            raise Invalid(
+                f"{path} is not below root={root!r}; give as `root` a folder that it is in"
+            )
+        name = names.entry_path(below)
+        self._backend.put_run_files(self._record.key, [(name, os.path.abspath(path))])
+        return self.file(name)
+
+    # --- artifacts ---
+
+    def logged_artifacts(self, per_page: int = ARTIFACTS_PER_PAGE) -> LazyList[Artifact]:
+        """List what the run logged, also content that was there already (LIN-3); oldest first."""
+        return self._artifacts(EdgeKind.LOGGED, per_page)
+
+    def used_artifacts(self, per_page: int = ARTIFACTS_PER_PAGE) -> LazyList[Artifact]:
+        """List the versions the run used, the first used first."""
+        return self._artifacts(EdgeKind.USED, per_page)
+
+    def _artifacts(self, kind: EdgeKind, per_page: int) -> LazyList[Artifact]:
+        def make(record: VersionRecord) -> Artifact:
+            return committed(self._backend, record)
+
+        return LazyList(
+            lambda page: self._backend.versions_of(self._record.key, kind, page),
+            make,
+            per_page=per_page,
+            empty=f"run {'/'.join(self.path)} has {kind.value} no artifact",
+        )
+
+    def use_artifact(self, artifact: Artifact, use_as: str | None = None) -> Artifact:
+        """Record that this run used an artifact, without re-opening the run (SEM-11).
+
+        A draft is logged first, with no producing run (SEM-7). use_as: W&B's, ignored.
+        """
+        return public_attach.use(self._backend, self._record, artifact)
+
+    def log_artifact(
+        self,
+        artifact: Artifact,
+        aliases: str | Sequence[str] | None = None,
+        tags: str | Sequence[str] | None = None,
+    ) -> Artifact:
+        """Attach an artifact to this run's outputs, without re-opening the run (SEM-11).
+
+        A draft becomes a version of this run's project. An existing version must be of this
+        project; it keeps its number and gets the aliases and tags in addition.
+        """
+        return public_attach.log(
+            self._backend, self._record, artifact, _strings(aliases), _strings(tags)
+        )
+
+    def lineage(
+        self,
+        direction: str = "both",
+        depth: int | None = None,
+        types: str | Sequence[str] | None = None,
+        derived: bool = False,
+    ) -> graph.Graph:
+        """Return the graph around this run; see `Artifact.lineage` (LIN-13)."""
+        root = f"run:{self._record.key}"
+        return graph.graph(self._backend, root, direction, depth, types, derived)
+
+
+def _visible(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def _changed(before: str | None, now: str | None) -> str | None:
+    """Return what to send: None for no change; an emptied text is sent as empty."""
+    return None if before == now else now or ""
+
+
+def _strings(value: str | Sequence[str] | None) -> list[str]:
+    return names.strings(value)

@@ -1,0 +1,52 @@
+"""The summary of a run as the public API shows it: a dict whose changes are sent on `update`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lineal.client.run.summary import Summary
+
+Save = Callable[[dict[str, Any], tuple[str, ...]], None]
+
+
+class PublicSummary(Summary):
+    """Works like a dict; `update()` sends what changed, deletions too (API-11)."""
+
+    def __init__(self, values: Mapping[str, Any], save: Save) -> None:
+        """save: sends (changed, removed)."""
+        super().__init__(values)
+        object.__setattr__(self, "_save", save)
+
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        """A copy as plain values; W&B's own example of exporting runs reads it."""
+        return self._as_dict()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value; with a number as default, None and NaN count as missing (SEED-5).
+
+        So that `sorted(runs, key=lambda run: run.summary.get("val_acc", 0))` always sorts.
+        """
+        value = super().get(key, default)
+        if isinstance(default, (int, float)) and (
+            value is None or (isinstance(value, float) and math.isnan(value))
+        ):
+            return default
+        return value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().update({key: value})
+
+    def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Set keys and send all changes since the last time."""
+        super().update(values, **more)
+        changed, removed = self._take_changes()
+        if not changed and not removed:
+            return
+        try:
+            self._save(changed, removed)
+        except BaseException:
+            self._put_back(changed, removed)
+            raise

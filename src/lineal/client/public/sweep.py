@@ -1,0 +1,194 @@
+"""A sweep as the public API shows it (API-12, SWP-12…SWP-14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import session
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.backend import Backend
+from lineal.client.public.lists import PAGE_SIZE, LazyList
+from lineal.client.public.moments import iso
+from lineal.client.public.run import Run
+from lineal.client.sweep.sweep import as_point
+from lineal.core import sweeps
+from lineal.core.records import RunQuery
+from lineal.core.trials import AgentRecord, SweepRecord, SweepState, TrialRecord
+from lineal.errors import NotFound
+
+if TYPE_CHECKING:
+    from lineal.core.sweeps import Metric
+
+
+class Sweep:
+    """One sweep, as it was when last loaded."""
+
+    def __init__(self, backend: Backend, record: SweepRecord) -> None:
+        self._backend = backend
+        self._record = record
+
+    @property
+    def id(self) -> str:
+        return self._record.sweep_id
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def description(self) -> str | None:
+        return self._record.description
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def project(self) -> str:
+        return self._record.project
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.project, self.id]
+
+    @property
+    def url(self) -> str:
+        return f"{self._backend.url}/{self.entity}/{self.project}/sweeps/{self.id}"
+
+    @property
+    def state(self) -> str:
+        """SWP-8: `pending`, `running`, `paused`, `stopped`, `cancelled` or `finished`."""
+        return self._record.state.value
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The sweep's document, as it was written."""
+        return dict(self._record.document)
+
+    @property
+    def user(self) -> str:
+        return self._record.user
+
+    @property
+    def created_at(self) -> str:
+        return iso(self._record.created_at)
+
+    @property
+    def updated_at(self) -> str:
+        return iso(self._record.updated_at)
+
+    @property
+    def order(self) -> str | None:
+        """What `best_run` orders by: the metric, `+` to minimise, `-` to maximise."""
+        metric = self._metric
+        if metric is None:
+            return None
+        return f"{'+' if metric.sign > 0 else '-'}summary_metrics.{metric.name}"
+
+    @property
+    def expected_run_count(self) -> int | None:
+        """Runs in all; None if nothing ends the sweep by itself.
+
+        What `enqueue_run` adds to a grid comes on top, unless it is one of the grid's points.
+        """
+        return sweeps.plan(self._record.document).trial_count
+
+    @property
+    def runs(self) -> LazyList[Run]:
+        """All runs of the sweep, the newest first; a list that loads as it is read."""
+        return self._runs(None)
+
+    def best_run(self, order: str | None = None) -> Run | None:
+        """Return the best run by the sweep's metric and goal, or first by `order`; None: no runs.
+
+        Runs without a value, or with NaN, are not the best of any.
+        """
+        if order is None and self._metric is not None:
+            self.load()
+            best = self._record.best_run_id
+            if best is not None:
+                return Run(self._backend, self._backend.run(self.entity, self.project, best))
+            # what runs still may be better than nothing
+        return next(iter(self._runs(order or self.order)), None)
+
+    def best_artifact(self, type: str = "model") -> Artifact | None:
+        """Return the newest artifact of a type that the best run logged; None: there is none."""
+        best = self.best_run()
+        if best is None:
+            return None
+        logged = [each for each in best.logged_artifacts() if each.type == type]
+        return logged[-1] if logged else None
+
+    def agents(self) -> list[AgentRecord]:
+        """Return who worked for the sweep, the oldest first."""
+        return self._backend.sweep_agents(self._record.key)
+
+    def trials(self, per_page: int = PAGE_SIZE) -> LazyList[TrialRecord]:
+        """Return what was handed out, the newest first, and what became of it."""
+        return LazyList(
+            lambda page: self._backend.trials(self._record.key, page),
+            lambda trial: trial,
+            per_page=per_page,
+        )
+
+    def enqueue_run(self, parameters: Mapping[str, Any]) -> TrialRecord:
+        """Have parameters tried before any that the search chooses.
+
+        A point of the sweep's grid whose turn is still to come is tried now, and not again then.
+        Raises Invalid if the sweep has a parameter that these lack, or for a value that is no
+        number, text, list or dict, Conflict once it is over.
+        """
+        return self._backend.enqueue_trial(self._record.key, as_point(parameters))
+
+    def pause(self) -> None:
+        """Hand out nothing new until `resume`."""
+        self._set(SweepState.PAUSED)
+
+    def resume(self) -> None:
+        self._set(SweepState.RUNNING)
+
+    def stop(self) -> None:
+        """Hand out nothing more; what runs may finish."""
+        self._set(SweepState.STOPPED)
+
+    def cancel(self) -> None:
+        """Hand out nothing more, and stop what runs."""
+        self._set(SweepState.CANCELLED)
+
+    def load(self, force: bool = True) -> Sweep:
+        if force:
+            session.flush()  # what runs of this process logged counts
+            self._record = self._backend.sweep(self.entity, self.project, self.id)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Sweep {'/'.join(self.path)} ({self.state})>"
+
+    # --- private ---
+
+    @property
+    def _metric(self) -> Metric | None:
+        return sweeps.plan(self._record.document).metric
+
+    def _set(self, state: SweepState) -> None:
+        self._record = self._backend.set_sweep_state(self._record.key, state)
+
+    def _runs(self, order: str | None) -> LazyList[Run]:
+        session.flush()
+        query = RunQuery(self.entity, self.project, filters={"sweep": self.id}, order=order)
+        return LazyList(
+            lambda page: self._backend.runs(query, page),
+            lambda record: Run(self._backend, record),
+            empty=f"sweep {'/'.join(self.path)} has no runs yet",
+        )
+
+
+def of_run(backend: Backend, entity: str, project: str, sweep_id: str | None) -> Sweep | None:
+    """Return the sweep that a run belongs to, None if to none, or to one that nobody knows."""
+    if sweep_id is None:
+        return None
+    try:
+        return Sweep(backend, backend.sweep(entity, project, sweep_id))
+    except NotFound:
+        return None

@@ -1,0 +1,1 @@
+"""A run, from `init` to its last line in the database."""

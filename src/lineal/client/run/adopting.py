@@ -1,0 +1,220 @@
+"""What processes that died left in the spool: whoever opens the instance next takes it over."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import json
+import os
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
+
+from lineal import files
+from lineal.client import term
+from lineal.client.backend import Backend
+from lineal.client.run import rows, spool
+from lineal.client.run.summary import Summary, is_number
+from lineal.client.values import flat
+from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
+from lineal.errors import Invalid, LinealError, NotFound, UsageError
+
+REFUSED_SUFFIX = ".refused"
+
+
+def adopt(backend: Backend, folder: str) -> int:
+    """Move the lines that dead writers left behind; return how many files there were.
+
+    Files of living writers are locked and left alone, and so are those of other users of a shared
+    home. A half-written last line is dropped. What cannot be moved now stays and is said once.
+    A run that only dead writers had has crashed (RUN-9).
+    """
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 0
+    adopted = 0
+    for name in names:
+        if name.endswith(spool.SUFFIX):
+            adopted += _adopt_file(backend, os.path.join(folder, name))
+    return adopted
+
+
+def copy(folder: str, to: str) -> None:
+    """Copy the lines that dead writers left in a folder which may only be read.
+
+    Raises UsageError if a writer lives.
+    """
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}"))):
+        try:
+            with open(path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
+        except OSError as error:
+            raise files.missing(path, error) from error
+        files.copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
+
+
+def _adopt_file(backend: Backend, path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except (FileNotFoundError, PermissionError):
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still_at(path, descriptor):
+            return False
+        with open(descriptor, "rb", closefd=False) as file:
+            left = spool.read(file.read())
+        if left is not None:
+            _take_over(backend, left, path)
+        os.unlink(path)
+    except BlockingIOError:
+        return False
+    except (LinealError, OSError) as error:
+        term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_still_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _take_over(backend: Backend, left: spool.Left, path: str) -> None:
+    writer = left.writer
+    try:
+        run = backend.run(writer.entity, writer.project, writer.run_id)
+    except NotFound:
+        return  # the run was deleted, and its lines with it
+    if run.key != writer.run_key:
+        return  # another database now lives in this home
+    refused: dict[bytes, Invalid] = {}
+    for batch in left.batches:
+        refused |= _append(backend, run.key, batch)
+    if refused:
+        _set_aside(path, writer, refused)
+    summary = _catch_up(backend, run, left.entries, refused)
+    if run.state is RunState.RUNNING and not _has_living_writer(path, run.key):
+        seconds = summary.get("_runtime")
+        backend.mark_crashed(run.key, seconds if is_number(seconds) else 0.0)
+
+
+def _has_living_writer(path: str, run: RunKey) -> bool:
+    """Tell whether a file of another writer of the run is locked, or another user's."""
+    folder, own = os.path.split(path)
+    return any(
+        _is_held(os.path.join(folder, name))
+        for name in os.listdir(folder)
+        if name.startswith(spool.prefix(run)) and name.endswith(spool.SUFFIX) and name != own
+    )
+
+
+def _is_held(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True  # nobody can tell
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _append(backend: Backend, run: RunKey, batch: Lines) -> dict[bytes, Invalid]:
+    """Store all lines that can be; a refused one refuses its batch, so halves are tried."""
+    try:
+        backend.append_lines(run, [batch])
+    except Invalid as error:
+        if len(batch.lines) == 1:
+            return {batch.lines[0]: error}
+        middle = len(batch.lines) // 2
+        first = batch._replace(lines=batch.lines[:middle])
+        second = batch._replace(
+            lines=batch.lines[middle:], first_offset=batch.first_offset + middle
+        )
+        return _append(backend, run, first) | _append(backend, run, second)
+    return {}
+
+
+def _set_aside(path: str, writer: spool.Writer, refused: Mapping[bytes, Invalid]) -> None:
+    """Keep the lines that no database takes where somebody may look at them."""
+    aside = path.removesuffix(spool.SUFFIX) + REFUSED_SUFFIX
+    files.write_whole(aside, b"".join(line + b"\n" for line in refused), mode=0o600)
+    count = "A line" if len(refused) == 1 else f"{len(refused)} lines"
+    reason = next(iter(refused.values())).message
+    term.warning(
+        f"{count} of run {writer.entity}/{writer.project}/{writer.run_id} cannot be stored: "
+        f"{reason}. Kept in {aside}; everything else is in the run"
+    )
+
+
+def _catch_up(
+    backend: Backend, run: RunRecord, entries: Sequence[spool.Entry], refused: Container[bytes]
+) -> Summary:
+    """Do to config and summary what their writer had not done yet; return the summary."""
+    entries = [entry for entry in entries if entry.line not in refused]
+    config: dict[str, Any] = {}
+    for entry in entries:
+        if entry.is_change:
+            config |= _object(entry.line).get("config", {})
+    summary = summarised(run._replace(config={**run.config, **config}), entries)
+    changed, removed = summary._take_changes()
+    if config or changed or removed:
+        patch = RunPatch(config=config or None, summary=changed or None, summary_removed=removed)
+        backend.update_run(run.key, patch)
+    return summary
+
+
+def summarised(run: RunRecord, entries: Iterable[spool.Entry]) -> Summary:
+    """Return the summary of a run after these rows and changes of one more writer (RUN-26).
+
+    What others logged later stays: of a row before the summary's own step and time only what is
+    not there yet counts, and its minima and maxima.
+    """
+    metrics = rows.metrics_of(run)
+    summary = Summary(run.summary)
+    for entry in entries:
+        values = _object(entry.line)
+        if entry.is_change:
+            summary._remove(values.get("summary_removed", ()))
+            summary._record(values.get("summary", {}))
+            continue
+        values = flat(values)
+        own = {key: values.pop(key) for key in rows.OWN_KEYS if key in values}
+        changed = metrics.summarised(values, summary)
+        if _is_behind(own, run.summary):
+            known = summary._as_dict().keys() & values.keys()
+            summary._record({key: value for key, value in changed.items() if key not in known})
+        else:
+            summary._record(changed | own)
+    return summary
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}  # half a line that a failing disk left
+
+
+def _is_behind(own: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Tell whether a row belongs before the one that a summary was last made of.
+
+    Only if its step and its time say so: clocks jump, and each writer has steps of its own.
+    """
+    for key in ("_step", "_timestamp"):
+        mark, last = own.get(key), summary.get(key)
+        if not is_number(mark) or not is_number(last) or mark > last:
+            return False
+    return True

@@ -1,0 +1,284 @@
+"""What a run does with artifacts: log, use, link (ART-38, ART-44, ART-46, SEM-6, SEM-7)."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lineal.client import session, term
+from lineal.client.artifact import artifact as artifacts
+from lineal.client.artifact import logging
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.capture import code
+from lineal.core import names
+from lineal.core.names import ArtifactPath
+from lineal.core.records import VersionPatch, VersionRecord
+from lineal.errors import Invalid, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from lineal.client.run.run import Run
+
+OnUnchanged = Literal["reuse", "update_metadata", "new_version"]
+ON_UNCHANGED = get_args(OnUnchanged)
+Names = str | list[str] | tuple[str, ...] | None
+Pathlike = str | os.PathLike[str]
+MODEL_PROJECT = "model-registry"
+"""Project that registered models are linked into (ART-46)."""
+SOON = timedelta(days=7)
+"""Using what expires sooner is warned about (TTL-14)."""
+SCRIPT_FALLBACK = "session"
+
+
+def log(
+    run: Run,
+    artifact_or_path: Artifact | Pathlike,
+    *,
+    name: str | None = None,
+    type: str | None = None,
+    aliases: Names = None,
+    tags: Names = None,
+    distributed_id: str | None = None,
+    is_final: bool = True,
+    on_unchanged: OnUnchanged = "reuse",
+) -> Artifact:
+    """Hand an artifact to the background worker; see `Run.log_artifact`."""
+    if on_unchanged not in ON_UNCHANGED:
+        raise Invalid(f"on_unchanged cannot be {on_unchanged!r}; use {', '.join(ON_UNCHANGED)}")
+    artifact = _as_artifact(run, artifact_or_path, name, type)
+    checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
+    if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:
+        artifact.wait()  # logged before: this call adds what it says to that version
+    if not artifact.is_draft():
+        _attach(run, artifact, checked_aliases, checked_tags)
+        return artifact
+    logged = logging.log(
+        run.backend,
+        session.worker(),
+        artifact,
+        entity=run.entity,
+        project=run.project,
+        run=run.record,
+        aliases=checked_aliases,
+        tags=checked_tags,
+        history_step=run.history_step,
+        distributed_id=distributed_id,
+        is_final=is_final,
+        on_unchanged=on_unchanged,
+    )
+    run.keep_artifact(logged)
+    return logged
+
+
+def use(
+    run: Run, artifact_or_name: Artifact | str, *, type: str | None, aliases: Names
+) -> Artifact:
+    """Record an artifact as an input of the run; see `Run.use_artifact`."""
+    if isinstance(artifact_or_name, str):
+        path = names.artifact_path(artifact_or_name, run.entity, run.project)
+        version = _named(run, path)
+        _require_type(type, version, artifact_or_name)
+        run.backend.use(run.record.key, version.id, alias=path.ref)
+        _warn_of_expiry(run, version)
+    elif isinstance(artifact_or_name, Artifact):
+        version = _committed_version(run, artifact_or_name, names.aliases(aliases))
+        _require_type(type, version, version.path)
+        run.backend.use(run.record.key, version.id, alias=None)
+        _warn_of_expiry(run, version)
+        return artifact_or_name
+    else:
+        raise TypeError(
+            "use_artifact takes an Artifact or a name such as `data:latest`, not a "
+            f"{artifact_or_name.__class__.__name__}"
+        )
+    if aliases:
+        patch = VersionPatch(aliases_added=tuple(names.aliases(aliases)))
+        version = run.backend.update_version(version.membership_id, patch)
+    return artifacts.committed(run.backend, version)
+
+
+def use_stub(run: Run, key: str, stub: dict[str, Any]) -> Artifact:
+    """Use the version that a config value copied from another run stands for (ART-45)."""
+    try:
+        number = int(stub["id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Invalid(f"Config `{key}` does not say which version it is: {stub!r}") from error
+    said = "sequenceName" in stub and "version" in stub
+    name = f"{stub['sequenceName']}:{stub['version']}" if said else None
+    version = run.backend.version_in_config(number, name)
+    run.backend.use(run.record.key, version.id, alias=None)
+    return artifacts.committed(run.backend, version)
+
+
+def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Artifact:
+    """Link a version into another collection, logging it first if it is a draft."""
+    if not isinstance(artifact, Artifact):
+        raise TypeError(f"link_artifact takes an Artifact, not a {artifact.__class__.__name__}")
+    target = names.artifact_path(target_path, run.entity, run.project)
+    if ":" in target_path:
+        raise Invalid(f"Link to a collection, not to a version: {target_path!r} has a `:`")
+    if artifact.is_draft():
+        log(run, artifact)
+        artifact.wait()
+    run.backend.project(target.entity, target.project, create=True)
+    version = _version_of(run, artifact)
+    linked = run.backend.link_version(version.id, target, names.aliases(aliases))
+    return artifacts.committed(run.backend, linked)
+
+
+def use_model(run: Run, name: str) -> str:
+    """Use and download a model; return its one file, or its folder (ART-46)."""
+    model = use(run, name, type=None, aliases=None)
+    if "model" not in model.type:
+        raise AssertionError(f"{model.name} is of type {model.type!r}, which is not a model's")
+    folder = model.download()
+    files = [os.path.join(place, file) for place, _, found in os.walk(folder) for file in found]
+    return files[0] if len(files) == 1 and model.file_count == 1 else str(folder)
+
+
+def link_model(
+    run: Run, path: Pathlike, registered_model_name: str, name: str | None, aliases: Names
+) -> Artifact:
+    """Log a model and link it into the collection of a registered model (ART-46)."""
+    names.artifact_name(registered_model_name)
+    model = log(run, path, name=name, type="model", aliases=aliases)
+    target = f"{run.entity}/{MODEL_PROJECT}/{registered_model_name}"
+    return link(run, model.wait(), target, aliases)
+
+
+def log_code(
+    run: Run,
+    root: str,
+    name: str | None,
+    include: code.Predicate | None,
+    exclude: code.Predicate | None,
+) -> Artifact | None:
+    """Log the source files below a folder as an artifact of type `code` (COD-3, COD-6)."""
+    selection = code.select(root, include, exclude)
+    for path in selection.secrets:
+        term.warning(f"log_code left out {path}: it looks as if it held a key or password")
+    for path in selection.too_large:
+        term.warning(f"log_code left out {path}: it is over {term.size_text(code.FILE_MAX_BYTES)}")
+    if not selection.files:
+        term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
+        return None
+    artifact = Artifact._internal(name or _code_name(run), "code")
+    for relative, path in selection.files:
+        artifact.add_file(path, relative)
+    logged = log(run, artifact)
+    term.info(f"log_code captured {len(selection.files)} files below {selection.root}")
+    return logged
+
+
+def distributed_id(run: Run, given: str | None) -> str:
+    """Return what ties contributions together: the argument, else the run's group (ART-44)."""
+    found = given or run.group
+    if not found:
+        raise TypeError(
+            "A distributed artifact needs distributed_id, or a run with a group: init(group=…)"
+        )
+    return found
+
+
+def _as_artifact(
+    run: Run, artifact_or_path: Artifact | Pathlike, name: str | None, type: str | None
+) -> Artifact:
+    if isinstance(artifact_or_path, Artifact):
+        return artifact_or_path
+    if isinstance(artifact_or_path, (str, os.PathLike)):
+        return logging.from_path(os.fspath(artifact_or_path), name, type, run.id)
+    raise TypeError(
+        f"log_artifact takes an Artifact or a path, not a {artifact_or_path.__class__.__name__}"
+    )
+
+
+def _attach(run: Run, artifact: Artifact, aliases: list[str], tags: list[str]) -> None:
+    """Make an existing version another output of the run (SEM-11)."""
+    version = _version_of(run, artifact)
+    if (version.source_entity, version.source_project) != (run.entity, run.project):
+        raise UsageError(
+            f"{version.path} belongs to another project than run {run.path}; "
+            "use `new_draft()`, or link it"
+        )
+    run.backend.relog(run.record.key, version.id)
+    if aliases or tags:
+        patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
+        run.backend.update_version(version.membership_id, patch)
+        artifact._labelled(aliases, tags)
+
+
+def _named(run: Run, path: ArtifactPath) -> VersionRecord:
+    """Look a version up; says so where the run logged another one that was not stored.
+
+    Raises NotFound, Gone.
+    """
+    failure = run.wait_for_collection(path)
+    lost = f"What this run logged last as {path.name} was not stored: {failure}"
+    try:
+        version = run.backend.version(path)
+    except NotFound as error:
+        if failure is None:
+            raise
+        raise type(error)(f"{error.message} ({lost})") from failure
+    if failure is not None and names.version_number(path.ref) is None:
+        term.warning(f"{path} is {version.name}. {lost}")
+    return version
+
+
+def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> VersionRecord:
+    """Return the version of an artifact; a draft is logged as made by the user (SEM-7)."""
+    if artifact.is_draft():
+        if artifact._pending is None:
+            logging.log(
+                run.backend,
+                session.worker(),
+                artifact,
+                entity=run.entity,
+                project=run.project,
+                run=None,
+                aliases=aliases,
+                tags=[],
+                history_step=None,
+            )
+        artifact.wait()
+    version = _version_of(run, artifact)
+    if not set(aliases) <= set(version.aliases):
+        patch = VersionPatch(aliases_added=tuple(aliases))
+        version = run.backend.update_version(version.membership_id, patch)
+    artifact._labelled(aliases)
+    return version
+
+
+def _version_of(run: Run, artifact: Artifact) -> VersionRecord:
+    """Look the version up through this run's backend: ids of another one mean nothing here."""
+    collection, _, ref = artifact.name.partition(":")
+    path = ArtifactPath(artifact.entity, artifact.project, collection, ref)
+    return run.backend.version(path)
+
+
+def _require_type(wanted: str | None, version: VersionRecord, name: str) -> None:
+    if wanted is not None and version.type != wanted:
+        raise Invalid(f"{name} is of type {version.type!r}, not {wanted!r}")
+
+
+def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
+    """Say so when an input will be gone soon (TTL-14); the next sweep may be any time."""
+    found = run.backend.effective_ttl(version.id)
+    if found.expires_at is None or found.suspended_by is not None:
+        return
+    left = found.expires_at - datetime.now(UTC)
+    if left < SOON:
+        when = f"expires on {found.expires_at:%Y-%m-%d %H:%M} UTC"
+        if left <= timedelta(0):
+            when = f"expired on {found.expires_at:%Y-%m-%d %H:%M} UTC and goes with the next sweep"
+        term.warning(
+            f"{version.path} {when} (TTL of its {found.level}); "
+            f"`lineal artifact ttl {version.path} none` keeps it"
+        )
+
+
+def _code_name(run: Run) -> str:
+    """Return `source-<project>-<script>` (COD-3)."""
+    script = run.record.program or SCRIPT_FALLBACK
+    stem = os.path.splitext(os.path.basename(script))[0]
+    return names.generated(f"source-{run.project}-{stem}")

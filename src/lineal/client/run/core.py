@@ -1,0 +1,443 @@
+"""What every run has, whatever it is asked to do: identity, config, summary, and how all that
+reaches the backend in the end.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from lineal.client import session, term
+from lineal.client.backend import Backend
+from lineal.client.capture.console import Console
+from lineal.client.run import adopting, rows, saved_files, surroundings
+from lineal.client.run.config import RunConfig
+from lineal.client.run.spool import Spool, Writer
+from lineal.client.run.summary import Summary
+from lineal.config import Settings
+from lineal.core.ids import new_id
+from lineal.core.names import ArtifactPath
+from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
+from lineal.errors import LinealError, UsageError
+
+if TYPE_CHECKING:
+    from lineal.client.artifact.artifact import Artifact
+    from lineal.client.run.watching import Watching
+    from lineal.client.sweep.trial import Trial
+
+PUSH_MAX_SECONDS = 10.0
+PUSH_GROWTH = 1 / 30
+"""Lines go to the database every second at first, later every ten: fewer and longer chunks."""
+ARTIFACTS_REMEMBERED = 256
+"""Stored artifacts beyond that are forgotten; a run may log a million."""
+
+
+class Place(NamedTuple):
+    """Where a run's lines and files wait on this machine."""
+
+    spool: str
+    files: str
+    offline_folder: str | None = None
+    resume_file: str | None = None
+    """Where `resume="auto"` remembers this run."""
+
+
+class Status(NamedTuple):
+    """What has not reached the backend yet."""
+
+    sync_items_total: int
+    sync_items_pending: int
+    sync_time: datetime | None = None
+
+
+class RunCore:
+    """The state of a run, and the moving of what it logged; `Run` adds what users call."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        settings: Settings,
+        started: StartedRun,
+        place: Place,
+        *,
+        call: surroundings.Call,
+        allow_val_change: bool = False,
+    ) -> None:
+        record = started.run
+        self.backend = backend
+        self.settings = settings
+        self.record: RunRecord = record
+        self.resumed = started.is_resumed
+        self.starting_step = record.last_step + 1
+        self.place = place
+        self._began = time.monotonic()
+        self._is_finished = False
+        self._is_forked = False
+        self._lock = threading.RLock()
+        self._push_lock = threading.RLock()
+        self._artifacts: list[Artifact] = []
+        self._alerts: dict[str, float] = {}
+        self._pushed_at = self._beat_at = self._began
+        self._patch: RunPatch | None = None
+        self._trial: Trial | None = None
+        self._watched: Watching | None = None
+
+        self.config = RunConfig(
+            record.config,
+            allow_changes=allow_val_change,
+            resolver=self._use_from_config,
+            check=lambda: self._check("config"),
+            noted=lambda values: self._note(values),
+        )
+        self.summary = Summary(
+            record.summary,
+            check=lambda: self._check("summary"),
+            media=lambda value, key: self._log_media(value, key),
+            noted=lambda values: self._note(values),
+        )
+        self._metrics = rows.metrics_of(record)
+        earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
+        self._rows = rows.Rows(
+            self._new_spool(),
+            self.summary,
+            self._metrics,
+            step=self.starting_step,
+            started_at=self._began - earlier_seconds,
+        )
+        self._rows.spool.begin()
+        self._files = saved_files.SavedFiles(
+            backend, record.key, place.files, settings.ignore_globs
+        )
+        self._console = Console(self._keep_console) if settings.console != "off" else None
+        worker = session.worker()
+        self._collected: Future[surroundings.Surroundings] | None = worker.submit(
+            lambda: surroundings.collect(settings, call)
+        )
+        self._stop_ticking: Callable[[], None] | None = worker.every_tick(self._tick)
+
+    # --- what it is ---
+
+    @property
+    def id(self) -> str:
+        return self.record.run_id
+
+    @property
+    def entity(self) -> str:
+        return self.record.entity
+
+    @property
+    def project(self) -> str:
+        return self.record.project
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}/{self.id}"
+
+    @property
+    def url(self) -> str | None:
+        """Where the run is; None while offline."""
+        if self.offline:
+            term.warn_once("An offline run has no URL until it is synced")
+            return None
+        return f"{self.project_url}/runs/{self.id}"
+
+    @property
+    def project_url(self) -> str | None:
+        """Where the run's project is; None while offline."""
+        return None if self.offline else f"{self.backend.url}/{self.entity}/{self.project}"
+
+    @property
+    def sweep_url(self) -> str | None:
+        """Where the sweep is that the run belongs to; None without one, and while offline."""
+        if self.sweep_id is None or self.offline:
+            return None
+        return f"{self.project_url}/sweeps/{self.sweep_id}"
+
+    def get_url(self) -> str | None:
+        return self.url
+
+    def project_name(self) -> str:
+        return self.project
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._update("name", RunPatch(name=value))
+
+    @property
+    def notes(self) -> str | None:
+        return self.record.notes
+
+    @notes.setter
+    def notes(self, value: str) -> None:
+        self._update("notes", RunPatch(notes=value))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self.record.tags
+
+    @tags.setter
+    def tags(self, value: Sequence[str] | str) -> None:
+        tags = (value,) if isinstance(value, str) else tuple(value)
+        self._update("tags", RunPatch(tags=tags))
+
+    @property
+    def group(self) -> str | None:
+        return self.record.group
+
+    @group.setter
+    def group(self, value: str) -> None:
+        self._update("group", RunPatch(group=value))
+
+    @property
+    def job_type(self) -> str | None:
+        return self.record.job_type
+
+    @job_type.setter
+    def job_type(self, value: str) -> None:
+        self._update("job_type", RunPatch(job_type=value))
+
+    @property
+    def sweep_id(self) -> str | None:
+        return self.record.sweep_id
+
+    @property
+    def step(self) -> int:
+        """The step that the next `log` writes."""
+        return self._rows.step
+
+    @property
+    def history_step(self) -> int | None:
+        """The step at which something is logged now (ART-11); None before any row."""
+        return self.step if self.step > 0 else None
+
+    @property
+    def start_time(self) -> float:
+        return self.record.created_at.timestamp()
+
+    @property
+    def dir(self) -> str:
+        """A folder for the run's files; what is in it is stored when the run finishes."""
+        return self._files.folder
+
+    @property
+    def sync_dir(self) -> str:
+        """The folder to give to `lineal sync` while offline; else `dir`."""
+        return self.place.offline_folder or self.dir
+
+    @property
+    def offline(self) -> bool:
+        return self.settings.mode == "offline"
+
+    @property
+    def disabled(self) -> bool:
+        return False
+
+    def status(self) -> Status:
+        waiting = sum(not _is_done(artifact) for artifact in self._waiting())
+        pending = self._rows.spool.pending_count() + waiting
+        return Status(sync_items_total=pending, sync_items_pending=pending)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} ({self.name})>"
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"The running {self.path} cannot be sent to another process; call "
+            f'init(project="{self.project}", id="{self.id}", resume="must") there: '
+            "several processes may write to one run"
+        )
+
+    # --- for the rest of the SDK ---
+
+    def flush(self) -> None:
+        """Bring all that was logged so far to the backend."""
+        with self._push_lock:
+            spool = self._rows.spool
+            batches, change_count, pushed_count = spool.pending(), spool.change_count(), 0
+            if batches:
+                self.backend.append_lines(self.record.key, batches)
+            try:
+                self._push_values()
+                pushed_count = change_count
+            finally:  # last: the summary of what is left there may lag behind
+                if batches or pushed_count:
+                    spool.moved(batches, pushed_count)
+        self._pushed_at = time.monotonic()
+
+    def keep_artifact(self, artifact: Artifact) -> None:
+        """Remember a logged artifact, so that `finish` can wait for it."""
+        if self._is_forked:  # such a child often ends without finishing anything
+            artifact.wait()
+            return
+        with self._lock:
+            if len(self._artifacts) >= ARTIFACTS_REMEMBERED:
+                self._artifacts = [a for a in self._artifacts if not _is_stored(a)]
+            self._artifacts.append(artifact)
+
+    def wait_for_collection(self, path: ArtifactPath) -> BaseException | None:
+        """Wait for what this run logs to a collection: it may ask for that now.
+
+        Returns why the last of it was not stored, None if it was; to raise that is for `finish`.
+        """
+        if (path.entity, path.project) != (self.entity, self.project):
+            return None
+        failure = None
+        for artifact in self._waiting():
+            if artifact.name.partition(":")[0] == path.name:
+                failure = artifact._failure()
+        return failure
+
+    def after_fork(self) -> None:
+        """Become another writer of the same run, in a forked child (RUN-16)."""
+        self._is_forked = True
+        self._lock, self._push_lock = threading.RLock(), threading.RLock()
+        self._artifacts = []
+        self._collected = None
+        self._stop_ticking = None
+        self._rows.spool.disown()
+        self._rows.after_fork(self._new_spool())
+        self._files.after_fork()
+        self.summary._after_fork()
+        self.config._after_fork()
+        if self._console is not None:
+            self._console.after_fork()
+
+    # --- private ---
+
+    def _check(self, what: str) -> None:
+        if self._is_finished:
+            raise UsageError(
+                f"Run {self.path} is finished, so `{what}` is not possible; re-open it with "
+                f'init(id="{self.id}", resume="allow")'
+            )
+
+    def _new_spool(self) -> Spool:
+        writer = Writer(self.entity, self.project, self.id, self.record.key, new_id(12))
+        return Spool(self.place.spool, writer, self._spool_opened)
+
+    def _spool_opened(self) -> None:
+        if self._is_forked and self._stop_ticking is None:
+            self._stop_ticking = session.worker().every_tick(self._tick)
+
+    def _keep_console(self, line: bytes) -> None:
+        self._rows.spool.append(Stream.CONSOLE, line)
+
+    def _note(self, values: Mapping[str, Any]) -> None:
+        self._rows.spool.change(json.dumps(values).encode())
+
+    def _waiting(self) -> list[Artifact]:
+        with self._lock:
+            return [a for a in self._artifacts if a._pending is not None]
+
+    def _update(self, what: str, patch: RunPatch) -> None:
+        self._check(what)
+        self.record = self.backend.update_run(self.record.key, patch)
+
+    def _runtime_seconds(self) -> float:
+        """Seconds since this attempt began."""
+        return time.monotonic() - self._began
+
+    def _push_values(self) -> None:
+        """Send what changed of config and summary; call with the push lock held."""
+        config = self.config._take_changes()
+        summary, removed = self.summary._take_changes()
+        patch, self._patch = self._patch, None
+        if not (config or summary or removed or patch):
+            return
+        try:
+            self.backend.update_run(
+                self.record.key,
+                RunPatch(
+                    config=config or None,
+                    summary=summary or None,
+                    summary_removed=removed,
+                    metadata=patch.metadata if patch else None,
+                    git_commit=patch.git_commit if patch else None,
+                    git_remote=patch.git_remote if patch else None,
+                ),
+            )
+        except BaseException:
+            self.config._put_back(config)
+            self.summary._put_back(summary, removed)
+            self._patch = patch
+            raise
+
+    def _tick(self) -> None:
+        """Called every second or so by the worker; whatever fails is tried again next time."""
+        if self._is_finished:
+            return
+        if self._trial is not None:
+            self._trial.tick()
+        now = time.monotonic()
+        pause = min(PUSH_MAX_SECONDS, 1.0 + (now - self._began) * PUSH_GROWTH)
+        try:
+            if now - self._pushed_at >= pause:
+                self._store_surroundings(wait=False)
+                self._files.store_changed()
+                self.flush()
+            if now - self._beat_at >= self.settings.heartbeat_seconds and not self._is_forked:
+                self._beat_at = now
+                self.backend.heartbeat(self.record.key, self._runtime_seconds())
+        except LinealError as error:
+            self._pushed_at = now
+            term.warn_once(
+                f"Run {self.path} cannot be stored at present: {error.message.rstrip('.')}. "
+                "Nothing is lost; it is tried again",
+                key="tick",
+                again_seconds=300,
+            )
+        except Exception as error:  # noqa: BLE001 - a tick must not kill the worker
+            term.warn_once(f"Run {self.path}: {error!r}", key="tick", again_seconds=300)
+
+    def _surroundings(self, *, wait: bool) -> surroundings.Surroundings | None:
+        """Return what was captured at the start when it is there, until it is stored."""
+        collected = self._collected
+        if collected is None or not (wait or collected.done()):
+            return None
+        try:
+            found = collected.result()
+        except Exception as error:  # noqa: BLE001 - captures must never fail a run
+            term.warning(f"Could not capture the surroundings of the run: {error!r}")
+            self._forget_surroundings()
+            return None
+        self._patch = found.patch
+        if found.code_path:
+            self.config._own(code_path=found.code_path)
+        return found
+
+    def _store_surroundings(self, *, wait: bool) -> None:
+        found = self._surroundings(wait=wait)
+        if found is not None:
+            self._files.store(found.contents, found.copies)
+            self._forget_surroundings()
+
+    def _forget_surroundings(self) -> None:
+        self._collected = None
+
+    def _adopt_children(self) -> None:
+        """Move the lines of forked children that ended."""
+        adopting.adopt(self.backend, self.place.spool)
+
+    def _use_from_config(self, key: str, value: Any) -> Artifact:
+        raise NotImplementedError("Run does this")
+
+    def _log_media(self, value: Any, key: str) -> Any:
+        raise NotImplementedError("Run does this")
+
+
+def _is_done(artifact: Artifact) -> bool:
+    return artifact._pending is None or artifact._pending.done()
+
+
+def _is_stored(artifact: Artifact) -> bool:
+    pending = artifact._pending
+    return pending is None or (pending.done() and pending.exception() is None)

@@ -1,0 +1,139 @@
+"""The end of a run: everything stored, then the state (RUN-29, ART-39)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from lineal.client import session, term
+from lineal.client.run import resuming, surroundings
+from lineal.core.records import Stream
+from lineal.errors import ArtifactsFailed, LinealError
+
+if TYPE_CHECKING:
+    from lineal.client.run.run import Run
+
+CONFIG_FILE = "config.yaml"
+_TEXT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\d.])(\d+)(e[-+]\d+)')
+SUMMARY_FILE = "wandb-summary.json"
+CONSOLE_FILE = "output.log"
+
+
+def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
+    """Store all that waits, then mark the run; see `Run.finish`.
+
+    If that fails, the failed artifacts are named, the error is raised, and all stays as it is, to
+    be done again: by the next call, when this process ends, or, as far as the spool has it, by
+    the next process that opens the instance.
+    """
+    run._rows.flush()
+    if run._console is not None and not run._is_forked:
+        run._console.close()
+    if run._stop_ticking is not None:
+        run._stop_ticking()
+    failures: dict[str, BaseException] = {}
+    try:
+        if run._is_forked:
+            run.flush()
+            run._rows.spool.remove()
+            session.run_finished(run)
+            return
+        failures = _wait_for_artifacts(run)
+        _store(run)
+        code = exit_code or (1 if failures else 0)
+        run.backend.finish_run(run.record.key, code, run._runtime_seconds())
+        run._rows.spool.remove()
+        if run.offline:
+            run.backend.close()  # folds the log of the database into it: the folder may be copied
+    except BaseException:
+        session.run_left(run)
+        if failures:
+            term.error(ArtifactsFailed(failures).message)
+        raise
+    session.run_finished(run)
+    if code == 0 and run.place.resume_file is not None:
+        resuming.forget(run.place.resume_file)
+    if not quiet:
+        _say_end(run, code)
+    if run.settings.auto_gc and not run.offline:
+        _free_space(run)
+    if failures:
+        failed = ArtifactsFailed(failures)
+        if run.settings.raise_on_failed_artifacts:
+            raise failed
+        term.warning(failed.message)
+
+
+def _free_space(run: Run) -> None:
+    """Sweep for a moment, once a day; whatever goes wrong here is no failure of the run.
+
+    `lineal gc` does the same, and says what is wrong.
+    """
+    try:
+        swept = run.backend.sweep_if_due()
+    except (LinealError, OSError) as error:
+        term.warning(f"space could not be freed: {error}; see `lineal gc`")
+        return
+    if swept is not None and swept.freed_bytes:
+        more = "" if swept.is_complete else "; `lineal gc` frees the rest"
+        term.info(f"freed {term.size_text(swept.freed_bytes)} of deleted content{more}")
+
+
+def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
+    """Wait for every artifact; return name → cause of those that were not stored."""
+    failures: dict[str, BaseException] = {}
+    for artifact in run._waiting():
+        failure = artifact._failure()
+        if failure is not None:
+            failures[artifact.name] = failure
+    return failures
+
+
+def _store(run: Run) -> None:
+    captured = run._surroundings(wait=True)
+    run._adopt_children()
+    run.flush()
+    contents = dict(captured.contents) if captured else {}
+    config = run.config.as_dict()
+    if config:
+        contents[CONFIG_FILE] = _yaml(config)
+    summary = run.summary._as_dict()
+    if summary:
+        contents[SUMMARY_FILE] = json.dumps(summary, indent=1).encode()
+    console = _console_output(run)
+    if console:
+        contents[CONSOLE_FILE] = console
+    cells, notebook = surroundings.of_notebook(run.settings)
+    copies = captured.copies if captured else ()
+    run._files.store_all(contents | cells, (*copies, *notebook))
+    run._forget_surroundings()
+
+
+def _console_output(run: Run) -> bytes:
+    """Return the console lines of all writers and attempts as one text."""
+    if run._console is None:
+        return b""
+    lines = run.backend.read_lines(run.record.key, Stream.CONSOLE)
+    return "".join(f"{json.loads(line)['content']}\n" for line in lines).encode(
+        errors="surrogatepass"
+    )
+
+
+def _yaml(config: dict[str, Any]) -> bytes:
+    """Write W&B's form of the config; JSON is YAML, and needs no library to load.
+
+    All but `1e-05`, which many YAML libraries take for a text: it becomes `1.0e-05`.
+    """
+    lines = [f"{json.dumps(key)}:\n  value: {json.dumps(value)}\n" for key, value in config.items()]
+    return _TEXT_OR_EXPONENT.sub(
+        lambda found: found[1] or f"{found[2]}.0{found[3]}", "".join(lines)
+    ).encode()
+
+
+def _say_end(run: Run, exit_code: int) -> None:
+    state = "finished" if exit_code == 0 else f"failed with exit code {exit_code}"
+    hint = (
+        f"lineal sync {run.place.offline_folder}" if run.offline else f"lineal run show {run.path}"
+    )
+    term.info(f"run {run.name} {state}; see `{hint}`")
