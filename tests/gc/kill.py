@@ -30,7 +30,7 @@ from lineal.service import artifacts, catalog, gc, retention, run_files, runs
 from lineal.service.instance import Instance, open_instance
 from lineal.service.verify import verify
 from tests.gc.crashes import WRITES
-from tests.service.test_artifacts import draft, log, send
+from tests.service.drafts import draft, log, send
 
 OWNER = Actor("ana", Role.OWNER)
 BEGINNING = datetime.now(UTC)

@@ -37,7 +37,7 @@ from tests.conftest import MovableClock
 from tests.gc.crashes import Crash, Crashes, CrashingStore
 from tests.gc.databases import Databases, memory, open_on
 from tests.gc.model import DRAFT_TTL, PROTECTED, Draft, Model, Run, Version
-from tests.service.test_artifacts import draft, send
+from tests.service.drafts import draft, send
 
 OWNER = Actor("ana", Role.OWNER)
 CONTENTS = [b"", b"1", b"22", b"333", b"4444", b"55555"]

@@ -14,7 +14,7 @@ from lineal.service import artifacts, catalog, deletion, gc, purge, run_files, r
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
-from tests.service.test_artifacts import draft, log, path, send
+from tests.service.drafts import draft, log, path, send
 
 
 def bytes_on_disk(instance: Instance) -> int:

@@ -28,7 +28,7 @@ from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
 from tests.gc.databases import PostgresDatabases, open_on
-from tests.service.test_artifacts import draft, log, send
+from tests.service.drafts import draft, log, send
 
 Condemner = Callable[[Connection, list[int], datetime], object]
 FILES = {"a": b"reused"}

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from lineal import packs
-from lineal.core.access import Actor, Role
-from lineal.core.digest import of_bytes
-from lineal.core.manifest import Entry, Segment, build_segments, manifest_head
-from lineal.core.names import ArtifactPath
+from lineal.core.access import Actor
 from lineal.core.records import (
-    Committed,
-    DraftSpec,
     EdgeKind,
-    MembershipId,
     PageRequest,
     RunKey,
     RunSpec,
-    VersionPatch,
     VersionQuery,
-    VersionRecord,
 )
 from lineal.errors import (
     Conflict,
-    Denied,
-    Exists,
     Gone,
     IntegrityError,
     Invalid,
@@ -44,92 +26,10 @@ from lineal.errors import (
     Superseded,
 )
 from lineal.service import artifacts, catalog, deletion, lineage, runs, transfers
-from lineal.service.clock import Clock
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
-
-Files = dict[str, bytes]
-ONE: Files = {"a": b"1"}
-serial = iter(range(10**9))
-
-
-def draft(files: Files, **changes: object) -> tuple[DraftSpec, list[Segment]]:
-    entries = [Entry(path, of_bytes(data), len(data)) for path, data in sorted(files.items())]
-    segments = list(build_segments(entries))
-    spec = DraftSpec(
-        client_id=f"client{next(serial)}",
-        entity="ana",
-        project="vision",
-        collection="data",
-        type="dataset",
-        manifest=manifest_head(segment.head for segment in segments),
-        run=None,
-    )
-    return spec._replace(**changes), segments  # type: ignore[arg-type]  # a test's shorthand
-
-
-def send(
-    instance: Instance,
-    owner: Actor,
-    begun_draft: int,
-    files: Files,
-    folder: Path,
-    *,
-    in_pack: bool = False,
-) -> None:
-    by_digest = {of_bytes(data): data for data in files.values()}
-    missing = list(transfers.missing_blobs(instance, owner, begun_draft))  # type: ignore[arg-type]
-    if in_pack and missing:
-        writer = packs.Writer(str(folder / f"pack{next(serial)}"))
-        for data in files.values():
-            writer.add(hashlib.sha256(data).digest(), data)
-        writer.seal()
-        instance.store.put_pack(missing[0].key, writer.path)
-        return
-    for upload in missing:
-        source = folder / f"source{next(serial)}"
-        source.write_bytes(by_digest[upload.digest])
-        instance.store.put(upload.key, str(source), size=upload.size, take=True, link=False)
-
-
-def log(
-    instance: Instance,
-    owner: Actor,
-    folder: Path,
-    files: Files,
-    *,
-    in_pack: bool = False,
-    **changes: object,
-) -> VersionRecord:
-    version = commit(instance, owner, folder, files, in_pack=in_pack, **changes).version
-    assert version is not None
-    return version
-
-
-def commit(
-    instance: Instance,
-    owner: Actor,
-    folder: Path,
-    files: Files,
-    *,
-    in_pack: bool = False,
-    **changes: object,
-) -> Committed:
-    spec, segments = draft(files, **changes)
-    begun = artifacts.begin(instance, owner, spec, segments)
-    if begun.version is not None:
-        return Committed(begun.version, is_new=False)
-    send(instance, owner, begun.draft, files, folder, in_pack=in_pack)
-    return artifacts.commit(instance, owner, begun.draft)
-
-
-def findings(instance: Instance, owner: Actor) -> list[object]:
-    return list(verify(instance, owner))
-
-
-def path(ref: str, name: str = "data") -> ArtifactPath:
-    return ArtifactPath("ana", "vision", name, ref)
+from tests.service.drafts import ONE, Files, commit, draft, findings, log, path, send
 
 
 def test_first_log_of_a_name_makes_v0_and_each_change_the_next(
@@ -305,109 +205,6 @@ def test_what_adds_to_the_latest_version_is_refused_once_there_is_another(
     assert findings(instance, owner) == []
 
 
-def test_contributions_are_merged_when_one_finishes(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    for n in range(3):
-        part = commit(
-            instance,
-            owner,
-            tmp_path,
-            {f"part{n}": b"%d" % n, "common": b"c"},
-            distributed_id="d1",
-            is_final=False,
-        )
-        assert part.version is None
-    final = log(instance, owner, tmp_path, {"last": b"l"}, distributed_id="d1")
-    assert final.entry_count == 5
-    assert findings(instance, owner) == []
-    after = log(instance, owner, tmp_path, {"other": b"o"}, distributed_id="d1")
-    assert (after.number, after.entry_count) == (1, 1)
-
-
-def test_conflicting_contributions_are_refused_naming_both_runs(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    keys = [
-        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
-    ]
-    for key, data in zip(keys, (b"x", b"y"), strict=True):
-        commit(
-            instance,
-            owner,
-            tmp_path,
-            {"same": data},
-            run=key,
-            distributed_id="d",
-            is_final=False,
-        )
-    with pytest.raises(Conflict, match="rank0 and rank1"):
-        commit(instance, owner, tmp_path, {}, distributed_id="d")
-
-
-def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    [one, two] = [
-        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
-    ]
-    commit(instance, owner, tmp_path, {"a": b"1"}, run=one, distributed_id="d", is_final=False)
-    with pytest.raises(Conflict, match=r"rank0 and rank1.*another id than 'd'"):
-        commit(instance, owner, tmp_path, {"a": b"2"}, run=two, distributed_id="d")
-    final = log(instance, owner, tmp_path, {"own/a": b"2"}, run=two, distributed_id="d")
-    assert final.entry_count == 2
-    assert findings(instance, owner) == []
-
-
-# --- aliases, links, deletion -------------------------------------------------------------------
-
-
-def test_an_alias_moves_and_every_move_is_kept(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod",))
-    second = log(instance, owner, tmp_path, {"a": b"2"}, aliases=("prod",))
-    collection = catalog.collection(instance, owner, "ana", "vision", "data")
-    history = catalog.alias_history(instance, owner, collection.id, "prod")
-    assert [(move.before, move.after) for move in history] == [(None, "v0"), ("v0", "v1")]
-    assert catalog.version_by_id(instance, owner, first.id).aliases == ()
-    assert catalog.version_by_id(instance, owner, second.id).aliases == ("latest", "prod")
-
-
-def test_compare_and_swap_refuses_a_moved_alias_and_changes_nothing(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod",))
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    patch = VersionPatch(aliases_added=("prod",), expected_version={"prod": None})
-    with pytest.raises(Conflict, match="is on v0, not on none"):
-        catalog.update_version(instance, owner, second.membership_id, patch)
-    moved = catalog.update_version(
-        instance, owner, second.membership_id, patch._replace(expected_version={"prod": "v0"})
-    )
-    assert "prod" in moved.aliases
-
-
-def test_a_link_numbers_by_itself_and_shares_the_bytes(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    target = ArtifactPath("ana", "registry", "detector")
-    link = catalog.link_version(instance, owner, second.id, target, ["prod"])
-    assert (link.path, link.source_number, link.is_link) == ("ana/registry/detector:v0", 1, True)
-    assert link.aliases == ("latest", "prod")
-    again = catalog.link_version(instance, owner, second.id, target, ["next"])
-    assert again.number == 0
-    with pytest.raises(Exists):
-        log(instance, owner, tmp_path, {"a": b"3"}, project="registry", collection="detector")
-    with pytest.raises(Conflict, match="linked as ana/registry/detector:v0"):
-        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
-    catalog.unlink_version(instance, owner, link.membership_id)
-    assert catalog.links(instance, owner, second.id) == []
-    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
-
-
 def test_a_project_deleted_since_begin_takes_no_version(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -453,83 +250,6 @@ def test_a_run_that_never_was_logs_nothing(instance: Instance, owner: Actor) -> 
         artifacts.begin(instance, owner, spec, segments)
 
 
-def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_path: Path) -> None:
-    version = log(instance, owner, tmp_path, {"a": b"1"})
-    target = ArtifactPath("ana", "registry", "detector")
-    link = catalog.link_version(instance, owner, version.id, target, [])
-    catalog.unlink_version(instance, owner, link.membership_id)
-    patch = VersionPatch(aliases_added=("prod",))
-    with pytest.raises(Gone, match=r"ana/registry/detector:v0 was removed on .*data:v0 again"):
-        catalog.update_version(instance, owner, link.membership_id, patch)
-    assert findings(instance, owner) == []
-    again = catalog.link_version(instance, owner, version.id, target, [])
-    moved = catalog.update_version(instance, owner, again.membership_id, patch)
-    assert (moved.number, moved.aliases) == (1, ("latest", "prod"))
-    # by the first handle it cannot be taken off what holds the alias now
-    catalog.unlink_version(instance, owner, link.membership_id)
-    assert catalog.version(instance, owner, target._replace(ref="prod")).number == 1
-
-
-def test_a_deleted_number_is_never_given_again(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    with pytest.raises(Conflict, match="delete_aliases"):
-        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=False)
-    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
-    with pytest.raises(Gone, match="deleted by ana"):
-        catalog.version(instance, owner, path("v1"))
-    assert catalog.version(instance, owner, path("latest")).number == 0
-    again = log(instance, owner, tmp_path, {"a": b"2"})
-    assert again.number == 2
-    assert findings(instance, owner) == []
-
-
-def test_a_missing_alias_is_named_with_those_that_are_there(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"}, aliases=("best",))
-    with pytest.raises(NotFound, match=r"`prod` in ana/vision/data \(you are ana\).*best, latest"):
-        catalog.version(instance, owner, path("prod"))
-    with pytest.raises(NotFound, match="did you mean data"):
-        catalog.version(instance, owner, path("latest", "dat"))
-    with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists: "):
-        catalog.version(instance, owner, path("latest", "model"))
-
-
-def test_a_missing_number_is_named_with_those_that_are_there(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    for number in range(6):
-        log(instance, owner, tmp_path, {"a": bytes([number])})
-    with pytest.raises(NotFound, match=r"`v9` .* Versions there: v5, v4, v3, v2, v1 …\. Aliases"):
-        catalog.version(instance, owner, path("v9"))
-
-
-def test_an_alias_may_look_like_a_digest(instance: Instance, owner: Actor, tmp_path: Path) -> None:
-    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("0f" * 16, "0f" * 32))
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    for ref in ("0f" * 16, "0f" * 32):
-        assert catalog.version(instance, owner, path(ref)).id == first.id
-    for ref in (second.digest, second.digest.removeprefix("sha256:")):
-        assert catalog.version(instance, owner, path(ref)).id == second.id
-
-
-def test_a_message_names_latest_also_where_it_falls_back(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    version = log(instance, owner, tmp_path, {"a": b"1"})
-    patch = VersionPatch(aliases_removed=("latest",))
-    assert catalog.update_version(instance, owner, version.membership_id, patch).aliases == ()
-    assert catalog.version(instance, owner, path("latest")).number == 0
-    with pytest.raises(NotFound, match="Aliases there: latest"):
-        catalog.version(instance, owner, path("prod"))
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
-    with pytest.raises(NotFound, match="It has no live version"):
-        catalog.version(instance, owner, path("latest"))
-
-
 def test_a_message_names_the_nearest_of_many_aliases(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -539,77 +259,6 @@ def test_a_message_names_the_nearest_of_many_aliases(
         catalog.version(instance, owner, path("epch-150"))
     assert "latest" in str(caught.value)
     assert str(caught.value).count("epoch-") < 20
-
-
-def test_a_collection_tells_what_latest_means(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    def latest() -> str | None:
-        return catalog.collection(instance, owner, "ana", "vision", "data").latest
-
-    first = log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    assert latest() == "v1"
-    log(instance, owner, tmp_path, {"a": b"1"})
-    assert latest() == "v0" == f"v{catalog.version(instance, owner, path('latest')).number}"
-    patch = VersionPatch(aliases_removed=("latest",))
-    catalog.update_version(instance, owner, first.membership_id, patch)
-    assert latest() == "v1" == f"v{catalog.version(instance, owner, path('latest')).number}"
-    for version in (first, second):
-        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
-    assert latest() is None
-
-
-# --- who may ------------------------------------------------------------------------------------
-
-
-def test_to_an_outsider_what_is_there_and_what_is_not_look_the_same(
-    instance: Instance, owner: Actor, stranger: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"})
-    messages = []
-    for name in ("data", "nothing"):
-        with pytest.raises(NotFound) as caught:
-            catalog.version(instance, stranger, path("latest", name))
-        messages.append(caught.value.message.replace(name, "X"))
-    assert messages[0] == messages[1]
-
-
-def test_a_viewer_may_read_but_not_write(instance: Instance, owner: Actor, tmp_path: Path) -> None:
-    version = log(instance, owner, tmp_path, {"a": b"1"})
-    viewer = Actor("vic", Role.VIEWER)
-    assert catalog.version(instance, viewer, path("latest")).id == version.id
-    with pytest.raises(Denied, match="vic"):
-        log(instance, viewer, tmp_path, {"a": b"2"})
-    with pytest.raises(Denied):
-        catalog.delete_version(instance, viewer, version.membership_id, delete_aliases=True)
-
-
-def test_a_digest_opens_only_the_versions_it_belongs_to(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    first = log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"b": b"2"}, collection="other")
-    mine, foreign = of_bytes(b"1"), of_bytes(b"2")
-    found = transfers.locate(instance, owner, [mine, foreign], version=first.id)
-    assert list(found) == [mine]
-    heads = transfers.manifest(instance, owner, second.id).segments
-    with pytest.raises(NotFound):
-        transfers.read_segments(instance, owner, first.id, heads)
-
-
-def test_a_blob_remembers_the_version_that_stored_it_first(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    first = log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"b": b"1", "c": b"2"}, collection="other")
-    one, two = of_bytes(b"1"), of_bytes(b"2")
-    births = transfers.births(instance, owner, [one, two], version=second.id)
-    assert births == {one: first.id, two: second.id}
-    assert transfers.births(instance, owner, [one, two], version=first.id) == {one: first.id}
-
-
-# --- faults -------------------------------------------------------------------------------------
 
 
 class Interrupted(Exception):
@@ -653,35 +302,6 @@ def test_a_fault_at_any_step_leaves_nothing_visible_and_the_next_attempt_succeed
         assert listed == ()
     version = log(instance, owner, tmp_path, files)
     assert version.number == 0
-    assert findings(instance, owner) == []
-
-
-class FailingClock:
-    """The real clock, until it is asked for the n-th time."""
-
-    def __init__(self, clock: Clock, fail_at: int) -> None:
-        self._clock = clock
-        self._left = fail_at
-
-    def now(self) -> datetime:
-        self._left -= 1
-        if self._left == 0:
-            raise Interrupted("now")
-        return self._clock.now()
-
-
-@pytest.mark.parametrize("fail_at", range(1, 12))
-def test_after_a_fault_in_one_finisher_another_one_finishes_what_was_contributed(
-    instance: Instance, owner: Actor, tmp_path: Path, fail_at: int
-) -> None:
-    commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="d", is_final=False)
-    broken = replace(instance, clock=FailingClock(instance.clock, fail_at))
-    with suppress(Interrupted):
-        commit(broken, owner, tmp_path, {"b": b"2"}, distributed_id="d")
-    log(instance, owner, tmp_path, {"c": b"3"}, distributed_id="d")
-    query = VersionQuery("ana", "vision", "data")
-    first = catalog.versions(instance, owner, query, PageRequest()).items[-1]
-    assert transfers.manifest(instance, owner, first.id).entry_count >= 2
     assert findings(instance, owner) == []
 
 
@@ -737,31 +357,3 @@ def test_a_damaged_record_is_said_as_damage(
     query = VersionQuery("ana", "vision", "data")
     with pytest.raises(IntegrityError, match=r"which is no JSON .* `lineal verify` says where"):
         catalog.versions(instance, owner, query, PageRequest())
-
-
-@hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(
-    pages=st.lists(st.integers(1, 4), min_size=1, max_size=3),
-    order=st.sampled_from([None, "+version_index", "-created_at", "+updatedAt", "+size"]),
-)
-def test_pages_of_versions_are_the_whole_list(
-    instance: Instance, owner: Actor, tmp_path: Path, pages: Sequence[int], order: str | None
-) -> None:
-    for n in range(5):
-        log(instance, owner, tmp_path, {"a": b"%d" % (n % 4), "n": b"x" * (n % 3)})
-    query = VersionQuery("ana", "vision", "data", order=order)
-    whole = catalog.versions(instance, owner, query, PageRequest(size=100))
-    assert whole.total == len(whole.items)
-    found: list[MembershipId] = []
-    cursor, turn = None, 0
-    while True:
-        page = catalog.versions(
-            instance, owner, query, PageRequest(pages[turn % len(pages)], cursor)
-        )
-        found += [version.membership_id for version in page.items]
-        cursor, turn = page.cursor, turn + 1
-        if cursor is None:
-            break
-    assert found == [version.membership_id for version in whole.items]

@@ -16,7 +16,7 @@ from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
-from tests.service.test_artifacts import draft, log
+from tests.service.drafts import draft, log
 
 OWNER = Actor("ana", Role.OWNER)
 

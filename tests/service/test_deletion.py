@@ -37,7 +37,7 @@ from lineal.service import catalog, deletion, lineage, projects, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.service.test_artifacts import commit, findings, path
+from tests.service.drafts import commit, findings, path
 
 FIRST = PageRequest()
 Log = Callable[..., VersionRecord]

@@ -23,7 +23,7 @@ from lineal.service import artifacts, catalog, due, gc, retention, strays
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
-from tests.service.test_artifacts import draft, log, send
+from tests.service.drafts import draft, log, send
 
 
 def delete(instance: Instance, owner: Actor, *versions: VersionRecord) -> None:

@@ -13,7 +13,7 @@ from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, lineage, purge, retention
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
-from tests.service.test_artifacts import draft, log, path, send
+from tests.service.drafts import draft, log, path, send
 
 
 def test_a_purged_collection_is_gone_with_its_tombstones_content(

@@ -29,7 +29,7 @@ from lineal.service import artifacts, catalog, deletion, gc, lineage, retention,
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.service.test_artifacts import commit, draft, findings, path, send
+from tests.service.drafts import commit, draft, findings, path, send
 
 FIRST = PageRequest()
 DAY = 86_400

@@ -13,7 +13,7 @@ from lineal.errors import Invalid, NotFound
 from lineal.service import artifacts, catalog, gc, run_files, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.service.test_artifacts import draft, log, send
+from tests.service.drafts import draft, log, send
 
 
 def sums(report: StorageReport) -> int:

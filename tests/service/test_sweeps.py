@@ -29,7 +29,7 @@ from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
-from tests.service.test_artifacts import draft, log, send
+from tests.service.drafts import draft, log, send
 
 OWNER = Actor("ana", Role.OWNER)
 GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 0, "max": 2}}}

@@ -1,0 +1,222 @@
+"""Finding versions and collections by name, and changing what is written on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from lineal.core.access import Actor, Role
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    MembershipId,
+    PageRequest,
+    VersionPatch,
+    VersionQuery,
+)
+from lineal.errors import (
+    Conflict,
+    Denied,
+    Exists,
+    Gone,
+    NotFound,
+)
+from lineal.service import catalog
+from lineal.service.instance import Instance
+from tests.service.drafts import findings, log, path
+
+
+def test_an_alias_moves_and_every_move_is_kept(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod",))
+    second = log(instance, owner, tmp_path, {"a": b"2"}, aliases=("prod",))
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    history = catalog.alias_history(instance, owner, collection.id, "prod")
+    assert [(move.before, move.after) for move in history] == [(None, "v0"), ("v0", "v1")]
+    assert catalog.version_by_id(instance, owner, first.id).aliases == ()
+    assert catalog.version_by_id(instance, owner, second.id).aliases == ("latest", "prod")
+
+
+def test_compare_and_swap_refuses_a_moved_alias_and_changes_nothing(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod",))
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    patch = VersionPatch(aliases_added=("prod",), expected_version={"prod": None})
+    with pytest.raises(Conflict, match="is on v0, not on none"):
+        catalog.update_version(instance, owner, second.membership_id, patch)
+    moved = catalog.update_version(
+        instance, owner, second.membership_id, patch._replace(expected_version={"prod": "v0"})
+    )
+    assert "prod" in moved.aliases
+
+
+def test_a_link_numbers_by_itself_and_shares_the_bytes(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, second.id, target, ["prod"])
+    assert (link.path, link.source_number, link.is_link) == ("ana/registry/detector:v0", 1, True)
+    assert link.aliases == ("latest", "prod")
+    again = catalog.link_version(instance, owner, second.id, target, ["next"])
+    assert again.number == 0
+    with pytest.raises(Exists):
+        log(instance, owner, tmp_path, {"a": b"3"}, project="registry", collection="detector")
+    with pytest.raises(Conflict, match="linked as ana/registry/detector:v0"):
+        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+    catalog.unlink_version(instance, owner, link.membership_id)
+    assert catalog.links(instance, owner, second.id) == []
+    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+
+
+def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_path: Path) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, version.id, target, [])
+    catalog.unlink_version(instance, owner, link.membership_id)
+    patch = VersionPatch(aliases_added=("prod",))
+    with pytest.raises(Gone, match=r"ana/registry/detector:v0 was removed on .*data:v0 again"):
+        catalog.update_version(instance, owner, link.membership_id, patch)
+    assert findings(instance, owner) == []
+    again = catalog.link_version(instance, owner, version.id, target, [])
+    moved = catalog.update_version(instance, owner, again.membership_id, patch)
+    assert (moved.number, moved.aliases) == (1, ("latest", "prod"))
+    # by the first handle it cannot be taken off what holds the alias now
+    catalog.unlink_version(instance, owner, link.membership_id)
+    assert catalog.version(instance, owner, target._replace(ref="prod")).number == 1
+
+
+def test_a_deleted_number_is_never_given_again(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    with pytest.raises(Conflict, match="delete_aliases"):
+        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=False)
+    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+    with pytest.raises(Gone, match="deleted by ana"):
+        catalog.version(instance, owner, path("v1"))
+    assert catalog.version(instance, owner, path("latest")).number == 0
+    again = log(instance, owner, tmp_path, {"a": b"2"})
+    assert again.number == 2
+    assert findings(instance, owner) == []
+
+
+def test_a_missing_alias_is_named_with_those_that_are_there(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"}, aliases=("best",))
+    with pytest.raises(NotFound, match=r"`prod` in ana/vision/data \(you are ana\).*best, latest"):
+        catalog.version(instance, owner, path("prod"))
+    with pytest.raises(NotFound, match="did you mean data"):
+        catalog.version(instance, owner, path("latest", "dat"))
+    with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists: "):
+        catalog.version(instance, owner, path("latest", "model"))
+
+
+def test_a_missing_number_is_named_with_those_that_are_there(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    for number in range(6):
+        log(instance, owner, tmp_path, {"a": bytes([number])})
+    with pytest.raises(NotFound, match=r"`v9` .* Versions there: v5, v4, v3, v2, v1 …\. Aliases"):
+        catalog.version(instance, owner, path("v9"))
+
+
+def test_an_alias_may_look_like_a_digest(instance: Instance, owner: Actor, tmp_path: Path) -> None:
+    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("0f" * 16, "0f" * 32))
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    for ref in ("0f" * 16, "0f" * 32):
+        assert catalog.version(instance, owner, path(ref)).id == first.id
+    for ref in (second.digest, second.digest.removeprefix("sha256:")):
+        assert catalog.version(instance, owner, path(ref)).id == second.id
+
+
+def test_a_message_names_latest_also_where_it_falls_back(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    patch = VersionPatch(aliases_removed=("latest",))
+    assert catalog.update_version(instance, owner, version.membership_id, patch).aliases == ()
+    assert catalog.version(instance, owner, path("latest")).number == 0
+    with pytest.raises(NotFound, match="Aliases there: latest"):
+        catalog.version(instance, owner, path("prod"))
+    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    with pytest.raises(NotFound, match="It has no live version"):
+        catalog.version(instance, owner, path("latest"))
+
+
+def test_a_collection_tells_what_latest_means(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    def latest() -> str | None:
+        return catalog.collection(instance, owner, "ana", "vision", "data").latest
+
+    first = log(instance, owner, tmp_path, {"a": b"1"})
+    second = log(instance, owner, tmp_path, {"a": b"2"})
+    assert latest() == "v1"
+    log(instance, owner, tmp_path, {"a": b"1"})
+    assert latest() == "v0" == f"v{catalog.version(instance, owner, path('latest')).number}"
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, first.membership_id, patch)
+    assert latest() == "v1" == f"v{catalog.version(instance, owner, path('latest')).number}"
+    for version in (first, second):
+        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    assert latest() is None
+
+
+def test_to_an_outsider_what_is_there_and_what_is_not_look_the_same(
+    instance: Instance, owner: Actor, stranger: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    messages = []
+    for name in ("data", "nothing"):
+        with pytest.raises(NotFound) as caught:
+            catalog.version(instance, stranger, path("latest", name))
+        messages.append(caught.value.message.replace(name, "X"))
+    assert messages[0] == messages[1]
+
+
+def test_a_viewer_may_read_but_not_write(instance: Instance, owner: Actor, tmp_path: Path) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    viewer = Actor("vic", Role.VIEWER)
+    assert catalog.version(instance, viewer, path("latest")).id == version.id
+    with pytest.raises(Denied, match="vic"):
+        log(instance, viewer, tmp_path, {"a": b"2"})
+    with pytest.raises(Denied):
+        catalog.delete_version(instance, viewer, version.membership_id, delete_aliases=True)
+
+
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    pages=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    order=st.sampled_from([None, "+version_index", "-created_at", "+updatedAt", "+size"]),
+)
+def test_pages_of_versions_are_the_whole_list(
+    instance: Instance, owner: Actor, tmp_path: Path, pages: Sequence[int], order: str | None
+) -> None:
+    for n in range(5):
+        log(instance, owner, tmp_path, {"a": b"%d" % (n % 4), "n": b"x" * (n % 3)})
+    query = VersionQuery("ana", "vision", "data", order=order)
+    whole = catalog.versions(instance, owner, query, PageRequest(size=100))
+    assert whole.total == len(whole.items)
+    found: list[MembershipId] = []
+    cursor, turn = None, 0
+    while True:
+        page = catalog.versions(
+            instance, owner, query, PageRequest(pages[turn % len(pages)], cursor)
+        )
+        found += [version.membership_id for version in page.items]
+        cursor, turn = page.cursor, turn + 1
+        if cursor is None:
+            break
+    assert found == [version.membership_id for version in whole.items]

@@ -1,0 +1,111 @@
+"""Versions that many runs write: contributions, and whoever finishes (ART-44)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from lineal.core.access import Actor
+from lineal.core.records import (
+    PageRequest,
+    RunSpec,
+    VersionQuery,
+)
+from lineal.errors import (
+    Conflict,
+)
+from lineal.service import catalog, runs, transfers
+from lineal.service.clock import Clock
+from lineal.service.instance import Instance
+from tests.service.drafts import commit, findings, log
+
+
+def test_contributions_are_merged_when_one_finishes(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    for n in range(3):
+        part = commit(
+            instance,
+            owner,
+            tmp_path,
+            {f"part{n}": b"%d" % n, "common": b"c"},
+            distributed_id="d1",
+            is_final=False,
+        )
+        assert part.version is None
+    final = log(instance, owner, tmp_path, {"last": b"l"}, distributed_id="d1")
+    assert final.entry_count == 5
+    assert findings(instance, owner) == []
+    after = log(instance, owner, tmp_path, {"other": b"o"}, distributed_id="d1")
+    assert (after.number, after.entry_count) == (1, 1)
+
+
+def test_conflicting_contributions_are_refused_naming_both_runs(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    keys = [
+        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
+    ]
+    for key, data in zip(keys, (b"x", b"y"), strict=True):
+        commit(
+            instance,
+            owner,
+            tmp_path,
+            {"same": data},
+            run=key,
+            distributed_id="d",
+            is_final=False,
+        )
+    with pytest.raises(Conflict, match="rank0 and rank1"):
+        commit(instance, owner, tmp_path, {}, distributed_id="d")
+
+
+def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    [one, two] = [
+        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
+    ]
+    commit(instance, owner, tmp_path, {"a": b"1"}, run=one, distributed_id="d", is_final=False)
+    with pytest.raises(Conflict, match=r"rank0 and rank1.*another id than 'd'"):
+        commit(instance, owner, tmp_path, {"a": b"2"}, run=two, distributed_id="d")
+    final = log(instance, owner, tmp_path, {"own/a": b"2"}, run=two, distributed_id="d")
+    assert final.entry_count == 2
+    assert findings(instance, owner) == []
+
+
+class Interrupted(Exception):
+    pass
+
+
+class FailingClock:
+    """The real clock, until it is asked for the n-th time."""
+
+    def __init__(self, clock: Clock, fail_at: int) -> None:
+        self._clock = clock
+        self._left = fail_at
+
+    def now(self) -> datetime:
+        self._left -= 1
+        if self._left == 0:
+            raise Interrupted("now")
+        return self._clock.now()
+
+
+@pytest.mark.parametrize("fail_at", range(1, 12))
+def test_after_a_fault_in_one_finisher_another_one_finishes_what_was_contributed(
+    instance: Instance, owner: Actor, tmp_path: Path, fail_at: int
+) -> None:
+    commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="d", is_final=False)
+    broken = replace(instance, clock=FailingClock(instance.clock, fail_at))
+    with suppress(Interrupted):
+        commit(broken, owner, tmp_path, {"b": b"2"}, distributed_id="d")
+    log(instance, owner, tmp_path, {"c": b"3"}, distributed_id="d")
+    query = VersionQuery("ana", "vision", "data")
+    first = catalog.versions(instance, owner, query, PageRequest()).items[-1]
+    assert transfers.manifest(instance, owner, first.id).entry_count >= 2
+    assert findings(instance, owner) == []
