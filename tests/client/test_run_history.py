@@ -224,6 +224,15 @@ def test_sparse_tensors_are_logged_whole_and_those_without_numbers_refused(run):
     assert (row["coo"], row["csr"]) == ([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]])
 
 
+def test_whole_numbers_are_kept_exactly_up_to_300_digits(run):
+    run.log({"large": 10**300, "n": {"small": -(10**300)}})
+    for value in (10**309, [1, -(10**5000)]):
+        with pytest.raises(Invalid, match=r"`large.*more than 1024 bits"):
+            run.log({"large": value})
+    (row,) = history(run)
+    assert (row["large"], row["n"]["small"]) == (10**300, -(10**300))
+
+
 def test_what_cannot_be_logged_is_refused_by_name(run):
     for value in (object(), 1j, len, lambda: 1, b"\xff", numpy.array([1j, 2j]), [{"b": 1j}]):
         with pytest.raises(TypeError, match=r"`a.*Nothing of this call is kept"):

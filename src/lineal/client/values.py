@@ -21,6 +21,8 @@ from lineal.errors import Invalid
 PLAIN = frozenset({float, int, str, bool, type(None)})
 ARRAY_MAX_ELEMENTS = 10_000
 """An array longer than that does not belong into every row of a history."""
+INTEGER_MOST_BITS = 1_024
+"""About 300 digits; beyond, neither databases nor JSON readers take a whole number for one."""
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
@@ -78,7 +80,14 @@ def plain(
     histogram; Invalid if it is not of numbers, or media have no place here.
     """
     if type(value) in PLAIN:
-        return text(value) if type(value) is str else value
+        if type(value) is str:
+            return text(value)
+        if type(value) is int and value.bit_length() > INTEGER_MOST_BITS:
+            raise Invalid(
+                f"Value of `{key}` is a whole number of more than {INTEGER_MOST_BITS} bits; log it "
+                "as a text. Nothing of this call is kept"
+            )
+        return value
     if depth > NESTING_MAX:
         raise Invalid(f"Value of `{key}` is nested deeper than {NESTING_MAX} levels")
     fields = fields_of(value)

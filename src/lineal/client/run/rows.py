@@ -321,8 +321,8 @@ def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any]
         if type(value) not in PLAIN:
             values[key] = plain(value, key, media)
             is_nested = is_nested or type(values[key]) is dict
-        elif type(value) is str:
-            values[key] = text(value)
+        elif type(value) is not float:
+            values[key] = plain(value, key)
         if type(key) is not str or not key.isascii():
             values[text(key)] = values.pop(key)
     for key in OWN_KEYS:
