@@ -454,8 +454,12 @@ def _parse_console(value: Any) -> str:
     return "wrap"
 
 
-DATABASE = "lineal.db"
-"""The file of a home that makes it one."""
+DATABASE, BLOBS = "lineal.db", "blobs"
+"""The file and the folder of a home that make it one."""
+BUNDLE = "bundle.json"
+"""What makes it a bundle, which others may keep like any other files."""
+DATABASE_PATH_MOST_BYTES = 500
+"""SQLite itself ends at 512, with the names of what it puts beside the database."""
 
 
 @dataclass(frozen=True)
@@ -470,7 +474,7 @@ class Home:
 
     @property
     def blobs(self) -> str:
-        return os.path.join(self.root, "blobs")
+        return os.path.join(self.root, BLOBS)
 
     @property
     def staging(self) -> str:
@@ -497,6 +501,12 @@ class Home:
         A new home is for this user alone: configs, console output and data are in it. One that is
         there keeps its mode.
         """
+        length = len(os.fsencode(self.database))
+        if length > DATABASE_PATH_MOST_BYTES:
+            raise Unavailable(
+                f"The path of the database has {length} bytes, and SQLite opens one of at most "
+                f"{DATABASE_PATH_MOST_BYTES}: {self.database}. Set LINEAL_HOME to a shorter one"
+            )
         for path in (self.root, self.blobs, self.staging, self.spool, self.cache):
             try:
                 os.makedirs(path, 0o700 if path == self.root else 0o777, exist_ok=True)

@@ -30,6 +30,21 @@ def test_a_file_is_named_by_its_basename(tmp_path: Path) -> None:
     assert (entry.path, entry.size, entry.digest) == ("f.bin", 4, of_bytes(b"data"))
 
 
+def test_data_of_lineals_own_is_left_out_of_a_folder(
+    run: lineal.Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    (work / "data" / "blobs").mkdir(parents=True)
+    (work / "data" / "blobs" / "a").write_text("a")
+    with lineal.init(mode="offline", dir=str(work), reinit="create_new") as offline:
+        offline.log({"loss": 1})
+        artifact = Artifact("data", "dataset")
+        artifact.add_dir(str(work))
+    assert list(artifact.manifest.entries) == ["data/blobs/a"]
+    assert "holds data of Lineal's own and is left out" in capsys.readouterr().err
+    run.log_artifact(artifact).wait()
+
+
 def test_a_file_may_be_given_a_name(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     artifact = Artifact("data", "dataset")

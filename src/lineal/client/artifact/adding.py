@@ -27,7 +27,7 @@ from lineal.client.artifact.staging import (
     remove_leftovers,
 )
 from lineal.client.cache import DigestCache, now_ns
-from lineal.config import Settings, home_of
+from lineal.config import BLOBS, BUNDLE, DATABASE, Settings, home_of
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
@@ -37,6 +37,7 @@ from lineal.files import Stamp
 if TYPE_CHECKING:
     from pathspec import PathSpec
 
+_OF_INSTANCE = frozenset({DATABASE, BLOBS, BUNDLE})
 IGNORE_FILE = ".linealignore"
 NAME_TAIL = 100
 """Characters of a name that a file being written keeps at its end: libraries look at them."""
@@ -282,8 +283,9 @@ def digest_of(path: str) -> Digest:
 def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
     """Yield (folder relative to root, sorted file names), following symbolic links.
 
-    Raises Invalid for a link that leads back into itself and for what is neither file nor
-    folder, MissingFile for a link that leads nowhere.
+    Homes and offline runs of Lineal's own below the root are left out, and that is said once:
+    what is added there grows with each time it is added. Raises Invalid for a link that leads back
+    into itself and for what is neither file nor folder, MissingFile for a link that leads nowhere.
     """
     pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", (_identity(root),))]
     while pending:
@@ -305,10 +307,13 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
     below = f"{relative}/" if relative else ""
     found: list[str] = []
     folders: list[str] = []
+    own: set[str] = set()
     try:
         with os.scandir(os.path.join(root, relative) if relative else root) as entries:
             for entry in entries:
                 path = below + entry.name
+                if entry.name in _OF_INSTANCE:
+                    own.add(entry.name)
                 if _is_folder(entry, path, chosen):
                     if chosen(path + "/"):
                         folders.append(path)
@@ -320,6 +325,10 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
         if isinstance(error, LinealError):
             raise
         raise files.missing(os.path.join(root, relative), error) from error
+    if relative and {DATABASE, BLOBS} <= own and BUNDLE not in own:
+        folder = os.path.join(root, relative)
+        term.warn_once(f"{folder} holds data of Lineal's own and is left out", key=f"own {folder}")
+        return [], []
     return sorted(found), sorted(folders, reverse=True)
 
 
