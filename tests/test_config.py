@@ -259,6 +259,12 @@ def test_a_new_home_is_for_its_user_alone_and_another_keeps_its_mode(tmp_path: P
     assert stat.S_IMODE(os.stat(shared.root).st_mode) == 0o2770
 
 
+def test_a_home_whose_path_sqlite_cannot_open_is_refused(tmp_path: Path) -> None:
+    home = Home(str(tmp_path.joinpath(*["x" * 100] * 5)))
+    with pytest.raises(Unavailable, match=r"at most 500.*Set LINEAL_HOME to a shorter one"):
+        home.create()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 def test_a_user_without_a_home_is_told_to_name_one() -> None:
     child = os.fork()

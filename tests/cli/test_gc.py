@@ -85,6 +85,13 @@ def test_gc_refuses_what_makes_no_sense(lineal, photos, words):
     assert lineal("gc", *words, fails=True).code == 2
 
 
+@pytest.mark.parametrize("name", ["demo/nope", "demo/photos:v9"])
+def test_purge_looks_for_the_name_before_it_asks(lineal, photos, name):
+    answer = lineal("gc", "--purge", name, fails=True)
+    assert answer.code == 4
+    assert "--yes" not in answer.err
+
+
 def test_purge_of_a_linked_version_needs_force(lineal, photos, home):
     lineal("artifact", "link", "demo/photos:v0", "registry/photos")
     assert lineal("gc", "--purge", "demo/photos:v0", "--yes", fails=True).code == 5

@@ -451,6 +451,16 @@ def test_what_is_no_bundle_is_refused(bob, content):
         bob.import_()
 
 
+def test_a_bundle_whose_names_are_none_is_refused(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    about = json.loads(Path("bundle", "bundle.json").read_text())
+    for change in ({"entity": 1}, {"versions": [None]}):
+        Path("bundle", "bundle.json").write_text(json.dumps(about | change))
+        with pytest.raises(NotFound, match="is not a bundle"):
+            bob.import_()
+
+
 def test_a_bundle_of_a_later_lineal_is_refused(ana, bob):
     ana.log("a")
     ana.export("data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
 from lineal.core.cleanup import Failure, Plan, Proof, Swept, VersionsStep
-from lineal.errors import IntegrityError, Invalid, Unavailable
+from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 
 SHOWN = 20
 """Versions, keys or failures that are listed; `--json` has more."""
@@ -170,6 +171,11 @@ def _purge(connection: Connection, name: str, *, force: bool, yes: bool, json: b
     full = f"{path.entity}/{path.project}/{path.name}"
     if ":" in name:
         full += f":{path.ref}"
+    with suppress(Gone):  # what was deleted before may be purged
+        if ":" in name:
+            connection.backend.version(path)
+        else:
+            connection.backend.collection(path.entity, path.project, path.name)
     what = full if ":" in name else f"{full} with all its versions"
     output.confirm(f"Delete the content of {what} at once? Nothing brings it back.", yes=yes)
     proof = connection.backend.purge(full, force=force)

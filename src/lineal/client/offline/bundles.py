@@ -18,7 +18,7 @@ from lineal.client.artifact.draft import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.offline import copying
-from lineal.config import Settings, default_entity, home_of
+from lineal.config import BUNDLE, Settings, default_entity, home_of
 from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
@@ -44,7 +44,7 @@ from lineal.errors import (
 )
 from lineal.files import write_whole
 
-ABOUT_FILE = "bundle.json"
+ABOUT_FILE = BUNDLE
 FORMAT = 1
 ORIGIN_KEY = "origin"
 """In the metadata of a carried run: where, when and by whom it was made."""
@@ -142,7 +142,10 @@ def read_about(folder: str) -> About:
             fields = json.load(file)
         if fields["format"] > FORMAT:
             raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
-        return About(**{**fields, "versions": tuple(fields["versions"])})
+        about = About(**{**fields, "versions": tuple(fields["versions"])})
+        if not all(isinstance(text, str) for text in (about.entity, *about.versions)):
+            raise TypeError("what should be names are none")
+        return about
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NotFound(
             f"{folder} is not a bundle ({error}); `lineal artifact export` makes one"

@@ -338,8 +338,9 @@ class _Program:
     def _run(self, arguments: list[str], environment: dict[str, str], trial: Trial) -> int:
         try:
             process = subprocess.Popen(arguments, env=environment, start_new_session=True)
-        except OSError as error:
-            term.error(f"Cannot start {arguments[0]}: {error.strerror}")
+        except (OSError, ValueError) as error:  # a NUL among the arguments
+            reason = error.strerror if isinstance(error, OSError) else error
+            term.error(f"Cannot start {arguments[0]}: {reason}")
             return 127
         with _Signals(process, self._forward_signals):
             killed_at: float | None = None
