@@ -359,6 +359,7 @@ def test_text_that_looks_like_sql_is_only_text(connection: Connection) -> None:
     [
         ({"confg.lr": 1}, "did you mean `config.lr`"),
         ({"stat": "finished"}, "did you mean `state`"),
+        ({"user.username": "ana"}, "did you mean `user`"),
         ({"config.lr": {"$gtt": 1}}, "did you mean `$gt`"),
         ({"$orr": [{"state": "x"}]}, "did you mean `$or`"),
         ({"$or": []}, "at least one"),

@@ -139,7 +139,11 @@ def find_operand(key: str, columns: Mapping[str, FieldSpec]) -> Operand:
     if spec is not None and spec.kind is not FieldKind.DOCUMENT:
         return _column_operand(spec)
     spec = columns.get(name)
-    if spec is None or (dot and spec.kind is not FieldKind.DOCUMENT):
+    if spec is not None and dot and spec.kind is not FieldKind.DOCUMENT:
+        raise Invalid(
+            f"Nothing here is called `{key}`: `{name}` has no parts; did you mean `{name}`?"
+        )
+    if spec is None:
         unknown(f"Nothing here is called `{key}`", name, columns, rest=dot + rest)
     if not rest:
         raise Invalid(f"`{name}` is a dictionary; name a key of it, such as `{name}.lr`")
