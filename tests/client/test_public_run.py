@@ -277,6 +277,15 @@ def test_history_is_a_list_of_dicts_where_pandas_is_not(
     assert run.history() == [{"_step": 0, "loss": 0.0}, {"_step": 1, "loss": 0.1}]
 
 
+def test_alerts_are_in_the_stream_of_events_and_no_metrics(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    lines = [b'{"_type": "alert", "title": "low"}', b'{"system.cpu": 0.5}']
+    backend.append_lines(record.key, [Lines(Stream.EVENTS, "w", 0, lines)])
+    assert [row.get("title") for row in run.history(stream="events", pandas=False)] == ["low", None]
+    assert run.system_metrics == {"system.cpu": 0.5}
+
+
 def test_an_unknown_stream_is_refused(run: Run) -> None:
     with pytest.raises(Invalid, match="nope"):
         run.history(stream="nope")

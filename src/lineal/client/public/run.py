@@ -187,7 +187,8 @@ class Run:
         """The last value of each system metric; empty if none were recorded."""
         found: dict[str, Any] = {}
         for row in public_history.rows(self._backend, self._record.key, stream="system"):
-            found.update(row)
+            if row.get("_type") != "alert":
+                found.update(row)
         return found
 
     @property
