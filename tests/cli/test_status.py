@@ -69,6 +69,14 @@ def test_verify_of_a_healthy_instance_finds_nothing(lineal, photos):
     assert "as it should be" in lineal("verify").err
 
 
+def test_verify_calls_no_empty_folder_sound(lineal, monkeypatch, tmp_path):
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "bakcup"))
+    answer = lineal("verify", fails=True)
+    assert answer.code == 4
+    assert "Nothing was ever logged in" in answer.err
+    assert not (tmp_path / "bakcup").exists()
+
+
 def test_verify_says_which_bytes_are_wrong_and_fails(lineal, photos, damage):
     damage(b"first\n")
     answer = lineal("verify", fails=True)

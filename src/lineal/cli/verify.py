@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -11,8 +12,9 @@ from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
+from lineal.config import home_of, load
 from lineal.core.records import Finding
-from lineal.errors import IntegrityError, UsageError
+from lineal.errors import IntegrityError, NotFound, UsageError
 
 
 @runtime_checkable
@@ -40,6 +42,7 @@ def verify(
     Says what is wrong and where; writes nothing unless it is to repair. Exit code 7 if anything
     is wrong.
     """
+    _require_home()
     backend = connect().backend
     if not isinstance(backend, Verifiable):
         raise UsageError("`lineal verify` checks an instance on this machine")
@@ -65,6 +68,16 @@ def verify(
         f"{output.plural(status.counts.get('blobs', 0), 'blob')}, "
         f"{output.size(status.blob_bytes)}: everything is as it should be"
     )
+
+
+def _require_home() -> None:
+    """Refuse to call nothing sound: the copy that was to be checked may be in another folder."""
+    home = home_of(load())
+    if not os.path.lexists(home.database) and not os.path.lexists(home.blobs):
+        raise NotFound(
+            f"Nothing was ever logged in {home.root}, so there is nothing to verify. "
+            "LINEAL_HOME names the folder that has lineal.db and blobs"
+        )
 
 
 def _print(finding: Finding) -> None:
