@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,8 @@ def test_missing_array_library_names_the_extra() -> None:
         "except Invalid as error: print(error)\n"
     )
     assert "pip install 'lineal[media]'" in printed_by(program)
+
+
+def test_an_id_to_resume_by_is_made_as_scripts_for_wandb_do() -> None:
+    program = "import lineal as wandb\nprint(wandb.util.generate_id(), wandb.util.generate_id(4))"
+    assert re.fullmatch(r"[a-z0-9]{8} [a-z0-9]{4}\n", printed_by(program))

@@ -65,13 +65,15 @@ _SOURCES = {
     ),
 }
 _MODULE_OF = {name: module for module, names in _SOURCES.items() for name in names}
+_MODULES = ("errors", "util")
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""
 
-__all__ = [*_MODULE_OF, *_ACTIVE, "errors", "__version__"]
+__all__ = [*_MODULE_OF, *_ACTIVE, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
     from lineal import errors as errors
+    from lineal import util as util
     from lineal.client.artifact.artifact import Artifact as Artifact
     from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
     from lineal.client.init import alert as alert
@@ -142,8 +144,8 @@ def _loaded(name: str) -> Any:
 
     if name in _ACTIVE:
         return importlib.import_module("lineal.client.init").active(name)
-    if name == "errors":
-        return importlib.import_module("lineal.errors")
+    if name in _MODULES:
+        return importlib.import_module(f"lineal.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'lineal' has no attribute {name!r}{_nearest(name)}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)
