@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import lineal
+from lineal import wandb_names
+
 SOURCES = Path(__file__).parent.parent / "src"
 HEAVY = ["sqlalchemy", "numpy", "pandas", "PIL", "rich", "yaml", "typer", "alembic", "asyncio"]
 
@@ -66,6 +69,12 @@ def test_missing_array_library_names_the_extra() -> None:
         "except Invalid as error: print(error)\n"
     )
     assert "pip install 'lineal[media]'" in printed_by(program)
+
+
+def test_names_that_only_wandb_has_are_told_with_what_to_do_instead() -> None:
+    for name, instead in wandb_names.INSTEAD.items():
+        with pytest.raises(AttributeError, match=re.escape(instead)):
+            getattr(lineal, name)
 
 
 def test_an_id_to_resume_by_is_made_as_scripts_for_wandb_do() -> None:

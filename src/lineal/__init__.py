@@ -147,7 +147,7 @@ def _loaded(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"lineal.{name}")
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'lineal' has no attribute {name!r}{_nearest(name)}")
+        raise AttributeError(f"module 'lineal' has no attribute {name!r}{_hint(name)}")
     value = getattr(importlib.import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
@@ -157,9 +157,13 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def _nearest(name: str) -> str:
+def _hint(name: str) -> str:
     import difflib  # only on the way to an error
 
+    from lineal.wandb_names import INSTEAD
+
+    if name in INSTEAD:
+        return f" yet: {INSTEAD[name]}; docs/compatibility.md lists what is missing"
     near = difflib.get_close_matches(name, __all__, n=1)
     return f"; did you mean `{near[0]}`?" if near else ""
 

@@ -1,0 +1,27 @@
+"""Names of W&B's package that are not there yet, and what does the same until then."""
+
+from __future__ import annotations
+
+_CHARTS = "log a Table, or a figure of matplotlib"
+_FILES = "add the files to an artifact"
+_CALLBACK = "call run.log in a callback of your own"
+_INSIDE = "use lineal.Run, lineal.Api, lineal.Settings and lineal.errors"
+_TABLE = "log one Table"
+
+INSTEAD = (
+    dict.fromkeys(("plot", "plot_table", "plots", "sklearn", "visualize"), _CHARTS)
+    | dict.fromkeys(
+        ("Audio", "Bokeh", "Graph", "Html", "Molecule", "Object3D", "Plotly", "Video"), _FILES
+    )
+    | dict.fromkeys(
+        ("catboost", "fastai", "gym", "integration", "keras", "lightgbm", "tensorboard", "xgboost"),
+        _CALLBACK,
+    )
+    | dict.fromkeys(
+        ("api", "apis", "data_types", "env", "sdk", "wandb_run", "wandb_sdk"),
+        _INSIDE,
+    )
+    | dict.fromkeys(("EvalTable", "JoinedTable", "PartitionedTable"), _TABLE)
+    | dict.fromkeys(("termerror", "termlog", "termwarn"), "use print or logging")
+)
+"""What to do instead, by name. Source: docs/compatibility.md."""
