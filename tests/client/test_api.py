@@ -384,7 +384,7 @@ def test_projects_are_made_found_and_listed(api: Api) -> None:
 
 def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> None:
     project = api.project("vision")
-    assert [found.name for found in project.artifacts_types()] == ["dataset"]
+    assert [found.name for found in project.artifacts_types(per_page=5)] == ["dataset"]
     assert [found.name for found in project.collections()] == ["data"]
 
 

@@ -77,7 +77,8 @@ class Project:
             per_page=per_page,
         )
 
-    def artifacts_types(self) -> list[ArtifactType]:
+    def artifacts_types(self, per_page: int = PAGE_SIZE) -> list[ArtifactType]:
+        """Return the types that the project has artifacts of; per_page does nothing here."""
         return artifact_types(self._backend, self.entity, self.name)
 
     def collections(

@@ -8,7 +8,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
@@ -112,10 +112,13 @@ class File:
             self._md5 = base64.b64encode(running.digest()).decode()
         return self._md5
 
-    def download(self, root: str = ".", replace: bool = False, exist_ok: bool = False) -> TextIO:
+    def download(
+        self, root: str = ".", replace: bool = False, exist_ok: bool = False, api: Any = None
+    ) -> TextIO:
         """Fetch into `root`, keeping the path, and return the file, opened as text.
 
-        An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it.
+        An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it. api is
+        W&B's and does nothing here.
         Raises Exists, InTheWay, IntegrityError (nothing is left behind), MissingFile for bytes that
         are gone.
         """

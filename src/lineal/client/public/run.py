@@ -364,10 +364,12 @@ class Run:
         page_size: int = 1000,
         min_step: int | None = None,
         max_step: int | None = None,
+        use_cache: bool = True,
     ) -> Iterator[dict[str, Any]]:
         """Yield every row, unsampled, as it is read; with `keys`, only rows that have all of them.
 
-        min_step inclusive, max_step exclusive. page_size is W&B's and does nothing here.
+        min_step inclusive, max_step exclusive. page_size and use_cache are W&B's and do
+        nothing here.
         """
         return public_history.rows(
             self._backend, self._record.key, keys, min_step=min_step, max_step=max_step
