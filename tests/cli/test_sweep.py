@@ -51,6 +51,16 @@ def test_ls_of_all_projects_lists_the_newest_first(lineal):
     assert [sweep["path"] for sweep in lineal("sweep", "ls", "--json").json] == made[::-1]
 
 
+def test_short_options_are_those_of_wandb(lineal):
+    Path("sweep.yaml").write_text(FILE)
+    first = lineal("sweep", "-p", "beta", "-e", "ana", "sweep.yaml").out.strip()
+    assert first.startswith("ana/beta/")
+    lineal("agent", "-p", "beta", "-e", "ana", "--count", "1", first.rpartition("/")[2])
+    with sdk.init(project="beta", config={"a": 1, "b": {"c": 3}}) as run:
+        run.log({"loss": 1})
+    assert lineal("sweep", "sweep.yaml", "-p", "beta", "-R", run.id).code == 0
+
+
 def test_the_work_tree_of_lineal_itself_is_nobodys_project():
     Path("sweep.yaml").write_text(FILE.replace("project: p\n", ""))
     command = [sys.executable, "-m", "lineal", "sweep", "sweep.yaml"]

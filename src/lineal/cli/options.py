@@ -26,8 +26,10 @@ Exclude = Annotated[
     typer.Option("--exclude", metavar="GLOB", help="Not these files; may be repeated"),
 ]
 IntoEntity = Annotated[
-    str | None, typer.Option(help="Put them into this entity, not where they say")
+    str | None,
+    typer.Option("--entity", "-e", help="Put them into this entity, not where they say"),
 ]
 IntoProject = Annotated[
-    str | None, typer.Option(help="Put them into this project, not where they say")
+    str | None,
+    typer.Option("--project", "-p", help="Put them into this project, not where they say"),
 ]

@@ -51,8 +51,11 @@ app = typer.Typer(
 )
 
 Path = Annotated[str, typer.Argument(metavar="SWEEP", help="`[[entity/]project/]sweep_id`")]
-Entity = Annotated[str | None, typer.Option(help="Default: yours")]
-Project = Annotated[str | None, typer.Option(help="Default: that of the file, or of this folder")]
+Entity = Annotated[str | None, typer.Option("--entity", "-e", help="Default: yours")]
+Project = Annotated[
+    str | None,
+    typer.Option("--project", "-p", help="Default: that of the file, or of this folder"),
+]
 
 
 @app.command()
@@ -64,7 +67,13 @@ def create(
     entity: Entity = None,
     name: Annotated[str | None, typer.Option(help="Instead of the file's `name`")] = None,
     prior_run: Annotated[
-        list[str] | None, typer.Option(help="Run whose result the search begins with; repeatable")
+        list[str] | None,
+        typer.Option(
+            "--prior-run",
+            "--prior_run",
+            "-R",
+            help="Run whose result the search begins with; repeatable",
+        ),
     ] = None,
     pause: Annotated[bool, typer.Option("--pause", help="Same as `lineal sweep pause`")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Same as `lineal sweep resume`")] = False,
