@@ -60,6 +60,8 @@ class Database:
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
+        self._place = str(self.url.database) if self.is_sqlite and not is_unwritable else None
+        """The file that must keep its name while it is open."""
         self._opened_file: int | None = None
         if self.is_sqlite:
             _close_before_fork(self)
@@ -114,9 +116,8 @@ class Database:
             if self.is_sqlite:
                 self.engine.dispose()  # the pragma stays with a connection
                 with self.engine.connect() as connection:
-                    _plain(connection).execute(
-                        "PRAGMA wal_checkpoint(TRUNCATE)"
-                    )  # as far as readers let it
+                    # as far as readers let it
+                    _plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -155,19 +156,18 @@ class Database:
         would be gone with this process, and what another one has there is not what is known here.
         """
         if self._opened_file is not None and self._file() != self._opened_file:
-            place = self.url.database
-            what = "was replaced" if os.path.exists(str(place)) else "was removed or moved away"
+            what = "was replaced" if self._file() is not None else "was removed or moved away"
             raise Unavailable(
-                f"The database {place} {what} since this process opened it. Put the one that was "
-                "there back, and repeat the call; what is there now is for a new process"
+                f"The database {self._place} {what} since this process opened it. Put the one that "
+                "was there back, and repeat the call; what is there now is for a new process"
             )
 
     def _file(self) -> int | None:
-        """Return the inode that has the database's name, None if nothing has or on PostgreSQL."""
-        if not self.is_sqlite or self._unwritable is not None:
+        """Return the inode that has the database's name; None if nothing has, or any may."""
+        if self._place is None:
             return None
         try:
-            return os.stat(str(self.url.database)).st_ino
+            return os.stat(self._place).st_ino
         except OSError:
             return None
 

@@ -398,8 +398,10 @@ def _finish(
         [draft.id, *contributions],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
-    labels = {key: _gathered(draft, parts, key) for key in ("aliases", "tags")}
-    applied = draft._asdict() | {"spec": draft.spec | labels}
+    applied = draft._asdict()
+    if parts:
+        labels = {key: _gathered(draft, parts, key) for key in ("aliases", "tags")}
+        applied["spec"] = draft.spec | labels
     version = _apply(connection, actor, applied, version_id, membership, now)
     for run_id in dict.fromkeys(part.run_id for part in parts):  # after the one that finished
         if run_id not in (None, draft.run_id):
