@@ -508,6 +508,12 @@ def test_an_empty_page_is_an_empty_file(web: Web, has_ranges: bool, tmp_path: Pa
     assert artifact.open("empty").read() == content(artifact, tmp_path) == b""
 
 
+def test_an_empty_etag_is_none(web: Web) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '""'
+    (entry,) = logged(f"{web.url}/data").manifest.entries.values()
+    assert (entry.etag, entry.digest) == (None, f"{web.url}/data")
+
+
 def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) -> None:
     web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
     artifact = logged(f"{web.url}/data")

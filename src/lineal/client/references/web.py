@@ -79,9 +79,9 @@ class WebScheme:
 
     def listing(self, uri: str, *, checksum: bool) -> Listing:
         with self._response(uri) as response:
-            etag = response.headers.get("etag")
+            etag = _etag(response.headers)
             size = 0 if _is_packed(uri, response.headers) else _length(response.headers) or 0
-        digest = Digest(unquoted(etag) if etag else uri)
+        digest = Digest(uri if etag is None else etag)
         return Listing(False, iter([Found(name(uri), uri, digest, size, extra(etag, None))]))
 
     def fetch(self, entry: Entry, target: str) -> str:
@@ -303,12 +303,17 @@ def _require_size(entry: Entry, size: int) -> None:
         )
 
 
+def _etag(headers: Mapping[str, str]) -> str | None:
+    """Return the ETag unquoted; None without one, and for an empty one, which says nothing."""
+    return unquoted(headers.get("etag", "")) or None
+
+
 def _require_same(entry: Entry, headers: Mapping[str, str]) -> None:
     """Raise ReferenceChanged unless the ETag is the recorded one."""
     if is_unchecked(entry):
         return
-    etag = headers.get("etag")
-    if etag is not None and unquoted(etag) == entry.digest:
+    etag = _etag(headers)
+    if etag == entry.digest:
         return
     if etag is None:
         raise IntegrityError(
@@ -317,5 +322,5 @@ def _require_same(entry: Entry, headers: Mapping[str, str]) -> None:
         )
     raise ReferenceChanged(
         f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, which changed since it was "
-        f"recorded (ETag {unquoted(etag)}, not {entry.digest}); log it as a new version"
+        f"recorded (ETag {etag}, not {entry.digest}); log it as a new version"
     )
