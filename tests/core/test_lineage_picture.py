@@ -96,6 +96,17 @@ def test_tombstones_and_edges_that_nobody_follows_are_dashed() -> None:
     assert len(re.findall('class="dashed"', drawn.text)) == 3
 
 
+def test_what_leads_back_runs_below_the_boxes() -> None:
+    drawn = Drawn(graph("version:1", [version(1), run(1)], [logged(1, 1), used(1, 1, again=True)]))
+    below = drawn.boxes["run1"][1] + BOX_HEIGHT
+    (path,) = re.findall(
+        r'class="dashed" marker-end="url\(#tip\)" d="M\S+ ([\d.]+)C[^"]* ([\d.]+)"', drawn.text
+    )
+    assert [float(y) for y in path] == [below, below]
+    (said,) = (text for text in drawn.tree.iter(f"{SVG}text") if text.text == "used later")
+    assert float(said.attrib["y"]) > below
+
+
 def test_a_graph_that_was_cut_says_so() -> None:
     whole = graph("version:1", [version(1)], [])
     assert "there is more" not in to_svg(whole)

@@ -25,6 +25,8 @@ LABEL_MOST, NOTE_MOST = 28, 32
 """Characters that fit into a box: first line, second line."""
 LANE_HEIGHT = 0.4
 """Of a box's: what a line takes where it passes a column."""
+DIP = 20
+"""How far below the boxes the ends of a line back are bent; it hangs three quarters as low."""
 SWEEPS = 4
 """Times that boxes are moved towards what they are joined to, each time from both ends."""
 
@@ -276,22 +278,31 @@ def _title(node: LineageNode) -> str:
 
 
 def _drawn(line: _Line) -> str:
-    """Draw a line; from right to left for what would close a cycle."""
     source, target = line.source, line.target
-    x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
-    x2, y2 = target.x, target.y + BOX_HEIGHT / 2
-    bend = max(GAP_ACROSS / 2, abs(x2 - x1) / 3)
-    start = f"M{x1:g} {y1:g}" if source.nodes else f"M{source.x:g} {y1:g}H{x1:g}"
-    shape = f"{start}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
-    words = (
-        f'<text class="said" x="{(x1 + x2) / 2:g}" y="{(y1 + y2) / 2 - 4:g}">'
-        f"{_text(line.said)}</text>"
-        if line.said
-        else ""
-    )
+    shape, x, y = _back(source, target) if target.column <= source.column else _on(source, target)
+    said = _text(line.said)
+    words = f'<text class="said" x="{x:g}" y="{y:g}">{said}</text>' if said else ""
     kind = ' class="dashed"' if line.is_dashed else ""
     tip = ' marker-end="url(#tip)"' if target.nodes else ""
     return f'<path{kind}{tip} d="{shape}"/>{words}'
+
+
+def _on(source: _Box, target: _Box) -> tuple[str, float, float]:
+    """Return the shape of a line to the right, and where its words stand."""
+    x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
+    x2, y2 = target.x, target.y + BOX_HEIGHT / 2
+    bend = (x2 - x1) / 2
+    start = f"M{x1:g} {y1:g}" if source.nodes else f"M{source.x:g} {y1:g}H{x1:g}"
+    shape = f"{start}C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"
+    return shape, (x1 + x2) / 2, (y1 + y2) / 2 - 4
+
+
+def _back(source: _Box, target: _Box) -> tuple[str, float, float]:
+    """Return the same of what would close a cycle: below the boxes, and below the way there."""
+    x1, y1 = source.x + BOX_WIDTH / 2, source.y + BOX_HEIGHT
+    x2, y2 = target.x + BOX_WIDTH / 2, target.y + BOX_HEIGHT
+    shape = f"M{x1:g} {y1:g}C{x1:g} {y1 + DIP:g} {x2:g} {y2 + DIP:g} {x2:g} {y2:g}"
+    return shape, (x1 + x2) / 2, (y1 + y2) / 2 + DIP * 3 / 4 - 4
 
 
 def _said(edges: Sequence[LineageEdge]) -> str:
