@@ -60,7 +60,7 @@ def _assert_tells_what_happened(printed: str) -> None:
 
 def _assert_can_be_typed(printed: str) -> None:
     suggested = printed.partition("try next\n")[2].splitlines()
-    assert len(suggested) == 3
+    assert len(suggested) == 4
     for line in suggested:
         command = line.strip().partition("  ")[0]
         shown = subprocess.run(
@@ -71,7 +71,9 @@ def _assert_can_be_typed(printed: str) -> None:
             env={**os.environ, "PYTHONPATH": SOURCE},
         )
         assert (shown.returncode, shown.stderr) == (0, ""), command
-        assert shown.stdout
+        assert shown.stdout or ">" in command
+    assert Path("digits.svg").read_text().startswith("<svg")
+    os.remove("digits.svg")
 
 
 def _assert_best_can_be_traced() -> None:
