@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
 from lineal.core import lineage
+from lineal.core.lineage_picture import to_svg
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph
 
 PIPELINE = graph(
@@ -176,6 +177,14 @@ def test_pictures_show_edges_that_would_close_a_cycle_dashed(writer) -> None:  #
     assert "logged again" in text
     assert "used later" in text
     assert "dashed" in text or "-.->" in text
+
+
+@pytest.mark.parametrize("writer", [lineage.to_dot, lineage.to_mermaid, to_svg])
+def test_pictures_show_the_alias_of_a_use_unless_it_is_the_number(writer) -> None:  # type: ignore[no-untyped-def]  # the writers
+    uses = [used(1, 1, alias="prod"), used(1, 2, alias="v0")]
+    text = writer(graph("version:1", [version(1), run(1), run(2)], uses))
+    assert "prod" in text
+    assert text.count("v0") == writer(graph("version:1", [version(1)], [])).count("v0")
 
 
 # --- OpenLineage --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lineal.core.names import version_number
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
 
 FOLD_FROM = 5
@@ -63,7 +64,7 @@ def to_dot(graph: LineageGraph) -> str:
             attributes["style"] = "bold"
         lines.append(f"  {_dot(node.id)} [{_dot_attributes(attributes)}];")
     for edge in graph.edges:
-        attributes = {"label": edge.alias} if edge.alias else {}
+        attributes = {"label": asked_for(edge)} if asked_for(edge) else {}
         if edge.is_relogged:
             attributes |= {"label": cycle_words(edge), "style": "dashed", "constraint": "false"}
         elif edge.kind is EdgeKind.DERIVED:
@@ -92,7 +93,7 @@ def to_mermaid(graph: LineageGraph) -> str:
         opening, closing = ("[", "]") if node.kind == "run" else ("([", "])")
         lines.append(f'  {short[node.id]}{opening}"{label}"{closing}')
     for edge in graph.edges:
-        text = edge.alias or ""
+        text = asked_for(edge)
         if edge.is_relogged:
             text = cycle_words(edge)
         elif edge.kind is EdgeKind.DERIVED:
@@ -116,6 +117,11 @@ def _mermaid(text: str) -> str:
     So is a first character that would start a Markdown list.
     """
     return _MERMAID_UNSAFE.sub(lambda match: f"#{ord(match[0])};", printable(text))
+
+
+def asked_for(edge: LineageEdge) -> str:
+    """Return the alias that a picture has beside a use; a number only repeats the version's own."""
+    return "" if edge.alias is None or version_number(edge.alias) is not None else edge.alias
 
 
 def cycle_words(edge: LineageEdge) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lineal.core.lineage import cycle_words, printable
+from lineal.core.lineage import asked_for, cycle_words, printable
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
 
 SHOWN_MOST = 12
@@ -311,7 +311,7 @@ def _said(edges: Sequence[LineageEdge]) -> str:
         return f"× {len(edges):,}"
     if edge.is_relogged:
         return cycle_words(edge)
-    return "derived" if edge.kind is EdgeKind.DERIVED else _cut(edge.alias or "", 12)
+    return "derived" if edge.kind is EdgeKind.DERIVED else _cut(asked_for(edge), 12)
 
 
 def _cut(text: str, most: int) -> str:
