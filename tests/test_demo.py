@@ -60,7 +60,7 @@ def _assert_tells_what_happened(printed: str) -> None:
 
 def _assert_can_be_typed(printed: str) -> None:
     suggested = printed.partition("try next\n")[2].splitlines()
-    assert len(suggested) == 4
+    assert len(suggested) == 3
     for line in suggested:
         command = line.strip().partition("  ")[0]
         shown = subprocess.run(

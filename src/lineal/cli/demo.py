@@ -76,10 +76,9 @@ def demo() -> None:
     for command, meaning in (
         (f"artifact ls {PROJECT}/digits-model", "all models, and which one is `best`"),
         (f"sweep show {PROJECT}/{sweep}", "the sweep, its trials, the best first"),
-        (f"lineage {PROJECT}/digits:latest --direction down", "all made from the data"),
         (
             f"lineage {PROJECT}/digits:latest -f svg > digits.svg",
-            "a picture of it, for any browser",
+            "all made from the data, for any browser",
         ),
     ):
         output.data(f"  {program} {command:<48}  {meaning}")
