@@ -117,7 +117,7 @@ def test_a_histogram_comes_back_from_an_artifact_and_from_a_table(tmp_path):
     assert read == table
     assert read.data[0][1].bins == [0, 1, 3]
     with pytest.raises(IntegrityError, match="edges"):
-        Histogram.read({"values": [1], "bins": [1]}, None)  # type: ignore[arg-type]
+        Histogram.read({"values": [1], "bins": [1]}, None)  # type: ignore[arg-type]  # never asked
 
 
 def test_a_notebook_shows_bars():

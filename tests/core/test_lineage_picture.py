@@ -146,10 +146,17 @@ def test_boxes_never_cover_each_other_and_stay_inside(drawable: LineageGraph) ->
     assert to_svg(drawable) == drawn.text
 
 
+def read(path: ElementTree.Element, shape: str) -> tuple[str, ...]:
+    """Return the numbers of a line that has this shape, as it must."""
+    found = re.fullmatch(shape, path.attrib["d"])
+    assert found is not None
+    return found.groups("")
+
+
 @given(graphs())
 def test_every_edge_leads_to_a_later_column(drawable: LineageGraph) -> None:
     for path in Drawn(drawable).tree.findall(f"{SVG}path"):
-        start, end = re.fullmatch(r"M([\d.e+-]+) .* ([\d.e+-]+) \S+", path.attrib["d"]).groups()  # type: ignore[union-attr]
+        start, end = read(path, r"M([\d.e+-]+) .* ([\d.e+-]+) \S+")
         assert float(start) < float(end)
 
 
@@ -158,7 +165,7 @@ def test_no_line_passes_below_a_box(drawable: LineageGraph) -> None:
     drawn = Drawn(drawable)
     for path in drawn.tree.findall(f"{SVG}path"):
         numbers = r"M(\S+) (\S+?)(?:H(\S+?))?C\S+ \S+ \S+ \S+ (\S+) \S+"
-        x, y, passed, end = re.fullmatch(numbers, path.attrib["d"]).groups()  # type: ignore[union-attr]
+        x, y, passed, end = read(path, numbers)
         assert float(end) - float(passed or x) == GAP_ACROSS
         if passed:  # a column, along its lane
             assert float(passed) - float(x) == BOX_WIDTH

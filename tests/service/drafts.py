@@ -49,7 +49,7 @@ def send(
     in_pack: bool = False,
 ) -> None:
     by_digest = {of_bytes(data): data for data in files.values()}
-    missing = list(transfers.missing_blobs(instance, owner, begun_draft))  # type: ignore[arg-type]
+    missing = list(transfers.missing_blobs(instance, owner, begun_draft))  # type: ignore[arg-type]  # an int
     if in_pack and missing:
         writer = packs.Writer(str(folder / f"pack{next(serial)}"))
         for data in files.values():

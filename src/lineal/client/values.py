@@ -194,7 +194,7 @@ def _on_cpu(tensor: Any, key: str) -> Any:
         if getattr(found, "is_quantized", False):
             return found.dequantize()
         return found.to_dense() if "sparse" in str(getattr(found, "layout", "")) else found
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:  # also NotImplementedError, for tensors without data
         raise Invalid(
             f"Value of `{key}` is a {kind_of(tensor)} that has no numbers to log "
             f"({str(error).rstrip('.!')}). Nothing of this call is kept"
