@@ -117,6 +117,38 @@ def test_what_is_lost_may_be_left_out(place: Place, tmp_path: Path) -> None:
     assert len(files) == int(place.keeps_deleted)
 
 
+def test_what_was_fetched_before_is_fetched_again_only_if_it_changed(
+    place: Place, tmp_path: Path
+) -> None:
+    if is_unchecked(place):
+        pytest.skip("nothing says what is meant, so it is always fetched")
+    artifact = logged(place.put("data.bin", BEFORE))
+    root = str(tmp_path / "out")
+    (out,) = Path(artifact.download(root=root)).iterdir()
+    fetched = out.stat()
+    place.delete("data.bin")
+    artifact.download(root=root)
+    assert (out.stat().st_ino, out.stat().st_ctime_ns) == (fetched.st_ino, fetched.st_ctime_ns)
+    out.write_bytes(BEFORE[::-1])
+    if place.keeps_deleted:
+        artifact.download(root=root)
+        assert out.read_bytes() == BEFORE
+    else:
+        with pytest.raises(MissingFile, match=r"data\.bin"):
+            artifact.download(root=root)
+
+
+def test_what_was_fetched_is_stored_when_it_is_added(place: Place, tmp_path: Path) -> None:
+    """Its bytes are not in the store, whatever is remembered of it."""
+    out = logged(place.put("data.bin", BEFORE)).download(root=str(tmp_path / "out"))
+    with lineal.init(project="p") as run:
+        own = lineal.Artifact("own", "dataset")
+        own.add_dir(out)
+        os.unlink(os.path.join(out, "data.bin"))
+        run.log_artifact(own).wait()
+    assert lineal.Api().artifact("p/own:latest").open("data.bin").read() == BEFORE
+
+
 def test_without_checksum_what_is_there_comes_with_one_warning(
     place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

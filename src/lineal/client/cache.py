@@ -4,6 +4,8 @@ Only saves work: a wrong answer is caught when bytes are stored, a lost cache co
 Keyed by (folder, name), so that a folder of a million files is asked in one query.
 """
 
+# ruff: noqa: S608
+
 from __future__ import annotations
 
 import os
@@ -25,8 +27,14 @@ file system's clock (at most 10 ms on Linux); it is not remembered."""
 COARSE_WINDOW_NS = 2_000_000_000
 """The same where times are whole seconds (FAT, some network file systems)."""
 
+FILES = "files"
+"""The table of what files hold: the digest of their content."""
+FETCHED = "fetched"
+"""The table of what was fetched from elsewhere: the digest of what the reference says. These bytes
+are not stored, so nobody must find them in `files` when the file is added."""
+_TABLES = (FILES, FETCHED)
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
+CREATE TABLE IF NOT EXISTS {} (
     folder TEXT, name TEXT, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
     digest BLOB NOT NULL, PRIMARY KEY (folder, name)
 ) WITHOUT ROWID
@@ -55,9 +63,11 @@ class DigestCache:
         self._held: list[sqlite3.Connection] = []
         self._owner = os.getpid()
 
-    def of_folder(self, folder: str) -> Known:
+    def of_folder(self, folder: str, table: str = FILES) -> Known:
         """Return what is known of the files directly in an absolute folder, by name."""
-        query = "SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM files WHERE folder = ?"
+        query = (
+            f"SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM {table} WHERE folder = ?"
+        )
         try:
             with self._connected() as connection:
                 return {
@@ -68,7 +78,11 @@ class DigestCache:
             return {}
 
     def remember(
-        self, read: Iterable[tuple[str, Stamp, Digest]], *, read_at_ns: int | None
+        self,
+        read: Iterable[tuple[str, Stamp, Digest]],
+        *,
+        read_at_ns: int | None,
+        table: str = FILES,
     ) -> None:
         """Keep (absolute path, stamp, digest) of files that were read at or after a moment.
 
@@ -84,7 +98,7 @@ class DigestCache:
         try:
             with self._connected() as connection, connection:
                 connection.executemany(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                    f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", rows
                 )
         except _FAILURES:
             return
@@ -100,10 +114,11 @@ class DigestCache:
             return Shrunk(0, 0, 0)
         try:
             with self._connected() as connection:
-                forgotten = _forget_stale(connection)
+                forgotten = sum(_forget_stale(connection, table) for table in _TABLES)
                 _compact(connection)
                 while (size := self.size_bytes()) > most_bytes:
-                    more = _forget_oldest(connection, most_bytes / size)
+                    share = most_bytes / size
+                    more = sum(_forget_oldest(connection, table, share) for table in _TABLES)
                     if not more:
                         break
                     forgotten += more
@@ -150,7 +165,8 @@ class DigestCache:
                 self._share()  # now: SQLite gives the files beside it the mode that it has
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
-                connection.execute(_SCHEMA)
+                for table in _TABLES:
+                    connection.execute(_SCHEMA.format(table))
             except (sqlite3.DatabaseError, OSError):
                 connection.close()
                 raise
@@ -164,11 +180,11 @@ class DigestCache:
             set_mode(self._path, found.st_mode | mode)
 
 
-def _forget_stale(connection: sqlite3.Connection) -> int:
-    query = "SELECT folder, name, size, mtime_ns, ctime_ns, inode FROM files"
+def _forget_stale(connection: sqlite3.Connection, table: str) -> int:
+    query = f"SELECT folder, name, size, mtime_ns, ctime_ns, inode FROM {table}"
     stale = [row[:2] for row in connection.execute(query) if not _is_as_read(*row)]
     with connection:
-        connection.executemany("DELETE FROM files WHERE folder = ? AND name = ?", stale)
+        connection.executemany(f"DELETE FROM {table} WHERE folder = ? AND name = ?", stale)
     return len(stale)
 
 
@@ -179,12 +195,12 @@ def _is_as_read(folder: str, name: str, *stamp: int) -> bool:
         return False
 
 
-def _forget_oldest(connection: sqlite3.Connection, kept_share: float) -> int:
+def _forget_oldest(connection: sqlite3.Connection, table: str, kept_share: float) -> int:
     """Forget all but this share of the files, at least one; returns how many."""
-    (count,) = connection.execute("SELECT count(*) FROM files").fetchone()
+    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     query = (
-        "DELETE FROM files WHERE (folder, name) IN "
-        "(SELECT folder, name FROM files ORDER BY mtime_ns LIMIT ?)"
+        f"DELETE FROM {table} WHERE (folder, name) IN "
+        f"(SELECT folder, name FROM {table} ORDER BY mtime_ns LIMIT ?)"
     )
     with connection:
         return connection.execute(query, (count - int(count * kept_share),)).rowcount

@@ -22,9 +22,9 @@ from typing import TypeVar
 from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.cache import DigestCache, Known, now_ns
+from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
 from lineal.client.references import References
-from lineal.client.references.scheme import is_unchecked
+from lineal.client.references.scheme import has_checked_content, identity, is_unchecked
 from lineal.client.transfer import in_parallel
 from lineal.collector import seldom_collected
 from lineal.config import DATABASE
@@ -87,10 +87,12 @@ class Download:
         self._references = references
         self._allow_missing_references = allow_missing_references
         self._has_warned = False
-        self._folders: dict[str, Known] = {}
+        self._folders: dict[tuple[str, str], Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
         self._found: list[tuple[str, Stamp, Digest]] = []
         """Files that were there and were read; their owner may be writing to them."""
+        self._fetched: list[tuple[str, Stamp, Digest]] = []
+        """Files that came from elsewhere, each with `identity` of its entry."""
         self._part = f".{secrets.token_hex(6)}"
         self._numbers = numbers()
         self._tidied: set[str] = set()
@@ -110,7 +112,8 @@ class Download:
                 self._batch(batch, progress, is_empty=is_empty)
                 self._cache.remember(self._fresh, read_at_ns=None)
                 self._cache.remember(self._found, read_at_ns=read_at)
-                self._fresh, self._found = [], []
+                self._cache.remember(self._fetched, read_at_ns=None, table=FETCHED)
+                self._fresh, self._found, self._fetched = [], [], []
                 self._folders.clear()
 
     def one(self, entry: Entry) -> str:
@@ -148,12 +151,13 @@ class Download:
             stamp = Stamp.of(os.stat(target))
         except OSError:  # whatever is there instead, such as a link loop: writing will tell
             return False
-        if stamp.size != entry.size or os.path.isdir(target):
+        if os.path.isdir(target):
             return False
-        folder, name = os.path.split(target)
-        if folder not in self._folders:
-            self._folders[folder] = self._cache.of_folder(folder)
-        if self._folders[folder].get(name) == (stamp, entry.digest):
+        if has_checked_content(entry):
+            return self._known(target, FETCHED) == (stamp, identity(entry))
+        if stamp.size != entry.size:
+            return False
+        if self._known(target, FILES) == (stamp, entry.digest):
             return True
         try:
             if PREFIX + files.hash_file(target).hex_digest != entry.digest:
@@ -162,6 +166,12 @@ class Download:
             return False
         self._found.append((target, stamp, entry.digest))
         return True
+
+    def _known(self, target: str, table: str) -> tuple[Stamp, Digest] | None:
+        folder, name = os.path.split(target)
+        if (folder, table) not in self._folders:
+            self._folders[folder, table] = self._cache.of_folder(folder, table)
+        return self._folders[folder, table].get(name)
 
     def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
         if location is None:
@@ -187,6 +197,8 @@ class Download:
         try:
             scheme = self._references.of(entry.ref)
             self._place(target, partial(scheme.fetch, entry), None)
+            if has_checked_content(entry):
+                self._fetched.append((target, files.stamp(target), identity(entry)))
         except MissingFile as error:
             if not self._allow_missing_references:
                 raise

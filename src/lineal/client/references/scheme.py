@@ -6,11 +6,12 @@ artifact, limits, globs, warnings and threads are done once, for all, by the mod
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from lineal.core.digest import Digest
+from lineal.core.digest import Digest, is_content, of_bytes
 from lineal.core.manifest import NO_EXTRA, Entry
 
 ETAG, VERSION_ID = "etag", "versionID"
@@ -119,6 +120,16 @@ class Scheme(Protocol):
 def is_unchecked(entry: Entry) -> bool:
     """Tell whether nothing was recorded that says which content is meant (REF-4)."""
     return entry.digest == entry.ref and not entry.extra.get(VERSION_ID)
+
+
+def has_checked_content(entry: Entry) -> bool:
+    """Tell whether the store, and not our own digest, says which content is meant."""
+    return entry.ref is not None and not is_content(entry.digest) and not is_unchecked(entry)
+
+
+def identity(entry: Entry) -> Digest:
+    """Return a digest of all that says which content a reference means."""
+    return of_bytes(json.dumps([entry.ref, entry.digest, entry.extra.get(VERSION_ID)]).encode())
 
 
 def extra(etag: str | None, version_id: str | None) -> dict[str, Any]:
