@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +94,23 @@ def test_what_several_processes_add_to_one_artifact_is_all_in_the_latest_version
     count = 6 * workers.ADDED_EACH
     assert sorted(chain(*answers)) == sorted(f"v{number}" for number in range(count))
     assert [version.entry_count for version in versions(judge)] == list(range(1, count + 1))
+
+
+def test_what_several_processes_download_to_one_folder_is_fetched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    artifact = workers.draft("small")
+    for index in range(300):
+        artifact.add_bytes(os.urandom(1000), f"{index}.bin")
+    artifact.add_bytes(os.urandom(20 << 20), "large.bin")
+    with workers.start() as run:
+        run.log_artifact(artifact)
+
+    found = workers.in_processes(workers.download_same, 4, start="forkserver")
+
+    assert len(found[0]) == 302
+    assert found == [found[0]] * 4
 
 
 def test_ten_processes_may_open_a_home_that_nobody_made(judge: EmbeddedBackend) -> None:

@@ -86,6 +86,14 @@ def add_incrementally(number: int, gate: Any) -> list[str]:
         return made
 
 
+def download_same(number: int, gate: Any) -> tuple[int, ...]:
+    """Download what everybody downloads, into one folder; returns the inodes of the files."""
+    artifact = lineal.Api().artifact("vision/data:latest")
+    gate.wait()
+    folder = artifact.download(root="shared")
+    return tuple(os.stat(os.path.join(folder, name)).st_ino for name in sorted(os.listdir(folder)))
+
+
 def open_home(number: int, gate: Any) -> str:
     """Open a home that nobody has made yet."""
     gate.wait()

@@ -58,6 +58,7 @@ class DigestCache:
     """Remembers path and stamp → digest; every failure of it counts as "not known"."""
 
     def __init__(self, folder: str) -> None:
+        self.folder = folder
         self._path = os.path.join(folder, "digests.db")
         self._lock = threading.RLock()
         self._held: list[sqlite3.Connection] = []

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from lineal import files
 from lineal.client import term
+from lineal.client.artifact.turns import turn
 from lineal.client.backend import Backend
 from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
 from lineal.client.references import References
@@ -100,9 +101,19 @@ class Download:
         self._pack: Pack | None = None
         """The pack that was read last."""
 
-    @seldom_collected()
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
+        with turn(self._cache.folder, self._root, str(self._version)):
+            self._run(entries, count=count, size=size)
+
+    def one(self, entry: Entry) -> str:
+        """Fetch a single entry and return its path."""
+        with turn(self._cache.folder, self._root, str(self._version), entry.path):
+            self._run([entry], count=1, size=entry.size)
+        return self._target(entry)
+
+    @seldom_collected()
+    def _run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         make_root(self._root)
         is_empty = not os.listdir(self._root)
         wanted = ((entry, self._target(entry)) for entry in entries)
@@ -115,11 +126,6 @@ class Download:
                 self._cache.remember(self._fetched, read_at_ns=None, table=FETCHED)
                 self._fresh, self._found, self._fetched = [], [], []
                 self._folders.clear()
-
-    def one(self, entry: Entry) -> str:
-        """Fetch a single entry and return its path."""
-        self.run([entry], count=1, size=entry.size)
-        return self._target(entry)
 
     def _batch(
         self, batch: list[tuple[Entry, str]], progress: term.Progress, *, is_empty: bool
