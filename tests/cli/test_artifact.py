@@ -264,6 +264,30 @@ def test_ls_lists_the_versions_of_a_name_newest_first(lineal, photos):
     assert "raw" in lineal("artifact", "ls", "demo/photos").out
 
 
+def test_ls_finds_versions_by_their_metadata(lineal, photos):
+    for number, accuracy in enumerate((0.7, 0.9, 0.8), 1):
+        (photos / "a.txt").write_text(f"changed {number}\n")
+        lineal("artifact", "put", str(photos), "-n", "demo/photos",
+               "--metadata", f'{{"accuracy": {accuracy}}}')  # fmt: skip
+    good = ("--filter", '{"metadata.accuracy": {"$gt": 0.75}}')
+    found = lineal("artifact", "ls", "demo/photos", *good, "--json").json
+    assert [version["version"] for version in found] == ["v3", "v2"]
+    best = lineal("artifact", "ls", "demo/photos", "--order", "-metadata.accuracy")
+    assert [line.split()[0] for line in best.lines[1:]] == ["v2", "v3", "v1", "v0"]
+    none = lineal("artifact", "ls", "demo/photos", "--filter", '{"metadata.accuracy": 2}')
+    assert "photos has no version that matches" in none.err
+    wrong = lineal("artifact", "ls", "demo/photos", "--filter", "[]", fails=True)
+    assert "must be a JSON object" in wrong.err
+
+
+def test_ls_finds_collections_too(lineal, photos):
+    lineal("artifact", "put", str(photos), "-n", "demo/other", "-t", "model")
+    found = lineal("artifact", "ls", "demo", "--filter", '{"type": "model"}', "--json").json
+    assert [each["name"] for each in found] == ["ana/demo/other"]
+    ordered = lineal("artifact", "ls", "demo", "--order", "-name", "--json").json
+    assert [each["name"] for each in ordered] == ["ana/demo/photos", "ana/demo/other"]
+
+
 def test_what_shows_no_metadata_does_not_load_it(lineal, photos, statements):
     lineal("artifact", "ls", "demo/photos")
     lineal("retention", "expiring", "--within", "9999d")

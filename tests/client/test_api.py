@@ -135,6 +135,65 @@ def test_versions_with_all_tags_are_counted_right(api: Api, data: Artifact) -> N
         none[0]
 
 
+@pytest.fixture
+def models(api: Api, backend: Backend) -> None:
+    """Log v0 to v2 of `net`; v1 is the best and the largest, v2 says nothing of itself."""
+    start(backend, "train")
+    said: list[dict[str, Any]] = [
+        {"accuracy": 0.8, "opt": {"lr": 0.1}, "arch": "resnet18"},
+        {"accuracy": 0.95, "opt": {"lr": 0.3}, "arch": "vit"},
+        {},
+    ]
+    for number, metadata in enumerate(said):
+        draft = Artifact("net", "model", metadata=metadata, description=f"try {number}")
+        draft.add_bytes(b"x" * (100 if number == 1 else 10 + number), "net.bin")
+        is_best = number == 1
+        api.run("train").log_artifact(
+            draft, aliases=["best"] if is_best else None, tags=["good"] if is_best else None
+        )
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"metadata.accuracy": {"$gt": 0.9}}, ["v1"]),
+        ({"metadata.accuracy": {"$exists": True}}, ["v1", "v0"]),
+        ({"metadata.accuracy": None}, ["v2"]),
+        ({"metadata.opt.lr": {"$lte": 0.1}}, ["v0"]),
+        ({"metadata.arch": {"$regex": "^res"}}, ["v0"]),
+        ({"metadata.arch": {"$in": ["vit", "mlp"]}, "size": {"$gte": 100}}, ["v1"]),
+        ({"$or": [{"metadata.accuracy": {"$lt": 0.9}}, {"version_index": 2}]}, ["v2", "v0"]),
+        ({"aliases": "best"}, ["v1"]),
+        ({"aliases": {"$nin": ["best", "latest"]}}, ["v0"]),
+        ({"tags": "good"}, ["v1"]),
+        ({"description": "try 2"}, ["v2"]),
+        ({"created_at": {"$lt": "2000-01-01"}}, []),
+        ({}, ["v2", "v1", "v0"]),
+    ],
+)
+def test_versions_are_found_by_what_was_said_of_them(
+    api: Api, models: None, filters: dict[str, Any], expected: list[str]
+) -> None:
+    found = api.artifacts("model", "net", filters=filters, per_page=1)
+    assert [artifact.version for artifact in found] == expected
+    assert len(found) == len(expected)
+    of_collection = api.artifact_collection("model", "net").artifacts(filters=filters)
+    assert [artifact.version for artifact in of_collection] == expected
+
+
+def test_versions_are_ordered_by_their_metadata(api: Api, models: None) -> None:
+    found = api.artifacts(name="net", order="-metadata.accuracy", per_page=1)
+    assert [artifact.version for artifact in found] == ["v1", "v0", "v2"]
+    assert (found[-1].version, found[0].version) == ("v2", "v1")
+
+
+def test_a_filter_of_versions_that_names_nothing_says_what_there_is(api: Api, models: None) -> None:
+    with pytest.raises(Invalid, match=r"did you mean `metadata\.accuracy`"):
+        api.artifacts(name="net", filters={"metdata.accuracy": 1})[0]
+    with pytest.raises(IndexError, match="net has no versions that match"):
+        api.artifacts(name="net", filters={"metadata.accuracy": 1})[0]
+
+
 def test_the_old_name_of_artifacts_warns(api: Api, data: Artifact) -> None:
     with pytest.warns(DeprecationWarning, match="use artifacts"):
         assert len(api.artifact_versions("dataset", "data")) == 1

@@ -118,6 +118,14 @@ def test_what_is_sorted_is_sorted_without_its_documents(plans, run):
     _require_narrow(plans(lambda: api.artifacts(name="p/data", order="-size")[0]))
 
 
+def test_versions_are_searched_in_their_collection_alone(scans, run):
+    api = lineal.Api()
+    for filters in ({"metadata.a": 1}, {"aliases": "best"}, {"tags": "good"}):
+        assert (
+            scans(lambda filters=filters: list(api.artifacts(name="p/data", filters=filters))) == []
+        )
+
+
 def _require_narrow(plan: list[Step]) -> None:
     ordered = [statement for statement, step in plan if step == "USE TEMP B-TREE FOR ORDER BY"]
     assert ordered

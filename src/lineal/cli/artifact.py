@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated
 
 import typer
@@ -14,13 +14,14 @@ import typer
 import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import (
+    SORTED_PAGE,
     Connection,
     all_of,
     connect,
     project_or_collection,
     read_entries,
 )
-from lineal.cli.options import Exclude, Include, Json, Type, Version
+from lineal.cli.options import Exclude, Include, Json, Type, Version, read_filter
 from lineal.cli.retention import ttl_words
 from lineal.client.artifact import adding, stored
 from lineal.client.backend import Backend
@@ -285,6 +286,18 @@ def ls(
         typer.Argument(metavar="PROJECT|NAME", help="A project, or an artifact's name"),
     ] = None,
     type: Type = None,
+    filter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help='Mongo-style, of versions such as \'{"metadata.accuracy": {"$gt": 0.9}}\', of '
+            'collections such as \'{"tags": "audited"}\'',
+        ),
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="`+` or `-` and a key, such as `-metadata.accuracy` or `-size`"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the collections of a project, or the versions of one name.
@@ -293,22 +306,38 @@ def ls(
     if they name none.
     """
     connection = connect()
+    filters = read_filter(filter)
     found = project_or_collection(connection, path) if path else None
     if isinstance(found, CollectionRecord):
-        versions = _versions(connection.backend, found, type, with_metadata=json)
+        query = VersionQuery(
+            found.entity,
+            found.project,
+            found.name,
+            type=type,
+            filters=filters,
+            order=order,
+            with_metadata=json,
+        )
+        size = 100 if order is None else SORTED_PAGE
+        versions = all_of(partial(connection.backend.versions, query), size=size)
         if json:
             output.as_json_list(describe.version(record) for record in versions)
+        elif (first := next(versions, None)) is not None:
+            _print_versions(chain((first,), versions))
         else:
-            _print_versions(versions)
+            matching = f" that matches {filter}" if filters else ""
+            output.note(f"{found.name} has no version{matching}")
         return
     projects = _projects(connection, found)
-    collections = _collections(connection.backend, projects, type)
+    collections = _collections(connection.backend, projects, type, filters, order)
     if json:
         output.as_json_list(describe.collection(record) for record in collections)
         return
     shown = list(collections)
-    if type and not shown and (there := _types(connection, projects)):
+    if type and not shown and not filters and (there := _types(connection, projects)):
         output.note(f"No artifacts of type `{type}` here; types here: {', '.join(there)}")
+    elif filters and not shown:
+        output.note(f"No collection here matches {filter}")
     else:
         _print_collections(shown, with_project=not (path or connection.project))
 
@@ -327,24 +356,15 @@ def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tup
     return [(project.entity, project.name) for project in connection.projects()]
 
 
-def _versions(
-    backend: Backend, collection: CollectionRecord, type: str | None, *, with_metadata: bool
-) -> Iterator[VersionRecord]:
-    query = VersionQuery(
-        collection.entity,
-        collection.project,
-        collection.name,
-        type=type,
-        with_metadata=with_metadata,
-    )
-    return all_of(partial(backend.versions, query))
-
-
 def _collections(
-    backend: Backend, projects: Iterable[tuple[str, str]], type: str | None
+    backend: Backend,
+    projects: Iterable[tuple[str, str]],
+    type: str | None,
+    filters: JsonObject | None,
+    order: str | None,
 ) -> Iterator[CollectionRecord]:
     for entity, project in projects:
-        query = CollectionQuery(entity, project, type=type)
+        query = CollectionQuery(entity, project, type=type, filters=filters, order=order)
         yield from all_of(partial(backend.collections, query))
 
 

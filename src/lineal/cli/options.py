@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
+
+from lineal.core.records import JsonObject
+from lineal.errors import Invalid
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first")]
@@ -33,3 +37,16 @@ IntoProject = Annotated[
     str | None,
     typer.Option("--project", "-p", help="Put them into this project, not where they say"),
 ]
+
+
+def read_filter(text: str | None) -> JsonObject | None:
+    """Read what `--filter` was given; raises Invalid if it is no JSON object."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise Invalid(f"`--filter` is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Invalid("`--filter` must be a JSON object")
+    return value

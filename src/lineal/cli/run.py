@@ -15,7 +15,7 @@ import typer
 import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
-from lineal.cli.options import Json, Run, Yes
+from lineal.cli.options import Json, Run, Yes, read_filter
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.public.files import File
@@ -29,7 +29,7 @@ from lineal.core.records import (
     Stream,
     VersionRecord,
 )
-from lineal.errors import Exists, Invalid, NotFound
+from lineal.errors import Exists, NotFound
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
@@ -65,7 +65,7 @@ def ls(
 ) -> None:
     """List runs, the newest first."""
     connection = connect()
-    filters = _filters(filter)
+    filters = read_filter(filter)
     runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
     shown = islice(runs, limit or None)
     if json:
@@ -78,18 +78,6 @@ def ls(
         _print_runs(chain((first,), shown))
     if limit and next(runs, None) is not None:
         output.note(f"Only the first {limit:,}; `--limit 0` lists all")
-
-
-def _filters(text: str | None) -> JsonObject | None:
-    if text is None:
-        return None
-    try:
-        value = json_module.loads(text)
-    except json_module.JSONDecodeError as error:
-        raise Invalid(f"`--filter` is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise Invalid("`--filter` must be a JSON object")
-    return value
 
 
 def _runs(

@@ -415,8 +415,10 @@ class VersionQuery(NamedTuple):
     type: str | None = None
     tags: tuple[str, ...] = ()
     """Versions that have all of them (API-4)."""
+    filters: JsonObject | None = None
+    """Mongo-style on `metadata.…` and the rest of a version (MET-1)."""
     order: str | None = None
-    """`+`/`-` and `version_index`, `created_at` or `size`; None: newest first."""
+    """`+`/`-` and `version_index`, `created_at`, `size`, `metadata.…`; None: newest first."""
     include_deleted: bool = False
     with_metadata: bool = True
     """Without it the records have none, whatever is stored: it may be megabytes each."""

@@ -15,10 +15,24 @@ from lineal.core.records import (
 from lineal.db import collections as collections_db
 from lineal.db import versions as versions_db
 from lineal.db.collections import LIVE
-from lineal.db.fields import FieldSpec, label_field, moment_field, number_field, text_field
+from lineal.db.fields import (
+    FieldSpec,
+    document_field,
+    label_field,
+    moment_field,
+    number_field,
+    text_field,
+)
 from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
-from lineal.db.schema import collection_tags, collections, memberships, version_tags, versions
+from lineal.db.schema import (
+    aliases,
+    collection_tags,
+    collections,
+    memberships,
+    version_tags,
+    versions,
+)
 
 VERSION_FIELDS: dict[str, FieldSpec] = {
     "version_index": number_field(memberships.c.number),
@@ -27,6 +41,14 @@ VERSION_FIELDS: dict[str, FieldSpec] = {
     "updated_at": moment_field(versions.c.updated_at),
     "updatedAt": moment_field(versions.c.updated_at),
     "size": number_field(versions.c.size_bytes),
+    "file_count": number_field(versions.c.entry_count),
+    "digest": text_field(versions.c.digest),
+    "description": text_field(versions.c.description),
+    "metadata": document_field(versions.c.metadata),
+    "aliases": label_field(aliases.c.alias, aliases.c.membership_id == memberships.c.id),
+    "alias": label_field(aliases.c.alias, aliases.c.membership_id == memberships.c.id),
+    "tags": label_field(version_tags.c.tag, version_tags.c.version_id == versions.c.id),
+    "tag": label_field(version_tags.c.tag, version_tags.c.version_id == versions.c.id),
 }
 COLLECTION_FIELDS: dict[str, FieldSpec] = {
     "name": text_field(collections.c.name),
@@ -57,6 +79,8 @@ def versions_page(
             version_tags.c.version_id == versions.c.id, version_tags.c.tag == tag
         )
         wanted = wanted.where(has_tag.exists())
+    if query.filters:
+        wanted = wanted.where(compile_filter(query.filters, VERSION_FIELDS))
     order = parse_order(query.order or "-version_index", VERSION_FIELDS, memberships.c.id)
     rows, cursor, total = fetch_page(connection, wanted, order, page)
     found = versions_db.by_memberships(

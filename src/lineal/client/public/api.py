@@ -127,10 +127,12 @@ class Api:
         per_page: int = PAGE_SIZE,
         tags: str | Sequence[str] | None = None,
         start: str | None = None,
+        filters: dict[str, Any] | None = None,
     ) -> LazyList[Artifact]:
         """List the versions of a collection, the newest first (API-4).
 
-        order: `+` or `-` and `version_index`, `created_at` or `size`. tags: all of them.
+        order: `+` or `-` and `version_index`, `created_at`, `size` or `metadata.…`. tags: all of
+        them. filters: Mongo-style on `metadata.…`, `size`, `aliases`, `created_at` … (MET-1).
         start: the `cursor` of an earlier list. Raises NotFound, and Invalid for `name:alias`.
         """
         if name is None:
@@ -142,6 +144,7 @@ class Api:
             collection=path.name,
             type=type_name,
             tags=tuple(names.tags(public_catalog.strings(tags))),
+            filters=filters,
             order=order,
         )
         return public_catalog.versions(self._backend, query, per_page=per_page, start=start)

@@ -238,9 +238,17 @@ class Collection:
         record = self._record
         self._backend.set_policy(record.entity, record.project, record.name, _selection(policy))
 
-    def artifacts(self, per_page: int = PAGE_SIZE, start: str | None = None) -> LazyList[Artifact]:
-        """List the versions, the newest first."""
-        query = VersionQuery(self.entity, self.project, self._record.name)
+    def artifacts(
+        self,
+        per_page: int = PAGE_SIZE,
+        start: str | None = None,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+    ) -> LazyList[Artifact]:
+        """List the versions, the newest first; filters and order as of `Api.artifacts`."""
+        query = VersionQuery(
+            self.entity, self.project, self._record.name, filters=filters, order=order
+        )
         return versions(self._backend, query, per_page=per_page, start=start)
 
     versions = artifacts
@@ -350,6 +358,7 @@ def versions(
         return committed(backend, record)
 
     such = " with all those tags" if query.tags else ""
+    such += " that match" if query.filters else ""
     return LazyList(
         lambda page: backend.versions(query, page),
         make,
