@@ -244,6 +244,15 @@ def test_verify_without_root_checks_the_stored_bytes(lineal, photos, damage):
     assert lineal("artifact", "verify", "demo/photos", fails=True).code == 7
 
 
+def test_put_keeps_empty_folders_if_it_is_told_to(lineal, photos):
+    (photos / "dogs").mkdir()
+    lineal("artifact", "put", str(photos), "-n", "demo/kept", "--empty-dirs")
+    root = Path(lineal("artifact", "get", "demo/kept", "--root", "out").out.strip())
+    assert [path.name for path in (root / "dogs").iterdir()] == [".linealkeep"]
+    refused = lineal("artifact", "put", str(photos / "a.txt"), "--empty-dirs", fails=True)
+    assert "`--empty-dirs` is for folders" in refused.err
+
+
 def test_ls_lists_the_collections_of_a_project(lineal, photos):
     Path("m").write_text("m")
     lineal("artifact", "put", "m", "-n", "demo/model", "-t", "model")

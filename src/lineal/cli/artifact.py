@@ -82,6 +82,10 @@ def put(
     ] = None,
     include: Include = None,
     exclude: Exclude = None,
+    empty_dirs: Annotated[
+        bool,
+        typer.Option("--empty-dirs", help="Keep empty folders, each by a file `.linealkeep` in it"),
+    ] = False,
     policy: Annotated[
         str,
         typer.Option(
@@ -122,7 +126,15 @@ def put(
     artifact = lineal.Artifact(
         target.name, type, description=description, metadata=_metadata(metadata)
     )
-    _add(artifact, source, inside, include=include, exclude=exclude, policy=policy)
+    _add(
+        artifact,
+        source,
+        inside,
+        include=include,
+        exclude=exclude,
+        empty_dirs=empty_dirs,
+        policy=policy,
+    )
     with lineal.init(
         entity=target.entity,
         project=target.project,
@@ -166,10 +178,13 @@ def _add(
     *,
     include: list[str] | None,
     exclude: list[str] | None,
+    empty_dirs: bool,
     policy: str,
 ) -> None:
     if policy not in ("mutable", "immutable"):
         raise Invalid(f"Policy `{policy}` is neither `mutable` nor `immutable`")
+    if empty_dirs and not os.path.isdir(source):
+        raise Invalid(f"`--empty-dirs` is for folders, and {source} is none; leave it out")
     if "://" in source:
         if policy != "mutable":
             raise Invalid(
@@ -179,7 +194,12 @@ def _add(
         artifact.add_reference(source, inside, include=include or [], exclude=exclude or [])
     elif os.path.isdir(source):
         artifact.add_dir(
-            source, inside, include=include or [], exclude=exclude or [], policy=policy
+            source,
+            inside,
+            include=include or [],
+            exclude=exclude or [],
+            empty_dirs=empty_dirs,
+            policy=policy,
         )
         if (include or exclude) and not artifact.manifest.entries:
             raise Invalid(

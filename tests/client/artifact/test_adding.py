@@ -132,6 +132,31 @@ def test_a_folder_keeps_its_structure_without_empty_folders(folder: Path) -> Non
     assert paths(artifact) == ALL_IN_FOLDER
 
 
+def test_empty_folders_come_back_if_they_are_asked_for(run: lineal.Run, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in ("train/cats", "train/dogs", "test", "raw"):
+        (source / name).mkdir(parents=True)
+    (source / "train" / "cats" / "a.jpg").write_bytes(b"cat")
+    (source / "raw" / "big.tmp").write_bytes(b"left out")
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(source, "d", exclude=["*.tmp"], empty_dirs=True)
+    markers = ["d/raw/.linealkeep", "d/test/.linealkeep", "d/train/dogs/.linealkeep"]
+    assert paths(artifact) == sorted([*markers, "d/train/cats/a.jpg"])
+    root = Path(run.log_artifact(artifact).wait().download(root=str(tmp_path / "out")))
+    assert sorted(path.name for path in (root / "d").iterdir()) == ["raw", "test", "train"]
+    again = Artifact("data", "dataset")
+    again.add_dir(root, empty_dirs=True)
+    assert run.log_artifact(again).wait().version == "v0"
+
+
+def test_an_empty_folder_is_not_kept_where_other_files_are_wanted(folder: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder, include=["*.txt"], empty_dirs=True)
+    assert not [path for path in paths(artifact) if path.endswith(".linealkeep")]
+    artifact.add_dir(folder, include=["*.txt", ".linealkeep"], empty_dirs=True)
+    assert [path for path in paths(artifact) if path.endswith(".linealkeep")]
+
+
 def test_a_folder_may_go_under_a_prefix(folder: Path) -> None:
     artifact = Artifact("data", "dataset")
     artifact.add_dir(str(folder), name="root/")

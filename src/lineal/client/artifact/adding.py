@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _OF_INSTANCE = frozenset({DATABASE, BLOBS, BUNDLE})
 IGNORE_FILE = ".linealignore"
+EMPTY_MARKER = ".linealkeep"
+"""An empty file in a folder that has nothing else, where empty folders are wanted (ART-20)."""
 NAME_TAIL = 100
 """Characters of a name that a file being written keeps at its end: libraries look at them."""
 REMEMBER_EACH = 5_000
@@ -134,17 +136,20 @@ class Adder:
         policy: str,
         overwrite: bool,
         chosen: Chosen,
+        empty_dirs: bool = False,
     ) -> int:
-        """Add all chosen files below a folder; returns how many. All or none are added."""
+        """Add all chosen files below a folder; returns how many. All or none are added.
+
+        empty_dirs: add a marker for each folder of which nothing else is added.
+        """
         _check_policy(policy)
         if not os.path.isdir(folder):
             raise _not_a_folder(folder)
         root = os.path.abspath(folder)
         with term.progress(f"adding {os.path.basename(root) or root}") as progress:
             before = len(contents)
-            found = self._walk(
-                root, names.entry_path(prefix) if prefix else "", policy, chosen, progress
-            )
+            prefix = names.entry_path(prefix) if prefix else ""
+            found = self._walk(root, prefix, policy, chosen, empty_dirs, progress)
             copies = array("Q")  # eight bytes for each of a million
             try:
                 with closing(found), self.cache.held():
@@ -155,7 +160,13 @@ class Adder:
         return len(contents) - before
 
     def _walk(
-        self, root: str, prefix: str, policy: str, chosen: Chosen, progress: term.Progress
+        self,
+        root: str,
+        prefix: str,
+        policy: str,
+        chosen: Chosen,
+        empty_dirs: bool,
+        progress: term.Progress,
     ) -> Generator[Added]:
         is_large, folders = _peeked(walk(root, chosen))
         packing = None
@@ -166,9 +177,14 @@ class Adder:
         read_at = now_ns()
         try:
             for relative_folder, entries in folders:
+                inner = f"{relative_folder}/" if relative_folder else ""
+                below = head + inner
+                if not entries:
+                    if empty_dirs and chosen(inner + EMPTY_MARKER):
+                        yield self._marker(names.entry_path(below + EMPTY_MARKER))
+                    continue
                 folder = os.path.join(root, relative_folder) if relative_folder else root
                 known = self.cache.of_folder(folder)
-                below = f"{head}{relative_folder}/" if relative_folder else head
                 for name in entries:
                     path = f"{folder}/{name}"
                     inside = names.entry_path(below + name)  # before a copy of it is made
@@ -187,6 +203,12 @@ class Adder:
             if packing is not None:
                 packing.discard()
         self.cache.remember(fresh, read_at_ns=read_at)
+
+    def _marker(self, inside: str) -> Added:
+        staged = self.staging.new_path()
+        files.write_new(staged, b"")
+        source = Source(staged, staged, MUTABLE, files.stamp(staged))
+        return Added(Entry(inside, of_bytes(b""), 0), source)
 
     def _digest(
         self,
@@ -283,6 +305,7 @@ def digest_of(path: str) -> Digest:
 def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
     """Yield (folder relative to root, sorted file names), following symbolic links.
 
+    A folder without chosen files is left out if it has folders, and else has no names.
     Homes and offline runs of Lineal's own below the root are left out, and that is said once:
     what is added there grows with each time it is added. Raises Invalid for a link that leads back
     into itself and for what is neither file nor folder, MissingFile for a link that leads nowhere.
@@ -290,7 +313,10 @@ def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
     pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", (_identity(root),))]
     while pending:
         relative, above = pending.pop()
-        names_here, folders = _read_folder(root, relative, chosen)
+        read = _read_folder(root, relative, chosen)
+        if read is None:
+            continue
+        names_here, folders = read
         for folder in folders:
             identity = _identity(os.path.join(root, folder))
             if identity in above:
@@ -299,11 +325,12 @@ def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
                     f"exclude it, or list it in {IGNORE_FILE}"
                 )
             pending.append((folder, (*above, identity)))
-        if names_here:
+        if names_here or not folders:
             yield relative, names_here
 
 
-def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], list[str]]:
+def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], list[str]] | None:
+    """Return the sorted names of files, and the folders; None if it is to be left out."""
     below = f"{relative}/" if relative else ""
     found: list[str] = []
     folders: list[str] = []
@@ -328,7 +355,7 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
     if relative and {DATABASE, BLOBS} <= own and BUNDLE not in own:
         folder = os.path.join(root, relative)
         term.warn_once(f"{folder} holds data of Lineal's own and is left out", key=f"own {folder}")
-        return [], []
+        return None
     return sorted(found), sorted(folders, reverse=True)
 
 

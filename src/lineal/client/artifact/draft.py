@@ -140,12 +140,14 @@ class Draft:
         merge: bool = False,
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
+        empty_dirs: bool = False,
     ) -> None:
         """Add all files below a folder, under the folder `name` if given (ART-20).
 
-        Follows symbolic links; empty folders are not stored. merge: replace what was added under
-        the same path. include, exclude: patterns as in `.gitignore`; a `.linealignore` in the
-        folder is honoured.
+        Follows symbolic links. merge: replace what was added under the same path. include,
+        exclude: patterns as in `.gitignore`; a `.linealignore` in the folder is honoured.
+        empty_dirs: put an empty file `.linealkeep` into each folder that has nothing else, so that
+        a download has the folder, too; without it empty folders are not stored.
         """
         self._require_draft()
         folder = os.fspath(local_path)
@@ -156,6 +158,7 @@ class Draft:
             policy=policy,
             overwrite=merge,
             chosen=adding.selection(folder, listed(include), listed(exclude)),
+            empty_dirs=empty_dirs,
         )
         if added:
             self._note_change()
