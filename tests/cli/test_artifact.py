@@ -297,6 +297,12 @@ def test_ls_finds_collections_too(lineal, photos):
     assert [each["name"] for each in ordered] == ["ana/demo/photos", "ana/demo/other"]
 
 
+def test_ls_says_that_an_order_is_within_each_project(lineal, photos):
+    lineal("artifact", "put", str(photos), "-n", "second/pictures")
+    assert "Ordered within each project" in lineal("artifact", "ls", "--order", "-name").err
+    assert "Ordered within" not in lineal("artifact", "ls", "demo", "--order", "-name").err
+
+
 def test_what_shows_no_metadata_does_not_load_it(lineal, photos, statements):
     lineal("artifact", "ls", "demo/photos")
     lineal("retention", "expiring", "--within", "9999d")

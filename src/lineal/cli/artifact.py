@@ -349,6 +349,8 @@ def ls(
             output.note(f"{found.name} has no version{matching}")
         return
     projects = _projects(connection, found)
+    if order is not None and len(projects) > 1:
+        output.note("Ordered within each project; name a project to order all of it")
     collections = _collections(connection.backend, projects, type, filters, order)
     if json:
         output.as_json_list(describe.collection(record) for record in collections)
