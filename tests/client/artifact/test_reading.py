@@ -380,6 +380,35 @@ def test_an_entry_remembers_the_version_that_brought_its_bytes(
     assert reference.birth_artifact_id is None
 
 
+def test_an_entry_has_all_fields_before_and_after_it_is_logged(
+    run: lineal.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"ab")
+    artifact = draft()
+    entry = artifact.add_file(str(tmp_path / "f"), skip_cache=True)
+    fields = [
+        "path",
+        "digest",
+        "size",
+        "ref",
+        "birth_artifact_id",
+        "extra",
+        "local_path",
+        "skip_cache",
+    ]
+    content = ["f", of_bytes(b"ab"), 2, None]
+    assert [getattr(entry, field) for field in fields] == [
+        *content,
+        None,
+        {},
+        str(tmp_path / "f"),
+        False,
+    ]
+    version = run.log_artifact(artifact).wait()
+    fetched = version.get_entry("f")
+    assert [getattr(fetched, field) for field in fields] == [*content, version.id, {}, None, False]
+
+
 def test_a_manifest_is_one_json_object(logged: Artifact) -> None:
     shown = logged.manifest.to_manifest_json()
     assert (shown["version"], shown["storagePolicy"]) == (1, "lineal-v1")

@@ -146,6 +146,7 @@ class Draft:
 
         Follows symbolic links. merge: replace what was added under the same path. include,
         exclude: patterns as in `.gitignore`; a `.linealignore` in the folder is honoured.
+        skip_cache: W&B's; there is nothing to skip.
         empty_dirs: put an empty file `.linealkeep` into each folder that has nothing else, so that
         a download has the folder, too; without it empty folders are not stored.
         """

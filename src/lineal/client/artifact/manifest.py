@@ -77,6 +77,11 @@ class ManifestEntry:
         """
         return _births(self._artifact, [self._entry]).get(self.digest)
 
+    @property
+    def skip_cache(self) -> bool:
+        """W&B's; always False, whatever was passed: content is stored once and nothing skipped."""
+        return False
+
     def download(self, root: str | None = None, skip_cache: bool | None = None) -> str:
         """Fetch this one file and return its path."""
         return self.parent_artifact()._download_entry(self._entry, root)
