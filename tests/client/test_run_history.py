@@ -428,5 +428,14 @@ def test_alerts_are_kept_and_not_repeated(run, capsys):
     assert [event["text"] for event in events] == ["0.1", "0.3"]
     assert {event["level"] for event in events} == {"WARN"}
     assert capsys.readouterr().err.count("low accuracy") == 2
-    with pytest.raises(Invalid):
-        run.alert("x" * 65)
+
+
+def test_an_alert_with_a_long_title_is_cut_instead_of_refused(run):
+    run.alert("x" * 64)
+    run.alert("y" * 65)
+    run.alert(ValueError("no text"))
+    run.flush()
+    events = [json.loads(e) for e in run.backend.read_lines(run.record.key, Stream.EVENTS)]
+    assert [event["title"] for event in events] == ["x" * 64, "y" * 63 + "…", "no text"]
+    with pytest.raises(Invalid, match="title"):
+        run.alert("")

@@ -104,22 +104,25 @@ class Run(RunCore):
     ) -> None:
         """Print an alert and keep it with the run.
 
-        title: at most 64 characters. level: INFO unless given. wait_duration: seconds (or a
-        timedelta) during which the same title is not repeated.
+        title: cut after 64 characters. level: INFO unless given. wait_duration: seconds (or a
+        timedelta) during which the same title is not repeated. Raises Invalid for no title.
         """
         self._check("alert")
         level = str(getattr(level, "value", level) or "INFO").upper()
         levels = [one.value for one in AlertLevel]
         if level not in levels:
             raise Invalid(f"alert(level={level!r}): use one of {', '.join(levels)}")
-        if not title or len(title) > ALERT_TITLE_MAX:
-            raise Invalid(f"An alert's title has 1 to {ALERT_TITLE_MAX} characters")
+        title = str(title)  # an exception, say
+        if not title:
+            raise Invalid("An alert needs a title")
+        if len(title) > ALERT_TITLE_MAX:  # an error here would end a training that caught one
+            title = title[: ALERT_TITLE_MAX - 1] + "…"
         seconds = getattr(wait_duration, "total_seconds", lambda: wait_duration)()
         now, last = time.monotonic(), self._alerts.get(title)
         if last is not None and now - last < (ALERT_WAIT_SECONDS if seconds is None else seconds):
             return
         self._alerts[title] = now
-        text = str(text)  # an exception, say
+        text = str(text)
         event = {"_type": "alert", "title": title, "text": text, "level": level}
         line = json.dumps({**event, "_timestamp": time.time()})
         self._rows.spool.append(Stream.EVENTS, line.encode())
