@@ -138,6 +138,22 @@ def test_what_was_fetched_before_is_fetched_again_only_if_it_changed(
             artifact.download(root=root)
 
 
+def test_what_was_fetched_before_a_failure_is_not_fetched_again(
+    place: Place, tmp_path: Path
+) -> None:
+    if is_unchecked(place) or place.keeps_deleted:
+        pytest.skip("always fetched, or never lost")
+    artifact = logged(place.put("a.bin", BEFORE), place.put("b.bin", BEFORE))
+    place.delete("b.bin")
+    stamps = []
+    for _ in range(2):
+        with pytest.raises(MissingFile, match=r"b\.bin"):
+            artifact.download(root=str(tmp_path / "out"))
+        found = (tmp_path / "out" / "a.bin").stat()
+        stamps.append((found.st_ino, found.st_ctime_ns))
+    assert stamps[0] == stamps[1]
+
+
 def test_what_was_fetched_is_stored_when_it_is_added(place: Place, tmp_path: Path) -> None:
     """Its bytes are not in the store, whatever is remembered of it."""
     out = logged(place.put("data.bin", BEFORE)).download(root=str(tmp_path / "out"))

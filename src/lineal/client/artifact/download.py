@@ -120,12 +120,17 @@ class Download:
         with term.progress("downloading", files=count, size=size) as progress:
             while batch := list(islice(wanted, BATCH)):
                 read_at = now_ns()
-                self._batch(batch, progress, is_empty=is_empty)
-                self._cache.remember(self._fresh, read_at_ns=None)
-                self._cache.remember(self._found, read_at_ns=read_at)
-                self._cache.remember(self._fetched, read_at_ns=None, table=FETCHED)
-                self._fresh, self._found, self._fetched = [], [], []
-                self._folders.clear()
+                try:
+                    self._batch(batch, progress, is_empty=is_empty)
+                finally:  # what was fetched before a failure is not fetched again
+                    self._remember(read_at)
+
+    def _remember(self, read_at_ns: int) -> None:
+        self._cache.remember(self._fresh, read_at_ns=None)
+        self._cache.remember(self._found, read_at_ns=read_at_ns)
+        self._cache.remember(self._fetched, read_at_ns=None, table=FETCHED)
+        self._fresh, self._found, self._fetched = [], [], []
+        self._folders.clear()
 
     def _batch(
         self, batch: list[tuple[Entry, str]], progress: term.Progress, *, is_empty: bool
