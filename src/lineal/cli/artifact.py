@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,7 +20,7 @@ from lineal.cli.connect import (
     project_or_collection,
     read_entries,
 )
-from lineal.cli.options import Exclude, Include, Json, Type, Version, read_filter
+from lineal.cli.options import Exclude, Include, Json, Type, Version, read_object
 from lineal.cli.retention import ttl_words
 from lineal.client.artifact import adding, stored
 from lineal.client.backend import Backend
@@ -124,7 +123,7 @@ def put(
         name or default, instead="`--alias` sets an alias, and versions are numbered as they come"
     )
     artifact = lineal.Artifact(
-        target.name, type, description=description, metadata=_metadata(metadata)
+        target.name, type, description=description, metadata=read_object("--metadata", metadata)
     )
     _add(
         artifact,
@@ -157,18 +156,6 @@ def put(
         output.data(f'artifact = run.use_artifact("{logged.qualified_name}")')
         if run.offline:
             output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
-
-
-def _metadata(text: str | None) -> JsonObject | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise Invalid(f"`--metadata` is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise Invalid("`--metadata` must be a JSON object, such as '{\"rows\": 10}'")
-    return value
 
 
 def _add(
@@ -326,7 +313,7 @@ def ls(
     if they name none.
     """
     connection = connect()
-    filters = read_filter(filter)
+    filters = read_object("--filter", filter)
     found = project_or_collection(connection, path) if path else None
     if isinstance(found, CollectionRecord):
         query = VersionQuery(

@@ -39,14 +39,14 @@ IntoProject = Annotated[
 ]
 
 
-def read_filter(text: str | None) -> JsonObject | None:
-    """Read what `--filter` was given; raises Invalid if it is no JSON object."""
+def read_object(option: str, text: str | None) -> JsonObject | None:
+    """Read what an option was given; raises Invalid if it is no JSON object."""
     if text is None:
         return None
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Invalid(f"`--filter` is not JSON: {error}") from error
+        raise Invalid(f"`{option}` is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise Invalid("`--filter` must be a JSON object")
+        raise Invalid(f"`{option}` must be a JSON object, such as '{{\"key\": 10}}'")
     return value

@@ -15,7 +15,7 @@ import typer
 import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
-from lineal.cli.options import Json, Run, Yes, read_filter
+from lineal.cli.options import Json, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.public.files import File
@@ -65,7 +65,7 @@ def ls(
 ) -> None:
     """List runs, the newest first."""
     connection = connect()
-    filters = read_filter(filter)
+    filters = read_object("--filter", filter)
     runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
     shown = islice(runs, limit or None)
     if json:
