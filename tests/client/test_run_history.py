@@ -437,5 +437,6 @@ def test_an_alert_with_a_long_title_is_cut_instead_of_refused(run):
     run.flush()
     events = [json.loads(e) for e in run.backend.read_lines(run.record.key, Stream.EVENTS)]
     assert [event["title"] for event in events] == ["x" * 64, "y" * 63 + "…", "no text"]
-    with pytest.raises(Invalid, match="title"):
-        run.alert("")
+    for nothing in ("", None):
+        with pytest.raises(Invalid, match="title"):
+            run.alert(nothing)

@@ -4,6 +4,7 @@ Only saves work: a wrong answer is caught when bytes are stored, a lost cache co
 Keyed by (folder, name), so that a folder of a million files is asked in one query.
 """
 
+# The names of tables that are put into statements are constants of this module.
 # ruff: noqa: S608
 
 from __future__ import annotations

@@ -29,9 +29,8 @@ def turn(locks: str, root: str, *what: str) -> Iterator[None]:
     """
     name = hashlib.sha256("\0".join((root, *what)).encode(errors="surrogateescape")).hexdigest()
     path = os.path.join(locks, f"{name[:32]}.lock")
-    try:
-        lock = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError:  # a home that may only be read, or another user's lock
+    lock = _opened(path)
+    if lock is None:
         yield
         return
     try:
@@ -42,6 +41,14 @@ def turn(locks: str, root: str, *what: str) -> Iterator[None]:
         os.close(lock)
         with suppress(OSError):  # whoever waited has removed it already
             os.unlink(path)
+
+
+def _opened(path: str) -> int | None:
+    """Return None in a home that may only be read, and for another user's lock."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError:
+        return None
 
 
 def _wait(lock: int, root: str) -> None:

@@ -112,7 +112,7 @@ class Run(RunCore):
         levels = [one.value for one in AlertLevel]
         if level not in levels:
             raise Invalid(f"alert(level={level!r}): use one of {', '.join(levels)}")
-        title = str(title)  # an exception, say
+        title = "" if title is None else str(title)  # an exception, say
         if not title:
             raise Invalid("An alert needs a title")
         if len(title) > ALERT_TITLE_MAX:  # an error here would end a training that caught one
