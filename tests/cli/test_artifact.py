@@ -303,6 +303,27 @@ def test_ls_says_that_an_order_is_within_each_project(lineal, photos):
     assert "Ordered within" not in lineal("artifact", "ls", "demo", "--order", "-name").err
 
 
+def test_a_display_name_is_shown_beside_the_name(lineal, photos):
+    assert "display name" not in lineal("artifact", "ls", "demo").out
+    answer = lineal("artifact", "display-name", "demo/photos", "Größe, 写真")
+    assert answer.out == "ana/demo/photos: Größe, 写真\n"
+    (line,) = lineal("artifact", "ls", "demo").out.splitlines()[1:]
+    assert "photos:v0" in line
+    assert line.endswith("Größe, 写真")
+    assert "Größe, 写真" in lineal("artifact", "show", "demo/photos").out
+    assert lineal("artifact", "show", "demo/photos", "--json").json["display_name"] == "Größe, 写真"
+    (shown,) = lineal("artifact", "ls", "demo", "--json").json
+    assert shown["display_name"] == "Größe, 写真"
+    assert "no display name" in lineal("artifact", "display-name", "demo/photos", "").out
+    (shown,) = lineal("artifact", "ls", "demo", "--json").json
+    assert shown["display_name"] is None
+
+
+def test_a_version_has_no_display_name(lineal, photos):
+    answer = lineal("artifact", "display-name", "demo/photos:v0", "Photos", fails=True)
+    assert "only their collection has" in answer.err
+
+
 def test_what_shows_no_metadata_does_not_load_it(lineal, photos, statements):
     lineal("artifact", "ls", "demo/photos")
     lineal("retention", "expiring", "--within", "9999d")

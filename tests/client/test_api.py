@@ -245,6 +245,42 @@ def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:
     assert [artifact.name for artifact in renamed.artifacts()] == ["pictures:v0"]
 
 
+def test_a_collection_has_a_display_name_that_nothing_is_found_by(api: Api, data: Artifact) -> None:
+    collection = api.artifact_collection("dataset", "data")
+    assert collection.display_name is None
+    collection.display_name = "Größe, 写真 v2"
+    collection.save()
+    found = api.artifact_collection("dataset", "data")
+    assert (found.name, found.display_name) == ("data", "Größe, 写真 v2")
+    assert api.artifact("data:v0").digest == data.digest
+    found.description = "of digits"
+    found.save()
+    assert api.artifact_collection("dataset", "data").display_name == "Größe, 写真 v2"
+    with pytest.raises((NotFound, ValueError)):
+        api.artifact_collection("dataset", "Größe, 写真 v2")
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+def test_a_display_name_is_taken_away(api: Api, data: Artifact, nothing: str | None) -> None:
+    collection = api.artifact_collection("dataset", "data")
+    collection.display_name = "Digits"
+    collection.save()
+    collection.display_name = nothing
+    collection.save()
+    assert api.artifact_collection("dataset", "data").display_name is None
+
+
+def test_a_portfolio_may_have_the_display_name_of_another(api: Api, data: Artifact) -> None:
+    data.link("picked")
+    for collection in (
+        api.artifact_collection("dataset", "data"),
+        api.artifact_collection("dataset", "picked"),
+    ):
+        collection.display_name = "The digits"
+        collection.save()
+    assert api.artifact_collection("dataset", "picked").display_name == "The digits"
+
+
 def test_a_collection_of_another_type_is_a_value_error(api: Api, data: Artifact) -> None:
     with pytest.raises(ValueError, match="has type `dataset`, not `model`"):
         api.artifact_collection("model", "data")

@@ -81,6 +81,41 @@ def test_what_is_no_name_is_invalid(rule: Callable[[Any], str], wrong: Any) -> N
         rule(wrong)
 
 
+@pytest.mark.parametrize("text", ["Größe", "my photos", "写真"])
+def test_words_that_are_no_name_are_told_to_be_a_display_name(text: str) -> None:
+    with pytest.raises(Invalid, match=r"only ASCII letters.*can be the `display_name`"):
+        names.artifact_name(text)
+    assert names.display_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["photos:v3", "a/b", "..", "", "a\nb"])
+def test_what_else_is_no_name_is_not(text: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        names.artifact_name(text)
+    assert "display_name" not in str(raised.value)
+
+
+@given(text=ANY_TEXT)
+def test_display_name_is_one_line_that_the_database_takes(text: str) -> None:
+    try:
+        shown = names.display_name(text)
+    except Invalid:
+        return
+    if shown is None:
+        assert not text.strip()
+    else:
+        assert shown.splitlines() == [shown]
+        assert len(shown) <= 128
+        assert shown.encode()
+        assert names.display_name(shown) == shown
+
+
+@pytest.mark.parametrize("wrong", ["a\nb", "a\tb", "\x1b[31m", "a\u2028b", "x" * 129, 3])
+def test_what_is_no_display_name_is_invalid(wrong: Any) -> None:
+    with pytest.raises(Invalid, match="Display name"):
+        names.display_name(wrong)
+
+
 @pytest.mark.parametrize("rule", SINGLE_NAMES)
 def test_usual_names_are_accepted(rule: Callable[[str], str]) -> None:
     assert rule("mnist-train_2") == "mnist-train_2"

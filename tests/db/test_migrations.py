@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert
+from sqlalchemy import insert, select, text
 
 import lineal
 from lineal.config import Settings
@@ -24,7 +24,7 @@ from lineal.core.access import Actor, Role
 from lineal.core.trials import SweepKey
 from lineal.db import migrations
 from lineal.db.engine import Database
-from lineal.db.schema import entities, metadata, projects
+from lineal.db.schema import collections, entities, metadata, projects
 from lineal.db.schema import sweeps as sweeps_table
 from lineal.errors import Unavailable
 from lineal.service import trials
@@ -73,6 +73,31 @@ def test_a_grid_of_an_older_lineal_goes_on_where_it_was(settings: Settings, home
         assert trials.propose(instance, OWNER, SweepKey(1)) is None
     finally:
         instance.close()
+
+
+def test_collections_of_an_older_lineal_have_no_display_name(home: Path) -> None:
+    home.mkdir(exist_ok=True)
+    database = Database(f"sqlite:///{home / 'lineal.db'}")
+    config = Config()
+    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        connection.execute(text("INSERT INTO entities (id, name, created_at) VALUES (1, 'ana', 0)"))
+        connection.execute(
+            text("INSERT INTO projects (id, entity_id, name, created_at) VALUES (1, 1, 'p', 0)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO collections (project_id, name, type, kind, created_at, updated_at) "
+                "VALUES (1, 'photos', 'dataset', 'sequence', 0, 0)"
+            )
+        )
+    migrations.migrate(database)
+    with database.reading() as connection:
+        found = connection.execute(select(collections.c.name, collections.c.display_name)).all()
+    database.close()
+    assert found == [("photos", None)]
 
 
 def test_a_database_of_a_newer_lineal_is_left_alone(

@@ -103,6 +103,7 @@ for name, function in (
     ("diff", diff.diff),
     ("alias", change.alias),
     ("tag", change.tag),
+    ("display-name", change.display_name),
     ("link", change.link),
     ("rm", change.rm),
     ("restore", deletions.restore),

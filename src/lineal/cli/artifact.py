@@ -399,8 +399,9 @@ def _print_collections(collections: list[CollectionRecord], *, with_project: boo
     if not collections:
         output.note("No artifacts here yet; `lineal artifact put PATH` logs one")
         return
+    is_named = any(record.display_name for record in collections)
     output.table(
-        ("type", "updated", "size", "versions", "latest"),
+        ("type", "updated", "size", "versions", "latest", *(["display name"] if is_named else [])),
         (
             (
                 record.type,
@@ -409,6 +410,7 @@ def _print_collections(collections: list[CollectionRecord], *, with_project: boo
                 f"{record.version_count:,}",
                 (f"{record.project}/" if with_project else "")
                 + (f"{record.name}:{record.latest}" if record.latest else f"{record.name} (empty)"),
+                *([record.display_name or ""] if is_named else []),
             )
             for record in collections
         ),
@@ -431,15 +433,21 @@ def show(
     producer = artifact.logged_by()
     made_by = "/".join(producer.path) if producer else None
     users = partial(connection.backend.runs_of, record.id, EdgeKind.USED)
+    place = record.entity, record.project, record.collection
+    display_name = connection.backend.collection(*place).display_name
     if json:
-        used_by = [_run_path(run) for run in all_of(users)]
-        shown = describe.version(record) | {"logged_by": made_by, "used_by": used_by}
+        shown = describe.version(record) | {
+            "display_name": display_name,
+            "logged_by": made_by,
+            "used_by": [_run_path(run) for run in all_of(users)],
+        }
         entries = (describe.entry(entry) for entry in _entries(connection, record))
         output.as_json_ending(shown, "entries", entries)
         return
     output.fields(
         [
             ("name", record.path),
+            ("display name", display_name),
             ("source", describe.version(record)["source"] if record.is_link else None),
             ("type", record.type),
             ("aliases", record.aliases),

@@ -1,4 +1,4 @@
-"""`lineal artifact alias|tag|link|rm`: what changes about versions once they are logged."""
+"""`lineal artifact alias|tag|display-name|link|rm`: what changes once versions are logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Source, Version, Yes
 from lineal.cli.retention import place_of
 from lineal.core import names
-from lineal.core.records import AliasMove, CollectionKind, CollectionRecord, VersionPatch
+from lineal.core.records import (
+    AliasMove,
+    CollectionKind,
+    CollectionPatch,
+    CollectionRecord,
+    VersionPatch,
+)
 from lineal.core.retention import Selection
 from lineal.errors import Conflict, Invalid
 
@@ -111,6 +117,26 @@ def tag(
     )
     changed = connection.backend.update_version(record.membership_id, patch)
     output.data(f"{changed.path}: {', '.join(changed.tags) or 'no tags'}")
+
+
+def display_name(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="`[[entity/]project/]name` of a collection")
+    ],
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="What people see; empty takes it away")
+    ],
+) -> None:
+    """Give a collection a name for people, in any letters; paths go on using its own."""
+    connection = connect()
+    path = connection.collection_path(
+        name, instead="versions have no display name, only their collection has"
+    )
+    found = connection.backend.collection(path.entity, path.project, path.name)
+    patch = CollectionPatch(display_name=text)
+    changed = connection.backend.update_collection(found.id, patch)
+    full = f"{changed.entity}/{changed.project}/{changed.name}"
+    output.data(f"{full}: {output.cell(changed.display_name or 'no display name')}")
 
 
 def link(

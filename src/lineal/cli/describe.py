@@ -26,6 +26,7 @@ def project(record: ProjectRecord) -> dict[str, Any]:
 def collection(record: CollectionRecord) -> dict[str, Any]:
     return {
         "name": f"{record.entity}/{record.project}/{record.name}",
+        "display_name": record.display_name,
         "type": record.type,
         "kind": str(record.kind),
         "latest": record.latest,

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+from unicodedata import category
 
 from lineal.errors import HostilePath, Invalid
 
@@ -29,10 +30,13 @@ HISTORY_TYPE = "wandb-history"
 ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
 """Before names of artifacts in configs and paths."""
 
+_WORDS = re.compile(r"[\w.\- ]+")
 _ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 _PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")
 _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 _VERSION = re.compile(r"v(0|[1-9][0-9]*)")
+_UNSHOWN = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of Unicode: control characters, line and paragraph separators."""
 _DRIVE = re.compile(r".:", re.DOTALL)
 """Windows knows drives of letters only, but `ntpath.join` takes any character for one."""
 _UPWARDS = re.compile(r"\.\.[. ]*")
@@ -42,10 +46,27 @@ _UPWARDS = re.compile(r"\.\.[. ]*")
 def artifact_name(name: str) -> str:
     """Check the name of a collection: ASCII letters, digits, `_ - .`, at most 128 (NAM-1)."""
     if not isinstance(name, str) or not _ARTIFACT_NAME.fullmatch(name) or name in (".", ".."):
+        is_words = isinstance(name, str) and _WORDS.fullmatch(name) and name not in (".", "..")
         raise Invalid(
-            f"Artifact name {name!r} may hold only letters, digits, dashes, underscores and dots"
+            f"Artifact name {name!r} may hold only ASCII letters, digits, dashes, underscores and "
+            "dots" + ("; such text can be the `display_name` of its collection" if is_words else "")
         )
     return _short(name, "Artifact name")
+
+
+def display_name(text: str | None) -> str | None:
+    """Check what people see beside the name of a collection; None for empty text (NAM-1).
+
+    Any text of at most 128 characters without control characters and line breaks; spaces around
+    it are left out.
+    """
+    if text is None:
+        return None
+    if not isinstance(text, str) or any(category(each) in _UNSHOWN for each in text):
+        raise Invalid(
+            f"Display name {text!r} must be text without control characters and line breaks"
+        )
+    return _short(text.strip(), "Display name") or None
 
 
 def type_name(name: str) -> str:

@@ -245,6 +245,8 @@ class CollectionRecord(NamedTuple):
     updated_at: datetime
     ttl_seconds: int | None = None
     """As stored: None inherits, 0 is never (`core.retention`)."""
+    display_name: str | None = None
+    """What people see beside the name (NAM-1); nothing is found by it."""
 
 
 class VersionRecord(NamedTuple):
@@ -391,10 +393,13 @@ class VersionPatch(NamedTuple):
 
 
 class CollectionPatch(NamedTuple):
+    """Changes to a collection; None leaves unchanged, empty text takes away what may be absent."""
+
     name: str | None = None
     description: str | None = None
     type: str | None = None
     tags: tuple[str, ...] | None = None
+    display_name: str | None = None
 
 
 class AliasMove(NamedTuple):

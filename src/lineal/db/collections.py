@@ -289,6 +289,7 @@ def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[Collection
                 created_at=row.created_at,
                 updated_at=row.updated_at,
                 ttl_seconds=row.ttl_seconds,
+                display_name=row.display_name,
             )
         )
     return found

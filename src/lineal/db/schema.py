@@ -316,6 +316,7 @@ collections = Table(
     # hidden while empty; its name and its next number stay (DEL-3)
     Column("deleted_at", Moment),
     Column("deleted_by", Text),
+    Column("display_name", Text),  # for people; nothing is found by it (NAM-1)
     UniqueConstraint("project_id", "name"),
 )
 

@@ -278,7 +278,8 @@ def update_collection(
 ) -> CollectionRecord:
     """Rename, describe, retag, or change the type of a collection (API-6, pain 73).
 
-    Raises Gone for a deleted one, Exists for a name that is taken.
+    Raises Gone for a deleted one, Exists for a name that is taken, Invalid for a name, display
+    name or tag that cannot be.
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     with instance.database.writing() as connection:
@@ -297,6 +298,8 @@ def update_collection(
             values["type"] = patch.type
         if patch.description is not None:
             values["description"] = patch.description
+        if patch.display_name is not None:
+            values["display_name"] = names.display_name(patch.display_name)
         collections_db.change(connection, collection_id, values)
         if patch.tags is not None:
             collections_db.set_tags(connection, collection_id, names.tags(patch.tags))

@@ -169,7 +169,10 @@ class ArtifactType:
 
 
 class Collection:
-    """All versions of one name; `name`, `description`, `type` and `tags` change with `save()`."""
+    """All versions of one name.
+
+    `name`, `display_name`, `description`, `type` and `tags` change with `save()`.
+    """
 
     def __init__(self, backend: Backend, record: CollectionRecord) -> None:
         self._backend = backend
@@ -178,6 +181,7 @@ class Collection:
     def _show(self, record: CollectionRecord) -> None:
         self._record = record
         self.name = record.name
+        self.display_name = record.display_name
         self.description = record.description
         self.type = record.type
         self.tags = list(record.tags)
@@ -258,7 +262,12 @@ class Collection:
         return self._record.kind is CollectionKind.SEQUENCE
 
     def save(self) -> None:
-        """Send changes of name, description, type (of a sequence only) and tags."""
+        """Send changes of name, display name, description, type (of a sequence only) and tags.
+
+        The display name is free text of at most 128 characters that people see beside the name;
+        None or empty text takes it away, and nothing is found by it. Raises Invalid for control
+        characters and line breaks in it.
+        """
         before = self._record
         is_retagged = list(before.tags) != list(self.tags)
         patch = CollectionPatch(
@@ -266,6 +275,9 @@ class Collection:
             description=None if self.description == before.description else self.description or "",
             type=None if self.type == before.type else self.type,
             tags=tuple(names.tags(self.tags)) if is_retagged else None,
+            display_name=None
+            if self.display_name == before.display_name
+            else self.display_name or "",
         )
         self._show(self._backend.update_collection(before.id, patch))
 
