@@ -562,6 +562,17 @@ def test_an_empty_etag_is_none(web: Web) -> None:
     assert (entry.etag, entry.digest) == (None, f"{web.url}/data")
 
 
+def test_an_empty_etag_that_was_recorded_says_nothing(web: Web, tmp_path: Path) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
+    (logged_now,) = logged(f"{web.url}/data")._contents
+    entry = logged_now._replace(digest="")
+    schemes = references.opened(60.0)
+    ((_, found),) = checking.check(schemes, iter([entry]))
+    assert found.state is State.UNCHECKED
+    schemes.of(entry.ref).fetch(entry, str(tmp_path / "data"))
+    assert (tmp_path / "data").read_bytes() == BEFORE
+
+
 def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) -> None:
     web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
     artifact = logged(f"{web.url}/data")

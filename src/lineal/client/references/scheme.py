@@ -119,7 +119,8 @@ class Scheme(Protocol):
 
 def is_unchecked(entry: Entry) -> bool:
     """Tell whether nothing was recorded that says which content is meant (REF-4)."""
-    return entry.digest == entry.ref and not entry.extra.get(VERSION_ID)
+    # an empty ETag used to be recorded as it came
+    return entry.digest in (entry.ref, "") and not entry.extra.get(VERSION_ID)
 
 
 def has_checked_content(entry: Entry) -> bool:
