@@ -337,6 +337,25 @@ def test_verify_names_a_damaged_record_and_goes_on(
     assert where in [finding.where for finding in verify(instance, owner)]
 
 
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        ("UPDATE blobs SET state = '??'", "state is '??'"),
+        ("UPDATE collections SET kind = '??'", "kind is '??'"),
+        ("UPDATE versions SET size_bytes = 7", "7 bytes instead of 1"),
+        ("UPDATE versions SET created_at = 'today'", "no moment: created_at"),
+        ("UPDATE blobs SET stored_at = 1 << 62", "no moment: stored_at"),
+    ],
+)
+def test_verify_names_a_value_that_cannot_be(
+    instance: Instance, owner: Actor, tmp_path: Path, damage: str, what: str
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql(damage)
+    assert what in [finding.what for finding in verify(instance, owner)]
+
+
 def test_verify_names_damaged_pages_of_the_database(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

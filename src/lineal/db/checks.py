@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +24,9 @@ from sqlalchemy import (
 from lineal.db.blobs import CONDEMNED, STORED
 from lineal.db.engine import on_sqlite
 from lineal.db.schema import (
+    VALUES,
     Json,
+    Moment,
     alias_moves,
     aliases,
     blobs,
@@ -56,6 +59,8 @@ def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     if on_sqlite(connection):
         yield from _lost_rows(connection)
         yield from _no_documents(connection)
+        yield from _no_moments(connection)
+    yield from _unknown_values(connection)
     for invariant, query in _queries():
         for where, what in connection.execute(query):
             yield invariant, str(where), str(what)
@@ -95,6 +100,32 @@ def _no_documents(connection: Connection) -> Iterator[tuple[str, str, str]]:
                 query = select(table.c.id).where(is_none)
                 for (row_id,) in connection.execute(query):
                     yield "records can be read", f"{table.name} {row_id}", f"no JSON: {column.name}"
+
+
+def _no_moments(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield records with a moment that is no number, or beyond the year 9999."""
+    first = literal(datetime.min.replace(tzinfo=UTC), Moment)
+    last = literal(datetime.max.replace(tzinfo=UTC), Moment)
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if isinstance(column.type, Moment):
+                is_none = column.is_not(None) & (
+                    (func.typeof(column) != "integer") | ~column.between(first, last)
+                )
+                for key in connection.execute(select(*table.primary_key.columns).where(is_none)):
+                    where = " ".join(map(str, (table.name, *key)))
+                    yield "records can be read", where, f"no moment: {column.name}"
+
+
+def _unknown_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield rows that say something that is in no enumeration."""
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if VALUES in column.info:
+                query = select(table.c.id, column).where(column.not_in(column.info[VALUES]))
+                for row_id, value in connection.execute(query):
+                    what = f"{column.name} is {value!r}"
+                    yield "records can be read", f"{table.name} {row_id}", what
 
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:
@@ -144,6 +175,14 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         .where(or_(listed != manifests.c.entry_count, versions.c.entry_count != listed))
     )
     yield "a version lists as many entries as it has", partial
+    other_size = (
+        named_versions(
+            _text(versions.c.size_bytes) + " bytes instead of " + _text(manifests.c.size_bytes)
+        )
+        .join(manifests, manifests.c.id == versions.c.manifest_id)
+        .where(versions.c.size_bytes != manifests.c.size_bytes)
+    )
+    yield "a version has the size of its manifest", other_size
     homeless = (
         select(collections.c.name, literal("the number of ") + versions.c.digest + " is lost")
         .join(versions, versions.c.collection_id == collections.c.id)
@@ -276,7 +315,8 @@ def blob_digests(connection: Connection, segment_id: int) -> set[str]:
 
 
 def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
-    query = select(blobs).where(blobs.c.id > after, blobs.c.state == STORED)
+    columns = (blobs.c.id, blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce)
+    query: Select[Any] = select(*columns).where(blobs.c.id > after, blobs.c.state == STORED)
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
 
