@@ -245,6 +245,14 @@ def test_several_packs_and_loose_files_share_a_nonce(store, pack, source):
     assert [content(store, key_of(data)) for data in expected] == expected
 
 
+def test_what_two_packs_hold_is_deleted_from_both(store, pack):
+    store.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    store.put_pack(key_of(b"a"), pack([b"a", b"c"]))
+    assert list(store.delete([key_of(b"a")])) == []
+    assert store.size(key_of(b"a")) is None
+    assert sorted(file.key for file in store.packed("n1")) == sorted(map(key_of, (b"b", b"c")))
+
+
 def test_a_pack_without_the_promised_blob_is_refused(store, pack):
     with pytest.raises(IntegrityError):
         store.put_pack(key_of(b"promised"), pack([b"actually"]))

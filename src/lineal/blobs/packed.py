@@ -59,22 +59,26 @@ class PackedBlobs:
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
         """Delete blobs from the packs that hold them; returns those that stay, and why."""
-        by_pack: dict[str, list[Key]] = {}
         failed: list[tuple[Key, OSError]] = []
         wanted = list(keys)
-        for key, found in zip(wanted, self.find(wanted), strict=True):
-            if found is not None:
-                by_pack.setdefault(found[0], []).append(key)
-        for path, mine in by_pack.items():
-            try:
-                if packs.delete(path, map(_sha256, mine)) == 0:
-                    self.remove(path)
-            except MissingFile:
-                continue  # another process emptied it this moment
-            except (OSError, LinealError) as error:
-                reason = error if isinstance(error, OSError) else OSError(str(error))
-                failed += [(key, reason) for key in mine]
-        self._pack.cache_clear()  # what was read before this moment may be marked now
+        while wanted:
+            by_pack: dict[str, list[Key]] = {}
+            for key, found in zip(wanted, self.find(wanted), strict=True):
+                if found is not None:
+                    by_pack.setdefault(found[0], []).append(key)
+            wanted = []
+            for path, mine in by_pack.items():
+                try:
+                    if packs.delete(path, map(_sha256, mine)) == 0:
+                        self.remove(path)
+                except MissingFile:
+                    continue  # another process emptied it this moment
+                except (OSError, LinealError) as error:
+                    reason = error if isinstance(error, OSError) else OSError(str(error))
+                    failed += [(key, reason) for key in mine]
+                else:
+                    wanted += mine  # another pack of the same draft may hold them, too
+            self._pack.cache_clear()  # what was read before this moment may be marked now
         return failed
 
     def remove(self, path: str) -> None:
