@@ -252,6 +252,8 @@ def test_parameters_put_into_the_queue_come_first(instance: Instance) -> None:
     agent = join(instance, sweep)
     with pytest.raises(Invalid, match="`lr`"):
         trials.enqueue(instance, OWNER, sweep.key, {"rl": 1})
+    with pytest.raises(Invalid, match="no parameter `epoch`"):
+        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25, "epoch": 3})
     trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
     answer = ask(instance, sweep, agent)
     assert answer.trial is not None
@@ -278,6 +280,17 @@ def test_parameters_of_ones_own_take_no_point_of_a_grid(instance: Instance) -> N
     capped = make(instance, NUMBERS | {"run_cap": 2})
     trials.enqueue(instance, OWNER, capped.key, {"a": 9})
     assert handed_out(instance, capped) == [9, 1]
+
+
+def test_parameters_put_into_the_queue_may_name_constants_and_lie_in_groups(
+    instance: Instance,
+) -> None:
+    net = {"parameters": {"k": {"value": 3}, "width": {"values": [{"a": 1}, {"a": 2}]}}}
+    sweep = make(instance, {"method": "random", "parameters": {"net": net}})
+    point = {"net": {"k": 3, "width": {"a": 2}}}
+    assert trials.enqueue(instance, OWNER, sweep.key, point).parameters == point
+    with pytest.raises(Invalid, match=r"no parameter `net\.with`; did you mean `net\.width`"):
+        trials.enqueue(instance, OWNER, sweep.key, {"net": {"with": 2, "width": {"a": 2}}})
 
 
 def test_a_point_of_a_grid_that_was_put_into_the_queue_comes_only_once(instance: Instance) -> None:

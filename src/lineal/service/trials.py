@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from lineal.core import access
 from lineal.core import sweeps as rules
 from lineal.core.access import Action, Actor
+from lineal.core.mistakes import near
 from lineal.core.records import Page, PageRequest
 from lineal.core.sweeps import Plan
 from lineal.core.trials import (
@@ -75,9 +76,9 @@ def enqueue(
 ) -> TrialRecord:
     """Have these parameters tried before any that the search chooses (API-12).
 
-    Constants are added; Invalid names a parameter that the sweep has and these lack. What is a
-    point of the sweep's grid is not handed out again when its turn comes. Raises Conflict for a
-    sweep that is over: nobody would try them.
+    Constants are added; Invalid names a parameter that the sweep has and these lack, or that only
+    these have. What is a point of the sweep's grid is not handed out again when its turn comes.
+    Raises Conflict for a sweep that is over: nobody would try them.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
@@ -86,6 +87,7 @@ def enqueue(
             raise Conflict(_cannot_take(row))
         plan = rules.plan(row.document)
         values = dict(plan.constants)
+        _require_known(row, [*plan.constants, *plan.searched], parameters)
         for path in plan.searched:
             try:
                 values[path] = rules.at(parameters, path)
@@ -103,6 +105,23 @@ def enqueue(
             grid_number=handout.grid_number(row, plan, parameters),
         )
         return sweeps_db.trial_record(trial)
+
+
+def _require_known(
+    row: Row[Any],
+    known: list[tuple[str, ...]],
+    given: Mapping[str, Any],
+    above: tuple[str, ...] = (),
+) -> None:
+    for key, value in given.items():
+        path = (*above, key)
+        if path in known:
+            continue
+        if isinstance(value, Mapping) and any(each[: len(path)] == path for each in known):
+            _require_known(row, known, value, path)
+        else:
+            hint = near(".".join(path), [".".join(each) for each in known])
+            raise Invalid(f"Sweep {row.sweep_id} has no parameter `{'.'.join(path)}`{hint}")
 
 
 def propose(instance: Instance, actor: Actor, sweep: SweepKey) -> dict[str, Any] | None:

@@ -136,8 +136,8 @@ class Sweep:
         """Have parameters tried before any that the search chooses.
 
         A point of the sweep's grid whose turn is still to come is tried now, and not again then.
-        Raises Invalid if the sweep has a parameter that these lack, or for a value that is no
-        number, text, list or dict, Conflict once it is over.
+        Raises Invalid if the sweep has a parameter that these lack or lacks one that they name, or
+        for a value that is no number, text, list or dict, Conflict once it is over.
         """
         return self._backend.enqueue_trial(self._record.key, as_point(parameters))
 
