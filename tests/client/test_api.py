@@ -209,6 +209,21 @@ def test_a_name_that_is_no_unicode_is_refused(api: Api, data: Artifact) -> None:
             look_up()
 
 
+@pytest.mark.parametrize("name", ["runs", "artifact_types", "project", "projects"])
+def test_a_project_that_is_no_text_is_a_value_error(api: Api, name: str) -> None:
+    with pytest.raises(Invalid, match=r"named .*, not 5"):
+        getattr(api, name)(5)
+
+
+def test_overrides_that_are_no_dict_are_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="overrides must be a dict"):
+        Api(5)  # type: ignore[arg-type]  # as users may
+
+
+def test_pages_may_be_larger_than_any_list(api: Api, data: Artifact) -> None:
+    assert len(list(api.projects(per_page=10**20))) == len(list(api.projects()))
+
+
 def test_existence_is_a_question_not_an_error(api: Api, data: Artifact) -> None:
     assert api.artifact_exists("data:prod")
     assert api.artifact_exists("data", type="dataset")

@@ -284,6 +284,26 @@ def test_the_callers_dict_may_change_afterwards(run):
     assert history(run) == [{"a": [1], "_step": 0}]
 
 
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda run: setattr(run, "tags", 5), TypeError, "Tags must be a text or a list"),
+        (lambda run: run.define_metric("a", summary=5), Invalid, "summary=5"),
+        (lambda run: run.define_metric("a", step_metric=5), Invalid, "step_metric=5"),
+        (lambda run: run.summary.update(5), TypeError, "summary.update takes a dict, not 5"),
+    ],
+)
+def test_what_a_run_is_given_of_the_wrong_kind_is_named(run, call, kind, message):
+    with pytest.raises(kind, match=message):
+        call(run)
+
+
+def test_no_tags_take_all_away(run):
+    run.tags = ["a", "b"]
+    run.tags = None
+    assert run.tags == ()
+
+
 def test_threads_may_log_at_once(run):
     def work() -> None:
         for _ in range(200):

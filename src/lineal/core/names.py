@@ -285,6 +285,8 @@ def project_path(text: str | None, entity: str, project: str | None) -> tuple[st
     """Parse `[entity/]project`; returns (entity, project)."""
     if not text:
         return entity, project or DEFAULT_PROJECT
+    if not isinstance(text, str):
+        raise Invalid(f"A project is named as `project` or `entity/project`, not {text!r}")
     parts = text.strip("/").split("/")
     if len(parts) > 2 or not all(parts):
         raise Invalid(f"Cannot read {text!r} as [entity/]project")

@@ -286,6 +286,8 @@ class Api:
         self, entity: str | None = None, per_page: int = PAGE_SIZE, start: str | None = None
     ) -> LazyList[Project]:
         """List the projects of an entity, by name; default: your own."""
+        if entity is not None and not isinstance(entity, str):
+            raise Invalid(f"An entity is named by a text, not {entity!r}")
         return public_catalog.projects(
             self._backend, entity or self.default_entity, per_page=per_page, start=start
         )
@@ -444,6 +446,8 @@ def _selection(selection: Selection | Mapping[str, Any]) -> Selection:
 
 
 def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(overrides, Mapping):
+        raise TypeError(f"overrides must be a dict of {', '.join(OVERRIDES)}, not {overrides!r}")
     for name in overrides:
         if name not in OVERRIDES:
             near = difflib.get_close_matches(name, OVERRIDES, n=1)

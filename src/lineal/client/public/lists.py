@@ -266,7 +266,7 @@ class _PageReader(Generic[R, T]):
 
     def _size(self, loaded: list[T]) -> int:
         """Return the size of the next page: where each costs a sort, few large ones are better."""
-        return max(self._per_page, min(len(loaded) // GROWTH, PAGE_SIZE_MOST))
+        return max(min(self._per_page, sys.maxsize - 1), min(len(loaded) // GROWTH, PAGE_SIZE_MOST))
 
     def _complete(self) -> None:
         self._items += reversed(self._last)

@@ -21,7 +21,7 @@ from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
 from lineal.config import Settings
 from lineal.core.ids import new_id
-from lineal.core.names import ArtifactPath
+from lineal.core.names import ArtifactPath, strings
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
 
@@ -185,9 +185,8 @@ class RunCore:
         return self.record.tags
 
     @tags.setter
-    def tags(self, value: Sequence[str] | str) -> None:
-        tags = (value,) if isinstance(value, str) else tuple(value)
-        self._update("tags", RunPatch(tags=tags))
+    def tags(self, value: Sequence[str] | str | None) -> None:
+        self._update("tags", RunPatch(tags=tuple(strings(value, "Tags"))))
 
     @property
     def group(self) -> str | None:

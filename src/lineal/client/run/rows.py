@@ -71,6 +71,15 @@ def define(
         raise Invalid("define_metric needs the name of a metric")
     if "*" in name[:-1]:
         raise Invalid(f"Metric name {name!r} may have `*` only at its end")
+    if summary is not None and not isinstance(summary, str):
+        raise Invalid(
+            f"define_metric(summary={summary!r}): give a text such as `min`, or several with commas"
+        )
+    if not isinstance(step_metric, (str, Metric, type(None))):
+        raise Invalid(
+            f"define_metric(step_metric={step_metric!r}): give the name of a metric, or what "
+            "define_metric returned"
+        )
     parts = (part.strip() for part in (summary or "").split(","))
     aggregates = tuple(part for part in parts if part not in ("", "copy"))  # W&B's word for nothing
     for aggregate in aggregates:

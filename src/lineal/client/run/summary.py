@@ -108,6 +108,8 @@ class Summary:
     def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Set keys; raises TypeError for values that are neither JSON nor media."""
         self._check()
+        if values is not None and not isinstance(values, Mapping):
+            raise TypeError(f"summary.update takes a dict, not {values!r}")
         given = {**(values or {}), **more}
         for key in given:
             if not isinstance(key, str):
