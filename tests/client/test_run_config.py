@@ -95,6 +95,16 @@ def test_an_artifact_deeper_in_the_config_is_refused():
         lineal.init(config={"nested": {"data": "wandb-artifact://data:latest"}})
 
 
+def test_what_is_nested_too_deeply_is_refused():
+    deep = 1
+    for _ in range(2_000):
+        deep = {"a": deep}
+    config = RunConfig({})
+    with pytest.raises(Invalid, match="deeper than 64 levels"):
+        config.update({"model": deep})
+    assert config.as_dict() == {}
+
+
 def test_changes_reach_the_backend():
     run = lineal.init(config={"a": 1})
     run.config.b = {"c": (1, 2)}

@@ -205,6 +205,19 @@ def test_what_no_table_can_hold_is_refused_by_name(value: Any) -> None:
 # --- adding and looking ---
 
 
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
+def test_what_is_nested_too_deeply_is_refused_by_place(wrap: Any) -> None:
+    deep: Any = 1
+    for _ in range(2_000):
+        deep = wrap(deep)
+    table = Table(columns=["a"], data=[[None]])
+    with pytest.raises(TypeError, match="Row 1, column `a`: a value nested deeper than 64 levels"):
+        table.add_data(deep)
+    with pytest.raises(TypeError, match="Row 0, column `b`: a value nested deeper than 64 levels"):
+        table.add_column("b", [deep])
+    assert (table.columns, table.data) == (["a"], [[None]])
+
+
 def test_row_of_the_wrong_length_is_refused() -> None:
     table = Table(columns=["a", "b"])
     with pytest.raises(Invalid, match=r"2 columns .* row 0 has 3 values"):

@@ -19,6 +19,7 @@ from lineal.client import media
 from lineal.client.media.arrays import is_tensor, tensor_values
 from lineal.client.media.columns import ColumnType, only_option
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget, needs_media_extra
+from lineal.client.values import NESTING_MAX
 
 _PLAIN = frozenset({type(None), str, bool, int, float})
 _SAME_IN_JSON = frozenset({"unknown", "none", "string", "number", "boolean"})
@@ -32,7 +33,7 @@ _TAG = "_type"
 """Where the column's type does not tell what a cell is, a dict with this key does."""
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Return the value as a cell keeps it; raises TypeError for what no table can hold.
 
     Values of NumPy, pandas, torch and jax become Python's own, arrays are copied. A moment without
@@ -40,21 +41,23 @@ def plain(value: Any) -> Any:
     are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN,
     what a masked array masks is None, a member of an enum is its value. A set is a list, in order
     if its items have one; a Decimal a float, a duration its seconds; bytes are the text they hold
-    in UTF-8, a path is its text.
+    in UTF-8, a path is its text. depth: how many lists and dicts it is in.
     """
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DataObject):
         return value
+    if depth > NESTING_MAX:
+        raise TypeError(f"a value nested deeper than {NESTING_MAX} levels cannot be stored")
     if isinstance(value, date):  # datetime, pandas.Timestamp and NaT as well
         return _moment(value)
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [plain(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return _plain_dict(value)
+        return _plain_dict(value, depth + 1)
     if isinstance(value, Enum):
         return plain(value.value)
     if isinstance(value, set | frozenset):
-        return [plain(item) for item in _ordered(value)]
+        return [plain(item, depth + 1) for item in _ordered(value)]
     if isinstance(value, Decimal):
         return math.nan if value.is_nan() else float(value)
     if isinstance(value, timedelta):
@@ -88,12 +91,12 @@ def _decoded(value: bytes | bytearray) -> str:
         ) from None
 
 
-def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
+def _plain_dict(value: dict[Any, Any], depth: int) -> dict[str, Any]:
     for key in value:
         if not isinstance(key, str):
             raise TypeError(f"the key {key!r} of a dict is not a string")
     # Python's own text, not what a subclass shows: of an enum that is its member's name.
-    return {str.__str__(key): plain(item) for key, item in value.items()}
+    return {str.__str__(key): plain(item, depth) for key, item in value.items()}
 
 
 def _moment(value: Any) -> datetime | None:

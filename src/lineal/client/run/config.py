@@ -10,7 +10,7 @@ from typing import Any
 
 from lineal import files
 from lineal.client import term
-from lineal.client.values import fields_of, is_media, kind_of, plain, text
+from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
 
@@ -323,7 +323,9 @@ def _as_text(value: Any, key: str) -> str:
     return text
 
 
-def _refuse_nested_artifacts(key: str, value: Any) -> None:
+def _refuse_nested_artifacts(key: str, value: Any, depth: int = 0) -> None:
+    if depth > NESTING_MAX:  # `plain` refuses it by name
+        return
     fields = fields_of(value)
     if fields is not None:
         for name, item in fields.items():
@@ -332,7 +334,7 @@ def _refuse_nested_artifacts(key: str, value: Any) -> None:
                     f"Config `{key}.{name}` is an artifact; artifacts are recorded as used only "
                     "at the top level of the config"
                 )
-            _refuse_nested_artifacts(f"{key}.{name}", item)
+            _refuse_nested_artifacts(f"{key}.{name}", item, depth + 1)
 
 
 def _equal(before: Any, after: Any) -> bool:
