@@ -182,9 +182,9 @@ def result(summary: Mapping[str, Any], metric: Metric) -> float | None:
     return None if math.isnan(found) else float(found)
 
 
-def _computed(metric: Metric) -> tuple[str, str, str]:
+def _computed(metric: Metric) -> tuple[str, ...]:
     """Return which values of a metric that was defined say how good it is, the best first."""
-    return ("min" if metric.goal == "minimize" else "max", "best", "last")
+    return ("min" if metric.goal == "minimize" else "max", "best", "last", "mean")
 
 
 def is_reached(metric: Metric | None, value: float | None) -> bool:
