@@ -68,6 +68,8 @@ def steps(run_id: str = "a") -> list[int]:
         ("sys.exit(3)", 3, "failed"),
         ("sys.exit('message')", 1, "failed"),
         ("sys.exit(0)", 0, "finished"),
+        ("exit(3)", 3, "failed"),
+        ("quit()", 0, "finished"),
         ("import threading; threading.Thread(target=sys.exit, args=(3,)).start()", 0, "finished"),
     ],
 )

@@ -1,6 +1,7 @@
 """Finish runs when the process ends, however it ends short of kill -9 (RUN-9).
 
-A clean end is `finished`; an uncaught exception, Ctrl-C or `sys.exit` with a code is `failed`.
+A clean end is `finished`; an uncaught exception, Ctrl-C, or `sys.exit`, `exit` or `quit` with a
+code is `failed`. Python tells nobody of a `raise SystemExit(3)`; outside of `with` it looks clean.
 After kill -9, as after any signal that ends the process and that the program does not handle, the
 run has crashed: whoever opens the home next sees that nobody writes to it (see `adopting`), and
 wherever that cannot be seen its heartbeats stop. No handlers are set, since those of schedulers
@@ -94,18 +95,33 @@ def _wrap_excepthook() -> None:
 
 
 def _wrap_exit() -> None:
-    """Note the code of `sys.exit`: Python tells it to nobody once it has started to exit.
+    """Note the code of `sys.exit`, `exit` and `quit`: once Python exits, it tells it to nobody.
 
-    In any thread but the main one it ends that thread alone.
+    In any thread but the main one they end that thread alone.
     """
     before = sys.exit
 
     def leave(code: Any = None, /) -> Any:
-        if threading.current_thread() is threading.main_thread():
-            _ending.exit_code = _exit_code(code)
+        _note(code)
         before(code)
 
     sys.exit = leave
+    if "_sitebuiltins" not in sys.modules:  # as with `python -S`
+        return
+    from _sitebuiltins import Quitter  # both `exit` and `quit` are one
+
+    call = Quitter.__call__
+
+    def leave_by_name(self: Any, code: Any = None) -> Any:
+        _note(code)
+        call(self, code)
+
+    Quitter.__call__ = leave_by_name  # type: ignore[method-assign]
+
+
+def _note(code: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        _ending.exit_code = _exit_code(code)
 
 
 def _install_in_multiprocessing_child() -> None:
