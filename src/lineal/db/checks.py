@@ -21,17 +21,23 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from lineal.db.blobs import CONDEMNED, STORED
+from lineal.core.records import CollectionKind, EdgeKind, RunState, Stream
+from lineal.core.trials import SweepState, TrialState
+from lineal.db.blobs import AWAITED, CONDEMNED, STORED
+from lineal.db.deletion import EXPIRED, PURGE, RETENTION, USER
+from lineal.db.drafts import COMMITTED, CONTRIBUTED, OPEN
 from lineal.db.engine import on_sqlite
+from lineal.db.redirects import COLLECTION, RUN
 from lineal.db.schema import (
-    VALUES,
     Json,
     Moment,
     alias_moves,
     aliases,
     blobs,
     collections,
+    deletions,
     drafts,
+    edges,
     entities,
     line_chunks,
     manifest_segments,
@@ -39,13 +45,29 @@ from lineal.db.schema import (
     memberships,
     metadata,
     projects,
+    redirects,
     run_files,
     runs,
     segment_blobs,
     segments,
+    sweeps,
+    trials,
     versions,
 )
 
+_ENUMERATIONS = {
+    runs.c.state: RunState,
+    line_chunks.c.stream: Stream,
+    collections.c.kind: CollectionKind,
+    edges.c.kind: EdgeKind,
+    blobs.c.state: (AWAITED, STORED, CONDEMNED),
+    drafts.c.state: (OPEN, CONTRIBUTED, COMMITTED),
+    sweeps.c.state: SweepState,
+    trials.c.state: TrialState,
+    deletions.c.reason: (USER, EXPIRED, RETENTION, PURGE),
+    redirects.c.kind: (RUN, COLLECTION),
+}
+"""All that a column can say."""
 _SHOWN_MOST = 20
 """Complaints of SQLite about one file."""
 _LIVE_VERSION = versions.c.deleted_at.is_(None)
@@ -119,13 +141,11 @@ def _no_moments(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 def _unknown_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield rows that say something that is in no enumeration."""
-    for table in metadata.sorted_tables:
-        for column in table.columns:
-            if VALUES in column.info:
-                query = select(table.c.id, column).where(column.not_in(column.info[VALUES]))
-                for row_id, value in connection.execute(query):
-                    what = f"{column.name} is {value!r}"
-                    yield "records can be read", f"{table.name} {row_id}", what
+    for column, values in _ENUMERATIONS.items():
+        query = select(column.table.c.id, column).where(column.not_in(values))
+        for row_id, value in connection.execute(query):
+            what = f"{column.name} is {value!r}"
+            yield "records can be read", f"{column.table.name} {row_id}", what
 
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:

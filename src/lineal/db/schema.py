@@ -7,7 +7,6 @@ The reasons for the shape: docs/design/001-storage.md and 003-database.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,9 +29,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.types import TypeEngine
-
-from lineal.core.records import CollectionKind, EdgeKind, RunState, Stream
-from lineal.core.trials import SweepState, TrialState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,9 +63,6 @@ class Json(TypeDecorator[Any]):
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite counts rows only in a column declared INTEGER."""
 
-VALUES = "values"
-"""Key in `Column.info`: all that the column can say."""
-
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -88,11 +81,6 @@ def _refers(
     name: str, target: str, *, nullable: bool = False, primary: bool = False
 ) -> Column[int]:
     return Column(name, BigId, ForeignKey(target), nullable=nullable, primary_key=primary)
-
-
-def _one_of(name: str, values: Iterable[str]) -> Column[str]:
-    """Make a column of an enumeration; `db.checks` finds rows with anything else."""
-    return Column(name, Text, nullable=False, info={VALUES: tuple(map(str, values))})
 
 
 def _ttl() -> Column[int | None]:
@@ -138,7 +126,7 @@ deletions = Table(
     metadata,
     _id(),
     Column("what", Text, nullable=False),  # full name, or the selection as JSON
-    _one_of("reason", ("user", "expired", "retention", "purge")),
+    Column("reason", Text, nullable=False),  # user, expired, retention, purge
     Column("deleted_by", Text, nullable=False),
     Column("deleted_at", Moment, nullable=False),
     Column("restored_at", Moment),
@@ -150,7 +138,7 @@ redirects = Table(
     "redirects",
     metadata,
     _id(),
-    _one_of("kind", ("run", "collection")),
+    Column("kind", Text, nullable=False),  # run, collection
     _refers("project_id", "projects.id"),
     Column("name", Text, nullable=False),
     Column("target_id", BigId, nullable=False),
@@ -167,7 +155,7 @@ runs = Table(
     _refers("project_id", "projects.id"),
     Column("run_id", Text, nullable=False),
     Column("name", Text, nullable=False),
-    _one_of("state", RunState),
+    Column("state", Text, nullable=False),
     Column("notes", Text),
     Column("group_name", Text),
     Column("job_type", Text),
@@ -219,7 +207,7 @@ line_chunks = Table(
     metadata,
     _id(),
     _refers("run_id", "runs.id"),
-    _one_of("stream", Stream),
+    Column("stream", Text, nullable=False),
     Column("writer", Text, nullable=False),
     Column("first_offset", BigInteger, nullable=False),
     Column("line_count", Integer, nullable=False),
@@ -249,7 +237,7 @@ blobs = Table(
     _id(),
     Column("digest", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
-    _one_of("state", ("awaited", "stored", "condemned")),
+    Column("state", Text, nullable=False),
     Column("nonce", Text),
     _refers("draft_id", "drafts.id", nullable=True),
     # the draft that stored it first: whence an entry's birth version (SEM-4)
@@ -317,7 +305,7 @@ collections = Table(
     _refers("project_id", "projects.id"),
     Column("name", Text, nullable=False),
     Column("type", Text, nullable=False),
-    _one_of("kind", CollectionKind),
+    Column("kind", Text, nullable=False),
     Column("description", Text),
     Column("next_number", Integer, nullable=False, server_default=text("0")),
     # only ever grows: a number is never reused, whatever is deleted (invariant 6)
@@ -349,7 +337,7 @@ drafts = Table(
     _refers("collection_id", "collections.id"),
     _refers("run_id", "runs.id", nullable=True),
     _refers("manifest_id", "manifests.id", nullable=True),
-    _one_of("state", ("open", "contributed", "committed")),  # contributed: distributed
+    Column("state", Text, nullable=False),  # open, contributed (distributed), committed
     Column("spec", Json, nullable=False),  # description, metadata, aliases, tags …
     Column("distributed_id", Text),
     _refers("version_id", "versions.id", nullable=True),
@@ -439,7 +427,7 @@ edges = Table(
     _id(),
     _refers("run_id", "runs.id"),
     _refers("version_id", "versions.id"),
-    _one_of("kind", (EdgeKind.USED, EdgeKind.LOGGED)),
+    Column("kind", Text, nullable=False),  # used, logged
     Column("alias", Text),  # what was asked for when it was used (SEM-9)
     Column("closes_cycle", Boolean, nullable=False, server_default=text("false")),
     Column("created_at", Moment, nullable=False),
@@ -468,7 +456,7 @@ sweeps = Table(
     Column("sweep_id", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("description", Text),
-    _one_of("state", SweepState),
+    Column("state", Text, nullable=False),
     Column("document", Json, nullable=False),  # as the user wrote it
     Column("next_number", BigInteger, nullable=False, server_default=text("0")),
     Column("next_point", BigInteger, nullable=False, server_default=text("0")),  # of a grid
@@ -502,7 +490,7 @@ trials = Table(
     Column("number", BigInteger, nullable=False),  # below 0: a run that was there before
     Column("point", Json, nullable=False),  # where in the space; `core.distributions`
     Column("parameters", Json, nullable=False),  # what the run's config gets
-    _one_of("state", TrialState),
+    Column("state", Text, nullable=False),
     Column("run_id", Text, nullable=False),  # of its project; the run may not be there yet
     Column("is_resumed", Boolean, nullable=False, server_default=text("false")),
     _refers("agent_id", "sweep_agents.id", nullable=True),
