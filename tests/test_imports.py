@@ -80,3 +80,28 @@ def test_names_that_only_wandb_has_are_told_with_what_to_do_instead() -> None:
 def test_an_id_to_resume_by_is_made_as_scripts_for_wandb_do() -> None:
     program = "import lineal as wandb\nprint(wandb.util.generate_id(), wandb.util.generate_id(4))"
     assert re.fullmatch(r"[a-z0-9]{8} [a-z0-9]{4}\n", printed_by(program))
+
+
+def test_a_run_loads_no_asyncio_and_leaves_it_whole(tmp_path: Path) -> None:
+    run = f"import lineal; lineal.init(settings=dict(home={str(tmp_path)!r}, silent=True)).finish()"
+    printed_by(run)  # makes the home, by Alembic, which loads more
+    program = (
+        f"import sys\n{run}\n"
+        "print('asyncio' in sys.modules, 'importlib.metadata' in sys.modules)\n"
+        "from sqlalchemy.util import concurrency\n"
+        "import asyncio, importlib.metadata\n"
+        "async def work(): return importlib.metadata.version('sqlalchemy')\n"
+        "coroutine = work()\n"
+        "print(concurrency.iscoroutine(coroutine), concurrency.iscoroutine(work))\n"
+        "import sqlalchemy\n"
+        "print(asyncio.run(coroutine) == sqlalchemy.__version__)\n"
+        "print(concurrency.asyncio.Lock is asyncio.Lock)\n"
+    )
+    assert printed_by(program).split() == ["False", "False", "True", "False", "True", "True"]
+
+
+def test_a_service_that_is_not_there_is_no_attribute() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+        from lineal.service import nothing  # noqa: F401 - it is not there
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lineal.service.nothing

@@ -5,11 +5,11 @@ Public names are loaded when first used, so that the import itself costs next to
 
 from __future__ import annotations
 
-import os
 import sys
-from _thread import RLock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from lineal.loading import load
 
 __version__ = "0.1.0"
 
@@ -127,28 +127,14 @@ if TYPE_CHECKING:
     summary: Summary
 
 
-_loading = RLock()
-# A fork while another thread imports would leave the child waiting for that import for ever.
-os.register_at_fork(
-    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
-)
-
-
 def __getattr__(name: str) -> Any:
-    with _loading:
-        return _loaded(name)
-
-
-def _loaded(name: str) -> Any:
-    import importlib  # only names used for the first time come here
-
     if name in _ACTIVE:
-        return importlib.import_module("lineal.client.init").active(name)
+        return load("lineal.client.init").active(name)
     if name in _MODULES:
-        return importlib.import_module(f"lineal.{name}")
+        return load(f"lineal.{name}")
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'lineal' has no attribute {name!r}{_hint(name)}")
-    value = getattr(importlib.import_module(_MODULE_OF[name]), name)
+        raise _NoAttribute(name=name)
+    value = getattr(load(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 
@@ -157,8 +143,15 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+class _NoAttribute(AttributeError):
+    """Looks for what was meant when it is shown: our own imports of modules ask in vain, too."""
+
+    def __str__(self) -> str:
+        return f"module 'lineal' has no attribute {self.name!r}{_hint(str(self.name))}"
+
+
 def _hint(name: str) -> str:
-    import difflib  # only on the way to an error
+    import difflib
 
     from lineal.wandb_names import INSTEAD
 
@@ -183,9 +176,7 @@ class _Package(ModuleType):
         """
         if isinstance(values, ModuleType):
             return
-        import importlib  # only scripts that set it come here
-
-        importlib.import_module("lineal.client.init").set_config(values)
+        load("lineal.client.init").set_config(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be imported where it is sent: cloudpickle, of joblib and Ray, knows plain modules only.

@@ -7,7 +7,6 @@ is absent (CLI-6). `docs/reference/settings.md` is checked against this table by
 
 from __future__ import annotations
 
-import configparser
 import dataclasses
 import os
 import re
@@ -300,6 +299,8 @@ def _from_file(path: str) -> dict[str, str]:
     """Read `[default]` of a settings file; what is no file says nothing."""
     if not os.path.isfile(path):
         return {}
+    import configparser  # few homes and work trees have such a file
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read(path, encoding="utf-8")

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
-from lineal import files
+from lineal import files, service
 from lineal.config import Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
@@ -53,24 +53,8 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.service import (
-    artifacts,
-    catalog,
-    due,
-    history,
-    lineage,
-    moving,
-    projects,
-    rewinding,
-    run_files,
-    runs,
-    status,
-    transfers,
-    verify,
-)
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance, open_instance
-from lineal.service.verify import Progress
 
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
@@ -98,6 +82,7 @@ if TYPE_CHECKING:
         TrialRecord,
         TrialState,
     )
+    from lineal.service.verify import Progress
 
 
 class EmbeddedBackend:
@@ -131,7 +116,7 @@ class EmbeddedBackend:
         return self.instance.home.staging
 
     def status(self) -> InstanceStatus:
-        return status.status(self.instance, self.actor)
+        return service.status.status(self.instance, self.actor)
 
     def close(self) -> None:
         self.instance.close()
@@ -142,54 +127,56 @@ class EmbeddedBackend:
     # --- projects ---
 
     def project(self, entity: str, name: str, *, create: bool = False) -> ProjectRecord:
-        return projects.project(self.instance, self.actor, entity, name, create=create)
+        return service.projects.project(self.instance, self.actor, entity, name, create=create)
 
     def projects(self, entity: str, page: PageRequest) -> Page[ProjectRecord]:
-        return projects.projects(self.instance, self.actor, entity, page)
+        return service.projects.projects(self.instance, self.actor, entity, page)
 
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun:
-        return runs.start(self.instance, self.actor, spec)
+        return service.runs.start(self.instance, self.actor, spec)
 
     def run(self, entity: str, project: str, run_id: str) -> RunRecord:
-        return runs.run(self.instance, self.actor, entity, project, run_id)
+        return service.runs.run(self.instance, self.actor, entity, project, run_id)
 
     def run_by_key(self, run: RunKey) -> RunRecord:
-        return runs.run_by_key(self.instance, self.actor, run)
+        return service.runs.run_by_key(self.instance, self.actor, run)
 
     def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
-        return runs.runs(self.instance, self.actor, query, page)
+        return service.runs.runs(self.instance, self.actor, query, page)
 
     def update_run(self, run: RunKey, patch: RunPatch) -> RunRecord:
-        return runs.update(self.instance, self.actor, run, patch)
+        return service.runs.update(self.instance, self.actor, run, patch)
 
     def heartbeat(self, run: RunKey, runtime_seconds: float) -> None:
-        runs.heartbeat(self.instance, self.actor, run, runtime_seconds)
+        service.runs.heartbeat(self.instance, self.actor, run, runtime_seconds)
 
     def mark_crashed(self, run: RunKey, runtime_seconds: float) -> None:
-        runs.mark_crashed(self.instance, self.actor, run, runtime_seconds)
+        service.runs.mark_crashed(self.instance, self.actor, run, runtime_seconds)
 
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None:
-        runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
+        service.runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
 
     def delete_run(
         self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False
     ) -> None:
-        runs.delete(self.instance, self.actor, run, delete_artifacts=delete_artifacts, force=force)
+        service.runs.delete(
+            self.instance, self.actor, run, delete_artifacts=delete_artifacts, force=force
+        )
 
     def rewind_run(self, run: RunKey, step: int, summary: JsonObject) -> RunRecord:
-        return rewinding.rewind(self.instance, self.actor, run, step, summary)
+        return service.rewinding.rewind(self.instance, self.actor, run, step, summary)
 
     def move_run(
         self, run: RunKey, entity: str, project: str, *, with_artifacts: bool = False
     ) -> MovedRun:
-        return moving.move(
+        return service.moving.move(
             self.instance, self.actor, run, entity, project, with_artifacts=with_artifacts
         )
 
     def append_lines(self, run: RunKey, batches: Sequence[Lines]) -> None:
-        history.append(self.instance, self.actor, run, batches)
+        service.history.append(self.instance, self.actor, run, batches)
 
     def read_lines(
         self,
@@ -199,41 +186,41 @@ class EmbeddedBackend:
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> Iterator[bytes]:
-        return history.read(
+        return service.history.read(
             self.instance, self.actor, run, stream, min_step=min_step, max_step=max_step
         )
 
     def put_run_files(self, run: RunKey, files: Sequence[tuple[str, str]]) -> list[RunFileRecord]:
-        return run_files.put(self.instance, self.actor, run, files)
+        return service.run_files.put(self.instance, self.actor, run, files)
 
     def run_files(
         self, run: RunKey, page: PageRequest, *, names: Sequence[str] = ()
     ) -> Page[RunFileRecord]:
-        return run_files.files(self.instance, self.actor, run, page, names=names)
+        return service.run_files.files(self.instance, self.actor, run, page, names=names)
 
     def delete_run_file(self, run: RunKey, path: str) -> None:
-        run_files.delete(self.instance, self.actor, run, path)
+        service.run_files.delete(self.instance, self.actor, run, path)
 
     # --- artifacts: writing ---
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
-        return artifacts.begin(self.instance, self.actor, draft, segments)
+        return service.artifacts.begin(self.instance, self.actor, draft, segments)
 
     def put_segments(self, draft: DraftId, segments: Sequence[Segment]) -> None:
-        transfers.put_segments(self.instance, self.actor, draft, segments)
+        service.transfers.put_segments(self.instance, self.actor, draft, segments)
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
-        return transfers.missing_blobs(self.instance, self.actor, draft)
+        return service.transfers.missing_blobs(self.instance, self.actor, draft)
 
     def verify(
         self, progress: Progress | None = None, *, repair: bool = False
     ) -> Iterator[Finding]:
         """Walk every invariant and every byte of the instance; embedded only."""
-        return verify.verify(self.instance, self.actor, progress, repair=repair)
+        return service.verify.verify(self.instance, self.actor, progress, repair=repair)
 
     def damage(self) -> list[Finding]:
         """Look at the database's own pages only; embedded only."""
-        return verify.damage(self.instance, self.actor)
+        return service.verify.damage(self.instance, self.actor)
 
     def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
         self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)
@@ -245,98 +232,82 @@ class EmbeddedBackend:
         return frozenset(self.instance.store.put_pack(upload.key, pack))
 
     def confirm(self, draft: DraftId, sent: Sequence[Upload]) -> None:
-        transfers.confirm(self.instance, self.actor, draft, sent)
+        service.transfers.confirm(self.instance, self.actor, draft, sent)
 
     def commit(self, draft: DraftId) -> Committed:
-        return artifacts.commit(self.instance, self.actor, draft)
+        return service.artifacts.commit(self.instance, self.actor, draft)
 
     def remove_surplus(self, draft: DraftId) -> None:
-        from lineal.service import strays
-
-        strays.remove_surplus(self.instance, self.actor, draft)
+        service.strays.remove_surplus(self.instance, self.actor, draft)
 
     def abandon(self, draft: DraftId) -> None:
-        artifacts.abandon(self.instance, self.actor, draft)
+        service.artifacts.abandon(self.instance, self.actor, draft)
 
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
-        return catalog.update_version(self.instance, self.actor, membership, patch)
+        return service.catalog.update_version(self.instance, self.actor, membership, patch)
 
     def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
-        catalog.delete_version(self.instance, self.actor, membership, delete_aliases=delete_aliases)
+        service.catalog.delete_version(
+            self.instance, self.actor, membership, delete_aliases=delete_aliases
+        )
 
     def link_version(
         self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
     ) -> VersionRecord:
-        return catalog.link_version(self.instance, self.actor, version, target, aliases)
+        return service.catalog.link_version(self.instance, self.actor, version, target, aliases)
 
     def unlink_version(self, membership: MembershipId) -> None:
-        catalog.unlink_version(self.instance, self.actor, membership)
+        service.catalog.unlink_version(self.instance, self.actor, membership)
 
     def update_collection(
         self, collection: CollectionId, patch: CollectionPatch
     ) -> CollectionRecord:
-        return catalog.update_collection(self.instance, self.actor, collection, patch)
+        return service.catalog.update_collection(self.instance, self.actor, collection, patch)
 
     def delete_collection(self, collection: CollectionId) -> None:
-        catalog.delete_collection(self.instance, self.actor, collection)
+        service.catalog.delete_collection(self.instance, self.actor, collection)
 
-    # --- time to live, retention, deletion and space: loaded when first needed, few runs do ---
+    # --- time to live ---
 
     def effective_ttl(self, version: VersionId) -> EffectiveTtl:
-        from lineal.service import retention
-
-        return retention.effective_ttl(self.instance, self.actor, version)
+        return service.retention.effective_ttl(self.instance, self.actor, version)
 
     def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
-        from lineal.service import retention
-
-        return retention.set_version_ttl(self.instance, self.actor, membership, seconds)
+        return service.retention.set_version_ttl(self.instance, self.actor, membership, seconds)
 
     def set_collection_ttl(self, collection: CollectionId, seconds: int | None) -> CollectionRecord:
-        from lineal.service import retention
-
-        return retention.set_collection_ttl(self.instance, self.actor, collection, seconds)
+        return service.retention.set_collection_ttl(self.instance, self.actor, collection, seconds)
 
     def set_project_ttl(self, entity: str, project: str, seconds: int | None) -> ProjectRecord:
-        from lineal.service import retention
-
-        return retention.set_project_ttl(self.instance, self.actor, entity, project, seconds)
+        return service.retention.set_project_ttl(
+            self.instance, self.actor, entity, project, seconds
+        )
 
     def entity_ttl(self, entity: str) -> int | None:
-        from lineal.service import retention
-
-        return retention.entity_ttl(self.instance, self.actor, entity)
+        return service.retention.entity_ttl(self.instance, self.actor, entity)
 
     def set_entity_ttl(self, entity: str, seconds: int | None) -> None:
-        from lineal.service import retention
-
-        retention.set_entity_ttl(self.instance, self.actor, entity, seconds)
+        service.retention.set_entity_ttl(self.instance, self.actor, entity, seconds)
 
     def expiring(
         self, entity: str, project: str | None, within: timedelta, page: PageRequest
     ) -> Page[Expiring]:
-        from lineal.service import retention
-
-        return retention.expiring(self.instance, self.actor, entity, project, within, page)
+        return service.retention.expiring(self.instance, self.actor, entity, project, within, page)
 
     def protect_aliases(self, entity: str, project: str, aliases: Sequence[str]) -> ProjectRecord:
-        from lineal.service import retention
-
-        return retention.protect_aliases(self.instance, self.actor, entity, project, aliases)
+        return service.retention.protect_aliases(
+            self.instance, self.actor, entity, project, aliases
+        )
 
     # --- retention and deletion ---
 
     def policy(self, entity: str, project: str, collection: str | None = None) -> Policy:
-        from lineal.service import retention
-
-        return retention.policy(self.instance, self.actor, entity, project, collection)
+        return service.retention.policy(self.instance, self.actor, entity, project, collection)
 
     def set_policy(
         self, entity: str, project: str, collection: str | None, selection: Selection | None
     ) -> Policy:
-        from lineal.service import retention
-
-        return retention.set_policy(
+        return service.retention.set_policy(
             self.instance, self.actor, entity, project, collection, selection
         )
 
@@ -350,9 +321,7 @@ class EmbeddedBackend:
         by_policy: bool = False,
         with_metadata: bool = True,
     ) -> Preview:
-        from lineal.service import retention
-
-        return retention.preview(
+        return service.retention.preview(
             self.instance,
             self.actor,
             entity,
@@ -366,53 +335,37 @@ class EmbeddedBackend:
     def delete_selected(
         self, entity: str, project: str, collection: str | None, selection: Selection
     ) -> Deletion | None:
-        from lineal.service import retention
-
-        return retention.delete_selected(
+        return service.retention.delete_selected(
             self.instance, self.actor, entity, project, collection, selection
         )
 
     def delete_project(self, entity: str, project: str, *, force: bool = False) -> None:
-        from lineal.service import deletion
-
-        deletion.delete_project(self.instance, self.actor, entity, project, force=force)
+        service.deletion.delete_project(self.instance, self.actor, entity, project, force=force)
 
     def deletions(self, page: PageRequest) -> Page[Deletion]:
-        from lineal.service import deletion
-
-        return deletion.deletions(self.instance, self.actor, page)
+        return service.deletion.deletions(self.instance, self.actor, page)
 
     def restore(self, deletion_id: int) -> Restored:
-        from lineal.service import deletion
-
-        return deletion.restore(self.instance, self.actor, deletion_id)
+        return service.deletion.restore(self.instance, self.actor, deletion_id)
 
     def restore_version(self, path: ArtifactPath) -> VersionRecord:
-        from lineal.service import deletion
-
-        return deletion.restore_version(self.instance, self.actor, path)
+        return service.deletion.restore_version(self.instance, self.actor, path)
 
     def restore_collection(self, entity: str, project: str, collection: str) -> Restored:
-        from lineal.service import deletion
-
-        return deletion.restore_collection(self.instance, self.actor, entity, project, collection)
+        return service.deletion.restore_collection(
+            self.instance, self.actor, entity, project, collection
+        )
 
     def restore_run(self, entity: str, project: str, run_id: str) -> RunRecord:
-        from lineal.service import deletion
-
-        return deletion.restore_run(self.instance, self.actor, entity, project, run_id)
+        return service.deletion.restore_run(self.instance, self.actor, entity, project, run_id)
 
     def restore_project(self, entity: str, project: str) -> Restored:
-        from lineal.service import deletion
-
-        return deletion.restore_project(self.instance, self.actor, entity, project)
+        return service.deletion.restore_project(self.instance, self.actor, entity, project)
 
     # --- space ---
 
     def gc_plan(self) -> Plan:
-        from lineal.service import gc
-
-        return gc.plan(self.instance, self.actor)
+        return service.gc.plan(self.instance, self.actor)
 
     def gc_sweep(
         self,
@@ -420,21 +373,17 @@ class EmbeddedBackend:
         *,
         time_limit_seconds: float | None = None,
     ) -> Swept:
-        from lineal.service import gc
-
-        return gc.sweep(self.instance, self.actor, progress, time_limit_seconds=time_limit_seconds)
+        return service.gc.sweep(
+            self.instance, self.actor, progress, time_limit_seconds=time_limit_seconds
+        )
 
     def sweep_if_due(self) -> Swept | None:
-        if not due.is_due(self.instance):
+        if not service.due.is_due(self.instance):
             return None
-        from lineal.service import gc
-
-        return gc.sweep_if_due(self.instance, self.actor)
+        return service.gc.sweep_if_due(self.instance, self.actor)
 
     def purge(self, path: str, *, force: bool = False) -> Proof:
-        from lineal.service import purge
-
-        return purge.purge(self.instance, self.actor, path, force=force)
+        return service.purge.purge(self.instance, self.actor, path, force=force)
 
     def storage(
         self,
@@ -443,46 +392,44 @@ class EmbeddedBackend:
         project: str | None = None,
         collection: str | None = None,
     ) -> StorageReport:
-        from lineal.service import storage
-
-        return storage.storage(
+        return service.storage.storage(
             self.instance, self.actor, entity=entity, project=project, collection=collection
         )
 
     # --- artifacts: reading ---
 
     def version(self, path: ArtifactPath) -> VersionRecord:
-        return catalog.version(self.instance, self.actor, path)
+        return service.catalog.version(self.instance, self.actor, path)
 
     def version_in_config(self, number: int, name: str | None) -> VersionRecord:
         return self.version_by_id(VersionId(number))
 
     def version_by_id(self, version: VersionId) -> VersionRecord:
-        return catalog.version_by_id(self.instance, self.actor, version)
+        return service.catalog.version_by_id(self.instance, self.actor, version)
 
     def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]:
-        return catalog.versions(self.instance, self.actor, query, page)
+        return service.catalog.versions(self.instance, self.actor, query, page)
 
     def links(self, version: VersionId) -> list[VersionRecord]:
-        return catalog.links(self.instance, self.actor, version)
+        return service.catalog.links(self.instance, self.actor, version)
 
     def collection(self, entity: str, project: str, name: str) -> CollectionRecord:
-        return catalog.collection(self.instance, self.actor, entity, project, name)
+        return service.catalog.collection(self.instance, self.actor, entity, project, name)
 
     def collections(self, query: CollectionQuery, page: PageRequest) -> Page[CollectionRecord]:
-        return catalog.collections(self.instance, self.actor, query, page)
+        return service.catalog.collections(self.instance, self.actor, query, page)
 
     def artifact_types(self, entity: str, project: str) -> list[str]:
-        return catalog.artifact_types(self.instance, self.actor, entity, project)
+        return service.catalog.artifact_types(self.instance, self.actor, entity, project)
 
     def alias_history(self, collection: CollectionId, alias: str | None) -> list[AliasMove]:
-        return catalog.alias_history(self.instance, self.actor, collection, alias)
+        return service.catalog.alias_history(self.instance, self.actor, collection, alias)
 
     def manifest(self, version: VersionId) -> ManifestHead:
-        return transfers.manifest(self.instance, self.actor, version)
+        return service.transfers.manifest(self.instance, self.actor, version)
 
     def read_segments(self, version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
-        return transfers.read_segments(self.instance, self.actor, version, heads)
+        return service.transfers.read_segments(self.instance, self.actor, version, heads)
 
     def locate(
         self,
@@ -491,10 +438,12 @@ class EmbeddedBackend:
         version: VersionId | None = None,
         run: RunKey | None = None,
     ) -> dict[Digest, Location]:
-        return transfers.locate(self.instance, self.actor, digests, version=version, run=run)
+        return service.transfers.locate(
+            self.instance, self.actor, digests, version=version, run=run
+        )
 
     def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
-        return transfers.births(self.instance, self.actor, digests, version=version)
+        return service.transfers.births(self.instance, self.actor, digests, version=version)
 
     def open(self, location: Location) -> BinaryIO:
         return self.instance.store.open(location.key)
@@ -502,105 +451,75 @@ class EmbeddedBackend:
     # --- sweeps ---
 
     def create_sweep(self, spec: SweepSpec) -> SweepRecord:
-        from lineal.service import sweeps
-
-        return sweeps.create(self.instance, self.actor, spec)
+        return service.sweeps.create(self.instance, self.actor, spec)
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> SweepRecord:
-        from lineal.service import sweeps
-
-        return sweeps.sweep(self.instance, self.actor, entity, project, sweep_id)
+        return service.sweeps.sweep(self.instance, self.actor, entity, project, sweep_id)
 
     def sweeps(self, entity: str, project: str, page: PageRequest) -> Page[SweepRecord]:
-        from lineal.service import sweeps
-
-        return sweeps.sweeps(self.instance, self.actor, entity, project, page)
+        return service.sweeps.sweeps(self.instance, self.actor, entity, project, page)
 
     def set_sweep_state(self, sweep: SweepKey, state: SweepState) -> SweepRecord:
-        from lineal.service import sweeps
-
-        return sweeps.set_state(self.instance, self.actor, sweep, state)
+        return service.sweeps.set_state(self.instance, self.actor, sweep, state)
 
     def update_sweep(self, sweep: SweepKey, document: JsonObject) -> SweepRecord:
-        from lineal.service import sweeps
-
-        return sweeps.update(self.instance, self.actor, sweep, document)
+        return service.sweeps.update(self.instance, self.actor, sweep, document)
 
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]:
-        from lineal.service import trials
-
-        return trials.agents(self.instance, self.actor, sweep)
+        return service.trials.agents(self.instance, self.actor, sweep)
 
     def trials(self, sweep: SweepKey, page: PageRequest) -> Page[TrialRecord]:
-        from lineal.service import trials
-
-        return trials.trials(self.instance, self.actor, sweep, page)
+        return service.trials.trials(self.instance, self.actor, sweep, page)
 
     def trial_of_run(self, entity: str, project: str, sweep_id: str, run_id: str) -> TrialRecord:
-        from lineal.service import trials
-
-        return trials.trial_of_run(self.instance, self.actor, entity, project, sweep_id, run_id)
+        return service.trials.trial_of_run(
+            self.instance, self.actor, entity, project, sweep_id, run_id
+        )
 
     def enqueue_trial(self, sweep: SweepKey, parameters: JsonObject) -> TrialRecord:
-        from lineal.service import trials
-
-        return trials.enqueue(self.instance, self.actor, sweep, parameters)
+        return service.trials.enqueue(self.instance, self.actor, sweep, parameters)
 
     def propose_trial(self, sweep: SweepKey) -> JsonObject | None:
-        from lineal.service import trials
-
-        return trials.propose(self.instance, self.actor, sweep)
+        return service.trials.propose(self.instance, self.actor, sweep)
 
     def join_sweep(self, sweep: SweepKey, *, name: str, host: str) -> AgentKey:
-        from lineal.service import trials
-
-        return trials.join(self.instance, self.actor, sweep, name=name, host=host)
+        return service.trials.join(self.instance, self.actor, sweep, name=name, host=host)
 
     def leave_sweep(self, agent: AgentKey) -> None:
-        from lineal.service import trials
-
-        trials.leave(self.instance, self.actor, agent)
+        service.trials.leave(self.instance, self.actor, agent)
 
     def next_trial(self, sweep: SweepKey, agent: AgentKey) -> Answer:
-        from lineal.service import trials
-
-        return trials.next_trial(self.instance, self.actor, sweep, agent)
+        return service.trials.next_trial(self.instance, self.actor, sweep, agent)
 
     def beat_trial(self, trial: TrialKey, agent: AgentKey) -> Beat:
-        from lineal.service import trials
-
-        return trials.beat(self.instance, self.actor, trial, agent)
+        return service.trials.beat(self.instance, self.actor, trial, agent)
 
     def report_trial(self, trial: TrialKey, run_id: str, progress: TrialProgress) -> Beat:
-        from lineal.service import trials
-
-        return trials.report(self.instance, self.actor, trial, run_id, progress)
+        return service.trials.report(self.instance, self.actor, trial, run_id, progress)
 
     def finish_trial(self, trial: TrialKey, agent: AgentKey, state: TrialState) -> TrialRecord:
-        from lineal.service import trials
-
-        return trials.finish(self.instance, self.actor, trial, agent, state)
+        return service.trials.finish(self.instance, self.actor, trial, agent, state)
 
     # --- lineage ---
 
     def use(self, run: RunKey, version: VersionId, *, alias: str | None) -> None:
-        lineage.use(self.instance, self.actor, run, version, alias=alias)
+        service.lineage.use(self.instance, self.actor, run, version, alias=alias)
 
     def relog(self, run: RunKey, version: VersionId) -> None:
-        lineage.relog(self.instance, self.actor, run, version)
+        service.lineage.relog(self.instance, self.actor, run, version)
 
     def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
-        return lineage.runs_of(self.instance, self.actor, version, kind, page)
+        return service.lineage.runs_of(self.instance, self.actor, version, kind, page)
 
     def versions_of(
         self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True
     ) -> Page[VersionRecord]:
-        return lineage.versions_of(
+        return service.lineage.versions_of(
             self.instance, self.actor, run, kind, page, with_metadata=with_metadata
         )
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
-        return lineage.lineage(self.instance, self.actor, root, query)
+        return service.lineage.lineage(self.instance, self.actor, root, query)
 
 
 def open_embedded(settings: Settings, *, clock: Clock | None = None) -> EmbeddedBackend:

@@ -16,6 +16,7 @@ from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import Settings, acting_user, default_entity, home_of
 from lineal.core import names
+from lineal.unloaded import SQLALCHEMY, unloaded
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -80,7 +81,7 @@ def _key(settings: Settings) -> _Key:
 
 
 def _opened(settings: Settings) -> Backend:
-    with uncollected():
+    with uncollected(), unloaded(SQLALCHEMY):
         from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.1 s
 
     return open_embedded(settings)

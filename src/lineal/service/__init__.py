@@ -1,1 +1,43 @@
-"""Use cases: authorise, validate, one transaction, return a record."""
+"""Use cases: authorise, validate, one transaction, return a record.
+
+Each module is loaded when it is first wanted, as `service.gc`: a short run needs few of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lineal.loading import load
+
+if TYPE_CHECKING:
+    from lineal.service import artifacts as artifacts
+    from lineal.service import catalog as catalog
+    from lineal.service import deletion as deletion
+    from lineal.service import due as due
+    from lineal.service import gc as gc
+    from lineal.service import history as history
+    from lineal.service import lineage as lineage
+    from lineal.service import moving as moving
+    from lineal.service import projects as projects
+    from lineal.service import purge as purge
+    from lineal.service import retention as retention
+    from lineal.service import rewinding as rewinding
+    from lineal.service import run_files as run_files
+    from lineal.service import runs as runs
+    from lineal.service import status as status
+    from lineal.service import storage as storage
+    from lineal.service import strays as strays
+    from lineal.service import sweeps as sweeps
+    from lineal.service import transfers as transfers
+    from lineal.service import trials as trials
+    from lineal.service import verify as verify
+else:
+
+    def __getattr__(name: str) -> object:
+        full = f"{__name__}.{name}"
+        try:
+            return load(full)
+        except ModuleNotFoundError as error:
+            if error.name != full:
+                raise
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

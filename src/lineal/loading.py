@@ -1,0 +1,21 @@
+"""Loading a module of ours when it is first wanted."""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+from types import ModuleType
+
+_loading = RLock()
+# A fork while another thread imports would leave the child waiting for that import for ever.
+os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
+
+
+def load(name: str) -> ModuleType:
+    """Import a module by its full name."""
+    from importlib import import_module  # only what is wanted for the first time comes here
+
+    with _loading:
+        return import_module(name)
