@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from lineal.loading import load
+from lineal.startup.on_demand import load_module
 
 __version__ = "0.1.0"
 
@@ -129,12 +129,12 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in _ACTIVE:
-        return load("lineal.client.init").active(name)
+        return load_module("lineal.client.init").active(name)
     if name in _MODULES:
-        return load(f"lineal.{name}")
+        return load_module(f"lineal.{name}")
     if name not in _MODULE_OF:
         raise _NoAttribute(name=name)
-    value = getattr(load(_MODULE_OF[name]), name)
+    value = getattr(load_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 
@@ -176,7 +176,7 @@ class _Package(ModuleType):
         """
         if isinstance(values, ModuleType):
             return
-        load("lineal.client.init").set_config(values)
+        load_module("lineal.client.init").set_config(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be imported where it is sent: cloudpickle, of joblib and Ray, knows plain modules only.

@@ -16,7 +16,7 @@ from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import Settings, acting_user, default_entity, home_of
 from lineal.core import names
-from lineal.unloaded import SQLALCHEMY, unloaded
+from lineal.startup.stand_ins import SQLALCHEMY, unloaded
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineal.loading import load
+from lineal.startup.on_demand import load_module
 
 if TYPE_CHECKING:
     from lineal.service import artifacts as artifacts
@@ -36,7 +36,7 @@ else:
     def __getattr__(name: str) -> object:
         full = f"{__name__}.{name}"
         try:
-            return load(full)
+            return load_module(full)
         except ModuleNotFoundError as error:
             if error.name != full:
                 raise

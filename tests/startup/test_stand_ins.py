@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from lineal.unloaded import unloaded
+from lineal.startup.stand_ins import unloaded
 
 NAMES = ("this_module", "xml.this_module")
 

@@ -13,7 +13,7 @@ os.register_at_fork(
 )
 
 
-def load(name: str) -> ModuleType:
+def load_module(name: str) -> ModuleType:
     """Import a module by its full name."""
     from importlib import import_module  # only what is wanted for the first time comes here
 

@@ -1,0 +1,1 @@
+"""A short start: what a run does not need is not loaded."""
