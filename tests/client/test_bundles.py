@@ -18,7 +18,15 @@ from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import bundles, sync
 from lineal.config import Settings, load
 from lineal.core.names import ArtifactPath
-from lineal.core.records import EdgeKind, PageRequest, Stream, VersionQuery, VersionRecord
+from lineal.core.records import (
+    EdgeKind,
+    PageRequest,
+    RunQuery,
+    RunRecord,
+    Stream,
+    VersionQuery,
+    VersionRecord,
+)
 from lineal.errors import (
     IntegrityError,
     InTheWay,
@@ -335,6 +343,35 @@ def test_collections_of_two_projects_do_not_become_one(ana, bob):
     with pytest.raises(Invalid, match="would both become bob/one/data"):
         bob.import_(project="one")
     assert len(bob.import_()) == 2
+
+
+def test_all_names_that_belong_to_something_else_are_said_before_anything_is_written(ana, bob):
+    for name in ("fits", "other", "links", "gone"):
+        ana.log(name, name)
+    with bob.run(id="theirs") as run:
+        for name in ("gone", "other"):
+            artifact = lineal.Artifact(name, "model")
+            artifact.add_bytes(b"theirs", "a.txt")
+            run.log_artifact(artifact).wait()
+        artifact.link("links")
+    theirs = bob.backend.collection("bob", "vision", "gone")
+    bob.backend.delete_collection(theirs.id)
+    ana.export("fits", "other", "links", "gone")
+    with pytest.raises(Invalid, match="Nothing was imported") as raised:
+        bob.import_()
+    said = str(raised.value)
+    assert "bob/vision/other has type `model`, not `dataset`" in said
+    assert "bob/vision/links holds links only" in said
+    assert "bob/vision/gone was deleted and keeps its type" in said
+    assert "fits" not in said
+    with pytest.raises(NotFound):
+        bob.version("fits")
+    assert [run.run_id for run in every_run(bob)] == ["theirs"]
+    assert len(bob.import_(project="other")) == 4
+
+
+def every_run(home: Home) -> list[RunRecord]:
+    return list(home.backend.runs(RunQuery(home.user, "vision"), PageRequest()).items)
 
 
 def test_an_interrupted_export_is_refused_and_goes_on_when_repeated(ana, bob, monkeypatch):

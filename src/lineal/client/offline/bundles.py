@@ -23,15 +23,18 @@ from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
 from lineal.core.records import (
+    CollectionKind,
     Direction,
     DraftSpec,
     EdgeKind,
     LineageQuery,
+    PageRequest,
     RunKey,
     RunPatch,
     RunRecord,
     RunState,
     VersionId,
+    VersionQuery,
     VersionRecord,
 )
 from lineal.errors import (
@@ -112,7 +115,8 @@ def import_(
 
     entity, project: where to put them instead of where they say. Doing it again changes nothing.
     Raises NotFound if it is no bundle, Unavailable if its export was interrupted, Invalid if two
-    collections would become one, IntegrityError or SourceChanged for bytes that are damaged.
+    collections would become one or any is of another type there, before anything is written;
+    IntegrityError or SourceChanged for bytes that are damaged.
     """
     folder = os.path.abspath(folder)
     about = read_about(folder)
@@ -132,6 +136,7 @@ def import_(
             source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
         ]
         _require_apart(versions, place)
+        _require_fitting(versions, place, target)
         return _Carry(source, target, place, settings.pack_files_up_to).run(versions)
 
 
@@ -187,6 +192,42 @@ def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:
                 f"{'/'.join(here)}/{there[2]} and {'/'.join(sources[there])}/{there[2]} would both "
                 f"become {'/'.join(there)}; import without `--entity` and `--project`"
             )
+
+
+def _require_fitting(versions: Iterable[VersionRecord], place: Place, target: Backend) -> None:
+    """Raise Invalid naming each collection whose name there belongs to something else."""
+    types = {
+        (*place(each.source_entity, each.source_project), each.source_collection): each.type
+        for each in versions
+    }
+    unfit = [
+        f"{'/'.join(there)} {why}"
+        for there, type in types.items()
+        if (why := _misfit(target, there, type)) is not None
+    ]
+    if unfit:
+        raise Invalid(
+            f"Nothing was imported: {'; '.join(unfit)}. `--project` imports into another project"
+        )
+
+
+def _misfit(target: Backend, there: tuple[str, str, str], type: str) -> str | None:
+    """Say what keeps a collection from taking versions of a type; None if nothing does."""
+    try:
+        found = target.collection(*there)
+    except Gone:  # its type stays while it is hidden
+        try:
+            target.versions(VersionQuery(*there, type=type), PageRequest(1, with_total=False))
+        except Invalid as error:
+            return f"was deleted and keeps its type ({error.message})"
+        return None
+    except NotFound:
+        return None
+    if (found.entity, found.project, found.name) != there:  # moved: the name is free
+        return None
+    if found.kind is not CollectionKind.SEQUENCE:
+        return "holds links only"
+    return None if found.type == type else f"has type `{found.type}`, not `{type}`"
 
 
 def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:
