@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+import lineal as wandb
+
 
 def put(lineal, photos, *texts: str) -> None:
     for text in texts:
@@ -160,6 +162,19 @@ def test_what_is_restored_no_policy_takes_again(lineal, photos):
     lineal("retention", "clear", "demo/photos")
     lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
     assert "policy" not in lineal("artifact", "restore", "demo/photos:v0").err
+
+
+def test_a_policy_is_said_of_what_is_restored_however_much_else_it_lets_go(lineal, photos):
+    with wandb.init(project="demo") as run:
+        for number in range(102):
+            artifact = wandb.Artifact("many", "dataset")
+            artifact.add_bytes(b"%d" % number, "a.txt")
+            run.log_artifact(artifact)
+    lineal("artifact", "rm", "demo/many:v100", "--yes")
+    lineal("retention", "set", "demo/many", "--keep-last", "1", "--yes")
+    said = "lets 1 version go: restored, no policy takes that again"
+    assert said in lineal("artifact", "restore", "demo/many:v100").err
+    assert "was not deleted" in lineal("artifact", "restore", "demo/many:v100").err
 
 
 def test_restoring_says_how_long_a_version_lives(lineal, photos):

@@ -92,11 +92,11 @@ def test_a_restored_version_has_its_number_content_and_aliases_again(
     version = log("1", aliases=("prod", "best"))
     delete(instance, owner, version)
     assert live(instance, owner) == {"v0": ("latest",)}
-    restored = deletion.restore_version(instance, owner, path("v1"))
+    restored = deletion.restore_version(instance, owner, path("v1")).version
     assert restored.aliases == ("best", "latest", "prod")
     assert live(instance, owner)["v0"] == ()
     assert catalog.version(instance, owner, path("v1")).digest == version.digest
-    assert deletion.restore_version(instance, owner, path("v1")) == restored
+    assert deletion.restore_version(instance, owner, path("v1")) == (restored, Restored())
     assert findings(instance, owner) == []
 
 
@@ -107,14 +107,17 @@ def test_an_alias_that_was_set_since_stays_where_it_is(
     delete(instance, owner, log("1", aliases=("prod", "best")))
     patch = VersionPatch(aliases_added=("prod",))
     catalog.update_version(instance, owner, first.membership_id, patch)
-    assert deletion.restore_version(instance, owner, path("v1")).aliases == ("best", "latest")
+    assert deletion.restore_version(instance, owner, path("v1")).version.aliases == (
+        "best",
+        "latest",
+    )
     assert live(instance, owner)["v0"] == ("prod",)
 
 
 def test_latest_stays_on_what_was_logged_since(instance: Instance, owner: Actor, log: Log) -> None:
     delete(instance, owner, log("0"))
     log("1")
-    assert deletion.restore_version(instance, owner, path("v0")).aliases == ()
+    assert deletion.restore_version(instance, owner, path("v0")).version.aliases == ()
     assert live(instance, owner)["v1"] == ("latest",)
 
 

@@ -460,7 +460,7 @@ def test_of_what_is_restored_policies_leave_alone_what_they_would_take_again(
     retention.set_policy(instance, owner, "ana", "vision", None, Selection(keep_last=2))
     gc.sweep(instance, owner)
     assert live(instance, owner) == [2, 3]
-    deletion.restore_version(instance, owner, path("v1"))
+    assert deletion.restore_version(instance, owner, path("v1")).restored.let_go == 1
     assert victims(instance) == []
     deletion.delete_project(instance, owner, "ana", "vision")
     assert deletion.restore_project(instance, owner, "ana", "vision").let_go == 1  # v1, again

@@ -13,7 +13,6 @@ from lineal.cli import output
 from lineal.cli.connect import all_of, connect
 from lineal.cli.options import Json
 from lineal.cli.retention import ttl_words
-from lineal.client.backend import is_live
 from lineal.core.retention import Deletion, Level, Restored
 
 
@@ -33,29 +32,25 @@ def restore(
         restored = connection.backend.restore_collection(path.entity, path.project, path.name)
         print_restored(f"{path.entity}/{path.project}/{path.name}", restored, json=json)
         return
-    was_live = is_live(connection.backend, path)
-    record = connection.backend.restore_version(path)
+    record, restored = connection.backend.restore_version(path)
     lives = connection.backend.effective_ttl(record.id)
     if json:
         output.as_json(
             {
                 "name": record.path,
                 "aliases": list(record.aliases),
-                "versions": int(not was_live),
+                "versions": restored.versions,
                 "expires_at": lives.expires_at,
             }
         )
         return
-    if was_live:
+    if not restored.versions:
         output.note(f"{record.path} was not deleted; nothing was changed")
         return
     output.data(f"Restored {record.path}: {', '.join(record.aliases) or 'no aliases'}")
     if lives.level is not Level.NONE:
         output.note(f"{record.path}: {ttl_words(lives)}; `lineal artifact ttl` sets another time")
-    policy = connection.backend.policy(path.entity, path.project, path.name).selection
-    if policy is not None:
-        preview = connection.backend.preview(path.entity, path.project, path.name, policy)
-        _note_let_go(sum(each.id == record.id for each in preview.versions))
+    _note_let_go(restored.let_go)
 
 
 def deletions(

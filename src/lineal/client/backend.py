@@ -53,7 +53,6 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import NotFound
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
         Policy,
         Preview,
         Restored,
+        RestoredVersion,
         Selection,
     )
     from lineal.core.trials import (
@@ -295,7 +295,7 @@ class Backend(Protocol):
 
     def restore(self, deletion_id: int) -> Restored: ...
 
-    def restore_version(self, path: ArtifactPath) -> VersionRecord: ...
+    def restore_version(self, path: ArtifactPath) -> RestoredVersion: ...
 
     def restore_collection(self, entity: str, project: str, collection: str) -> Restored: ...
 
@@ -447,12 +447,3 @@ class Backend(Protocol):
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         """Walk from `run:KEY` or `version:ID`."""
         ...
-
-
-def is_live(backend: Backend, path: ArtifactPath) -> bool:
-    """Tell whether a version is there and not deleted."""
-    try:
-        backend.version(path)
-    except NotFound:
-        return False
-    return True

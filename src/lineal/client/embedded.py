@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         Policy,
         Preview,
         Restored,
+        RestoredVersion,
         Selection,
     )
     from lineal.core.trials import (
@@ -348,7 +349,7 @@ class EmbeddedBackend:
     def restore(self, deletion_id: int) -> Restored:
         return service.deletion.restore(self.instance, self.actor, deletion_id)
 
-    def restore_version(self, path: ArtifactPath) -> VersionRecord:
+    def restore_version(self, path: ArtifactPath) -> RestoredVersion:
         return service.deletion.restore_version(self.instance, self.actor, path)
 
     def restore_collection(self, entity: str, project: str, collection: str) -> Restored:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from lineal.core.records import VersionRecord
 from lineal.errors import Invalid
@@ -142,6 +142,13 @@ class Restored:
     """Versions that a retention policy lets go: no policy takes them again."""
     collections: int = 0
     """Deleted ones that are listed again."""
+
+
+class RestoredVersion(NamedTuple):
+    """A version that is live, and what bringing it back took; nothing if it was live already."""
+
+    version: VersionRecord
+    restored: Restored
 
 
 def duration(value: timedelta | int | float | str) -> timedelta:

@@ -6,6 +6,8 @@ whatever was deleted comes back through here, until the sweep has released it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -13,8 +15,8 @@ from sqlalchemy import Connection, Row
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.names import ArtifactPath, version_number
-from lineal.core.records import Page, PageRequest, RunRecord, VersionRecord
-from lineal.core.retention import Deletion, Restored
+from lineal.core.records import Page, PageRequest, RunRecord
+from lineal.core.retention import Deletion, Restored, RestoredVersion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
@@ -70,7 +72,7 @@ def restore(instance: Instance, actor: Actor, deletion_id: int) -> Restored:
         return _restore(instance, connection, actor, deletion_id)
 
 
-def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionRecord:
+def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> RestoredVersion:
     """Bring one version back, named by its number; a live one is left alone.
 
     Raises NotFound, Gone once its content was released, Conflict in a deleted project.
@@ -91,7 +93,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
                 "`lineal deletions` lists what was deleted"
             )
         if found.deleted_at is None:
-            return found
+            return RestoredVersion(found, Restored())
         if found.released_at is not None:
             raise gone(connection, found)
         if found.is_link:
@@ -100,11 +102,10 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Ver
                 f"{found.source_collection}:v{found.source_number}, and the link comes with it"
             )
         back = restoring_db.restore_version(connection, found.id, actor=actor.name, now=now)
-        retention_db.exempt_expired(connection, back.version_ids, now)
-        retention_db.keep_let_go(connection, back.version_ids, now)
-        restored = versions_db.by_membership(connection, found.membership_id)
-    assert restored is not None
-    return restored
+        restored = _restored(connection, back, now)
+        version = versions_db.by_membership(connection, found.membership_id)
+    assert version is not None
+    return RestoredVersion(version, restored)
 
 
 def restore_collection(
@@ -131,15 +132,8 @@ def restore_collection(
         back = restoring_db.restore_in_collection(
             connection, collection.id, act, actor=actor.name, now=now
         )
-        exempted = retention_db.exempt_expired(connection, back.version_ids, now)
-        let_go = retention_db.keep_let_go(connection, back.version_ids, now)
-    return Restored(
-        versions=len(back.version_ids),
-        aliases=back.aliases,
-        exempted=exempted,
-        let_go=let_go,
-        collections=shown + back.collections,
-    )
+        restored = _restored(connection, back, now)
+    return replace(restored, collections=shown + back.collections)
 
 
 def restore_run(
@@ -231,12 +225,16 @@ def _restore(
             f"`lineal project restore {project}`"
         )
     back = restoring_db.restore(connection, deletion_id, actor=actor.name, now=now)
+    return replace(_restored(connection, back, now), released=act.released_count)
+
+
+def _restored(connection: Connection, back: restoring_db.Back, now: datetime) -> Restored:
+    """Keep what came back from expiring again, and from policies; says what that was."""
     return Restored(
         versions=len(back.version_ids),
         runs=back.runs,
         projects=back.projects,
         aliases=back.aliases,
-        released=act.released_count,
         exempted=retention_db.exempt_expired(connection, back.version_ids, now),
         let_go=retention_db.keep_let_go(connection, back.version_ids, now),
         collections=back.collections,

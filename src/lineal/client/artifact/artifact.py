@@ -311,7 +311,7 @@ class Artifact(Version):
             record.source_collection,
             f"v{record.source_number}",
         )
-        self._become(self._home, self._home.restore_version(path))
+        self._become(self._home, self._home.restore_version(path).version)
 
     def link(self, target_path: str, aliases: str | Sequence[str] | None = None) -> Artifact:
         """Put this version into another collection, where it has a number of its own (REG-2)."""

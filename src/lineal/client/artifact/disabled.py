@@ -39,7 +39,7 @@ from lineal.errors import Invalid
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
-    from lineal.core.retention import EffectiveTtl, Policy, Restored
+    from lineal.core.retention import EffectiveTtl, Policy, Restored, RestoredVersion
 
 NAME = TYPE = "disabled"
 
@@ -115,7 +115,12 @@ class _Nowhere:
     def version_by_id(self, *_: Any) -> VersionRecord:
         return self._version
 
-    restore_version = update_version = set_version_ttl = version_by_id
+    def restore_version(self, *_: Any) -> RestoredVersion:
+        from lineal.core.retention import Restored, RestoredVersion
+
+        return RestoredVersion(self._version, Restored())
+
+    update_version = set_version_ttl = version_by_id
 
     def manifest(self, _: VersionId) -> ManifestHead:
         return manifest_head(())

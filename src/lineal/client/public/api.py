@@ -16,7 +16,7 @@ from lineal.client import session
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
-from lineal.client.backend import Backend, is_live
+from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.client.public import catalog as public_catalog
@@ -344,10 +344,7 @@ class Api:
             return self._backend.restore(what)
         what = addresses.path_of(self._backend, what)
         if ":" in what:
-            version = self._artifact_path(what)
-            was_live = is_live(self._backend, version)
-            self._backend.restore_version(version)
-            return Restored(versions=0 if was_live else 1)
+            return self._backend.restore_version(self._artifact_path(what)).restored
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self._restore_run_or_collection(*self._run_path(what))
