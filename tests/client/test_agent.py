@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy
 import pytest
+from sqlalchemy import Engine, event
 
 import lineal
 from lineal.client import session
@@ -523,6 +524,34 @@ def test_the_controller_schedules_and_sees() -> None:
     controller.print_status()
 
 
+def test_the_best_artifact_is_looked_for_from_the_newest_on() -> None:
+    def train() -> None:
+        with lineal.init() as run:
+            run.log({"loss": 1})
+            for number in range(150):
+                artifact = lineal.Artifact("sample", "dataset")
+                artifact.add_bytes(str(number).encode(), "a.txt")
+                run.log_artifact(artifact)
+            model = lineal.Artifact("model", "model")
+            model.add_bytes(b"weights", "model.txt")
+            run.log_artifact(model)
+
+    path = make(RANDOM)
+    lineal.agent(path, train, count=1)
+    read: list[int] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if statement.startswith("SELECT edges.version_id"):
+            read.append(1)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        assert lineal.Api().sweep(path).best_artifact().name == "model:v0"
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert len(read) == 1
+
+
 def test_best_artifact_and_alias_follow_the_sweep() -> None:
     losses = iter([0.5, 0.2, 0.9])
 
@@ -540,6 +569,7 @@ def test_best_artifact_and_alias_follow_the_sweep() -> None:
     best = sweep.best_artifact()
     assert (best.version, best.aliases, best.sweep_id) == ("v1", ["best"], sweep.id)
     assert sweep.order == "+summary_metrics.loss"
+    assert sweep.best_artifact("dataset") is None
     assert sweep.expected_run_count == 3
     assert [each.id for each in lineal.Api().project("p").sweeps()] == [sweep.id]
     assert os.path.basename(sweep.url) == sweep.id

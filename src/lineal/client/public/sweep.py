@@ -117,8 +117,8 @@ class Sweep:
         best = self.best_run()
         if best is None:
             return None
-        logged = [each for each in best.logged_artifacts() if each.type == type]
-        return logged[-1] if logged else None
+        newest_first = reversed(best.logged_artifacts())
+        return next((each for each in newest_first if each.type == type), None)
 
     def agents(self) -> list[AgentRecord]:
         """Return who worked for the sweep, the oldest first."""
