@@ -103,6 +103,29 @@ def test_an_alias_is_found_by_index_among_all_of_its_collection(plans, run, name
 
 
 @pytest.mark.parametrize("end", [0, -1])
+def test_lists_of_one_run_or_sweep_are_in_their_order_in_an_index(plans, run, end):
+    path = lineal.sweep({"method": "random", "parameters": {"x": {"value": 1}}}, project="p")
+
+    def train() -> None:
+        with lineal.init() as run:
+            run.use_artifact("data:v0")
+
+    lineal.agent(path, train, count=1, project="p")
+    sweep = lineal.Api().sweep(f"p/{path}")
+    user = sweep.runs[0]
+    of_sweep = "ix_runs_project_id_sweep_id (project_id=? AND sweep_id=?)"
+    of_run = "ix_edges_run_id_kind (run_id=? AND kind=?)"
+    for index, work in (
+        (of_sweep, lambda: sweep.runs[end]),
+        (of_run, lambda: run.logged_artifacts()[end]),
+        (of_run, lambda: user.used_artifacts()[end]),
+    ):
+        found = plans(work)
+        listing = next(statement for statement, step in found if step.endswith(index))
+        assert (listing, "USE TEMP B-TREE FOR ORDER BY") not in found
+
+
+@pytest.mark.parametrize("end", [0, -1])
 def test_the_ends_of_lists_are_found_by_index(scans, run, end):
     api = lineal.Api()
     assert scans(lambda: api.runs("p")[end]) == []

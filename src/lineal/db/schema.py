@@ -190,7 +190,14 @@ runs = Table(
     ),
     Index("ix_runs_deletion_id", "deletion_id"),
     Index("ix_runs_run_id", "run_id"),
-    Index("ix_runs_project_id_sweep_id", "project_id", "sweep_id"),
+    Index(
+        "ix_runs_project_id_sweep_id",
+        "project_id",
+        "sweep_id",
+        "created_at",
+        "id",
+        sqlite_where=text("sweep_id IS NOT NULL AND deleted_at IS NULL"),  # as above
+    ),
 )
 
 run_tags = Table(
@@ -433,6 +440,7 @@ edges = Table(
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("run_id", "version_id", "kind"),
     Index("ix_edges_version_id_kind", "version_id", "kind"),
+    Index("ix_edges_run_id_kind", "run_id", "kind"),
 )
 
 # What a version took entries over from: a draft's base, artifacts it refers to (LIN-11).
