@@ -150,6 +150,15 @@ def test_the_run_that_logged_it_comes_along_without_its_history(ana, bob):
     assert logged.path == "bob/vision/model:v0"
 
 
+def test_the_tables_of_a_run_are_named_where_they_arrive(ana, bob):
+    with ana.run(id="train") as run:
+        run.log({"t": lineal.Table(["x"], [[1]])})
+    ana.export("run-train-t")
+    bob.import_()
+    path = bob.backend.run("bob", "vision", "train").summary["t"]["artifact_path"]
+    assert path.startswith("lineal-artifact://bob/vision/run-train-t:")
+
+
 def test_importing_again_or_at_home_changes_nothing(ana, bob):
     ana.log("a", aliases=["prod"])
     at_home = ana.state()

@@ -363,6 +363,27 @@ def test_another_project_gets_a_copy_of_its_own(home):
     assert all(result.was_synced for result in (*synced(home), *synced(home, project="other")))
 
 
+def test_the_tables_of_a_copy_are_named_where_the_copies_are(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        table = lineal.Table(["x"], [[1]], log_mode="INCREMENTAL")
+        for row in range(2):
+            table.add_data(row)
+            run.log({"note": "lineal-artifact://ana/p/mine", "val": {"t": table}})
+        run.log({"one": lineal.Table(["x"], [[2]])})
+    synced(home)
+    synced(home, project="other")
+    api = lineal.Api()
+    for project in ("p", "other"):
+        copied = api.run(f"{project}/a")
+        *parts, last = copied.scan_history()
+        logged = [*(row["val.t"] for row in parts), last["one"], copied.summary["one"]]
+        assert {value["artifact_path"].split("/")[3] for value in logged} == {project}
+        head, _, _ = last["one"]["artifact_path"].rpartition("/")
+        made = api.artifact(head.removeprefix("lineal-artifact://"))
+        assert (made.project, made.get("one").data) == (project, [[2]])
+        assert parts[0]["note"] == "lineal-artifact://ana/p/mine"
+
+
 def test_a_copy_under_another_id_has_the_artifacts_too(home):
     with lineal.init(mode="offline", project="p", id="a") as run:
         run.log_artifact(write_dataset(text="one"))

@@ -371,8 +371,11 @@ class _Carry:
                 term.warning(f"that {there.run_id} used {copied.path} is not said there: {error}")
 
     def _finish(self, run: RunRecord, there: RunRecord) -> None:
+        summary = copying.with_tables_at(
+            run.summary, f"{run.entity}/{run.project}", f"{there.entity}/{there.project}"
+        )
         patch = RunPatch(
-            summary=run.summary or None, git_commit=run.git_commit, git_remote=run.git_remote
+            summary=summary or None, git_commit=run.git_commit, git_remote=run.git_remote
         )
         self._target.update_run(there.key, patch)
         is_well = run.state in (RunState.FINISHED, RunState.RUNNING, RunState.PREEMPTED)

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lineal import packs
 from lineal.client import term
@@ -19,6 +19,7 @@ from lineal.config import Settings, home_of
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
+from lineal.core.names import ARTIFACT_SCHEMES
 from lineal.core.records import (
     Direction,
     DraftId,
@@ -41,6 +42,8 @@ SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000
 PACKED_LEAST = 100
 """Small blobs of one batch from which on they go as a pack."""
+TABLE_PATH = "artifact_path"
+"""Key in what stands for a table in a history row: the artifact that holds it."""
 T = TypeVar("T")
 
 
@@ -84,6 +87,22 @@ def run_spec(run: RunRecord, entity: str, project: str, run_id: str) -> RunSpec:
         host=run.host,
         program=run.program,
     )
+
+
+def with_tables_at(value: Any, here: str, there: str) -> Any:
+    """Return a logged value with the tables in it named where their copies are (DAT-5).
+
+    here, there: `entity/project`, of the run and of its copy. What is of other projects stays.
+    """
+    if isinstance(value, list):
+        return [with_tables_at(item, here, there) for item in value]
+    if not isinstance(value, dict):
+        return value
+    copied = {key: with_tables_at(item, here, there) for key, item in value.items()}
+    path, before = value.get(TABLE_PATH), f"{ARTIFACT_SCHEMES[0]}{here}/"
+    if "_type" in value and isinstance(path, str) and path.startswith(before):
+        copied[TABLE_PATH] = f"{ARTIFACT_SCHEMES[0]}{there}/{path.removeprefix(before)}"
+    return copied
 
 
 def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:

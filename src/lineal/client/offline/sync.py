@@ -287,10 +287,21 @@ class _Copy:
         """Copy lines under one writer: the folder does not change any more, so offsets hold."""
         lines = self._source.read_lines(self._from.key, stream)
         writer, offset = f"offline-{self._about.uid}", 0
+        if stream is Stream.HISTORY:
+            lines = map(self._with_tables_there, lines)
         while batch := tuple(itertools.islice(lines, LINES_AT_ONCE)):
             self._target.append_lines(self._to.key, [Lines(stream, writer, offset, batch)])
             offset += len(batch)
         self._result.line_count += offset
+
+    def _with_tables_there(self, line: bytes) -> bytes:
+        if copying.TABLE_PATH.encode() not in line:
+            return line
+        return json.dumps(self._tables_there(json.loads(line))).encode()
+
+    def _tables_there(self, value: Any) -> Any:
+        here = f"{self._from.entity}/{self._from.project}"
+        return copying.with_tables_at(value, here, f"{self._where.entity}/{self._where.project}")
 
     def _copy_files(self) -> None:
         for file in copying.all_of(lambda page: self._source.run_files(self._from.key, page)):
@@ -323,7 +334,7 @@ class _Copy:
             self._to.key,
             RunPatch(
                 config={key: self._here(value) for key, value in run.config.items()} or None,
-                summary=run.summary or None,
+                summary=self._tables_there(run.summary) or None,
                 metadata=metadata or None,
                 git_commit=run.git_commit,
                 git_remote=run.git_remote,
