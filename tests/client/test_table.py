@@ -205,7 +205,21 @@ def test_what_no_table_can_hold_is_refused_by_name(value: Any) -> None:
 # --- adding and looking ---
 
 
-@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": inner}])
+def object_array(inner: Any, *shape: int) -> Any:
+    array = np.empty(shape, dtype=object)
+    array[(0,) * len(shape)] = inner
+    return array
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda inner: [inner],
+        lambda inner: {"a": inner},
+        object_array,
+        lambda inner: object_array(inner, 1),
+    ],
+)
 def test_what_is_nested_too_deeply_is_refused_by_place(wrap: Any) -> None:
     deep: Any = 1
     for _ in range(2_000):

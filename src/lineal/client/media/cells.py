@@ -41,7 +41,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     are cut off, the file keeps milliseconds (DAT-2). pandas' NA and NaT are None, NaN stays NaN,
     what a masked array masks is None, a member of an enum is its value. A set is a list, in order
     if its items have one; a Decimal a float, a duration its seconds; bytes are the text they hold
-    in UTF-8, a path is its text. depth: how many lists and dicts it is in.
+    in UTF-8, a path is its text. depth: how many lists, dicts and arrays it is in.
     """
     kind = type(value)
     if kind in _PLAIN or isinstance(value, DataObject):
@@ -55,7 +55,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return _plain_dict(value, depth + 1)
     if isinstance(value, Enum):
-        return plain(value.value)
+        return plain(value.value, depth)
     if isinstance(value, set | frozenset):
         return [plain(item, depth + 1) for item in _ordered(value)]
     if isinstance(value, Decimal):
@@ -71,7 +71,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     for base in (int, float):  # their subclasses, such as numpy.float64
         if isinstance(value, base):
             return base(value)
-    return _foreign(value)
+    return _foreign(value, depth)
 
 
 def _ordered(items: Set[Any]) -> list[Any]:
@@ -119,7 +119,7 @@ def _moment64(value: Any) -> datetime | None:
     return None if moment is None else _moment(moment)
 
 
-def _foreign(value: Any) -> Any:
+def _foreign(value: Any, depth: int) -> Any:
     """Translate values of libraries that the user has loaded; never loads one."""
     if is_tensor(value):
         value = tensor_values(value)
@@ -136,13 +136,13 @@ def _foreign(value: Any) -> Any:
         if type(item) in _PLAIN:
             return item
     if numpy is not None and isinstance(value, numpy.ndarray):
-        return _array(value)
+        return _array(value, depth + 1)
     if numpy is not None and hasattr(value, "__array__") and hasattr(value, "shape"):
-        return _array(numpy.asarray(value))  # of jax, of tensorflow
+        return _array(numpy.asarray(value), depth + 1)  # of jax, of tensorflow
     raise TypeError(f"a value of type {type(value).__name__} cannot be stored in a table")
 
 
-def _array(value: Any) -> Any:
+def _array(value: Any, depth: int) -> Any:
     numpy = sys.modules["numpy"]  # loaded: the value is an array
     if isinstance(value, numpy.ma.MaskedArray):
         if value.ndim == 0 and numpy.ma.is_masked(value):
@@ -158,9 +158,9 @@ def _array(value: Any) -> Any:
         what = f"an array of {value.dtype}" if value.ndim else f"a value of type {value.dtype}"
         raise TypeError(f"{what} cannot be stored in a table")
     if value.ndim == 0:
-        return plain(value[()])
+        return plain(value[()], depth)
     if value.dtype.kind in "OM":
-        return [plain(item) for item in value]
+        return [plain(item, depth) for item in value]
     return value.copy()  # the caller may use the buffer again
 
 
