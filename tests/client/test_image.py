@@ -241,6 +241,20 @@ def test_missing_file_and_file_without_picture_are_told_apart(tmp_path: Path) ->
         Image(text)
 
 
+def test_file_that_was_written_anew_is_what_it_is_when_it_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image(np.zeros((2, 3))).image.save(path)
+    images = [Image(path) for _ in range(3)]
+    Image(np.zeros((4, 5))).image.save(path)
+    assert images[0] == Image(path)
+    stored = images[1].write(Folder(tmp_path / "artifact"))
+    logged = media.log_value(images[2], RunOfTest(tmp_path / "run"), "k", 0)
+    assert isinstance(logged, dict)
+    for stub in (stored, logged):
+        assert (stub["width"], stub["height"]) == (5, 4)
+    assert (images[1].width, images[1].height) == (5, 4)
+
+
 def test_file_that_vanished_is_named(tmp_path: Path) -> None:
     image = Image(picture(tmp_path / "a.png"))
     (tmp_path / "a.png").unlink()

@@ -41,6 +41,11 @@ class MediaFile:
         self._size = len(data) if data is not None else size
 
     @property
+    def local_path(self) -> str | None:
+        """The user's file that it is, if it is one: it may change."""
+        return self._local_path
+
+    @property
     def sha256(self) -> str:
         """Hex digest of the bytes; nothing is fetched for a file in a logged artifact."""
         if self._sha256 is not None:

@@ -73,6 +73,7 @@ class Image(DataObject):
 
     @property
     def width(self) -> int:
+        """In pixels, like the height; of an image given by path, when it was made or logged."""
         return self._pixels.width
 
     @property
@@ -118,15 +119,16 @@ class Image(DataObject):
         """Compare pixels, caption, grouping, classes, boxes and masks; not the encoding."""
         if not isinstance(other, Image):
             return NotImplemented
+        left, right = pixels.as_now(self._pixels), pixels.as_now(other._pixels)
         return (
-            (self.width, self.height) == (other.width, other.height)
+            (left.width, left.height) == (right.width, right.height)
             and (self.caption, self.grouping) == (other.caption, other.grouping)
             and self.classes == other.classes
             and {name: file.sha256 for name, file in self._boxes.items()}
             == {name: file.sha256 for name, file in other._boxes.items()}
             and self._masks.keys() == other._masks.keys()
             and all(mask.same_as(other._masks[name]) for name, mask in self._masks.items())
-            and pixels.same(self._pixels.file, other._pixels.file)
+            and pixels.same(left.file, right.file)
         )
 
     __hash__ = None  # type: ignore[assignment]  # a file on the disk may change
@@ -135,6 +137,7 @@ class Image(DataObject):
 
     def write(self, target: MediaTarget) -> dict[str, Any]:
         """Store pixels, boxes, masks and classes; what another artifact holds by reference."""
+        self._pixels = pixels.as_now(self._pixels)
         return self._stub(self._pixels.file.write(target, IMAGE_FOLDER), target)
 
     def _stub(self, file: Mapping[str, Any], target: MediaTarget) -> dict[str, Any]:
@@ -194,6 +197,7 @@ class Image(DataObject):
     def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
         """Save the picture as `media/images/<key>_<step>_<hash>` of the run; layers beside it."""
         target = RunFiles(run)
+        self._pixels = pixels.as_now(self._pixels)
         file = self._pixels.file
         name = f"{IMAGE_FOLDER}/{safe_key(key)}_{step}_{file.sha256[:HASH_DIGITS]}{file.suffix}"
         return self._stub(target.add(file, name), target)

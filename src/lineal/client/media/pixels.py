@@ -68,6 +68,15 @@ def from_path(path: str | os.PathLike[str]) -> Pixels:
     return Pixels(MediaFile(suffix, local_path=os.path.abspath(text)), width, height, suffix[1:])
 
 
+def as_now(pixels: Pixels) -> Pixels:
+    """Look again at an image that is a user's file, which may have been written anew since.
+
+    Raises Invalid if it is no image now. Of one that is gone, whoever opens it says so.
+    """
+    path = pixels.file.local_path
+    return pixels if path is None or not os.path.exists(path) else from_path(path)
+
+
 def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: bool) -> Pixels:
     """Encode an array, a tensor, a PIL image or a figure with `savefig`; PNG unless told else."""
     if isinstance(data, _pil().Image):
