@@ -43,6 +43,9 @@ class Folder:
         self.others[origin.source.name] = origin.source
         return f"folder://{origin.source.name}/{origin.path}"
 
+    def expect(self, name: str, /) -> None:
+        """Nothing is fetched ahead."""
+
     def path(self, name: str, /) -> str:
         self.fetched.append(name)
         entry = self.entries[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -22,7 +23,7 @@ import lineal
 from lineal.client import media
 from lineal.client.media.image import Image
 from lineal.client.media.table import Table
-from lineal.errors import IntegrityError, Invalid
+from lineal.errors import IntegrityError, Invalid, LinealError
 
 
 def types_of(table: Table) -> dict[Any, str]:
@@ -672,3 +673,67 @@ def test_registry_names_the_types() -> None:
     assert media.type_of([1]) is None
     with pytest.raises(Invalid, match="No data type is called 'video'"):
         media.class_for("video")
+
+
+# --- its pictures ---
+
+
+@pytest.fixture
+def pictures() -> Table:
+    """A logged table of twenty pictures, of which none is fetched yet."""
+    with lineal.init(project="p") as run:
+        artifact = lineal.Artifact("album", "dataset")
+        album = Table(["img"], [[Image(np.full((2, 2), i, "uint8"))] for i in range(20)])
+        artifact.add(album, "t")
+        run.log_artifact(artifact)
+    table = lineal.Api().artifact("p/album:v0").get("t")
+    assert isinstance(table, Table)
+    return table
+
+
+def shade(table: Table, row: int) -> int:
+    return int(table.data[row][0].to_numpy()[0, 0])
+
+
+def fetched() -> list[Path]:
+    return sorted(Path("artifacts").rglob("*.png"))
+
+
+def test_pictures_come_in_larger_and_larger_batches_when_they_are_looked_at_in_order(
+    pictures: Table,
+) -> None:
+    assert fetched() == []
+    counts = []
+    for row in range(20):
+        assert shade(pictures, row) == row
+        counts.append(len(fetched()))
+    assert counts == [1, *[3] * 2, *[7] * 4, *[15] * 8, *[20] * 5]
+
+
+def test_of_pictures_looked_at_here_and_there_no_others_come(pictures: Table) -> None:
+    for row in (17, 3, 9, 5):
+        assert shade(pictures, row) == row
+    assert len(fetched()) == 4
+
+
+def test_a_picture_that_was_fetched_and_changed_is_fetched_again(pictures: Table) -> None:
+    assert [shade(pictures, row) for row in range(3)] == [0, 1, 2]
+    for path in fetched():
+        path.write_bytes(b"changed")
+    assert [shade(pictures, row) for row in range(3)] == [0, 1, 2]
+    for path in fetched():
+        path.unlink()
+    assert [shade(pictures, row) for row in range(3)] == [0, 1, 2]
+
+
+def test_a_picture_that_is_lost_does_not_keep_others_away(pictures: Table, home: Path) -> None:
+    lost = pictures.data[2][0]._pixels.file.sha256
+    (blob,) = (
+        path
+        for path in (home / "blobs").rglob("*")
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == lost
+    )
+    blob.unlink()
+    assert [shade(pictures, row) for row in (0, 1, 3)] == [0, 1, 3]
+    with pytest.raises(LinealError, match="lost"):
+        shade(pictures, 2)

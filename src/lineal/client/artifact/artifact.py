@@ -19,8 +19,9 @@ from lineal.client import media, session, term
 from lineal.client.artifact import adding
 from lineal.client.artifact import download as downloads
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.draft import Source, listed
+from lineal.client.artifact.draft import listed
 from lineal.client.artifact.manifest import ManifestEntry
+from lineal.client.artifact.source import Source
 from lineal.client.artifact.version import Version
 from lineal.client.backend import Backend
 from lineal.client.references.scheme import State
@@ -409,6 +410,14 @@ class Artifact(Version):
                 "or fill another Artifact with the same files"
             )
         return committed, (self._home, self._record)
+
+    def _download_some(self, paths: Sequence[str]) -> dict[str, str]:
+        """Fetch the files that there are of some; returns where they are now."""
+        found = (self._contents.get(path) for path in sorted(paths))  # as they are in the manifest
+        entries = [entry for entry in found if entry is not None]
+        download = self._download(self._root(None), False)
+        download.run(entries, count=len(entries), size=sum(entry.size for entry in entries))
+        return {entry.path: download.path_of(entry) for entry in entries}
 
     def _download_entry(self, entry: Entry, root: str | None) -> str:
         path: str = self._download(self._root(root), False).one(entry)

@@ -110,13 +110,13 @@ class Download:
         """Fetch a single entry and return its path."""
         with turn(self._cache.folder, self._root, str(self._version), entry.path):
             self._run([entry], count=1, size=entry.size)
-        return self._target(entry)
+        return self.path_of(entry)
 
     @seldom_collected()
     def _run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         make_root(self._root)
         is_empty = not os.listdir(self._root)
-        wanted = ((entry, self._target(entry)) for entry in entries)
+        wanted = ((entry, self.path_of(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
             while batch := list(islice(wanted, BATCH)):
                 read_at = now_ns()
@@ -154,7 +154,8 @@ class Download:
             ):
                 progress.advance(files=1, size=entry.size)
 
-    def _target(self, entry: Entry) -> str:
+    def path_of(self, entry: Entry) -> str:
+        """Return where an entry goes, or is once it was fetched."""
         return f"{self._root}/{names.entry_path(entry.path)}"
 
     def _is_there(self, entry: Entry, target: str) -> bool:

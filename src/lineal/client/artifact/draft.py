@@ -18,6 +18,7 @@ from lineal.client import media, references, session, term, values
 from lineal.client.artifact import adding
 from lineal.client.artifact.contents import MUTABLE, Added, Base, Contents
 from lineal.client.artifact.manifest import ManifestEntry
+from lineal.client.artifact.source import Source
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -387,16 +388,6 @@ def _uri(uri: object) -> str:
         )
     scheme, colon, rest = uri.partition("://")
     return f"{scheme.lower()}{colon}{rest}" if colon else uri
-
-
-class Source:
-    """A logged artifact as data types read from it."""
-
-    def __init__(self, artifact: Artifact) -> None:
-        self.artifact = artifact
-
-    def path(self, name: str, /) -> str:
-        return self.artifact.get_entry(name).download()
 
 
 def _object_path(name: str, type_name: str) -> str:

@@ -115,6 +115,7 @@ def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:
     path = stub["path"]
     base = path.rsplit("/", 1)[-1]
     suffix = base[base.index(".") :] if "." in base else ""
+    source.expect(path)
     return MediaFile(
         suffix, origin=Origin(source, path), sha256=stub.get("sha256"), size=stub.get("size")
     )

@@ -50,6 +50,13 @@ class MediaTarget(Protocol):
 class MediaSource(Protocol):
     """A logged artifact being read."""
 
+    def expect(self, name: str, /) -> None:
+        """Hear that a file may be asked for; those of a folder in the order of their names here.
+
+        What is expected may be fetched along with what is asked for.
+        """
+        ...
+
     def path(self, name: str, /) -> str:
         """Fetch one file of the artifact, if not done yet, and return where it is now."""
         ...
