@@ -28,6 +28,28 @@ def test_changing_a_value_needs_permission():
     assert config.lr == 0.2
 
 
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [({"lr": 0.2}, Invalid), ({"b": lineal.Histogram([1])}, TypeError), ({5: 1}, TypeError)],
+    ids=["a new value", "media", "a key that is no text"],
+)
+def test_an_update_with_a_refused_value_changes_nothing(refused, error):
+    noted = []
+    config = RunConfig({"lr": 0.1}, noted=noted.append)
+    with pytest.raises(error):
+        config.update({"a": 1, **refused, "c": 3})
+    assert config.as_dict() == {"lr": 0.1}
+    assert config._take_changes() == {}
+    assert noted == []
+
+
+def test_the_same_key_twice_in_one_update_must_say_the_same():
+    config = RunConfig()
+    with pytest.raises(Invalid, match="allow_val_change"):
+        config.update({"lr": 0.1, "--lr": 0.2})
+    assert config.as_dict() == {}
+
+
 def test_setdefaults_keeps_what_is_there():
     config = RunConfig({"a": 1})
     config.setdefaults({"a": 2, "b": 3})
@@ -69,6 +91,20 @@ def test_an_artifact_in_the_config_is_recorded_as_used():
     assert [a.name for a in lineal.Api().run(other.path).used_artifacts()] == ["data:v0"]
     with pytest.raises(Invalid, match="which version"):
         lineal.init(config={"data": {"_type": "artifactVersion"}})
+
+
+def test_an_update_that_is_refused_uses_no_artifact():
+    data_version()
+    with lineal.init(config={"lr": 1}) as run:
+        with pytest.raises(Invalid, match="allow_val_change"):
+            run.config.update({"data": "lineal-artifact://data:latest", "lr": 2})
+        run.config.update({"data": "lineal-artifact://data:latest", "epochs": 3})
+        assert list(run.config) == ["lr", "data", "epochs"]
+    with lineal.init() as other, pytest.raises(Invalid, match="top level"):
+        other.config.update(
+            {"data": "lineal-artifact://data:latest", "x": {"y": run.config["data"]}}
+        )
+    assert lineal.Api().run(other.path).used_artifacts() == []
 
 
 @pytest.mark.parametrize("scheme", ["lineal-artifact", "wandb-artifact"])

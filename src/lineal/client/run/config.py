@@ -123,14 +123,14 @@ class RunConfig:
     def update(self, values: Any, allow_val_change: bool | None = None) -> None:
         """Set keys from a dict, a namespace, flags or the path of a YAML file.
 
-        Raises Invalid (a ValueError) for a new value of an existing key unless allowed (RUN-22),
-        TypeError for media and values that are not JSON.
+        All of them or, where one is refused, none. Raises Invalid (a ValueError) for a new value
+        of an existing key unless allowed (RUN-22), TypeError for media and values that are not
+        JSON.
         """
         self._check()
         allow = self._allow_changes if allow_val_change is None else allow_val_change
         with self._lock:
-            for key, value in read_config(values).items():
-                self._set(key, value, allow=allow)
+            self._put(self._accepted(self._unlocked(read_config(values)), allow=allow))
 
     def setdefaults(self, values: Any) -> None:
         """Set only the keys that are not there yet."""
@@ -140,32 +140,48 @@ class RunConfig:
     def lock(self, values: Mapping[str, Any]) -> None:
         """Set keys that later writes by the user do not change: a sweep has chosen them."""
         with self._lock:
-            for key, value in values.items():
-                self._locked.discard(key)
-                self._set(key, value, allow=True)
-                self._locked.add(key)
+            accepted = self._accepted(values, allow=True)
+            self._put(accepted)
+            self._locked.update(accepted)
 
-    def _set(self, key: str, value: Any, *, allow: bool) -> None:
-        key = clean_key(key)
-        if key in self._locked:
+    def _unlocked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        cleaned = {clean_key(key): value for key, value in values.items()}
+        for key in cleaned.keys() & self._locked:
             term.warning(f"Config `{key}` was set by the sweep or launcher; this change is ignored")
-            return
-        shown, stored = self._stored(key, value)
-        if key in self._values and not _equal(self._values[key], stored) and not allow:
-            raise Invalid(
-                f"Config `{key}` is {self._values[key]!r} and would become {stored!r}; pass "
-                "allow_val_change=True to init or config.update to allow that"
-            )
-        self._change(key, stored)
-        if shown is None:
-            self._shown.pop(key, None)
-        else:
-            self._shown[key] = shown
+        return {key: value for key, value in values.items() if clean_key(key) not in self._locked}
 
-    def _change(self, key: str, stored: Any) -> None:
-        self._values[key] = stored
-        self._changed.add(key)
-        self._noted({"config": {key: stored}})
+    def _accepted(self, values: Mapping[str, Any], *, allow: bool) -> dict[str, tuple[Any, Any]]:
+        """Return what `_stored` makes of each value; changes nothing, so that all may be refused.
+
+        Artifacts come last: to look one up records that it is used.
+        """
+        accepted: dict[str, tuple[Any, Any]] = {}
+        before = dict(self._values)
+        for given, value in sorted(values.items(), key=lambda item: is_artifact(item[1])):
+            key = clean_key(given)
+            shown, stored = self._stored(key, value)
+            if key in before and not _equal(before[key], stored) and not allow:
+                raise Invalid(
+                    f"Config `{key}` is {before[key]!r} and would become {stored!r}; pass "
+                    "allow_val_change=True to init or config.update to allow that"
+                )
+            before[key] = stored
+            accepted[key] = shown, stored
+        return {key: accepted[key] for key in map(clean_key, values)}
+
+    def _put(self, accepted: Mapping[str, tuple[Any, Any]]) -> None:
+        for key, (shown, _) in accepted.items():
+            if shown is None:
+                self._shown.pop(key, None)
+            else:
+                self._shown[key] = shown
+        if accepted:
+            self._change({key: stored for key, (_, stored) in accepted.items()})
+
+    def _change(self, stored: Mapping[str, Any]) -> None:
+        self._values.update(stored)
+        self._changed.update(stored)
+        self._noted({"config": stored})
 
     def _stored(self, key: str, value: Any) -> tuple[Any, Any]:
         """Return (what the user reads, None for the same; what is kept as JSON)."""
@@ -188,7 +204,7 @@ class RunConfig:
         """Note something of Lineal's own."""
         with self._lock:
             own = self._values.get(OWN_KEY)
-            self._change(OWN_KEY, {**(own if isinstance(own, dict) else {}), **values})
+            self._change({OWN_KEY: {**(own if isinstance(own, dict) else {}), **values}})
 
     def _take_changes(self) -> dict[str, Any]:
         with self._lock:
