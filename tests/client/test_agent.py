@@ -224,8 +224,31 @@ def test_ctrl_c_in_the_function_ends_the_agent() -> None:
     path = make(RANDOM)
     with pytest.raises(KeyboardInterrupt):
         lineal.agent(path, train)
-    assert [trial.state for trial in trials(path)] == [TrialState.CANCELLED]
+    assert [trial.state for trial in trials(path)] == [TrialState.QUEUED]
     assert [run.exit_code for run in lineal.Api().sweep(path).runs] == [255]
+
+
+def test_the_trial_that_ctrl_c_interrupted_is_tried_again_by_the_next_agent() -> None:
+    interrupted = [2]
+    tried = []
+
+    def train() -> None:
+        with lineal.init() as run:
+            tried.append(run.config.n)
+            if interrupted == [run.config.n]:
+                interrupted.clear()
+                raise KeyboardInterrupt
+            run.log({"loss": run.config.n})
+
+    path = make({"method": "grid", "parameters": {"n": {"values": [1, 2]}}})
+    with pytest.raises(KeyboardInterrupt):
+        lineal.agent(path, train)
+    assert lineal.Api().sweep(path).state == "running"
+    lineal.agent(path, train)
+    assert tried == [1, 2, 2]
+    sweep = lineal.Api().sweep(path)
+    assert sweep.state == "finished"
+    assert sorted(run.state for run in sweep.runs) == ["failed", "finished", "finished"]
 
 
 def test_an_agent_gives_up_when_all_fail(monkeypatch) -> None:
@@ -449,7 +472,7 @@ def test_ctrl_c_ends_the_run_of_the_agents_program(tmp_path: Path) -> None:
         time.sleep(0.05)
     working.send_signal(signal.SIGINT)
     assert working.wait(30) != 0
-    assert [trial.state for trial in trials(path)] == [TrialState.CANCELLED]
+    assert [trial.state for trial in trials(path)] == [TrialState.QUEUED]
     runs = lineal.Api().sweep(path).runs
     assert [(run.state, run.exit_code) for run in runs] == [("failed", 255)]
 

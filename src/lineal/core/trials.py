@@ -30,7 +30,7 @@ class SweepState(StrEnum):
 class TrialState(StrEnum):
     RUNNING = "running"
     QUEUED = "queued"
-    """Its agent died or its run was preempted: the next agent takes it."""
+    """Its agent died or left it, or its run was preempted: the next agent takes it."""
     FINISHED = "finished"
     FAILED = "failed"
     STOPPED = "stopped"

@@ -129,20 +129,22 @@ def grid_number(row: Row[Any], plan: Plan, parameters: Mapping[str, Any]) -> int
     return rules.grid_number(plan, parameters)
 
 
+def put_back(connection: Connection, sweep: SweepKey, trial: TrialKey) -> None:
+    """Put a trial back into the queue, to be tried from the start by a new run."""
+    again = {
+        "state": str(TrialState.QUEUED),
+        "run_id": new_id(),
+        "is_resumed": False,
+        "progress": None,
+        "lease_until": None,
+    }
+    sweeps_db.change_trial(connection, sweep, trial, again)
+
+
 def _take_back(connection: Connection, row: Row[Any], now: datetime) -> None:
     """Put trials whose agent fell silent back into the queue, with a new run each."""
     for trial in sweeps_db.late(connection, SweepKey(row.id), now):
-        sweeps_db.change_trial(
-            connection,
-            SweepKey(row.id),
-            TrialKey(trial.id),
-            {
-                "state": str(TrialState.QUEUED),
-                "run_id": new_id(),
-                "is_resumed": False,
-                "progress": None,
-            },
-        )
+        put_back(connection, SweepKey(row.id), TrialKey(trial.id))
 
 
 def _claimed(

@@ -15,7 +15,7 @@ from lineal.core.trials import OVER, Beat, SweepKey, SweepState, TrialKey, Trial
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.service import best_version
-from lineal.service.handout import is_used_up
+from lineal.service.handout import is_used_up, put_back
 from lineal.service.instance import Instance
 
 
@@ -43,12 +43,15 @@ def end(
     trial: Row[Any],
     state: TrialState,
 ) -> None:
-    """Note how a trial ended; one whose run was preempted goes back into the queue."""
+    """Note how a trial ended; one that was left, or whose run was preempted, is queued again."""
     whole = sweeps_db.by_key(connection, SweepKey(row.id))
     run = runs_db.find(connection, whole.entity, whole.project, trial.run_id)
     if run is not None and run.state in (RunState.PREEMPTING, RunState.PREEMPTED):
         again = {"state": str(TrialState.QUEUED), "is_resumed": True, "lease_until": None}
         sweeps_db.change_trial(connection, SweepKey(row.id), TrialKey(trial.id), again)
+        return
+    if state is TrialState.QUEUED:
+        put_back(connection, SweepKey(row.id), TrialKey(trial.id))
         return
     if trial.progress and "stop" in trial.progress and state is not TrialState.CANCELLED:
         state = TrialState.STOPPED  # however its program took that

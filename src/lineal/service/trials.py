@@ -237,11 +237,12 @@ def finish(
 ) -> TrialRecord:
     """End a trial; its value is what its run's summary says.
 
-    A run that was preempted comes back into the queue (RUN-20). What a lost agent says of a trial
-    that was taken from it changes nothing, whether another one has it by now or nobody yet.
+    state: `queued` of a trial that its agent leaves before its end; it is tried again, by a new
+    run. A run that was preempted comes back into the queue (RUN-20). What a lost agent says of a
+    trial that was taken from it changes nothing, whether another one has it by now or nobody yet.
     """
     access.require(actor, Action.WRITE, f"trial {trial}")
-    if state not in ENDED:
+    if state not in (*ENDED, TrialState.QUEUED):
         raise Invalid(f"A trial cannot end as `{state}`")
     with instance.database.writing() as connection:
         found = sweeps_db.trial(connection, trial)

@@ -169,10 +169,12 @@ class _Agent:
         self._view.begins(record)
         stop_ticking = session.worker().every_tick(lambda: self._beat(trial, agent))
         began = time.monotonic()
-        state = TrialState.CANCELLED  # of whatever interrupts the agent itself
+        state: TrialState | None = None
         try:
             state = self._work(trial)
         finally:
+            if state is None:  # what interrupts the agent itself says nothing of the trial
+                state = trial.ended or TrialState.QUEUED
             stop_ticking()
             ended = self._backend.finish_trial(record.key, agent, state)
             self._view.ends(ended, time.monotonic() - began)
