@@ -441,6 +441,21 @@ def test_the_exit_code_decides_the_state(
     assert ended.finished_at is not None
 
 
+@pytest.mark.parametrize("codes", [(3, 0), (0, 3)], ids=["first", "last"])
+def test_a_run_that_one_writer_failed_has_failed_until_it_is_resumed(
+    instance: Instance, owner: Actor, start: Any, codes: tuple[int, int]
+) -> None:
+    run = start().run
+    start(resume="allow")
+    for code in codes:
+        runs.finish(instance, owner, run.key, code, 1.0)
+    ended = read(instance, owner, run)
+    assert (ended.state, ended.exit_code) == (RunState.FAILED, 3)
+    start(resume="allow")
+    runs.finish(instance, owner, run.key, 0, 1.0)
+    assert read(instance, owner, run).state is RunState.FINISHED
+
+
 def test_finishing_again_changes_nothing(
     instance: Instance, owner: Actor, run: RunRecord, clock: Any
 ) -> None:

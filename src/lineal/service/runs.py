@@ -295,13 +295,16 @@ def finish(
 ) -> None:
     """End a run: `finished` on exit code 0, else `failed`, or `preempted` if that was announced.
 
-    runtime_seconds: of this attempt. A run that was killed stays so. Raises RunNotFoundError, Gone.
+    runtime_seconds: of this attempt. A run that was killed stays so, and one that failed does until
+    it is resumed: another writer ended well (RUN-16). Raises RunNotFoundError, Gone.
     """
     access.require(actor, Action.WRITE, f"run {run}")
     with instance.database.writing() as connection:
         row = require(connection, run, lock=True)
         now = instance.clock.now()
         runs_db.beat(connection, run, now, runtime_seconds)
+        if row.state == RunState.FAILED:
+            exit_code = exit_code or row.exit_code
         state = RunState.FINISHED if exit_code == 0 else RunState.FAILED
         if row.state in (RunState.PREEMPTING, RunState.PREEMPTED) and exit_code != 0:
             state = RunState.PREEMPTED
