@@ -35,7 +35,7 @@ def test_sizes_are_read(text, size):
     assert bytes_of(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "big", "-1", "1XB"])
+@pytest.mark.parametrize("text", ["", "big", "-1", "1XB", f"{'9' * 300}GB"])
 def test_what_is_no_size_is_refused(lineal, text):
     assert lineal("artifact", "cache", "cleanup", "--", text, fails=True).code == 2
 

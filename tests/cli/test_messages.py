@@ -59,6 +59,21 @@ def test_errors_are_one_line_without_traceback(lineal):
     assert answer.err.startswith("error: ")
 
 
+@pytest.mark.parametrize("digits", [20, 5_000])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["artifact", "show", "demo/photos:v{}"], 4),
+        (["artifact", "rm", "demo/photos:v{}", "--yes"], 4),
+        (["lineage", "demo/photos:v{}"], 4),
+        (["deletions", "--restore", "{}"], 2),
+    ],
+)
+def test_a_number_too_large_for_the_database_is_nobodys(lineal, photos, words, code, digits):
+    number = "9" * digits
+    assert lineal(*(word.format(number) for word in words), fails=True).code == code
+
+
 def test_debug_shows_the_traceback(lineal, monkeypatch):
     monkeypatch.setenv("LINEAL_DEBUG", "")
     answer = lineal("--debug", "artifact", "show", "nothing/here", fails=True)

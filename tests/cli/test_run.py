@@ -111,9 +111,10 @@ def test_lists_do_not_count_what_they_do_not_show(lineal, trained, statements):
     assert not [each for each in statements if each.startswith("SELECT count(")]
 
 
-def test_limits_below_zero_are_refused(lineal, trained):
-    assert lineal("run", "ls", "--limit", "-1", fails=True).code == 2
-    assert lineal("deletions", "--limit", "-1", fails=True).code == 2
+@pytest.mark.parametrize("limit", ["-1", "99999999999999999999"])
+def test_limits_that_are_no_number_of_things_are_refused(lineal, trained, limit):
+    assert lineal("run", "ls", "--limit", limit, fails=True).code == 2
+    assert lineal("deletions", "--limit", limit, fails=True).code == 2
 
 
 def test_ls_of_an_unknown_project_is_an_error(lineal, trained):

@@ -14,7 +14,7 @@ import pytest
 
 import lineal
 from lineal.core.records import Stream
-from lineal.errors import ArtifactsFailed
+from lineal.errors import ArtifactsFailed, Invalid
 
 QUICK = (
     "dict(disable_machine_info=True, disable_requirements=True, disable_git=True,"
@@ -70,6 +70,7 @@ def steps(run_id: str = "a") -> list[int]:
         ("sys.exit(0)", 0, "finished"),
         ("exit(3)", 3, "failed"),
         ("quit()", 0, "finished"),
+        ("sys.exit(10**20)", 255, "failed"),
         ("import threading; threading.Thread(target=sys.exit, args=(3,)).start()", 0, "finished"),
     ],
 )
@@ -293,6 +294,15 @@ def test_two_processes_may_write_to_one_run():
     processes = [subprocess.Popen([sys.executable, "script.py"], env=environment) for _ in range(3)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
     assert len(steps()) == 150
+
+
+@pytest.mark.parametrize("code", ["1", [1], 1.5, 2**31])
+def test_what_is_no_exit_code_leaves_the_run_to_be_finished(code):
+    run = lineal.init()
+    with pytest.raises((TypeError, Invalid), match=r"whole number|32 bits"):
+        run.finish(exit_code=code)
+    run.finish(exit_code=3)
+    assert lineal.Api().run(run.path).exit_code == 3
 
 
 def test_finish_names_every_artifact_that_failed():

@@ -6,6 +6,7 @@ grows is the digest cache, which saves reading files again that were read before
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -78,4 +79,7 @@ def bytes_of(text: str) -> int:
     if found is None:
         raise Invalid(f"{text!r} is no size; write it as `100MB`, `1GiB` or a number of bytes")
     unit = 1024 if found[3] else 1000
-    return int(float(found[1]) * unit ** _POWERS[found[2].lower()])
+    size = float(found[1]) * unit ** _POWERS[found[2].lower()]
+    if math.isinf(size):
+        raise Invalid(f"{text!r} is more than any disk has")
+    return int(size)

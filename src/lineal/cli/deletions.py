@@ -11,7 +11,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import all_of, connect
-from lineal.cli.options import Json
+from lineal.cli.options import NUMBER_MAX, Json
 from lineal.cli.retention import ttl_words
 from lineal.core.retention import Deletion, Level, Restored
 
@@ -57,7 +57,9 @@ def deletions(
     undo: Annotated[
         int | None, typer.Option("--restore", metavar="ID", help="Undo this one as a whole")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Deletions at most; 0: all of them")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=0, max=NUMBER_MAX, help="Deletions at most; 0: all of them")
+    ] = 50,
     json: Json = False,
 ) -> None:
     """List what was deleted, by whom and why, and until when it can be restored."""

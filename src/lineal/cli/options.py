@@ -11,6 +11,8 @@ from lineal.core.records import JsonObject
 from lineal.errors import Invalid
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout")]
+NUMBER_MAX = 10**9
+"""Of things that somebody wants to see; a larger number is mistyped."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first")]
 _VERSION = "`[[entity/]project/]name[:alias]`; without alias the latest"
 Version = Annotated[str, typer.Argument(metavar="NAME", help=_VERSION)]

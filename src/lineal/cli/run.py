@@ -15,7 +15,7 @@ import typer
 import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
-from lineal.cli.options import Json, Run, Yes, read_object
+from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.public.files import File
@@ -60,7 +60,9 @@ def ls(
         str | None,
         typer.Option(help="`+` or `-` and a key, such as `-summary_metrics.val_acc`"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Runs at most; 0: all of them")] = RUNS_SHOWN,
+    limit: Annotated[
+        int, typer.Option(min=0, max=NUMBER_MAX, help="Runs at most; 0: all of them")
+    ] = RUNS_SHOWN,
     json: Json = False,
 ) -> None:
     """List runs, the newest first."""

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from lineal.client import session, term
+from lineal.core.records import EXIT_CODE_MAX
 from lineal.errors import LinealError, TrialStopped
 
 INTERRUPTED = 255
@@ -78,10 +79,15 @@ def code_of(kind: type[BaseException] | None, value: BaseException | None) -> in
 
 
 def _exit_code(code: Any) -> int:
-    """Read what `sys.exit` was given: None is 0, a number is itself, anything else is 1."""
+    """Read what `sys.exit` was given: None is 0, a number is itself, anything else is 1.
+
+    A number that no process can end with is 255, as Python makes it of the largest ones.
+    """
     if code is None:
         return 0
-    return code if isinstance(code, int) else 1
+    if not isinstance(code, int):
+        return 1
+    return code if abs(code) <= EXIT_CODE_MAX else 255
 
 
 def _wrap_excepthook() -> None:

@@ -18,6 +18,8 @@ from lineal.errors import HostilePath, Invalid
 NAME_MAX = 128
 """Characters in the name of an artifact, type, project, alias or tag (NAM-1, NAM-3, NAM-4)."""
 RUN_ID_MAX = 64
+VERSION_MAX = 2**31 - 1
+"""What the database's column for numbers of versions holds."""
 PATH_MAX_BYTES = 4096
 """Bytes in a path inside an artifact: what Linux accepts in one call."""
 PATH_PART_MAX_BYTES = 255
@@ -151,8 +153,10 @@ def strings(value: str | Iterable[str] | None, what: str = "Names") -> list[str]
 
 
 def version_number(ref: str) -> int | None:
-    """Return 3 for `v3`, None for anything else."""
-    return int(ref[1:]) if _VERSION.fullmatch(ref) else None
+    """Return 3 for `v3`, None for anything else; at most VERSION_MAX, which no version has."""
+    if not _VERSION.fullmatch(ref):
+        return None
+    return min(int(ref[1 : len(str(VERSION_MAX)) + 2]), VERSION_MAX)
 
 
 def entry_path(path: str | os.PathLike[str]) -> str:

@@ -29,6 +29,8 @@ JsonObject = dict[str, Any]
 
 LONGEST_TTL = timedelta(days=365_000)
 """A thousand years: moments beyond the year 9999 have no name."""
+EXIT_CODE_MAX = 2**31 - 1
+"""Also of what a signal makes, below 0."""
 LARGEST_STEP = 2**63 - 1
 """What a column of whole numbers holds."""
 

@@ -285,6 +285,10 @@ def _translated(url: URL) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise Invalid(f"{error.object!r} is not valid Unicode; names and paths must be") from error
+    except OverflowError as error:
+        if "SQLite" not in str(error):
+            raise
+        raise Invalid("A number is too large: the database has whole numbers of 64 bits") from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         if _is_damage(str(cause)):

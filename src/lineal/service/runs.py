@@ -12,6 +12,7 @@ from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.names import OWN_KEY
 from lineal.core.records import (
+    EXIT_CODE_MAX,
     JsonObject,
     Page,
     PageRequest,
@@ -296,9 +297,12 @@ def finish(
     """End a run: `finished` on exit code 0, else `failed`, or `preempted` if that was announced.
 
     runtime_seconds: of this attempt. A run that was killed stays so, and one that failed does until
-    it is resumed: another writer ended well (RUN-16). Raises RunNotFoundError, Gone.
+    it is resumed: another writer ended well (RUN-16). Raises RunNotFoundError, Gone, Invalid (of
+    a code beyond 32 bits).
     """
     access.require(actor, Action.WRITE, f"run {run}")
+    if abs(exit_code) > EXIT_CODE_MAX:
+        raise Invalid(f"Exit code {exit_code} is too large; no process ends with more than 32 bits")
     with instance.database.writing() as connection:
         row = require(connection, run, lock=True)
         now = instance.clock.now()

@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
+from operator import index
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, SupportsIndex
 
 from lineal.client import exit as process_exit
 from lineal.client import term
@@ -389,11 +390,14 @@ class Run(RunCore):
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """Wait for all uploads and close the run (RUN-29, ART-39).
 
-        exit_code: not 0 makes the run failed. Raises ArtifactsFailed naming each artifact that
-        was not stored, unless `raise_on_failed_artifacts` is off; the run is then failed. A
-        second call does nothing, unless the first one raised something else, such as NoSpace:
-        then it does what is left. In a forked child only the child's own lines are written.
+        exit_code: of 32 bits; not 0 makes the run failed. Raises ArtifactsFailed naming each
+        artifact that was not stored, unless `raise_on_failed_artifacts` is off; the run is then
+        failed. A second call does nothing, unless the first one raised something else, such as
+        NoSpace: then it does what is left. In a forked child only its own lines are written.
         """
+        if not isinstance(exit_code, SupportsIndex | None):
+            raise TypeError(f"finish(exit_code={exit_code!r}): give a whole number; 0 is success")
+        code = index(exit_code or 0)
         with self._lock:
             if self._is_finished:
                 return
@@ -403,7 +407,7 @@ class Run(RunCore):
         from lineal.client.run import finishing  # last, so that `init` need not wait for it
 
         try:
-            finishing.finish(self, exit_code or 0, quiet=bool(quiet))
+            finishing.finish(self, code, quiet=bool(quiet))
         except ArtifactsFailed:
             raise
         except BaseException:
