@@ -481,6 +481,12 @@ def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     path = make(RANDOM)
     with pytest.raises(TypeError, match=r"agent.count='2'.: how many trials is a whole number"):
         lineal.agent(path, lambda: None, count="2")  # type: ignore[arg-type]  # the test
+    with pytest.raises(TypeError, match="prior_runs must be a text or a list"):
+        lineal.sweep(RANDOM, prior_runs=5)  # type: ignore[arg-type]  # the test
+    with pytest.raises(Invalid, match=r"A sweep is a dict .*, not 5"):
+        lineal.controller(5)  # type: ignore[arg-type]  # the test
+    with pytest.raises(Invalid, match=r"parameters are a dict .*, not 'x'"):
+        lineal.Api().sweep(path).enqueue_run("x")  # type: ignore[arg-type]  # the test
     with pytest.raises(Invalid, match="has no `program`"):
         lineal.agent(path)
     with pytest.raises(NotFound):

@@ -215,6 +215,26 @@ def test_a_project_that_is_no_text_is_a_value_error(api: Api, name: str) -> None
         getattr(api, name)(5)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda api: api.from_path(5), "A path is a text"),
+        (lambda api: api.restore([1]), "A path is a text"),
+        (lambda api: api.restore(10**20), "A number is too large"),
+        (lambda api: api.preview(5, {"untagged": True}), "A path is a text"),
+        (lambda api: api.preview("vision/data", 5), "policy is a dict of .*, not 5"),
+        (lambda api: api.default_ttl(5), "Entity 5 may hold only"),
+        (lambda api: api.runs("vision", start=5), "start=5"),
+        (lambda api: api.artifact("data").alias_history(["a"]), "no place for such a value"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_a_value_error(
+    api: Api, data: Artifact, call: Any, message: str
+) -> None:
+    with pytest.raises(Invalid, match=message):
+        call(api)
+
+
 def test_overrides_that_are_no_dict_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="overrides must be a dict"):
         Api(5)  # type: ignore[arg-type]  # as users may

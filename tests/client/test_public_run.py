@@ -251,6 +251,15 @@ def test_history_keeps_the_first_and_the_last_row(
     assert steps == sorted(set(steps))
 
 
+def test_what_is_no_number_of_rows_steps_or_seconds_is_named(run: Run) -> None:
+    with pytest.raises(TypeError, match="samples='x'"):
+        run.history(samples="x")  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(TypeError, match="min_step and max_step are steps"):
+        list(run.scan_history(max_step="x"))  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(TypeError, match="timeout='x'"):
+        run.wait_until_finished("x")  # type: ignore[arg-type]  # on purpose
+
+
 def test_only_the_rows_of_a_sample_are_parsed(
     run: Run, record: RunRecord, backend: Backend
 ) -> None:

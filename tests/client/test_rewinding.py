@@ -47,6 +47,11 @@ def test_a_rewound_run_goes_on_under_its_id(trained):
     assert public().state == "finished"
 
 
+def test_a_moment_that_is_no_text_is_named():
+    with pytest.raises(Invalid, match="resume_from=5"):
+        lineal.init(project="p", resume_from=5)
+
+
 def test_the_summary_is_that_of_the_step_with_metric_definitions(trained):
     with lineal.init(project="p", resume_from="r?_step=3") as run:
         assert run.summary["loss"]["min"] == 7

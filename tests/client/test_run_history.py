@@ -290,12 +290,23 @@ def test_the_callers_dict_may_change_afterwards(run):
         (lambda run: setattr(run, "tags", 5), TypeError, "Tags must be a text or a list"),
         (lambda run: run.define_metric("a", summary=5), Invalid, "summary=5"),
         (lambda run: run.define_metric("a", step_metric=5), Invalid, "step_metric=5"),
+        (lambda run: run.define_metric("a", goal=["min"]), Invalid, "use `minimize`"),
         (lambda run: run.summary.update(5), TypeError, "summary.update takes a dict, not 5"),
+        (lambda run: run.write_logs(5), TypeError, "write_logs takes a text, not 5"),
+        (lambda run: run.alert("a", wait_duration="x"), Invalid, "give seconds or a timedelta"),
     ],
 )
 def test_what_a_run_is_given_of_the_wrong_kind_is_named(run, call, kind, message):
     with pytest.raises(kind, match=message):
         call(run)
+
+
+def test_a_metric_whose_name_is_no_unicode_is_defined_as_it_is_logged(run):
+    run.define_metric("a\ud800", summary="max")
+    run.log({"a\ud800": 2})
+    run.log({"a\ud800": 1})
+    run.finish()
+    assert lineal.Api().run(run.path).summary["a\\ud800"] == {"max": 2}
 
 
 def test_no_tags_take_all_away(run):

@@ -209,6 +209,8 @@ def selection_to_json(selection: Selection) -> dict[str, Any]:
 def selection_from_json(document: Mapping[str, Any]) -> Selection:
     """Read a policy; raises Invalid naming what is wrong and where."""
     known = {field.name for field in fields(Selection)}
+    if not isinstance(document, Mapping):
+        raise Invalid(f"A retention policy is a dict of {', '.join(known)}, not {document!r}")
     for key in document:
         if key not in known:
             import difflib  # only on the way to an error

@@ -298,6 +298,8 @@ def _translated(url: URL) -> Iterator[None]:
                 "from a backup, without a lineal.db-wal and lineal.db-shm of another beside it "
                 "(docs/guides/operating.md)"
             ) from error
+        if "rror binding parameter" in str(cause):
+            raise Invalid(f"The database has no place for such a value: {cause}") from error
         if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             raise
         name = getattr(cause, "sqlite_errorname", None)

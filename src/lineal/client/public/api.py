@@ -342,7 +342,7 @@ class Api:
         """
         if isinstance(what, int):
             return self._backend.restore(what)
-        what = addresses.path_of(self._backend, what)
+        what = self._path(what)
         if ":" in what:
             return self._backend.restore_version(self._artifact_path(what)).restored
         parts = what.strip("/").split("/")
@@ -369,7 +369,8 @@ class Api:
 
     def default_ttl(self, entity: str | None = None) -> timedelta | ArtifactTTL | None:
         """Return the TTL of an entity, for all versions where nothing nearer says one (TTL-7)."""
-        found = ttls.shown(self._backend.entity_ttl(entity or self.default_entity))
+        entity = names.entity_name(entity) if entity else self.default_entity
+        found = ttls.shown(self._backend.entity_ttl(entity))
         return None if found is ArtifactTTL.INHERIT else found
 
     def set_default_ttl(self, value: ttls.TTL, entity: str | None = None) -> None:
@@ -384,7 +385,7 @@ class Api:
         Paths: `[entity/]project`, `entity/project/run_id`, `entity/project/sweeps/sweep_id` or
         `name:alias`.
         """
-        path = addresses.path_of(self._backend, path)
+        path = self._path(path)
         parts = path.strip("/").split("/")
         if ":" in parts[-1]:
             return self.artifact(path)
@@ -394,8 +395,15 @@ class Api:
             return self.run(path)
         return self.project(path.strip("/"))
 
+    def _path(self, text: str) -> str:
+        path = addresses.path_of(self._backend, text)
+        if not isinstance(path, str):
+            raise Invalid(f"A path is a text such as `entity/project/run_id`, not {path!r}")
+        return path
+
     def _place(self, path: str) -> tuple[str, str, str | None]:
         """Read `project`, `project/collection` or `entity/project/collection`."""
+        path = self._path(path)
         parts = path.strip("/").split("/")
         if len(parts) == 1:
             return self.default_entity, parts[0], None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -73,6 +73,9 @@ def _lines(
 ) -> Iterator[bytes]:
     if stream not in STREAMS:
         raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
+    for step in (min_step, max_step):
+        if not isinstance(step, SupportsFloat | None):
+            raise TypeError(f"min_step and max_step are steps, whole numbers, not {step!r}")
     session.flush()
     return backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step)
 
@@ -99,6 +102,8 @@ def sample(all_rows: Iterable[T], count: int) -> list[T]:
 
     Reads once and keeps at most four times `count` rows, however many there are.
     """
+    if not isinstance(count, SupportsIndex):
+        raise TypeError(f"samples={count!r}: how many rows is a whole number")
     if count < 1:
         raise Invalid(f"samples must be at least 1, not {count}")
     kept: list[T] = []

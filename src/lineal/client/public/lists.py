@@ -56,6 +56,8 @@ class LazyList(Sequence[T]):
             raise TypeError(f"per_page must be a whole number, not {per_page!r}")
         if per_page < 1:
             raise Invalid(f"per_page must be at least 1, not {per_page}")
+        if start is not None and not isinstance(start, str):
+            raise Invalid(f"start={start!r}: a list goes on at the `cursor` of an earlier one")
         self._pages = _PageReader(fetch, make, per_page, start)
         self._empty = empty
 

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import NEAR_MOST, Artifact, committed
@@ -321,8 +321,10 @@ class Run:
 
     def wait_until_finished(self, timeout: float | None = None) -> None:
         """Return once the run is over, however it ended; raises WaitTimeoutError."""
+        if not isinstance(timeout, SupportsFloat | None):
+            raise TypeError(f"wait_until_finished(timeout={timeout!r}): give seconds")
         pause, longest = POLL_SECONDS
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + float(timeout)
         self.load()
         while self._record.state in _GOING_ON:
             if deadline is not None and time.monotonic() >= deadline:

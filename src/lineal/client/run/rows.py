@@ -80,6 +80,8 @@ def define(
             f"define_metric(step_metric={step_metric!r}): give the name of a metric, or what "
             "define_metric returned"
         )
+    if isinstance(step_metric, Metric):
+        step_metric = step_metric.name
     parts = (part.strip() for part in (summary or "").split(","))
     aggregates = tuple(part for part in parts if part not in ("", "copy"))  # W&B's word for nothing
     for aggregate in aggregates:
@@ -89,12 +91,12 @@ def define(
                 + ", ".join(AGGREGATES)
             )
     goals = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
-    if goal is not None and goal not in goals:
+    if goal is not None and goal not in list(goals):  # a list has no place in a dict
         raise Invalid(f"define_metric(goal={goal!r}): use `minimize` or `maximize`")
     return Metric(
-        name=name,
-        step_metric=step_metric.name if isinstance(step_metric, Metric) else step_metric,
-        step_sync=step_sync if step_sync is not None else True,
+        name=text(name),
+        step_metric=None if step_metric is None else text(step_metric),
+        step_sync=step_sync is None or bool(step_sync),
         hidden=bool(hidden),
         summary=aggregates,
         goal=goals[goal] if goal is not None else None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import index
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal, SupportsIndex
+from typing import IO, TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 from lineal.client import exit as process_exit
 from lineal.client import term
@@ -106,7 +106,8 @@ class Run(RunCore):
         """Print an alert and keep it with the run.
 
         title: cut after 64 characters. level: INFO unless given. wait_duration: seconds (or a
-        timedelta) during which the same title is not repeated. Raises Invalid for no title.
+        timedelta) during which the same title is not repeated. Raises Invalid for no title, an
+        unknown level, or a duration that is none.
         """
         self._check("alert")
         level = str(getattr(level, "value", level) or "INFO").upper()
@@ -119,8 +120,11 @@ class Run(RunCore):
         if len(title) > ALERT_TITLE_MAX:  # an error here would end a training that caught one
             title = title[: ALERT_TITLE_MAX - 1] + "…"
         seconds = getattr(wait_duration, "total_seconds", lambda: wait_duration)()
+        if not isinstance(seconds, SupportsFloat | None):
+            raise Invalid(f"alert(wait_duration={wait_duration!r}): give seconds or a timedelta")
         now, last = time.monotonic(), self._alerts.get(title)
-        if last is not None and now - last < (ALERT_WAIT_SECONDS if seconds is None else seconds):
+        pause = ALERT_WAIT_SECONDS if seconds is None else float(seconds)
+        if last is not None and now - last < pause:
             return
         self._alerts[title] = now
         text = str(text)
@@ -132,6 +136,8 @@ class Run(RunCore):
     def write_logs(self, text: str) -> None:
         """Add lines to the run's console output without printing them."""
         self._check("write_logs")
+        if not isinstance(text, str):
+            raise TypeError(f"write_logs takes a text, not {text!r}")
         if self._console is not None:
             self._console.write(text if text.endswith("\n") else text + "\n")
 

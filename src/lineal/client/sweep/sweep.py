@@ -52,6 +52,7 @@ def create(
     prior_runs: Sequence[str] | None = None,
 ) -> SweepRecord:
     """Do what `sweep` does; returns all that is known of the new sweep."""
+    said = as_document(document)
     settings = load({"entity": entity, "project": project})
     if settings.quiet or settings.silent:  # else what `init` was told goes on to hold
         term.configure(quiet=settings.quiet, silent=settings.silent)
@@ -60,8 +61,10 @@ def create(
         SweepSpec(
             entity=entity or document.get("entity") or settings.entity or backend.entity,
             project=project or document.get("project") or default_project(settings),
-            document=as_document(document),
-            prior_runs=tuple(str(run).rpartition("/")[2] for run in prior_runs or ()),
+            document=said,
+            prior_runs=tuple(
+                str(run).rpartition("/")[2] for run in names.strings(prior_runs, "prior_runs")
+            ),
         )
     )
     session.sweep_made(record.entity, record.project, record.sweep_id)
@@ -71,6 +74,8 @@ def create(
 
 def as_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a sweep's document as JSON; raises Invalid for what agents could not be given."""
+    if not isinstance(document, Mapping):
+        raise Invalid(f"A sweep is a dict with `method` and `parameters`, not {document!r}")
     mistakes = Mistakes()
     parameters.check_names(document.get("parameters"), mistakes)
     mistakes.raise_any()
@@ -80,6 +85,8 @@ def as_document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_point(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters of one trial as JSON; raises Invalid for what agents could not be given."""
+    if not isinstance(values, Mapping):
+        raise Invalid(f"A trial's parameters are a dict of names and values, not {values!r}")
     found: dict[str, Any] = plain(dict(values), "parameters", otherwise=_no_choice)
     return found
 
