@@ -47,10 +47,17 @@ class RunNotFoundError(NotFound, ValueError):
 
 
 class Gone(NotFound):
-    """It was deleted; the message says when, by whom, and how to restore it."""
+    """It was deleted; the message says when, by whom, and how to restore it.
+
+    is_final: its content was released, so that it cannot be restored.
+    """
 
     code = "gone"
     status = 410
+
+    def __init__(self, *args: object, is_final: bool = False) -> None:
+        super().__init__(*args)
+        self.is_final = is_final
 
 
 # --- it is there, but ---------------------------------------------------------------------------

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -114,11 +116,27 @@ def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
     assert os.listdir(folder) == []
 
 
-def test_lines_of_a_deleted_run_are_dropped(backend, run, folder):
+def test_lines_of_a_deleted_run_wait_for_it_to_be_restored(backend, run, folder, capsys):
     lines = Spool(folder, writer(run))
     lines.append(Stream.HISTORY, row(0))
     lines.disown()
     backend.delete_run(run.key)
+    assert adopting.adopt(backend, folder) == 0
+    assert capsys.readouterr().err == ""
+    backend.restore_run(run.entity, run.project, run.run_id)
+    assert adopting.adopt(backend, folder) == 1
+    assert os.listdir(folder) == []
+    assert stored(backend, run) == [0]
+    assert backend.run_by_key(run.key).state == "crashed"
+
+
+def test_lines_of_a_deleted_run_are_dropped_once_it_cannot_be_restored(backend, run, folder):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    lines.disown()
+    backend.delete_run(run.key)
+    backend.instance = replace(backend.instance, undo_period=timedelta(0))
+    backend.gc_sweep()
     assert adopting.adopt(backend, folder) == 1
     assert os.listdir(folder) == []
 

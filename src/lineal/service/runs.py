@@ -429,7 +429,8 @@ def gone(row: Row[Any]) -> Gone:
         back = "what it logged was released and cannot come back; use another id"
     return Gone(
         f"Run {name} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by {row.deleted_by}. "
-        f"Its id is never used again: {back}"
+        f"Its id is never used again: {back}",
+        is_final=row.released_at is not None,
     )
 
 

@@ -16,7 +16,7 @@ from lineal.client.run import rows, spool
 from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
-from lineal.errors import Invalid, LinealError, NotFound, UsageError
+from lineal.errors import Gone, Invalid, LinealError, NotFound, UsageError
 
 REFUSED_SUFFIX = ".refused"
 
@@ -25,8 +25,9 @@ def adopt(backend: Backend, folder: str) -> int:
     """Move the lines that dead writers left behind; return how many files there were.
 
     Files of living writers are locked and left alone, and so are those of other users of a shared
-    home. A half-written last line is dropped. What cannot be moved now stays and is said once.
-    A run that only dead writers had has crashed (RUN-9).
+    home, and those of a run that was deleted and may be restored. A half-written last line is
+    dropped. What cannot be moved now stays and is said once. A run that only dead writers had has
+    crashed (RUN-9).
     """
     try:
         names = os.listdir(folder)
@@ -71,6 +72,8 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         os.unlink(path)
     except BlockingIOError:
         return False
+    except Gone:
+        return False  # until the run is restored, or released
     except (LinealError, OSError) as error:
         term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
         return False
@@ -90,8 +93,10 @@ def _take_over(backend: Backend, left: spool.Left, path: str) -> None:
     writer = left.writer
     try:
         run = backend.run(writer.entity, writer.project, writer.run_id)
-    except NotFound:
-        return  # the run was deleted, and its lines with it
+    except NotFound as error:
+        if isinstance(error, Gone) and not error.is_final:
+            raise
+        return  # its lines went with the run
     if run.key != writer.run_key:
         return  # another database now lives in this home
     refused: dict[bytes, Invalid] = {}
