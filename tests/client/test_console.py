@@ -6,7 +6,8 @@ import sys
 import pytest
 
 import lineal
-from lineal.client.capture.console import Console, last_state
+from lineal.client.capture.console import Console
+from lineal.client.capture.screen import LINE_MAX_CHARACTERS, ROWS_MOST, last_state
 from lineal.core.records import Stream
 
 
@@ -32,6 +33,84 @@ def test_a_progress_bar_is_kept_in_its_last_state(capsys):
     sys.stderr.write("\n")
     console.close()
     assert contents(kept) == [("error", "100%")]
+
+
+def test_nested_progress_bars_are_kept_in_their_last_states(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    for outer in range(3):
+        sys.stderr.write(f"\router {outer}")
+        for inner in range(5):
+            sys.stderr.write("\n")
+            sys.stderr.write(f"\rinner {outer}.{inner}")
+            sys.stderr.write("\x1b[A")
+        sys.stderr.write(f"\rinner {outer} done\n")
+    sys.stderr.write("\router done\n")
+    assert ("error", "outer done") not in contents(kept)  # the program may go back to it
+    print("end", file=sys.stderr)
+    assert ("error", "end") in contents(kept)
+    console.close()
+    assert [line for _, line in contents(kept)] == [
+        "outer 0",  # nobody could know that the program would go back to it
+        *(f"inner {outer} done" for outer in range(3)),
+        "outer done",
+        "end",
+    ]
+
+
+def test_bars_that_are_drawn_anew_together_are_kept_once(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    sys.stdout.write("a 0%\nb 0%")
+    for percent in range(1, 101):
+        sys.stdout.write("\r\x1b[2K\x1b[1A\x1b[2K")
+        if percent == 50:
+            sys.stdout.write("half\n")
+        sys.stdout.write(f"a {percent}%\nb {percent}%")
+    sys.stdout.write("\n")
+    console.close()
+    assert [line for _, line in contents(kept)] == ["a 0%", "half", "a 100%", "b 100%"]
+
+
+def test_a_bar_that_returns_at_the_end_of_each_write_is_kept_in_its_last_state(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    for percent in range(0, 101, 10):
+        sys.stderr.write(f"{percent}%\r")
+    console.close()
+    assert contents(kept) == [("error", "100%")]
+
+
+def test_lines_that_were_never_written_anew_are_kept_at_once(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    sys.stdout.write("\x1b[A\x1b[5A")
+    for line in ("one", "", "two"):
+        print(line)
+    assert [line for _, line in contents(kept)] == ["one", "", "two"]
+    console.close()
+
+
+def test_a_line_without_a_break_is_cut_and_one_with_a_break_is_not(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    long = "x" * (LINE_MAX_CHARACTERS + 1)
+    sys.stdout.write(f"{long}\n")
+    sys.stdout.write(long)
+    sys.stdout.write("rest")
+    console.close()
+    assert [line for _, line in contents(kept)] == [long, long, "rest"]
+
+
+def test_what_goes_further_up_than_lines_wait_stays_bounded(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    for number in range(100):
+        sys.stdout.write(f"\r{number}\n\x1b[999999A")
+        sys.stdout.write("\n" * 150)
+    assert len(console._screens["info"]._rows) <= ROWS_MOST + 1
+    console.close()
+    assert len(kept) > 5_000
 
 
 @pytest.mark.parametrize(

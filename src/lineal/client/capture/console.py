@@ -2,8 +2,8 @@
 
 Only the `write` function of `sys.stdout` and `sys.stderr` is replaced, so that `isatty`,
 `fileno`, `encoding` and the identity of the streams stay as they are. A line that a progress
-bar overwrites with carriage returns is kept in its last state. IPython replaces these functions
-for each cell and puts back what it found: there it is done again when a cell begins.
+bar overwrites is kept in its last state (`screen`). IPython replaces these functions for each cell
+and puts back what it found: there it is done again when a cell begins.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from lineal.client.capture import notebook
+from lineal.client.capture.screen import Screen
 
-LINE_MAX_CHARACTERS = 100_000
-"""A longer line is cut into several, so that output without line breaks stays bounded."""
 _ANSI_MOVES = re.compile(r"\x1b\[[0-9;?]*[A-HJKSTfhlnsu]")
 """Cursor movements of progress bars; colours (`m`) stay."""
 
@@ -31,7 +31,7 @@ class Console:
         self._keep = keep
         self._lock = threading.RLock()
         self._is_open = True
-        self._buffers = {"info": "", "error": ""}
+        self._screens = self._new_screens()
         self._ours: dict[str, tuple[Any, Callable[[], None]]] = {}
         """Level → the function that captures now, and what takes it out again."""
         self._within = threading.local()
@@ -41,15 +41,7 @@ class Console:
     def write(self, text: str, level: str = "info") -> None:
         """Take text as if it had been printed."""
         with self._lock:
-            *lines, rest = (self._buffers[level] + text).split("\n")
-            for line in lines:
-                self._line(line, level)
-            if "\r" in rest[:-1]:
-                rest = last_state(rest)
-            if len(rest) > LINE_MAX_CHARACTERS:
-                self._line(rest, level)
-                rest = ""
-            self._buffers[level] = rest
+            self._screens[level].write(text)
 
     def close(self) -> None:
         """Keep what has no line break yet, and put back the streams unless others wrapped them."""
@@ -57,20 +49,21 @@ class Console:
             if not self._is_open:
                 return
             self._is_open = False
-            for level, rest in self._buffers.items():
-                if rest:
-                    self._line(rest, level)
+            for screen in self._screens.values():
+                screen.close()
         self._stop_following()
         for _, restore in self._ours.values():
             restore()
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
-        self._buffers = {"info": "", "error": ""}
+        self._screens = self._new_screens()
 
-    def _line(self, line: str, level: str) -> None:
-        content = _ANSI_MOVES.sub("", last_state(line))
-        fields = {"ts": time.time(), "level": level, "content": content}
+    def _new_screens(self) -> dict[str, Screen]:
+        return {level: Screen(partial(self._line, level)) for level in ("info", "error")}
+
+    def _line(self, level: str, line: str) -> None:
+        fields = {"ts": time.time(), "level": level, "content": _ANSI_MOVES.sub("", line)}
         self._keep(json.dumps(fields).encode())
 
     def _wrap_both(self) -> None:
@@ -115,14 +108,3 @@ class Console:
             self.write(text, level)
         except Exception:  # noqa: BLE001 - whatever fails here, the program's print must not
             self._is_open = False
-
-
-def last_state(line: str) -> str:
-    """Return what a terminal would show of a line with carriage returns.
-
-    As bars do, a rewrite is taken to replace the whole line.
-    """
-    if "\r" not in line:
-        return line
-    states = [state for state in line.split("\r") if state]
-    return states[-1] if states else ""
