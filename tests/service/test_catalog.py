@@ -93,6 +93,30 @@ def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_pat
     assert catalog.version(instance, owner, target._replace(ref="prod")).number == 1
 
 
+def test_a_removed_link_puts_latest_back_only_if_it_had_it(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    links = [
+        catalog.link_version(
+            instance, owner, log(instance, owner, tmp_path, {"a": text}).id, target, []
+        )
+        for text in (b"0", b"1", b"2", b"3")
+    ]
+
+    def aliases() -> dict[int, tuple[str, ...]]:
+        query = VersionQuery("ana", "registry", "detector")
+        found = catalog.versions(instance, owner, query, PageRequest()).items
+        return {version.number: version.aliases for version in found}
+
+    catalog.unlink_version(instance, owner, links[3].membership_id)
+    assert aliases() == {0: (), 1: (), 2: ("latest",)}
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, links[2].membership_id, patch)
+    catalog.unlink_version(instance, owner, links[1].membership_id)
+    assert aliases() == {0: (), 2: ()}
+
+
 def test_a_deleted_number_is_never_given_again(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

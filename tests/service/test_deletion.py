@@ -147,6 +147,41 @@ def test_latest_comes_back_to_the_last_of_a_collection_restored_one_by_one(
     assert findings(instance, owner) == []
 
 
+def test_latest_that_was_taken_off_stays_on_no_version_whatever_is_deleted_or_restored(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "0123"]
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, versions[3].membership_id, patch)
+    bob = Actor("bob", Role.OWNER)
+    delete(instance, bob, versions[1])
+    delete(instance, bob, versions[3])
+    assert live(instance, owner) == {"v0": (), "v2": ()}
+    for name in ("v1", "v3"):
+        deletion.restore_version(instance, bob, path(name))
+    assert live(instance, owner) == {"v0": (), "v1": (), "v2": (), "v3": ()}
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    assert "bob" not in {
+        move.actor for move in catalog.alias_history(instance, owner, collection.id, None)
+    }
+    assert log("new").aliases == ("latest",)
+
+
+def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "01"]
+    with instance.database.writing() as connection:
+        by = {"actor": "ana", "now": clock.now()}
+        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
+        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
+    catalog.unlink_version(instance, owner, links[1].membership_id)
+    deletion.restore(instance, owner, act)
+    found = catalog.versions(instance, owner, VersionQuery("ana", "registry", "detector"), FIRST)
+    assert [version.aliases for version in found.items] == [("latest",)]
+
+
 def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
     instance: Instance, owner: Actor, log: Log
 ) -> None:

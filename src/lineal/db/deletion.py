@@ -171,8 +171,8 @@ def hide_versions(
     """Turn versions into tombstones by one act; returns the id of the deletion.
 
     Those that are linked or have a protected alias by now, or are deleted already, are left
-    alone. Their aliases go, with a line in the history each; `latest` falls back to the highest
-    live version (ALI-4).
+    alone. Their aliases go, with a line in the history each; where `latest` goes, it falls back
+    to the highest live version (ALI-4).
     """
     deletion_id = record(connection, what=what, reason=reason, actor=actor, now=now)
     hide(connection, deletion_id, version_ids, actor=actor, now=now)
@@ -196,13 +196,8 @@ def hide(
     for batch in batches(id for id in ids if id not in kept):
         which = versions.c.id.in_(batch)
         hidden += _hide(connection, versions, which, deletion_id, actor=actor, now=now)
-    _take_aliases(connection, deletion_id, actor=actor, now=now)
-    touched = (
-        select(memberships.c.collection_id)
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .where(versions.c.deletion_id == deletion_id)
-    )
-    fall_back(connection, touched, actor=actor, now=now)
+    lost = _take_aliases(connection, deletion_id, actor=actor, now=now)
+    fall_back(connection, lost, actor=actor, now=now)
     return hidden
 
 
@@ -273,7 +268,10 @@ def lock_collections(connection: Connection, ids: Iterable[int]) -> None:
         connection.execute(query.order_by(collections.c.id).with_for_update()).all()
 
 
-def _take_aliases(connection: Connection, deletion_id: int, *, actor: str, now: datetime) -> None:
+def _take_aliases(
+    connection: Connection, deletion_id: int, *, actor: str, now: datetime
+) -> set[int]:
+    """Take the aliases from what an act hid; returns the collections that lost `latest`."""
     of_deleted = (
         select(memberships.c.id)
         .join(versions, versions.c.id == memberships.c.version_id)
@@ -293,16 +291,42 @@ def _take_aliases(connection: Connection, deletion_id: int, *, actor: str, now: 
         .order_by(aliases.c.collection_id, aliases.c.alias)
     )
     connection.execute(insert(alias_moves).from_select(_MOVE, lost))
-    connection.execute(delete(aliases).where(aliases.c.membership_id.in_(of_deleted)))
+    taken = connection.execute(
+        delete(aliases)
+        .where(aliases.c.membership_id.in_(of_deleted))
+        .returning(aliases.c.collection_id, aliases.c.alias)
+    )
+    return {collection_id for collection_id, alias in taken if alias == LATEST}
 
 
 _MOVE = ["collection_id", "alias", "before_number", "after_number", "moved_by", "moved_at"]
 
 
 def fall_back(
-    connection: Connection, collection_ids: Select[Any], *, actor: str, now: datetime
+    connection: Connection, collection_ids: Iterable[int], *, actor: str, now: datetime
 ) -> None:
-    """Put `latest` of collections on their highest live version where it is nowhere (ALI-4)."""
+    """Put `latest` of collections on their highest live version where it is nowhere (ALI-4).
+
+    Not for those where somebody took it off: there it stays on no version.
+    """
+    for batch in batches(sorted(collection_ids)):
+        rows = connection.execute(_newest_without_latest(batch)).all()
+        if not rows:
+            continue
+        connection.execute(
+            insert(alias_moves),
+            [move(row.collection_id, LATEST, None, row.number, actor, now) for row in rows],
+        )
+        connection.execute(
+            insert(aliases),
+            [
+                {"collection_id": row.collection_id, "alias": LATEST, "membership_id": row.id}
+                for row in rows
+            ],
+        )
+
+
+def _newest_without_latest(collection_ids: Sequence[int]) -> Select[Any]:
     has_latest = exists().where(
         aliases.c.collection_id == collections.c.id, aliases.c.alias == LATEST
     )
@@ -314,26 +338,12 @@ def fall_back(
         .group_by(memberships.c.collection_id)
         .subquery()
     )
-    newest = select(memberships.c.collection_id, memberships.c.id, memberships.c.number).join(
+    return select(memberships.c.collection_id, memberships.c.id, memberships.c.number).join(
         highest,
         and_(
             highest.c.collection_id == memberships.c.collection_id,
             highest.c.number == memberships.c.number,
         ),
-    )
-    rows = connection.execute(newest).all()
-    if not rows:
-        return
-    connection.execute(
-        insert(alias_moves),
-        [move(row.collection_id, LATEST, None, row.number, actor, now) for row in rows],
-    )
-    connection.execute(
-        insert(aliases),
-        [
-            {"collection_id": row.collection_id, "alias": LATEST, "membership_id": row.id}
-            for row in rows
-        ],
     )
 
 

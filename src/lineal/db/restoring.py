@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     and_,
     exists,
+    func,
     insert,
     not_,
     select,
@@ -29,7 +30,6 @@ from lineal.db.deletion import fall_back, lock_collections, move
 from lineal.db.schema import (
     alias_moves,
     aliases,
-    collections,
     deletions,
     memberships,
     projects,
@@ -118,8 +118,7 @@ def _restore_versions(
     shown = 0
     for batch in batches(sorted(touched)):
         shown += collections_db.show(connection, batch)
-        those = select(collections.c.id).where(collections.c.id.in_(batch))
-        fall_back(connection, those, actor=actor, now=now)
+        fall_back(connection, _lost_latest(connection, batch), actor=actor, now=now)
     return Back(ids, len(returning), collections=shown)
 
 
@@ -205,6 +204,32 @@ def _return_aliases(
         insert(alias_moves),
         [move(row.collection_id, row.alias, row.before, row.number, actor, now) for row in rows],
     )
+
+
+def _lost_latest(connection: Connection, collection_ids: Sequence[int]) -> list[int]:
+    """Return the collections where `latest` went with its version or link: nobody took it off."""
+    newest = (
+        select(func.max(alias_moves.c.id))
+        .where(alias_moves.c.collection_id.in_(collection_ids), alias_moves.c.alias == LATEST)
+        .group_by(alias_moves.c.collection_id)
+    )
+    query = (
+        select(alias_moves.c.collection_id)
+        .join(
+            memberships,
+            and_(
+                memberships.c.collection_id == alias_moves.c.collection_id,
+                memberships.c.number == alias_moves.c.before_number,
+            ),
+        )
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(
+            alias_moves.c.id.in_(newest),
+            alias_moves.c.after_number.is_(None),
+            alias_moves.c.moved_at.in_((versions.c.deleted_at, memberships.c.removed_at)),
+        )
+    )
+    return list(connection.execute(query).scalars())
 
 
 def _close_restored(connection: Connection, deletion_ids: Sequence[int], now: datetime) -> None:

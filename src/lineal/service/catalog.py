@@ -484,7 +484,8 @@ def _unlink(
     link = _membership(connection, actor, membership_id)
     versions_db.remove_aliases(connection, collection_id, link.aliases, actor=actor.name, now=now)
     versions_db.remove_membership(connection, membership_id, now)
-    versions_db.restore_latest(connection, collection_id, actor=actor.name, now=now)
+    if names.LATEST in link.aliases:
+        versions_db.restore_latest(connection, collection_id, actor=actor.name, now=now)
 
 
 def _portfolio(
