@@ -28,6 +28,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.core.retention import Restored
+from lineal.db import aliases as aliases_db
 from lineal.db import deletion as deletion_db
 from lineal.db import restoring as restoring_db
 from lineal.db import schema
@@ -546,7 +547,7 @@ def test_a_deletion_that_is_killed_half_way_leaves_nothing_and_can_be_run_again(
         lambda: deletion.delete_project(instance, owner, "ana", "vision"),
     ]
     with monkeypatch.context() as patched:
-        patched.setattr(deletion_db, "fall_back", killed)
+        patched.setattr(aliases_db, "fall_back", killed)
         for call in calls:
             with pytest.raises(Killed):
                 call()

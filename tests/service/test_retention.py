@@ -22,7 +22,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.core.retention import KeepBest, Level, Policy, Selection
-from lineal.db import deletion as deletion_db
+from lineal.db import aliases as aliases_db
 from lineal.db import retention as retention_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, gc, lineage, retention, runs
@@ -418,7 +418,7 @@ def test_a_bulk_deletion_killed_half_way_can_be_run_again(
 
     place, selection = ("ana", "vision", "data"), Selection(keep_last=1)
     with monkeypatch.context() as patched:
-        patched.setattr(deletion_db, "_take_aliases", killed)
+        patched.setattr(aliases_db, "take_from_deleted", killed)
         with pytest.raises(Killed):
             retention.delete_selected(instance, owner, *place, selection)
     assert live(instance, owner) == [0, 1, 2]

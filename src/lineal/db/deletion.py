@@ -18,27 +18,22 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
-    delete,
     exists,
     func,
     insert,
-    literal,
     not_,
-    null,
     or_,
     select,
     update,
 )
 
-from lineal.core.names import LATEST
 from lineal.core.records import PageRequest
+from lineal.db import aliases as aliases_db
 from lineal.db.blobs import batches
-from lineal.db.collections import LIVE
 from lineal.db.documents import Holds
 from lineal.db.fields import moment_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
-    alias_moves,
     aliases,
     collections,
     deletions,
@@ -196,8 +191,8 @@ def hide(
     for batch in batches(id for id in ids if id not in kept):
         which = versions.c.id.in_(batch)
         hidden += _hide(connection, versions, which, deletion_id, actor=actor, now=now)
-    lost = _take_aliases(connection, deletion_id, actor=actor, now=now)
-    fall_back(connection, lost, actor=actor, now=now)
+    lost = aliases_db.take_from_deleted(connection, deletion_id, actor=actor, now=now)
+    aliases_db.fall_back(connection, lost, actor=actor, now=now)
     return hidden
 
 
@@ -266,92 +261,6 @@ def lock_collections(connection: Connection, ids: Iterable[int]) -> None:
     for batch in batches(sorted(ids)):
         query = select(collections.c.id).where(collections.c.id.in_(batch))
         connection.execute(query.order_by(collections.c.id).with_for_update()).all()
-
-
-def _take_aliases(
-    connection: Connection, deletion_id: int, *, actor: str, now: datetime
-) -> set[int]:
-    """Take the aliases from what an act hid; returns the collections that lost `latest`."""
-    of_deleted = (
-        select(memberships.c.id)
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .where(versions.c.deletion_id == deletion_id)
-    )
-    lost = (
-        select(
-            aliases.c.collection_id,
-            aliases.c.alias,
-            memberships.c.number,
-            null(),
-            literal(actor),
-            literal(now, alias_moves.c.moved_at.type),
-        )
-        .join(memberships, memberships.c.id == aliases.c.membership_id)
-        .where(aliases.c.membership_id.in_(of_deleted))
-        .order_by(aliases.c.collection_id, aliases.c.alias)
-    )
-    connection.execute(insert(alias_moves).from_select(_MOVE, lost))
-    taken = connection.execute(
-        delete(aliases)
-        .where(aliases.c.membership_id.in_(of_deleted))
-        .returning(aliases.c.collection_id, aliases.c.alias)
-    )
-    return {collection_id for collection_id, alias in taken if alias == LATEST}
-
-
-_MOVE = ["collection_id", "alias", "before_number", "after_number", "moved_by", "moved_at"]
-
-
-def fall_back(
-    connection: Connection, collection_ids: Iterable[int], *, actor: str, now: datetime
-) -> None:
-    """Put `latest` of collections on their highest live version where it is nowhere (ALI-4).
-
-    Not for those where somebody took it off: there it stays on no version.
-    """
-    for batch in batches(sorted(collection_ids)):
-        rows = connection.execute(_newest_without_latest(batch)).all()
-        if not rows:
-            continue
-        connection.execute(
-            insert(alias_moves),
-            [move(row.collection_id, LATEST, None, row.number, actor, now) for row in rows],
-        )
-        connection.execute(
-            insert(aliases),
-            [
-                {"collection_id": row.collection_id, "alias": LATEST, "membership_id": row.id}
-                for row in rows
-            ],
-        )
-
-
-def _newest_without_latest(collection_ids: Sequence[int]) -> Select[Any]:
-    has_latest = exists().where(
-        aliases.c.collection_id == collections.c.id, aliases.c.alias == LATEST
-    )
-    highest = (
-        select(memberships.c.collection_id, func.max(memberships.c.number).label("number"))
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .join(collections, collections.c.id == memberships.c.collection_id)
-        .where(memberships.c.collection_id.in_(collection_ids), LIVE, not_(has_latest))
-        .group_by(memberships.c.collection_id)
-        .subquery()
-    )
-    return select(memberships.c.collection_id, memberships.c.id, memberships.c.number).join(
-        highest,
-        and_(
-            highest.c.collection_id == memberships.c.collection_id,
-            highest.c.number == memberships.c.number,
-        ),
-    )
-
-
-def move(
-    collection_id: int, alias: str, before: int | None, after: int, actor: str, now: datetime
-) -> dict[str, Any]:
-    """Return a row of `alias_moves`."""
-    return dict(zip(_MOVE, (collection_id, alias, before, after, actor, now), strict=True))
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
-    Select,
     Table,
     and_,
     exists,
-    func,
-    insert,
     not_,
     select,
     update,
 )
 
-from lineal.core.names import LATEST
+from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
-from lineal.db import engine
 from lineal.db.blobs import batches
-from lineal.db.deletion import fall_back, lock_collections, move
+from lineal.db.deletion import lock_collections
 from lineal.db.schema import (
-    alias_moves,
-    aliases,
     deletions,
     memberships,
     projects,
@@ -111,125 +103,16 @@ def _restore_versions(
         ).scalars()
     )
     lock_collections(connection, touched)
-    returning = connection.execute(_aliases_to_return(hidden)).all()
+    returning = aliases_db.to_return(connection, hidden)
     statement = update(versions).where(hidden).values(**_NOT_DELETED).returning(versions.c.id)
     ids = tuple(connection.execute(statement).scalars())
-    _return_aliases(connection, returning, actor=actor, now=now)
+    aliases_db.give_back(connection, returning, actor=actor, now=now)
     shown = 0
     for batch in batches(sorted(touched)):
         shown += collections_db.show(connection, batch)
-        fall_back(connection, _lost_latest(connection, batch), actor=actor, now=now)
+        lost = aliases_db.lost_latest(connection, batch)
+        aliases_db.fall_back(connection, lost, actor=actor, now=now)
     return Back(ids, len(returning), collections=shown)
-
-
-def _aliases_to_return(hidden: ColumnElement[bool]) -> Select[Any]:
-    """Select the aliases that deleted versions had, unless somebody set them since.
-
-    A move at the very moment of a deletion or restoration is `latest` falling back, or another
-    version's alias coming back, which nobody asked for. Nor did anybody put `latest` from nowhere
-    on a lower number: that was the only version left when part of an act was restored.
-    """
-    since, act = alias_moves.alias("since"), deletions.alias("act")
-    fell_back = and_(
-        since.c.alias == LATEST,
-        since.c.before_number.is_(None),
-        since.c.after_number < alias_moves.c.before_number,
-    )
-    was_set = exists().where(
-        since.c.collection_id == alias_moves.c.collection_id,
-        since.c.alias == alias_moves.c.alias,
-        since.c.id > alias_moves.c.id,
-        since.c.after_number.is_not(None),
-        not_(fell_back),
-        not_(exists().where(act.c.deleted_at == since.c.moved_at)),
-        not_(exists().where(act.c.restored_at == since.c.moved_at)),
-    )
-    now_on = memberships.alias("now_on")
-    return (
-        select(
-            alias_moves.c.collection_id,
-            alias_moves.c.alias,
-            memberships.c.id.label("membership_id"),
-            memberships.c.number,
-            now_on.c.number.label("before"),
-        )
-        .join(
-            memberships,
-            and_(
-                memberships.c.collection_id == alias_moves.c.collection_id,
-                memberships.c.number == alias_moves.c.before_number,
-            ),
-        )
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .outerjoin(
-            aliases,
-            and_(
-                aliases.c.collection_id == alias_moves.c.collection_id,
-                aliases.c.alias == alias_moves.c.alias,
-            ),
-        )
-        .outerjoin(now_on, now_on.c.id == aliases.c.membership_id)
-        .where(
-            hidden,
-            memberships.c.removed_at.is_(None),
-            alias_moves.c.moved_at == versions.c.deleted_at,
-            alias_moves.c.after_number.is_(None),
-            not_(was_set),
-        )
-        .order_by(alias_moves.c.id)
-    )
-
-
-def _return_aliases(
-    connection: Connection, rows: Sequence[Row[Any]], *, actor: str, now: datetime
-) -> None:
-    if not rows:
-        return
-    statement = engine.insert(connection, aliases)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[aliases.c.collection_id, aliases.c.alias],
-            set_={"membership_id": statement.excluded.membership_id},
-        ),
-        [
-            {
-                "collection_id": row.collection_id,
-                "alias": row.alias,
-                "membership_id": row.membership_id,
-            }
-            for row in rows
-        ],
-    )
-    connection.execute(
-        insert(alias_moves),
-        [move(row.collection_id, row.alias, row.before, row.number, actor, now) for row in rows],
-    )
-
-
-def _lost_latest(connection: Connection, collection_ids: Sequence[int]) -> list[int]:
-    """Return the collections where `latest` went with its version or link: nobody took it off."""
-    newest = (
-        select(func.max(alias_moves.c.id))
-        .where(alias_moves.c.collection_id.in_(collection_ids), alias_moves.c.alias == LATEST)
-        .group_by(alias_moves.c.collection_id)
-    )
-    query = (
-        select(alias_moves.c.collection_id)
-        .join(
-            memberships,
-            and_(
-                memberships.c.collection_id == alias_moves.c.collection_id,
-                memberships.c.number == alias_moves.c.before_number,
-            ),
-        )
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .where(
-            alias_moves.c.id.in_(newest),
-            alias_moves.c.after_number.is_(None),
-            alias_moves.c.moved_at.in_((versions.c.deleted_at, memberships.c.removed_at)),
-        )
-    )
-    return list(connection.execute(query).scalars())
 
 
 def _close_restored(connection: Connection, deletion_ids: Sequence[int], now: datetime) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,11 +10,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Insert,
     Row,
     ScalarSelect,
     Select,
-    Text,
     and_,
     bindparam,
     func,
@@ -33,9 +29,8 @@ from lineal.core.records import MembershipId, VersionId, VersionRecord, VersionS
 from lineal.db import collections as collections_db
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import each_text, insert, insert_for, on_sqlite
+from lineal.db.engine import insert
 from lineal.db.schema import (
-    alias_moves,
     aliases,
     collections,
     edges,
@@ -196,7 +191,6 @@ _LIVE_MEMBERSHIP = select(memberships.c.id, memberships.c.number).where(
     memberships.c.version_id == bindparam("version"),
     memberships.c.removed_at.is_(None),
 )
-_ADD_MOVE = plain_insert(alias_moves)
 
 
 def _record(rows: Iterable[Row[Any]]) -> VersionRecord | None:
@@ -383,141 +377,6 @@ def add_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> No
 def remove_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> None:
     chosen = and_(version_tags.c.version_id == version_id, version_tags.c.tag.in_(list(tags)))
     connection.execute(version_tags.delete().where(chosen))
-
-
-# --- aliases ------------------------------------------------------------------------------------
-
-
-def alias_numbers(
-    connection: Connection, collection_id: int, names: Sequence[str]
-) -> dict[str, int]:
-    """Return the version number each of these aliases is on now; the others are left out."""
-    query = _alias_numbers(on_sqlite(connection))
-    rows = connection.execute(
-        query, {"collection": collection_id, "names": json.dumps(list(names))}
-    )
-    return {row.alias: row.number for row in rows}
-
-
-@functools.cache
-def _alias_numbers(is_sqlite: bool) -> Select[Any]:
-    return (
-        select(aliases.c.alias, memberships.c.number)
-        .join(memberships, memberships.c.id == aliases.c.membership_id)
-        .where(
-            aliases.c.collection_id == bindparam("collection"),
-            aliases.c.alias.in_(each_text(is_sqlite, bindparam("names", type_=Text))),
-        )
-    )
-
-
-def alias_names(connection: Connection, collection_id: int) -> list[str]:
-    query = select(aliases.c.alias).where(aliases.c.collection_id == collection_id)
-    return list(connection.execute(query.order_by(aliases.c.alias)).scalars())
-
-
-def set_aliases(
-    connection: Connection,
-    collection_id: int,
-    membership: Membership,
-    names: Sequence[str],
-    *,
-    actor: str,
-    now: datetime,
-) -> None:
-    """Put aliases on a membership, taking them from wherever they were; records each move."""
-    before = alias_numbers(connection, collection_id, names)
-    moved = [name for name in names if before.get(name) != membership.number]
-    if not moved:
-        return
-    connection.execute(
-        _put_alias(on_sqlite(connection)),
-        [
-            {"collection_id": collection_id, "alias": name, "membership_id": membership.id}
-            for name in moved
-        ],
-    )
-    _record_moves(
-        connection,
-        collection_id,
-        [(name, before.get(name), membership.number) for name in moved],
-        actor=actor,
-        now=now,
-    )
-
-
-@functools.cache
-def _put_alias(is_sqlite: bool) -> Insert:
-    statement = insert_for(is_sqlite, aliases)
-    return statement.on_conflict_do_update(
-        index_elements=[aliases.c.collection_id, aliases.c.alias],
-        set_={"membership_id": statement.excluded.membership_id},
-    )
-
-
-def remove_aliases(
-    connection: Connection, collection_id: int, names: Sequence[str], *, actor: str, now: datetime
-) -> None:
-    before = alias_numbers(connection, collection_id, names)
-    if not before:
-        return
-    connection.execute(
-        aliases.delete().where(
-            aliases.c.collection_id == collection_id, aliases.c.alias.in_(list(before))
-        )
-    )
-    moves = [(name, number, None) for name, number in before.items()]
-    _record_moves(connection, collection_id, moves, actor=actor, now=now)
-
-
-def _record_moves(
-    connection: Connection,
-    collection_id: int,
-    moves: Sequence[tuple[str, int | None, int | None]],
-    *,
-    actor: str,
-    now: datetime,
-) -> None:
-    connection.execute(
-        _ADD_MOVE,
-        [
-            {
-                "collection_id": collection_id,
-                "alias": name,
-                "before_number": before,
-                "after_number": after,
-                "moved_by": actor,
-                "moved_at": now,
-            }
-            for name, before, after in moves
-        ],
-    )
-
-
-def moves(connection: Connection, collection_id: int, alias: str | None) -> list[Row[Any]]:
-    """Return an alias's moves (or all), the oldest first."""
-    query = select(alias_moves).where(alias_moves.c.collection_id == collection_id)
-    if alias is not None:
-        query = query.where(alias_moves.c.alias == alias)
-    return list(connection.execute(query.order_by(alias_moves.c.id)).all())
-
-
-def restore_latest(
-    connection: Connection, collection_id: int, *, actor: str, now: datetime
-) -> None:
-    """Put `latest` on the highest live version if it is nowhere (ALI-4)."""
-    if LATEST in alias_numbers(connection, collection_id, [LATEST]):
-        return
-    newest = connection.execute(
-        select(memberships.c.id, memberships.c.number)
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, LIVE)
-        .order_by(memberships.c.number.desc())
-        .limit(1)
-    ).one_or_none()
-    if newest is not None:
-        to = Membership(*newest)
-        set_aliases(connection, collection_id, to, [LATEST], actor=actor, now=now)
 
 
 def live_numbers(connection: Connection, collection_id: int, limit: int) -> list[int]:

@@ -29,6 +29,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
+from lineal.db import aliases as aliases_db
 from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
@@ -443,11 +444,11 @@ def _apply(
         assert membership is not None
     aliases = list(dict.fromkeys([*spec["aliases"], names.LATEST]))
     if spec.get("number") is not None:
-        taken = versions_db.alias_numbers(connection, draft["collection_id"], aliases)
+        taken = aliases_db.numbers(connection, draft["collection_id"], aliases)
         if is_new and taken.get(names.LATEST, membership.number) < membership.number:
             del taken[names.LATEST]
         aliases = [alias for alias in aliases if alias not in taken]
-    versions_db.set_aliases(
+    aliases_db.put(
         connection,
         draft["collection_id"],
         membership,

@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Row
 
 from lineal.core.access import Actor
 from lineal.core.sweeps import Plan
+from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
 from lineal.db import sweeps as sweeps_db
-from lineal.db import versions as versions_db
 
 
 def put_alias(
@@ -33,11 +33,9 @@ def put_alias(
         return
     collection_id, membership = found
     collections_db.lock(connection, collection_id)
-    versions_db.set_aliases(
+    aliases_db.put(
         connection, collection_id, membership, [plan.best_alias], actor=actor.name, now=now
     )
     for other in sweeps_db.aliased(connection, sweep.id, plan.best_alias):
         if other != collection_id:
-            versions_db.remove_aliases(
-                connection, other, [plan.best_alias], actor=actor.name, now=now
-            )
+            aliases_db.take_off(connection, other, [plan.best_alias], actor=actor.name, now=now)

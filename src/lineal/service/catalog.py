@@ -26,6 +26,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
@@ -98,7 +99,7 @@ def alias_history(
     """List where an alias (or every alias) of a collection has been, the oldest move first."""
     access.require(actor, Action.READ, f"collection {collection_id}")
     with instance.database.reading() as connection:
-        rows = versions_db.moves(connection, collection_id, alias)
+        rows = aliases_db.moves(connection, collection_id, alias)
     return [
         AliasMove(
             alias=row.alias,
@@ -174,8 +175,8 @@ def update_version(
             )
         _require_expected(connection, found, collection_id, patch)
         own = [name for name in removed if name in found.aliases]
-        versions_db.remove_aliases(connection, collection_id, own, actor=actor.name, now=now)
-        versions_db.set_aliases(
+        aliases_db.take_off(connection, collection_id, own, actor=actor.name, now=now)
+        aliases_db.put(
             connection,
             collection_id,
             versions_db.Membership(membership_id, found.number),
@@ -255,7 +256,7 @@ def link_version(
         link = versions_db.live_membership(connection, portfolio.id, version_id)
         if link is None:
             link = versions_db.add_membership(connection, portfolio.id, version_id, now)
-        versions_db.set_aliases(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
+        aliases_db.put(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
         return _membership(connection, actor, MembershipId(link.id))
 
 
@@ -376,7 +377,7 @@ def _membership(connection: Connection, actor: Actor, membership_id: MembershipI
 def _no_version(
     connection: Connection, actor: Actor, path: ArtifactPath, collection_id: int
 ) -> NotFound:
-    known = versions_db.alias_names(connection, collection_id)
+    known = aliases_db.names(connection, collection_id)
     if names.LATEST not in known and _has_live_version(connection, collection_id):
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     where = f"{path.entity}/{path.project}/{path.name}"
@@ -464,7 +465,7 @@ def _require_expected(
 ) -> None:
     if not patch.expected_version:
         return
-    now_at = versions_db.alias_numbers(connection, collection_id, list(patch.expected_version))
+    now_at = aliases_db.numbers(connection, collection_id, list(patch.expected_version))
     for alias, expected in patch.expected_version.items():
         actual = _v(now_at.get(alias))
         if actual != expected:
@@ -482,10 +483,10 @@ def _unlink(
     if versions_db.removed_at(connection, membership_id) is not None:
         return  # the grace period of what it kept goes on (TTL-11)
     link = _membership(connection, actor, membership_id)
-    versions_db.remove_aliases(connection, collection_id, link.aliases, actor=actor.name, now=now)
+    aliases_db.take_off(connection, collection_id, link.aliases, actor=actor.name, now=now)
     versions_db.remove_membership(connection, membership_id, now)
     if names.LATEST in link.aliases:
-        versions_db.restore_latest(connection, collection_id, actor=actor.name, now=now)
+        aliases_db.fall_back(connection, [collection_id], actor=actor.name, now=now)
 
 
 def _portfolio(
