@@ -24,7 +24,6 @@ from lineal.core.records import (
     RunState,
     StartedRun,
 )
-from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db.engine import json_text, json_value
@@ -336,6 +335,8 @@ def delete(
     Restoring the run brings back what was deleted with it (`deletion.restore_run`).
     Doing it again changes nothing. Raises RunNotFoundError.
     """
+    from lineal.db import deletion as deletion_db  # few runs come here, and all are to start fast
+
     access.require(actor, Action.DELETE, f"run {run}")
     with instance.database.writing() as connection:
         row = runs_db.find_by_key(connection, run, lock=True)
@@ -435,6 +436,8 @@ def gone(row: Row[Any]) -> Gone:
 
 
 def _require_unprotected(connection: Connection, row: Row[Any], produced: list[int]) -> None:
+    from lineal.db import deletion as deletion_db  # as in `delete`
+
     linked = deletion_db.links_of(connection, produced)
     protected = deletion_db.protections_of(connection, produced)
     if not linked and not protected:
