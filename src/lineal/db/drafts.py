@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.db.engine import insert, on_sqlite
 from lineal.db.schema import collections, drafts, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
+UNFINISHED = (OPEN, CONTRIBUTED)
+"""States of what a version may still be made of, until it expires."""
 _PART = "/part"
 
 
@@ -50,6 +53,11 @@ _PROJECT_HELD = (
 )
 _ADD = plain_insert(drafts).returning(drafts.c.id)
 _CHANGE = update(drafts).where(drafts.c.id == bindparam("draft"))
+
+
+def is_under_way(now: datetime) -> ColumnElement[bool]:
+    """Say of a draft that a version may still be made of it: what it holds must stay."""
+    return and_(drafts.c.state.in_(UNFINISHED), drafts.c.expires_at > now)
 
 
 def by_client_id(connection: Connection, client_id: str) -> Row[Any] | None:

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exis
 
 from lineal.core.cleanup import Amount
 from lineal.db.blobs import AWAITED, CONDEMNED, STORED, batches
-from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import listed
 from lineal.db.schema import (
     blobs,
@@ -43,8 +43,7 @@ def is_undone_no_more(table: Table, cutoff: datetime) -> ColumnElement[bool]:
 
 def is_dead_draft(now: datetime) -> ColumnElement[bool]:
     """Say of a draft that it has a manifest and no use for it: committed, or expired."""
-    is_under_way = and_(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
-    return and_(drafts.c.manifest_id.is_not(None), ~is_under_way)
+    return and_(drafts.c.manifest_id.is_not(None), ~is_under_way(now))
 
 
 def _is_unneeded_manifest() -> ColumnElement[bool]:
@@ -134,7 +133,7 @@ def release_drafts(connection: Connection, ids: Sequence[int], now: datetime) ->
     """
     mine = _locked(connection, drafts, ids)
     dead = _still(connection, drafts, mine, is_dead_draft(now))
-    expired = _still(connection, drafts, dead, drafts.c.state.in_((OPEN, CONTRIBUTED)))
+    expired = _still(connection, drafts, dead, drafts.c.state.in_(UNFINISHED))
     for batch in batches(dead):
         connection.execute(update(drafts).where(drafts.c.id.in_(batch)).values(manifest_id=None))
     return len(expired)
@@ -242,8 +241,8 @@ def nonces(
         ).where(drafts.c.nonce.in_(batch))
         for nonce, state, manifest_id, expires_at in connection.execute(query):
             is_over = expired_by is not None and expires_at <= expired_by
-            is_under_way = state in (OPEN, CONTRIBUTED) and not is_over
-            found[nonce] = is_under_way and manifest_id is not None
+            is_unfinished = state in UNFINISHED and not is_over
+            found[nonce] = is_unfinished and manifest_id is not None
     return found
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from lineal.core.cleanup import Amount, Reason
 from lineal.db import checks
 from lineal.db.blobs import CONDEMNED, STORED, batches
-from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import listed
 from lineal.db.gc import is_undone_no_more
 from lineal.db.schema import (
@@ -62,7 +62,7 @@ class Survivors:
             is_live = and_(is_live, versions.c.id.not_in(listed(connection, doomed)))
         self.is_live = is_live
         self.is_undoable = versions.c.deleted_at > cutoff
-        self.is_draft = and_(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
+        self.is_draft = is_under_way(now)
         self.run_rank = case(
             (runs.c.deleted_at.is_(None), _RANK[Reason.RUN_FILE]),
             (runs.c.deleted_at > cutoff, _RANK[Reason.UNDO]),
@@ -190,7 +190,7 @@ def run_count(connection: Connection, cutoff: datetime) -> int:
 def expired_draft_count(connection: Connection, now: datetime) -> int:
     query = select(func.count()).where(
         drafts.c.manifest_id.is_not(None),
-        drafts.c.state.in_((OPEN, CONTRIBUTED)),
+        drafts.c.state.in_(UNFINISHED),
         drafts.c.expires_at <= now,
     )
     return int(connection.execute(query).scalar_one())
@@ -205,9 +205,7 @@ def earliest(connection: Connection, cutoff: datetime, now: datetime) -> dict[Re
     moments = [moment for moment in (found.scalar() for found in deleted) if moment is not None]
     ends = connection.execute(
         select(func.min(drafts.c.expires_at)).where(
-            drafts.c.manifest_id.is_not(None),
-            drafts.c.state.in_((OPEN, CONTRIBUTED)),
-            drafts.c.expires_at > now,
+            drafts.c.manifest_id.is_not(None), is_under_way(now)
         )
     ).scalar()
     found: dict[Reason, datetime] = {}

@@ -43,7 +43,7 @@ from lineal.core.retention import (
 from lineal.db import versions as versions_db
 from lineal.db.blobs import STORED, batches
 from lineal.db.deletion import is_linked, is_protected, may_go
-from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.drafts import is_under_way
 from lineal.db.fields import FieldSpec, document_field, find_operand, number_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
@@ -448,7 +448,7 @@ def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple
     of_drafts = (
         select(manifest_segments.c.segment_id)
         .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
+        .where(is_under_way(now))
     )
     kept = union(of_live, of_drafts).subquery("kept")
     others = segment_blobs.alias("others")

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from lineal.db import checks
 from lineal.db.blobs import STORED
-from lineal.db.drafts import CONTRIBUTED, OPEN
+from lineal.db.drafts import is_under_way
 from lineal.db.schema import (
     blobs,
     collections,
@@ -150,7 +150,7 @@ def _uses(scope: Scope, cutoff: datetime, now: datetime) -> CTE:
     of_drafts = (
         select(manifest_segments.c.segment_id, literal(ELSEWHERE), literal(DRAFT))
         .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(drafts.c.state.in_((OPEN, CONTRIBUTED)), drafts.c.expires_at > now)
+        .where(is_under_way(now))
     )
     of_segments = union(of_versions, of_drafts).subquery("of_segments")
     in_segments = select(segment_blobs.c.blob_id, of_segments.c.unit, of_segments.c.kind).join(
