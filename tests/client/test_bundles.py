@@ -21,8 +21,10 @@ from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     EdgeKind,
     PageRequest,
+    RunPatch,
     RunQuery,
     RunRecord,
+    RunState,
     Stream,
     VersionQuery,
     VersionRecord,
@@ -157,6 +159,36 @@ def test_the_tables_of_a_run_are_named_where_they_arrive(ana, bob):
     bob.import_()
     path = bob.backend.run("bob", "vision", "train").summary["t"]["artifact_path"]
     assert path.startswith("lineal-artifact://bob/vision/run-train-t:")
+
+
+def test_a_preempted_run_is_preempted_there(ana, bob):
+    run = ana.run(id="train")
+    ana._logged(run, "weights", "model")
+    run.mark_preempting()
+    run.finish(exit_code=3)
+    ana.export("model")
+    bob.import_()
+    there = bob.backend.run("bob", "vision", "train")
+    assert (there.state, there.exit_code) == ("preempted", 3)
+
+
+def test_a_stopped_run_is_killed_there(ana, bob):
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+        key = ana.backend.run("ana", "vision", "train").key
+        ana.backend.update_run(key, RunPatch(state=RunState.KILLED))
+    ana.export("model")
+    bob.import_()
+    assert bob.backend.run("bob", "vision", "train").state == "killed"
+
+
+def test_a_run_without_an_end_has_failed_there(ana, bob):
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+        ana.export("model")
+    bob.import_()
+    there = bob.backend.run("bob", "vision", "train")
+    assert (there.state, there.exit_code) == ("failed", 1)
 
 
 def test_importing_again_or_at_home_changes_nothing(ana, bob):

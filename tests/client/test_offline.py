@@ -110,6 +110,18 @@ def test_sync_copies_everything_and_twice_changes_nothing(home):
     assert state(home, "a") == first
 
 
+def test_a_preempted_run_is_preempted_after_sync(home):
+    run = lineal.init(mode="offline", project="p", id="a")
+    run.mark_preempting()
+    run.finish(exit_code=3)
+    (result,) = synced(home)
+    assert result.failures == {}
+    first = state(home, "a")
+    assert first["run"][:2] == ("preempted", 3)
+    synced(home, again=True)
+    assert state(home, "a") == first
+
+
 def test_a_folder_copied_to_another_place_is_complete(home, tmp_path):
     with lineal.init(mode="offline", project="p", id="a") as run:
         run.log_artifact(write_dataset(text="content"))

@@ -32,7 +32,6 @@ from lineal.core.records import (
     RunKey,
     RunPatch,
     RunRecord,
-    RunState,
     VersionId,
     VersionQuery,
     VersionRecord,
@@ -351,7 +350,7 @@ class _Carry:
                     "the version here is not said there"
                 )
                 return None
-            if ORIGIN_KEY in there.metadata and there.state in (RunState.RUNNING, RunState.CRASHED):
+            if ORIGIN_KEY in there.metadata and there.state in copying.BEGUN:
                 self._begun.append((run, there))  # an earlier attempt was killed
             return there
         spec = copying.run_spec(run, entity, project, run.run_id)
@@ -378,9 +377,7 @@ class _Carry:
             summary=summary or None, git_commit=run.git_commit, git_remote=run.git_remote
         )
         self._target.update_run(there.key, patch)
-        is_well = run.state in (RunState.FINISHED, RunState.RUNNING, RunState.PREEMPTED)
-        code = run.exit_code if run.exit_code is not None else (0 if is_well else 1)
-        self._target.finish_run(there.key, code, run.runtime_seconds)
+        copying.finish(self._target, run, there)
 
 
 def _origin(run: RunRecord) -> dict[str, Any]:

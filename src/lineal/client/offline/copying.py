@@ -29,8 +29,10 @@ from lineal.core.records import (
     Location,
     Page,
     PageRequest,
+    RunPatch,
     RunRecord,
     RunSpec,
+    RunState,
     Upload,
     VersionId,
     VersionRecord,
@@ -44,6 +46,16 @@ PACKED_LEAST = 100
 """Small blobs of one batch from which on they go as a pack."""
 TABLE_PATH = "artifact_path"
 """Key in what stands for a table in a history row: the artifact that holds it."""
+
+
+BEGUN = (RunState.RUNNING, RunState.PREEMPTING, RunState.CRASHED)
+"""States of the copy of a run that was not ended yet, maybe because the copying was killed."""
+_SAID_BEFORE = {
+    RunState.PREEMPTING: RunState.PREEMPTING,
+    RunState.PREEMPTED: RunState.PREEMPTING,
+    RunState.KILLED: RunState.KILLED,
+}
+"""What is said of a run before it ends, so that it ends in one of these states."""
 T = TypeVar("T")
 
 
@@ -103,6 +115,20 @@ def with_tables_at(value: Any, here: str, there: str) -> Any:
     if "_type" in value and isinstance(path, str) and path.startswith(before):
         copied[TABLE_PATH] = f"{ARTIFACT_SCHEMES[0]}{there}/{path.removeprefix(before)}"
     return copied
+
+
+def finish(target: Backend, run: RunRecord, there: RunRecord) -> None:
+    """End the copy of a run, `there`, as the run has ended.
+
+    A run without an end, such as one whose process was killed, did not end well: its copy fails.
+    """
+    state = _SAID_BEFORE.get(run.state)
+    if state is not None and there.state in BEGUN:
+        target.update_run(there.key, RunPatch(state=state))
+    code = run.exit_code
+    if code is None:
+        code = 0 if run.state is RunState.FINISHED else 1
+    target.finish_run(there.key, code, run.runtime_seconds)
 
 
 def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:

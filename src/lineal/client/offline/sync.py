@@ -38,7 +38,6 @@ from lineal.core.records import (
     RunFileRecord,
     RunPatch,
     RunRecord,
-    RunState,
     Stream,
     VersionId,
     VersionPatch,
@@ -340,10 +339,7 @@ class _Copy:
                 git_remote=run.git_remote,
             ),
         )
-        # A run that was killed cannot say how it ended; it did not end well.
-        was_ended = run.state in (RunState.FINISHED, RunState.FAILED, RunState.PREEMPTED)
-        code = run.exit_code if run.exit_code is not None else (0 if was_ended else 1)
-        self._target.finish_run(self._to.key, code, run.runtime_seconds)
+        copying.finish(self._target, run, self._to)
 
     def _here(self, value: Any) -> Any:
         """Return a value of the config; of a version with the id that it has in the target."""
