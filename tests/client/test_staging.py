@@ -129,6 +129,85 @@ def test_a_refused_file_leaves_no_copy(home: Path) -> None:
     artifact._adder.unlogged.clear()
 
 
+def contents_of(version: lineal.Artifact) -> dict[str, str]:
+    root = Path(version.download())
+    return {path.name: path.read_text() for path in root.iterdir()}
+
+
+def test_a_file_that_is_replaced_again_and_again_has_one_copy(home: Path) -> None:
+    artifact = lineal.Artifact("model", "model")
+    for number in range(4):
+        artifact.add_bytes(f"weights {number}".encode(), "weights", overwrite=True)
+        with artifact.new_file("notes", "w") as file:
+            file.write(f"notes {number}")
+        assert len(staged(home)) <= 2
+    with lineal.init(project="vision") as run:
+        logged = run.log_artifact(artifact).wait()
+        assert staged(home) == []
+    assert contents_of(logged) == {"weights": "weights 3", "notes": "notes 3"}
+
+
+def test_a_file_that_is_added_again_as_it_is_has_one_copy(home: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    for _ in range(3):
+        artifact.add_bytes(b"x", "a")
+    assert len(staged(home)) == 1
+    artifact._adder.unlogged.clear()
+
+
+def test_removed_files_leave_no_copies(home: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    for name in ("a", "d/b", "d/c"):
+        artifact.add_bytes(b"x", name)
+    artifact.remove("d")
+    assert len(staged(home)) == 1
+    artifact.remove("a")
+    assert staged(home) == []
+    artifact._adder.unlogged.clear()
+
+
+def packed(tmp_path: Path) -> lineal.Artifact:
+    """Return a draft of files `0` to `149`, which share one private copy."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(150):
+        (folder / str(number)).write_text("old")
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_dir(str(folder))
+    return artifact
+
+
+def test_a_pack_stays_as_long_as_a_file_needs_it(home: Path, tmp_path: Path) -> None:
+    artifact = packed(tmp_path)
+    for number in range(149):
+        artifact.remove(str(number))
+    artifact.add_bytes(b"new", "0")
+    with lineal.init(project="vision") as run:
+        logged = run.log_artifact(artifact).wait()
+    assert contents_of(logged) == {"0": "new", "149": "old"}
+
+
+def test_a_pack_goes_with_the_last_of_its_files(home: Path, tmp_path: Path) -> None:
+    artifact = packed(tmp_path)
+    assert len(staged(home)) == 1
+    for number in range(150):
+        artifact.remove(str(number))
+    assert staged(home) == []
+    artifact._adder.unlogged.clear()
+
+
+def test_a_forked_child_leaves_the_copies_of_its_parent(home: Path) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"x", "a")
+    child = os.fork()
+    if child == 0:
+        artifact.remove("a")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(staged(home)) == 1
+    artifact._adder.unlogged.clear()
+
+
 def test_a_data_dir_that_cannot_be_written_names_its_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -162,17 +162,23 @@ class Contents:
         """Add entries: all of them or, when one is refused, none.
 
         The same path with the same digest changes nothing; with another one it is refused with
-        Invalid unless `overwrite` (ART-18).
+        Invalid unless `overwrite` (ART-18). Private copies of what is replaced, or changes
+        nothing, are removed.
         """
         with self._lock:
-            checks = not overwrite and (self._has_own() or self.base is not NOTHING)
+            has_own = self._has_own()
+            checks = not overwrite and (has_own or self.base is not NOTHING)
+            copies: set[bytes] = set()
             self._change("BEGIN")
             try:
-                rows = (_row(item) for item in added if not checks or self._is_new(item.entry))
+                rows = map(_row, self._new(added, copies) if checks else added)
                 at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
                 while batch := list(islice(rows, at_once)):
+                    if overwrite and has_own:
+                        copies |= self._copies_at([str(row[0]) for row in batch])
                     self._change_many(_PUT, batch)
                     self._put_count += len(batch)
+                copies = self._unneeded(copies)
                 self._change("COMMIT")
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
@@ -180,6 +186,15 @@ class Contents:
                 if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
                     raise _no_room() from error
                 raise
+            self._remove_copies(copies)
+
+    def _new(self, added: Iterable[Added], copies: set[bytes]) -> Iterator[Added]:
+        """Yield what changes something, and note the private copies of what does not."""
+        for item in added:
+            if self._is_new(item.entry):
+                yield item
+            elif item.source is not None and item.source.staged is not None:
+                copies.add(os.fsencode(item.source.staged))
 
     def _is_new(self, entry: Entry) -> bool:
         before = self.get(entry.path)
@@ -229,11 +244,37 @@ class Contents:
     def remove(self, path: str) -> int:
         """Remove a file, or a folder with all below it; returns how many entries went."""
         with self._lock:
-            gone = {entry.path for entry in self._below(path)}
+            gone = [entry.path for entry in self._below(path)]
+            copies = self._copies_at(gone)
             self._change_many("DELETE FROM entries WHERE path = ?", zip(gone))
             inherited = [entry for entry in gone if self.base.get(entry) is not None]
             self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+            self._remove_copies(self._unneeded(copies))
             return len(gone)
+
+    def _copies_at(self, paths: Sequence[str]) -> set[bytes]:
+        """Return the private copies that entries have."""
+        copies: set[bytes] = set()
+        for start in range(0, len(paths), SOURCES_MOST):
+            some = paths[start : start + SOURCES_MOST]
+            marks = ", ".join("?" * len(some))
+            query = "SELECT DISTINCT staged FROM entries WHERE staged NOT NULL AND path IN"
+            copies.update(copy for (copy,) in self._rows(f"{query} ({marks})", *some))
+        return copies
+
+    def _unneeded(self, copies: set[bytes]) -> set[bytes]:
+        """Return the copies that no entry has any more: a pack holds the bytes of many."""
+        if copies:
+            self._change(
+                "CREATE INDEX IF NOT EXISTS by_copy ON entries (staged) WHERE staged NOT NULL"
+            )
+        query = "SELECT 1 FROM entries WHERE staged = ? LIMIT 1"
+        return {copy for copy in copies if not self._rows(query, copy)}
+
+    def _remove_copies(self, copies: Iterable[bytes]) -> None:
+        if self._owner == os.getpid():  # a forked child has no copies
+            for copy in copies:
+                remove_copy(os.fsdecode(copy))
 
     def under(self, folder: str) -> list[Entry]:
         """Return the entries below a folder, sorted by path, without reading the others."""
