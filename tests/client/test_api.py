@@ -253,6 +253,7 @@ def test_existence_is_a_question_not_an_error(api: Api, data: Artifact) -> None:
     assert api.artifact_collection_exists("data", "dataset")
     assert not api.artifact_collection_exists("data", "model")
     assert not api.artifact_collection_exists("nope", "dataset")
+    assert not api.artifact_collection_exists("data:v0", "dataset")
 
 
 def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
@@ -263,6 +264,11 @@ def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
     assert [found.name for found in api.artifact_collections("vision", "dataset")] == ["data"]
     with pytest.raises(NotFound, match=r"`modle`; did you mean `model`"):
         api.artifact_type("modle")
+
+
+def test_a_version_is_no_collection(api: Api, data: Artifact) -> None:
+    with pytest.raises(Invalid, match=r"api\.artifact\('vision/data:v0'\) returns that version"):
+        api.artifact_collection("dataset", "vision/data:v0")
 
 
 def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:

@@ -197,6 +197,16 @@ def test_the_api_previews_deletes_lists_and_restores():
     assert api.restore("vision").projects == 1
 
 
+@pytest.mark.parametrize("path", ["vision/data:v0", "data:v0", "ana/vision/data:latest"])
+def test_a_version_is_no_place_to_select_versions_from(path: str):
+    kept = [logged(text) for text in ("one", "two")]
+    api = lineal.Api()
+    for select in (api.preview, api.delete_versions):
+        with pytest.raises(Invalid, match=r"\.delete\(\) deletes that version"):
+            select(path, {"keep_last": 0})
+    assert len(list(api.artifacts("dataset", "vision/data"))) == len(kept)
+
+
 def test_using_what_expires_soon_is_said(capsys: pytest.CaptureFixture[str]):
     logged("soon", name="soon", ttl=6)
     logged("later", name="later", ttl=8)

@@ -23,6 +23,7 @@ from lineal.core.records import (
 )
 from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import aliases as aliases_db
+from lineal.db import deletion as deletion_db
 from lineal.db import retention as retention_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, gc, lineage, retention, runs

@@ -276,12 +276,13 @@ def collection_path(text: str, entity: str, project: str | None, *, instead: str
     instead: what to use for a version or alias. Raises Invalid for `name:ref`, saying that.
     """
     path = artifact_path(text, entity, project)
-    if _names_version(text):
+    if names_version(text):
         raise Invalid(f"{text} names a version, and only a name belongs here; {instead}")
     return path
 
 
-def _names_version(text: str) -> bool:
+def names_version(text: str) -> bool:
+    """Say whether `[[entity/]project/]name` goes on with `:ref`."""
     return ":" in text.rpartition("://")[2]
 
 

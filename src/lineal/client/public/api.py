@@ -137,7 +137,7 @@ class Api:
         """
         if name is None:
             raise Invalid("api.artifacts needs the name of a collection: name=`project/name`")
-        path = self._collection_path(name)
+        path = self._collection_path(name, f"api.artifact({name!r}) returns that version")
         query = VersionQuery(
             entity=path.entity,
             project=path.project,
@@ -197,16 +197,21 @@ class Api:
     def artifact_collection(self, type_name: str, name: str) -> Collection:
         """Return a collection by `[[entity/]project/]name`.
 
-        Raises NotFound, and Invalid (a ValueError) when its type is another.
+        Raises NotFound, and Invalid (a ValueError) for `name:alias` or when its type is another.
         """
-        path = self._artifact_path(name)
+        path = self._collection_path(name, f"api.artifact({name!r}) returns that version")
         return public_catalog.collection(
             self._backend, path.entity, path.project, path.name, type=type_name
         )
 
     def artifact_collection_exists(self, name: str, type: str | None = None) -> bool:
-        """Say whether there is such a collection (of that type); failures to look are raised."""
+        """Say whether there is such a collection (of that type); failures to look are raised.
+
+        False for `name:alias`, which is a version: `artifact_exists` asks for those.
+        """
         path = self._artifact_path(name)
+        if names.names_version(name):
+            return False
         try:
             record = self._backend.collection(path.entity, path.project, path.name)
         except NotFound:
@@ -306,7 +311,8 @@ class Api:
         """Say what `delete_versions` would delete, and the bytes it would free (DEL-9).
 
         path: a project, or `project/collection`. selection: a Selection, or a dict such as
-        `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`.
+        `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`. Raises NotFound, and
+        Invalid for `name:alias`.
         """
         return self._backend.preview(*self._place(path), _selection(selection))
 
@@ -315,7 +321,8 @@ class Api:
     ) -> Deletion | None:
         """Delete all versions of a selection as one act; None if there were none.
 
-        Linked and protected versions stay. `restore` takes the `id` of what this returns.
+        Linked and protected versions stay. `restore` takes the `id` of what this returns. Raises
+        NotFound, and Invalid for `name:alias`: `delete()` of that artifact deletes one version.
         """
         return self._backend.delete_selected(*self._place(path), _selection(selection))
 
@@ -403,20 +410,14 @@ class Api:
 
     def _place(self, path: str) -> tuple[str, str, str | None]:
         """Read `project`, `project/collection` or `entity/project/collection`."""
-        path = self._path(path)
-        parts = path.strip("/").split("/")
-        if len(parts) == 1:
-            return self.default_entity, parts[0], None
-        place = self._artifact_path(path)
+        text = self._path(path).strip("/")
+        place = self._collection_path(text, f"api.artifact({text!r}).delete() deletes that version")
+        if "/" not in text:
+            return self.default_entity, text, None
         return place.entity, place.project, place.name
 
-    def _collection_path(self, name: str) -> names.ArtifactPath:
-        return names.collection_path(
-            name,
-            self.default_entity,
-            self._project,
-            instead=f"api.artifact({name!r}) returns that version",
-        )
+    def _collection_path(self, name: str, instead: str) -> names.ArtifactPath:
+        return names.collection_path(name, self.default_entity, self._project, instead=instead)
 
     def _artifact_path(self, name: str) -> names.ArtifactPath:
         return names.artifact_path(name, self.default_entity, self._project)
