@@ -207,6 +207,18 @@ def test_a_settings_file_that_is_not_utf8_is_named(home: Path) -> None:
     assert str(home / "settings") in str(raised.value)
 
 
+def test_a_settings_file_that_cannot_be_read_does_not_count_as_empty(home: Path) -> None:
+    write_settings(home / "settings", "[default]\nproject = theirs\n")
+    if os.getuid() != 0:
+        (home / "settings").chmod(0)
+    else:  # root may read everything but this
+        (home / "settings").unlink()
+        (home / "settings").symlink_to("/proc/self/mem")
+    with pytest.raises(Unavailable, match="Make it readable for this user") as raised:
+        load(environ={"LINEAL_HOME": str(home)})
+    assert str(home / "settings") in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "only_wandb",
     [

@@ -303,7 +303,8 @@ def _from_file(path: str) -> dict[str, str]:
 
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read(path, encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            parser.read_file(file)
     except configparser.MissingSectionHeaderError as error:
         raise Invalid(
             f"Cannot read the settings file {path}: line {error.lineno} stands before any "
@@ -316,6 +317,11 @@ def _from_file(path: str) -> dict[str, str]:
         raise Invalid(
             f"Cannot read the settings file {path}: it is not UTF-8 ({error.reason} "
             f"{error.object[error.start]:#x}); save it as UTF-8"
+        ) from error
+    except OSError as error:  # without it, a run would go elsewhere
+        raise Unavailable(
+            f"Cannot read the settings file {path}: {error.strerror}. "
+            "Make it readable for this user, or take it away"
         ) from error
     found = dict(parser.items("default")) if parser.has_section("default") else {}
     known = set(setting_names())
