@@ -135,8 +135,7 @@ def display_name(
     found = connection.backend.collection(path.entity, path.project, path.name)
     patch = CollectionPatch(display_name=text)
     changed = connection.backend.update_collection(found.id, patch)
-    full = f"{changed.entity}/{changed.project}/{changed.name}"
-    output.data(f"{full}: {output.cell(changed.display_name or 'no display name')}")
+    output.data(f"{changed.path}: {output.cell(changed.display_name or 'no display name')}")
 
 
 def link(
@@ -249,10 +248,9 @@ def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
 
 
 def _preview_collection(connection: Connection, collection: CollectionRecord) -> None:
-    full = f"{collection.entity}/{collection.project}/{collection.name}"
     if collection.kind is CollectionKind.PORTFOLIO:
         links = output.plural(collection.version_count, "version")
-        output.data(f"Would unlink {links} from {full}; each stays where it was logged")
+        output.data(f"Would unlink {links} from {collection.path}; each stays where it was logged")
         return
     everything = Selection(keep_last=0)
     found = connection.backend.preview(
@@ -266,8 +264,8 @@ def _preview_collection(connection: Connection, collection: CollectionRecord) ->
     if found.count < collection.version_count:
         kept = output.plural(collection.version_count - found.count, "more version")
         output.note(
-            f"Nothing would be deleted: {full} has {kept}, linked or with a protected alias; "
-            "unlink these or take the alias off first"
+            f"Nothing would be deleted: {collection.path} has {kept}, linked or with a protected "
+            "alias; unlink these or take the alias off first"
         )
 
 

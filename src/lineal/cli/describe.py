@@ -25,7 +25,7 @@ def project(record: ProjectRecord) -> dict[str, Any]:
 
 def collection(record: CollectionRecord) -> dict[str, Any]:
     return {
-        "name": f"{record.entity}/{record.project}/{record.name}",
+        "name": record.path,
         "display_name": record.display_name,
         "type": record.type,
         "kind": str(record.kind),
@@ -89,7 +89,7 @@ def diff(change: Diff) -> dict[str, Any]:
 
 def run(record: RunRecord) -> dict[str, Any]:
     return {
-        "path": f"{record.entity}/{record.project}/{record.run_id}",
+        "path": record.path,
         "id": record.run_id,
         "name": record.name,
         "state": str(record.state),

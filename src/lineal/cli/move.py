@@ -23,7 +23,7 @@ def mv(
     """Move a run to another project; its old name goes on leading to it."""
     connection = connect()
     record = connection.run(run)
-    before = f"{record.entity}/{record.project}/{record.run_id}"
+    before = record.path
     entity, name = names.named_project(project, record.entity)
     if (entity, name) == (record.entity, record.project):
         output.note(f"Run {before} is there already; nothing was changed")

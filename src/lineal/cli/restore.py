@@ -36,7 +36,7 @@ def restore(
     To be called in a clone of the repository. Prints the folder that has the code.
     """
     record = connect().run(run)
-    name = f"{record.entity}/{record.project}/{record.run_id}"
+    name = record.path
     if record.git_commit is None:
         raise NotFound(
             f"Run {name} was not started in a git work tree, or did not record it; "

@@ -60,8 +60,7 @@ def ttl(
         record = connection.backend.collection(path.entity, path.project, path.name)
         if set is not None:
             record = connection.backend.set_collection_ttl(record.id, _stored(set))
-        full = f"{record.entity}/{record.project}/{record.name}"
-        _print_stored(full, record.ttl_seconds, json=json)
+        _print_stored(record.path, record.ttl_seconds, json=json)
         return
     version = connection.backend.version(path)
     if set is not None:

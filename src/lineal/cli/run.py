@@ -172,7 +172,7 @@ def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iter
 def _print_overview(record: RunRecord) -> None:
     output.fields(
         [
-            ("run", f"{record.entity}/{record.project}/{record.run_id}"),
+            ("run", record.path),
             ("name", record.name),
             ("state", str(record.state)),
             ("job type", record.job_type),
@@ -192,8 +192,7 @@ def _print_overview(record: RunRecord) -> None:
 
 
 def _print_curves(record: RunRecord) -> None:
-    path = f"{record.entity}/{record.project}/{record.run_id}"
-    rows = lineal.Api().run(path).history(samples=SPARKLINE_SAMPLES, pandas=False)
+    rows = lineal.Api().run(record.path).history(samples=SPARKLINE_SAMPLES, pandas=False)
     series: dict[str, list[float]] = {}
     for row in rows:
         for key, value in row.items():
@@ -221,7 +220,7 @@ def history(
     """Print every row that a run logged, unsampled."""
     connection = connect()
     record = connection.run(run)
-    path = f"{record.entity}/{record.project}/{record.run_id}"
+    path = record.path
     wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
     rows = lineal.Api().run(path).scan_history(keys=wanted)
     if json:
@@ -278,7 +277,7 @@ def files(
     connection = connect()
     record = connection.run(run)
     if get:
-        public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
+        public = lineal.Api().run(record.path)
         _fetch([public.file(name) for name in get], root, replace=replace)
         fetched = [os.path.join(root, name) for name in get]
         if json:
@@ -313,7 +312,7 @@ def pull(
     """
     record = connect().run(run)
     folder = root or record.run_id
-    public = lineal.Api().run(f"{record.entity}/{record.project}/{record.run_id}")
+    public = lineal.Api().run(record.path)
     fetched = _fetch(public.files(), folder, replace=replace)
     count, size = len(fetched), sum(file.size for file in fetched)
     output.note(f"{'/'.join(public.path)}: {output.plural(count, 'file')}, {output.size(size)}")
@@ -376,11 +375,10 @@ def rm(
     """
     connection = connect()
     record = connection.run(run)
-    path = f"{record.entity}/{record.project}/{record.run_id}"
     also = " with the artifacts it logged" if delete_artifacts else ""
-    output.confirm(f"Delete run {path} ({record.name}){also}?", yes=yes)
+    output.confirm(f"Delete run {record.path} ({record.name}){also}?", yes=yes)
     connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts, force=force)
-    output.data(f"Deleted run {path}{also}")
+    output.data(f"Deleted run {record.path}{also}")
 
 
 @app.command()
@@ -390,13 +388,12 @@ def restore(run: Run, json: Json = False) -> None:
     path = connection.run_path(run)
     was_live = _is_live(connection.backend, path)
     record = connection.backend.restore_run(*path)
-    full = f"{record.entity}/{record.project}/{record.run_id}"
     if json:
         output.as_json(describe.run(record))
     elif was_live:
-        output.note(f"Run {full} was not deleted; nothing was changed")
+        output.note(f"Run {record.path} was not deleted; nothing was changed")
     else:
-        output.data(f"Restored run {full}")
+        output.data(f"Restored run {record.path}")
 
 
 def _is_live(backend: Backend, path: tuple[str, str, str]) -> bool:

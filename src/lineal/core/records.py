@@ -1,9 +1,9 @@
 """The values that travel between rooms: what `service` takes and returns, and so the SDK too.
 
-Frozen, without behaviour; named tuples, because forty dataclasses take 20 ms of every start.
-Moments are aware and in UTC; sizes are bytes; ids are the integer
-primary keys, stable for ever. JSON objects are plain dicts; NaN and infinities are allowed in
-config, summary and history and survive.
+Frozen, with no behaviour but to say what they are called; named tuples, because forty
+dataclasses take 20 ms of every start. Moments are aware and in UTC; sizes are bytes; ids are the
+integer primary keys, stable for ever. JSON objects are plain dicts; NaN and infinities are allowed
+in config, summary and history and survive.
 """
 
 from __future__ import annotations
@@ -119,6 +119,10 @@ class RunRecord(NamedTuple):
     """Highest `_step` logged; -1 before the first."""
     history_count: int
     """History rows stored."""
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}/{self.run_id}"
 
 
 class RunSpec(NamedTuple):
@@ -249,6 +253,10 @@ class CollectionRecord(NamedTuple):
     """As stored: None inherits, 0 is never (`core.retention`)."""
     display_name: str | None = None
     """What people see beside the name (NAM-1); nothing is found by it."""
+
+    @property
+    def path(self) -> str:
+        return f"{self.entity}/{self.project}/{self.name}"
 
 
 class VersionRecord(NamedTuple):

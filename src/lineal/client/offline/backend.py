@@ -470,7 +470,7 @@ class OfflineBackend(EmbeddedBackend):
     def _require_own_run(self, run: RunKey) -> None:
         if run >= _AT_HOME:
             found = self.run_by_key(run)
-            raise self._unchangeable(f"Run {found.entity}/{found.project}/{found.run_id}")
+            raise self._unchangeable(f"Run {found.path}")
 
     def _require_own_version(self, membership: MembershipId) -> None:
         if membership >= _AT_HOME:
@@ -479,7 +479,7 @@ class OfflineBackend(EmbeddedBackend):
     def _require_own_collection(self, id: CollectionId) -> None:
         if id >= _AT_HOME:
             found = self._collections[id]
-            raise self._unchangeable(f"Collection {found.entity}/{found.project}/{found.name}")
+            raise self._unchangeable(f"Collection {found.path}")
 
     def _unchangeable(self, what: str) -> UsageError:
         return UsageError(

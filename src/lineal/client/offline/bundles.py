@@ -383,7 +383,7 @@ class _Carry:
 def _origin(run: RunRecord) -> dict[str, Any]:
     """Return what a run was when it was made, here or before it was carried here."""
     own = {
-        "run": f"{run.entity}/{run.project}/{run.run_id}",
+        "run": run.path,
         "user": run.user,
         "created_at": run.created_at.isoformat(),
     }

@@ -33,8 +33,8 @@ def log(
     home = version.source_entity, version.source_project
     if home != (run.entity, run.project):
         raise Invalid(
-            f"Artifact {version.path} belongs to {'/'.join(home)} and cannot be logged by run "
-            f"{run.entity}/{run.project}/{run.run_id}; log a draft with the same content instead"
+            f"Artifact {version.path} belongs to {'/'.join(home)} and cannot be logged by "
+            f"run {run.path}; log a draft with the same content instead"
         )
     backend.relog(run.key, version.id)
     if aliases or tags:

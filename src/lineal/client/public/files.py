@@ -199,7 +199,7 @@ def run_files(
     start: str | None = None,
 ) -> LazyList[File]:
     """List the files of a run by path; `names` keeps only these."""
-    owner = f"{run.entity}/{run.project}/{run.run_id}"
+    owner = run.path
     wanted = _strings(names)
 
     def make(record: RunFileRecord) -> File:

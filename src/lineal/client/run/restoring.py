@@ -56,8 +56,8 @@ def _inside(run: RunRecord, name: str) -> str:
         return names.entry_path(name)
     except HostilePath as error:
         raise HostilePath(
-            f"No file of a run is called {name!r}: those of {run.entity}/{run.project}/{run.run_id}"
-            " are named by paths inside its folder, such as `checkpoints/best.pt`"
+            f"No file of a run is called {name!r}: those of {run.path} "
+            "are named by paths inside its folder, such as `checkpoints/best.pt`"
         ) from error
 
 
@@ -66,7 +66,6 @@ def _file(backend: Backend, run: RunRecord, name: str) -> File:
     if not found:
         there = [file.name for file in run_files(backend, run)[:20]]
         raise Invalid(
-            f"Run {run.entity}/{run.project}/{run.run_id} has no file {name!r}. "
-            f"Files there: {', '.join(there) or 'none'}"
+            f"Run {run.path} has no file {name!r}. Files there: {', '.join(there) or 'none'}"
         )
     return found[0]

@@ -26,8 +26,7 @@ def check_step(run: RunRecord, step: int) -> None:
     """Raise Invalid for a step that the run never reached."""
     if step > run.last_step:
         raise Invalid(
-            f"Cannot rewind run {run.entity}/{run.project}/{run.run_id} to step {step}: "
-            f"its last step is {run.last_step}"
+            f"Cannot rewind run {run.path} to step {step}: its last step is {run.last_step}"
         )
 
 
