@@ -82,6 +82,12 @@ def test_an_id_to_resume_by_is_made_as_scripts_for_wandb_do() -> None:
     assert re.fullmatch(r"[a-z0-9]{8} [a-z0-9]{4}\n", printed_by(program))
 
 
+def test_a_run_loads_nothing_that_only_errors_need(tmp_path: Path) -> None:
+    run = f"import lineal; lineal.init(settings=dict(home={str(tmp_path)!r}, silent=True)).finish()"
+    printed_by(run)  # makes the home, by Alembic, which loads more
+    assert "difflib" not in loaded_by(run)
+
+
 def test_a_run_loads_no_asyncio_and_leaves_it_whole(tmp_path: Path) -> None:
     run = f"import lineal; lineal.init(settings=dict(home={str(tmp_path)!r}, silent=True)).finish()"
     printed_by(run)  # makes the home, by Alembic, which loads more

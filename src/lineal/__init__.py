@@ -151,14 +151,12 @@ class _NoAttribute(AttributeError):
 
 
 def _hint(name: str) -> str:
-    import difflib
-
+    from lineal.nearest import did_you_mean
     from lineal.wandb_names import INSTEAD
 
     if name in INSTEAD:
         return f" yet: {INSTEAD[name]}; docs/compatibility.md lists what is missing"
-    near = difflib.get_close_matches(name, __all__, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
+    return did_you_mean(name, __all__)
 
 
 class _Package(ModuleType):

@@ -17,6 +17,7 @@ from typing import Any
 
 from lineal import wandb_settings
 from lineal.errors import Invalid, Unavailable
+from lineal.nearest import did_you_mean
 
 Mode = typing.Literal["online", "offline", "disabled"]
 MODE_SPELLINGS: Mapping[str, Mode] = {
@@ -262,20 +263,13 @@ def _ours(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _no_setting(name: str) -> Invalid:
-    return Invalid(f"No setting is called `{name}`{_nearest(name, set(setting_names()))}")
+    return Invalid(f"No setting is called `{name}`{did_you_mean(name, setting_names())}")
 
 
 def _said(settings: Settings) -> dict[str, Any]:
     given: frozenset[str] = settings.__dict__["_given"]
     values = {name: getattr(settings, name) for name in setting_names() if name in given}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -327,7 +321,7 @@ def _from_file(path: str) -> dict[str, str]:
     known = set(setting_names())
     for name in found:
         if name not in known:
-            raise Invalid(f"{path}: no setting is called `{name}`{_nearest(name, known)}")
+            raise Invalid(f"{path}: no setting is called `{name}`{did_you_mean(name, known)}")
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from heapq import merge
 from itertools import islice
 from typing import TypeVar
@@ -27,6 +26,7 @@ from lineal.core.records import (
 )
 from lineal.core.trials import SweepRecord
 from lineal.errors import Gone, NotFound
+from lineal.nearest import nearest
 
 T = TypeVar("T")
 SORTED_PAGE = 1_000
@@ -141,7 +141,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
                 return _project(backend, *project)
             except NotFound:
                 pass
-        near = get_close_matches(parts[0], [each.name for each in connection.projects()], n=1)
+        near = nearest(parts[0], [each.name for each in connection.projects()])
         if parts[0] in near:
             raise  # the project is there, and what it says names what is near in it
         hint = f"did you mean `{'/'.join([*near, *parts[1:]])}`? " if near else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from typing import Annotated
@@ -16,6 +15,7 @@ from lineal.client.public.graph import Graph
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionQuery, Direction, LineageQuery
 from lineal.errors import Gone, NotFound
+from lineal.nearest import nearest
 
 DEPTH = 100
 
@@ -125,7 +125,7 @@ def _root(connection: Connection, name: str) -> str:
 
 
 def _neither(connection: Connection, path: ArtifactPath) -> NotFound:
-    near = get_close_matches(path.name, _artifact_names(connection, path), n=1)
+    near = nearest(path.name, _artifact_names(connection, path))
     return NotFound(
         f"{path.name} is neither a run nor an artifact in {path.entity}/{path.project}; "
         f"{f'did you mean `{path.project}/{near[0]}`? ' if near else ''}`lineal run ls` and "

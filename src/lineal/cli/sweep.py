@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,6 +20,7 @@ from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan
 from lineal.core.trials import SweepRecord, SweepState, TrialRecord, TrialState, parameters_text
 from lineal.errors import Invalid, MissingFile, TrialsFailed
+from lineal.nearest import nearest
 
 TRIALS_SHOWN = 20
 COMMANDS = ("create", "ls", "show", "pause", "resume", "stop", "cancel")
@@ -40,7 +40,7 @@ def _is_slip(word: str) -> bool:
     """Say whether a word is rather a command misspelt than a file: then its name is suggested."""
     if word.startswith("-") or os.path.exists(word):
         return False
-    return bool(get_close_matches(word, COMMANDS, cutoff=0.7))
+    return bool(nearest(word, COMMANDS, cutoff=0.7))
 
 
 app = typer.Typer(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineal.errors import Invalid
+from lineal.nearest import did_you_mean
 
 MISTAKES_MOST = 20
 """Mistakes named in one message."""
@@ -44,8 +44,8 @@ def _below(place: str, key: object) -> str:
 
 def near(given: object, known: Sequence[str]) -> str:
     """Say which known word may have been meant, or which there are."""
-    near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
-    return f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
+    there = f"; known are {', '.join(known)}"
+    return did_you_mean(str(given), known, otherwise=there, cutoff=0.5)
 
 
 def is_number(value: object) -> bool:

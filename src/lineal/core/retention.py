@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from lineal.core.records import VersionRecord
 from lineal.errors import Invalid
+from lineal.nearest import did_you_mean
 
 NEVER_SECONDS = 0
 """Stored TTL that means: never expires, whatever the levels above say."""
@@ -213,10 +214,7 @@ def selection_from_json(document: Mapping[str, Any]) -> Selection:
         raise Invalid(f"A retention policy is a dict of {', '.join(known)}, not {document!r}")
     for key in document:
         if key not in known:
-            import difflib  # only on the way to an error
-
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; known are {', '.join(known)}"
+            hint = did_you_mean(key, known, otherwise=f"; known are {', '.join(known)}")
             raise Invalid(f"A retention policy has no key `{key}`{hint}")
     values = dict(document)
     if isinstance(values.get("keep_best"), Mapping):

@@ -15,6 +15,7 @@ from sqlalchemy import Column, ColumnElement, Float, and_, case, false, func, li
 from lineal.db import documents
 from lineal.db.documents import Bytewise, Kind, Number, Path, Scalar
 from lineal.errors import Invalid
+from lineal.nearest import nearest
 
 Condition = ColumnElement[bool]
 
@@ -151,10 +152,8 @@ def find_operand(key: str, columns: Mapping[str, FieldSpec]) -> Operand:
 
 
 def unknown(message: str, name: str, known: Iterable[str], *, rest: str = "") -> NoReturn:
-    import difflib  # only on the way to an error
-
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = nearest(name, names)
     hint = f"; did you mean `{near[0]}{rest}`?" if near else f". Known: {', '.join(names)}"
     raise Invalid(message + hint)
 

@@ -14,6 +14,7 @@ from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
 from lineal.errors import Gone, NotFound
+from lineal.nearest import nearest
 
 NEAR_MISSES_MOST = 1000
 """Names looked at for one that is meant perhaps."""
@@ -155,9 +156,7 @@ def _near_entities(connection: Connection, entity: str) -> str:
 
 def near_misses(name: str, known: Sequence[str], *, prefix: str = "", others: str) -> str:
     """Say which names are meant perhaps, or else which there are; continues a message."""
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(name, known, n=3)
+    near = nearest(name, known, count=3)
     if near:
         return "; did you mean " + " or ".join(f"{prefix}{name}" for name in near) + "?"
     return f". {others}: " + ", ".join(known[:5]) + (" …" if len(known) > 5 else "")

@@ -33,6 +33,7 @@ from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Gone, Invalid, NotFound
+from lineal.nearest import nearest
 from lineal.service.artifacts import check_metadata
 from lineal.service.instance import Instance
 
@@ -394,11 +395,9 @@ def _nearest(ref: str, known: list[str]) -> list[str]:
 
     A pipeline may name every version: of so many, only a part is looked at for what is near.
     """
-    import difflib  # only on the way to an error
-
     if len(known) <= ALIASES_NAMED_MOST:
         return known
-    near = difflib.get_close_matches(ref, known[:NEAR_MOST], n=3)
+    near = nearest(ref, known[:NEAR_MOST], count=3)
     near += [names.LATEST] if names.LATEST in known and names.LATEST not in near else []
     return near + [alias for alias in known if alias not in near]
 

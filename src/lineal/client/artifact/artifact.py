@@ -38,6 +38,7 @@ from lineal.errors import (
     LinealError,
     MissingFile,
 )
+from lineal.nearest import nearest
 
 if TYPE_CHECKING:
     from lineal.client.public.catalog import Collection
@@ -448,8 +449,6 @@ class Artifact(Version):
         return Collection(self._home, self._home.collection(entity, project, name))
 
     def _near(self, path: str) -> str:
-        import difflib  # only on the way to an error
-
         if next(self._contents.base.under(f"{path}/"), None) is not None:
             return (
                 f": {path!r} is a folder; download(path_prefix='{path}/') fetches it, "
@@ -457,7 +456,7 @@ class Artifact(Version):
             )
         folder = path.rpartition("/")[0]
         known = (entry.path for entry in self._contents.base.under(f"{folder}/" if folder else ""))
-        near = difflib.get_close_matches(path, list(islice(known, NEAR_MOST)), n=1)
+        near = nearest(path, islice(known, NEAR_MOST))
         return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -24,6 +24,7 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import SegmentHead, manifest_head
 from lineal.core.records import VersionPatch, VersionRecord, VersionState
 from lineal.errors import ArtifactNotLoggedError, Invalid, WaitTimeoutError
+from lineal.nearest import nearest
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -397,10 +398,8 @@ class Version(Draft):
             # Python comes here also when a property raises an AttributeError, as that of a draft
             # is (ART-5); asked again, it tells what is wrong.
             return found.__get__(self)
-        import difflib  # only on the way to an error
-
         known = [member for member in dir(type(self)) if not member.startswith("_")]
-        near = [] if name.startswith("_") else difflib.get_close_matches(name, known, n=1)
+        near = [] if name.startswith("_") else nearest(name, known)
         # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
         near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
         hint = f"; did you mean `{near[0]}`?" if near else ""

@@ -5,7 +5,6 @@ Nothing read here is recorded as used (SEM-8); `run.use_artifact` is for that.
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from lineal.core.records import (
 )
 from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound, RunNotFoundError
+from lineal.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -456,9 +456,9 @@ def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"overrides must be a dict of {', '.join(OVERRIDES)}, not {overrides!r}")
     for name in overrides:
         if name not in OVERRIDES:
-            near = difflib.get_close_matches(name, OVERRIDES, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(OVERRIDES)}"
-            raise Invalid(f"Api has no override `{name}`; {hint}")
+            there = f"; there are {', '.join(OVERRIDES)}"
+            hint = did_you_mean(name, OVERRIDES, otherwise=there)
+            raise Invalid(f"Api has no override `{name}`{hint}")
     return {name: value for name, value in overrides.items() if value}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -26,6 +25,7 @@ from lineal.core.records import (
 )
 from lineal.core.retention import Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound
+from lineal.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -322,11 +322,9 @@ def artifact_type(backend: Backend, entity: str, project: str, name: str) -> Art
     """Return one type; raises NotFound naming those there are."""
     found = backend.artifact_types(entity, project)
     if name not in found:
-        near = difflib.get_close_matches(name, found, n=1)
-        hint = (
-            f"did you mean `{near[0]}`?" if near else f"types there: {', '.join(found) or 'none'}"
-        )
-        raise NotFound(f"No artifact in {entity}/{project} has the type `{name}`; {hint}")
+        there = f"; types there: {', '.join(found) or 'none'}"
+        hint = did_you_mean(name, found, otherwise=there)
+        raise NotFound(f"No artifact in {entity}/{project} has the type `{name}`{hint}")
     return ArtifactType(backend, entity, project, name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import time
@@ -30,6 +29,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Conflict, Invalid, MissingFile, WaitTimeoutError
+from lineal.nearest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -223,8 +223,7 @@ class Run:
         snake = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
         if snake != name and isinstance(getattr(Run, snake, None), property):
             return getattr(self, snake)  # W&B has `createdAt`, too
-        near = difflib.get_close_matches(name, [key for key in dir(self) if key[0] != "_"], n=1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
+        hint = did_you_mean(name, [key for key in dir(self) if key[0] != "_"])
         raise AttributeError(f"A run has no attribute `{name}`{hint}")
 
     # --- loading and changing ---
@@ -393,7 +392,7 @@ class Run:
         if found:
             return found[0]
         known = islice(self.files(per_page=NEAR_MOST), NEAR_MOST)
-        near = difflib.get_close_matches(name, [file.name for file in known], n=3)
+        near = nearest(name, [file.name for file in known], count=3)
         hint = f"; near: {', '.join(near)}" if near else ""
         raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")
 

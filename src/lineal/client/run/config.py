@@ -13,6 +13,7 @@ from lineal.client import term
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
+from lineal.nearest import did_you_mean
 
 DEFAULTS_FILE = "config-defaults.yaml"
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
@@ -76,7 +77,9 @@ class RunConfig:
         try:
             return self[key]
         except KeyError:
-            raise AttributeError(f"The config has no key {key!r}{_nearest(key, self)}") from None
+            raise AttributeError(
+                f"The config has no key {key!r}{did_you_mean(key, self.keys())}"
+            ) from None
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and clean_key(key) in self._values
@@ -355,10 +358,3 @@ def _refuse_nested_artifacts(key: str, value: Any, depth: int = 0) -> None:
 
 def _equal(before: Any, after: Any) -> bool:
     return bool(before == after) or (before != before and after != after)  # NaN
-
-
-def _nearest(key: str, config: RunConfig) -> str:
-    import difflib  # only on the way to an error
-
-    near = difflib.get_close_matches(key, list(config.keys()), n=1)
-    return f"; did you mean `{near[0]}`?" if near else ""
