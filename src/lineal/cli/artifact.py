@@ -13,9 +13,7 @@ import typer
 import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import (
-    SORTED_PAGE,
     Connection,
-    all_of,
     connect,
     project_or_collection,
     read_entries,
@@ -23,7 +21,7 @@ from lineal.cli.connect import (
 from lineal.cli.options import Exclude, Include, Json, Type, Version, read_object
 from lineal.cli.retention import ttl_words
 from lineal.client.artifact import adding, stored
-from lineal.client.backend import Backend
+from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.core import names
 from lineal.core.manifest import Entry
 from lineal.core.records import (
@@ -325,7 +323,7 @@ def ls(
             order=order,
             with_metadata=json,
         )
-        size = 100 if order is None else SORTED_PAGE
+        size = 100 if order is None else BULK_PAGE_SIZE
         versions = all_of(partial(connection.backend.versions, query), size=size)
         if json:
             output.as_json_list(describe.version(record) for record in versions)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.connect import Connection, connect
 from lineal.cli.options import IntoEntity, IntoProject, Json
+from lineal.client.backend import all_of
 from lineal.core.records import VersionQuery, VersionRecord
 
 if TYPE_CHECKING:

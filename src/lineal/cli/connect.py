@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from itertools import islice
 from typing import TypeVar
 
 from lineal.client import session
-from lineal.client.backend import Backend
+from lineal.client.backend import Backend, all_of
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.config import Settings, load
@@ -18,8 +17,6 @@ from lineal.core.manifest import Entry, SegmentHead, decode_entries
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     CollectionRecord,
-    Page,
-    PageRequest,
     ProjectRecord,
     RunRecord,
     VersionRecord,
@@ -28,9 +25,6 @@ from lineal.core.trials import SweepRecord
 from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest
 
-T = TypeVar("T")
-SORTED_PAGE = 1_000
-"""Items of a page where each page sorts the whole list."""
 Started = TypeVar("Started", RunRecord, SweepRecord)
 
 
@@ -86,27 +80,6 @@ def connect() -> Connection:
     """Open what the settings name: the instance in the home."""
     settings = load()
     return Connection(session.open_backend(settings), settings)
-
-
-def all_of(
-    fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None, size: int = 100
-) -> Iterator[T]:
-    """Yield a list page by page, to the end or to `limit` items; no page is larger than that.
-
-    size: of a page; SORTED_PAGE where each is sorted anew.
-    """
-    if limit is not None:
-        size = max(1, min(limit, size))
-    request = PageRequest(size, with_total=False)
-    return islice(_pages(fetch, request), limit)
-
-
-def _pages(fetch: Callable[[PageRequest], Page[T]], request: PageRequest) -> Iterator[T]:
-    page = fetch(request)
-    yield from page.items
-    while page.cursor is not None:
-        page = fetch(request._replace(cursor=page.cursor))
-        yield from page.items
 
 
 def project_or_collection(connection: Connection, text: str) -> tuple[str, str] | CollectionRecord:

@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import all_of, connect
+from lineal.cli.connect import connect
 from lineal.cli.options import NUMBER_MAX, Json
 from lineal.cli.retention import ttl_words
+from lineal.client.backend import all_of
 from lineal.core.retention import Deletion, Level, Restored
 
 

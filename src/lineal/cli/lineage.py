@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import Connection, all_of, connect
+from lineal.cli.connect import Connection, connect
+from lineal.client.backend import all_of
 from lineal.client.public.graph import Graph
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionQuery, Direction, LineageQuery

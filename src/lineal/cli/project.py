@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from lineal.cli import describe, output
-from lineal.cli.connect import all_of, connect
+from lineal.cli.connect import connect
 from lineal.cli.deletions import print_restored
 from lineal.cli.options import Json, Yes
 from lineal.cli.retention import Project, project_of
+from lineal.client.backend import all_of
 
 app = typer.Typer(
     help="List, delete and restore projects; how long their versions live",

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from lineal.cli import output, selection
-from lineal.cli.connect import Connection, all_of, connect, project_or_collection
+from lineal.cli.connect import Connection, connect, project_or_collection
 from lineal.cli.options import Json, Yes
 from lineal.client.artifact import ttl as ttls
+from lineal.client.backend import all_of
 from lineal.core import names
 from lineal.core.records import CollectionRecord
 from lineal.core.retention import (

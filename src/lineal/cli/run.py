@@ -14,10 +14,10 @@ import typer
 
 import lineal
 from lineal.cli import describe, output
-from lineal.cli.connect import SORTED_PAGE, Connection, all_of, connect, newest_first
+from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
 from lineal.client.artifact import adding
-from lineal.client.backend import Backend
+from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.public.files import File
 from lineal.core import names
 from lineal.core.records import (
@@ -94,7 +94,7 @@ def _runs(
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
     queries = [RunQuery(*place, filters=filters, order=order) for place in places]
-    size = 100 if order is None else SORTED_PAGE
+    size = 100 if order is None else BULK_PAGE_SIZE
     lists = [all_of(partial(backend.runs, query), limit=limit, size=size) for query in queries]
     if order is None:
         return newest_first(lists)
@@ -166,7 +166,7 @@ def show(run: Run, json: Json = False) -> None:
 
 def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
     listed = partial(connection.backend.versions_of, record.key, kind, with_metadata=False)
-    return all_of(listed, size=SORTED_PAGE)
+    return all_of(listed, size=BULK_PAGE_SIZE)
 
 
 def _print_overview(record: RunRecord) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -80,6 +81,11 @@ if TYPE_CHECKING:
         TrialRecord,
         TrialState,
     )
+
+T = TypeVar("T")
+
+BULK_PAGE_SIZE = 1_000
+"""Where all pages are wanted anyway, or each of them sorts the whole list."""
 
 
 class Backend(Protocol):
@@ -447,3 +453,20 @@ class Backend(Protocol):
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         """Walk from `run:KEY` or `version:ID`."""
         ...
+
+
+def all_of(
+    fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None, size: int = 100
+) -> Iterator[T]:
+    """Yield a list page by page, to the end or to `limit` items; no page is larger than that."""
+    if limit is not None:
+        size = max(1, min(limit, size))
+    return islice(_pages(fetch, PageRequest(size, with_total=False)), limit)
+
+
+def _pages(fetch: Callable[[PageRequest], Page[T]], request: PageRequest) -> Iterator[T]:
+    page = fetch(request)
+    yield from page.items
+    while page.cursor is not None:
+        page = fetch(request._replace(cursor=page.cursor))
+        yield from page.items

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.artifact.draft import CLIENT_ID_LENGTH
-from lineal.client.backend import Backend
+from lineal.client.backend import Backend, all_of
 from lineal.client.embedded import open_embedded
 from lineal.client.offline import copying
 from lineal.config import BUNDLE, Settings, default_entity, home_of
@@ -269,7 +269,7 @@ def _producer(source: Backend, version: VersionRecord) -> RunKey | None:
 
 
 def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
-    return list(copying.all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
+    return list(all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
 
 
 class _Carry:

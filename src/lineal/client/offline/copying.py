@@ -7,9 +7,9 @@ import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 from lineal import packs
 from lineal.client import term
@@ -27,8 +27,6 @@ from lineal.core.records import (
     EdgeKind,
     LineageQuery,
     Location,
-    Page,
-    PageRequest,
     RunPatch,
     RunRecord,
     RunSpec,
@@ -46,8 +44,6 @@ PACKED_LEAST = 100
 """Small blobs of one batch from which on they go as a pack."""
 TABLE_PATH = "artifact_path"
 """Key in what stands for a table in a history row: the artifact that holds it."""
-
-
 BEGUN = (RunState.RUNNING, RunState.PREEMPTING, RunState.CRASHED)
 """States of the copy of a run that was not ended yet, maybe because the copying was killed."""
 _SAID_BEFORE = {
@@ -56,7 +52,6 @@ _SAID_BEFORE = {
     RunState.KILLED: RunState.KILLED,
 }
 """What is said of a run before it ends, so that it ends in one of these states."""
-T = TypeVar("T")
 
 
 def copy_version(
@@ -140,17 +135,6 @@ def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:
         for edge in source.lineage(root, query).edges
         if edge.kind is EdgeKind.DERIVED and edge.target == root
     }
-
-
-def all_of(page: Callable[[PageRequest], Page[T]]) -> Iterator[T]:
-    """Yield a list page by page, to the end."""
-    request = PageRequest(with_total=False)
-    while True:
-        found = page(request)
-        yield from found.items
-        if found.cursor is None:
-            return
-        request = request._replace(cursor=found.cursor)
 
 
 @contextmanager

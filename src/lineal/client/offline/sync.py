@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
 from lineal.client import term
-from lineal.client.backend import Backend
+from lineal.client.backend import Backend, all_of
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, run_folder
 from lineal.client.offline.run_folder import About
@@ -249,7 +249,7 @@ class _Copy:
         return True
 
     def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
-        versions = copying.all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
+        versions = all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
         return {version.id: version for version in versions}
 
     # --- the run ---
@@ -303,7 +303,7 @@ class _Copy:
         return copying.with_tables_at(value, here, f"{self._where.entity}/{self._where.project}")
 
     def _copy_files(self) -> None:
-        for file in copying.all_of(lambda page: self._source.run_files(self._from.key, page)):
+        for file in all_of(lambda page: self._source.run_files(self._from.key, page)):
             self._attempt(f"file {file.path}", self._copy_file, file)
 
     def _copy_file(self, file: RunFileRecord) -> None:

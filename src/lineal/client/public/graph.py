@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from lineal.client.backend import Backend
-from lineal.client.public.lists import NamedList, every_item
+from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
+from lineal.client.public.lists import NamedList
 from lineal.core import lineage, lineage_picture
 from lineal.core.names import strings
 from lineal.core.records import (
@@ -148,7 +149,7 @@ def used_by(backend: Backend, version_id: VersionId) -> list[Run]:
     """Return all runs that used a version, also through links (LIN-4); the first user first."""
     from lineal.client.public.run import Run  # it loads artifacts, which load this
 
-    records = every_item(lambda page: backend.runs_of(version_id, EdgeKind.USED, page))
-    users = [Run(backend, record) for record in records]
+    used = partial(backend.runs_of, version_id, EdgeKind.USED)
+    users = [Run(backend, record) for record in all_of(used, size=BULK_PAGE_SIZE)]
     name = "" if users else backend.version_by_id(version_id).path
     return NamedList(users, f"no run has used {name}")

@@ -21,8 +21,6 @@ PAGE_SIZE = 50
 GROWTH = 4
 """Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
 PAGE_SIZE_MOST = 10_000
-BULK_PAGE_SIZE = 1_000
-"""Where all pages are wanted anyway."""
 
 
 class LazyList(Sequence[T]):
@@ -308,14 +306,3 @@ class NamedList(list[T]):
             return super().__getitem__(index)
         except IndexError as error:
             raise IndexError(str(error) if self else self._empty) from None
-
-
-def every_item(fetch: Callable[[PageRequest], Page[R]]) -> Iterator[R]:
-    """Yield the records of all pages."""
-    cursor: str | None = None
-    while True:
-        page = fetch(PageRequest(BULK_PAGE_SIZE, cursor, with_total=False))
-        yield from page.items
-        cursor = page.cursor
-        if cursor is None:
-            return

@@ -9,15 +9,13 @@ from itertools import chain
 from typing import Any
 
 from lineal.client import session, term
-from lineal.client.backend import Backend
+from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
-from lineal.client.public.lists import BULK_PAGE_SIZE, every_item
 from lineal.client.values import as_metric, kind_of, plain
 from lineal.config import Settings, load
 from lineal.core import names, parameters
 from lineal.core.mistakes import Mistakes
-from lineal.core.records import PageRequest
 from lineal.core.trials import SweepRecord, SweepSpec, SweepState, TrialRecord, TrialState
 from lineal.errors import Invalid, NotFound, UsageError
 
@@ -120,7 +118,8 @@ def find(
         return backend, backend.sweep(*place)
     sweep_id = place[2]
     own = session.place_of_sweep(sweep_id)
-    others = ((owner, each.name) for each in every_item(partial(backend.projects, owner)))
+    projects = all_of(partial(backend.projects, owner), size=BULK_PAGE_SIZE)
+    others = ((owner, each.name) for each in projects)
     for entity, name in chain([own] if own else [], [place[:2]], others):
         try:
             return backend, backend.sweep(entity, name, sweep_id)
@@ -144,14 +143,8 @@ def open_backend(settings: Settings) -> Backend:
 
 def all_trials(backend: Backend, record: SweepRecord) -> list[TrialRecord]:
     """Return all trials of a sweep, by number."""
-    found: list[TrialRecord] = []
-    request = PageRequest(BULK_PAGE_SIZE, with_total=False)
-    while True:
-        page = backend.trials(record.key, request)
-        found += page.items
-        if page.cursor is None:
-            return sorted(found, key=lambda trial: trial.number)
-        request = request._replace(cursor=page.cursor)
+    found = all_of(partial(backend.trials, record.key), size=BULK_PAGE_SIZE)
+    return sorted(found, key=lambda trial: trial.number)
 
 
 class Controller:
