@@ -279,7 +279,7 @@ def verify(
     if root is None:
         checked = stored.verify(connection.backend, record)
     else:
-        lineal.Api().artifact(record.path).verify(root)
+        connection.artifact(record).verify(root)
         checked = record.entry_count
     output.data(f"{record.path}: {output.plural(checked, 'file')} correct")
 

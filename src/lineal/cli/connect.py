@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lineal.client import session
 from lineal.client.backend import Backend, all_of
@@ -24,6 +24,10 @@ from lineal.core.records import (
 from lineal.core.trials import SweepRecord
 from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest
+
+if TYPE_CHECKING:
+    from lineal.client.artifact.artifact import Artifact
+    from lineal.client.public.run import Run as PublicRun
 
 Started = TypeVar("Started", RunRecord, SweepRecord)
 
@@ -60,6 +64,18 @@ class Connection:
     def run_path(self, text: str) -> tuple[str, str, str]:
         text = addresses.path_of(self.backend, text)
         return names.run_path(text, self.backend.entity, self.default_project)
+
+    def artifact(self, record: VersionRecord) -> Artifact:
+        """Return a version as the SDK shows it."""
+        from lineal.client.artifact.artifact import committed  # few commands want it
+
+        return committed(self.backend, record)
+
+    def public_run(self, record: RunRecord) -> PublicRun:
+        """Return a run as the public API shows it."""
+        from lineal.client.public.run import Run  # few commands want it
+
+        return Run(self.backend, record)
 
     def projects(self) -> Iterator[ProjectRecord]:
         return all_of(lambda page: self.backend.projects(self.backend.entity, page))

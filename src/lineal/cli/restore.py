@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import lineal
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Run
 from lineal.client.capture import git
 from lineal.core.records import RunRecord
 from lineal.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from lineal.client.public.run import Run as PublicRun
 
 HASH_SHOWN = 10
 
@@ -35,18 +37,18 @@ def restore(
 
     To be called in a clone of the repository. Prints the folder that has the code.
     """
-    record = connect().run(run)
-    name = record.path
+    connection = connect()
+    record = connection.run(run)
     if record.git_commit is None:
         raise NotFound(
-            f"Run {name} was not started in a git work tree, or did not record it; "
+            f"Run {record.path} was not started in a git work tree, or did not record it; "
             f"`lineal pull {run}` fetches the files that it saved"
         )
     here = git.find_root(os.getcwd())
     if here is None:
         of = f" of {record.git_remote}" if record.git_remote else ""
         raise UsageError(f"{os.getcwd()} is in no git work tree; go to a clone{of} and repeat")
-    patch = _patch(name)
+    patch = _patch(connection.public_run(record))
     branch = branch or f"lineal/{record.run_id}"
     folder = None if root is None else os.path.abspath(os.path.expanduser(root))
     where = git.recreate(here, record.git_commit, patch, branch=branch, folder=folder)
@@ -57,8 +59,8 @@ def restore(
     output.data(where)
 
 
-def _patch(run: str) -> bytes | None:
-    found = list(lineal.Api().run(run).files([git.DIFF_FILE]))
+def _patch(run: PublicRun) -> bytes | None:
+    found = list(run.files([git.DIFF_FILE]))
     if not found:
         return None
     with tempfile.TemporaryDirectory() as folder:

@@ -8,11 +8,10 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
@@ -30,6 +29,9 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Exists, NotFound
+
+if TYPE_CHECKING:
+    from lineal.client.public.run import Run as PublicRun
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
@@ -155,7 +157,7 @@ def show(run: Run, json: Json = False) -> None:
         if shown:
             output.heading(title)
             output.fields(shown)
-    _print_curves(record)
+    _print_curves(connection.public_run(record))
     for title, versions in (("used artifacts", used), ("logged artifacts", logged)):
         if versions:
             output.heading(title)
@@ -191,8 +193,8 @@ def _print_overview(record: RunRecord) -> None:
     )
 
 
-def _print_curves(record: RunRecord) -> None:
-    rows = lineal.Api().run(record.path).history(samples=SPARKLINE_SAMPLES, pandas=False)
+def _print_curves(run: PublicRun) -> None:
+    rows = run.history(samples=SPARKLINE_SAMPLES, pandas=False)
     series: dict[str, list[float]] = {}
     for row in rows:
         for key, value in row.items():
@@ -219,17 +221,17 @@ def history(
 ) -> None:
     """Print every row that a run logged, unsampled."""
     connection = connect()
-    record = connection.run(run)
-    path = record.path
+    public = connection.public_run(connection.run(run))
     wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
-    rows = lineal.Api().run(path).scan_history(keys=wanted)
+    rows = public.scan_history(keys=wanted)
     if json:
         output.as_json_list(rows)
         return
-    columns = wanted or _columns(lineal.Api().run(path).scan_history())
+    # Read twice: the columns come before the first row, and memory may not hold all rows.
+    columns = wanted or _columns(public.scan_history())
     first = next(rows, None)
     if first is None:
-        output.note(_nothing_logged(wanted, lineal.Api().run(path).scan_history()))
+        output.note(_nothing_logged(wanted, public.scan_history()))
         return
     cut: set[str] = set()
     rows = chain((first,), rows)
@@ -277,7 +279,7 @@ def files(
     connection = connect()
     record = connection.run(run)
     if get:
-        public = lineal.Api().run(record.path)
+        public = connection.public_run(record)
         _fetch([public.file(name) for name in get], root, replace=replace)
         fetched = [os.path.join(root, name) for name in get]
         if json:
@@ -310,12 +312,13 @@ def pull(
     Files that are there already with the right content are not fetched again; others in the way
     are an error, and nothing is fetched.
     """
-    record = connect().run(run)
+    connection = connect()
+    record = connection.run(run)
     folder = root or record.run_id
-    public = lineal.Api().run(record.path)
+    public = connection.public_run(record)
     fetched = _fetch(public.files(), folder, replace=replace)
     count, size = len(fetched), sum(file.size for file in fetched)
-    output.note(f"{'/'.join(public.path)}: {output.plural(count, 'file')}, {output.size(size)}")
+    output.note(f"{record.path}: {output.plural(count, 'file')}, {output.size(size)}")
     output.data(folder)
 
 
