@@ -26,7 +26,7 @@ from lineal.config import load
 from lineal.core.access import Actor, Role
 from lineal.core.records import MembershipId, RunSpec
 from lineal.core.retention import Selection
-from lineal.service import artifacts, catalog, gc, retention, run_files, runs
+from lineal.service import artifacts, deletion, gc, retention, run_files, runs
 from lineal.service.instance import Instance, open_instance
 from lineal.service.verify import verify
 from tests.gc.crashes import WRITES
@@ -89,7 +89,7 @@ def prepare(home: Path) -> None:
         for n in range(4)
     ]
     for version in old[:2]:
-        catalog.delete_version(instance, OWNER, version.membership_id, delete_aliases=True)
+        deletion.delete_version(instance, OWNER, version.membership_id, delete_aliases=True)
     retention.set_version_ttl(instance, OWNER, MembershipId(old[2].membership_id), 3600)
     log(instance, OWNER, work, {"new": b"n"}, collection="c3")
     retention.set_policy(instance, OWNER, "ana", "vision", "c3", Selection(keep_last=1))
@@ -99,7 +99,7 @@ def prepare(home: Path) -> None:
     run = runs.start(instance, OWNER, RunSpec("ana", "vision", "r1")).run
     (work / "out").write_bytes(b"of a run")
     run_files.put(instance, OWNER, run.key, [("out", str(work / "out"))])
-    runs.delete(instance, OWNER, run.key)
+    deletion.delete_run(instance, OWNER, run.key)
     instance.close()
 
 

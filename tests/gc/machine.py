@@ -26,6 +26,7 @@ from lineal.service import (
     deletion,
     gc,
     purge,
+    restoring,
     retention,
     run_files,
     runs,
@@ -228,7 +229,7 @@ class Histories(RuleBasedStateMachine):
         version = self._draw_live(data)
         membership = MembershipId(version.membership)
         try:
-            catalog.delete_version(self.instance, OWNER, membership, delete_aliases=True)
+            deletion.delete_version(self.instance, OWNER, membership, delete_aliases=True)
         except Conflict:
             assert version.is_kept
         else:
@@ -242,7 +243,7 @@ class Histories(RuleBasedStateMachine):
         version = self.model.versions[data.draw(st.sampled_from(deleted))]
         where = ArtifactPath("ana", "vision", version.collection, f"v{version.number}")
         try:
-            deletion.restore_version(self.instance, OWNER, where)
+            restoring.restore_version(self.instance, OWNER, where)
         except Gone:
             assert version.is_released
         else:
@@ -286,7 +287,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def delete_run(self) -> None:
         run = next(run for run in self.model.runs.values() if run.deleted_at is None)
-        runs.delete(self.instance, OWNER, RunKey(run.key))
+        deletion.delete_run(self.instance, OWNER, RunKey(run.key))
         run.deleted_at = self.clock.moment
 
     @precondition(lambda self: any(run.deleted_at for run in self.model.runs.values()))
@@ -295,7 +296,7 @@ class Histories(RuleBasedStateMachine):
         keys = [key for key, run in self.model.runs.items() if run.deleted_at is not None]
         run = self.model.runs[data.draw(st.sampled_from(keys))]
         try:
-            deletion.restore_run(self.instance, OWNER, "ana", "vision", run.run_id)
+            restoring.restore_run(self.instance, OWNER, "ana", "vision", run.run_id)
         except Gone:
             assert run.is_released
         else:

@@ -10,7 +10,17 @@ from lineal.core.access import Actor
 from lineal.core.cleanup import Reason
 from lineal.core.records import PageRequest, RunSpec, VersionPatch
 from lineal.errors import Conflict, Gone
-from lineal.service import artifacts, catalog, deletion, gc, purge, run_files, runs, storage
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    gc,
+    purge,
+    restoring,
+    run_files,
+    runs,
+    storage,
+)
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -26,7 +36,7 @@ def test_content_of_a_deleted_version_is_freed_when_the_undo_period_ends(
 ) -> None:
     old = log(instance, owner, tmp_path, {"shared": b"12", "own": b"123"})
     log(instance, owner, tmp_path, {"shared": b"12", "new": b"1234"})
-    catalog.delete_version(instance, owner, old.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, old.membership_id, delete_aliases=True)
     assert gc.sweep(instance, owner).freed_bytes == 0
     assert {kept.reason for kept in gc.plan(instance, owner).kept} == {Reason.LIVE, Reason.UNDO}
     clock.move(days=7)
@@ -39,17 +49,17 @@ def test_content_of_a_deleted_version_is_freed_when_the_undo_period_ends(
     assert bytes_on_disk(instance) == 6
     assert list(verify(instance, owner)) == []
     with pytest.raises(Gone):
-        deletion.restore_version(instance, owner, path("v0"))
+        restoring.restore_version(instance, owner, path("v0"))
 
 
 def test_a_version_restored_in_time_has_all_its_content(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
     version = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("best",))
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     clock.move(days=6)
     gc.sweep(instance, owner)
-    deletion.restore_version(instance, owner, path("v0"))
+    restoring.restore_version(instance, owner, path("v0"))
     clock.move(days=8)
     gc.sweep(instance, owner)
     assert catalog.version(instance, owner, path("best")).id == version.id
@@ -61,7 +71,7 @@ def test_content_logged_again_after_its_bytes_were_freed_is_stored_anew(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
     first = log(instance, owner, tmp_path, {"a": b"1"})
-    catalog.delete_version(instance, owner, first.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, first.membership_id, delete_aliases=True)
     clock.move(days=8)
     gc.sweep(instance, owner)
     assert bytes_on_disk(instance) == 0
@@ -105,12 +115,12 @@ def test_files_of_a_run_live_as_long_as_it_can_be_restored(
     run = runs.start(instance, owner, RunSpec("ana", "vision", "r1")).run
     (tmp_path / "out.txt").write_bytes(b"12345")
     run_files.put(instance, owner, run.key, [("out.txt", str(tmp_path / "out.txt"))])
-    runs.delete(instance, owner, run.key)
+    deletion.delete_run(instance, owner, run.key)
     clock.move(days=6)
     gc.sweep(instance, owner)
-    deletion.restore_run(instance, owner, "ana", "vision", "r1")
+    restoring.restore_run(instance, owner, "ana", "vision", "r1")
     assert len(run_files.files(instance, owner, run.key, PageRequest()).items) == 1
-    runs.delete(instance, owner, run.key)
+    deletion.delete_run(instance, owner, run.key)
     clock.move(days=8)
     swept = gc.sweep(instance, owner)
     assert (swept.runs, swept.freed_bytes, bytes_on_disk(instance)) == (1, 5, 0)

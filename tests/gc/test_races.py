@@ -23,7 +23,7 @@ from lineal.core.records import Begun
 from lineal.db import gc as gc_db
 from lineal.db.blobs import CONDEMNED, STORED
 from lineal.db.schema import blobs
-from lineal.service import artifacts, catalog, gc, transfers
+from lineal.service import artifacts, deletion, gc, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -77,7 +77,7 @@ def instance(
 def unneeded(instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path) -> list[int]:
     """Make a stored blob that nothing needs; returns its id."""
     version = log(instance, owner, tmp_path, FILES)
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     clock.move(days=8)
     now = clock.now()
     with instance.database.writing() as connection:
@@ -191,7 +191,7 @@ def test_a_draft_that_comes_while_rows_are_deleted_makes_them_anew(
 ) -> None:
     """Each link of the chain is taken away just when a draft wants to use it."""
     version = log(instance, owner, tmp_path, FILES)
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     clock.move(days=8)
     deleted, may_commit = threading.Event(), threading.Event()
 

@@ -25,7 +25,7 @@ from lineal.errors import (
     RunNotFoundError,
     Superseded,
 )
-from lineal.service import artifacts, catalog, deletion, lineage, runs, transfers
+from lineal.service import artifacts, catalog, deletion, lineage, restoring, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -214,7 +214,7 @@ def test_a_project_deleted_since_begin_takes_no_version(
     deletion.delete_project(instance, owner, "ana", "vision")
     with pytest.raises(Gone, match="project restore ana/vision"):
         artifacts.commit(instance, owner, begun.draft)
-    deletion.restore_project(instance, owner, "ana", "vision")
+    restoring.restore_project(instance, owner, "ana", "vision")
     assert artifacts.commit(instance, owner, begun.draft).is_new
 
 
@@ -225,7 +225,7 @@ def test_a_deleted_run_logs_nothing_new_nor_again(
     log(instance, owner, tmp_path, ONE)
     run = runs.start(instance, owner, RunSpec("ana", "vision", "r1")).run
     runs.finish(instance, owner, run.key, 0, 1.0)
-    runs.delete(instance, owner, run.key, delete_artifacts=False)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=False)
     spec, segments = draft(content, run=run.key)
     with pytest.raises(Gone, match="Run ana/vision/r1 was deleted"):
         artifacts.begin(instance, owner, spec, segments)
@@ -239,7 +239,7 @@ def test_a_run_deleted_since_begin_logs_nothing(
     begun = artifacts.begin(instance, owner, spec, segments)
     send(instance, owner, begun.draft, ONE, tmp_path)
     runs.finish(instance, owner, run.key, 0, 1.0)
-    runs.delete(instance, owner, run.key, delete_artifacts=False)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=False)
     with pytest.raises(Gone, match="Run ana/vision/r1 was deleted"):
         artifacts.commit(instance, owner, begun.draft)
 

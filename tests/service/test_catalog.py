@@ -25,7 +25,7 @@ from lineal.errors import (
     Gone,
     NotFound,
 )
-from lineal.service import catalog
+from lineal.service import catalog, deletion
 from lineal.service.instance import Instance
 from tests.service.drafts import findings, log, path
 
@@ -70,10 +70,10 @@ def test_a_link_numbers_by_itself_and_shares_the_bytes(
     with pytest.raises(Exists):
         log(instance, owner, tmp_path, {"a": b"3"}, project="registry", collection="detector")
     with pytest.raises(Conflict, match="linked as ana/registry/detector:v0"):
-        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+        deletion.delete_version(instance, owner, second.membership_id, delete_aliases=True)
     catalog.unlink_version(instance, owner, link.membership_id)
     assert catalog.links(instance, owner, second.id) == []
-    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, second.membership_id, delete_aliases=True)
 
 
 def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_path: Path) -> None:
@@ -117,22 +117,6 @@ def test_a_removed_link_puts_latest_back_only_if_it_had_it(
     assert aliases() == {0: (), 2: ()}
 
 
-def test_a_deleted_number_is_never_given_again(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    log(instance, owner, tmp_path, {"a": b"1"})
-    second = log(instance, owner, tmp_path, {"a": b"2"})
-    with pytest.raises(Conflict, match="delete_aliases"):
-        catalog.delete_version(instance, owner, second.membership_id, delete_aliases=False)
-    catalog.delete_version(instance, owner, second.membership_id, delete_aliases=True)
-    with pytest.raises(Gone, match="deleted by ana"):
-        catalog.version(instance, owner, path("v1"))
-    assert catalog.version(instance, owner, path("latest")).number == 0
-    again = log(instance, owner, tmp_path, {"a": b"2"})
-    assert again.number == 2
-    assert findings(instance, owner) == []
-
-
 def test_a_missing_alias_is_named_with_those_that_are_there(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -172,7 +156,7 @@ def test_a_message_names_latest_also_where_it_falls_back(
     assert catalog.version(instance, owner, path("latest")).number == 0
     with pytest.raises(NotFound, match="Aliases there: latest"):
         catalog.version(instance, owner, path("prod"))
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     with pytest.raises(NotFound, match="It has no live version"):
         catalog.version(instance, owner, path("latest"))
 
@@ -192,7 +176,7 @@ def test_a_collection_tells_what_latest_means(
     catalog.update_version(instance, owner, first.membership_id, patch)
     assert latest() == "v1" == f"v{catalog.version(instance, owner, path('latest')).number}"
     for version in (first, second):
-        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+        deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     assert latest() is None
 
 
@@ -215,7 +199,7 @@ def test_a_viewer_may_read_but_not_write(instance: Instance, owner: Actor, tmp_p
     with pytest.raises(Denied, match="vic"):
         log(instance, viewer, tmp_path, {"a": b"2"})
     with pytest.raises(Denied):
-        catalog.delete_version(instance, viewer, version.membership_id, delete_aliases=True)
+        deletion.delete_version(instance, viewer, version.membership_id, delete_aliases=True)
 
 
 @hypothesis_settings(

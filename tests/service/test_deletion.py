@@ -1,4 +1,4 @@
-"""Deleting and restoring versions, collections, runs and projects."""
+"""Deleting versions, collections, runs and projects, and the acts that tell of it."""
 
 # ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
 
@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import event, insert, select, update
@@ -19,12 +17,11 @@ from lineal.core.records import (
     CollectionPatch,
     CollectionQuery,
     EdgeKind,
-    PageRequest,
+    RunPatch,
     RunQuery,
     RunRecord,
     RunSpec,
     VersionPatch,
-    VersionQuery,
     VersionRecord,
 )
 from lineal.core.retention import Restored
@@ -34,153 +31,36 @@ from lineal.db import restoring as restoring_db
 from lineal.db import schema
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import catalog, deletion, lineage, projects, retention, runs
+from lineal.service import catalog, deletion, lineage, projects, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.service.drafts import commit, findings, path
-
-FIRST = PageRequest()
-Log = Callable[..., VersionRecord]
-
-
-@pytest.fixture
-def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
-    """Log a version of ana/vision/data with this text."""
-
-    def logged(text: str, **changes: Any) -> VersionRecord:
-        version = commit(instance, owner, tmp_path, {"a": text.encode()}, **changes).version
-        assert version is not None
-        return version
-
-    return logged
-
-
-@pytest.fixture
-def run(instance: Instance, owner: Actor) -> RunRecord:
-    return runs.start(instance, owner, RunSpec("ana", "vision", "train")).run
-
-
-def delete(instance: Instance, actor: Actor, version: VersionRecord) -> None:
-    catalog.delete_version(instance, actor, version.membership_id, delete_aliases=True)
-
-
-def live(instance: Instance, actor: Actor, name: str = "data") -> dict[str, tuple[str, ...]]:
-    found = catalog.versions(instance, actor, VersionQuery("ana", "vision", name), FIRST)
-    return {f"v{version.number}": version.aliases for version in found.items}
-
-
-def release(instance: Instance) -> None:
-    """Do what the sweep does once the undo period is over."""
-    with instance.database.writing() as connection:
-        for table in (schema.versions, schema.runs):
-            connection.execute(
-                update(table)
-                .where(table.c.deleted_at.is_not(None))
-                .values(released_at=instance.clock.now())
-            )
-        gone = schema.versions.c.released_at.is_not(None)
-        connection.execute(update(schema.versions).where(gone).values(manifest_id=None))
-
+from tests.service.deleting import (  # noqa: F401 - fixtures
+    FIRST,
+    Log,
+    delete,
+    listed,
+    live,
+    log,
+    release,
+    run,
+)
+from tests.service.drafts import findings, path
 
 # --- versions -----------------------------------------------------------------------------------
 
 
-def test_a_restored_version_has_its_number_content_and_aliases_again(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
+def test_a_deleted_number_is_never_given_again(instance: Instance, owner: Actor, log: Log) -> None:
     log("0")
-    version = log("1", aliases=("prod", "best"))
-    delete(instance, owner, version)
-    assert live(instance, owner) == {"v0": ("latest",)}
-    restored = deletion.restore_version(instance, owner, path("v1")).version
-    assert restored.aliases == ("best", "latest", "prod")
-    assert live(instance, owner)["v0"] == ()
-    assert catalog.version(instance, owner, path("v1")).digest == version.digest
-    assert deletion.restore_version(instance, owner, path("v1")) == (restored, Restored())
+    second = log("1")
+    with pytest.raises(Conflict, match="delete_aliases"):
+        deletion.delete_version(instance, owner, second.membership_id, delete_aliases=False)
+    delete(instance, owner, second)
+    with pytest.raises(Gone, match="deleted by ana"):
+        catalog.version(instance, owner, path("v1"))
+    assert catalog.version(instance, owner, path("latest")).number == 0
+    assert log("2").number == 2
     assert findings(instance, owner) == []
-
-
-def test_an_alias_that_was_set_since_stays_where_it_is(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    first = log("0")
-    delete(instance, owner, log("1", aliases=("prod", "best")))
-    patch = VersionPatch(aliases_added=("prod",))
-    catalog.update_version(instance, owner, first.membership_id, patch)
-    assert deletion.restore_version(instance, owner, path("v1")).version.aliases == (
-        "best",
-        "latest",
-    )
-    assert live(instance, owner)["v0"] == ("prod",)
-
-
-def test_latest_stays_on_what_was_logged_since(instance: Instance, owner: Actor, log: Log) -> None:
-    delete(instance, owner, log("0"))
-    log("1")
-    assert deletion.restore_version(instance, owner, path("v0")).version.aliases == ()
-    assert live(instance, owner)["v1"] == ("latest",)
-
-
-def test_latest_comes_back_to_the_last_logged_through_several_deletions(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    versions = [log(text) for text in "012"]
-    for version in reversed(versions):
-        delete(instance, owner, version)
-    assert live(instance, owner) == {}
-    deletion.restore_version(instance, owner, path("v1"))
-    deletion.restore_version(instance, owner, path("v2"))
-    assert live(instance, owner) == {"v1": (), "v2": ("latest",)}
-    assert findings(instance, owner) == []
-
-
-def test_latest_comes_back_to_the_last_of_a_collection_restored_one_by_one(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    for text in "012":
-        log(text)
-    collection = catalog.collection(instance, owner, "ana", "vision", "data")
-    catalog.delete_collection(instance, owner, collection.id)
-    deletion.restore_version(instance, owner, path("v0"))
-    deletion.restore_version(instance, owner, path("v2"))
-    assert live(instance, owner) == {"v0": (), "v2": ("latest",)}
-    assert findings(instance, owner) == []
-
-
-def test_latest_that_was_taken_off_stays_on_no_version_whatever_is_deleted_or_restored(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    versions = [log(text) for text in "0123"]
-    patch = VersionPatch(aliases_removed=("latest",))
-    catalog.update_version(instance, owner, versions[3].membership_id, patch)
-    bob = Actor("bob", Role.OWNER)
-    delete(instance, bob, versions[1])
-    delete(instance, bob, versions[3])
-    assert live(instance, owner) == {"v0": (), "v2": ()}
-    for name in ("v1", "v3"):
-        deletion.restore_version(instance, bob, path(name))
-    assert live(instance, owner) == {"v0": (), "v1": (), "v2": (), "v3": ()}
-    collection = catalog.collection(instance, owner, "ana", "vision", "data")
-    assert "bob" not in {
-        move.actor for move in catalog.alias_history(instance, owner, collection.id, None)
-    }
-    assert log("new").aliases == ("latest",)
-
-
-def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    target = ArtifactPath("ana", "registry", "detector")
-    links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "01"]
-    with instance.database.writing() as connection:
-        by = {"actor": "ana", "now": clock.now()}
-        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
-        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
-    catalog.unlink_version(instance, owner, links[1].membership_id)
-    deletion.restore(instance, owner, act)
-    found = catalog.versions(instance, owner, VersionQuery("ana", "registry", "detector"), FIRST)
-    assert [version.aliases for version in found.items] == [("latest",)]
 
 
 def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
@@ -193,38 +73,6 @@ def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
     )
     with pytest.raises(Gone, match=said):
         catalog.version(instance, owner, path("v0"))
-
-
-def test_a_released_version_cannot_be_restored(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    delete(instance, owner, log("0"))
-    release(instance)
-    with pytest.raises(Gone, match="released and cannot come back"):
-        deletion.restore_version(instance, owner, path("v0"))
-    (act,) = deletion.deletions(instance, owner, FIRST).items
-    assert (act.version_count, act.released_count, act.restorable_until) == (1, 1, None)
-    with pytest.raises(Gone):
-        deletion.restore(instance, owner, act.id)
-
-
-def test_content_logged_again_after_its_deletion_gets_a_new_number_and_both_may_live(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    delete(instance, owner, log("0"))
-    assert log("0").number == 1
-    deletion.restore_version(instance, owner, path("v0"))
-    assert live(instance, owner) == {"v0": (), "v1": ("latest",)}
-
-
-def test_a_deleted_version_is_named_by_its_number(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    delete(instance, owner, log("0"))
-    with pytest.raises(Invalid, match="by its number"):
-        deletion.restore_version(instance, owner, path("latest"))
-    with pytest.raises(NotFound):
-        deletion.restore_version(instance, owner, path("v7"))
 
 
 def test_a_protected_alias_keeps_its_version(instance: Instance, owner: Actor, log: Log) -> None:
@@ -285,10 +133,10 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
     other = log("x", collection="other")
     delete(instance, owner, version)
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
-    catalog.delete_collection(instance, owner, collection.id)
-    catalog.delete_collection(instance, owner, collection.id)
+    deletion.delete_collection(instance, owner, collection.id)
+    deletion.delete_collection(instance, owner, collection.id)
     assert live(instance, owner) == {}
-    restored = deletion.restore_collection(instance, owner, "ana", "vision", "data")
+    restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
     assert restored == Restored(versions=1, aliases=2, collections=1)
     assert live(instance, owner) == {"v0": ("latest", "raw")}
     assert live(instance, owner, "other") == {"v0": other.aliases}
@@ -298,18 +146,13 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
 def test_a_deleted_collection_is_not_changed(instance: Instance, owner: Actor, log: Log) -> None:
     log("0")
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
-    catalog.delete_collection(instance, owner, collection.id)
+    deletion.delete_collection(instance, owner, collection.id)
     for patch in (CollectionPatch(name="other"), CollectionPatch(description="x")):
         with pytest.raises(Gone, match="lineal artifact restore ana/vision/data"):
             catalog.update_collection(instance, owner, collection.id, patch)
-    deletion.restore_collection(instance, owner, "ana", "vision", "data")
+    restoring.restore_collection(instance, owner, "ana", "vision", "data")
     catalog.update_collection(instance, owner, collection.id, CollectionPatch(name="other"))
     assert listed(instance, owner) == ["other"]
-
-
-def listed(instance: Instance, owner: Actor, project: str = "vision") -> list[str]:
-    query = CollectionQuery("ana", project)
-    return [each.name for each in catalog.collections(instance, owner, query, FIRST).items]
 
 
 def test_a_deleted_collection_is_listed_again_once_something_is_in_it(
@@ -318,7 +161,7 @@ def test_a_deleted_collection_is_listed_again_once_something_is_in_it(
     delete(instance, owner, log("0"))
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
     assert listed(instance, owner) == ["data"]  # empty, but nobody deleted the collection
-    catalog.delete_collection(instance, owner, collection.id)
+    deletion.delete_collection(instance, owner, collection.id)
     assert listed(instance, owner) == []
     assert catalog.artifact_types(instance, owner, "ana", "vision") == []
     with pytest.raises(Gone, match="ana/vision/data was deleted by ana on 2026"):
@@ -327,27 +170,10 @@ def test_a_deleted_collection_is_listed_again_once_something_is_in_it(
         catalog.version(instance, owner, path("v0"))
     assert log("new").number == 1
     assert listed(instance, owner) == ["data"]
-    catalog.delete_collection(instance, owner, collection.id)
-    deletion.restore_version(instance, owner, path("v0"))
+    deletion.delete_collection(instance, owner, collection.id)
+    restoring.restore_version(instance, owner, path("v0"))
     assert listed(instance, owner) == ["data"]
     assert findings(instance, owner) == []
-
-
-def test_a_deleted_portfolio_comes_back_empty_or_with_the_next_link(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    version = log("0")
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, version.id, target, [])
-    portfolio = catalog.collection(instance, owner, "ana", "registry", "detector")
-    catalog.delete_collection(instance, owner, portfolio.id)
-    assert listed(instance, owner, "registry") == []
-    restored = deletion.restore_collection(instance, owner, "ana", "registry", "detector")
-    assert restored == Restored(collections=1)
-    assert listed(instance, owner, "registry") == ["detector"]
-    catalog.delete_collection(instance, owner, portfolio.id)
-    assert catalog.link_version(instance, owner, version.id, target, []).number == 1
-    assert listed(instance, owner, "registry") == ["detector"]
 
 
 def test_a_collection_with_a_linked_version_is_not_deleted(
@@ -359,36 +185,72 @@ def test_a_collection_with_a_linked_version_is_not_deleted(
     catalog.link_version(instance, owner, version.id, target, [])
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
     with pytest.raises(Conflict, match="linked as ana/registry/detector:v0"):
-        catalog.delete_collection(instance, owner, collection.id)
+        deletion.delete_collection(instance, owner, collection.id)
     assert list(live(instance, owner)) == ["v1", "v0"]
 
 
 # --- runs ---------------------------------------------------------------------------------------
 
 
-def test_a_run_comes_back_with_the_versions_deleted_with_it(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    before = log("0", run=run.key)
-    log("1", run=run.key, aliases=("best",))
-    delete(instance, owner, before)
-    runs.delete(instance, owner, run.key, delete_artifacts=True)
-    assert live(instance, owner) == {}
-    assert deletion.restore_run(instance, owner, "ana", "vision", "train").key == run.key
-    assert live(instance, owner) == {"v1": ("best", "latest")}
-    assert deletion.restore_run(instance, owner, "ana", "vision", "train").key == run.key
-    assert findings(instance, owner) == []
-
-
-def test_a_released_run_cannot_be_restored_and_its_id_stays_taken(
+def test_a_deleted_run_is_hidden_and_its_id_stays_taken(
     instance: Instance, owner: Actor, run: RunRecord
 ) -> None:
-    runs.delete(instance, owner, run.key)
-    release(instance)
-    with pytest.raises(Gone, match="cannot come back; use another id"):
-        deletion.restore_run(instance, owner, "ana", "vision", "train")
-    with pytest.raises(Gone):
-        runs.start(instance, owner, RunSpec("ana", "vision", "train", resume="allow"))
+    deletion.delete_run(instance, owner, run.key)
+    deletion.delete_run(instance, Actor("bob", owner.role), run.key)
+    assert runs.runs(instance, owner, RunQuery("ana", "vision"), FIRST).items == ()
+    gone = r"ana/vision/train was deleted on 2026-01-01 00:00 UTC by ana.*restore.*another id"
+    specs = [RunSpec("ana", "vision", "train", resume=resume) for resume in runs.RESUME]
+    for call in (
+        lambda: runs.run(instance, owner, "ana", "vision", "train"),
+        lambda: runs.run_by_key(instance, owner, run.key),
+        lambda: runs.heartbeat(instance, owner, run.key, 1.0),
+        lambda: runs.update(instance, owner, run.key, RunPatch()),
+        *(lambda spec=spec: runs.start(instance, owner, spec) for spec in specs),
+    ):
+        with pytest.raises(Gone, match=gone):
+            call()
+
+
+def test_a_run_elsewhere_that_is_deleted_is_not_offered(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    deletion.delete_run(instance, owner, run.key)
+    spec = RunSpec("ana", "other", "train", resume="allow")
+    assert runs.start(instance, owner, spec).elsewhere is None
+
+
+def test_deleting_a_run_keeps_its_artifacts(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    log("0", run=run.key)
+    deletion.delete_run(instance, owner, run.key)
+    assert live(instance, owner) == {"v0": ("latest",)}
+
+
+def test_artifacts_deleted_with_a_run_are_those_it_logged_first(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    other = runs.start(instance, owner, RunSpec("ana", "vision", "other")).run
+    for text, loggers in (("0", (run, other)), ("1", (other, run))):
+        for logger in loggers:
+            log(text, run=logger.key)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    assert list(live(instance, owner)) == ["v1"]
+
+
+def test_a_linked_artifact_keeps_the_run_unless_forced(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    version = log("0", run=run.key)
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, version.id, target, [])
+    said = r"what run ana/vision/train logged: .*linked as ana/registry/detector:v0.*use force"
+    with pytest.raises(Conflict, match=said):
+        deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    assert runs.run_by_key(instance, owner, run.key).key == run.key
+    assert list(live(instance, owner)) == ["v0"]
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True, force=True)
+    assert live(instance, owner) == {}
 
 
 def test_protected_artifacts_of_a_run_go_only_by_force(
@@ -397,10 +259,10 @@ def test_protected_artifacts_of_a_run_go_only_by_force(
     log("0", run=run.key, aliases=("prod",))
     retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
     with pytest.raises(Conflict, match="protected alias ana/vision/data:prod"):
-        runs.delete(instance, owner, run.key, delete_artifacts=True)
-    runs.delete(instance, owner, run.key, delete_artifacts=True, force=True)
+        deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True, force=True)
     assert live(instance, owner) == {}
-    deletion.restore_run(instance, owner, "ana", "vision", "train")
+    restoring.restore_run(instance, owner, "ana", "vision", "train")
     assert live(instance, owner) == {"v0": ("latest", "prod")}
 
 
@@ -427,28 +289,11 @@ def test_a_deleted_project_is_hidden_with_all_in_it_and_comes_back_as_it_was(
     ):
         with pytest.raises(Gone, match=said):
             call()
-    restored = deletion.restore_project(instance, owner, "ana", "vision")
+    restored = restoring.restore_project(instance, owner, "ana", "vision")
     assert restored == Restored(versions=1, runs=1, projects=1, aliases=2)
     assert live(instance, owner) == {"v1": ("best", "latest")}
-    assert deletion.restore_project(instance, owner, "ana", "vision") == Restored()
+    assert restoring.restore_project(instance, owner, "ana", "vision") == Restored()
     assert findings(instance, owner) == []
-
-
-def test_what_was_deleted_in_a_project_waits_for_the_project(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    delete(instance, owner, log("0"))
-    runs.delete(instance, owner, run.key)
-    deletion.delete_project(instance, owner, "ana", "vision")
-    _, of_run, of_version = deletion.deletions(instance, owner, FIRST).items
-    for act in (of_run, of_version):
-        with pytest.raises(Conflict, match="`lineal project restore ana/vision`"):
-            deletion.restore(instance, owner, act.id)
-    with pytest.raises(Gone, match="lineal project restore"):
-        deletion.restore_run(instance, owner, "ana", "vision", "train")
-    deletion.restore_project(instance, owner, "ana", "vision")
-    assert deletion.restore(instance, owner, of_version.id).versions == 1
-    assert deletion.restore(instance, owner, of_run.id).runs == 1
 
 
 def test_a_link_from_another_project_keeps_a_project_unless_forced(
@@ -466,7 +311,7 @@ def test_a_link_from_another_project_keeps_a_project_unless_forced(
     deletion.delete_project(instance, owner, "ana", "vision", force=True)
     with pytest.raises(NotFound):
         catalog.version(instance, owner, ArtifactPath("ana", "registry", "detector"))
-    deletion.restore_project(instance, owner, "ana", "vision")
+    restoring.restore_project(instance, owner, "ana", "vision")
     for project in ("vision", "registry"):
         target = ArtifactPath("ana", project, "detector")
         assert catalog.version(instance, owner, target).number == 0
@@ -498,12 +343,12 @@ def test_deletions_say_who_when_why_and_how_long_they_can_be_undone(
     assert (newest.what, newest.deleted_by, newest.reason) == ("ana/vision/data:v1", "bob", "user")
     assert (oldest.what, oldest.version_count) == ("ana/vision/data:v0", 1)
     assert oldest.restorable_until == oldest.deleted_at + instance.undo_period
-    assert deletion.restore(instance, owner, oldest.id) == Restored(versions=1, aliases=0)
-    assert deletion.restore(instance, owner, oldest.id) == Restored()
+    assert restoring.restore(instance, owner, oldest.id) == Restored(versions=1, aliases=0)
+    assert restoring.restore(instance, owner, oldest.id) == Restored()
     oldest = deletion.deletions(instance, owner, FIRST).items[1]
     assert (oldest.restored_at is not None, oldest.restorable_until) == (True, None)
     with pytest.raises(NotFound, match="No deletion 99"):
-        deletion.restore(instance, owner, 99)
+        restoring.restore(instance, owner, 99)
 
 
 def test_hiding_leaves_out_what_is_kept_or_deleted_already(
@@ -543,7 +388,7 @@ def test_a_deletion_that_is_killed_half_way_leaves_nothing_and_can_be_run_again(
 
     before = live(instance, owner)
     calls: list[Callable[[], object]] = [
-        lambda: runs.delete(instance, owner, run.key, delete_artifacts=True),
+        lambda: deletion.delete_run(instance, owner, run.key, delete_artifacts=True),
         lambda: deletion.delete_project(instance, owner, "ana", "vision"),
     ]
     with monkeypatch.context() as patched:
@@ -559,9 +404,9 @@ def test_a_deletion_that_is_killed_half_way_leaves_nothing_and_can_be_run_again(
     with monkeypatch.context() as patched:
         patched.setattr(restoring_db, "_close_restored", killed)
         with pytest.raises(Killed):
-            deletion.restore_project(instance, owner, "ana", "vision")
-    deletion.restore_project(instance, owner, "ana", "vision")
-    deletion.restore_run(instance, owner, "ana", "vision", "train")
+            restoring.restore_project(instance, owner, "ana", "vision")
+    restoring.restore_project(instance, owner, "ana", "vision")
+    restoring.restore_run(instance, owner, "ana", "vision", "train")
     assert live(instance, owner) == before
     assert findings(instance, owner) == []
 
@@ -573,11 +418,11 @@ def test_to_strangers_nothing_exists_and_viewers_may_change_nothing(
     (act,) = deletion.deletions(instance, owner, FIRST).items
     viewer = Actor("vic", Role.VIEWER)
     calls: list[Callable[[Actor], object]] = [
-        lambda actor: deletion.restore(instance, actor, act.id),
-        lambda actor: deletion.restore_version(instance, actor, path("v0")),
-        lambda actor: deletion.restore_collection(instance, actor, "ana", "vision", "data"),
-        lambda actor: deletion.restore_run(instance, actor, "ana", "vision", "train"),
-        lambda actor: deletion.restore_project(instance, actor, "ana", "vision"),
+        lambda actor: restoring.restore(instance, actor, act.id),
+        lambda actor: restoring.restore_version(instance, actor, path("v0")),
+        lambda actor: restoring.restore_collection(instance, actor, "ana", "vision", "data"),
+        lambda actor: restoring.restore_run(instance, actor, "ana", "vision", "train"),
+        lambda actor: restoring.restore_project(instance, actor, "ana", "vision"),
         lambda actor: deletion.delete_project(instance, actor, "ana", "vision"),
     ]
     for call in calls:
@@ -629,7 +474,7 @@ def test_ten_thousand_versions_are_hidden_with_few_statements(
     assert len(statements) < 300  # a page of versions at a time, not each by itself
     assert catalog.collection(instance, owner, "ana", "vision", "data").version_count == 1
     (act,) = deletion.deletions(instance, owner, FIRST).items
-    assert deletion.restore(instance, owner, act.id) == Restored(versions=10_000, aliases=10_000)
+    assert restoring.restore(instance, owner, act.id) == Restored(versions=10_000, aliases=10_000)
 
 
 def many_versions(instance: Instance, like: VersionRecord, count: int) -> list[int]:

@@ -19,7 +19,7 @@ from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.core.retention import Selection
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, due, gc, retention, strays
+from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -28,7 +28,7 @@ from tests.service.drafts import draft, log, send
 
 def delete(instance: Instance, owner: Actor, *versions: VersionRecord) -> None:
     for version in versions:
-        catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+        deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
 
 
 def disk(instance: Instance) -> int:

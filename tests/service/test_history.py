@@ -17,7 +17,7 @@ from lineal.core.records import Lines, RunKey, RunRecord, RunSpec, Stream
 from lineal.db import schema
 from lineal.db.history import SMALL_CHUNK_LINES, SMALL_CHUNKS_MOST
 from lineal.errors import Denied, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service import history, runs
+from lineal.service import deletion, history, runs
 from lineal.service.instance import Instance
 
 
@@ -221,7 +221,7 @@ def test_a_deleted_or_unknown_run_takes_no_lines(
 ) -> None:
     with pytest.raises(RunNotFoundError):
         history.append(instance, owner, RunKey(99), [batch(0, rows([1]))])
-    runs.delete(instance, owner, log.key)
+    deletion.delete_run(instance, owner, log.key)
     with pytest.raises(Gone):
         log.append(batch(0, rows([1])))
     with pytest.raises(Gone):

@@ -10,7 +10,7 @@ from lineal.core.access import Actor, Role
 from lineal.core.digest import of_bytes, storage_key
 from lineal.core.records import LineageQuery
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, lineage, purge, retention
+from lineal.service import artifacts, catalog, deletion, lineage, purge, restoring, retention
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.service.drafts import draft, log, path, send
@@ -21,7 +21,7 @@ def test_a_purged_collection_is_gone_with_its_tombstones_content(
 ) -> None:
     first = log(instance, owner, tmp_path, {"person": b"123"})
     log(instance, owner, tmp_path, {"person": b"4567"})
-    catalog.delete_version(instance, owner, first.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, first.membership_id, delete_aliases=True)
     proof = purge.purge(instance, owner, "ana/vision/data")
     assert proof.versions == ("ana/vision/data:v0", "ana/vision/data:v1")
     assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (2, 7, True)
@@ -40,7 +40,7 @@ def test_the_tombstone_stays_and_cannot_be_restored(
     graph = lineage.lineage(instance, owner, f"version:{version.id}", LineageQuery())
     assert graph.nodes[0].is_deleted
     with pytest.raises(Gone):
-        deletion.restore_version(instance, owner, path("v0"))
+        restoring.restore_version(instance, owner, path("v0"))
     assert log(instance, owner, tmp_path, {"person": b"123"}).number == 1
 
 

@@ -26,7 +26,7 @@ from lineal.db import aliases as aliases_db
 from lineal.db import deletion as deletion_db
 from lineal.db import retention as retention_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, gc, lineage, retention, runs
+from lineal.service import artifacts, catalog, deletion, gc, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -140,7 +140,7 @@ def test_a_link_suspends_expiry_and_leaves_a_grace_period(
     clock.move(days=6)
     assert expired(instance) == []
     catalog.unlink_version(instance, owner, link.membership_id)  # again: it adds nothing
-    catalog.delete_version(instance, owner, link.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, link.membership_id, delete_aliases=True)
     clock.move(days=1, seconds=1)
     assert expired(instance) == [version.id]
 
@@ -247,7 +247,7 @@ def test_a_version_restored_after_it_expired_stays(
     assert live(instance, owner) == []
     (act,) = deletion.deletions(instance, owner, FIRST).items
     assert act.reason == "expired"
-    assert deletion.restore(instance, owner, act.id).exempted == 1
+    assert restoring.restore(instance, owner, act.id).exempted == 1
     assert expired(instance) == []
     assert live(instance, owner) == [0]
 
@@ -368,7 +368,7 @@ def test_a_preview_tells_freed_bytes_from_shared_ones(
     log({"both": "x" * 10, "other": "z" * 1000})
     log({"far": "f" * 20, "mine": "y" * 100})
     deleted = log({"gone": "g" * 3})
-    catalog.delete_version(instance, owner, deleted.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, deleted.membership_id, delete_aliases=True)
     last = log({"gone": "g" * 3, "far": "f" * 20}, collection="other")
     spec, segments = draft({"only": b"o", "draft": b"d" * 5}, collection="third")
     begun = artifacts.begin(instance, owner, spec, segments)
@@ -400,7 +400,7 @@ def test_a_selection_is_deleted_as_one_act_and_restored_as_one(
     assert retention.delete_selected(instance, owner, *place, selection) is None
     assert live(instance, owner) == [3, 4]
     assert catalog.version_by_id(instance, owner, other.id).deleted_at is None
-    assert deletion.restore(instance, owner, act.id).versions == 3
+    assert restoring.restore(instance, owner, act.id).versions == 3
     assert live(instance, owner) == [0, 1, 2, 3, 4]
     assert findings(instance, owner) == []
 
@@ -461,10 +461,10 @@ def test_of_what_is_restored_policies_leave_alone_what_they_would_take_again(
     retention.set_policy(instance, owner, "ana", "vision", None, Selection(keep_last=2))
     gc.sweep(instance, owner)
     assert live(instance, owner) == [2, 3]
-    assert deletion.restore_version(instance, owner, path("v1")).restored.let_go == 1
+    assert restoring.restore_version(instance, owner, path("v1")).restored.let_go == 1
     assert victims(instance) == []
     deletion.delete_project(instance, owner, "ana", "vision")
-    assert deletion.restore_project(instance, owner, "ana", "vision").let_go == 1  # v1, again
+    assert restoring.restore_project(instance, owner, "ana", "vision").let_go == 1  # v1, again
     retention.set_policy(instance, owner, "ana", "vision", "data", Selection(keep_last=1))
     assert victims(instance) == [data[2].id]
     retention.delete_selected(instance, owner, "ana", "vision", "data", Selection(keep_last=1))
@@ -534,7 +534,7 @@ def test_nothing_can_be_set_on_what_is_not_there(
     instance: Instance, owner: Actor, log: Log
 ) -> None:
     version = log("0")
-    catalog.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     with pytest.raises(Gone, match="lineal artifact restore"):
         retention.set_version_ttl(instance, owner, version.membership_id, DAY)
     calls: list[Callable[[], object]] = [

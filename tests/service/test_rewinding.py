@@ -27,7 +27,7 @@ from lineal.core.records import (
     VersionId,
 )
 from lineal.errors import Denied, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, history, lineage, rewinding, run_files, runs
+from lineal.service import artifacts, deletion, history, lineage, rewinding, run_files, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 
@@ -252,7 +252,7 @@ def test_a_step_that_the_run_never_reached_is_refused(world: World, step: int) -
 def test_a_run_that_is_not_there_cannot_be_rewound(world: World) -> None:
     with pytest.raises(RunNotFoundError):
         rewinding.rewind(world.instance, world.owner, RunKey(99), 0, {})
-    runs.delete(world.instance, world.owner, world.key)
+    deletion.delete_run(world.instance, world.owner, world.key)
     with pytest.raises(Gone):
         world.rewind(0)
 

@@ -25,7 +25,7 @@ from lineal.errors import (
     NotFound,
     RunNotFoundError,
 )
-from lineal.service import run_files, runs
+from lineal.service import deletion, run_files, runs
 from lineal.service.instance import Instance
 
 FIRST = PageRequest(50)
@@ -221,7 +221,7 @@ def test_unknown_and_deleted_runs_hold_no_files(
     written("a", "1")
     for key, error in ((RunKey(99), RunNotFoundError), (run.key, Gone)):
         if error is Gone:
-            runs.delete(instance, owner, run.key)
+            deletion.delete_run(instance, owner, run.key)
         for call in (
             lambda key=key: run_files.put(instance, owner, key, [("a", "a")]),
             lambda key=key: run_files.files(instance, owner, key, FIRST),

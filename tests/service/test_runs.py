@@ -1,4 +1,4 @@
-"""Runs: start, resume, change, finish, delete (RUN-1…RUN-17, DEL-4, SEED-1)."""
+"""Runs: start, resume, change, finish (RUN-1…RUN-17, SEED-1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
 from lineal.config import Settings
 from lineal.core.access import Actor, Role
@@ -23,17 +22,14 @@ from lineal.core.records import (
     StartedRun,
 )
 from lineal.db import runs as runs_db
-from lineal.db import schema
 from lineal.errors import (
-    Conflict,
     Denied,
-    Gone,
     Invalid,
     NotFound,
     RunNotFoundError,
     UsageError,
 )
-from lineal.service import deletion, projects, runs
+from lineal.service import deletion, projects, restoring, runs
 from lineal.service.instance import Instance, open_instance
 
 FIRST = PageRequest(50)
@@ -137,6 +133,13 @@ def test_must_names_the_run_in_another_project(start: Any, run: RunRecord) -> No
 def test_allow_says_where_else_a_run_has_this_id(start: Any, run: RunRecord) -> None:
     started = start(project="other", resume="allow")
     assert (started.is_resumed, started.elsewhere) == (False, "ana/p/r1")
+    assert start(project="other", resume="allow").elsewhere is None
+
+
+def test_a_run_elsewhere_that_is_deleted_is_not_offered(
+    instance: Instance, owner: Actor, start: Any, run: RunRecord
+) -> None:
+    deletion.delete_run(instance, owner, run.key)
     assert start(project="other", resume="allow").elsewhere is None
 
 
@@ -248,9 +251,9 @@ def calls(instance: Instance, actor: Actor, run: RunRecord) -> dict[str, Any]:
         "heartbeat": lambda: runs.heartbeat(instance, actor, key, 1.0),
         "mark_crashed": lambda: runs.mark_crashed(instance, actor, key, 1.0),
         "finish": lambda: runs.finish(instance, actor, key, 0, 1.0),
-        "restore": lambda: deletion.restore_run(instance, actor, "ana", "p", "r1"),
+        "restore": lambda: restoring.restore_run(instance, actor, "ana", "p", "r1"),
         "create": lambda: projects.project(instance, actor, "ana", "p", create=True),
-        "delete": lambda: runs.delete(instance, actor, key),
+        "delete": lambda: deletion.delete_run(instance, actor, key),
     }
 
 
@@ -475,7 +478,7 @@ def test_what_is_not_there_is_said(instance: Instance, owner: Actor) -> None:
         lambda: runs.mark_crashed(instance, owner, absent, 1.0),
         lambda: runs.finish(instance, owner, absent, 0, 1.0),
         lambda: runs.update(instance, owner, absent, RunPatch()),
-        lambda: runs.delete(instance, owner, absent),
+        lambda: deletion.delete_run(instance, owner, absent),
     ):
         with pytest.raises(RunNotFoundError):
             call()
@@ -532,7 +535,7 @@ def test_records_by_key_leave_out_deleted_runs(
     instance: Instance, owner: Actor, start: Any
 ) -> None:
     kept, deleted = start("kept", tags=("t",)).run, start("deleted").run
-    runs.delete(instance, owner, deleted.key)
+    deletion.delete_run(instance, owner, deleted.key)
     with instance.database.reading() as connection:
         found = runs_db.by_keys(connection, [kept.key, deleted.key, 99], kept.created_at)
     assert {key: (run.run_id, run.tags) for key, run in found.items()} == {
@@ -566,113 +569,3 @@ def test_unknown_projects_and_entities_name_their_neighbours(
         projects.projects(instance, owner, "anna", FIRST)
     with pytest.raises(Invalid):
         projects.project(instance, owner, "ana", "a/b", create=True)
-
-
-# --- delete -------------------------------------------------------------------------------------
-
-
-def test_a_deleted_run_is_hidden_and_its_id_stays_taken(
-    instance: Instance, owner: Actor, start: Any, run: RunRecord
-) -> None:
-    runs.delete(instance, owner, run.key)
-    runs.delete(instance, Actor("bob", owner.role), run.key)
-    assert ids(instance, owner) == []
-    gone = r"ana/p/r1 was deleted on 2026-01-01 00:00 UTC by ana.*restore.*another id"
-    for call in (
-        lambda: runs.run(instance, owner, "ana", "p", "r1"),
-        lambda: runs.run_by_key(instance, owner, run.key),
-        lambda: runs.heartbeat(instance, owner, run.key, 1.0),
-        lambda: runs.update(instance, owner, run.key, RunPatch()),
-        *(lambda resume=resume: start(resume=resume) for resume in runs.RESUME),
-    ):
-        with pytest.raises(Gone, match=gone):
-            call()
-
-
-def test_a_deleted_run_can_be_restored(
-    instance: Instance, owner: Actor, start: Any, run: RunRecord
-) -> None:
-    runs.delete(instance, owner, run.key)
-    assert deletion.restore_run(instance, owner, "ana", "p", "r1").key == run.key
-    assert start(resume="must").is_resumed
-
-
-def test_a_run_elsewhere_that_is_deleted_is_not_offered(
-    instance: Instance, owner: Actor, start: Any, run: RunRecord
-) -> None:
-    runs.delete(instance, owner, run.key)
-    assert start(project="other", resume="allow").elsewhere is None
-
-
-@pytest.fixture
-def produced(instance: Instance, start: Any, run: RunRecord) -> dict[str, int]:
-    """Version 1 first logged by `run` and again by another, 2 the other way round."""
-    other = start("other").run
-    moment = run.created_at
-    with instance.database.writing() as connection:
-        for number, name in enumerate(["model", "portfolio"], 1):
-            values = {"id": number, "project_id": 1, "name": name, "type": "model"}
-            times = {"created_at": moment, "updated_at": moment}
-            kind = "sequence" if number == 1 else "portfolio"
-            connection.execute(
-                insert(schema.collections).values(**values, **times, kind=kind, next_number=2)
-            )
-        for version in (1, 2):
-            connection.execute(
-                insert(schema.versions).values(
-                    id=version,
-                    collection_id=1,
-                    digest=f"sha256:{version}",
-                    size_bytes=0,
-                    entry_count=0,
-                    metadata={},
-                    created_by="ana",
-                    created_at=moment,
-                    updated_at=moment,
-                )
-            )
-            member = {"collection_id": 1, "version_id": version, "number": version - 1}
-            connection.execute(insert(schema.memberships).values(**member, created_at=moment))
-        logged = [(run.key, 1), (other.key, 2), (other.key, 1), (run.key, 2)]
-        for key, version in logged:
-            edge = {"run_id": key, "version_id": version, "kind": "logged"}
-            connection.execute(insert(schema.edges).values(**edge, created_at=moment))
-    return {"run": run.key, "other": other.key}
-
-
-def link(instance: Instance, version: int, run: RunRecord) -> None:
-    with instance.database.writing() as connection:
-        member = {"collection_id": 2, "version_id": version, "number": 7}
-        connection.execute(insert(schema.memberships).values(**member, created_at=run.created_at))
-
-
-def deleted_versions(instance: Instance) -> set[int]:
-    with instance.database.reading() as connection:
-        rows = connection.execute(schema.versions.select())
-        return {row.id for row in rows if row.deleted_at is not None}
-
-
-def test_deleting_a_run_keeps_its_artifacts(
-    instance: Instance, owner: Actor, run: RunRecord, produced: dict[str, int]
-) -> None:
-    runs.delete(instance, owner, run.key)
-    assert deleted_versions(instance) == set()
-
-
-def test_artifacts_deleted_with_a_run_are_those_it_logged_first(
-    instance: Instance, owner: Actor, run: RunRecord, produced: dict[str, int]
-) -> None:
-    runs.delete(instance, owner, run.key, delete_artifacts=True)
-    assert deleted_versions(instance) == {1}
-
-
-def test_a_linked_artifact_keeps_the_run_unless_forced(
-    instance: Instance, owner: Actor, run: RunRecord, produced: dict[str, int]
-) -> None:
-    link(instance, 1, run)
-    with pytest.raises(Conflict, match="linked as ana/p/portfolio:v7"):
-        runs.delete(instance, owner, run.key, delete_artifacts=True)
-    assert ids(instance, owner) == ["other", "r1"]
-    assert deleted_versions(instance) == set()
-    runs.delete(instance, owner, run.key, delete_artifacts=True, force=True)
-    assert deleted_versions(instance) == {1}

@@ -10,7 +10,7 @@ from lineal.core.access import Actor
 from lineal.core.cleanup import Amount, StorageReport
 from lineal.core.records import RunSpec
 from lineal.errors import Invalid, NotFound
-from lineal.service import artifacts, catalog, gc, run_files, runs, storage, transfers
+from lineal.service import artifacts, deletion, gc, run_files, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.service.drafts import draft, log, send
@@ -30,10 +30,10 @@ def sums(report: StorageReport) -> int:
 def fill(instance: Instance, owner: Actor, clock: MovableClock, folder: Path) -> None:
     """Bytes of every kind, each a power of two."""
     orphan = log(instance, owner, folder, {"o": b"x" * 1}, collection="old")
-    catalog.delete_version(instance, owner, orphan.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, orphan.membership_id, delete_aliases=True)
     clock.move(days=8)
     pending = log(instance, owner, folder, {"s": b"x" * 2, "p": b"x" * 4}, collection="one")
-    catalog.delete_version(instance, owner, pending.membership_id, delete_aliases=True)
+    deletion.delete_version(instance, owner, pending.membership_id, delete_aliases=True)
     log(instance, owner, folder, {"s": b"x" * 2, "a": b"x" * 8}, collection="one")
     log(instance, owner, folder, {"s": b"x" * 2}, collection="two")
     log(instance, owner, folder, {"s": b"x" * 2, "b": b"x" * 16}, project="nlp", collection="three")

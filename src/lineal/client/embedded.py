@@ -162,7 +162,7 @@ class EmbeddedBackend:
     def delete_run(
         self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False
     ) -> None:
-        service.runs.delete(
+        service.deletion.delete_run(
             self.instance, self.actor, run, delete_artifacts=delete_artifacts, force=force
         )
 
@@ -248,7 +248,7 @@ class EmbeddedBackend:
         return service.catalog.update_version(self.instance, self.actor, membership, patch)
 
     def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
-        service.catalog.delete_version(
+        service.deletion.delete_version(
             self.instance, self.actor, membership, delete_aliases=delete_aliases
         )
 
@@ -266,7 +266,7 @@ class EmbeddedBackend:
         return service.catalog.update_collection(self.instance, self.actor, collection, patch)
 
     def delete_collection(self, collection: CollectionId) -> None:
-        service.catalog.delete_collection(self.instance, self.actor, collection)
+        service.deletion.delete_collection(self.instance, self.actor, collection)
 
     # --- time to live ---
 
@@ -347,21 +347,21 @@ class EmbeddedBackend:
         return service.deletion.deletions(self.instance, self.actor, page)
 
     def restore(self, deletion_id: int) -> Restored:
-        return service.deletion.restore(self.instance, self.actor, deletion_id)
+        return service.restoring.restore(self.instance, self.actor, deletion_id)
 
     def restore_version(self, path: ArtifactPath) -> RestoredVersion:
-        return service.deletion.restore_version(self.instance, self.actor, path)
+        return service.restoring.restore_version(self.instance, self.actor, path)
 
     def restore_collection(self, entity: str, project: str, collection: str) -> Restored:
-        return service.deletion.restore_collection(
+        return service.restoring.restore_collection(
             self.instance, self.actor, entity, project, collection
         )
 
     def restore_run(self, entity: str, project: str, run_id: str) -> RunRecord:
-        return service.deletion.restore_run(self.instance, self.actor, entity, project, run_id)
+        return service.restoring.restore_run(self.instance, self.actor, entity, project, run_id)
 
     def restore_project(self, entity: str, project: str) -> Restored:
-        return service.deletion.restore_project(self.instance, self.actor, entity, project)
+        return service.restoring.restore_project(self.instance, self.actor, entity, project)
 
     # --- space ---
 

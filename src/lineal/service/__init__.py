@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lineal.service import moving as moving
     from lineal.service import projects as projects
     from lineal.service import purge as purge
+    from lineal.service import restoring as restoring
     from lineal.service import retention as retention
     from lineal.service import rewinding as rewinding
     from lineal.service import run_files as run_files

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from lineal import service  # whose `deletion` only an error needs
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.names import ArtifactPath
@@ -28,7 +29,6 @@ from lineal.core.records import (
 )
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
-from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
@@ -58,7 +58,7 @@ def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionReco
         if found is None:
             raise _no_version(connection, actor, path, collection.id)
         if found.deleted_at is not None:
-            raise gone(connection, found)
+            raise service.deletion.gone(connection, found)
     return found
 
 
@@ -162,12 +162,12 @@ def update_version(
     check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        _membership(connection, actor, membership_id)
+        find_membership(connection, actor, membership_id)
         collection_id = versions_db.collection_of(connection, membership_id)
         collections_db.lock(connection, collection_id)
-        found = _membership(connection, actor, membership_id)
+        found = find_membership(connection, actor, membership_id)
         if found.deleted_at is not None:
-            raise gone(connection, found)
+            raise service.deletion.gone(connection, found)
         removed_at = versions_db.removed_at(connection, membership_id)
         if removed_at is not None:
             raise Gone(
@@ -193,41 +193,7 @@ def update_version(
         if patch.metadata is not None:
             values["metadata"] = patch.metadata
         versions_db.change(connection, found.id, values)
-        return _membership(connection, actor, membership_id)
-
-
-def delete_version(
-    instance: Instance, actor: Actor, membership_id: MembershipId, *, delete_aliases: bool
-) -> None:
-    """Hide a version; its tombstone keeps name, number, digest and edges (DEL-1, LIN-9).
-
-    A link is only unlinked. Raises Conflict while the version has aliases (unless
-    `delete_aliases`), a protected alias (DEL-6), or is linked elsewhere (X-10). Deleting it twice
-    changes nothing.
-    """
-    access.require(actor, Action.DELETE, f"version {membership_id}")
-    now = instance.clock.now()
-    with instance.database.writing() as connection:
-        found = _membership(connection, actor, membership_id)
-        if found.deleted_at is not None:
-            return
-        if found.is_link:
-            _unlink(connection, actor, membership_id, now)
-            return
-        require_unprotected(connection, f"version {found.path}", [found.id])
-        if found.aliases and not delete_aliases:
-            raise Conflict(
-                f"Version {found.path} has aliases ({', '.join(found.aliases)}); "
-                "delete it with delete_aliases=True"
-            )
-        deletion_db.hide_versions(
-            connection,
-            [found.id],
-            what=found.path,
-            reason=deletion_db.USER,
-            actor=actor.name,
-            now=now,
-        )
+        return find_membership(connection, actor, membership_id)
 
 
 def link_version(
@@ -253,12 +219,14 @@ def link_version(
         portfolio = _portfolio(connection, target, source, now)
         collections_db.lock(connection, portfolio.id)
         if not versions_db.lock(connection, version_id):
-            raise gone(connection, versions_db.by_id(connection, version_id) or source)
+            raise service.deletion.gone(
+                connection, versions_db.by_id(connection, version_id) or source
+            )
         link = versions_db.live_membership(connection, portfolio.id, version_id)
         if link is None:
             link = versions_db.add_membership(connection, portfolio.id, version_id, now)
         aliases_db.put(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
-        return _membership(connection, actor, MembershipId(link.id))
+        return find_membership(connection, actor, MembershipId(link.id))
 
 
 def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId) -> None:
@@ -269,10 +237,10 @@ def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId
     access.require(actor, Action.WRITE, f"version {membership_id}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        found = _membership(connection, actor, membership_id)
+        found = find_membership(connection, actor, membership_id)
         if not found.is_link:
             raise Invalid(f"{found.path} is not a link; use delete() to delete the version itself")
-        _unlink(connection, actor, membership_id, now)
+        unlink(connection, actor, membership_id, now)
 
 
 def update_collection(
@@ -285,7 +253,7 @@ def update_collection(
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     with instance.database.writing() as connection:
-        row = _collection_by_id(connection, actor, collection_id)
+        row = find_collection_by_id(connection, actor, collection_id)
         if row.deleted_at is not None:
             path = "/".join(collections_db.full_name(connection, collection_id))
             raise _gone_collection(row, path)
@@ -306,33 +274,6 @@ def update_collection(
         if patch.tags is not None:
             collections_db.set_tags(connection, collection_id, names.tags(patch.tags))
         return lists_db.collection(connection, collection_id)
-
-
-def delete_collection(instance: Instance, actor: Actor, collection_id: CollectionId) -> None:
-    """Delete a collection: all versions of a sequence, all links of a portfolio (DEL-3).
-
-    It is in no list until something is logged, linked or restored there: name and next number
-    stay, so that a new version cannot take an old number. Raises Conflict naming links and
-    protected aliases. Doing it again changes nothing.
-    """
-    access.require(actor, Action.DELETE, f"collection {collection_id}")
-    now = instance.clock.now()
-    with instance.database.writing() as connection:
-        collections_db.lock(connection, collection_id)
-        row = _collection_by_id(connection, actor, collection_id)
-        if row.deleted_at is not None:
-            return
-        ids = versions_db.live_ids(connection, collection_id)
-        if row.kind == CollectionKind.PORTFOLIO:
-            for link in lists_db.live_members(connection, collection_id):
-                _unlink(connection, actor, link.membership_id, now)
-        elif ids:
-            path = "/".join(collections_db.full_name(connection, collection_id))
-            require_unprotected(connection, f"collection {path}", ids)
-            deletion_db.hide_versions(
-                connection, ids, what=path, reason=deletion_db.USER, actor=actor.name, now=now
-            )
-        collections_db.hide(connection, collection_id, actor=actor.name, now=now)
 
 
 # --- the small steps ----------------------------------------------------------------------------
@@ -359,7 +300,7 @@ def find_collection(
     return row
 
 
-def _collection_by_id(
+def find_collection_by_id(
     connection: Connection, actor: Actor, collection_id: CollectionId
 ) -> Row[Any]:
     row = collections_db.by_id(connection, collection_id)
@@ -368,7 +309,9 @@ def _collection_by_id(
     return row
 
 
-def _membership(connection: Connection, actor: Actor, membership_id: MembershipId) -> VersionRecord:
+def find_membership(
+    connection: Connection, actor: Actor, membership_id: MembershipId
+) -> VersionRecord:
     found = versions_db.by_membership(connection, membership_id)
     if found is None:
         raise NotFound(f"No version {membership_id} (you are {actor.name})")
@@ -382,11 +325,11 @@ def _no_version(
     if names.LATEST not in known and _has_live_version(connection, collection_id):
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     where = f"{path.entity}/{path.project}/{path.name}"
-    some = _some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
-    there = f"Aliases there: {some}" if known else "It has no live version"
+    shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
+    there = f"Aliases there: {shown}" if known else "It has no live version"
     if known and names.version_number(path.ref) is not None:
         numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
-        there = f"Versions there: {_some([f'v{number}' for number in numbers])}. {there}"
+        there = f"Versions there: {some([f'v{number}' for number in numbers])}. {there}"
     return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
 
 
@@ -407,25 +350,6 @@ def _has_live_version(connection: Connection, collection_id: int) -> bool:
     return newest is not None and newest.deleted_at is None
 
 
-def gone(connection: Connection, found: VersionRecord) -> Gone:
-    """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
-    back = f"; restore it with `lineal artifact restore {found.path}`"
-    if found.released_at is not None:
-        back = "; its content was released and cannot come back"
-    how = how_it_went(connection, found.id, found.deleted_by)
-    return Gone(f"Version {found.path} {how} on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}")
-
-
-def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str | None) -> str:
-    """Say what became of a deleted version: `expired`, `was deleted by ana` …"""
-    reason = deletion_db.reason_of(connection, version_id)
-    if reason == deletion_db.EXPIRED:
-        return "expired, and was deleted"
-    if reason == deletion_db.RETENTION:
-        return "was deleted by a retention policy"
-    return f"was deleted by {deleted_by}"
-
-
 def _gone_collection(row: Row[Any], path: str) -> Gone:
     return Gone(
         f"Artifact {path} was deleted by {row.deleted_by} on {row.deleted_at:%Y-%m-%d %H:%M} UTC; "
@@ -434,28 +358,8 @@ def _gone_collection(row: Row[Any], path: str) -> Gone:
     )
 
 
-def require_unprotected(
-    connection: Connection, what: str, version_ids: Sequence[int], *, outside: int | None = None
-) -> None:
-    """Raise Conflict if any of the versions is linked or has a protected alias (X-10, DEL-6).
-
-    outside: links in this project do not count.
-    """
-    protected = deletion_db.protections_of(connection, version_ids)
-    if protected:
-        raise Conflict(
-            f"The protected alias {_some(protected)} keeps {what}; an administrator must take it "
-            "off first. Nothing was deleted"
-        )
-    linked = deletion_db.links_of(connection, version_ids, outside=outside)
-    if linked:
-        raise Conflict(
-            f"Cannot delete {what}: it is linked as {_some(linked)}; unlink it there first, as "
-            f"`lineal artifact rm {linked[0]}` does. Nothing was deleted"
-        )
-
-
-def _some(found: Sequence[str], most: int = NAMED_MOST) -> str:
+def some(found: Sequence[str], most: int = NAMED_MOST) -> str:
+    """Name some of what was found, in one line."""
     return ", ".join(found[:most]) + (" …" if len(found) > most else "")
 
 
@@ -474,14 +378,15 @@ def _require_expected(
             )
 
 
-def _unlink(
+def unlink(
     connection: Connection, actor: Actor, membership_id: MembershipId, now: datetime
 ) -> None:
+    """Remove a link, if it is there still."""
     collection_id = versions_db.collection_of(connection, membership_id)
     collections_db.lock(connection, collection_id)
     if versions_db.removed_at(connection, membership_id) is not None:
         return  # the grace period of what it kept goes on (TTL-11)
-    link = _membership(connection, actor, membership_id)
+    link = find_membership(connection, actor, membership_id)
     aliases_db.take_off(connection, collection_id, link.aliases, actor=actor.name, now=now)
     versions_db.remove_membership(connection, membership_id, now)
     if names.LATEST in link.aliases:

@@ -1,34 +1,143 @@
-"""Undoing deletions, and deleting whole projects (docs/design/003-deletion.md, section 9).
+"""Deleting versions, collections, runs and projects, and saying how what is gone went.
 
-Versions and collections are deleted in `catalog`, runs in `runs`, selections in `retention`;
-whatever was deleted comes back through here, until the sweep has released it.
+What was deleted comes back by `restoring`, until the sweep has released it. Whole selections are
+deleted by `retention` (docs/design/003-deletion.md).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.names import ArtifactPath, version_number
-from lineal.core.records import Page, PageRequest, RunRecord
-from lineal.core.retention import Deletion, Restored, RestoredVersion
+from lineal.core.records import (
+    CollectionId,
+    CollectionKind,
+    MembershipId,
+    Page,
+    PageRequest,
+    RunKey,
+    VersionId,
+    VersionRecord,
+)
+from lineal.core.retention import Deletion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
+from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
-from lineal.db import restoring as restoring_db
-from lineal.db import retention as retention_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service.catalog import find_collection, gone, require_unprotected
+from lineal.errors import Conflict, Gone, RunNotFoundError
+from lineal.service import catalog
 from lineal.service.instance import Instance
-from lineal.service.runs import gone as run_gone
-from lineal.service.runs import run_by_key
+
+
+def delete_version(
+    instance: Instance, actor: Actor, membership_id: MembershipId, *, delete_aliases: bool
+) -> None:
+    """Hide a version; its tombstone keeps name, number, digest and edges (DEL-1, LIN-9).
+
+    A link is only unlinked. Raises Conflict while the version has aliases (unless
+    `delete_aliases`), a protected alias (DEL-6), or is linked elsewhere (X-10). Deleting it twice
+    changes nothing.
+    """
+    access.require(actor, Action.DELETE, f"version {membership_id}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        found = catalog.find_membership(connection, actor, membership_id)
+        if found.deleted_at is not None:
+            return
+        if found.is_link:
+            catalog.unlink(connection, actor, membership_id, now)
+            return
+        require_unprotected(connection, f"version {found.path}", [found.id])
+        if found.aliases and not delete_aliases:
+            raise Conflict(
+                f"Version {found.path} has aliases ({', '.join(found.aliases)}); "
+                "delete it with delete_aliases=True"
+            )
+        deletion_db.hide_versions(
+            connection,
+            [found.id],
+            what=found.path,
+            reason=deletion_db.USER,
+            actor=actor.name,
+            now=now,
+        )
+
+
+def delete_collection(instance: Instance, actor: Actor, collection_id: CollectionId) -> None:
+    """Delete a collection: all versions of a sequence, all links of a portfolio (DEL-3).
+
+    It is in no list until something is logged, linked or restored there: name and next number
+    stay, so that a new version cannot take an old number. Raises Conflict naming links and
+    protected aliases. Doing it again changes nothing.
+    """
+    access.require(actor, Action.DELETE, f"collection {collection_id}")
+    now = instance.clock.now()
+    with instance.database.writing() as connection:
+        collections_db.lock(connection, collection_id)
+        row = catalog.find_collection_by_id(connection, actor, collection_id)
+        if row.deleted_at is not None:
+            return
+        ids = versions_db.live_ids(connection, collection_id)
+        if row.kind == CollectionKind.PORTFOLIO:
+            for link in lists_db.live_members(connection, collection_id):
+                catalog.unlink(connection, actor, link.membership_id, now)
+        elif ids:
+            path = "/".join(collections_db.full_name(connection, collection_id))
+            require_unprotected(connection, f"collection {path}", ids)
+            deletion_db.hide_versions(
+                connection, ids, what=path, reason=deletion_db.USER, actor=actor.name, now=now
+            )
+        collections_db.hide(connection, collection_id, actor=actor.name, now=now)
+
+
+def delete_run(
+    instance: Instance,
+    actor: Actor,
+    run: RunKey,
+    *,
+    delete_artifacts: bool = False,
+    force: bool = False,
+) -> None:
+    """Turn a run into a tombstone: hidden, but its id stays taken and lineage keeps its edges.
+
+    delete_artifacts: also the versions that it logged first; if any is linked elsewhere or has a
+    protected alias, nothing is deleted and Conflict names it, unless `force` (DEL-4, X-10).
+    Restoring the run brings back what was deleted with it (`restoring.restore_run`).
+    Doing it again changes nothing. Raises RunNotFoundError.
+    """
+    access.require(actor, Action.DELETE, f"run {run}")
+    with instance.database.writing() as connection:
+        row = runs_db.find_by_key(connection, run, lock=True)
+        if row is None:
+            raise RunNotFoundError(f"There is no run with the key {run}")
+        now = instance.clock.now()
+        produced: list[int] = []
+        if delete_artifacts:
+            produced = runs_db.produced_versions(connection, run)
+            if not force:
+                require_unprotected(
+                    connection,
+                    f"what run {runs_db.full_name(row)} logged",
+                    produced,
+                    or_else=", use force, or delete the run without its artifacts",
+                )
+        if row.deleted_at is not None and not produced:
+            return
+        act = deletion_db.record(
+            connection,
+            what=runs_db.full_name(row),
+            reason=deletion_db.USER,
+            actor=actor.name,
+            now=now,
+        )
+        deletion_db.hide(connection, act, produced, actor=actor.name, now=now, force=force)
+        deletion_db.hide_run(connection, act, run, actor=actor.name, now=now)
 
 
 def delete_project(
@@ -60,120 +169,6 @@ def delete_project(
         deletion_db.hide(connection, act, ids, actor=actor.name, now=now, force=True)
 
 
-def restore(instance: Instance, actor: Actor, deletion_id: int) -> Restored:
-    """Undo an act of deleting: versions, runs and a project come back, with their aliases.
-
-    An alias that somebody set since stays where it is (DEL-7). Raises NotFound, Gone once all of
-    it was released, Conflict while a project that holds it is itself deleted. Doing it again
-    changes nothing.
-    """
-    access.require(actor, Action.DELETE, f"deletion {deletion_id}")
-    with instance.database.writing() as connection:
-        return _restore(instance, connection, actor, deletion_id)
-
-
-def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> RestoredVersion:
-    """Bring one version back, named by its number; a live one is left alone.
-
-    Raises NotFound, Gone once its content was released, Conflict in a deleted project.
-    """
-    access.require(actor, Action.DELETE, f"artifact {path}")
-    now = instance.clock.now()
-    with instance.database.writing() as connection:
-        collection = find_collection(connection, actor, path.entity, path.project, path.name)
-        if version_number(path.ref) is None:
-            raise Invalid(
-                f"A deleted version has no aliases; name it by its number, not {path.ref!r}. "
-                "`lineal deletions` lists what was deleted"
-            )
-        found = versions_db.resolve(connection, collection.id, path.ref)
-        if found is None:
-            raise NotFound(
-                f"No version {path} was ever logged (you are {actor.name}); "
-                "`lineal deletions` lists what was deleted"
-            )
-        if found.deleted_at is None:
-            return RestoredVersion(found, Restored())
-        if found.released_at is not None:
-            raise gone(connection, found)
-        if found.is_link:
-            raise Invalid(
-                f"{found.path} is a link; restore {found.source_entity}/{found.source_project}/"
-                f"{found.source_collection}:v{found.source_number}, and the link comes with it"
-            )
-        back = restoring_db.restore_version(connection, found.id, actor=actor.name, now=now)
-        restored = _restored(connection, back, now)
-        version = versions_db.by_membership(connection, found.membership_id)
-    assert version is not None
-    return RestoredVersion(version, restored)
-
-
-def restore_collection(
-    instance: Instance, actor: Actor, entity: str, project: str, name: str
-) -> Restored:
-    """Bring back what the last act of deleting hid in a collection, and the collection itself.
-
-    Raises NotFound, also when nothing of it can be restored.
-    """
-    full = f"{entity}/{project}/{name}"
-    access.require(actor, Action.DELETE, f"collection {full}")
-    now = instance.clock.now()
-    with instance.database.writing() as connection:
-        collection = find_collection(connection, actor, entity, project, name)
-        act = deletion_db.newest_of_collection(connection, collection.id)
-        if act is None and collection.deleted_at is None:
-            raise NotFound(
-                f"No version of {full} was deleted that could be restored; "
-                "`lineal deletions` lists what was deleted"
-            )
-        shown = collections_db.show(connection, [collection.id])
-        if act is None:
-            return Restored(collections=shown)
-        back = restoring_db.restore_in_collection(
-            connection, collection.id, act, actor=actor.name, now=now
-        )
-        restored = _restored(connection, back, now)
-    return replace(restored, collections=shown + back.collections)
-
-
-def restore_run(
-    instance: Instance, actor: Actor, entity: str, project: str, run_id: str
-) -> RunRecord:
-    """Undo the deletion of a run, with the versions that were deleted with it (DEL-4).
-
-    A live run is left alone. Raises RunNotFoundError, Gone, Conflict as `restore` does.
-    """
-    name = f"{entity}/{project}/{run_id}"
-    access.require(actor, Action.DELETE, f"run {name}")
-    with instance.database.writing() as connection:
-        row = runs_db.find(connection, entity, project, run_id, lock=True)
-        if row is None:
-            raise RunNotFoundError(
-                f"No run {name} (you are {actor.name}); `lineal deletions` lists what was deleted"
-            )
-        if row.deleted_at is not None:
-            if row.released_at is not None:
-                raise run_gone(row)
-            projects_db.require(connection, entity, project, actor.name)
-            _restore(instance, connection, actor, row.deletion_id)
-    return run_by_key(instance, actor, row.id)
-
-
-def restore_project(instance: Instance, actor: Actor, entity: str, name: str) -> Restored:
-    """Undo the deletion of a project; a live one is left alone.
-
-    What was deleted before the project stays deleted. Raises NotFound.
-    """
-    access.require(actor, Action.DELETE, f"project {entity}/{name}")
-    with instance.database.writing() as connection:
-        row = projects_db.find_row(connection, entity, name, lock=True)
-        if row is None:
-            projects_db.require(connection, entity, name, actor.name)
-        if row is None or row.deleted_at is None:
-            return Restored()
-        return _restore(instance, connection, actor, row.deletion_id)
-
-
 def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Deletion]:
     """List all acts of deleting, the newest first: who, when, why, and what is still hidden."""
     access.require(actor, Action.READ, "deletions")
@@ -201,41 +196,49 @@ def record(instance: Instance, row: Row[Any]) -> Deletion:
     )
 
 
-def _restore(
-    instance: Instance, connection: Connection, actor: Actor, deletion_id: int
-) -> Restored:
-    now = instance.clock.now()
-    act = deletion_db.lock(connection, deletion_id)
-    if act is None:
-        raise NotFound(
-            f"No deletion {deletion_id} (you are {actor.name}); `lineal deletions` lists them"
-        )
-    hidden = act.version_count + act.run_count + act.project_count
-    if act.restored_at is not None or not hidden:
-        return Restored()
-    if hidden == act.released_count:
-        raise Gone(
-            f"What {act.deleted_by} deleted on {act.deleted_at:%Y-%m-%d %H:%M} UTC ({act.what}) "
-            "was released and cannot come back"
-        )
-    project = deletion_db.hidden_project_of(connection, deletion_id)
-    if project is not None:
+# --- the small steps ------------------------------------------------------------------------------
+
+
+def require_unprotected(
+    connection: Connection,
+    what: str,
+    version_ids: Sequence[int],
+    *,
+    outside: int | None = None,
+    or_else: str = "",
+) -> None:
+    """Raise Conflict if any of the versions is linked or has a protected alias (X-10, DEL-6).
+
+    outside: links in this project do not count. or_else: what else one may do, for the message.
+    """
+    protected = deletion_db.protections_of(connection, version_ids)
+    if protected:
         raise Conflict(
-            f"Project {project} is deleted itself; restore it first with "
-            f"`lineal project restore {project}`"
+            f"The protected alias {catalog.some(protected)} keeps {what}; an administrator must "
+            f"take it off first{or_else}. Nothing was deleted"
         )
-    back = restoring_db.restore(connection, deletion_id, actor=actor.name, now=now)
-    return replace(_restored(connection, back, now), released=act.released_count)
+    linked = deletion_db.links_of(connection, version_ids, outside=outside)
+    if linked:
+        raise Conflict(
+            f"Cannot delete {what}: it is linked as {catalog.some(linked)}; unlink it there first, "
+            f"as `lineal artifact rm {linked[0]}` does{or_else}. Nothing was deleted"
+        )
 
 
-def _restored(connection: Connection, back: restoring_db.Back, now: datetime) -> Restored:
-    """Keep what came back from expiring again, and from policies; says what that was."""
-    return Restored(
-        versions=len(back.version_ids),
-        runs=back.runs,
-        projects=back.projects,
-        aliases=back.aliases,
-        exempted=retention_db.exempt_expired(connection, back.version_ids, now),
-        let_go=retention_db.keep_let_go(connection, back.version_ids, now),
-        collections=back.collections,
-    )
+def gone(connection: Connection, found: VersionRecord) -> Gone:
+    """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
+    back = f"; restore it with `lineal artifact restore {found.path}`"
+    if found.released_at is not None:
+        back = "; its content was released and cannot come back"
+    how = how_it_went(connection, found.id, found.deleted_by)
+    return Gone(f"Version {found.path} {how} on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}")
+
+
+def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str | None) -> str:
+    """Say what became of a deleted version: `expired`, `was deleted by ana` …"""
+    reason = deletion_db.reason_of(connection, version_id)
+    if reason == deletion_db.EXPIRED:
+        return "expired, and was deleted"
+    if reason == deletion_db.RETENTION:
+        return "was deleted by a retention policy"
+    return f"was deleted by {deleted_by}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection
 
+from lineal import service  # whose `deletion` only an error needs
 from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -26,7 +27,6 @@ from lineal.core.records import (
 from lineal.db import lineage as edges
 from lineal.db import lineage_nodes, runs, versions
 from lineal.errors import Gone, Invalid, NotFound
-from lineal.service import catalog
 from lineal.service.instance import Instance
 
 # --- recording ----------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def _require_live(connection: Connection, actor: Actor, run: RunKey, version: Ve
     if version_end is None:
         raise NotFound(f"No version {version} (you are {actor.name})")
     if version_end.deleted_at is not None:
-        how = catalog.how_it_went(connection, version, version_end.deleted_by)
+        how = service.deletion.how_it_went(connection, version, version_end.deleted_by)
         raise Gone(
             f"Artifact {version_end.name} {how} {_moment(version_end)}; restore it to use it"
         )

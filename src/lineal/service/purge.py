@@ -24,7 +24,7 @@ from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
-from lineal.service import catalog, gc, strays
+from lineal.service import catalog, deletion, gc, strays
 from lineal.service.instance import Instance
 
 PAGE = 10_000
@@ -102,7 +102,7 @@ def _release(
     force: bool,
 ) -> None:
     if not force:
-        catalog.require_unprotected(connection, path, ids)
+        deletion.require_unprotected(connection, path, ids)
     act = deletion_db.record(
         connection, what=path, reason=deletion_db.PURGE, actor=actor.name, now=now
     )

@@ -45,9 +45,9 @@ from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
+from lineal.service import deletion
 from lineal.service.artifacts import check_ttl
-from lineal.service.catalog import find_collection, gone
-from lineal.service.deletion import record as deletion_record
+from lineal.service.catalog import find_collection
 from lineal.service.instance import Instance
 
 ANY_TYPE = ""
@@ -95,7 +95,9 @@ def set_version_ttl(
         if seconds is not None:
             check_ttl(seconds, found.type)
         if found.deleted_at is not None or not versions_db.lock(connection, found.id):
-            raise gone(connection, versions_db.by_membership(connection, membership_id) or found)
+            raise deletion.gone(
+                connection, versions_db.by_membership(connection, membership_id) or found
+            )
         retention_db.set_ttl(connection, Level.VERSION, found.id, seconds)
         versions_db.change(connection, found.id, {"updated_at": instance.clock.now()})
         changed = versions_db.by_membership(connection, membership_id)
@@ -323,7 +325,7 @@ def delete_selected(
         )
         found = deletion_db.lock(connection, act)
     assert found is not None
-    return deletion_record(instance, found)
+    return deletion.record(instance, found)
 
 
 # --- the small steps ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Runs: started, resumed, changed, finished, deleted (RUN-1…RUN-38)."""
+"""Runs: started, resumed, changed, finished (RUN-1…RUN-38)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ from lineal.service.run_names import random_name
 
 RESUME = (None, "allow", "must", "never")
 _ENDED = (RunState.FINISHED, RunState.FAILED, RunState.KILLED, RunState.PREEMPTED)
-_NAMED_MOST = 5
-"""Names in one message."""
 
 
 # --- start --------------------------------------------------------------------------------------
@@ -320,47 +318,6 @@ def finish(
         )
 
 
-def delete(
-    instance: Instance,
-    actor: Actor,
-    run: RunKey,
-    *,
-    delete_artifacts: bool = False,
-    force: bool = False,
-) -> None:
-    """Turn a run into a tombstone: hidden, but its id stays taken and lineage keeps its edges.
-
-    delete_artifacts: also the versions that it logged first; if any is linked elsewhere or has a
-    protected alias, nothing is deleted and Conflict names it, unless `force` (DEL-4, X-10).
-    Restoring the run brings back what was deleted with it (`deletion.restore_run`).
-    Doing it again changes nothing. Raises RunNotFoundError.
-    """
-    from lineal.db import deletion as deletion_db  # few runs come here, and all are to start fast
-
-    access.require(actor, Action.DELETE, f"run {run}")
-    with instance.database.writing() as connection:
-        row = runs_db.find_by_key(connection, run, lock=True)
-        if row is None:
-            raise RunNotFoundError(f"There is no run with the key {run}")
-        now = instance.clock.now()
-        produced: list[int] = []
-        if delete_artifacts:
-            produced = runs_db.produced_versions(connection, run)
-            if not force:
-                _require_unprotected(connection, row, produced)
-        if row.deleted_at is not None and not produced:
-            return
-        act = deletion_db.record(
-            connection,
-            what=runs_db.full_name(row),
-            reason=deletion_db.USER,
-            actor=actor.name,
-            now=now,
-        )
-        deletion_db.hide(connection, act, produced, actor=actor.name, now=now, force=force)
-        deletion_db.hide_run(connection, act, run, actor=actor.name, now=now)
-
-
 # --- values and messages ------------------------------------------------------------------------
 
 
@@ -432,22 +389,6 @@ def gone(row: Row[Any]) -> Gone:
         f"Run {name} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by {row.deleted_by}. "
         f"Its id is never used again: {back}",
         is_final=row.released_at is not None,
-    )
-
-
-def _require_unprotected(connection: Connection, row: Row[Any], produced: list[int]) -> None:
-    from lineal.db import deletion as deletion_db  # as in `delete`
-
-    linked = deletion_db.links_of(connection, produced)
-    protected = deletion_db.protections_of(connection, produced)
-    if not linked and not protected:
-        return
-    kept = linked or protected
-    how = "are linked as" if linked else "have the protected alias"
-    shown = ", ".join(kept[:_NAMED_MOST]) + (" …" if len(kept) > _NAMED_MOST else "")
-    raise Conflict(
-        f"Artifacts of run {runs_db.full_name(row)} {how} {shown}. Nothing was deleted: "
-        "take that away first, use force, or delete the run without its artifacts"
     )
 
 

@@ -1,0 +1,240 @@
+"""Undoing deletions (DEL-7)."""
+
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
+from __future__ import annotations
+
+import pytest
+
+from lineal.core.access import Actor, Role
+from lineal.core.names import ArtifactPath
+from lineal.core.records import (
+    RunRecord,
+    RunSpec,
+    VersionPatch,
+    VersionQuery,
+)
+from lineal.core.retention import Restored
+from lineal.db import deletion as deletion_db
+from lineal.errors import Conflict, Gone, Invalid, NotFound
+from lineal.service import catalog, deletion, restoring, runs
+from lineal.service.instance import Instance
+from tests.conftest import MovableClock
+from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.service.deleting import (  # noqa: F401 - fixtures
+    FIRST,
+    Log,
+    delete,
+    listed,
+    live,
+    log,
+    release,
+    run,
+)
+from tests.service.drafts import findings, path
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def test_a_restored_version_has_its_number_content_and_aliases_again(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    log("0")
+    version = log("1", aliases=("prod", "best"))
+    delete(instance, owner, version)
+    assert live(instance, owner) == {"v0": ("latest",)}
+    restored = restoring.restore_version(instance, owner, path("v1")).version
+    assert restored.aliases == ("best", "latest", "prod")
+    assert live(instance, owner)["v0"] == ()
+    assert catalog.version(instance, owner, path("v1")).digest == version.digest
+    assert restoring.restore_version(instance, owner, path("v1")) == (restored, Restored())
+    assert findings(instance, owner) == []
+
+
+def test_an_alias_that_was_set_since_stays_where_it_is(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    first = log("0")
+    delete(instance, owner, log("1", aliases=("prod", "best")))
+    patch = VersionPatch(aliases_added=("prod",))
+    catalog.update_version(instance, owner, first.membership_id, patch)
+    assert restoring.restore_version(instance, owner, path("v1")).version.aliases == (
+        "best",
+        "latest",
+    )
+    assert live(instance, owner)["v0"] == ("prod",)
+
+
+def test_latest_stays_on_what_was_logged_since(instance: Instance, owner: Actor, log: Log) -> None:
+    delete(instance, owner, log("0"))
+    log("1")
+    assert restoring.restore_version(instance, owner, path("v0")).version.aliases == ()
+    assert live(instance, owner)["v1"] == ("latest",)
+
+
+def test_latest_comes_back_to_the_last_logged_through_several_deletions(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "012"]
+    for version in reversed(versions):
+        delete(instance, owner, version)
+    assert live(instance, owner) == {}
+    restoring.restore_version(instance, owner, path("v1"))
+    restoring.restore_version(instance, owner, path("v2"))
+    assert live(instance, owner) == {"v1": (), "v2": ("latest",)}
+    assert findings(instance, owner) == []
+
+
+def test_latest_comes_back_to_the_last_of_a_collection_restored_one_by_one(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for text in "012":
+        log(text)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, collection.id)
+    restoring.restore_version(instance, owner, path("v0"))
+    restoring.restore_version(instance, owner, path("v2"))
+    assert live(instance, owner) == {"v0": (), "v2": ("latest",)}
+    assert findings(instance, owner) == []
+
+
+def test_latest_that_was_taken_off_stays_on_no_version_whatever_is_deleted_or_restored(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "0123"]
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, versions[3].membership_id, patch)
+    bob = Actor("bob", Role.OWNER)
+    delete(instance, bob, versions[1])
+    delete(instance, bob, versions[3])
+    assert live(instance, owner) == {"v0": (), "v2": ()}
+    for name in ("v1", "v3"):
+        restoring.restore_version(instance, bob, path(name))
+    assert live(instance, owner) == {"v0": (), "v1": (), "v2": (), "v3": ()}
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    assert "bob" not in {
+        move.actor for move in catalog.alias_history(instance, owner, collection.id, None)
+    }
+    assert log("new").aliases == ("latest",)
+
+
+def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "01"]
+    with instance.database.writing() as connection:
+        by = {"actor": "ana", "now": clock.now()}
+        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
+        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
+    catalog.unlink_version(instance, owner, links[1].membership_id)
+    restoring.restore(instance, owner, act)
+    found = catalog.versions(instance, owner, VersionQuery("ana", "registry", "detector"), FIRST)
+    assert [version.aliases for version in found.items] == [("latest",)]
+
+
+def test_a_released_version_cannot_be_restored(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    delete(instance, owner, log("0"))
+    release(instance)
+    with pytest.raises(Gone, match="released and cannot come back"):
+        restoring.restore_version(instance, owner, path("v0"))
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    assert (act.version_count, act.released_count, act.restorable_until) == (1, 1, None)
+    with pytest.raises(Gone):
+        restoring.restore(instance, owner, act.id)
+
+
+def test_content_logged_again_after_its_deletion_gets_a_new_number_and_both_may_live(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    delete(instance, owner, log("0"))
+    assert log("0").number == 1
+    restoring.restore_version(instance, owner, path("v0"))
+    assert live(instance, owner) == {"v0": (), "v1": ("latest",)}
+
+
+def test_a_deleted_version_is_named_by_its_number(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    delete(instance, owner, log("0"))
+    with pytest.raises(Invalid, match="by its number"):
+        restoring.restore_version(instance, owner, path("latest"))
+    with pytest.raises(NotFound):
+        restoring.restore_version(instance, owner, path("v7"))
+
+
+# --- collections ----------------------------------------------------------------------------------
+
+
+def test_a_deleted_portfolio_comes_back_empty_or_with_the_next_link(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    version = log("0")
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(instance, owner, version.id, target, [])
+    portfolio = catalog.collection(instance, owner, "ana", "registry", "detector")
+    deletion.delete_collection(instance, owner, portfolio.id)
+    assert listed(instance, owner, "registry") == []
+    restored = restoring.restore_collection(instance, owner, "ana", "registry", "detector")
+    assert restored == Restored(collections=1)
+    assert listed(instance, owner, "registry") == ["detector"]
+    deletion.delete_collection(instance, owner, portfolio.id)
+    assert catalog.link_version(instance, owner, version.id, target, []).number == 1
+    assert listed(instance, owner, "registry") == ["detector"]
+
+
+# --- runs -----------------------------------------------------------------------------------------
+
+
+def test_a_run_comes_back_with_the_versions_deleted_with_it(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    before = log("0", run=run.key)
+    log("1", run=run.key, aliases=("best",))
+    delete(instance, owner, before)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    assert live(instance, owner) == {}
+    assert restoring.restore_run(instance, owner, "ana", "vision", "train").key == run.key
+    assert live(instance, owner) == {"v1": ("best", "latest")}
+    assert restoring.restore_run(instance, owner, "ana", "vision", "train").key == run.key
+    assert findings(instance, owner) == []
+
+
+def test_a_restored_run_can_be_resumed(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    deletion.delete_run(instance, owner, run.key)
+    assert restoring.restore_run(instance, owner, "ana", "vision", "train").key == run.key
+    spec = RunSpec("ana", "vision", "train", resume="must")
+    assert runs.start(instance, owner, spec).is_resumed
+
+
+def test_a_released_run_cannot_be_restored_and_its_id_stays_taken(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    deletion.delete_run(instance, owner, run.key)
+    release(instance)
+    with pytest.raises(Gone, match="cannot come back; use another id"):
+        restoring.restore_run(instance, owner, "ana", "vision", "train")
+    with pytest.raises(Gone):
+        runs.start(instance, owner, RunSpec("ana", "vision", "train", resume="allow"))
+
+
+# --- projects -------------------------------------------------------------------------------------
+
+
+def test_what_was_deleted_in_a_project_waits_for_the_project(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    delete(instance, owner, log("0"))
+    deletion.delete_run(instance, owner, run.key)
+    deletion.delete_project(instance, owner, "ana", "vision")
+    _, of_run, of_version = deletion.deletions(instance, owner, FIRST).items
+    for act in (of_run, of_version):
+        with pytest.raises(Conflict, match="`lineal project restore ana/vision`"):
+            restoring.restore(instance, owner, act.id)
+    with pytest.raises(Gone, match="lineal project restore"):
+        restoring.restore_run(instance, owner, "ana", "vision", "train")
+    restoring.restore_project(instance, owner, "ana", "vision")
+    assert restoring.restore(instance, owner, of_version.id).versions == 1
+    assert restoring.restore(instance, owner, of_run.id).runs == 1
