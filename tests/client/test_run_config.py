@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 import lineal
 from lineal.client.run.config import RunConfig
@@ -148,6 +149,67 @@ def test_changes_reach_the_backend():
     stored = run.backend.run_by_key(run.record.key).config
     assert stored["a"] == 1
     assert stored["b"] == {"c": [1, 2]}
+
+
+def test_what_is_set_in_a_nested_dict_or_list_is_recorded():
+    with lineal.init(
+        config={"a": {"b": 1, "c": {"d": [1]}}, "sizes": [1], "same": {"x": 1}}
+    ) as run:
+        assert (run.config["same"], run.config.sizes) == ({"x": 1}, [1])
+        run.config["a"]["b"] = 2
+        run.flush()
+        run.config.a["c"]["d"].append((2, 3))
+        run.config.sizes.append(2)
+        assert run.config["a"] == {"b": 2, "c": {"d": [1, (2, 3)]}}
+    assert lineal.Api().run(run.path).config == {
+        "a": {"b": 2, "c": {"d": [1, [2, 3]]}},
+        "sizes": [1, 2],
+        "same": {"x": 1},
+    }
+
+
+def test_nested_dicts_of_a_config_are_plain_ones():
+    config = RunConfig({"a": {"b": {"c": 1}}})
+    assert type(config["a"]) is type(config.a["b"]) is dict
+    assert yaml.safe_load(yaml.safe_dump(dict(config))) == {"a": {"b": {"c": 1}}}
+    config.as_dict()["a"]["b"]["c"] = 2
+    assert config["a"] == {"b": {"c": 1}}
+
+
+def test_what_a_script_takes_out_of_a_nested_dict_stays_recorded():
+    config = RunConfig({"model": {"type": "mlp", "head": {"type": "mean", "bias": True}}})
+    model = config["model"]
+    assert (model.pop("type"), model["head"].pop("type")) == ("mlp", "mean")
+    model["inputs"] = 3
+    assert config["model"] == {"head": {"bias": True}, "inputs": 3}
+    recorded = {"type": "mlp", "head": {"type": "mean", "bias": True}, "inputs": 3}
+    assert config.as_dict() == {"model": recorded}
+    model["head"] = {"type": "max"}
+    assert config.as_dict()["model"]["head"] == {"type": "max"}
+
+
+def test_a_nested_dict_is_changed_and_set_again():
+    config = RunConfig({"a": {"b": 1}})
+    nested = config["a"]
+    nested["b"] = 2
+    config["a"] = nested
+    assert config.as_dict() == {"a": {"b": 2}}
+    config.update({"a": {"b": 3}}, allow_val_change=True)
+    nested["b"] = 4
+    assert config["a"] == {"b": 3}
+    assert config.as_dict() == {"a": {"b": 3}}
+
+
+def test_what_is_set_in_a_nested_dict_and_cannot_be_kept_is_said(capsys):
+    config = RunConfig({"a": {"b": 1}, "c": {"d": 1}})
+    config.lock({"c": {"d": 2}})
+    config["a"]["table"] = lineal.Table(columns=["x"])
+    config["c"]["d"] = 3
+    assert config.as_dict() == {"a": {"b": 1}, "c": {"d": 2}}
+    assert config["c"] == {"d": 2}
+    said = capsys.readouterr().err
+    assert "What was set in config `a` is not recorded" in said
+    assert "Config `c` was set by the sweep" in said
 
 
 def test_config_and_summary_keep_the_order_in_which_keys_were_set():

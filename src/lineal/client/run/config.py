@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import threading
@@ -10,6 +11,7 @@ from typing import Any
 
 from lineal import files
 from lineal.client import term
+from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
@@ -19,16 +21,21 @@ DEFAULTS_FILE = "config-defaults.yaml"
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""
+LOCKED = "Config `{}` was set by the sweep or launcher; this change is ignored"
 
 ArtifactResolver = Callable[[str, Any], Any]
 """Given a key and an artifact or its path: record it as used, return the Artifact (RUN-23)."""
 
 
 class RunConfig:
-    """Works like a dict and by attributes; what changes is sent to the backend by the run."""
+    """Works like a dict and by attributes; what changes is sent to the backend by the run.
+
+    So is what is set in a dict or list that it holds: `config["model"]["depth"] = 3`.
+    """
 
     _values: dict[str, Any]
     _shown: dict[str, Any]
+    _lent: dict[str, Lent]
     _locked: set[str]
     _changed: set[str]
 
@@ -48,6 +55,7 @@ class RunConfig:
         settings: dict[str, Any] = {
             "_values": dict(values or {}),
             "_shown": {},
+            "_lent": {},
             "_locked": set(),
             "_changed": set(),
             "_allow_changes": allow_changes,
@@ -63,7 +71,17 @@ class RunConfig:
 
     def __getitem__(self, key: str) -> Any:
         key = clean_key(key)
-        return self._shown[key] if key in self._shown else self._values[key]
+        if key in self._shown:
+            return self._shown[key]
+        value = self._values[key]
+        return self._lend(key) if isinstance(value, (dict, list)) else value
+
+    def _lend(self, key: str) -> Any:
+        with self._lock:
+            lent = self._lent.get(key)
+            if lent is None or lent.stored is not self._values[key]:
+                lent = self._lent[key] = Lent.of(self._values[key])
+            return lent.shown
 
     def get(self, key: str, default: Any = None) -> Any:
         try:
@@ -101,7 +119,9 @@ class RunConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as plain values, without Lineal's own key."""
-        return {key: value for key, value in self._values.items() if key != OWN_KEY}
+        with self._lock:
+            values = {**self._values, **self._set_inside()}
+        return {key: copy.deepcopy(value) for key, value in values.items() if key != OWN_KEY}
 
     def __repr__(self) -> str:
         return repr(self._public())
@@ -131,6 +151,7 @@ class RunConfig:
         JSON.
         """
         self._check()
+        self._settle()
         allow = self._allow_changes if allow_val_change is None else allow_val_change
         with self._lock:
             self._put(self._accepted(self._unlocked(read_config(values)), allow=allow))
@@ -150,7 +171,7 @@ class RunConfig:
     def _unlocked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         cleaned = {clean_key(key): value for key, value in values.items()}
         for key in cleaned.keys() & self._locked:
-            term.warning(f"Config `{key}` was set by the sweep or launcher; this change is ignored")
+            term.warning(LOCKED.format(key))
         return {key: value for key, value in values.items() if clean_key(key) not in self._locked}
 
     def _accepted(self, values: Mapping[str, Any], *, allow: bool) -> dict[str, tuple[Any, Any]]:
@@ -186,6 +207,38 @@ class RunConfig:
         self._changed.update(stored)
         self._noted({"config": stored})
 
+    def _settle(self) -> None:
+        """Record what was set in the dicts and lists that were handed out."""
+        with self._lock:
+            changed = self._set_inside()
+            if changed:
+                self._change(changed)
+            for key, now in changed.items():
+                self._lent[key] = Lent.of(now, self._lent[key].shown)
+
+    def _set_inside(self) -> dict[str, Any]:
+        """Return the dicts and lists in which something was set, as they are to be stored."""
+        changed: dict[str, Any] = {}
+        for key, lent in list(self._lent.items()):
+            if lent.stored is not self._values[key]:  # another value was set since
+                del self._lent[key]
+                continue
+            try:
+                now = _as_json(key, lent.now())
+            except RuntimeError:  # another thread is just setting something there
+                continue
+            except (Invalid, TypeError) as error:
+                term.warn_once(f"What was set in config `{key}` is not recorded: {error}")
+                continue
+            if _equal(lent.stored, now):
+                continue
+            if key in self._locked:
+                term.warning(LOCKED.format(key))
+                del self._lent[key]
+                continue
+            changed[key] = now
+        return changed
+
     def _stored(self, key: str, value: Any) -> tuple[Any, Any]:
         """Return (what the user reads, None for the same; what is kept as JSON)."""
         if is_artifact(value):
@@ -195,8 +248,7 @@ class RunConfig:
             return artifact, artifact.json_encode()
         if is_media(value):
             raise TypeError(f"Config `{key}` cannot hold a {type(value).__name__}; use `run.log`")
-        _refuse_nested_artifacts(key, value)
-        return None, plain(value, key, otherwise=_as_text)
+        return None, _as_json(key, value)
 
     # --- for the run ---
 
@@ -210,6 +262,7 @@ class RunConfig:
             self._change({OWN_KEY: {**(own if isinstance(own, dict) else {}), **values}})
 
     def _take_changes(self) -> dict[str, Any]:
+        self._settle()
         with self._lock:
             changed = {key: value for key, value in self._values.items() if key in self._changed}
             self._changed.clear()
@@ -331,6 +384,11 @@ def is_artifact(value: Any) -> bool:
     if isinstance(value, dict):
         return value.get("_type") == "artifactVersion"
     return hasattr(type(value), "json_encode") and hasattr(type(value), "is_draft")
+
+
+def _as_json(key: str, value: Any) -> Any:
+    _refuse_nested_artifacts(key, value)
+    return plain(value, key, otherwise=_as_text)
 
 
 def _as_text(value: Any, key: str) -> str:
