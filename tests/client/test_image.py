@@ -189,7 +189,8 @@ def test_damaged_file_is_named_when_it_is_decoded(tmp_path: Path) -> None:
 
 def test_grouping_is_kept_as_a_plain_number(tmp_path: Path) -> None:
     image = Image(np.zeros((2, 2)), grouping=np.int64(3))
-    assert round_trip(image, tmp_path).grouping == 3
+    assert round_trip(image, tmp_path / "3").grouping == 3
+    assert round_trip(Image(image, grouping=np.int64(4)), tmp_path / "4").grouping == 4
 
 
 def test_labels_may_hold_what_is_no_valid_unicode(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Image(DataObject):
         }
         if given is not None:
             self.caption = given.caption if caption is None else self.caption
-            self.grouping = given.grouping if grouping is None else grouping
+            self.grouping = given.grouping if grouping is None else self.grouping
             self._classes = self._classes or given._classes
             self._boxes = self._boxes or given._boxes
             self._masks = self._masks or given._masks
