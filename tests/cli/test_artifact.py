@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import lineal as sdk
 from lineal.client import session
 from lineal.client.public.api import Api
 from lineal.config import load
@@ -230,6 +231,20 @@ def test_verify_finds_a_changed_file(lineal, photos):
     answer = lineal("artifact", "verify", "demo/photos", "--root", "copy", fails=True)
     assert answer.code == 7
     assert "a.txt" in answer.err
+
+
+def test_verify_does_not_count_references_as_correct(lineal, photos):
+    Path("mixed").mkdir()
+    (Path("mixed") / "kept.txt").write_text("1")
+    with sdk.init(project="demo") as run:
+        mixed = sdk.Artifact("mixed", "dataset")
+        mixed.add_dir("mixed")
+        mixed.add_reference(photos.absolute().as_uri(), name="photos")
+        run.log_artifact(mixed).wait()
+    lineal("artifact", "get", "demo/mixed", "--root", "copy")
+    answer = lineal("artifact", "verify", "demo/mixed", "--root", "copy")
+    assert ": 1 file correct" in answer.out
+    assert "2 references were not checked" in answer.err
 
 
 def test_verify_of_a_folder_that_is_not_there_is_no_damage(lineal, photos):

@@ -279,8 +279,7 @@ def verify(
     if root is None:
         checked = stored.verify(connection.backend, record)
     else:
-        connection.artifact(record).verify(root)
-        checked = record.entry_count
+        checked = connection.artifact(record).verify(root)
     output.data(f"{record.path}: {output.plural(checked, 'file')} correct")
 
 

@@ -212,25 +212,27 @@ class Artifact(Version):
 
     def verify(
         self, root: str | None = None, references: bool = False, remote: bool = False
-    ) -> None:
+    ) -> int:
         """Hold a downloaded folder against this version, every byte of it (ART-33).
 
         references: hold them against the objects they lead to, too. remote: read the stored bytes,
-        too; no folder is looked at then unless `root` names one. Raises ValueError for a file that
-        is missing, different, or not part of the artifact, or a reference that is lost.
+        too; no folder is looked at then unless `root` names one. Returns how many files were read,
+        those of the folder if there is one. Raises ValueError for a file that is missing,
+        different, or not part of the artifact, or a reference that is lost.
         """
         record = self._record
-        skipped = 0
+        checked = skipped = 0
         if remote:
             from lineal.client.artifact import stored  # most only fetch
 
-            stored.verify(self._home, record)
+            checked = stored.verify(self._home, record)
         if root is not None or not remote:
-            _checked, skipped = downloads.verify(self._root(root), self._contents)
+            checked, skipped = downloads.verify(self._root(root), self._contents)
         if references:
             self._require_references()
         elif skipped:
             term.warning(f"{skipped} references were not checked")
+        return checked
 
     def _require_references(self) -> None:
         from lineal.client.references import checking  # few artifacts have any
