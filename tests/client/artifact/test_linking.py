@@ -56,8 +56,14 @@ def test_only_links_can_be_unlinked(logged: Artifact) -> None:
 
 
 def test_a_link_leads_to_a_collection_not_to_a_version(logged: Artifact) -> None:
-    with pytest.raises(ValueError, match="not to a version"):
+    with pytest.raises(ValueError, match=r"released:v1 names a version, .*`aliases=`"):
         logged.link("released:v1")
+
+
+@pytest.mark.parametrize("scheme", ["lineal-artifact://", "wandb-artifact://"])
+def test_a_collection_to_link_to_may_be_named_with_a_scheme(logged: Artifact, scheme: str) -> None:
+    link = logged.link(f"{scheme}ana/elsewhere/released")
+    assert link.qualified_name == "ana/elsewhere/released:v0"
 
 
 def test_linking_a_draft_logs_it_first(run: lineal.Run) -> None:

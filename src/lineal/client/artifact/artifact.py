@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""
+LINK_INSTEAD = "`aliases=` names the link, and links are numbered as they come"
+"""What to do where a link was given a version to become."""
 
 
 class Artifact(Version):
@@ -322,9 +324,9 @@ class Artifact(Version):
         if self.is_draft() and self._pending is None:
             self.save()
         record = self._record
-        target = names.artifact_path(target_path, record.source_entity, record.source_project)
-        if ":" in target_path:
-            raise Invalid(f"Link to a collection, not to a version: {target_path!r}")
+        target = names.collection_path(
+            target_path, record.source_entity, record.source_project, instead=LINK_INSTEAD
+        )
         linked = self._home.link_version(record.id, target, names.aliases(listed(aliases)))
         return committed(self._home, linked)
 

@@ -114,9 +114,9 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
     """Link a version into another collection, logging it first if it is a draft."""
     if not isinstance(artifact, Artifact):
         raise TypeError(f"link_artifact takes an Artifact, not a {artifact.__class__.__name__}")
-    target = names.artifact_path(target_path, run.entity, run.project)
-    if ":" in target_path:
-        raise Invalid(f"Link to a collection, not to a version: {target_path!r} has a `:`")
+    target = names.collection_path(
+        target_path, run.entity, run.project, instead=artifacts.LINK_INSTEAD
+    )
     if artifact.is_draft():
         log(run, artifact)
         artifact.wait()
