@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
+from lineal.client.init import init
 from lineal.client.public import history as public_history
 from lineal.client.public import run as public_run
 from lineal.client.public.api import Api
@@ -415,6 +416,16 @@ def test_an_existing_version_becomes_another_output(api: Api, run: Run, backend:
     assert (again.version, again.aliases) == ("v0", ["latest", "prod"])
     assert [artifact.name for artifact in other.logged_artifacts()] == ["data:v0"]
     assert logged.logged_by() == run
+
+
+def test_what_another_run_is_just_logging_becomes_an_output_too(run: Run) -> None:
+    artifact = draft("one")
+    with init(project="vision") as other:
+        other.log_artifact(artifact)
+        logged = run.log_artifact(artifact, aliases="prod")
+    assert (logged.version, logged.aliases) == ("v0", ["latest", "prod"])
+    assert [artifact.name for artifact in run.logged_artifacts()] == ["data:v0"]
+    assert logged.logged_by() != run
 
 
 def test_logging_to_another_project_is_refused(run: Run, backend: Backend) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_REFERENCES = 10_000_000
 """Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
 CLIENT_ID_LENGTH = 32
+SCRIPT_FALLBACK = "session"
+"""In the name of code that no script made."""
 
 
 class Draft:
@@ -304,7 +306,7 @@ class Draft:
         if self._name is not None:
             return
         if self._type == "code":
-            program = (run.program if run else None) or "session"
+            program = (run.program if run else None) or SCRIPT_FALLBACK
             stem = os.path.splitext(os.path.basename(program))[0]
             self._name = names.generated(f"source-{project}-{stem}")
             self._is_internal = True

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lineal.client import session, term
 from lineal.client.artifact import artifact as artifacts
-from lineal.client.artifact import logging
+from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.capture import code
 from lineal.core import names
 from lineal.core.names import ArtifactPath
 from lineal.core.records import VersionPatch, VersionRecord
-from lineal.errors import Invalid, NotFound, UsageError
+from lineal.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -27,7 +27,6 @@ MODEL_PROJECT = "model-registry"
 """Project that registered models are linked into (ART-46)."""
 SOON = timedelta(days=7)
 """Using what expires sooner is warned about (TTL-14)."""
-SCRIPT_FALLBACK = "session"
 
 
 def log(
@@ -47,10 +46,9 @@ def log(
         raise Invalid(f"on_unchanged cannot be {on_unchanged!r}; use {', '.join(ON_UNCHANGED)}")
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
-    if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:
-        artifact.wait()  # logged before: this call adds what it says to that version
-    if not artifact.is_draft():
-        _attach(run, artifact, checked_aliases, checked_tags)
+    if attaching.is_logged(artifact):  # then this call adds what it says to that version
+        attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
+        artifact._labelled(checked_aliases, checked_tags)
         return artifact
     logged = logging.log(
         run.backend,
@@ -121,7 +119,7 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
         log(run, artifact)
         artifact.wait()
     run.backend.project(target.entity, target.project, create=True)
-    version = _version_of(run, artifact)
+    version = attaching.version_of(run.backend, artifact)
     linked = run.backend.link_version(version.id, target, names.aliases(aliases))
     return artifacts.committed(run.backend, linked)
 
@@ -162,7 +160,7 @@ def log_code(
     if not selection.files:
         term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
         return None
-    artifact = Artifact._internal(name or _code_name(run), "code")
+    artifact = Artifact._internal(name, "code") if name else Artifact(type="code")
     for relative, path in selection.files:
         artifact.add_file(path, relative)
     logged = log(run, artifact)
@@ -192,21 +190,6 @@ def _as_artifact(
     )
 
 
-def _attach(run: Run, artifact: Artifact, aliases: list[str], tags: list[str]) -> None:
-    """Make an existing version another output of the run (SEM-11)."""
-    version = _version_of(run, artifact)
-    if (version.source_entity, version.source_project) != (run.entity, run.project):
-        raise UsageError(
-            f"{version.path} belongs to another project than run {run.path}; "
-            "use `new_draft()`, or link it"
-        )
-    run.backend.relog(run.record.key, version.id)
-    if aliases or tags:
-        patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
-        run.backend.update_version(version.membership_id, patch)
-        artifact._labelled(aliases, tags)
-
-
 def _named(run: Run, path: ArtifactPath) -> VersionRecord:
     """Look a version up; says so where the run logged another one that was not stored.
 
@@ -228,32 +211,13 @@ def _named(run: Run, path: ArtifactPath) -> VersionRecord:
 def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> VersionRecord:
     """Return the version of an artifact; a draft is logged as made by the user (SEM-7)."""
     if artifact.is_draft():
-        if artifact._pending is None:
-            logging.log(
-                run.backend,
-                session.worker(),
-                artifact,
-                entity=run.entity,
-                project=run.project,
-                run=None,
-                aliases=aliases,
-                tags=[],
-                history_step=None,
-            )
-        artifact.wait()
-    version = _version_of(run, artifact)
+        attaching.log_input(run.backend, run.record, artifact, aliases)
+    version = attaching.version_of(run.backend, artifact)
     if not set(aliases) <= set(version.aliases):
         patch = VersionPatch(aliases_added=tuple(aliases))
         version = run.backend.update_version(version.membership_id, patch)
     artifact._labelled(aliases)
     return version
-
-
-def _version_of(run: Run, artifact: Artifact) -> VersionRecord:
-    """Look the version up through this run's backend: ids of another one mean nothing here."""
-    collection, _, ref = artifact.name.partition(":")
-    path = ArtifactPath(artifact.entity, artifact.project, collection, ref)
-    return run.backend.version(path)
 
 
 def _require_type(wanted: str | None, version: VersionRecord, name: str) -> None:
@@ -275,10 +239,3 @@ def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
             f"{version.path} {when} (TTL of its {found.level}); "
             f"`lineal artifact ttl {version.path} none` keeps it"
         )
-
-
-def _code_name(run: Run) -> str:
-    """Return `source-<project>-<script>` (COD-3)."""
-    script = run.record.program or SCRIPT_FALLBACK
-    stem = os.path.splitext(os.path.basename(script))[0]
-    return names.generated(f"source-{run.project}-{stem}")

@@ -1,0 +1,62 @@
+"""What a run does with versions that exist, while it goes on and after (SEM-7, SEM-11)."""
+
+from __future__ import annotations
+
+from lineal.client import session
+from lineal.client.artifact import logging
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.backend import Backend
+from lineal.core.names import ArtifactPath
+from lineal.core.records import RunRecord, VersionPatch, VersionRecord
+from lineal.errors import UsageError
+
+
+def version_of(backend: Backend, artifact: Artifact) -> VersionRecord:
+    """Look a version up in the run's own instance: ids of another one mean nothing here."""
+    collection, _, ref = artifact.name.partition(":")
+    return backend.version(ArtifactPath(artifact.entity, artifact.project, collection, ref))
+
+
+def is_logged(artifact: Artifact) -> bool:
+    """Say whether this is a version; waits for one that is on its way."""
+    if artifact.is_draft() and artifact._pending is not None and artifact._failure() is None:
+        artifact.wait()
+    return not artifact.is_draft()
+
+
+def log_again(
+    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str], tags: list[str]
+) -> VersionRecord:
+    """Make a version another output of a run, and add labels to it.
+
+    Raises UsageError for one of another project.
+    """
+    version = version_of(backend, artifact)
+    home = version.source_entity, version.source_project
+    if home != (run.entity, run.project):
+        raise UsageError(
+            f"{version.path} belongs to {'/'.join(home)}, another project than that of run "
+            f"{run.path}; log its `new_draft()`, or link it"
+        )
+    backend.relog(run.key, version.id)
+    if aliases or tags:
+        patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
+        version = backend.update_version(version.membership_id, patch)
+    return version
+
+
+def log_input(
+    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str] | None = None
+) -> None:
+    """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
+    if artifact._pending is None:  # else it is on its way already
+        logging.log(
+            backend,
+            session.worker(),
+            artifact,
+            entity=run.entity,
+            project=run.project,
+            run=None,
+            aliases=aliases,
+        )
+    artifact.wait()
