@@ -196,6 +196,14 @@ class Settings:
     auto_gc: bool = setting(True, "Free space at the end of runs, once a day for two seconds")
 
 
+OPENED_WITH = (
+    "busy_timeout",
+    "crashed_after_seconds",
+    "draft_ttl_hours",
+    "trial_lease_seconds",
+    "undo_days",
+)
+"""Settings that an instance keeps from when it is opened."""
 _PREFIXES = ("LINEAL_", "WANDB_")
 FOLDER_FILE = ".lineal"
 """Settings of the working directory."""

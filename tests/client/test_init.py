@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from argparse import Namespace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import yaml
 
 import lineal
 from lineal.client import session
+from lineal.core.records import PageRequest
 from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, Unavailable, UsageError
 
 
@@ -435,6 +437,32 @@ def test_a_raised_busy_timeout_holds_for_more_than_the_patience_of_init():
         with database.writing() as connection:
             waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
     assert waits == 600_000
+
+
+def test_an_undo_period_holds_also_where_the_instance_is_open_with_another():
+    lineal.Api()
+    with lineal.init(project="p", id="a", settings={"undo_days": 1}) as run:
+        backend = run.backend
+    lineal.Api().run("p/a").delete()
+    (deletion,) = backend.deletions(PageRequest()).items
+    assert deletion.restorable_until == deletion.deleted_at + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("setting", "kept", "value"),
+    [
+        ("crashed_after_seconds", "crashed_after", timedelta(seconds=9)),
+        ("draft_ttl_hours", "draft_ttl", timedelta(hours=9)),
+        ("trial_lease_seconds", "trial_lease", timedelta(seconds=9)),
+        ("undo_days", "undo_period", timedelta(days=9)),
+    ],
+)
+def test_what_an_instance_keeps_of_the_settings_is_that_of_who_opens_it(setting, kept, value):
+    lineal.Api()
+    with lineal.init(settings={setting: 9}) as run:
+        assert getattr(run.backend.instance, kept) == value
+    with lineal.init() as run:
+        assert getattr(run.backend.instance, kept) != value
 
 
 @pytest.mark.parametrize("name", ["a?b", "50%41", "a b#c:@", "ü'\"", "new\nline"])

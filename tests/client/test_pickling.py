@@ -6,10 +6,12 @@ import copy
 import multiprocessing
 import pickle
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 import lineal
+from lineal.core.records import PageRequest
 from lineal.errors import ArtifactNotLoggedError, UsageError
 
 
@@ -41,6 +43,25 @@ def test_it_is_found_in_the_home_it_came_from(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "another"))
     assert read(pickle.loads(pickled))[1] == b"content"
     assert not (tmp_path / "another").exists()
+
+
+def undo_period_of(artifact: lineal.Artifact) -> timedelta:
+    backend = artifact._home
+    artifact.delete(delete_aliases=True)
+    (deletion,) = backend.deletions(PageRequest()).items
+    assert deletion.restorable_until is not None
+    return deletion.restorable_until - deletion.deleted_at
+
+
+def test_it_keeps_the_settings_that_its_home_was_opened_with() -> None:
+    with lineal.init(project="pickled", settings={"undo_days": 1}) as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_bytes(b"content", "x")
+        run.log_artifact(artifact).wait()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(undo_period_of, [artifact]) == timedelta(days=1)
+        pool.close()
+        pool.join()
 
 
 def test_copies_of_a_logged_artifact_are_artifacts() -> None:

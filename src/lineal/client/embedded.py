@@ -5,13 +5,13 @@ The only module of `client` that loads `service`; it adds who asks, and decides 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lineal import files, service
-from lineal.config import Settings, acting_user, load
+from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -89,13 +89,18 @@ if TYPE_CHECKING:
 class EmbeddedBackend:
     """`Backend` over an instance in a folder of this machine."""
 
-    def __init__(self, instance: Instance, actor: Actor) -> None:
+    def __init__(
+        self, instance: Instance, actor: Actor, opened_with: Mapping[str, float] | None = None
+    ) -> None:
+        """opened_with: the settings that the instance keeps (`config.OPENED_WITH`)."""
         self.instance = instance
         self.actor = actor
+        self._opened_with = opened_with or {}
 
-    def __reduce__(self) -> tuple[Callable[..., Backend], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[Callable[..., Backend], tuple[dict[str, Any]]]:
         """Another process opens the instance for itself: connections must not travel."""
-        return _reopened, (self.instance.home.root, self.entity, self.username)
+        where = {"home": self.instance.home.root, "entity": self.entity, "username": self.username}
+        return _reopened, ({**where, **self._opened_with},)
 
     # --- who and where ---
 
@@ -526,10 +531,12 @@ class EmbeddedBackend:
 def open_embedded(settings: Settings, *, clock: Clock | None = None) -> EmbeddedBackend:
     """Open the instance in the settings' home as its owner."""
     instance = open_instance(settings, clock=clock)
-    return EmbeddedBackend(instance, Actor(acting_user(settings), Role.OWNER, settings.entity))
+    actor = Actor(acting_user(settings), Role.OWNER, settings.entity)
+    opened_with = {name: getattr(settings, name) for name in OPENED_WITH}
+    return EmbeddedBackend(instance, actor, opened_with)
 
 
-def _reopened(home: str, entity: str, username: str) -> Backend:
+def _reopened(settings: dict[str, Any]) -> Backend:
     from lineal.client import session  # it loads this
 
-    return session.open_backend(load({"home": home, "entity": entity, "username": username}))
+    return session.open_backend(load(settings))

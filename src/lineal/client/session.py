@@ -14,7 +14,7 @@ from lineal.client.backend import Backend
 from lineal.client.run import adopting
 from lineal.client.transfer import Worker
 from lineal.collector import uncollected
-from lineal.config import Settings, acting_user, default_entity, home_of
+from lineal.config import OPENED_WITH, Settings, acting_user, default_entity, home_of
 from lineal.core import names
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lineal.client.sweep.trial import Trial
 
 
-_Key = tuple[int, str, str, str, float]
-"""Of a backend: the process, the home, the entity, who acts, and how long it waits for others."""
+_Key = tuple[int, str, str, str, tuple[float, ...]]
+"""Of a backend: the process, the home, the entity, who acts, and what it keeps of the settings."""
 
 
 class _Process:
@@ -77,7 +77,8 @@ def share_backend(settings: Settings, backend: Backend) -> None:
 def _key(settings: Settings) -> _Key:
     user = acting_user(settings)
     entity = default_entity(settings)
-    return os.getpid(), home_of(settings).root, entity, user, settings.busy_timeout
+    kept = tuple(getattr(settings, name) for name in OPENED_WITH)
+    return os.getpid(), home_of(settings).root, entity, user, kept
 
 
 def _opened(settings: Settings) -> Backend:

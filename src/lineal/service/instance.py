@@ -50,7 +50,8 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     Any number of processes may do so at once. A home that is there and may only be read is
     opened for that: writing to it raises Unavailable. So does this when there is no home and none
     can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
-    this Lineal, or is missing while there are bytes.
+    this Lineal, or is missing while there are bytes. What it keeps of the settings is listed in
+    `config.OPENED_WITH`.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
