@@ -302,6 +302,26 @@ def test_hyperband_ends_a_function_at_its_next_log() -> None:
     assert lineal.Api().run(f"p/{third}").state == "finished"
 
 
+def test_what_is_no_single_number_is_no_result_for_hyperband() -> None:
+    losses = [
+        numpy.array([1.0, 2.0]),
+        lineal.Table(columns=["a"], data=[[1]]),
+        "unknown",
+        numpy.array([3.0]),
+        numpy.float32(2.5),
+    ]
+
+    def train() -> None:
+        with lineal.init() as run:
+            for loss in losses:
+                run.log({"loss": loss})
+
+    path = make(RANDOM | {"run_cap": 1, "early_terminate": {"type": "hyperband", "min_iter": 2}})
+    lineal.agent(path, train)
+    (trial,) = trials(path)
+    assert (trial.state, trial.value) == ("finished", 2.5)
+
+
 def test_a_cancelled_sweep_ends_the_function() -> None:
     path = make(RANDOM)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session
 from lineal.client.backend import Backend
-from lineal.client.values import flat
+from lineal.client.values import flat, plain
 from lineal.config import Settings
 from lineal.core import hyperband, sweeps
 from lineal.core.trials import SweepRecord, TrialProgress, TrialRecord, TrialState
@@ -128,8 +128,10 @@ class Trial:
         found: Any = data.get(metric.name)
         if found is None and "." in metric.name:
             found = flat(data).get(metric.name)
-        if hasattr(found, "item"):  # a number of NumPy's
-            found = found.item()
+        try:
+            found = plain(found, metric.name)  # it may be a number of NumPy's
+        except (TypeError, Invalid):  # a table or a picture, say
+            return None
         return sweeps.result({metric.name: found}, metric)
 
 
