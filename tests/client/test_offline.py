@@ -181,6 +181,21 @@ def test_files_taken_over_offline_come_along_and_are_told(home):
     assert derived == {"shared:v0", "own:v0"}
 
 
+def test_files_of_a_version_of_the_home_say_offline_which_version_brought_them(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("before", "one")).wait()
+        both = write_dataset("both", "two")
+        both.add_reference("lineal://p/before:v0/a.txt", name="one.txt")
+        online.log_artifact(both).wait()
+    with lineal.init(mode="offline", project="p") as run:
+        before, both = run.use_artifact("before:v0"), run.use_artifact("both:v0")
+        entries = both.manifest.entries
+        assert entries["one.txt"].birth_artifact_id == before.id
+        assert entries["a.txt"].birth_artifact_id == both.id
+        own = run.log_artifact(write_dataset("own", "three")).wait()
+        assert own.get_entry("a.txt").birth_artifact_id == own.id
+
+
 def test_what_is_at_home_is_read_offline_and_not_changed(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("shared", "at home"), aliases=["prod"]).wait()

@@ -370,6 +370,12 @@ class OfflineBackend(EmbeddedBackend):
             return super().locate(digests, version=version, run=run)
         return self._needed_home().locate(digests, version=_plain(version))
 
+    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
+        if version < _AT_HOME:
+            return super().births(digests, version)
+        born = self._needed_home().births(digests, _plain(version))
+        return {digest: VersionId(each + _AT_HOME) for digest, each in born.items()}
+
     def open(self, location: Location) -> BinaryIO:
         try:
             return super().open(location)
