@@ -188,14 +188,19 @@ def test_a_private_copy_is_preferred_as_source() -> None:
     assert contents.source_of(of_bytes(b"elsewhere")) is None
 
 
-def test_all_sources_are_walked_with_their_digests() -> None:
+def test_all_immutable_sources_are_walked_with_their_digests() -> None:
     contents = Contents()
+    policies = (IMMUTABLE, IMMUTABLE, MUTABLE)
     contents.add(
-        Added(entry(f"{number:05}"), Source(f"/data/{number}", None, IMMUTABLE, STAMP))
-        for number in range(12_000)
+        Added(entry(f"{number:05}"), Source(f"/data/{number}", None, policies[number % 3], STAMP))
+        for number in range(18_000)
     )
     contents.add([added("a reference")])
-    assert len({source.path for source, _ in contents.sources()}) == 12_000
+    found = list(contents.immutable_sources())
+    assert {source.path for source, _ in found} == {
+        f"/data/{number}" for number in range(18_000) if number % 3 != 2
+    }
+    assert {digest for _, digest in found} == {entry("a").digest}
 
 
 def test_copies_that_nobody_stored_go_with_the_draft(tmp_path: Path) -> None:

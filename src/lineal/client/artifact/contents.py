@@ -337,16 +337,16 @@ class Contents:
             for digest, source, staged, packed, policy, *stamp in rows
         }
 
-    def sources(self, policy: str | None = None) -> Iterator[tuple[Source, Digest]]:
-        """Yield the user's files, or those of one policy, with the digests they had."""
+    def immutable_sources(self) -> Iterator[tuple[Source, Digest]]:
+        """Yield the user's immutable files, with the digests they had."""
         after = ""
         columns = "source, staged, packed, policy, size, mtime_ns, ctime_ns, inode, digest, path"
         while True:
             rows = self._rows(
-                f"SELECT {columns} FROM entries WHERE path > ? AND policy = coalesce(?, policy)"  # noqa: S608 - constants
+                f"SELECT {columns} FROM entries WHERE path > ? AND policy = ?"  # noqa: S608 - constants
                 " ORDER BY path LIMIT 10000",
                 after,
-                policy,
+                IMMUTABLE,
             )
             for source, staged, packed, policy, *stamp, digest, _ in rows:
                 yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)

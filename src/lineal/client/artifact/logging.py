@@ -297,7 +297,7 @@ class _Upload:
         """Hard links moved the ctime of immutable files; their digests are still known."""
         linked = (
             (source.path, source.stamp, digest)
-            for source, digest in self._contents.sources(IMMUTABLE)
+            for source, digest in self._contents.immutable_sources()
         )
         self._artifact._adder.cache.remember(_restamped(linked), read_at_ns=None)
 
