@@ -322,7 +322,8 @@ def test_a_broken_artifact_does_not_stop_the_rest(home):
     (result,) = synced(home)
     assert list(result.failures) == ["artifact broken:v0"]
     assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/fine:v0"]
-    assert not sync.is_synced(folder, target(home))
+    (again,) = synced(home)
+    assert (again.was_synced, list(again.failures)) == (False, ["artifact broken:v0"])
 
 
 def test_a_run_that_goes_on_is_not_synced(home):

@@ -80,22 +80,6 @@ def find_folders(parent: str) -> list[str]:
     )
 
 
-def is_synced(
-    folder: str,
-    target: Backend,
-    *,
-    entity: str | None = None,
-    project: str | None = None,
-    run_id: str | None = None,
-) -> bool:
-    """Tell whether that target confirmed everything in the folder, in that place.
-
-    entity, project, run_id: as of `sync`. Raises NotFound unless it is the folder of one.
-    """
-    where = _where(run_folder.read_about(folder), target, entity, project, run_id)
-    return _Marks(folder, target, where).is_complete
-
-
 def sync(
     folders: Sequence[str],
     target: Backend,
@@ -227,8 +211,9 @@ class _Copy:
         for version in self._used.values():
             self._attempt(f"use of {version.name}", self._copy_use, version)
         for number, intent in enumerate(self._intents):
-            name = f"{intent['kind']} of {intent.get('version', intent.get('base'))}"
-            self._once(f"intent {number}", name, self._fulfil, intent)
+            if intent["kind"] != "source":  # those went with their versions
+                name = f"{intent['kind']} of {intent['version']}"
+                self._once(f"intent {number}", name, self._fulfil, intent)
         self._finish()
 
     def _once(
@@ -429,8 +414,6 @@ class _Copy:
             self._target.use(self._to.key, copied.id, alias=None)
 
     def _fulfil(self, intent: dict[str, Any]) -> None:
-        if intent["kind"] == "source":
-            return
         version = self._home_version(intent["version"], intent.get("digest"))
         if intent["kind"] == "use":
             self._target.use(self._to.key, version.id, alias=intent["alias"])
