@@ -46,7 +46,7 @@ def base_of(entries: Iterable[Entry]) -> Base:
     def read(heads: Sequence[SegmentHead]) -> Iterator[Segment]:
         return (parts[head.digest] for head in heads)
 
-    return Base(manifest_head(part.head for part in parts.values()), read)
+    return Base(lambda: manifest_head(part.head for part in parts.values()), read)
 
 
 def digest_of(contents: Contents) -> Digest:

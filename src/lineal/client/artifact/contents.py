@@ -17,7 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client.artifact.staging import remove_copy
 from lineal.client.fork_gate import inside_sqlite
@@ -38,6 +38,10 @@ from lineal.core.manifest import (
 )
 from lineal.errors import Invalid, NoSpace
 from lineal.files import Stamp
+
+if TYPE_CHECKING:
+    from lineal.client.backend import Backend
+    from lineal.core.records import VersionId
 
 _ENTRIES = """
 CREATE TABLE entries (
@@ -80,20 +84,31 @@ class Added(NamedTuple):
 
 
 class Base:
-    """The version a draft was made from, read a segment at a time."""
+    """The version a draft was made from, read a segment at a time, when first needed (ART-15)."""
 
     def __init__(
-        self, head: ManifestHead, read: Callable[[Sequence[SegmentHead]], Iterator[Segment]]
+        self,
+        ask: Callable[[], ManifestHead],
+        read: Callable[[Sequence[SegmentHead]], Iterator[Segment]],
     ) -> None:
-        self.head = head
-        self._read = read
-        self._look_up()
-
-    def _look_up(self) -> None:
-        """Make what `get` needs."""
+        self._ask, self._read = ask, read
+        self._head: ManifestHead | None = None
         self._held: dict[Digest, bytes] = {}
         self._last: tuple[Digest, int, dict[str, Entry] | None] = Digest(""), 0, None
         """The segment that was looked into last, how often in a row, and its entries by path."""
+
+    @classmethod
+    def of(cls, backend: Backend, version: VersionId) -> Base:
+        return cls(
+            lambda: backend.manifest(version), lambda heads: backend.read_segments(version, heads)
+        )
+
+    @property
+    def head(self) -> ManifestHead:
+        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
+        if self._head is None:
+            self._head = self._ask()
+        return self._head
 
     def get(self, path: str) -> Entry | None:
         """Look an entry up, at best in the order of the paths, or in any."""
@@ -132,7 +147,7 @@ class Base:
             yield from decode_entries(segment.lines)
 
 
-NOTHING = Base(ManifestHead(Digest(""), ()), lambda _: iter(()))
+NOTHING = Base(lambda: ManifestHead(Digest(""), ()), lambda _: iter(()))
 
 
 class Contents:

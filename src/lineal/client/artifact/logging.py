@@ -183,10 +183,7 @@ class _Upload:
             base, self._contents.base = None, NOTHING
         else:
             base = latest.id
-            self._contents.base = Base(
-                self._backend.manifest(latest.id),
-                lambda heads: self._backend.read_segments(latest.id, heads),
-            )
+            self._contents.base = Base.of(self._backend, latest.id)
         self._spec = spec._replace(
             client_id=f"{self._artifact._client_id}/{base or 'first'}",
             base=base,

@@ -367,7 +367,7 @@ class Version(Draft):
         self._ttl_seconds = version.ttl_seconds
         self._is_final = True
         if version.state is VersionState.COMMITTED:
-            self._contents = Contents(_LazyBase(backend, version))
+            self._contents = Contents(Base.of(backend, version.id))
         self._backend, self._version = backend, version  # last: another thread may look
 
     def _push(self) -> None:
@@ -404,21 +404,6 @@ class Version(Draft):
         near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
         hint = f"; did you mean `{near[0]}`?" if near else ""
         raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
-
-
-class _LazyBase(Base):
-    """A committed version's manifest, asked for when first needed (ART-15)."""
-
-    def __init__(self, backend: Backend, version: VersionRecord) -> None:
-        self._backend, self._id = backend, version.id
-        self._read = lambda heads: backend.read_segments(version.id, heads)
-        self._look_up()
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "head":
-            raise AttributeError(name)
-        self.head = self._backend.manifest(self._id)
-        return self.head
 
 
 def _is_well_done(pending: Future[Any]) -> bool:
