@@ -37,6 +37,7 @@ from lineal.db.schema import (
     aliases,
     collections,
     deletions,
+    edges,
     entities,
     memberships,
     projects,
@@ -139,6 +140,46 @@ def _shown(what: ColumnElement[Any]) -> Select[Any]:
         .join(entities, entities.c.id == projects.c.entity_id)
         .where(memberships.c.removed_at.is_(None), projects.c.deleted_at.is_(None))
     )
+
+
+# --- what goes with its collection, project or run ----------------------------------------------
+
+
+def versions_of_collection(connection: Connection, collection_id: int) -> list[int]:
+    """Return the live versions that were logged to a collection."""
+    query = select(versions.c.id).where(
+        versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def versions_of_project(connection: Connection, project_id: int) -> list[int]:
+    """Return the live versions that were logged to collections of a project."""
+    query = (
+        select(versions.c.id)
+        .join(collections, collections.c.id == versions.c.collection_id)
+        .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
+    )
+    return list(connection.execute(query).scalars())
+
+
+def versions_of_run(connection: Connection, run: int) -> list[int]:
+    """Return the live versions that this run was the first to log, whoever logged them again.
+
+    Source: DEL-4.
+    """
+    first = (
+        select(func.min(edges.c.id))
+        .where(edges.c.kind == "logged")
+        .where(edges.c.version_id.in_(select(edges.c.version_id).where(edges.c.run_id == run)))
+        .group_by(edges.c.version_id)
+    )
+    query = (
+        select(edges.c.version_id)
+        .join(versions, versions.c.id == edges.c.version_id)
+        .where(edges.c.id.in_(first), edges.c.run_id == run, versions.c.deleted_at.is_(None))
+    )
+    return list(connection.scalars(query.order_by(edges.c.id)))
 
 
 # --- hiding -------------------------------------------------------------------------------------

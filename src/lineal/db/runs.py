@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     case,
     delete,
-    func,
     insert,
     literal,
     select,
@@ -37,13 +36,11 @@ from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
     blobs,
-    edges,
     entities,
     projects,
     run_files,
     run_tags,
     runs,
-    versions,
 )
 
 NEWEST_FIRST = "-created_at"
@@ -271,23 +268,7 @@ def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> R
     )
 
 
-# --- what a run produced (DEL-4) ----------------------------------------------------------------
-
-
-def produced_versions(connection: Connection, key: int) -> list[int]:
-    """Return the live versions that this run was the first to log, whoever logged them again."""
-    first = (
-        select(func.min(edges.c.id))
-        .where(edges.c.kind == "logged")
-        .where(edges.c.version_id.in_(select(edges.c.version_id).where(edges.c.run_id == key)))
-        .group_by(edges.c.version_id)
-    )
-    query = (
-        select(edges.c.version_id)
-        .join(versions, versions.c.id == edges.c.version_id)
-        .where(edges.c.id.in_(first), edges.c.run_id == key, versions.c.deleted_at.is_(None))
-    )
-    return list(connection.scalars(query.order_by(edges.c.id)))
+# --- files --------------------------------------------------------------------------------------
 
 
 def stored_files(

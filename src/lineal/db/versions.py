@@ -289,6 +289,18 @@ def manifest_id(connection: Connection, version_id: int) -> int | None:
     ).scalar()
 
 
+def live_numbers(connection: Connection, collection_id: int, limit: int) -> list[int]:
+    """Return the highest numbers of live versions in a collection."""
+    query = (
+        select(memberships.c.number)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
+        .where(LIVE)
+        .order_by(memberships.c.number.desc())
+    )
+    return list(connection.execute(query.limit(limit)).scalars())
+
+
 # --- writing ------------------------------------------------------------------------------------
 
 
@@ -377,31 +389,3 @@ def add_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> No
 def remove_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> None:
     chosen = and_(version_tags.c.version_id == version_id, version_tags.c.tag.in_(list(tags)))
     connection.execute(version_tags.delete().where(chosen))
-
-
-def live_numbers(connection: Connection, collection_id: int, limit: int) -> list[int]:
-    """Return the highest numbers of live versions in a collection."""
-    query = (
-        select(memberships.c.number)
-        .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
-        .where(LIVE)
-        .order_by(memberships.c.number.desc())
-    )
-    return list(connection.execute(query.limit(limit)).scalars())
-
-
-def live_ids(connection: Connection, collection_id: int) -> list[int]:
-    query = select(versions.c.id).where(
-        versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)
-    )
-    return list(connection.execute(query).scalars())
-
-
-def live_ids_of_project(connection: Connection, project_id: int) -> list[int]:
-    query = (
-        select(versions.c.id)
-        .join(collections, collections.c.id == versions.c.collection_id)
-        .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
-    )
-    return list(connection.execute(query).scalars())

@@ -83,7 +83,7 @@ def delete_collection(instance: Instance, actor: Actor, collection_id: Collectio
         row = catalog.find_collection_by_id(connection, actor, collection_id)
         if row.deleted_at is not None:
             return
-        ids = versions_db.live_ids(connection, collection_id)
+        ids = deletion_db.versions_of_collection(connection, collection_id)
         if row.kind == CollectionKind.PORTFOLIO:
             for link in lists_db.live_members(connection, collection_id):
                 catalog.unlink(connection, actor, link.membership_id, now)
@@ -119,7 +119,7 @@ def delete_run(
         now = instance.clock.now()
         produced: list[int] = []
         if delete_artifacts:
-            produced = runs_db.produced_versions(connection, run)
+            produced = deletion_db.versions_of_run(connection, run)
             if not force:
                 require_unprotected(
                     connection,
@@ -158,7 +158,7 @@ def delete_project(
             return
         if row.deleted_at is not None:
             return
-        ids = versions_db.live_ids_of_project(connection, row.id)
+        ids = deletion_db.versions_of_project(connection, row.id)
         if not force:
             require_unprotected(connection, f"project {full}", ids, outside=row.id)
         act = deletion_db.record(
