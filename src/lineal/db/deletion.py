@@ -32,6 +32,7 @@ from lineal.db import aliases as aliases_db
 from lineal.db.blobs import batches
 from lineal.db.documents import Holds
 from lineal.db.fields import moment_field
+from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
     aliases,
@@ -168,12 +169,8 @@ def versions_of_run(connection: Connection, run: int) -> list[int]:
 
     Source: DEL-4.
     """
-    first = (
-        select(func.min(edges.c.id))
-        .where(edges.c.kind == "logged")
-        .where(edges.c.version_id.in_(select(edges.c.version_id).where(edges.c.run_id == run)))
-        .group_by(edges.c.version_id)
-    )
+    touched = select(edges.c.version_id).where(edges.c.run_id == run)
+    first = FIRST_LOGGED.where(edges.c.version_id.in_(touched)).group_by(edges.c.version_id)
     query = (
         select(edges.c.version_id)
         .join(versions, versions.c.id == edges.c.version_id)

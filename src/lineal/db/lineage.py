@@ -37,6 +37,8 @@ from lineal.db.schema import derivations, edges
 SHALLOW = 12
 """Walks up to this depth carry the depth in each row, deeper ones only the node (see `_walk`)."""
 
+FIRST_LOGGED = select(func.min(edges.c.id).label("edge_id")).where(edges.c.kind == EdgeKind.LOGGED)
+"""The edge from the first producer: of one version, or grouped by them."""
 
 # --- writing ------------------------------------------------------------------------------------
 

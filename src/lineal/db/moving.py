@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Integer, Row, case, cast, func, select
 
-from lineal.core.records import EdgeKind
+from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import collections, edges, entities, projects, runs, versions
 
 
@@ -16,12 +16,7 @@ def produced_collections(
     Rows: `id`, `name`, `full_name`, `project_id`, `live` (its live versions), `home` (those of
     them whose first producer is a run of the project).
     """
-    first = (
-        select(edges.c.version_id, func.min(edges.c.id).label("edge_id"))
-        .where(edges.c.kind == EdgeKind.LOGGED)
-        .group_by(edges.c.version_id)
-        .subquery()
-    )
+    first = FIRST_LOGGED.add_columns(edges.c.version_id).group_by(edges.c.version_id).subquery()
     produced = (
         select(versions.c.collection_id)
         .join(first, first.c.version_id == versions.c.id)

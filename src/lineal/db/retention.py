@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from lineal.core.names import LATEST
-from lineal.core.records import LONGEST_TTL, Page, PageRequest
+from lineal.core.records import LONGEST_TTL, EdgeKind, Page, PageRequest
 from lineal.core.retention import (
     NEVER_SECONDS,
     UNLINK_GRACE,
@@ -45,6 +45,7 @@ from lineal.db.blobs import STORED, batches
 from lineal.db.deletion import is_linked, is_protected, may_go
 from lineal.db.drafts import is_under_way
 from lineal.db.fields import FieldSpec, document_field, find_operand, number_field
+from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import (
     Moment,
@@ -357,7 +358,7 @@ def _conditions(selection: Selection, now: datetime) -> list[ColumnElement[bool]
     if selection.unaliased:
         conditions.append(not_(_has_alias()))
     if selection.unused:
-        used = exists().where(edges.c.version_id == versions.c.id, edges.c.kind == "used")
+        used = exists().where(edges.c.version_id == versions.c.id, edges.c.kind == EdgeKind.USED)
         conditions.append(not_(used))
     return conditions
 
@@ -400,12 +401,9 @@ def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
         .where(_LIVE, scope)
     )
     if best is not None and best.key.startswith("summary."):
-        first = select(func.min(edges.c.id)).where(
-            edges.c.version_id == versions.c.id, edges.c.kind == "logged"
-        )
         producer = edges.alias("producer")
-        earliest = first.correlate(versions).scalar_subquery()
-        query = query.outerjoin(producer, producer.c.id == earliest)
+        first = FIRST_LOGGED.where(edges.c.version_id == versions.c.id).correlate(versions)
+        query = query.outerjoin(producer, producer.c.id == first.scalar_subquery())
         query = query.outerjoin(runs, runs.c.id == producer.c.run_id)
     return query.subquery("ranked")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, literal, select, update
+from sqlalchemy import Connection, insert, literal, select, update
 
 from lineal.core.records import EdgeKind
+from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import edges, run_files, versions
 
 
@@ -41,11 +42,7 @@ def move_logged_later(connection: Connection, run: int, copy: int, history_step:
             versions.c.history_step > history_step,
         )
     )
-    first = (
-        select(func.min(edges.c.id))
-        .where(edges.c.kind == EdgeKind.LOGGED, edges.c.version_id.in_(later))
-        .group_by(edges.c.version_id)
-    )
+    first = FIRST_LOGGED.where(edges.c.version_id.in_(later)).group_by(edges.c.version_id)
     connection.execute(
         update(edges).where(edges.c.run_id == run, edges.c.id.in_(first)).values(run_id=copy)
     )

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from lineal.core.records import Page, PageRequest
+from lineal.core.records import EdgeKind, Page, PageRequest
 from lineal.core.trials import (
     ENDED,
     AgentKey,
@@ -364,7 +364,7 @@ def logged_by(
         .where(
             runs.c.project_id == project_id,
             runs.c.run_id == run_id,
-            edges.c.kind == "logged",
+            edges.c.kind == EdgeKind.LOGGED,
             collections.c.type == type_,
             versions.c.deleted_at.is_(None),
         )
@@ -384,7 +384,10 @@ def aliased(connection: Connection, sweep: SweepKey, alias: str) -> list[int]:
         select(aliases.c.collection_id)
         .distinct()
         .join(memberships, memberships.c.id == aliases.c.membership_id)
-        .join(edges, (edges.c.version_id == memberships.c.version_id) & (edges.c.kind == "logged"))
+        .join(
+            edges,
+            (edges.c.version_id == memberships.c.version_id) & (edges.c.kind == EdgeKind.LOGGED),
+        )
         .join(
             versions,
             (versions.c.id == memberships.c.version_id)

@@ -25,7 +25,7 @@ from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.names import LATEST, version_number
-from lineal.core.records import MembershipId, VersionId, VersionRecord, VersionState
+from lineal.core.records import EdgeKind, MembershipId, VersionId, VersionRecord, VersionState
 from lineal.db import collections as collections_db
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
@@ -47,10 +47,11 @@ _source = collections.alias("source_collection")
 _source_project = projects.alias("source_project")
 _source_entity = entities.alias("source_entity")
 
+# of the run that lineage.FIRST_LOGGED finds; one search of an index by version and kind
 _sweep = (
     select(runs.c.sweep_id)
     .join(edges, edges.c.run_id == runs.c.id)
-    .where(edges.c.version_id == versions.c.id, edges.c.kind == "logged")
+    .where(edges.c.version_id == versions.c.id, edges.c.kind == EdgeKind.LOGGED)
     .order_by(edges.c.id)
     .limit(1)
     .scalar_subquery()
