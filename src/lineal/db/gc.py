@@ -88,10 +88,23 @@ def _still(
 # --- release ------------------------------------------------------------------------------------
 
 
-def releasable(
+def releasable_versions(
+    cutoff: datetime, connection: Connection, *, after: int, limit: int
+) -> list[int]:
+    """Return ids of versions whose undo period ended, by id."""
+    return _releasable(versions, cutoff, connection, after=after, limit=limit)
+
+
+def releasable_runs(
+    cutoff: datetime, connection: Connection, *, after: int, limit: int
+) -> list[int]:
+    """Return ids of runs whose undo period ended, by id."""
+    return _releasable(runs, cutoff, connection, after=after, limit=limit)
+
+
+def _releasable(
     table: Table, cutoff: datetime, connection: Connection, *, after: int, limit: int
 ) -> list[int]:
-    """Return ids of versions or runs whose undo period ended, by id."""
     query = select(table.c.id).where(is_undone_no_more(table, cutoff), table.c.id > after)
     return list(connection.execute(query.order_by(table.c.id).limit(limit)).scalars())
 

@@ -44,6 +44,7 @@ from lineal.db import versions as versions_db
 from lineal.db.blobs import STORED, batches
 from lineal.db.deletion import is_linked, is_protected, may_go
 from lineal.db.drafts import is_under_way
+from lineal.db.engine import listed
 from lineal.db.fields import FieldSpec, document_field, find_operand, number_field
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order
@@ -235,6 +236,19 @@ def policy_victims(connection: Connection, now: datetime, limit: int) -> list[in
         query = selected(selection, scope, now, by_policy=True).limit(limit - len(victims))
         victims += connection.execute(query).scalars()
     return victims
+
+
+def to_expire(connection: Connection, now: datetime, limit: int) -> list[int]:
+    """Return what a sweep would hide, by id: policies count only what the TTL has left.
+
+    limit: of those past their time, and of those that each policy lets go.
+    """
+    found = expired_versions(connection, now, limit)
+    is_left = versions.c.id.not_in(listed(connection, found))
+    for selection, scope in policies(connection):
+        query = selected(selection, and_(scope, is_left), now, by_policy=True)
+        found += connection.execute(query.limit(limit)).scalars()
+    return sorted(set(found))
 
 
 def keep_let_go(connection: Connection, version_ids: Sequence[int], now: datetime) -> int:

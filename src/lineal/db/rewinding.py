@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, literal, select, update
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from lineal.core.records import EdgeKind
 from lineal.db.lineage import FIRST_LOGGED
-from lineal.db.schema import edges, run_files, versions
+from lineal.db.schema import edges, run_files, runs, versions
+
+
+def values_to_copy(row: Row[Any]) -> dict[str, Any]:
+    """Return what a run's row says of it, by the names of the columns; its key is left out."""
+    return {column.name: row._mapping[column.name] for column in runs.c if column.name != "id"}
 
 
 def copy_files(connection: Connection, run: int, copy: int) -> None:

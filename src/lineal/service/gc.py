@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, and_
+from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -35,8 +35,6 @@ from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import retention as retention_db
-from lineal.db.engine import listed
-from lineal.db.schema import runs, versions
 from lineal.service import due, strays
 from lineal.service.instance import Instance, locked_if_free
 
@@ -63,7 +61,7 @@ BATCH_ENTRIES = 20_000
 SHARERS_MOST = 5
 """Names of those that share content with a doomed version."""
 EXPIRE_MOST = 1_000_000
-"""Versions that one plan counts as expiring."""
+"""Versions that one plan counts as past their time, and as let go by each policy."""
 
 # --- plan ---------------------------------------------------------------------------------------
 
@@ -77,7 +75,7 @@ def plan(instance: Instance, actor: Actor) -> Plan:
     now = instance.clock.now()
     cutoff = now - instance.undo_period
     with instance.database.reading() as connection:
-        expiring = _expiring(connection, now)
+        expiring = retention_db.to_expire(connection, now, EXPIRE_MOST)
         is_final = instance.undo_period <= timedelta(0)
         survivors = gc_plan.Survivors(
             connection, cutoff=cutoff, now=now, doomed=expiring if is_final else ()
@@ -85,7 +83,7 @@ def plan(instance: Instance, actor: Actor) -> Plan:
         amounts = gc_plan.amounts(connection, survivors)
         moments = gc_plan.earliest(connection, cutoff, now)
         manifests, segments = gc_plan.unneeded_counts(connection, survivors)
-        releasing = gc_db.releasable(versions, cutoff, connection, after=0, limit=NAMED_MOST)
+        releasing = gc_db.releasable_versions(cutoff, connection, after=0, limit=NAMED_MOST)
         planned = Plan(
             made_at=now,
             expire=VersionsStep(
@@ -107,16 +105,6 @@ def plan(instance: Instance, actor: Actor) -> Plan:
             is_final=is_final,
         )
     return _with_strays(instance, planned)
-
-
-def _expiring(connection: Connection, now: datetime) -> list[int]:
-    """Return what a sweep would hide: policies count only what the TTL has left."""
-    found = retention_db.expired_versions(connection, now, EXPIRE_MOST)
-    is_left = versions.c.id.not_in(listed(connection, found))
-    for selection, scope in retention_db.policies(connection):
-        query = retention_db.selected(selection, and_(scope, is_left), now, by_policy=True)
-        found += connection.execute(query.limit(EXPIRE_MOST)).scalars()
-    return sorted(set(found))
 
 
 def _doomed(
@@ -245,11 +233,11 @@ class _Sweep:
         """Take the content from what can no longer be restored, and from drafts that are over."""
         now = self.instance.clock.now()
         cutoff = now - self.instance.undo_period
-        for ids in self._pages(partial(gc_db.releasable, versions, cutoff), BATCH):
+        for ids in self._pages(partial(gc_db.releasable_versions, cutoff), BATCH):
             with self.instance.database.writing() as connection:
                 count = gc_db.release_versions(connection, ids, cutoff, now)
             self._count("release", count, released=count)
-        for ids in self._pages(partial(gc_db.releasable, runs, cutoff), BATCH_RUNS):
+        for ids in self._pages(partial(gc_db.releasable_runs, cutoff), BATCH_RUNS):
             with self.instance.database.writing() as connection:
                 count = gc_db.release_runs(connection, ids, cutoff, now)
             self._count("release", count, runs=count)

@@ -17,7 +17,6 @@ from lineal.db import rewinding as rewinding_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
 from lineal.db.engine import json_text, json_value
-from lineal.db.schema import runs as runs_table
 from lineal.errors import Invalid
 from lineal.service import history, runs
 from lineal.service.instance import Instance
@@ -78,9 +77,7 @@ def _check_step(row: Row[Any], step: int) -> None:
 
 def _archived(connection: Connection, row: Row[Any], step: int, now: datetime) -> Row[Any]:
     """Insert the run that keeps what the rewound one was, without its lines yet."""
-    values = {
-        column.name: row._mapping[column.name] for column in runs_table.c if column.name != "id"
-    }
+    values = rewinding_db.values_to_copy(row)
     own = {**row.config.get(OWN_KEY, {}), "archive_of": f"{row.run_id}?_step={step}"}
     values |= {
         "name": f"{row.name} (before rewind to {step})",
