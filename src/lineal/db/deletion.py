@@ -31,6 +31,7 @@ from lineal.core.records import PageRequest
 from lineal.db import aliases as aliases_db
 from lineal.db.blobs import batches
 from lineal.db.documents import Holds
+from lineal.db.engine import on_sqlite
 from lineal.db.fields import moment_field
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order
@@ -282,7 +283,7 @@ def _lock(connection: Connection, version_ids: Sequence[int]) -> None:
     A link needs a share of the version's row for its foreign key, so it waits for the lock; the
     update that follows is a statement of its own and sees a link that was committed before it.
     """
-    if connection.dialect.name == "sqlite":
+    if on_sqlite(connection):
         return
     found: set[int] = set()
     for batch in batches(version_ids):

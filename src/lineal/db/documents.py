@@ -15,10 +15,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-Path = tuple[str, ...]
+from lineal.db.engine import FLOAT_KEY
 
-FLOAT_KEY = "$float"
-"""NaN and infinities are stored as `{"$float": "nan"}` (`engine.json_text`)."""
+Path = tuple[str, ...]
 
 NUMBER_KINDS = ("integer", "real", "number")
 TEXT_KINDS = ("text", "string")

@@ -402,7 +402,8 @@ def _jsonb(document: ColumnElement[str]) -> ColumnElement[Any]:
 
 # --- JSON that may hold NaN and infinities ------------------------------------------------------
 
-_FLOAT_KEY = "$float"
+FLOAT_KEY = "$float"
+"""NaN and infinities are stored as `{"$float": "nan"}`."""
 _SHOWN_MOST = 60
 """Characters of a damaged record."""
 
@@ -420,7 +421,7 @@ def json_value(text: str | bytes) -> Any:
     if isinstance(text, bytes):
         text = text.decode()
     try:
-        if _FLOAT_KEY not in text:
+        if FLOAT_KEY not in text:
             return json.loads(text)
         return json.loads(text, object_hook=_restore_float)
     except ValueError as error:
@@ -432,7 +433,7 @@ def json_value(text: str | bytes) -> Any:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        return {_FLOAT_KEY: str(value)}
+        return {FLOAT_KEY: str(value)}
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -441,4 +442,4 @@ def _finite(value: Any) -> Any:
 
 
 def _restore_float(value: dict[str, Any]) -> Any:
-    return float(value[_FLOAT_KEY]) if value.keys() == {_FLOAT_KEY} else value
+    return float(value[FLOAT_KEY]) if value.keys() == {FLOAT_KEY} else value

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exis
 from lineal.core.cleanup import Amount
 from lineal.db.blobs import AWAITED, CONDEMNED, STORED, batches
 from lineal.db.drafts import UNFINISHED, is_under_way
-from lineal.db.engine import listed
+from lineal.db.engine import listed, on_sqlite
 from lineal.db.schema import (
     blobs,
     drafts,
@@ -66,7 +66,7 @@ def is_unneeded_blob() -> ColumnElement[bool]:
 
 def _locked(connection: Connection, table: Table, ids: Sequence[int]) -> list[int]:
     """Lock rows that nobody else holds; SQLite's writer holds everything already."""
-    if connection.dialect.name == "sqlite":
+    if on_sqlite(connection):
         return list(ids)
     found: list[int] = []
     for batch in batches(ids):

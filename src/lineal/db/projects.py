@@ -17,7 +17,6 @@ from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest
 
 NEAR_MISSES_MOST = 1000
-"""Names looked at for one that is meant perhaps."""
 """Names compared when looking for a near miss; a message must not cost a table scan."""
 
 

@@ -2,7 +2,7 @@
 
 Integer primary keys are stable for ever; moments are microseconds since 1970 in UTC. What is
 deleted by users stays as a tombstone (`deleted_at`), so that numbers, edges and history remain.
-The reasons for the shape: docs/design/001-storage.md and 003-database.md.
+The reasons for the shape: docs/design/001-storage.md and 003-deletion.md.
 """
 
 from __future__ import annotations
@@ -505,7 +505,7 @@ trials = Table(
     Column("attempt", Integer, nullable=False, server_default=text("0")),
     Column("lease_until", Moment),
     Column("value", Float),
-    Column("progress", Json),  # count, best, at: `core.trials.Progress`
+    Column("progress", Json),  # of `core.trials.TrialProgress`
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("revision", BigInteger, nullable=False),
