@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lineal.blobs.store import BlobStore
 from lineal.config import Settings, load
 from lineal.core.access import Actor, Role
+from lineal.core.digest import Key
 from lineal.service.instance import Instance, open_instance
 
 
@@ -24,6 +26,11 @@ class MovableClock:
 
     def move(self, **by: float) -> None:
         self.moment += timedelta(**by)
+
+
+def stored_blobs(store: BlobStore) -> list[tuple[Key, int]]:
+    """Return all blobs in a store and their sizes, in any order."""
+    return [(file.key, file.size) for file in store.walk() if file.key is not None]
 
 
 @pytest.fixture(autouse=True)

@@ -86,9 +86,6 @@ class CrashingStore:
             failed += self._store.delete([key])
         return failed
 
-    def keys(self) -> Iterator[tuple[Key, int]]:
-        return self._store.keys()
-
     def walk(self) -> Iterator[StoredFile]:
         return self._store.walk()
 

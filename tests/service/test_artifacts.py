@@ -28,7 +28,7 @@ from lineal.errors import (
 from lineal.service import artifacts, catalog, deletion, lineage, restoring, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
-from tests.conftest import MovableClock
+from tests.conftest import MovableClock, stored_blobs
 from tests.service.drafts import ONE, Files, commit, draft, findings, log, path, send
 
 
@@ -309,7 +309,7 @@ def test_verify_names_a_damaged_blob_and_the_version_it_is_in(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
     log(instance, owner, tmp_path, {"a": b"1", "b": b"22"})
-    for key, size in list(instance.store.keys()):
+    for key, size in stored_blobs(instance.store):
         if size == 2:
             (damaged,) = instance.store.places([key])
             assert damaged is not None

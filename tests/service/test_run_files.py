@@ -27,6 +27,7 @@ from lineal.errors import (
 )
 from lineal.service import deletion, run_files, runs
 from lineal.service.instance import Instance
+from tests.conftest import stored_blobs
 
 FIRST = PageRequest(50)
 
@@ -92,10 +93,10 @@ def test_an_unchanged_file_is_not_stored_again(
     instance: Instance, owner: Actor, run: RunRecord
 ) -> None:
     first = put(instance, owner, run, written("a", "same"))
-    keys = list(instance.store.keys())
+    keys = stored_blobs(instance.store)
     assert put(instance, owner, run, "a") == first
     put(instance, owner, run, written("b", "same"))
-    assert list(instance.store.keys()) == keys
+    assert stored_blobs(instance.store) == keys
     assert os.listdir(instance.home.staging) == []
 
 
@@ -106,7 +107,7 @@ def test_content_that_was_condemned_is_stored_anew(
     with instance.database.writing() as connection:
         connection.execute(update(blobs).values(state="condemned"))
     put(instance, owner, run, "a")
-    assert len(list(instance.store.keys())) == 2
+    assert len(stored_blobs(instance.store)) == 2
 
 
 def test_content_that_is_condemned_while_other_content_is_sent_costs_neither(
@@ -131,7 +132,7 @@ def test_equal_files_in_one_call_share_their_bytes(
     instance: Instance, owner: Actor, run: RunRecord
 ) -> None:
     put(instance, owner, run, written("a", "same"), written("b", "same"))
-    assert len(list(instance.store.keys())) == 1
+    assert len(stored_blobs(instance.store)) == 1
 
 
 def test_a_path_given_twice_takes_the_last_file(
@@ -229,7 +230,7 @@ def test_unknown_and_deleted_runs_hold_no_files(
         ):
             with pytest.raises(error):
                 call()
-    assert list(instance.store.keys()) == []
+    assert stored_blobs(instance.store) == []
 
 
 def test_rights_are_asked_for(instance: Instance, stranger: Actor, run: RunRecord) -> None:

@@ -129,11 +129,6 @@ class LocalStore:
         wanted = list(keys)
         return self._packed.delete(wanted) + _delete((key, self._file(key)) for key in wanted)
 
-    def keys(self) -> Iterator[tuple[Key, int]]:
-        for file in self.walk():
-            if file.key is not None:
-                yield file.key, file.size
-
     def walk(self) -> Iterator[StoredFile]:
         for entry in self._walk():
             try:

@@ -83,10 +83,6 @@ class BlobStore(Protocol):
         """Delete what is stored under keys; returns those that are still there, and why."""
         ...
 
-    def keys(self) -> Iterator[tuple[Key, int]]:
-        """Walk all stored (key, size), in any order."""
-        ...
-
     def walk(self) -> Iterator[StoredFile]:
         """Walk all that is there, blob or not, in any order; for garbage collection."""
         ...
