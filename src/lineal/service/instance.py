@@ -96,7 +96,11 @@ def _bring_up_to_date(
 ) -> None:
     if os.path.exists(home.database) and migrations.revision(database) == migrations.HEAD:
         return
-    with locked(os.path.join(home.root, "migrate.lock"), wait_seconds=wait_seconds):
+    with locked(
+        os.path.join(home.root, "migrate.lock"),
+        wait_seconds=wait_seconds,
+        holder="makes or migrates the database",
+    ):
         if not os.path.exists(home.database):
             _require_no_bytes(home, store)
             _make_shared(home.database)
@@ -115,10 +119,11 @@ def _require_no_bytes(home: Home, store: LocalStore) -> None:
 
 
 @contextmanager
-def locked(path: str, *, wait_seconds: float) -> Iterator[None]:
+def locked(path: str, *, wait_seconds: float, holder: str) -> Iterator[None]:
     """Hold a lock file; the kernel lets go of it when the process dies.
 
-    Raises Unavailable if another process holds it that long.
+    holder: what a process does that holds it. Raises Unavailable, with that, if another holds it
+    that long.
     """
     descriptor = _open_lock(path)
     until = time.monotonic() + wait_seconds
@@ -126,8 +131,8 @@ def locked(path: str, *, wait_seconds: float) -> Iterator[None]:
         while not _is_taken(path, descriptor):
             if time.monotonic() > until:
                 raise Unavailable(
-                    f"Another process has held {path} for {wait_seconds:g} seconds, as it makes or "
-                    "migrates the database; see whether it hangs, and try again"
+                    f"Another process has held {path} for {wait_seconds:g} seconds, as it "
+                    f"{holder}; see whether it hangs, and try again"
                 )
             time.sleep(_LOOK_AGAIN_SECONDS)
         yield
