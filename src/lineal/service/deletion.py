@@ -29,7 +29,6 @@ from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
-from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, RunNotFoundError
 from lineal.service import catalog
 from lineal.service.instance import Instance
