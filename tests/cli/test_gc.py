@@ -79,6 +79,26 @@ def test_purge_removes_content_at_once_and_proves_it(lineal, photos, home, monke
 
 
 @pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("photos:v0", "ana/demo/photos:v0"),
+        ("photos", "ana/demo/photos"),
+        ("lineal-artifact://demo/photos:v0", "ana/demo/photos:v0"),
+        ("wandb-artifact://ana/demo/photos", "ana/demo/photos"),
+    ],
+)
+def test_a_name_to_purge_is_read_as_by_every_other_command(
+    lineal, photos, home, monkeypatch, name, what
+):
+    monkeypatch.setenv("LINEAL_PROJECT", "demo")
+    put(lineal, photos, "other\n")
+    proof = lineal("gc", "--purge", name, "--yes", "--json").json
+    assert proof["what"] == what
+    assert (b"other\n" in stored(home)) == what.endswith(":v0")
+    assert b"first\n" not in stored(home)
+
+
+@pytest.mark.parametrize(
     "words", [("--force",), ("--purge", "demo/photos", "--dry-run")], ids=["force", "dry run"]
 )
 def test_gc_refuses_what_makes_no_sense(lineal, photos, words):

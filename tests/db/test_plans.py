@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 
 import lineal
 from lineal.client.embedded import EmbeddedBackend
+from lineal.core.names import ArtifactPath
 
 GROWING = {
     "aliases", "blobs", "derivations", "drafts", "edges", "line_chunks", "manifest_segments",
@@ -86,7 +87,7 @@ def test_what_was_deleted_is_listed_and_restored_by_index(scans, run):
         api.restore("p/data:v0")
         run.delete()
         api.restore(api.deletions()[0].id)
-        api._backend.purge("ana/p/data:v0")
+        api._backend.purge(ArtifactPath("ana", "p", "data", "v0"))
 
     assert scans(delete_and_restore) == []
 

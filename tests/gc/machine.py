@@ -255,9 +255,9 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def purge(self, data: st.DataObject) -> None:
         version = self._draw_live(data)
-        name = f"ana/vision/{version.collection}:v{version.number}"
+        where = ArtifactPath("ana", "vision", version.collection, f"v{version.number}")
         try:
-            proof = purge.purge(self.instance, OWNER, name)
+            proof = purge.purge(self.instance, OWNER, where)
         except Conflict:
             assert version.is_kept
             return

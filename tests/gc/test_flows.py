@@ -131,7 +131,7 @@ def test_a_purge_leaves_the_tombstone_and_what_others_share(
 ) -> None:
     log(instance, owner, tmp_path, {"shared": b"12", "person": b"123"})
     log(instance, owner, tmp_path, {"shared": b"12"})
-    proof = purge.purge(instance, owner, "ana/vision/data:v0")
+    proof = purge.purge(instance, owner, path("v0"))
     assert (len(proof.removed), proof.removed_bytes, proof.kept_total.size_bytes) == (1, 3, 2)
     assert proof.kept[0].needed_by == ("ana/vision/data:v1",)
     assert bytes_on_disk(instance) == 2
@@ -157,6 +157,6 @@ def test_a_linked_version_is_purged_only_by_force(
     target = path("latest", "registry")
     catalog.link_version(instance, owner, version.id, target, ())
     with pytest.raises(Conflict, match="linked"):
-        purge.purge(instance, owner, "ana/vision/data")
-    assert purge.purge(instance, owner, "ana/vision/data", force=True).is_complete
+        purge.purge(instance, owner, path("latest"), all_versions=True)
+    assert purge.purge(instance, owner, path("latest"), all_versions=True, force=True).is_complete
     assert bytes_on_disk(instance) == 0

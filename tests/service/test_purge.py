@@ -22,7 +22,7 @@ def test_a_purged_collection_is_gone_with_its_tombstones_content(
     first = log(instance, owner, tmp_path, {"person": b"123"})
     log(instance, owner, tmp_path, {"person": b"4567"})
     deletion.delete_version(instance, owner, first.membership_id, delete_aliases=True)
-    proof = purge.purge(instance, owner, "ana/vision/data")
+    proof = purge.purge(instance, owner, path("latest"), all_versions=True)
     assert proof.versions == ("ana/vision/data:v0", "ana/vision/data:v1")
     assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (2, 7, True)
     assert all(instance.store.size(key) is None for key in proof.removed)
@@ -34,7 +34,7 @@ def test_the_tombstone_stays_and_cannot_be_restored(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
     version = log(instance, owner, tmp_path, {"person": b"123"})
-    purge.purge(instance, owner, "ana/vision/data:v0")
+    purge.purge(instance, owner, path("v0"))
     found = catalog.version_by_id(instance, owner, version.id)
     assert (found.name, found.digest, found.deleted_by) == ("data:v0", version.digest, "ana")
     graph = lineage.lineage(instance, owner, f"version:{version.id}", LineageQuery())
@@ -50,7 +50,7 @@ def test_bytes_in_an_open_draft_stay_and_are_named(
     log(instance, owner, tmp_path, {"person": b"123"})
     spec, segments = draft({"person": b"123"}, collection="other")
     begun = artifacts.begin(instance, owner, spec, segments)
-    proof = purge.purge(instance, owner, "ana/vision/data:latest")
+    proof = purge.purge(instance, owner, path("latest"))
     assert (proof.is_complete, proof.removed) == (False, ())
     assert proof.kept[0].needed_by == ("a draft of ana/vision/other",)
     artifacts.commit(instance, owner, begun.draft)
@@ -66,7 +66,7 @@ def test_further_copies_of_the_bytes_are_removed_too(
     log(instance, owner, tmp_path, {"person": b"123"})
     artifacts.abandon(instance, owner, lost.draft)
     assert len(list(instance.store.walk())) == 2
-    proof = purge.purge(instance, owner, "ana/vision/data:v0")
+    proof = purge.purge(instance, owner, path("v0"))
     assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (2, 6, True)
     assert list(instance.store.walk()) == []
 
@@ -76,7 +76,7 @@ def test_bytes_of_an_upload_under_way_are_said_to_be_still_there(
 ) -> None:
     log(instance, owner, tmp_path, {"person": b"123"})
     instance.store.put_bytes(storage_key(of_bytes(b"123"), "running"), b"123")
-    proof = purge.purge(instance, owner, "ana/vision/data:v0")
+    proof = purge.purge(instance, owner, path("v0"))
     assert (len(proof.removed), proof.is_complete) == (1, False)
     assert proof.kept[0].needed_by == ("an upload under way",)
 
@@ -87,9 +87,9 @@ def test_a_protected_version_is_purged_only_by_force(
     log(instance, owner, tmp_path, {"person": b"123"}, aliases=("prod",))
     retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
     with pytest.raises(Conflict, match="prod"):
-        purge.purge(instance, owner, "ana/vision/data:v0")
+        purge.purge(instance, owner, path("v0"))
     assert catalog.version(instance, owner, path("prod")).number == 0
-    assert purge.purge(instance, owner, "ana/vision/data:v0", force=True).is_complete
+    assert purge.purge(instance, owner, path("v0"), force=True).is_complete
 
 
 def test_file_names_are_not_readable_in_the_database_any_more(
@@ -104,7 +104,7 @@ def test_file_names_are_not_readable_in_the_database_any_more(
         return any(secret.encode() in file.read_bytes() for file in files)
 
     assert is_readable(), "a segment names its first path"
-    purge.purge(instance, owner, "ana/vision/data")
+    purge.purge(instance, owner, path("latest"), all_versions=True)
     assert not is_readable()
 
 
@@ -112,11 +112,11 @@ def test_what_cannot_be_purged_is_said(instance: Instance, owner: Actor, tmp_pat
     version = log(instance, owner, tmp_path, {"a": b"1"})
     catalog.link_version(instance, owner, version.id, path("latest", "models"), ())
     with pytest.raises(Invalid, match="links only"):
-        purge.purge(instance, owner, "ana/vision/models")
+        purge.purge(instance, owner, path("latest", "models"), all_versions=True)
     with pytest.raises(NotFound, match="did you mean data"):
-        purge.purge(instance, owner, "ana/vision/date")
+        purge.purge(instance, owner, path("latest", "date"), all_versions=True)
     with pytest.raises(NotFound, match="v7"):
-        purge.purge(instance, owner, "ana/vision/data:v7")
+        purge.purge(instance, owner, path("v7"))
 
 
 def test_only_who_administers_may_purge(
@@ -124,6 +124,6 @@ def test_only_who_administers_may_purge(
 ) -> None:
     log(instance, owner, tmp_path, {"a": b"1"})
     with pytest.raises(NotFound):
-        purge.purge(instance, stranger, "ana/vision/data")
+        purge.purge(instance, stranger, path("v0"))
     with pytest.raises(Denied):
-        purge.purge(instance, Actor("mel", Role.MEMBER), "ana/vision/data")
+        purge.purge(instance, Actor("mel", Role.MEMBER), path("v0"))

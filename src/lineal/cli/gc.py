@@ -13,6 +13,7 @@ from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
 from lineal.core.cleanup import Failure, Plan, Proof, Swept, VersionsStep
+from lineal.core.names import names_version
 from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 
 SHOWN = 20
@@ -168,17 +169,16 @@ def _print_failures(failures: tuple[Failure, ...]) -> None:
 
 def _purge(connection: Connection, name: str, *, force: bool, yes: bool, json: bool) -> None:
     path = connection.artifact_path(name)
-    full = f"{path.entity}/{path.project}/{path.name}"
-    if ":" in name:
-        full += f":{path.ref}"
+    all_versions = not names_version(name)
+    what = str(path)
     with suppress(Gone):  # what was deleted before may be purged
-        if ":" in name:
-            connection.backend.version(path)
-        else:
+        if all_versions:
+            what = f"{path.entity}/{path.project}/{path.name} with all its versions"
             connection.backend.collection(path.entity, path.project, path.name)
-    what = full if ":" in name else f"{full} with all its versions"
+        else:
+            connection.backend.version(path)
     output.confirm(f"Delete the content of {what} at once? Nothing brings it back.", yes=yes)
-    proof = connection.backend.purge(full, force=force)
+    proof = connection.backend.purge(path, all_versions=all_versions, force=force)
     if json:
         output.as_json(asdict(proof) | {"is_complete": proof.is_complete})
     else:

@@ -329,10 +329,12 @@ class Backend(Protocol):
         """Sweep briefly if nobody has done so for a day and nobody is doing it; else None."""
         ...
 
-    def purge(self, path: str, *, force: bool = False) -> Proof:
-        """Delete the content of a version or collection at once and for good, and prove it.
+    def purge(
+        self, path: ArtifactPath, *, all_versions: bool = False, force: bool = False
+    ) -> Proof:
+        """Delete the content of a version at once and for good, and prove it.
 
-        path: `entity/project/name`, with `:ref` for one version. force: linked and protected too.
+        all_versions: those of the path's name, whatever its ref. force: linked and protected too.
         """
         ...
 

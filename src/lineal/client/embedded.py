@@ -388,8 +388,12 @@ class EmbeddedBackend:
             return None
         return service.gc.sweep_if_due(self.instance, self.actor)
 
-    def purge(self, path: str, *, force: bool = False) -> Proof:
-        return service.purge.purge(self.instance, self.actor, path, force=force)
+    def purge(
+        self, path: ArtifactPath, *, all_versions: bool = False, force: bool = False
+    ) -> Proof:
+        return service.purge.purge(
+            self.instance, self.actor, path, all_versions=all_versions, force=force
+        )
 
     def storage(
         self,

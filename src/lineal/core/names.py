@@ -282,7 +282,7 @@ def collection_path(text: str, entity: str, project: str | None, *, instead: str
 
 
 def names_version(text: str) -> bool:
-    """Say whether `[[entity/]project/]name` goes on with `:ref`."""
+    """Say whether the name of an artifact has a ref, as `name:v3`; the `:` of a scheme is none."""
     return ":" in text.rpartition("://")[2]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from lineal.blobs.store import StoredFile
-from lineal.core import access, names
+from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.cleanup import NAMED_MOST, Amount, Failure, KeptBlob, Proof
 from lineal.core.digest import Digest, Key, of_key, storage_key
@@ -34,38 +34,47 @@ NEEDED_BY_MOST = 5
 UNDER_WAY = "an upload under way"
 
 
-def purge(instance: Instance, actor: Actor, path: str, *, force: bool = False) -> Proof:
+def purge(
+    instance: Instance,
+    actor: Actor,
+    path: ArtifactPath,
+    *,
+    all_versions: bool = False,
+    force: bool = False,
+) -> Proof:
     """Delete the content of a version, or of a whole collection, at once and for good.
 
-    path: `entity/project/name:ref`, or without ref all versions of that name, tombstones too.
-    The undo period does not matter; tombstones stay. Bytes that something else needs stay as
-    well and are listed with what needs them: a purge never damages another version.
+    all_versions: those of the path's name, tombstones too, whatever its ref says. The undo period
+    does not matter; tombstones stay. Bytes that something else needs stay as well and are listed
+    with what needs them: a purge never damages another version.
     Raises NotFound, Conflict (linked or protected, unless `force`), Invalid (links only).
 
     May be repeated; after a crash the same call finishes, or any sweep does. What was downloaded
     elsewhere, and private copies of a process that is just logging the same, are out of reach.
     Source: TTL-1, DEL-7.
     """
-    access.require(actor, Action.ADMINISTER, f"artifact {path}")
+    what = f"{path.entity}/{path.project}/{path.name}" if all_versions else str(path)
+    access.require(actor, Action.ADMINISTER, f"artifact {what}")
     with instance.database.reading() as connection:
-        ids = _version_ids(connection, actor, path)
+        ids = _version_ids(connection, actor, path, all_versions=all_versions)
     content = _content(instance, ids)
     with instance.database.scrubbing():
         with instance.database.writing() as connection:
-            _release(connection, actor, path, ids, instance.clock.now(), force=force)
+            _release(connection, actor, what, ids, instance.clock.now(), force=force)
         gc.forget_unneeded(instance, actor)
     copies = _remove_copies(instance, {Digest(row.digest) for row in content})
-    return _proof(instance, path, ids, content, copies)
+    return _proof(instance, what, ids, content, copies)
 
 
-def _version_ids(connection: Connection, actor: Actor, path: str) -> list[int]:
-    entity, _, rest = path.partition("/")
-    parsed = names.artifact_path(path, entity, rest.partition("/")[0])
-    row = catalog.find_collection(connection, actor, parsed.entity, parsed.project, parsed.name)
-    if ":" in path.removeprefix("lineal-artifact:").removeprefix("wandb-artifact:"):
-        return [_version(connection, actor, parsed, row.id).id]
+def _version_ids(
+    connection: Connection, actor: Actor, path: ArtifactPath, *, all_versions: bool
+) -> list[int]:
+    row = catalog.find_collection(connection, actor, path.entity, path.project, path.name)
+    if not all_versions:
+        return [_version(connection, actor, path, row.id).id]
     if row.kind == CollectionKind.PORTFOLIO:
-        raise Invalid(f"{path} holds links only; purge the versions where they were logged")
+        full = f"{path.entity}/{path.project}/{path.name}"
+        raise Invalid(f"{full} holds links only; purge the versions where they were logged")
     return gc_db.versions_in(connection, row.id)
 
 
@@ -95,16 +104,16 @@ def _content(instance: Instance, version_ids: Sequence[int]) -> list[Row[*tuple[
 def _release(
     connection: Connection,
     actor: Actor,
-    path: str,
+    what: str,
     ids: Sequence[int],
     now: datetime,
     *,
     force: bool,
 ) -> None:
     if not force:
-        deletion.require_unprotected(connection, path, ids)
+        deletion.require_unprotected(connection, what, ids)
     act = deletion_db.record(
-        connection, what=path, reason=deletion_db.PURGE, actor=actor.name, now=now
+        connection, what=what, reason=deletion_db.PURGE, actor=actor.name, now=now
     )
     deletion_db.hide(connection, act, ids, actor=actor.name, now=now, force=force)
     gc_db.release_at_once(connection, ids, now)
@@ -138,7 +147,7 @@ def _has_one_of(file: StoredFile, digests: set[Digest]) -> bool:
 
 def _proof(
     instance: Instance,
-    path: str,
+    what: str,
     version_ids: Sequence[int],
     content: Sequence[Row[*tuple[Any, ...]]],
     copies: _Copies,
@@ -165,7 +174,7 @@ def _proof(
     fresh = [KeptBlob(key, size, (UNDER_WAY,)) for key, size in copies.fresh.items()]
     removed = [key for key in sizes if key not in there]
     return Proof(
-        what=path,
+        what=what,
         purged_at=now,
         versions=tuple(named[id].name for id in version_ids),
         removed=tuple(removed),
