@@ -27,8 +27,8 @@ from lineal.db.engine import Database
 from lineal.db.schema import collections, entities, metadata, projects
 from lineal.db.schema import sweeps as sweeps_table
 from lineal.errors import Unavailable
-from lineal.service import trials
 from lineal.service.instance import Instance, open_instance
+from lineal.service.sweep import trials
 
 OWNER = Actor("ana", Role.OWNER)
 

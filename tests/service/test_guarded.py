@@ -20,13 +20,13 @@ from lineal.service.instance import Instance
 
 def entrances() -> Iterator[tuple[str, ast.FunctionDef]]:
     """Yield every public function that takes an instance and an actor."""
-    for module in pkgutil.iter_modules(service.__path__):
-        source = inspect.getsource(importlib.import_module(f"lineal.service.{module.name}"))
+    for module in pkgutil.walk_packages(service.__path__, "lineal.service."):
+        source = inspect.getsource(importlib.import_module(module.name))
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
                 parameters = [argument.arg for argument in node.args.args]
                 if parameters[:2] == ["instance", "actor"]:
-                    yield f"{module.name}.{node.name}", node
+                    yield f"{module.name.removeprefix('lineal.')}.{node.name}", node
 
 
 def is_guarded(function: ast.FunctionDef) -> bool:
@@ -50,7 +50,7 @@ def test_there_are_entrances_to_look_at() -> None:
     ("name", "function"), [pytest.param(*entrance, id=entrance[0]) for entrance in entrances()]
 )
 def test_every_entrance_asks_who_may(name: str, function: ast.FunctionDef) -> None:
-    assert is_guarded(function), f"service.{name} never asks `access.require`"
+    assert is_guarded(function), f"{name} never asks `access.require`"
 
 
 @pytest.mark.parametrize(

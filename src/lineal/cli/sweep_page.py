@@ -35,7 +35,7 @@ def importance(record: SweepRecord, trials: Sequence[TrialRecord]) -> dict[str, 
     done = [t for t in trials if t.state in _ENDED and t.value is not None]
     if sweep.metric is None or len(done) < LEAST_FOR_IMPORTANCE or not sweep.searched:
         return {}
-    from lineal.service.search import shares  # SQLAlchemy, which `--help` must not load
+    from lineal.service.sweep.search import shares  # SQLAlchemy, which `--help` must not load
 
     try:
         return shares(sweep, [(trial.parameters, trial.value or 0.0) for trial in done])

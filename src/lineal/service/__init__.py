@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineal.startup.on_demand import load_module
+from lineal.startup.on_demand import modules_of
 
 if TYPE_CHECKING:
     from lineal.service import artifacts as artifacts
@@ -28,17 +28,8 @@ if TYPE_CHECKING:
     from lineal.service import status as status
     from lineal.service import storage as storage
     from lineal.service import strays as strays
-    from lineal.service import sweeps as sweeps
+    from lineal.service import sweep as sweep
     from lineal.service import transfers as transfers
-    from lineal.service import trials as trials
     from lineal.service import verify as verify
 else:
-
-    def __getattr__(name: str) -> object:
-        full = f"{__name__}.{name}"
-        try:
-            return load_module(full)
-        except ModuleNotFoundError as error:
-            if error.name != full:
-                raise
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    __getattr__ = modules_of(__name__)

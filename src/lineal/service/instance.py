@@ -21,7 +21,7 @@ from lineal.files import set_mode, shared_mode
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
-    from lineal.service.search import Search
+    from lineal.service.sweep.search import Search
 
 _LOOK_AGAIN_SECONDS = 0.05
 """Between two attempts at a lock that another process holds."""
@@ -38,7 +38,7 @@ class Instance:
     undo_period: timedelta = timedelta(days=7)
     trial_lease: timedelta = timedelta(seconds=60)
     searches: dict[int, Search] = field(default_factory=dict)
-    """What this process knows of sweeps, by their keys; `service.search`."""
+    """What this process knows of sweeps, by their keys; `service.sweep.search`."""
 
     def close(self) -> None:
         self.database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from _thread import RLock
+from collections.abc import Callable
 from types import ModuleType
 
 _loading = RLock()
@@ -19,3 +20,18 @@ def load_module(name: str) -> ModuleType:
 
     with _loading:
         return import_module(name)
+
+
+def modules_of(package: str) -> Callable[[str], ModuleType]:
+    """Return a `__getattr__` by which a package has its modules, each loaded when it is wanted."""
+
+    def module(name: str) -> ModuleType:
+        full = f"{package}.{name}"
+        try:
+            return load_module(full)
+        except ModuleNotFoundError as error:
+            if error.name != full:
+                raise
+            raise AttributeError(f"module {package!r} has no attribute {name!r}") from None
+
+    return module

@@ -14,9 +14,9 @@ from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, Beat, SweepKey, SweepState, TrialKey, TrialState
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
-from lineal.service import best_version
-from lineal.service.handout import is_used_up, put_back
 from lineal.service.instance import Instance
+from lineal.service.sweep import best_version
+from lineal.service.sweep.handout import is_used_up, put_back
 
 
 def judged(connection: Connection, trial: Row[Any]) -> Beat:

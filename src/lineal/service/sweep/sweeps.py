@@ -1,4 +1,4 @@
-"""Sweeps: made, listed, changed, paused, stopped (SWP-1…SWP-14); see `service.trials`, too."""
+"""Sweeps: made, listed, changed, paused, stopped (SWP-1…SWP-14); see `trials`, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
 from lineal.service.instance import Instance
-from lineal.service.search import Search, point_of
+from lineal.service.sweep.search import Search, point_of
 
 
 def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:

@@ -17,7 +17,7 @@ from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
 from lineal.db import sweeps as sweeps_db
 from lineal.service.instance import Instance
-from lineal.service.search import Point, name_of, point_of
+from lineal.service.sweep.search import Point, name_of, point_of
 
 
 def without_search(

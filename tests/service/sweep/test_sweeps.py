@@ -24,8 +24,9 @@ from lineal.core.trials import (
 )
 from lineal.db.schema import trials as trials_table
 from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, catalog, runs, sweeps, trials
+from lineal.service import artifacts, catalog, runs
 from lineal.service.instance import Instance
+from lineal.service.sweep import sweeps, trials
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on

@@ -34,9 +34,9 @@ from lineal.core.trials import (
 )
 from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, NotFound
-from lineal.service import handout, outcome
 from lineal.service.instance import Instance
-from lineal.service.search import Search, name_of, point_of
+from lineal.service.sweep import handout, outcome
+from lineal.service.sweep.search import Search, name_of, point_of
 
 
 def trials(
