@@ -176,7 +176,7 @@ def show(
     connection = connect()
     backend, record = sweeps.find(connection.settings, sweep)
     trials = sweeps.all_trials(backend, record)
-    importance = sweep_page.importance(record, trials)
+    importance = backend.sweep_importance(record.key)
     if html is not None:
         runs = {
             run.run_id: run

@@ -14,33 +14,15 @@ from typing import Any
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, at, plan
 from lineal.core.trials import SweepRecord, TrialRecord, TrialState
-from lineal.errors import InTheWay, MissingFile, Unavailable
+from lineal.errors import InTheWay, MissingFile
 from lineal.files import room_on
 
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
-LEAST_FOR_IMPORTANCE = 4
 WIDTH, HEIGHT, MARGIN = 960, 320, 56
 CHARACTER_WIDTH = 6.5
 """Of the pictures' text, about; see the style below."""
 LINES_MOST = 2_000
 """Trials drawn in the parallel coordinates: more is only ink, and the best are among them."""
-
-
-def importance(record: SweepRecord, trials: Sequence[TrialRecord]) -> dict[str, float]:
-    """Return how much of the difference between trials each parameter explains, largest first.
-
-    By Optuna's PED-ANOVA; empty with too few results, or without Optuna.
-    """
-    sweep = plan(record.document)
-    done = [t for t in trials if t.state in _ENDED and t.value is not None]
-    if sweep.metric is None or len(done) < LEAST_FOR_IMPORTANCE or not sweep.searched:
-        return {}
-    from lineal.service.sweep.search import shares  # SQLAlchemy, which `--help` must not load
-
-    try:
-        return shares(sweep, [(trial.parameters, trial.value or 0.0) for trial in done])
-    except (Unavailable, ValueError, RuntimeError):
-        return {}
 
 
 def write(

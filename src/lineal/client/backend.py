@@ -407,6 +407,13 @@ class Backend(Protocol):
 
     def update_sweep(self, sweep: SweepKey, document: JsonObject) -> SweepRecord: ...
 
+    def sweep_importance(self, sweep: SweepKey) -> dict[str, float]:
+        """Return how much of the difference between trials each parameter explains, largest first.
+
+        The shares add up to 1; empty with too few results.
+        """
+        ...
+
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]: ...
 
     def trials(self, sweep: SweepKey, page: PageRequest) -> Page[TrialRecord]: ...

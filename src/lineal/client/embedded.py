@@ -475,6 +475,9 @@ class EmbeddedBackend:
     def update_sweep(self, sweep: SweepKey, document: JsonObject) -> SweepRecord:
         return service.sweep.sweeps.update(self.instance, self.actor, sweep, document)
 
+    def sweep_importance(self, sweep: SweepKey) -> dict[str, float]:
+        return service.sweep.importance.importance(self.instance, self.actor, sweep)
+
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]:
         return service.sweep.trials.agents(self.instance, self.actor, sweep)
 

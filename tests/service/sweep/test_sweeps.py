@@ -27,6 +27,7 @@ from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
 from lineal.service import artifacts, catalog, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
+from lineal.service.sweep.importance import RESULTS_LEAST, importance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
@@ -429,3 +430,17 @@ def test_a_search_knows_what_other_processes_did(instance: Instance) -> None:
     with instance.database.reading() as connection:
         rows = connection.execute(trials_table.select()).all()
     assert sorted(values) == sorted(row.value for row in rows if row.value is not None)
+
+
+def test_the_parameter_that_decides_matters_most(instance: Instance) -> None:
+    searched = {"lr": {"min": 0.0, "max": 1.0}, "net": {"parameters": {"k": {"min": 0, "max": 11}}}}
+    sweep = make(instance, RANDOM | {"parameters": searched})
+    agent = join(instance, sweep)
+    for number in range(12):
+        assert (importance(instance, OWNER, sweep.key) == {}) == (number < RESULTS_LEAST)
+        chosen = {"lr": number / 12, "net": {"k": number * 5 % 12}}
+        trials.enqueue(instance, OWNER, sweep.key, chosen)
+        done(instance, ask(instance, sweep, agent), sweep, agent, loss=number / 12)
+    found = importance(instance, OWNER, sweep.key)
+    assert list(found) == ["lr", "net.k"]
+    assert sum(found.values()) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Sweeps: made and changed (`sweeps`), and their trials handed out to agents (`trials`)."""
+"""Sweeps, their trials, and which parameters matter."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lineal.startup.on_demand import modules_of
 
 if TYPE_CHECKING:
+    from lineal.service.sweep import importance as importance
     from lineal.service.sweep import sweeps as sweeps
     from lineal.service.sweep import trials as trials
 else:

@@ -8,7 +8,6 @@ trials in the database are all there is to know.
 from __future__ import annotations
 
 import json
-import math
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
@@ -24,7 +23,7 @@ from lineal.errors import Unavailable
 
 Point = dict[str, float]
 """Name of a parameter (`name_of`) → where in its space."""
-_COUNTS = (TrialState.FINISHED, TrialState.STOPPED)
+COUNTS = (TrialState.FINISHED, TrialState.STOPPED)
 """Trials whose results a search learns from; the others only say what is being tried."""
 
 
@@ -105,7 +104,7 @@ class Search:
     def _take(self, trial: Row[Any]) -> None:
         states = self._optuna.trial.TrialState
         is_over = trial.state not in (TrialState.RUNNING, TrialState.QUEUED)
-        is_useful = is_over and trial.value is not None and trial.state in _COUNTS
+        is_useful = is_over and trial.value is not None and trial.state in COUNTS
         state = states.COMPLETE if is_useful else states.FAIL if is_over else states.RUNNING
         number = self._numbers.get(trial.id)
         if number is None:
@@ -168,21 +167,3 @@ def _load() -> Any:
     except ImportError as error:
         raise Unavailable("Sweeps that search need Optuna: pip install 'lineal[sweeps]'") from error
     return optuna
-
-
-def shares(plan: Plan, results: Iterable[tuple[Mapping[str, Any], float]]) -> dict[str, float]:
-    """Return how much of the difference between results each parameter explains.
-
-    results: (parameters, value). By PED-ANOVA; the shares add up to 1, the largest comes first.
-    Raises ValueError or RuntimeError where there are too few results to tell.
-    """
-    search = Search(plan)
-    for parameters, value in results:
-        point = point_of(plan, parameters)
-        if point is not None and math.isfinite(value):
-            search.add_result(point, value)
-    found = search.importances()
-    names = {name_of(path): ".".join(path) for path in plan.searched}
-    total = sum(found.values()) or 1.0
-    ordered = sorted(found.items(), key=lambda pair: -pair[1])
-    return {names[name]: share / total for name, share in ordered}
