@@ -292,13 +292,11 @@ def _sources(draft: DraftSpec) -> list[int]:
 def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> dict[str, Any]:
     return {
         "client_id": draft.client_id,
-        "nonce": secrets.token_hex(8),
         "collection_id": collection_id,
         "run_id": draft.run,
         "distributed_id": draft.distributed_id,
         "created_by": actor.name,
         "created_at": now,
-        "expires_at": now,
         "spec": {
             "description": draft.description,
             "metadata": draft.metadata,
@@ -325,9 +323,13 @@ def _reuse(
     now: datetime,
 ) -> Begun:
     row = _row(draft, collection_id, actor, now)
-    draft_id = drafts_db.add(
-        connection, row | {"version_id": version_id, "state": drafts_db.COMMITTED}
-    )
+    committed = {
+        "nonce": secrets.token_hex(8),
+        "state": drafts_db.COMMITTED,
+        "expires_at": now,
+        "version_id": version_id,
+    }
+    draft_id = drafts_db.add(connection, row | committed)
     version = _apply(connection, actor, row, version_id, None, now)
     return Begun(DraftId(draft_id), version)
 
