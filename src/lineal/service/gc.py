@@ -104,7 +104,8 @@ def plan(instance: Instance, actor: Actor) -> Plan:
             kept=_kept(instance, amounts, moments),
             is_final=is_final,
         )
-    return _with_strays(instance, planned)
+    found = strays.totals(instance, expired_by=now)
+    return replace(planned, strays=found.dead, fresh_strays=found.fresh, foreign=found.foreign)
 
 
 def _doomed(
@@ -134,16 +135,6 @@ def _kept(
     return tuple(
         Kept(reason, amounts[reason], moments.get(reason)) for reason in Reason if reason in amounts
     )
-
-
-def _with_strays(instance: Instance, planned: Plan) -> Plan:
-    dead, fresh = Amount(), Amount()
-    foreign: list[str] = []
-    for found in strays.find(instance, expired_by=planned.made_at):
-        dead += Amount(len(found.dead), sum(file.size for file in found.dead))
-        fresh += Amount(len(found.fresh), sum(file.size for file in found.fresh))
-        foreign += [file.name for file in found.foreign[: NAMED_MOST - len(foreign)]]
-    return replace(planned, strays=dead, fresh_strays=fresh, foreign=tuple(foreign))
 
 
 # --- sweep --------------------------------------------------------------------------------------

@@ -46,7 +46,9 @@ def storage(
     found = [StorageRow(names[row.unit], row.own, row.shared, row.pending) for row in rows]
     found.sort(key=lambda row: (-row.own_bytes - row.shared_bytes - row.pending_bytes, row.name))
     sizes = {kind: size for kind, (_, size) in totals.items()}
-    dead, fresh = (Amount(), Amount()) if what else strays.amounts(instance, expired_by=now)
+    no_blobs = strays.Totals(Amount(), Amount(), ())
+    if not what:
+        no_blobs = strays.totals(instance, expired_by=now)
     return StorageReport(
         rows=tuple(found),
         total=Amount(sum(count for count, _ in totals.values()), sum(sizes.values())),
@@ -57,8 +59,8 @@ def storage(
         orphaned_bytes=sizes.get(storage_db.ORPHANED, 0),
         elsewhere_bytes=sizes.get(storage_db.OTHERS, 0),
         condemned=condemned,
-        strays=dead,
-        fresh_strays=fresh,
+        strays=no_blobs.dead,
+        fresh_strays=no_blobs.fresh,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import Amount, Failure
+from lineal.core.cleanup import NAMED_MOST, Amount, Failure
 from lineal.core.digest import Key, of_key
 from lineal.core.records import DraftId
 from lineal.db import drafts as drafts_db
@@ -35,6 +35,16 @@ class Strays:
     """Not ours, or damaged and needed."""
 
 
+@dataclass(frozen=True)
+class Totals:
+    """How much the store holds that is no blob; see `Strays`."""
+
+    dead: Amount
+    fresh: Amount
+    foreign: tuple[str, ...]
+    """Names, at most NAMED_MOST."""
+
+
 def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[Strays]:
     """Walk the whole store, batch by batch.
 
@@ -45,13 +55,15 @@ def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[
         yield _sorted(instance, batch, expired_by)
 
 
-def amounts(instance: Instance, *, expired_by: datetime) -> tuple[Amount, Amount]:
-    """Return how much there is of what will never be a blob, and of what may still become one."""
+def totals(instance: Instance, *, expired_by: datetime) -> Totals:
+    """Return how much the whole store holds that is no blob."""
     dead, fresh = Amount(), Amount()
+    foreign: list[str] = []
     for found in find(instance, expired_by=expired_by):
         dead += Amount(len(found.dead), sum(file.size for file in found.dead))
         fresh += Amount(len(found.fresh), sum(file.size for file in found.fresh))
-    return dead, fresh
+        foreign += [file.name for file in found.foreign[: NAMED_MOST - len(foreign)]]
+    return Totals(dead, fresh, tuple(foreign))
 
 
 def remove_surplus(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
