@@ -19,6 +19,7 @@ from lineal.config import (
     home_of,
     load,
     setting_names,
+    sources,
 )
 from lineal.errors import Invalid, Unavailable
 
@@ -68,6 +69,7 @@ def test_empty_variable_counts_as_not_given() -> None:
 
 def test_home_is_never_that_of_wandb() -> None:
     assert load(environ={"WANDB_HOME": "/wandb"}).home == "~/.lineal"
+    assert environment_variables("home") == ["LINEAL_HOME"]
 
 
 @pytest.mark.parametrize("name", setting_names())
@@ -75,7 +77,27 @@ def test_every_setting_says_what_it_means_and_reads_both_prefixes(name: str) -> 
     assert Settings.__dataclass_fields__[name].metadata["meaning"]
     variables = environment_variables(name)
     assert variables[0].startswith("LINEAL_")
-    assert any(variable.startswith("WANDB_") for variable in variables)
+    assert name == "home" or any(variable.startswith("WANDB_") for variable in variables)
+
+
+def test_the_strongest_place_that_says_a_setting_is_its_source(home: Path) -> None:
+    write_settings(home / "settings", "[default]\nproject = p\nentity = e\nstrict = true\n")
+    write_settings(Path(".lineal"), "[default]\nproject = q\nentity = f\n")
+    environ = {"LINEAL_HOME": str(home), "LINEAL_ENTITY": "", "WANDB_ENTITY": "g"}
+    assert sources(environ) == {
+        "home": "$LINEAL_HOME",
+        "entity": "$WANDB_ENTITY",
+        "project": str(Path(".lineal").absolute()),
+        "strict": str(home / "settings"),
+    }
+
+
+def test_a_file_that_is_not_read_is_no_source(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(home / "empty"))
+    write_settings(home / "settings", "[default]\nproject = p\n")
+    write_settings(Path(".lineal"), f"[default]\nhome = {home}\n")
+    assert load(environ={}).project is None
+    assert sources({}) == {"home": str(Path(".lineal").absolute())}
 
 
 def test_short_and_long_variables_of_wandb_are_read() -> None:

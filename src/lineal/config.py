@@ -205,6 +205,8 @@ OPENED_WITH = (
 )
 """Settings that an instance keeps from when it is opened."""
 _PREFIXES = ("LINEAL_", "WANDB_")
+_NOT_OURS = "WANDB_HOME"
+"""Its folder is W&B's: what stands there is no instance of ours."""
 FOLDER_FILE = ".lineal"
 """Settings of the working directory."""
 
@@ -212,7 +214,8 @@ FOLDER_FILE = ".lineal"
 def environment_variables(name: str) -> list[str]:
     """Return the variables read for a setting, the strongest first."""
     spellings = _field(name).metadata["env"] or (name.upper(),)
-    return [prefix + spelling for prefix in _PREFIXES for spelling in spellings]
+    found = [prefix + spelling for prefix in _PREFIXES for spelling in spellings]
+    return [variable for variable in found if variable != _NOT_OURS]
 
 
 def load(
@@ -238,11 +241,25 @@ def load(
     if explicit:
         values.update(_given(explicit))
     home = os.fspath(values.get("home") or Settings.home)
-    values = {**_from_files(os.path.expanduser(home)), **values}
+    values = {**_from_files(home), **values}
     loaded = Settings(**{name: _parse(name, value) for name, value in values.items()})
     if loaded.mode not in MODE_SPELLINGS:
         raise Invalid(f"Unknown mode `{loaded.mode}`; use `online`, `offline` or `disabled`")
     return dataclasses.replace(loaded, mode=MODE_SPELLINGS[loaded.mode])
+
+
+def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Say where `load` finds each setting that is not left at its default.
+
+    That is `$VARIABLE`, or the path of a file. Raises Invalid for a file that cannot be read.
+    """
+    environ = os.environ if environ is None else environ
+    variables = _variables_set(environ)
+    home = environ[variables["home"]] if "home" in variables else Settings.home
+    in_files = {
+        name: os.path.abspath(path) for path in _settings_files(home) for name in _from_file(path)
+    }
+    return in_files | {name: f"${variable}" for name, variable in variables.items()}
 
 
 def setting_names() -> list[str]:
@@ -281,20 +298,27 @@ def _said(settings: Settings) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: environ[variable] for name, variable in _variables_set(environ).items()}
+
+
+def _variables_set(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable that says a setting, for each that one says."""
     found = {}
     for name in setting_names():
-        for variable in environment_variables(name):
-            if variable in ("WANDB_HOME",):
-                continue
-            if environ.get(variable):
-                found[name] = environ[variable]
-                break
+        variable = next(filter(environ.get, environment_variables(name)), None)
+        if variable is not None:
+            found[name] = variable
     return found
 
 
 def _from_files(home: str) -> dict[str, str]:
-    """Read the settings of the home, and over them those of the working directory."""
-    return _from_file(os.path.join(home, "settings")) | _from_file(FOLDER_FILE)
+    weaker, stronger = _settings_files(home)
+    return _from_file(weaker) | _from_file(stronger)
+
+
+def _settings_files(home: str) -> tuple[str, str]:
+    """Return the files of the home and, which is stronger, of the working directory."""
+    return os.path.join(os.path.expanduser(home), "settings"), FOLDER_FILE
 
 
 def _from_file(path: str) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
-import os
 import platform
 from importlib import metadata
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
-from lineal.config import environment_variables, home_of, load, setting_names, working_folder
+from lineal.config import load, setting_names, sources
 
 
 def status(json: Json = False) -> None:
@@ -62,28 +60,8 @@ def status(json: Json = False) -> None:
 
 def settings_in_force() -> list[tuple[str, Any, str]]:
     """Return name, value and source of every setting: a variable, a file, or `default`."""
-    loaded = load()
-    in_files = _settings_files(home_of(loaded).root)
-    rows = []
-    for name in setting_names():
-        variables = environment_variables(name)
-        variable = next(
-            (each for each in variables if each != "WANDB_HOME" and os.environ.get(each)), None
-        )
-        source = f"${variable}" if variable else in_files.get(name, "default")
-        rows.append((name, getattr(loaded, name), source))
-    return rows
-
-
-def _settings_files(home: str) -> dict[str, str]:
-    """Return which file sets what; the one in the working directory wins."""
-    sources = {}
-    for path in (os.path.join(home, "settings"), os.path.join(working_folder(), ".lineal")):
-        parser = configparser.ConfigParser(interpolation=None)
-        if os.path.isfile(path) and parser.read(path, encoding="utf-8"):
-            names = parser["default"] if parser.has_section("default") else ()
-            sources.update(dict.fromkeys(names, path))
-    return sources
+    loaded, found = load(), sources()
+    return [(name, getattr(loaded, name), found.get(name, "default")) for name in setting_names()]
 
 
 def version(json: Json = False) -> None:
