@@ -1,7 +1,7 @@
 """A lineage graph as one picture: an SVG that needs nothing beside it, data flowing to the right.
 
-Pure and deterministic, as the other forms in `lineage.py`. Each node stands one column after the
-last of what it was made from. What would make a column too long becomes one box (LIN-7).
+Pure and deterministic, as the other forms in `lineage_text.py`. Each node stands one column after
+the last of what it was made from. What would make a column too long becomes one box (LIN-7).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lineal.core.lineage import asked_for, cycle_words, printable
+from lineal.core.lineage_text import asked_for, cycle_words, printable
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
 
 SHOWN_MOST = 12

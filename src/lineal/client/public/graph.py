@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.public.lists import NamedList
-from lineal.core import lineage, lineage_picture
+from lineal.core import lineage_picture, lineage_text
 from lineal.core.names import strings
 from lineal.core.records import (
     Direction,
@@ -62,13 +62,13 @@ class Graph:
         return self._graph.is_cut
 
     def to_json(self) -> str:
-        return lineage.to_json(self._graph)
+        return lineage_text.to_json(self._graph)
 
     def to_dot(self) -> str:
-        return lineage.to_dot(self._graph)
+        return lineage_text.to_dot(self._graph)
 
     def to_mermaid(self) -> str:
-        return lineage.to_mermaid(self._graph)
+        return lineage_text.to_mermaid(self._graph)
 
     def to_svg(self) -> str:
         """Return a picture of its own, which any browser shows; what is too much is one box."""
@@ -76,17 +76,17 @@ class Graph:
 
     def to_openlineage(self) -> list[dict[str, Any]]:
         """Return one OpenLineage RunEvent, as a dict, per run."""
-        return lineage.to_openlineage(self._graph)
+        return lineage_text.to_openlineage(self._graph)
 
-    def collapsed(self) -> lineage.CollapsedGraph:
+    def collapsed(self) -> lineage_text.CollapsedGraph:
         """Return runs grouped by job type and artifacts by type (LIN-6)."""
-        return lineage.collapsed(self._graph)
+        return lineage_text.collapsed(self._graph)
 
     def __len__(self) -> int:
         return len(self._graph.nodes)
 
     def __str__(self) -> str:
-        return lineage.tree(self._graph)
+        return lineage_text.tree(self._graph)
 
     def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
         """Draw itself in a notebook, or as a tree where pictures are not shown."""

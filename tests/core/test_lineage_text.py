@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
-from lineal.core import lineage
+from lineal.core import lineage_text
 from lineal.core.lineage_picture import to_svg
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph
 
@@ -28,7 +28,7 @@ def test_a_tree_shows_both_directions_from_the_root() -> None:
         [run(1, "bold owl"), version(1), version(2, "model", type="model"), run(2)],
         [used(1, 1), logged(1, 2), used(2, 2)],
     )
-    assert lineage.tree(both).splitlines() == [
+    assert lineage_text.tree(both).splitlines() == [
         "bold owl (run1) · train run · finished",
         "├─ upstream",
         "│  └─ data1:v0 · dataset · latest",
@@ -44,7 +44,7 @@ def test_a_tree_draws_what_is_shared_once() -> None:
         [run(3), version(1), version(2), run(2), version(0), run(0)],
         [used(1, 3), used(2, 3), logged(2, 1), logged(2, 2), used(0, 2), logged(0, 0)],
     )
-    assert lineage.tree(shared).splitlines()[2:] == [
+    assert lineage_text.tree(shared).splitlines()[2:] == [
         "   ├─ data1:v0 · dataset · latest",
         "   │  └─ run2 · train run · finished",
         "   │     └─ data0:v0 · dataset · latest",
@@ -60,7 +60,7 @@ def test_a_tree_marks_what_was_deleted_or_logged_again() -> None:
         [version(1), run(1, is_deleted=True)],
         [used(1, 1), logged(1, 1, again=True)],
     )
-    assert lineage.tree(circle).splitlines() == [
+    assert lineage_text.tree(circle).splitlines() == [
         "data1:v0 · dataset · latest",
         "├─ upstream",
         "│  └─ ✗ run1 · train run · finished · deleted ↺ logged again",
@@ -72,7 +72,7 @@ def test_a_tree_marks_what_was_deleted_or_logged_again() -> None:
 
 def test_a_tree_marks_what_a_run_made_and_then_used() -> None:
     circle = graph("version:1", [version(1), run(1)], [logged(1, 1), used(1, 1, again=True)])
-    assert lineage.tree(circle).splitlines() == [
+    assert lineage_text.tree(circle).splitlines() == [
         "data1:v0 · dataset · latest",
         "├─ upstream",
         "│  └─ run1 · train run · finished",
@@ -83,12 +83,12 @@ def test_a_tree_marks_what_a_run_made_and_then_used() -> None:
 
 
 def test_a_tree_of_one_node_is_one_line() -> None:
-    assert lineage.tree(graph("run:1", [run(1)], [])) == "run1 · train run · finished"
+    assert lineage_text.tree(graph("run:1", [run(1)], [])) == "run1 · train run · finished"
 
 
 def test_a_tree_says_that_it_was_cut() -> None:
     cut = LineageGraph("run:1", (run(1),), (), is_cut=True)
-    assert "there is more" in lineage.tree(cut).splitlines()[-1]
+    assert "there is more" in lineage_text.tree(cut).splitlines()[-1]
 
 
 def test_a_tree_of_a_long_chain_is_drawn() -> None:
@@ -98,11 +98,11 @@ def test_a_tree_of_a_long_chain_is_drawn() -> None:
         [version(n) for n in range(length)] + [run(n) for n in range(length - 1)],
         [edge for n in range(length - 1) for edge in (used(n, n), logged(n, n + 1))],
     )
-    assert len(lineage.tree(chain).splitlines()) == 2 * length
+    assert len(lineage_text.tree(chain).splitlines()) == 2 * length
 
 
 def test_a_hostile_name_neither_breaks_a_line_nor_moves_the_cursor() -> None:
-    drawn = lineage.tree(graph("run:1", [run(1, HOSTILE)], []))
+    drawn = lineage_text.tree(graph("run:1", [run(1, HOSTILE)], []))
     assert len(drawn.splitlines()) == 1
     assert drawn.isprintable()
 
@@ -111,7 +111,7 @@ def test_a_hostile_name_neither_breaks_a_line_nor_moves_the_cursor() -> None:
 
 
 def test_json_holds_every_node_and_edge() -> None:
-    data = json.loads(lineage.to_json(PIPELINE))
+    data = json.loads(lineage_text.to_json(PIPELINE))
     assert data["root"] == "version:2"
     assert [node["name"] for node in data["nodes"]] == [
         "ana/vision/model:v0",
@@ -129,7 +129,7 @@ def test_json_holds_every_node_and_edge() -> None:
 
 
 def test_dot_draws_runs_as_boxes_and_edges_with_their_alias() -> None:
-    lines = lineage.to_dot(PIPELINE).splitlines()
+    lines = lineage_text.to_dot(PIPELINE).splitlines()
     assert lines[0] == "digraph lineage {"
     assert '  "run:1" [label="bold owl\\ntrain", tooltip="ana/vision/run1", shape="box"];' in lines
     assert '  "version:1" -> "run:1" [label="prod"];' in lines
@@ -145,13 +145,13 @@ _DOT_LINE = re.compile(
 
 @given(name=st.one_of(st.just(HOSTILE), st.text(max_size=20)))
 def test_no_name_breaks_out_of_its_dot_string(name: str) -> None:
-    text = lineage.to_dot(graph("run:1", [run(1, name), version(1)], [used(1, 1, alias=name)]))
+    text = lineage_text.to_dot(graph("run:1", [run(1, name), version(1)], [used(1, 1, alias=name)]))
     for line in text.rstrip("\n").split("\n")[3:-1]:
         assert _DOT_LINE.fullmatch(line), line
 
 
 def test_mermaid_draws_runs_as_boxes_and_artifacts_rounded() -> None:
-    assert lineage.to_mermaid(PIPELINE).splitlines() == [
+    assert lineage_text.to_mermaid(PIPELINE).splitlines() == [
         "flowchart LR",
         '  n0(["model:v0<br/>model"])',
         '  n1["bold owl<br/>train"]',
@@ -163,14 +163,14 @@ def test_mermaid_draws_runs_as_boxes_and_artifacts_rounded() -> None:
 
 @given(name=st.one_of(st.just(HOSTILE), st.text(max_size=20)))
 def test_no_name_breaks_out_of_its_mermaid_label(name: str) -> None:
-    lines = lineage.to_mermaid(graph("run:1", [run(1, name)], [])).split("\n")
+    lines = lineage_text.to_mermaid(graph("run:1", [run(1, name)], [])).split("\n")
     assert len(lines) == 3
     label = re.fullmatch(r'  n0\["(.*)<br/>train"\]', lines[1])
     assert label is not None
     assert not re.search(r'["<>`|\[\]{}]', label[1])
 
 
-@pytest.mark.parametrize("writer", [lineage.to_dot, lineage.to_mermaid])
+@pytest.mark.parametrize("writer", [lineage_text.to_dot, lineage_text.to_mermaid])
 def test_pictures_show_edges_that_would_close_a_cycle_dashed(writer) -> None:  # type: ignore[no-untyped-def]  # the two writers
     both = [logged(1, 1, again=True), used(2, 1, again=True)]
     text = writer(graph("version:1", [version(1), version(2), run(1)], both))
@@ -179,7 +179,7 @@ def test_pictures_show_edges_that_would_close_a_cycle_dashed(writer) -> None:  #
     assert "dashed" in text or "-.->" in text
 
 
-@pytest.mark.parametrize("writer", [lineage.to_dot, lineage.to_mermaid, to_svg])
+@pytest.mark.parametrize("writer", [lineage_text.to_dot, lineage_text.to_mermaid, to_svg])
 def test_pictures_show_the_alias_of_a_use_unless_it_is_the_number(writer) -> None:  # type: ignore[no-untyped-def]  # the writers
     uses = [used(1, 1, alias="prod"), used(1, 2, alias="v0")]
     text = writer(graph("version:1", [version(1), run(1), run(2)], uses))
@@ -191,7 +191,7 @@ def test_pictures_show_the_alias_of_a_use_unless_it_is_the_number(writer) -> Non
 
 
 def test_openlineage_has_one_event_per_run_with_versions_as_facets() -> None:
-    (event,) = lineage.to_openlineage(PIPELINE)
+    (event,) = lineage_text.to_openlineage(PIPELINE)
     assert event["eventType"] == "COMPLETE"
     assert event["job"] == {"namespace": "lineal://ana/vision", "name": "train"}
     (read,), (written,) = event["inputs"], event["outputs"]
@@ -200,7 +200,7 @@ def test_openlineage_has_one_event_per_run_with_versions_as_facets() -> None:
 
 
 def test_openlineage_gives_a_run_the_same_uuid_every_time() -> None:
-    ids = {lineage.to_openlineage(PIPELINE)[0]["run"]["runId"] for _ in range(2)}
+    ids = {lineage_text.to_openlineage(PIPELINE)[0]["run"]["runId"] for _ in range(2)}
     assert len(ids) == 1
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ids.pop())
 
@@ -211,7 +211,7 @@ def test_openlineage_gives_a_run_the_same_uuid_every_time() -> None:
 def test_collapsing_groups_runs_by_job_type_and_artifacts_by_type() -> None:
     nodes = [version(0), *(run(n) for n in range(5)), run(9, job_type="evaluate")]
     edges = [*(used(0, n) for n in range(5)), used(0, 9)]
-    folded = lineage.collapsed(graph("version:0", nodes, edges))
+    folded = lineage_text.collapsed(graph("version:0", nodes, edges))
     assert [(group.id, len(group.nodes), group.is_folded) for group in folded.groups] == [
         ("artifact/dataset", 1, False),
         ("run/train", 5, True),
@@ -229,10 +229,10 @@ def test_collapsing_groups_runs_by_job_type_and_artifacts_by_type() -> None:
 def test_what_is_derived_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
     edge = LineageEdge("version:1", "version:2", EdgeKind.DERIVED)
     taken_over = graph("version:2", [version(2, "copy"), version(1)], [edge])
-    assert '"version:1" -> "version:2" [label="derived", style="dashed"];' in lineage.to_dot(
+    assert '"version:1" -> "version:2" [label="derived", style="dashed"];' in lineage_text.to_dot(
         taken_over
     )
-    assert 'n1 -.->|"derived"| n0' in lineage.to_mermaid(taken_over)
-    assert lineage.tree(taken_over).splitlines()[-1].endswith("⇠ derived")
-    assert json.loads(lineage.to_json(taken_over))["edges"][0]["kind"] == "derived"
-    assert lineage.to_openlineage(taken_over) == []
+    assert 'n1 -.->|"derived"| n0' in lineage_text.to_mermaid(taken_over)
+    assert lineage_text.tree(taken_over).splitlines()[-1].endswith("⇠ derived")
+    assert json.loads(lineage_text.to_json(taken_over))["edges"][0]["kind"] == "derived"
+    assert lineage_text.to_openlineage(taken_over) == []
