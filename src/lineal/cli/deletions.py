@@ -1,4 +1,4 @@
-"""What was deleted and how it comes back: `lineal deletions`, `lineal artifact restore`."""
+"""`lineal artifact rm`, and how it comes back: `lineal artifact restore`, `lineal deletions`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,157 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import output
-from lineal.cli.connect import connect
-from lineal.cli.options import NUMBER_MAX, Json
-from lineal.cli.retention import ttl_words
+from lineal.cli import output, selection
+from lineal.cli.connect import Connection, connect
+from lineal.cli.options import NUMBER_MAX, Json, Yes
+from lineal.cli.retention import place_of, ttl_words
 from lineal.client.backend import all_of
-from lineal.core.retention import Deletion, Level, Restored
+from lineal.core.records import CollectionKind, CollectionRecord
+from lineal.core.retention import Deletion, Level, Restored, Selection
+from lineal.errors import Conflict, Invalid
+
+
+def rm(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME:REF",
+            help="A version, such as `digits:v3`; with conditions a collection or project",
+        ),
+    ],
+    delete_aliases: Annotated[
+        bool, typer.Option("--delete-aliases", help="Delete it although it has aliases")
+    ] = False,
+    all: Annotated[
+        bool, typer.Option("--all", help="Delete the collection with all its versions")
+    ] = False,
+    older_than: selection.OlderThan = None,
+    untagged: selection.Untagged = False,
+    unaliased: selection.Unaliased = False,
+    unused: selection.Unused = False,
+    keep_last: selection.KeepLast = None,
+    keep_best: selection.KeepBestOf = None,
+    by: selection.By = None,
+    minimize: selection.Minimize = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
+    ] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Delete a version, or all those for which every condition holds.
+
+    A link is only unlinked. The place in the lineage stays, and `lineal artifact restore` undoes
+    it until the bytes are freed. Conditions never choose linked or protected versions; what they
+    choose is shown first, with the bytes that only these versions need.
+    """
+    chosen = selection.read(
+        older_than=older_than,
+        untagged=untagged,
+        unaliased=unaliased,
+        unused=unused,
+        keep_last=keep_last,
+        keep_best=keep_best,
+        by=by,
+        minimize=minimize,
+    )
+    if chosen is not None:
+        if all:
+            raise Invalid("`--all` leaves nothing to choose; leave it out, or the conditions")
+        _rm_selected(name, chosen, dry_run=dry_run, yes=yes, json=json)
+        return
+    if json:
+        raise Invalid("`--json` needs conditions, such as `--keep-last 5`")
+    if all:
+        _rm_collection(name, dry_run=dry_run, yes=yes)
+    else:
+        _rm_version(name, delete_aliases=delete_aliases, dry_run=dry_run, yes=yes)
+
+
+def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json: bool) -> None:
+    if ":" in name:
+        raise Invalid(f"Conditions choose among the versions of a name; leave out `:` in {name}")
+    connection = connect()
+    place = place_of(connection, name)
+    preview = connection.backend.preview(*place, chosen, with_metadata=False)
+    shown = selection.preview_as_json(preview, chosen)
+    if not json:
+        selection.print_preview(preview)
+    if not dry_run and preview.count:
+        output.confirm(f"Delete {output.plural(preview.count, 'version')}?", yes=yes)
+        act = connection.backend.delete_selected(*place, chosen)
+        if act is not None:
+            shown |= {"count": act.version_count, "deletion": act.id}
+            output.note(
+                f"Deleted {output.plural(act.version_count, 'version')}; "
+                f"`lineal deletions --restore {act.id}` undoes it"
+            )
+    if json:
+        output.as_json(shown)
+
+
+def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
+    connection = connect()
+    path = connection.collection_path(name, instead=f"`lineal artifact rm {name}` deletes that one")
+    collection = connection.backend.collection(path.entity, path.project, path.name)
+    full = f"{path.entity}/{path.project}/{path.name}"
+    count = output.plural(collection.version_count, "version")
+    if dry_run:
+        _preview_collection(connection, collection)
+        return
+    told = f"{count} unlinked" if collection.kind is CollectionKind.PORTFOLIO else count
+    output.confirm(f"Delete {full} with {count}?", yes=yes)
+    connection.backend.delete_collection(collection.id)
+    output.data(f"Deleted {full}: {told}")
+
+
+def _preview_collection(connection: Connection, collection: CollectionRecord) -> None:
+    if collection.kind is CollectionKind.PORTFOLIO:
+        links = output.plural(collection.version_count, "version")
+        output.data(f"Would unlink {links} from {collection.path}; each stays where it was logged")
+        return
+    everything = Selection(keep_last=0)
+    found = connection.backend.preview(
+        collection.entity,
+        collection.project,
+        collection.name,
+        everything,
+        with_metadata=False,
+    )
+    selection.print_preview(found)
+    if found.count < collection.version_count:
+        kept = output.plural(collection.version_count - found.count, "more version")
+        output.note(
+            f"Nothing would be deleted: {collection.path} has {kept}, linked or with a protected "
+            "alias; unlink these or take the alias off first"
+        )
+
+
+def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) -> None:
+    if ":" not in name:
+        raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
+    connection = connect()
+    record = connection.version(name)
+    if record.is_link:
+        if dry_run:
+            output.data(f"Would unlink {record.path}; the version stays where it was logged")
+            return
+        output.confirm(f"Unlink {record.path}?", yes=yes)
+        connection.backend.unlink_version(record.membership_id)
+        output.data(f"Unlinked {record.path}")
+        return
+    size = output.size(record.size_bytes)
+    if record.aliases and not delete_aliases:
+        raise Conflict(
+            f"Version {record.path} has aliases ({', '.join(record.aliases)}); "
+            "`--delete-aliases` deletes it with them"
+        )
+    if dry_run:
+        output.data(f"Would delete {record.path} ({size})")
+        return
+    output.confirm(f"Delete {record.path} ({size})?", yes=yes)
+    connection.backend.delete_version(record.membership_id, delete_aliases=delete_aliases)
+    output.data(f"Deleted {record.path}")
 
 
 def restore(
