@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from lineal.blobs.local import LocalStore
 from lineal.core.access import Actor, Role
-from lineal.core.cleanup import Amount, Plan, Reason
+from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.core.retention import Selection
@@ -326,5 +326,5 @@ def test_a_damaged_marker_is_written_anew(
 
 
 def test_an_empty_plan_says_so(instance: Instance, owner: Actor) -> None:
-    plan: Plan = gc.plan(instance, owner)
+    plan: CleanupPlan = gc.plan(instance, owner)
     assert (plan.is_empty, plan.freed_bytes, plan.kept) == (True, 0, ())

@@ -12,7 +12,7 @@ import typer
 from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
-from lineal.core.cleanup import Failure, Plan, Proof, Swept, VersionsStep
+from lineal.core.cleanup import CleanupPlan, Failure, Proof, Swept, VersionsStep
 from lineal.core.names import names_version
 from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 
@@ -67,7 +67,7 @@ def gc(
 # --- plan ---------------------------------------------------------------------------------------
 
 
-def _print_plan(plan: Plan, *, json: bool) -> None:
+def _print_plan(plan: CleanupPlan, *, json: bool) -> None:
     if json:
         output.as_json(_plan_as_json(plan))
         return
@@ -100,7 +100,7 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
         output.note(f"Not ours, and left alone: {', '.join(plan.foreign[:SHOWN])}")
 
 
-def _kept_words(plan: Plan) -> str:
+def _kept_words(plan: CleanupPlan) -> str:
     return f"{output.size(plan.kept_bytes)} {'stay' if plan.kept_bytes else 'stays'}"
 
 
@@ -120,7 +120,7 @@ def _print_versions(what: str, step: VersionsStep) -> None:
         output.data(f"  … and {step.total.count - SHOWN:,} more")
 
 
-def _plan_as_json(plan: Plan) -> dict[str, Any]:
+def _plan_as_json(plan: CleanupPlan) -> dict[str, Any]:
     return asdict(plan) | {"freed_bytes": plan.freed_bytes, "kept_bytes": plan.kept_bytes}
 
 

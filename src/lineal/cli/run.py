@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-import math
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -19,6 +18,7 @@ from lineal.client.artifact import adding
 from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.public.files import File
 from lineal.core import names
+from lineal.core.mistakes import is_finite
 from lineal.core.records import (
     EdgeKind,
     JsonObject,
@@ -198,8 +198,7 @@ def _print_curves(run: PublicRun) -> None:
     series: dict[str, list[float]] = {}
     for row in rows:
         for key, value in row.items():
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if is_number and not key.startswith("_") and math.isfinite(value):
+            if is_finite(value) and not key.startswith("_"):
                 series.setdefault(key, []).append(float(value))
     curves = {key: values for key, values in sorted(series.items()) if len(values) > 1}
     if not curves:

@@ -56,7 +56,7 @@ from lineal.core.records import (
 )
 
 if TYPE_CHECKING:
-    from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
+    from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,
@@ -311,7 +311,7 @@ class Backend(Protocol):
 
     # --- space ---
 
-    def gc_plan(self) -> Plan: ...
+    def gc_plan(self) -> CleanupPlan: ...
 
     def gc_sweep(
         self,

@@ -58,7 +58,7 @@ from lineal.service.instance import Instance, open_instance
 
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
-    from lineal.core.cleanup import Plan, Proof, StorageReport, Swept
+    from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,
@@ -370,7 +370,7 @@ class EmbeddedBackend:
 
     # --- space ---
 
-    def gc_plan(self) -> Plan:
+    def gc_plan(self) -> CleanupPlan:
         return service.gc.plan(self.instance, self.actor)
 
     def gc_sweep(

@@ -67,7 +67,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CleanupPlan:
     """What a sweep would do now. `freed_bytes` and what is kept add up to all bytes there are."""
 
     made_at: datetime

@@ -48,7 +48,7 @@ def near(given: object, known: Sequence[str]) -> str:
     return did_you_mean(str(given), known, otherwise=there, cutoff=0.5)
 
 
-def is_number(value: object) -> bool:
+def is_finite(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

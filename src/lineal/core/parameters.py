@@ -8,7 +8,7 @@ from typing import Any
 
 from lineal.core import distributions
 from lineal.core.distributions import Distribution
-from lineal.core.mistakes import Mistakes, is_number, near
+from lineal.core.mistakes import Mistakes, is_finite, near
 
 Path = tuple[str, ...]
 """Keys from the outermost parameter inwards."""
@@ -128,7 +128,7 @@ def _categorical(place: str, spec: Mapping[str, Any], mistakes: Mistakes) -> Dis
     if (
         not isinstance(weights, (list, tuple))
         or len(weights) != len(values)
-        or not all(is_number(weight) and weight >= 0 for weight in weights)
+        or not all(is_finite(weight) and weight >= 0 for weight in weights)
         or abs(sum(weights) - 1) > 1e-6
     ):
         mistakes.add(
@@ -147,11 +147,11 @@ def _numeric(
     _refuse(place, spec, own | {"distribution", "q"}, name, mistakes)
     if not is_bounded:
         mu, sigma = spec.get("mu", 0.0), spec.get("sigma", 1.0)
-        if not is_number(mu):
+        if not is_finite(mu):
             mistakes.add(f"{place}.mu", f"must be a number, not {mu!r}")
-        if not is_number(sigma) or sigma <= 0:
+        if not is_finite(sigma) or sigma <= 0:
             mistakes.add(f"{place}.sigma", f"must be a number above 0, not {sigma!r}")
-        if not (is_number(mu) and is_number(sigma) and sigma > 0):
+        if not (is_finite(mu) and is_finite(sigma) and sigma > 0):
             return None
         return distributions.normal(name, float(mu), float(sigma), q)
     low, high = spec.get("min"), spec.get("max")
@@ -160,7 +160,7 @@ def _numeric(
     for key, bound in (("min", low), ("max", high)):
         if bound is None:
             mistakes.add(f"{place}.{key}", f"is missing; {name} needs it")
-        elif not is_number(bound) or (whole and not float(bound).is_integer()):
+        elif not is_finite(bound) or (whole and not float(bound).is_integer()):
             mistakes.add(f"{place}.{key}", f"must be {kind}, not {bound!r}")
         elif name in distributions.POSITIVE and bound <= 0:
             mistakes.add(f"{place}.{key}", f"must be above 0 for {name}, not {bound!r}")
@@ -189,7 +189,7 @@ def _quantum(place: str, name: str, spec: Mapping[str, Any], mistakes: Mistakes)
             mistakes.add(f"{place}.q", f"has no meaning for {name}; use q_{name}")
         return None
     q = spec.get("q", 1)
-    if not is_number(q) or q <= 0:
+    if not is_finite(q) or q <= 0:
         mistakes.add(f"{place}.q", f"must be a number above 0, not {q!r}")
         return 1.0
     return float(q)

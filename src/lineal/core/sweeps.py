@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from lineal.core import names, parameters
 from lineal.core.distributions import Distribution
 from lineal.core.hyperband import Hyperband
-from lineal.core.mistakes import Mistakes, is_number, is_whole, near
+from lineal.core.mistakes import Mistakes, is_finite, is_whole, near
 from lineal.core.parameters import Path
 from lineal.errors import Invalid
 
@@ -245,9 +245,9 @@ def _metric(document: Mapping[str, Any], mistakes: Mistakes) -> Metric | None:
         mistakes.add("metric.name", "must say what the runs log, such as `val_loss`")
     if goal not in GOALS:
         mistakes.add("metric.goal", f"cannot be {goal!r}{near(goal, GOALS)}")
-    if target is not None and not is_number(target):
+    if target is not None and not is_finite(target):
         mistakes.add("metric.target", f"must be a number, not {target!r}")
-    return Metric(str(name), str(goal), target if is_number(target) else None)
+    return Metric(str(name), str(goal), target if is_finite(target) else None)
 
 
 def _best(
@@ -288,7 +288,7 @@ def _stops(
                 f"{place}.{key}", f"must be a whole number of at least 1, not {given[key]!r}"
             )
     eta = given.get("eta", 3)
-    if not is_number(eta) or eta <= 1:
+    if not is_finite(eta) or eta <= 1:
         mistakes.add(f"{place}.eta", f"must be a number above 1, not {eta!r}")
         eta = 3
     strict = given.get("strict", False)

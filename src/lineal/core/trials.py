@@ -149,16 +149,16 @@ class TrialProgress(NamedTuple):
 
 def parameters_text(parameters: JsonObject) -> str:
     """Write parameters in a line, such as `lr=0.1 optimizer.name=adam`."""
-    return " ".join(f"{path}={_short(value)}" for path, value in flat(parameters))
+    return " ".join(f"{path}={_short(value)}" for path, value in by_path(parameters))
 
 
-def flat(parameters: JsonObject, above: str = "") -> list[tuple[str, Any]]:
+def by_path(parameters: JsonObject, above: str = "") -> list[tuple[str, Any]]:
     """Return (path, value) of parameters, nested ones with dots."""
     found: list[tuple[str, Any]] = []
     for name, value in parameters.items():
         path = f"{above}{name}"
         if isinstance(value, dict) and value:
-            found += flat(value, f"{path}.")
+            found += by_path(value, f"{path}.")
         else:
             found.append((path, value))
     return found

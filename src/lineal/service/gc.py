@@ -21,10 +21,10 @@ from lineal.core.access import Action, Actor
 from lineal.core.cleanup import (
     NAMED_MOST,
     Amount,
+    CleanupPlan,
     DoomedVersion,
     Failure,
     Kept,
-    Plan,
     Reason,
     Swept,
     VersionsStep,
@@ -66,7 +66,7 @@ EXPIRE_MOST = 1_000_000
 # --- plan ---------------------------------------------------------------------------------------
 
 
-def plan(instance: Instance, actor: Actor) -> Plan:
+def plan(instance: Instance, actor: Actor) -> CleanupPlan:
     """Say what a sweep would do now, and why every byte that stays does; changes nothing.
 
     Reads the rows of all blobs and the names of all files in the store.
@@ -84,7 +84,7 @@ def plan(instance: Instance, actor: Actor) -> Plan:
         moments = gc_plan.earliest(connection, cutoff, now)
         manifests, segments = gc_plan.unneeded_counts(connection, survivors)
         releasing = gc_db.releasable_versions(cutoff, connection, after=0, limit=NAMED_MOST)
-        planned = Plan(
+        planned = CleanupPlan(
             made_at=now,
             expire=VersionsStep(
                 Amount(len(expiring), gc_plan.sizes_of(connection, expiring)),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lineal.core.sweeps import MACRO, MACROS, VARIABLE
-from lineal.core.trials import flat
+from lineal.core.trials import by_path
 from lineal.errors import Invalid
 
 DEFAULT = ("${env}", "${interpreter}", "${program}", "${args}")
@@ -41,13 +41,13 @@ def _expanded(
     if name == "env":
         return ["/usr/bin/env"]
     if name == "args":
-        return [f"--{path}={_argument(value)}" for path, value in flat(dict(parameters))]
+        return [f"--{path}={_argument(value)}" for path, value in by_path(dict(parameters))]
     if name == "args_no_hyphens":
-        return [f"{path}={_argument(value)}" for path, value in flat(dict(parameters))]
+        return [f"{path}={_argument(value)}" for path, value in by_path(dict(parameters))]
     if name == "args_no_boolean_flags":
         return [
             f"--{path}" if value is True else f"--{path}={_argument(value)}"
-            for path, value in flat(dict(parameters))
+            for path, value in by_path(dict(parameters))
             if value is not False
         ]
     if name == "args_json":
@@ -67,7 +67,7 @@ def _text(name: str, document: Mapping[str, Any], parameters: Mapping[str, Any])
         return str(program)
     if name.startswith(VARIABLE):
         return os.environ.get(name.removeprefix(VARIABLE), "")
-    values = dict(flat(dict(parameters)))
+    values = dict(by_path(dict(parameters)))
     if name in values:
         return _argument(values[name])
     if name in MACROS:

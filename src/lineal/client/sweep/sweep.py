@@ -16,12 +16,11 @@ from lineal.client.values import as_metric, kind_of, plain
 from lineal.config import Settings, load
 from lineal.core import names, parameters
 from lineal.core.mistakes import Mistakes
-from lineal.core.trials import SweepRecord, SweepSpec, SweepState, TrialRecord, TrialState
+from lineal.core.trials import OVER, SweepRecord, SweepSpec, TrialRecord, TrialState
 from lineal.errors import Invalid, NotFound, UsageError
 
 _SWEEP = "sweep"
 """Stands before the place of a value that cannot be JSON, in lack of a key."""
-OVER = (SweepState.FINISHED, SweepState.STOPPED, SweepState.CANCELLED)
 LOOK_SECONDS = 5.0
 
 
