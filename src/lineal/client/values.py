@@ -21,8 +21,9 @@ from lineal.errors import Invalid
 PLAIN = frozenset({float, int, str, bool, type(None)})
 ARRAY_MAX_ELEMENTS = 10_000
 """An array longer than that does not belong into every row of a history."""
-INTEGER_MOST_BITS = 1_024
-"""About 300 digits; beyond, neither databases nor JSON readers take a whole number for one."""
+INTEGER_MOST_BITS = 1_023
+"""About 300 digits, which a float can hold; beyond, neither databases nor JSON readers take a whole
+number for one."""
 NESTING_MAX = 64
 """Depth of dicts and lists; deeper ones usually contain themselves."""
 
