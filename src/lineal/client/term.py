@@ -81,7 +81,7 @@ def warn_once(text: str, *, key: str | None = None, again_seconds: float | None 
 
 
 def forget_warnings() -> None:
-    """Let `warn_once` say everything again: a new run starts."""
+    """Let `warn_once` say everything again, as a new process would: each test begins so."""
     with _voice.lock:
         _voice.said.clear()
 
