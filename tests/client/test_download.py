@@ -12,14 +12,15 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from lineal.client.artifact import download
-from lineal.client.artifact.download import Download, verify
+from lineal.client.artifact import download, folder
+from lineal.client.artifact.download import Download
+from lineal.client.artifact.folder import verify
 from lineal.client.cache import DigestCache
 from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
-from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile, Unavailable
+from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile
 
 Files = dict[str, bytes]
 
@@ -287,49 +288,7 @@ def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:
         verify(str(tmp_path / "gone"), entries(FILES))
 
 
-# --- what checkout would delete -----------------------------------------------------------------
-
-
-@pytest.fixture
-def workplace(tmp_path: Path) -> Path:
-    for path in ("t/keep", "t/old", "t/dir/old", "outside/f"):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(b"")
-    return tmp_path
-
-
-def test_what_is_no_entry_is_surplus(workplace: Path) -> None:
-    kept = [Entry("keep", of_bytes(b""), 0)]
-    assert download.surplus(str(workplace / "t"), kept) == ["dir/old", "old"]
-    assert download.surplus(str(workplace / "absent"), kept) == []
-
-
-def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> None:
-    (workplace / "t" / "link").symlink_to(workplace / "outside" / "f")
-    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
-    found = download.surplus(str(workplace / "t"), [])
-    download.remove(str(workplace / "t"), found)
-    assert (workplace / "outside" / "f").exists()
-    assert os.listdir(workplace / "t") == []
-
-
-def test_a_link_to_a_folder_is_surplus_also_where_entries_lie_behind_it(workplace: Path) -> None:
-    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
-    kept = [Entry(path, of_bytes(b""), 0) for path in ("keep", "old", "dir/old", "dirlink/f")]
-    assert download.surplus(str(workplace / "t"), kept) == ["dirlink"]
-    with pytest.raises(IntegrityError, match=r"dirlink in .* is not part of the artifact"):
-        verify(str(workplace / "t"), kept)
-
-
-def test_empty_folders_are_surplus(workplace: Path) -> None:
-    (workplace / "t" / "empty" / "deep").mkdir(parents=True)
-    (workplace / "t" / "dir" / "void").mkdir()
-    kept = [Entry("keep", of_bytes(b""), 0), Entry("dir/old", of_bytes(b""), 0)]
-    found = download.surplus(str(workplace / "t"), kept)
-    assert found == ["dir/void/", "empty/deep/", "old"]
-    download.remove(str(workplace / "t"), found)
-    assert sorted(os.listdir(workplace / "t")) == ["dir", "keep"]
-    assert os.listdir(workplace / "t" / "dir") == ["old"]
+# --- with others in the folder -----------------------------------------------------------------
 
 
 def test_several_may_check_out_into_one_folder(target: Path) -> None:
@@ -341,24 +300,11 @@ def test_several_may_check_out_into_one_folder(target: Path) -> None:
 
     class Disturbing(BytesIO):
         def close(self) -> None:  # when all is written, and before it has its name
-            download.remove(str(target), download.surplus(str(target), entries(FILES)))
+            folder.remove(str(target), folder.surplus(str(target), entries(FILES)))
             super().close()
 
     fetch(Disturbed(FILES), target)
     assert content(target) == FILES
-
-
-def test_what_another_process_removed_or_fills_is_left(workplace: Path) -> None:
-    download.remove(str(workplace / "t"), ["dir/gone", "no/such/", "dir/"])
-    assert (workplace / "t" / "dir" / "old").exists()
-
-
-@pytest.mark.skipif(os.getuid() == 0, reason="root may delete everything")
-def test_what_may_not_be_deleted_is_named(workplace: Path) -> None:
-    (workplace / "t" / "dir").chmod(0o500)
-    with pytest.raises(Unavailable, match=r"dir/old: Permission denied"):
-        download.remove(str(workplace / "t"), ["dir/old"])
-    (workplace / "t" / "dir").chmod(0o700)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
@@ -367,20 +313,3 @@ def test_what_is_there_and_may_not_be_read_is_replaced(backend: Far, target: Pat
     (target / "a.txt").chmod(0)
     fetch(backend, target)
     assert content(target) == FILES
-
-
-def test_folders_that_become_empty_go_too(workplace: Path) -> None:
-    download.remove(str(workplace / "t"), ["dir/old"])
-    assert sorted(os.listdir(workplace / "t")) == ["keep", "old"]
-    download.remove(str(workplace / "t"), ["keep", "old"])
-    assert (workplace / "t").is_dir()
-
-
-def test_the_root_and_the_home_are_never_emptied(
-    workplace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(workplace / "t"))
-    (workplace / "alias").symlink_to(workplace / "t")
-    for folder in ("/", str(workplace), str(workplace / "t"), str(workplace / "alias")):
-        with pytest.raises(Invalid, match="Refusing"):
-            download.surplus(folder, [])

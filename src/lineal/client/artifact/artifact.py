@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from lineal.client import media, session, term
 from lineal.client.artifact import adding
 from lineal.client.artifact import download as downloads
+from lineal.client.artifact import folder as folders
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.draft import listed
 from lineal.client.artifact.manifest import ManifestEntry
@@ -186,7 +187,7 @@ class Artifact(Version):
         target = self._root(root)
         chosen = adding.matches(listed(include), listed(exclude))
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
-        downloads.require_distinct(
+        folders.require_distinct(
             target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
         )
         self._download(target, allow_missing_references, link).run(
@@ -204,12 +205,12 @@ class Artifact(Version):
         """
         record = self._record
         target = root or os.path.join(self._settings.artifact_dir, record.source_collection)
-        surplus = downloads.surplus(target, self._contents)
+        surplus = folders.surplus(target, self._contents)
         if dry_run:
             for path in surplus:
                 term.info(f"would delete {os.path.join(target, path)}")
             return target
-        downloads.remove(target, surplus)
+        folders.remove(target, surplus)
         return self.download(target)
 
     def verify(
@@ -229,7 +230,7 @@ class Artifact(Version):
 
             checked = stored.verify(self._home, record)
         if root is not None or not remote:
-            checked, skipped = downloads.verify(self._root(root), self._contents)
+            checked, skipped = folders.verify(self._root(root), self._contents)
         if references:
             self._require_references()
         elif skipped:

@@ -1,0 +1,185 @@
+"""The folder that a version is downloaded to, and holding what is in it against the version."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+
+from lineal import files
+from lineal.config import DATABASE
+from lineal.core import names
+from lineal.core.digest import PREFIX
+from lineal.core.manifest import Entry
+from lineal.errors import HostilePath, IntegrityError, InTheWay, Invalid, NoSpace, Unavailable
+
+PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
+"""Name of a file on its way to its own."""
+
+
+def make_root(root: str) -> None:
+    """Make the folder that a download goes to; raises InTheWay, NoSpace, Unavailable."""
+    try:
+        os.makedirs(root, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InTheWay(
+            f"Cannot download into {root}: {lowest(root)} is not a folder; "
+            "move it away, or name another folder as `root`"
+        ) from error
+    except OSError as error:
+        refusal = files.refusal(root, error)
+        if isinstance(refusal, NoSpace):
+            raise refusal from error
+        raise Unavailable(
+            f"Cannot make the folder {root}: {error.strerror}. Name another one as `root`, or set "
+            "LINEAL_ARTIFACT_DIR to where downloads without `root` may go"
+        ) from error
+
+
+def lowest(path: str) -> str:
+    """Return the last part of a path that there is."""
+    path = os.path.abspath(path)
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
+    """Hold a folder against entries; returns (files checked, references skipped).
+
+    Raises IntegrityError naming the first file that is missing, different or extra (ART-33);
+    what a killed download left beside them is neither. Raises Invalid where no folder is there.
+    Reads every byte: a stamp that looks unchanged proves nothing here.
+    """
+    if not os.path.isdir(root):
+        raise Invalid(f"{root} is not a folder; download the artifact first")
+    expected: set[str] = set()
+    references_count = 0
+    for entry in entries:
+        expected.add(entry.path)
+        if entry.ref is not None:
+            references_count += 1
+            continue
+        target = os.path.join(root, names.entry_path(entry.path))
+        if not os.path.isfile(target):
+            raise IntegrityError(f"{entry.path} is missing in {root}")
+        if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+            raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
+    for path in present(root):
+        if path not in expected and not PART.fullmatch(os.path.basename(path)):
+            raise IntegrityError(f"{path} in {root} is not part of the artifact")
+    return len(expected) - references_count, references_count
+
+
+def present(root: str) -> Iterator[str]:
+    """Yield the paths of all files below a folder, relative to it.
+
+    Links count as files, those that lead to folders too: they are not followed.
+    """
+    for folder, folders, found in os.walk(root):
+        links = (name for name in folders if os.path.islink(os.path.join(folder, name)))
+        for name in (*found, *links):
+            yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+
+
+def _empty_folders(root: str) -> Iterator[str]:
+    """Yield the folders that hold nothing, as paths relative to root with a `/` at their end."""
+    for folder, folders, found in os.walk(root):
+        if not folders and not found and folder != root:
+            yield os.path.relpath(folder, root).replace(os.sep, "/") + "/"
+
+
+def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
+    """Return what `checkout` would delete: files, links and empty folders that are no entries.
+
+    A link to a folder is one of them even if entries lie below: what is behind it is elsewhere.
+    Raises Invalid for folders that nobody wants emptied: `/`, the user's home or what holds it, a
+    git work tree, and what holds Lineal's own data, as a home or an offline run.
+    """
+    real = os.path.realpath(root)
+    home = os.path.realpath(os.path.expanduser("~"))
+    if os.path.commonpath([real, home]) == real or os.path.exists(os.path.join(real, ".git")):
+        raise Invalid(f"Refusing to check out into {real}: it would delete files there")
+    if not os.path.isdir(real):
+        return []
+    expected = {entry.path for entry in entries}
+    found = [path for path in present(real) if path not in expected]
+    database = next((path for path in found if os.path.basename(path) == DATABASE), None)
+    if database is not None:
+        raise Invalid(
+            f"Refusing to check out into {real}: it would delete the data that Lineal keeps in "
+            f"{os.path.dirname(os.path.join(real, database))}; name another folder as `root`"
+        )
+    return sorted([*found, *_empty_folders(real)])
+
+
+def remove(root: str, paths: Iterable[str]) -> None:
+    """Delete what `surplus` found below root, and the folders that become empty.
+
+    Other processes may do the same, or fill a folder. Raises Unavailable for what may not be
+    deleted.
+    """
+    top = os.path.realpath(root)
+    for path in paths:
+        target = os.path.join(root, path.rstrip("/"))
+        with files.room_on(target):
+            if path.endswith("/"):
+                _remove_if_empty(target)
+            else:
+                unlink(target)
+            folder = os.path.dirname(target)
+            while os.path.realpath(folder) != top and _remove_if_empty(folder):
+                folder = os.path.dirname(folder)
+
+
+def _remove_if_empty(folder: str) -> bool:
+    """Return whether there is no such folder now."""
+    try:
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def require_distinct(root: str, entries: Iterable[Entry]) -> None:
+    """Raise HostilePath if two names would be one file here (names that differ only in case).
+
+    The entries are looked at only where the file system ignores case.
+    """
+    make_root(root)
+    if not _ignores_case(root):
+        return
+    seen: dict[str, str] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.path.casefold(), entry.path)
+        if other != entry.path:
+            raise HostilePath(
+                f"{other} and {entry.path} are one file on the file system of {root}; "
+                "download to another one, or one of them at a time with include="
+            )
+
+
+def _ignores_case(root: str) -> bool:
+    probe = os.path.join(root, f".{secrets.token_hex(6)}.probe")
+    try:
+        files.write_new(probe, b"")
+    except (OSError, Unavailable):
+        return False  # the download itself will say what is wrong
+    try:
+        return os.path.exists(os.path.join(root, os.path.basename(probe).upper()))
+    finally:
+        unlink(probe)
+
+
+def unlink(path: str) -> None:
+    """Remove a file that may be gone, its folder too."""
+    try:
+        os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return

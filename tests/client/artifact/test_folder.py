@@ -1,0 +1,86 @@
+"""What `checkout` would delete from a folder, and what it never touches (ART-32)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lineal.client.artifact import folder
+from lineal.client.artifact.folder import verify
+from lineal.core.digest import of_bytes
+from lineal.core.manifest import Entry
+from lineal.errors import IntegrityError, Invalid, Unavailable
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    for path in ("t/keep", "t/old", "t/dir/old", "outside/f"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+    return tmp_path
+
+
+def test_what_is_no_entry_is_surplus(workplace: Path) -> None:
+    kept = [Entry("keep", of_bytes(b""), 0)]
+    assert folder.surplus(str(workplace / "t"), kept) == ["dir/old", "old"]
+    assert folder.surplus(str(workplace / "absent"), kept) == []
+
+
+def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> None:
+    (workplace / "t" / "link").symlink_to(workplace / "outside" / "f")
+    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
+    found = folder.surplus(str(workplace / "t"), [])
+    folder.remove(str(workplace / "t"), found)
+    assert (workplace / "outside" / "f").exists()
+    assert os.listdir(workplace / "t") == []
+
+
+def test_a_link_to_a_folder_is_surplus_also_where_entries_lie_behind_it(workplace: Path) -> None:
+    (workplace / "t" / "dirlink").symlink_to(workplace / "outside")
+    kept = [Entry(path, of_bytes(b""), 0) for path in ("keep", "old", "dir/old", "dirlink/f")]
+    assert folder.surplus(str(workplace / "t"), kept) == ["dirlink"]
+    with pytest.raises(IntegrityError, match=r"dirlink in .* is not part of the artifact"):
+        verify(str(workplace / "t"), kept)
+
+
+def test_empty_folders_are_surplus(workplace: Path) -> None:
+    (workplace / "t" / "empty" / "deep").mkdir(parents=True)
+    (workplace / "t" / "dir" / "void").mkdir()
+    kept = [Entry("keep", of_bytes(b""), 0), Entry("dir/old", of_bytes(b""), 0)]
+    found = folder.surplus(str(workplace / "t"), kept)
+    assert found == ["dir/void/", "empty/deep/", "old"]
+    folder.remove(str(workplace / "t"), found)
+    assert sorted(os.listdir(workplace / "t")) == ["dir", "keep"]
+    assert os.listdir(workplace / "t" / "dir") == ["old"]
+
+
+def test_what_another_process_removed_or_fills_is_left(workplace: Path) -> None:
+    folder.remove(str(workplace / "t"), ["dir/gone", "no/such/", "dir/"])
+    assert (workplace / "t" / "dir" / "old").exists()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may delete everything")
+def test_what_may_not_be_deleted_is_named(workplace: Path) -> None:
+    (workplace / "t" / "dir").chmod(0o500)
+    with pytest.raises(Unavailable, match=r"dir/old: Permission denied"):
+        folder.remove(str(workplace / "t"), ["dir/old"])
+    (workplace / "t" / "dir").chmod(0o700)
+
+
+def test_folders_that_become_empty_go_too(workplace: Path) -> None:
+    folder.remove(str(workplace / "t"), ["dir/old"])
+    assert sorted(os.listdir(workplace / "t")) == ["keep", "old"]
+    folder.remove(str(workplace / "t"), ["keep", "old"])
+    assert (workplace / "t").is_dir()
+
+
+def test_the_root_and_the_home_are_never_emptied(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workplace / "t"))
+    (workplace / "alias").symlink_to(workplace / "t")
+    for place in ("/", str(workplace), str(workplace / "t"), str(workplace / "alias")):
+        with pytest.raises(Invalid, match="Refusing"):
+            folder.surplus(place, [])
