@@ -164,7 +164,7 @@ def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
 def make_folder(path: str) -> None:
     """Make a folder; the one it lies in, if that is missing too, for this user alone.
 
-    For the folders of the home, which may have to be made for them (`config.Home.create`).
+    For the folders of the home, which may have to be made for them (`home.Home.create`).
     """
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
     os.makedirs(path, exist_ok=True)

@@ -17,9 +17,9 @@ import sqlalchemy
 
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
-from lineal.config import Home
 from lineal.db import migrations
 from lineal.db.engine import Database
+from lineal.home import Home
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance
 

@@ -20,8 +20,9 @@ from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.cli.status import installed_version
 from lineal.cli.verify import Verifiable
-from lineal.config import Home, home_of, load
+from lineal.config import load
 from lineal.errors import Unavailable
+from lineal.home import Home, home_of
 
 PYTHON_LEAST = (3, 11)
 SQLITE_LEAST = (3, 35)

@@ -12,9 +12,10 @@ from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
-from lineal.config import home_of, load
+from lineal.config import load
 from lineal.core.records import Finding
 from lineal.errors import IntegrityError, NotFound, UsageError
+from lineal.home import home_of
 
 
 @runtime_checkable

@@ -19,10 +19,11 @@ from lineal.client.run import config as run_config
 from lineal.client.run import resuming, surroundings
 from lineal.client.run.resuming import Identity, Remembered
 from lineal.client.run.run import Place, Run
-from lineal.config import Home, Settings, default_entity, home_of, load
+from lineal.config import Settings, default_entity, load
 from lineal.core import names
 from lineal.core.records import RunRecord, RunSpec, StartedRun
 from lineal.errors import NotFound, UsageError
+from lineal.home import Home, home_of
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact

@@ -14,8 +14,9 @@ from lineal.client.backend import Backend
 from lineal.client.run import adopting
 from lineal.client.transfer import Worker
 from lineal.collector import uncollected
-from lineal.config import OPENED_WITH, Settings, acting_user, default_entity, home_of
+from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
+from lineal.home import home_of
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
 
 if TYPE_CHECKING:

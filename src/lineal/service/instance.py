@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
-from lineal.config import Home, Settings, home_of
+from lineal.config import Settings
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
 from lineal.files import set_mode, shared_mode
+from lineal.home import Home, home_of
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:

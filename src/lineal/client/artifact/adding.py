@@ -27,12 +27,13 @@ from lineal.client.artifact.staging import (
     remove_leftovers,
 )
 from lineal.client.cache import DigestCache, now_ns
-from lineal.config import BLOBS, BUNDLE, DATABASE, Settings, home_of
+from lineal.config import Settings
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, LinealError, MissingFile
 from lineal.files import Stamp
+from lineal.home import BLOBS, BUNDLE, DATABASE, home_of
 
 if TYPE_CHECKING:
     from pathspec import PathSpec

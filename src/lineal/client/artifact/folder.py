@@ -9,11 +9,11 @@ import secrets
 from collections.abc import Iterable, Iterator
 
 from lineal import files
-from lineal.config import DATABASE
 from lineal.core import names
 from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
 from lineal.errors import HostilePath, IntegrityError, InTheWay, Invalid, NoSpace, Unavailable
+from lineal.home import DATABASE
 
 PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
 """Name of a file on its way to its own."""

@@ -19,7 +19,7 @@ from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import run_folder
 from lineal.client.offline.run_folder import About
 from lineal.client.run import rewinding
-from lineal.config import Settings, default_entity, home_of
+from lineal.config import Settings, default_entity
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -55,6 +55,7 @@ from lineal.core.records import (
 )
 from lineal.core.retention import EffectiveTtl
 from lineal.errors import MissingFile, NotFound, Unavailable, UsageError
+from lineal.home import home_of
 
 _AT_HOME = 1 << 48
 """Added to ids of the normal home, so that they differ from ids of the folder."""

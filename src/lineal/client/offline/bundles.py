@@ -18,7 +18,7 @@ from lineal.client.artifact.draft import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend, all_of
 from lineal.client.embedded import open_embedded
 from lineal.client.offline import copying
-from lineal.config import BUNDLE, Settings, default_entity, home_of
+from lineal.config import Settings, default_entity
 from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
@@ -45,6 +45,7 @@ from lineal.errors import (
     Unavailable,
 )
 from lineal.files import write_whole
+from lineal.home import BUNDLE, home_of
 
 ABOUT_FILE = BUNDLE
 FORMAT = 1

@@ -15,7 +15,7 @@ from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.config import Settings, home_of
+from lineal.config import Settings
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
@@ -37,6 +37,7 @@ from lineal.core.records import (
 )
 from lineal.errors import IntegrityError, MissingFile
 from lineal.files import copy_and_hash
+from lineal.home import home_of
 
 SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000

@@ -26,7 +26,7 @@ from lineal.client.offline import copying, run_folder
 from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting, rewinding, spool
 from lineal.client.run.forking import Fork
-from lineal.config import Settings, home_of
+from lineal.config import Settings
 from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
@@ -45,6 +45,7 @@ from lineal.core.records import (
 )
 from lineal.errors import LinealError, NotFound, Unavailable, UsageError
 from lineal.files import refusal, write_stream, write_whole
+from lineal.home import home_of
 
 MARK_FILE = "synced.json"
 LINES_AT_ONCE = 10_000
