@@ -147,6 +147,22 @@ def test_a_file_that_is_replaced_again_and_again_has_one_copy(home: Path) -> Non
     assert contents_of(logged) == {"weights": "weights 3", "notes": "notes 3"}
 
 
+@pytest.mark.parametrize("again", ["best", "latest"])
+def test_a_copy_is_kept_for_who_counts_on_it(home: Path, tmp_path: Path, again: str) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("one")
+    os.utime(weights, (0, 0))  # old enough for the digest cache
+    artifact = lineal.Artifact("model", "model")
+    artifact.add_file(str(weights), "latest")
+    artifact.add_file(str(weights), again, overwrite=True)  # known, so it is not copied
+    artifact.add_bytes(b"two", "latest" if again == "best" else "other", overwrite=True)
+    weights.write_text("changed")
+    assert len(staged(home)) == 2
+    with lineal.init(project="vision") as run:
+        logged = run.log_artifact(artifact).wait()
+    assert sorted(contents_of(logged).values()) == ["one", "two"]
+
+
 def test_a_file_that_is_added_again_as_it_is_has_one_copy(home: Path) -> None:
     artifact = lineal.Artifact("data", "dataset")
     for _ in range(3):

@@ -52,6 +52,7 @@ CREATE TABLE entries (
 """
 _REMOVED = "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
@@ -81,6 +82,14 @@ class Source(NamedTuple):
 class Added(NamedTuple):
     entry: Entry
     source: Source | None
+
+
+class _Copy(NamedTuple):
+    """A private copy that an entry had, or does not get."""
+
+    staged: bytes
+    is_packed: bool
+    digest: str
 
 
 class Base:
@@ -183,17 +192,19 @@ class Contents:
         with self._lock:
             has_own = self._has_own()
             checks = not overwrite and (has_own or self.base is not NOTHING)
+            spare: list[_Copy] = []
             copies: set[bytes] = set()
             self._change("BEGIN")
             try:
-                rows = map(_row, self._new(added, copies) if checks else added)
+                rows = map(_row, self._new(added, spare) if checks else added)
                 at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
                 while batch := list(islice(rows, at_once)):
-                    if overwrite and has_own:
-                        copies |= self._copies_at([str(row[0]) for row in batch])
+                    paths = [str(row[0]) for row in batch] if overwrite and has_own else []
+                    replaced = self._copies_at(paths)
                     self._change_many(_PUT, batch)
                     self._put_count += len(batch)
-                copies = self._unneeded(copies)
+                    copies |= self._handed_on(replaced)
+                copies = self._unneeded(copies | self._handed_on(spare))
                 self._change("COMMIT")
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
@@ -203,13 +214,14 @@ class Contents:
                 raise
             self._remove_copies(copies)
 
-    def _new(self, added: Iterable[Added], copies: set[bytes]) -> Iterator[Added]:
+    def _new(self, added: Iterable[Added], spare: list[_Copy]) -> Iterator[Added]:
         """Yield what changes something, and note the private copies of what does not."""
         for item in added:
-            if self._is_new(item.entry):
+            entry, source = item
+            if self._is_new(entry):
                 yield item
-            elif item.source is not None and item.source.staged is not None:
-                copies.add(os.fsencode(item.source.staged))
+            elif source is not None and source.staged is not None:
+                spare.append(_Copy(os.fsencode(source.staged), source.is_packed, entry.digest))
 
     def _is_new(self, entry: Entry) -> bool:
         before = self.get(entry.path)
@@ -260,22 +272,36 @@ class Contents:
         """Remove a file, or a folder with all below it; returns how many entries went."""
         with self._lock:
             gone = [entry.path for entry in self._below(path)]
-            copies = self._copies_at(gone)
-            self._change_many("DELETE FROM entries WHERE path = ?", zip(gone))
+            copies: set[bytes] = set()
+            for start in range(0, len(gone), SOURCES_MOST):
+                some = gone[start : start + SOURCES_MOST]
+                removed = self._copies_at(some)
+                self._change_many("DELETE FROM entries WHERE path = ?", zip(some))
+                copies |= self._handed_on(removed)
             inherited = [entry for entry in gone if self.base.get(entry) is not None]
             self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
             self._remove_copies(self._unneeded(copies))
             return len(gone)
 
-    def _copies_at(self, paths: Sequence[str]) -> set[bytes]:
-        """Return the private copies that entries have."""
-        copies: set[bytes] = set()
-        for start in range(0, len(paths), SOURCES_MOST):
-            some = paths[start : start + SOURCES_MOST]
-            marks = ", ".join("?" * len(some))
-            query = "SELECT DISTINCT staged FROM entries WHERE staged NOT NULL AND path IN"
-            copies.update(copy for (copy,) in self._rows(f"{query} ({marks})", *some))
-        return copies
+    def _copies_at(self, paths: Sequence[str]) -> list[_Copy]:
+        """Return the private copies that up to 500 entries have."""
+        marks = ", ".join("?" * len(paths))
+        query = "SELECT staged, packed, digest FROM entries WHERE staged NOT NULL AND path IN"
+        return [_Copy(*row) for row in self._rows(f"{query} ({marks})", *paths)] if paths else []
+
+    def _handed_on(self, copies: Sequence[_Copy]) -> set[bytes]:
+        """Give copies that entries had to others of that content; returns the copies' paths.
+
+        A file that is added while another entry has its copy gets none of its own.
+        """
+        if copies:
+            self._change(_BY_DIGEST)
+            self._change_many(
+                "UPDATE entries SET staged = ?, packed = ?"
+                " WHERE digest = ? AND staged IS NULL AND source NOT NULL",
+                copies,
+            )
+        return {copy.staged for copy in copies}
 
     def _unneeded(self, copies: set[bytes]) -> set[bytes]:
         """Return the copies that no entry has any more: a pack holds the bytes of many."""
@@ -338,7 +364,7 @@ class Contents:
         if not self._is_changed:
             return {}
         if self._put_count > SOURCES_MOST:
-            self._change("CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)")
+            self._change(_BY_DIGEST)
         marks = ", ".join("?" * len(digests))
         query = (
             "SELECT digest, source, staged, packed, policy,"  # noqa: S608 - only question marks
