@@ -270,6 +270,16 @@ def _name(name: object) -> str:
     return text(name if isinstance(name, str) else str(name))
 
 
+def iso(moment: datetime) -> str:
+    """Return ISO-8601 text ending in `Z`, as moments are shown; they are always in UTC."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def text_change(before: str | None, now: str | None) -> str | None:
+    """Return what a patch says: None for no change, an empty text for one that was taken away."""
+    return None if before == now else now or ""
+
+
 def text(value: str) -> str:
     """Return Python's own text; what no database takes is escaped: lone surrogates, as in file
     names that are not UTF-8.

@@ -20,7 +20,6 @@ from lineal.client.artifact import adding
 from lineal.client.artifact import download as downloads
 from lineal.client.artifact import folder as folders
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.draft import listed
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.artifact.source import Source
 from lineal.client.artifact.version import Version
@@ -185,7 +184,7 @@ class Artifact(Version):
         """
         record = self._record
         target = self._root(root)
-        chosen = adding.matches(listed(include), listed(exclude))
+        chosen = adding.matches(names.strings(include), names.strings(exclude))
         prefix = "" if path_prefix is None else os.fspath(path_prefix)
         folders.require_distinct(
             target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
@@ -328,7 +327,7 @@ class Artifact(Version):
         target = names.collection_path(
             target_path, record.source_entity, record.source_project, instead=LINK_INSTEAD
         )
-        linked = self._home.link_version(record.id, target, names.aliases(listed(aliases)))
+        linked = self._home.link_version(record.id, target, names.aliases(aliases))
         return committed(self._home, linked)
 
     def unlink(self) -> None:

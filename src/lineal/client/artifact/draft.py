@@ -161,7 +161,7 @@ class Draft:
             names.entry_path(name) if name else "",
             policy=policy,
             overwrite=merge,
-            chosen=adding.selection(folder, listed(include), listed(exclude)),
+            chosen=adding.selection(folder, names.strings(include), names.strings(exclude)),
             empty_dirs=empty_dirs,
         )
         if added:
@@ -229,7 +229,7 @@ class Draft:
             None if name is None else os.fspath(name),
             checksum,
             MAX_REFERENCES if max_objects is None else max_objects,
-            adding.matches(listed(include), listed(exclude)),
+            adding.matches(names.strings(include), names.strings(exclude)),
         )
         uri = _uri(uri)
         made = references.Made()
@@ -427,7 +427,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(item) for item in value]
     return value
-
-
-def listed(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value)

@@ -84,8 +84,8 @@ def log(
         run=None if run is None else run.key,
         description=artifact._description,
         metadata=clean(artifact._metadata) or None,  # a copy: the user may go on changing it
-        aliases=tuple(names.aliases(_listed(aliases))),
-        tags=tuple(names.tags(_listed(tags))),
+        aliases=tuple(names.aliases(aliases)),
+        tags=tuple(names.tags(tags)),
         history_step=history_step,
         base=None if base is None else base.id,
         sources=tuple(sorted(artifact._sources)),
@@ -324,7 +324,3 @@ def _restamped(
             continue
         if now != stamp and now._replace(ctime_ns=stamp.ctime_ns) == stamp:
             yield path, now, digest
-
-
-def _listed(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value)

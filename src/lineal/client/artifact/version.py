@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from lineal.client import term
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.contents import Base, Contents
-from lineal.client.artifact.draft import Draft, clean, described, listed
+from lineal.client.artifact.draft import Draft, clean, described
 from lineal.client.artifact.manifest import Manifest
 from lineal.client.backend import Backend
+from lineal.client.values import iso, text_change
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import SegmentHead, manifest_head
@@ -234,7 +235,7 @@ class Version(Draft):
     @aliases.setter
     def aliases(self, aliases: str | Sequence[str]) -> None:
         _ = self._record
-        self._aliases = names.aliases(listed(aliases))
+        self._aliases = names.aliases(aliases)
 
     @property
     def tags(self) -> list[str]:
@@ -244,7 +245,7 @@ class Version(Draft):
     @tags.setter
     def tags(self, tags: str | Sequence[str]) -> None:
         _ = self._record
-        self._tags = names.tags(listed(tags))
+        self._tags = names.tags(tags)
 
     @property
     def commit_hash(self) -> str:
@@ -257,11 +258,11 @@ class Version(Draft):
 
     @property
     def created_at(self) -> str:
-        return _iso(self._record.created_at)
+        return iso(self._record.created_at)
 
     @property
     def updated_at(self) -> str:
-        return _iso(self._record.updated_at)
+        return iso(self._record.updated_at)
 
     @property
     def history_step(self) -> int | None:
@@ -373,7 +374,7 @@ class Version(Draft):
     def _push(self) -> None:
         record = self._record
         patch = VersionPatch(
-            description=_change(record.description, self._description),
+            description=text_change(record.description, self._description),
             metadata=None if self._metadata == record.metadata else clean(self._metadata),
             aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
             aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
@@ -415,12 +416,3 @@ def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
         return clean(metadata) != logged
     except (TypeError, ValueError):
         return True  # to something that `save` will refuse
-
-
-def _change(before: str | None, now: str | None) -> str | None:
-    """Return what a patch says: None for no change, an empty text for one that was taken away."""
-    return None if before == now else now or ""
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")

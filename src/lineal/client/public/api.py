@@ -143,7 +143,7 @@ class Api:
             project=path.project,
             collection=path.name,
             type=type_name,
-            tags=tuple(names.tags(public_catalog.strings(tags))),
+            tags=tuple(names.tags(tags)),
             filters=filters,
             order=order,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lineal.client import session
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact, committed
@@ -20,13 +22,18 @@ def use(backend: Backend, run: RunRecord, artifact: Artifact) -> Artifact:
 
 
 def log(
-    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str], tags: list[str]
+    backend: Backend,
+    run: RunRecord,
+    artifact: Artifact,
+    aliases: str | Sequence[str] | None,
+    tags: str | Sequence[str] | None,
 ) -> Artifact:
     """Make an artifact an output; see `Run.log_artifact` of the public API."""
     _require_artifact(artifact, "log_artifact")
-    aliases, tags = names.aliases(aliases), names.tags(tags)
+    checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
     if attaching.is_logged(artifact):
-        return committed(backend, attaching.log_again(backend, run, artifact, aliases, tags))
+        version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)
+        return committed(backend, version)
     logging.log(
         backend,
         session.worker(),
@@ -34,8 +41,8 @@ def log(
         entity=run.entity,
         project=run.project,
         run=run,
-        aliases=aliases,
-        tags=tags,
+        aliases=checked_aliases,
+        tags=checked_tags,
     )
     return artifact.wait()
 

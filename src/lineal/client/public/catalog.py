@@ -12,7 +12,7 @@ from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.public.moments import iso
+from lineal.client.values import iso
 from lineal.core import names
 from lineal.core.records import (
     CollectionKind,
@@ -115,7 +115,7 @@ class Project:
 
     @protected_aliases.setter
     def protected_aliases(self, aliases: str | Sequence[str]) -> None:
-        self._record = self._backend.protect_aliases(self.entity, self.name, strings(aliases))
+        self._record = self._backend.protect_aliases(self.entity, self.name, names.strings(aliases))
 
     def delete(self, force: bool = False) -> None:
         """Delete the project with its runs and versions; `restore()` brings all back (DEL-5).
@@ -394,8 +394,3 @@ def _selection(policy: Retention) -> Selection | None:
     if policy is None or isinstance(policy, Selection):
         return policy
     return selection_from_json(policy)
-
-
-def strings(value: str | Sequence[str] | None) -> list[str]:
-    """Return a list where a string, a sequence or None may be given (SEED-10)."""
-    return names.strings(value)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TextIO
 
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.public.moments import iso
+from lineal.client.values import iso
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, is_content
 from lineal.core.manifest import (

@@ -17,9 +17,8 @@ from lineal.client.public import graph
 from lineal.client.public import history as public_history
 from lineal.client.public.files import File, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.public.moments import iso
 from lineal.client.public.summary import PublicSummary
-from lineal.client.values import plain
+from lineal.client.values import iso, plain, text_change
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,
@@ -242,10 +241,10 @@ class Run:
         changed, removed = self.summary._take_changes()
         now = {key: plain(value, key) for key, value in self.config.items()}
         patch = RunPatch(
-            name=_changed(before.name, self.name),
-            notes=_changed(before.notes, self.notes),
-            group=_changed(before.group, self.group),
-            job_type=_changed(before.job_type, self.job_type),
+            name=text_change(before.name, self.name),
+            notes=text_change(before.notes, self.notes),
+            group=text_change(before.group, self.group),
+            job_type=text_change(before.job_type, self.job_type),
             tags=None if list(before.tags) == list(self.tags) else tuple(names.strings(self.tags)),
             config={
                 key: value for key, value in now.items() if key not in shown or shown[key] != value
@@ -353,7 +352,7 @@ class Run:
         A DataFrame where pandas is installed and wanted, else a list of dicts. With `keys`, rows
         that have all of them and `x_axis`.
         """
-        wanted = None if keys is None else list(dict.fromkeys([x_axis, *_strings(keys)]))
+        wanted = None if keys is None else list(dict.fromkeys([x_axis, *names.strings(keys)]))
         found = public_history.sampled_rows(
             self._backend, self._record.key, wanted, samples, stream=stream
         )
@@ -449,9 +448,7 @@ class Run:
         A draft becomes a version of this run's project. An existing version must be of this
         project; it keeps its number and gets the aliases and tags in addition.
         """
-        return public_attach.log(
-            self._backend, self._record, artifact, _strings(aliases), _strings(tags)
-        )
+        return public_attach.log(self._backend, self._record, artifact, aliases, tags)
 
     def lineage(
         self,
@@ -467,12 +464,3 @@ class Run:
 
 def _visible(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if not key.startswith("_")}
-
-
-def _changed(before: str | None, now: str | None) -> str | None:
-    """Return what to send: None for no change; an emptied text is sent as empty."""
-    return None if before == now else now or ""
-
-
-def _strings(value: str | Sequence[str] | None) -> list[str]:
-    return names.strings(value)

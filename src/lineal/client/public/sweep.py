@@ -9,9 +9,9 @@ from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.public.moments import iso
 from lineal.client.public.run import Run
 from lineal.client.sweep.sweep import as_point
+from lineal.client.values import iso
 from lineal.core import sweeps
 from lineal.core.records import RunQuery
 from lineal.core.trials import AgentRecord, SweepRecord, SweepState, TrialRecord
