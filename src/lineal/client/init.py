@@ -109,7 +109,7 @@ def init(
     if previous is not None:
         return previous
     if tensorboard or sync_tensorboard or monitor_gym:
-        term.warning("TensorBoard and Gym are not recorded by this version")
+        term.warn_once("TensorBoard and Gym are not recorded by this version")
     process_exit.install()
     values = {
         **run_config.defaults(loaded.config_paths),
