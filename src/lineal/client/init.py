@@ -205,13 +205,8 @@ def _start(
     started_at = datetime.now(UTC)
     call = surroundings.call(settings, started_at)
     opened = _open(settings, started_at, fork)
-    backend, identity, entity, project = (
-        opened.backend,
-        opened.identity,
-        opened.entity,
-        opened.project,
-    )
-    spec = _spec(settings, identity, entity, project, config, call)
+    backend = opened.backend
+    spec = _spec(settings, opened, config, call)
     try:
         with backend.waiting(settings.init_timeout):
             if spec.resume in ("allow", "must") and not allow_val_change:
@@ -227,11 +222,11 @@ def _start(
         spool=opened.home.spool,
         files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
         offline_folder=opened.offline_folder,
-        resume_file=_remember(settings, identity, record),
+        resume_file=_remember(settings, opened.identity, record),
     )
     if opened.offline_folder is not None:
         # what the run stages and looks up belongs into its folder, too
-        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=entity)
+        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=opened.entity)
     run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
     _say_started(run, started)
     if artifacts:
@@ -290,18 +285,13 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
 
 
 def _spec(
-    settings: Settings,
-    identity: Identity,
-    entity: str,
-    project: str,
-    config: dict[str, Any],
-    call: surroundings.Call,
+    settings: Settings, opened: _Opened, config: dict[str, Any], call: surroundings.Call
 ) -> RunSpec:
     return RunSpec(
-        entity=entity,
-        project=project,
-        run_id=identity.run_id,
-        resume=identity.resume,
+        entity=opened.entity,
+        project=opened.project,
+        run_id=opened.identity.run_id,
+        resume=opened.identity.resume,
         name=settings.run_name,
         notes=settings.run_notes,
         group=settings.run_group,
