@@ -40,6 +40,18 @@ def test_rm_of_all_and_of_some_is_refused(lineal, photos):
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
 
 
+def test_rm_reads_a_name_with_a_scheme_as_the_name(lineal, photos):
+    put_again(lineal, photos, "second\n")
+    name = "wandb-artifact://demo/photos"
+    assert "which version" in lineal("artifact", "rm", name, "--yes", fails=True).err
+    lineal("artifact", "rm", name, "--keep-last", "1", "--unused", "--yes")
+    listed = lineal("artifact", "ls", name, "--json").json
+    assert [version["version"] for version in listed] == ["v1"]
+    lineal("artifact", "rm", f"{name}:v1", "--delete-aliases", "--yes")
+    assert "Restored" in lineal("artifact", "restore", name).out
+    assert "demo/photos: " in lineal("artifact", "ttl", name).out
+
+
 def test_rm_of_a_bare_name_asks_which_version(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos", "--yes", fails=True)
     assert answer.code == 2

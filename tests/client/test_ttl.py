@@ -189,6 +189,8 @@ def test_the_api_previews_deletes_lists_and_restores():
     assert api.restore("vision/data:v0").versions == 1
     assert api.restore(act.id).versions == 1
     api.artifact_collection("dataset", "vision/data").delete()
+    assert api.restore("wandb-artifact://ana/vision/data").versions == 3
+    api.artifact_collection("dataset", "vision/data").delete()
     assert api.restore("vision/data").versions == 3
     run = next(iter(api.runs("vision")))
     run.delete()

@@ -105,10 +105,11 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     else `entity/project`. Raises NotFound saying both readings, Invalid for a version.
     """
     backend = connection.backend
+    text = names.without_scheme(text).strip("/")
     path = connection.collection_path(
-        text.strip("/"), instead=f"`lineal artifact show {text}` shows that version"
+        text, instead=f"`lineal artifact show {text}` shows that version"
     )
-    parts = text.strip("/").split("/")
+    parts = text.split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
     gone: Gone | None = None
     if len(parts) == 1:

@@ -14,6 +14,7 @@ from lineal.cli.connect import Connection, connect
 from lineal.cli.options import NUMBER_MAX, Json, Yes
 from lineal.cli.retention import place_of, ttl_words
 from lineal.client.backend import all_of
+from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection
 from lineal.errors import Conflict, Invalid
@@ -77,7 +78,7 @@ def rm(
 
 
 def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json: bool) -> None:
-    if ":" in name:
+    if names.names_version(name):
         raise Invalid(f"Conditions choose among the versions of a name; leave out `:` in {name}")
     connection = connect()
     place = place_of(connection, name)
@@ -136,7 +137,7 @@ def _preview_collection(connection: Connection, collection: CollectionRecord) ->
 
 
 def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) -> None:
-    if ":" not in name:
+    if not names.names_version(name):
         raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
     connection = connect()
     record = connection.version(name)
@@ -174,7 +175,7 @@ def restore(
     """Bring a deleted version back, with the aliases that nobody set since."""
     connection = connect()
     path = connection.artifact_path(name)
-    if ":" not in name:
+    if not names.names_version(name):
         restored = connection.backend.restore_collection(path.entity, path.project, path.name)
         print_restored(f"{path.entity}/{path.project}/{path.name}", restored, json=json)
         return

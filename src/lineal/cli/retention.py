@@ -57,7 +57,7 @@ def ttl(
     """
     connection = connect()
     path = connection.artifact_path(name)
-    if ":" not in name:
+    if not names.names_version(name):
         record = connection.backend.collection(path.entity, path.project, path.name)
         if set is not None:
             record = connection.backend.set_collection_ttl(record.id, _stored(set))

@@ -248,8 +248,7 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
     """
     if not isinstance(text, str) or not text:
         raise Invalid("An artifact is named as `name:alias`, `project/name:alias` or with entity")
-    for scheme in ARTIFACT_SCHEMES:
-        text = text.removeprefix(scheme)
+    text = without_scheme(text)
     path, colon, ref = text.partition(":")
     parts = path.split("/")
     if len(parts) > 3 or not all(parts) or (colon and not ref):
@@ -259,6 +258,13 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
     if len(parts) >= 2:
         project = parts[-2]
     return ArtifactPath(entity, project or DEFAULT_PROJECT, parts[-1], ref or LATEST)
+
+
+def without_scheme(text: str) -> str:
+    """Return the name of an artifact without what may stand before it (`ARTIFACT_SCHEMES`)."""
+    for scheme in ARTIFACT_SCHEMES:
+        text = text.removeprefix(scheme)
+    return text
 
 
 def artifact_id(text: str) -> str | None:
@@ -283,7 +289,7 @@ def collection_path(text: str, entity: str, project: str | None, *, instead: str
 
 def names_version(text: str) -> bool:
     """Say whether the name of an artifact has a ref, as `name:v3`; the `:` of a scheme is none."""
-    return ":" in text.rpartition("://")[2]
+    return ":" in without_scheme(text)
 
 
 def project_path(text: str | None, entity: str, project: str | None) -> tuple[str, str]:

@@ -350,8 +350,9 @@ class Api:
         if isinstance(what, int):
             return self._backend.restore(what)
         what = self._path(what)
-        if ":" in what:
+        if names.names_version(what):
             return self._backend.restore_version(self._artifact_path(what)).restored
+        what = names.without_scheme(what)
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self._restore_run_or_collection(*self._run_path(what))
@@ -394,7 +395,7 @@ class Api:
         """
         path = self._path(path)
         parts = path.strip("/").split("/")
-        if ":" in parts[-1]:
+        if ":" in parts[-1] or path != names.without_scheme(path):
             return self.artifact(path)
         if "sweeps" in parts[-2:-1]:
             return self.sweep(path)
