@@ -159,7 +159,9 @@ def delete_project(
             return
         ids = deletion_db.versions_of_project(connection, row.id)
         if not force:
-            require_unprotected(connection, f"project {full}", ids, outside=row.id)
+            require_unprotected(
+                connection, f"project {full}", ids, outside=row.id, or_else=", or use force"
+            )
         act = deletion_db.record(
             connection, what=full, reason=deletion_db.USER, actor=actor.name, now=now
         )
