@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -210,6 +211,31 @@ def test_what_is_set_in_a_nested_dict_and_cannot_be_kept_is_said(capsys):
     said = capsys.readouterr().err
     assert "What was set in config `a` is not recorded" in said
     assert "Config `c` was set by the sweep" in said
+
+
+def test_setting_a_key_reads_through_nothing_else_that_the_config_holds():
+    reads = []
+
+    class Classes(list):
+        def __iter__(self):
+            reads.append(1)
+            return super().__iter__()
+
+    config = RunConfig({"data": {"classes": []}})
+    config["data"]["classes"] = Classes(["cat", "dog"])
+    config["lr"] = 0.1
+    assert reads == []
+    assert config._take_changes() == {"data": {"classes": ["cat", "dog"]}, "lr": 0.1}
+    reads.clear()
+    assert config._take_changes() == {}
+    assert reads == []
+
+
+def test_an_array_in_a_nested_dict_is_recorded():
+    config = RunConfig({"data": {"mean": [0.0, 0.0]}})
+    config["data"]["mean"] = np.array([0.1, 0.2])
+    assert config._take_changes() == {"data": {"mean": [0.1, 0.2]}}
+    assert config._take_changes() == {}
 
 
 def test_config_and_summary_keep_the_order_in_which_keys_were_set():

@@ -6,7 +6,7 @@ import copy
 import os
 import re
 import threading
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
 from lineal import files
@@ -120,7 +120,7 @@ class RunConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as plain values, without Lineal's own key."""
         with self._lock:
-            values = {**self._values, **self._set_inside()}
+            values = {**self._values, **self._set_inside(self._lent)}
         return {key: copy.deepcopy(value) for key, value in values.items() if key != OWN_KEY}
 
     def __repr__(self) -> str:
@@ -151,10 +151,11 @@ class RunConfig:
         JSON.
         """
         self._check()
-        self._settle()
         allow = self._allow_changes if allow_val_change is None else allow_val_change
         with self._lock:
-            self._put(self._accepted(self._unlocked(read_config(values)), allow=allow))
+            given = read_config(values)
+            self._settle([clean_key(key) for key in given])
+            self._put(self._accepted(self._unlocked(given), allow=allow))
 
     def setdefaults(self, values: Any) -> None:
         """Set only the keys that are not there yet."""
@@ -180,16 +181,15 @@ class RunConfig:
         Artifacts come last: to look one up records that it is used.
         """
         accepted: dict[str, tuple[Any, Any]] = {}
-        before = dict(self._values)
         for given, value in sorted(values.items(), key=lambda item: is_artifact(item[1])):
             key = clean_key(given)
             shown, stored = self._stored(key, value)
-            if key in before and not _equal(before[key], stored) and not allow:
+            before = accepted[key][1] if key in accepted else self._values.get(key, stored)
+            if not _equal(before, stored) and not allow:
                 raise Invalid(
-                    f"Config `{key}` is {before[key]!r} and would become {stored!r}; pass "
+                    f"Config `{key}` is {before!r} and would become {stored!r}; pass "
                     "allow_val_change=True to init or config.update to allow that"
                 )
-            before[key] = stored
             accepted[key] = shown, stored
         return {key: accepted[key] for key in map(clean_key, values)}
 
@@ -207,24 +207,30 @@ class RunConfig:
         self._changed.update(stored)
         self._noted({"config": stored})
 
-    def _settle(self) -> None:
-        """Record what was set in the dicts and lists that were handed out."""
+    def _settle(self, keys: Iterable[str]) -> None:
+        """Record what was set in the dicts and lists that were handed out under these keys."""
         with self._lock:
-            changed = self._set_inside()
+            changed = self._set_inside(keys)
             if changed:
                 self._change(changed)
             for key, now in changed.items():
                 self._lent[key] = Lent.of(now, self._lent[key].shown)
 
-    def _set_inside(self) -> dict[str, Any]:
+    def _set_inside(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the dicts and lists in which something was set, as they are to be stored."""
         changed: dict[str, Any] = {}
-        for key, lent in list(self._lent.items()):
+        for key in list(keys):
+            lent = self._lent.get(key)
+            if lent is None:
+                continue
             if lent.stored is not self._values[key]:  # another value was set since
                 del self._lent[key]
                 continue
             try:
-                now = _as_json(key, lent.now())
+                now = lent.now()
+                if _is_same(lent.stored, now):  # soon seen, where making JSON takes long
+                    continue
+                now = _as_json(key, now)
             except RuntimeError:  # another thread is just setting something there
                 continue
             except (Invalid, TypeError) as error:
@@ -262,8 +268,8 @@ class RunConfig:
             self._change({OWN_KEY: {**(own if isinstance(own, dict) else {}), **values}})
 
     def _take_changes(self) -> dict[str, Any]:
-        self._settle()
         with self._lock:
+            self._settle(self._lent)
             changed = {key: value for key, value in self._values.items() if key in self._changed}
             self._changed.clear()
         return changed
@@ -416,3 +422,11 @@ def _refuse_nested_artifacts(key: str, value: Any, depth: int = 0) -> None:
 
 def _equal(before: Any, after: Any) -> bool:
     return bool(before == after) or (before != before and after != after)  # NaN
+
+
+def _is_same(stored: Any, now: Any) -> bool:
+    """Tell a value that is JSON from one that may hold anything, such as an array."""
+    try:
+        return bool(stored == now)
+    except Exception:  # noqa: BLE001 - an array is equal to nothing, and says so in its own way
+        return False
