@@ -113,6 +113,15 @@ def test_what_goes_further_up_than_lines_wait_stays_bounded(capsys):
     assert len(kept) > 5_000
 
 
+def test_a_cursor_that_goes_up_by_a_number_beyond_measure_stays_where_it_is(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    sys.stdout.write(f"one\n\x1b[{'9' * 5_000}Atwo\n")
+    print("three")
+    console.close()
+    assert [line for _, line in contents(kept)] == ["one", "two", "three"]
+
+
 @pytest.mark.parametrize(
     ("line", "state"), [("a\rb", "b"), ("a\r", "a"), ("a", "a"), ("\r", ""), ("a\r\rb\r", "b")]
 )

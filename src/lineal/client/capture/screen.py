@@ -9,8 +9,8 @@ LINE_MAX_CHARACTERS = 100_000
 """A longer line is cut into several, so that output without line breaks stays bounded."""
 ROWS_MOST = 100
 """Lines that wait; whoever goes back further meets lines that are finished."""
-_STEP = re.compile(r"(\n|\x1b\[\d*A)")
-"""A line break, or the cursor going up."""
+_STEP = re.compile(r"(\n|\x1b\[\d{0,9}A)")
+"""A line break, or the cursor going up; Python reads no number of more than 4,300 digits."""
 
 
 class Screen:
