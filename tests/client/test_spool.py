@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -128,6 +129,19 @@ def test_lines_of_a_deleted_run_wait_for_it_to_be_restored(backend, run, folder,
     assert os.listdir(folder) == []
     assert stored(backend, run) == [0]
     assert backend.run_by_key(run.key).state == "crashed"
+
+
+def test_lines_of_a_deleted_run_are_not_read_each_time_while_they_wait(backend, run, folder):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.CONSOLE, b"x" * 20_000_000)
+    lines.disown()
+    backend.delete_run(run.key)
+    tracemalloc.start()
+    try:
+        assert adopting.adopt(backend, folder) == 0
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_lines_of_a_deleted_run_are_dropped_once_it_cannot_be_restored(backend, run, folder):

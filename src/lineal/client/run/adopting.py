@@ -66,9 +66,10 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         if not _is_still_at(path, descriptor):
             return False
         with open(descriptor, "rb", closefd=False) as file:
-            left = spool.read(file.read())
-        if left is not None:
-            _take_over(backend, left, path)
+            header = spool.read_header(file.readline())
+            run = None if header is None else _run_of(backend, header.writer)
+            if header is not None and run is not None:
+                _take_over(backend, run, spool.read(header, file.read()), path)
         os.unlink(path)
     except BlockingIOError:
         return False
@@ -89,21 +90,26 @@ def _is_still_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def _take_over(backend: Backend, left: spool.Left, path: str) -> None:
-    writer = left.writer
+def _run_of(backend: Backend, writer: spool.Writer) -> RunRecord | None:
+    """Return the run that takes a writer's lines; None if there is none any more.
+
+    Raises Gone while it is deleted and may be restored.
+    """
     try:
         run = backend.run(writer.entity, writer.project, writer.run_id)
     except NotFound as error:
         if isinstance(error, Gone) and not error.is_final:
             raise
-        return  # its lines went with the run
-    if run.key != writer.run_key:
-        return  # another database now lives in this home
+        return None  # its lines went with the run
+    return run if run.key == writer.run_key else None  # another database now lives in this home
+
+
+def _take_over(backend: Backend, run: RunRecord, left: spool.Left, path: str) -> None:
     refused: dict[bytes, Invalid] = {}
     for batch in left.batches:
         refused |= _append(backend, run.key, batch)
     if refused:
-        _set_aside(path, writer, refused)
+        _set_aside(path, left.writer, refused)
     summary = _catch_up(backend, run, left.entries, refused)
     if run.state is RunState.RUNNING and not _has_living_writer(path, run.key):
         seconds = summary.get("_runtime")

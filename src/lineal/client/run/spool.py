@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import NamedTuple
@@ -227,6 +227,14 @@ class Entry(NamedTuple):
     is_change: bool
 
 
+class Header(NamedTuple):
+    """The first line of a file."""
+
+    writer: Writer
+    offsets: Mapping[str, int]
+    """By the name of a stream."""
+
+
 class Left(NamedTuple):
     """What a file holds: the lines that its writer had not moved when it died."""
 
@@ -236,24 +244,28 @@ class Left(NamedTuple):
     """What makes config and summary, in the order of writing; the rows among `batches`, too."""
 
 
-def read(content: bytes) -> Left | None:
-    """Read a file; None if its writer died while making it, so that it never held a line.
-
-    A half-written last line is dropped; a row that was still growing counts.
-    """
-    head, _, rest = content.partition(b"\n")
+def read_header(line: bytes) -> Header | None:
+    """Read a first line; None if its writer died while making it, so that it never held another."""
     try:
-        header = json.loads(head)
+        header = json.loads(line)
     except ValueError:
         return None
     writer = Writer(**{field.name: header[field.name] for field in fields(Writer)})
-    lines, entries = _sorted(rest)
+    return Header(writer, header["offsets"])
+
+
+def read(header: Header, content: bytes) -> Left:
+    """Read what stands behind the first line.
+
+    A half-written last line is dropped; a row that was still growing counts.
+    """
+    lines, entries = _sorted(content)
     batches = [
-        Lines(stream, writer.writer, header["offsets"][stream.value], tuple(lines[stream]))
+        Lines(stream, header.writer.writer, header.offsets[stream.value], tuple(lines[stream]))
         for stream in Stream
         if lines[stream]
     ]
-    return Left(writer, batches, entries)
+    return Left(header.writer, batches, entries)
 
 
 def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry]]:
