@@ -14,6 +14,7 @@ import pytest
 
 import lineal
 from lineal.client.artifact import staging
+from lineal.client.artifact.contents import ADDED_AT_ONCE
 from lineal.client.artifact.staging import Staging, remove_leftovers
 from lineal.errors import Unavailable
 
@@ -161,6 +162,24 @@ def test_a_copy_is_kept_for_who_counts_on_it(home: Path, tmp_path: Path, again: 
     with lineal.init(project="vision") as run:
         logged = run.log_artifact(artifact).wait()
     assert sorted(contents_of(logged).values()) == ["one", "two"]
+
+
+def test_a_copy_is_kept_for_who_comes_long_after_the_file_it_replaces(
+    home: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(ADDED_AT_ONCE + 1):
+        (folder / f"{number:03}").write_text(f"text {number}")
+        os.utime(folder / f"{number:03}", (0, 0))  # old enough for the digest cache
+    last = f"{ADDED_AT_ONCE:03}"
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_file(str(folder / last), "000")
+    artifact.add_dir(str(folder), merge=True)
+    (folder / last).write_text("changed")
+    with lineal.init(project="vision") as run:
+        logged = run.log_artifact(artifact).wait()
+    assert contents_of(logged)[last] == f"text {ADDED_AT_ONCE}"
 
 
 def test_a_file_that_is_added_again_as_it_is_has_one_copy(home: Path) -> None:

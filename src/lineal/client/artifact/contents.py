@@ -193,18 +193,16 @@ class Contents:
             has_own = self._has_own()
             checks = not overwrite and (has_own or self.base is not NOTHING)
             spare: list[_Copy] = []
-            copies: set[bytes] = set()
             self._change("BEGIN")
             try:
                 rows = map(_row, self._new(added, spare) if checks else added)
                 at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
                 while batch := list(islice(rows, at_once)):
                     paths = [str(row[0]) for row in batch] if overwrite and has_own else []
-                    replaced = self._copies_at(paths)
+                    spare += self._copies_at(paths)
                     self._change_many(_PUT, batch)
                     self._put_count += len(batch)
-                    copies |= self._handed_on(replaced)
-                copies = self._unneeded(copies | self._handed_on(spare))
+                copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._change("COMMIT")
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
