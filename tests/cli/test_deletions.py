@@ -52,6 +52,12 @@ def test_rm_reads_a_name_with_a_scheme_as_the_name(lineal, photos):
     assert "demo/photos: " in lineal("artifact", "ttl", name).out
 
 
+def test_rm_takes_no_name_with_a_scheme_for_that_of_a_project(lineal, photos):
+    words = ("artifact", "rm", "lineal-artifact://demo", "--keep-last", "0", "--yes")
+    assert lineal(*words, fails=True).code == 4
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
+
+
 def test_rm_of_a_bare_name_asks_which_version(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos", "--yes", fails=True)
     assert answer.code == 2

@@ -570,6 +570,16 @@ def test_a_path_names_a_project_a_run_or_an_artifact(api: Api, data: Artifact) -
     assert isinstance(api.from_path("ana/vision/make"), Run)
     assert isinstance(api.from_path("ana/vision/runs/make"), Run)
     assert isinstance(api.from_path("ana/vision/data:prod"), Artifact)
+    with pytest.raises(NotFound, match="No version `a/b` in ana/vision/data"):
+        api.from_path("vision/data:a/b")
+
+
+def test_a_name_with_a_scheme_is_that_of_no_project(api: Api, data: Artifact) -> None:
+    api.project("vision").delete()
+    with pytest.raises(NotFound):
+        api.restore("lineal-artifact://vision")
+    with pytest.raises(NotFound):
+        api.project("vision")
 
 
 def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:

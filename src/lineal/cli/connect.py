@@ -102,13 +102,17 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     """Find out what a path names that may be a project or a collection.
 
     One part: a project, else a collection of the default project. Two parts: `project/name`,
-    else `entity/project`. Raises NotFound saying both readings, Invalid for a version.
+    else `entity/project`. A scheme makes it a collection. Raises NotFound saying both readings,
+    Invalid for a version.
     """
     backend = connection.backend
+    is_artifact = names.is_with_scheme(text)
     text = names.without_scheme(text).strip("/")
     path = connection.collection_path(
         text, instead=f"`lineal artifact show {text}` shows that version"
     )
+    if is_artifact:
+        return backend.collection(path.entity, path.project, path.name)
     parts = text.split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
     gone: Gone | None = None

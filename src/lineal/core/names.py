@@ -267,6 +267,11 @@ def without_scheme(text: str) -> str:
     return text
 
 
+def is_with_scheme(text: str) -> bool:
+    """Say whether a name can only be that of an artifact, for what stands before it."""
+    return text.startswith(ARTIFACT_SCHEMES)
+
+
 def artifact_id(text: str) -> str | None:
     """Return the number in `wandb-artifact://_id/12`, which names a version by its id (RUN-23)."""
     for scheme in ARTIFACT_SCHEMES:

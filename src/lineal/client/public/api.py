@@ -352,7 +352,9 @@ class Api:
         what = self._path(what)
         if names.names_version(what):
             return self._backend.restore_version(self._artifact_path(what)).restored
-        what = names.without_scheme(what)
+        if names.is_with_scheme(what):
+            path = self._artifact_path(what)
+            return self._backend.restore_collection(path.entity, path.project, path.name)
         parts = what.strip("/").split("/")
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self._restore_run_or_collection(*self._run_path(what))
@@ -394,9 +396,9 @@ class Api:
         `name:alias`.
         """
         path = self._path(path)
-        parts = path.strip("/").split("/")
-        if ":" in parts[-1] or path != names.without_scheme(path):
+        if names.names_version(path) or names.is_with_scheme(path):
             return self.artifact(path)
+        parts = path.strip("/").split("/")
         if "sweeps" in parts[-2:-1]:
             return self.sweep(path)
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
