@@ -160,6 +160,25 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     assert state(home, "a") == before
 
 
+def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        at_home = run.use_artifact("data:v0")
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+        run.link_artifact(at_home, "p/linked")
+    assert offline.name == at_home.name
+    with lineal.init(project="p", id="b") as online:
+        for attach in (online.use_artifact, online.log_artifact):
+            with pytest.raises(UsageError, match=r"data:v0 in .* has other content"):
+                attach(offline, aliases=["prod"])
+        synced(home)
+        online.use_artifact(offline, aliases=["prod"])
+    assert state(home, "b")["used"] == ["ana/p/data:v1"]
+    assert lineal.Api().artifact("p/data:prod").version == "v1"
+    assert lineal.Api().artifact("p/linked:v0").source_name == "data:v0"
+
+
 def test_files_taken_over_offline_come_along_and_are_told(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("shared", "at home"))

@@ -8,13 +8,28 @@ from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.core.names import ArtifactPath
 from lineal.core.records import RunRecord, VersionPatch, VersionRecord
-from lineal.errors import UsageError
+from lineal.errors import NotFound, UsageError
 
 
 def version_of(backend: Backend, artifact: Artifact) -> VersionRecord:
-    """Look a version up in the run's own instance: ids of another one mean nothing here."""
+    """Look a version up in the run's own instance: ids of another one mean nothing here.
+
+    Neither do numbers where an offline run logged it: then its content says which one it is.
+    Raises NotFound, and UsageError where only something else has its name.
+    """
     collection, _, ref = artifact.name.partition(":")
-    return backend.version(ArtifactPath(artifact.entity, artifact.project, collection, ref))
+    path = ArtifactPath(artifact.entity, artifact.project, collection, ref)
+    found = backend.version(path)
+    if found.digest == artifact.digest:
+        return found
+    try:
+        return backend.version(path._replace(ref=artifact.digest))
+    except NotFound as error:
+        raise UsageError(
+            f"{found.path} in {backend.url} has other content than the artifact of that name that "
+            "was given, which is not there; `lineal sync` brings what an offline run logged, "
+            "`lineal artifact export` and `import` what is in another home"
+        ) from error
 
 
 def is_logged(artifact: Artifact) -> bool:
