@@ -118,6 +118,43 @@ def test_latest_that_was_taken_off_stays_on_no_version_whatever_is_deleted_or_re
     assert log("new").aliases == ("latest",)
 
 
+def test_latest_stays_on_the_restored_version_that_had_it_when_others_come_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "012"]
+    delete(instance, owner, versions[2])
+    delete(instance, owner, versions[1])  # which had it only because v2 was deleted
+    for name in ("v2", "v1"):
+        restoring.restore_version(instance, owner, path(name))
+        assert live(instance, owner)["v2"] == ("latest",)
+    assert live(instance, owner) == {"v0": (), "v1": (), "v2": ("latest",)}
+
+
+def test_latest_stays_where_it_was_put_by_hand_when_a_higher_version_comes_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "012"]
+    patch = VersionPatch(aliases_added=("latest",))
+    catalog.update_version(instance, owner, versions[0].membership_id, patch)
+    delete(instance, owner, versions[0])
+    delete(instance, owner, versions[2])
+    assert live(instance, owner) == {"v1": ("latest",)}
+    for name in ("v0", "v2"):
+        restoring.restore_version(instance, owner, path(name))
+        assert live(instance, owner)["v0"] == ("latest",)
+
+
+def test_latest_that_was_taken_off_since_does_not_come_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "01"]
+    delete(instance, owner, versions[1])
+    patch = VersionPatch(aliases_removed=("latest",))
+    catalog.update_version(instance, owner, versions[0].membership_id, patch)
+    restoring.restore_version(instance, owner, path("v1"))
+    assert live(instance, owner) == {"v0": (), "v1": ()}
+
+
 def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
@@ -131,6 +168,25 @@ def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
     restoring.restore(instance, owner, act)
     found = catalog.versions(instance, owner, VersionQuery("ana", "registry", "detector"), FIRST)
     assert [version.aliases for version in found.items] == [("latest",)]
+
+
+def test_latest_comes_back_to_a_link_after_the_one_it_fell_back_to_was_removed(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "012"]
+    patch = VersionPatch(aliases_added=("latest",))
+    catalog.update_version(instance, owner, links[0].membership_id, patch)
+    with instance.database.writing() as connection:
+        by = {"actor": "ana", "now": clock.now()}
+        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
+        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
+    clock.move(hours=1)
+    catalog.unlink_version(instance, owner, links[2].membership_id)
+    restoring.restore(instance, owner, act)
+    query = VersionQuery("ana", "registry", "detector", order="+version_index")
+    found = catalog.versions(instance, owner, query, FIRST)
+    assert [version.aliases for version in found.items] == [("latest",), ()]
 
 
 def test_a_released_version_cannot_be_restored(

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Insert,
     Row,
+    ScalarSelect,
     Select,
     Text,
     and_,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     literal,
     not_,
     null,
+    or_,
     select,
 )
 
@@ -229,26 +231,11 @@ def _newest_without_latest(collection_ids: Sequence[int]) -> Select[Any]:
 def to_return(connection: Connection, hidden: ColumnElement[bool]) -> Sequence[Row[Any]]:
     """Return the aliases that deleted versions had, for `give_back` once they are live again.
 
-    hidden: a condition on `versions`. Left out is what somebody set since. A move at the very
-    moment of a deletion or restoration is `latest` falling back, or another version's alias
-    coming back, which nobody asked for. Nor did anybody put `latest` from nowhere on a lower
-    number: that was the only version left when part of an act was restored.
+    hidden: a condition on `versions`. Left out is what somebody set or took off since, and
+    `latest` where it is on the version that somebody put it on last: a version that it only fell
+    back to does not take it from there.
     """
-    since, act = alias_moves.alias("since"), deletions.alias("act")
-    fell_back = and_(
-        since.c.alias == LATEST,
-        since.c.before_number.is_(None),
-        since.c.after_number < alias_moves.c.before_number,
-    )
-    was_set = exists().where(
-        since.c.collection_id == alias_moves.c.collection_id,
-        since.c.alias == alias_moves.c.alias,
-        since.c.id > alias_moves.c.id,
-        since.c.after_number.is_not(None),
-        not_(fell_back),
-        not_(exists().where(act.c.deleted_at == since.c.moved_at)),
-        not_(exists().where(act.c.restored_at == since.c.moved_at)),
-    )
+    asked = alias_moves.alias("asked")
     now_on = memberships.alias("now_on")
     query = (
         _moves_with_version(
@@ -266,16 +253,56 @@ def to_return(connection: Connection, hidden: ColumnElement[bool]) -> Sequence[R
             ),
         )
         .outerjoin(now_on, now_on.c.id == aliases.c.membership_id)
+        .outerjoin(asked, asked.c.id == _last_asked())
         .where(
             hidden,
             memberships.c.removed_at.is_(None),
             alias_moves.c.moved_at == versions.c.deleted_at,
             alias_moves.c.after_number.is_(None),
-            not_(was_set),
+            or_(asked.c.id.is_(None), asked.c.id < alias_moves.c.id),
+            or_(
+                asked.c.after_number.is_(None),
+                now_on.c.number.is_(None),
+                now_on.c.number != asked.c.after_number,
+            ),
         )
         .order_by(alias_moves.c.id)
     )
     return connection.execute(query).all()
+
+
+def _last_asked() -> ScalarSelect[int]:
+    """Select the newest move of the alias of a row of `alias_moves` that somebody asked for.
+
+    A move at the very moment of a deletion, a restoration or the end of a link is `latest` falling
+    back, or an alias going or coming back, which nobody asked for. Nor did anybody put `latest`
+    from nowhere on a lower number: that was the only version left when part of an act was restored.
+    """
+    move, act, link = alias_moves.alias("move"), deletions.alias("act"), memberships.alias("link")
+    fell_back = and_(
+        move.c.alias == LATEST,
+        move.c.id > alias_moves.c.id,
+        move.c.before_number.is_(None),
+        move.c.after_number < alias_moves.c.before_number,
+    )
+    unlinked = and_(
+        link.c.collection_id == move.c.collection_id, link.c.removed_at == move.c.moved_at
+    )
+    return (
+        select(move.c.id)
+        .where(
+            move.c.collection_id == alias_moves.c.collection_id,
+            move.c.alias == alias_moves.c.alias,
+            not_(fell_back),
+            not_(exists().where(act.c.deleted_at == move.c.moved_at)),
+            not_(exists().where(act.c.restored_at == move.c.moved_at)),
+            not_(exists().where(unlinked)),
+        )
+        .order_by(move.c.id.desc())
+        .limit(1)
+        .correlate(alias_moves)
+        .scalar_subquery()
+    )
 
 
 def give_back(
