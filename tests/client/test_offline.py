@@ -179,6 +179,23 @@ def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(h
     assert lineal.Api().artifact("p/linked:v0").source_name == "data:v0"
 
 
+def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its_name(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        at_home = run.use_artifact("data:v0")
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+        both = lineal.Artifact("both", "dataset")
+        both.add_reference(offline.get_entry("a.txt"), "own.txt")
+        both.add_reference(at_home.get_entry("a.txt"), "home.txt")
+        path = Path(run.log_artifact(both).wait().download())
+        assert (path / "own.txt").read_text() == "in the folder"
+        assert (path / "home.txt").read_text() == "at home"
+    other = lineal.Artifact("other", "dataset")
+    with pytest.raises(UsageError, match="has other content"):
+        other.add_reference(offline.get_entry("a.txt"))
+
+
 def test_files_taken_over_offline_come_along_and_are_told(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("shared", "at home"))

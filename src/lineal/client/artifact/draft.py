@@ -84,7 +84,7 @@ class Draft:
         self._base_record: VersionRecord | None = None
         self._sources: set[VersionId] = set()
         """Versions that entries were taken over from (LIN-11)."""
-        self._referred: tuple[str | VersionId, Base] | None = None
+        self._referred: tuple[str | VersionId, Artifact | None, Base] | None = None
         """The last of them, as it was named: a table may refer to each of its pictures."""
         self._chosen_adder: adding.Adder | None = None
 
@@ -231,9 +231,9 @@ class Draft:
             MAX_REFERENCES if max_objects is None else max_objects,
             adding.matches(names.strings(include), names.strings(exclude)),
         )
-        uri = _uri(uri)
+        artifact = uri.parent_artifact() if isinstance(uri, ManifestEntry) else None
         made = references.Made()
-        self._contents.add(made.noting(self._referenced(uri, wanted)))
+        self._contents.add(made.noting(self._referenced(_uri(uri), wanted, artifact)))
         self._note_change()
         return made.shown(self._shown)
 
@@ -322,25 +322,32 @@ class Draft:
         digest = adding.digest_of(path).partition(":")[2]
         return os.path.join(folder, digest[:20] + os.path.splitext(base)[1])
 
-    def _referenced(self, uri: str, wanted: references.Wanted) -> Iterator[Added]:
-        """Yield the entries that a URI makes; of another artifact's files, those of its version."""
+    def _referenced(
+        self, uri: str, wanted: references.Wanted, artifact: Artifact | None
+    ) -> Iterator[Added]:
+        """Yield the entries that a URI makes; of another artifact's files, those of its version.
+
+        artifact: the one that is meant, if it was given.
+        """
         if uri.partition("://")[0] not in references.ARTIFACT_SCHEMES:
             return references.added(self._references, uri, wanted)
-        from lineal.client.artifact.artifact import (
-            committed,  # a version is an Artifact, and so a Draft
-        )
+        # a version is an Artifact, and so a Draft
+        from lineal.client.artifact import attaching
+        from lineal.client.artifact.artifact import committed
 
         run = session.active_run()
         backend = session.open_backend(self._settings) if run is None else run.backend
         place = references.artifacts.parse(uri)
-        if self._referred is None or self._referred[0] != place.version:
+        if self._referred is None or self._referred[:2] != (place.version, artifact):
             record = references.artifacts.resolve(place, backend, self._settings)
+            if artifact is not None and record.digest != artifact.digest:
+                record = attaching.version_of(backend, artifact)
             base = committed(backend, record)._contents.base
             self._sources.add(record.id)
             is_fixed = references.artifacts.is_fixed(place)
-            self._referred = (place.version, base) if is_fixed else None
+            self._referred = (place.version, artifact, base) if is_fixed else None
         else:
-            base = self._referred[1]
+            base = self._referred[2]
         return references.shared(uri, base, place.path, wanted)
 
     @property
