@@ -245,6 +245,9 @@ def test_verify_does_not_count_references_as_correct(lineal, photos):
     answer = lineal("artifact", "verify", "demo/mixed", "--root", "copy")
     assert ": 1 file correct" in answer.out
     assert "2 references were not checked" in answer.err
+    answer = lineal("artifact", "verify", "demo/mixed")
+    assert ": 1 file correct" in answer.out
+    assert "2 references not checked" in answer.err
 
 
 def test_verify_of_a_folder_that_is_not_there_is_no_damage(lineal, photos):

@@ -142,7 +142,7 @@ def test_linking_logs_a_draft_first(run):
     linked = run.link_artifact(artifact, "registry/best", aliases="prod")
     assert linked.qualified_name == "ana/registry/best:v0"
     assert linked.source_name == "data:v0"
-    with pytest.raises(Invalid, match=r"best:v0 names a version, .*`aliases=`"):
+    with pytest.raises(Invalid, match=r"best:v0 names a version, .*its aliases name the link"):
         run.link_artifact(artifact, "best:v0")
     again = run.link_artifact(artifact, "lineal-artifact://ana/registry/best")
     assert again.qualified_name == "ana/registry/best:v0"

@@ -278,6 +278,9 @@ def verify(
     record = connection.version(name)
     if root is None:
         checked = stored.verify(connection.backend, record)
+        if checked < record.entry_count:
+            references = output.plural(record.entry_count - checked, "reference")
+            output.note(f"{references} not checked; `lineal ref check {name}` does that")
     else:
         checked = connection.artifact(record).verify(root)
     output.data(f"{record.path}: {output.plural(checked, 'file')} correct")

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 NEAR_MOST = 2_000
 """Paths looked at for a near miss on the way to an error."""
-LINK_INSTEAD = "`aliases=` names the link, and links are numbered as they come"
+LINK_INSTEAD = "its aliases name the link, and links are numbered as they come"
 """What to do where a link was given a version to become."""
 
 
