@@ -111,3 +111,19 @@ def test_a_service_that_is_not_there_is_no_attribute() -> None:
         from lineal.service import nothing  # noqa: F401 - it is not there
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = lineal.service.nothing
+
+
+def test_where_other_threads_run_asyncio_is_loaded_as_ever(tmp_path: Path) -> None:
+    """One that imports a part of it in between would load that part twice."""
+    run = f"import lineal; lineal.init(settings=dict(home={str(tmp_path)!r}, silent=True)).finish()"
+    printed_by(run)
+    program = (
+        "import sys, threading\n"
+        "end = threading.Event()\n"
+        "threading.Thread(target=end.wait).start()\n"
+        f"{run}\n"
+        "end.set()\n"
+        "import sqlalchemy.util.concurrency as taken\n"
+        "print(taken.asyncio is sys.modules['asyncio'])\n"
+    )
+    assert printed_by(program) == "True\n"

@@ -83,30 +83,6 @@ def test_another_thread_may_import_it_meanwhile(module) -> None:
     assert found == [2]
 
 
-def test_a_part_that_another_thread_imports_meanwhile_is_loaded_once(tmp_path, monkeypatch) -> None:
-    package = tmp_path / "whole"
-    package.mkdir()
-    (package / "__init__.py").write_text("from whole.part import Part\n")
-    (package / "part.py").write_text("class Part: ...\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    begin, found = threading.Event(), []
-
-    def run() -> None:
-        begin.wait()
-        found.append(importlib.import_module("whole.part").Part)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        with unloaded({"whole": []}):
-            begin.set()
-            thread.join()
-        assert found == [importlib.import_module("whole").Part]
-    finally:
-        sys.modules.pop("whole", None)
-        sys.modules.pop("whole.part", None)
-
-
 @pytest.mark.parametrize("module", NAMES, indirect=True)
 def test_what_is_loaded_stays_as_it_is(module) -> None:
     before = importlib.import_module(module)

@@ -83,7 +83,9 @@ def _key(settings: Settings) -> _Key:
 
 
 def _opened(settings: Settings) -> Backend:
-    with uncollected(), unloaded(SQLALCHEMY):
+    # Not where other threads run: one that imports a part of asyncio would load it twice.
+    unused = SQLALCHEMY if threading.active_count() == 1 else {}
+    with uncollected(), unloaded(unused):
         from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.1 s
 
     return open_embedded(settings)

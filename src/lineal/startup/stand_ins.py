@@ -6,7 +6,6 @@ SQLAlchemy imports asyncio and importlib.metadata, together a tenth of the time 
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -35,11 +34,10 @@ def unloaded(modules: Mapping[str, Sequence[str]]) -> Iterator[None]:
     """Have imports of these modules load nothing while a library is loaded.
 
     modules: with each the functions that the library takes from it as it is loaded. Another thread
-    that is started meanwhile and imports one of them gets something that behaves like the module.
+    that imports one of them meanwhile gets something that behaves like the module; one that imports
+    a part of such a package loads that twice.
     """
-    # Not where other threads run: one that imports a part of such a package would load it twice.
-    names = modules if threading.active_count() == 1 else ()
-    stand_ins = [_stand_in(name, modules[name]) for name in names if name not in sys.modules]
+    stand_ins = [_stand_in(name, modules[name]) for name in modules if name not in sys.modules]
     try:
         yield
     finally:

@@ -56,7 +56,7 @@ def test_only_links_can_be_unlinked(logged: Artifact) -> None:
 
 
 def test_a_link_leads_to_a_collection_not_to_a_version(logged: Artifact) -> None:
-    with pytest.raises(ValueError, match=r"released:v1 names a version, .*its aliases name the link"):
+    with pytest.raises(ValueError, match=r"released:v1 names a version, .*its aliases"):
         logged.link("released:v1")
 
 
