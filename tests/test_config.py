@@ -226,6 +226,11 @@ def test_a_settings_file_that_is_not_utf8_is_named(home: Path) -> None:
     assert str(home / "settings") in str(raised.value)
 
 
+def test_a_mark_of_byte_order_is_no_part_of_a_settings_file(home: Path) -> None:
+    write_settings(home / "settings", "\ufeff[default]\nproject = theirs\n")
+    assert load(environ={"LINEAL_HOME": str(home)}).project == "theirs"
+
+
 def test_a_settings_file_that_cannot_be_read_does_not_count_as_empty(home: Path) -> None:
     write_settings(home / "settings", "[default]\nproject = theirs\n")
     if os.getuid() != 0:

@@ -52,6 +52,11 @@ def test_a_user_without_a_home_is_told_to_name_one() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_the_home_of_a_user_who_is_not_there_is_no_folder_of_that_name() -> None:
+    with pytest.raises(Unavailable, match=r"~nobody-here/data is not known: there is no such user"):
+        home_of(Settings(home="~nobody-here/data"))
+
+
 def test_home_that_cannot_be_made_names_the_variable_to_set(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     home = home_of(Settings(home=str(tmp_path / "file" / "home")))

@@ -329,7 +329,7 @@ def _from_file(path: str) -> dict[str, str]:
 
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             parser.read_file(file)
     except configparser.MissingSectionHeaderError as error:
         raise Invalid(
@@ -372,7 +372,7 @@ def save(values: Mapping[str, str]) -> str:
     _from_file(path)  # a file that cannot be read is said before it is changed
     lines = []
     if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             lines = file.read().splitlines()
     for name, value in values.items():
         if not value.isprintable():

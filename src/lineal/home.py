@@ -81,9 +81,10 @@ class Home:
 def home_of(settings: Settings) -> Home:
     """Raises Unavailable where `~` leads nowhere, as for a container's user without a name."""
     home = os.path.expanduser(settings.home)
-    if home.partition("/")[0] == "~":  # else it were a folder of this name, wherever one works
+    if home.startswith("~"):  # else it were a folder of this name, wherever one works
         raise Unavailable(
-            f"{settings.home} is not known: HOME is not set and user {os.getuid()} has no home. "
+            f"{settings.home} is not known: there is no such user, or HOME is not set and user "
+            f"{os.getuid()} has no home. "
             "Set LINEAL_HOME to a folder you may write to"
         )
     return Home(os.path.abspath(home))

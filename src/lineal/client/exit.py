@@ -122,7 +122,7 @@ def _wrap_exit() -> None:
         _note(code)
         call(self, code)
 
-    Quitter.__call__ = leave_by_name  # type: ignore[method-assign]
+    Quitter.__call__ = leave_by_name  # type: ignore[method-assign] # it has no hook
 
 
 def _note(code: Any) -> None:
