@@ -6,7 +6,6 @@ at a time. What is not part of a cycle is freed at once in any case.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import os
 import threading
@@ -35,15 +34,6 @@ class _State:
 
 _state = _State()
 os.register_at_fork(after_in_child=_state.begin_anew)
-
-
-def left_at_exit() -> None:
-    """Let the process end without freeing one by one what is in it: 0.1 s of a short one.
-
-    Only for programs of our own: a file that somebody forgot to close, and that garbage or a
-    module with functions refers to, would not be flushed.
-    """
-    atexit.register(gc.freeze)
 
 
 @contextmanager

@@ -35,8 +35,8 @@ from lineal.cli import (
     sync,
     verify,
 )
-from lineal.collector import left_at_exit
 from lineal.errors import LinealError
+from lineal.teardown import left_at_exit
 
 BROKEN_PIPE_EXIT_CODE = 141
 """What a shell reports for a process that SIGPIPE ended."""
@@ -120,7 +120,7 @@ project.app.command("protect")(retention.protect)
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with the code of what happened."""
     output.prepare()
-    left_at_exit()
+    left_at_exit(is_ours=True)
     sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
 
 

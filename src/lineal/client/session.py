@@ -6,6 +6,7 @@ makes two of them equal (STO-10).
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
 from lineal.home import home_of
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
+from lineal.teardown import left_at_exit
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -109,6 +111,11 @@ def close() -> None:
         backends = [_process.backends.pop(key) for key in mine]
     for backend in backends:
         backend.close()
+
+
+# called last, since what finishes runs is registered later
+left_at_exit()
+atexit.register(close)
 
 
 # --- runs ---------------------------------------------------------------------------------------
