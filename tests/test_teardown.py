@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-LAST = "import atexit, gc; atexit.register(lambda: print('frozen', gc.get_freeze_count() > 0))\n"
+# Python 3.12 freezes some hundred objects itself
+LAST = "import atexit, gc; atexit.register(lambda: print('frozen', gc.get_freeze_count() > 9000))\n"
 RUN = """
 import lineal
 with lineal.init(project="p") as run:
