@@ -408,12 +408,15 @@ _SHOWN_MOST = 60
 """Characters of a damaged record."""
 
 
+_json = json.JSONEncoder(allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+
+
 def json_text(value: Any) -> str:
     """Write JSON that both databases can query; NaN and infinities become small objects."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False)
+        return _json.encode(value)
     except ValueError:
-        return json.dumps(_finite(value), separators=(",", ":"), ensure_ascii=False)
+        return _json.encode(_finite(value))
 
 
 def json_value(text: str | bytes) -> Any:
