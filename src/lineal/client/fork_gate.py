@@ -8,13 +8,9 @@ a fork waits for it. Hold it for single calls: a fork must not wait for a folder
 
 from __future__ import annotations
 
-import os
 import threading
 
-inside_sqlite = threading.RLock()
+from lineal.forks import around_forks
 
-os.register_at_fork(
-    before=inside_sqlite.acquire,
-    after_in_parent=inside_sqlite.release,
-    after_in_child=inside_sqlite.release,
-)
+inside_sqlite = threading.RLock()
+around_forks(inside_sqlite.acquire, inside_sqlite.release)

@@ -40,6 +40,7 @@ from sqlalchemy.pool import NullPool
 
 from lineal.db.unwritable import UnwritableFile
 from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
+from lineal.forks import around_forks
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -197,11 +198,7 @@ def _close_before_fork(database: Database) -> None:
         return run
 
     # Registered calls cannot be taken back; the weak reference lets the database go all the same.
-    os.register_at_fork(
-        before=call(Database.before_fork),
-        after_in_parent=call(Database.after_fork),
-        after_in_child=call(Database.after_fork),
-    )
+    around_forks(call(Database.before_fork), call(Database.after_fork))
 
 
 def sqlite_url(path: str) -> URL:

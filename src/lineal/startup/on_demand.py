@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-import os
-from _thread import RLock
+import threading
 from collections.abc import Callable
 from types import ModuleType
 
-_loading = RLock()
-# A fork while another thread imports would leave the child waiting for that import for ever.
-os.register_at_fork(
-    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
-)
+from lineal.forks import around_forks
+
+
+class _Loads:
+    """The imports that are under way here.
+
+    A fork amid one in another thread would leave the child waiting for it for ever. They wait for
+    nothing but the fork itself: whoever imports holds locks of Python's that others may wait for.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.threads: list[int] = []
+        """Who imports, once for each import within another."""
+
+    def begin(self) -> None:
+        with self.changed:
+            self.threads.append(threading.get_ident())
+
+    def end(self) -> None:
+        with self.changed:
+            self.threads.remove(threading.get_ident())
+            self.changed.notify_all()
+
+    def before_fork(self) -> None:
+        own = threading.get_ident()
+        self.changed.acquire()
+        self.changed.wait_for(lambda: all(each == own for each in self.threads))
+
+    def after_fork(self) -> None:
+        self.changed.release()
+
+
+_loads = _Loads()
+around_forks(_loads.before_fork, _loads.after_fork)
 
 
 def load_module(name: str) -> ModuleType:
     """Import a module by its full name."""
     from importlib import import_module  # only what is wanted for the first time comes here
 
-    with _loading:
+    _loads.begin()
+    try:
         return import_module(name)
+    finally:
+        _loads.end()
 
 
 def modules_of(package: str) -> Callable[[str], ModuleType]:
