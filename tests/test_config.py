@@ -181,6 +181,10 @@ def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) 
         ({"reinit": "maybe"}, "`reinit` cannot be 'maybe'"),
         ({"console": "none"}, "`console` cannot be 'none'; use `wrap` or `off`"),
         ({"quiet": "perhaps"}, "`quiet` cannot be 'perhaps'"),
+        ({"home": 5}, "`home` cannot be 5: expected str, bytes or os.PathLike object, not int"),
+        ({"dir": []}, r"`dir` cannot be \[\]: expected str"),
+        ({"cache_dir": "a\0b"}, "`cache_dir` cannot be 'a.*b': no path has a NUL"),
+        ({"config_paths": ["a", "b\0"]}, "`config_paths` cannot be .*: no path has a NUL"),
         ({"init_timeout": "soon"}, "`init_timeout` cannot be 'soon'"),
         ({"undo_days": -5}, "`undo_days` cannot be -5: expected a number from 0 to 36,500"),
         ({"undo_days": "nan"}, "`undo_days` cannot be 'nan': expected a number from 0"),
@@ -305,3 +309,11 @@ def test_a_settings_object_wins_over_the_environment_even_with_a_default_value()
     environment = {"WANDB_MODE": "offline", "LINEAL_PROJECT": "theirs"}
     loaded = load(base=Settings(mode="online"), environ=environment)
     assert (loaded.mode, loaded.project) == ("online", "theirs")
+
+
+def test_a_path_without_text_counts_as_not_given(tmp_path: Path) -> None:
+    environ = {"LINEAL_HOME": str(tmp_path), "LINEAL_CACHE_DIR": "/from/variable"}
+    write_settings(tmp_path / "settings", "[default]\ndir = \n")
+    loaded = load({"home": "", "cache_dir": ""}, environ=environ)
+    assert (loaded.home, loaded.cache_dir, loaded.dir) == (str(tmp_path), "/from/variable", None)
+    assert load(base=Settings(cache_dir=""), environ=environ).cache_dir == "/from/variable"

@@ -226,8 +226,8 @@ def load(
 ) -> Settings:
     """Merge arguments, a settings object, the environment and files into one `Settings`.
 
-    Values that are None count as not given. Raises Invalid for an unknown name (with the
-    nearest valid one) or a value of the wrong type.
+    Values that are None count as not given, and so do paths without text. Raises Invalid for an
+    unknown name (with the nearest valid one) or a value of the wrong type.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
@@ -240,8 +240,8 @@ def load(
         raise TypeError(f"settings must be a Settings object or a dict of settings, not {base!r}")
     if explicit:
         values.update(_given(explicit))
-    home = os.fspath(values.get("home") or Settings.home)
-    values = {**_from_files(home), **values}
+    home = _parse("home", values.get("home", Settings.home))
+    values = {**_given(_from_files(home)), **values}
     loaded = Settings(**{name: _parse(name, value) for name, value in values.items()})
     if loaded.mode not in MODE_SPELLINGS:
         raise Invalid(f"Unknown mode `{loaded.mode}`; use `online`, `offline` or `disabled`")
@@ -270,8 +270,16 @@ def _field(name: str) -> dataclasses.Field[Any]:
     return Settings.__dataclass_fields__[name]
 
 
+def _is_path(name: str) -> bool:
+    return bool(_field(name).metadata["is_path"])
+
+
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in _ours(values).items() if value is not None}
+    return {
+        name: value
+        for name, value in _ours(values).items()
+        if value is not None and not (value == "" and _is_path(name))
+    }
 
 
 def _ours(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,8 +301,7 @@ def _no_setting(name: str) -> Invalid:
 
 def _said(settings: Settings) -> dict[str, Any]:
     given: frozenset[str] = settings.__dict__["_given"]
-    values = {name: getattr(settings, name) for name in setting_names() if name in given}
-    return {name: value for name, value in values.items() if value is not None}
+    return _given({name: getattr(settings, name) for name in setting_names() if name in given})
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -407,7 +414,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 def _parse(name: str, value: Any) -> Any:
     """Turn text from a file or a variable into the setting's type."""
-    wanted, is_path = str(_field(name).type), _field(name).metadata["is_path"]
+    wanted, is_path = str(_field(name).type), _is_path(name)
     try:
         if wanted == "bool":
             return value if isinstance(value, bool) else _parse_bool(str(value))
@@ -418,7 +425,9 @@ def _parse(name: str, value: Any) -> Any:
         if wanted.startswith("tuple"):
             parts = value.split(",") if isinstance(value, str) else list(value)
             texts = [_text(part).strip() for part in parts if _text(part).strip()]
-            return tuple(map(os.path.expanduser, texts) if is_path else texts)
+            return tuple(map(_parse_path, texts) if is_path else texts)
+        if is_path:
+            return _parse_path(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
     if name == "resume":
@@ -427,8 +436,7 @@ def _parse(name: str, value: Any) -> Any:
         return _parse_reinit(value)
     if name == "console":
         return _parse_console(value)
-    text = os.fspath(value) if isinstance(value, os.PathLike) else _text(value)
-    return os.path.expanduser(text) if is_path else text
+    return _text(value)
 
 
 def _text(value: object) -> str:
@@ -441,6 +449,13 @@ def _within(name: str, number: float) -> float:
     if not least <= number <= most:  # NaN, too
         raise ValueError(f"expected a number from {least} to {most:,}")
     return number
+
+
+def _parse_path(value: Any) -> str:
+    path = _text(os.fsdecode(value))
+    if "\0" in path:
+        raise ValueError("no path has a NUL")
+    return os.path.expanduser(path)
 
 
 def _parse_bool(text: str) -> bool:
