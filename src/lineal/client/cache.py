@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
+from lineal.client import silent
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
@@ -62,22 +63,31 @@ class DigestCache:
         self.folder = folder
         self._path = os.path.join(folder, "digests.db")
         self._lock = threading.RLock()
-        self._held: list[sqlite3.Connection] = []
+        self._held: list[tuple[sqlite3.Connection, frozenset[int]]] = []
+        """Connections, and what was mapped when they were opened."""
         self._owner = os.getpid()
 
     def of_folder(self, folder: str, table: str = FILES) -> Known:
-        """Return what is known of the files directly in an absolute folder, by name."""
+        """Return what is known of the files directly in an absolute folder, by name.
+
+        Files that may have changed without a sign are not known (see `silent`).
+        """
         query = (
             f"SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM {table} WHERE folder = ?"
         )
         try:
             with self._connected() as connection:
-                return {
-                    row[0]: (Stamp(*row[1:5]), Digest(PREFIX + row[5].hex()))
-                    for row in connection.execute(query, (folder,))
-                }
+                rows = connection.execute(query, (folder,)).fetchall()
         except _FAILURES:
             return {}
+        if not rows or not silent.shows_changes(folder):
+            return {}
+        mapped = self._mapped()
+        return {
+            name: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
+            for name, *stamp, digest in rows
+            if stamp[-1] not in mapped
+        }
 
     def remember(
         self,
@@ -88,15 +98,18 @@ class DigestCache:
     ) -> None:
         """Keep (absolute path, stamp, digest) of files that were read at or after a moment.
 
-        None: nobody but us can have written them.
+        None: nobody but us can have written them. Left out are those that may change without a
+        sign.
         """
+        settled = [each for each in read if read_at_ns is None or _is_settled(each[1], read_at_ns)]
+        if not settled:
+            return
+        mapped = frozenset() if read_at_ns is None else self._mapped()
         rows = [
             (*_split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
-            for path, stamp, digest in read
-            if read_at_ns is None or _is_settled(stamp, read_at_ns)
+            for path, stamp, digest in settled
+            if stamp.inode not in mapped
         ]
-        if not rows:
-            return
         try:
             with self._connected() as connection, connection:
                 connection.executemany(
@@ -137,24 +150,28 @@ class DigestCache:
     def held(self) -> Iterator[None]:
         """Keep one connection for a walk over many folders; each costs 0.5 ms otherwise."""
         try:
-            connection = self._open()
+            held = self._open(), silent.mapped_inodes()
         except (sqlite3.Error, OSError):
             yield
             return
         with self._lock:
-            self._held.append(connection)
+            self._held.append(held)
         try:
             yield
         finally:
             with self._lock, inside_sqlite:
-                self._held.remove(connection)
-                connection.close()
+                self._held.remove(held)
+                held[0].close()
+
+    def _mapped(self) -> frozenset[int]:
+        with self._lock:
+            return self._held[-1][1] if self._held else silent.mapped_inodes()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with self._lock, inside_sqlite:
             if self._held and self._owner == os.getpid():  # none survives a fork
-                yield self._held[-1]
+                yield self._held[-1][0]
                 return
             with closing(self._open()) as connection:
                 yield connection
@@ -225,4 +242,6 @@ def now_ns() -> int:
 def _is_settled(stamp: Stamp, read_at_ns: int) -> bool:
     is_coarse = stamp.mtime_ns % 1_000_000_000 == 0
     window = COARSE_WINDOW_NS if is_coarse else FINE_WINDOW_NS
+    if stamp.size >= silent.LARGE_BYTES:
+        window = silent.WINDOW_NS
     return stamp.mtime_ns < read_at_ns - window
