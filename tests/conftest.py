@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lineal.blobs.store import BlobStore
+from lineal.client import silent
 from lineal.config import Settings, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Key
@@ -44,6 +45,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> None:
+    """Skip a test about what is known of files, where they lie in memory and nothing is."""
+    if not silent.shows_changes(str(tmp_path)):
+        pytest.skip(f"{tmp_path} is in memory; choose a disk with --basetemp")
 
 
 @pytest.fixture

@@ -135,6 +135,7 @@ def test_a_digest_keeps_its_prefix(cache: DigestCache) -> None:
     assert cache.of_folder("/data")["a"][1] == Digest(DIGEST)
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_a_cache_forgets_the_stale_first_and_then_the_oldest(tmp_path: Path) -> None:
     cache = DigestCache(str(tmp_path / "cache"))
     assert cache.shrink(0) == (0, 0, 0)

@@ -150,6 +150,7 @@ def test_a_file_put_there_by_hand_is_accepted_by_its_digest(backend: Far, target
     assert backend.located == []
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_a_file_put_there_by_hand_is_remembered_only_once_it_is_settled(
     backend: Far, target: Path
 ) -> None:

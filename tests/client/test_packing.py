@@ -77,6 +77,7 @@ def test_few_files_stay_files(home, tmp_path):
     assert stored(home, ".pack") == []
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_what_is_stored_already_is_not_stored_again(home, many):
     log(many)
     before = sorted(stored(home, ".pack"))

@@ -122,9 +122,8 @@ def test_nothing_in_memory_is_known(in_memory: Path, tmp_path: Path) -> None:
         assert list(cache.of_folder(str(tmp_path))) == ["file"]
 
 
+@pytest.mark.usefixtures("on_disk")
 def test_what_is_mapped_is_neither_remembered_nor_known(tmp_path: Path) -> None:
-    if not silent.shows_changes(str(tmp_path)):
-        pytest.skip("nothing is known of a file system in memory")
     cache = DigestCache(str(tmp_path / "cache"))
     path = tmp_path / "file"
     _made(path, 100)
