@@ -6,7 +6,9 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,9 +51,13 @@ def _made(path: Path, size: int) -> None:
     os.utime(path, ns=(an_hour_ago, an_hour_ago))
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("r+b") as file:
-        return mmap.mmap(file.fileno(), 0)
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap.mmap]:
+    """Map a file, and let enough time pass for that to be known, and that it ended."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        time.sleep(2 * silent.LOOKED_UP_EACH_SECONDS)
+        yield mapping
+    time.sleep(2 * silent.LOOKED_UP_EACH_SECONDS)
 
 
 def _logged(run: lineal.Run, path: Path, *, is_folder: bool) -> int:

@@ -63,8 +63,7 @@ class DigestCache:
         self.folder = folder
         self._path = os.path.join(folder, "digests.db")
         self._lock = threading.RLock()
-        self._held: list[tuple[sqlite3.Connection, frozenset[int]]] = []
-        """Connections, and what was mapped when they were opened."""
+        self._held: list[sqlite3.Connection] = []
         self._owner = os.getpid()
 
     def of_folder(self, folder: str, table: str = FILES) -> Known:
@@ -82,7 +81,7 @@ class DigestCache:
             return {}
         if not rows or not silent.shows_changes(folder):
             return {}
-        mapped = self._mapped()
+        mapped = silent.mapped_inodes()
         return {
             name: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
             for name, *stamp, digest in rows
@@ -104,7 +103,7 @@ class DigestCache:
         settled = [each for each in read if read_at_ns is None or _is_settled(each[1], read_at_ns)]
         if not settled:
             return
-        mapped = frozenset() if read_at_ns is None else self._mapped()
+        mapped = frozenset() if read_at_ns is None else silent.mapped_inodes()
         rows = [
             (*_split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
             for path, stamp, digest in settled
@@ -150,28 +149,24 @@ class DigestCache:
     def held(self) -> Iterator[None]:
         """Keep one connection for a walk over many folders; each costs 0.5 ms otherwise."""
         try:
-            held = self._open(), silent.mapped_inodes()
+            connection = self._open()
         except (sqlite3.Error, OSError):
             yield
             return
         with self._lock:
-            self._held.append(held)
+            self._held.append(connection)
         try:
             yield
         finally:
             with self._lock, inside_sqlite:
-                self._held.remove(held)
-                held[0].close()
-
-    def _mapped(self) -> frozenset[int]:
-        with self._lock:
-            return self._held[-1][1] if self._held else silent.mapped_inodes()
+                self._held.remove(connection)
+                connection.close()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with self._lock, inside_sqlite:
             if self._held and self._owner == os.getpid():  # none survives a fork
-                yield self._held[-1][0]
+                yield self._held[-1]
                 return
             with closing(self._open()) as connection:
                 yield connection

@@ -1,20 +1,22 @@
 """Files that may change without their times showing it: those that somebody has mapped.
 
 The time of a file is set when a page of it is written to first; until the page has been written
-back to disk, after half a minute, it may be changed on and on. On tmpfs no write through a mapping
-sets the time at all.
+back to disk, after half a minute, it may be changed on and on. On tmpfs no page is ever written
+back, and older kernels never set the time there.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Iterator
 
 WINDOW_NS = 60_000_000_000
 """Twice as long as Linux leaves a changed page in memory before it is written back."""
 LARGE_BYTES = 1 << 20
 """A smaller file is seldom mapped, but often logged as soon as it is written."""
+LOOKED_UP_EACH_SECONDS = 0.05
 _NEVER_SHOWING = frozenset({"tmpfs", "ramfs", "hugetlbfs"})
 
 
@@ -27,9 +29,25 @@ def shows_changes(folder: str) -> bool:
     return device not in _devices_in_memory()
 
 
+class _Seen:
+    """What was mapped when it was looked up last: with many libraries that takes 5 ms."""
+
+    inodes: frozenset[int] = frozenset()
+    at = float("-inf")
+
+
+_seen = _Seen()
+
+
 def mapped_inodes() -> frozenset[int]:
-    """Return the inodes of files that this process has mapped and may write to."""
-    return frozenset(_mapped())
+    """Return the inodes of files that this process has mapped and may write to.
+
+    As of a moment ago: the first write through a newer mapping sets the time of the file.
+    """
+    now = time.monotonic()
+    if now - _seen.at > LOOKED_UP_EACH_SECONDS:
+        _seen.inodes, _seen.at = frozenset(_mapped()), now
+    return _seen.inodes
 
 
 def _mapped() -> Iterator[int]:
