@@ -381,6 +381,16 @@ def test_a_config_set_on_the_package_goes_to_the_active_run():
     assert run_of(run).config == {"lr": 0.1, "epochs": 2, "seed": 3}
 
 
+def test_config_that_is_set_before_an_init_that_is_refused_goes_to_the_next() -> None:
+    lineal.config = {"lr": 0.1}
+    with pytest.raises(Invalid):
+        lineal.init(project="a/b")
+    with lineal.init(project="p") as run:
+        assert run.config.as_dict() == {"lr": 0.1}
+    with lineal.init(project="p") as run:
+        assert run.config.as_dict() == {}
+
+
 def test_a_config_set_before_there_is_a_run_goes_to_the_next_one_alone():
     lineal.config = Namespace(lr=0.1, seed=3)
     assert lineal.config.lr == 0.1

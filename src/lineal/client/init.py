@@ -113,7 +113,7 @@ def init(
     process_exit.install()
     values = {
         **run_config.defaults(loaded.config_paths),
-        **run_config.read_config(session.take_config()),
+        **run_config.read_config(session.early_config()),
         **run_config.chosen(
             run_config.read_config(config), config_include_keys, config_exclude_keys
         ),
@@ -124,6 +124,7 @@ def init(
     if allow_val_change is None:
         allow_val_change = notebook.shell() is not None
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
+    session.set_early_config(None)  # only now: what was refused may be tried again
     is_active = loaded.reinit != "create_new" or session.active_run() is None
     if trial is not None:
         trial.begin(run)

@@ -178,12 +178,6 @@ def set_early_config(values: Any) -> None:
     _process.early_config = values
 
 
-def take_config() -> Any:
-    """Return the config that was set for the run that starts now, and forget it."""
-    values, _process.early_config = _process.early_config, None
-    return values
-
-
 # --- sweeps -------------------------------------------------------------------------------------
 
 
