@@ -1,5 +1,7 @@
 """The migrations make exactly the tables that the code expects."""
 
+# ruff: noqa: F811 - fixtures that are imported
+
 from __future__ import annotations
 
 import os
@@ -17,6 +19,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text
+from tests.gc.conftest import databases, postgres, sqlite  # noqa: F401 - fixtures
+from tests.gc.databases import Databases
 
 import lineal
 from lineal.config import Settings
@@ -98,6 +102,58 @@ def test_collections_of_an_older_lineal_have_no_display_name(home: Path) -> None
         found = connection.execute(select(collections.c.name, collections.c.display_name)).all()
     database.close()
     assert found == [("photos", None)]
+
+
+def test_moves_of_an_older_lineal_tell_which_of_them_somebody_asked_for(
+    databases: Databases,
+) -> None:
+    url = databases.unmigrated()
+    database = Database(url)
+    config = Config()
+    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
+    made = "created_at, updated_at) VALUES (1, 1, "
+    moves = [  # alias, before, after, when
+        ("latest", None, 0, 10),
+        ("latest", 0, 1, 20),
+        ("prod", None, 1, 21),
+        ("latest", 1, 2, 30),
+        ("latest", 2, None, 40),  # all three deleted
+        ("prod", 1, None, 40),
+        ("latest", None, 0, 50),  # v0 restored alone
+        ("latest", 0, 2, 60),  # the others too
+        ("prod", None, 1, 60),
+        ("latest", 2, None, 70),  # taken off by hand
+        ("latest", None, 0, 80),  # and put somewhere else
+    ]
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0011")
+        for statement in (
+            "INSERT INTO entities (id, name, created_at) VALUES (1, 'ana', 0)",
+            "INSERT INTO projects (id, entity_id, name, created_at) VALUES (1, 1, 'p', 0)",
+            f"INSERT INTO collections (id, project_id, name, type, kind, {made}"
+            "'photos', 'dataset', 'sequence', 0, 0)",
+            "INSERT INTO deletions (id, what, reason, deleted_by, deleted_at, restored_at) "
+            "VALUES (1, 'photos', 'user', 'ana', 40, 60)",
+        ):
+            connection.execute(text(statement))
+        for alias, before, after, moment in moves:
+            connection.execute(
+                text(
+                    "INSERT INTO alias_moves (collection_id, alias, before_number, after_number, "
+                    "moved_by, moved_at) VALUES (1, :alias, :before, :after, 'ana', :moment)"
+                ),
+                {"alias": alias, "before": before, "after": after, "moment": moment},
+            )
+    migrations.migrate(database)
+    with database.reading() as connection:
+        found = connection.execute(
+            text("SELECT moved_at, asked_for FROM alias_moves ORDER BY id")
+        ).all()
+    database.close()
+    databases.drop(url)
+    asked = [moment for moment, asked_for in found if asked_for]
+    assert asked == [10, 20, 21, 30, 70, 80]
 
 
 def test_a_database_of_a_newer_lineal_is_left_alone(

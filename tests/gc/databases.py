@@ -36,6 +36,10 @@ class Databases(Protocol):
         """Return the URL of a migrated, empty database of its own."""
         ...
 
+    def unmigrated(self) -> str:
+        """Return the URL of a database of its own without tables."""
+        ...
+
     def drop(self, url: str) -> None: ...
 
 
@@ -54,6 +58,9 @@ class SqliteDatabases:
         path = self._folder / f"{next(self._numbers)}.db"
         shutil.copy(self._template, path)
         return f"sqlite:///{path}"
+
+    def unmigrated(self) -> str:
+        return f"sqlite:///{self._folder / f'{next(self._numbers)}.db'}"
 
     def drop(self, url: str) -> None:
         for suffix in ("", "-wal", "-shm"):
@@ -74,6 +81,11 @@ class PostgresDatabases:
     def fresh(self) -> str:
         name = f"lineal{next(self._numbers)}"
         self._do(f"CREATE DATABASE {name} TEMPLATE template_lineal")
+        return self._named(name)
+
+    def unmigrated(self) -> str:
+        name = f"lineal{next(self._numbers)}"
+        self._do(f"CREATE DATABASE {name}")
         return self._named(name)
 
     def drop(self, url: str) -> None:

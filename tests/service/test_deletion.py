@@ -343,7 +343,7 @@ def test_deletions_say_who_when_why_and_how_long_they_can_be_undone(
     assert (newest.what, newest.deleted_by, newest.reason) == ("ana/vision/data:v1", "bob", "user")
     assert (oldest.what, oldest.version_count) == ("ana/vision/data:v0", 1)
     assert oldest.restorable_until == oldest.deleted_at + instance.undo_period
-    assert restoring.restore(instance, owner, oldest.id) == Restored(versions=1, aliases=0)
+    assert restoring.restore(instance, owner, oldest.id) == Restored(versions=1, aliases=1)
     assert restoring.restore(instance, owner, oldest.id) == Restored()
     oldest = deletion.deletions(instance, owner, FIRST).items[1]
     assert (oldest.restored_at is not None, oldest.restorable_until) == (True, None)
@@ -392,7 +392,7 @@ def test_a_deletion_that_is_killed_half_way_leaves_nothing_and_can_be_run_again(
         lambda: deletion.delete_project(instance, owner, "ana", "vision"),
     ]
     with monkeypatch.context() as patched:
-        patched.setattr(aliases_db, "fall_back", killed)
+        patched.setattr(aliases_db, "settle_latest", killed)
         for call in calls:
             with pytest.raises(Killed):
                 call()
@@ -495,6 +495,11 @@ def many_versions(instance: Instance, like: VersionRecord, count: int) -> list[i
                 {"collection_id": row.collection_id, "alias": f"a{id}", "membership_id": 1000 + id}
                 for id in ids
             ],
+        )
+        by = {"collection_id": row.collection_id, "moved_by": "ana", "moved_at": row.created_at}
+        connection.execute(
+            insert(schema.alias_moves),
+            [by | {"alias": f"a{id}", "after_number": id} for id in ids],
         )
         connection.execute(update(schema.collections).values(next_number=ids[-1] + 1))
     return ids

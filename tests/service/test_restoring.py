@@ -189,6 +189,60 @@ def test_latest_comes_back_to_a_link_after_the_one_it_fell_back_to_was_removed(
     assert [version.aliases for version in found.items] == [("latest",), ()]
 
 
+def test_latest_goes_to_the_highest_that_lives_while_the_one_it_belongs_on_is_deleted(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    versions = [log(text) for text in "012"]
+    for version in (versions[1], versions[2]):
+        delete(instance, owner, version)
+    assert live(instance, owner) == {"v0": ("latest",)}
+    for name in ("v1", "v2"):
+        restoring.restore_version(instance, owner, path(name))
+        assert live(instance, owner)[name] == ("latest",)
+    assert findings(instance, owner) == []
+
+
+def test_latest_goes_to_the_highest_of_the_part_of_an_act_that_comes_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for text in "0123":
+        log(text)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, collection.id)
+    for name in ("v1", "v0", "v2", "v3"):
+        restoring.restore_version(instance, owner, path(name))
+        assert live(instance, owner)["v1" if name == "v0" else name] == ("latest",)
+
+
+def test_latest_stays_on_the_version_it_fell_back_to_once_somebody_logs_that_again(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for text in "01":
+        log(text)
+    delete(instance, owner, log("2"))
+    assert log("1").aliases == ("latest",)
+    restoring.restore_version(instance, owner, path("v2"))
+    assert live(instance, owner) == {"v0": (), "v1": ("latest",), "v2": ()}
+
+
+def test_latest_of_a_portfolio_goes_to_the_highest_link_that_comes_back(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "0123"]
+    with instance.database.writing() as connection:
+        by = {"actor": "ana", "now": clock.now()}
+        act = deletion_db.record(connection, what="some", reason=deletion_db.USER, **by)
+        ids = [link.id for link in links[1:3]]
+        deletion_db.hide(connection, act, ids, force=True, **by)
+    catalog.unlink_version(instance, owner, links[3].membership_id)
+    query = VersionQuery("ana", "registry", "detector", order="+version_index")
+    for expected in ([("latest",)], [(), (), ("latest",)]):
+        found = catalog.versions(instance, owner, query, FIRST)
+        assert [version.aliases for version in found.items] == expected
+        restoring.restore(instance, owner, act)
+
+
 def test_a_released_version_cannot_be_restored(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:

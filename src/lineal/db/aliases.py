@@ -13,27 +13,27 @@ from sqlalchemy import (
     Connection,
     Insert,
     Row,
-    ScalarSelect,
     Select,
     Text,
     and_,
     bindparam,
+    case,
     delete,
-    exists,
+    false,
     func,
     insert,
     literal,
     not_,
     null,
-    or_,
     select,
+    update,
 )
 
 from lineal.core.names import LATEST
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
 from lineal.db.engine import each_text, insert_for, on_sqlite
-from lineal.db.schema import alias_moves, aliases, collections, deletions, memberships, versions
+from lineal.db.schema import alias_moves, aliases, memberships, versions
 
 if TYPE_CHECKING:
     from lineal.db.versions import Membership
@@ -41,7 +41,23 @@ if TYPE_CHECKING:
 # Statements of the path that every logged version takes are built once: building one anew costs
 # three times as much as running it.
 _ADD_MOVE = insert(alias_moves)
-_MOVE = ["collection_id", "alias", "before_number", "after_number", "moved_by", "moved_at"]
+_MOVE = [
+    *("collection_id", "alias", "before_number", "after_number"),
+    *("moved_by", "moved_at", "asked_for"),
+]
+_of_latest = alias_moves.alias("of_latest")
+_ASK_FOR_LATEST = (
+    update(alias_moves)
+    .where(
+        alias_moves.c.id
+        == select(func.max(_of_latest.c.id))
+        .where(_of_latest.c.collection_id == bindparam("collection"), _of_latest.c.alias == LATEST)
+        .scalar_subquery(),
+        not_(alias_moves.c.asked_for),
+    )
+    .values(asked_for=True)
+)
+"""Note that `latest` is wanted where it is, also if it only fell back to there."""
 
 # --- reading ------------------------------------------------------------------------------------
 
@@ -94,6 +110,8 @@ def put(
 ) -> None:
     """Put aliases on a membership, taking them from wherever they were; records each move."""
     before = numbers(connection, collection_id, names)
+    if before.get(LATEST) == membership.number:
+        connection.execute(_ASK_FOR_LATEST, {"collection": collection_id})
     moved = [name for name in names if before.get(name) != membership.number]
     if not moved:
         return
@@ -107,9 +125,18 @@ def put(
 
 
 def take_off(
-    connection: Connection, collection_id: int, names: Sequence[str], *, actor: str, now: datetime
+    connection: Connection,
+    collection_id: int,
+    names: Sequence[str],
+    *,
+    actor: str,
+    now: datetime,
+    asked_for: bool = True,
 ) -> None:
-    """Take aliases off whatever they are on; records each move."""
+    """Take aliases off whatever they are on; records each move.
+
+    asked_for: somebody wants that, else the aliases go with a link.
+    """
     before = numbers(connection, collection_id, names)
     if not before:
         return
@@ -119,7 +146,7 @@ def take_off(
         )
     )
     moved = [(collection_id, name, number, None) for name, number in before.items()]
-    _record(connection, moved, actor=actor, now=now)
+    _record(connection, moved, actor=actor, now=now, asked_for=asked_for)
 
 
 def _put(connection: Connection, places: Iterable[tuple[int, str, int]]) -> None:
@@ -148,10 +175,12 @@ def _record(
     *,
     actor: str,
     now: datetime,
+    asked_for: bool = True,
 ) -> None:
     """Write down moves: collection, alias, the number before and the number after."""
     connection.execute(
-        _ADD_MOVE, [dict(zip(_MOVE, (*move, actor, now), strict=True)) for move in moved]
+        _ADD_MOVE,
+        [dict(zip(_MOVE, (*move, actor, now, asked_for), strict=True)) for move in moved],
     )
 
 
@@ -175,6 +204,7 @@ def take_from_deleted(
             null(),
             literal(actor),
             literal(now, alias_moves.c.moved_at.type),
+            false(),
         )
         .join(memberships, memberships.c.id == aliases.c.membership_id)
         .where(aliases.c.membership_id.in_(of_deleted))
@@ -189,39 +219,63 @@ def take_from_deleted(
     return {collection_id for collection_id, alias in taken if alias == LATEST}
 
 
-def fall_back(
+def settle_latest(
     connection: Connection, collection_ids: Iterable[int], *, actor: str, now: datetime
-) -> None:
-    """Put `latest` of collections on their highest live version where it is nowhere (ALI-4).
+) -> int:
+    """Put `latest` of collections where it belongs; returns how many were moved (ALI-4).
 
-    Not for those where somebody took it off: there it stays on no version.
+    That is where somebody put it last, by hand, by logging or by linking, else, once that version
+    or link is gone, the highest that lives. Where somebody took it off it stays on no version.
     """
+    count = 0
     for batch in batches(sorted(collection_ids)):
-        rows = connection.execute(_newest_without_latest(batch)).all()
-        if rows:
-            _put(connection, [(row.collection_id, LATEST, row.id) for row in rows])
-            moved = [(row.collection_id, LATEST, None, row.number) for row in rows]
-            _record(connection, moved, actor=actor, now=now)
+        rows = connection.execute(_misplaced_latest(batch)).all()
+        give_back(connection, rows, actor=actor, now=now)
+        count += len(rows)
+    return count
 
 
-def _newest_without_latest(collection_ids: Sequence[int]) -> Select[Any]:
-    has_latest = exists().where(
-        aliases.c.collection_id == collections.c.id, aliases.c.alias == LATEST
+def _misplaced_latest(collection_ids: Sequence[int]) -> Select[Any]:
+    """Select `latest` of the collections where it has to move, with where it belongs."""
+    asked = (
+        select(alias_moves.c.collection_id, alias_moves.c.after_number.label("number"))
+        .where(alias_moves.c.id.in_(_last_asked_for(collection_ids, alias_moves.c.alias == LATEST)))
+        .subquery()
     )
-    highest = (
-        select(memberships.c.collection_id, func.max(memberships.c.number).label("number"))
+    wanted = case((memberships.c.number == asked.c.number, memberships.c.number))
+    best = (
+        select(
+            memberships.c.collection_id,
+            func.coalesce(func.max(wanted), func.max(memberships.c.number)).label("number"),
+        )
         .join(versions, versions.c.id == memberships.c.version_id)
-        .join(collections, collections.c.id == memberships.c.collection_id)
-        .where(memberships.c.collection_id.in_(collection_ids), LIVE, not_(has_latest))
+        .join(asked, asked.c.collection_id == memberships.c.collection_id)
+        .where(asked.c.number.is_not(None), LIVE)
         .group_by(memberships.c.collection_id)
         .subquery()
     )
-    return select(memberships.c.collection_id, memberships.c.id, memberships.c.number).join(
-        highest,
-        and_(
-            highest.c.collection_id == memberships.c.collection_id,
-            highest.c.number == memberships.c.number,
-        ),
+    now_on = memberships.alias("now_on")
+    return (
+        select(
+            memberships.c.collection_id,
+            literal(LATEST).label("alias"),
+            memberships.c.id.label("membership_id"),
+            memberships.c.number,
+            now_on.c.number.label("before"),
+        )
+        .join(
+            best,
+            and_(
+                best.c.collection_id == memberships.c.collection_id,
+                best.c.number == memberships.c.number,
+            ),
+        )
+        .outerjoin(
+            aliases,
+            and_(aliases.c.collection_id == memberships.c.collection_id, aliases.c.alias == LATEST),
+        )
+        .outerjoin(now_on, now_on.c.id == aliases.c.membership_id)
+        .where(now_on.c.number.is_distinct_from(memberships.c.number))
     )
 
 
@@ -229,22 +283,33 @@ def _newest_without_latest(collection_ids: Sequence[int]) -> Select[Any]:
 
 
 def to_return(connection: Connection, hidden: ColumnElement[bool]) -> Sequence[Row[Any]]:
-    """Return the aliases that deleted versions had, for `give_back` once they are live again.
+    """Return the aliases that belong to deleted versions, for `give_back` once they are live again.
 
-    hidden: a condition on `versions`. Left out is what somebody set or took off since, and
-    `latest` where it is on the version that somebody put it on last: a version that it only fell
-    back to does not take it from there.
+    hidden: a condition on `versions`. They belong where somebody put them last.
     """
-    asked = alias_moves.alias("asked")
+    touched = (
+        select(memberships.c.collection_id)
+        .join(versions, versions.c.id == memberships.c.version_id)
+        .where(hidden)
+    )
     now_on = memberships.alias("now_on")
-    query = (
-        _moves_with_version(
+    query: Select[Any] = (
+        select(
             alias_moves.c.collection_id,
             alias_moves.c.alias,
             memberships.c.id.label("membership_id"),
             memberships.c.number,
             now_on.c.number.label("before"),
         )
+        .select_from(alias_moves)
+        .join(
+            memberships,
+            and_(
+                memberships.c.collection_id == alias_moves.c.collection_id,
+                memberships.c.number == alias_moves.c.after_number,
+            ),
+        )
+        .join(versions, versions.c.id == memberships.c.version_id)
         .outerjoin(
             aliases,
             and_(
@@ -253,95 +318,33 @@ def to_return(connection: Connection, hidden: ColumnElement[bool]) -> Sequence[R
             ),
         )
         .outerjoin(now_on, now_on.c.id == aliases.c.membership_id)
-        .outerjoin(asked, asked.c.id == _last_asked())
         .where(
+            alias_moves.c.id.in_(_last_asked_for(touched)),
             hidden,
             memberships.c.removed_at.is_(None),
-            alias_moves.c.moved_at == versions.c.deleted_at,
-            alias_moves.c.after_number.is_(None),
-            or_(asked.c.id.is_(None), asked.c.id < alias_moves.c.id),
-            or_(
-                asked.c.after_number.is_(None),
-                now_on.c.number.is_(None),
-                now_on.c.number != asked.c.after_number,
-            ),
         )
         .order_by(alias_moves.c.id)
     )
     return connection.execute(query).all()
 
 
-def _last_asked() -> ScalarSelect[int]:
-    """Select the newest move of the alias of a row of `alias_moves` that somebody asked for.
-
-    A move at the very moment of a deletion, a restoration or the end of a link is `latest` falling
-    back, or an alias going or coming back, which nobody asked for. Nor did anybody put `latest`
-    from nowhere on a lower number: that was the only version left when part of an act was restored.
-    """
-    move, act, link = alias_moves.alias("move"), deletions.alias("act"), memberships.alias("link")
-    fell_back = and_(
-        move.c.alias == LATEST,
-        move.c.id > alias_moves.c.id,
-        move.c.before_number.is_(None),
-        move.c.after_number < alias_moves.c.before_number,
-    )
-    unlinked = and_(
-        link.c.collection_id == move.c.collection_id, link.c.removed_at == move.c.moved_at
-    )
-    return (
-        select(move.c.id)
-        .where(
-            move.c.collection_id == alias_moves.c.collection_id,
-            move.c.alias == alias_moves.c.alias,
-            not_(fell_back),
-            not_(exists().where(act.c.deleted_at == move.c.moved_at)),
-            not_(exists().where(act.c.restored_at == move.c.moved_at)),
-            not_(exists().where(unlinked)),
-        )
-        .order_by(move.c.id.desc())
-        .limit(1)
-        .correlate(alias_moves)
-        .scalar_subquery()
-    )
-
-
 def give_back(
     connection: Connection, rows: Sequence[Row[Any]], *, actor: str, now: datetime
 ) -> None:
-    """Put the aliases of `to_return` where they were; records each move."""
+    """Put the aliases of `to_return` where they belong; records each move."""
     if not rows:
         return
     _put(connection, [(row.collection_id, row.alias, row.membership_id) for row in rows])
     moved = [(row.collection_id, row.alias, row.before, row.number) for row in rows]
-    _record(connection, moved, actor=actor, now=now)
+    _record(connection, moved, actor=actor, now=now, asked_for=False)
 
 
-def lost_latest(connection: Connection, collection_ids: Sequence[int]) -> list[int]:
-    """Return the collections where `latest` went with its version or link: nobody took it off."""
-    newest = (
-        select(func.max(alias_moves.c.id))
-        .where(alias_moves.c.collection_id.in_(collection_ids), alias_moves.c.alias == LATEST)
-        .group_by(alias_moves.c.collection_id)
-    )
-    query = _moves_with_version(alias_moves.c.collection_id).where(
-        alias_moves.c.id.in_(newest),
-        alias_moves.c.after_number.is_(None),
-        alias_moves.c.moved_at.in_((versions.c.deleted_at, memberships.c.removed_at)),
-    )
-    return list(connection.execute(query).scalars())
-
-
-def _moves_with_version(*columns: ColumnElement[Any]) -> Select[Any]:
-    """Select from moves, each with the version the alias was on before."""
+def _last_asked_for(
+    collection_ids: Sequence[int] | Select[tuple[int]], *which: ColumnElement[bool]
+) -> Select[tuple[int]]:
+    """Select, for each alias of collections, its newest move that somebody asked for."""
     return (
-        select(*columns)
-        .select_from(alias_moves)
-        .join(
-            memberships,
-            and_(
-                memberships.c.collection_id == alias_moves.c.collection_id,
-                memberships.c.number == alias_moves.c.before_number,
-            ),
-        )
-        .join(versions, versions.c.id == memberships.c.version_id)
+        select(func.max(alias_moves.c.id))
+        .where(alias_moves.c.collection_id.in_(collection_ids), alias_moves.c.asked_for, *which)
+        .group_by(alias_moves.c.collection_id, alias_moves.c.alias)
     )

@@ -231,7 +231,7 @@ def hide(
         which = versions.c.id.in_(batch)
         hidden += _hide(connection, versions, which, deletion_id, actor=actor, now=now)
     lost = aliases_db.take_from_deleted(connection, deletion_id, actor=actor, now=now)
-    aliases_db.fall_back(connection, lost, actor=actor, now=now)
+    aliases_db.settle_latest(connection, lost, actor=actor, now=now)
     return hidden
 
 

@@ -91,7 +91,7 @@ def _restore_versions(
 ) -> Back:
     """Make tombstones live again that are not released.
 
-    An alias comes back unless somebody set it since.
+    An alias comes back unless somebody set it since; `latest` goes where it then belongs.
     """
     hidden = and_(which, versions.c.deleted_at.is_not(None), versions.c.released_at.is_(None))
     touched = set(
@@ -107,12 +107,11 @@ def _restore_versions(
     statement = update(versions).where(hidden).values(**_NOT_DELETED).returning(versions.c.id)
     ids = tuple(connection.execute(statement).scalars())
     aliases_db.give_back(connection, returning, actor=actor, now=now)
-    shown = 0
+    shown, settled = 0, 0
     for batch in batches(sorted(touched)):
         shown += collections_db.show(connection, batch)
-        lost = aliases_db.lost_latest(connection, batch)
-        aliases_db.fall_back(connection, lost, actor=actor, now=now)
-    return Back(ids, len(returning), collections=shown)
+        settled += aliases_db.settle_latest(connection, batch, actor=actor, now=now)
+    return Back(ids, len(returning) + settled, collections=shown)
 
 
 def _close_restored(connection: Connection, deletion_ids: Sequence[int], now: datetime) -> None:

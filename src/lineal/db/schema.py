@@ -423,6 +423,8 @@ alias_moves = Table(
     Column("after_number", Integer),
     Column("moved_by", Text, nullable=False),
     Column("moved_at", Moment, nullable=False),
+    # By hand, by logging or by linking; else it went or came back with its version.
+    Column("asked_for", Boolean, nullable=False, server_default=text("true")),
     Index("ix_alias_moves_collection_id_alias", "collection_id", "alias"),
 )
 

@@ -387,10 +387,12 @@ def unlink(
     if versions_db.removed_at(connection, membership_id) is not None:
         return  # the grace period of what it kept goes on (TTL-11)
     link = find_membership(connection, actor, membership_id)
-    aliases_db.take_off(connection, collection_id, link.aliases, actor=actor.name, now=now)
+    aliases_db.take_off(
+        connection, collection_id, link.aliases, actor=actor.name, now=now, asked_for=False
+    )
     versions_db.remove_membership(connection, membership_id, now)
     if names.LATEST in link.aliases:
-        aliases_db.fall_back(connection, [collection_id], actor=actor.name, now=now)
+        aliases_db.settle_latest(connection, [collection_id], actor=actor.name, now=now)
 
 
 def _portfolio(
