@@ -410,6 +410,16 @@ def test_what_another_process_deletes_from_a_pack_is_noticed(local, pack):
     assert local.sync([key_of(b"b"), key_of(b"c")]) == [None, None]
 
 
+def test_a_blob_is_deleted_from_all_packs_also_where_one_was_emptied_meanwhile(local, pack):
+    key = key_of(b"a")
+    for other in (b"b", b"c", b"d"):
+        local.put_pack(key, pack([b"a", other]))
+    os.unlink(local.places([key])[0].path)  # as another process does with a pack it emptied
+    assert local.delete([key]) == []
+    assert LocalStore(local.root).size(key) is None
+    assert len(list(local.packed("n1"))) == 2
+
+
 def test_a_pack_is_found_that_came_after_another_was_read(local, pack):
     local.put_pack(key_of(b"a"), pack([b"a"]))
     assert local.size(key_of(b"b")) is None

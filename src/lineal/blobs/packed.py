@@ -72,7 +72,7 @@ class PackedBlobs:
                     if packs.delete(path, map(_sha256, mine)) == 0:
                         self.remove(path)
                 except MissingFile:
-                    continue  # another process emptied it this moment
+                    wanted += mine  # another process emptied it; as below
                 except (OSError, LinealError) as error:
                     reason = error if isinstance(error, OSError) else OSError(str(error))
                     failed += [(key, reason) for key in mine]
