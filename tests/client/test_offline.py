@@ -179,6 +179,32 @@ def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(h
     assert lineal.Api().artifact("p/linked:v0").source_name == "data:v0"
 
 
+def test_a_draft_of_what_an_offline_run_logged_is_logged_at_home_once_that_is_there(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+
+    def changed() -> lineal.Artifact:
+        draft = offline.new_draft()
+        draft.add_bytes(b"more", "b.txt")
+        return draft
+
+    with lineal.init(project="p", id="b") as online:
+        with pytest.raises(UsageError, match=r"data:v0 in .* has other content"):
+            online.log_artifact(changed())
+        synced(home)
+        draft = changed()
+        shutil.rmtree(run.sync_dir)
+        logged = online.log_artifact(draft).wait()
+    assert logged.version == "v2"
+    assert sorted(logged.manifest.entries) == ["a.txt", "b.txt"]
+    assert Path(logged.download(), "a.txt").read_text() == "in the folder"
+    graph = logged.lineage("upstream", depth=1, derived=True)
+    labels = {node.id: node.label for node in graph.nodes}
+    assert {labels[edge.source] for edge in graph.edges if edge.kind == "derived"} == {"data:v1"}
+
+
 def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its_name(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset(text="at home"))

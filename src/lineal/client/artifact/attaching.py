@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lineal.client import session
-from lineal.client.artifact import logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.core.names import ArtifactPath
@@ -11,19 +9,19 @@ from lineal.core.records import RunRecord, VersionPatch, VersionRecord
 from lineal.errors import NotFound, UsageError
 
 
-def version_of(backend: Backend, artifact: Artifact) -> VersionRecord:
+def version_of(backend: Backend, version: VersionRecord) -> VersionRecord:
     """Look a version up in the run's own instance: ids of another one mean nothing here.
 
     Neither do numbers where an offline run logged it: then its content says which one it is.
     Raises NotFound, and UsageError where only something else has its name.
     """
-    collection, _, ref = artifact.name.partition(":")
-    path = ArtifactPath(artifact.entity, artifact.project, collection, ref)
+    collection, _, ref = version.name.partition(":")
+    path = ArtifactPath(version.entity, version.project, collection, ref)
     found = backend.version(path)
-    if found.digest == artifact.digest:
+    if found.digest == version.digest:
         return found
     try:
-        return backend.version(path._replace(ref=artifact.digest))
+        return backend.version(path._replace(ref=version.digest))
     except NotFound as error:
         raise UsageError(
             f"{found.path} in {backend.url} has other content than the artifact of that name that "
@@ -46,7 +44,7 @@ def log_again(
 
     Raises UsageError for one of another project.
     """
-    version = version_of(backend, artifact)
+    version = version_of(backend, artifact._record)
     home = version.source_entity, version.source_project
     if home != (run.entity, run.project):
         raise UsageError(
@@ -58,20 +56,3 @@ def log_again(
         patch = VersionPatch(aliases_added=tuple(aliases), tags_added=tuple(tags))
         version = backend.update_version(version.membership_id, patch)
     return version
-
-
-def log_input(
-    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str] | None = None
-) -> None:
-    """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
-    if artifact._pending is None:  # else it is on its way already
-        logging.log(
-            backend,
-            session.worker(),
-            artifact,
-            entity=run.entity,
-            project=run.project,
-            run=None,
-            aliases=aliases,
-        )
-    artifact.wait()

@@ -341,7 +341,7 @@ class Draft:
         if self._referred is None or self._referred[:2] != (place.version, artifact):
             record = references.artifacts.resolve(place, backend, self._settings)
             if artifact is not None and record.digest != artifact.digest:
-                record = attaching.version_of(backend, artifact)
+                record = attaching.version_of(backend, artifact._record)
             base = committed(backend, record)._contents.base
             self._sources.add(record.id)
             is_fixed = references.artifacts.is_fixed(place)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from lineal import files
-from lineal.client import term
+from lineal.client import session, term
+from lineal.client.artifact import attaching
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
 from lineal.client.artifact.draft import clean
@@ -74,6 +75,10 @@ def log(
             f"A draft of {base.path} can only be logged to {base.source_entity}/"
             f"{base.source_project}, not to {entity}/{project} (ART-43)"
         )
+    made_in = artifact._backend
+    if base is not None and made_in is not None and made_in.url != backend.url:
+        base = attaching.version_of(backend, base)
+        artifact._contents.base = Base.of(backend, base.id)
     spec = DraftSpec(
         client_id=artifact._client_id,
         entity=entity,
@@ -99,6 +104,23 @@ def log(
         artifact.distributed_id = distributed_id
     artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
     return artifact
+
+
+def log_input(
+    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str] | None = None
+) -> None:
+    """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
+    if artifact._pending is None:  # else it is on its way already
+        log(
+            backend,
+            session.worker(),
+            artifact,
+            entity=run.entity,
+            project=run.project,
+            run=None,
+            aliases=aliases,
+        )
+    artifact.wait()
 
 
 def from_path(

@@ -16,8 +16,8 @@ def use(backend: Backend, run: RunRecord, artifact: Artifact) -> Artifact:
     """Record an artifact as an input; a draft is logged first, made by nobody (SEM-7)."""
     _require_artifact(artifact, "use_artifact")
     if artifact.is_draft():
-        attaching.log_input(backend, run, artifact)
-    backend.use(run.key, attaching.version_of(backend, artifact).id, alias=None)
+        logging.log_input(backend, run, artifact)
+    backend.use(run.key, attaching.version_of(backend, artifact._record).id, alias=None)
     return artifact
 
 

@@ -119,7 +119,7 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
         log(run, artifact)
         artifact.wait()
     run.backend.project(target.entity, target.project, create=True)
-    version = attaching.version_of(run.backend, artifact)
+    version = attaching.version_of(run.backend, artifact._record)
     linked = run.backend.link_version(version.id, target, names.aliases(aliases))
     return artifacts.committed(run.backend, linked)
 
@@ -211,8 +211,8 @@ def _named(run: Run, path: ArtifactPath) -> VersionRecord:
 def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> VersionRecord:
     """Return the version of an artifact; a draft is logged as made by the user (SEM-7)."""
     if artifact.is_draft():
-        attaching.log_input(run.backend, run.record, artifact, aliases)
-    version = attaching.version_of(run.backend, artifact)
+        logging.log_input(run.backend, run.record, artifact, aliases)
+    version = attaching.version_of(run.backend, artifact._record)
     if not set(aliases) <= set(version.aliases):
         patch = VersionPatch(aliases_added=tuple(aliases))
         version = run.backend.update_version(version.membership_id, patch)
