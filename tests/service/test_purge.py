@@ -117,6 +117,9 @@ def test_what_cannot_be_purged_is_said(instance: Instance, owner: Actor, tmp_pat
         purge.purge(instance, owner, path("latest", "date"), all_versions=True)
     with pytest.raises(NotFound, match="v7"):
         purge.purge(instance, owner, path("v7"))
+    for ref in ("latest", "v0"):
+        with pytest.raises(Invalid, match=r"models:v0 is a link; purge ana/vision/data:v0, "):
+            purge.purge(instance, owner, path(ref, "models"), force=True)
 
 
 def test_only_who_administers_may_purge(

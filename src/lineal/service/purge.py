@@ -47,7 +47,7 @@ def purge(
     all_versions: those of the path's name, tombstones too, whatever its ref says. The undo period
     does not matter; tombstones stay. Bytes that something else needs stay as well and are listed
     with what needs them: a purge never damages another version.
-    Raises NotFound, Conflict (linked or protected, unless `force`), Invalid (links only).
+    Raises NotFound, Conflict (linked or protected, unless `force`), Invalid (links).
 
     May be repeated; after a crash the same call finishes, or any sweep does. What was downloaded
     elsewhere, and private copies of a process that is just logging the same, are out of reach.
@@ -87,6 +87,11 @@ def _version(
             f"No version `{path.ref}` in {path.entity}/{path.project}/{path.name} "
             f"(you are {actor.name}); a deleted version is named by its number"
         )
+    if found.is_link:
+        raise Invalid(
+            f"{found.path} is a link; purge {found.source_entity}/{found.source_project}/"
+            f"{found.source_collection}:v{found.source_number}, which has the content"
+        )
     return found
 
 
@@ -111,7 +116,7 @@ def _release(
     force: bool,
 ) -> None:
     if not force:
-        deletion.require_unprotected(connection, what, ids)
+        deletion.require_unprotected(connection, what, ids, or_else=", or use force")
     act = deletion_db.record(
         connection, what=what, reason=deletion_db.PURGE, actor=actor.name, now=now
     )
