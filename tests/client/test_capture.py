@@ -202,7 +202,7 @@ def test_log_code_takes_sources_and_honours_ignore_files(capsys):
     write("pkg/model.py")
     write("pkg/data.bin")
     write("requirements.txt")
-    write(".gitignore", "generated/\n*_local.py\n")
+    write(".gitignore", "generated/\nno pattern\\\n*_local.py\n")
     write("generated/out.py")
     write("mine_local.py")
     write("pkg/.linealignore", "!kept_local.py\nsecretly.py\n")

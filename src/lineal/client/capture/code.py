@@ -171,7 +171,18 @@ def _ignore_rules(folder: str, names: list[str]) -> list[tuple[str, Any]]:
     for name in found:
         with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
             lines += file.read().splitlines()
-    return [(folder, GitIgnoreSpec.from_lines(lines))]
+    return [(folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line)))]
+
+
+def _is_pattern(line: str) -> bool:
+    """Say whether a line of an ignore file can be read; git, too, goes on without one that not."""
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_ignored(path: str, rules: list[tuple[str, Any]]) -> bool:
