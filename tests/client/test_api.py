@@ -235,6 +235,13 @@ def test_what_is_of_the_wrong_kind_is_a_value_error(
         call(api)
 
 
+def test_true_is_not_the_first_deletion(api: Api, data: Artifact) -> None:
+    data.delete(delete_aliases=True)
+    with pytest.raises(TypeError, match="the id of a deletion or a path, not True"):
+        api.restore(True)
+    assert data.state == "DELETED"
+
+
 def test_overrides_that_are_no_dict_are_refused_by_name() -> None:
     with pytest.raises(TypeError, match="overrides must be a dict"):
         Api(5)  # type: ignore[arg-type]  # as users may

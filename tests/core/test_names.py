@@ -6,6 +6,7 @@ import ntpath
 import posixpath
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -257,6 +258,24 @@ def test_path_is_normalised(text: str, path: str) -> None:
 def test_hostile_path_is_refused(text: Any) -> None:
     with pytest.raises(HostilePath):
         names.entry_path(text)
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "x" * 4097, "é" * 2049, "\ud800"])
+def test_what_no_file_can_be_called_is_no_local_path(text: str) -> None:
+    with pytest.raises(Invalid, match=r"^Path .* (is empty|is not valid|is too long)"):
+        names.local_path(text)
+
+
+@pytest.mark.parametrize("path", ["a", "/a/../b", "\udcff", "x" * 4096, Path("a") / "b"])
+def test_any_other_path_of_this_machine_is_left_as_it_is(path: str | Path) -> None:
+    assert names.local_path(path) == str(path)
+
+
+@pytest.mark.parametrize("path", [None, 5, True, b"a", ["a"]])
+def test_what_is_no_path_is_a_type_error(path: Any) -> None:
+    for read in (names.local_path, names.path_text):
+        with pytest.raises(TypeError, match="A path must be a text or a path, not"):
+            read(path)
 
 
 def test_a_name_like_a_drive_is_refused_as_that() -> None:

@@ -147,9 +147,36 @@ def strings(value: str | Iterable[str] | None, what: str = "Names") -> list[str]
     """Return a list wherever a list of strings is expected, also for one string or None."""
     if value is None:
         return []
-    if not isinstance(value, Iterable):
+    given: object = value
+    if not isinstance(value, Iterable) or isinstance(given, bytes):
         raise TypeError(f"{what} must be a text or a list of texts, not {value!r}")
     return [value] if isinstance(value, str) else list(value)
+
+
+def path_text(path: str | os.PathLike[str], what: str = "A path") -> str:
+    """Return a path as text; raises TypeError for what is none."""
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a text or a path, not {path!r}")
+    return text
+
+
+def local_path(path: str | os.PathLike[str]) -> str:
+    """Return a path of this machine as text.
+
+    Raises TypeError for what is no path, and Invalid for what no file can be called: nothing, a
+    text with a NUL or with what no encoding knows, or one of more than 4096 bytes.
+    """
+    text = path_text(path)
+    if not text or "\0" in text:
+        raise Invalid(f"Path {text!r} is empty or contains a NUL")
+    try:
+        size = len(text) if text.isascii() else len(os.fsencode(text))
+    except UnicodeEncodeError as error:
+        raise Invalid(f"Path {text!r} is not valid Unicode") from error
+    if size > PATH_MAX_BYTES:
+        raise Invalid(f"Path {text[:40]!r}… is too long for a file system: {size} bytes")
+    return text
 
 
 def version_number(ref: str) -> int | None:

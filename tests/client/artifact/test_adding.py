@@ -45,6 +45,19 @@ def test_data_of_lineals_own_is_left_out_of_a_folder(
     run.log_artifact(artifact).wait()
 
 
+@pytest.mark.parametrize("method", ["add_file", "add_dir", "get_added_local_path_name"])
+def test_what_no_file_can_be_called_is_a_value_error(method: str) -> None:
+    with pytest.raises(Invalid, match="contains a NUL"):
+        getattr(Artifact("data", "dataset"), method)("a\0b")
+    with pytest.raises(TypeError, match="must be a text or a path, not None"):
+        getattr(Artifact("data", "dataset"), method)(None)
+
+
+def test_text_is_not_added_as_bytes() -> None:
+    with pytest.raises(TypeError, match=r"not text; give `text.encode\(\)`"):
+        Artifact("data", "dataset").add_bytes("text", "a.txt")  # type: ignore[arg-type]
+
+
 def test_a_file_may_be_given_a_name(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     artifact = Artifact("data", "dataset")

@@ -180,6 +180,28 @@ def test_a_checkout_refuses_folders_that_nobody_wants_emptied(
             logged.checkout(target)
 
 
+@pytest.mark.parametrize("method", ["download", "checkout", "verify", "file"])
+@pytest.mark.parametrize(
+    ("root", "message"), [("a\0b", "contains a NUL"), ("x/" * 3000, "is too long")]
+)
+def test_what_no_folder_can_be_called_is_refused(
+    run: lineal.Run, method: str, root: str, message: str
+) -> None:
+    one = run.log_artifact(draft({"a.txt": b"a"})).wait()
+    with pytest.raises(Invalid, match=message):
+        getattr(one, method)(root)
+    with pytest.raises(TypeError, match="must be a text or a path, not 5"):
+        getattr(one, method)(5)
+
+
+@pytest.mark.parametrize("what", [None, 5, b"a.txt"])
+def test_what_is_no_path_is_not_looked_for(logged: Artifact, what: Any) -> None:
+    manifest = logged.manifest
+    for look in (logged.get_entry, logged.get, logged.open, manifest.get_entry_by_path):
+        with pytest.raises(TypeError, match="must be a text or a path, not"):
+            look(what)
+
+
 def test_a_checkout_refuses_to_delete_the_data_of_lineal(logged: Artifact, tmp_path: Path) -> None:
     with lineal.init(
         project="other", mode="offline", dir=tmp_path / "work", reinit="create_new"

@@ -119,14 +119,14 @@ class Artifact(Version):
         """
         if mode not in ("r", "rb", "rt"):
             raise Invalid(f"Artifact.open reads: mode {mode!r} must be 'rb' or 'r'")
-        file = self._opened(os.fspath(name))
+        file = self._opened(name)
         return cast(IO[Any], file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8"))
 
-    def _opened(self, path: str) -> io.BufferedIOBase:
+    def _opened(self, name: str | os.PathLike[str]) -> io.BufferedIOBase:
         from lineal.client.artifact import reading  # most processes download whole files
 
         record = self._record
-        path = _inside(path)
+        path = _inside(name)
         entry = self._contents.get(path)
         if entry is None:
             raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
@@ -185,7 +185,7 @@ class Artifact(Version):
         record = self._record
         target = self._root(root)
         chosen = adding.matches(names.strings(include), names.strings(exclude))
-        prefix = "" if path_prefix is None else os.fspath(path_prefix)
+        prefix = "" if path_prefix is None else names.path_text(path_prefix)
         folders.require_distinct(
             target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
         )
@@ -203,7 +203,9 @@ class Artifact(Version):
         root: default `./artifacts/<name>` without version. dry_run: only say what would go.
         """
         record = self._record
-        target = root or os.path.join(self._settings.artifact_dir, record.source_collection)
+        target = self._root(
+            root or os.path.join(self._settings.artifact_dir, record.source_collection)
+        )
         surplus = folders.surplus(target, self._contents)
         if dry_run:
             for path in surplus:
@@ -443,7 +445,7 @@ class Artifact(Version):
 
     def _root(self, root: str | os.PathLike[str] | None) -> str:
         if root is not None:
-            return os.fspath(root)
+            return names.local_path(root)
         name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
         return os.path.join(self._settings.artifact_dir, name)
 
@@ -480,4 +482,4 @@ def _inside(name: str | os.PathLike[str]) -> str:
     try:
         return names.entry_path(name)
     except HostilePath:
-        return os.fspath(name)
+        return names.path_text(name)

@@ -74,7 +74,7 @@ class Download:
         allow_missing_references: bool = False,
         link: str | None = None,
     ) -> None:
-        if link is not None and link not in LINKS:
+        if link is not None and link not in tuple(LINKS):
             raise Invalid(f"link cannot be {link!r}; use {' or '.join(LINKS)}, or None to copy")
         self._link = link
         self._backend = backend

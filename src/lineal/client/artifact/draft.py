@@ -124,7 +124,7 @@ class Draft:
         is_tmp: name it by its digest (ART-19). skip_cache: W&B's; there is nothing to skip.
         """
         self._require_draft()
-        path = os.fspath(local_path)
+        path = names.local_path(local_path)
         target = os.path.basename(path) if name is None else names.entry_path(name)
         if is_tmp:
             target = self._name_by_digest(path, target)
@@ -154,7 +154,7 @@ class Draft:
         a download has the folder, too; without it empty folders are not stored.
         """
         self._require_draft()
-        folder = os.fspath(local_path)
+        folder = names.local_path(local_path)
         added = self._adder.add_dir(
             self._contents,
             folder,
@@ -172,6 +172,9 @@ class Draft:
     ) -> ManifestEntry:
         """Add a file with this content (pain 30)."""
         self._require_draft()
+        given: object = data
+        if isinstance(given, str):
+            raise TypeError("add_bytes takes bytes, not text; give `text.encode()`")
         path = names.entry_path(name)
         entry = self._adder.add_bytes(self._contents, data, path, overwrite=overwrite)
         self._note_change()
@@ -226,7 +229,7 @@ class Draft:
         if max_objects is not None and not isinstance(max_objects, int):
             raise Invalid(f"max_objects is a number of files, not {max_objects!r}")
         wanted = references.Wanted(
-            None if name is None else os.fspath(name),
+            None if name is None else names.path_text(name),
             checksum,
             MAX_REFERENCES if max_objects is None else max_objects,
             adding.matches(names.strings(include), names.strings(exclude)),
@@ -259,14 +262,14 @@ class Draft:
     def remove(self, item: str | os.PathLike[str] | ManifestEntry) -> None:
         """Remove an entry, a file, or a folder with all below it (ART-24)."""
         self._require_draft()
-        path = item.path if isinstance(item, ManifestEntry) else os.fspath(item)
-        if not self._contents.remove(names.entry_path(path)):
+        path = names.entry_path(item.path if isinstance(item, ManifestEntry) else item)
+        if not self._contents.remove(path):
             raise MissingFile(f"No such file or folder in artifact {self.name}: {path}")
         self._note_change()
 
     def get_added_local_path_name(self, local_path: str) -> str | None:
         """Return the path in the artifact of a local file added earlier, else None (ART-27)."""
-        return self._contents.name_of(os.path.abspath(local_path))
+        return self._contents.name_of(os.path.abspath(names.local_path(local_path)))
 
     def finalize(self) -> None:
         """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4)."""

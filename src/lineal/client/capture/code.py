@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lineal.client.capture import notebook
+from lineal.core.names import local_path
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024
@@ -76,7 +77,7 @@ def select(
     root: str, include: Predicate | None = None, exclude: Predicate | None = None
 ) -> Selection:
     """Choose the source files below a folder; Python files and the like unless `include` says."""
-    selection = Selection(os.path.abspath(root))
+    selection = Selection(os.path.abspath(local_path(root)))
     for relative, path in _unignored(selection.root):
         wanted = _ask(include, path, selection.root) if include else _is_source(relative)
         if not wanted or (exclude and _ask(exclude, path, selection.root)):

@@ -347,6 +347,8 @@ class Api:
         `project/name`). What is not deleted counts as nothing. Raises NotFound, and Gone when its
         content is gone.
         """
+        if isinstance(what, bool):
+            raise TypeError(f"restore takes the id of a deletion or a path, not {what}")
         if isinstance(what, int):
             return self._backend.restore(what)
         what = self._path(what)

@@ -332,7 +332,7 @@ def collection(
     backend: Backend, entity: str, project: str, name: str, *, type: str | None = None
 ) -> Collection:
     """Return one collection; raises NotFound, and Invalid (a ValueError) for another type."""
-    record = backend.collection(entity, project, name)
+    record = backend.collection(entity, project, names.path_text(name, "A name"))
     if type is not None and record.type != type:
         raise Invalid(
             f"Collection {entity}/{project}/{name} has type `{record.type}`, not `{type}`"

@@ -358,4 +358,4 @@ def _range(request: PageRequest) -> tuple[str | None, str | None]:
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:
-    return [os.fspath(name) for name in names.strings(value)]
+    return [names.path_text(name) for name in names.strings(value)]

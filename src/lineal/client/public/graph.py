@@ -117,7 +117,7 @@ def graph(
         raise Invalid(
             f"Unknown direction {direction!r}; use `upstream`, `downstream` or `both`"
         ) from None
-    if depth is not None and not isinstance(depth, SupportsIndex):
+    if isinstance(depth, bool) or not isinstance(depth, SupportsIndex | None):
         raise TypeError(f"depth is a number of steps, not {depth!r}")
     wanted = tuple(strings(types, "Types"))
     query = LineageQuery(

@@ -71,10 +71,10 @@ def _lines(
     min_step: int | None = None,
     max_step: int | None = None,
 ) -> Iterator[bytes]:
-    if stream not in STREAMS:
+    if stream not in tuple(STREAMS):
         raise Invalid(f"Unknown stream {stream!r}; use `default` or `system`")
     for step in (min_step, max_step):
-        if not isinstance(step, SupportsFloat | None):
+        if isinstance(step, bool) or not isinstance(step, SupportsFloat | None):
             raise TypeError(f"min_step and max_step are steps, whole numbers, not {step!r}")
     session.flush()
     return backend.read_lines(run, STREAMS[stream], min_step=min_step, max_step=max_step)

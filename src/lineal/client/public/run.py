@@ -400,6 +400,7 @@ class Run:
 
         Raises Invalid for a file that is not below it, MissingFile if there is none.
         """
+        path, root = names.local_path(path), names.local_path(root)
         below = os.path.relpath(path, root).replace(os.sep, "/")
         if below.startswith("../"):
             raise Invalid(
