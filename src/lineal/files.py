@@ -52,6 +52,7 @@ _REFUSED = {
     errno.EMFILE,
     errno.ENFILE,
     errno.ENAMETOOLONG,
+    errno.ELOOP,
 }
 """What is wrong is the file or its disk, and no caller can go another way."""
 

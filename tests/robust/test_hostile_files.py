@@ -435,6 +435,23 @@ def test_a_file_in_the_way_of_a_folder_is_named(logged: lineal.Artifact, tmp_pat
     assert (tmp_path / "target" / "sub").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize(
+    ("leads_to", "message"),
+    [
+        ("nowhere", r"target/sub is a link that leads nowhere, and a folder belongs there"),
+        ("sub", r"Cannot write .*target/sub/two\.txt: Too many levels of symbolic links"),
+    ],
+)
+def test_a_link_in_the_way_of_a_folder_is_named(
+    logged: lineal.Artifact, tmp_path: Path, leads_to: str, message: str
+) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "sub").symlink_to(leads_to)
+    with pytest.raises(LinealError, match=message):
+        logged.download(tmp_path / "target")
+    assert not (tmp_path / "target" / "nowhere").exists()
+
+
 @pytest.mark.parametrize("root", ["f.txt", "f.txt/below"])
 @pytest.mark.parametrize("fetch", ["download", "checkout", "file"])
 def test_a_file_in_the_way_of_the_target_itself_is_named(

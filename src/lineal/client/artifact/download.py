@@ -346,5 +346,7 @@ def _in_the_way(target: str) -> InTheWay:
     if os.path.isdir(target):
         what = f"{target} is a folder, and a file of the artifact belongs there"
     else:
-        what = f"{lowest(os.path.dirname(target))} is a file, and a folder belongs there"
+        found = lowest(os.path.dirname(target))
+        kind = "a file" if os.path.exists(found) else "a link that leads nowhere"
+        what = f"{found} is {kind}, and a folder belongs there"
     return InTheWay(f"{what}; move it away, or name another folder as `root`")
