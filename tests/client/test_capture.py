@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import lineal
 from lineal.client.capture import code, git, machine, requirements
 from lineal.core.records import PageRequest
+from lineal.errors import Unavailable
 
 
 def in_tree(*arguments: str) -> None:
@@ -225,6 +227,16 @@ def test_log_code_takes_sources_and_honours_ignore_files(capsys):
             "train.py",
         ]
     assert "captured 4 files" in capsys.readouterr().err
+
+
+def test_log_code_names_an_ignore_file_that_may_not_be_read():
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    write("a.py")
+    write(".gitignore", "*_local.py")
+    Path(".gitignore").chmod(0)
+    with lineal.init(project="p") as run, pytest.raises(Unavailable, match=r"read .*\.gitignore"):
+        run.log_code()
 
 
 def test_log_code_refuses_secrets_and_says_so(capsys):

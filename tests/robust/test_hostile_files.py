@@ -452,6 +452,41 @@ def test_a_link_in_the_way_of_a_folder_is_named(
     assert not (tmp_path / "target" / "nowhere").exists()
 
 
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A folder that may not be looked into."""
+    if os.geteuid() == 0:
+        pytest.skip("root may look into any folder")
+    folder = tmp_path / "target" / "closed"
+    folder.mkdir(parents=True)
+    folder.chmod(0)
+    yield folder
+    folder.chmod(0o755)
+
+
+def test_a_target_that_may_not_be_looked_into_is_named(
+    logged: lineal.Artifact, closed: Path
+) -> None:
+    for link in (None, "hard"):
+        with pytest.raises(Unavailable, match=r"Cannot write .*closed/.*: Permission denied"):
+            logged.download(closed, link=link)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_not_taken_for_empty(
+    logged: lineal.Artifact, closed: Path
+) -> None:
+    logged.download(closed.parent)
+    for hold in (logged.verify, logged.checkout):
+        with pytest.raises(Unavailable, match=r"Cannot read .*target/closed: Permission denied"):
+            hold(str(closed.parent))
+    (closed.parent / "sub").chmod(0)
+    try:
+        with pytest.raises(Unavailable, match=r"Cannot read .*sub/two\.txt: Permission denied"):
+            logged.verify(str(closed.parent))
+    finally:
+        (closed.parent / "sub").chmod(0o755)
+
+
 @pytest.mark.parametrize("root", ["f.txt", "f.txt/below"])
 @pytest.mark.parametrize("fetch", ["download", "checkout", "file"])
 def test_a_file_in_the_way_of_the_target_itself_is_named(

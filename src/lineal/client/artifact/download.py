@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import count as numbers
 from itertools import islice
@@ -20,7 +21,7 @@ from typing import TypeVar
 
 from lineal import files
 from lineal.client import term
-from lineal.client.artifact.folder import PART, lowest, make_root, unlink
+from lineal.client.artifact.folder import PART, is_empty_folder, lowest, make_root
 from lineal.client.artifact.turns import turn
 from lineal.client.backend import Backend
 from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
@@ -111,7 +112,7 @@ class Download:
     @seldom_collected()
     def _run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         make_root(self._root)
-        is_empty = not os.listdir(self._root)
+        is_empty = is_empty_folder(self._root)
         wanted = ((entry, self.path_of(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
             while batch := list(islice(wanted, BATCH)):
@@ -242,7 +243,8 @@ class Download:
             LINKS[self._link](location.path, part)
         except OSError as error:
             if error.errno not in _NO_LINK:
-                raise
+                with files.room_on(part):
+                    raise
             self._link = None
             term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
             return self._copy(entry, location, part)
@@ -293,11 +295,11 @@ class Download:
                     break  # else another process checks out into the folder, and removed it
             with files.room_on(target):
                 os.replace(part, target)
-        except _IN_THE_WAY as error:
-            unlink(part)
-            raise _in_the_way(target) from error
-        except BaseException:
-            unlink(part)
+        except BaseException as error:
+            with suppress(OSError):  # what went wrong before says why
+                os.unlink(part)
+            if isinstance(error, _IN_THE_WAY):
+                raise _in_the_way(target) from error
             raise
 
 

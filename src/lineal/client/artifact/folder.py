@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 
 from lineal import files
@@ -63,7 +64,7 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
             references_count += 1
             continue
         target = os.path.join(root, names.entry_path(entry.path))
-        if not os.path.isfile(target):
+        if not _is_file(target):
             raise IntegrityError(f"{entry.path} is missing in {root}")
         if PREFIX + files.hash_file(target).hex_digest != entry.digest:
             raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
@@ -76,12 +77,36 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
 def present(root: str) -> Iterator[str]:
     """Yield the paths of all files below a folder, relative to it.
 
-    Links count as files, those that lead to folders too: they are not followed.
+    Links count as files, those that lead to folders too: they are not followed. Raises Unavailable
+    for a folder that may not be read.
     """
-    for folder, folders, found in os.walk(root):
+    for folder, folders, found in os.walk(root, onerror=_require_readable):
         links = (name for name in folders if os.path.islink(os.path.join(folder, name)))
         for name in (*found, *links):
             yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+
+
+def _require_readable(error: OSError) -> None:
+    """Raise Unavailable unless there is nothing to read: others may delete what is walked over."""
+    refusal = files.missing(error.filename, error)
+    if isinstance(refusal, Unavailable):
+        raise refusal from error
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        _require_readable(error)
+        return False
+
+
+def is_empty_folder(root: str) -> bool:
+    """Say whether nothing is in a folder; False where that may not be looked at."""
+    try:
+        return not os.listdir(root)
+    except PermissionError:
+        return False
 
 
 def _empty_folders(root: str) -> Iterator[str]:
