@@ -131,6 +131,14 @@ def test_a_new_draft_is_derived_from_its_version(run: lineal.Run, logged: Artifa
     assert all(edge.kind != "derived" for edge in changed.upstream().edges)
 
 
+def test_a_new_draft_is_saved_where_its_version_is(run: lineal.Run, logged: Artifact) -> None:
+    lineal.finish()
+    changed = logged.new_draft()
+    changed.add_bytes(b"new", "new.txt")
+    changed.save()
+    assert changed.wait().qualified_name == "ana/vision/data:v1"
+
+
 def test_a_new_draft_has_the_content_but_not_the_aliases(run: lineal.Run, logged: Artifact) -> None:
     logged.aliases.append("prod")
     logged.tags.append("good")

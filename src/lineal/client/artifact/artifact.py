@@ -271,7 +271,10 @@ class Artifact(Version):
 
     def save(self, project: str | None = None, settings: Settings | None = None) -> None:
         """Log a draft (by the active run, else by one of job type `auto`), or push changes of
-        description, metadata, aliases, tags and ttl to a logged version (ART-40)."""
+        description, metadata, aliases, tags and ttl to a logged version (ART-40).
+
+        project: of the new run; without it the one that `new_draft` began in, or the default.
+        """
         if self._version is not None or self._pending is not None:
             self._push()
             return
@@ -281,7 +284,10 @@ class Artifact(Version):
         if active is not None:
             active.log_artifact(self)
             return
-        with init.init(project=project, job_type="auto", settings=settings) as run:
+        entity, base = None, self._base_record
+        if base is not None:
+            entity, project = base.source_entity, project or base.source_project
+        with init.init(entity=entity, project=project, job_type="auto", settings=settings) as run:
             run.log_artifact(self)
 
     def new_draft(self) -> Artifact:
