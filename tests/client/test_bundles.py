@@ -19,6 +19,7 @@ from lineal.client.offline import bundles, sync
 from lineal.config import Settings, load
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
+    CollectionPatch,
     EdgeKind,
     PageRequest,
     RunPatch,
@@ -135,6 +136,32 @@ def test_a_version_arrives_with_all_that_is_said_of_it(ana, bob, tmp_path):
     assert set(there.aliases) == {"prod", "latest"}
     assert bob.content(there, tmp_path / "out") == {"a.txt": b"new"}
     assert [*bob.backend.verify()] == []
+
+
+def show_as(home: Home, name: str, collection: str = "data") -> None:
+    found = home.backend.collection(home.user, "vision", collection)
+    home.backend.update_collection(found.id, CollectionPatch(display_name=name))
+
+
+def test_a_display_name_arrives_where_there_is_none(ana, bob):
+    ana.log("a")
+    ana.log("b")
+    ana.log("c", "plain")
+    show_as(ana, "Été à la mer")
+    ana.export("data:v0", "data:v1", "plain")
+    bob.import_()
+    assert bob.backend.collection("bob", "vision", "data").display_name == "Été à la mer"
+    assert bob.backend.collection("bob", "vision", "plain").display_name is None
+
+
+def test_a_display_name_that_is_there_stays(ana, bob):
+    ana.log("a")
+    bob.log("own")
+    show_as(ana, "Summer")
+    show_as(bob, "Winter")
+    ana.export("data")
+    bob.import_()
+    assert bob.backend.collection("bob", "vision", "data").display_name == "Winter"
 
 
 def test_the_run_that_logged_it_comes_along_without_its_history(ana, bob):

@@ -12,9 +12,10 @@ from tests.test_files import file_size_limit
 
 import lineal
 from lineal.client import session
+from lineal.client.backend import Backend
 from lineal.client.offline import run_folder, sync
 from lineal.config import Settings, load
-from lineal.core.records import EdgeKind, PageRequest, Stream
+from lineal.core.records import CollectionPatch, EdgeKind, PageRequest, Stream
 from lineal.errors import NoSpace, NotFound, UsageError
 
 
@@ -504,6 +505,48 @@ def test_a_later_sync_does_not_take_back_what_others_moved_since(home):
     synced(home, again=True)
     for name in ("data:best", "data:latest", "base:seen"):
         assert lineal.Api().artifact(f"p/{name}").version == "v1"
+
+
+def display_name(home: Path, name: str) -> str | None:
+    return target(home).collection("ana", "p", name).display_name
+
+
+def test_display_names_come_along_where_there_is_none(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("named", "before"))
+    show_as(target(home), "named", "Winter")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for name in ("data", "named", "plain"):
+            version = run.log_artifact(write_dataset(name)).wait()
+        version.link("p/shelf")
+        for name in ("data", "named", "shelf"):
+            show_as(run.backend, name, "Été à la mer")
+    synced(home)
+    assert [display_name(home, name) for name in ("data", "named", "plain", "shelf")] == [
+        "Été à la mer",
+        "Winter",
+        None,
+        "Été à la mer",
+    ]
+    show_as(target(home), "data", "")
+    synced(home, again=True)
+    assert display_name(home, "data") is None
+
+
+def test_a_display_name_of_what_was_deleted_since_is_no_failure(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset()).wait()
+        show_as(run.backend, "data", "Summer")
+    synced(home)
+    target(home).delete_collection(target(home).collection("ana", "p", "data").id)
+    Path(folders()[0], sync.MARK_FILE).unlink()
+    (again,) = synced(home)
+    assert again.failures == {}
+
+
+def show_as(backend: Backend, collection: str, name: str) -> None:
+    found = backend.collection("ana", "p", collection)
+    backend.update_collection(found.id, CollectionPatch(display_name=name))
 
 
 def test_what_cannot_be_noted_for_sync_leaves_no_half_line(tmp_path):

@@ -288,6 +288,7 @@ class _Carry:
 
     def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
         carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
+        self._name(carried)
         for here, there in self._runs.items():
             if there is not None:
                 self._use(here, there)
@@ -327,6 +328,17 @@ class _Carry:
         self._versions[version.id] = copied
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
+
+    def _name(self, carried: Iterable[Carried]) -> None:
+        """Give each collection the display name that it has here, if it has none there."""
+        collections = {
+            (each.source.entity, each.source.project, each.source.collection): each
+            for each in carried
+        }
+        for each in collections.values():
+            name = copying.display_name(self._source, each.source)
+            if name is not None:
+                copying.give_display_name(self._target, each.target, name)
 
     def _run(self, key: RunKey) -> RunRecord | None:
         if key not in self._runs:

@@ -21,6 +21,7 @@ from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead
 from lineal.core.names import ARTIFACT_SCHEMES
 from lineal.core.records import (
+    CollectionPatch,
     Direction,
     DraftId,
     DraftSpec,
@@ -35,7 +36,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import IntegrityError, MissingFile
+from lineal.errors import Gone, IntegrityError, MissingFile
 from lineal.files import copy_and_hash
 from lineal.home import home_of
 
@@ -78,6 +79,21 @@ def copy_version(
     copied = target.commit(begun.draft).version
     assert copied is not None  # it is no contribution to a distributed version
     return copied
+
+
+def display_name(source: Backend, version: VersionRecord) -> str | None:
+    """Return what people see beside the name of the collection of a version (NAM-1)."""
+    return source.collection(version.entity, version.project, version.collection).display_name
+
+
+def give_display_name(target: Backend, copied: VersionRecord, name: str) -> None:
+    """Show people this name of the collection of a copy, unless it has one there."""
+    try:
+        there = target.collection(copied.entity, copied.project, copied.collection)
+    except Gone:  # deleted there since it was copied
+        return
+    if there.display_name is None:
+        target.update_collection(there.id, CollectionPatch(display_name=name))
 
 
 def run_spec(run: RunRecord, entity: str, project: str, run_id: str) -> RunSpec:

@@ -208,6 +208,7 @@ class _Copy:
         # What the run logged, and what its user made and it used, in the order of making.
         for _, version in sorted({**self._logged, **self._used}.items()):
             self._attempt(f"artifact {version.name}", self._copy_version, version)
+        self._copy_display_names()
         self._once("latest", "alias latest", self._settle_latest)
         for version in self._used.values():
             self._attempt(f"use of {version.name}", self._copy_use, version)
@@ -396,7 +397,24 @@ class _Copy:
         self._target.project(entity, project, create=True)
         target = names.ArtifactPath(entity, project, link.collection)
         aliases = [alias for alias in link.aliases if alias != LATEST]
-        self._target.link_version(copied.id, target, aliases)
+        linked = self._target.link_version(copied.id, target, aliases)
+        name = copying.display_name(self._source, link)
+        if name is not None:
+            copying.give_display_name(self._target, linked, name)
+
+    def _copy_display_names(self) -> None:
+        """Give each collection the one that it has here, if it has none there."""
+        sources = {**self._logged, **self._used}
+        copies = {}
+        for id, copied in self._copied.items():
+            version = sources[id]
+            path = f"{version.entity}/{version.project}/{version.collection}"
+            copies[path] = version, copied
+        for path, (version, copied) in copies.items():
+            name = copying.display_name(self._source, version)
+            if name is not None:
+                step = f"display name of {path}"
+                self._once(step, step, copying.give_display_name, self._target, copied, name)
 
     def _settle_latest(self) -> None:
         """Put `latest` where the run had it, when content it had logged before came back."""
