@@ -218,6 +218,51 @@ def test_a_run_without_an_end_has_failed_there(ana, bob):
     assert (there.state, there.exit_code) == ("failed", 1)
 
 
+def test_a_later_bundle_brings_the_end_of_a_run(ana, bob):
+    with ana.run(id="train") as run:
+        run.log({"loss": 2})
+        ana._logged(run, "weights", "model")
+        ana.export("model", to="early")
+        ana.export("model", to="same")
+        bob.import_("early")
+        run.log({"loss": 1})
+        run.config["late"] = True
+    ana.export("model", to="same")
+    bob.import_("same")
+    there = bob.backend.run("bob", "vision", "train")
+    assert (there.state, there.exit_code, there.summary["loss"]) == ("finished", 0, 1)
+    assert there.config["late"]
+    bob.import_("early")
+    bob.import_("same")
+    assert bob.backend.run("bob", "vision", "train") == there
+
+
+def test_a_later_bundle_brings_the_end_of_a_run_that_was_resumed(ana, bob):
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+        run.finish(exit_code=1)
+    ana.export("model", to="failed")
+    with ana.run(id="train", resume="must") as run:
+        ana.export("model", to="again")
+        run.log({"loss": 1})
+    ana.export("model", to="finished")
+    states = []
+    for folder in ("failed", "again", "finished", "failed", "again"):
+        bob.import_(folder)
+        states.append(bob.backend.run("bob", "vision", "train").state)
+    assert states == ["failed", "failed", "finished", "finished", "finished"]
+
+
+def test_a_copy_that_somebody_goes_on_with_is_not_ended_by_an_import(ana, bob):
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+    ana.export("model")
+    bob.import_()
+    with bob.run(id="train", resume="must"):
+        bob.import_()
+        assert bob.backend.run("bob", "vision", "train").state == "running"
+
+
 def test_importing_again_or_at_home_changes_nothing(ana, bob):
     ana.log("a", aliases=["prod"])
     at_home = ana.state()

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from lineal.client import term
@@ -32,6 +33,7 @@ from lineal.core.records import (
     RunKey,
     RunPatch,
     RunRecord,
+    RunState,
     VersionId,
     VersionQuery,
     VersionRecord,
@@ -51,6 +53,8 @@ ABOUT_FILE = BUNDLE
 FORMAT = 1
 ORIGIN_KEY = "origin"
 """In the metadata of a carried run: where, when and by whom it was made."""
+ENDED = "finished_at"
+"""Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
 Place = Callable[[str, str], tuple[str, str]]
 """From entity and project here to those there."""
 
@@ -357,17 +361,18 @@ class _Carry:
         except NotFound:
             there = None
         if there is not None:
-            if _origin(there)["created_at"] != origin["created_at"]:
+            known = _origin(there)
+            if known["created_at"] != origin["created_at"]:
                 term.warning(
                     f"another run is {entity}/{project}/{run.run_id} there, so what logged "
                     "the version here is not said there"
                 )
                 return None
-            if ORIGIN_KEY in there.metadata and there.state in copying.BEGUN:
-                self._begun.append((run, there))  # an earlier attempt was killed
+            if ORIGIN_KEY in there.metadata and _is_due(there, known, origin):
+                self._begun.append((run, there))
             return there
         spec = copying.run_spec(run, entity, project, run.run_id)
-        metadata = {**run.metadata, ORIGIN_KEY: origin}
+        metadata = {**run.metadata, ORIGIN_KEY: _unended(origin)}
         there = self._target.start_run(spec._replace(config=run.config, metadata=metadata)).run
         self._begun.append((run, there))
         return there
@@ -386,19 +391,47 @@ class _Carry:
         summary = copying.with_tables_at(
             run.summary, f"{run.entity}/{run.project}", f"{there.entity}/{there.project}"
         )
+        origin = _origin(run)
+        is_ended = there.state not in copying.BEGUN
         patch = RunPatch(
-            summary=summary or None, git_commit=run.git_commit, git_remote=run.git_remote
+            config=run.config or None,
+            summary=summary or None,
+            metadata={ORIGIN_KEY: _unended(origin)},
+            git_commit=run.git_commit,
+            git_remote=run.git_remote,
+            state=RunState.RUNNING if is_ended else None,
         )
-        self._target.update_run(there.key, patch)
+        there = self._target.update_run(there.key, patch)
         copying.finish(self._target, run, there)
+        # last, so that one without it is still to be ended
+        self._target.update_run(there.key, RunPatch(metadata={ORIGIN_KEY: origin}))
 
 
 def _origin(run: RunRecord) -> dict[str, Any]:
-    """Return what a run was when it was made, here or before it was carried here."""
+    """Return what a run was when it was made and ended, here or before it was carried here."""
     own = {
         "run": run.path,
         "user": run.user,
         "created_at": run.created_at.isoformat(),
+        ENDED: run.finished_at and run.finished_at.isoformat(),
     }
     found: dict[str, Any] = run.metadata.get(ORIGIN_KEY, own)
     return found
+
+
+def _unended(origin: dict[str, Any]) -> dict[str, Any]:
+    return origin | {ENDED: None}
+
+
+def _is_due(there: RunRecord, known: dict[str, Any], origin: dict[str, Any]) -> bool:
+    """Tell whether the copy of a run is to be ended, maybe once more.
+
+    It is if an earlier attempt was killed, or if the run has ended since it was copied. A copy
+    that somebody goes on with there is left alone.
+    """
+    before, now = known.get(ENDED), origin.get(ENDED)
+    if there.state in copying.BEGUN:
+        return before is None
+    if now is None:
+        return False
+    return before is None or datetime.fromisoformat(before) < datetime.fromisoformat(now)
