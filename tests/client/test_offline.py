@@ -107,8 +107,58 @@ def test_sync_copies_everything_and_twice_changes_nothing(home):
     (again,) = synced(home)
     assert again.was_synced
     (forced,) = synced(home, again=True)
-    assert forced.failures == {}
+    assert (forced.failures, forced.file_count) == ({}, result.file_count)
     assert state(home, "a") == first
+
+
+@pytest.mark.parametrize("is_marked", [True, False], ids=["marked", "not marked"])
+def test_another_sync_does_not_end_a_run_once_more(home, is_marked):
+    with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}) as run:
+        run.log({"x": 1})
+    synced(home)
+    before = target(home).run("ana", "p", "a")
+    if not is_marked:
+        Path(folders()[0], sync.MARK_FILE).unlink()
+    synced(home, again=True)
+    assert target(home).run("ana", "p", "a") == before
+
+
+def test_another_sync_leaves_alone_what_somebody_went_on_with(home):
+    with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}) as run:
+        run.log({"x": 1})
+        Path("notes.txt").write_text("old")
+        run.save("notes.txt", policy="now")
+    synced(home)
+    with lineal.init(project="p", id="a", resume="must") as run:
+        run.log({"x": 2})
+        run.config.update({"lr": 2}, allow_val_change=True)
+        Path("notes.txt").write_text("new")
+        run.save("notes.txt", policy="now")
+        run.flush()
+        before = state(home, "a")
+        synced(home, again=True)
+        assert state(home, "a") == before
+    assert before["run"][0] == "running"
+
+
+def test_a_version_in_the_config_that_came_late_is_named_as_it_is_there(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("other", "x")).wait()
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.config["data"] = run.log_artifact(write_dataset("own", "lost")).wait()
+    (folder,) = folders()
+    (path,) = (p for p in Path(folder, "blobs").rglob("*") if p.is_file() and is_lost(p))
+    path.rename("aside")
+    (result,) = synced(home)
+    assert list(result.failures) == ["artifact own:v0"]
+    Path("aside").rename(path)
+    synced(home)
+    found = lineal.Api().run("p/a").config["data"]
+    assert found["id"] == lineal.Api().artifact("p/own:v0").id
+
+
+def is_lost(path: Path) -> bool:
+    return path.read_bytes() == b"lost"
 
 
 def test_a_preempted_run_is_preempted_after_sync(home):

@@ -290,8 +290,13 @@ class _Copy:
         return copying.with_tables_at(value, here, f"{self._where.entity}/{self._where.project}")
 
     def _copy_files(self) -> None:
-        for file in all_of(lambda page: self._source.run_files(self._from.key, page)):
-            self._attempt(f"file {file.path}", self._copy_file, file)
+        files = list(all_of(lambda page: self._source.run_files(self._from.key, page)))
+        if self._marks.is_done("files"):
+            self._result.file_count = len(files)
+            return
+        copied = [self._attempt(f"file {file.path}", self._copy_file, file) for file in files]
+        if all(copied):
+            self._marks.done("files")
 
     def _copy_file(self, file: RunFileRecord) -> None:
         found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
@@ -314,12 +319,17 @@ class _Copy:
             os.unlink(local)
 
     def _finish(self) -> None:
+        """End the run; one that an earlier sync has ended may have been gone on with since."""
         run = self._from
+        config = {key: self._here(value) for key, value in run.config.items()}
+        if self._is_ended():
+            self._settle_config(config)
+            return
         metadata = {k: v for k, v in run.metadata.items() if k != run_folder.METADATA_KEY}
         self._target.update_run(
             self._to.key,
             RunPatch(
-                config={key: self._here(value) for key, value in run.config.items()} or None,
+                config=config or None,
                 summary=self._tables_there(run.summary) or None,
                 metadata=metadata or None,
                 git_commit=run.git_commit,
@@ -327,6 +337,22 @@ class _Copy:
             ),
         )
         copying.finish(self._target, run, self._to)
+        self._marks.done("end")
+
+    def _is_ended(self) -> bool:
+        is_marked = self._marks.is_complete or self._marks.is_done("end")
+        return is_marked or self._to.state not in copying.BEGUN
+
+    def _settle_config(self, config: dict[str, Any]) -> None:
+        """Name versions in it as they are there, if they came only now."""
+        before = self._from.config
+        late = {
+            key: value
+            for key, value in config.items()
+            if value != before[key] and self._to.config.get(key) == before[key]
+        }
+        if late:
+            self._target.update_run(self._to.key, RunPatch(config=late))
 
     def _here(self, value: Any) -> Any:
         """Return a value of the config; of a version with the id that it has in the target."""
