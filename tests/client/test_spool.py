@@ -11,13 +11,13 @@ import pytest
 
 from lineal.client.run import adopting, spool
 from lineal.client.run.spool import Spool, Writer
-from lineal.core.records import RunPatch, RunSpec, Stream
+from lineal.core.records import PageRequest, RunPatch, RunSpec, Stream
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> str:
-    (tmp_path / "spool").mkdir()
-    return str(tmp_path / "spool")
+def folder(backend) -> str:
+    found: str = backend.instance.home.spool
+    return found
 
 
 @pytest.fixture
@@ -124,11 +124,26 @@ def test_lines_of_a_deleted_run_wait_for_it_to_be_restored(backend, run, folder,
     backend.delete_run(run.key)
     assert adopting.adopt(backend, folder) == 0
     assert capsys.readouterr().err == ""
-    backend.restore_run(run.entity, run.project, run.run_id)
-    assert adopting.adopt(backend, folder) == 1
+    restored = backend.restore_run(run.entity, run.project, run.run_id)
+    assert (restored.state, restored.history_count) == ("crashed", 1)
     assert os.listdir(folder) == []
     assert stored(backend, run) == [0]
     assert backend.run_by_key(run.key).state == "crashed"
+
+
+@pytest.mark.parametrize("way", ["run", "project"])
+def test_lines_that_waited_come_with_all_that_is_restored(backend, run, folder, way):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    lines.disown()
+    if way == "run":
+        backend.delete_run(run.key)
+        (deletion,) = backend.deletions(PageRequest()).items
+        backend.restore(deletion.id)
+    else:
+        backend.delete_project(run.entity, run.project, force=True)
+        backend.restore_project(run.entity, run.project)
+    assert stored(backend, run) == [0]
 
 
 def test_lines_of_a_deleted_run_are_not_read_each_time_while_they_wait(backend, run, folder):

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lineal import files, service
+from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
@@ -352,7 +353,9 @@ class EmbeddedBackend:
         return service.deletion.deletions(self.instance, self.actor, page)
 
     def restore(self, deletion_id: int) -> Restored:
-        return service.restoring.restore(self.instance, self.actor, deletion_id)
+        restored = service.restoring.restore(self.instance, self.actor, deletion_id)
+        self._adopt_waiting()
+        return restored
 
     def restore_version(self, path: ArtifactPath) -> RestoredVersion:
         return service.restoring.restore_version(self.instance, self.actor, path)
@@ -363,10 +366,18 @@ class EmbeddedBackend:
         )
 
     def restore_run(self, entity: str, project: str, run_id: str) -> RunRecord:
-        return service.restoring.restore_run(self.instance, self.actor, entity, project, run_id)
+        run = service.restoring.restore_run(self.instance, self.actor, entity, project, run_id)
+        self._adopt_waiting()
+        return self.run_by_key(run.key)
 
     def restore_project(self, entity: str, project: str) -> Restored:
-        return service.restoring.restore_project(self.instance, self.actor, entity, project)
+        restored = service.restoring.restore_project(self.instance, self.actor, entity, project)
+        self._adopt_waiting()
+        return restored
+
+    def _adopt_waiting(self) -> None:
+        """Move the lines that waited in the spool while their run was deleted."""
+        adopting.adopt(self, self.instance.home.spool)
 
     # --- space ---
 
