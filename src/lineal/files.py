@@ -234,6 +234,14 @@ def stamp(path: str) -> Stamp:
         raise missing(path, error) from error
 
 
+def is_still_at(path: str, descriptor: int) -> bool:
+    """Tell whether what was opened is still what has that path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
 def sync(paths: Iterable[str], folder: str) -> None:
     """Return once files would survive a power cut; all lie below `folder`."""
     names = list(paths)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -572,6 +574,21 @@ def test_many_small_files_share_files_in_the_bundle(ana, bob, tmp_path):
     content = bob.content(carried.target, tmp_path / "out")
     assert content == {f"{number}.txt": b"content %d\n" % number for number in range(150)}
     assert os.listdir(tmp_path / "bob" / "staging") == []
+
+
+def test_what_is_exported_into_a_bundle_at_the_same_time_is_in_it(ana, bob):
+    names = ["one", "two", "three"]
+    for name in names:
+        ana.log(name, name)
+    at_once = threading.Barrier(len(names))
+
+    def export(name: str) -> None:
+        at_once.wait()
+        ana.export(name)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert len(list(pool.map(export, names))) == len(names)
+    assert sorted(each.target.collection for each in bob.import_()) == sorted(names)
 
 
 @pytest.mark.parametrize("folder", ["file", "file/bundle"])

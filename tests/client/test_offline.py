@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.test_files import file_size_limit
 import lineal
 from lineal.client import session
 from lineal.client.backend import Backend
-from lineal.client.offline import run_folder, sync
+from lineal.client.offline import copying, run_folder, sync
 from lineal.config import Settings, load
 from lineal.core.records import CollectionPatch, EdgeKind, PageRequest, Stream
 from lineal.errors import NoSpace, NotFound, UsageError
@@ -159,6 +160,23 @@ def test_a_version_in_the_config_that_came_late_is_named_as_it_is_there(home):
 
 def is_lost(path: Path) -> bool:
     return path.read_bytes() == b"lost"
+
+
+def test_who_syncs_a_folder_at_the_same_time_waits(home, capsys):
+    with lineal.init(mode="offline", project="p", id="a"):
+        pass
+    (folder,) = folders()
+    results: list[sync.Synced] = []
+    other = threading.Thread(target=lambda: results.extend(synced(home, clean=True)))
+    with copying.alone_in(folder):
+        other.start()
+        said = ""
+        while "waiting for another process" not in said:
+            assert other.is_alive()
+            said += capsys.readouterr().err
+        shutil.rmtree(folder)  # as a sync that cleans up does in the end
+    other.join()
+    assert [(result.was_synced, result.failures) for result in results] == [(True, {})]
 
 
 def test_a_preempted_run_is_preempted_after_sync(home):

@@ -95,15 +95,18 @@ def export(
     Raises InTheWay if the folder holds anything else, MissingFile for content that is lost.
     """
     folder = os.path.abspath(folder)
-    about = _begun(folder, settings)
-    target = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
-    try:
-        chosen = _with_upstream(source, versions) if upstream else versions
-        carried = _Carry(source, target, lambda *here: here, settings.pack_files_up_to).run(chosen)
-    finally:
-        target.close()
-    paths = dict.fromkeys([*about.versions, *(each.target.path for each in carried)])
-    _describe(folder, dataclasses.replace(about, versions=tuple(paths), is_complete=True))
+    _make(folder)
+    with copying.alone_in(folder):
+        about = _begun(folder, settings)
+        target = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
+        try:
+            chosen = _with_upstream(source, versions) if upstream else versions
+            pack_files_up_to = settings.pack_files_up_to
+            carried = _Carry(source, target, lambda *here: here, pack_files_up_to).run(chosen)
+        finally:
+            target.close()
+        paths = dict.fromkeys([*about.versions, *(each.target.path for each in carried)])
+        _describe(folder, dataclasses.replace(about, versions=tuple(paths), is_complete=True))
     return carried
 
 
@@ -161,22 +164,25 @@ def read_about(folder: str) -> About:
         ) from error
 
 
+def _make(folder: str) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InTheWay(f"{folder} is no folder, or lies below a file; name another") from error
+    except OSError as error:
+        raise Unavailable(
+            f"Cannot make the folder {folder}: {error.strerror}. Name one you may write to"
+        ) from error
+
+
 def _begun(folder: str, settings: Settings) -> About:
     """Return what a bundle says of itself; a new one, or one that goes on, is incomplete now."""
     if os.path.exists(os.path.join(folder, ABOUT_FILE)):
         about = dataclasses.replace(read_about(folder), is_complete=False)
-    elif os.path.isdir(folder) and os.listdir(folder):
+    elif os.listdir(folder):
         raise InTheWay(f"Folder {folder} holds other things; name one that is new or empty")
     else:
         about = About(default_entity(settings), settings.entity is None)
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise InTheWay(f"{folder} is no folder, or lies below a file; name another") from error
-        except OSError as error:
-            raise Unavailable(
-                f"Cannot make the folder {folder}: {error.strerror}. Name one you may write to"
-            ) from error
     _describe(folder, about)
     return about
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import hashlib
 import itertools
 import os
@@ -37,7 +38,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Gone, IntegrityError, MissingFile
-from lineal.files import copy_and_hash
+from lineal.files import copy_and_hash, is_still_at
 from lineal.home import home_of
 
 SEGMENTS_AT_ONCE = 16
@@ -152,6 +153,33 @@ def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:
         for edge in source.lineage(root, query).edges
         if edge.kind is EdgeKind.DERIVED and edge.target == root
     }
+
+
+@contextmanager
+def alone_in(folder: str) -> Iterator[bool]:
+    """Wait until no other process copies from or to a folder in this way, and let none do it.
+
+    Says whether the folder is still there. On a medium without locks nobody waits.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # who reads what is in it says why
+        yield True
+        return
+    try:
+        with suppress(OSError):
+            _lock(descriptor, folder)
+        yield is_still_at(folder, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        term.info(f"waiting for another process to be done with {folder}")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 @contextmanager

@@ -102,24 +102,33 @@ def sync(
     for folder in folders:
         folder = os.path.abspath(folder)
         result = Synced(folder)
-        try:
-            about = run_folder.read_about(folder)
-            result.is_empty = not about.run_id
-            where = _where(about, target, entity, project, run_id)
-            marks = _Marks(folder, target, where)
-            if not again and marks.is_complete:
+        with copying.alone_in(folder) as is_there:
+            if not is_there:  # who synced it meanwhile cleaned up
                 result.was_synced = True
-            elif not result.is_empty:
-                _sync_folder(target, settings, about, where, marks, result)
-        except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
-            result.failures[folder] = error
-        if clean and not result.failures and os.path.isdir(folder):
+                results.append(result)
+                continue
             try:
-                shutil.rmtree(folder)
-            except OSError as error:
-                result.failures[folder] = refusal(folder, error) or error
+                about = run_folder.read_about(folder)
+                result.is_empty = not about.run_id
+                where = _where(about, target, entity, project, run_id)
+                marks = _Marks(folder, target, where)
+                if not again and marks.is_complete:
+                    result.was_synced = True
+                elif not result.is_empty:
+                    _sync_folder(target, settings, about, where, marks, result)
+                if clean and not result.failures:
+                    _remove(folder)
+            except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
+                result.failures[folder] = error
         results.append(result)
     return results
+
+
+def _remove(folder: str) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise refusal(folder, error) or error from error
 
 
 @dataclass(frozen=True)

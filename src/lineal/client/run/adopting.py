@@ -63,7 +63,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_still_at(path, descriptor):
+        if not files.is_still_at(path, descriptor):
             return False
         with open(descriptor, "rb", closefd=False) as file:
             header = spool.read_header(file.readline())
@@ -81,13 +81,6 @@ def _adopt_file(backend: Backend, path: str) -> bool:
     finally:
         os.close(descriptor)
     return True
-
-
-def _is_still_at(path: str, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _run_of(backend: Backend, writer: spool.Writer) -> RunRecord | None:
