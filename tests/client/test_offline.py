@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
+import sys
 import threading
 from dataclasses import asdict
 from datetime import timedelta
@@ -177,6 +179,54 @@ def test_who_syncs_a_folder_at_the_same_time_waits(home, capsys):
         shutil.rmtree(folder)  # as a sync that cleans up does in the end
     other.join()
     assert [(result.was_synced, result.failures) for result in results] == [(True, {})]
+
+
+def test_a_folder_that_was_half_deleted_is_deleted_by_the_next_sync(home, tmp_path):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset())
+    synced(home)
+    (folder,) = folders()
+    backend, settings = target(home), load({"home": str(home)})
+    for step in itertools.count():
+        copy = str(tmp_path / f"{step}")
+        shutil.copytree(folder, copy)
+        child = os.fork()
+        if child == 0:
+            die_at(step)
+            sync.sync([copy], backend, settings=settings, clean=True)
+            os._exit(0)
+        is_through = os.waitpid(child, 0)[1] == 0
+        if os.path.exists(os.path.join(copy, run_folder.ABOUT_FILE)):
+            (again,) = sync.sync([copy], backend, settings=settings, clean=True)
+            assert (again.was_synced, again.failures) == (True, {})
+            assert not os.path.exists(copy)
+        elif os.path.exists(copy):
+            assert os.listdir(copy) in ([], [sync.MARK_FILE])
+        if is_through:
+            break
+    assert step > 5
+
+
+def die_at(step: int) -> None:
+    """End this process before it deletes for the time of this number, counted from 0."""
+    steps = itertools.count()
+
+    def hook(event: str, _: object) -> None:
+        if event in ("os.remove", "os.rmdir") and next(steps) == step:
+            os._exit(1)
+
+    sys.addaudithook(hook)
+
+
+def test_a_folder_that_a_link_leads_to_is_not_deleted(home):
+    with lineal.init(mode="offline", project="p", id="a"):
+        pass
+    Path("link").symlink_to(folders()[0])
+    settings = load({"home": str(home)})
+    (result,) = sync.sync(["link"], target(home), settings=settings, clean=True)
+    assert "is a link, so it is not deleted" in str(next(iter(result.failures.values())))
+    (result,) = synced(home)
+    assert result.was_synced
 
 
 def test_a_preempted_run_is_preempted_after_sync(home):

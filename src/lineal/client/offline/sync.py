@@ -125,10 +125,24 @@ def sync(
 
 
 def _remove(folder: str) -> None:
+    """Delete a folder, last what says that it is synced: killed half-way, the next one goes on."""
+    if os.path.islink(folder):
+        raise UsageError(f"{folder} is a link, so it is not deleted; name the folder it leads to")
     try:
-        shutil.rmtree(folder)
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=_when_removed)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(folder)
     except OSError as error:
         raise refusal(folder, error) or error from error
+
+
+def _when_removed(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    return entry.name == MARK_FILE, entry.name == run_folder.ABOUT_FILE
 
 
 @dataclass(frozen=True)
