@@ -117,6 +117,31 @@ def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
     assert os.listdir(folder) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (b"\0" * 200, "its first line is damaged"),
+        (b"null", "its first line is damaged"),
+        (b'{"spool": 1, "entity": "ana"}', "its first line is damaged"),
+        (b'{"spool": 2}', "written by a newer Lineal"),
+    ],
+)
+def test_lines_of_nobody_known_stay_and_keep_nobody_from_working(
+    backend, run, folder, capsys, first, said
+):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    lines.disown()
+    path = Path(folder, "1-x.spool")
+    path.write_bytes(first + b'\nh{"_step": 1}\n')
+    assert adopting.adopt(backend, folder) == 1
+    assert stored(backend, run) == [0]
+    assert path.exists()
+    told = capsys.readouterr().err
+    assert str(path) in told
+    assert said in told
+
+
 def test_lines_of_a_deleted_run_wait_for_it_to_be_restored(backend, run, folder, capsys):
     lines = Spool(folder, writer(run))
     lines.append(Stream.HISTORY, row(0))

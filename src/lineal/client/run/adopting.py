@@ -16,7 +16,7 @@ from lineal.client.run import rows, spool
 from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
-from lineal.errors import Gone, Invalid, LinealError, NotFound, UsageError
+from lineal.errors import Gone, IntegrityError, Invalid, LinealError, NotFound, UsageError
 
 REFUSED_SUFFIX = ".refused"
 
@@ -67,6 +67,8 @@ def _adopt_file(backend: Backend, path: str) -> bool:
             return False
         with open(descriptor, "rb", closefd=False) as file:
             header = spool.read_header(file.readline())
+            if header is None and file.read(1):
+                raise IntegrityError(spool.UNKNOWN_WRITER)
             run = None if header is None else _run_of(backend, header.writer)
             if header is not None and run is not None:
                 _take_over(backend, run, spool.read(header, file.read()), path)
