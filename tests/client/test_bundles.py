@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -626,6 +628,17 @@ def test_a_bundle_whose_names_are_none_is_refused(ana, bob):
         Path("bundle", "bundle.json").write_text(json.dumps(about | change))
         with pytest.raises(NotFound, match="is not a bundle"):
             bob.import_()
+
+
+def test_a_bundle_whose_database_a_later_lineal_wrote_is_named(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    database = Path("bundle", "lineal.db").absolute()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(Unavailable, match=f"{database} was written by a newer Lineal"):
+        bob.import_()
 
 
 def test_a_bundle_of_a_later_lineal_is_refused(ana, bob):

@@ -37,9 +37,9 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Gone, IntegrityError, MissingFile
+from lineal.errors import Gone, IntegrityError, MissingFile, Unavailable
 from lineal.files import copy_and_hash, is_still_at
-from lineal.home import home_of
+from lineal.home import Home, home_of
 
 SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000
@@ -201,7 +201,7 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
         if os.path.isdir(there.blobs):  # an empty one gets lost where folders are packed
             os.symlink(there.blobs, copy.blobs)
         try:
-            source = open_embedded(apart)
+            source = _opened(apart, there)
             try:
                 yield source
             finally:
@@ -213,6 +213,16 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
                 f"The database {there.database} is damaged; copy {there.root} here once more, from "
                 "where it is whole"
             ) from error
+
+
+def _opened(apart: Settings, there: Home) -> EmbeddedBackend:
+    copy = home_of(apart).database
+    try:
+        return open_embedded(apart)
+    except Unavailable as error:  # of a newer Lineal
+        if copy not in error.message:
+            raise
+        raise type(error)(error.message.replace(copy, there.database)) from error
 
 
 def _send_segments(
