@@ -126,6 +126,12 @@ def test_lists_of_one_run_or_sweep_are_in_their_order_in_an_index(plans, run, en
         assert (listing, "USE TEMP B-TREE FOR ORDER BY") not in found
 
 
+def test_a_graph_reads_of_a_run_with_many_edges_what_it_shows(plans, run):
+    data = lineal.Api().artifact("p/data:v0")
+    found = plans(data.lineage)
+    assert any(step.endswith("(run_id=? AND version_id=?)") for _, step in found)
+
+
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_ends_of_lists_are_found_by_index(scans, run, end):
     api = lineal.Api()

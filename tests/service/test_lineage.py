@@ -25,6 +25,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
+from lineal.db import lineage as lineage_db
 from lineal.db import schema
 from lineal.errors import Denied, Gone, Invalid, NotFound
 from lineal.service import lineage
@@ -216,6 +217,23 @@ def test_a_deep_walk_stops_at_its_depth(backend: EmbeddedBackend) -> None:
     graph = around(backend, version, LineageQuery(Direction.UPSTREAM, depth=20))
     assert len(graph.nodes) == 21
     assert graph.is_cut
+
+
+@pytest.mark.parametrize("pairs_most", [lineage_db.PAIRS_MOST, 0])
+@pytest.mark.parametrize("runs", [1, 5])
+def test_a_graph_has_the_edges_among_its_nodes_alone(
+    backend: EmbeddedBackend, monkeypatch: pytest.MonkeyPatch, runs: int, pairs_most: int
+) -> None:
+    monkeypatch.setattr(lineage_db, "PAIRS_MOST", pairs_most)
+    data, *others = [log(backend, None, "data") for _ in range(5)]
+    users = [start(backend, f"run{number}") for number in range(runs)]
+    for run in users:
+        for version in (data, *others):
+            use(backend, run, version)
+    graph = around(backend, data, DOWN)
+    assert [(edge.source, edge.target) for edge in graph.edges] == [
+        (f"version:{data.id}", f"run:{run}") for run in users
+    ]
 
 
 def test_types_hide_other_versions_and_keep_runs(backend: EmbeddedBackend) -> None:

@@ -36,6 +36,8 @@ from lineal.db.schema import derivations, edges
 
 SHALLOW = 12
 """Walks up to this depth carry the depth in each row, deeper ones only the node (see `_walk`)."""
+PAIRS_MOST = 20_000
+"""Pairs of a run and a version that are looked up one by one, in about 4 ms."""
 
 FIRST_LOGGED = select(func.min(edges.c.id).label("edge_id")).where(edges.c.kind == EdgeKind.LOGGED)
 """The edge from the first producer: of one version, or grouped by them."""
@@ -275,10 +277,13 @@ def edges_among(connection: Connection, nodes: Iterable[int]) -> list[Edge]:
     wanted = set(nodes)
     runs = sorted(node for node in wanted if node > 0)
     versions = sorted(-node for node in wanted if node < 0)
-    # From the smaller side: a run touches few versions, but a version may touch thousands of runs.
-    column, ids = (
-        (edges.c.run_id, runs) if len(runs) <= 2 * len(versions) else (edges.c.version_id, versions)
-    )
+    of_runs = edges.c.run_id.in_(listed(connection, runs))
+    of_versions = edges.c.version_id.in_(listed(connection, versions))
+    # Pair by pair: one of few nodes may have a hundred thousand edges that lead elsewhere.
+    near = [of_runs, of_versions]
+    if len(runs) * len(versions) > PAIRS_MOST:
+        # From the smaller side: a run touches few versions, a version may touch thousands of runs.
+        near = [of_runs if len(runs) <= 2 * len(versions) else of_versions]
     columns = (
         edges.c.id,
         edges.c.run_id,
@@ -287,7 +292,7 @@ def edges_among(connection: Connection, nodes: Iterable[int]) -> list[Edge]:
         edges.c.alias,
         edges.c.closes_cycle,
     )
-    rows = connection.execute(select(*columns).where(column.in_(listed(connection, ids)))).all()
+    rows = connection.execute(select(*columns).where(*near)).all()
     found = [Edge._make(row) for row in rows if row[1] in wanted and -row[2] in wanted]
     found.sort(key=itemgetter(0))
     return found
