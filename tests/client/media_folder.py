@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lineal.client import media
+from lineal.client.media.table import Table
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 
@@ -77,3 +78,7 @@ def round_trip(obj: media.DataObject, root: Path) -> Any:
     shutil.copytree(written.root, read.root)
     read.entries, read.others = written.entries, written.others
     return read.get(path)
+
+
+def types_of(table: Table) -> dict[Any, str]:
+    return {name: str(kind) for name, kind in table.column_types.items()}

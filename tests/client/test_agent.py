@@ -1,44 +1,22 @@
-"""Agents carry out trials: functions and programs, ended early, preempted, failing, killed."""
+"""Agents carry out trials: functions, ended early, preempted, failing."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy
 import pytest
 from sqlalchemy import Engine, event
+from tests.client.sweeping import RANDOM, make, trials
 
 import lineal
 from lineal.client import session
 from lineal.client.sweep import agent as agents
-from lineal.client.sweep import command
-from lineal.client.sweep import sweep as sweeps
-from lineal.config import load
 from lineal.core.trials import TrialState
 from lineal.errors import Invalid, NotFound, TrialsFailed, UsageError
-
-RANDOM: dict[str, Any] = {
-    "method": "random",
-    "metric": {"name": "loss"},
-    "parameters": {"x": {"min": 0.0, "max": 1.0}, "net": {"parameters": {"k": {"value": 3}}}},
-    "run_cap": 3,
-}
-
-
-def make(document: dict[str, Any]) -> str:
-    return f"p/{lineal.sweep(document, project='p')}"
-
-
-def trials(path: str) -> list[Any]:
-    return sweeps.all_trials(*sweeps.find(load(), path))
 
 
 def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
@@ -373,130 +351,6 @@ def test_a_preempted_run_goes_on_in_the_next_agent() -> None:
     assert [trial.state for trial in trials(path)] == ["finished"]
 
 
-PROGRAM = """
-import sys, lineal
-with lineal.init(config={"x": 5, "own": 1}) as run:
-    assert f"--x={run.config.x}" in sys.argv, sys.argv
-    assert run.config["net"] == {"k": 3} and run.config.own == 1
-    run.log({"loss": run.config.x})
-"""
-
-
-def test_a_program_joins_its_trial(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(PROGRAM)
-    path = make(RANDOM | {"program": str(tmp_path / "train.py"), "run_cap": 2})
-    lineal.agent(path)
-    sweep = lineal.Api().sweep(path)
-    assert [trial.state for trial in trials(path)] == ["finished", "finished"]
-    assert sweep.best_run().summary["loss"] == min(run.config["x"] for run in sweep.runs)
-
-
-def test_a_program_gets_numbers_as_numbers_and_texts_as_texts(tmp_path: Path) -> None:
-    program = tmp_path / "train.py"
-    program.write_text(
-        "import lineal\nwith lineal.init() as run: run.summary['x'] = run.config.x\n"
-    )
-    values = {"values": [1e-5, "1e-5", 3, "3"]}
-    path = make({"method": "grid", "program": str(program), "parameters": {"x": values}})
-    lineal.agent(path)
-    found = [run.summary["x"] for run in lineal.Api().sweep(path).runs]
-    assert sorted(map(repr, found)) == sorted(map(repr, values["values"]))
-
-
-def test_a_program_in_another_language_is_a_trial_too(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    script = f'echo "$0 $WANDB_SWEEP_ID $WANDB_RUN_ID" >> {out}; cat "$1" >> {out}; exit 3'
-    document = {
-        "method": "grid",
-        "command": ["bash", "-c", script, "lr is ${lr}", "${args_json_file}"],
-        "parameters": {"lr": {"values": [1, 2]}},
-    }
-    path = make(document)
-    lineal.agent(path)
-    said = out.read_text()
-    assert "lr is 1 " in said
-    assert '{"lr": 2}' in said
-    assert [trial.state for trial in trials(path)] == ["failed", "failed"]
-
-
-def test_a_killed_agents_trial_is_handed_out_again(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("LINEAL_TRIAL_LEASE_SECONDS", "1")
-    marker = tmp_path / "began"
-    document = {
-        "method": "grid",
-        "command": ["bash", "-c", f"echo $PPID >> {marker}; test $(wc -l < {marker}) -gt 1"],
-        "parameters": {"n": {"values": [1]}},
-    }
-    document["command"][2] = f"echo x >> {marker}; [ $(wc -l < {marker}) -gt 1 ] || sleep 20"
-    path = make(document)
-    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not marker.exists():
-        time.sleep(0.05)
-    lost.send_signal(signal.SIGKILL)
-    lost.wait()
-    lineal.agent(path)
-    (trial,) = trials(path)
-    assert (trial.state, trial.attempt) == (TrialState.FINISHED, 2)
-
-
-def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
-    marker = tmp_path / "began"
-    document = {
-        "method": "grid",
-        "command": ["bash", "-c", f"touch {marker}; sleep 60"],
-        "parameters": {"n": {"values": [1]}},
-    }
-    path = make(document)
-    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not marker.exists():
-        time.sleep(0.05)
-    lineal.Api().sweep(path).cancel()
-    assert working.wait(30) == 0
-    assert [trial.state for trial in trials(path)] == ["cancelled"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Path) -> None:
-    began, ended = tmp_path / "began", tmp_path / "ended"
-    document = {
-        "method": "grid",
-        "command": [
-            "bash", "-c", f"trap 'touch {ended}; exit' TERM; touch {began}; sleep 30 & wait",
-        ],
-        "parameters": {"n": {"values": [1]}},
-    }  # fmt: skip
-    path = make(document)
-    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not began.exists():
-        time.sleep(0.05)
-    working.send_signal(number)
-    assert working.wait(30) == -number
-    until = time.monotonic() + 10
-    while not ended.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert ended.exists()
-    assert [trial.state for trial in trials(path)] == ["running"]  # until its lease ends
-
-
-def test_ctrl_c_ends_the_run_of_the_agents_program(tmp_path: Path) -> None:
-    program, began = tmp_path / "train.py", tmp_path / "began"
-    program.write_text(
-        "import time, pathlib, lineal\n"
-        "lineal.init().log({'loss': 1})\n"
-        f"pathlib.Path({str(began)!r}).touch()\n"
-        "time.sleep(60)\n"
-    )
-    path = make(RANDOM | {"program": str(program)})
-    working = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not began.exists():
-        time.sleep(0.05)
-    working.send_signal(signal.SIGINT)
-    assert working.wait(30) != 0
-    assert [trial.state for trial in trials(path)] == [TrialState.QUEUED]
-    runs = lineal.Api().sweep(path).runs
-    assert [(run.state, run.exit_code) for run in runs] == [("failed", 255)]
-
-
 def test_what_an_agent_cannot_do_is_said(monkeypatch) -> None:
     path = make(RANDOM)
     with pytest.raises(TypeError, match=r"agent.count='2'.: how many trials is a whole number"):
@@ -528,36 +382,6 @@ def test_a_choice_that_no_agent_could_be_given_is_refused_with_its_place() -> No
     point = {"x": numpy.float32(0.5), "net": {"k": 3}}
     lineal.controller(path).schedule(point)
     assert lineal.Api().sweep(path).enqueue_run(point).parameters["x"] == 0.5
-
-
-@pytest.mark.parametrize(
-    ("part", "expected"),
-    [
-        ("${args}", ["--lr=0.1", "--flag=True", "--off=False", "--net.k=3", "--l=[1, 2]"]),
-        ("${args_no_hyphens}", ["lr=0.1", "flag=True", "off=False", "net.k=3", "l=[1, 2]"]),
-        ("${args_no_boolean_flags}", ["--lr=0.1", "--flag", "--net.k=3", "--l=[1, 2]"]),
-        ("${interpreter}", [sys.executable]),
-        ("${program}", ["train.py"]),
-        ("x-${lr}-${net.k}", ["x-0.1-3"]),
-        ("${envvar:SOME_VARIABLE}/x", ["here/x"]),
-        ("plain", ["plain"]),
-    ],
-)
-def test_macros_of_the_command(part: str, expected: list[str], monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("SOME_VARIABLE", "here")
-    parameters = {"lr": 0.1, "flag": True, "off": False, "net": {"k": 3}, "l": [1, 2]}
-    document = {"program": "train.py", "command": [part]}
-    assert command.build(document, parameters, str(tmp_path)) == expected
-
-
-def test_json_macros_and_mistakes(tmp_path: Path) -> None:
-    document = {"command": ["${args_json}", "${args_json_file}"]}
-    text, file = command.build(document, {"a": 1}, str(tmp_path))
-    assert json.loads(text) == json.loads(Path(file).read_text()) == {"a": 1}
-    with pytest.raises(Invalid, match=r"\$\{lrr\} in the sweep's command is not known"):
-        command.build({"command": ["${lrr}"]}, {"lr": 1}, str(tmp_path))
-    with pytest.raises(Invalid, match="no `program`"):
-        command.build({"command": ["${program}"]}, {}, str(tmp_path))
 
 
 def test_the_controller_schedules_and_sees() -> None:

@@ -1,106 +1,36 @@
+"""The graph of a run or version: how far it goes, what it shows, where it is cut (section 10)."""
+
 from __future__ import annotations
 
-from itertools import count
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from sqlalchemy import select
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
-from lineal.core.digest import of_bytes
-from lineal.core.manifest import Entry, build_segments, manifest_head
 from lineal.core.records import (
     Direction,
-    DraftSpec,
     EdgeKind,
     LineageGraph,
     LineageQuery,
-    Page,
     PageRequest,
     RunKey,
-    RunRecord,
-    RunSpec,
     VersionId,
-    VersionRecord,
 )
 from lineal.db import lineage as lineage_db
-from lineal.db import schema
-from lineal.errors import Denied, Gone, Invalid, NotFound
+from lineal.errors import Denied, Invalid, NotFound
 from lineal.service import lineage
 from lineal.service.instance import Instance
-
-_numbers = count()
-UP = LineageQuery(direction=Direction.UPSTREAM)
-DOWN = LineageQuery(direction=Direction.DOWNSTREAM)
-
-
-def start(backend: EmbeddedBackend, run_id: str, job_type: str | None = None) -> RunKey:
-    spec = RunSpec(entity="ana", project="vision", run_id=run_id, job_type=job_type)
-    return backend.start_run(spec).run.key
-
-
-def log(
-    backend: EmbeddedBackend,
-    run: RunKey | None,
-    name: str,
-    content: str = "",
-    type: str = "dataset",
-    sources: tuple[VersionId, ...] = (),
-) -> VersionRecord:
-    """Log a version that holds one reference: a version without bytes to move."""
-    text = content or str(next(_numbers))
-    entry = Entry("data", of_bytes(text.encode()), 0, ref=f"file:///data/{text}")
-    segments = list(build_segments([entry]))
-    spec = DraftSpec(
-        client_id=f"draft-{next(_numbers)}",
-        entity="ana",
-        project="vision",
-        collection=name,
-        type=type,
-        manifest=manifest_head([segment.head for segment in segments]),
-        run=run,
-        sources=sources,
-    )
-    begun = backend.begin(spec, segments)
-    return begun.version or backend.commit(begun.draft).version
-
-
-def use(backend: EmbeddedBackend, run: RunKey, version: VersionRecord) -> None:
-    backend.use(run, version.id, alias=None)
-
-
-def derive(
-    backend: EmbeddedBackend, run: RunKey | None, name: str, *sources: VersionRecord
-) -> VersionRecord:
-    """Log a version that took entries over from others."""
-    return log(backend, run, name, sources=tuple(source.id for source in sources))
-
-
-def around_run(backend: EmbeddedBackend, run: RunKey, query: LineageQuery) -> LineageGraph:
-    return backend.lineage(f"run:{run}", query)
-
-
-def around(backend: EmbeddedBackend, version: VersionRecord, query: LineageQuery) -> LineageGraph:
-    return backend.lineage(f"version:{version.id}", query)
-
-
-def labels(graph: LineageGraph) -> list[str]:
-    return [node.name.rpartition("/")[2] for node in graph.nodes]
-
-
-def marked(graph: LineageGraph) -> list[tuple[str, str]]:
-    return [(edge.source, edge.target) for edge in graph.edges if edge.is_relogged]
-
-
-def pipeline(backend: EmbeddedBackend) -> tuple[RunKey, VersionRecord, RunKey, VersionRecord]:
-    make = start(backend, "make")
-    data = log(backend, make, "data")
-    train = start(backend, "train", job_type="train")
-    use(backend, train, data)
-    return make, data, train, log(backend, train, "model", type="model")
-
+from tests.service.edges import (
+    DOWN,
+    UP,
+    around,
+    around_run,
+    derive,
+    labels,
+    log,
+    pipeline,
+    start,
+    use,
+)
 
 # --- walking ------------------------------------------------------------------------------------
 
@@ -285,235 +215,6 @@ def test_who_may_only_read_records_nothing(instance: Instance, backend: Embedded
         lineage.use(instance, viewer, train, model.id, alias=None)
     with pytest.raises(Denied):
         lineage.relog(instance, viewer, train, model.id)
-
-
-# --- cycles -------------------------------------------------------------------------------------
-
-
-def test_logging_again_what_a_run_used_is_marked_and_not_followed(
-    backend: EmbeddedBackend,
-) -> None:
-    data = log(backend, start(backend, "make"), "data", "same")
-    copy = start(backend, "copy")
-    use(backend, copy, data)
-    assert log(backend, copy, "data", "same").id == data.id
-    graph = around(backend, data, LineageQuery())
-    assert marked(graph) == [(f"run:{copy}", f"version:{data.id}")]
-    assert labels(around(backend, data, UP)) == ["data:v0", "make"]
-
-
-def test_using_what_the_run_itself_logged_is_marked(backend: EmbeddedBackend) -> None:
-    run = start(backend, "train")
-    model = log(backend, run, "model")
-    use(backend, run, model)
-    assert marked(around_run(backend, run, LineageQuery())) == [
-        (f"version:{model.id}", f"run:{run}")
-    ]
-
-
-def test_a_cycle_over_several_runs_is_marked(backend: EmbeddedBackend) -> None:
-    make, *_, model = pipeline(backend)
-    use(backend, make, model)
-    assert marked(around_run(backend, make, LineageQuery())) == [
-        (f"version:{model.id}", f"run:{make}")
-    ]
-
-
-def test_a_second_producer_is_an_ordinary_edge(backend: EmbeddedBackend) -> None:
-    first, second = start(backend, "first"), start(backend, "second")
-    data = log(backend, first, "data", "same")
-    log(backend, second, "data", "same")
-    graph = around(backend, data, UP)
-    assert labels(graph) == ["data:v0", "first", "second"]
-    assert marked(graph) == []
-
-
-Step = tuple[str, int, int]
-STEPS = st.lists(
-    st.tuples(st.sampled_from(["use", "log", "relog"]), st.integers(0, 4), st.integers(0, 5)),
-    max_size=40,
-)
-
-
-@settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(steps=STEPS)
-def test_followed_edges_form_a_dag_and_only_true_cycles_are_marked(
-    backend: EmbeddedBackend, steps: list[Step]
-) -> None:
-    runs = [start(backend, f"run{next(_numbers)}") for _ in range(5)]
-    made = [log(backend, None, "data") for _ in range(2)]
-    model = _Model()
-    for action, run_index, version_index in steps:
-        run, version = runs[run_index], made[version_index % len(made)]
-        if action == "log":
-            new = log(backend, run, "data")
-            made.append(new)
-            model.add(f"run:{run}", f"version:{new.id}")
-        elif action == "use":
-            use(backend, run, version)
-            model.add(f"version:{version.id}", f"run:{run}")
-        else:
-            backend.relog(run, version.id)
-            model.add(f"run:{run}", f"version:{version.id}")
-    assert _stored(backend, runs) == model.edges
-    _require_dag({edge for edge, closes_cycle in model.edges.items() if not closes_cycle})
-
-
-class _Model:
-    """What the edges table must hold: every edge, and whether it closed a cycle when added."""
-
-    def __init__(self) -> None:
-        self.edges: dict[tuple[str, str], bool] = {}
-
-    def add(self, source: str, target: str) -> None:
-        if (source, target) not in self.edges:
-            self.edges[source, target] = self._leads(target, source)
-
-    def _leads(self, start: str, goal: str) -> bool:
-        seen, queue = {start}, [start]
-        for node in queue:
-            onward = {
-                target
-                for (source, target), closes_cycle in self.edges.items()
-                if source == node and not closes_cycle
-            }
-            queue += onward - seen
-            seen |= onward
-        return goal in seen
-
-
-def _stored(backend: EmbeddedBackend, runs: list[RunKey]) -> dict[tuple[str, str], bool]:
-    edges = schema.edges
-    with backend.instance.database.reading() as connection:
-        rows = connection.execute(select(edges).where(edges.c.run_id.in_(runs))).all()
-    return {
-        (f"version:{row.version_id}", f"run:{row.run_id}")
-        if row.kind == EdgeKind.USED
-        else (f"run:{row.run_id}", f"version:{row.version_id}"): row.closes_cycle
-        for row in rows
-    }
-
-
-def _require_dag(edges: set[tuple[str, str]]) -> None:
-    left = set(edges)
-    while left:
-        targets = {target for _, target in left}
-        after = {(source, target) for source, target in left if source in targets}
-        assert after != left, f"a cycle among {left}"
-        left = after
-
-
-# --- lists --------------------------------------------------------------------------------------
-
-
-def _all_runs(backend: EmbeddedBackend, version: VersionId, size: int) -> list[str]:
-    pages: list[Page[RunRecord]] = []
-    cursor: str | None = None
-    while not pages or cursor is not None:
-        request = PageRequest(size, cursor)
-        pages.append(backend.runs_of(version, EdgeKind.USED, request))
-        cursor = pages[-1].cursor
-    return [run.run_id for page in pages for run in page.items]
-
-
-@pytest.mark.parametrize("size", [1, 3, 7, 100])
-def test_all_users_of_a_version_are_listed_in_pages(backend: EmbeddedBackend, size: int) -> None:
-    data = log(backend, None, "data")
-    names = [f"run{number}" for number in range(7)]
-    for name in names:
-        use(backend, start(backend, name), data)
-    assert _all_runs(backend, data.id, size) == names
-    assert backend.runs_of(data.id, EdgeKind.USED, PageRequest(size)).total == 7
-
-
-@pytest.mark.parametrize("size", [1, 3, 7])
-def test_the_edges_of_a_version_and_of_a_run_are_listed_from_the_end(
-    backend: EmbeddedBackend, size: int
-) -> None:
-    run = start(backend, "all")
-    data = [log(backend, None, f"data{number}") for number in range(7)]
-    for each in data:
-        use(backend, run, each)
-    for number in range(7):
-        use(backend, start(backend, f"run{number}"), data[0])
-    last = PageRequest(size, backwards=True)
-    versions = backend.versions_of(run, EdgeKind.USED, last)
-    assert [each.id for each in versions.items] == [each.id for each in data[::-1]][:size]
-    users = backend.runs_of(data[0].id, EdgeKind.USED, last)
-    assert [each.run_id for each in users.items] == [f"run{6 - back}" for back in range(size)]
-    rest = backend.runs_of(data[0].id, EdgeKind.USED, PageRequest(10, until=users.cursor))
-    assert [each.run_id for each in rest.items] == ["all", *(f"run{i}" for i in range(7 - size))]
-    assert rest.total == 8 - size
-
-
-def test_a_cursor_survives_new_users(backend: EmbeddedBackend) -> None:
-    data = log(backend, None, "data")
-    for name in ("a", "b"):
-        use(backend, start(backend, name), data)
-    first = backend.runs_of(data.id, EdgeKind.USED, PageRequest(1))
-    use(backend, start(backend, "c"), data)
-    rest = backend.runs_of(data.id, EdgeKind.USED, PageRequest(5, first.cursor))
-    assert [run.run_id for run in rest.items] == ["b", "c"]
-
-
-def test_using_twice_makes_one_edge(backend: EmbeddedBackend) -> None:
-    data, run = log(backend, None, "data"), start(backend, "train")
-    backend.use(run, data.id, alias="latest")
-    backend.use(run, data.id, alias="prod")
-    page = backend.versions_of(run, EdgeKind.USED, PageRequest())
-    assert [version.id for version in page.items] == [data.id]
-
-
-def test_every_producer_lists_the_version_it_logged_again(backend: EmbeddedBackend) -> None:
-    first, second = start(backend, "first"), start(backend, "second")
-    data = log(backend, first, "data", "same")
-    log(backend, second, "data", "same")
-    backend.relog(second, data.id)
-    for run in (first, second):
-        page = backend.versions_of(run, EdgeKind.LOGGED, PageRequest())
-        assert [version.id for version in page.items] == [data.id]
-    producers = backend.runs_of(data.id, EdgeKind.LOGGED, PageRequest())
-    assert [run.run_id for run in producers.items] == ["first", "second"]
-
-
-def test_lists_leave_tombstones_out(backend: EmbeddedBackend) -> None:
-    _, data, train, model = pipeline(backend)
-    backend.delete_version(model.membership_id, delete_aliases=True)
-    assert backend.versions_of(train, EdgeKind.LOGGED, PageRequest()) == Page((), None, 0)
-    backend.delete_run(train)
-    assert backend.runs_of(data.id, EdgeKind.USED, PageRequest()) == Page((), None, 0)
-
-
-def test_what_was_deleted_takes_part_in_nothing_new(backend: EmbeddedBackend) -> None:
-    make, data, train, model = pipeline(backend)
-    backend.delete_version(model.membership_id, delete_aliases=True)
-    with pytest.raises(Gone, match=r"ana/vision/model:v0 was deleted by ana on "):
-        use(backend, make, model)
-    backend.delete_run(train)
-    with pytest.raises(Gone, match="ana/vision/train was deleted"):
-        backend.relog(train, data.id)
-
-
-def test_unknown_ids_are_not_found(backend: EmbeddedBackend) -> None:
-    _, data, train, _ = pipeline(backend)
-    with pytest.raises(NotFound):
-        backend.use(RunKey(999), data.id, alias=None)
-    with pytest.raises(NotFound):
-        backend.use(train, VersionId(999), alias=None)
-    with pytest.raises(NotFound):
-        backend.runs_of(VersionId(999), EdgeKind.USED, PageRequest())
-    with pytest.raises(NotFound):
-        backend.versions_of(RunKey(999), EdgeKind.USED, PageRequest())
-
-
-def test_a_foreign_cursor_is_refused(backend: EmbeddedBackend) -> None:
-    data = log(backend, None, "data")
-    with pytest.raises(Invalid):
-        backend.runs_of(data.id, EdgeKind.USED, PageRequest(5, "x"))
 
 
 # --- derived from -------------------------------------------------------------------------------

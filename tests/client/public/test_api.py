@@ -1,0 +1,214 @@
+"""What `Api` answers: runs, projects, who asks, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.client.public.conftest import start
+
+from lineal.client.artifact.artifact import Artifact
+from lineal.client.backend import Backend
+from lineal.client.init import init
+from lineal.client.public.api import Api
+from lineal.client.public.catalog import Project
+from lineal.client.public.run import Run
+from lineal.client.public.sweep import Sweep
+from lineal.client.sweep.sweep import sweep
+from lineal.core.records import RunSpec
+from lineal.errors import CommError, Invalid, NotFound, RunNotFoundError
+
+# --- what is refused --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["runs", "artifact_types", "project", "projects"])
+def test_a_project_that_is_no_text_is_a_value_error(api: Api, name: str) -> None:
+    with pytest.raises(Invalid, match=r"named .*, not 5"):
+        getattr(api, name)(5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda api: api.from_path(5), "A path is a text"),
+        (lambda api: api.restore([1]), "A path is a text"),
+        (lambda api: api.restore(10**20), "A number is too large"),
+        (lambda api: api.preview(5, {"untagged": True}), "A path is a text"),
+        (lambda api: api.preview("vision/data", 5), "policy is a dict of .*, not 5"),
+        (lambda api: api.default_ttl(5), "Entity 5 may hold only"),
+        (lambda api: api.runs("vision", start=5), "start=5"),
+        (lambda api: api.artifact("data").alias_history(["a"]), "no place for such a value"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_a_value_error(
+    api: Api, data: Artifact, call: Any, message: str
+) -> None:
+    with pytest.raises(Invalid, match=message):
+        call(api)
+
+
+def test_true_is_not_the_first_deletion(api: Api, data: Artifact) -> None:
+    data.delete(delete_aliases=True)
+    with pytest.raises(TypeError, match="the id of a deletion or a path, not True"):
+        api.restore(True)
+    assert data.state == "DELETED"
+
+
+def test_overrides_that_are_no_dict_are_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="overrides must be a dict"):
+        Api(5)  # type: ignore[arg-type]  # as users may
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path", ["make", "vision/make", "ana/vision/make", "/ana/vision/runs/make"]
+)
+def test_a_run_is_found_by_every_form_of_its_path(api: Api, data: Artifact, path: str) -> None:
+    assert api.run(path).path == ["ana", "vision", "make"]
+
+
+def test_an_absent_run_is_a_value_error(api: Api, data: Artifact) -> None:
+    with pytest.raises(RunNotFoundError) as caught:
+        api.run("ana/vision/mak")
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, CommError)
+
+
+def test_the_default_run_comes_from_the_overrides(data: Artifact) -> None:
+    assert Api({"project": "vision", "run": "make"}).run().id == "make"
+
+
+def test_a_run_is_the_same_object_until_flush(api: Api, data: Artifact) -> None:
+    first = api.run("make")
+    assert api.run("vision/make") is first
+    api.flush()
+    assert api.run("make") is not first
+    assert api.run("make") == first
+
+
+def test_runs_are_listed_newest_first_across_pages(api: Api, backend: Backend) -> None:
+    for number in range(5):
+        start(backend, f"run{number}", config={"lr": number / 10})
+    runs = api.runs("vision", per_page=2)
+    assert [run.id for run in runs] == ["run4", "run3", "run2", "run1", "run0"]
+    assert (runs[-1].id, [run.id for run in runs[3:]], len(runs)) == ("run0", ["run1", "run0"], 5)
+    assert api.runs("vision", order="+created_at")[0].id == "run0"
+
+
+def test_runs_are_filtered_where_they_are_stored(api: Api, backend: Backend) -> None:
+    for number in range(5):
+        start(backend, f"run{number}", config={"lr": number / 10})
+    found = api.runs("ana/vision", filters={"config.lr": {"$gte": 0.3}})
+    assert (len(found), {run.id for run in found}) == (2, {"run3", "run4"})
+    with pytest.raises(IndexError, match="ana/vision has no runs that match"):
+        api.runs("vision", filters={"state": "killed"})[0]
+
+
+def test_a_created_run_waits_for_its_start(api: Api, backend: Backend) -> None:
+    created = api.create_run("later")
+    assert (created.path, created.state) == (["ana", "vision", "later"], "pending")
+    assert not backend.start_run(RunSpec("ana", "vision", "later")).is_resumed
+
+
+# --- projects and the rest -----------------------------------------------------------------------
+
+
+def test_projects_are_made_found_and_listed(api: Api) -> None:
+    made = api.create_project("vision")
+    assert api.create_project("vision").id == made.id
+    api.create_project("audio")
+    assert {project.name for project in api.projects(per_page=1)} == {"vision", "audio"}
+    assert api.project("vision").path == ["ana", "vision"]
+    with pytest.raises(NotFound):
+        api.project("nope")
+
+
+def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> None:
+    project = api.project("vision")
+    assert [found.name for found in project.artifacts_types(per_page=5)] == ["dataset"]
+    assert [found.name for found in project.collections()] == ["data"]
+
+
+def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: Path) -> None:
+    run = api.run("make")
+    sweep_id = sweep({"method": "random", "parameters": {"x": {"values": [1]}}}, project="vision")
+    made = api.sweep(sweep_id)
+    assert api.run(run.url) is run
+    assert api.from_path(run.url) == run
+    assert api.runs(api.project("vision").url)[0] == run
+    for path in (made.url, f"ana/vision/sweeps/{sweep_id}", f"/ana/vision/sweeps/{sweep_id}"):
+        assert api.sweep(path).id == sweep_id
+        assert isinstance(api.from_path(path), Sweep)
+    with init(project="vision", id="live") as live:
+        assert api.run(live.url or "").id == "live"
+        assert api.from_path(live.project_url or "").name == "vision"
+        assert (live.sweep_url, live.sync_dir) == (None, live.dir)
+        assert live.url == api.run("live").url
+    project = api.from_path(api.project("vision").url)
+    assert isinstance(project, Project)
+    with pytest.raises(Invalid, match=r"file:///elsewhere/ana/vision/runs/make is not in file://"):
+        api.run("file:///elsewhere/ana/vision/runs/make")
+
+
+def test_orders_depths_and_timeouts_that_are_none_are_refused(api: Api, data: Artifact) -> None:
+    with pytest.raises(Invalid, match="An order is a text such as `-created_at`, not 5"):
+        api.runs("vision", order=5)[0]  # type: ignore[arg-type]  # the test
+    with pytest.raises(TypeError, match="depth is a number of steps, not 'a'"):
+        data.lineage(depth="a")  # type: ignore[arg-type]  # the test
+    with pytest.raises(Invalid, match="`init_timeout` cannot be -1"):
+        Api(timeout=-1)
+
+
+def test_a_project_is_of_the_entity_that_is_said(api: Api) -> None:
+    assert api.create_project("ana/nested", entity="ana").entity == "ana"
+    for call in (api.create_project, api.project):
+        with pytest.raises(
+            Invalid, match="`bad/nested` is of the entity `bad`, but entity='other'"
+        ):
+            call("bad/nested", entity="other")
+    with pytest.raises(Invalid, match="entity `bad`"):
+        api.create_run("r", project="bad/nested", entity="other")
+
+
+def test_a_path_names_a_project_a_run_or_an_artifact(api: Api, data: Artifact) -> None:
+    assert isinstance(api.from_path("ana/vision"), Project)
+    assert isinstance(api.from_path("ana/vision/make"), Run)
+    assert isinstance(api.from_path("ana/vision/runs/make"), Run)
+    assert isinstance(api.from_path("ana/vision/data:prod"), Artifact)
+    with pytest.raises(NotFound, match="No version `a/b` in ana/vision/data"):
+        api.from_path("vision/data:a/b")
+
+
+def test_a_name_with_a_scheme_is_that_of_no_project(api: Api, data: Artifact) -> None:
+    api.project("vision").delete()
+    with pytest.raises(NotFound):
+        api.restore("lineal-artifact://vision")
+    with pytest.raises(NotFound):
+        api.project("vision")
+
+
+def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
+    assert (api.default_entity, api.viewer.username) == ("ana", "ana")
+    assert api.viewer.teams == []
+    other = Api({"entity": "bob"})
+    assert other.viewer.teams == ["bob"]
+    assert (other.default_entity, other.viewer.entity, other.viewer.username) == (
+        "bob",
+        "bob",
+        "ana",
+    )
+
+
+def test_an_unknown_override_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Invalid, match="did you mean `project`"):
+        Api({"projct": "vision"})
+
+
+def test_another_home_is_reached_by_its_address(data: Artifact, tmp_path: Path) -> None:
+    elsewhere = Api({"base_url": f"file://{tmp_path / 'other'}", "project": "vision"})
+    assert not elsewhere.artifact_exists("data:v0")
+    with pytest.raises(Invalid, match=r"Cannot reach https://api\.example\.org"):
+        Api({"base_url": "https://api.example.org"})
