@@ -123,14 +123,14 @@ def test_a_selection_survives_json(selection):
         ({"untagged": False}, "everything"),
         ({"keep_lst": 3}, "did you mean `keep_last`"),
         ({"keep_last": "3"}, "whole number"),
-        ({"keep_last": -3}, "whole number"),
+        ({"keep_last": -3}, "at least 0"),
         ({"older_than_seconds": 1.5}, "whole number"),
         ({"keep_best": {"count": 1, "key": "acc"}}, "must begin with"),
         ({"keep_best": {"count": 1, "key": "summary.a", "goal": "max"}}, "the goal"),
         ({"keep_best": {"cnt": 1, "key": "summary.a"}}, "a `count`"),
         ({"keep_best": {"count": "1", "key": "summary.a"}}, "whole number"),
         ({"untagged": "yes"}, "true or false"),
-        ({"keep_best": {"count": -1, "key": "summary.a"}}, "needs a count"),
+        ({"keep_best": {"count": -1, "key": "summary.a"}}, "at least 0"),
     ],
 )
 def test_a_wrong_policy_says_what_is_wrong(document, why):

@@ -132,6 +132,8 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ({"parameters": {"a": {"min": 1}}}, ["`parameters.a.max` is missing"]),
     ({"parameters": {"a": {"min": 2, "max": 1}}}, ["`parameters.a.min` is 2, which is more"]),
     ({"parameters": {"a": {"min": "0", "max": 1}}}, ["`parameters.a.min` must be a number"]),
+    ({"parameters": {"a": {"min": 0, "max": 10**400}}}, ["`parameters.a.max` must be a whole"]),
+    ({"metric": {"name": "a", "target": 10**400}}, ["`metric.target` must be a number"]),
     ({"parameters": {"a": {"values": []}}}, ["at least one value"]),
     (
         {"parameters": {"a": {"values": [1, 2], "probabilities": [0.5, 0.6]}}},

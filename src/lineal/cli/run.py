@@ -18,7 +18,7 @@ from lineal.client.artifact import adding
 from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.public.files import File
 from lineal.core import names
-from lineal.core.mistakes import is_finite
+from lineal.core.numbers import is_finite
 from lineal.core.records import (
     EdgeKind,
     JsonObject,

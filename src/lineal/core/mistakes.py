@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,11 +45,3 @@ def near(given: object, known: Sequence[str]) -> str:
     """Say which known word may have been meant, or which there are."""
     there = f"; known are {', '.join(known)}"
     return did_you_mean(str(given), known, otherwise=there, cutoff=0.5)
-
-
-def is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def is_whole(value: object, *, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

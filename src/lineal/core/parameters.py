@@ -8,7 +8,8 @@ from typing import Any
 
 from lineal.core import distributions
 from lineal.core.distributions import Distribution
-from lineal.core.mistakes import Mistakes, is_finite, near
+from lineal.core.mistakes import Mistakes, near
+from lineal.core.numbers import is_finite, is_whole
 
 Path = tuple[str, ...]
 """Keys from the outermost parameter inwards."""
@@ -107,10 +108,9 @@ def _inferred(spec: Mapping[str, Any]) -> str | None:
         return "categorical"
     if "min" in spec or "max" in spec:
         both = (spec.get("min"), spec.get("max"))
-        is_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in both)
         if "q" in spec:
             return "q_uniform"
-        return "int_uniform" if is_whole else "uniform"
+        return "int_uniform" if all(is_whole(each) for each in both) else "uniform"
     if "mu" in spec or "sigma" in spec:
         return "q_normal" if "q" in spec else "normal"
     return None

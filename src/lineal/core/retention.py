@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from lineal.core.numbers import is_whole
 from lineal.core.records import VersionRecord
 from lineal.errors import Invalid
 from lineal.nearest import did_you_mean
@@ -231,21 +232,17 @@ def check(selection: Selection) -> Selection:
         raise Invalid("A selection must say what may go; an empty one would select everything")
     for name in ("older_than_seconds", "keep_last"):
         number = getattr(selection, name)
-        if number is not None and not (_is_whole(number) and number >= 0):
-            raise Invalid(f"`{name}` must be a whole number, not {number!r}")
+        if number is not None and not is_whole(number, least=0):
+            raise Invalid(f"`{name}` must be a whole number of at least 0, not {number!r}")
     for name in ("untagged", "unaliased", "unused"):
         if not isinstance(getattr(selection, name), bool):
             raise Invalid(f"`{name}` must be true or false, not {getattr(selection, name)!r}")
     best = selection.keep_best
     if best is not None:
-        if not _is_whole(best.count) or not isinstance(best.key, str):
-            raise Invalid("`keep_best` needs a whole number as count and a key")
-        if best.count < 0 or best.goal not in ("maximize", "minimize"):
-            raise Invalid("`keep_best` needs a count and the goal `maximize` or `minimize`")
+        if not is_whole(best.count, least=0) or not isinstance(best.key, str):
+            raise Invalid("`keep_best` needs a whole number of at least 0 as count, and a key")
+        if best.goal not in ("maximize", "minimize"):
+            raise Invalid("`keep_best` has the goal `maximize` or `minimize`")
         if best.key.partition(".")[0] not in ("metadata", "summary"):
             raise Invalid(f"`keep_best` key {best.key!r} must begin with `metadata.` or `summary.`")
     return selection
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

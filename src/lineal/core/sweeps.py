@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from lineal.core import names, parameters
 from lineal.core.distributions import Distribution
 from lineal.core.hyperband import Hyperband
-from lineal.core.mistakes import Mistakes, is_finite, is_whole, near
+from lineal.core.mistakes import Mistakes, near
+from lineal.core.numbers import is_finite, is_whole
 from lineal.core.parameters import Path
 from lineal.errors import Invalid
 
