@@ -147,7 +147,7 @@ def test_an_expired_draft_cannot_be_committed(
     spec, segments = draft({"a": b"1"})
     begun = artifacts.begin(instance, owner, spec, segments)
     clock.move(days=4)
-    with pytest.raises(Gone):
+    with pytest.raises(Gone, match=r"expired on [\d-]{10} \d\d:\d\d UTC; log it again"):
         artifacts.commit(instance, owner, begun.draft)
 
 

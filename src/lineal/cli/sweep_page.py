@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lineal.core.moments import in_utc
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, at, plan
 from lineal.core.trials import SweepRecord, TrialRecord, TrialState
@@ -99,7 +100,7 @@ def _head(record: SweepRecord, sweep: Plan) -> str:
         ("Trials", counts or "none yet"),
         ("Best", "" if record.best_value is None else f"{record.best_value:.6g}"),
         ("Best run", record.best_run_id or ""),
-        ("Created", f"{record.created_at:%Y-%m-%d %H:%M} UTC by {record.user}"),
+        ("Created", f"{in_utc(record.created_at)} by {record.user}"),
     ]
     items = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in rows if text)
     about = f"<p>{html.escape(record.description)}</p>" if record.description else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lineal.core.lineage_text import asked_for, cycle_words, printable
+from lineal.core.moments import in_utc
 from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
 
 SHOWN_MOST = 12
@@ -273,7 +274,7 @@ def _note(node: LineageNode) -> str:
 
 
 def _title(node: LineageNode) -> str:
-    made = f"{node.created_at:%Y-%m-%d %H:%M} UTC"
+    made = in_utc(node.created_at)
     return "\n".join(part for part in (node.name, _note(node), made, node.digest) if part)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, select
 
+from lineal.core.moments import in_utc
 from lineal.core.records import Page, PageRequest, ProjectId, ProjectRecord
 from lineal.db.engine import insert
 from lineal.db.fields import text_field
@@ -79,7 +80,7 @@ def require(connection: Connection, entity: str, project: str, actor_name: str) 
     found = find_row(connection, entity, project)
     if found is not None and found.deleted_at is not None:
         raise Gone(
-            f"Project {entity}/{project} was deleted on {found.deleted_at:%Y-%m-%d %H:%M} UTC by "
+            f"Project {entity}/{project} was deleted on {in_utc(found.deleted_at)} by "
             f"{found.deleted_by}; restore it with `lineal project restore {entity}/{project}`, "
             "or use another name"
         )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from lineal import service  # whose `deletion` only an error needs
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
+from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     AliasMove,
@@ -171,7 +172,7 @@ def update_version(
         removed_at = versions_db.removed_at(connection, membership_id)
         if removed_at is not None:
             raise Gone(
-                f"Link {found.path} was removed on {removed_at:%Y-%m-%d %H:%M} UTC; link "
+                f"Link {found.path} was removed on {in_utc(removed_at)}; link "
                 f"{found.source_collection}:v{found.source_number} again, or change that itself"
             )
         _require_expected(connection, found, collection_id, patch)
@@ -352,7 +353,7 @@ def _has_live_version(connection: Connection, collection_id: int) -> bool:
 
 def _gone_collection(row: Row[Any], path: str) -> Gone:
     return Gone(
-        f"Artifact {path} was deleted by {row.deleted_by} on {row.deleted_at:%Y-%m-%d %H:%M} UTC; "
+        f"Artifact {path} was deleted by {row.deleted_by} on {in_utc(row.deleted_at)}; "
         f"`lineal artifact restore {path}` brings back what can be restored, and its name can be "
         "logged to again"
     )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.moments import in_utc
 from lineal.core.records import (
     CollectionId,
     CollectionKind,
@@ -228,11 +229,12 @@ def require_unprotected(
 
 def gone(connection: Connection, found: VersionRecord) -> Gone:
     """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
+    assert found.deleted_at is not None
     back = f"; restore it with `lineal artifact restore {found.path}`"
     if found.released_at is not None:
         back = "; its content was released and cannot come back"
     how = how_it_went(connection, found.id, found.deleted_by)
-    return Gone(f"Version {found.path} {how} on {found.deleted_at:%Y-%m-%d %H:%M} UTC{back}")
+    return Gone(f"Version {found.path} {how} on {in_utc(found.deleted_at)}{back}")
 
 
 def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
+from lineal.core.moments import in_utc
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
 from lineal.db import runs as runs_db
@@ -63,8 +64,7 @@ def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:
     if gone:
         raise Gone(
             f"What {_labels(instance, gone)[0]} contributed to {gone[0].distributed_id!r} expired "
-            f"at {gone[0].expires_at:%Y-%m-%d %H:%M}; contribute it again under another "
-            "distributed id"
+            f"on {in_utc(gone[0].expires_at)}; contribute it again under another distributed id"
         )
 
 

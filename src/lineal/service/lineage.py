@@ -10,6 +10,7 @@ from lineal import service  # whose `deletion` only an error needs
 from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.moments import in_utc
 from lineal.core.records import (
     Direction,
     EdgeKind,
@@ -64,8 +65,8 @@ def _require_live(connection: Connection, actor: Actor, run: RunKey, version: Ve
         raise NotFound(f"No run {run} (you are {actor.name})")
     if run_end.deleted_at is not None:
         raise Gone(
-            f"Run {run_end.name} was deleted by {run_end.deleted_by} {_moment(run_end)}; it takes "
-            "part in nothing new"
+            f"Run {run_end.name} was deleted by {run_end.deleted_by} on "
+            f"{in_utc(run_end.deleted_at)}; it takes part in nothing new"
         )
     version_end = lineage_nodes.version_end(connection, version)
     if version_end is None:
@@ -73,12 +74,9 @@ def _require_live(connection: Connection, actor: Actor, run: RunKey, version: Ve
     if version_end.deleted_at is not None:
         how = service.deletion.how_it_went(connection, version, version_end.deleted_by)
         raise Gone(
-            f"Artifact {version_end.name} {how} {_moment(version_end)}; restore it to use it"
+            f"Artifact {version_end.name} {how} on {in_utc(version_end.deleted_at)}; restore it to "
+            "use it"
         )
-
-
-def _moment(end: lineage_nodes.End) -> str:
-    return f"on {end.deleted_at:%Y-%m-%d %H:%M} UTC"
 
 
 # --- lists --------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath, version_number
 from lineal.core.records import RunRecord
 from lineal.core.retention import Restored, RestoredVersion
@@ -154,7 +155,7 @@ def _restore(
         return Restored()
     if hidden == act.released_count:
         raise Gone(
-            f"What {act.deleted_by} deleted on {act.deleted_at:%Y-%m-%d %H:%M} UTC ({act.what}) "
+            f"What {act.deleted_by} deleted on {in_utc(act.deleted_at)} ({act.what}) "
             "was released and cannot come back"
         )
     project = deletion_db.hidden_project_of(connection, deletion_id)

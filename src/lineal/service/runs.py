@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
+from lineal.core.moments import in_utc
 from lineal.core.names import OWN_KEY
 from lineal.core.records import (
     EXIT_CODE_MAX,
@@ -386,7 +387,7 @@ def gone(row: Row[Any]) -> Gone:
     if row.released_at is not None:
         back = "what it logged was released and cannot come back; use another id"
     return Gone(
-        f"Run {name} was deleted on {row.deleted_at:%Y-%m-%d %H:%M} UTC by {row.deleted_by}. "
+        f"Run {name} was deleted on {in_utc(row.deleted_at)} by {row.deleted_by}. "
         f"Its id is never used again: {back}",
         is_final=row.released_at is not None,
     )

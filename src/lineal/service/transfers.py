@@ -23,6 +23,7 @@ from lineal.core.manifest import (
     check_digest,
     check_segment,
 )
+from lineal.core.moments import in_utc
 from lineal.core.records import DraftId, Location, RunKey, Upload, VersionId
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
@@ -80,7 +81,7 @@ def is_expired(draft: Row[Any], now: datetime) -> bool:
 def require_unexpired(draft: Row[Any], now: datetime) -> None:
     """An expired draft protects nothing (invariant 4), so its bytes may be going already."""
     if is_expired(draft, now):
-        raise Gone(f"Draft {draft.id} expired at {draft.expires_at:%Y-%m-%d %H:%M}; log it again")
+        raise Gone(f"Draft {draft.id} expired on {in_utc(draft.expires_at)}; log it again")
 
 
 def check_segments(segments: Sequence[Segment]) -> list[CheckedSegment]:
