@@ -448,7 +448,7 @@ def show(
         [
             ("name", record.path),
             ("display name", display_name),
-            ("source", describe.version(record)["source"] if record.is_link else None),
+            ("source", record.source_path if record.is_link else None),
             ("type", record.type),
             ("aliases", record.aliases),
             ("tags", record.tags),

@@ -141,7 +141,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
         hint = f"did you mean `{'/'.join([*near, *parts[1:]])}`? " if near else ""
         raise NotFound(
             f"Neither a project {'/'.join(project)} nor a collection "
-            f"{path.entity}/{path.project}/{path.name} exists; "
+            f"{path.without_ref} exists; "
             f"{hint}`lineal artifact ls` lists everything there is"
         ) from error
 

@@ -103,15 +103,14 @@ def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
     connection = connect()
     path = connection.collection_path(name, instead=f"`lineal artifact rm {name}` deletes that one")
     collection = connection.backend.collection(path.entity, path.project, path.name)
-    full = f"{path.entity}/{path.project}/{path.name}"
     count = output.plural(collection.version_count, "version")
     if dry_run:
         _preview_collection(connection, collection)
         return
     told = f"{count} unlinked" if collection.kind is CollectionKind.PORTFOLIO else count
-    output.confirm(f"Delete {full} with {count}?", yes=yes)
+    output.confirm(f"Delete {collection.path} with {count}?", yes=yes)
     connection.backend.delete_collection(collection.id)
-    output.data(f"Deleted {full}: {told}")
+    output.data(f"Deleted {collection.path}: {told}")
 
 
 def _preview_collection(connection: Connection, collection: CollectionRecord) -> None:
@@ -177,7 +176,7 @@ def restore(
     path = connection.artifact_path(name)
     if not names.names_version(name):
         restored = connection.backend.restore_collection(path.entity, path.project, path.name)
-        print_restored(f"{path.entity}/{path.project}/{path.name}", restored, json=json)
+        print_restored(path.without_ref, restored, json=json)
         return
     record, restored = connection.backend.restore_version(path)
     lives = connection.backend.effective_ttl(record.id)

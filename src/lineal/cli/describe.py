@@ -43,10 +43,7 @@ def collection(record: CollectionRecord) -> dict[str, Any]:
 def version(record: VersionRecord) -> dict[str, Any]:
     return {
         "name": record.path,
-        "source": (
-            f"{record.source_entity}/{record.source_project}/"
-            f"{record.source_collection}:v{record.source_number}"
-        ),
+        "source": record.source_path,
         "version": f"v{record.number}",
         "type": record.type,
         "state": str(record.state),

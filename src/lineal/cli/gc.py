@@ -173,7 +173,7 @@ def _purge(connection: Connection, name: str, *, force: bool, yes: bool, json: b
     what = str(path)
     with suppress(Gone):  # what was deleted before may be purged
         if all_versions:
-            what = f"{path.entity}/{path.project}/{path.name} with all its versions"
+            what = f"{path.without_ref} with all its versions"
             connection.backend.collection(path.entity, path.project, path.name)
         else:
             connection.backend.version(path)

@@ -263,7 +263,12 @@ class ArtifactPath(NamedTuple):
     ref: str = LATEST
 
     def __str__(self) -> str:
-        return f"{self.entity}/{self.project}/{self.name}:{self.ref}"
+        return f"{self.without_ref}:{self.ref}"
+
+    @property
+    def without_ref(self) -> str:
+        """`entity/project/name`: the collection."""
+        return f"{self.entity}/{self.project}/{self.name}"
 
 
 def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:

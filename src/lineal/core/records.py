@@ -310,6 +310,12 @@ class VersionRecord(NamedTuple):
     def path(self) -> str:
         return f"{self.entity}/{self.project}/{self.name}"
 
+    @property
+    def source_path(self) -> str:
+        """Of a link, the version that it leads to; of any other, its own path."""
+        source = f"{self.source_entity}/{self.source_project}/{self.source_collection}"
+        return f"{source}:v{self.source_number}"
+
 
 class DraftSpec(NamedTuple):
     """A version to be written."""

@@ -325,13 +325,14 @@ def _no_version(
     known = aliases_db.names(connection, collection_id)
     if names.LATEST not in known and _has_live_version(connection, collection_id):
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
-    where = f"{path.entity}/{path.project}/{path.name}"
     shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
     there = f"Aliases there: {shown}" if known else "It has no live version"
     if known and names.version_number(path.ref) is not None:
         numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
         there = f"Versions there: {some([f'v{number}' for number in numbers])}. {there}"
-    return NotFound(f"No version `{path.ref}` in {where} (you are {actor.name}). {there}")
+    return NotFound(
+        f"No version `{path.ref}` in {path.without_ref} (you are {actor.name}). {there}"
+    )
 
 
 def _nearest(ref: str, known: list[str]) -> list[str]:
@@ -403,11 +404,10 @@ def _portfolio(
     row = collections_db.ensure(
         connection, project_id, target.name, source.type, CollectionKind.PORTFOLIO, now
     )
-    path = f"{target.entity}/{target.project}/{target.name}"
     if row.kind != CollectionKind.PORTFOLIO:
-        raise Exists(f"{path} holds versions of its own; link to another name")
+        raise Exists(f"{target.without_ref} holds versions of its own; link to another name")
     if row.type != source.type:
-        raise Invalid(f"{path} holds links to type `{row.type}`, not `{source.type}`")
+        raise Invalid(f"{target.without_ref} holds links to type `{row.type}`, not `{source.type}`")
     return row
 
 

@@ -53,7 +53,7 @@ def purge(
     elsewhere, and private copies of a process that is just logging the same, are out of reach.
     Source: TTL-1, DEL-7.
     """
-    what = f"{path.entity}/{path.project}/{path.name}" if all_versions else str(path)
+    what = path.without_ref if all_versions else str(path)
     access.require(actor, Action.ADMINISTER, f"artifact {what}")
     with instance.database.reading() as connection:
         ids = _version_ids(connection, actor, path, all_versions=all_versions)
@@ -73,8 +73,9 @@ def _version_ids(
     if not all_versions:
         return [_version(connection, actor, path, row.id).id]
     if row.kind == CollectionKind.PORTFOLIO:
-        full = f"{path.entity}/{path.project}/{path.name}"
-        raise Invalid(f"{full} holds links only; purge the versions where they were logged")
+        raise Invalid(
+            f"{path.without_ref} holds links only; purge the versions where they were logged"
+        )
     return gc_db.versions_in(connection, row.id)
 
 
@@ -84,7 +85,7 @@ def _version(
     found = versions_db.resolve(connection, collection_id, path.ref)
     if found is None:
         raise NotFound(
-            f"No version `{path.ref}` in {path.entity}/{path.project}/{path.name} "
+            f"No version `{path.ref}` in {path.without_ref} "
             f"(you are {actor.name}); a deleted version is named by its number"
         )
     if found.is_link:

@@ -65,8 +65,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
             raise gone(connection, found)
         if found.is_link:
             raise Invalid(
-                f"{found.path} is a link; restore {found.source_entity}/{found.source_project}/"
-                f"{found.source_collection}:v{found.source_number}, and the link comes with it"
+                f"{found.path} is a link; restore {found.source_path}, and the link comes with it"
             )
         back = restoring_db.restore_version(connection, found.id, actor=actor.name, now=now)
         restored = _restored(connection, back, now)

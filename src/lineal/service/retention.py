@@ -89,8 +89,7 @@ def set_version_ttl(
         if found.is_link:
             raise Invalid(
                 f"{found.path} is a link, and linked versions do not expire; unlink it first, then "
-                f"set the TTL of {found.source_entity}/{found.source_project}/"
-                f"{found.source_collection}:v{found.source_number}"
+                f"set the TTL of {found.source_path}"
             )
         if seconds is not None:
             check_ttl(seconds, found.type)
