@@ -26,6 +26,14 @@ def test_a_deleted_project_is_not_listed(lineal, photos):
     assert json.loads(lineal("project", "ls", "--json").out) == []
 
 
+def test_the_collections_of_a_project_are_counted_before_it_is_deleted(lineal, photos):
+    answer = lineal("project", "rm", "demo", fails=True)  # there is no terminal to ask on
+    assert "Delete ana/demo with 1 collection and " in answer.err
+    lineal("artifact", "put", (photos / "a.txt").absolute().as_uri(), "-n", "demo/elsewhere")
+    answer = lineal("project", "rm", "demo", fails=True)
+    assert "Delete ana/demo with 2 collections and " in answer.err
+
+
 @pytest.mark.parametrize(
     "words", [("rm", "", "--yes"), ("restore", ""), ("ttl", "", "1d"), ("protect", "", "x")]
 )

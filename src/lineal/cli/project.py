@@ -12,6 +12,7 @@ from lineal.cli.deletions import print_restored
 from lineal.cli.options import Json, Yes
 from lineal.cli.retention import Project, project_of
 from lineal.client.backend import all_of
+from lineal.core.records import CollectionQuery, PageRequest
 
 app = typer.Typer(
     help="List, delete and restore projects; how long their versions live",
@@ -56,9 +57,11 @@ def project_rm(
     connection = connect()
     entity, name = project_of(connection, project)
     connection.backend.project(entity, name)
-    report = connection.backend.storage(entity=entity, project=name)
-    size = output.size(report.own_bytes)
-    collections = output.plural(len(report.rows), "collection")
+    found = connection.backend.collections(
+        CollectionQuery(entity, name), PageRequest(only_total=True)
+    )
+    collections = output.plural(found.total or 0, "collection")
+    size = output.size(connection.backend.storage(entity=entity, project=name).own_bytes)
     output.confirm(f"Delete {entity}/{name} with {collections} and {size} of its own?", yes=yes)
     connection.backend.delete_project(entity, name, force=force)
     output.data(f"Deleted {entity}/{name}; `lineal project restore {entity}/{name}` undoes it")
