@@ -108,6 +108,7 @@ def test_a_project_is_cleaned_by_conditions(lineal, photos):
         ("demo/photos", "--keep-best", "1"),
         ("demo/photos", "--by", "summary.acc"),
         ("demo/photos", "--keep-best", "1", "--by", "acc"),
+        ("demo/photos", "--keep-last", "1", "--minimize"),
         ("demo/photos", "--keep-last", "-1"),
         ("demo/photos", "--older-than", "soon"),
         ("demo/photos:v0", "--untagged"),

@@ -62,6 +62,8 @@ def read(
     """Return the selection that options make, None if they say nothing."""
     if (keep_best is None) != (by is None):
         raise Invalid("`--keep-best N` and `--by KEY` belong together")
+    if minimize and keep_best is None:
+        raise Invalid("`--minimize` says what is best; it belongs to `--keep-best N --by KEY`")
     best = None
     if keep_best is not None and by is not None:
         best = KeepBest(keep_best, by, "minimize" if minimize else "maximize")
