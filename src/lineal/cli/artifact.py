@@ -28,7 +28,6 @@ from lineal.core.records import (
     CollectionQuery,
     CollectionRecord,
     EdgeKind,
-    JsonObject,
     Page,
     PageRequest,
     RunRecord,
@@ -315,6 +314,7 @@ def ls(
     connection = connect()
     filters = read_object("--filter", filter)
     found = project_or_collection(connection, path) if path else None
+    matching = filter if filters else None
     if isinstance(found, CollectionRecord):
         query = VersionQuery(
             found.entity,
@@ -325,36 +325,14 @@ def ls(
             order=order,
             with_metadata=json,
         )
-        size = 100 if order is None else BULK_PAGE_SIZE
-        versions = all_of(partial(connection.backend.versions, query), size=size)
-        if json:
-            output.as_json_list(describe.version(record) for record in versions)
-        elif (first := next(versions, None)) is not None:
-            _print_versions(chain((first,), versions))
-        else:
-            matching = f" that matches {filter}" if filters else ""
-            output.note(f"{found.name} has no version{matching}")
+        _list_versions(connection.backend, query, matching, json=json)
         return
-    projects = _projects(connection, found)
-    if order is not None and len(projects) > 1:
-        output.note("Ordered within each project; name a project to order all of it")
-    collections = _collections(connection.backend, projects, type, filters, order)
-    if json:
-        output.as_json_list(describe.collection(record) for record in collections)
-        return
-    shown = list(collections)
-    if type and not shown and not filters and (there := _types(connection, projects)):
-        output.note(f"No artifacts of type `{type}` here; types here: {', '.join(there)}")
-    elif filters and not shown:
-        output.note(f"No collection here matches {filter}")
-    else:
-        _print_collections(shown, with_project=not (path or connection.project))
-
-
-def _types(connection: Connection, projects: Iterable[tuple[str, str]]) -> list[str]:
-    return sorted(
-        {each for project in projects for each in connection.backend.artifact_types(*project)}
-    )
+    queries = [
+        CollectionQuery(*project, type=type, filters=filters, order=order)
+        for project in _projects(connection, found)
+    ]
+    with_project = not (path or connection.project)
+    _list_collections(connection.backend, queries, matching, with_project=with_project, json=json)
 
 
 def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tuple[str, str]]:
@@ -365,16 +343,49 @@ def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tup
     return [(project.entity, project.name) for project in connection.projects()]
 
 
-def _collections(
+def _list_versions(
+    backend: Backend, query: VersionQuery, matching: str | None, *, json: bool
+) -> None:
+    """matching: the filter as it was written, None if there is none."""
+    size = 100 if query.order is None else BULK_PAGE_SIZE
+    versions = all_of(partial(backend.versions, query), size=size)
+    if json:
+        output.as_json_list(describe.version(record) for record in versions)
+    elif (first := next(versions, None)) is not None:
+        _print_versions(chain((first,), versions))
+    else:
+        that_matches = f" that matches {matching}" if matching else ""
+        output.note(f"{query.collection} has no version{that_matches}")
+
+
+def _list_collections(
     backend: Backend,
-    projects: Iterable[tuple[str, str]],
-    type: str | None,
-    filters: JsonObject | None,
-    order: str | None,
-) -> Iterator[CollectionRecord]:
-    for entity, project in projects:
-        query = CollectionQuery(entity, project, type=type, filters=filters, order=order)
-        yield from all_of(partial(backend.collections, query))
+    queries: list[CollectionQuery],
+    matching: str | None,
+    *,
+    with_project: bool,
+    json: bool,
+) -> None:
+    """queries: one for each project. matching: as in `_list_versions`."""
+    if len(queries) > 1 and queries[0].order is not None:
+        output.note("Ordered within each project; name a project to order all of it")
+    found = chain.from_iterable(all_of(partial(backend.collections, each)) for each in queries)
+    if json:
+        output.as_json_list(describe.collection(record) for record in found)
+    elif shown := list(found):
+        _print_collections(shown, with_project=with_project)
+    elif matching:
+        output.note(f"No collection here matches {matching}")
+    elif there := _types_beside(backend, queries):
+        output.note(f"No artifacts of type `{queries[0].type}` here; types here: {there}")
+    else:
+        output.note("No artifacts here yet; `lineal artifact put PATH` logs one")
+
+
+def _types_beside(backend: Backend, queries: list[CollectionQuery]) -> str:
+    """Name the types that there are, where only one was asked for."""
+    projects = [(each.entity, each.project) for each in queries if each.type]
+    return ", ".join(sorted({type for each in projects for type in backend.artifact_types(*each)}))
 
 
 def _print_versions(versions: Iterable[VersionRecord]) -> None:
@@ -396,9 +407,6 @@ def _print_versions(versions: Iterable[VersionRecord]) -> None:
 
 
 def _print_collections(collections: list[CollectionRecord], *, with_project: bool) -> None:
-    if not collections:
-        output.note("No artifacts here yet; `lineal artifact put PATH` logs one")
-        return
     is_named = any(record.display_name for record in collections)
     output.table(
         ("type", "updated", "size", "versions", "latest", *(["display name"] if is_named else [])),
@@ -422,14 +430,14 @@ def _print_collections(collections: list[CollectionRecord], *, with_project: boo
 def show(
     name: Version,
     files: Annotated[
-        bool, typer.Option("--files", help=f"List all files, not only the first {FILES_SHOWN}.")
+        bool, typer.Option("--files", help=f"List all files, not only the first {FILES_SHOWN}")
     ] = False,
     json: Json = False,
 ) -> None:
     """Show one version: who made it, what is in it, what it is called."""
-    artifact = lineal.Api().artifact(name)
     connection = connect()
-    record = connection.version(artifact.qualified_name)
+    record = connection.version(name)
+    artifact = connection.artifact(record)
     producer = artifact.logged_by()
     made_by = "/".join(producer.path) if producer else None
     users = partial(connection.backend.runs_of, record.id, EdgeKind.USED)
@@ -439,7 +447,7 @@ def show(
         shown = describe.version(record) | {
             "display_name": display_name,
             "logged_by": made_by,
-            "used_by": [_run_path(run) for run in all_of(users)],
+            "used_by": [run.path for run in all_of(users)],
         }
         entries = (describe.entry(entry) for entry in _entries(connection, record))
         output.as_json_ending(shown, "entries", entries)
@@ -472,11 +480,7 @@ def _some_users(users: Callable[[PageRequest], Page[RunRecord]]) -> list[str]:
     page = users(PageRequest(USERS_SHOWN))
     left = (page.total or 0) - len(page.items)
     more = [f"and {left:,} more; `--json` lists them all"] if left > 0 else []
-    return [_run_path(run) for run in page.items] + more
-
-
-def _run_path(run: RunRecord) -> str:
-    return f"{run.entity}/{run.project}/{run.run_id}"
+    return [run.path for run in page.items] + more
 
 
 def _entries(connection: Connection, record: VersionRecord) -> Iterator[Entry]:
