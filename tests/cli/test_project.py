@@ -34,6 +34,14 @@ def test_the_collections_of_a_project_are_counted_before_it_is_deleted(lineal, p
     assert "Delete ana/demo with 2 collections and " in answer.err
 
 
+@pytest.mark.parametrize("name", ["demo", "ana/demo"])
+def test_a_deleted_project_is_said_to_be_deleted(lineal, photos, name):
+    lineal("project", "rm", "demo", "--yes")
+    for words in (("artifact", "ls"), ("storage",), ("retention", "show")):
+        answer = lineal(*words, name, fails=True)
+        assert "Project ana/demo was deleted on " in answer.err
+
+
 @pytest.mark.parametrize(
     "words", [("rm", "", "--yes"), ("restore", ""), ("ttl", "", "1d"), ("protect", "", "x")]
 )

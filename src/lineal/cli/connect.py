@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from typing import TYPE_CHECKING, TypeVar
 
@@ -102,48 +103,38 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     """Find out what a path names that may be a project or a collection.
 
     One part: a project, else a collection of the default project. Two parts: `project/name`,
-    else `entity/project`. A scheme makes it a collection. Raises NotFound saying both readings,
-    Invalid for a version.
+    else `entity/project`. A scheme makes it a collection. Raises Gone for what was deleted if
+    the other reading names nothing, NotFound saying both readings, Invalid for a version.
     """
     backend = connection.backend
-    is_artifact = names.is_with_scheme(text)
-    text = names.without_scheme(text).strip("/")
+    name = names.without_scheme(text).strip("/")
     path = connection.collection_path(
-        text, instead=f"`lineal artifact show {text}` shows that version"
+        name, instead=f"`lineal artifact show {name}` shows that version"
     )
-    if is_artifact:
-        return backend.collection(path.entity, path.project, path.name)
-    parts = text.split("/")
+    parts = name.split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-    gone: Gone | None = None
-    if len(parts) == 1:
+    as_project = partial(_project, backend, *project)
+    as_collection = partial(backend.collection, path.entity, path.project, path.name)
+    readings: list[Callable[[], tuple[str, str] | CollectionRecord]] = [as_collection]
+    if not names.is_with_scheme(text) and len(parts) <= 2:
+        readings.insert(0 if len(parts) == 1 else 1, as_project)
+    failed: list[NotFound] = []
+    for reading in readings:
         try:
-            return _project(backend, *project)
-        except Gone as error:
-            gone = error
-        except NotFound:
-            pass  # then it names a collection; if not, the error below says both
-    try:
-        return backend.collection(path.entity, path.project, path.name)
-    except NotFound as error:
-        if gone is not None:
-            raise gone from error
-        if len(parts) > 2 or isinstance(error, Gone):
-            raise
-        if len(parts) == 2:
-            try:
-                return _project(backend, *project)
-            except NotFound:
-                pass
-        near = nearest(parts[0], [each.name for each in connection.projects()])
-        if parts[0] in near:
-            raise  # the project is there, and what it says names what is near in it
-        hint = f"did you mean `{'/'.join([*near, *parts[1:]])}`? " if near else ""
-        raise NotFound(
-            f"Neither a project {'/'.join(project)} nor a collection "
-            f"{path.without_ref} exists; "
-            f"{hint}`lineal artifact ls` lists everything there is"
-        ) from error
+            return reading()
+        except NotFound as error:
+            failed.append(error)
+    for each in failed:
+        if isinstance(each, Gone) or len(failed) == 1:
+            raise each
+    near = nearest(parts[0], [each.name for each in connection.projects()])
+    if parts[0] in near:  # the project is there: the error of the collection names what is near
+        raise failed[readings.index(as_collection)]
+    hint = f"did you mean `{'/'.join([*near, *parts[1:]])}`? " if near else ""
+    raise NotFound(
+        f"Neither a project {'/'.join(project)} nor a collection {path.without_ref} exists; "
+        f"{hint}`lineal artifact ls` lists everything there is"
+    )
 
 
 def _project(backend: Backend, entity: str, name: str) -> tuple[str, str]:
