@@ -16,7 +16,6 @@ from lineal.db import history as history_db
 from lineal.db import rewinding as rewinding_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
-from lineal.db.engine import json_text, json_value
 from lineal.errors import Invalid
 from lineal.service import history, runs
 from lineal.service.instance import Instance
@@ -42,7 +41,7 @@ def rewind(
     Raises RunNotFoundError, Gone, or Invalid: a step below 0, or one the run never reached.
     """
     access.require(actor, Action.WRITE, f"run {run}")
-    checked = _checked(summary)
+    checked = runs.as_stored("summary", summary)
     now = instance.clock.now()
     with instance.database.writing() as connection:
         row = runs.require(connection, run, lock=True)
@@ -53,14 +52,6 @@ def rewind(
             _take_back(connection, row, copy.run_id, step, checked)
         rewound = runs.require(connection, run)
         return runs_db.records(connection, [rewound], now - instance.crashed_after)[0]
-
-
-def _checked(summary: JsonObject) -> JsonObject:
-    try:
-        read: JsonObject = json_value(json_text(summary))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Invalid(f"`summary` holds something that JSON cannot: {error}") from error
-    return read
 
 
 def _check_step(row: Row[Any], step: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -45,9 +46,9 @@ def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
     A run that is pending is in nobody's way (RUN-17); one that ran before, and failed, is
     resumed. A run that is running may be joined by any number of writers (RUN-16). On resume,
     config is merged with the new values winning, tags given replace the old ones (RUN-10), what
-    is None is kept.
-    Makes the project if there is none. Raises UsageError (exists already), RunNotFoundError
-    (`must`, and there is none), Gone (deleted: an id is never used again, RUN-4), Invalid.
+    is None is kept. Makes the project if there is none.
+    Raises UsageError (exists already), RunNotFoundError (`must`, and there is none), Gone
+    (deleted: an id is never used again, RUN-4), Invalid.
     """
     what = f"{spec.entity}/{spec.project}/{spec.run_id}"
     access.require(actor, Action.WRITE, f"run {what}")
@@ -228,7 +229,6 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
     """Change a run; dictionaries are merged by top-level key, so that two writers both count.
 
     What Lineal itself keeps in the config, such as defined metrics, is merged by its parts.
-
     Raises RunNotFoundError, Gone, Invalid (a tag, a value that JSON cannot hold; `crashed`, which
     is never set but follows from silence, RUN-9), or Conflict (to stop what is over, to start
     again what did not fail).
@@ -253,11 +253,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
         row = require(connection, run, lock=True)
         for column, (added, removed) in documents.items():
             if added is not None or removed:
-                before = row._mapping[column].items()
-                kept = {key: value for key, value in before if key not in removed}
-                changed[column] = kept | (added or {})
-                if column == "config" and OWN_KEY in kept:
-                    changed[column][OWN_KEY] = _own_merged(kept[OWN_KEY], changed[column][OWN_KEY])
+                changed[column] = _merged(column, row._mapping[column], added or {}, removed)
         if patch.state is not None:
             _require_may_become(row, patch.state)
             changed |= _state_change(patch.state, instance.clock.now())
@@ -343,6 +339,16 @@ def _state_change(state: RunState, now: datetime) -> dict[str, Any]:
     return {"state": str(state), **ended}
 
 
+def _merged(
+    column: str, before: JsonObject, added: JsonObject, removed: Collection[str]
+) -> JsonObject:
+    kept = {key: value for key, value in before.items() if key not in removed}
+    merged = kept | added
+    if column == "config" and OWN_KEY in kept:
+        merged[OWN_KEY] = _own_merged(kept[OWN_KEY], merged[OWN_KEY])
+    return merged
+
+
 def _own_merged(before: Any, after: Any) -> Any:
     """Merge what several writers note under Lineal's own key: parts, and what each of them names.
 
@@ -364,9 +370,11 @@ def _text(what: str, value: str | None) -> str | None:
 
 
 def _document(what: str, value: JsonObject | None) -> JsonObject | None:
+    return None if value is None else as_stored(what, value)
+
+
+def as_stored(what: str, value: JsonObject) -> JsonObject:
     """Return a dictionary as it will be read back; raises Invalid for what JSON cannot hold."""
-    if value is None:
-        return None
     try:
         text = json_text(value)
         text.encode()
