@@ -18,8 +18,9 @@ EVERY = timedelta(days=1)
 def is_due(instance: Instance) -> bool:
     """Say whether the last sweep, as `note` wrote it down, is a day ago.
 
-    A home that was never swept counts as swept now, and so does one whose note is damaged: that
-    is written down. Raises NoSpace, MissingFile (a folder is in its place) or Unavailable.
+    A home that was never swept counts as swept now, for there cannot be much in it, and so does
+    one whose note is damaged: that is written down. Raises NoSpace, MissingFile (a folder is in
+    its place) or Unavailable.
     """
     now = instance.clock.now()
     last = _noted(instance)

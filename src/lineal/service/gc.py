@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Row
 
@@ -44,12 +45,13 @@ Progress = Callable[[str, int], None]
 _Row = Row[*tuple[Any, ...]]
 
 
-class _FindIds(Protocol):
-    def __call__(self, connection: Connection, /, *, after: int, limit: int) -> list[int]: ...
+T = TypeVar("T")
 
 
-class _FindRows(Protocol):
-    def __call__(self, connection: Connection, /, *, after: int, limit: int) -> list[_Row]: ...
+class _Find(Protocol[T]):
+    """Find the next rows above an id, in the order of their ids."""
+
+    def __call__(self, connection: Connection, /, *, after: int, limit: int) -> list[T]: ...
 
 
 BATCH = 5_000
@@ -276,27 +278,22 @@ class _Sweep:
 
     # --- walking and counting ---
 
-    def _pages(self, find: _FindIds, limit: int) -> Iterator[list[int]]:
-        """Yield ids found by a reading transaction each, until there are none or the time is up."""
-        after = 0
-        while not self._is_over():
-            with self.instance.database.reading() as connection:
-                ids = find(connection, after=after, limit=limit)
-            if ids:
-                yield ids
-                after = ids[-1]
-            if len(ids) < limit:
-                return
+    def _pages(self, find: _Find[int], limit: int) -> Iterator[list[int]]:
+        return self._walked(find, limit, int)
 
-    def _row_pages(self, find: _FindRows, limit: int) -> Iterator[list[_Row]]:
+    def _row_pages(self, find: _Find[_Row], limit: int) -> Iterator[list[_Row]]:
+        return self._walked(find, limit, attrgetter("id"))
+
+    def _walked(self, find: _Find[T], limit: int, id_of: Callable[[T], int]) -> Iterator[list[T]]:
+        """Yield what a reading transaction each finds, until that is no more or the time is up."""
         after = 0
         while not self._is_over():
             with self.instance.database.reading() as connection:
-                rows = find(connection, after=after, limit=limit)
-            if rows:
-                yield rows
-                after = rows[-1].id
-            if len(rows) < limit:
+                found = find(connection, after=after, limit=limit)
+            if found:
+                yield found
+                after = id_of(found[-1])
+            if len(found) < limit:
                 return
 
     def _is_over(self) -> bool:
@@ -366,13 +363,10 @@ def sweep_if_due(
 ) -> Swept | None:
     """Sweep for a short while, if nobody did so today; None if it was not due.
 
-    At most once a day per home; another process that is at it is not waited for. A home that was
-    never swept counts as swept now: there cannot be much in it.
+    At most once a day per home (`due`); another process that is at it is not waited for.
     """
     with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
         if not is_mine or not due.is_due(instance):
             return None
-        due.note(
-            instance, instance.clock.now()
-        )  # a sweep that fails is not for every run to repeat
+        due.note(instance, instance.clock.now())  # before it: not every run is to repeat a failure
         return sweep(instance, actor, time_limit_seconds=time_limit_seconds)

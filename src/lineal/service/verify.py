@@ -20,6 +20,9 @@ Progress = Callable[[int, int], None]
 """Called with (blobs, bytes) read since the last call."""
 
 PAGE = 500
+"""Blobs looked up per query."""
+PAGE_CONTENTS = 50
+"""Segments or chunks of lines, with their content, read per query."""
 CHUNK_BYTES = 1 << 20
 
 
@@ -59,7 +62,7 @@ def _segments(instance: Instance) -> Iterator[Finding]:
     after = 0
     while True:
         with instance.database.reading() as connection:
-            rows = checks.segments_with_content(connection, after=after, limit=PAGE // 10)
+            rows = checks.segments_with_content(connection, after=after, limit=PAGE_CONTENTS)
             pairs = {row.id: checks.blob_digests(connection, row.id) for row in rows}
         for row in rows:
             head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
@@ -82,7 +85,7 @@ def _lines(instance: Instance) -> Iterator[Finding]:
     after = 0
     while True:
         with instance.database.reading() as connection:
-            rows = checks.chunks_of_lines(connection, after=after, limit=PAGE // 10)
+            rows = checks.chunks_of_lines(connection, after=after, limit=PAGE_CONTENTS)
         for row in rows:
             where = f"{row.name}: {row.stream} of {row.writer}, from {row.first_offset}"
             try:
