@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -139,9 +140,9 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
     if query.depth < 0 or query.limit < 1:
         raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
     with instance.database.reading() as connection:
-        depths, found, derived, is_cut = _walked(connection, start, query)
+        walk = _walked(connection, start, query)
         crashed_before = instance.clock.now() - instance.crashed_after
-        nodes = lineage_nodes.nodes(connection, depths, crashed_before)
+        nodes = lineage_nodes.nodes(connection, walk.depths, crashed_before)
     if start not in nodes:
         raise NotFound(f"No {root} (you are {actor.name})")
     if query.types:
@@ -150,8 +151,8 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
             for node, shown in nodes.items()
             if node > 0 or node == start or shown.type in query.types
         }
-    shown_edges = (*_shown(found, nodes), *_shown_derived(derived, nodes))
-    return LineageGraph(root, tuple(nodes.values()), shown_edges, is_cut)
+    shown_edges = (*_shown(walk.edges, nodes), *_shown_derived(walk.derived, nodes))
+    return LineageGraph(root, tuple(nodes.values()), shown_edges, walk.is_cut)
 
 
 def _node(root: str) -> int:
@@ -161,13 +162,20 @@ def _node(root: str) -> int:
     return int(number) if kind == "run" else -int(number)
 
 
-def _walked(
-    connection: Connection, start: int, query: LineageQuery
-) -> tuple[dict[int, int], list[edges.Edge], list[tuple[int, int]], bool]:
-    """Return the depth of each node to show (nearest first), edges among them, and if it is cut.
+class _Walk(NamedTuple):
+    """What was found around a node; nodes are the integers of `db.lineage`."""
 
-    Edges come twice: those of runs, and (source, target) of those between versions (LIN-11).
-    """
+    depths: dict[int, int]
+    """Of each node to show, the steps from the root; the nearest first."""
+    edges: list[edges.Edge]
+    """Between runs and versions, also of nodes that are not shown."""
+    derived: list[tuple[int, int]]
+    """(source, target) of edges between versions (LIN-11), also of those that are not shown."""
+    is_cut: bool
+    """More can be reached than is shown."""
+
+
+def _walked(connection: Connection, start: int, query: LineageQuery) -> _Walk:
     ways = [
         downstream
         for downstream, way in ((False, Direction.UPSTREAM), (True, Direction.DOWNSTREAM))
@@ -191,7 +199,7 @@ def _walked(
             depths.setdefault(node, depth)
     nearest = sorted(depths.items(), key=lambda pair: pair[1])  # stable: oldest edge first
     shown = dict([pair for pair in nearest if pair[1] <= query.depth][: query.limit])
-    return shown, found, derived, is_cut or len(shown) < len(depths)
+    return _Walk(shown, found, derived, is_cut or len(shown) < len(depths))
 
 
 def _goes_on(
