@@ -377,23 +377,7 @@ def _finish(
         version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
     is_new = version_id is None
     if version_id is None:
-        values = {
-            "collection_id": draft.collection_id,
-            "manifest_id": draft.manifest_id,
-            "digest": head.digest,
-            "size_bytes": head.size_bytes,
-            "entry_count": head.entry_count,
-            "description": draft.spec["description"],
-            "metadata": draft.spec["metadata"] or {},
-            "history_step": draft.spec["history_step"],
-            "created_by": actor.name,
-            "created_at": now,
-            "updated_at": now,
-            "ttl_seconds": draft.spec.get("ttl_seconds"),
-        }
-        version_id, membership = versions_db.add(
-            connection, values, now, wanted_number=draft.spec.get("number")
-        )
+        version_id, membership = _add_version(connection, actor, draft, head, now)
         sources = _gathered(draft, parts, "sources")
         lineage_db.add_derived(connection, VersionId(version_id), sources)
     drafts_db.change(
@@ -414,8 +398,28 @@ def _finish(
     return Committed(version, is_new=is_new)
 
 
+def _add_version(
+    connection: Connection, actor: Actor, draft: Row[Any], head: Row[Any], now: datetime
+) -> tuple[int, versions_db.Membership]:
+    values = {
+        "collection_id": draft.collection_id,
+        "manifest_id": draft.manifest_id,
+        "digest": head.digest,
+        "size_bytes": head.size_bytes,
+        "entry_count": head.entry_count,
+        "description": draft.spec["description"],
+        "metadata": draft.spec["metadata"] or {},
+        "history_step": draft.spec["history_step"],
+        "created_by": actor.name,
+        "created_at": now,
+        "updated_at": now,
+        "ttl_seconds": draft.spec.get("ttl_seconds"),
+    }
+    return versions_db.add(connection, values, now, wanted_number=draft.spec.get("number"))
+
+
 def _gathered(draft: Row[Any], parts: Sequence[Row[Any]], key: str) -> list[Any]:
-    """Return what a draft and its contributions say under a key, each once."""
+    """Return what the specs of a draft and its contributions list under a key, each once."""
     return list(dict.fromkeys(each for one in (draft, *parts) for each in one.spec[key]))
 
 
@@ -444,19 +448,9 @@ def _apply(
     if membership is None:
         membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
         assert membership is not None
-    aliases = list(dict.fromkeys([*spec["aliases"], names.LATEST]))
-    if spec.get("number") is not None:
-        taken = aliases_db.numbers(connection, draft["collection_id"], aliases)
-        if is_new and taken.get(names.LATEST, membership.number) < membership.number:
-            del taken[names.LATEST]
-        aliases = [alias for alias in aliases if alias not in taken]
+    aliases = _aliases_to_put(connection, draft, membership, is_new=is_new)
     aliases_db.put(
-        connection,
-        draft["collection_id"],
-        membership,
-        aliases,
-        actor=actor.name,
-        now=now,
+        connection, draft["collection_id"], membership, aliases, actor=actor.name, now=now
     )
     versions_db.add_tags(connection, version_id, spec["tags"])
     if not is_new and spec["on_unchanged"] == "update_metadata":
@@ -470,6 +464,23 @@ def _apply(
     version = versions_db.by_id(connection, version_id)
     assert version is not None
     return version
+
+
+def _aliases_to_put(
+    connection: Connection,
+    draft: Mapping[str, Any],
+    membership: versions_db.Membership,
+    *,
+    is_new: bool,
+) -> list[str]:
+    """Return the aliases of a draft and `latest`; of a copy those that it may take."""
+    aliases = list(dict.fromkeys([*draft["spec"]["aliases"], names.LATEST]))
+    if draft["spec"].get("number") is None:
+        return aliases
+    taken = aliases_db.numbers(connection, draft["collection_id"], aliases)
+    if is_new and taken.get(names.LATEST, membership.number) < membership.number:
+        del taken[names.LATEST]
+    return [alias for alias in aliases if alias not in taken]
 
 
 def _version_of(instance: Instance, version_id: int) -> VersionRecord:
