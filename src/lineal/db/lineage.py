@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, VersionId
 from lineal.db import schema
-from lineal.db.engine import listed
+from lineal.db.engine import listed, on_sqlite
 from lineal.db.fields import number_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import derivations, edges
@@ -53,6 +53,7 @@ def add_used(
     alias: the text that was asked for (SEM-9). The edge is marked when the version descends from
     the run: a run that reads what it logged itself.
     """
+    _hold(connection, run)
     if _exists(connection, run, version, EdgeKind.USED):
         return
     closes = _has_followed(connection, run, EdgeKind.LOGGED) and _reaches(
@@ -76,6 +77,7 @@ def add_logged(
     """
     closes = False
     if not is_new_version:
+        _hold(connection, run)
         if _exists(connection, run, version, EdgeKind.LOGGED):
             return
         closes = _has_followed(connection, run, EdgeKind.USED) and _reaches(
@@ -115,10 +117,17 @@ def _insert(
 _ADD_EDGE = insert(edges)
 
 
+def _hold(connection: Connection, run: RunKey) -> None:
+    """Let nobody else add edges to a run until the transaction ends (SQLite: already so).
+
+    Else two could add the same one.
+    """
+    if not on_sqlite(connection):
+        row = select(schema.runs.c.id).where(schema.runs.c.id == run)
+        connection.execute(row.with_for_update())
+
+
 def _exists(connection: Connection, run: RunKey, version: VersionId, kind: EdgeKind) -> bool:
-    # Whoever adds edges to a run holds its row, so that two cannot add the same one (PostgreSQL;
-    # on SQLite there is one writer anyway).
-    connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run).with_for_update())
     same = (edges.c.run_id == run) & (edges.c.version_id == version) & (edges.c.kind == kind)
     return connection.execute(select(edges.c.id).where(same)).first() is not None
 
