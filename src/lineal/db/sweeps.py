@@ -289,7 +289,7 @@ def best_trial(connection: Connection, sweep: SweepKey, sign: int) -> Row[Any] |
     return connection.execute(query.order_by(value, trials.c.id).limit(1)).one_or_none()
 
 
-def last_number(connection: Connection, sweep: SweepKey) -> int:
+def lowest_prior_number(connection: Connection, sweep: SweepKey) -> int:
     """Return the lowest number of a prior run, 0 if there is none."""
     query = select(func.min(trials.c.number)).where(trials.c.sweep_id == sweep)
     return min(connection.execute(query).scalar() or 0, 0)

@@ -163,7 +163,7 @@ def _add_prior(
         connection,
         key,
         {
-            "number": sweeps_db.last_number(connection, key) - 1,
+            "number": sweeps_db.lowest_prior_number(connection, key) - 1,
             "point": point or {},
             "parameters": dict(run.config),
             "state": str(TrialState.FINISHED if point is not None else TrialState.FAILED),
