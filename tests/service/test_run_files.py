@@ -14,7 +14,7 @@ from lineal import files as local_files
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import PageRequest, RunFileRecord, RunKey, RunRecord, RunSpec
-from lineal.db import runs as runs_db
+from lineal.db import run_files as run_files_db
 from lineal.db.schema import blobs
 from lineal.errors import (
     Denied,
@@ -210,8 +210,8 @@ def test_files_of_a_run_can_be_located_by_it_alone(
     other = runs.start(instance, owner, RunSpec("ana", "p", "r2")).run
     [file] = put(instance, owner, run, written("a", "1"))
     with instance.database.reading() as connection:
-        [(digest, size, nonce)] = runs_db.stored_files(connection, run.key, [file.digest])
-        assert runs_db.stored_files(connection, other.key, [file.digest]) == []
+        [(digest, size, nonce)] = run_files_db.stored(connection, run.key, [file.digest])
+        assert run_files_db.stored(connection, other.key, [file.digest]) == []
     assert (digest, size) == (file.digest, 1)
     assert instance.store.size(storage_key(digest, nonce)) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, delete, select
 
 from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunFileRecord
-from lineal.db.blobs import batches
+from lineal.db.blobs import IS_STORED, batches
 from lineal.db.engine import insert
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
@@ -56,6 +56,22 @@ def page(
 def paths(connection: Connection, run: int, limit: int) -> Sequence[str]:
     query = select(run_files.c.path).where(run_files.c.run_id == run)
     return connection.scalars(query.order_by(run_files.c.path).limit(limit)).all()
+
+
+def stored(
+    connection: Connection, run: int, digests: Iterable[Digest]
+) -> list[tuple[Digest, int, str]]:
+    """Return (digest, size_bytes, nonce) of those that are files of a run and stored."""
+    of_run = select(run_files.c.path).where(
+        run_files.c.run_id == run, run_files.c.blob_id == blobs.c.id
+    )
+    found: list[tuple[Digest, int, str]] = []
+    for some in batches(digests):
+        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
+            blobs.c.digest.in_(some), IS_STORED, of_run.exists()
+        )
+        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
+    return found
 
 
 def remove(connection: Connection, run: int, path: str) -> bool:

@@ -20,10 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
 from lineal.db import engine, redirects
-from lineal.db.blobs import IS_STORED, batches
+from lineal.db.blobs import batches
 from lineal.db.fields import (
     FieldSpec,
     document_field,
@@ -34,14 +33,7 @@ from lineal.db.fields import (
 )
 from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
-from lineal.db.schema import (
-    blobs,
-    entities,
-    projects,
-    run_files,
-    run_tags,
-    runs,
-)
+from lineal.db.schema import entities, projects, run_tags, runs
 
 NEWEST_FIRST = "-created_at"
 """X-3."""
@@ -266,22 +258,3 @@ def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> R
         last_step=row.last_step,
         history_count=row.history_count,
     )
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
-def stored_files(
-    connection: Connection, key: int, digests: Iterable[Digest]
-) -> list[tuple[Digest, int, str]]:
-    """Return (digest, size_bytes, nonce) of those that are files of a run and stored."""
-    of_run = select(run_files.c.path).where(
-        run_files.c.run_id == key, run_files.c.blob_id == blobs.c.id
-    )
-    found: list[tuple[Digest, int, str]] = []
-    for some in batches(digests):
-        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-            blobs.c.digest.in_(some), IS_STORED, of_run.exists()
-        )
-        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
-    return found

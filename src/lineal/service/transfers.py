@@ -27,7 +27,7 @@ from lineal.core.moments import in_utc
 from lineal.core.records import DraftId, Location, RunKey, Upload, VersionId
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
-from lineal.db import runs as runs_db
+from lineal.db import run_files as run_files_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, IntegrityError, Invalid, NotFound
 from lineal.service.instance import Instance
@@ -258,7 +258,7 @@ def locate(
             rows = blobs_db.stored_of_version(connection, version, digests)
         else:
             assert run is not None
-            rows = runs_db.stored_files(connection, run, digests)
+            rows = run_files_db.stored(connection, run, digests)
     keys = [storage_key(digest, nonce) for digest, _, nonce in rows]
     found = {}
     for (digest, size, _), key, place in zip(rows, keys, instance.store.places(keys), strict=True):
