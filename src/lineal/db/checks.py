@@ -149,6 +149,13 @@ def _unknown_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 
 def _queries() -> Iterator[tuple[str, Select[Any]]]:
+    """Yield each invariant with the query of (where, what) that contradicts it."""
+    yield from _of_versions()
+    yield from _of_names()
+    yield from _of_blobs()
+
+
+def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
     version_blobs = (
         named_versions(func.min(blobs.c.digest) + " is " + func.min(blobs.c.state))
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
@@ -203,6 +210,10 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         .where(versions.c.size_bytes != manifests.c.size_bytes)
     )
     yield "a version has the size of its manifest", other_size
+
+
+def _of_names() -> Iterator[tuple[str, Select[Any]]]:
+    """Numbers and aliases."""
     homeless = (
         select(collections.c.name, literal("the number of ") + versions.c.digest + " is lost")
         .join(versions, versions.c.collection_id == collections.c.id)
@@ -214,16 +225,13 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         )
     )
     yield "a version has a number in its collection", homeless
-    numbers = select(
-        collections.c.name, literal("number ") + _text(func.max(memberships.c.number))
-    ).where(memberships.c.collection_id == collections.c.id)
-    reused = (
-        select(blobs.c.nonce + " " + func.min(blobs.c.digest), _text(func.count()) + " rows")
-        .where(blobs.c.nonce.is_not(None))
-        .group_by(blobs.c.nonce, blobs.c.digest)
-        .having(func.count() > 1)
+    given_again = (
+        select(collections.c.name, literal("number ") + _text(func.max(memberships.c.number)))
+        .where(memberships.c.collection_id == collections.c.id)
+        .group_by(collections.c.id)
+        .having(func.max(memberships.c.number) >= collections.c.next_number)
     )
-    yield "a storage key is never reused", reused
+    yield "a version number is never given twice", given_again
     unrecorded = (
         select(collections.c.name, literal("alias ") + aliases.c.alias + " moved without a record")
         .join(aliases, aliases.c.collection_id == collections.c.id)
@@ -241,12 +249,6 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         )
     )
     yield "every move of an alias is recorded", unrecorded
-    yield (
-        "a version number is never given twice",
-        numbers.group_by(collections.c.id).having(
-            func.max(memberships.c.number) >= collections.c.next_number
-        ),
-    )
     dead_alias = (
         select(collections.c.name, literal("alias ") + aliases.c.alias + " is on a deleted version")
         .join(aliases, aliases.c.collection_id == collections.c.id)
@@ -264,6 +266,16 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
         .where(memberships.c.collection_id != aliases.c.collection_id)
     )
     yield "an alias is on a version of its collection", foreign_alias
+
+
+def _of_blobs() -> Iterator[tuple[str, Select[Any]]]:
+    reused = (
+        select(blobs.c.nonce + " " + func.min(blobs.c.digest), _text(func.count()) + " rows")
+        .where(blobs.c.nonce.is_not(None))
+        .group_by(blobs.c.nonce, blobs.c.digest)
+        .having(func.count() > 1)
+    )
+    yield "a storage key is never reused", reused
     run_blobs = (
         select(runs.c.run_id + "/" + run_files.c.path, blobs.c.digest + " is " + blobs.c.state)
         .join(run_files, run_files.c.run_id == runs.c.id)
