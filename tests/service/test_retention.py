@@ -25,6 +25,7 @@ from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import aliases as aliases_db
 from lineal.db import deletion as deletion_db
 from lineal.db import retention as retention_db
+from lineal.db import ttl as ttl_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, gc, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
@@ -58,7 +59,7 @@ def live(instance: Instance, actor: Actor, name: str = "data") -> list[int]:
 
 def expired(instance: Instance) -> list[int]:
     with instance.database.reading() as connection:
-        return retention_db.expired_versions(connection, instance.clock.now(), 1000)
+        return ttl_db.expired_versions(connection, instance.clock.now(), 1000)
 
 
 def victims(instance: Instance, limit: int = 1000) -> list[int]:
@@ -70,7 +71,7 @@ def sweep_expired(instance: Instance) -> None:
     """Do what the first step of the sweep does."""
     with instance.database.writing() as connection:
         now = instance.clock.now()
-        ids = retention_db.expired_versions(connection, now, 1000)
+        ids = ttl_db.expired_versions(connection, now, 1000)
         deletion_db.hide_versions(
             connection, ids, what="expired", reason="expired", actor="sweep", now=now
         )

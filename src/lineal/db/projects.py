@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from lineal.core.moments import in_utc
 from lineal.core.records import Page, PageRequest, ProjectId, ProjectRecord
@@ -100,6 +100,12 @@ def require_entity(connection: Connection, entity: str, actor_name: str) -> int:
             f"No entity {entity} (you are {actor_name}){_near_entities(connection, entity)}"
         )
     return found
+
+
+def protect(connection: Connection, project_id: int, names: Sequence[str]) -> None:
+    """Set the aliases whose versions neither expire nor can be deleted (TTL-12, DEL-6)."""
+    statement = update(projects).where(projects.c.id == project_id)
+    connection.execute(statement.values(protected_aliases=list(names) or None))
 
 
 def record(connection: Connection, project_id: int) -> ProjectRecord:

@@ -36,6 +36,7 @@ from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import retention as retention_db
+from lineal.db import ttl as ttl_db
 from lineal.service import due, strays
 from lineal.service.instance import Instance, locked_if_free
 
@@ -190,7 +191,7 @@ class _Sweep:
             (
                 deletion_db.EXPIRED,
                 "versions past their time to live",
-                retention_db.expired_versions,
+                ttl_db.expired_versions,
             ),
             (
                 deletion_db.RETENTION,

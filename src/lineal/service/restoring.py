@@ -19,6 +19,7 @@ from lineal.db import projects as projects_db
 from lineal.db import restoring as restoring_db
 from lineal.db import retention as retention_db
 from lineal.db import runs as runs_db
+from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
 from lineal.service import runs
@@ -174,7 +175,7 @@ def _restored(connection: Connection, back: restoring_db.Back, now: datetime) ->
         runs=back.runs,
         projects=back.projects,
         aliases=back.aliases,
-        exempted=retention_db.exempt_expired(connection, back.version_ids, now),
+        exempted=ttl_db.exempt_expired(connection, back.version_ids, now),
         let_go=retention_db.keep_let_go(connection, back.version_ids, now),
         collections=back.collections,
     )

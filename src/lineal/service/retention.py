@@ -43,6 +43,7 @@ from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
+from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
 from lineal.service import deletion
@@ -64,7 +65,7 @@ def effective_ttl(instance: Instance, actor: Actor, version_id: VersionId) -> Ef
     """
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        row = retention_db.ttl_of(connection, version_id)
+        row = ttl_db.ttl_of(connection, version_id)
         if row is None:
             raise NotFound(f"No version {version_id} (you are {actor.name})")
         suspended_by = _suspended_by(connection, row, version_id)
@@ -97,7 +98,7 @@ def set_version_ttl(
             raise deletion.gone(
                 connection, versions_db.by_membership(connection, membership_id) or found
             )
-        retention_db.set_ttl(connection, Level.VERSION, found.id, seconds)
+        ttl_db.set_ttl(connection, Level.VERSION, found.id, seconds)
         versions_db.change(connection, found.id, {"updated_at": instance.clock.now()})
         changed = versions_db.by_membership(connection, membership_id)
     assert changed is not None
@@ -124,7 +125,7 @@ def set_collection_ttl(
                 f"{entity}/{project}/{name} holds links only, and linked versions do not expire; "
                 "set the TTL of the collections they lead to"
             )
-        retention_db.set_ttl(connection, Level.COLLECTION, collection_id, seconds)
+        ttl_db.set_ttl(connection, Level.COLLECTION, collection_id, seconds)
         return lists_db.collection(connection, collection_id)
 
 
@@ -137,7 +138,7 @@ def set_project_ttl(
         check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
-        retention_db.set_ttl(connection, Level.PROJECT, project_id, seconds)
+        ttl_db.set_ttl(connection, Level.PROJECT, project_id, seconds)
         return projects_db.record(connection, project_id)
 
 
@@ -151,7 +152,7 @@ def entity_ttl(instance: Instance, actor: Actor, entity: str) -> int | None:
         if _is_still_to_come(connection, actor, entity):
             return None
         entity_id = projects_db.require_entity(connection, entity, actor.name)
-        return retention_db.entity_ttl(connection, entity_id)
+        return ttl_db.entity_ttl(connection, entity_id)
 
 
 def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int | None) -> None:
@@ -166,7 +167,7 @@ def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int |
         if _is_still_to_come(connection, actor, entity):
             projects_db.ensure_entity(connection, entity, instance.clock.now())
         entity_id = projects_db.require_entity(connection, entity, actor.name)
-        retention_db.set_ttl(connection, Level.ENTITY, entity_id, seconds)
+        ttl_db.set_ttl(connection, Level.ENTITY, entity_id, seconds)
 
 
 def _is_still_to_come(connection: Connection, actor: Actor, entity: str) -> bool:
@@ -200,7 +201,7 @@ def expiring(
             scope = retention_db.within(
                 project_id=projects_db.require(connection, entity, project, actor.name)
             )
-        return retention_db.expiring(connection, before, scope, page)
+        return ttl_db.expiring(connection, before, scope, page)
 
 
 def protect_aliases(
@@ -216,7 +217,7 @@ def protect_aliases(
         raise Invalid(f"`{names.LATEST}` cannot be protected: it moves by itself")
     with instance.database.writing() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
-        retention_db.protect(connection, project_id, wanted)
+        projects_db.protect(connection, project_id, wanted)
         return projects_db.record(connection, project_id)
 
 
@@ -331,7 +332,7 @@ def delete_selected(
 
 
 def _nearest(row: Row[tuple[object, ...]]) -> tuple[Level, int | None]:
-    for level in retention_db.TABLES:
+    for level in ttl_db.TABLES:
         seconds = row._mapping[str(level)]
         if seconds is not None:
             return level, seconds
