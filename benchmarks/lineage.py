@@ -20,7 +20,7 @@ from benchmarks.results import Bench, Result
 from benchmarks.timing import Taken
 from lineal.config import load
 from lineal.core.access import Actor, Role
-from lineal.core.records import Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.db import schema
 from lineal.service import lineage
 from lineal.service.instance import Instance, open_instance

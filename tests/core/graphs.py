@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
+from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
+from lineal.core.records import EdgeKind
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = 'a"];\n\\" --> <b>|`#\x1b[2J'

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
+from lineal.core.lineage import LineageEdge, LineageGraph
 from lineal.core.lineage_picture import BOX_HEIGHT, BOX_WIDTH, GAP_ACROSS, SHOWN_MOST, to_svg
-from lineal.core.records import EdgeKind, LineageEdge, LineageGraph
+from lineal.core.records import EdgeKind
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
 from lineal.core import lineage_text
+from lineal.core.lineage import LineageEdge, LineageGraph
 from lineal.core.lineage_picture import to_svg
-from lineal.core.records import EdgeKind, LineageEdge, LineageGraph
+from lineal.core.records import EdgeKind
 
 PIPELINE = graph(
     "version:2",

@@ -6,17 +6,9 @@ from itertools import count
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.digest import of_bytes
+from lineal.core.lineage import Direction, LineageGraph, LineageQuery
 from lineal.core.manifest import Entry, build_segments, manifest_head
-from lineal.core.records import (
-    Direction,
-    DraftSpec,
-    LineageGraph,
-    LineageQuery,
-    RunKey,
-    RunSpec,
-    VersionId,
-    VersionRecord,
-)
+from lineal.core.records import DraftSpec, RunKey, RunSpec, VersionId, VersionRecord
 
 numbers = count()
 UP = LineageQuery(direction=Direction.UPSTREAM)

@@ -12,7 +12,8 @@ import pytest
 
 from lineal import service
 from lineal.core.access import Actor
-from lineal.core.records import LineageQuery, PageRequest, RunKey, Stream, VersionId
+from lineal.core.lineage import LineageQuery
+from lineal.core.records import PageRequest, RunKey, Stream, VersionId
 from lineal.errors import NotFound
 from lineal.service import history, lineage, runs, storage, transfers
 from lineal.service.instance import Instance

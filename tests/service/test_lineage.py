@@ -6,15 +6,8 @@ import pytest
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
-from lineal.core.records import (
-    Direction,
-    EdgeKind,
-    LineageGraph,
-    LineageQuery,
-    PageRequest,
-    RunKey,
-    VersionId,
-)
+from lineal.core.lineage import Direction, LineageGraph, LineageQuery
+from lineal.core.records import EdgeKind, PageRequest, RunKey, VersionId
 from lineal.db import lineage as lineage_db
 from lineal.errors import Denied, Invalid, NotFound
 from lineal.service import lineage

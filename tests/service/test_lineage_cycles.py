@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from lineal.client.embedded import EmbeddedBackend
-from lineal.core.records import EdgeKind, LineageQuery, RunKey
+from lineal.core.lineage import LineageQuery
+from lineal.core.records import EdgeKind, RunKey
 from lineal.db import schema
 from tests.service.edges import (
     UP,

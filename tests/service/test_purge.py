@@ -8,7 +8,7 @@ import pytest
 
 from lineal.core.access import Actor, Role
 from lineal.core.digest import of_bytes, storage_key
-from lineal.core.records import LineageQuery
+from lineal.core.lineage import LineageQuery
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, lineage, purge, restoring, retention
 from lineal.service.instance import Instance

@@ -13,8 +13,9 @@ from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.client.backend import all_of
 from lineal.client.public.graph import Graph
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.names import ArtifactPath
-from lineal.core.records import CollectionQuery, Direction, LineageQuery
+from lineal.core.records import CollectionQuery
 from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest
 

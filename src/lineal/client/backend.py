@@ -31,8 +31,6 @@ from lineal.core.records import (
     EdgeKind,
     InstanceStatus,
     JsonObject,
-    LineageGraph,
-    LineageQuery,
     Lines,
     Location,
     MembershipId,
@@ -57,6 +55,7 @@ from lineal.core.records import (
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.lineage import LineageGraph, LineageQuery
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,

@@ -31,8 +31,6 @@ from lineal.core.records import (
     Finding,
     InstanceStatus,
     JsonObject,
-    LineageGraph,
-    LineageQuery,
     Lines,
     Location,
     MembershipId,
@@ -60,6 +58,7 @@ from lineal.service.instance import Instance, open_instance
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.lineage import LineageGraph, LineageQuery
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
 from lineal.core.lineage_text import asked_for, cycle_words, printable
 from lineal.core.moments import in_utc
-from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
+from lineal.core.records import EdgeKind
 
 SHOWN_MOST = 12
 """Nodes of one kind and type in a column; more of them become one box."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
 from lineal.core.names import version_number
-from lineal.core.records import EdgeKind, LineageEdge, LineageGraph, LineageNode
+from lineal.core.records import EdgeKind
 
 FOLD_FROM = 5
 """A group of this many nodes folds into one (LIN-7)."""

@@ -454,7 +454,7 @@ class CollectionQuery(NamedTuple):
     """`+`/`-` and `name`, `created_at` or `updated_at`; None: by name."""
 
 
-# --- lineage ------------------------------------------------------------------------------------
+# --- edges; the graph they make is in `core.lineage` --------------------------------------------
 
 
 class EdgeKind(StrEnum):
@@ -462,65 +462,6 @@ class EdgeKind(StrEnum):
     LOGGED = "logged"
     DERIVED = "derived"
     """Between versions: a draft's base, or entries taken over; shown only if asked for (LIN-11)."""
-
-
-class Direction(StrEnum):
-    UPSTREAM = "upstream"
-    DOWNSTREAM = "downstream"
-    BOTH = "both"
-
-
-class LineageNode(NamedTuple):
-    """A run or a version in a graph. Tombstones stay: `is_deleted` says so (LIN-9)."""
-
-    id: str
-    """`run:12` or `version:34`; stable for ever."""
-    kind: str
-    """`run` or `artifact`."""
-    name: str
-    """`entity/project/run_id` or `entity/project/collection:vN`."""
-    label: str
-    """The run's display name, or `collection:vN`."""
-    type: str
-    """The artifact's type, or the run's job type (empty if none)."""
-    state: str
-    depth: int
-    """Steps from the root; a run and a version are each one step."""
-    is_deleted: bool
-    created_at: datetime
-    digest: str | None = None
-    aliases: tuple[str, ...] = ()
-
-
-class LineageEdge(NamedTuple):
-    """Points the way data flowed: version → run (used), run → version (logged), or derived."""
-
-    source: str
-    target: str
-    kind: EdgeKind
-    alias: str | None = None
-    """The alias that was asked for (SEM-9)."""
-    is_relogged: bool = False
-    """Would close a cycle; shown, never followed (LIN-10)."""
-
-
-class LineageGraph(NamedTuple):
-    root: str
-    nodes: tuple[LineageNode, ...]
-    edges: tuple[LineageEdge, ...]
-    is_cut: bool
-    """True when `limit` or `depth` left something out."""
-
-
-class LineageQuery(NamedTuple):
-    direction: Direction = Direction.BOTH
-    depth: int = 100
-    types: tuple[str, ...] = ()
-    """Only versions of these types (runs between them stay)."""
-    limit: int = 10_000
-    """Nodes at most."""
-    derived: bool = False
-    """Whether derived-from edges are followed and shown as well (LIN-11)."""
 
 
 # --- the instance -------------------------------------------------------------------------------

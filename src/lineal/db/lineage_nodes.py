@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from lineal.core.records import LineageNode, RunKey, VersionId, VersionState
+from lineal.core.lineage import LineageNode
+from lineal.core.records import RunKey, VersionId, VersionState
 from lineal.db import schema
 from lineal.db.blobs import batches
 from lineal.db.engine import listed

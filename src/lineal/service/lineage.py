@@ -11,14 +11,10 @@ from lineal import service  # whose `deletion` only an error needs
 from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery
 from lineal.core.moments import in_utc
 from lineal.core.records import (
-    Direction,
     EdgeKind,
-    LineageEdge,
-    LineageGraph,
-    LineageNode,
-    LineageQuery,
     Page,
     PageRequest,
     RunKey,

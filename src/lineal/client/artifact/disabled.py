@@ -20,15 +20,13 @@ from lineal.client.backend import Backend
 from lineal.client.run.disabled import new_folder
 from lineal.core import names
 from lineal.core.digest import Digest, of_bytes
+from lineal.core.lineage import LineageGraph, LineageNode, LineageQuery
 from lineal.core.manifest import Entry, ManifestHead, Segment, manifest_head
 from lineal.core.records import (
     AliasMove,
     CollectionId,
     CollectionKind,
     CollectionRecord,
-    LineageGraph,
-    LineageNode,
-    LineageQuery,
     MembershipId,
     Page,
     VersionId,

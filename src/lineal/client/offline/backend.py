@@ -22,6 +22,7 @@ from lineal.client.run import rewinding
 from lineal.config import Settings, default_entity
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
+from lineal.core.lineage import LineageGraph, LineageQuery
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
@@ -33,8 +34,6 @@ from lineal.core.records import (
     DraftId,
     DraftSpec,
     EdgeKind,
-    LineageGraph,
-    LineageQuery,
     Location,
     MembershipId,
     MovedRun,

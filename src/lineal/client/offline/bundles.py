@@ -22,13 +22,12 @@ from lineal.client.offline import copying
 from lineal.config import Settings, default_entity
 from lineal.core import names
 from lineal.core.ids import new_id
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionKind,
-    Direction,
     DraftSpec,
     EdgeKind,
-    LineageQuery,
     PageRequest,
     RunKey,
     RunPatch,

@@ -19,15 +19,14 @@ from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.config import Settings
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.manifest import SegmentHead
 from lineal.core.names import ARTIFACT_SCHEMES
 from lineal.core.records import (
     CollectionPatch,
-    Direction,
     DraftId,
     DraftSpec,
     EdgeKind,
-    LineageQuery,
     Location,
     RunPatch,
     RunRecord,

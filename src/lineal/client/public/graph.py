@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.public.lists import NamedList
 from lineal.core import lineage_picture, lineage_text
+from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery
 from lineal.core.names import strings
-from lineal.core.records import (
-    Direction,
-    EdgeKind,
-    LineageEdge,
-    LineageGraph,
-    LineageNode,
-    LineageQuery,
-    RunKey,
-    VersionId,
-)
+from lineal.core.records import EdgeKind, RunKey, VersionId
 from lineal.errors import Invalid
 
 if TYPE_CHECKING:
