@@ -4,7 +4,6 @@ Each method is one use case of `service` and means what is documented there; a b
 asks and how bytes travel. Contract for implementers: every method may be called from any thread
 and after `fork`; every method that writes may be called again after a failure with the same
 arguments and then changes nothing twice; a method that raises leaves nothing half-done visible.
-One suite runs against every implementation: tests/backend/.
 """
 
 from __future__ import annotations
