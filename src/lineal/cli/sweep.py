@@ -24,24 +24,24 @@ from lineal.errors import Invalid, MissingFile, TrialsFailed
 from lineal.nearest import nearest
 
 TRIALS_SHOWN = 20
-COMMANDS = ("create", "ls", "show", "pause", "resume", "stop", "cancel")
 
 
 class _CreatesByDefault(typer.core.TyperGroup):
     """Lets `lineal sweep FILE` mean `lineal sweep create FILE`, as W&B's command does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in (*COMMANDS, "-h", "--help") and not _is_slip(args[0]):
+        known = self.list_commands(ctx)
+        if args and args[0] not in (*known, "-h", "--help") and not _is_slip(args[0], known):
             args = ["create", *args]
         found: list[str] = super().parse_args(ctx, args)
         return found
 
 
-def _is_slip(word: str) -> bool:
+def _is_slip(word: str, commands: list[str]) -> bool:
     """Say whether a word is rather a command misspelt than a file: then its name is suggested."""
     if word.startswith("-") or os.path.exists(word):
         return False
-    return bool(nearest(word, COMMANDS, cutoff=0.7))
+    return bool(nearest(word, commands, cutoff=0.7))
 
 
 app = typer.Typer(
