@@ -122,6 +122,11 @@ def test_usual_names_are_accepted(rule: Callable[[str], str]) -> None:
     assert rule("mnist-train_2") == "mnist-train_2"
 
 
+def test_letters_of_an_entity_are_said_to_be_ascii() -> None:
+    with pytest.raises(Invalid, match="Entity 'josé' may hold only ASCII letters"):
+        names.entity_name("josé")
+
+
 @pytest.mark.parametrize("rule", [*SINGLE_NAMES, names.entry_path])
 def test_a_name_is_plain_text_where_a_member_of_an_enum_is_given(
     rule: Callable[[str], str],

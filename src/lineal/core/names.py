@@ -93,6 +93,7 @@ def user_artifact(name: str | None, type: str) -> None:
 
 
 def project_name(name: str) -> str:
+    """Check the name of a project: 1 to 128 characters, none of `/ \\ # ? % :` (NAM-4)."""
     if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
         raise Invalid(
             f"Project name {name!r} must not be empty, `.` or `..`, "
@@ -102,8 +103,9 @@ def project_name(name: str) -> str:
 
 
 def entity_name(name: str) -> str:
+    """Check the name of a user or team: ASCII letters, digits, `_ - .`, at most 128."""
     if not _is_plain(name) or not _ARTIFACT_NAME.fullmatch(name):
-        raise Invalid(f"Entity {name!r} may hold only letters, digits, dashes, underscores, dots")
+        raise Invalid(f"Entity {name!r} may hold only ASCII letters, digits, `_`, `-` and `.`")
     return _short(name, "Entity")
 
 
