@@ -204,6 +204,7 @@ def ttl_seconds(value: timedelta | int | float | str | None) -> int:
 
 
 def selection_to_json(selection: Selection) -> dict[str, Any]:
+    """Write down what a selection says, as `selection_from_json` reads it."""
     said = asdict(selection).items()
     return {key: value for key, value in said if value is not None and value is not False}
 

@@ -76,7 +76,11 @@ def version_by_id(instance: Instance, actor: Actor, version_id: VersionId) -> Ve
 def versions(
     instance: Instance, actor: Actor, query: VersionQuery, page: PageRequest
 ) -> Page[VersionRecord]:
-    """List the versions of a collection, the newest first unless ordered otherwise (API-4)."""
+    """List the versions of a collection, the newest first unless ordered otherwise (API-4).
+
+    Raises NotFound (project or collection), Gone (deleted project), Invalid for another type than
+    the collection's and for a filter, order or cursor that is wrong.
+    """
     path = f"{query.entity}/{query.project}/{query.collection}"
     access.require(actor, Action.READ, f"collection {path}")
     with instance.database.reading() as connection:
@@ -89,7 +93,7 @@ def versions(
 
 
 def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[VersionRecord]:
-    """List a version's links (ART-14)."""
+    """List the live links of a version, its source not among them (ART-14); none if unknown."""
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
         return versions_db.links(connection, version_id)
@@ -98,7 +102,10 @@ def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[Versi
 def alias_history(
     instance: Instance, actor: Actor, collection_id: CollectionId, alias: str | None
 ) -> list[AliasMove]:
-    """List where an alias (or every alias) of a collection has been, the oldest move first."""
+    """List where an alias of a collection has been, the oldest move first; of an unknown, nothing.
+
+    alias: None for all of them, those of deleted versions included.
+    """
     access.require(actor, Action.READ, f"collection {collection_id}")
     with instance.database.reading() as connection:
         rows = aliases_db.moves(connection, collection_id, alias)
@@ -132,7 +139,10 @@ def collection(
 def collections(
     instance: Instance, actor: Actor, query: CollectionQuery, page: PageRequest
 ) -> Page[CollectionRecord]:
-    """List the collections of a project, by name unless ordered otherwise (API-5)."""
+    """List the collections of a project, by name unless ordered otherwise (API-5).
+
+    Raises NotFound, Gone (deleted project), Invalid for a filter, order or cursor that is wrong.
+    """
     access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
     with instance.database.reading() as connection:
         project_id = _project(connection, actor, query.entity, query.project)
@@ -140,6 +150,7 @@ def collections(
 
 
 def artifact_types(instance: Instance, actor: Actor, entity: str, project: str) -> list[str]:
+    """List the types of a project's collections in alphabetical order. Raises NotFound, Gone."""
     access.require(actor, Action.READ, f"project {entity}/{project}")
     with instance.database.reading() as connection:
         return collections_db.types(connection, _project(connection, actor, entity, project))
@@ -287,6 +298,10 @@ def _project(connection: Connection, actor: Actor, entity: str, project: str) ->
 def find_collection(
     connection: Connection, actor: Actor, entity: str, project: str, name: str
 ) -> Row[Any]:
+    """Return the row of a collection, a deleted one too, a moved one also by its old name.
+
+    Raises NotFound naming near misses, Gone for a deleted project.
+    """
     project_id = _project(connection, actor, entity, project)
     row = collections_db.find(connection, project_id, name)
     if row is None:
@@ -304,6 +319,7 @@ def find_collection(
 def find_collection_by_id(
     connection: Connection, actor: Actor, collection_id: CollectionId
 ) -> Row[Any]:
+    """Return the row of a collection, a deleted one too. Raises NotFound."""
     row = collections_db.by_id(connection, collection_id)
     if row is None:
         raise NotFound(f"No collection {collection_id} (you are {actor.name})")
@@ -313,6 +329,7 @@ def find_collection_by_id(
 def find_membership(
     connection: Connection, actor: Actor, membership_id: MembershipId
 ) -> VersionRecord:
+    """Return a version or link, deleted and removed ones too. Raises NotFound."""
     found = versions_db.by_membership(connection, membership_id)
     if found is None:
         raise NotFound(f"No version {membership_id} (you are {actor.name})")

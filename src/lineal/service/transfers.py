@@ -226,6 +226,10 @@ def read_segments(
 
 
 def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+    """Yield segments in the order asked; for callers that may read them.
+
+    Raises IntegrityError for one that is missing, has no content yet, or is damaged.
+    """
     for page in blobs_db.batches(heads, PAGE_SEGMENTS):
         with instance.database.reading() as connection:
             lines = blobs_db.segment_lines(connection, [head.digest for head in page])
