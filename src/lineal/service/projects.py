@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection
+
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.records import Page, PageRequest, ProjectRecord
@@ -36,9 +38,12 @@ def projects(
     """
     access.require(actor, Action.READ, f"the projects of {entity}")
     with instance.database.reading() as connection:
-        entity_id = projects_db.find_entity(connection, entity)
-        if entity_id is None and entity == actor.entity:
+        if is_still_to_come(connection, actor, entity):
             return Page((), None, 0)
-        if entity_id is None:
-            entity_id = projects_db.require_entity(connection, entity, actor.name)
+        entity_id = projects_db.require_entity(connection, entity, actor.name)
         return projects_db.page(connection, entity_id, page)
+
+
+def is_still_to_come(connection: Connection, actor: Actor, entity: str) -> bool:
+    """Say whether it is the actor's own entity, which is made with the first that it owns."""
+    return entity == actor.entity and projects_db.find_entity(connection, entity) is None

@@ -50,6 +50,7 @@ from lineal.service import deletion
 from lineal.service.artifacts import check_ttl
 from lineal.service.catalog import find_collection
 from lineal.service.instance import Instance
+from lineal.service.projects import is_still_to_come
 
 ANY_TYPE = ""
 PREVIEW_VERSIONS = 100
@@ -149,7 +150,7 @@ def entity_ttl(instance: Instance, actor: Actor, entity: str) -> int | None:
     """
     access.require(actor, Action.READ, f"entity {entity}")
     with instance.database.reading() as connection:
-        if _is_still_to_come(connection, actor, entity):
+        if is_still_to_come(connection, actor, entity):
             return None
         entity_id = projects_db.require_entity(connection, entity, actor.name)
         return ttl_db.entity_ttl(connection, entity_id)
@@ -164,15 +165,10 @@ def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int |
     if seconds is not None:
         check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
-        if _is_still_to_come(connection, actor, entity):
+        if is_still_to_come(connection, actor, entity):
             projects_db.ensure_entity(connection, entity, instance.clock.now())
         entity_id = projects_db.require_entity(connection, entity, actor.name)
         ttl_db.set_ttl(connection, Level.ENTITY, entity_id, seconds)
-
-
-def _is_still_to_come(connection: Connection, actor: Actor, entity: str) -> bool:
-    """Say whether it is the actor's own entity, which is made with the first that it owns."""
-    return entity == actor.entity and projects_db.find_entity(connection, entity) is None
 
 
 def expiring(
@@ -191,7 +187,7 @@ def expiring(
     access.require(actor, Action.READ, f"project {entity}/{project or ''}".rstrip("/"))
     before = instance.clock.now() + min(within, LONGEST_TTL)
     with instance.database.reading() as connection:
-        if project is None and _is_still_to_come(connection, actor, entity):
+        if project is None and is_still_to_come(connection, actor, entity):
             return Page((), None, 0)
         if project is None:
             scope = retention_db.within(
