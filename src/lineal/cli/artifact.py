@@ -351,11 +351,9 @@ def _list_versions(
     versions = all_of(partial(backend.versions, query), size=size)
     if json:
         output.as_json_list(describe.version(record) for record in versions)
-    elif (first := next(versions, None)) is not None:
-        _print_versions(chain((first,), versions))
     else:
         that_matches = f" that matches {matching}" if matching else ""
-        output.note(f"{query.collection} has no version{that_matches}")
+        _print_versions(versions, none=f"{query.collection} has no version{that_matches}")
 
 
 def _list_collections(
@@ -388,7 +386,7 @@ def _types_beside(backend: Backend, queries: list[CollectionQuery]) -> str:
     return ", ".join(sorted({type for each in projects for type in backend.artifact_types(*each)}))
 
 
-def _print_versions(versions: Iterable[VersionRecord]) -> None:
+def _print_versions(versions: Iterable[VersionRecord], *, none: str) -> None:
     output.table(
         ("version", "aliases", "size", "files", "created", "tags"),
         (
@@ -403,6 +401,7 @@ def _print_versions(versions: Iterable[VersionRecord]) -> None:
             for record in versions
         ),
         right=("size", "files"),
+        none=none,
     )
 
 

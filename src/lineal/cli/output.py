@@ -127,9 +127,17 @@ def plain(value: Any) -> Any:
 
 
 def table(
-    headers: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()
+    headers: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Sequence[str] = (),
+    none: str | None = None,
 ) -> None:
-    """Print aligned columns; those named in `right` are aligned to the right."""
+    """Print aligned columns, row by row as they come.
+
+    right: headers of the columns that are aligned to the right. none: what to note instead of a
+    table without rows.
+    """
     waiting: list[list[str]] = []
     widths: list[int] | None = None
     aligned_right = [header in right for header in headers]
@@ -141,7 +149,9 @@ def table(
         waiting.append(cells)
         if len(waiting) == MEASURED_ROWS:
             widths = _print_measured(headers, waiting, aligned_right)
-    if widths is None:
+    if not waiting and none is not None:
+        note(none)
+    elif widths is None:
         _print_measured(headers, waiting, aligned_right)
 
 

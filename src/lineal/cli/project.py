@@ -30,11 +30,9 @@ def project_ls(
 ) -> None:
     """List projects by name; what is in one, `lineal artifact ls` and `lineal run ls` say."""
     backend = connect().backend
-    found = list(all_of(lambda page: backend.projects(entity or backend.entity, page)))
+    found = all_of(lambda page: backend.projects(entity or backend.entity, page))
     if json:
         output.as_json_list(map(describe.project, found))
-    elif not found:
-        output.note("No projects here yet; `lineal demo` makes one")
     else:
         output.table(
             ("created", "protected aliases", "name"),
@@ -42,6 +40,7 @@ def project_ls(
                 (each.created_at, ", ".join(each.protected_aliases), f"{each.entity}/{each.name}")
                 for each in found
             ),
+            none="No projects here yet; `lineal demo` makes one",
         )
 
 

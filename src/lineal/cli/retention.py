@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -178,17 +177,14 @@ def expiring(
             {"name": each.version.path, "expires_at": each.expires_at} for each in found
         )
         return
-    first = next(found, None)
-    if first is None:
-        output.note(f"Nothing expires within {within}")
-        return
     output.table(
         ("expires", "size", "version"),
         (
             (each.expires_at, output.size(each.version.size_bytes), each.version.path)
-            for each in chain((first,), found)
+            for each in found
         ),
         right=("size",),
+        none=f"Nothing expires within {within}",
     )
 
 

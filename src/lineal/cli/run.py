@@ -74,12 +74,9 @@ def ls(
     shown = islice(runs, limit or None)
     if json:
         output.as_json_list(describe.run(run) for run in shown)
-    elif (first := next(shown, None)) is None:
-        output.note(
-            f"No run matches {filter}" if filters else "No runs here yet; `lineal demo` makes some"
-        )
     else:
-        _print_runs(chain((first,), shown))
+        none = "No runs here yet; `lineal demo` makes some"
+        _print_runs(shown, none=f"No run matches {filter}" if filters else none)
     if limit and next(runs, None) is not None:
         output.note(f"Only the first {limit:,}; `--limit 0` lists all")
 
@@ -105,7 +102,7 @@ def _runs(
     return chain.from_iterable(lists)
 
 
-def _print_runs(runs: Iterable[RunRecord]) -> None:
+def _print_runs(runs: Iterable[RunRecord], *, none: str) -> None:
     output.table(
         ("run", "name", "state", "job type", "created", "took", "summary"),
         (
@@ -121,6 +118,7 @@ def _print_runs(runs: Iterable[RunRecord]) -> None:
             for run in runs
         ),
         right=("took",),
+        none=none,
     )
 
 

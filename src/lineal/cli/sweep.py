@@ -134,12 +134,9 @@ def ls(
 ) -> None:
     """List sweeps, the newest first."""
     connection = connect()
-    found = list(_sweeps(connection, project))
+    found = _sweeps(connection, project)
     if json:
         output.as_json_list(describe(record) for record in found)
-        return
-    if not found:
-        output.note("No sweeps here yet; `lineal sweep FILE.yaml` makes one")
         return
     output.table(
         ("sweep", "name", "method", "state", "trials", "best", "created"),
@@ -156,6 +153,7 @@ def ls(
             for record in found
         ),
         right=("trials", "best"),
+        none="No sweeps here yet; `lineal sweep FILE.yaml` makes one",
     )
 
 
