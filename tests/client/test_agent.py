@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -382,6 +383,22 @@ def test_a_choice_that_no_agent_could_be_given_is_refused_with_its_place() -> No
     point = {"x": numpy.float32(0.5), "net": {"k": 3}}
     lineal.controller(path).schedule(point)
     assert lineal.Api().sweep(path).enqueue_run(point).parameters["x"] == 0.5
+
+
+def test_nan_as_a_parameter_of_a_run_informs_no_search() -> None:
+    with lineal.init(project="p", id="before", config={"x": math.nan}) as run:
+        run.log({"loss": 1})
+    document = {
+        "method": "bayes",
+        "metric": {"name": "loss"},
+        "parameters": {"x": {"distribution": "normal"}},
+        "run_cap": 2,
+    }
+    path = f"p/{lineal.sweep(document, project='p', prior_runs=['before'])}"
+    lineal.Api().sweep(path).enqueue_run({"x": math.nan})
+    lineal.agent(path, lambda: lineal.init().log({"loss": 1}))
+    tried = [trial for trial in trials(path) if not trial.is_prior]
+    assert [trial.state for trial in tried] == ["finished", "finished"]
 
 
 def test_the_controller_schedules_and_sees() -> None:

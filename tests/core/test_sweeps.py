@@ -95,6 +95,14 @@ def test_a_value_leads_back_to_a_point_with_that_value(spec: dict[str, Any], sha
     assert type(distribution.value(back)) is type(value)
 
 
+@pytest.mark.parametrize("spec", [spec for spec, _, _ in RANGES], ids=lambda spec: str(spec)[:40])
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, 10**400, True, "1", None], ids=lambda value: str(value)[:9]
+)
+def test_what_is_no_finite_number_is_no_point_of_a_range(spec: dict[str, Any], value: Any) -> None:
+    assert parameter(**spec).point(value) is None
+
+
 def test_a_grid_counts_through_all_points() -> None:
     plan = sweeps.plan(
         {

@@ -16,6 +16,8 @@ from itertools import accumulate
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
+from lineal.core.numbers import is_finite
+
 TAIL = 1e-9
 """A quantile of exactly 0 or 1 would be an infinite value."""
 
@@ -71,7 +73,7 @@ class Distribution(NamedTuple):
         """Return a point whose value this is, None if it has none."""
         if self.choices:
             return self._point_of_choice(value)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not is_finite(value):
             return None
         number = float(value)
         if self.name in NORMAL:
