@@ -45,7 +45,7 @@ def test_ttl_is_inherited_from_collection_project_and_entity(lineal, photos):
     assert lineal("project", "ttl", "demo").out == "ana/demo: 30 days\n"
 
 
-@pytest.mark.parametrize("text", ["0", "soon", "-3d", "P1M", "99999999999999d"])
+@pytest.mark.parametrize("text", ["0", "soon", "-3d", "P1M", "99999999999999d", "²"])
 def test_ttl_refuses_what_is_no_duration(lineal, photos, text):
     assert lineal("artifact", "ttl", "demo/photos:v0", "--", text, fails=True).code == 2
 

@@ -78,7 +78,7 @@ def _stored(text: str) -> int | None:
         return None
     if word == "none":
         return ttls.stored(None)
-    return ttls.stored(int(word) if word.isdigit() else text)
+    return ttls.stored(int(word) if word.isdecimal() else text)
 
 
 def _print_stored(name: str, seconds: int | None, *, json: bool) -> None:
