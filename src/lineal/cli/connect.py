@@ -59,6 +59,10 @@ class Connection:
     def version(self, text: str) -> VersionRecord:
         return self.backend.version(self.artifact_path(text))
 
+    def named_project(self, text: str) -> tuple[str, str]:
+        """Return (entity, project) of what is changed, and so must be named."""
+        return names.named_project(text, self.backend.entity)
+
     def run(self, text: str) -> RunRecord:
         return self.backend.run(*self.run_path(text))
 
@@ -135,6 +139,14 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
         f"Neither a project {'/'.join(project)} nor a collection {path.without_ref} exists; "
         f"{hint}`lineal artifact ls` lists everything there is"
     )
+
+
+def place_of(connection: Connection, text: str) -> tuple[str, str, str | None]:
+    """Return (entity, project, collection) of what a path names; of a project without the last."""
+    found = project_or_collection(connection, text)
+    if isinstance(found, CollectionRecord):
+        return found.entity, found.project, found.name
+    return *found, None
 
 
 def _project(backend: Backend, entity: str, name: str) -> tuple[str, str]:

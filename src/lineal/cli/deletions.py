@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output, selection
-from lineal.cli.connect import Connection, connect
+from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import NUMBER_MAX, Json, Yes
-from lineal.cli.retention import place_of, ttl_words
+from lineal.cli.retention import ttl_words
 from lineal.client.backend import all_of
 from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord

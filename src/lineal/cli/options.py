@@ -20,6 +20,7 @@ Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_VERSION)]
 Before = Annotated[str, typer.Argument(metavar="BEFORE", help=_VERSION)]
 After = Annotated[str, typer.Argument(metavar="AFTER", help="The same, of what to compare it with")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="`[[entity/]project/]run_id`")]
+Project = Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")]
 Type = Annotated[
     str | None, typer.Option("--type", "-t", help="Artifact type, such as `dataset` or `model`")
 ]

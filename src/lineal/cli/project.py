@@ -9,8 +9,7 @@ import typer
 from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.deletions import print_restored
-from lineal.cli.options import Json, Yes
-from lineal.cli.retention import Project, project_of
+from lineal.cli.options import Json, Project, Yes
 from lineal.client.backend import all_of
 from lineal.core.records import CollectionQuery, PageRequest
 
@@ -54,7 +53,7 @@ def project_rm(
 ) -> None:
     """Delete a project with its runs and versions; `lineal project restore` undoes it."""
     connection = connect()
-    entity, name = project_of(connection, project)
+    entity, name = connection.named_project(project)
     connection.backend.project(entity, name)
     found = connection.backend.collections(
         CollectionQuery(entity, name), PageRequest(only_total=True)
@@ -70,6 +69,6 @@ def project_rm(
 def project_restore(project: Project, json: Json = False) -> None:
     """Bring a deleted project back, with its runs, versions and aliases."""
     connection = connect()
-    entity, name = project_of(connection, project)
+    entity, name = connection.named_project(project)
     restored = connection.backend.restore_project(entity, name)
     print_restored(f"{entity}/{name}", restored, json=json)

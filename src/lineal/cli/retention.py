@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from lineal.cli import output, selection
-from lineal.cli.connect import Connection, connect, project_or_collection
-from lineal.cli.options import Json, Yes
+from lineal.cli.connect import connect, place_of
+from lineal.cli.options import Json, Project, Yes
 from lineal.client.artifact import ttl as ttls
 from lineal.client.backend import all_of
 from lineal.core import names
-from lineal.core.records import CollectionRecord
 from lineal.core.retention import (
     EffectiveTtl,
     Level,
@@ -30,7 +29,6 @@ app = typer.Typer(
 Place = Annotated[
     str, typer.Argument(metavar="PROJECT|NAME", help="A project, or a collection in it")
 ]
-Project = Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")]
 Set = Annotated[
     str | None,
     typer.Argument(
@@ -127,7 +125,7 @@ def default(
 def project_ttl(project: Project, set: Set = None, json: Json = False) -> None:
     """Show or set how long versions of a project live, where nothing nearer says so."""
     connection = connect()
-    entity, name = project_of(connection, project)
+    entity, name = connection.named_project(project)
     record = connection.backend.project(entity, name)
     if set is not None:
         record = connection.backend.set_project_ttl(entity, name, _stored(set))
@@ -146,7 +144,7 @@ def protect(
     if aliases and clear:
         raise Invalid("Say which aliases to protect, or `--clear`; those not named lose protection")
     connection = connect()
-    entity, name = project_of(connection, project)
+    entity, name = connection.named_project(project)
     record = connection.backend.project(entity, name)
     if aliases or clear:
         record = connection.backend.protect_aliases(entity, name, aliases or [])
@@ -169,7 +167,7 @@ def expiring(
     connection = connect()
     entity, name = connection.backend.entity, None
     if project is not None:
-        entity, name = project_of(connection, project)
+        entity, name = connection.named_project(project)
     span = duration(within)
     found = all_of(lambda page: connection.backend.expiring(entity, name, span, page))
     if json:
@@ -261,15 +259,3 @@ def _print_policy(where: tuple[str, str, str | None], found: Policy, *, json: bo
         output.data(
             f"{name}{level}: every sweep deletes versions {selection.words(found.selection)}"
         )
-
-
-def place_of(connection: Connection, text: str) -> tuple[str, str, str | None]:
-    """Return (entity, project, collection or None) of what a path names."""
-    found = project_or_collection(connection, text)
-    if isinstance(found, CollectionRecord):
-        return found.entity, found.project, found.name
-    return found[0], found[1], None
-
-
-def project_of(connection: Connection, text: str) -> tuple[str, str]:
-    return names.named_project(text, connection.backend.entity)

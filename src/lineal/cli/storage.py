@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import connect, project_or_collection
+from lineal.cli.connect import connect, place_of
 from lineal.cli.options import Json
 from lineal.core.cleanup import StorageReport
-from lineal.core.records import CollectionRecord
 
 
 def storage(
@@ -27,15 +26,8 @@ def storage(
     deleted and can still be restored. The sums below the table count each byte once.
     """
     connection = connect()
-    found = project_or_collection(connection, path) if path else None
-    if isinstance(found, CollectionRecord):
-        report = connection.backend.storage(
-            entity=found.entity, project=found.project, collection=found.name
-        )
-    elif found is not None:
-        report = connection.backend.storage(entity=found[0], project=found[1])
-    else:
-        report = connection.backend.storage()
+    entity, project, collection = place_of(connection, path) if path else (None, None, None)
+    report = connection.backend.storage(entity=entity, project=project, collection=collection)
     if json:
         output.as_json(asdict(report))
     else:
