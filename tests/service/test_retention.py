@@ -1,4 +1,4 @@
-"""Time to live, retention policies and selections: which versions may go, and what that frees."""
+"""Retention policies and selections: which versions may go, and what that frees."""
 
 # ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
 
@@ -13,53 +13,17 @@ import pytest
 
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
-from lineal.core.records import (
-    PageRequest,
-    RunPatch,
-    RunSpec,
-    VersionPatch,
-    VersionQuery,
-    VersionRecord,
-)
+from lineal.core.records import RunPatch, RunSpec, VersionPatch
 from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import aliases as aliases_db
-from lineal.db import deletion as deletion_db
 from lineal.db import retention as retention_db
-from lineal.db import ttl as ttl_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, gc, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.service.drafts import commit, draft, findings, path, send
-
-FIRST = PageRequest()
-DAY = 86_400
-Log = Callable[..., VersionRecord]
-
-
-@pytest.fixture
-def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
-    """Log a version of ana/vision/data with these files, or this text."""
-
-    def logged(content: str | dict[str, str], **changes: Any) -> VersionRecord:
-        texts = {"a": content} if isinstance(content, str) else content
-        files = {name: text.encode() for name, text in texts.items()}
-        version = commit(instance, owner, tmp_path, files, **changes).version
-        assert version is not None
-        return version
-
-    return logged
-
-
-def live(instance: Instance, actor: Actor, name: str = "data") -> list[int]:
-    found = catalog.versions(instance, actor, VersionQuery("ana", "vision", name), FIRST)
-    return sorted(version.number for version in found.items)
-
-
-def expired(instance: Instance) -> list[int]:
-    with instance.database.reading() as connection:
-        return ttl_db.expired_versions(connection, instance.clock.now(), 1000)
+from tests.service.drafts import draft, findings, path, send
+from tests.service.retaining import DAY, FIRST, Log, live, log  # noqa: F401 - fixtures
 
 
 def victims(instance: Instance, limit: int = 1000) -> list[int]:
@@ -67,193 +31,7 @@ def victims(instance: Instance, limit: int = 1000) -> list[int]:
         return retention_db.policy_victims(connection, instance.clock.now(), limit)
 
 
-def sweep_expired(instance: Instance) -> None:
-    """Do what the first step of the sweep does."""
-    with instance.database.writing() as connection:
-        now = instance.clock.now()
-        ids = ttl_db.expired_versions(connection, now, 1000)
-        deletion_db.hide_versions(
-            connection, ids, what="expired", reason="expired", actor="sweep", now=now
-        )
-
-
-# --- time to live -------------------------------------------------------------------------------
-
-
-def test_the_nearest_level_that_says_something_decides(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    version = log("0")
-
-    def found() -> tuple[Level, int | None]:
-        ttl = retention.effective_ttl(instance, owner, version.id)
-        return ttl.level, None if ttl.ttl is None else ttl.ttl.days
-
-    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
-    assert found() == (Level.NONE, None)
-    retention.set_entity_ttl(instance, owner, "ana", 40 * DAY)
-    assert retention.entity_ttl(instance, owner, "ana") == 40 * DAY
-    assert found() == (Level.ENTITY, 40)
-    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
-    assert found() == (Level.PROJECT, 30)
-    retention.set_collection_ttl(instance, owner, collection, 20 * DAY)
-    assert found() == (Level.COLLECTION, 20)
-    retention.set_version_ttl(instance, owner, version.membership_id, 0)
-    assert found() == (Level.VERSION, None)
-    retention.set_version_ttl(instance, owner, version.membership_id, None)
-    assert found() == (Level.COLLECTION, 20)
-
-
-def test_expiry_counts_from_creation_whenever_the_ttl_is_set(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    old = log("0")
-    clock.move(days=20)
-    log("1")
-    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
-    assert expired(instance) == []
-    retention.set_project_ttl(instance, owner, "ana", "vision", 10 * DAY)
-    assert expired(instance) == [old.id]
-    found = retention.effective_ttl(instance, owner, old.id)
-    assert found.expires_at == old.created_at + timedelta(days=10)
-    retention.set_version_ttl(instance, owner, old.membership_id, 0)
-    assert expired(instance) == []
-
-
-def test_a_link_suspends_expiry_and_leaves_a_grace_period(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    version = log("0", ttl_seconds=DAY)
-    target = ArtifactPath("ana", "registry", "detector")
-    link = catalog.link_version(instance, owner, version.id, target, [])
-    clock.move(days=30)
-    assert expired(instance) == []
-    found = retention.effective_ttl(instance, owner, version.id)
-    assert (found.suspended_by, found.expires_at) == (
-        "link ana/registry/detector:v0",
-        version.created_at + timedelta(days=1),
-    )
-    catalog.unlink_version(instance, owner, link.membership_id)
-    found = retention.effective_ttl(instance, owner, version.id)
-    assert found.suspended_by is None
-    assert found.expires_at is not None
-    assert found.expires_at - clock.now() > timedelta(days=6)
-    clock.move(days=6)
-    assert expired(instance) == []
-    catalog.unlink_version(instance, owner, link.membership_id)  # again: it adds nothing
-    deletion.delete_version(instance, owner, link.membership_id, delete_aliases=True)
-    clock.move(days=1, seconds=1)
-    assert expired(instance) == [version.id]
-
-
-def test_a_link_lost_with_its_project_leaves_a_grace_period_too(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    version = log("0", ttl_seconds=DAY)
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, version.id, target, [])
-    clock.move(days=30)
-    deletion.delete_project(instance, owner, "ana", "registry")
-    assert expired(instance) == []
-    clock.move(days=8)
-    assert expired(instance) == [version.id]
-
-
-def test_protected_aliases_suspend_expiry_and_ordinary_ones_do_not(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    versions = [log(name, ttl_seconds=DAY, aliases=(name,)) for name in ("prod", "best")]
-    retention.protect_aliases(instance, owner, "ana", "vision", ["prod", "gold"])
-    clock.move(days=2)
-    assert expired(instance) == [versions[1].id]
-    found = retention.effective_ttl(instance, owner, versions[0].id)
-    assert found.suspended_by == "alias ana/vision/data:prod"
-    retention.protect_aliases(instance, owner, "ana", "vision", [])
-    assert expired(instance) == [version.id for version in versions]
-    with pytest.raises(Invalid, match="latest"):
-        retention.protect_aliases(instance, owner, "ana", "vision", ["latest"])
-
-
-def test_a_link_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
-    target = ArtifactPath("ana", "registry", "detector")
-    link = catalog.link_version(instance, owner, log("0").id, target, [])
-    with pytest.raises(Invalid, match="unlink it first, then set the TTL of ana/vision/data:v0"):
-        retention.set_version_ttl(instance, owner, link.membership_id, DAY)
-
-
-def test_a_collection_of_links_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, log("0").id, target, [])
-    links = catalog.collection(instance, owner, "ana", "registry", "detector")
-    with pytest.raises(Invalid, match="ana/registry/detector holds links only"):
-        retention.set_collection_ttl(instance, owner, links.id, DAY)
-    assert retention.set_collection_ttl(instance, owner, links.id, None).ttl_seconds is None
-
-
-def test_code_and_tables_take_a_ttl_and_histories_do_not(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    for type in ("code", "run_table"):
-        version = log(type, collection=type, type=type)
-        retention.set_version_ttl(instance, owner, version.membership_id, DAY)
-    history = log("h", collection="h", type="wandb-history")
-    with pytest.raises(Invalid, match="wandb-history"):
-        retention.set_version_ttl(instance, owner, history.membership_id, DAY)
-
-
-def test_what_expires_soon_is_listed_the_soonest_first(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    retention_days = {"late": 9, "soon": 2, "over": 1, "never": 0}
-    for name, days in retention_days.items():
-        log(name, collection=name, ttl_seconds=days * DAY)
-    protected = log("kept", collection="kept", ttl_seconds=DAY)
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, protected.id, target, [])
-    clock.move(days=1, seconds=1)
-    week = timedelta(days=7)
-    for project in ("vision", None):
-        page = retention.expiring(instance, owner, "ana", project, week, PageRequest(size=1))
-        assert page.total == 2
-        more = retention.expiring(
-            instance, owner, "ana", project, week, PageRequest(1, page.cursor)
-        )
-        names = [each.version.collection for each in (*page.items, *more.items)]
-        assert names == ["over", "soon"]
-        assert page.items[0].expires_at == page.items[0].version.created_at + timedelta(days=1)
-
-
-def test_of_a_version_that_expired_it_is_said_that_it_did(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    version = log("0")
-    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
-    clock.move(days=2)
-    sweep_expired(instance)
-    said = r"data:v0 expired, and was deleted on 2026-01-03 00:00 UTC; restore it with"
-    with pytest.raises(Gone, match=said):
-        catalog.version(instance, owner, path("v0"))
-    run = runs.start(instance, owner, RunSpec("ana", "vision", "late")).run
-    with pytest.raises(Gone, match="data:v0 expired, and was deleted on 2026"):
-        lineage.use(instance, owner, run.key, version.id, alias=None)
-
-
-def test_a_version_restored_after_it_expired_stays(
-    instance: Instance, owner: Actor, log: Log, clock: MovableClock
-) -> None:
-    log("0")
-    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
-    clock.move(days=2)
-    sweep_expired(instance)
-    assert live(instance, owner) == []
-    (act,) = deletion.deletions(instance, owner, FIRST).items
-    assert act.reason == "expired"
-    assert restoring.restore(instance, owner, act.id).exempted == 1
-    assert expired(instance) == []
-    assert live(instance, owner) == [0]
-
-
-# --- selections ---------------------------------------------------------------------------------
+# --- selections ----------------------------------------------------------------------------------
 
 
 def selected(instance: Instance, actor: Actor, **words: Any) -> list[int]:
@@ -428,7 +206,7 @@ def test_a_bulk_deletion_killed_half_way_can_be_run_again(
     assert live(instance, owner) == [2]
 
 
-# --- policies -----------------------------------------------------------------------------------
+# --- policies ------------------------------------------------------------------------------------
 
 
 def test_a_collections_policy_takes_the_place_of_its_projects(
@@ -489,7 +267,7 @@ def test_a_policy_that_could_never_work_is_refused(
             retention.set_policy(instance, owner, "ana", "vision", "data", selection)
 
 
-# --- rights -------------------------------------------------------------------------------------
+# --- rights --------------------------------------------------------------------------------------
 
 
 def test_to_strangers_nothing_exists_and_the_rest_need_the_right(
