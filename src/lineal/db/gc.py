@@ -203,7 +203,7 @@ def unneeded_blobs(connection: Connection, *, after: int, limit: int) -> list[in
 
 
 def condemn(connection: Connection, ids: Sequence[int], now: datetime) -> Amount:
-    """Mark stored blobs that are still unneeded `condemned` (invariant 3); returns how many.
+    """Mark stored blobs that are still unneeded `condemned` (invariant 3); returns their amount.
 
     Awaited ones have no bytes that a row tells of: they are deleted at once.
     """

@@ -112,8 +112,8 @@ def alias_history(
     return [
         AliasMove(
             alias=row.alias,
-            before=_v(row.before_number),
-            after=_v(row.after_number),
+            before=_version_name(row.before_number),
+            after=_version_name(row.after_number),
             actor=row.moved_by,
             moved_at=row.moved_at,
         )
@@ -389,7 +389,7 @@ def _require_expected(
         return
     now_at = aliases_db.numbers(connection, collection_id, list(patch.expected_version))
     for alias, expected in patch.expected_version.items():
-        actual = _v(now_at.get(alias))
+        actual = _version_name(now_at.get(alias))
         if actual != expected:
             raise Conflict(
                 f"Alias `{alias}` of {found.entity}/{found.project}/{found.collection} is on "
@@ -436,5 +436,5 @@ def _require_type_change(row: Row[Any], type: str) -> None:
         raise Invalid(f"The type of {row.name} follows its links and cannot be changed")
 
 
-def _v(number: int | None) -> str | None:
+def _version_name(number: int | None) -> str | None:
     return None if number is None else f"v{number}"
