@@ -185,7 +185,7 @@ def show(
                 )
             )
         }
-        sweep_page.write(html, record, trials, runs, importance)
+        sweep_page.write(html, record, _best_first(record, trials), runs, importance)
         output.note(f"Wrote {html}")
     if json:
         output.as_json(
@@ -241,6 +241,7 @@ def _print_sweep(
 
 
 def _best_first(record: SweepRecord, trials: list[TrialRecord]) -> list[TrialRecord]:
+    """Order trials by their results, of equals the earlier first; those without any come last."""
     metric = plan(record.document).metric
     sign = metric.sign if metric else 1
     return sorted(

@@ -33,7 +33,11 @@ def write(
     runs: Mapping[str, RunRecord],
     found: Mapping[str, float],
 ) -> None:
-    """Write the page to a file; raises MissingFile without its folder, InTheWay for a folder."""
+    """Write the page to a file; raises MissingFile without its folder, InTheWay for a folder.
+
+    trials: the best first, those without a result last. runs: those of the trials, by their ids.
+    found: how much each parameter matters.
+    """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise MissingFile(
@@ -136,8 +140,7 @@ def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
     done = [trial for trial in trials if trial.state in _ENDED and trial.value is not None]
     if not done or sweep.metric is None:
         return '<p class="empty">No results yet.</p>'
-    sign = sweep.metric.sign
-    done = sorted(done, key=lambda trial: (trial.value or 0.0) * sign)[:LINES_MOST]
+    done = done[:LINES_MOST]
     names = [".".join(path) for path in sweep.searched]
     axes = [_Axis(name, [_chosen(sweep, t).get(name) for t in done]) for name in names]
     axes.append(_Axis(sweep.metric.name, [t.value for t in done]))
@@ -271,13 +274,11 @@ def _over_time(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
 
 
 def _table(sweep: Plan, trials: Sequence[TrialRecord], runs: Mapping[str, RunRecord]) -> str:
-    sign = sweep.metric.sign if sweep.metric else 1
-    ordered = sorted(trials, key=lambda t: (t.value is None, (t.value or 0.0) * sign, t.number))
     names = [".".join(path) for path in sweep.searched]
     metric = sweep.metric.name if sweep.metric else "value"
     heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     rows = []
-    for rank, trial in enumerate(ordered):
+    for rank, trial in enumerate(trials):
         values = _chosen(sweep, trial)
         cells = "".join(f"<td>{html.escape(_cell(values.get(name)))}</td>" for name in names)
         run = runs.get(trial.run_id)
