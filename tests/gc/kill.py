@@ -26,7 +26,7 @@ from lineal.config import load
 from lineal.core.access import Actor, Role
 from lineal.core.records import MembershipId, RunSpec
 from lineal.core.retention import Selection
-from lineal.service import artifacts, deletion, gc, retention, run_files, runs
+from lineal.service import artifacts, deletion, gc, retention, run_files, runs, ttl
 from lineal.service.instance import Instance, open_instance
 from lineal.service.verify import verify
 from tests.gc.crashes import WRITES
@@ -90,7 +90,7 @@ def prepare(home: Path) -> None:
     ]
     for version in old[:2]:
         deletion.delete_version(instance, OWNER, version.membership_id, delete_aliases=True)
-    retention.set_version_ttl(instance, OWNER, MembershipId(old[2].membership_id), 3600)
+    ttl.set_version_ttl(instance, OWNER, MembershipId(old[2].membership_id), 3600)
     log(instance, OWNER, work, {"new": b"n"}, collection="c3")
     retention.set_policy(instance, OWNER, "ana", "vision", "c3", Selection(keep_last=1))
     spec, segments = draft({"never": b"finished", "nor": b"this"}, collection="c4")

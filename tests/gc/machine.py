@@ -32,6 +32,7 @@ from lineal.service import (
     runs,
     strays,
     transfers,
+    ttl,
 )
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -210,7 +211,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), hours=st.sampled_from([None, 12, 48, 120]))
     def ttl(self, data: st.DataObject, hours: int | None) -> None:
         version = self._draw_live(data)
-        retention.set_version_ttl(
+        ttl.set_version_ttl(
             self.instance, OWNER, MembershipId(version.membership), 3600 * (hours or 0)
         )
         version.ttl = timedelta(hours=hours) if hours else None

@@ -19,7 +19,7 @@ from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.core.retention import Selection
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays
+from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays, ttl
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -39,7 +39,7 @@ def test_a_plan_names_what_expires_and_changes_nothing(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
     version = log(instance, owner, tmp_path, {"a": b"123"})
-    retention.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
+    ttl.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
     clock.move(hours=2)
     plan = gc.plan(instance, owner)
     assert [doomed.name for doomed in plan.expire.versions] == ["ana/vision/data:v0"]
@@ -72,7 +72,7 @@ def test_with_an_undo_period_of_zero_what_expires_is_freed_by_the_same_sweep(
 ) -> None:
     at_once = replace(instance, undo_period=timedelta(0))
     version = log(at_once, owner, tmp_path, {"a": b"123"})
-    retention.set_version_ttl(at_once, owner, MembershipId(version.membership_id), 3600)
+    ttl.set_version_ttl(at_once, owner, MembershipId(version.membership_id), 3600)
     clock.move(hours=2)
     assert gc.plan(at_once, owner).freed_bytes == 3
     assert gc.sweep(at_once, owner).freed_bytes == 3

@@ -18,7 +18,17 @@ from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import aliases as aliases_db
 from lineal.db import retention as retention_db
 from lineal.errors import Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, gc, lineage, restoring, retention, runs
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    gc,
+    lineage,
+    restoring,
+    retention,
+    runs,
+    ttl,
+)
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -278,21 +288,21 @@ def test_to_strangers_nothing_exists_and_the_rest_need_the_right(
     keep = Selection(keep_last=1)
     place = ("ana", "vision", "data")
     reads: list[Callable[[Actor], object]] = [
-        lambda actor: retention.effective_ttl(instance, actor, version.id),
-        lambda actor: retention.entity_ttl(instance, actor, "ana"),
-        lambda actor: retention.expiring(instance, actor, "ana", None, timedelta(1), FIRST),
+        lambda actor: ttl.effective_ttl(instance, actor, version.id),
+        lambda actor: ttl.entity_ttl(instance, actor, "ana"),
+        lambda actor: ttl.expiring(instance, actor, "ana", None, timedelta(1), FIRST),
         lambda actor: retention.policy(instance, actor, *place),
         lambda actor: retention.preview(instance, actor, *place, keep),
     ]
     writes: list[Callable[[Actor], object]] = [
-        lambda actor: retention.set_version_ttl(instance, actor, version.membership_id, 1),
-        lambda actor: retention.set_collection_ttl(instance, actor, collection, 1),
+        lambda actor: ttl.set_version_ttl(instance, actor, version.membership_id, 1),
+        lambda actor: ttl.set_collection_ttl(instance, actor, collection, 1),
         lambda actor: retention.set_policy(instance, actor, *place, keep),
         lambda actor: retention.delete_selected(instance, actor, *place, keep),
     ]
     settings: list[Callable[[Actor], object]] = [
-        lambda actor: retention.set_project_ttl(instance, actor, "ana", "vision", 1),
-        lambda actor: retention.set_entity_ttl(instance, actor, "ana", 1),
+        lambda actor: ttl.set_project_ttl(instance, actor, "ana", "vision", 1),
+        lambda actor: ttl.set_entity_ttl(instance, actor, "ana", 1),
         lambda actor: retention.protect_aliases(instance, actor, "ana", "vision", ["prod"]),
         lambda actor: retention.set_policy(instance, actor, "ana", "vision", None, keep),
     ]
@@ -315,18 +325,18 @@ def test_nothing_can_be_set_on_what_is_not_there(
     version = log("0")
     deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
     with pytest.raises(Gone, match="lineal artifact restore"):
-        retention.set_version_ttl(instance, owner, version.membership_id, DAY)
+        ttl.set_version_ttl(instance, owner, version.membership_id, DAY)
     calls: list[Callable[[], object]] = [
-        lambda: retention.effective_ttl(instance, owner, 99),  # type: ignore[arg-type]  # any id
-        lambda: retention.set_version_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
-        lambda: retention.set_collection_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
-        lambda: retention.set_project_ttl(instance, owner, "ana", "none", 1),
-        lambda: retention.set_entity_ttl(instance, owner, "none", 1),
+        lambda: ttl.effective_ttl(instance, owner, 99),  # type: ignore[arg-type]  # any id
+        lambda: ttl.set_version_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
+        lambda: ttl.set_collection_ttl(instance, owner, 99, 1),  # type: ignore[arg-type]
+        lambda: ttl.set_project_ttl(instance, owner, "ana", "none", 1),
+        lambda: ttl.set_entity_ttl(instance, owner, "none", 1),
         lambda: retention.policy(instance, owner, "ana", "vision", "none"),
-        lambda: retention.expiring(instance, owner, "ana", "none", timedelta(1), FIRST),
+        lambda: ttl.expiring(instance, owner, "ana", "none", timedelta(1), FIRST),
     ]
     for call in calls:
         with pytest.raises(NotFound):
             call()
     with pytest.raises(Invalid, match="at most"):
-        retention.set_entity_ttl(instance, owner, "ana", 10**12)
+        ttl.set_entity_ttl(instance, owner, "ana", 10**12)

@@ -15,7 +15,7 @@ from lineal.core.retention import Level
 from lineal.db import deletion as deletion_db
 from lineal.db import ttl as ttl_db
 from lineal.errors import Gone, Invalid
-from lineal.service import catalog, deletion, lineage, restoring, retention, runs
+from lineal.service import catalog, deletion, lineage, restoring, retention, runs, ttl
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
@@ -44,21 +44,21 @@ def test_the_nearest_level_that_says_something_decides(
     version = log("0")
 
     def found() -> tuple[Level, int | None]:
-        ttl = retention.effective_ttl(instance, owner, version.id)
-        return ttl.level, None if ttl.ttl is None else ttl.ttl.days
+        lives = ttl.effective_ttl(instance, owner, version.id)
+        return lives.level, None if lives.ttl is None else lives.ttl.days
 
     collection = catalog.collection(instance, owner, "ana", "vision", "data").id
     assert found() == (Level.NONE, None)
-    retention.set_entity_ttl(instance, owner, "ana", 40 * DAY)
-    assert retention.entity_ttl(instance, owner, "ana") == 40 * DAY
+    ttl.set_entity_ttl(instance, owner, "ana", 40 * DAY)
+    assert ttl.entity_ttl(instance, owner, "ana") == 40 * DAY
     assert found() == (Level.ENTITY, 40)
-    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
+    ttl.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
     assert found() == (Level.PROJECT, 30)
-    retention.set_collection_ttl(instance, owner, collection, 20 * DAY)
+    ttl.set_collection_ttl(instance, owner, collection, 20 * DAY)
     assert found() == (Level.COLLECTION, 20)
-    retention.set_version_ttl(instance, owner, version.membership_id, 0)
+    ttl.set_version_ttl(instance, owner, version.membership_id, 0)
     assert found() == (Level.VERSION, None)
-    retention.set_version_ttl(instance, owner, version.membership_id, None)
+    ttl.set_version_ttl(instance, owner, version.membership_id, None)
     assert found() == (Level.COLLECTION, 20)
 
 
@@ -68,13 +68,13 @@ def test_expiry_counts_from_creation_whenever_the_ttl_is_set(
     old = log("0")
     clock.move(days=20)
     log("1")
-    retention.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
+    ttl.set_project_ttl(instance, owner, "ana", "vision", 30 * DAY)
     assert expired(instance) == []
-    retention.set_project_ttl(instance, owner, "ana", "vision", 10 * DAY)
+    ttl.set_project_ttl(instance, owner, "ana", "vision", 10 * DAY)
     assert expired(instance) == [old.id]
-    found = retention.effective_ttl(instance, owner, old.id)
+    found = ttl.effective_ttl(instance, owner, old.id)
     assert found.expires_at == old.created_at + timedelta(days=10)
-    retention.set_version_ttl(instance, owner, old.membership_id, 0)
+    ttl.set_version_ttl(instance, owner, old.membership_id, 0)
     assert expired(instance) == []
 
 
@@ -86,13 +86,13 @@ def test_a_link_suspends_expiry_and_leaves_a_grace_period(
     link = catalog.link_version(instance, owner, version.id, target, [])
     clock.move(days=30)
     assert expired(instance) == []
-    found = retention.effective_ttl(instance, owner, version.id)
+    found = ttl.effective_ttl(instance, owner, version.id)
     assert (found.suspended_by, found.expires_at) == (
         "link ana/registry/detector:v0",
         version.created_at + timedelta(days=1),
     )
     catalog.unlink_version(instance, owner, link.membership_id)
-    found = retention.effective_ttl(instance, owner, version.id)
+    found = ttl.effective_ttl(instance, owner, version.id)
     assert found.suspended_by is None
     assert found.expires_at is not None
     assert found.expires_at - clock.now() > timedelta(days=6)
@@ -124,7 +124,7 @@ def test_protected_aliases_suspend_expiry_and_ordinary_ones_do_not(
     retention.protect_aliases(instance, owner, "ana", "vision", ["prod", "gold"])
     clock.move(days=2)
     assert expired(instance) == [versions[1].id]
-    found = retention.effective_ttl(instance, owner, versions[0].id)
+    found = ttl.effective_ttl(instance, owner, versions[0].id)
     assert found.suspended_by == "alias ana/vision/data:prod"
     retention.protect_aliases(instance, owner, "ana", "vision", [])
     assert expired(instance) == [version.id for version in versions]
@@ -136,7 +136,7 @@ def test_a_link_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None
     target = ArtifactPath("ana", "registry", "detector")
     link = catalog.link_version(instance, owner, log("0").id, target, [])
     with pytest.raises(Invalid, match="unlink it first, then set the TTL of ana/vision/data:v0"):
-        retention.set_version_ttl(instance, owner, link.membership_id, DAY)
+        ttl.set_version_ttl(instance, owner, link.membership_id, DAY)
 
 
 def test_a_collection_of_links_takes_no_ttl(instance: Instance, owner: Actor, log: Log) -> None:
@@ -144,8 +144,8 @@ def test_a_collection_of_links_takes_no_ttl(instance: Instance, owner: Actor, lo
     catalog.link_version(instance, owner, log("0").id, target, [])
     links = catalog.collection(instance, owner, "ana", "registry", "detector")
     with pytest.raises(Invalid, match="ana/registry/detector holds links only"):
-        retention.set_collection_ttl(instance, owner, links.id, DAY)
-    assert retention.set_collection_ttl(instance, owner, links.id, None).ttl_seconds is None
+        ttl.set_collection_ttl(instance, owner, links.id, DAY)
+    assert ttl.set_collection_ttl(instance, owner, links.id, None).ttl_seconds is None
 
 
 def test_code_and_tables_take_a_ttl_and_histories_do_not(
@@ -153,10 +153,10 @@ def test_code_and_tables_take_a_ttl_and_histories_do_not(
 ) -> None:
     for type in ("code", "run_table"):
         version = log(type, collection=type, type=type)
-        retention.set_version_ttl(instance, owner, version.membership_id, DAY)
+        ttl.set_version_ttl(instance, owner, version.membership_id, DAY)
     history = log("h", collection="h", type="wandb-history")
     with pytest.raises(Invalid, match="wandb-history"):
-        retention.set_version_ttl(instance, owner, history.membership_id, DAY)
+        ttl.set_version_ttl(instance, owner, history.membership_id, DAY)
 
 
 def test_what_expires_soon_is_listed_the_soonest_first(
@@ -171,11 +171,9 @@ def test_what_expires_soon_is_listed_the_soonest_first(
     clock.move(days=1, seconds=1)
     week = timedelta(days=7)
     for project in ("vision", None):
-        page = retention.expiring(instance, owner, "ana", project, week, PageRequest(size=1))
+        page = ttl.expiring(instance, owner, "ana", project, week, PageRequest(size=1))
         assert page.total == 2
-        more = retention.expiring(
-            instance, owner, "ana", project, week, PageRequest(1, page.cursor)
-        )
+        more = ttl.expiring(instance, owner, "ana", project, week, PageRequest(1, page.cursor))
         names = [each.version.collection for each in (*page.items, *more.items)]
         assert names == ["over", "soon"]
         assert page.items[0].expires_at == page.items[0].version.created_at + timedelta(days=1)
@@ -185,7 +183,7 @@ def test_of_a_version_that_expired_it_is_said_that_it_did(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
     version = log("0")
-    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
+    ttl.set_project_ttl(instance, owner, "ana", "vision", DAY)
     clock.move(days=2)
     sweep_expired(instance)
     said = r"data:v0 expired, and was deleted on 2026-01-03 00:00 UTC; restore it with"
@@ -200,7 +198,7 @@ def test_a_version_restored_after_it_expired_stays(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
     log("0")
-    retention.set_project_ttl(instance, owner, "ana", "vision", DAY)
+    ttl.set_project_ttl(instance, owner, "ana", "vision", DAY)
     clock.move(days=2)
     sweep_expired(instance)
     assert live(instance, owner) == []

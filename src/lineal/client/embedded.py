@@ -276,29 +276,27 @@ class EmbeddedBackend:
     # --- time to live ---
 
     def effective_ttl(self, version: VersionId) -> EffectiveTtl:
-        return service.retention.effective_ttl(self.instance, self.actor, version)
+        return service.ttl.effective_ttl(self.instance, self.actor, version)
 
     def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
-        return service.retention.set_version_ttl(self.instance, self.actor, membership, seconds)
+        return service.ttl.set_version_ttl(self.instance, self.actor, membership, seconds)
 
     def set_collection_ttl(self, collection: CollectionId, seconds: int | None) -> CollectionRecord:
-        return service.retention.set_collection_ttl(self.instance, self.actor, collection, seconds)
+        return service.ttl.set_collection_ttl(self.instance, self.actor, collection, seconds)
 
     def set_project_ttl(self, entity: str, project: str, seconds: int | None) -> ProjectRecord:
-        return service.retention.set_project_ttl(
-            self.instance, self.actor, entity, project, seconds
-        )
+        return service.ttl.set_project_ttl(self.instance, self.actor, entity, project, seconds)
 
     def entity_ttl(self, entity: str) -> int | None:
-        return service.retention.entity_ttl(self.instance, self.actor, entity)
+        return service.ttl.entity_ttl(self.instance, self.actor, entity)
 
     def set_entity_ttl(self, entity: str, seconds: int | None) -> None:
-        service.retention.set_entity_ttl(self.instance, self.actor, entity, seconds)
+        service.ttl.set_entity_ttl(self.instance, self.actor, entity, seconds)
 
     def expiring(
         self, entity: str, project: str | None, within: timedelta, page: PageRequest
     ) -> Page[Expiring]:
-        return service.retention.expiring(self.instance, self.actor, entity, project, within, page)
+        return service.ttl.expiring(self.instance, self.actor, entity, project, within, page)
 
     def protect_aliases(self, entity: str, project: str, aliases: Sequence[str]) -> ProjectRecord:
         return service.retention.protect_aliases(

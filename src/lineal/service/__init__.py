@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lineal.service import strays as strays
     from lineal.service import sweep as sweep
     from lineal.service import transfers as transfers
+    from lineal.service import ttl as ttl
     from lineal.service import verify as verify
 else:
     __getattr__ = modules_of(__name__)
