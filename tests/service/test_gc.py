@@ -12,17 +12,20 @@ import pytest
 from sqlalchemy import select
 
 from lineal.blobs.local import LocalStore
+from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import DraftId, MembershipId, VersionRecord
 from lineal.core.retention import Selection
+from lineal.db import gc as gc_db
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
 from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays, ttl
 from lineal.service.instance import Instance, locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
+from tests.service import edges
 from tests.service.drafts import draft, log, send
 
 
@@ -65,6 +68,23 @@ def test_kept_and_freed_bytes_are_all_bytes_there_are(
     [undo] = [one for one in plan.kept if one.reason is Reason.UNDO]
     assert undo.until is not None
     assert timedelta(days=6.9) < undo.until - clock.now() < timedelta(days=7)
+
+
+def test_what_a_sweep_that_was_killed_left_of_references_is_something_to_free(
+    instance: Instance, owner: Actor, backend: EmbeddedBackend, clock: MovableClock
+) -> None:
+    version = edges.log(backend, None, "data")
+    delete(instance, owner, version)
+    clock.move(days=8)
+    now = clock.now()
+    with instance.database.writing() as connection:
+        gc_db.release_versions(connection, [version.id], now, now)
+        gc_db.release_drafts(connection, gc_db.dead_drafts(now, connection, after=0, limit=9), now)
+        gc_db.prune_manifests(connection, gc_db.unneeded_manifests(connection, after=0, limit=9))
+    plan = gc.plan(instance, owner)
+    assert (plan.manifests, plan.segments, plan.is_empty) == (0, 1, False)
+    gc.sweep(instance, owner)
+    assert gc.plan(instance, owner).is_empty
 
 
 def test_with_an_undo_period_of_zero_what_expires_is_freed_by_the_same_sweep(

@@ -107,7 +107,8 @@ class CleanupPlan:
     def is_empty(self) -> bool:
         versions = self.expire.total.count + self.release.total.count
         blobs = self.condemn.count + self.delete.count + self.strays.count
-        return not (versions or blobs or self.runs or self.drafts or self.manifests)
+        rows = self.runs + self.drafts + self.manifests + self.segments
+        return not (versions or blobs or rows)
 
 
 @dataclass(frozen=True, slots=True)
