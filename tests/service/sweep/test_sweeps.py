@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
@@ -430,6 +432,18 @@ def test_a_search_knows_what_other_processes_did(instance: Instance) -> None:
     with instance.database.reading() as connection:
         rows = connection.execute(trials_table.select()).all()
     assert sorted(values) == sorted(row.value for row in rows if row.value is not None)
+
+
+def test_a_search_goes_on_after_a_point_that_is_no_number(instance: Instance) -> None:
+    sweep = make(instance, RANDOM | {"method": "bayes"})
+    agent = join(instance, sweep)
+    done(instance, ask(instance, sweep, agent), sweep, agent, loss=0.5)
+    with instance.database.writing() as connection:
+        (point,) = connection.execute(select(trials_table.c.point)).scalars()
+        lost = dict.fromkeys(point, math.nan)
+        connection.execute(trials_table.update().values(point=lost))
+    instance.searches.clear()
+    assert ask(instance, sweep, agent).trial is not None
 
 
 def test_the_parameter_that_decides_matters_most(instance: Instance) -> None:

@@ -12,6 +12,7 @@ from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.capture import code
 from lineal.core import names
+from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
 from lineal.core.records import VersionPatch, VersionRecord
 from lineal.errors import Invalid, NotFound
@@ -232,9 +233,9 @@ def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
         return
     left = found.expires_at - datetime.now(UTC)
     if left < SOON:
-        when = f"expires on {found.expires_at:%Y-%m-%d %H:%M} UTC"
+        when = f"expires on {in_utc(found.expires_at)}"
         if left <= timedelta(0):
-            when = f"expired on {found.expires_at:%Y-%m-%d %H:%M} UTC and goes with the next sweep"
+            when = f"expired on {in_utc(found.expires_at)} and goes with the next sweep"
         term.warning(
             f"{version.path} {when} (TTL of its {found.level}); "
             f"`lineal artifact ttl {version.path} none` keeps it"

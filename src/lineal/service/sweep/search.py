@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from lineal.core.distributions import Scale, Space
+from lineal.core.numbers import is_finite
 from lineal.core.parameters import Path
 from lineal.core.sweeps import Plan, at
 from lineal.core.trials import TrialState
@@ -110,6 +111,8 @@ class Search:
         if number is None:
             if set(trial.point) != set(self._spaces):
                 return  # put in the queue by hand, with values that no point has
+            if not all(map(is_finite, trial.point.values())):
+                return  # as earlier versions of Lineal took NaN from a run's config
             self._add(trial.point, trial.value if is_useful else None, state)
             self._numbers[trial.id] = len(self._study.get_trials(deepcopy=False)) - 1
         elif is_over:
