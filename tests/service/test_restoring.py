@@ -275,6 +275,16 @@ def test_a_deleted_version_is_named_by_its_number(
         restoring.restore_version(instance, owner, path("v7"))
 
 
+def test_of_a_link_that_was_removed_it_is_said_how_it_comes_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, log("0").id, target, [])
+    catalog.unlink_version(instance, owner, link.membership_id)
+    with pytest.raises(NotFound, match="one that was removed does not come back, link its version"):
+        restoring.restore_version(instance, owner, target._replace(ref="v0"))
+
+
 # --- collections ----------------------------------------------------------------------------------
 
 

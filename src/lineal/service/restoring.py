@@ -11,7 +11,7 @@ from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath, version_number
-from lineal.core.records import RunRecord
+from lineal.core.records import CollectionKind, RunRecord
 from lineal.core.retention import Restored, RestoredVersion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
@@ -55,6 +55,11 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
                 "`lineal deletions` lists what was deleted"
             )
         found = versions_db.resolve(connection, collection.id, path.ref)
+        if found is None and collection.kind == CollectionKind.PORTFOLIO:
+            raise NotFound(
+                f"No link {path} (you are {actor.name}); one that was removed does not come back, "
+                "link its version again with `lineal artifact link`"
+            )
         if found is None:
             raise NotFound(
                 f"No version {path} was ever logged (you are {actor.name}); "
