@@ -221,3 +221,13 @@ def test_a_damaged_file_is_not_restored(run):
     with pytest.raises(IntegrityError, match=r"a\.txt"):
         run.restore("a.txt", root="elsewhere")
     assert os.listdir("elsewhere") == []
+
+
+def test_what_is_no_path_is_neither_saved_nor_restored_to(run):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    with pytest.raises(TypeError, match="must be a text or a path, not 5"):
+        run.save(5)
+    for root, error in ((5, TypeError), ("a\0b", ValueError)):
+        with pytest.raises(error, match=r"must be a text or a path, not 5|contains a NUL"):
+            run.restore("a.txt", root=root)

@@ -322,8 +322,9 @@ def test_what_a_block_cannot_read_is_not_said_of_the_new_file(tmp_path: Path) ->
         file.write(Path(other).read_text())
 
 
-def test_a_new_file_cannot_be_opened_for_reading() -> None:
-    with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode="r"):
+@pytest.mark.parametrize("mode", ["r", 5, b"w", None])
+def test_a_new_file_cannot_be_opened_for_reading(mode: Any) -> None:
+    with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode=mode):
         pass
 
 
@@ -373,6 +374,12 @@ def test_what_is_no_uri_is_not_referred_to(tmp_path: Path) -> None:
             draft().add_reference(nothing)
     with pytest.raises(TypeError, match=r"not PosixPath.*`path.absolute\(\).as_uri\(\)`"):
         draft().add_reference(tmp_path / "f")
+
+
+@pytest.mark.parametrize("scheme", ["file", "http", "lineal"])
+def test_what_is_no_unicode_is_no_uri(scheme: str) -> None:
+    with pytest.raises(Invalid, match="is not valid Unicode, and so no URI; rename the file"):
+        draft().add_reference(f"{scheme}:///data/\udcff")
 
 
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:

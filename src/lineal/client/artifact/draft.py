@@ -194,7 +194,7 @@ class Draft:
         """
         self._require_draft()
         path = names.entry_path(name)
-        kind = re.sub("[bt+]", "", mode)
+        kind = re.sub("[bt+]", "", str(mode))
         if kind not in ("x", "w"):
             raise Invalid(f"Mode {mode!r} does not write a new file; use `x`, `w`, `xb` or `wb`")
         if kind == "x" and self._contents.get(path) is not None:
@@ -398,6 +398,12 @@ def _uri(uri: object) -> str:
             f"add_reference takes a URI such as `s3://bucket/key`, or an entry of another "
             f"artifact, not {uri!r}"
         )
+    try:
+        uri.encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(
+            f"{uri!r} is not valid Unicode, and so no URI; rename the file, or use `add_file`"
+        ) from error
     scheme, colon, rest = uri.partition("://")
     return f"{scheme.lower()}{colon}{rest}" if colon else uri
 

@@ -40,7 +40,7 @@ def _put(
     backend: Backend, run: RunRecord, name: str, folder: str, *, replace: bool
 ) -> tuple[str, bool]:
     """Return where the file is, and whether it was fetched."""
-    target = os.path.join(folder, *_inside(run, name).split("/"))
+    target = os.path.join(names.local_path(folder), *_inside(run, name).split("/"))
     is_new = replace or not os.path.exists(target)
     if is_new:
         _file(backend, run, name).write_to(target)

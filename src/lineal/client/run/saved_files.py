@@ -16,7 +16,7 @@ from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.ids import new_id
-from lineal.core.names import entry_path
+from lineal.core.names import entry_path, path_text
 from lineal.core.records import RunKey
 from lineal.errors import HostilePath, Invalid
 
@@ -45,7 +45,7 @@ def choose(
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
-    text = os.fspath(pattern)
+    text = path_text(pattern)
     if base is None:
         base = os.path.dirname(os.path.dirname(text)) if os.path.isabs(text) else "."
     base = os.path.abspath(base)
