@@ -6,11 +6,14 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+from sqlalchemy import event
 from tests.test_files import file_size_limit
 
 import lineal
@@ -489,6 +492,66 @@ def test_a_folder_of_an_init_that_was_killed_is_no_failure_and_can_be_cleaned(ho
     (result,) = synced(home)
     assert (result.is_empty, result.failures) == (True, {})
     synced(home, clean=True)
+    assert os.listdir("lineal") == []
+
+
+@pytest.mark.parametrize("step", ["sqlite3.connect", "spool"])
+def test_a_run_that_is_being_started_is_not_taken_for_one_that_was_killed(home, capsys, step):
+    target(home)
+    at_step, go_on = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(go_on[1])
+        pause_once(step, lambda: (os.write(at_step[1], b"x"), os.read(go_on[0], 1)))
+        with lineal.init(mode="offline", project="p", id="a") as run:
+            run.log({"x": 1})
+        os._exit(0)
+    os.read(at_step[0], 1)
+    other = threading.Thread(target=lambda: synced(home, clean=True))
+    other.start()
+    said = ""
+    try:
+        while "waiting for another process" not in said:
+            assert other.is_alive()
+            said += capsys.readouterr().err
+    finally:
+        os.close(go_on[1])
+        other.join()
+        _, status = os.waitpid(child, 0)
+    assert status == 0
+    assert [result.failures for result in synced(home, clean=True)] in ([], [{}])
+    assert len(state(home, "a")["history"]) == 1
+
+
+def pause_once(step: str, pause: Callable[[], object]) -> None:
+    """Call `pause` when this process opens the database of an offline run, or makes its spool."""
+    steps = itertools.count()
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        is_spool = event == "open" and str(arguments[0]).endswith(".spool.new")
+        is_database = event == "sqlite3.connect" and run_folder.FOLDER_PREFIX in str(arguments[0])
+        if (is_spool if step == "spool" else is_database) and next(steps) == 0:
+            pause()
+
+    sys.addaudithook(hook)
+
+
+@pytest.mark.parametrize("step", ["sqlite3.connect", "INSERT INTO projects"])
+def test_an_init_that_is_killed_leaves_a_folder_that_can_be_cleaned(home, step):
+    target(home)
+    child = os.fork()
+    if child == 0:
+        if step == "sqlite3.connect":
+            pause_once(step, lambda: os._exit(0))
+        event.listen(
+            sqlalchemy.Engine,
+            "before_cursor_execute",
+            lambda *arguments: os._exit(0) if arguments[2].startswith(step) else None,
+        )
+        lineal.init(mode="offline", project="p", id="a")
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [result.failures for result in synced(home, clean=True)] == [{}]
     assert os.listdir("lineal") == []
 
 

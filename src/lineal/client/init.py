@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -208,27 +209,30 @@ def _start(
     opened = _open(settings, started_at, fork)
     backend = opened.backend
     spec = _spec(settings, opened, config, call)
-    try:
-        with backend.waiting(settings.init_timeout):
-            if spec.resume in ("allow", "must") and not allow_val_change:
-                _check_resumed_config(backend, spec)
-            started = _started(opened, spec, fork)
-    except BaseException:
-        if opened.offline_folder is not None:  # it holds no run, and would never be synced
-            backend.close()
-            shutil.rmtree(opened.offline_folder, ignore_errors=True)
-        raise
-    record = started.run
-    place = Place(
-        spool=opened.home.spool,
-        files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
-        offline_folder=opened.offline_folder,
-        resume_file=_remember(settings, opened.identity, record),
-    )
-    if opened.offline_folder is not None:
-        # what the run stages and looks up belongs into its folder, too
-        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=opened.entity)
-    run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
+    with opened.starting:
+        try:
+            with backend.waiting(settings.init_timeout):
+                if spec.resume in ("allow", "must") and not allow_val_change:
+                    _check_resumed_config(backend, spec)
+                started = _started(opened, spec, fork)
+        except BaseException:
+            if opened.offline_folder is not None:  # it holds no run, and would never be synced
+                backend.close()
+                shutil.rmtree(opened.offline_folder, ignore_errors=True)
+            raise
+        record = started.run
+        place = Place(
+            spool=opened.home.spool,
+            files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
+            offline_folder=opened.offline_folder,
+            resume_file=_remember(settings, opened.identity, record),
+        )
+        if opened.offline_folder is not None:
+            # what the run stages and looks up belongs into its folder, too
+            settings = dataclasses.replace(
+                settings, home=opened.offline_folder, entity=opened.entity
+            )
+        run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
     _say_started(run, started)
     if artifacts:
         try:
@@ -264,6 +268,8 @@ class _Opened(NamedTuple):
     project: str
     identity: Identity
     offline_folder: str | None = None
+    starting: AbstractContextManager[object] = nullcontext()
+    """Held until its spool says that it goes on, so that nobody syncs the folder meanwhile."""
 
 
 def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opened:
@@ -274,15 +280,17 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
         identity = resuming.identify(settings, entity, project, backend)
         return _Opened(backend, home_of(settings), entity, project, identity)
     from lineal.client.offline import backend as offline  # not for those who log online
-    from lineal.client.offline import run_folder
+    from lineal.client.offline import copying, run_folder
 
     entity = names.entity_name(default_entity(settings))
     identity = resuming.identify(settings, entity, names.project_name(project), None)
     names.run_id(identity.run_id)  # before it becomes part of a path
     folder = run_folder.new_folder(settings, identity.run_id, started_at)
     rewind_step = fork.step if fork is not None and fork.is_rewind else None
+    starting = ExitStack()
+    starting.enter_context(copying.alone_in(folder))
     opened = offline.open_offline(settings, folder, rewind_step)
-    return _Opened(opened, Home(folder), entity, project, identity, folder)
+    return _Opened(opened, Home(folder), entity, project, identity, folder, starting)
 
 
 def _spec(

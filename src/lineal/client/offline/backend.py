@@ -66,10 +66,10 @@ def open_offline(settings: Settings, folder: str, rewind_step: int | None = None
     """Open a new folder as an instance of its own, beside the normal home where there is one."""
     entity = default_entity(settings)
     inside = dataclasses.replace(settings, home=folder, entity=entity)
+    about = About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
+    run_folder.write_about(folder, about)  # first, so that `sync` finds it after a kill
     backend = OfflineBackend(open_embedded(inside), folder, settings)
     session.share_backend(inside, backend)
-    about = About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
-    run_folder.write_about(folder, about)
     return backend
 
 
@@ -110,9 +110,9 @@ class OfflineBackend(EmbeddedBackend):
             )
         if before is not None and about.rewind_step is not None:
             rewinding.check_step(before, about.rewind_step)
-        run_folder.write_about(self.folder, about)
         mark = {**(spec.metadata or {}), run_folder.METADATA_KEY: [about.uid]}
         started = super().start_run(spec._replace(resume=None, metadata=mark))
+        run_folder.write_about(self.folder, about)  # says of a run that it is there
         if about.rewind_step is not None:
             return self._rewound(started, before, about.rewind_step)
         if before is None:

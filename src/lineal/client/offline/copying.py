@@ -170,6 +170,8 @@ def alone_in(folder: str) -> Iterator[bool]:
             _lock(descriptor, folder)
         yield is_still_at(folder, descriptor)
     finally:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked child may hold the file, too
         os.close(descriptor)
 
 
