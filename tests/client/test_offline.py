@@ -4,8 +4,8 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -167,21 +167,19 @@ def is_lost(path: Path) -> bool:
     return path.read_bytes() == b"lost"
 
 
-def test_who_syncs_a_folder_at_the_same_time_waits(home, capsys):
+def test_who_syncs_a_folder_at_the_same_time_waits(home):
     with lineal.init(mode="offline", project="p", id="a"):
         pass
     (folder,) = folders()
-    results: list[sync.Synced] = []
-    other = threading.Thread(target=lambda: results.extend(synced(home, clean=True)))
+    command = [sys.executable, "-m", "lineal", "sync", folder, "--clean"]
     with copying.alone_in(folder):
-        other.start()
-        said = ""
-        while "waiting for another process" not in said:
-            assert other.is_alive()
-            said += capsys.readouterr().err
+        other = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        assert other.stderr is not None
+        assert "waiting for another process" in other.stderr.readline()
         shutil.rmtree(folder)  # as a sync that cleans up does in the end
-    other.join()
-    assert [(result.was_synced, result.failures) for result in results] == [(True, {})]
+    with other:
+        said = other.stderr.read()
+    assert (other.returncode, said) == (0, "")
 
 
 def test_a_folder_that_was_half_deleted_is_deleted_by_the_next_sync(home, tmp_path):
@@ -496,7 +494,7 @@ def test_a_folder_of_an_init_that_was_killed_is_no_failure_and_can_be_cleaned(ho
 
 
 @pytest.mark.parametrize("step", ["sqlite3.connect", "spool"])
-def test_a_run_that_is_being_started_is_not_taken_for_one_that_was_killed(home, capsys, step):
+def test_a_run_that_is_being_started_is_not_taken_for_one_that_was_killed(home, step):
     target(home)
     at_step, go_on = os.pipe(), os.pipe()
     child = os.fork()
@@ -507,17 +505,14 @@ def test_a_run_that_is_being_started_is_not_taken_for_one_that_was_killed(home, 
             run.log({"x": 1})
         os._exit(0)
     os.read(at_step[0], 1)
-    other = threading.Thread(target=lambda: synced(home, clean=True))
-    other.start()
-    said = ""
-    try:
-        while "waiting for another process" not in said:
-            assert other.is_alive()
-            said += capsys.readouterr().err
-    finally:
+    command = [sys.executable, "-m", "lineal", "sync", "--clean"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as other:
+        assert other.stderr is not None
+        said = other.stderr.readline()
         os.close(go_on[1])
-        other.join()
         _, status = os.waitpid(child, 0)
+        other.stderr.read()
+    assert "waiting for another process" in said
     assert status == 0
     assert [result.failures for result in synced(home, clean=True)] in ([], [{}])
     assert len(state(home, "a")["history"]) == 1
