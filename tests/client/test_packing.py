@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.client.test_offline import folders, synced
+from tests.client.syncing import folders, synced
 
 import lineal
 from lineal.client.artifact import adding

@@ -1,0 +1,200 @@
+"""What offline runs read and use of the normal home."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.client.syncing import state, synced, write_dataset
+
+import lineal
+from lineal.errors import NotFound, UsageError
+
+
+def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="shared"), aliases=["prod"])
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("data:prod")
+        assert Path(used.download(), "a.txt").read_text() == "shared"
+        run.link_artifact(used, "ana/registry/models", aliases=["staging"])
+        draft = used.new_draft()
+        with draft.new_file("b.txt") as file:
+            file.write("more")
+        run.log_artifact(draft)
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = state(home, "a")
+    assert found["used"] == ["ana/p/data:v0"]
+    assert [path for path, *_ in found["logged"]] == ["ana/p/data:v1"]
+    linked = lineal.Api().artifact("registry/models:staging")
+    assert linked.source_name == "data:v0"
+    assert sorted(lineal.Api().artifact("p/data:v1").manifest.entries) == ["a.txt", "b.txt"]
+    before = state(home, "a")
+    synced(home, again=True)
+    assert state(home, "a") == before
+
+
+def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        at_home = run.use_artifact("data:v0")
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+        run.link_artifact(at_home, "p/linked")
+    assert offline.name == at_home.name
+    with lineal.init(project="p", id="b") as online:
+        for attach in (online.use_artifact, online.log_artifact):
+            with pytest.raises(UsageError, match=r"data:v0 in .* has other content"):
+                attach(offline, aliases=["prod"])
+        synced(home)
+        online.use_artifact(offline, aliases=["prod"])
+    assert state(home, "b")["used"] == ["ana/p/data:v1"]
+    assert lineal.Api().artifact("p/data:prod").version == "v1"
+    assert lineal.Api().artifact("p/linked:v0").source_name == "data:v0"
+
+
+def test_a_draft_of_what_an_offline_run_logged_is_logged_at_home_once_that_is_there(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+
+    def changed() -> lineal.Artifact:
+        draft = offline.new_draft()
+        draft.add_bytes(b"more", "b.txt")
+        return draft
+
+    with lineal.init(project="p", id="b") as online:
+        with pytest.raises(UsageError, match=r"data:v0 in .* has other content"):
+            online.log_artifact(changed())
+        synced(home)
+        draft = changed()
+        shutil.rmtree(run.sync_dir)
+        logged = online.log_artifact(draft).wait()
+    assert logged.version == "v2"
+    assert sorted(logged.manifest.entries) == ["a.txt", "b.txt"]
+    assert Path(logged.download(), "a.txt").read_text() == "in the folder"
+    graph = logged.lineage("upstream", depth=1, derived=True)
+    labels = {node.id: node.label for node in graph.nodes}
+    assert {labels[edge.source] for edge in graph.edges if edge.kind == "derived"} == {"data:v1"}
+
+
+def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its_name(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        at_home = run.use_artifact("data:v0")
+        offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+        both = lineal.Artifact("both", "dataset")
+        both.add_reference(offline.get_entry("a.txt"), "own.txt")
+        both.add_reference(at_home.get_entry("a.txt"), "home.txt")
+        path = Path(run.log_artifact(both).wait().download())
+        assert (path / "own.txt").read_text() == "in the folder"
+        assert (path / "home.txt").read_text() == "at home"
+    other = lineal.Artifact("other", "dataset")
+    with pytest.raises(UsageError, match="has other content"):
+        other.add_reference(offline.get_entry("a.txt"))
+
+
+def test_files_taken_over_offline_come_along_and_are_told(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("shared", "at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset("own", "in the folder")).wait()
+        joined = lineal.Artifact("joined", "dataset")
+        joined.add_reference("lineal://p/shared:latest/a.txt", name="shared.txt")
+        joined.add_reference("lineal://p/own:latest", name="own")
+        run.log_artifact(joined).wait()
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = lineal.Api().artifact("p/joined:latest")
+    path = Path(found.download())
+    assert (path / "shared.txt").read_text() == "at home"
+    assert (path / "own" / "a.txt").read_text() == "in the folder"
+    graph = found.lineage("upstream", depth=1, derived=True)
+    labels = {node.id: node.label for node in graph.nodes}
+    derived = {labels[edge.source] for edge in graph.edges if edge.kind == "derived"}
+    assert derived == {"shared:v0", "own:v0"}
+
+
+def test_files_of_a_version_of_the_home_say_offline_which_version_brought_them(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("before", "one")).wait()
+        both = write_dataset("both", "two")
+        both.add_reference("lineal://p/before:v0/a.txt", name="one.txt")
+        online.log_artifact(both).wait()
+    with lineal.init(mode="offline", project="p") as run:
+        before, both = run.use_artifact("before:v0"), run.use_artifact("both:v0")
+        entries = both.manifest.entries
+        assert entries["one.txt"].birth_artifact_id == before.id
+        assert entries["a.txt"].birth_artifact_id == both.id
+        own = run.log_artifact(write_dataset("own", "three")).wait()
+        assert own.get_entry("a.txt").birth_artifact_id == own.id
+
+
+def test_what_is_at_home_is_read_offline_and_not_changed(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("shared", "at home"), aliases=["prod"]).wait()
+        online.link_artifact(online.use_artifact("shared:v0"), "models")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        own = run.log_artifact(write_dataset("precious", "in the folder"), aliases=["best"]).wait()
+        collection = run.use_artifact("shared:v0").collection
+        assert {move.alias for move in run.use_artifact("shared:v0").alias_history()} >= {"prod"}
+        version = run.use_artifact("shared:v0")
+        for change in (
+            collection.delete,
+            lambda: setattr(collection, "ttl", timedelta(days=1)),
+            lambda: (setattr(collection, "description", "new"), collection.save()),
+        ):
+            with pytest.raises(UsageError, match=r"Collection ana/p/shared .* through `lineal.Api"):
+                change()
+        with pytest.raises(UsageError, match=r"Version ana/p/shared:v0 .* through `lineal.Api"):
+            version.delete(delete_aliases=True)
+        with pytest.raises(UsageError, match=r"Version ana/p/models:v0 .* through `lineal.Api"):
+            run.use_artifact("models:v0").unlink()
+        assert own.collection.description is None
+        assert {move.alias for move in own.alias_history()} == {"best", "latest"}
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/precious:v0"]
+
+
+def test_runs_at_home_are_read_offline_and_not_changed(home):
+    with lineal.init(project="p", id="maker", config={"lr": 1}) as online:
+        online.log({"x": 7})
+        online.log_artifact(write_dataset("shared", "at home"))
+    with lineal.init(project="p", id="user") as online:
+        online.use_artifact("shared:v0")
+        Path("notes.txt").write_text("n")
+        online.save("notes.txt", policy="now")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log({"x": 1})
+        shared = run.use_artifact("shared:v0")
+        maker, (user,) = shared.logged_by(), shared.used_by()
+        assert (maker.id, maker.config, user.id) == ("maker", {"lr": 1}, "user")
+        assert [row["x"] for row in maker.scan_history()] == [7]
+        assert [made.name for made in maker.logged_artifacts()] == ["shared:v0"]
+        with user.file("notes.txt").download(root="out") as file:
+            assert file.read() == "n"
+        assert {node.label for node in shared.lineage().runs} == {maker.name, user.name}
+        maker.notes = "new"
+        for change in (
+            maker.update,
+            maker.delete,
+            user.file("notes.txt").delete,
+            lambda: maker.log_artifact(write_dataset("more")),
+            lambda: maker.use_artifact(shared),
+        ):
+            with pytest.raises(UsageError, match=r"Run ana/p/\w+ .* through `lineal.Api"):
+                change()
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert len(state(home, "a")["history"]) == 1
+
+
+def test_what_is_nowhere_is_not_found_offline():
+    with lineal.init(mode="offline", project="p") as run, pytest.raises(NotFound, match="offline"):
+        run.use_artifact("nothing:latest")
