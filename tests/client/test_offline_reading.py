@@ -82,6 +82,14 @@ def test_a_draft_of_what_an_offline_run_logged_is_logged_at_home_once_that_is_th
     assert {labels[edge.source] for edge in graph.edges if edge.kind == "derived"} == {"data:v1"}
 
 
+def test_a_draft_of_what_is_only_in_the_folder_of_an_offline_run_says_so_at_home(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        draft = run.log_artifact(write_dataset()).wait().new_draft()
+    where = rf"draft began with that version in .*{run.sync_dir}"
+    with lineal.init(project="p", id="b") as online, pytest.raises(NotFound, match=where):
+        online.log_artifact(draft)
+
+
 def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its_name(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset(text="at home"))

@@ -77,7 +77,13 @@ def log(
         )
     made_in = artifact._backend
     if base is not None and made_in is not None and made_in.url != backend.url:
-        base = attaching.version_of(backend, base)
+        try:
+            base = attaching.version_of(backend, base)
+        except NotFound as error:
+            raise NotFound(
+                f"{error.message.rstrip('.')}. The draft began with that version in "
+                f"{made_in.url}, and can be logged only where it is, too"
+            ) from error
         artifact._contents.base = Base.of(backend, base.id)
     spec = DraftSpec(
         client_id=artifact._client_id,
