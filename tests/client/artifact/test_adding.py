@@ -55,7 +55,7 @@ def test_what_no_file_can_be_called_is_a_value_error(method: str) -> None:
 
 def test_text_is_not_added_as_bytes() -> None:
     with pytest.raises(TypeError, match=r"not text; give `text.encode\(\)`"):
-        Artifact("data", "dataset").add_bytes("text", "a.txt")  # type: ignore[arg-type]
+        Artifact("data", "dataset").add_bytes("text", "a.txt")  # type: ignore[arg-type]  # as users may
 
 
 def test_a_file_may_be_given_a_name(tmp_path: Path) -> None:

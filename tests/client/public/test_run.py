@@ -31,16 +31,6 @@ def _closed_at_the_end() -> Iterator[None]:
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api({"project": "vision"})
-
-
-@pytest.fixture
-def backend(api: Api) -> Backend:
-    return api._backend
-
-
-@pytest.fixture
 def record(backend: Backend) -> RunRecord:
     spec = RunSpec(
         entity="ana",
