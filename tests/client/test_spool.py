@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
@@ -393,3 +394,15 @@ def test_changes_are_forgotten_once_the_database_has_them(backend, run, folder, 
     lines.disown()
     adopting.adopt(backend, folder)
     assert summary(backend, run) == {"b": 2}
+
+
+def test_a_folder_that_became_a_file_keeps_nobody_from_finishing(backend, run, folder, capsys):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    shutil.rmtree(folder)
+    Path(folder).write_text("not a folder")
+    move(backend, run, lines)
+    assert adopting.adopt(backend, folder) == 0
+    assert f"stay in {folder}" in capsys.readouterr().err
+    lines.remove()
+    assert stored(backend, run) == [0]

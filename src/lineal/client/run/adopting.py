@@ -19,6 +19,7 @@ from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
 from lineal.errors import Gone, IntegrityError, Invalid, LinealError, NotFound, UsageError
 
 REFUSED_SUFFIX = ".refused"
+_STAY = "Lines of an earlier run stay in {path}: {error}"
 
 
 def adopt(backend: Backend, folder: str) -> int:
@@ -32,6 +33,9 @@ def adopt(backend: Backend, folder: str) -> int:
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
+        return 0
+    except OSError as error:
+        term.warn_once(f"Lines of earlier runs stay in {folder}: {error}")
         return 0
     adopted = 0
     for name in names:
@@ -61,6 +65,9 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         descriptor = os.open(path, os.O_RDONLY)
     except (FileNotFoundError, PermissionError):
         return False
+    except OSError as error:
+        term.warn_once(_STAY.format(path=path, error=error))
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not files.is_still_at(path, descriptor):
@@ -78,7 +85,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
     except Gone:
         return False  # until the run is restored, or released
     except (LinealError, OSError) as error:
-        term.warn_once(f"Lines of an earlier run stay in {path}: {error}")
+        term.warn_once(_STAY.format(path=path, error=error))
         return False
     finally:
         os.close(descriptor)

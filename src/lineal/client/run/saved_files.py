@@ -9,6 +9,7 @@ import glob as globs
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fnmatch import fnmatch
 from typing import NamedTuple
 
@@ -165,7 +166,7 @@ class SavedFiles:
                 self._backend.put_run_files(self._run, [*sent, *made])
         finally:
             for _, local in made:
-                if os.path.exists(local):
+                with suppress(OSError):  # it was taken over, or goes with what others left there
                     os.unlink(local)
         self._stored.update(stamps)
 

@@ -142,7 +142,7 @@ class Spool:
         """Delete the file: everything is in the database."""
         with self._lock:
             if self._descriptor is not None:
-                with suppress(FileNotFoundError):  # somebody tidied the home meanwhile
+                with suppress(OSError):  # a file that stays tells nobody anything new
                     os.unlink(self._path)
                 os.close(self._descriptor)
                 self._descriptor = None
