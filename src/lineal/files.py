@@ -81,7 +81,7 @@ class Hashed(NamedTuple):
 def hash_file(path: str) -> Hashed:
     """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
     with _Opened(path) as descriptor:
-        before = _stamp_of(path, descriptor)
+        before = stamp_of_open(path, descriptor)
         if before.size <= SMALL_BYTES:
             running = hashlib.sha256(_read_whole(path, descriptor, before))
         else:
@@ -103,7 +103,7 @@ def read_small(path: str, most: int) -> tuple[bytes, Hashed, bytes] | None:
     None if it is larger; errors as of `hash_file`.
     """
     with _Opened(path) as descriptor:
-        before = _stamp_of(path, descriptor)
+        before = stamp_of_open(path, descriptor)
         if before.size > most:
             return None
         data = _read_whole(path, descriptor, before)
@@ -120,7 +120,7 @@ def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
     NoSpace; on any error the target is removed.
     """
     with _Opened(source) as reading:
-        before = _stamp_of(source, reading)
+        before = stamp_of_open(source, reading)
         if before.size <= SMALL_BYTES:
             data = _read_whole(source, reading, before)
             _require_unchanged(source, reading, before)
@@ -230,6 +230,14 @@ def stamp(path: str) -> Stamp:
     """Return a file's stamp; raises MissingFile."""
     try:
         return Stamp.of(os.stat(path))
+    except OSError as error:
+        raise missing(path, error) from error
+
+
+def stamp_of_open(path: str, descriptor: int) -> Stamp:
+    """Return the stamp of an open file; raises Unavailable."""
+    try:
+        return Stamp.of(os.fstat(descriptor))
     except OSError as error:
         raise missing(path, error) from error
 
@@ -380,13 +388,6 @@ def _replace(part: str, path: str) -> None:
         raise
 
 
-def _stamp_of(path: str, descriptor: int) -> Stamp:
-    try:
-        return Stamp.of(os.fstat(descriptor))
-    except OSError as error:
-        raise missing(path, error) from error
-
-
 def _read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
     try:
         data = os.read(descriptor, before.size + 1)
@@ -472,7 +473,7 @@ def begin_flush(descriptor: int, offset: int, size: int) -> None:
 
 def _require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
     # ctime is left out: a hard link made meanwhile moves it without touching a byte
-    after = _stamp_of(path, descriptor)
+    after = stamp_of_open(path, descriptor)
     if after.size != before.size or after.mtime_ns != before.mtime_ns:
         raise SourceChanged(
             f"File {path} changed while it was being read ({before.size} bytes before, "

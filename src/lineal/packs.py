@@ -184,9 +184,9 @@ class Pack:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Return bytes from a place that was asked for before; zeros if it was deleted since."""
-        data = os.pread(self._descriptor, length, offset)
+        data = _read(self._descriptor, self.path, length, offset)
         while len(data) < length:  # a file system may answer in pieces
-            more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            more = _read(self._descriptor, self.path, length - len(data), offset + len(data))
             if not more:
                 raise IntegrityError(f"The pack {self.path} is shorter than its index says")
             data += more
@@ -194,14 +194,14 @@ class Pack:
 
     def _index(self) -> bytes:
         """Return the index as it is in the file: sorted, and a look into it needs no more."""
-        status = os.fstat(self._descriptor)
-        if status.st_mtime_ns != self._read_at_ns:
-            start, count = _footer(self._descriptor, self.path, status.st_size)
-            index = os.pread(self._descriptor, count * _ENTRY.size, start)
+        stamp = files.stamp_of_open(self.path, self._descriptor)
+        if stamp.mtime_ns != self._read_at_ns:
+            start, count = _footer(self._descriptor, self.path, stamp.size)
+            index = _read(self._descriptor, self.path, count * _ENTRY.size, start)
             if len(index) != count * _ENTRY.size:
                 raise IntegrityError(f"The pack {self.path} is shorter than its footer says")
             self._entries = index
-            self._read_at_ns = status.st_mtime_ns
+            self._read_at_ns = stamp.mtime_ns
         return self._entries
 
 
@@ -228,9 +228,16 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
     return len(Pack(path).places())
 
 
+def _read(descriptor: int, path: str, length: int, offset: int) -> bytes:
+    try:
+        return os.pread(descriptor, length, offset)
+    except OSError as error:
+        raise files.missing(path, error) from error
+
+
 def _footer(descriptor: int, path: str, size: int) -> tuple[int, int]:
     """Return (offset of the index, number of entries)."""
-    footer = os.pread(descriptor, _FOOTER.size, max(size - _FOOTER.size, 0))
+    footer = _read(descriptor, path, _FOOTER.size, max(size - _FOOTER.size, 0))
     if len(footer) == _FOOTER.size:
         start, count, magic = _FOOTER.unpack(footer)
         if magic == _MAGIC and start + count * _ENTRY.size + _FOOTER.size == size:

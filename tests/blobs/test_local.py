@@ -152,7 +152,7 @@ def test_the_same_content_under_two_nonces_is_two_blobs(store, source):
 
 def test_a_missing_key_has_no_size_and_cannot_be_opened(store):
     assert store.size(key_of(b"nothing")) is None
-    with pytest.raises(MissingFile, match="Blob sha256"):
+    with pytest.raises(MissingFile, match="does not exist"):
         store.open(key_of(b"nothing"))
 
 

@@ -129,6 +129,19 @@ def test_after_a_repair_logging_the_same_again_stores_what_was_lost(lineal, phot
         assert Path(name.replace("/", "-"), "a.txt").read_text() == "first\n"
 
 
+def test_verify_names_bytes_whose_place_something_else_took(lineal, photos, home):
+    for path in [path for path in (home / "blobs").rglob("*") if path.is_file()]:
+        is_first = path.read_bytes() == b"first\n"
+        path.unlink()
+        if is_first:
+            path.symlink_to(path)
+        else:
+            path.mkdir()
+    findings = lineal("verify", "--json", fails=True).json
+    assert {finding["invariant"] for finding in findings} == {"stored blob has its bytes"}
+    assert "the bytes are missing" in [finding["what"] for finding in findings]
+
+
 def test_bytes_without_their_database_are_left_alone(lineal, photos, home):
     session.close()
     stored = [path for path in (home / "blobs").rglob("*") if path.is_file()]

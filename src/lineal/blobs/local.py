@@ -101,10 +101,11 @@ class LocalStore:
         packed = self._packed.read(key)
         if packed is not None:
             return io.BytesIO(packed)
+        path = self._file(key)
         try:
-            return open(self._file(key), "rb")
-        except FileNotFoundError as error:
-            raise MissingFile(f"Blob {key} is not in the store {self.root}") from error
+            return open(path, "rb")
+        except OSError as error:
+            raise files.missing(path, error) from error
 
     def size(self, key: Key) -> int | None:
         packed = next(self._packed.find([key]))
@@ -112,8 +113,8 @@ class LocalStore:
 
     def _size(self, key: Key) -> int | None:
         try:
-            return os.stat(self._file(key)).st_size
-        except FileNotFoundError:
+            return files.stamp(self._file(key)).size
+        except MissingFile:
             return None
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:

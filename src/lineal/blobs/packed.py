@@ -14,7 +14,7 @@ from itertools import chain, groupby
 
 from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
-from lineal.errors import IntegrityError, LinealError, MissingFile
+from lineal.errors import IntegrityError, LinealError, MissingFile, Unavailable
 from lineal.packs import Pack, Place
 
 PACKS = "packs"
@@ -102,7 +102,7 @@ class PackedBlobs:
             return iter([(_key(sha256, nonce), place.length) for sha256, place in places.items()])
         except MissingFile:
             return iter(())
-        except (IntegrityError, ValueError):
+        except (IntegrityError, Unavailable, ValueError):
             return None  # not ours, or damaged: `verify` names the blobs that miss it
 
     # --- which packs there are ---

@@ -68,11 +68,11 @@ class BlobStore(Protocol):
         ...
 
     def open(self, key: Key) -> BinaryIO:
-        """Open for reading; raises MissingFile."""
+        """Open for reading; raises MissingFile, Unavailable if it cannot be read now."""
         ...
 
     def size(self, key: Key) -> int | None:
-        """Return the bytes stored under a key, None if there is nothing."""
+        """Return the bytes stored under a key, None if there is nothing; raises Unavailable."""
         ...
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:

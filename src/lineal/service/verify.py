@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -13,7 +14,7 @@ from lineal.core.records import Finding
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
 from lineal.db.compression import decompress
-from lineal.errors import IntegrityError, MissingFile
+from lineal.errors import IntegrityError, MissingFile, Unavailable
 from lineal.service.instance import Instance
 
 Progress = Callable[[int, int], None]
@@ -36,7 +37,8 @@ def verify(
     """Yield everything that contradicts an invariant of docs/design/001-storage.md.
 
     repair: note that damaged and missing bytes are not stored; logging the same content again
-    then stores them for all versions that have them. Changes nothing otherwise.
+    then stores them for all versions that have them. What cannot be read now, on a disk that fails
+    or by a limit, is left as it is. Changes nothing otherwise.
     Reads every stored byte once. Files that belong to no blob are not a finding of damage: they
     are what a killed upload left, and the sweep removes them.
     """
@@ -117,30 +119,40 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
                 with instance.database.reading() as connection:
                     users = checks.users_of_blob(connection, row.id)
                 where = f"{key} (in {', '.join(users) or 'no live version'})"
-                if repair:
+                what = problem.text
+                if repair and problem.is_lost:
                     with instance.database.writing() as connection:
                         blobs_db.mark_lost(connection, row.id, row.nonce)
-                    problem += "; log the same content again to store it anew"
-                yield Finding("stored blob has its bytes", where, problem)
+                    what += "; log the same content again to store it anew"
+                yield Finding("stored blob has its bytes", where, what)
             progress(1, row.size_bytes)
         if not rows:
             return
         after = rows[-1].id
 
 
-def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> str | None:
-    size = instance.store.size(key)
-    if size is None:
-        return "the bytes are missing"
-    if size != size_bytes:
-        return f"{size} bytes instead of {size_bytes}"
+class _Problem(NamedTuple):
+    text: str
+    is_lost: bool
+    """False if the bytes cannot be read now and may well be there: nothing to repair here."""
+
+
+def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> _Problem | None:
     running = hashlib.sha256()
     try:
+        size = instance.store.size(key)
+        if size is None:
+            return _Problem("the bytes are missing", is_lost=True)
+        if size != size_bytes:
+            return _Problem(f"{size} bytes instead of {size_bytes}", is_lost=True)
         with instance.store.open(key) as file:
             while chunk := file.read(CHUNK_BYTES):
                 running.update(chunk)
-    except (IntegrityError, MissingFile, OSError) as error:
-        return f"cannot be read: {error}"
+    except (IntegrityError, MissingFile) as error:
+        return _Problem(f"cannot be read: {error}", is_lost=True)
+    except (Unavailable, OSError) as error:
+        return _Problem(f"cannot be read now: {error}", is_lost=False)
     if PREFIX + running.hexdigest() != digest:
-        return "the bytes do not have the digest: they were changed on disk"
+        text = "the bytes do not have the digest: they were changed on disk"
+        return _Problem(text, is_lost=True)
     return None
