@@ -9,7 +9,7 @@ in config, summary and history and survive.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, NewType, TypeVar
 
@@ -27,8 +27,6 @@ DraftId = NewType("DraftId", int)
 T = TypeVar("T")
 JsonObject = dict[str, Any]
 
-LONGEST_TTL = timedelta(days=365_000)
-"""A thousand years: moments beyond the year 9999 have no name."""
 EXIT_CODE_MAX = 2**31 - 1
 """Also of what a signal makes, below 0."""
 LARGEST_STEP = 2**63 - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, select, update
 from sqlalchemy import insert as plain_insert
@@ -53,6 +53,29 @@ _PROJECT_HELD = (
 )
 _ADD = plain_insert(drafts).returning(drafts.c.id)
 _CHANGE = update(drafts).where(drafts.c.id == bindparam("draft"))
+
+
+class Asked(NamedTuple):
+    """What a log call asks for besides content; kept with its draft (`core.records.DraftSpec`)."""
+
+    description: str | None
+    metadata: dict[str, Any] | None
+    aliases: Sequence[str]
+    tags: Sequence[str]
+    history_step: int | None
+    sources: Sequence[int]
+    """All versions that it was made from, its base among them."""
+    on_unchanged: str
+    is_final: bool
+    base: int | None
+    # drafts may have been begun before these could be asked for
+    on_latest: bool = False
+    ttl_seconds: int | None = None
+    number: int | None = None
+
+
+def asked(draft: Row[Any]) -> Asked:
+    return Asked(**draft.spec)
 
 
 def is_under_way(now: datetime) -> ColumnElement[bool]:

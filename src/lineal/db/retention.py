@@ -26,8 +26,9 @@ from sqlalchemy import (
     update,
 )
 
+from lineal.core.limits import LONGEST_TTL
 from lineal.core.names import LATEST
-from lineal.core.records import LONGEST_TTL, EdgeKind
+from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
 from lineal.db.blobs import STORED, batches

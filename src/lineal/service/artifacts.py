@@ -7,25 +7,24 @@ since a client repeats a call whose answer it did not get.
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
-from lineal.core import access, names
+from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest
 from lineal.core.manifest import Segment
 from lineal.core.records import (
-    LONGEST_TTL,
     Begun,
     CollectionKind,
     Committed,
     DraftId,
     DraftSpec,
+    RunKey,
     VersionId,
     VersionRecord,
 )
@@ -37,6 +36,7 @@ from lineal.db import lineage as lineage_db
 from lineal.db import lineage_nodes
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
+from lineal.db.drafts import Asked
 from lineal.errors import Exists, Invalid, NotFound, Superseded
 from lineal.service import distributed, runs, transfers
 from lineal.service.instance import Instance
@@ -45,8 +45,6 @@ INLINE_UPLOADS = 2_000
 """So many blobs to be sent are named by `begin` itself, which saves asking for them."""
 NUMBER_MAX = 1_000_000_000
 """Of a copied version; leaves the collection room for as many again."""
-METADATA_MAX_BYTES = 1 << 20
-"""MET-1 leaves the limit to us: what a page can still show and a database still index."""
 
 
 def begin(
@@ -90,13 +88,11 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     with instance.database.reading() as connection:
         draft = transfers.find_draft(instance, connection, actor, draft_id)
         awaited = blobs_db.awaited(connection, draft.manifest_id)
-    if draft.state == drafts_db.COMMITTED:
-        return Committed(_version_of(instance, draft.version_id), is_new=False)
-    if draft.state == drafts_db.CONTRIBUTED:
-        return Committed(None, is_new=False)
+        if draft.state != drafts_db.OPEN:
+            return _committed_before(connection, draft)
     stored = transfers.stored_now(instance, draft, awaited)
     contributions: list[int] = []
-    if draft.distributed_id is not None and draft.spec["is_final"]:
+    if draft.distributed_id is not None and drafts_db.asked(draft).is_final:
         contributions = distributed.merge(instance, draft, stored)
     with instance.database.writing() as connection:
         locked = drafts_db.to_commit(connection, draft_id, draft.collection_id)
@@ -106,7 +102,7 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
         head = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
-        if locked.distributed_id is not None and not locked.spec["is_final"]:
+        if locked.distributed_id is not None and not drafts_db.asked(locked).is_final:
             # it waits for the others as long as a draft may
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
             drafts_db.change(connection, [draft_id], values)
@@ -125,29 +121,6 @@ def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
             drafts_db.change(connection, [draft_id], {"expires_at": instance.clock.now()})
 
 
-def check_ttl(seconds: int, type: str) -> None:
-    """Raise Invalid unless versions of this type can have this TTL (TTL-10)."""
-    if type == names.HISTORY_TYPE:
-        raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
-    if not 0 <= seconds <= LONGEST_TTL.total_seconds():
-        raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
-
-
-def check_metadata(metadata: Mapping[str, Any] | None) -> None:
-    """Raise Invalid unless it is a JSON object of at most 1 MiB (MET-1)."""
-    if metadata is None:
-        return
-    try:
-        size = len(json.dumps(metadata))
-    except (TypeError, ValueError) as error:
-        raise Invalid(f"Metadata must be a JSON object: {error}") from error
-    if size > METADATA_MAX_BYTES:
-        raise Invalid(
-            f"Metadata has {size} bytes as JSON, at most {METADATA_MAX_BYTES} are allowed; "
-            "put large values into a file of the artifact"
-        )
-
-
 # --- begin, step by step ------------------------------------------------------------------------
 
 
@@ -158,9 +131,9 @@ def _check(draft: DraftSpec) -> None:
     names.type_name(draft.type)
     names.aliases(draft.aliases)
     names.tags(draft.tags)
-    check_metadata(draft.metadata)
+    limits.check_metadata(draft.metadata)
     if draft.ttl_seconds is not None:
-        check_ttl(draft.ttl_seconds, draft.type)
+        limits.check_ttl(draft.ttl_seconds, draft.type)
     if draft.number is not None and not 0 <= draft.number <= NUMBER_MAX:
         raise Invalid(f"Versions are numbered from 0 to {NUMBER_MAX:,}, not {draft.number}")
     if draft.on_unchanged not in ("reuse", "update_metadata", "new_version"):
@@ -297,21 +270,25 @@ def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> d
         "distributed_id": draft.distributed_id,
         "created_by": actor.name,
         "created_at": now,
-        "spec": {
-            "description": draft.description,
-            "metadata": draft.metadata,
-            "aliases": list(draft.aliases),
-            "tags": list(draft.tags),
-            "history_step": draft.history_step,
-            "sources": _sources(draft),
-            "on_unchanged": draft.on_unchanged,
-            "is_final": draft.is_final,
-            "base": draft.base,
-            "on_latest": draft.on_latest,
-            "ttl_seconds": draft.ttl_seconds,
-            "number": draft.number,
-        },
+        "spec": _asked(draft)._asdict(),
     }
+
+
+def _asked(draft: DraftSpec) -> Asked:
+    return Asked(
+        description=draft.description,
+        metadata=draft.metadata,
+        aliases=draft.aliases,
+        tags=draft.tags,
+        history_step=draft.history_step,
+        sources=_sources(draft),
+        on_unchanged=draft.on_unchanged,
+        is_final=draft.is_final,
+        base=draft.base,
+        on_latest=draft.on_latest,
+        ttl_seconds=draft.ttl_seconds,
+        number=draft.number,
+    )
 
 
 def _reuse(
@@ -322,19 +299,26 @@ def _reuse(
     version_id: int,
     now: datetime,
 ) -> Begun:
-    row = _row(draft, collection_id, actor, now)
     committed = {
         "nonce": secrets.token_hex(8),
         "state": drafts_db.COMMITTED,
         "expires_at": now,
         "version_id": version_id,
     }
-    draft_id = drafts_db.add(connection, row | committed)
-    version = _apply(connection, actor, row, version_id, None, now)
-    return Begun(DraftId(draft_id), version)
+    draft_id = drafts_db.add(connection, _row(draft, collection_id, actor, now) | committed)
+    log = _Log(collection_id, draft.run, _asked(draft))
+    return Begun(DraftId(draft_id), _apply(connection, actor, log, version_id, None, now))
 
 
 # --- commit, step by step -----------------------------------------------------------------------
+
+
+class _Log(NamedTuple):
+    """A log call: to which collection, for which run, and what it asks for."""
+
+    collection_id: int
+    run_id: RunKey | None
+    asked: Asked
 
 
 def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
@@ -366,40 +350,50 @@ def _finish(
     their aliases, tags and sources go to the version, and their runs are further producers.
     """
     parts = drafts_db.specs(connection, contributions)
+    log = _Log(draft.collection_id, draft.run_id, _united(drafts_db.asked(draft), parts))
+    asked = log.asked
     _require_target(connection, actor, draft)
-    collections_db.lock(connection, draft.collection_id)
-    if draft.spec.get("on_latest") and not _is_latest(
-        connection, draft.collection_id, draft.spec["base"]
-    ):
+    collections_db.lock(connection, log.collection_id)
+    if asked.on_latest and not _is_latest(connection, log.collection_id, asked.base):
         return None
     version_id = membership = None
-    if draft.spec["on_unchanged"] != "new_version":
-        version_id = versions_db.same_content(connection, draft.collection_id, head.digest)
+    if asked.on_unchanged != "new_version":
+        version_id = versions_db.same_content(connection, log.collection_id, head.digest)
     is_new = version_id is None
     if version_id is None:
-        version_id, membership = _add_version(connection, actor, draft, head, now)
-        sources = _gathered(draft, parts, "sources")
-        lineage_db.add_derived(connection, VersionId(version_id), sources)
+        version_id, membership = _add_version(connection, actor, draft, asked, head, now)
+        lineage_db.add_derived(connection, VersionId(version_id), asked.sources)
     drafts_db.change(
         connection,
         [draft.id, *contributions],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
-    applied = draft._asdict()
-    if parts:
-        labels = {key: _gathered(draft, parts, key) for key in ("aliases", "tags")}
-        applied["spec"] = draft.spec | labels
-    version = _apply(connection, actor, applied, version_id, membership, now)
+    version = _apply(connection, actor, log, version_id, membership, now)
     for run_id in dict.fromkeys(part.run_id for part in parts):  # after the one that finished
-        if run_id not in (None, draft.run_id):
+        if run_id not in (None, log.run_id):
             lineage_db.add_logged(
                 connection, run_id, VersionId(version_id), now, is_new_version=is_new
             )
     return Committed(version, is_new=is_new)
 
 
+def _united(asked: Asked, parts: Sequence[Row[Any]]) -> Asked:
+    """Add the aliases, tags and sources that contributions ask for, each once."""
+    every = [asked, *map(drafts_db.asked, parts)]
+    return asked._replace(
+        aliases=list(dict.fromkeys(alias for each in every for alias in each.aliases)),
+        tags=list(dict.fromkeys(tag for each in every for tag in each.tags)),
+        sources=list(dict.fromkeys(source for each in every for source in each.sources)),
+    )
+
+
 def _add_version(
-    connection: Connection, actor: Actor, draft: Row[Any], head: Row[Any], now: datetime
+    connection: Connection,
+    actor: Actor,
+    draft: Row[Any],
+    asked: Asked,
+    head: Row[Any],
+    now: datetime,
 ) -> tuple[int, versions_db.Membership]:
     values = {
         "collection_id": draft.collection_id,
@@ -407,20 +401,15 @@ def _add_version(
         "digest": head.digest,
         "size_bytes": head.size_bytes,
         "entry_count": head.entry_count,
-        "description": draft.spec["description"],
-        "metadata": draft.spec["metadata"] or {},
-        "history_step": draft.spec["history_step"],
+        "description": asked.description,
+        "metadata": asked.metadata or {},
+        "history_step": asked.history_step,
         "created_by": actor.name,
         "created_at": now,
         "updated_at": now,
-        "ttl_seconds": draft.spec.get("ttl_seconds"),
+        "ttl_seconds": asked.ttl_seconds,
     }
-    return versions_db.add(connection, values, now, wanted_number=draft.spec.get("number"))
-
-
-def _gathered(draft: Row[Any], parts: Sequence[Row[Any]], key: str) -> list[Any]:
-    """Return what the specs of a draft and its contributions list under a key, each once."""
-    return list(dict.fromkeys(each for one in (draft, *parts) for each in one.spec[key]))
+    return versions_db.add(connection, values, now, wanted_number=asked.number)
 
 
 def _is_latest(connection: Connection, collection_id: int, base: int | None) -> bool:
@@ -434,7 +423,7 @@ def _is_latest(connection: Connection, collection_id: int, base: int | None) -> 
 def _apply(
     connection: Connection,
     actor: Actor,
-    draft: Mapping[str, Any],
+    log: _Log,
     version_id: int,
     membership: versions_db.Membership | None,
     now: datetime,
@@ -443,23 +432,25 @@ def _apply(
 
     membership: that of a version just made, None for one that was there.
     """
-    spec = draft["spec"]
+    asked = log.asked
     is_new = membership is not None
     if membership is None:
-        membership = versions_db.live_membership(connection, draft["collection_id"], version_id)
+        membership = versions_db.live_membership(connection, log.collection_id, version_id)
         assert membership is not None
-    aliases = _aliases_to_put(connection, draft, membership, is_new=is_new)
-    aliases_db.put(
-        connection, draft["collection_id"], membership, aliases, actor=actor.name, now=now
-    )
-    versions_db.add_tags(connection, version_id, spec["tags"])
-    if not is_new and spec["on_unchanged"] == "update_metadata":
-        kept = ("metadata", "description", "ttl_seconds")
-        changes = {key: spec[key] for key in kept if spec.get(key) is not None}
+    aliases = _aliases_to_put(connection, log, membership, is_new=is_new)
+    aliases_db.put(connection, log.collection_id, membership, aliases, actor=actor.name, now=now)
+    versions_db.add_tags(connection, version_id, asked.tags)
+    if not is_new and asked.on_unchanged == "update_metadata":
+        kept = {
+            "metadata": asked.metadata,
+            "description": asked.description,
+            "ttl_seconds": asked.ttl_seconds,
+        }
+        changes = {name: value for name, value in kept.items() if value is not None}
         versions_db.change(connection, version_id, changes | {"updated_at": now})
-    if draft["run_id"] is not None:
+    if log.run_id is not None:
         lineage_db.add_logged(
-            connection, draft["run_id"], VersionId(version_id), now, is_new_version=is_new
+            connection, log.run_id, VersionId(version_id), now, is_new_version=is_new
         )
     version = versions_db.by_id(connection, version_id)
     assert version is not None
@@ -467,25 +458,13 @@ def _apply(
 
 
 def _aliases_to_put(
-    connection: Connection,
-    draft: Mapping[str, Any],
-    membership: versions_db.Membership,
-    *,
-    is_new: bool,
+    connection: Connection, log: _Log, membership: versions_db.Membership, *, is_new: bool
 ) -> list[str]:
     """Return the aliases of a draft and `latest`; of a copy those that it may take."""
-    aliases = list(dict.fromkeys([*draft["spec"]["aliases"], names.LATEST]))
-    if draft["spec"].get("number") is None:
+    aliases = list(dict.fromkeys([*log.asked.aliases, names.LATEST]))
+    if log.asked.number is None:
         return aliases
-    taken = aliases_db.numbers(connection, draft["collection_id"], aliases)
+    taken = aliases_db.numbers(connection, log.collection_id, aliases)
     if is_new and taken.get(names.LATEST, membership.number) < membership.number:
         del taken[names.LATEST]
     return [alias for alias in aliases if alias not in taken]
-
-
-def _version_of(instance: Instance, version_id: int) -> VersionRecord:
-    with instance.database.reading() as connection:
-        version = versions_db.by_id(connection, version_id)
-    if version is None:
-        raise NotFound(f"Version {version_id} does not exist")
-    return version

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from lineal import service  # whose `deletion` only an error needs
-from lineal.core import access, names
+from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
 from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
@@ -35,7 +35,6 @@ from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Gone, Invalid, NotFound
 from lineal.nearest import nearest
-from lineal.service.artifacts import check_metadata
 from lineal.service.instance import Instance
 
 NAMED_MOST = 5
@@ -171,7 +170,7 @@ def update_version(
     access.require(actor, Action.WRITE, f"version {membership_id}")
     added, removed = names.aliases(patch.aliases_added), names.strings(patch.aliases_removed)
     tags = names.tags(patch.tags_added)
-    check_metadata(patch.metadata)
+    limits.check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
         find_membership(connection, actor, membership_id)

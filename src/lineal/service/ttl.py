@@ -9,10 +9,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, Row
 
-from lineal.core import access
+from lineal.core import access, limits
 from lineal.core.access import Action, Actor
 from lineal.core.records import (
-    LONGEST_TTL,
     CollectionId,
     CollectionKind,
     CollectionRecord,
@@ -33,7 +32,6 @@ from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
 from lineal.service import deletion
-from lineal.service.artifacts import check_ttl
 from lineal.service.instance import Instance
 from lineal.service.projects import is_still_to_come
 
@@ -75,7 +73,7 @@ def set_version_ttl(
                 f"set the TTL of {found.source_path}"
             )
         if seconds is not None:
-            check_ttl(seconds, found.type)
+            limits.check_ttl(seconds, found.type)
         if found.deleted_at is not None or not versions_db.lock(connection, found.id):
             raise deletion.gone(
                 connection, versions_db.by_membership(connection, membership_id) or found
@@ -96,7 +94,7 @@ def set_collection_ttl(
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     if seconds is not None:
-        check_ttl(seconds, ANY_TYPE)
+        limits.check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
         row = collections_db.by_id(connection, collection_id)
         if row is None:
@@ -117,7 +115,7 @@ def set_project_ttl(
     """Set the TTL where neither version nor collection says anything. Raises NotFound."""
     access.require(actor, Action.ADMINISTER, f"project {entity}/{project}")
     if seconds is not None:
-        check_ttl(seconds, ANY_TYPE)
+        limits.check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
         ttl_db.set_ttl(connection, Level.PROJECT, project_id, seconds)
@@ -144,7 +142,7 @@ def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int |
     """
     access.require(actor, Action.ADMINISTER, f"entity {entity}")
     if seconds is not None:
-        check_ttl(seconds, ANY_TYPE)
+        limits.check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
         if is_still_to_come(connection, actor, entity):
             projects_db.ensure_entity(connection, entity, instance.clock.now())
@@ -166,7 +164,7 @@ def expiring(
     them (TTL-14). Raises NotFound.
     """
     access.require(actor, Action.READ, f"project {entity}/{project or ''}".rstrip("/"))
-    before = instance.clock.now() + min(within, LONGEST_TTL)
+    before = instance.clock.now() + min(within, limits.LONGEST_TTL)
     with instance.database.reading() as connection:
         if project is None and is_still_to_come(connection, actor, entity):
             return Page((), None, 0)

@@ -1,0 +1,39 @@
+"""What metadata and a TTL may be, wherever they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from lineal.core import names
+from lineal.errors import Invalid
+
+LONGEST_TTL = timedelta(days=365_000)
+"""A thousand years: moments beyond the year 9999 have no name."""
+METADATA_MAX_BYTES = 1 << 20
+"""MET-1 leaves the limit to us: what a page can still show and a database still index."""
+
+
+def check_ttl(seconds: int, type: str) -> None:
+    """Raise Invalid unless versions of this type can have this TTL (TTL-10)."""
+    if type == names.HISTORY_TYPE:
+        raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
+    if not 0 <= seconds <= LONGEST_TTL.total_seconds():
+        raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
+
+
+def check_metadata(metadata: Mapping[str, Any] | None) -> None:
+    """Raise Invalid unless it is a JSON object of at most 1 MiB (MET-1)."""
+    if metadata is None:
+        return
+    try:
+        size = len(json.dumps(metadata))
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"Metadata must be a JSON object: {error}") from error
+    if size > METADATA_MAX_BYTES:
+        raise Invalid(
+            f"Metadata has {size} bytes as JSON, at most {METADATA_MAX_BYTES} are allowed; "
+            "put large values into a file of the artifact"
+        )
