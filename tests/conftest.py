@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lineal.blobs.store import BlobStore
-from lineal.client import silent
+from lineal.client import unseen
 from lineal.config import Settings, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Key
@@ -50,7 +50,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def on_disk(tmp_path: Path) -> None:
     """Skip a test about what is known of files, where they lie in memory and nothing is."""
-    if not silent.shows_changes(str(tmp_path)):
+    if not unseen.shows_changes(str(tmp_path)):
         pytest.skip(f"{tmp_path} is in memory; choose a disk with --basetemp")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lineal import packs
+from lineal import libc, packs
 from lineal.errors import IntegrityError, MissingFile
 
 CONTENTS = st.lists(st.binary(max_size=9000), unique=True, min_size=1, max_size=12)
@@ -129,7 +129,7 @@ def test_where_no_holes_can_be_made_bytes_are_overwritten(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(folder, [b"a" * 5000, b"b" * 5000])
-    monkeypatch.setattr(packs, "_punched", lambda *_: False)
+    monkeypatch.setattr(libc, "punch_hole", lambda *_: False)
     packs.delete(path, [sha256(b"a" * 5000)])
     assert b"aaaa" not in Path(path).read_bytes()
     assert packs.Pack(path).read(sha256(b"b" * 5000)) == b"b" * 5000

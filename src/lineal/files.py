@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import NamedTuple, Protocol
 
+from lineal import libc
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
 
 SMALL_BYTES = 1 << 20
@@ -253,7 +254,7 @@ def is_still_at(path: str, descriptor: int) -> bool:
 def sync(paths: Iterable[str], folder: str) -> None:
     """Return once files would survive a power cut; all lie below `folder`."""
     names = list(paths)
-    if len(names) > SYNC_EACH_MOST and _syncfs(folder):
+    if len(names) > SYNC_EACH_MOST and _sync_all(folder):
         return
     for name in names:
         _fsync(name)
@@ -490,19 +491,11 @@ def _fsync(path: str) -> None:
             os.close(descriptor)
 
 
-def _syncfs(folder: str) -> bool:
-    """Flush the file system of a folder; False where the C library has no such call."""
-    import ctypes  # 10 ms; only batches of many files come here
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if call is None:
-        return False
+def _sync_all(folder: str) -> bool:
+    """Flush the file system of a folder; False where there is no such call."""
     with room_on(folder):
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if call(descriptor) != 0:
-                code = ctypes.get_errno()
-                raise OSError(code, os.strerror(code), folder)
+            return libc.syncfs(descriptor)
         finally:
             os.close(descriptor)
-    return True

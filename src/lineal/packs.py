@@ -9,15 +9,13 @@ Beside `files.py` below all rooms: the SDK writes packs, the local store keeps a
 
 from __future__ import annotations
 
-import errno
-import functools
 import os
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lineal import files
+from lineal import files, libc
 from lineal.errors import IntegrityError, MissingFile
 
 _ENTRY = struct.Struct("<32sQII")
@@ -35,12 +33,8 @@ ENTRIES_MOST = 20_000
 _BUFFER_BYTES = 1 << 20
 _BUFFERS_MOST = 1_000
 """The kernel takes 1,024 pieces in one call."""
-
-_KEEP_SIZE_PUNCH_HOLE = 0x01 | 0x02
-"""linux/falloc.h"""
 _LOOKS_PER_DICTIONARY = 8
 """To find one file in the index takes as long as reading eight entries into a dictionary."""
-_NO_HOLES = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
 class Place(NamedTuple):
@@ -254,7 +248,7 @@ def _erase(descriptor: int, wanted: Sequence[Place], deleted: Sequence[Place]) -
     holes = _united([*wanted, *deleted])
     starts = [start for start, _ in holes]
     around = {holes[bisect_right(starts, place.offset) - 1] for place in wanted}
-    if all(_punched(descriptor, *hole) for hole in sorted(around)):
+    if all(libc.punch_hole(descriptor, *hole) for hole in sorted(around)):
         return
     for offset, length in _united(wanted):
         _overwrite(descriptor, offset, length)
@@ -277,29 +271,3 @@ def _overwrite(descriptor: int, offset: int, length: int) -> None:
     while length > 0:
         count = os.pwrite(descriptor, zeros[:length], offset)
         offset, length = offset + count, length - count
-
-
-def _punched(descriptor: int, offset: int, length: int) -> bool:
-    if length == 0:
-        return True
-    call = _fallocate()
-    if call is None:
-        return False
-    import ctypes  # as below
-
-    if call(descriptor, _KEEP_SIZE_PUNCH_HOLE, offset, length) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in _NO_HOLES:
-        return False
-    raise OSError(code, os.strerror(code))
-
-
-@functools.cache
-def _fallocate() -> Callable[[int, int, int, int], int] | None:
-    import ctypes  # 10 ms; only deleting comes here
-
-    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
-    if call is not None:
-        call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    return call

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from lineal.client import silent
+from lineal.client import unseen
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
@@ -69,7 +69,7 @@ class DigestCache:
     def of_folder(self, folder: str, table: str = FILES) -> Known:
         """Return what is known of the files directly in an absolute folder, by name.
 
-        Files that may have changed without a sign are not known (see `silent`).
+        Files that may have changed without a sign are not known (see `unseen`).
         """
         query = (
             f"SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM {table} WHERE folder = ?"
@@ -79,9 +79,9 @@ class DigestCache:
                 rows = connection.execute(query, (folder,)).fetchall()
         except _FAILURES:
             return {}
-        if not rows or not silent.shows_changes(folder):
+        if not rows or not unseen.shows_changes(folder):
             return {}
-        mapped = silent.mapped_inodes()
+        mapped = unseen.mapped_inodes()
         return {
             name: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
             for name, *stamp, digest in rows
@@ -103,7 +103,7 @@ class DigestCache:
         settled = [each for each in read if read_at_ns is None or _is_settled(each[1], read_at_ns)]
         if not settled:
             return
-        mapped = frozenset() if read_at_ns is None else silent.mapped_inodes()
+        mapped = frozenset() if read_at_ns is None else unseen.mapped_inodes()
         rows = [
             (*_split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
             for path, stamp, digest in settled
@@ -237,6 +237,6 @@ def now_ns() -> int:
 def _is_settled(stamp: Stamp, read_at_ns: int) -> bool:
     is_coarse = stamp.mtime_ns % 1_000_000_000 == 0
     window = COARSE_WINDOW_NS if is_coarse else FINE_WINDOW_NS
-    if stamp.size >= silent.LARGE_BYTES:
-        window = silent.WINDOW_NS
+    if stamp.size >= unseen.LARGE_BYTES:
+        window = unseen.WINDOW_NS
     return stamp.mtime_ns < read_at_ns - window

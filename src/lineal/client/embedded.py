@@ -1,6 +1,7 @@
 """The embedded backend: calls the service in this process, as the owner of the instance.
 
-The only module of `client` that loads `service`; it adds who asks, and decides nothing.
+The only module of `client` that loads `service`. It adds who asks, and after a restore the lines
+that waited in the spool meanwhile; it decides nothing.
 """
 
 from __future__ import annotations
@@ -218,16 +219,6 @@ class EmbeddedBackend:
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         return service.transfers.missing_blobs(self.instance, self.actor, draft)
 
-    def verify(
-        self, progress: Progress | None = None, *, repair: bool = False
-    ) -> Iterator[Finding]:
-        """Walk every invariant and every byte of the instance; embedded only."""
-        return service.verify.verify(self.instance, self.actor, progress, repair=repair)
-
-    def damage(self) -> list[Finding]:
-        """Look at the database's own pages only; embedded only."""
-        return service.verify.damage(self.instance, self.actor)
-
     def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
         self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)
 
@@ -392,9 +383,7 @@ class EmbeddedBackend:
         )
 
     def sweep_if_due(self) -> Swept | None:
-        if not service.due.is_due(self.instance):
-            return None
-        return service.gc.sweep_if_due(self.instance, self.actor)
+        return service.due.sweep_if_due(self.instance, self.actor)
 
     def purge(
         self, path: ArtifactPath, *, all_versions: bool = False, force: bool = False
@@ -413,6 +402,18 @@ class EmbeddedBackend:
         return service.storage.storage(
             self.instance, self.actor, entity=entity, project=project, collection=collection
         )
+
+    # --- what only this backend can: it has the files ---
+
+    def verify(
+        self, progress: Progress | None = None, *, repair: bool = False
+    ) -> Iterator[Finding]:
+        """Walk every invariant and every byte of the instance; embedded only."""
+        return service.verify.verify(self.instance, self.actor, progress, repair=repair)
+
+    def damage(self) -> list[Finding]:
+        """Look at the database's own pages only; embedded only."""
+        return service.verify.damage(self.instance, self.actor)
 
     # --- artifacts: reading ---
 

@@ -118,8 +118,8 @@ def _no_documents(connection: Connection) -> Iterator[tuple[str, str, str]]:
         for column in table.columns:
             if isinstance(column.type, Json):
                 text = type_coerce(column, Text)
-                is_none = text.is_not(None) & (func.json_valid(text) == 0)
-                query = select(table.c.id).where(is_none)
+                is_wrong = text.is_not(None) & (func.json_valid(text) == 0)
+                query = select(table.c.id).where(is_wrong)
                 for (row_id,) in connection.execute(query):
                     yield "records can be read", f"{table.name} {row_id}", f"no JSON: {column.name}"
 
@@ -131,10 +131,10 @@ def _no_moments(connection: Connection) -> Iterator[tuple[str, str, str]]:
     for table in metadata.sorted_tables:
         for column in table.columns:
             if isinstance(column.type, Moment):
-                is_none = column.is_not(None) & (
+                is_wrong = column.is_not(None) & (
                     (func.typeof(column) != "integer") | ~column.between(first, last)
                 )
-                for key in connection.execute(select(*table.primary_key.columns).where(is_none)):
+                for key in connection.execute(select(*table.primary_key.columns).where(is_wrong)):
                     where = " ".join(map(str, (table.name, *key)))
                     yield "records can be read", where, f"no moment: {column.name}"
 

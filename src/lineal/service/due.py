@@ -7,12 +7,25 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from lineal import files
+from lineal import files, service
+from lineal.core.access import Actor
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.core.cleanup import Swept
 
 EVERY = timedelta(days=1)
 """A sweep that runs by itself runs once in this time."""
+
+
+def sweep_if_due(instance: Instance, actor: Actor) -> Swept | None:
+    """Sweep for a short while, if nobody did so today; None if it was not due.
+
+    Raises what `is_due` and `gc.sweep` do.
+    """
+    return service.gc.sweep_if_due(instance, actor) if is_due(instance) else None
 
 
 def is_due(instance: Instance) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client import silent
+from lineal.client import unseen
 from lineal.client.cache import DigestCache, now_ns
 from lineal.core.digest import of_bytes
 from lineal.files import stamp
@@ -55,9 +55,9 @@ def _made(path: Path, size: int) -> None:
 def _mapped(path: Path) -> Iterator[mmap.mmap]:
     """Map a file, and let enough time pass for that to be known, and that it ended."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
-        time.sleep(2 * silent.LOOKED_UP_EACH_SECONDS)
+        time.sleep(2 * unseen.LOOKED_UP_EACH_SECONDS)
         yield mapping
-    time.sleep(2 * silent.LOOKED_UP_EACH_SECONDS)
+    time.sleep(2 * unseen.LOOKED_UP_EACH_SECONDS)
 
 
 def _logged(run: lineal.Run, path: Path, *, is_folder: bool) -> int:
@@ -124,7 +124,7 @@ def test_nothing_in_memory_is_known(in_memory: Path, tmp_path: Path) -> None:
         read = [(str(folder / "file"), stamp(str(folder / "file")), of_bytes(b"x"))]
         cache.remember(read, read_at_ns=None)
     assert cache.of_folder(str(in_memory)) == {}
-    if silent.shows_changes(str(tmp_path)):
+    if unseen.shows_changes(str(tmp_path)):
         assert list(cache.of_folder(str(tmp_path))) == ["file"]
 
 
