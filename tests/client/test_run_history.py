@@ -396,6 +396,44 @@ def test_what_is_set_below_a_key_of_the_summary_is_stored(run):
     assert "best.by.cats" not in stored
 
 
+def test_every_way_to_change_what_is_below_a_key_of_the_summary_reaches_it(run):
+    run.summary["best"] = {"acc": 1, "f1": 2, "by": {"cats": 2, "dogs": 3}, "left": {"x": 1}}
+    best = run.summary["best"]
+    best.epoch = 5
+    best |= {"note": "x"}
+    del best.acc
+    best["by"].clear()
+    assert best["left"].popitem() == ("x", 1)
+    best.pop("f1")
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored == {"best.epoch": 5, "best.note": "x"}
+
+
+def test_a_dict_in_the_summary_may_be_filled_after_it_was_set_empty(run):
+    run.summary["best"] = {}
+    run.summary["deep"] = {"by": {}, "empty": {}}
+    run.flush()
+    run.summary["best"]["acc"] = 1
+    run.summary["deep"]["by"]["cats"] = 2
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored == {"best.acc": 1, "deep.by.cats": 2, "deep.empty": {}}
+
+
+@pytest.mark.parametrize("value", [{"epoch": 5}, {}, 1, None])
+def test_what_is_set_in_the_summary_takes_the_place_of_what_was_there(run, value):
+    run.summary["best"] = 7
+    run.summary["best"] = {"acc": 1, "by": {"cats": 2}}
+    run.summary["best2"] = 2
+    run.flush()
+    run.summary["best"] = value
+    assert run.summary["best"] == value
+    run.finish()
+    assert lineal.Api().run(run.path).summary["best"] == value
+    assert set(run.summary) == {"best.epoch" if value == {"epoch": 5} else "best", "best2"}
+
+
 def test_the_summary_takes_tables_and_images(run):
     run.summary["table"] = lineal.Table(columns=["a"], data=[[1]])
     run.summary.update({"last": {"picture": lineal.Image(numpy.zeros((2, 3)))}})

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import (
+    Callable,
+    Container,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    ValuesView,
+)
 from typing import Any, TypeGuard
 
 from lineal.client.values import PLAIN, MediaWriter, flat, plain, text
+
+EMPTY: Mapping[str, Any] = {}
+"""A dict that holds nothing is a value in itself, until something is set in it."""
 
 
 class Summary:
@@ -44,10 +56,10 @@ class Summary:
     # --- reading ---
 
     def __getitem__(self, key: str) -> Any:
-        if key in self._values:
+        if self._values.get(key, EMPTY) != EMPTY:
             return self._values[key]
         nested = self._under(key)
-        if nested:
+        if nested or key in self._values:
             return nested
         raise KeyError(key)
 
@@ -106,7 +118,10 @@ class Summary:
         self[key] = value
 
     def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
-        """Set keys; raises TypeError for values that are neither JSON nor media."""
+        """Set keys; raises TypeError for values that are neither JSON nor media.
+
+        What was below a key goes: `summary["best"] = {"epoch": 5}` leaves that alone there.
+        """
         self._check()
         if values is not None and not isinstance(values, Mapping):
             raise TypeError(f"summary.update takes a dict, not {values!r}")
@@ -114,9 +129,24 @@ class Summary:
         for key in given:
             if not isinstance(key, str):
                 raise TypeError(f"Keys of the summary must be strings, not {key!r}")
-        changed = flat({text(key): plain(value, key, self._media) for key, value in given.items()})
-        self._record(changed)
-        self._noted({"summary": changed})
+        found = {text(key): plain(value, key, self._media) for key, value in given.items()}
+        changed = flat(found)
+        with self._lock:
+            gone = [name for name in self._replaced(found, changed) if name not in changed]
+            self._remove(gone)
+            self._record(changed)
+        self._noted({"summary_removed": gone, "summary": changed} if gone else {"summary": changed})
+
+    def _replaced(self, given: Container[str], changed: Iterable[str]) -> set[str]:
+        """Return the names at and below the given keys, and the empty dicts above changed names."""
+        above = {part for name in changed for part in _above(name)}
+        return {
+            name
+            for name, value in self._values.items()
+            if name in given
+            or (name in above and value == EMPTY)
+            or ("." in name and any(part in given for part in _above(name)))
+        }
 
     def __delitem__(self, key: str) -> None:
         """Remove a key and all below it."""
@@ -169,13 +199,24 @@ class Summary:
             self._removed.update(key for key in removed if key not in self._values)
 
 
+def _above(name: str) -> Iterator[str]:
+    """Yield the keys that a flat name lies below: of `a.b.c` these are `a` and `a.b`."""
+    end = name.find(".")
+    while end >= 0:
+        yield name[:end]
+        end = name.find(".", end + 1)
+
+
 class Nested(dict[str, Any]):
     """What lies below a key of a summary; what is set or deleted here is so in the summary."""
 
+    _summary: Summary
+    _key: str
+
     def __init__(self, summary: Summary, key: str) -> None:
         super().__init__()
-        self._summary = summary
-        self._key = key
+        object.__setattr__(self, "_summary", summary)
+        object.__setattr__(self, "_key", key)
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("_") or key not in self:
@@ -191,9 +232,19 @@ class Nested(dict[str, Any]):
         del self._summary[f"{self._key}.{key}"]
         super().__delitem__(key)
 
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def __delattr__(self, key: str) -> None:
+        del self[key]
+
     def update(self, *values: Any, **more: Any) -> None:
         for key, value in dict(*values, **more).items():
             self[key] = value
+
+    def __ior__(self, values: Any) -> Nested:  # type: ignore[override,misc]  # takes less
+        self.update(values)
+        return self
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         if key not in self:
@@ -205,6 +256,15 @@ class Nested(dict[str, Any]):
         if key in self:
             del self[key]
         return value
+
+    def popitem(self) -> tuple[str, Any]:
+        key, value = super().popitem()
+        super().__setitem__(key, value)
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        for key in list(self):
+            del self[key]
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
         return dict, (dict(self),)  # a copy is the reader's own
@@ -219,6 +279,8 @@ class Nested(dict[str, Any]):
                 inner = Nested(self._summary, f"{place._key}.{folder}")
                 dict.__setitem__(place, folder, inner)
             place = inner
+        if value == EMPTY:
+            value = Nested(self._summary, f"{place._key}.{last}")
         dict.__setitem__(place, last, value)
 
 
