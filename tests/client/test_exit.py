@@ -72,6 +72,12 @@ def steps(run_id: str = "a") -> list[int]:
         ("quit()", 0, "finished"),
         ("sys.exit(10**20)", 255, "failed"),
         ("import threading; threading.Thread(target=sys.exit, args=(3,)).start()", 0, "finished"),
+        ("try: sys.exit(3)\nexcept SystemExit: pass", 0, "finished"),
+        ("import contextlib\nwith contextlib.suppress(SystemExit): exit(3)", 0, "finished"),
+        ("try: sys.exit(3)\nexcept SystemExit: sys.exit(4)", 4, "failed"),
+        ("try: sys.exit(3)\nexcept SystemExit: raise", 3, "failed"),
+        ("try: sys.exit(3)\nfinally: print()", 3, "failed"),
+        ("try: sys.exit(3)\nexcept SystemExit: raise ValueError", 1, "failed"),
     ],
 )
 def test_the_state_follows_the_end_of_the_script(last_line, code, state):

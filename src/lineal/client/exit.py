@@ -1,11 +1,11 @@
 """Finish runs when the process ends, however it ends short of kill -9 (RUN-9).
 
 A clean end is `finished`; an uncaught exception, Ctrl-C, or `sys.exit`, `exit` or `quit` with a
-code is `failed`. Python tells nobody of a `raise SystemExit(3)`; outside of `with` it looks clean.
-After kill -9, as after any signal that ends the process and that the program does not handle, the
-run has crashed: whoever opens the home next sees that nobody writes to it (see `adopting`), and
-wherever that cannot be seen its heartbeats stop. No handlers are set, since those of schedulers
-and frameworks would be in the way of ours, and ours of theirs.
+code that the program does not catch is `failed`. Python tells nobody of a `raise SystemExit(3)`;
+outside of `with` it looks clean. After kill -9, as after any signal that ends the process and that
+the program does not handle, the run has crashed: whoever opens the home next sees that nobody
+writes to it (see `adopting`), and wherever that cannot be seen its heartbeats stop. No handlers are
+set, since those of schedulers and frameworks would be in the way of ours, and ours of theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import atexit
 import os
 import sys
 import threading
-from types import TracebackType
+from opcode import opname
+from types import FrameType, TracebackType
 from typing import Any
 
 from lineal.client import session, term
@@ -31,8 +32,16 @@ class _Ending:
     """What is known of how this process ends."""
 
     def __init__(self) -> None:
-        self.exit_code = 0
         self.installed_in: int | None = None
+        self.set(0)
+
+    def set(self, exit_code: int, left_from: FrameType | None = None) -> None:
+        """left_from: the outermost frame when a `sys.exit` was on its way, that may be caught."""
+        self._exit_code, self._left_from = exit_code, left_from
+
+    def exit_code(self) -> int:
+        was_caught = self._left_from is not None and _has_returned(self._left_from)
+        return 0 if was_caught else self._exit_code
 
 
 _ending = _Ending()
@@ -40,7 +49,7 @@ _ending = _Ending()
 
 def install() -> None:
     """Set the hooks, once per process; called by every `init`."""
-    _ending.exit_code = 0  # whatever `sys.exit` said before, the program went on
+    _ending.set(0)  # whatever `sys.exit` said before, the program went on
     if _ending.installed_in == os.getpid():
         return
     is_fork_of_installed = _ending.installed_in is not None
@@ -57,7 +66,7 @@ def finish_all(exit_code: int | None = None) -> None:
     """Finish every run of this process, the newest first; failures are printed, not raised."""
     if exit_code is None:
         child_code = _child_exit_code()
-        exit_code = _ending.exit_code if child_code is None else child_code
+        exit_code = _ending.exit_code() if child_code is None else child_code
     for run in reversed(session.unfinished_runs()):
         try:
             run.finish(exit_code=exit_code)
@@ -94,7 +103,7 @@ def _wrap_excepthook() -> None:
     before = sys.excepthook
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-        _ending.exit_code = code_of(kind, value)
+        _ending.set(code_of(kind, value))
         before(kind, value, trace)
 
     sys.excepthook = hook
@@ -127,7 +136,16 @@ def _wrap_exit() -> None:
 
 def _note(code: Any) -> None:
     if threading.current_thread() is threading.main_thread():
-        _ending.exit_code = _exit_code(code)
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+        _ending.set(_exit_code(code), frame)
+
+
+def _has_returned(frame: FrameType) -> bool:
+    """Tell whether a frame that is over, that of the whole program, ended without an exception."""
+    last = frame.f_code.co_code[frame.f_lasti]
+    return opname[last].startswith("RETURN_")
 
 
 def _install_in_multiprocessing_child() -> None:
