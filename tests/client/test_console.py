@@ -58,6 +58,28 @@ def test_nested_progress_bars_are_kept_in_their_last_states(capsys):
     ]
 
 
+def test_lines_of_both_streams_are_kept_in_the_order_of_the_terminal(capsys):
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    for epoch in range(2):
+        sys.stderr.write(f"\repoch {epoch}")
+        for step in range(3):
+            sys.stderr.write(f"\n\rstep {epoch}.{step}\x1b[A")
+        sys.stderr.write(f"\n\rstep {epoch} done\x1b[A")
+        print(f"loss {epoch}")
+    sys.stderr.write("\repochs done\n\n")
+    print("end")
+    console.close()
+    assert contents(kept) == [
+        ("error", "epoch 0"),  # nobody could know that the program would go back to it
+        ("info", "loss 0"),
+        ("info", "loss 1"),
+        ("error", "epochs done"),
+        ("error", "step 1 done"),
+        ("info", "end"),
+    ]
+
+
 def test_bars_that_are_drawn_anew_together_are_kept_once(capsys):
     kept: list[bytes] = []
     console = Console(kept.append)

@@ -41,6 +41,9 @@ class Console:
     def write(self, text: str, level: str = "info") -> None:
         """Take text as if it had been printed."""
         with self._lock:
+            if "\n" in text:  # on a terminal all moves on: nobody can go back as far as before
+                for other in self._screens.keys() - {level}:
+                    self._screens[other].finish_above()
             self._screens[level].write(text)
 
     def close(self) -> None:

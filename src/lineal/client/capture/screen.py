@@ -40,6 +40,14 @@ class Screen:
         if len(self._rows[self._at]) > LINE_MAX_CHARACTERS:
             self.close()
 
+    def finish_above(self) -> None:
+        """Finish the lines above the one that is written to."""
+        rows, done = self._rows, self._at
+        self._at = 0
+        self._rows = rows[done:]
+        for row in rows[:done]:
+            self._finished(last_state(row))
+
     def close(self) -> None:
         """Finish all lines; of the last ones those that show something."""
         rows, self._at, self._rows = self._rows, 0, [""]
