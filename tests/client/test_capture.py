@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,20 @@ def test_machine_program_and_packages_are_recorded():
     assert "args" in metadata
     assert metadata == run.backend.run_by_key(run.record.key).metadata
     assert any(line.startswith("pytest==") for line in files["requirements.txt"].decode().split())
+
+
+def test_names_that_are_not_utf_8_are_recorded_as_escapes(monkeypatch):
+    Path("caf\udce9").mkdir()
+    monkeypatch.chdir("caf\udce9")
+    Path("\udce9.py").write_text("print(1)\n")
+    monkeypatch.setattr(sys, "argv", ["train", "data/\udce9"])
+    with lineal.init(save_code=True, settings={"program": "\udce9.py"}) as run:
+        pass
+    record = run.backend.run_by_key(run.record.key)
+    assert record.program == r"\udce9.py"
+    assert record.metadata["args"] == [r"data/\udce9"]
+    assert record.metadata["root"].endswith(r"/caf\udce9")
+    assert files_of(run)[r"code/\udce9.py"] == b"print(1)\n"
 
 
 def test_each_capture_can_be_switched_off():

@@ -309,7 +309,7 @@ def _spec(
         config=config or None,
         sweep_id=settings.sweep_id,
         host=None if settings.disable_machine_info else machine.host_name(),
-        program=None if settings.disable_meta else call.program,
+        program=None if settings.disable_meta else call.stored_program,
     )
 
 

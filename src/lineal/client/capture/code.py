@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lineal.client.capture import notebook
+from lineal.client.values import text
 from lineal.core.names import local_path
 from lineal.files import missing
 
@@ -123,7 +124,7 @@ def main_script(program: str | None) -> tuple[str, str] | None:
     relative = os.path.relpath(path)
     if relative.startswith(".."):
         relative = os.path.basename(path)
-    return "code/" + relative.replace(os.sep, "/"), os.path.abspath(path)
+    return "code/" + text(relative).replace(os.sep, "/"), os.path.abspath(path)
 
 
 def _is_source(relative: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.capture import code, git, machine, notebook, requirements
+from lineal.client.values import plain, text
 from lineal.config import Settings, working_folder
 from lineal.core.records import RunPatch
 
@@ -28,6 +29,11 @@ class Call(NamedTuple):
     folder: str
     program: str | None
     details: Mapping[str, Any]
+
+    @property
+    def stored_program(self) -> str | None:
+        """The name of the program as databases take it, which need not be that of its file."""
+        return None if self.program is None else text(self.program)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ def collect(settings: Settings, call: Call) -> Surroundings:
                 contents[git.DIFF_FILE] = state.diff
     if details:
         details["startedAt"] = call.started_at.isoformat()
+        details = plain(details, "metadata")  # names of files and arguments may be no UTF-8
         contents[METADATA_FILE] = json.dumps(details, indent=2).encode()
     script = _script(settings, call)
     return Surroundings(
