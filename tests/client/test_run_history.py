@@ -475,6 +475,17 @@ def test_a_step_metric_is_added_to_rows_that_lack_it(run):
     assert history(run)[1] == {"val": 0.5, "epoch": 3, "_step": 1}
 
 
+@pytest.mark.parametrize("summary", ["max", "none", "first", None])
+def test_a_step_metric_is_the_last_one_whatever_its_own_summary_is(run, summary):
+    run.define_metric("epoch", summary=summary)
+    run.define_metric("val*", step_metric="epoch")
+    run.log({"epoch": 2})
+    run.log({"val": 0.5})
+    run.log({"epoch": 1})
+    run.log({"val": {"acc": 0.6}})
+    assert [row.get("epoch") for row in history(run)] == [2, 2, 1, 1]
+
+
 def test_define_metric_refuses_nonsense(run):
     for arguments in ({"summary": "median"}, {"goal": "up"}):
         with pytest.raises(Invalid):

@@ -110,6 +110,8 @@ class Metrics:
         """defined: as `as_config` returned it. row_count: rows logged before this attempt."""
         self._defined = {name: _metric(fields) for name, fields in defined.items()}
         self._found: dict[str, Metric | None] = {}
+        self._last_steps: dict[str, Any] = {}
+        """What was logged last of the step metrics: the summary may hold their maximum only."""
         self._counts: dict[str, int] = {}
         self._row_count = row_count
 
@@ -156,14 +158,18 @@ class Metrics:
         return result
 
     def step_values(self, row: Mapping[str, Any], summary: Summary) -> dict[str, Any]:
-        """Return the step metrics that the row needs and lacks."""
+        """Return the step metrics that the row needs and lacks; remember those it has."""
+        row = flat(row)
+        steps = {metric.step_metric for metric in self._defined.values() if metric.step_metric}
+        self._last_steps.update({name: row[name] for name in steps if name in row})
         missing = {}
         for key in row:
             metric = self.of(key)
             if metric and metric.step_sync and metric.step_metric not in (None, *row):
-                last = summary.get(str(metric.step_metric))
-                if last is not None:
-                    missing[str(metric.step_metric)] = last
+                name = str(metric.step_metric)
+                last = self._last_steps.get(name, summary.get(name))
+                if last is not None and not isinstance(last, dict):
+                    missing[name] = last
         return missing
 
     def _aggregated(self, metric: Metric, key: str, value: Any, summary: Summary) -> dict[str, Any]:
