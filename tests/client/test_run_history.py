@@ -486,6 +486,23 @@ def test_a_step_metric_is_the_last_one_whatever_its_own_summary_is(run, summary)
     assert [row.get("epoch") for row in history(run)] == [2, 2, 1, 1]
 
 
+def test_a_summary_that_is_defined_late_takes_the_place_of_the_last_value(run):
+    run.log({"val/acc": 7})
+    run.flush()
+    run.define_metric("val/acc", summary="max")
+    run.log({"val/acc": 5})
+    run.log({"val/acc": 4})
+    assert run.summary["val/acc"] == {"max": 5}
+    run.finish()
+    assert lineal.Api().run(run.path).summary["val/acc"] == {"max": 5}
+
+
+def test_a_pattern_takes_all_but_its_star_as_it_is(run):
+    run.define_metric("acc[cat]?/*", summary="max")
+    run.log({"acc[cat]?/a": 1, "acct/a": 2})
+    assert set(run.summary) >= {"acc[cat]?/a.max", "acct/a"}
+
+
 def test_define_metric_refuses_nonsense(run):
     for arguments in ({"summary": "median"}, {"goal": "up"}):
         with pytest.raises(Invalid):

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from lineal.client import term
@@ -141,7 +140,7 @@ class Metrics:
             patterns = (
                 metric
                 for metric in self._defined.values()
-                if metric.name.endswith("*") and fnmatchcase(key, metric.name)
+                if metric.name.endswith("*") and key.startswith(metric.name[:-1])
             )
             self._found[key] = self._defined.get(key) or next(patterns, None)
         return self._found[key]
@@ -154,6 +153,8 @@ class Metrics:
             if metric is None or not metric.summary:
                 result[key] = value
             elif "none" not in metric.summary:
+                if key in summary._values:  # from before it was defined so; it hides what is below
+                    summary._remove([key])
                 result.update(self._aggregated(metric, key, value, summary))
         return result
 
