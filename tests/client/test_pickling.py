@@ -101,3 +101,18 @@ def test_what_an_offline_run_has_stays_there() -> None:
         run.log_artifact(artifact).wait()
         with pytest.raises(UsageError, match="offline run"):
             pickle.dumps(artifact)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+def test_a_copy_of_config_or_summary_is_the_readers_own(copied) -> None:
+    with lineal.init(config={"lr": 0.1, "model": {"depth": 2}}) as run:
+        run.log({"loss": 0.5, "val": {"acc": [1]}})
+        config, summary = copied(run.config), copied(run.summary)
+        config.lr = 3
+        config["model"]["depth"] = summary["val"]["acc"][0] = summary.loss = 4
+        assert (config.lr, config.model["depth"], summary["loss"]) == (3, 4, 4)
+    stored = lineal.Api().run(run.path)
+    assert stored.config == {"lr": 0.1, "model": {"depth": 2}}
+    assert (stored.summary["loss"], stored.summary["val.acc"]) == (0.5, [1])

@@ -126,6 +126,9 @@ class RunConfig:
     def __repr__(self) -> str:
         return repr(self._public())
 
+    def __reduce__(self) -> tuple[Callable[..., RunConfig], tuple[dict[str, Any]]]:
+        return _of_its_own, (self.as_dict(),)
+
     def _public(self) -> dict[str, Any]:
         return {key: self[key] for key in list(self._values) if not key.startswith("_")}
 
@@ -277,6 +280,11 @@ class RunConfig:
     def _put_back(self, changed: Mapping[str, Any]) -> None:
         with self._lock:
             self._changed.update(changed)
+
+
+def _of_its_own(values: Mapping[str, Any]) -> RunConfig:
+    """Return a copy of a config, in another process perhaps: what is set in it concerns no run."""
+    return RunConfig(values, allow_changes=True)
 
 
 def clean_key(key: str) -> str:

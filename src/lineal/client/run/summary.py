@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import (
     Callable,
@@ -97,6 +98,9 @@ class Summary:
 
     def __repr__(self) -> str:
         return repr(self._as_dict())
+
+    def __reduce__(self) -> tuple[type[Summary], tuple[dict[str, Any]]]:
+        return Summary, (copy.deepcopy(self._values),)  # a copy is the reader's own
 
     def _as_dict(self) -> dict[str, Any]:
         return dict(self._values)
