@@ -214,6 +214,40 @@ def test_console_lines_reach_the_run_and_its_log_file():
         assert file.read() == "hello\nproblem\nextra\n"
 
 
+def output_of(run: lineal.Run) -> list[str]:
+    lines = [json.loads(x) for x in run.backend.read_lines(run.record.key, Stream.CONSOLE)]
+    return [line["content"] for line in lines]
+
+
+def test_the_exception_that_ended_a_run_is_part_of_its_output(capsys):
+    with pytest.raises(ValueError, match="diverged"), lineal.init() as run:  # noqa: PT012
+        print("hello")
+        raise ValueError("diverged")
+    first, second, *_, last = output_of(run)
+    assert (first, second, last) == (
+        "hello",
+        "Traceback (most recent call last):",
+        "ValueError: diverged",
+    )
+    assert "ValueError" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(None, []), (0, []), (3, []), ("no data", ["no data"])]
+)
+def test_of_an_exit_its_message_is_part_of_the_output(code, words):
+    with pytest.raises(SystemExit), lineal.init() as run:
+        sys.exit(code)
+    assert output_of(run) == words
+
+
+@pytest.mark.parametrize("how", [{"settings": {"console": "off"}}, {"mode": "disabled"}])
+def test_an_exception_ends_a_run_without_a_console_as_any_other(how):
+    with pytest.raises(ValueError, match="diverged"), lineal.init(**how):
+        raise ValueError("diverged")
+    assert lineal.run is None
+
+
 def test_messages_of_lineal_are_not_part_of_the_programs_output():
     with lineal.init() as run:
         run.alert("look")

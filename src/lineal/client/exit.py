@@ -14,6 +14,7 @@ import atexit
 import os
 import sys
 import threading
+import traceback
 from opcode import opname
 from types import FrameType, TracebackType
 from typing import Any
@@ -85,6 +86,17 @@ def code_of(kind: type[BaseException] | None, value: BaseException | None) -> in
     if isinstance(value, SystemExit):
         return _exit_code(value.code)
     return 1
+
+
+def words_of(
+    kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+) -> str:
+    """Return what Python prints of an exception with which a process fails, nothing of others."""
+    if kind is None or code_of(kind, value) == 0:
+        return ""
+    if isinstance(value, SystemExit):
+        return "" if isinstance(value.code, int) else f"{value.code}\n"
+    return "".join(traceback.format_exception(kind, value, trace))
 
 
 def _exit_code(code: Any) -> int:

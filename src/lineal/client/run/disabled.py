@@ -56,7 +56,7 @@ class DisabledRun(Run):
         self.config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
         self.summary = Summary(media=lambda *_: None)
         self._metrics = rows.Metrics({}, 0)
-        self._trial = self._watched = None
+        self._console = self._trial = self._watched = None
         self._is_finished = self._is_forked = False
         self._folder: str | None = None
 

@@ -429,6 +429,9 @@ class Run(RunCore):
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._console is not None and not self._is_finished:
+            # Python prints it once the run is over, if at all.
+            self._console.write(process_exit.words_of(kind, value, trace), level="error")
         try:
             self.finish(exit_code=process_exit.code_of(kind, value))
         except ArtifactsFailed as error:
