@@ -185,6 +185,21 @@ def test_streams_wrapped_by_others_meanwhile_stay_wrapped(capsys):
     assert capsys.readouterr().out == "after\n"
 
 
+def test_runs_that_overlap_for_long_keep_what_is_printed_meanwhile(capsys):
+    before = sys.stdout.write
+    kept: list[bytes] = []
+    overlapping = [Console(kept.append)]
+    for number in range(1_100):  # more than Python calls may be nested
+        overlapping.append(Console(kept.append))
+        print(number)
+        overlapping.pop(0).close()
+    overlapping.pop().close()
+    print("after")
+    assert len(kept) == 2 * 1_100
+    assert sys.stdout.write == before
+    assert capsys.readouterr().out.count("\n") == 1_101
+
+
 def test_a_failure_to_keep_does_not_break_printing(capsys):
     def fail(line: bytes) -> None:
         raise RuntimeError("no")

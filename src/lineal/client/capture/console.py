@@ -32,18 +32,19 @@ class Console:
         self._lock = threading.RLock()
         self._is_open = True
         self._screens = self._new_screens()
-        self._ours: dict[str, tuple[Any, Callable[[], None]]] = {}
-        """Level → the function that captures now, and what takes it out again."""
+        self._taps: dict[str, _Tap] = {}
+        """By level, what captures now."""
         self._within = threading.local()
-        self._wrap_both()
-        self._stop_following = notebook.before_each_cell(self._wrap_both)
+        self._tap_both()
+        self._stop_following = notebook.before_each_cell(self._tap_both)
 
     def write(self, text: str, level: str = "info") -> None:
         """Take text as if it had been printed."""
         with self._lock:
             if "\n" in text:  # on a terminal all moves on: nobody can go back as far as before
-                for other in self._screens.keys() - {level}:
-                    self._screens[other].finish_above()
+                for other, screen in self._screens.items():
+                    if other != level:
+                        screen.finish_above()
             self._screens[level].write(text)
 
     def close(self) -> None:
@@ -55,8 +56,8 @@ class Console:
             for screen in self._screens.values():
                 screen.close()
         self._stop_following()
-        for _, restore in self._ours.values():
-            restore()
+        for tap in self._taps.values():
+            tap.leave(self)
 
     def after_fork(self) -> None:
         self._lock = threading.RLock()
@@ -69,45 +70,79 @@ class Console:
         fields = {"ts": time.time(), "level": level, "content": _ANSI_MOVES.sub("", line)}
         self._keep(json.dumps(fields).encode())
 
-    def _wrap_both(self) -> None:
+    def _tap_both(self) -> None:
         for stream, level in ((sys.stdout, "info"), (sys.stderr, "error")):
-            original = getattr(stream, "write", None)
-            if original is not None and original is not self._ours.get(level, (None,))[0]:
-                self._wrap(stream, level, original)
+            tap = _Tap.of(stream)
+            if tap is not None:
+                self._taps[level] = tap
+                tap.join(self, level)
 
-    def _wrap(self, stream: Any, level: str, original: Callable[[Any], Any]) -> None:
-        was_set = "write" in getattr(stream, "__dict__", {})
+    def hear(self, text: str, level: str) -> bool:
+        """Take what is being printed, and nothing more from this thread until `hear_again`.
 
-        def write(text: Any) -> Any:
-            # Kept first: whoever saw a line and kills us must find it kept.
-            if not self._is_open or not isinstance(text, str) or hasattr(self._within, "write"):
-                return original(text)
-            self._capture(text, level)
-            self._within.write = True  # `original` may lead to a function of ours again
-            try:
-                return original(text)
-            finally:
-                del self._within.write
-
-        # `term` prints Lineal's own messages past all captures.
-        write.lineal_original = getattr(original, "lineal_original", original)  # type: ignore[attr-defined]  # a function takes any attribute
-        try:
-            stream.write = write
-        except AttributeError:
-            return  # a stream without a dict cannot be captured
-
-        def restore() -> None:
-            if getattr(stream, "write", None) is not write:
-                return  # somebody wrapped it after us; taking ours out would undo theirs
-            if was_set:
-                stream.write = original
-            else:
-                del stream.write
-
-        self._ours[level] = write, restore
-
-    def _capture(self, text: str, level: str) -> None:
+        What a stream prints may come by another one again. False: it is not heard at present.
+        """
+        if not self._is_open or hasattr(self._within, "write"):
+            return False
         try:
             self.write(text, level)
         except Exception:  # noqa: BLE001 - whatever fails here, the program's print must not
             self._is_open = False
+        self._within.write = True
+        return True
+
+    def hear_again(self) -> None:
+        del self._within.write
+
+
+class _Tap:
+    """What stands for the `write` of a stream, for all runs at once: many may overlap."""
+
+    def __init__(self, stream: Any, original: Callable[[Any], Any]) -> None:
+        self._stream = stream
+        self._original = original
+        self._was_set = "write" in getattr(stream, "__dict__", {})
+        self._listeners: tuple[tuple[Console, str], ...] = ()
+        self.lineal_original = getattr(original, "lineal_original", original)
+        """By it `term` prints Lineal's own messages past all captures."""
+
+    @classmethod
+    def of(cls, stream: Any) -> _Tap | None:
+        """Return the tap of a stream, put in if it has none; None where that cannot be."""
+        write = getattr(stream, "write", None)
+        if write is None or isinstance(write, _Tap):
+            return write
+        tap = cls(stream, write)
+        try:
+            stream.write = tap
+        except AttributeError:
+            return None  # a stream without a dict
+        return tap
+
+    def join(self, console: Console, level: str) -> None:
+        if (console, level) not in self._listeners:
+            self._listeners = (*self._listeners, (console, level))
+
+    def leave(self, console: Console) -> None:
+        """Let it hear nothing more; put back the stream after the last, unless others wrapped it.
+
+        To take ours out of theirs would undo theirs.
+        """
+        self._listeners = tuple(each for each in self._listeners if each[0] is not console)
+        if self._listeners or getattr(self._stream, "write", None) is not self:
+            return
+        if self._was_set:
+            self._stream.write = self._original
+        else:
+            del self._stream.write
+
+    def __call__(self, text: Any) -> Any:
+        if not isinstance(text, str):
+            return self._original(text)
+        # Kept first: whoever saw a line and kills us must find it kept.
+        heard = [console for console, level in self._listeners if console.hear(text, level)]
+        try:
+            return self._original(text)
+        finally:
+            for console in heard:
+                console.hear_again()

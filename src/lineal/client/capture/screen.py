@@ -28,7 +28,8 @@ class Screen:
         self._reach = 0
 
     def write(self, text: str) -> None:
-        first, *rest = _STEP.split(text)
+        has_steps = "\n" in text or "\x1b" in text  # most of what `print` writes has none
+        first, *rest = _STEP.split(text) if has_steps else (text,)
         self._put(first)
         for step, more in zip(rest[::2], rest[1::2], strict=True):
             if step == "\n":
@@ -42,6 +43,8 @@ class Screen:
 
     def finish_above(self) -> None:
         """Finish the lines above the one that is written to."""
+        if self._at == 0:
+            return
         rows, done = self._rows, self._at
         self._at = 0
         self._rows = rows[done:]
