@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import subprocess
 import sys
@@ -48,6 +49,12 @@ def loaded_by(statement: str) -> set[str]:
 )
 def test_importing_loads_nothing_heavy(statement: str) -> None:
     assert loaded_by(statement) & set(HEAVY) == set()
+
+
+def test_no_module_takes_the_place_of_a_public_name() -> None:
+    """Once it is imported, Python gives the package a module of its name."""
+    modules = {module.name for module in pkgutil.iter_modules(lineal.__path__)}
+    assert modules & set(lineal.__all__) == {"config", "errors", "util"}  # these know of it
 
 
 def test_tables_and_images_load_no_array_library_until_they_have_to() -> None:

@@ -96,6 +96,13 @@ def test_the_active_run_is_a_module_attribute_and_module_functions_forward_to_it
     assert lineal.run is None
 
 
+def test_teardown_finishes_all_runs():
+    runs = [lineal.init(), lineal.init(reinit="create_new")]
+    lineal.teardown()
+    assert [lineal.Api().run(run.path).state for run in runs] == ["finished", "finished"]
+    assert lineal.run is None
+
+
 def test_module_functions_say_that_there_is_no_run():
     for call in (lambda: lineal.log({}), lambda: lineal.use_artifact("x"), lambda: lineal.config.a):
         with pytest.raises(UsageError, match="no active run"):

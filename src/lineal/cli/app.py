@@ -36,7 +36,7 @@ from lineal.cli import (
     verify,
 )
 from lineal.errors import LinealError
-from lineal.teardown import left_at_exit
+from lineal.leaving import left_at_exit
 
 BROKEN_PIPE_EXIT_CODE = 141
 """What a shell reports for a process that SIGPIPE ended."""

@@ -18,8 +18,8 @@ from lineal.collector import uncollected
 from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
 from lineal.home import home_of
+from lineal.leaving import left_at_exit
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
-from lineal.teardown import left_at_exit
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
