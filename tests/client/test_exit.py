@@ -237,6 +237,28 @@ while True:
     assert (run.state, run.summary["last"]) == ("failed", 300)
 
 
+def test_what_is_logged_after_an_interrupted_log_has_a_step_of_its_own():
+    script(
+        """
+import signal
+run = lineal.init(id='a', settings=QUICK)
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+for number in range(300):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        while True:
+            run.log({'x': number})
+    except KeyboardInterrupt:
+        pass
+"""
+    )
+    found = steps()
+    assert len(found) > 300
+    assert len(set(found)) == len(found)
+
+
 FORK = """
 import time
 run = lineal.init(id='a', settings=QUICK)

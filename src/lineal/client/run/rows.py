@@ -250,7 +250,6 @@ class Rows:
                 summarised = self._metrics.summarised(summarised, self._summary)
             if is_committed and self._row is row:
                 own = self._write()
-                self.step += 1
                 self._summary._record({**summarised, **own})
                 return
             self._summary._record(summarised)
@@ -262,7 +261,6 @@ class Rows:
         with self._lock:
             if self._row:
                 self._summary._record(self._write())
-                self.step += 1
 
     def after_fork(self, spool: Spool) -> None:
         """Go on in a forked child, as another writer (RUN-16)."""
@@ -293,11 +291,13 @@ class Rows:
         return row
 
     def _write(self) -> dict[str, Any]:
-        """Give the row to the spool and begin another; return Lineal's own values in it."""
+        """Give the row to the spool, go on to the next step; return Lineal's own values in it."""
         row, self._row = self._row, {}
         if self._metrics:
             row.update(self._metrics.step_values(row, self._summary))
-        self.spool.append(Stream.HISTORY, _encode(self._finished(row)).encode())
+        line = _encode(self._finished(row)).encode()
+        self.step += 1  # before it is written: whatever interrupts that, the next row has its own
+        self.spool.append(Stream.HISTORY, line)
         self.row_count += 1
         return {"_step": row["_step"], "_runtime": row["_runtime"], "_timestamp": row["_timestamp"]}
 
