@@ -203,6 +203,14 @@ def test_config_keeps_anything_else_as_text_and_says_so(capsys: Any) -> None:
     assert "config `a.part` is a functools.partial; it is kept as the text" in said
 
 
+def test_a_config_keeps_an_array_that_is_too_long_as_text(capsys: Any) -> None:
+    with lineal.init(config={"weights": np.zeros(20_000), "part": {"x": np.ones(9)}}) as run:
+        pass
+    assert run.config["weights"] == "[0. 0. 0. ... 0. 0. 0.]"
+    assert run.config["part"]["x"] == [1.0] * 9
+    assert "config `weights` is a numpy.ndarray; it is kept as the text" in capsys.readouterr().err
+
+
 def test_metrics_refuse_what_the_config_would_keep_as_text() -> None:
     with lineal.init(project="lib") as run, pytest.raises(TypeError, match="`f` is a"):
         run.log({"f": math.sqrt})

@@ -272,7 +272,7 @@ def test_an_array_of_many_numbers_becomes_a_histogram_and_that_is_said_once(run,
     assert run.summary["last"]["_type"] == run.summary["layers.1"]["_type"] == "histogram"
     assert capsys.readouterr().err.count("10,001 elements") == 1
     with pytest.raises(Invalid, match="elements"):
-        run.config["numbers"] = numbers
+        lineal.Artifact("a", "b", metadata={"numbers": numbers})
 
 
 def test_the_callers_dict_may_change_afterwards(run):

@@ -77,8 +77,8 @@ def plain(
     """Return the JSON value for what was given under `key`.
 
     Dataclasses, attrs classes and pydantic models count as dicts. Raises TypeError for what cannot
-    be JSON, unless `otherwise` finds something. An array over ARRAY_MAX_ELEMENTS becomes a
-    histogram; Invalid if it is not of numbers, or media have no place here.
+    be JSON, unless `otherwise` finds something; to that goes an array over ARRAY_MAX_ELEMENTS, too.
+    As a metric it becomes a histogram; Invalid if it holds no numbers, or media have no place here.
     """
     if type(value) in PLAIN:
         if type(value) is str:
@@ -181,6 +181,8 @@ def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise
         value = value.astype("datetime64[us]")
     count = _element_count(value)
     if count > ARRAY_MAX_ELEMENTS:
+        if otherwise is not as_metric:
+            return otherwise(value, key)
         return _counted(value, key, count, media)
     if _is_a(value, "numpy.ma", "MaskedArray"):  # whose `item` shows what is masked
         value = sys.modules["numpy"].where(value.mask, None, value.data)
