@@ -78,6 +78,8 @@ def steps(run_id: str = "a") -> list[int]:
         ("try: sys.exit(3)\nexcept SystemExit: raise", 3, "failed"),
         ("try: sys.exit(3)\nfinally: print()", 3, "failed"),
         ("try: sys.exit(3)\nexcept SystemExit: raise ValueError", 1, "failed"),
+        ("sys.excepthook = lambda *_: None\nraise ValueError('x')", 1, "failed"),
+        ("sys.excepthook = lambda *_: None", 0, "finished"),
     ],
 )
 def test_the_state_follows_the_end_of_the_script(last_line, code, state):

@@ -34,15 +34,24 @@ class _Ending:
 
     def __init__(self) -> None:
         self.installed_in: int | None = None
+        self.program: FrameType | None = None
+        """The outermost frame of the main thread; None as long as only others made runs."""
         self.set(0)
 
     def set(self, exit_code: int, left_from: FrameType | None = None) -> None:
         """left_from: the outermost frame when a `sys.exit` was on its way, that may be caught."""
         self._exit_code, self._left_from = exit_code, left_from
 
-    def exit_code(self) -> int:
+    def settled(self) -> int:
+        """Return the exit code, and let go of frames.
+
+        Else what the program holds would be freed after the modules that it needs for that.
+        """
         was_caught = self._left_from is not None and _has_returned(self._left_from)
-        return 0 if was_caught else self._exit_code
+        code = 0 if was_caught else self._exit_code or _code_behind_our_back(self.program)
+        self.program = None
+        self.set(code)
+        return code
 
 
 _ending = _Ending()
@@ -51,6 +60,8 @@ _ending = _Ending()
 def install() -> None:
     """Set the hooks, once per process; called by every `init`."""
     _ending.set(0)  # whatever `sys.exit` said before, the program went on
+    if _is_main_thread():
+        _ending.program = _outermost_frame()
     if _ending.installed_in == os.getpid():
         return
     is_fork_of_installed = _ending.installed_in is not None
@@ -65,9 +76,10 @@ def install() -> None:
 
 def finish_all(exit_code: int | None = None) -> None:
     """Finish every run of this process, the newest first; failures are printed, not raised."""
+    settled = _ending.settled()
     if exit_code is None:
         child_code = _child_exit_code()
-        exit_code = _ending.exit_code() if child_code is None else child_code
+        exit_code = settled if child_code is None else child_code
     for run in reversed(session.unfinished_runs()):
         try:
             run.finish(exit_code=exit_code)
@@ -147,11 +159,30 @@ def _wrap_exit() -> None:
 
 
 def _note(code: Any) -> None:
-    if threading.current_thread() is threading.main_thread():
-        frame = sys._getframe()
-        while frame.f_back is not None:
-            frame = frame.f_back
-        _ending.set(_exit_code(code), frame)
+    if _is_main_thread():
+        _ending.set(_exit_code(code), _outermost_frame())
+
+
+def _code_behind_our_back(program: FrameType | None) -> int:
+    """Return the code of an exception that ended the program while its hook was not ours any more.
+
+    Such as that of `rich.traceback`. What Python printed last may be of a notebook's cell.
+    """
+    value: BaseException | None = getattr(sys, "last_value", None)
+    if value is None or value.__traceback__ is None or program is None or _has_returned(program):
+        return 0
+    return code_of(type(value), value) if value.__traceback__.tb_frame is program else 0
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _outermost_frame() -> FrameType:
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def _has_returned(frame: FrameType) -> bool:
