@@ -37,6 +37,15 @@ def test_now_is_stored_at_once_and_end_at_the_end(run):
     assert paths(run) == ["a.txt", "b.txt"]
 
 
+def test_what_was_stored_now_stays_as_it_was_then(run):
+    for text in ("one", "best", "last"):
+        Path("model.pt").write_text(text)
+        if text != "last":
+            run.save("model.pt", policy="now")
+    run.finish()
+    assert content(run, "model.pt") == b"best"
+
+
 def content(run: lineal.Run, path: str) -> bytes:
     (file,) = run.backend.run_files(run.record.key, PageRequest(), names=[path]).items
     location = run.backend.locate([file.digest], run=run.record.key)[file.digest]

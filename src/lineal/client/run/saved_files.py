@@ -123,11 +123,19 @@ class SavedFiles:
             del self._soon[: len(soon)]
 
     def store_all(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]]) -> None:
-        """Store everything: what was saved, what is in the folder, and what Lineal wrote."""
+        """Store everything: what was saved, what is in the folder, and what Lineal wrote.
+
+        What was stored `now` stays as it was then.
+        """
         with self._lock:
             for choice in self._in_folder():
                 self._choices.setdefault(choice.path, choice)
-            self._store([*self._soon, *self._choices.values()], contents, copies)
+            saved = (
+                choice
+                for choice in self._choices.values()
+                if choice.policy != "now" or choice.path not in self._stored
+            )
+            self._store([*self._soon, *saved], contents, copies)
             self._soon.clear()
 
     def store(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]] = ()) -> None:
