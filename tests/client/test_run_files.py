@@ -7,7 +7,7 @@ import pytest
 
 import lineal
 from lineal.core.records import PageRequest
-from lineal.errors import HostilePath, IntegrityError, Invalid
+from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
 
 QUIET = {
     "disable_machine_info": True,
@@ -44,6 +44,33 @@ def test_what_was_stored_now_stays_as_it_was_then(run):
             run.save("model.pt", policy="now")
     run.finish()
     assert content(run, "model.pt") == b"best"
+
+
+def test_a_file_that_cannot_be_read_any_more_keeps_no_other_from_being_stored(run, capsys):
+    for name in ("a", "b", "c"):
+        Path(name).write_text("one")
+        run.save(name, policy="end" if name == "c" else "live")
+    for name in ("a", "c"):
+        Path(name).unlink()
+        Path(name).mkdir()
+    run._files.store_changed()  # what each tick does
+    assert paths(run) == ["b"]
+    run.finish()
+    assert paths(run) == ["b"]
+    assert capsys.readouterr().err.count("is no file any more") == 2
+    assert lineal.Api().run(run.path).state == "finished"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told_and_left_out(run, capsys):
+    Path("a").write_text("one")
+    run.save("a", policy="end")
+    Path("a").chmod(0)
+    with pytest.raises(Unavailable, match="Cannot read"):
+        run.save("a", policy="now")
+    run.finish()
+    assert paths(run) == []
+    assert "Cannot read" in capsys.readouterr().err
 
 
 def content(run: lineal.Run, path: str) -> bytes:

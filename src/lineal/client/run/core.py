@@ -381,8 +381,8 @@ class RunCore:
         try:
             if now - self._pushed_at >= pause:
                 self._store_surroundings(wait=False)
-                self._files.store_changed()
                 self.flush()
+                self._files.store_changed()
             if now - self._beat_at >= self.settings.heartbeat_seconds and not self._is_forked:
                 self._beat_at = now
                 self.backend.heartbeat(self.record.key, self._runtime_seconds())

@@ -100,7 +100,7 @@ class SavedFiles:
             for choice in choices:
                 self._choices[choice.path] = choice
                 self._restored.pop(choice.path, None)
-            self._store(choice for choice in choices if choice.policy == "now")
+            self._store((choice for choice in choices if choice.policy == "now"), is_asked=True)
 
     def add_soon(self, path: str, local: str) -> None:
         """Store a file once with the next that are stored; it stays as it is."""
@@ -154,7 +154,10 @@ class SavedFiles:
         choices: Iterable[Choice],
         contents: Mapping[str, bytes] | None = None,
         copies: Sequence[tuple[str, str]] = (),
+        *,
+        is_asked: bool = False,
     ) -> None:
+        """is_asked: somebody waits for it, who gets the error of a file that cannot be read."""
         contents = contents or {}
         kept = self._users_among([*contents, *(path for path, _ in copies)])
         stamps: dict[str, Stamp] = {}
@@ -165,6 +168,7 @@ class SavedFiles:
                 stamp
                 and stamp != self._stored.get(choice.path)
                 and not self._is_ignored(choice.path)
+                and (is_asked or _is_readable(choice.local))
             ):
                 stamps[choice.path] = stamp
                 sent.append((choice.path, choice.local))
@@ -215,6 +219,19 @@ class SavedFiles:
 
     def _is_ignored(self, path: str) -> bool:
         return any(fnmatch(path, pattern) for pattern in self._ignored)
+
+
+def _is_readable(path: str) -> bool:
+    """Tell whether a file can be stored; one that cannot must not keep the run from being."""
+    try:
+        if os.path.isfile(path):  # to open a pipe may never end
+            open(path, "rb").close()
+            return True
+        reason = f"{path} is no file any more"
+    except OSError as error:
+        reason = files.missing(path, error).message
+    term.warn_once(f"{reason}; as long as that is so it is not stored with the run", key=path)
+    return False
 
 
 def _stamp(path: str) -> Stamp | None:
