@@ -17,6 +17,7 @@ from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
+from lineal.errors import LinealError
 from lineal.home import home_of
 from lineal.leaving import left_at_exit
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
@@ -99,9 +100,16 @@ def worker() -> Worker:
 
 
 def flush() -> None:
-    """Bring every line logged in this process to its backend, so that reading finds it."""
+    """Bring every line logged in this process to its backend, so that reading finds it.
+
+    A run that cannot be stored, such as one that was deleted meanwhile, is told; what is read may
+    be another's.
+    """
     for run in list(_process.runs):
-        run.flush()
+        try:
+            run.flush()
+        except LinealError as error:
+            run.warn_of(error)
 
 
 def close() -> None:

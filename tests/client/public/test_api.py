@@ -89,6 +89,21 @@ def test_a_run_is_the_same_object_until_flush(api: Api, data: Artifact) -> None:
     assert api.run("make") == first
 
 
+def test_a_run_of_this_process_that_was_deleted_is_told_and_others_are_read(
+    api: Api, data: Artifact, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deleted = init(project="vision", id="deleted")
+    api.run("vision/deleted").delete()
+    deleted.log({"loss": 1})
+    other = init(project="vision", id="other", reinit="create_new")
+    other.log({"loss": 2})
+    assert [row["loss"] for row in api.run("vision/other").scan_history()] == [2]
+    assert "Run ana/vision/deleted cannot be stored at present" in capsys.readouterr().err
+    api.restore("vision/deleted")
+    deleted.finish()
+    assert [row["loss"] for row in api.run("vision/deleted").scan_history()] == [1]
+
+
 def test_runs_are_listed_newest_first_across_pages(api: Api, backend: Backend) -> None:
     for number in range(5):
         start(backend, f"run{number}", config={"lr": number / 10})

@@ -272,6 +272,15 @@ class RunCore:
                     spool.moved(batches, pushed_count)
         self._pushed_at = time.monotonic()
 
+    def warn_of(self, error: LinealError) -> None:
+        """Say why the run was not stored just now, from time to time."""
+        term.warn_once(
+            f"Run {self.path} cannot be stored at present: {error.message.rstrip('.')}. "
+            "Nothing is lost; it is tried again",
+            key="tick",
+            again_seconds=300,
+        )
+
     def keep_artifact(self, artifact: Artifact) -> None:
         """Remember a logged artifact, so that `finish` can wait for it."""
         if self._is_forked:  # such a child often ends without finishing anything
@@ -388,12 +397,7 @@ class RunCore:
                 self.backend.heartbeat(self.record.key, self._runtime_seconds())
         except LinealError as error:
             self._pushed_at = now
-            term.warn_once(
-                f"Run {self.path} cannot be stored at present: {error.message.rstrip('.')}. "
-                "Nothing is lost; it is tried again",
-                key="tick",
-                again_seconds=300,
-            )
+            self.warn_of(error)
         except Exception as error:  # noqa: BLE001 - a tick must not kill the worker
             term.warn_once(f"Run {self.path}: {error!r}", key="tick", again_seconds=300)
 
