@@ -201,14 +201,34 @@ def test_runs_that_overlap_for_long_keep_what_is_printed_meanwhile(capsys):
 
 
 def test_a_failure_to_keep_does_not_break_printing(capsys):
-    def fail(line: bytes) -> None:
-        raise RuntimeError("no")
+    kept: list[bytes] = []
+    is_full = iter([False, True, False])
 
-    console = Console(fail)
-    print("one")
-    print("two")
+    def keep(line: bytes) -> None:
+        if next(is_full):
+            json.loads("what fails")
+        kept.append(line)
+
+    console = Console(keep)
+    for line in ("one", "two", "three"):
+        print(line)
     console.close()
-    assert capsys.readouterr().out == "one\ntwo\n"
+    assert capsys.readouterr().out == "one\ntwo\nthree\n"
+    assert [line for _, line in contents(kept)] == ["one", "three"]
+
+
+def test_what_is_printed_too_deep_is_lost_and_nothing_after_it(capsys):
+    def go_down() -> None:
+        print("down")
+        go_down()
+
+    kept: list[bytes] = []
+    console = Console(kept.append)
+    with pytest.raises(RecursionError):
+        go_down()
+    print("after")
+    console.close()
+    assert contents(kept)[-1][1].endswith("after")
 
 
 def test_console_lines_reach_the_run_and_its_log_file():

@@ -261,6 +261,28 @@ for number in range(300):
     assert len(set(found)) == len(found)
 
 
+def test_what_a_handler_of_a_signal_raises_reaches_the_program():
+    script(
+        """
+import faulthandler, signal
+faulthandler.dump_traceback_later(30, exit=True)
+run = lineal.init(id='a', settings=dict(QUICK, console='wrap'))
+def time_out(*_):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, time_out)
+for number in range(300):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+        while True:
+            print(number)
+            run.log({'x': number})
+    except TimeoutError:
+        pass
+"""
+    )
+    assert record()[1].state == "finished"
+
+
 FORK = """
 import time
 run = lineal.init(id='a', settings=QUICK)

@@ -77,22 +77,37 @@ class Console:
                 self._taps[level] = tap
                 tap.join(self, level)
 
-    def hear(self, text: str, level: str) -> bool:
+    def hears(self) -> bool:
+        """Tell whether it takes what this thread prints; not while `hear` was called."""
+        return self._is_open and not getattr(self._within, "is_deaf", False)
+
+    def hear(self, text: str, level: str) -> None:
         """Take what is being printed, and nothing more from this thread until `hear_again`.
 
-        What a stream prints may come by another one again. False: it is not heard at present.
+        What a stream prints may come by another one again.
         """
-        if not self._is_open or hasattr(self._within, "write"):
-            return False
         try:
             self.write(text, level)
-        except Exception:  # noqa: BLE001 - whatever fails here, the program's print must not
-            self._is_open = False
-        self._within.write = True
-        return True
+        except Exception as error:
+            # Whatever fails here, the program's print must not.
+            if not _is_of_capturing(error):
+                raise
+        self._within.is_deaf = True
 
     def hear_again(self) -> None:
-        del self._within.write
+        self._within.is_deaf = False
+
+
+def _is_of_capturing(error: Exception) -> bool:
+    """Tell a failure of ours, such as Python's limit of nested calls, from what a handler of a
+    signal raised meanwhile.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__"))
+    top = module.partition(".")[0]
+    return top == "lineal" or top in sys.stdlib_module_names
 
 
 class _Tap:
@@ -139,9 +154,13 @@ class _Tap:
     def __call__(self, text: Any) -> Any:
         if not isinstance(text, str):
             return self._original(text)
-        # Kept first: whoever saw a line and kills us must find it kept.
-        heard = [console for console, level in self._listeners if console.hear(text, level)]
+        heard: list[Console] = []
         try:
+            # Kept first: whoever saw a line and kills us must find it kept.
+            for console, level in self._listeners:
+                if console.hears():
+                    heard.append(console)
+                    console.hear(text, level)
             return self._original(text)
         finally:
             for console in heard:

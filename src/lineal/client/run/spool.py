@@ -168,6 +168,8 @@ class Spool:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._size += written
         except OSError as error:
+            if error.errno is None:
+                raise  # a `TimeoutError`, as handlers of signals raise it
             self._is_broken = True  # a gap in the file would shift the offsets behind it
             term.warn_once(
                 f"Cannot write to {self._path}: {error.strerror}; logged lines are kept in "
