@@ -111,6 +111,20 @@ def test_module_functions_say_that_there_is_no_run():
         lineal.summary["loss"] = 1
 
 
+def test_a_block_in_a_generator_that_is_left_by_break_finishes_the_run():
+    def epochs():
+        with lineal.init(id="a") as run:
+            for epoch in range(9):
+                run.log({"epoch": epoch})
+                yield epoch
+
+    for epoch in epochs():
+        if epoch == 2:
+            break
+    run = lineal.Api().run("uncategorized/a")
+    assert (run.state, run.summary["epoch"]) == ("finished", 2)
+
+
 def test_a_block_finishes_the_run_and_an_exception_in_it_fails_the_run():
     with lineal.init() as good:
         pass

@@ -91,8 +91,8 @@ def finish_all(exit_code: int | None = None) -> None:
 
 def code_of(kind: type[BaseException] | None, value: BaseException | None) -> int:
     """Return the exit code that an exception gives a process."""
-    if kind is None or issubclass(kind, TrialStopped):  # a trial that was stopped did not fail
-        return 0
+    if kind is None or issubclass(kind, (TrialStopped, GeneratorExit)):
+        return 0  # neither a trial that was stopped failed, nor a generator that is not asked again
     if issubclass(kind, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(value, SystemExit):
