@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
+    CollectionId,
     MembershipId,
     PageRequest,
+    VersionId,
     VersionPatch,
     VersionQuery,
 )
@@ -40,6 +42,13 @@ def test_an_alias_moves_and_every_move_is_kept(
     assert [(move.before, move.after) for move in history] == [(None, "v0"), ("v0", "v1")]
     assert catalog.version_by_id(instance, owner, first.id).aliases == ()
     assert catalog.version_by_id(instance, owner, second.id).aliases == ("latest", "prod")
+
+
+def test_nobody_knows_links_or_aliases_of_what_never_was(instance: Instance, owner: Actor) -> None:
+    with pytest.raises(NotFound, match="No version 99"):
+        catalog.links(instance, owner, VersionId(99))
+    with pytest.raises(NotFound, match="No collection 99"):
+        catalog.alias_history(instance, owner, CollectionId(99), None)
 
 
 def test_compare_and_swap_refuses_a_moved_alias_and_changes_nothing(

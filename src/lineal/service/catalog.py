@@ -92,21 +92,29 @@ def versions(
 
 
 def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[VersionRecord]:
-    """List the live links of a version, its source not among them (ART-14); none if unknown."""
+    """List the live links of a version, its source not among them (ART-14).
+
+    Raises NotFound for an unknown version; a deleted one still answers.
+    """
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
+        if versions_db.by_id(connection, version_id) is None:
+            raise NotFound(f"No version {version_id} (you are {actor.name})")
         return versions_db.links(connection, version_id)
 
 
 def alias_history(
     instance: Instance, actor: Actor, collection_id: CollectionId, alias: str | None
 ) -> list[AliasMove]:
-    """List where an alias of a collection has been, the oldest move first; of an unknown, nothing.
+    """List where an alias of a collection has been, the oldest move first.
 
-    alias: None for all of them, those of deleted versions included.
+    alias: None for all of them, those of deleted versions included; one that never was has no
+    moves. Raises NotFound for an unknown collection; a deleted one still answers.
     """
     access.require(actor, Action.READ, f"collection {collection_id}")
     with instance.database.reading() as connection:
+        if collections_db.by_id(connection, collection_id) is None:
+            raise NotFound(f"No collection {collection_id} (you are {actor.name})")
         rows = aliases_db.moves(connection, collection_id, alias)
     return [
         AliasMove(
