@@ -225,25 +225,28 @@ def get(
     Files that are there already with the right content are not fetched again. Nothing is
     recorded in the lineage: only a run does that, with `use_artifact`.
     """
-    artifact = lineal.Api().artifact(path, type=type)
-    name, count, size = artifact.qualified_name, artifact.file_count, artifact.size
+    connection = connect()
+    record = connection.version(path, type=type)
+    count, size = record.entry_count, record.size_bytes
     if include or exclude:
-        count, size = _amount(name, adding.matches(include or [], exclude or []))
+        chosen = adding.matches(include or [], exclude or [])
+        count, size = _amount(_entries(connection, record), chosen)
         if not count:
             raise NotFound(
-                f"{_filter_words(include, exclude)} leaves no file of {name}; "
-                f"`lineal artifact show {name} --files` lists them"
+                f"{_filter_words(include, exclude)} leaves no file of {record.path}; "
+                f"`lineal artifact show {record.path} --files` lists them"
             )
-    folder = artifact.download(root=root, include=include or [], exclude=exclude or [], link=link)
-    output.note(f"{name}: {output.plural(count, 'file')}, {output.size(size)}")
+    folder = connection.artifact(record).download(
+        root=root, include=include or [], exclude=exclude or [], link=link
+    )
+    output.note(f"{record.path}: {output.plural(count, 'file')}, {output.size(size)}")
     output.data(folder)
 
 
-def _amount(name: str, chosen: Callable[[str], bool]) -> tuple[int, int]:
-    """Return how many files of a version are chosen, and their bytes."""
-    connection = connect()
+def _amount(entries: Iterable[Entry], chosen: Callable[[str], bool]) -> tuple[int, int]:
+    """Return how many files are chosen, and their bytes."""
     count = size = 0
-    for entry in _entries(connection, connection.version(name)):
+    for entry in entries:
         if chosen(entry.path):
             count, size = count + 1, size + entry.size
     return count, size
@@ -260,7 +263,8 @@ def checkout(
     ] = False,
 ) -> None:
     """Make a folder exactly a version: delete what is not in it, fetch the rest."""
-    artifact = lineal.Api().artifact(name)
+    connection = connect()
+    artifact = connection.artifact(connection.version(name))
     output.data(artifact.checkout(root, dry_run=dry_run))
 
 

@@ -9,7 +9,7 @@ from heapq import merge
 from typing import TYPE_CHECKING, TypeVar
 
 from lineal.client import session
-from lineal.client.backend import Backend, all_of
+from lineal.client.backend import Backend, all_of, version_of_type
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.config import Settings, load
@@ -56,8 +56,9 @@ class Connection:
             text, self.backend.entity, self.default_project, instead=instead
         )
 
-    def version(self, text: str) -> VersionRecord:
-        return self.backend.version(self.artifact_path(text))
+    def version(self, text: str, *, type: str | None = None) -> VersionRecord:
+        """Resolve a name; raises NotFound, and Invalid for another type than is wanted."""
+        return version_of_type(self.backend, self.artifact_path(text), type)
 
     def named_project(self, text: str) -> tuple[str, str]:
         """Return (entity, project) of what is changed, and so must be named."""

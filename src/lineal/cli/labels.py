@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import lineal
 from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json, Source, Version
@@ -141,5 +140,7 @@ def link(
     ] = None,
 ) -> None:
     """Show a version under another name too, such as `models/production`; copies nothing."""
-    linked = lineal.Api().artifact(source).link(target, aliases=alias or [])
+    connection = connect()
+    artifact = connection.artifact(connection.version(source))
+    linked = artifact.link(target, aliases=alias or [])
     output.data(linked.qualified_name)

@@ -51,6 +51,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.errors import Invalid
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
@@ -469,6 +470,14 @@ def all_of(
     if limit is not None:
         size = max(1, min(limit, size))
     return islice(_pages(fetch, PageRequest(size, with_total=False)), limit)
+
+
+def version_of_type(backend: Backend, path: ArtifactPath, type: str | None) -> VersionRecord:
+    """Resolve a name; raises NotFound, and Invalid (a ValueError) for another type."""
+    record = backend.version(path)
+    if type is not None and record.type != type:
+        raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
+    return record
 
 
 def _pages(fetch: Callable[[PageRequest], Page[T]], request: PageRequest) -> Iterator[T]:

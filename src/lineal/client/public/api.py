@@ -15,7 +15,7 @@ from lineal.client import session
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
-from lineal.client.backend import Backend
+from lineal.client.backend import Backend, version_of_type
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.client.public import catalog as public_catalog
@@ -114,9 +114,7 @@ class Api:
         """
         if name is None:
             raise Invalid("api.artifact needs a name such as `project/name:alias`")
-        record = self._backend.version(self._artifact_path(name))
-        if type is not None and record.type != type:
-            raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
+        record = version_of_type(self._backend, self._artifact_path(name), type)
         return committed(self._backend, record)
 
     def artifacts(
