@@ -21,6 +21,12 @@ def test_alias_moves_and_its_history_is_kept(lineal, photos):
     assert "raw" in lineal("artifact", "alias", "demo/photos", "--history").out
 
 
+def test_the_history_of_an_alias_that_never_was_is_said_to_be_none(lineal, photos):
+    answer = lineal("artifact", "alias", "demo/photos", "nope", "--history")
+    assert (answer.out, answer.err) == ("", "ana/demo/photos never had an alias `nope`\n")
+    assert lineal("artifact", "alias", "demo/photos", "nope", "--history", "--json").json == []
+
+
 def test_a_changed_alias_is_json_too(lineal, photos):
     changed = lineal("artifact", "alias", "demo/photos:v0", "prod", "--json").json
     assert changed["aliases"] == ["latest", "prod", "raw"]

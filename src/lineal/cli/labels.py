@@ -78,6 +78,7 @@ def _print_history(name: str, alias: str | None, *, json: bool) -> None:
             (move.moved_at, move.alias, move.before or "-", move.after or "-", move.actor)
             for move in moves
         ),
+        none=f"{collection.path} never had an alias{'' if alias is None else f' `{alias}`'}",
     )
 
 
