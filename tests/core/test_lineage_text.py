@@ -151,6 +151,11 @@ def test_no_name_breaks_out_of_its_dot_string(name: str) -> None:
         assert _DOT_LINE.fullmatch(line), line
 
 
+def test_dot_draws_an_ampersand_as_it_is() -> None:
+    lines = lineage_text.to_dot(graph("run:1", [run(1, "R&D &lt; &amp;")], [])).splitlines()
+    assert 'label="R&amp;D &amp;lt; &amp;amp;\\ntrain"' in lines[3]
+
+
 def test_mermaid_draws_runs_as_boxes_and_artifacts_rounded() -> None:
     assert lineage_text.to_mermaid(PIPELINE).splitlines() == [
         "flowchart LR",

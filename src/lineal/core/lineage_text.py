@@ -80,8 +80,12 @@ def _dot_attributes(attributes: Mapping[str, str]) -> str:
 
 
 def _dot(text: str) -> str:
-    """Quote text for DOT; a backslash in a name stays one, a line break becomes `\\n`."""
+    """Quote text for DOT; a backslash in a name stays one, a line break becomes `\\n`.
+
+    Graphviz reads `&lt;` and the like as one character, so that `&` is written as `&amp;`.
+    """
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    escaped = escaped.replace("&", "&amp;")
     return f'"{printable(escaped)}"'
 
 
