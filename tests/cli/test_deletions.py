@@ -17,6 +17,11 @@ def test_rm_hides_the_version_and_never_gives_its_number_again(lineal, photos):
     assert [version["version"] for version in listed] == ["v2", "v1"]
 
 
+def test_where_nothing_was_deleted_the_list_says_so(lineal):
+    answer = lineal("deletions")
+    assert (answer.out, answer.err) == ("", "Nothing was deleted here\n")
+
+
 def test_rm_of_a_version_with_aliases_needs_to_be_told(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos:v0", "--yes", fails=True)
     assert "raw" in answer.err

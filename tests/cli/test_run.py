@@ -199,6 +199,12 @@ def test_files_are_listed_and_fetched(lineal, trained):
     assert Path("fetched/plot.txt").read_text() == "a plot"
 
 
+def test_a_run_without_files_is_said_to_have_none(lineal):
+    sdk.Api().create_run("bare", project="demo")
+    answer = lineal("run", "files", "demo/bare")
+    assert (answer.out, answer.err) == ("", "No files are saved with ana/demo/bare\n")
+
+
 def test_fetching_a_file_overwrites_nothing_unasked(lineal, trained):
     Path("plot.txt").write_text("mine")
     get = ("run", "files", "demo/high", "--get", "plot.txt")

@@ -240,6 +240,7 @@ def _print(found: Iterable[Deletion]) -> None:
             for each in found
         ),
         right=("id",),
+        none="Nothing was deleted here",
     )
 
 

@@ -292,6 +292,7 @@ def files(
         ("size", "updated", "file"),
         ((output.size(file.size), file.updated_at, file.path) for file in found),
         right=("size",),
+        none=f"No files are saved with {record.path}",
     )
 
 

@@ -107,6 +107,7 @@ def print_preview(found: Preview) -> None:
             for each in found.versions[:SHOWN]
         ),
         right=("size",),
+        none="No version meets the conditions",
     )
     if found.count > SHOWN:
         output.note(f"… and {found.count - SHOWN:,} more; `--json` names up to 100")
