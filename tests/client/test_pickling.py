@@ -78,6 +78,15 @@ def test_a_run_that_was_fetched_is_too() -> None:
 
 
 @pytest.mark.parametrize("how", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
+def test_what_the_api_lists_goes_along_as_a_list(how: Callable[[object], object]) -> None:
+    logged()
+    runs = lineal.Api().runs("ana/pickled")
+    again = how({"runs": runs, "made": runs[0].logged_artifacts()})
+    assert [run.path for run in again["runs"]] == [run.path for run in runs]
+    assert [read(artifact)[1] for artifact in again["made"]] == [b"content"]
+
+
+@pytest.mark.parametrize("how", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
 def test_lineal_itself_goes_along_with_functions_that_use_it(how) -> None:
     assert how({"wandb": lineal})["wandb"] is lineal
 

@@ -27,10 +27,11 @@ class LazyList(Sequence[T]):
     """A list whose items arrive in pages, in the order and number that the backend has them.
 
     Indices, negative ones too, slices, `in`, comparisons with lists, `reversed` and `len` mean what
-    they mean for a list (API-14); slices, sums, products and copies are plain lists. Nothing can be
-    put into one or taken out of it. `len` loads one page and asks for the number of the rest; what
-    is counted from the end is loaded from there. What was loaded stays where it is, and what is
-    added meanwhile between the loaded beginning and end is seen once. Threads may share a list.
+    they mean for a list (API-14); slices, sums, products, copies and what another process gets are
+    plain lists. Nothing can be put into one or taken out of it. `len` loads one page and asks for
+    the number of the rest; what is counted from the end is loaded from there. What was loaded stays
+    where it is, and what is added meanwhile between the loaded beginning and end is seen once.
+    Threads may share a list.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none either
@@ -140,6 +141,9 @@ class LazyList(Sequence[T]):
         if isinstance(other, (list, LazyList)):
             return comparison(self.copy(), list(other))
         return NotImplemented  # type: ignore[no-any-return]  # mypy knows it in operators only
+
+    def __reduce__(self) -> tuple[type[list[T]], tuple[list[T]]]:
+        return list, (self.copy(),)  # another process gets the items, all of them
 
     def copy(self) -> list[T]:
         """Return all items as a plain list."""
