@@ -73,7 +73,7 @@ def test_a_run_shows_what_it_is(run: Run) -> None:
     assert run.path == ["ana", "vision", "train"]
     assert run.created_at.endswith("Z")
     assert run.lastHistoryStep == -1
-    assert (run.createdAt, run.historyLineCount) == (run.created_at, 0)
+    assert (run.createdAt, run.historyLineCount, run.jobType) == (run.created_at, 0, "train")
     assert repr(run) == "<Run ana/vision/train (running)>"
 
 

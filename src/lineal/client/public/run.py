@@ -220,8 +220,9 @@ class Run:
         if name.startswith("_"):
             raise AttributeError(name)
         snake = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
-        if snake != name and isinstance(getattr(Run, snake, None), property):
-            return getattr(self, snake)  # W&B has `createdAt`, too
+        is_one = snake in vars(self) or isinstance(getattr(Run, snake, None), property)
+        if snake != name and is_one:
+            return getattr(self, snake)  # W&B has `createdAt` and `jobType`, too
         hint = did_you_mean(name, [key for key in dir(self) if key[0] != "_"])
         raise AttributeError(f"A run has no attribute `{name}`{hint}")
 
