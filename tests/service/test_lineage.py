@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import event
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
@@ -251,6 +252,22 @@ def test_a_derived_edge_is_a_step_and_counts_for_what_is_cut(backend: EmbeddedBa
     few = around(backend, versions[0], derived(DOWN._replace(limit=3)))
     assert labels(few) == ["v:v0", "v:v1", "v:v2"]
     assert few.is_cut
+
+
+def test_nothing_is_read_beyond_the_level_that_passes_the_limit(
+    backend: EmbeddedBackend,
+) -> None:
+    version = first = log(backend, None, "v")
+    for _ in range(5):
+        version = derive(backend, None, "v", version)
+    asked: list[str] = []
+    with backend.instance.database.reading() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *args: asked.append(args[2]))
+        found = lineage_db.reachable_derived(
+            connection, -first.id, downstream=True, depth=5, limit=1
+        )
+    assert len(found) == 2
+    assert len(asked) == 3  # of the first level: of runs, of versions, derived
 
 
 def test_a_circle_through_a_derived_edge_ends(backend: EmbeddedBackend) -> None:

@@ -229,9 +229,9 @@ def reachable_derived(
             ),
         ]
         last = [node for node in dict.fromkeys(found) if node not in seen]
-        if not last or len(seen) > limit:
-            break
         seen.update(dict.fromkeys(last))
+        if not last or len(seen) > limit:  # else what leaves a hundred thousand nodes is read
+            break
     return set(list(seen)[: limit + 1])
 
 
