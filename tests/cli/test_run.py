@@ -254,6 +254,13 @@ def test_rm_deletes_the_run_and_keeps_its_artifacts(lineal, trained):
     assert lineal("artifact", "show", "demo/model:v0").code == 0
 
 
+def test_rm_asks_on_one_line_whatever_the_run_is_called(lineal):
+    with sdk.init(project="demo", id="odd", name="two\nlines\x1b[31m"):
+        pass
+    answer = lineal("run", "rm", "demo/odd", fails=True)
+    assert answer.err.startswith("error: Delete run ana/demo/odd (two\\nlines\\x1b[31m)? ")
+
+
 def test_rm_can_take_the_artifacts_along(lineal, trained):
     lineal("run", "rm", "demo/high", "--delete-artifacts", "--yes")
     assert lineal("artifact", "show", "demo/model:v0", fails=True).code == 4

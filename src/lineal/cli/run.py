@@ -377,7 +377,7 @@ def rm(
     connection = connect()
     record = connection.run(run)
     also = " with the artifacts it logged" if delete_artifacts else ""
-    output.confirm(f"Delete run {record.path} ({record.name}){also}?", yes=yes)
+    output.confirm(f"Delete run {record.path} ({output.cell(record.name)}){also}?", yes=yes)
     connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts, force=force)
     output.data(f"Deleted run {record.path}{also}")
 
