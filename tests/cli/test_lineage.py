@@ -94,3 +94,8 @@ def test_a_name_that_is_nearly_one_or_was_one_says_so(lineal, chain):
     lineal("artifact", "rm", "demo/model", "--all", "--yes")
     answer = lineal("lineage", "demo/model", fails=True)
     assert (answer.code, "ana/demo/model was deleted" in answer.err) == (4, True)
+
+
+def test_a_run_is_named_by_its_url_too(lineal, chain):
+    url = sdk.Api().run("demo/make").url
+    assert lineal("lineage", url).out == lineal("lineage", "demo/make").out

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+import lineal as sdk
+
 
 def test_projects_are_listed_by_name(lineal, photos):
     lineal("artifact", "put", str(photos), "-n", "another/photos")
@@ -60,3 +62,11 @@ def test_aliases_are_not_unprotected_by_naming_them(lineal, photos):
     lineal("project", "protect", "demo", "raw")
     assert lineal("project", "protect", "demo", "raw", "--clear", fails=True).code == 2
     assert lineal("project", "protect", "demo").out == "ana/demo: raw\n"
+
+
+@pytest.mark.parametrize(
+    "words", [("run", "ls"), ("artifact", "ls"), ("storage",), ("project", "ttl"), ("sweep", "ls")]
+)
+def test_a_project_is_named_by_its_url_too(lineal, photos, words):
+    url = sdk.Api().project("demo").url
+    assert lineal(*words, url) == lineal(*words, "demo")

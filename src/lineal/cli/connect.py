@@ -48,6 +48,10 @@ class Connection:
         """The project of names that name none."""
         return default_project(self.settings)
 
+    def path(self, text: str) -> str:
+        """Return the path that is meant: a path, or the `url` of a run, a sweep or a project."""
+        return addresses.path_of(self.backend, text)
+
     def artifact_path(self, text: str) -> ArtifactPath:
         return names.artifact_path(text, self.backend.entity, self.default_project)
 
@@ -62,14 +66,13 @@ class Connection:
 
     def named_project(self, text: str) -> tuple[str, str]:
         """Return (entity, project) of what is changed, and so must be named."""
-        return names.named_project(text, self.backend.entity)
+        return names.named_project(self.path(text), self.backend.entity)
 
     def run(self, text: str) -> RunRecord:
         return self.backend.run(*self.run_path(text))
 
     def run_path(self, text: str) -> tuple[str, str, str]:
-        text = addresses.path_of(self.backend, text)
-        return names.run_path(text, self.backend.entity, self.default_project)
+        return names.run_path(self.path(text), self.backend.entity, self.default_project)
 
     def artifact(self, record: VersionRecord) -> Artifact:
         """Return a version as the SDK shows it."""
@@ -89,7 +92,8 @@ class Connection:
     def places(self, project: str | None) -> list[tuple[str, str]]:
         """Return entity and name of the project that is meant, or of all where none is."""
         if project or self.project:
-            return [names.project_path(project, self.backend.entity, self.project)]
+            path = self.path(project) if project else None
+            return [names.project_path(path, self.backend.entity, self.project)]
         return [(record.entity, record.name) for record in self.projects()]
 
 
@@ -112,7 +116,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     the other reading names nothing, NotFound saying both readings, Invalid for a version.
     """
     backend = connection.backend
-    name = names.without_scheme(text).strip("/")
+    name = names.without_scheme(connection.path(text)).strip("/")
     path = connection.collection_path(
         name, instead=f"`lineal artifact show {name}` shows that version"
     )

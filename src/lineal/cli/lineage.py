@@ -107,6 +107,7 @@ def lineage(
 
 def _root(connection: Connection, name: str) -> str:
     """Return the node that a name means: with `:` a version, else a run, else `name:latest`."""
+    name = connection.path(name)
     if ":" in name:
         return f"version:{connection.version(name).id}"
     try:

@@ -24,7 +24,7 @@ def mv(
     connection = connect()
     record = connection.run(run)
     before = record.path
-    entity, name = names.named_project(project, record.entity)
+    entity, name = names.named_project(connection.path(project), record.entity)
     if (entity, name) == (record.entity, record.project):
         output.note(f"Run {before} is there already; nothing was changed")
         return
