@@ -346,7 +346,7 @@ def project_path(text: str | None, entity: str, project: str | None) -> tuple[st
 def named_project(text: str, entity: str) -> tuple[str, str]:
     """Parse `[entity/]project` where a default would be wrong: what is changed must be named."""
     if not isinstance(text, str) or not text.strip("/"):
-        raise Invalid("A project is named as `project` or `entity/project`")
+        raise Invalid(f"A project is named as `project` or `entity/project`, not {text!r}")
     return project_path(text, entity, None)
 
 

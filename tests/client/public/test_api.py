@@ -141,6 +141,14 @@ def test_projects_are_made_found_and_listed(api: Api) -> None:
         api.project("nope")
 
 
+@pytest.mark.parametrize("call", ["project", "create_project", "restore", "from_path"])
+@pytest.mark.parametrize("name", ["", "/"])
+def test_no_name_is_not_that_of_the_default_project(api: Api, call: str, name: str) -> None:
+    api.create_run("kept", project="uncategorized")
+    with pytest.raises(Invalid, match=r"A project is named as .*, not '/?'"):
+        getattr(api, call)(name)
+
+
 def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> None:
     project = api.project("vision")
     assert [found.name for found in project.artifacts_types(per_page=5)] == ["dataset"]

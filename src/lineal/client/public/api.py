@@ -272,7 +272,7 @@ class Api:
         entity: str | None = None,
     ) -> Run:
         """Make a run that has not started: `pending` until `init(id=…)` starts it (RUN-17)."""
-        where = self._project_of(project, entity, self._project)
+        where = self._project_of(project or self._project, entity)
         spec = RunSpec(*where, run_id=run_id or new_id(), resume="never")
         started = self._backend.start_run(spec)
         patch = RunPatch(state=RunState.PENDING)
@@ -360,7 +360,7 @@ class Api:
             return self._restore_run_or_collection(*self._run_path(what))
         if len(parts) == 2 and parts[0] != self.default_entity:
             return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
-        return self._backend.restore_project(*self._project_path(what))
+        return self._backend.restore_project(*names.named_project(what, self.default_entity))
 
     def _restore_run_or_collection(self, entity: str, project: str, name: str) -> Restored:
         was_live = self._is_live_run(entity, project, name)
@@ -433,12 +433,10 @@ class Api:
         text = addresses.path_of(self._backend, path)
         return names.run_path(text, self.default_entity, self._project)
 
-    def _project_of(
-        self, name: str | None, entity: str | None, default: str | None = None
-    ) -> tuple[str, str]:
+    def _project_of(self, name: str, entity: str | None) -> tuple[str, str]:
         """Read a project and, beside it, the entity that may be said there, too."""
-        text = None if name is None else addresses.path_of(self._backend, name)
-        found = names.project_path(text, entity or self.default_entity, default)
+        text = addresses.path_of(self._backend, name)
+        found = names.named_project(text, entity or self.default_entity)
         if entity and found[0] != entity:
             raise Invalid(
                 f"`{name}` is of the entity `{found[0]}`, but entity={entity!r} says another; "
