@@ -199,6 +199,25 @@ def test_the_api_previews_deletes_lists_and_restores():
     assert api.restore("vision").projects == 1
 
 
+def test_versions_are_selected_by_every_path_of_a_project_and_a_collection():
+    logged("one")
+    logged("two")
+    api = lineal.Api()
+    url = api.project("vision").url
+    for path in ("vision", "ana/vision", url, "vision/data", "ana/vision/data"):
+        assert api.preview(path, {"keep_last": 1}).count == 1, path
+
+
+def test_of_two_parts_a_collection_goes_before_a_project_of_its_name():
+    logged("one")
+    with lineal.init(project="ana", settings=QUIET) as run:
+        artifact = lineal.Artifact("vision", "dataset")
+        artifact.add_bytes(b"1", "f")
+        run.log_artifact(artifact)
+    (chosen,) = lineal.Api().preview("ana/vision", {"keep_last": 0}).versions
+    assert chosen.path == "ana/ana/vision:v0"
+
+
 @pytest.mark.parametrize("path", ["vision/data:v0", "data:v0", "ana/vision/data:latest"])
 def test_a_version_is_no_place_to_select_versions_from(path: str):
     kept = [logged(text) for text in ("one", "two")]

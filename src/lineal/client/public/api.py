@@ -308,9 +308,9 @@ class Api:
     def preview(self, path: str, selection: Selection | Mapping[str, Any]) -> Preview:
         """Say what `delete_versions` would delete, and the bytes it would free (DEL-9).
 
-        path: a project, or `project/collection`. selection: a Selection, or a dict such as
-        `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`. Raises NotFound, and
-        Invalid for `name:alias`.
+        path: `[entity/]project`, or `[entity/]project/collection`. selection: a Selection, or a
+        dict such as `{"older_than_seconds": 2592000, "unaliased": True, "keep_last": 5}`. Raises
+        NotFound, and Invalid for `name:alias`.
         """
         return self._backend.preview(*self._place(path), _selection(selection))
 
@@ -412,11 +412,18 @@ class Api:
         return path
 
     def _place(self, path: str) -> tuple[str, str, str | None]:
-        """Read `project`, `project/collection` or `entity/project/collection`."""
+        """Read `[entity/]project` or `[entity/]project/collection`.
+
+        Of two parts the first is a project, unless it is your entity and no such collection exists.
+        """
         text = self._path(path).strip("/")
         place = self._collection_path(text, f"api.artifact({text!r}).delete() deletes that version")
-        if "/" not in text:
+        parts = text.split("/")
+        if len(parts) == 1:
             return self.default_entity, text, None
+        is_entity = len(parts) == 2 and parts[0] == self.default_entity
+        if is_entity and not self.artifact_collection_exists(text):
+            return parts[0], parts[1], None
         return place.entity, place.project, place.name
 
     def _collection_path(self, name: str, instead: str) -> names.ArtifactPath:
