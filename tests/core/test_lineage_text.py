@@ -242,3 +242,14 @@ def test_what_is_derived_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
     assert lineage_text.tree(taken_over).splitlines()[-1].endswith("⇠ derived")
     assert json.loads(lineage_text.to_json(taken_over))["edges"][0]["kind"] == "derived"
     assert lineage_text.to_openlineage(taken_over) == []
+
+
+def test_what_leads_past_other_types_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
+    edge = LineageEdge("run:1", "run:2", EdgeKind.THROUGH)
+    joined = graph("run:1", [run(1), run(2)], [edge])
+    assert '"run:1" -> "run:2" [style="dashed"];' in lineage_text.to_dot(joined)
+    assert "n0 -.-> n1" in lineage_text.to_mermaid(joined)
+    assert 'class="dashed"' in to_svg(joined)
+    assert lineage_text.tree(joined).splitlines()[-1].endswith("⇠ through other types")
+    assert json.loads(lineage_text.to_json(joined))["edges"][0]["kind"] == "through"
+    assert [event["inputs"] for event in lineage_text.to_openlineage(joined)] == [[], []]

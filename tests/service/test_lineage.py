@@ -166,6 +166,56 @@ def test_types_hide_other_versions_and_keep_runs(backend: EmbeddedBackend) -> No
     assert labels(graph) == ["model:v0", "train", "make"]
 
 
+def through(graph: LineageGraph) -> list[tuple[str, str]]:
+    names = {node.id: node.name.rpartition("/")[2] for node in graph.nodes}
+    return [
+        (names[edge.source], names[edge.target])
+        for edge in graph.edges
+        if edge.kind is EdgeKind.THROUGH
+    ]
+
+
+def test_an_edge_leads_past_versions_of_other_types(backend: EmbeddedBackend) -> None:
+    make, _, train, model = pipeline(backend)
+    use(backend, train, log(backend, make, "more"))
+    seed = log(backend, None, "seed", type="seed")
+    use(backend, make, seed)
+    only = ("model",)
+    for graph in (
+        around(backend, model, UP._replace(types=only)),
+        around(backend, seed, DOWN._replace(types=only)),
+    ):
+        assert through(graph) == [("make", "train")]
+
+
+def test_an_edge_leads_past_what_was_derived(backend: EmbeddedBackend) -> None:
+    _, data, _, _ = pipeline(backend)
+    late = start(backend, "late")
+    use(backend, late, derive(backend, None, "between", data))
+    graph = around(backend, data, derived(DOWN._replace(types=("model",))))
+    assert through(graph) == [("data:v0", "late")]
+
+
+def test_what_a_shown_version_joins_needs_no_other_edge(backend: EmbeddedBackend) -> None:
+    *_, model = pipeline(backend)
+    assert through(around(backend, model, UP._replace(types=("dataset", "model")))) == []
+
+
+def test_too_many_edges_past_a_hidden_version_are_cut(backend: EmbeddedBackend) -> None:
+    runs = [start(backend, f"run{number}") for number in range(6)]
+    for run in runs[:3]:
+        shared = log(backend, run, "shared", content="the same")
+    for run in runs[3:]:
+        use(backend, run, shared)
+    last = log(backend, runs[3], "last", type="model")
+    for run in runs[4:]:
+        backend.relog(run, last.id)
+    query = UP._replace(types=("model",))
+    assert len(through(around(backend, last, query))) == 9
+    graph = around(backend, last, query._replace(limit=8))
+    assert (len(graph.nodes), len(through(graph)), graph.is_cut) == (7, 8, True)
+
+
 def test_deleted_runs_and_versions_stay_in_lineage(backend: EmbeddedBackend) -> None:
     _, data, train, model = pipeline(backend)
     backend.delete_version(data.membership_id, delete_aliases=True)

@@ -38,7 +38,7 @@ class LineageNode(NamedTuple):
 
 
 class LineageEdge(NamedTuple):
-    """Points the way data flowed: version → run (used), run → version (logged), or derived."""
+    """Points the way data flowed: version → run (used), run → version (logged), or another kind."""
 
     source: str
     target: str
@@ -54,15 +54,15 @@ class LineageGraph(NamedTuple):
     nodes: tuple[LineageNode, ...]
     edges: tuple[LineageEdge, ...]
     is_cut: bool
-    """True when `limit` or `depth` left something out."""
+    """True when `limit` or `depth` left out a node, or `limit` an edge."""
 
 
 class LineageQuery(NamedTuple):
     direction: Direction = Direction.BOTH
     depth: int = 100
     types: tuple[str, ...] = ()
-    """Only versions of these types (runs between them stay)."""
+    """Only versions of these types; the runs stay, joined by `through` edges past the others."""
     limit: int = 10_000
-    """Nodes at most."""
+    """Nodes at most, and `through` edges at most."""
     derived: bool = False
     """Whether derived-from edges are followed and shown as well (LIN-11)."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
-from lineal.core.lineage_text import asked_for, cycle_words, printable
+from lineal.core.lineage_text import asked_for, cycle_words, is_dashed, printable
 from lineal.core.moments import in_utc
 from lineal.core.records import EdgeKind
 
@@ -178,7 +178,7 @@ def _lines(
 
     What leads on from one box shares a lane in each column: `lanes` has those drawn before.
     """
-    dashed = all(edge.is_relogged or edge.kind is EdgeKind.DERIVED for edge in edges)
+    dashed = all(is_dashed(edge) for edge in edges)
     last = source
     for column in range(source.column + 1, target.column):
         place = id(source), dashed, column

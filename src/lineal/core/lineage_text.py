@@ -70,6 +70,8 @@ def to_dot(graph: LineageGraph) -> str:
             attributes |= {"label": cycle_words(edge), "style": "dashed", "constraint": "false"}
         elif edge.kind is EdgeKind.DERIVED:
             attributes |= {"label": "derived", "style": "dashed"}
+        elif edge.kind is EdgeKind.THROUGH:
+            attributes |= {"style": "dashed"}
         tail = f" [{_dot_attributes(attributes)}]" if attributes else ""
         lines.append(f"  {_dot(edge.source)} -> {_dot(edge.target)}{tail};")
     return "\n".join([*lines, "}", ""])
@@ -103,7 +105,7 @@ def to_mermaid(graph: LineageGraph) -> str:
             text = cycle_words(edge)
         elif edge.kind is EdgeKind.DERIVED:
             text = "derived"
-        arrow = "-.->" if edge.is_relogged or edge.kind is EdgeKind.DERIVED else "-->"
+        arrow = "-.->" if is_dashed(edge) else "-->"
         label = f'|"{_mermaid(text)}"|' if text else ""
         lines.append(f"  {short[edge.source]} {arrow}{label} {short[edge.target]}")
     deleted = [short[node.id] for node in graph.nodes if node.is_deleted]
@@ -127,6 +129,11 @@ def _mermaid(text: str) -> str:
 def asked_for(edge: LineageEdge) -> str:
     """Return the alias that a picture has beside a use; a number only repeats the version's own."""
     return "" if edge.alias is None or version_number(edge.alias) is not None else edge.alias
+
+
+def is_dashed(edge: LineageEdge) -> bool:
+    """Say whether a picture dashes an edge: no run simply used or logged something there."""
+    return edge.is_relogged or edge.kind in (EdgeKind.DERIVED, EdgeKind.THROUGH)
 
 
 def cycle_words(edge: LineageEdge) -> str:
@@ -168,7 +175,7 @@ def to_openlineage(graph: LineageGraph) -> list[dict[str, Any]]:
     """Return one RunEvent per run with what it read and wrote (OpenLineage 2-0-2).
 
     Namespaces are `lineal://entity/project`; a job is the run's job type; a data set is a
-    collection, its version a facet. Derived-from edges have no run and are left out.
+    collection, its version a facet. Edges that no run made are left out.
     """
     nodes = {node.id: node for node in graph.nodes}
     inputs: dict[str, list[dict[str, Any]]] = {}
@@ -255,6 +262,8 @@ def _branches(
             mark = " ↑ drawn above"
         if edge.kind is EdgeKind.DERIVED:
             mark = f" ⇠ derived{mark}"
+        elif edge.kind is EdgeKind.THROUGH:
+            mark = f" ⇠ through other types{mark}"
         lines.append(f"{indent}{'└─' if is_last else '├─'} {_line(nodes[node_id])}{mark}")
         if expands:
             pending += _pending(below, node_id, indent + ("   " if is_last else "│  "))

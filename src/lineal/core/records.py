@@ -460,6 +460,8 @@ class EdgeKind(StrEnum):
     LOGGED = "logged"
     DERIVED = "derived"
     """Between versions: a draft's base, or entries taken over; shown only if asked for (LIN-11)."""
+    THROUGH = "through"
+    """Between nodes of a graph, by way of versions of types that were not asked for (LIN-13)."""
 
 
 # --- the instance -------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -128,7 +129,8 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
     """Walk from `run:KEY` or `version:ID`; nodes nearest first, the root at the head.
 
     Deleted runs and versions stay, marked as such (LIN-9); marked edges are shown but not
-    followed (LIN-10). `query.types` hides versions of other types, not what lies behind them.
+    followed (LIN-10). `query.types` hides versions of other types, not what lies behind them: an
+    edge leads there past them.
     Raises NotFound for an unknown root and Invalid for one that cannot be read.
     """
     access.require(actor, Action.READ, root)
@@ -141,14 +143,22 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
         nodes = lineage_nodes.nodes(connection, walk.depths, crashed_before)
     if start not in nodes:
         raise NotFound(f"No {root} (you are {actor.name})")
+    shown, through = nodes, list[LineageEdge]()
     if query.types:
-        nodes = {
-            node: shown
-            for node, shown in nodes.items()
-            if node > 0 or node == start or shown.type in query.types
+        shown = {
+            node: each
+            for node, each in nodes.items()
+            if node > 0 or node == start or each.type in query.types
         }
-    shown_edges = (*_shown(walk.edges, nodes), *_shown_derived(walk.derived, nodes))
-    return LineageGraph(root, tuple(nodes.values()), shown_edges, walk.is_cut)
+        hidden = nodes.keys() - shown.keys()
+        through = list(islice(_through(walk, shown, hidden), query.limit + 1))
+    is_cut = walk.is_cut or len(through) > query.limit
+    shown_edges = (
+        *_shown(walk.edges, shown),
+        *_shown_derived(walk.derived, shown),
+        *through[: query.limit],
+    )
+    return LineageGraph(root, tuple(shown.values()), shown_edges, is_cut)
 
 
 def _node(root: str) -> int:
@@ -251,6 +261,27 @@ def _shown_derived(
     for source, target in derived:
         if source in nodes and target in nodes:
             yield LineageEdge(nodes[source].id, nodes[target].id, EdgeKind.DERIVED)
+
+
+def _through(
+    walk: _Walk, shown: Mapping[int, LineageNode], hidden: Container[int]
+) -> Iterator[LineageEdge]:
+    """Yield an edge for each pair of shown nodes that only hidden ones join."""
+    onward: dict[int, list[int]] = {}
+    for source, target in (*_steps(walk.edges, downstream=True), *walk.derived):
+        onward.setdefault(source, []).append(target)
+    for source in shown:
+        seen = {source, *(target for target in onward.get(source, ()) if target not in hidden)}
+        queue = [source]
+        for place in queue:
+            for target in onward.get(place, ()):
+                if target in seen:
+                    continue
+                seen.add(target)
+                if target in hidden:
+                    queue.append(target)
+                elif target in shown:
+                    yield LineageEdge(shown[source].id, shown[target].id, EdgeKind.THROUGH)
 
 
 def _shown(found: Iterable[edges.Edge], nodes: Mapping[int, LineageNode]) -> Iterable[LineageEdge]:
