@@ -65,6 +65,12 @@ def test_types_keep_only_those_versions(lineal, chain):
     assert "model:v0" in names
 
 
+def test_a_type_that_nothing_has_is_said_with_those_that_are_there(lineal, chain):
+    answer = lineal("lineage", "demo/make", "--type", "modle")
+    assert "No version of type `modle` here; types here: dataset, model" in answer.err
+    assert "No version" not in lineal("lineage", "demo/make", "--type", "model").err
+
+
 @pytest.mark.parametrize(
     ("format", "expected"),
     [

@@ -90,7 +90,10 @@ def lineage(
     query = LineageQuery(
         direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()), derived=derived
     )
-    graph = Graph(connection.backend.lineage(_root(connection, name), query))
+    root = _root(connection, name)
+    graph = Graph(connection.backend.lineage(root, query))
+    if query.types and not any(each.type in query.types for each in graph.artifacts):
+        _note_types(connection, root, query)
     if wanted is Format.JSON:
         output.as_json(json_module.loads(graph.to_json()))
     elif wanted is Format.DOT:
@@ -103,6 +106,13 @@ def lineage(
         output.as_json(graph.to_openlineage())
     else:
         output.data(str(graph))
+
+
+def _note_types(connection: Connection, root: str, query: LineageQuery) -> None:
+    """Say that there is nothing of the types that were asked for, and which types there are."""
+    everything = Graph(connection.backend.lineage(root, query._replace(types=())))
+    there = ", ".join(sorted({each.type for each in everything.artifacts})) or "none"
+    output.note(f"No version of type `{'`, `'.join(query.types)}` here; types here: {there}")
 
 
 def _root(connection: Connection, name: str) -> str:
