@@ -68,6 +68,12 @@ def test_the_work_tree_of_lineal_itself_is_nobodys_project():
     assert made.stdout.startswith("ana/uncategorized/")
 
 
+def test_an_agent_that_finds_nothing_left_to_do_says_so(lineal, path):
+    assert "No trial was left" not in lineal("agent", path).err
+    answer = lineal("agent", path)
+    assert f"No trial was left to carry out; `lineal sweep show {path}` lists them" in answer.err
+
+
 def test_an_agent_whose_trials_all_fail_fails(lineal):
     Path("sweep.yaml").write_text(FILE.replace("exit 0", "exit ${a}"))
     path = lineal("sweep", "sweep.yaml").out.strip()

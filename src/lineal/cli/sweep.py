@@ -296,6 +296,8 @@ def agent(
     """
     settings = load({"entity": entity, "project": project})
     done = agents.carry_out(settings, sweep, count=count, forward_signals=forward_signals)
+    if not done.count:
+        output.note(f"No trial was left to carry out; `lineal sweep show {sweep}` lists them")
     if done.failed == done.count > 0:
         trials = output.plural(done.count, "trial")
         raise TrialsFailed(
