@@ -86,6 +86,14 @@ def test_formats(lineal, chain, format, expected):
     assert expected in lineal("lineage", "demo/model", "--format", format).out
 
 
+@pytest.mark.parametrize("format", ["dot", "mermaid", "openlineage", "tree", "svg"])
+def test_a_graph_that_is_cut_says_so_in_every_format(lineal, chain, format):
+    words = ("lineage", "demo/model", "--format", format)
+    cut = lineal(*words, "--depth", "1")
+    assert "there is more: raise the depth" in (cut.out + cut.err).lower()
+    assert "there is more" not in (lineal(*words).out + lineal(*words).err).lower()
+
+
 def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
     answer = lineal("lineage", "demo/nothing", fails=True)
     assert answer.code == 4

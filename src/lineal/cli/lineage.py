@@ -14,6 +14,7 @@ from lineal.cli.connect import Connection, connect
 from lineal.client.backend import all_of
 from lineal.client.public.graph import Graph
 from lineal.core.lineage import Direction, LineageQuery
+from lineal.core.lineage_text import CUT
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionQuery
 from lineal.errors import Gone, NotFound
@@ -94,6 +95,8 @@ def lineage(
     graph = Graph(connection.backend.lineage(root, query))
     if query.types and not any(each.type in query.types for each in graph.artifacts):
         _note_types(connection, root, query)
+    if graph.is_cut and wanted in (Format.DOT, Format.MERMAID, Format.OPENLINEAGE):
+        output.note(CUT.capitalize())
     if wanted is Format.JSON:
         output.as_json(json_module.loads(graph.to_json()))
     elif wanted is Format.DOT:

@@ -18,6 +18,8 @@ from lineal.core.records import EdgeKind
 
 FOLD_FROM = 5
 """A group of this many nodes folds into one (LIN-7)."""
+CUT = "there is more: raise the depth, or start nearer to what you look for"
+"""Said of a graph that is cut."""
 
 # --- data ---------------------------------------------------------------------------------------
 
@@ -238,7 +240,7 @@ def tree(graph: LineageGraph) -> str:
         lines.append(("└─ " if is_last else "├─ ") + name)
         lines += [("   " if is_last else "│  ") + line for line in drawn]
     if graph.is_cut:
-        lines.append("… there is more: raise the depth or the limit to see it")
+        lines.append(f"… {CUT}")
     return "\n".join(lines)
 
 

@@ -389,7 +389,8 @@ class Artifact(Version):
         """Return the graph around this version in one request (LIN-13).
 
         direction: `upstream`, `downstream` or `both`. depth: steps. types: only versions of these
-        types. derived: also what took files over from what, as dashed edges (LIN-11).
+        types; dashed edges lead past others. derived: also what took files over from what, as
+        dashed edges (LIN-11).
         """
         from lineal.client.public import graph
 

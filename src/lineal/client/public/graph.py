@@ -101,7 +101,8 @@ def graph(
 
     direction: `upstream`, `downstream` or `both`. depth: steps, a run and a version being one
     each. types: only artifacts of these types; one string counts as a list of one. derived: also
-    follow and show what took entries over from what (LIN-11).
+    follow and show what took entries over from what (LIN-11). Of a large graph the nearest 10,000
+    nodes are shown: `is_cut` says so.
     """
     try:
         way = Direction(direction)
