@@ -13,6 +13,11 @@ def test_table_is_aligned_and_has_no_trailing_blanks(capsys):
     assert capsys.readouterr().out == "name    size\na         10\nlonger     9\n"
 
 
+def test_table_is_aligned_where_letters_are_wide_or_stand_on_others(capsys):
+    output.table(("name", "n"), [("日本語", 1), ("cafe\u0301", 2), ("abcdef", 3)])
+    assert capsys.readouterr().out == "name    n\n日本語  1\ncafe\u0301    2\nabcdef  3\n"
+
+
 def test_table_streams_more_rows_than_it_measures(capsys):
     count = output.MEASURED_ROWS + 5
     output.table(("n",), ((number,) for number in range(count)))

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -159,7 +160,7 @@ def _print_measured(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
 ) -> list[int]:
     widths = [
-        max(len(header), *(len(row[column]) for row in rows), 0)
+        max(len(header), *(_columns_of(row[column]) for row in rows), 0)
         for column, header in enumerate(headers)
     ]
     data(style(_line(headers, widths, right), bold=True))
@@ -169,11 +170,24 @@ def _print_measured(
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    padded = [
-        text.rjust(width) if is_right else text.ljust(width)
-        for text, width, is_right in zip(cells, widths, right, strict=True)
-    ]
+    padded = []
+    for text, width, is_right in zip(cells, widths, right, strict=True):
+        blank = " " * (width - _columns_of(text))
+        padded.append(blank + text if is_right else text + blank)
     return "  ".join(padded).rstrip()
+
+
+def _columns_of(text: str) -> int:
+    """Return how many columns of a terminal a line takes: two for each wide East Asian letter."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns_of_letter(letter) for letter in text)
+
+
+def _columns_of_letter(letter: str) -> int:
+    if unicodedata.category(letter) in ("Mn", "Me"):  # stands on the letter before
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
