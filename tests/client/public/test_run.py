@@ -189,6 +189,35 @@ def test_summary_changes_go_with_the_run(api: Api, run: Run) -> None:
     assert api.run("train").summary.get("val_acc") == 0.5
 
 
+@pytest.mark.parametrize(
+    ("attribute", "value", "error"),
+    [
+        ("config", {"a": object()}, TypeError),
+        ("config", None, TypeError),
+        ("tags", 5, TypeError),
+        ("name", 5, Invalid),
+    ],
+)
+def test_an_update_that_fails_keeps_the_summary_for_the_next(
+    api: Api, run: Run, attribute: str, value: object, error: type[Exception]
+) -> None:
+    run.summary["val_acc"] = 0.5
+    right = getattr(run, attribute)
+    setattr(run, attribute, value)
+    with pytest.raises(error):
+        run.update()
+    setattr(run, attribute, right)
+    run.update()
+    api.flush()
+    assert api.run("train").summary["val_acc"] == 0.5
+
+
+def test_no_tags_are_none_of_them(api: Api, run: Run) -> None:
+    run.tags = None  # type: ignore[assignment]  # as users may
+    run.update()
+    assert run.tags == []
+
+
 @pytest.mark.parametrize("value", [float("nan"), None])
 def test_nan_and_none_count_as_missing_where_a_number_is_the_default(
     run: Run, value: object

@@ -269,12 +269,12 @@ class Collection:
         characters and line breaks in it.
         """
         before = self._record
-        is_retagged = list(before.tags) != list(self.tags)
+        tags = names.strings(self.tags, "Tags")
         patch = CollectionPatch(
             name=None if self.name == before.name else self.name,
             description=None if self.description == before.description else self.description or "",
             type=None if self.type == before.type else self.type,
-            tags=tuple(names.tags(self.tags)) if is_retagged else None,
+            tags=None if list(before.tags) == tags else tuple(names.tags(tags)),
             display_name=None
             if self.display_name == before.display_name
             else self.display_name or "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -237,31 +237,37 @@ class Run:
 
     def update(self) -> None:
         """Send all changes: attributes, config and summary."""
-        before = self._record
-        shown = _visible(before.config)
+        patch = self._patch()
         changed, removed = self.summary._take_changes()
-        now = {key: plain(value, key) for key, value in self.config.items()}
-        patch = RunPatch(
-            name=text_change(before.name, self.name),
-            notes=text_change(before.notes, self.notes),
-            group=text_change(before.group, self.group),
-            job_type=text_change(before.job_type, self.job_type),
-            tags=None if list(before.tags) == list(self.tags) else tuple(names.strings(self.tags)),
-            config={
-                key: value for key, value in now.items() if key not in shown or shown[key] != value
-            }
-            or None,
-            config_removed=tuple(key for key in shown if key not in now),
-            summary=changed or None,
-            summary_removed=removed,
-        )
+        patch = patch._replace(summary=changed or None, summary_removed=removed)
         try:
-            self._show(self._backend.update_run(before.key, patch))
+            self._show(self._backend.update_run(self._record.key, patch))
         except BaseException:
             self.summary._put_back(changed, removed)
             raise
 
     save = update
+
+    def _patch(self) -> RunPatch:
+        """Return what is to be changed, but for the summary. Raises TypeError, Invalid."""
+        before = self._record
+        if not isinstance(self.config, Mapping):
+            raise TypeError(f"The config of a run is a dict, not {self.config!r}")
+        shown = _visible(before.config)
+        now = {key: plain(value, key) for key, value in self.config.items()}
+        tags = names.strings(self.tags, "Tags")
+        return RunPatch(
+            name=text_change(before.name, self.name),
+            notes=text_change(before.notes, self.notes),
+            group=text_change(before.group, self.group),
+            job_type=text_change(before.job_type, self.job_type),
+            tags=None if list(before.tags) == tags else tuple(tags),
+            config={
+                key: value for key, value in now.items() if key not in shown or shown[key] != value
+            }
+            or None,
+            config_removed=tuple(key for key in shown if key not in now),
+        )
 
     def delete(self, delete_artifacts: bool = False, force: bool = False) -> None:
         """Delete the run; what it logged stays unless `delete_artifacts` (DEL-4).
