@@ -107,6 +107,28 @@ def test_update_sends_what_changed_and_nothing_else(api: Api, run: Run, backend:
     assert fresh.rawconfig["_lineal"] == {"value": {"hidden": True}}
 
 
+def test_update_sends_what_changed_deep_in_the_config(api: Api, run: Run) -> None:
+    run.config["model"] = {"layers": [1, 2], "dropout": {"rate": 0.1}}
+    run.update()
+    run.config["model"]["layers"].append(3)
+    run.config["model"]["dropout"]["rate"] = 0.2
+    run.update()
+    api.flush()
+    assert api.run("train").config["model"] == {"layers": [1, 2, 3], "dropout": {"rate": 0.2}}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, True), (0, False), (1.0, 1), ([1], [True])])
+def test_update_sends_what_changed_its_type_alone(
+    api: Api, run: Run, before: object, after: object
+) -> None:
+    run.config["it"] = before
+    run.update()
+    run.config["it"] = after
+    run.update()
+    api.flush()
+    assert repr(api.run("train").config["it"]) == repr(after)
+
+
 def test_load_drops_what_was_not_sent(run: Run) -> None:
     run.name = "never sent"
     run.load()

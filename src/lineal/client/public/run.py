@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -263,7 +264,9 @@ class Run:
             job_type=text_change(before.job_type, self.job_type),
             tags=None if list(before.tags) == tags else tuple(tags),
             config={
-                key: value for key, value in now.items() if key not in shown or shown[key] != value
+                key: value
+                for key, value in now.items()
+                if key not in shown or _as_json(shown[key]) != _as_json(value)
             }
             or None,
             config_removed=tuple(key for key in shown if key not in now),
@@ -471,4 +474,16 @@ class Run:
 
 
 def _visible(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+    """Return what users see of a config: their own, however deep they change it."""
+    return {key: _copied(value) for key, value in config.items() if not key.startswith("_")}
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
+
+
+def _as_json(value: Any) -> str:
+    """Return text to compare by: for Python 1, 1.0 and True are the same."""
+    return json.dumps(value, sort_keys=True)
