@@ -196,6 +196,22 @@ def test_a_summary_is_a_dict_whose_changes_are_sent_by_update(
     assert dict(fresh) == {"loss": 1.0, "new_name": 0.9, "best": True}
 
 
+def test_a_summary_has_all_that_a_dict_has(api: Api, run: Run, backend: Backend) -> None:
+    backend.update_run(run._record.key, RunPatch(summary={"old_name": 0.9, "n.acc": 1}))
+    run.load()
+    run.summary["new_name"] = run.summary.pop("old_name")
+    assert run.summary.pop("nope", None) is None
+    assert run.summary.setdefault("new_name", 0) == 0.9
+    assert run.summary.pop("n") == {"acc": 1}
+    run.summary.update()
+    api.flush()
+    fresh = api.run("train").summary
+    assert fresh == {"new_name": 0.9}
+    fresh.clear()
+    fresh.update(run.summary)
+    assert fresh == run.summary
+
+
 def test_a_summary_gives_its_values_as_wandbs_example_of_exporting_asks(
     run: Run, backend: Backend
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from lineal.client.run.summary import Summary
@@ -11,7 +11,7 @@ from lineal.client.run.summary import Summary
 Save = Callable[[dict[str, Any], tuple[str, ...]], None]
 
 
-class PublicSummary(Summary):
+class PublicSummary(Summary, MutableMapping[str, Any]):
     """Works like a dict; `update()` sends what changed, deletions too (API-11)."""
 
     def __init__(self, values: Mapping[str, Any], save: Save) -> None:
@@ -39,7 +39,9 @@ class PublicSummary(Summary):
     def __setitem__(self, key: str, value: Any) -> None:
         super().update({key: value})
 
-    def update(self, values: Mapping[str, Any] | None = None, **more: Any) -> None:
+    def update(  # type: ignore[override]  # a mapping or nothing, as of the summary of a live run
+        self, values: Mapping[str, Any] | None = None, **more: Any
+    ) -> None:
         """Set keys and send all changes since the last time."""
         super().update(values, **more)
         changed, removed = self._take_changes()
