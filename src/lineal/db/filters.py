@@ -103,7 +103,11 @@ def _field(key: str, operand: Operand, value: Any) -> Condition:
 
 def _operation(key: str, operand: Operand, name: Any, argument: Any) -> Condition:
     if name not in _OPERATORS:
-        unknown(f"No operator `{name}` for `{key}`", str(name), _OPERATORS)
+        wrong = f"No operator `{name}` for `{key}`"
+        is_key = isinstance(name, str) and name[:1] != "$" and f"${name}" not in _OPERATORS
+        if is_key and "." in key:
+            wrong += f"; to filter by what is inside, write `{key}.{name}`"
+        unknown(wrong, str(name), _OPERATORS)
     if name == "$not":
         return _negated(_field(key, operand, argument))
     if name == "$ne":
