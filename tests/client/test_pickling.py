@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import multiprocessing
 import pickle
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 import lineal
+from lineal.client.public.files import File
 from lineal.core.records import PageRequest
 from lineal.errors import ArtifactNotLoggedError, UsageError
 
@@ -84,6 +86,21 @@ def test_what_the_api_lists_goes_along_as_a_list(how: Callable[[object], object]
     again = how({"runs": runs, "made": runs[0].logged_artifacts()})
     assert [run.path for run in again["runs"]] == [run.path for run in runs]
     assert [read(artifact)[1] for artifact in again["made"]] == [b"content"]
+
+
+def fetch(file: File) -> str:
+    return file.download(root="fetched", exist_ok=True).read()
+
+
+def test_files_are_fetched_by_other_processes() -> None:
+    artifact = logged()
+    (run,) = lineal.Api().runs("ana/pickled")
+    files = [artifact.files()[0], run.file("wandb-summary.json")]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        content, summary = pool.map(fetch, files)
+        pool.close()
+        pool.join()
+    assert (content, json.loads(summary)["loss"]) == ("content", 0.5)
 
 
 @pytest.mark.parametrize("how", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
@@ -210,8 +211,8 @@ def run_files(
             digest=record.digest,
             size=record.size,
             updated_at=iso(record.updated_at),
-            locate=lambda digests: backend.locate(digests, run=run.key),
-            remove=lambda: backend.delete_run_file(run.key, record.path),
+            locate=partial(backend.locate, run=run.key),
+            remove=partial(backend.delete_run_file, run.key, record.path),
         )
 
     return LazyList(
@@ -242,9 +243,6 @@ def artifact_files(
 
     updated_at = iso(version.updated_at)
 
-    def locate(digests: Sequence[Digest]) -> dict[Digest, Location]:
-        return backend.locate(digests, version=version.id)
-
     def make(entry: Entry) -> File:
         return File(
             backend,
@@ -253,7 +251,7 @@ def artifact_files(
             digest=entry.digest,
             size=entry.size,
             updated_at=updated_at,
-            locate=locate,
+            locate=partial(backend.locate, version=version.id),
             ref=entry.ref,
         )
 
