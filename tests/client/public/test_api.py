@@ -176,6 +176,14 @@ def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: P
         api.run("file:///elsewhere/ana/vision/runs/make")
 
 
+def test_the_config_of_a_sweep_is_the_readers_own(api: Api) -> None:
+    document = {"method": "random", "parameters": {"x": {"values": [1]}}}
+    found = api.sweep(sweep(document, project="vision"))
+    found.config["parameters"]["x"] = "other"
+    assert found.config["parameters"] == {"x": {"values": [1]}}
+    assert found.expected_run_count is None
+
+
 def test_orders_depths_and_timeouts_that_are_none_are_refused(api: Api, data: Artifact) -> None:
     with pytest.raises(Invalid, match="An order is a text such as `-created_at`, not 5"):
         api.runs("vision", order=5)[0]  # type: ignore[arg-type]  # the test

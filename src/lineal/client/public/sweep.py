@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,8 @@ class Sweep:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The sweep's document, as it was written."""
-        return dict(self._record.document)
+        """The sweep's document, as it was written; changing it changes no sweep."""
+        return copy.deepcopy(self._record.document)
 
     @property
     def user(self) -> str:
