@@ -128,6 +128,23 @@ def test_files_taken_over_offline_come_along_and_are_told(home):
     assert derived == {"shared:v0", "own:v0"}
 
 
+def test_an_incremental_version_takes_files_over_from_the_home(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("shared", "at home"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for name in ("1.txt", "2.txt"):
+            grown = lineal.Artifact("grown", "dataset", incremental=True)
+            grown.add_bytes(name.encode(), name)
+            if name == "2.txt":
+                grown.add_reference(run.use_artifact("shared:v0").get_entry("a.txt"), name="a.txt")
+            run.log_artifact(grown).wait()
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = lineal.Api().artifact("p/grown:latest")
+    assert sorted(found.manifest.entries) == ["1.txt", "2.txt", "a.txt"]
+    assert Path(found.download(), "a.txt").read_text() == "at home"
+
+
 def test_files_of_a_version_of_the_home_say_offline_which_version_brought_them(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("before", "one")).wait()

@@ -205,16 +205,21 @@ class OfflineBackend(EmbeddedBackend):
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:
             self._require_own_run(draft.run)
-        base = () if draft.base is None else (draft.base,)
-        sources = [source for source in (*base, *draft.sources) if source >= _AT_HOME]
-        if not sources:
+        base, others = draft.base, draft.sources
+        at_home = [
+            source for source in (base, *others) if source is not None and source >= _AT_HOME
+        ]
+        if not at_home:
             return super().begin(draft, segments)
-        for source in sources:
+        for source in at_home:
             path = self.version_by_id(source).path
             run_folder.note(self.folder, "source", digest=draft.manifest.digest, source=path)
-        own = tuple(source for source in (*base, *draft.sources) if source < _AT_HOME)
-        begun = super().begin(draft._replace(base=None, sources=own), segments)
-        self._sources[begun.draft] = [_plain(source) for source in sources]
+        own = draft._replace(
+            base=None if base in at_home else base,
+            sources=tuple(source for source in others if source not in at_home),
+        )
+        begun = super().begin(own, segments)
+        self._sources[begun.draft] = [_plain(source) for source in at_home]
         return begun._replace(uploads=None)  # `missing_blobs` sends some of them itself
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
