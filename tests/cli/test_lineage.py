@@ -59,6 +59,15 @@ def test_a_run_can_be_the_root(lineal, chain):
     }
 
 
+def test_what_was_deleted_still_has_its_lineage(lineal, chain):
+    around = node_names(lineal, "demo/raw:v0")
+    lineal("artifact", "rm", "demo/raw:v0", "--yes", "--delete-aliases")
+    lineal("run", "rm", "demo/train", "--yes")
+    for root in ("demo/raw:v0", "demo/train"):
+        assert node_names(lineal, root) == around
+        assert "deleted" in lineal("lineage", root).out
+
+
 def test_types_keep_only_those_versions(lineal, chain):
     names = node_names(lineal, "demo/make", "--type", "model")
     assert "raw:v0" not in names

@@ -119,20 +119,25 @@ def _note_types(connection: Connection, root: str, query: LineageQuery) -> None:
 
 
 def _root(connection: Connection, name: str) -> str:
-    """Return the node that a name means: with `:` a version, else a run, else `name:latest`."""
+    """Return the node that a name means: with `:` a version, else a run, else `name:latest`.
+
+    What was deleted still has its lineage (LIN-9).
+    """
     name = connection.path(name)
-    if ":" in name:
-        return f"version:{connection.version(name).id}"
-    try:
-        return f"run:{connection.run(name).key}"
-    except NotFound:
-        pass  # then it is the name of an artifact; if not, the error says both
-    try:
-        return f"version:{connection.version(name).id}"
-    except NotFound as error:
-        path = connection.artifact_path(name)
+    backend = connection.backend
+    if ":" not in name:
         try:
-            connection.backend.collection(path.entity, path.project, path.name)
+            return f"run:{backend.run(*connection.run_path(name), with_deleted=True).key}"
+        except NotFound:
+            pass  # then it is the name of an artifact; if not, the error says both
+    path = connection.artifact_path(name)
+    try:
+        return f"version:{backend.version(path, with_deleted=True).id}"
+    except NotFound as error:
+        if ":" in name:
+            raise
+        try:
+            backend.collection(path.entity, path.project, path.name)
         except Gone:
             raise
         except NotFound:

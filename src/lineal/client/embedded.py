@@ -144,8 +144,12 @@ class EmbeddedBackend:
     def start_run(self, spec: RunSpec) -> StartedRun:
         return service.runs.start(self.instance, self.actor, spec)
 
-    def run(self, entity: str, project: str, run_id: str) -> RunRecord:
-        return service.runs.run(self.instance, self.actor, entity, project, run_id)
+    def run(
+        self, entity: str, project: str, run_id: str, *, with_deleted: bool = False
+    ) -> RunRecord:
+        return service.runs.run(
+            self.instance, self.actor, entity, project, run_id, with_deleted=with_deleted
+        )
 
     def run_by_key(self, run: RunKey) -> RunRecord:
         return service.runs.run_by_key(self.instance, self.actor, run)
@@ -417,8 +421,8 @@ class EmbeddedBackend:
 
     # --- artifacts: reading ---
 
-    def version(self, path: ArtifactPath) -> VersionRecord:
-        return service.catalog.version(self.instance, self.actor, path)
+    def version(self, path: ArtifactPath, *, with_deleted: bool = False) -> VersionRecord:
+        return service.catalog.version(self.instance, self.actor, path, with_deleted=with_deleted)
 
     def version_in_config(self, number: int, name: str | None) -> VersionRecord:
         return self.version_by_id(VersionId(number))

@@ -46,9 +46,12 @@ NEAR_MOST = 2_000
 # --- finding versions ---------------------------------------------------------------------------
 
 
-def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionRecord:
+def version(
+    instance: Instance, actor: Actor, path: ArtifactPath, *, with_deleted: bool = False
+) -> VersionRecord:
     """Resolve a name; raises NotFound naming what is there instead, Gone for a deleted version.
 
+    with_deleted: return that one, too; its number leads to it for ever, its aliases do not.
     Source: NAM-5, NAM-6, VER-3, ALI-4; pain 70.
     """
     access.require(actor, Action.READ, f"artifact {path}")
@@ -57,7 +60,7 @@ def version(instance: Instance, actor: Actor, path: ArtifactPath) -> VersionReco
         found = versions_db.resolve(connection, collection.id, path.ref)
         if found is None:
             raise _no_version(connection, actor, path, collection.id)
-        if found.deleted_at is not None:
+        if found.deleted_at is not None and not with_deleted:
             raise service.deletion.gone(connection, found)
     return found
 

@@ -175,8 +175,16 @@ def _started(
 # --- read ---------------------------------------------------------------------------------------
 
 
-def run(instance: Instance, actor: Actor, entity: str, project: str, run_id: str) -> RunRecord:
-    """Return a run. Raises RunNotFoundError, naming near misses, or Gone."""
+def run(
+    instance: Instance,
+    actor: Actor,
+    entity: str,
+    project: str,
+    run_id: str,
+    *,
+    with_deleted: bool = False,
+) -> RunRecord:
+    """Return a run. Raises RunNotFoundError, naming near misses, or Gone unless `with_deleted`."""
     name = f"{entity}/{project}/{run_id}"
     access.require(actor, Action.READ, f"run {name}")
     with instance.database.reading() as connection:
@@ -188,7 +196,7 @@ def run(instance: Instance, actor: Actor, entity: str, project: str, run_id: str
             raise RunNotFoundError(
                 f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
             )
-        if row.deleted_at is not None:
+        if row.deleted_at is not None and not with_deleted:
             raise gone(row)
         return _record(instance, connection, row)
 

@@ -280,9 +280,9 @@ class OfflineBackend(EmbeddedBackend):
         )
         return found
 
-    def version(self, path: ArtifactPath) -> VersionRecord:
+    def version(self, path: ArtifactPath, *, with_deleted: bool = False) -> VersionRecord:
         try:
-            return super().version(path)
+            return super().version(path, with_deleted=with_deleted)
         except NotFound as error:
             home = self._home()
             if home is None:
@@ -290,7 +290,7 @@ class OfflineBackend(EmbeddedBackend):
                     f"{error.message.rstrip('.')}. While offline, only versions of this run "
                     f"folder and of the instance in {self._settings.home} can be used"
                 ) from error
-            return self._marked(home.version(path))
+            return self._marked(home.version(path, with_deleted=with_deleted))
 
     def version_by_id(self, version: VersionId) -> VersionRecord:
         if version < _AT_HOME:
