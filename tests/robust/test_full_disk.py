@@ -240,6 +240,21 @@ def test_a_home_on_a_full_disk_says_so(disk: Path) -> None:
     assert_invariants()
 
 
+@pytest.mark.parametrize("left", [0, 8 << 10, 40 << 10, 200 << 10])
+def test_an_offline_run_that_finds_no_room_leaves_no_folder(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    monkeypatch.setenv("LINEAL_DIR", str(disk))
+    lineal.init(mode="offline", project="p").finish()
+    folders = sorted(disk.rglob("offline-run-*"))
+    ballast = fill(disk, leave=left)
+    with pytest.raises((NoSpace, Unavailable), match=r"full|space"):
+        lineal.init(mode="offline", project="p")
+    assert sorted(disk.rglob("offline-run-*")) == folders
+    ballast.unlink()
+    lineal.init(mode="offline", project="p").finish()
+
+
 def test_a_download_to_a_full_disk_leaves_no_half_file(disk: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     if not mounted(other):

@@ -288,8 +288,13 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
     folder = run_folder.new_folder(settings, identity.run_id, started_at)
     rewind_step = fork.step if fork is not None and fork.is_rewind else None
     starting = ExitStack()
-    starting.enter_context(copying.alone_in(folder))
-    opened = offline.open_offline(settings, folder, rewind_step)
+    try:
+        starting.enter_context(copying.alone_in(folder))
+        opened = offline.open_offline(settings, folder, rewind_step)
+    except BaseException:  # such as a full disk: no run is in the folder
+        starting.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return _Opened(opened, Home(folder), entity, project, identity, folder, starting)
 
 
