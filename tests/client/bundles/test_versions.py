@@ -1,0 +1,190 @@
+"""Versions carried from one home to another in a folder (CLI-2, RUN-33)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.client.bundling import Home, many
+
+import lineal
+from lineal.client.artifact.artifact import committed
+from lineal.core.records import CollectionPatch
+
+
+def test_a_version_arrives_with_all_that_is_said_of_it(ana, bob, tmp_path):
+    ana.log("old")
+    before = ana.log("new", aliases=["prod"], tags=["checked"])
+    committed(ana.backend, before).ttl = "30d"
+    ana.export("data:v1")
+    (carried,) = bob.import_()
+    there = bob.version("data:prod")
+    assert carried.target == there
+    assert (there.path, there.digest) == ("bob/vision/data:v1", before.digest)
+    assert (there.description, there.metadata, there.tags) == ("all", {"rows": 3}, ("checked",))
+    assert set(there.aliases) == {"prod", "latest"}
+    assert bob.content(there, tmp_path / "out") == {"a.txt": b"new"}
+    assert [*bob.backend.verify()] == []
+
+
+def show_as(home: Home, name: str, collection: str = "data") -> None:
+    found = home.backend.collection(home.user, "vision", collection)
+    home.backend.update_collection(found.id, CollectionPatch(display_name=name))
+
+
+def test_a_display_name_arrives_where_there_is_none(ana, bob):
+    ana.log("a")
+    ana.log("b")
+    ana.log("c", "plain")
+    show_as(ana, "Été à la mer")
+    ana.export("data:v0", "data:v1", "plain")
+    bob.import_()
+    assert bob.backend.collection("bob", "vision", "data").display_name == "Été à la mer"
+    assert bob.backend.collection("bob", "vision", "plain").display_name is None
+
+
+def test_a_display_name_that_is_there_stays(ana, bob):
+    ana.log("a")
+    bob.log("own")
+    show_as(ana, "Summer")
+    show_as(bob, "Winter")
+    ana.export("data")
+    bob.import_()
+    assert bob.backend.collection("bob", "vision", "data").display_name == "Winter"
+
+
+def test_importing_again_or_at_home_changes_nothing(ana, bob):
+    ana.log("a", aliases=["prod"])
+    at_home = ana.state()
+    ana.export("data")
+    bob.import_()
+    first = bob.state()
+    bob.import_()
+    ana.import_()
+    assert bob.state() == first
+    assert ana.state() == at_home
+
+
+def test_a_number_is_kept_unless_another_version_had_it(ana, bob):
+    for text in "abcd":
+        ana.log(text)
+    ana.export("data:v2", to="first")
+    ana.export("data:v1", to="second")
+    bob.import_("first")
+    bob.import_("second")
+    assert [version.number for version in bob.versions()] == [2, 1]
+    assert bob.version("data:latest").number == 2
+    assert bob.log("own").number == 3
+    ana.export("data:v3", to="third")
+    (carried,) = bob.import_("third")
+    assert (carried.source.number, carried.target.number) == (3, 4)
+    assert bob.version("data:latest").number == 4
+
+
+def test_a_number_that_a_deleted_version_had_is_not_given_again(ana, bob):
+    committed(bob.backend, bob.log("gone")).delete(delete_aliases=True)
+    ana.log("a")
+    ana.export("data")
+    (carried,) = bob.import_()
+    assert carried.target.number == 1
+
+
+def test_no_alias_is_taken_from_a_version_that_is_there(ana, bob):
+    bob.log("own", aliases=["prod"])
+    ana.log("old")
+    ana.log("a", aliases=["prod", "good"])
+    ana.export("data:v1")
+    (carried,) = bob.import_()
+    assert carried.aliases_elsewhere == ("prod",)
+    assert bob.version("data:prod").number == 0
+    assert bob.version("data:good").number == 1
+
+
+def test_what_is_there_under_another_number_is_not_made_again(ana, bob):
+    ana.log("other")
+    ana.log("same")
+    bob.log("same")
+    bob.log("newer")
+    ana.export("data:v1")
+    (carried,) = bob.import_()
+    assert carried.target.number == 0
+    assert len(bob.versions()) == 2
+    assert bob.version("data:latest").number == 1
+
+
+def test_a_bundle_can_be_used_as_it_is(ana, tmp_path):
+    ana.log("a")
+    ana.export("data")
+    there = Home(tmp_path / "bundle", "ana")
+    assert there.content(there.version("data:v0"), tmp_path / "out") == {"a.txt": b"a"}
+
+
+def test_importing_writes_nothing_to_the_bundle(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    before = {path: path.stat().st_mtime_ns for path in Path("bundle").rglob("*")}
+    bob.import_()
+    assert {path: path.stat().st_mtime_ns for path in Path("bundle").rglob("*")} == before
+
+
+def test_references_stay_references(ana, bob):
+    Path("far.txt").write_text("far")
+    with ana.run() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_reference(f"file://{os.path.abspath('far.txt')}", "far.txt")
+        run.log_artifact(artifact)
+    ana.export("data")
+    (carried,) = bob.import_()
+    entry = committed(bob.backend, carried.target).get_entry("far.txt")
+    assert entry.ref == f"file://{os.path.abspath('far.txt')}"
+
+
+def test_a_bundle_that_lost_its_empty_folders_on_the_way_is_whole(ana, bob):
+    Path("far.txt").write_text("far")
+    with ana.run() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_reference(f"file://{os.path.abspath('far.txt')}", "far.txt")
+        run.log_artifact(artifact)
+    ana.export("data")
+    for folder in Path("bundle").iterdir():
+        if folder.is_dir() and not os.listdir(folder):
+            folder.rmdir()
+    assert not Path("bundle", "blobs").exists()
+    assert bob.import_()[0].target.source_number == 0
+
+
+def test_they_may_go_elsewhere(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    (carried,) = bob.import_(entity="team", project="shared")
+    assert carried.target.path == "team/shared/data:v0"
+
+
+def test_many_small_files_share_files_in_the_bundle(ana, bob, tmp_path):
+    with ana.run() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        many(artifact)
+        run.log_artifact(artifact)
+    ana.export("data")
+    assert len([path for path in Path("bundle", "blobs").rglob("*") if path.is_file()]) == 1
+    (carried,) = bob.import_()
+    content = bob.content(carried.target, tmp_path / "out")
+    assert content == {f"{number}.txt": b"content %d\n" % number for number in range(150)}
+    assert os.listdir(tmp_path / "bob" / "staging") == []
+
+
+def test_what_is_exported_into_a_bundle_at_the_same_time_is_in_it(ana, bob):
+    names = ["one", "two", "three"]
+    for name in names:
+        ana.log(name, name)
+    at_once = threading.Barrier(len(names))
+
+    def export(name: str) -> None:
+        at_once.wait()
+        ana.export(name)
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert len(list(pool.map(export, names))) == len(names)
+    assert sorted(each.target.collection for each in bob.import_()) == sorted(names)
