@@ -37,8 +37,10 @@ class Home:
     def run(self, **options: object) -> lineal.Run:
         return lineal.init(**{"project": "vision", "settings": self.values, **options})
 
-    def log(self, text: str, name: str = "data", **options: object) -> VersionRecord:
-        with self.run() as run:
+    def log(
+        self, text: str, name: str = "data", id: str | None = None, **options: object
+    ) -> VersionRecord:
+        with self.run(id=id) as run:
             return self._logged(run, text, name, **options)
 
     def _logged(self, run: lineal.Run, text: str, name: str, **options: object) -> VersionRecord:

@@ -11,6 +11,7 @@ from tests.client.bundling import Home, many
 
 import lineal
 from lineal.client.artifact.artifact import committed
+from lineal.client.offline import bundles
 from lineal.core.records import CollectionPatch
 
 
@@ -188,3 +189,47 @@ def test_what_is_exported_into_a_bundle_at_the_same_time_is_in_it(ana, bob):
     with ThreadPoolExecutor(len(names)) as pool:
         assert len(list(pool.map(export, names))) == len(names)
     assert sorted(each.target.collection for each in bob.import_()) == sorted(names)
+
+
+def moved(home: Home, run_id: str) -> None:
+    """Take a run and what it logged to the project `other`."""
+    run = home.backend.run(home.user, "vision", run_id)
+    assert home.backend.move_run(run.key, home.user, "other", with_artifacts=True).moved
+
+
+def test_what_moved_there_gets_its_new_versions_where_it_is_now(ana, bob):
+    ana.log("a", id="first")
+    ana.export("data:v0", to="first")
+    bob.import_("first")
+    moved(bob, "first")
+    ana.log("b")
+    ana.export("data:v0", "data:v1", to="second")
+    for _ in range(2):
+        carried = bob.import_("second")
+        assert [each.target.path for each in carried] == ["bob/other/data:v0", "bob/other/data:v1"]
+    assert bob.version("data", "other").number == 1
+
+
+def test_what_moved_there_stays_apart_from_what_comes_with_its_name(ana, bob):
+    ana.log("a", id="first")
+    ana.export("data")
+    bob.import_()
+    moved(bob, "first")
+    with ana.run(project="other") as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_bytes(b"b", "b.txt")
+        run.log_artifact(artifact)
+    bundles.export(ana.backend, [ana.version("data", "other")], "bundle", settings=ana.settings)
+    assert [each.target.project for each in bob.import_()] == ["vision", "other"]
+
+
+def test_a_name_that_leads_to_another_type_is_free(ana, bob):
+    with bob.run(id="theirs") as run:
+        artifact = lineal.Artifact("data", "model")
+        artifact.add_bytes(b"theirs", "a.txt")
+        run.log_artifact(artifact)
+    moved(bob, "theirs")
+    ana.log("a")
+    ana.export("data")
+    (carried,) = bob.import_()
+    assert carried.target.path == "bob/vision/data:v1"

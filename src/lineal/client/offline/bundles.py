@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -56,6 +56,8 @@ ENDED = "finished_at"
 """Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
 Place = Callable[[str, str], tuple[str, str]]
 """From entity and project here to those there."""
+Path = tuple[str, str, str]
+"""Entity, project and name of a collection."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,8 @@ def import_(
         ]
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
-        return _Carry(source, target, place, settings.pack_files_up_to).run(versions)
+        moved = _moved(versions, place, target)
+        return _Carry(source, target, place, settings.pack_files_up_to, moved).run(versions)
 
 
 def read_about(folder: str) -> About:
@@ -192,7 +195,7 @@ def _describe(folder: str, about: About) -> None:
 
 def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:
     """Raise Invalid where collections of two projects would be one."""
-    sources: dict[tuple[str, str, str], tuple[str, str]] = {}
+    sources: dict[Path, tuple[str, str]] = {}
     for version in versions:
         here = (version.source_entity, version.source_project)
         there = (*place(*here), version.source_collection)
@@ -205,13 +208,9 @@ def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:
 
 def _require_fitting(versions: Iterable[VersionRecord], place: Place, target: Backend) -> None:
     """Raise Invalid naming each collection whose name there belongs to something else."""
-    types = {
-        (*place(each.source_entity, each.source_project), each.source_collection): each.type
-        for each in versions
-    }
     unfit = [
         f"{'/'.join(there)} {why}"
-        for there, type in types.items()
+        for there, type in _types_there(versions, place).items()
         if (why := _misfit(target, there, type)) is not None
     ]
     if unfit:
@@ -220,7 +219,7 @@ def _require_fitting(versions: Iterable[VersionRecord], place: Place, target: Ba
         )
 
 
-def _misfit(target: Backend, there: tuple[str, str, str], type: str) -> str | None:
+def _misfit(target: Backend, there: Path, type: str) -> str | None:
     """Say what keeps a collection from taking versions of a type; None if nothing does."""
     try:
         found = target.collection(*there)
@@ -237,6 +236,32 @@ def _misfit(target: Backend, there: tuple[str, str, str], type: str) -> str | No
     if found.kind is not CollectionKind.SEQUENCE:
         return "holds links only"
     return None if found.type == type else f"has type `{found.type}`, not `{type}`"
+
+
+def _moved(versions: Iterable[VersionRecord], place: Place, target: Backend) -> dict[Path, Path]:
+    """Return where collections are there now that moved away from the names they would get.
+
+    One that another of these collections would get stays apart from it, under the old name.
+    """
+    types = _types_there(versions, place)
+    moved: dict[Path, Path] = {}
+    for there, type in types.items():
+        try:
+            found = target.collection(*there)
+        except NotFound:
+            continue
+        now = (found.entity, found.project, found.name)
+        is_same = found.kind is CollectionKind.SEQUENCE and found.type == type
+        if is_same and now not in types and now not in moved.values():
+            moved[there] = now
+    return moved
+
+
+def _types_there(versions: Iterable[VersionRecord], place: Place) -> dict[Path, str]:
+    return {
+        (*place(each.source_entity, each.source_project), each.source_collection): each.type
+        for each in versions
+    }
 
 
 def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:
@@ -286,10 +311,17 @@ class _Carry:
     """Versions on their way, with the runs that logged them and the edges between them."""
 
     def __init__(
-        self, source: Backend, target: Backend, place: Place, pack_files_up_to: int
+        self,
+        source: Backend,
+        target: Backend,
+        place: Place,
+        pack_files_up_to: int,
+        moved: Mapping[Path, Path] | None = None,
     ) -> None:
+        """moved: where collections are there now, by the names that `place` gives them."""
         self._source, self._target, self._place = source, target, place
         self._pack_files_up_to = pack_files_up_to
+        self._moved = moved or {}
         self._versions: dict[VersionId, VersionRecord] = {}
         self._runs: dict[RunKey, RunRecord | None] = {}
         self._begun: list[tuple[RunRecord, RunRecord]] = []
@@ -306,7 +338,11 @@ class _Carry:
         return carried
 
     def _carry(self, version: VersionRecord) -> Carried:
-        entity, project = self._place(version.source_entity, version.source_project)
+        named = (
+            *self._place(version.source_entity, version.source_project),
+            version.source_collection,
+        )
+        entity, project, collection = self._moved.get(named, named)
         producer = _producer(self._source, version)
         run = None if producer is None else self._run(producer)
         sources = copying.derived_from(self._source, version)
@@ -316,7 +352,7 @@ class _Carry:
             client_id=new_id(CLIENT_ID_LENGTH),
             entity=entity,
             project=project,
-            collection=version.source_collection,
+            collection=collection,
             type=version.type,
             manifest=self._source.manifest(version.id),
             run=None if run is None else run.key,
