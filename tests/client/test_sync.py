@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ import lineal
 from lineal.client.backend import Backend
 from lineal.client.offline import copying, run_folder, sync
 from lineal.config import load
-from lineal.core.records import CollectionPatch
+from lineal.core.records import CollectionPatch, RunPatch
 from lineal.errors import NoSpace, NotFound, UsageError
 
 
@@ -400,20 +402,89 @@ def show_as(backend: Backend, collection: str, name: str) -> None:
 
 
 def test_what_cannot_be_noted_for_sync_leaves_no_half_line(tmp_path):
-    run_folder.note(str(tmp_path), "use", version="p/data:v0")
+    run_folder.note(str(tmp_path), use("p/data:v0"))
     path = tmp_path / run_folder.INTENTS_FILE
     with file_size_limit(path.stat().st_size + 5), pytest.raises(NoSpace, match=str(path)):
-        run_folder.note(str(tmp_path), "use", version="p/data:v1")
-    run_folder.note(str(tmp_path), "use", version="p/data:v2")
-    versions = [intent["version"] for intent in run_folder.read_intents(str(tmp_path))]
-    assert versions == ["p/data:v0", "p/data:v2"]
+        run_folder.note(str(tmp_path), use("p/data:v1"))
+    run_folder.note(str(tmp_path), use("p/data:v2"))
+    assert run_folder.read_intents(str(tmp_path)) == [use("p/data:v0"), use("p/data:v2")]
 
 
-def test_a_damaged_note_is_named(home):
+def use(version: str) -> run_folder.Use:
+    return run_folder.Use(version, "sha256:9f", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"kind": "use"', "Expecting"),
+        ("[]", "it is no JSON object"),
+        ('{"kind": "lose"}', "its kind is 'lose'"),
+        ('{"kind": "use", "version": 1, "digest": "x", "alias": null}', "`version` is 1, not str"),
+        ('{"kind": "relog", "version": "p/data:v0"}', "`digest` is missing"),
+        ('{"kind": "alias", "version": "a", "aliases": "prod"}', "`aliases` is 'prod', not tuple"),
+        ('{"kind": "link", "version": "a", "target": "b", "aliases": []}', "`target` is 'b'"),
+    ],
+)
+def test_a_damaged_note_is_named(home, line, said):
     with lineal.init(mode="offline", project="p", id="a"):
         pass
     path = Path(folders()[0], run_folder.INTENTS_FILE)
-    path.write_text('{"kind": "use"\n')
+    path.write_text(f"{line}\n")
     (result,) = synced(home)
     (error,) = result.failures.values()
-    assert f"Line 1 of {path.absolute()} is damaged" in str(error)
+    assert f"Line 1 of {path.absolute()} is damaged: {said}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ("{", "Expecting"),
+        ("5", "it is no JSON object"),
+        ('{"x": null}', "it is no JSON object"),
+        ('{"x": {"done": 5}}', "`done` is 5, not tuple"),
+        ('{"x": {"done": [], "more": 1}}', "`more` is not known"),
+    ],
+)
+def test_damaged_marks_are_named(home, marks, said):
+    with lineal.init(mode="offline", project="p", id="a"):
+        pass
+    path = Path(folders()[0], sync.MARK_FILE)
+    path.write_text(marks)
+    (result,) = synced(home)
+    (error,) = result.failures.values()
+    assert f"{path.absolute()} is damaged: {said}" in str(error)
+    path.unlink()
+    (result,) = synced(home)
+    assert result.failures == {}
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE versions SET metadata = '[]'", "versions 1: no JSON object: metadata"),
+        ("UPDATE runs SET created_at = 'today'", "runs 1: no moment: created_at"),
+    ],
+)
+def test_a_folder_with_a_database_that_lineal_did_not_write_is_named(home, damage, said):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset())
+    database = Path(folders()[0], "lineal.db").absolute()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute(damage)
+        connection.commit()
+    (result,) = synced(home)
+    (error,) = result.failures.values()
+    assert f"{database} is damaged" in str(error)
+    assert said in str(error)
+
+
+@pytest.mark.parametrize("value", [{}, {"id": None}, {"id": "x"}, {"id": "9" * 30}])
+def test_what_only_looks_like_a_version_stays_in_the_config(home, value):
+    config = {"data": {"_type": "artifactVersion", **value}}
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        key = run.backend.run("ana", "p", "a").key
+        run.backend.update_run(key, RunPatch(config=config))
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert target(home).run("ana", "p", "a").config["data"] == config["data"]

@@ -419,6 +419,10 @@ class EmbeddedBackend:
         """Look at the database's own pages only; embedded only."""
         return service.verify.damage(self.instance, self.actor)
 
+    def unreadable(self) -> Finding | None:
+        """Look for what keeps a database from being read that comes from elsewhere."""
+        return service.verify.unreadable(self.instance, self.actor)
+
     # --- artifacts: reading ---
 
     def version(self, path: ArtifactPath, *, with_deleted: bool = False) -> VersionRecord:

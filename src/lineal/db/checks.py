@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
+    Column,
     ColumnElement,
     Connection,
+    Float,
+    Integer,
+    LargeBinary,
     Row,
     Select,
     Text,
@@ -18,9 +23,9 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    type_coerce,
 )
 
+from lineal.core import names
 from lineal.core.records import CollectionKind, EdgeKind, RunState, Stream
 from lineal.core.trials import SweepState, TrialState
 from lineal.db.blobs import AWAITED, CONDEMNED, STORED
@@ -29,6 +34,7 @@ from lineal.db.drafts import COMMITTED, CONTRIBUTED, OPEN
 from lineal.db.engine import on_sqlite
 from lineal.db.redirects import COLLECTION, RUN
 from lineal.db.schema import (
+    EPOCH,
     Json,
     Moment,
     alias_moves,
@@ -52,8 +58,10 @@ from lineal.db.schema import (
     segments,
     sweeps,
     trials,
+    version_tags,
     versions,
 )
+from lineal.errors import Invalid
 
 _ENUMERATIONS = {
     runs.c.state: RunState,
@@ -68,6 +76,29 @@ _ENUMERATIONS = {
     redirects.c.kind: (RUN, COLLECTION),
 }
 """All that a column can say."""
+_LISTS = {projects.c.protected_aliases, sweeps.c.points_ahead}
+"""The documents that are lists; all others are objects."""
+_NAMES: dict[Column[Any], Callable[[str], str]] = {
+    entities.c.name: names.entity_name,
+    projects.c.name: names.project_name,
+    collections.c.name: names.artifact_name,
+    collections.c.type: names.type_name,
+    runs.c.run_id: names.run_id,
+    aliases.c.alias: names.alias,
+    version_tags.c.tag: names.tag,
+}
+_STORED_AS = (
+    ((Json, Text), "text"),
+    ((Moment, Integer, Boolean), "integer"),
+    (Float, "real"),
+    (LargeBinary, "blob"),
+)
+"""What SQLite says of the values of each type of column, the first that fits."""
+_MOMENTS = (
+    (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1),
+    (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1),
+)
+"""Beyond them there is no year."""
 _SHOWN_MOST = 20
 """Complaints of SQLite about one file."""
 _LIVE_VERSION = versions.c.deleted_at.is_(None)
@@ -78,14 +109,22 @@ VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.na
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield (invariant, where, what) for everything the rows alone can tell."""
-    if on_sqlite(connection):
-        yield from _lost_rows(connection)
-        yield from _no_documents(connection)
-        yield from _no_moments(connection)
-    yield from _unknown_values(connection)
+    yield from unreadable(connection)
     for invariant, query in _queries():
         for where, what in connection.execute(query):
             yield invariant, str(where), str(what)
+
+
+def unreadable(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield (invariant, where, what) for values that are not what their column is for.
+
+    SQLite holds anything in any column; whoever made the file may have left out the constraints.
+    """
+    if on_sqlite(connection):
+        yield from _wrong_values(connection)
+        yield from _lost_rows(connection)
+    yield from _unknown_values(connection)
+    yield from _no_names(connection)
 
 
 def damage(connection: Connection, *, quick: bool = False) -> Iterator[tuple[str, str, str]]:
@@ -104,39 +143,68 @@ def damage(connection: Connection, *, quick: bool = False) -> Iterator[tuple[str
             return
 
 
+def _wrong_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield rows of SQLite with a value that is not of its column's type."""
+    for table in metadata.sorted_tables:
+        keys = [column.name for column in table.primary_key.columns]
+        said = ", ".join(map(_complaint, table.columns))
+        # as text: building sixty of them takes SQLAlchemy longer than a small database does
+        query = (
+            f"SELECT {', '.join(keys)}, {said} FROM {table.name} "  # noqa: S608 - our own names
+            f"WHERE coalesce({said}, NULL) IS NOT NULL"
+        )
+        for row in connection.exec_driver_sql(query):
+            where = " ".join(map(str, (table.name, *row[: len(keys)])))
+            for what in row[len(keys) :]:
+                if what is not None:
+                    yield "records can be read", where, what
+
+
+def _complaint(column: Column[Any]) -> str:
+    """Return SQL for what is wrong with the value of a column, NULL if nothing is."""
+    name = column.name
+    type = next(text for kinds, text in _STORED_AS if isinstance(column.type, kinds))
+    wrong = f"'{name} is ' || typeof({name}) || ', not {type}'"
+    cases = [f"WHEN {name} IS NULL THEN {'NULL' if column.nullable else wrong}"]
+    if isinstance(column.type, Moment):
+        wrong = f"'no moment: {name}'"
+    allowed = "'real', 'integer'" if type == "real" else f"'{type}'"
+    cases.append(f"WHEN typeof({name}) NOT IN ({allowed}) THEN {wrong}")
+    if isinstance(column.type, Moment):
+        cases.append(f"WHEN {name} NOT BETWEEN {_MOMENTS[0]} AND {_MOMENTS[1]} THEN {wrong}")
+    if isinstance(column.type, Json):
+        kind = "array" if column in _LISTS else "object"
+        wrong = f"'no JSON {kind}: {name}'"
+        cases.append(f"WHEN NOT json_valid({name}) THEN {wrong}")
+        cases.append(f"WHEN json_type({name}) <> '{kind}' THEN {wrong}")
+    return f"CASE {' '.join(cases)} END"
+
+
 def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    lost: dict[tuple[str, str], int] = {}
-    for table, _, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
-        lost[table, parent] = lost.get((table, parent), 0) + 1
-    for (table, parent), count in lost.items():
-        yield "rows lead to rows that exist", table, f"{count} lead to {parent} that are lost"
-
-
-def _no_documents(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield records whose JSON cannot be read; PostgreSQL stores no other."""
+    """Yield the tables of SQLite with rows that lead to none, whatever constraints are declared."""
     for table in metadata.sorted_tables:
         for column in table.columns:
-            if isinstance(column.type, Json):
-                text = type_coerce(column, Text)
-                is_wrong = text.is_not(None) & (func.json_valid(text) == 0)
-                query = select(table.c.id).where(is_wrong)
-                for (row_id,) in connection.execute(query):
-                    yield "records can be read", f"{table.name} {row_id}", f"no JSON: {column.name}"
-
-
-def _no_moments(connection: Connection) -> Iterator[tuple[str, str, str]]:
-    """Yield records with a moment that is no number, or beyond the year 9999."""
-    first = literal(datetime.min.replace(tzinfo=UTC), Moment)
-    last = literal(datetime.max.replace(tzinfo=UTC), Moment)
-    for table in metadata.sorted_tables:
-        for column in table.columns:
-            if isinstance(column.type, Moment):
-                is_wrong = column.is_not(None) & (
-                    (func.typeof(column) != "integer") | ~column.between(first, last)
+            for key in column.foreign_keys:
+                parent = key.column.table.name
+                query = (
+                    f"SELECT count(*) FROM {table.name} AS child "  # noqa: S608 - our own names
+                    f"WHERE {column.name} IS NOT NULL AND NOT EXISTS "
+                    f"(SELECT 1 FROM {parent} AS parent WHERE parent.id = child.{column.name})"
                 )
-                for key in connection.execute(select(*table.primary_key.columns).where(is_wrong)):
-                    where = " ".join(map(str, (table.name, *key)))
-                    yield "records can be read", where, f"no moment: {column.name}"
+                count = connection.exec_driver_sql(query).scalar()
+                if count:
+                    what = f"{count} lead to {parent} that are lost"
+                    yield "rows lead to rows that exist", table.name, what
+
+
+def _no_names(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield names that nothing can have, and that nobody could ask for."""
+    for column, check in _NAMES.items():
+        for name in connection.execute(select(column).distinct()).scalars():
+            try:
+                check(name)
+            except Invalid as error:
+                yield "names can be given", column.table.name, error.message
 
 
 def _unknown_values(connection: Connection) -> Iterator[tuple[str, str, str]]:

@@ -424,7 +424,7 @@ def json_value(text: str | bytes) -> Any:
         if FLOAT_KEY not in text:
             return json.loads(text)
         return json.loads(text, object_hook=_restore_float)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"The database is damaged: a record holds {text[:_SHOWN_MOST]!r}, which is no JSON "
             f"({error}); `lineal verify` says where"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -57,6 +58,19 @@ def damage(instance: Instance, actor: Actor) -> list[Finding]:
     access.require(actor, Action.ADMINISTER, "the instance")
     with instance.database.reading() as connection:
         return [Finding(*found) for found in checks.damage(connection, quick=True)]
+
+
+def unreadable(instance: Instance, actor: Actor) -> Finding | None:
+    """Return the first thing for which the database cannot be read, None if it can.
+
+    For one that comes from elsewhere; looks at every row, and at no stored bytes.
+    """
+    access.require(actor, Action.ADMINISTER, "the instance")
+    with instance.database.reading() as connection:
+        found = itertools.chain(
+            checks.damage(connection, quick=True), checks.unreadable(connection)
+        )
+        return next((Finding(*each) for each in found), None)
 
 
 def _segments(instance: Instance) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import bundles
 from lineal.core.records import (
     PageRequest,
+    RunPatch,
     RunQuery,
     RunRecord,
 )
@@ -25,6 +26,7 @@ from lineal.errors import (
     IntegrityError,
     InTheWay,
     Invalid,
+    LinealError,
     NoSpace,
     NotFound,
     Unavailable,
@@ -168,6 +170,50 @@ def test_a_folder_with_other_things_is_not_filled(ana):
     assert os.listdir("bundle") == ["mine.txt"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("UPDATE versions SET metadata = '[]'", "versions 1: no JSON object: metadata"),
+        ("UPDATE runs SET created_at = 'today'", "runs 1: no moment: created_at"),
+        ("UPDATE collections SET name = '../..'", "collections: Artifact name '../..'"),
+        ("UPDATE versions SET ttl_seconds = -1", "A TTL is .* never negative"),
+        ("UPDATE versions SET deleted_at = 1", "was deleted by None"),
+        ("DROP TABLE version_tags", "no such table: version_tags"),
+        ("UPDATE segments SET content = x'ff'", "[Ss]egment"),
+    ],
+)
+def test_a_bundle_with_a_database_that_lineal_did_not_write_is_named(
+    ana: Home, bob: Home, damage: str, said: str
+) -> None:
+    ana.log("a", tags=["t"])
+    ana.export("data")
+    database = Path("bundle", "lineal.db").absolute()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(damage)
+        connection.commit()
+    with pytest.raises(LinealError, match=said) as raised:
+        bob.import_()
+    assert str(database.parent) in str(raised.value)
+    with pytest.raises(NotFound):
+        bob.version("data")
+    assert [*bob.backend.verify()] == []
+
+
+@pytest.mark.parametrize("origin", [None, 5, {}, {"created_at": 5}, {"created_at": "yesterday"}])
+def test_what_a_run_says_of_its_origin_may_be_anything(
+    ana: Home, bob: Home, origin: object
+) -> None:
+    with ana.run(id="train") as run:
+        ana._logged(run, "a", "data")
+    key = ana.backend.run("ana", "vision", "train").key
+    ana.backend.update_run(key, RunPatch(metadata={"origin": origin}))
+    ana.export("data")
+    for _ in range(2):
+        bob.import_()
+    assert bob.backend.run("bob", "vision", "train").state == "finished"
+
+
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 1}', '{"format": "x"}'])
 def test_what_is_no_bundle_is_refused(bob, content):
     Path("bundle").mkdir()
@@ -181,10 +227,26 @@ def test_a_bundle_whose_names_are_none_is_refused(ana, bob):
     ana.log("a")
     ana.export("data")
     about = json.loads(Path("bundle", "bundle.json").read_text())
-    for change in ({"entity": 1}, {"versions": [None]}):
+    for change, said in [
+        ({"entity": 1}, "`entity` is 1, not str"),
+        ({"versions": [None]}, "`versions` is .* not tuple"),
+        ({"is_complete": "no"}, "`is_complete` is 'no', not bool"),
+    ]:
         Path("bundle", "bundle.json").write_text(json.dumps(about | change))
-        with pytest.raises(NotFound, match="is not a bundle"):
+        with pytest.raises(NotFound, match=f"is not a bundle .*{said}"):
             bob.import_()
+
+
+def test_a_bundle_that_lacks_a_version_which_it_names_is_refused(ana, bob):
+    ana.log("a")
+    ana.export("data")
+    about = json.loads(Path("bundle", "bundle.json").read_text())
+    versions = [*about["versions"], "ana/vision/data:v7"]
+    Path("bundle", "bundle.json").write_text(json.dumps(about | {"versions": versions}))
+    with pytest.raises(IntegrityError, match=r"bundle is damaged .*No version `v7`"):
+        bob.import_()
+    with pytest.raises(NotFound):
+        bob.version("data")
 
 
 def test_a_bundle_whose_database_a_later_lineal_wrote_is_named(ana, bob):

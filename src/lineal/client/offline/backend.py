@@ -17,7 +17,7 @@ from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import run_folder
-from lineal.client.offline.run_folder import About
+from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
 from lineal.client.run import rewinding
 from lineal.config import Settings, default_entity
 from lineal.core.digest import Digest
@@ -213,7 +213,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().begin(draft, segments)
         for source in at_home:
             path = self.version_by_id(source).path
-            run_folder.note(self.folder, "source", digest=draft.manifest.digest, source=path)
+            run_folder.note(self.folder, Source(draft.manifest.digest, path))
         own = draft._replace(
             base=None if base in at_home else base,
             sources=tuple(source for source in others if source not in at_home),
@@ -254,9 +254,7 @@ class OfflineBackend(EmbeddedBackend):
         version = self._by_membership[membership]
         if patch != VersionPatch(aliases_added=patch.aliases_added):
             raise self._unchangeable(f"Version {version.path}")
-        run_folder.note(
-            self.folder, "alias", version=version.path, aliases=list(patch.aliases_added)
-        )
+        run_folder.note(self.folder, Alias(version.path, patch.aliases_added))
         return version
 
     def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
@@ -275,9 +273,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().link_version(version, target, aliases)
         found = self.version_by_id(version)
         collection = f"{target.entity}/{target.project}/{target.name}"
-        run_folder.note(
-            self.folder, "link", version=found.path, target=collection, aliases=list(aliases)
-        )
+        run_folder.note(self.folder, Link(found.path, collection, tuple(aliases)))
         return found
 
     def version(self, path: ArtifactPath, *, with_deleted: bool = False) -> VersionRecord:
@@ -411,7 +407,7 @@ class OfflineBackend(EmbeddedBackend):
             super().use(run, version, alias=alias)
             return
         found = self.version_by_id(version)
-        run_folder.note(self.folder, "use", version=found.path, digest=found.digest, alias=alias)
+        run_folder.note(self.folder, Use(found.path, found.digest, alias))
 
     def relog(self, run: RunKey, version: VersionId) -> None:
         self._require_own_run(run)
@@ -419,7 +415,7 @@ class OfflineBackend(EmbeddedBackend):
             super().relog(run, version)
             return
         found = self.version_by_id(version)
-        run_folder.note(self.folder, "relog", version=found.path, digest=found.digest)
+        run_folder.note(self.folder, Relog(found.path, found.digest))
 
     def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
         if version < _AT_HOME:

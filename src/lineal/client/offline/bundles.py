@@ -12,13 +12,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from lineal.client import term
 from lineal.client.artifact.draft import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend, all_of
 from lineal.client.embedded import open_embedded
-from lineal.client.offline import copying
+from lineal.client.offline import copying, fields
 from lineal.config import Settings, default_entity
 from lineal.core import names
 from lineal.core.ids import new_id
@@ -39,6 +39,7 @@ from lineal.core.records import (
 )
 from lineal.errors import (
     Gone,
+    IntegrityError,
     InTheWay,
     Invalid,
     LinealError,
@@ -123,9 +124,14 @@ def import_(
 
     entity, project: where to put them instead of where they say. Doing it again changes nothing.
     Raises NotFound if it is no bundle, Unavailable if its export was interrupted, Invalid if two
-    collections would become one or any is of another type there, before anything is written;
-    IntegrityError or SourceChanged for bytes that are damaged.
+    collections would become one or any is of another type there, IntegrityError if its database
+    is not what Lineal writes, before anything is written; IntegrityError or SourceChanged for
+    bytes that are damaged.
     """
+    if entity is not None:
+        names.entity_name(entity)
+    if project is not None:
+        names.project_name(project)
     folder = os.path.abspath(folder)
     about = read_about(folder)
     if not about.is_complete:
@@ -140,27 +146,48 @@ def import_(
     if not os.path.exists(database) or not os.path.getsize(database):
         raise NotFound(f"Bundle {folder} has lost its database; export it again")
     with copying.opened_apart(inside) as source:  # it may be on a medium that is read-only
-        versions = [
-            source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
-        ]
+        versions = _contents(source, about, folder)
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
         moved = _moved(versions, place, target)
-        return _Carry(source, target, place, settings.pack_files_up_to, moved).run(versions)
+        carry = _Carry(source, target, place, settings.pack_files_up_to, moved)
+        try:
+            return carry.run(versions)
+        except (Invalid, IntegrityError) as error:
+            known = os.path.realpath(folder), target.url.removeprefix("file://")
+            if any(place in error.message for place in known):  # it says whose it is
+                raise
+            raise _unfit(folder, error) from error
+
+
+def _contents(source: Backend, about: About, folder: str) -> list[VersionRecord]:
+    """Return the versions of a bundle; raises IntegrityError unless all are what it says."""
+    try:
+        versions = [
+            source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
+        ]
+        for version in versions:
+            source.manifest(version.id)
+    except (NotFound, Invalid) as error:
+        raise _unfit(folder, error) from error
+    return versions
+
+
+def _unfit(folder: str, error: LinealError) -> IntegrityError:
+    return IntegrityError(
+        f"Bundle {folder} is damaged ({error.message}); copy it here once more, or export it again"
+    )
 
 
 def read_about(folder: str) -> About:
     """Raises NotFound unless the folder is a bundle, Unavailable for one of a later Lineal."""
     try:
         with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
-            fields = json.load(file)
-        if fields["format"] > FORMAT:
+            said = json.load(file)
+        if isinstance(said, dict) and type(said.get("format")) is int and said["format"] > FORMAT:
             raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
-        about = About(**{**fields, "versions": tuple(fields["versions"])})
-        if not all(isinstance(text, str) for text in (about.entity, *about.versions)):
-            raise TypeError("what should be names are none")
-        return about
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return fields.read(About, said)
+    except (OSError, ValueError, RecursionError) as error:
         raise NotFound(
             f"{folder} is not a bundle ({error}); `lineal artifact export` makes one"
         ) from error
@@ -456,8 +483,21 @@ def _origin(run: RunRecord) -> dict[str, Any]:
         "created_at": run.created_at.isoformat(),
         ENDED: run.finished_at and run.finished_at.isoformat(),
     }
-    found: dict[str, Any] = run.metadata.get(ORIGIN_KEY, own)
-    return found
+    found = run.metadata.get(ORIGIN_KEY)
+    return found if _is_origin(found) else own
+
+
+def _is_origin(found: object) -> TypeGuard[dict[str, Any]]:
+    """Tell whether it is what an import notes; anybody may write into the metadata of a run."""
+    if not isinstance(found, dict):
+        return False
+    moments = found.get("created_at"), found.get(ENDED)
+    try:
+        return isinstance(moments[0], str) and all(
+            each is None or datetime.fromisoformat(each).tzinfo is not None for each in moments
+        )
+    except (TypeError, ValueError):
+        return False
 
 
 def _unended(origin: dict[str, Any]) -> dict[str, Any]:

@@ -202,28 +202,37 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
         if os.path.isdir(there.blobs):  # an empty one gets lost where folders are packed
             os.symlink(there.blobs, copy.blobs)
         try:
-            source = _opened(apart, there)
+            source = open_embedded(apart)
             try:
+                require_readable(source, there)
                 yield source
             finally:
                 source.close()
-        except IntegrityError as error:
-            if home not in error.message:  # of the copy, which nobody finds any more
+        except (IntegrityError, Unavailable) as error:
+            if home not in error.message:
                 raise
-            raise IntegrityError(
-                f"The database {there.database} is damaged; copy {there.root} here once more, from "
-                "where it is whole"
-            ) from error
+            # it is said of the copy, which nobody finds any more
+            if isinstance(error, IntegrityError):
+                raise _damaged(there, "its pages or records cannot be read") from error
+            raise type(error)(error.message.replace(copy.database, there.database)) from error
 
 
-def _opened(apart: Settings, there: Home) -> EmbeddedBackend:
-    copy = home_of(apart).database
-    try:
-        return open_embedded(apart)
-    except Unavailable as error:  # of a newer Lineal
-        if copy not in error.message:
-            raise
-        raise type(error)(error.message.replace(copy, there.database)) from error
+def require_readable(source: EmbeddedBackend, there: Home) -> None:
+    """Raise IntegrityError unless the database of an instance is what Lineal writes.
+
+    There is no telling who made it; else each value in it could be anything when it is used.
+    there: where it is, or where the copy of it comes from that is open.
+    """
+    finding = source.unreadable()
+    if finding is not None:
+        raise _damaged(there, f"{finding.where}: {finding.what}")
+
+
+def _damaged(there: Home, what: str) -> IntegrityError:
+    return IntegrityError(
+        f"The database {there.database} is damaged; copy {there.root} here once more, from where "
+        f"it is whole ({what})"
+    )
 
 
 def _send_segments(

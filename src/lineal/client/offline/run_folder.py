@@ -7,8 +7,8 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
+from lineal.client.offline import fields
 from lineal.config import Settings
 from lineal.core.ids import new_id
 from lineal.errors import IntegrityError, NotFound, Unavailable
@@ -39,6 +39,58 @@ class About:
     """The step that `resume_from` named; `sync` takes the run back to it first (RUN-19)."""
 
 
+@dataclass(frozen=True)
+class Use:
+    """A version of the normal home that the run used."""
+
+    version: str
+    digest: str
+    alias: str | None
+
+
+@dataclass(frozen=True)
+class Relog:
+    """A version of the normal home that the run logged once more."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Alias:
+    """Aliases that a version of the normal home gets."""
+
+    version: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A collection, as `entity/project/name`, that gets a link to a version of the normal home."""
+
+    version: str
+    target: str
+    aliases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A version of the normal home that one of the folder, of this digest, took files over from."""
+
+    digest: str
+    source: str
+
+
+Intent = Use | Relog | Alias | Link | Source
+_KINDS: dict[str, type[Intent]] = {
+    "use": Use,
+    "relog": Relog,
+    "alias": Alias,
+    "link": Link,
+    "source": Source,
+}
+
+
 def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
     """Make the folder of an offline run; raises Unavailable naming the variable to set."""
     parent = os.path.abspath(settings.dir or DEFAULT_PARENT)
@@ -63,12 +115,12 @@ def read_about(folder: str) -> About:
     """Raises NotFound unless the folder is one of an offline run."""
     try:
         with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
-            return About(**json.load(file))
-    except (OSError, ValueError, TypeError) as error:
+            return fields.read(About, json.load(file))
+    except (OSError, ValueError, RecursionError) as error:
         raise NotFound(f"{folder} is not the folder of an offline run: {error}") from error
 
 
-def read_intents(folder: str) -> list[dict[str, Any]]:
+def read_intents(folder: str) -> list[Intent]:
     """Return what was noted for `sync`, in order; a half-written last line is left out.
 
     Raises IntegrityError for another line that cannot be read.
@@ -79,11 +131,11 @@ def read_intents(folder: str) -> list[dict[str, Any]]:
             lines = file.read().split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    intents = []
+    intents: list[Intent] = []
     for number, line in enumerate(lines, 1):
         try:
-            intents.append(json.loads(line))
-        except ValueError as error:
+            intents.append(_intent(json.loads(line)))
+        except (ValueError, RecursionError) as error:
             raise IntegrityError(
                 f"Line {number} of {path} is damaged: {error}. It says what the run used or "
                 "linked; bring the file back from a copy, or take the line out to go without it"
@@ -91,12 +143,27 @@ def read_intents(folder: str) -> list[dict[str, Any]]:
     return intents
 
 
-def note(folder: str, kind: str, **fields: Any) -> None:
+def _intent(said: object) -> Intent:
+    """Raises ValueError for what no offline run notes."""
+    if not isinstance(said, dict):
+        raise ValueError("it is no JSON object")
+    found = dict(said)
+    kind = _KINDS.get(str(found.pop("kind", None)))
+    if kind is None:
+        raise ValueError(f"its kind is {said.get('kind')!r}, not one of {', '.join(_KINDS)}")
+    intent = fields.read(kind, found)
+    if isinstance(intent, Link) and intent.target.count("/") != 2:
+        raise ValueError(f"`target` is {intent.target!r}, not `entity/project/name`")
+    return intent
+
+
+def note(folder: str, intent: Intent) -> None:
     """Append one intent; a single write, so that concurrent ones do not mix.
 
     Raises NoSpace or Unavailable; nothing is left of what could not be written.
     """
-    line = (json.dumps({"kind": kind, **fields}) + "\n").encode()
+    kind = next(name for name, each in _KINDS.items() if isinstance(intent, each))
+    line = (json.dumps({"kind": kind, **asdict(intent)}) + "\n").encode()
     path = os.path.join(folder, INTENTS_FILE)
     with room_on(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

@@ -22,8 +22,8 @@ from typing import Any, ParamSpec, TypeVar
 from lineal.client import term
 from lineal.client.backend import Backend, all_of
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, run_folder
-from lineal.client.offline.run_folder import About
+from lineal.client.offline import copying, fields, run_folder
+from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
 from lineal.client.run import adopting, rewinding, spool
 from lineal.client.run.forking import Fork
 from lineal.config import Settings
@@ -43,7 +43,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
-from lineal.errors import LinealError, NotFound, Unavailable, UsageError
+from lineal.errors import IntegrityError, LinealError, NotFound, Unavailable, UsageError
 from lineal.files import refusal, write_stream, write_whole
 from lineal.home import home_of
 
@@ -187,6 +187,7 @@ def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
     if os.access(home.root, os.W_OK):
         source = open_embedded(settings)
         try:
+            copying.require_readable(source, home)
             yield source
         finally:
             source.close()
@@ -236,8 +237,8 @@ class _Copy:
         for version in self._used.values():
             self._attempt(f"use of {version.name}", self._copy_use, version)
         for number, intent in enumerate(self._intents):
-            if intent["kind"] != "source":  # those went with their versions
-                name = f"{intent['kind']} of {intent['version']}"
+            if not isinstance(intent, Source):  # those went with their versions
+                name = f"{type(intent).__name__.lower()} of {intent.version}"
                 self._once(f"intent {number}", name, self._fulfil, intent)
         self._finish()
 
@@ -306,7 +307,11 @@ class _Copy:
     def _with_tables_there(self, line: bytes) -> bytes:
         if copying.TABLE_PATH.encode() not in line:
             return line
-        return json.dumps(self._tables_there(json.loads(line))).encode()
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            return line  # no row: the target says so
+        return json.dumps(self._tables_there(row)).encode()
 
     def _tables_there(self, value: Any) -> Any:
         here = f"{self._from.entity}/{self._from.project}"
@@ -381,15 +386,16 @@ class _Copy:
         """Return a value of the config; of a version with the id that it has in the target."""
         if not (isinstance(value, dict) and value.get("_type") == "artifactVersion"):
             return value
-        version = self._copied.get(VersionId(int(value["id"])))
+        copied = {str(id): version for id, version in self._copied.items()}
+        version = copied.get(str(value.get("id")))  # a config may hold anything
         if version is None:
-            name = f"/{value['sequenceName']}:{value['version']}"
-            used = (each for each in self._intents if each["kind"] == "use")
-            intent = next((each for each in used if each["version"].endswith(name)), None)
+            name = f"/{value.get('sequenceName')}:{value.get('version')}"
+            used = (each for each in self._intents if isinstance(each, Use))
+            intent = next((each for each in used if each.version.endswith(name)), None)
             if intent is None:
                 return value
             try:
-                version = self._home_version(intent["version"], intent["digest"])
+                version = self._home_version(intent.version, intent.digest)
             except NotFound:  # said already, of its use
                 return value
         return value | {
@@ -432,9 +438,9 @@ class _Copy:
     def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
         """Return what it took entries over from: versions of the home, and of the folder."""
         from_home = {
-            self._home_version(intent["source"]).id
+            self._home_version(intent.source).id
             for intent in self._intents
-            if intent["kind"] == "source" and intent["digest"] == version.digest
+            if isinstance(intent, Source) and intent.digest == version.digest
         }
         from_folder = copying.derived_from(self._source, version)
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
@@ -481,20 +487,21 @@ class _Copy:
         if copied is not None:
             self._target.use(self._to.key, copied.id, alias=None)
 
-    def _fulfil(self, intent: dict[str, Any]) -> None:
-        version = self._home_version(intent["version"], intent.get("digest"))
-        if intent["kind"] == "use":
-            self._target.use(self._to.key, version.id, alias=intent["alias"])
-        elif intent["kind"] == "relog":
+    def _fulfil(self, intent: Use | Relog | Alias | Link) -> None:
+        digest = intent.digest if isinstance(intent, Use | Relog) else None
+        version = self._home_version(intent.version, digest)
+        if isinstance(intent, Use):
+            self._target.use(self._to.key, version.id, alias=intent.alias)
+        elif isinstance(intent, Relog):
             self._target.relog(self._to.key, version.id)
-        elif intent["kind"] == "alias":
-            patch = VersionPatch(aliases_added=tuple(intent["aliases"]))
+        elif isinstance(intent, Alias):
+            patch = VersionPatch(aliases_added=intent.aliases)
             self._target.update_version(version.membership_id, patch)
-        elif intent["kind"] == "link":
-            entity, project, name = intent["target"].split("/")
+        else:
+            entity, project, name = intent.target.split("/")
             self._target.project(entity, project, create=True)
             target = names.ArtifactPath(entity, project, name)
-            self._target.link_version(version.id, target, intent["aliases"])
+            self._target.link_version(version.id, target, intent.aliases)
 
     def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
         """Return what the target has of a version of the home: that name, or that content."""
@@ -517,15 +524,23 @@ class _Copy:
             ) from error
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """What one target has confirmed in one place."""
+
+    done: tuple[str, ...] = ()
+    synced_at: str | None = None
+
+
 class _Marks:
     """What one target has confirmed of a folder in one place; the folder keeps those of all."""
 
     def __init__(self, folder: str, target: Backend, where: _Where) -> None:
         self._path = os.path.join(folder, MARK_FILE)
         self._key = f"{target.url} {where}"
-        mine = self._read().get(self._key, {})
-        self._done: list[str] = mine.get("done", [])
-        self.is_complete: bool = "synced_at" in mine
+        mine = self._read().get(self._key, _Mark())
+        self._done = list(mine.done)
+        self.is_complete = mine.synced_at is not None
 
     def is_done(self, step: str) -> bool:
         return step in self._done
@@ -533,23 +548,32 @@ class _Marks:
     def done(self, step: str) -> None:
         """Note a step that must not be repeated: somebody may have changed its result since."""
         self._done.append(step)
-        self._write({"done": self._done})
+        self._write(_Mark(tuple(self._done)))
 
     def complete(self) -> None:
-        self._write({"done": self._done, "synced_at": datetime.now(UTC).isoformat()})
+        self._write(_Mark(tuple(self._done), datetime.now(UTC).isoformat()))
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, _Mark]:
+        """Raises IntegrityError for what no sync writes."""
         try:
             with open(self._path, encoding="utf-8") as file:
                 marks = json.load(file)
-        except (OSError, ValueError):
+            if not isinstance(marks, dict):
+                raise ValueError("it is no JSON object")
+            return {where: fields.read(_Mark, mark) for where, mark in marks.items()}
+        except OSError:
             return {}
-        return marks if isinstance(marks, dict) else {}
+        except (ValueError, RecursionError) as error:
+            raise IntegrityError(
+                f"{self._path} is damaged: {error}. It says what was copied before; delete it to "
+                "copy all of the run again"
+            ) from error
 
-    def _write(self, mine: dict[str, Any]) -> None:
+    def _write(self, mine: _Mark) -> None:
         marks = {**self._read(), self._key: mine}
+        said = {where: dataclasses.asdict(mark) for where, mark in marks.items()}
         try:
-            write_whole(self._path, json.dumps(marks).encode())
+            write_whole(self._path, json.dumps(said).encode())
         except Unavailable as error:
             folder = os.path.dirname(self._path)
             if os.access(folder, os.W_OK):
