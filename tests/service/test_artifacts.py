@@ -374,5 +374,6 @@ def test_a_damaged_record_is_said_as_damage(
     with instance.database.writing() as connection:
         connection.exec_driver_sql("UPDATE versions SET metadata = '{\"a\": tr'")
     query = VersionQuery("ana", "vision", "data")
-    with pytest.raises(IntegrityError, match=r"which is no JSON .* `lineal verify` says where"):
+    said = rf"{instance.home.database} is damaged.* is no JSON .* `lineal verify` says where"
+    with pytest.raises(IntegrityError, match=said):
         catalog.versions(instance, owner, query, PageRequest())

@@ -222,7 +222,10 @@ def _create_engine(
     if unwritable is not None:
         pool = {"poolclass": NullPool, "creator": unwritable.connect}
     engine = sqlalchemy.create_engine(
-        url, json_serializer=json_text, json_deserializer=json_value, **pool
+        url,
+        json_serializer=json_text,
+        json_deserializer=functools.partial(json_value, place=url.database),
+        **pool,
     )
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, wait_seconds, is_written=unwritable is None)
@@ -416,8 +419,11 @@ def json_text(value: Any) -> str:
         return _json.encode(_finite(value))
 
 
-def json_value(text: str | bytes) -> Any:
-    """Read what `json_text` wrote; psycopg hands over bytes."""
+def json_value(text: str | bytes, *, place: str | None = None) -> Any:
+    """Read what `json_text` wrote; psycopg hands over bytes.
+
+    place: the database that it is from. Raises IntegrityError.
+    """
     if isinstance(text, bytes):
         text = text.decode()
     try:
@@ -426,8 +432,8 @@ def json_value(text: str | bytes) -> Any:
         return json.loads(text, object_hook=_restore_float)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(
-            f"The database is damaged: a record holds {text[:_SHOWN_MOST]!r}, which is no JSON "
-            f"({error}); `lineal verify` says where"
+            f"The database {place} is damaged: a record holds {text[:_SHOWN_MOST]!r}, which is no "
+            f"JSON ({error}); `lineal verify` says where"
         ) from error
 
 
