@@ -63,3 +63,16 @@ def test_each_failure_is_named_with_its_folder(lineal):
     answer = lineal("sync", fails=True)
     assert "Not copied, 2 things:" in answer.err
     assert answer.err.count(": the run: ") + answer.err.count("--id NEW") >= 2
+
+
+def test_sync_can_go_without_what_is_gone(lineal):
+    log_offline("first", "1")
+    lineal("sync")
+    with sdk.init(project="demo", mode="offline", id="second") as run:
+        run.use_artifact("measured:v0")
+    lineal("artifact", "rm", "demo/measured:v0", "--delete-aliases", "--yes")
+    answer = lineal("sync", "--clean", fails=True)
+    assert "Version ana/demo/measured:v0 was deleted" in answer.err
+    (result,) = lineal("sync", "--clean", "--skip-gone", "--json").json
+    assert "ana/demo/measured:v0" in result["skipped"][0]
+    assert list(Path("lineal").iterdir()) == []

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.client.syncing import state, synced, write_dataset
+from tests.client.syncing import folders, state, synced, write_dataset
 
 import lineal
 from lineal.errors import NotFound, UsageError
@@ -223,3 +223,58 @@ def test_runs_at_home_are_read_offline_and_not_changed(home):
 def test_what_is_nowhere_is_not_found_offline():
     with lineal.init(mode="offline", project="p") as run, pytest.raises(NotFound, match="offline"):
         run.use_artifact("nothing:latest")
+
+
+def used_offline(home: Path) -> None:
+    """Let an offline run use, link and change a version of the home."""
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="first"))
+        online.log_artifact(write_dataset(text="second"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("data:v0")
+        run.link_artifact(used, "ana/registry/models")
+        draft = used.new_draft()
+        with draft.new_file("b.txt") as file:
+            file.write("more")
+        run.log_artifact(draft)
+
+
+def test_a_version_that_was_deleted_meanwhile_is_named_with_the_way_on(home):
+    used_offline(home)
+    lineal.Api().artifact("p/data:v0").delete()
+    (result,) = synced(home, clean=True)
+    assert sorted(result.failures) == [
+        "artifact data:v0",
+        "link of ana/p/data:v0",
+        "use of ana/p/data:v0",
+    ]
+    for error in result.failures.values():
+        assert "Version ana/p/data:v0 was deleted by ana" in str(error)
+        assert "--skip-gone` goes on without it" in str(error)
+    lineal.Api().restore("p/data:v0")
+    (result,) = synced(home, clean=True)
+    assert result.failures == {}
+    assert state(home, "a")["used"] == ["ana/p/data:v0"]
+    assert folders() == []
+
+
+def test_a_run_comes_home_without_what_is_gone_if_that_is_asked_for(home):
+    used_offline(home)
+    lineal.Api().artifact("p/data:v0").delete()
+    synced(home)
+    (result,) = synced(home, clean=True, skip_gone=True)
+    assert result.failures == {}
+    assert len(result.skipped) == 3
+    found = state(home, "a")
+    assert found["used"] == []
+    assert [path for path, *_ in found["logged"]] == ["ana/p/data:v2"]
+    assert folders() == []
+
+
+def test_what_never_was_where_the_run_goes_can_be_done_without(home, tmp_path):
+    used_offline(home)
+    (result,) = synced(tmp_path / "elsewhere")
+    said = str(result.failures["use of ana/p/data:v0"])
+    assert "ana/p/data:v0 is not there with the content that was used, sha256:" in said
+    (result,) = synced(tmp_path / "elsewhere", skip_gone=True)
+    assert (result.failures, result.version_count) == ({}, 1)

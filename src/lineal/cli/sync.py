@@ -35,6 +35,10 @@ def sync(
     clean: Annotated[
         bool, typer.Option("--clean", help="Delete each folder once all of it is copied")
     ] = False,
+    skip_gone: Annotated[
+        bool,
+        typer.Option("--skip-gone", help="Go without versions that are not there any more"),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Copy offline runs into the instance.
@@ -61,6 +65,7 @@ def sync(
         run_id=id,
         again=again,
         clean=clean,
+        skip_gone=skip_gone,
     )
     if json:
         output.as_json_list(_as_fields(result) for result in results)
@@ -118,5 +123,6 @@ def _as_fields(result: Synced) -> dict[str, Any]:
         "lines": result.line_count,
         "files": result.file_count,
         "versions": result.version_count,
+        "skipped": result.skipped,
         "failures": {name: str(cause) for name, cause in result.failures.items()},
     }

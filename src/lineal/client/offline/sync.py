@@ -43,7 +43,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
-from lineal.errors import IntegrityError, LinealError, NotFound, Unavailable, UsageError
+from lineal.errors import Gone, IntegrityError, LinealError, NotFound, Unavailable, UsageError
 from lineal.files import refusal, write_stream, write_whole
 from lineal.home import home_of
 
@@ -67,6 +67,8 @@ class Synced:
     line_count: int = 0
     file_count: int = 0
     version_count: int = 0
+    skipped: list[str] = field(default_factory=list)
+    """Why it went without versions that are not there any more; only where that was asked for."""
     failures: dict[str, BaseException] = field(default_factory=dict)
     """What could not be copied, by name; empty means complete."""
 
@@ -91,12 +93,14 @@ def sync(
     run_id: str | None = None,
     again: bool = False,
     clean: bool = False,
+    skip_gone: bool = False,
 ) -> list[Synced]:
     """Copy offline runs to `target`; returns one result per folder and raises for none of them.
 
     entity, project, run_id: where to put them instead of where they say; each place gets a copy
     of its own. again: also folders that are marked as synced to that place. clean: remove folders
-    that are synced completely.
+    that are synced completely. skip_gone: go without what the run used, linked or took files over
+    from that the target does not have (any more), instead of failing there each time.
     """
     results = []
     for folder in folders:
@@ -115,7 +119,7 @@ def sync(
                 if not again and marks.is_complete:
                     result.was_synced = True
                 elif not result.is_empty:
-                    _sync_folder(target, settings, about, where, marks, result)
+                    _sync_folder(target, settings, about, where, marks, result, skip_gone)
                 if clean and not result.failures:
                     _remove(folder)
             except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
@@ -169,13 +173,14 @@ def _sync_folder(
     where: _Where,
     marks: _Marks,
     result: Synced,
+    skip_gone: bool,
 ) -> None:
     folder = result.folder
     with _opened(dataclasses.replace(settings, home=folder, entity=about.entity)) as source:
         adopting.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
             raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
-        _Copy(source, target, settings, about, folder, where, marks, result).run()
+        _Copy(source, target, settings, about, folder, where, marks, result, skip_gone).run()
     if not result.failures:
         marks.complete()
 
@@ -210,7 +215,9 @@ class _Copy:
         where: _Where,
         marks: _Marks,
         result: Synced,
+        skip_gone: bool,
     ) -> None:
+        self._skip_gone = skip_gone
         self._marks = marks
         self._source, self._target = source, target
         self._pack_files_up_to = settings.pack_files_up_to
@@ -437,11 +444,12 @@ class _Copy:
 
     def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
         """Return what it took entries over from: versions of the home, and of the folder."""
-        from_home = {
-            self._home_version(intent.source).id
+        found = [
+            self._needed(intent.source)
             for intent in self._intents
             if isinstance(intent, Source) and intent.digest == version.digest
-        }
+        ]
+        from_home = {each.id for each in found if each is not None}
         from_folder = copying.derived_from(self._source, version)
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
         return tuple(sorted(from_home | copied))
@@ -489,7 +497,9 @@ class _Copy:
 
     def _fulfil(self, intent: Use | Relog | Alias | Link) -> None:
         digest = intent.digest if isinstance(intent, Use | Relog) else None
-        version = self._home_version(intent.version, digest)
+        version = self._needed(intent.version, digest)
+        if version is None:
+            return
         if isinstance(intent, Use):
             self._target.use(self._to.key, version.id, alias=intent.alias)
         elif isinstance(intent, Relog):
@@ -503,23 +513,38 @@ class _Copy:
             target = names.ArtifactPath(entity, project, name)
             self._target.link_version(version.id, target, intent.aliases)
 
+    def _needed(self, path: str, digest: str | None = None) -> VersionRecord | None:
+        """Return what the target has of a version of the home; None to go without it."""
+        try:
+            return self._home_version(path, digest)
+        except NotFound as error:
+            if self._skip_gone:
+                self._result.skipped.append(error.message)
+                term.warning(f"{error.message}; the run goes without it")
+                return None
+            folder = os.path.relpath(self._result.folder)
+            way = f"`lineal sync {folder} --skip-gone` goes on without it"
+            raise type(error)(f"{error.message}. {way}") from error
+
     def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
         """Return what the target has of a version of the home: that name, or that content."""
         named = names.artifact_path(path, self._where.entity, self._where.project)
         if self._about.is_default_entity and named.entity == self._about.entity:
             named = named._replace(entity=self._target.entity)
+        gone = None
         try:
             version = self._target.version(named)
-        except NotFound:
+        except NotFound as error:
             if digest is None:
                 raise
+            gone = error if isinstance(error, Gone) else None
         else:
             if digest in (None, version.digest):
                 return version
         try:
             return self._target.version(named._replace(ref=str(digest)))
         except NotFound as error:
-            raise NotFound(
+            raise gone or NotFound(
                 f"{named} is not there with the content that was used, {digest}"
             ) from error
 
