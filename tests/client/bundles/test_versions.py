@@ -7,12 +7,15 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from tests.client.bundling import Home, many
 
 import lineal
 from lineal.client.artifact.artifact import committed
+from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import bundles
 from lineal.core.records import CollectionPatch
+from lineal.errors import NoSpace
 
 
 def test_a_version_arrives_with_all_that_is_said_of_it(ana, bob, tmp_path):
@@ -54,6 +57,58 @@ def test_a_display_name_that_is_there_stays(ana, bob):
     ana.export("data")
     bob.import_()
     assert bob.backend.collection("bob", "vision", "data").display_name == "Winter"
+
+
+def describe(home: Home, text: str, *tags: str, ttl_seconds: int | None = None) -> None:
+    found = home.backend.collection(home.user, "vision", "data")
+    home.backend.update_collection(found.id, CollectionPatch(description=text, tags=tags))
+    home.backend.set_collection_ttl(found.id, ttl_seconds)
+
+
+def described(home: Home) -> tuple[object, ...]:
+    found = home.backend.collection(home.user, "vision", "data")
+    return found.description, found.tags, found.ttl_seconds
+
+
+def test_a_new_collection_gets_what_is_said_of_it(ana, bob):
+    ana.log("a")
+    ana.log("b")
+    describe(ana, "Pictures", "raw", "small", ttl_seconds=3600)
+    ana.export("data:v0", "data:v1")
+    bob.import_()
+    assert described(bob) == ("Pictures", ("raw", "small"), 3600)
+    describe(bob, "")
+    bob.import_()
+    assert described(bob) == ("", (), None)
+
+
+def test_a_collection_that_is_there_keeps_what_it_says(ana, bob):
+    ana.log("a")
+    describe(ana, "Pictures", "raw", ttl_seconds=3600)
+    bob.log("own")
+    ana.export("data")
+    bob.import_()
+    assert described(bob) == (None, (), None)
+
+
+def test_an_import_that_was_killed_describes_the_collection_when_it_is_repeated(
+    ana: Home, bob: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana.log("a")
+    describe(ana, "Pictures", "raw", ttl_seconds=3600)
+    ana.export("data")
+
+    def full(*_: object) -> None:
+        raise NoSpace("the disk is full")
+
+    for step in ("update_collection", "set_collection_ttl", "commit"):
+        with monkeypatch.context() as patch:
+            patch.setattr(EmbeddedBackend, step, full)
+            with pytest.raises(NoSpace):
+                bob.import_()
+    bob.import_()
+    assert described(bob) == ("Pictures", ("raw",), 3600)
+    assert [version.number for version in bob.versions()] == [0]
 
 
 def test_importing_again_or_at_home_changes_nothing(ana, bob):

@@ -26,6 +26,7 @@ from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionKind,
+    CollectionPatch,
     DraftSpec,
     EdgeKind,
     PageRequest,
@@ -330,6 +331,16 @@ def _producer(source: Backend, version: VersionRecord) -> RunKey | None:
     return None
 
 
+def _is_new(target: Backend, there: Path) -> bool:
+    """Tell whether nobody has a version under a name yet, nor had a collection that was deleted."""
+    try:
+        found = target.collection(*there)
+    except NotFound as error:
+        return not isinstance(error, Gone)
+    is_moved = (found.entity, found.project, found.name) != there
+    return is_moved or found.version_count == 0
+
+
 def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
     return list(all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
 
@@ -349,6 +360,8 @@ class _Carry:
         self._source, self._target, self._place = source, target, place
         self._pack_files_up_to = pack_files_up_to
         self._moved = moved or {}
+        self._introduced: set[Path] = set()
+        """Collections there of which all is said by now."""
         self._versions: dict[VersionId, VersionRecord] = {}
         self._runs: dict[RunKey, RunRecord | None] = {}
         self._begun: list[tuple[RunRecord, RunRecord]] = []
@@ -394,12 +407,36 @@ class _Carry:
             ttl_seconds=version.ttl_seconds,
             number=version.source_number,
         )
+        self._introduce(version, spec)
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
         )
         self._versions[version.id] = copied
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
+
+    def _introduce(self, version: VersionRecord, spec: DraftSpec) -> None:
+        """Say of a collection that is new there what is said of it here; before it has versions.
+
+        After them, an import that was killed could not tell a new one from one that was there.
+        """
+        there = (spec.entity, spec.project, spec.collection)
+        if there in self._introduced:
+            return
+        self._introduced.add(there)
+        if not _is_new(self._target, there):
+            return
+        self._target.begin(spec)  # makes it; to copy the version begins in the same way
+        found = self._target.collection(*there)
+        here = self._source.collection(version.entity, version.project, version.collection)
+        patch = CollectionPatch(
+            description=None if found.description else here.description or None,
+            tags=None if found.tags else here.tags or None,
+        )
+        if patch != CollectionPatch():
+            self._target.update_collection(found.id, patch)
+        if here.ttl_seconds is not None and found.ttl_seconds is None:
+            self._target.set_collection_ttl(found.id, here.ttl_seconds)
 
     def _name(self, carried: Iterable[Carried]) -> None:
         """Give each collection the display name that it has here, if it has none there."""
