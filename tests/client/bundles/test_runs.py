@@ -7,12 +7,15 @@ from tests.client.bundling import Home
 
 import lineal
 from lineal.client.artifact.artifact import committed
+from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import sync
 from lineal.core.records import (
     EdgeKind,
     PageRequest,
     RunPatch,
+    RunSpec,
     RunState,
+    StartedRun,
     Stream,
 )
 
@@ -181,3 +184,22 @@ def test_another_run_of_that_id_is_left_alone(ana, bob, capsys):
     assert "another run is bob/vision/train there" in capsys.readouterr().err
     assert bob.backend.run("bob", "vision", "train").config == {"mine": 1}
     assert bob.backend.runs_of(carried.target.id, EdgeKind.LOGGED, PageRequest()).items == ()
+
+
+def test_a_run_that_another_import_begins_at_the_same_time_is_its_copy(
+    ana: Home, bob: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+    ana.export("model")
+    start, begun = EmbeddedBackend.start_run, iter([True])
+
+    def start_late(self: EmbeddedBackend, spec: RunSpec) -> StartedRun:
+        if next(begun, False):
+            bob.import_()
+        return start(self, spec)
+
+    monkeypatch.setattr(EmbeddedBackend, "start_run", start_late)
+    (carried,) = bob.import_()
+    (run,) = bob.backend.runs_of(carried.target.id, EdgeKind.LOGGED, PageRequest()).items
+    assert (run.run_id, run.state) == ("train", "finished")

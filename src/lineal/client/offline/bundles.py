@@ -33,6 +33,7 @@ from lineal.core.records import (
     RunKey,
     RunPatch,
     RunRecord,
+    RunSpec,
     RunState,
     VersionId,
     VersionQuery,
@@ -46,6 +47,7 @@ from lineal.errors import (
     LinealError,
     NotFound,
     Unavailable,
+    UsageError,
 )
 from lineal.files import write_whole
 from lineal.home import BUNDLE, home_of
@@ -154,6 +156,8 @@ def import_(
         carry = _Carry(source, target, place, settings.pack_files_up_to, moved)
         try:
             return carry.run(versions)
+        except UsageError:
+            raise  # of what is there, not of what comes
         except (Invalid, IntegrityError) as error:
             known = os.path.realpath(folder), target.url.removeprefix("file://")
             if any(place in error.message for place in known):  # it says whose it is
@@ -464,23 +468,26 @@ class _Carry:
             term.warning(f"run {run.run_id} does not come along: {error}")
             return None
         except NotFound:
-            there = None
-        if there is not None:
-            known = _origin(there)
-            if known["created_at"] != origin["created_at"]:
-                term.warning(
-                    f"another run is {entity}/{project}/{run.run_id} there, so what logged "
-                    "the version here is not said there"
-                )
-                return None
-            if ORIGIN_KEY in there.metadata and _is_due(there, known, origin):
-                self._begun.append((run, there))
-            return there
-        spec = copying.run_spec(run, entity, project, run.run_id)
-        metadata = {**run.metadata, ORIGIN_KEY: _unended(origin)}
-        there = self._target.start_run(spec._replace(config=run.config, metadata=metadata)).run
-        self._begun.append((run, there))
+            spec = copying.run_spec(run, entity, project, run.run_id)
+            metadata = {**run.metadata, ORIGIN_KEY: _unended(origin)}
+            there = self._started(spec._replace(config=run.config, metadata=metadata))
+        known = _origin(there)
+        if known["created_at"] != origin["created_at"]:
+            term.warning(
+                f"another run is {entity}/{project}/{run.run_id} there, so what logged "
+                "the version here is not said there"
+            )
+            return None
+        if ORIGIN_KEY in there.metadata and _is_due(there, known, origin):
+            self._begun.append((run, there))
         return there
+
+    def _started(self, spec: RunSpec) -> RunRecord:
+        """Begin the copy of a run, unless another import was faster."""
+        try:
+            return self._target.start_run(spec).run
+        except UsageError:
+            return self._target.run(spec.entity, spec.project, spec.run_id)
 
     def _use(self, here: RunKey, there: RunRecord) -> None:
         for version in _used(self._source, here):
