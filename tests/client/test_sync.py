@@ -16,6 +16,7 @@ from tests.client.syncing import folders, state, synced, target, write_dataset
 from tests.test_files import file_size_limit
 
 import lineal
+from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.client.offline import copying, run_folder, sync
 from lineal.config import load
@@ -83,6 +84,23 @@ def test_another_sync_leaves_alone_what_somebody_went_on_with(home):
         synced(home, again=True)
         assert state(home, "a") == before
     assert before["run"][0] == "running"
+
+
+def test_marks_of_a_home_that_was_there_before_do_not_count_for_a_new_one(home):
+    with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}) as run:
+        run.log({"x": 1})
+        artifact = run.log_artifact(write_dataset()).wait()
+        run.link_artifact(artifact, "ana/registry/models")
+        Path("notes.txt").write_text("n")
+        run.save("notes.txt", policy="now")
+    synced(home)
+    before = state(home, "a")
+    session.close()
+    shutil.rmtree(home)
+    (result,) = synced(home, again=True)
+    assert result.failures == {}
+    assert state(home, "a") == before
+    assert lineal.Api().artifact("registry/models:v0").source_name == "data:v0"
 
 
 def test_a_version_in_the_config_that_came_late_is_named_as_it_is_there(home):

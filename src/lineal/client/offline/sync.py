@@ -279,9 +279,11 @@ class _Copy:
             known = self._target.run(where.entity, where.project, where.run_id)
         except NotFound:
             known = None
-        uids = known.metadata.get(run_folder.METADATA_KEY, []) if known else []
+        said = known.metadata.get(run_folder.METADATA_KEY) if known else None
+        uids = said if isinstance(said, list) else []
         if known is not None and self._about.uid in uids:
             return known
+        self._marks.forget()  # of a home that was here before, or of a run that was deleted since
         if self._about.rewind_step is not None:
             target = Fork(where.run_id, self._about.rewind_step, is_rewind=True)
             rewinding.rewind(self._target, where.entity, where.project, target)
@@ -574,6 +576,11 @@ class _Marks:
         """Note a step that must not be repeated: somebody may have changed its result since."""
         self._done.append(step)
         self._write(_Mark(tuple(self._done)))
+
+    def forget(self) -> None:
+        if self._done or self.is_complete:
+            self._done, self.is_complete = [], False
+            self._write(_Mark())
 
     def complete(self) -> None:
         self._write(_Mark(tuple(self._done), datetime.now(UTC).isoformat()))
