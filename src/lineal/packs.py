@@ -10,6 +10,7 @@ Beside `files.py` below all rooms: the SDK writes packs, the local store keeps a
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,6 +126,8 @@ class Pack:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise files.missing(path, error) from error
+        if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
+            raise files.missing(path, IsADirectoryError())
         self._read_at_ns = -1
         self._entries = b""
 

@@ -497,6 +497,18 @@ def test_a_folder_with_a_database_that_lineal_did_not_write_is_named(home, damag
     assert said in str(error)
 
 
+def test_only_what_users_keep_in_the_folder_of_a_run_may_be_no_file(home):
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        os.mkfifo(Path(run.dir, "pipe"))
+    (folder,) = folders()
+    os.mkfifo(Path(folder, run_folder.INTENTS_FILE))
+    (result,) = synced(home)
+    assert "neither a file nor a folder" in str(result.failures[os.path.abspath(folder)])
+    Path(folder, run_folder.INTENTS_FILE).unlink()
+    (result,) = synced(home)
+    assert result.failures == {}
+
+
 @pytest.mark.parametrize("value", [{}, {"id": None}, {"id": "x"}, {"id": "9" * 30}])
 def test_what_only_looks_like_a_version_stays_in_the_config(home, value):
     config = {"data": {"_type": "artifactVersion", **value}}

@@ -121,6 +121,7 @@ def unreadable(connection: Connection) -> Iterator[tuple[str, str, str]]:
     SQLite holds anything in any column; whoever made the file may have left out the constraints.
     """
     if on_sqlite(connection):
+        yield from _no_tables(connection)
         yield from _wrong_values(connection)
         yield from _lost_rows(connection)
     yield from _unknown_values(connection)
@@ -141,6 +142,15 @@ def damage(connection: Connection, *, quick: bool = False) -> Iterator[tuple[str
                 yield "the database is whole", "lineal.db", text
         if quick or found != ["ok"]:
             return
+
+
+def _no_tables(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield what computes in place of holding rows; it may never end."""
+    computes = "type IN ('view', 'trigger') OR sql LIKE 'CREATE VIRTUAL%'"
+    query = f"SELECT name, type FROM sqlite_master WHERE {computes}"  # noqa: S608 - constants
+    for name, type in connection.exec_driver_sql(query):
+        kind = "virtual table" if type == "table" else type
+        yield "records can be read", name, f"it is a {kind}, and Lineal has none"
 
 
 def _wrong_values(connection: Connection) -> Iterator[tuple[str, str, str]]:

@@ -178,6 +178,7 @@ def test_a_folder_with_other_things_is_not_filled(ana):
         ("UPDATE collections SET name = '../..'", "collections: Artifact name '../..'"),
         ("UPDATE versions SET ttl_seconds = -1", "A TTL is .* never negative"),
         ("UPDATE versions SET deleted_at = 1", "was deleted by None"),
+        ("CREATE VIEW more AS SELECT 1", "more: it is a view, and Lineal has none"),
         ("DROP TABLE version_tags", "no such table: version_tags"),
         ("UPDATE segments SET content = x'ff'", "[Ss]egment"),
     ],
@@ -198,6 +199,34 @@ def test_a_bundle_with_a_database_that_lineal_did_not_write_is_named(
     with pytest.raises(NotFound):
         bob.version("data")
     assert [*bob.backend.verify()] == []
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "lineal.db-wal", "blob"])
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_not_read(
+    ana: Home, bob: Home, name: str, put: Callable[[Path], None]
+) -> None:
+    ana.log("a")
+    ana.export("data")
+    (blob,) = (path for path in Path("bundle", "blobs").rglob("*") if path.is_file())
+    path = blob if name == "blob" else Path("bundle", name)
+    path.unlink(missing_ok=True)
+    put(path)
+    with pytest.raises(IntegrityError, match=f"{path.name} is neither a file nor a folder"):
+        bob.import_()
+
+
+def test_a_folder_in_place_of_a_pack_is_named(ana, bob):
+    with ana.run() as run:
+        artifact = lineal.Artifact("data", "dataset")
+        many(artifact)
+        run.log_artifact(artifact)
+    ana.export("data")
+    (pack,) = (path for path in Path("bundle", "blobs").rglob("*") if path.is_file())
+    pack.unlink()
+    pack.mkdir()
+    with pytest.raises(LinealError, match=str(Path("bundle").absolute())):
+        bob.import_()
 
 
 @pytest.mark.parametrize("origin", [None, 5, {}, {"created_at": 5}, {"created_at": "yesterday"}])

@@ -136,6 +136,7 @@ def import_(
     if project is not None:
         names.project_name(project)
     folder = os.path.abspath(folder)
+    copying.require_plain(folder)
     about = read_about(folder)
     if not about.is_complete:
         raise Unavailable(f"The export into {folder} was interrupted; repeat it, then import")

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -38,7 +39,7 @@ from lineal.core.records import (
 )
 from lineal.errors import Gone, IntegrityError, MissingFile, Unavailable
 from lineal.files import copy_and_hash, is_still_at
-from lineal.home import Home, home_of
+from lineal.home import BLOBS, Home, home_of
 
 SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000
@@ -152,6 +153,26 @@ def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:
         for edge in source.lineage(root, query).edges
         if edge.kind is EdgeKind.DERIVED and edge.target == root
     }
+
+
+def require_plain(folder: str) -> None:
+    """Raise IntegrityError for a pipe or a device where an instance has its files.
+
+    To read one might never end. What users keep in the folder of a run is their own affair.
+    """
+    blobs = os.path.realpath(os.path.join(folder, BLOBS))
+    for where, _, names in itertools.chain(itertools.islice(os.walk(folder), 1), os.walk(blobs)):
+        for name in names:  # none where a folder cannot be read; who reads it says why
+            path = os.path.join(where, name)
+            try:
+                mode = os.stat(path).st_mode
+            except OSError:
+                continue
+            if not stat.S_ISREG(mode):
+                raise IntegrityError(
+                    f"{path} is neither a file nor a folder, and Lineal makes nothing else; take "
+                    "it out, and bring back what was there from a copy"
+                )
 
 
 @contextmanager

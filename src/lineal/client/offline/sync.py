@@ -112,6 +112,7 @@ def sync(
                 results.append(result)
                 continue
             try:
+                copying.require_plain(folder)
                 about = run_folder.read_about(folder)
                 result.is_empty = not about.run_id
                 where = _where(about, target, entity, project, run_id)
