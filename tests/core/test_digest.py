@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lineal.core import digest
 from lineal.core.digest import Digest, Key
+from lineal.errors import IntegrityError
 
 NONCES = st.from_regex(r"[A-Za-z0-9]{1,64}", fullmatch=True)
 
@@ -59,7 +60,7 @@ def test_foreign_text_is_no_content_digest(text: str) -> None:
 
 @pytest.mark.parametrize("nonce", ["", "../x", "a/b", "a b", "x" * 65, "n\n"])
 def test_nonce_that_could_leave_its_folder_is_refused(nonce: str) -> None:
-    with pytest.raises(ValueError, match="not a content digest and nonce"):
+    with pytest.raises(IntegrityError, match="not a content digest and nonce"):
         digest.storage_key(digest.of_bytes(b""), nonce)
 
 

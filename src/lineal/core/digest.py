@@ -6,6 +6,8 @@ import hashlib
 import re
 from typing import NewType
 
+from lineal.errors import IntegrityError
+
 Digest = NewType("Digest", str)
 """`sha256:` and 64 hex digits; for a reference, whatever identifies the foreign object."""
 
@@ -34,10 +36,11 @@ def storage_key(digest: Digest, nonce: str) -> Key:
     """Return the key of a blob that a draft with this nonce stores.
 
     The digest makes a bucket recoverable without the database; the nonce makes deleting old
-    bytes unable to hit new ones (docs/design/001-storage.md, invariant 2).
+    bytes unable to hit new ones (docs/design/001-storage.md, invariant 2). Raises IntegrityError
+    for anything else, as a damaged database may say.
     """
     if not _DIGEST_AND_NONCE.fullmatch(f"{digest}/{nonce}"):
-        raise ValueError(f"not a content digest and nonce: {digest!r}, {nonce!r}")
+        raise IntegrityError(f"{digest!r} and {nonce!r} are not a content digest and nonce")
     hex_digits = digest[len(PREFIX) :]
     return Key(f"sha256/{hex_digits[:2]}/{hex_digits[2:4]}/{hex_digits}/{nonce}")
 

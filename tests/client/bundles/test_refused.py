@@ -179,6 +179,7 @@ def test_a_folder_with_other_things_is_not_filled(ana):
         ("UPDATE versions SET ttl_seconds = -1", "A TTL is .* never negative"),
         ("UPDATE versions SET deleted_at = 1", "was deleted by None"),
         ("CREATE VIEW more AS SELECT 1", "more: it is a view, and Lineal has none"),
+        ("UPDATE blobs SET nonce = '../..'", "not a content digest and nonce"),
         ("DROP TABLE version_tags", "no such table: version_tags"),
         ("UPDATE segments SET content = x'ff'", "[Ss]egment"),
     ],
