@@ -9,6 +9,7 @@ from lineal.client import session
 from lineal.client.artifact.artifact import committed
 from lineal.client.backend import Backend
 from lineal.client.offline import bundles
+from lineal.client.offline.carrying import Carried
 from lineal.config import Settings, load
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
@@ -69,11 +70,11 @@ class Home:
             if path.is_file()
         }
 
-    def export(self, *names: str, to: str = "bundle", **options: bool) -> list[bundles.Carried]:
+    def export(self, *names: str, to: str = "bundle", **options: bool) -> list[Carried]:
         versions = [self.version(name) for name in names]
         return bundles.export(self.backend, versions, to, settings=self.settings, **options)
 
-    def import_(self, folder: str = "bundle", **options: str) -> list[bundles.Carried]:
+    def import_(self, folder: str = "bundle", **options: str) -> list[Carried]:
         return bundles.import_(folder, self.backend, settings=self.settings, **options)
 
     def state(self) -> list[object]:

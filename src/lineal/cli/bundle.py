@@ -14,7 +14,7 @@ from lineal.client.backend import all_of
 from lineal.core.records import VersionQuery, VersionRecord
 
 if TYPE_CHECKING:
-    from lineal.client.offline.bundles import Carried
+    from lineal.client.offline.carrying import Carried
 
 
 def export(

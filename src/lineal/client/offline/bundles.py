@@ -9,32 +9,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, NamedTuple, TypeGuard
 
 from lineal.client import term
-from lineal.client.artifact.draft import CLIENT_ID_LENGTH
-from lineal.client.backend import Backend, all_of
+from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.offline import copying, fields
+from lineal.client.offline.carrying import Carried, Carry, Path, Place, producer_of
 from lineal.config import Settings, default_entity
 from lineal.core import names
-from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
-from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionKind,
-    CollectionPatch,
-    DraftSpec,
     EdgeKind,
     PageRequest,
-    RunKey,
-    RunPatch,
-    RunRecord,
-    RunSpec,
-    RunState,
     VersionId,
     VersionQuery,
     VersionRecord,
@@ -54,14 +43,6 @@ from lineal.home import BUNDLE, home_of
 
 ABOUT_FILE = BUNDLE
 FORMAT = 1
-ORIGIN_KEY = "origin"
-"""In the metadata of a carried run: where, when and by whom it was made."""
-ENDED = "finished_at"
-"""Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
-Place = Callable[[str, str], tuple[str, str]]
-"""From entity and project here to those there."""
-Path = tuple[str, str, str]
-"""Entity, project and name of a collection."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +56,6 @@ class About:
     """Paths of all that is in it."""
     is_complete: bool = False
     format: int = FORMAT
-
-
-class Carried(NamedTuple):
-    """A version, and what became of it on the other side."""
-
-    source: VersionRecord
-    target: VersionRecord
-    aliases_elsewhere: tuple[str, ...]
-    """Aliases that it has here, and another version has there."""
 
 
 def export(
@@ -107,7 +79,7 @@ def export(
         try:
             chosen = _with_upstream(source, versions) if upstream else versions
             pack_files_up_to = settings.pack_files_up_to
-            carried = _Carry(source, target, lambda *here: here, pack_files_up_to).run(chosen)
+            carried = Carry(source, target, lambda *here: here, pack_files_up_to).run(chosen)
         finally:
             target.close()
         paths = dict.fromkeys([*about.versions, *(each.target.path for each in carried)])
@@ -154,7 +126,7 @@ def import_(
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
         moved = _moved(versions, place, target)
-        carry = _Carry(source, target, place, settings.pack_files_up_to, moved)
+        carry = Carry(source, target, place, settings.pack_files_up_to, moved)
         try:
             return carry.run(versions)
         except UsageError:
@@ -311,7 +283,7 @@ def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[V
 
 def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
     """Return what the run that logged a version used, and what it took files over from."""
-    root, producer = f"version:{version.id}", f"run:{_producer(source, version)}"
+    root, producer = f"version:{version.id}", f"run:{producer_of(source, version)}"
     graph = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=2, derived=True))
     nodes = {node.id: node for node in graph.nodes}
     found = set()
@@ -323,241 +295,3 @@ def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
             else:
                 found.add(VersionId(int(edge.source.partition(":")[2])))
     return found
-
-
-def _producer(source: Backend, version: VersionRecord) -> RunKey | None:
-    """Return the run that first logged a version, None if none did or it was deleted (LIN-3)."""
-    root = f"version:{version.id}"
-    near = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
-    for edge in near.edges:  # the oldest first
-        if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
-            node = next(node for node in near.nodes if node.id == edge.source)
-            return None if node.is_deleted else RunKey(int(edge.source.partition(":")[2]))
-    return None
-
-
-def _is_new(target: Backend, there: Path) -> bool:
-    """Tell whether nobody has a version under a name yet, nor had a collection that was deleted."""
-    try:
-        found = target.collection(*there)
-    except NotFound as error:
-        return not isinstance(error, Gone)
-    is_moved = (found.entity, found.project, found.name) != there
-    return is_moved or found.version_count == 0
-
-
-def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
-    return list(all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
-
-
-class _Carry:
-    """Versions on their way, with the runs that logged them and the edges between them."""
-
-    def __init__(
-        self,
-        source: Backend,
-        target: Backend,
-        place: Place,
-        pack_files_up_to: int,
-        moved: Mapping[Path, Path] | None = None,
-    ) -> None:
-        """moved: where collections are there now, by the names that `place` gives them."""
-        self._source, self._target, self._place = source, target, place
-        self._pack_files_up_to = pack_files_up_to
-        self._moved = moved or {}
-        self._introduced: set[Path] = set()
-        """Collections there of which all is said by now."""
-        self._versions: dict[VersionId, VersionRecord] = {}
-        self._runs: dict[RunKey, RunRecord | None] = {}
-        self._begun: list[tuple[RunRecord, RunRecord]] = []
-        """Runs as they are here and there, still to be ended there."""
-
-    def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
-        carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
-        self._name(carried)
-        for here, there in self._runs.items():
-            if there is not None:
-                self._use(here, there)
-        for run, there in self._begun:
-            self._finish(run, there)
-        return carried
-
-    def _carry(self, version: VersionRecord) -> Carried:
-        named = (
-            *self._place(version.source_entity, version.source_project),
-            version.source_collection,
-        )
-        entity, project, collection = self._moved.get(named, named)
-        producer = _producer(self._source, version)
-        run = None if producer is None else self._run(producer)
-        sources = copying.derived_from(self._source, version)
-        # a link has aliases of its own; the version it leads to is what is carried
-        version = self._source.version_by_id(version.id) if version.is_link else version
-        spec = DraftSpec(
-            client_id=new_id(CLIENT_ID_LENGTH),
-            entity=entity,
-            project=project,
-            collection=collection,
-            type=version.type,
-            manifest=self._source.manifest(version.id),
-            run=None if run is None else run.key,
-            description=version.description,
-            metadata=version.metadata,
-            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
-            tags=version.tags,
-            history_step=version.history_step,
-            sources=tuple(
-                sorted(self._versions[each].id for each in sources if each in self._versions)
-            ),
-            ttl_seconds=version.ttl_seconds,
-            number=version.source_number,
-        )
-        self._introduce(version, spec)
-        copied = copying.copy_version(
-            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
-        )
-        self._versions[version.id] = copied
-        elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
-        return Carried(version, copied, elsewhere)
-
-    def _introduce(self, version: VersionRecord, spec: DraftSpec) -> None:
-        """Say of a collection that is new there what is said of it here; before it has versions.
-
-        After them, an import that was killed could not tell a new one from one that was there.
-        """
-        there = (spec.entity, spec.project, spec.collection)
-        if there in self._introduced:
-            return
-        self._introduced.add(there)
-        if not _is_new(self._target, there):
-            return
-        self._target.begin(spec)  # makes it; to copy the version begins in the same way
-        found = self._target.collection(*there)
-        here = self._source.collection(version.entity, version.project, version.collection)
-        patch = CollectionPatch(
-            description=None if found.description else here.description or None,
-            tags=None if found.tags else here.tags or None,
-        )
-        if patch != CollectionPatch():
-            self._target.update_collection(found.id, patch)
-        if here.ttl_seconds is not None and found.ttl_seconds is None:
-            self._target.set_collection_ttl(found.id, here.ttl_seconds)
-
-    def _name(self, carried: Iterable[Carried]) -> None:
-        """Give each collection the display name that it has here, if it has none there."""
-        collections = {
-            (each.source.entity, each.source.project, each.source.collection): each
-            for each in carried
-        }
-        for each in collections.values():
-            name = copying.display_name(self._source, each.source)
-            if name is not None:
-                copying.give_display_name(self._target, each.target, name)
-
-    def _run(self, key: RunKey) -> RunRecord | None:
-        if key not in self._runs:
-            self._runs[key] = self._known_or_started(self._source.run_by_key(key))
-        return self._runs[key]
-
-    def _known_or_started(self, run: RunRecord) -> RunRecord | None:
-        """Return what a run is there, begun if it is not; None if another one has its id."""
-        entity, project = self._place(run.entity, run.project)
-        origin = _origin(run)
-        try:
-            there = self._target.run(entity, project, run.run_id)
-        except Gone as error:
-            term.warning(f"run {run.run_id} does not come along: {error}")
-            return None
-        except NotFound:
-            spec = copying.run_spec(run, entity, project, run.run_id)
-            metadata = {**run.metadata, ORIGIN_KEY: _unended(origin)}
-            there = self._started(spec._replace(config=run.config, metadata=metadata))
-        known = _origin(there)
-        if known["created_at"] != origin["created_at"]:
-            term.warning(
-                f"another run is {entity}/{project}/{run.run_id} there, so what logged "
-                "the version here is not said there"
-            )
-            return None
-        if ORIGIN_KEY in there.metadata and _is_due(there, known, origin):
-            self._begun.append((run, there))
-        return there
-
-    def _started(self, spec: RunSpec) -> RunRecord:
-        """Begin the copy of a run, unless another import was faster."""
-        try:
-            return self._target.start_run(spec).run
-        except UsageError:
-            return self._target.run(spec.entity, spec.project, spec.run_id)
-
-    def _use(self, here: RunKey, there: RunRecord) -> None:
-        for version in _used(self._source, here):
-            copied = self._versions.get(version.id)
-            if copied is None:
-                continue
-            try:
-                self._target.use(there.key, copied.id, alias=None)
-            except LinealError as error:  # the same content may stand otherwise there
-                term.warning(f"that {there.run_id} used {copied.path} is not said there: {error}")
-
-    def _finish(self, run: RunRecord, there: RunRecord) -> None:
-        summary = copying.with_tables_at(
-            run.summary, f"{run.entity}/{run.project}", f"{there.entity}/{there.project}"
-        )
-        origin = _origin(run)
-        is_ended = there.state not in copying.BEGUN
-        patch = RunPatch(
-            config=run.config or None,
-            summary=summary or None,
-            metadata={ORIGIN_KEY: _unended(origin)},
-            git_commit=run.git_commit,
-            git_remote=run.git_remote,
-            state=RunState.RUNNING if is_ended else None,
-        )
-        there = self._target.update_run(there.key, patch)
-        copying.finish(self._target, run, there)
-        # last, so that one without it is still to be ended
-        self._target.update_run(there.key, RunPatch(metadata={ORIGIN_KEY: origin}))
-
-
-def _origin(run: RunRecord) -> dict[str, Any]:
-    """Return what a run was when it was made and ended, here or before it was carried here."""
-    own = {
-        "run": run.path,
-        "user": run.user,
-        "created_at": run.created_at.isoformat(),
-        ENDED: run.finished_at and run.finished_at.isoformat(),
-    }
-    found = run.metadata.get(ORIGIN_KEY)
-    return found if _is_origin(found) else own
-
-
-def _is_origin(found: object) -> TypeGuard[dict[str, Any]]:
-    """Tell whether it is what an import notes; anybody may write into the metadata of a run."""
-    if not isinstance(found, dict):
-        return False
-    moments = found.get("created_at"), found.get(ENDED)
-    try:
-        return isinstance(moments[0], str) and all(
-            each is None or datetime.fromisoformat(each).tzinfo is not None for each in moments
-        )
-    except (TypeError, ValueError):
-        return False
-
-
-def _unended(origin: dict[str, Any]) -> dict[str, Any]:
-    return origin | {ENDED: None}
-
-
-def _is_due(there: RunRecord, known: dict[str, Any], origin: dict[str, Any]) -> bool:
-    """Tell whether the copy of a run is to be ended, maybe once more.
-
-    It is if an earlier attempt was killed, or if the run has ended since it was copied. A copy
-    that somebody goes on with there is left alone.
-    """
-    before, now = known.get(ENDED), origin.get(ENDED)
-    if there.state in copying.BEGUN:
-        return before is None
-    if now is None:
-        return False
-    return before is None or datetime.fromisoformat(before) < datetime.fromisoformat(now)
