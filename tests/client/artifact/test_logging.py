@@ -199,6 +199,22 @@ def test_a_draft_of_a_link_is_one_of_its_source(run: lineal.Run, logged: Artifac
     assert run.log_artifact(changed).wait().name == "data:v1"
 
 
+def test_a_draft_of_a_link_is_logged_in_a_home_that_has_only_its_source(
+    logged: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = logged.link("registry/released").new_draft()
+    changed.add_bytes(b"n", "n")
+    same = dict.fromkeys(paths(logged), b"")
+    for path in same:
+        with logged.open(path) as file:
+            same[path] = file.read()
+    lineal.finish()
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "other"))
+    with lineal.init() as run:
+        run.log_artifact(draft(same)).wait()
+        assert run.log_artifact(changed).wait().qualified_name == "ana/vision/data:v1"
+
+
 def test_a_draft_can_only_be_logged_where_it_came_from(logged: Artifact) -> None:
     changed = logged.new_draft()
     lineal.finish()

@@ -292,7 +292,7 @@ class Artifact(Version):
 
     def new_draft(self) -> Artifact:
         """Return a draft with this version's content, to change and log as the next (ART-41)."""
-        record = self._record
+        record = self._home.version_by_id(self._record.id)  # of a link, what it leads to
         draft = Artifact._internal(record.source_collection, self._type)
         draft._is_internal = self._is_internal
         draft._description, draft._metadata = self._description, copy.deepcopy(self._metadata)
