@@ -66,6 +66,12 @@ def uploads_held() -> Iterator[None]:
         held.set()
 
 
+def renamed(api: lineal.Api, name: str, other: str) -> None:
+    collection = api.artifact_collection("dataset", name)
+    collection.name = other
+    collection.save()
+
+
 def paths(artifact: Artifact) -> list[str]:
     return list(artifact.manifest.entries)
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths, uploads_held
+from tests.client.artifact.conftest import (
+    ALL_IN_FOLDER,
+    content,
+    draft,
+    paths,
+    renamed,
+    uploads_held,
+)
 
 import lineal
 from lineal.client.artifact.artifact import Artifact
@@ -215,6 +222,19 @@ def test_a_draft_of_a_link_is_logged_in_a_home_that_has_only_its_source(
         assert run.log_artifact(changed).wait().qualified_name == "ana/vision/data:v1"
 
 
+def test_a_draft_follows_its_collection_to_another_name(
+    run: lineal.Run, logged: Artifact, api: lineal.Api
+) -> None:
+    before = logged.new_draft()
+    renamed(api, "data", "pictures")
+    after = logged.new_draft()
+    assert after.name == "pictures"
+    for changed, version in ((before, "v1"), (after, "v2")):
+        changed.add_bytes(version.encode(), "new.txt")
+        assert run.log_artifact(changed).wait().name == f"pictures:{version}"
+    assert [each.name for each in api.artifact_type("dataset").collections()] == ["pictures"]
+
+
 def test_a_draft_can_only_be_logged_where_it_came_from(logged: Artifact) -> None:
     changed = logged.new_draft()
     lineal.finish()
@@ -407,3 +427,24 @@ def test_the_edge_keeps_the_version_when_the_alias_moves(run: lineal.Run) -> Non
         writer.log_artifact(draft({"n": b"2"}))
     used = lineal.Api({"project": "vision"}).run("reader").used_artifacts()
     assert [each.name for each in used] == ["data:v0"]
+
+
+def test_a_version_is_used_logged_and_linked_under_the_name_that_its_collection_has_by_now(
+    run: lineal.Run, logged: Artifact, api: lineal.Api
+) -> None:
+    link = logged.link("released")
+    renamed(api, "data", "pictures")
+    renamed(api, "released", "good")
+    run.log_artifact(draft({"other": b"other"})).wait()  # takes the name that is free now
+    run.use_artifact(logged)
+    run.use_artifact(link)
+    run.log_artifact(logged, aliases=["again"])
+    assert run.link_artifact(logged, "shown").source_name == "pictures:v0"
+    assert [used.name for used in api.run("train").used_artifacts()] == ["pictures:v0"]
+    assert api.artifact("pictures:again").id == logged.id
+    assert logged.collection.name == "pictures"
+    assert (link.collection.name, link.source_collection.name) == ("good", "pictures")
+    assert [move.alias for move in logged.alias_history()] == ["latest", "again"]
+    other = draft(name="other")
+    other.add_reference(logged.get_entry("b/c/d.txt"))
+    assert content(run.log_artifact(other).wait().download())["d.txt"] == b"bcd"

@@ -69,12 +69,12 @@ class Artifact(Version):
 
     @property
     def collection(self) -> Collection:
-        record = self._record
+        record = self._as_named_now()
         return self._collection(record.entity, record.project, record.collection)
 
     @property
     def source_collection(self) -> Collection:
-        record = self._record
+        record = self._as_named_now()
         return self._collection(
             record.source_entity, record.source_project, record.source_collection
         )
@@ -291,7 +291,10 @@ class Artifact(Version):
             run.log_artifact(self)
 
     def new_draft(self) -> Artifact:
-        """Return a draft with this version's content, to change and log as the next (ART-41)."""
+        """Return a draft with this version's content, to change and log as the next (ART-41).
+
+        It belongs to the source's collection, also if that gets another name before it is logged.
+        """
         record = self._home.version_by_id(self._record.id)  # of a link, what it leads to
         draft = Artifact._internal(record.source_collection, self._type)
         draft._is_internal = self._is_internal
@@ -455,6 +458,15 @@ class Artifact(Version):
             return names.local_path(root)
         name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
         return os.path.join(self._settings.artifact_dir, name)
+
+    def _as_named_now(self) -> VersionRecord:
+        """Return this version with the names that its collections have by now."""
+        record = self._record
+        if not record.is_link:
+            return self._home.version_by_id(record.id)
+        links = self._home.links(record.id)
+        ours = (link for link in links if link.membership_id == record.membership_id)
+        return next(ours, record)  # it was removed: whoever looks it up is told
 
     def _collection(self, entity: str, project: str, name: str) -> Collection:
         from lineal.client.public.catalog import Collection  # it loads this

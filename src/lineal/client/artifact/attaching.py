@@ -9,11 +9,20 @@ from lineal.core.records import RunRecord, VersionPatch, VersionRecord
 from lineal.errors import NotFound, UsageError
 
 
-def version_of(backend: Backend, version: VersionRecord) -> VersionRecord:
-    """Look a version up in the run's own instance: ids of another one mean nothing here.
+def version_of(backend: Backend, artifact: Artifact) -> VersionRecord:
+    """Look an artifact's version up in the run's own instance, by the name it has there now.
+
+    Raises NotFound, Gone, and UsageError where only something else has its name.
+    """
+    is_there = artifact._home.url == backend.url
+    return named_like(backend, artifact._as_named_now() if is_there else artifact._record)
+
+
+def named_like(backend: Backend, version: VersionRecord) -> VersionRecord:
+    """Look a version of another instance up in this one: its ids mean nothing here.
 
     Neither do numbers where an offline run logged it: then its content says which one it is.
-    Raises NotFound, and UsageError where only something else has its name.
+    Raises NotFound, Gone, and UsageError where only something else has its name.
     """
     collection, _, ref = version.name.partition(":")
     path = ArtifactPath(version.entity, version.project, collection, ref)
@@ -44,7 +53,7 @@ def log_again(
 
     Raises UsageError for one of another project.
     """
-    version = version_of(backend, artifact._record)
+    version = version_of(backend, artifact)
     home = version.source_entity, version.source_project
     if home != (run.entity, run.project):
         raise UsageError(

@@ -342,9 +342,10 @@ class Draft:
         backend = session.open_backend(self._settings) if run is None else run.backend
         place = references.artifacts.parse(uri)
         if self._referred is None or self._referred[:2] != (place.version, artifact):
-            record = references.artifacts.resolve(place, backend, self._settings)
-            if artifact is not None and record.digest != artifact.digest:
-                record = attaching.version_of(backend, artifact._record)
+            if artifact is None:
+                record = references.artifacts.resolve(place, backend, self._settings)
+            else:
+                record = attaching.version_of(backend, artifact.source_artifact)
             base = committed(backend, record)._contents.base
             self._sources.add(record.id)
             is_fixed = references.artifacts.is_fixed(place)

@@ -69,22 +69,12 @@ def log(
     artifact._name_for(project, run)
     if not artifact._is_internal:
         names.user_artifact(artifact.name, artifact.type)
-    base = artifact._base_record
+    base = None if artifact._base_record is None else _renewed_base(backend, artifact)
     if base is not None and (base.source_entity, base.source_project) != (entity, project):
         raise Invalid(
             f"A draft of {base.path} can only be logged to {base.source_entity}/"
             f"{base.source_project}, not to {entity}/{project} (ART-43)"
         )
-    made_in = artifact._backend
-    if base is not None and made_in is not None and made_in.url != backend.url:
-        try:
-            base = attaching.version_of(backend, base)
-        except NotFound as error:
-            raise NotFound(
-                f"{error.message.rstrip('.')}. The draft began with that version in "
-                f"{made_in.url}, and can be logged only where it is, too"
-            ) from error
-        artifact._contents.base = Base.of(backend, base.id)
     spec = DraftSpec(
         client_id=artifact._client_id,
         entity=entity,
@@ -110,6 +100,29 @@ def log(
         artifact.distributed_id = distributed_id
     artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
     return artifact
+
+
+def _renewed_base(backend: Backend, artifact: Artifact) -> VersionRecord:
+    """Return the version that a draft began with as it is in `backend` now.
+
+    The draft follows its collection, which may have another name by now.
+    """
+    base, made_in = artifact._base_record, artifact._backend
+    assert base is not None
+    if made_in is None or made_in.url == backend.url:
+        found = backend.version_by_id(base.id)
+    else:
+        try:
+            found = attaching.named_like(backend, base)
+        except NotFound as error:
+            raise NotFound(
+                f"{error.message.rstrip('.')}. The draft began with that version in "
+                f"{made_in.url}, and can be logged only where it is, too"
+            ) from error
+        artifact._contents.base = Base.of(backend, found.id)
+    if artifact._name == base.source_collection:
+        artifact._name = found.source_collection
+    return found
 
 
 def log_input(

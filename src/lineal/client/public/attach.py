@@ -17,7 +17,7 @@ def use(backend: Backend, run: RunRecord, artifact: Artifact) -> Artifact:
     _require_artifact(artifact, "use_artifact")
     if artifact.is_draft():
         logging.log_input(backend, run, artifact)
-    backend.use(run.key, attaching.version_of(backend, artifact._record).id, alias=None)
+    backend.use(run.key, attaching.version_of(backend, artifact).id, alias=None)
     return artifact
 
 

@@ -120,7 +120,7 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
         log(run, artifact)
         artifact.wait()
     run.backend.project(target.entity, target.project, create=True)
-    version = attaching.version_of(run.backend, artifact._record)
+    version = attaching.version_of(run.backend, artifact)
     linked = run.backend.link_version(version.id, target, names.aliases(aliases))
     return artifacts.committed(run.backend, linked)
 
@@ -213,7 +213,7 @@ def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> Vers
     """Return the version of an artifact; a draft is logged as made by the user (SEM-7)."""
     if artifact.is_draft():
         logging.log_input(run.backend, run.record, artifact, aliases)
-    version = attaching.version_of(run.backend, artifact._record)
+    version = attaching.version_of(run.backend, artifact)
     if not set(aliases) <= set(version.aliases):
         patch = VersionPatch(aliases_added=tuple(aliases))
         version = run.backend.update_version(version.membership_id, patch)
