@@ -13,7 +13,7 @@ import pytest
 
 import lineal
 from lineal.client.references.scheme import State
-from lineal.errors import Invalid, MissingFile, ReferenceChanged
+from lineal.errors import HostilePath, Invalid, MissingFile, ReferenceChanged
 from tests.references.conftest import CLOUDS
 from tests.references.looking import BEFORE, content, logged, state
 from tests.references.places import Bucket, Place, S3Place, WebPlace
@@ -59,13 +59,33 @@ def test_local_is_another_word_for_file(tmp_path: Path) -> None:
     assert state(artifact) is State.FRESH
 
 
-@pytest.mark.parametrize(("gone", "other"), [("a%20b", "a b"), ("x#y", "x"), ("w?z", "w")])
+@pytest.mark.parametrize("checksum", [True, False])
+def test_a_file_whose_name_is_no_unicode_is_referred_to_under_another(
+    checksum: bool, tmp_path: Path
+) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path) + b"/d\xe9/caf\xe9.txt"))
+    path.parent.mkdir()
+    path.write_bytes(BEFORE)
+    with pytest.raises(HostilePath, match="add it alone under a name="):
+        logged(path.parent.as_uri())
+    artifact = logged(path.as_uri(), name="cafe.txt", checksum=checksum)
+    assert content(artifact, tmp_path) == artifact.open("cafe.txt").read() == BEFORE
+    ref = artifact.get_entry("cafe.txt").ref
+    assert logged(ref, name="cafe.txt", checksum=checksum).digest == artifact.digest
+    path.with_name("caf%E9.txt").write_bytes(BEFORE)
+    path.unlink()
+    assert state(artifact) is State.LOST
+
+
+@pytest.mark.parametrize(
+    ("gone", "other"), [("a%20b", "a b"), ("caf%E9", "caf\udce9"), ("x#y", "x"), ("w?z", "w")]
+)
 @pytest.mark.parametrize("checksum", [True, False])
 def test_a_file_that_is_gone_is_not_taken_for_another(
     gone: str, other: str, checksum: bool, tmp_path: Path
 ) -> None:
     for name in (gone, other):
-        (tmp_path / name).write_bytes(name.encode())
+        (tmp_path / name).write_bytes(os.fsencode(name))
     artifact = logged(f"file://{tmp_path / gone}", checksum=checksum)
     assert content(artifact, tmp_path) == gone.encode()
     (tmp_path / gone).unlink()

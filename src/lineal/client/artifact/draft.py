@@ -403,7 +403,7 @@ def _uri(uri: object) -> str:
         uri.encode()
     except UnicodeEncodeError as error:
         raise Invalid(
-            f"{uri!r} is not valid Unicode, and so no URI; rename the file, or use `add_file`"
+            f"{uri!r} is not valid Unicode, and so no URI; a file has one as `path.as_uri()`"
         ) from error
     scheme, colon, rest = uri.partition("://")
     return f"{scheme.lower()}{colon}{rest}" if colon else uri

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from lineal import files
 from lineal.client.artifact.adding import walk
@@ -13,6 +13,9 @@ from lineal.client.references.scheme import Found, Freshness, Listing, Ranges, S
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
+
+ENCODED = "file://localhost/"
+"""How references to files begin whose path is no Unicode, and so is encoded; no other path is."""
 
 
 def opened(_timeout_seconds: float) -> LocalScheme:
@@ -100,7 +103,11 @@ def local_path(uri: str) -> str:
         raise Invalid(f"{uri} names no path; write file:///path")
     # A path with `%` that is there as written means itself: W&B does not decode.
     written = uri.partition("://")[2].removeprefix("localhost")
-    return os.path.abspath(written if os.path.exists(written) else unquote(parts.path))
+    return os.path.abspath(written if os.path.exists(written) else _decoded(parts.path))
+
+
+def _decoded(path: str) -> str:
+    return unquote(path, errors="surrogateescape")  # as Python has names that are no UTF-8
 
 
 def _below(folder: str, checksum: bool) -> Iterator[Found]:
@@ -111,17 +118,28 @@ def _below(folder: str, checksum: bool) -> Iterator[Found]:
 
 
 def _found(path: str, name: str, checksum: bool) -> Found:
-    uri = f"file://{path}"
+    uri = _uri(path)
     if checksum:
         hashed = files.hash_file(path)
         return Found(name, uri, Digest(PREFIX + hashed.hex_digest), hashed.size)
     return Found(name, uri, of_bytes(uri.encode()), os.path.getsize(path))
 
 
+def _uri(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return ENCODED + quote(os.fsencode(path).lstrip(b"/"))
+    return f"file://{path}"  # as it is
+
+
 def _present(entry: Entry) -> str:
     """Return the path of a referenced file; raises MissingFile if nothing is there."""
     assert entry.ref is not None
-    path = entry.ref.removeprefix("file://")  # as it was found: nothing in it is encoded
+    if entry.ref.startswith(ENCODED):
+        path = "/" + _decoded(entry.ref.removeprefix(ENCODED))
+    else:
+        path = entry.ref.removeprefix("file://")
     if not os.path.isfile(path):
         raise MissingFile(f"Reference {entry.path} leads to {path}, which does not exist any more")
     return path
