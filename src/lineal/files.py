@@ -172,6 +172,23 @@ def make_folder(path: str) -> None:
     os.makedirs(path, exist_ok=True)
 
 
+def make_folders(path: str) -> None:
+    """Make a folder and those that are missing above it, however many; it may be there already.
+
+    `os.makedirs` calls itself for each. Raises FileExistsError or NotADirectoryError for what is
+    in the way.
+    """
+    missing = [path]
+    while (above := os.path.dirname(missing[-1])) and not os.path.exists(above):
+        missing.append(above)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
+
+
 def renew_folder(path: str) -> None:
     """Make a folder of the home again that somebody removed under a living process.
 

@@ -332,7 +332,7 @@ def _in_folder(folder: str, write: Callable[[], T]) -> T:
         if isinstance(error, MissingFile):  # the source is missing, not the folder
             raise
         with files.room_on(folder):
-            os.makedirs(folder, exist_ok=True)
+            files.make_folders(folder)
         return write()
 
 

@@ -23,7 +23,7 @@ PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
 def make_root(root: str) -> None:
     """Make the folder that a download goes to; raises InTheWay, NoSpace, Unavailable."""
     try:
-        os.makedirs(root, exist_ok=True)
+        files.make_folders(root)
     except (FileExistsError, NotADirectoryError) as error:
         raise InTheWay(
             f"Cannot download into {root}: {lowest(root)} is not a folder; "
@@ -80,10 +80,32 @@ def present(root: str) -> Iterator[str]:
     Links count as files, those that lead to folders too: they are not followed. Raises Unavailable
     for a folder that may not be read.
     """
-    for folder, folders, found in os.walk(root, onerror=_require_readable):
-        links = (name for name in folders if os.path.islink(os.path.join(folder, name)))
-        for name in (*found, *links):
-            yield os.path.relpath(os.path.join(folder, name), root).replace(os.sep, "/")
+    for below, _, found in _walk(root):
+        for name in found:
+            yield below + name
+
+
+def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield (folder, names of folders in it, all other names) of each folder that is no link.
+
+    A folder is a path relative to root that ends with `/`, `""` for root itself. Of any depth:
+    `os.walk` calls itself for each folder below another until Python 3.12.
+    """
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        folders: list[str] = []
+        found: list[str] = []
+        try:
+            with os.scandir(os.path.join(root, below)) as entries:
+                for entry in entries:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    (folders if is_folder else found).append(entry.name)
+        except OSError as error:
+            _require_readable(error)
+            continue
+        yield below, folders, found
+        pending += [f"{below}{name}/" for name in reversed(folders)]
 
 
 def _require_readable(error: OSError) -> None:
@@ -111,9 +133,7 @@ def is_empty_folder(root: str) -> bool:
 
 def _empty_folders(root: str) -> Iterator[str]:
     """Yield the folders that hold nothing, as paths relative to root with a `/` at their end."""
-    for folder, folders, found in os.walk(root):
-        if not folders and not found and folder != root:
-            yield os.path.relpath(folder, root).replace(os.sep, "/") + "/"
+    return (below for below, folders, found in _walk(root) if below and not folders and not found)
 
 
 def surplus(root: str, entries: Iterable[Entry]) -> list[str]:

@@ -33,7 +33,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Exists, IntegrityError, InTheWay, MissingFile, UsageError
-from lineal.files import room_on
+from lineal.files import make_folders, room_on
 
 CHUNK_BYTES = 1 << 20
 
@@ -151,7 +151,7 @@ class File:
         part = f"{target}.{secrets.token_hex(4)}.part"
         with room_on(target):
             try:
-                os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+                make_folders(os.path.dirname(target) or ".")
                 with open(part, "wb") as file:
                     for chunk in self._chunks():
                         file.write(chunk)
