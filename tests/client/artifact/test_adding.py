@@ -509,9 +509,10 @@ def test_an_entry_is_removed() -> None:
     assert paths(artifact) == ["b"]
 
 
-def test_removing_what_is_not_there_is_an_error() -> None:
-    with pytest.raises(FileNotFoundError, match="No such file or folder in artifact data: gone"):
-        draft().remove("gone")
+@pytest.mark.parametrize("path", ["gone", "/a.txt", "../a.txt", ".", ""])
+def test_removing_what_is_not_there_is_an_error(path: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"No such .* in artifact data: {path!r}"):
+        draft().remove(path)
 
 
 def test_names_inside_may_be_paths(run: lineal.Run, tmp_path: Path) -> None:

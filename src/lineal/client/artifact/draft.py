@@ -25,7 +25,7 @@ from lineal.core.digest import Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import Entry
 from lineal.core.records import RunRecord, VersionId, VersionRecord
-from lineal.errors import ArtifactFinalizedError, Invalid, MissingFile
+from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid, MissingFile
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -262,9 +262,13 @@ class Draft:
     def remove(self, item: str | os.PathLike[str] | ManifestEntry) -> None:
         """Remove an entry, a file, or a folder with all below it (ART-24)."""
         self._require_draft()
-        path = names.entry_path(item.path if isinstance(item, ManifestEntry) else item)
-        if not self._contents.remove(path):
-            raise MissingFile(f"No such file or folder in artifact {self.name}: {path}")
+        given = item.path if isinstance(item, ManifestEntry) else names.path_text(item)
+        try:
+            is_removed = self._contents.remove(names.entry_path(given))
+        except HostilePath:  # nothing can have such a name
+            is_removed = False
+        if not is_removed:
+            raise MissingFile(f"No such file or folder in artifact {self.name}: {given!r}")
         self._note_change()
 
     def get_added_local_path_name(self, local_path: str) -> str | None:
