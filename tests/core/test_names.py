@@ -235,6 +235,19 @@ def test_path_is_normalised(text: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "path"), [(None, ""), ("", ""), (".", ""), ("././", ""), ("./a//b/", "a/b")]
+)
+def test_a_folder_may_be_the_top_one(text: str | None, path: str) -> None:
+    assert names.folder_path(text) == path
+
+
+@pytest.mark.parametrize("text", ["/", "/.", "..", "./..", "/abs", 7])
+def test_a_hostile_folder_is_refused(text: Any) -> None:
+    with pytest.raises(HostilePath):
+        names.folder_path(text)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

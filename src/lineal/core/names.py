@@ -224,6 +224,16 @@ def entry_path(path: str | os.PathLike[str]) -> str:
     return _checked_length("/".join(parts))
 
 
+def folder_path(path: str | os.PathLike[str] | None) -> str:
+    """Normalise the path of a folder inside an artifact; `""` for all of it, as `.` and None mean.
+
+    Raises HostilePath as `entry_path` does.
+    """
+    text = "" if path is None else os.fspath(path) if isinstance(path, os.PathLike) else path
+    is_top = isinstance(text, str) and all(part in ("", ".") for part in text.split("/"))
+    return "" if is_top and not text.startswith("/") else entry_path(text)
+
+
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 
 

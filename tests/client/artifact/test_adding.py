@@ -176,6 +176,16 @@ def test_a_folder_may_go_under_a_prefix(folder: Path) -> None:
     assert paths(artifact) == [f"root/{path}" for path in ALL_IN_FOLDER]
 
 
+@pytest.mark.parametrize("name", ["", ".", "./", Path(".")])
+def test_a_folder_may_go_to_the_top(folder: Path, name: str | Path) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder, name=name)
+    assert paths(artifact) == ALL_IN_FOLDER
+    references = Artifact("data", "dataset")
+    references.add_reference(folder.as_uri(), name=name)
+    assert paths(references) == ALL_IN_FOLDER
+
+
 def test_symbolic_links_are_followed(folder: Path) -> None:
     (folder / "link").symlink_to("sub")
     artifact = Artifact("data", "dataset")

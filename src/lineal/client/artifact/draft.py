@@ -158,7 +158,7 @@ class Draft:
         added = self._adder.add_dir(
             self._contents,
             folder,
-            names.entry_path(name) if name else "",
+            names.folder_path(name),
             policy=policy,
             overwrite=merge,
             chosen=adding.selection(folder, names.strings(include), names.strings(exclude)),

@@ -136,10 +136,11 @@ def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
 
 def _path(uri: str, found: str, name: str | None, *, is_folder: bool) -> str:
     """Return the name inside the artifact (REF-3)."""
+    if name is not None and not is_folder:
+        return names.entry_path(name)
+    folder = names.folder_path(name)
     try:
-        if name is None:
-            return names.entry_path(found)
-        return names.entry_path(f"{name}/{found}" if is_folder else name)
+        return names.entry_path(f"{folder}/{found}" if folder else found)
     except HostilePath as error:
         raise HostilePath(
             f"{error.message} ({found!r} under {uri}); leave it out with exclude=, or add it alone "
