@@ -79,8 +79,10 @@ def test_an_unknown_policy_is_a_value_error(tmp_path: Path) -> None:
         Artifact("data", "dataset").add_dir(tmp_path, policy="fast")
 
 
-@pytest.mark.parametrize("policy", ["mutable", "immutable"])
-def test_both_policies_store_the_same_version(run: lineal.Run, tmp_path: Path, policy: str) -> None:
+@pytest.mark.parametrize("policy", ["mutable", "immutable", None])
+def test_all_policies_store_the_same_version(
+    run: lineal.Run, tmp_path: Path, policy: str | None
+) -> None:
     (tmp_path / "f").write_bytes(b"same")
     for each in ("mutable", policy):
         artifact = Artifact("data", "dataset")

@@ -114,7 +114,7 @@ class Draft:
         name: str | os.PathLike[str] | None = None,
         is_tmp: bool = False,
         skip_cache: bool = False,
-        policy: str = MUTABLE,
+        policy: str | None = MUTABLE,
         overwrite: bool = False,
     ) -> ManifestEntry:
         """Add a file under `name`, by default its basename (ART-16).
@@ -129,7 +129,7 @@ class Draft:
         if is_tmp:
             target = self._name_by_digest(path, target)
         entry = self._adder.add_file(
-            self._contents, path, target, policy=policy, overwrite=overwrite
+            self._contents, path, target, policy=policy or MUTABLE, overwrite=overwrite
         )
         self._note_change()
         return self._shown(entry)
@@ -139,7 +139,7 @@ class Draft:
         local_path: str | os.PathLike[str],
         name: str | os.PathLike[str] | None = None,
         skip_cache: bool | None = False,
-        policy: str = MUTABLE,
+        policy: str | None = MUTABLE,
         merge: bool = False,
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
@@ -159,7 +159,7 @@ class Draft:
             self._contents,
             folder,
             names.folder_path(name),
-            policy=policy,
+            policy=policy or MUTABLE,
             overwrite=merge,
             chosen=adding.selection(folder, names.strings(include), names.strings(exclude)),
             empty_dirs=empty_dirs,
