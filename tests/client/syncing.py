@@ -7,6 +7,7 @@ from pathlib import Path
 import lineal
 from lineal.client import session
 from lineal.client.offline import sync
+from lineal.client.offline.run_copy import Synced
 from lineal.config import Settings, load
 from lineal.core.records import EdgeKind, PageRequest, Stream
 
@@ -26,7 +27,7 @@ def target(home: Path):
     return session.open_backend(load({"home": str(home)}))
 
 
-def synced(home: Path, **options) -> list[sync.Synced]:
+def synced(home: Path, **options) -> list[Synced]:
     settings: Settings = load({"home": str(home)})
     return sync.sync(folders(), target(home), settings=settings, **options)
 

@@ -19,6 +19,7 @@ import lineal
 from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.client.offline import copying, run_folder, sync
+from lineal.client.offline.marks import MARK_FILE
 from lineal.config import load
 from lineal.core.records import CollectionPatch, RunPatch
 from lineal.errors import NoSpace, NotFound, UsageError
@@ -63,7 +64,7 @@ def test_another_sync_does_not_end_a_run_once_more(home, is_marked):
     synced(home)
     before = target(home).run("ana", "p", "a")
     if not is_marked:
-        Path(folders()[0], sync.MARK_FILE).unlink()
+        Path(folders()[0], MARK_FILE).unlink()
     synced(home, again=True)
     assert target(home).run("ana", "p", "a") == before
 
@@ -158,7 +159,7 @@ def test_a_folder_that_was_half_deleted_is_deleted_by_the_next_sync(home, tmp_pa
             assert (again.was_synced, again.failures) == (True, {})
             assert not os.path.exists(copy)
         elif os.path.exists(copy):
-            assert os.listdir(copy) in ([], [sync.MARK_FILE])
+            assert os.listdir(copy) in ([], [MARK_FILE])
         if is_through:
             break
     assert step > 5
@@ -409,7 +410,7 @@ def test_a_display_name_of_what_was_deleted_since_is_no_failure(home):
         show_as(run.backend, "data", "Summer")
     synced(home)
     target(home).delete_collection(target(home).collection("ana", "p", "data").id)
-    Path(folders()[0], sync.MARK_FILE).unlink()
+    Path(folders()[0], MARK_FILE).unlink()
     (again,) = synced(home)
     assert again.failures == {}
 
@@ -467,7 +468,7 @@ def test_a_damaged_note_is_named(home, line, said):
 def test_damaged_marks_are_named(home, marks, said):
     with lineal.init(mode="offline", project="p", id="a"):
         pass
-    path = Path(folders()[0], sync.MARK_FILE)
+    path = Path(folders()[0], MARK_FILE)
     path.write_text(marks)
     (result,) = synced(home)
     (error,) = result.failures.values()

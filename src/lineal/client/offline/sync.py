@@ -1,76 +1,28 @@
 """Bring offline runs to another backend, completely and as often as one likes (CLI-4).
 
-Everything is copied under names that make it idempotent: lines by writer and offset, versions
-by a client id derived from the folder and the place they go to. A folder is marked as synced to a
-place only once the target has confirmed everything, and removed only when asked. A failed artifact
-never stops the rest.
+A folder is marked as synced to a place only once the target has confirmed everything, and removed
+only when asked.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
 
-from lineal.client import term
-from lineal.client.backend import Backend, all_of
+from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, fields, run_folder
-from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
-from lineal.client.run import adopting, rewinding, spool
-from lineal.client.run.forking import Fork
+from lineal.client.offline import copying, run_folder
+from lineal.client.offline.marks import MARK_FILE, Marks, Where
+from lineal.client.offline.run_copy import Job, RunCopy, Synced
+from lineal.client.offline.run_folder import About
+from lineal.client.run import adopting, spool
 from lineal.config import Settings
-from lineal.core import names
-from lineal.core.ids import new_id
-from lineal.core.names import LATEST
-from lineal.core.records import (
-    DraftSpec,
-    EdgeKind,
-    Lines,
-    Location,
-    RunFileRecord,
-    RunPatch,
-    RunRecord,
-    Stream,
-    VersionId,
-    VersionPatch,
-    VersionRecord,
-)
-from lineal.errors import Gone, IntegrityError, LinealError, NotFound, Unavailable, UsageError
-from lineal.files import refusal, write_stream, write_whole
+from lineal.errors import UsageError
+from lineal.files import refusal
 from lineal.home import home_of
-
-MARK_FILE = "synced.json"
-LINES_AT_ONCE = 10_000
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-@dataclass
-class Synced:
-    """What became of one folder."""
-
-    folder: str
-    run: str | None = None
-    """`entity/project/run_id` in the target."""
-    was_synced: bool = False
-    """Nothing was done: it is in this target already."""
-    is_empty: bool = False
-    """Nothing was done: it was killed before its run was started."""
-    line_count: int = 0
-    file_count: int = 0
-    version_count: int = 0
-    skipped: list[str] = field(default_factory=list)
-    """Why it went without versions that are not there any more; only where that was asked for."""
-    failures: dict[str, BaseException] = field(default_factory=dict)
-    """What could not be copied, by name; empty means complete."""
 
 
 def find_folders(parent: str) -> list[str]:
@@ -116,11 +68,13 @@ def sync(
                 about = run_folder.read_about(folder)
                 result.is_empty = not about.run_id
                 where = _where(about, target, entity, project, run_id)
-                marks = _Marks(folder, target, where)
+                marks = Marks(folder, target, where)
                 if not again and marks.is_complete:
                     result.was_synced = True
                 elif not result.is_empty:
-                    _sync_folder(target, settings, about, where, marks, result, skip_gone)
+                    up_to = settings.pack_files_up_to
+                    job = Job(folder, about, target, where, marks, result, up_to, skip_gone)
+                    _copy(job, settings)
                 if clean and not result.failures:
                     _remove(folder)
             except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
@@ -150,40 +104,22 @@ def _when_removed(entry: os.DirEntry[str]) -> tuple[bool, bool]:
     return entry.name == MARK_FILE, entry.name == run_folder.ABOUT_FILE
 
 
-@dataclass(frozen=True)
-class _Where:
-    entity: str
-    project: str
-    run_id: str
-
-    def __str__(self) -> str:
-        return f"{self.entity}/{self.project}/{self.run_id}"
-
-
 def _where(
     about: About, target: Backend, entity: str | None, project: str | None, run_id: str | None
-) -> _Where:
+) -> Where:
     default = target.entity if about.is_default_entity else about.entity
-    return _Where(entity or default, project or about.project, run_id or about.run_id)
+    return Where(entity or default, project or about.project, run_id or about.run_id)
 
 
-def _sync_folder(
-    target: Backend,
-    settings: Settings,
-    about: About,
-    where: _Where,
-    marks: _Marks,
-    result: Synced,
-    skip_gone: bool,
-) -> None:
-    folder = result.folder
-    with _opened(dataclasses.replace(settings, home=folder, entity=about.entity)) as source:
+def _copy(job: Job, settings: Settings) -> None:
+    inside = dataclasses.replace(settings, home=job.folder, entity=job.about.entity)
+    with _opened(inside) as source:
         adopting.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
-            raise UsageError(f"The run in {folder} is still going on; sync it once it is over")
-        _Copy(source, target, settings, about, folder, where, marks, result, skip_gone).run()
-    if not result.failures:
-        marks.complete()
+            raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
+        RunCopy(source, job).run()
+    if not job.result.failures:
+        job.marks.complete()
 
 
 @contextmanager
@@ -201,414 +137,3 @@ def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
     with copying.opened_apart(settings) as source:
         adopting.copy(home.spool, source.instance.home.spool)
         yield source
-
-
-class _Copy:
-    """One run on its way from its folder to the target."""
-
-    def __init__(
-        self,
-        source: Backend,
-        target: Backend,
-        settings: Settings,
-        about: About,
-        folder: str,
-        where: _Where,
-        marks: _Marks,
-        result: Synced,
-        skip_gone: bool,
-    ) -> None:
-        self._skip_gone = skip_gone
-        self._marks = marks
-        self._source, self._target = source, target
-        self._pack_files_up_to = settings.pack_files_up_to
-        self._about = about
-        self._where = where
-        self._result = result
-        self._intents = run_folder.read_intents(folder)
-        self._from = source.run(about.entity, about.project, about.run_id)
-        self._logged = self._versions_of(EdgeKind.LOGGED)
-        self._used = self._versions_of(EdgeKind.USED)
-        self._copied: dict[VersionId, VersionRecord] = {}
-
-    def run(self) -> None:
-        self._to = self._started()
-        self._result.run = str(self._where)
-        for stream in Stream:
-            self._copy_lines(stream)
-        self._copy_files()
-        # What the run logged, and what its user made and it used, in the order of making.
-        for _, version in sorted({**self._logged, **self._used}.items()):
-            self._attempt(f"artifact {version.name}", self._copy_version, version)
-        self._copy_display_names()
-        self._once("latest", "alias latest", self._settle_latest)
-        for version in self._used.values():
-            self._attempt(f"use of {version.name}", self._copy_use, version)
-        for number, intent in enumerate(self._intents):
-            if not isinstance(intent, Source):  # those went with their versions
-                name = f"{type(intent).__name__.lower()} of {intent.version}"
-                self._once(f"intent {number}", name, self._fulfil, intent)
-        self._finish()
-
-    def _once(
-        self, step: str, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        if not self._marks.is_done(step) and self._attempt(name, call, *args, **kwargs):
-            self._marks.done(step)
-
-    def _attempt(
-        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-    ) -> bool:
-        try:
-            call(*args, **kwargs)
-        except (LinealError, OSError) as error:
-            self._result.failures[name] = error
-            term.warning(f"{name} was not synced: {error}")
-            return False
-        return True
-
-    def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
-        versions = all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
-        return {version.id: version for version in versions}
-
-    # --- the run ---
-
-    def _started(self) -> RunRecord:
-        """Find the run that an earlier sync made, or start it as `init` asked for (RUN-18)."""
-        where, run = self._where, self._from
-        try:
-            known = self._target.run(where.entity, where.project, where.run_id)
-        except NotFound:
-            known = None
-        said = known.metadata.get(run_folder.METADATA_KEY) if known else None
-        uids = said if isinstance(said, list) else []
-        if known is not None and self._about.uid in uids:
-            return known
-        self._marks.forget()  # of a home that was here before, or of a run that was deleted since
-        if self._about.rewind_step is not None:
-            target = Fork(where.run_id, self._about.rewind_step, is_rewind=True)
-            rewinding.rewind(self._target, where.entity, where.project, target)
-        resume = self._about.resume
-        if resume == "must" and where.run_id != self._about.run_id:
-            resume = None  # what `init` was to resume is not what it is called now
-        spec = copying.run_spec(run, where.entity, where.project, where.run_id)._replace(
-            resume=resume,
-            name=run.name if known is None else None,
-            metadata={run_folder.METADATA_KEY: [*uids, self._about.uid]},
-        )
-        try:
-            return self._target.start_run(spec).run
-        except (UsageError, NotFound) as error:  # `init` cannot be called again
-            folder = os.path.relpath(self._result.folder)
-            way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
-            raise type(error)(f"{error.message}. {way}") from error
-
-    def _copy_lines(self, stream: Stream) -> None:
-        """Copy lines under one writer: the folder does not change any more, so offsets hold."""
-        lines = self._source.read_lines(self._from.key, stream)
-        writer, offset = f"offline-{self._about.uid}", 0
-        if stream is Stream.HISTORY:
-            lines = map(self._with_tables_there, lines)
-        while batch := tuple(itertools.islice(lines, LINES_AT_ONCE)):
-            self._target.append_lines(self._to.key, [Lines(stream, writer, offset, batch)])
-            offset += len(batch)
-        self._result.line_count += offset
-
-    def _with_tables_there(self, line: bytes) -> bytes:
-        if copying.TABLE_PATH.encode() not in line:
-            return line
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            return line  # no row: the target says so
-        return json.dumps(self._tables_there(row)).encode()
-
-    def _tables_there(self, value: Any) -> Any:
-        here = f"{self._from.entity}/{self._from.project}"
-        return copying.with_tables_at(value, here, f"{self._where.entity}/{self._where.project}")
-
-    def _copy_files(self) -> None:
-        files = list(all_of(lambda page: self._source.run_files(self._from.key, page)))
-        if self._marks.is_done("files"):
-            self._result.file_count = len(files)
-            return
-        copied = [self._attempt(f"file {file.path}", self._copy_file, file) for file in files]
-        if all(copied):
-            self._marks.done("files")
-
-    def _copy_file(self, file: RunFileRecord) -> None:
-        found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
-        if found is None:
-            raise NotFound(f"The content of run file {file.path} is missing in the folder")
-        if found.path is not None:
-            self._target.put_run_files(self._to.key, [(file.path, found.path)])
-        else:
-            self._copy_packed(file.path, found)
-        self._result.file_count += 1
-
-    def _copy_packed(self, path: str, found: Location) -> None:
-        """Copy a run file that shares the bytes of an artifact's, which may be in a pack."""
-        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
-        with self._source.open(found) as packed:
-            write_stream(packed, local)
-        try:
-            self._target.put_run_files(self._to.key, [(path, local)])
-        finally:
-            os.unlink(local)
-
-    def _finish(self) -> None:
-        """End the run; one that an earlier sync has ended may have been gone on with since."""
-        run = self._from
-        config = {key: self._here(value) for key, value in run.config.items()}
-        if self._is_ended():
-            self._settle_config(config)
-            return
-        metadata = {k: v for k, v in run.metadata.items() if k != run_folder.METADATA_KEY}
-        self._target.update_run(
-            self._to.key,
-            RunPatch(
-                config=config or None,
-                summary=self._tables_there(run.summary) or None,
-                metadata=metadata or None,
-                git_commit=run.git_commit,
-                git_remote=run.git_remote,
-            ),
-        )
-        copying.finish(self._target, run, self._to)
-        self._marks.done("end")
-
-    def _is_ended(self) -> bool:
-        is_marked = self._marks.is_complete or self._marks.is_done("end")
-        return is_marked or self._to.state not in copying.BEGUN
-
-    def _settle_config(self, config: dict[str, Any]) -> None:
-        """Name versions in it as they are there, if they came only now."""
-        before = self._from.config
-        late = {
-            key: value
-            for key, value in config.items()
-            if value != before[key] and self._to.config.get(key) == before[key]
-        }
-        if late:
-            self._target.update_run(self._to.key, RunPatch(config=late))
-
-    def _here(self, value: Any) -> Any:
-        """Return a value of the config; of a version with the id that it has in the target."""
-        if not (isinstance(value, dict) and value.get("_type") == "artifactVersion"):
-            return value
-        copied = {str(id): version for id, version in self._copied.items()}
-        version = copied.get(str(value.get("id")))  # a config may hold anything
-        if version is None:
-            name = f"/{value.get('sequenceName')}:{value.get('version')}"
-            used = (each for each in self._intents if isinstance(each, Use))
-            intent = next((each for each in used if each.version.endswith(name)), None)
-            if intent is None:
-                return value
-            try:
-                version = self._home_version(intent.version, intent.digest)
-            except NotFound:  # said already, of its use
-                return value
-        return value | {
-            "id": str(version.id),
-            "version": f"v{version.source_number}",
-            "sequenceName": version.source_collection,
-        }
-
-    # --- artifacts ---
-
-    def _copy_version(self, version: VersionRecord) -> None:
-        spec = DraftSpec(
-            client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
-            entity=self._where.entity,
-            project=self._project_of(version),
-            collection=version.source_collection,
-            type=version.type,
-            manifest=self._source.manifest(version.id),
-            run=self._to.key if version.id in self._logged else None,
-            description=version.description,
-            metadata=version.metadata,
-            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
-            tags=version.tags,
-            history_step=version.history_step,
-            sources=self._sources_of(version),
-            ttl_seconds=version.ttl_seconds,
-        )
-        copied = copying.copy_version(
-            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
-        )
-        self._copied[version.id] = copied
-        self._result.version_count += 1
-        for link in self._source.links(version.id):
-            self._once(f"link {link.path}", f"link {link.path}", self._link, link, copied)
-
-    def _project_of(self, version: VersionRecord) -> str:
-        own = version.source_project == self._about.project
-        return self._where.project if own else version.source_project
-
-    def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
-        """Return what it took entries over from: versions of the home, and of the folder."""
-        found = [
-            self._needed(intent.source)
-            for intent in self._intents
-            if isinstance(intent, Source) and intent.digest == version.digest
-        ]
-        from_home = {each.id for each in found if each is not None}
-        from_folder = copying.derived_from(self._source, version)
-        copied = {self._copied[source].id for source in from_folder if source in self._copied}
-        return tuple(sorted(from_home | copied))
-
-    def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
-        entity = self._where.entity if link.entity == self._about.entity else link.entity
-        project = self._where.project if link.project == self._about.project else link.project
-        self._target.project(entity, project, create=True)
-        target = names.ArtifactPath(entity, project, link.collection)
-        aliases = [alias for alias in link.aliases if alias != LATEST]
-        linked = self._target.link_version(copied.id, target, aliases)
-        name = copying.display_name(self._source, link)
-        if name is not None:
-            copying.give_display_name(self._target, linked, name)
-
-    def _copy_display_names(self) -> None:
-        """Give each collection the one that it has here, if it has none there."""
-        sources = {**self._logged, **self._used}
-        copies = {}
-        for id, copied in self._copied.items():
-            version = sources[id]
-            path = f"{version.entity}/{version.project}/{version.collection}"
-            copies[path] = version, copied
-        for path, (version, copied) in copies.items():
-            name = copying.display_name(self._source, version)
-            if name is not None:
-                step = f"display name of {path}"
-                self._once(step, step, copying.give_display_name, self._target, copied, name)
-
-    def _settle_latest(self) -> None:
-        """Put `latest` where the run had it, when content it had logged before came back."""
-        for before, after in self._copied.items():
-            version = self._source.version_by_id(before)
-            newest = [v for v in self._copied.values() if v.collection == after.collection]
-            if LATEST in version.aliases and max(v.number for v in newest) != after.number:
-                patch = VersionPatch(aliases_added=(LATEST,))
-                self._target.update_version(after.membership_id, patch)
-
-    # --- edges ---
-
-    def _copy_use(self, version: VersionRecord) -> None:
-        copied = self._copied.get(version.id)
-        if copied is not None:
-            self._target.use(self._to.key, copied.id, alias=None)
-
-    def _fulfil(self, intent: Use | Relog | Alias | Link) -> None:
-        digest = intent.digest if isinstance(intent, Use | Relog) else None
-        version = self._needed(intent.version, digest)
-        if version is None:
-            return
-        if isinstance(intent, Use):
-            self._target.use(self._to.key, version.id, alias=intent.alias)
-        elif isinstance(intent, Relog):
-            self._target.relog(self._to.key, version.id)
-        elif isinstance(intent, Alias):
-            patch = VersionPatch(aliases_added=intent.aliases)
-            self._target.update_version(version.membership_id, patch)
-        else:
-            entity, project, name = intent.target.split("/")
-            self._target.project(entity, project, create=True)
-            target = names.ArtifactPath(entity, project, name)
-            self._target.link_version(version.id, target, intent.aliases)
-
-    def _needed(self, path: str, digest: str | None = None) -> VersionRecord | None:
-        """Return what the target has of a version of the home; None to go without it."""
-        try:
-            return self._home_version(path, digest)
-        except NotFound as error:
-            if self._skip_gone:
-                self._result.skipped.append(error.message)
-                term.warning(f"{error.message}; the run goes without it")
-                return None
-            folder = os.path.relpath(self._result.folder)
-            way = f"`lineal sync {folder} --skip-gone` goes on without it"
-            raise type(error)(f"{error.message}. {way}") from error
-
-    def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
-        """Return what the target has of a version of the home: that name, or that content."""
-        named = names.artifact_path(path, self._where.entity, self._where.project)
-        if self._about.is_default_entity and named.entity == self._about.entity:
-            named = named._replace(entity=self._target.entity)
-        gone = None
-        try:
-            version = self._target.version(named)
-        except NotFound as error:
-            if digest is None:
-                raise
-            gone = error if isinstance(error, Gone) else None
-        else:
-            if digest in (None, version.digest):
-                return version
-        try:
-            return self._target.version(named._replace(ref=str(digest)))
-        except NotFound as error:
-            raise gone or NotFound(
-                f"{named} is not there with the content that was used, {digest}"
-            ) from error
-
-
-@dataclass(frozen=True)
-class _Mark:
-    """What one target has confirmed in one place."""
-
-    done: tuple[str, ...] = ()
-    synced_at: str | None = None
-
-
-class _Marks:
-    """What one target has confirmed of a folder in one place; the folder keeps those of all."""
-
-    def __init__(self, folder: str, target: Backend, where: _Where) -> None:
-        self._path = os.path.join(folder, MARK_FILE)
-        self._key = f"{target.url} {where}"
-        mine = self._read().get(self._key, _Mark())
-        self._done = list(mine.done)
-        self.is_complete = mine.synced_at is not None
-
-    def is_done(self, step: str) -> bool:
-        return step in self._done
-
-    def done(self, step: str) -> None:
-        """Note a step that must not be repeated: somebody may have changed its result since."""
-        self._done.append(step)
-        self._write(_Mark(tuple(self._done)))
-
-    def forget(self) -> None:
-        if self._done or self.is_complete:
-            self._done, self.is_complete = [], False
-            self._write(_Mark())
-
-    def complete(self) -> None:
-        self._write(_Mark(tuple(self._done), datetime.now(UTC).isoformat()))
-
-    def _read(self) -> dict[str, _Mark]:
-        """Raises IntegrityError for what no sync writes."""
-        try:
-            with open(self._path, encoding="utf-8") as file:
-                marks = json.load(file)
-            if not isinstance(marks, dict):
-                raise ValueError("it is no JSON object")
-            return {where: fields.read(_Mark, mark) for where, mark in marks.items()}
-        except OSError:
-            return {}
-        except (ValueError, RecursionError) as error:
-            raise IntegrityError(
-                f"{self._path} is damaged: {error}. It says what was copied before; delete it to "
-                "copy all of the run again"
-            ) from error
-
-    def _write(self, mine: _Mark) -> None:
-        marks = {**self._read(), self._key: mine}
-        said = {where: dataclasses.asdict(mark) for where, mark in marks.items()}
-        try:
-            write_whole(self._path, json.dumps(said).encode())
-        except Unavailable as error:
-            folder = os.path.dirname(self._path)
-            if os.access(folder, os.W_OK):
-                raise
-            term.warn_once(f"{folder} is not marked as synced: {error}", key=f"mark {folder}")
