@@ -13,6 +13,7 @@ import pytest
 import lineal
 from lineal.client import session
 from lineal.client.embedded import EmbeddedBackend
+from lineal.client.offline import sync
 from lineal.config import load
 from lineal.errors import ArtifactsFailed, NoSpace, Unavailable
 from tests.robust import workers
@@ -253,6 +254,25 @@ def test_an_offline_run_that_finds_no_room_leaves_no_folder(
     assert sorted(disk.rglob("offline-run-*")) == folders
     ballast.unlink()
     lineal.init(mode="offline", project="p").finish()
+
+
+def test_an_offline_run_is_synced_from_a_disk_that_is_full(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "home"))
+    with lineal.init(mode="offline", project="p", id="a", dir=str(disk)) as run:
+        run.log({"loss": 0.5})
+        run.log_artifact(workers.draft("content")).wait()
+    session.close()
+    (folder,) = sync.find_folders(str(disk))
+    fill(disk)
+    settings = load()
+    target = session.open_backend(settings)
+    (result,) = sync.sync([folder], target, settings=settings, clean=True)
+    assert result.failures == {}
+    assert lineal.Api().run("p/a").history(pandas=False)[0]["loss"] == 0.5
+    assert lineal.Api().artifact("p/data:v0").logged_by().id == "a"
+    assert not os.path.exists(folder)
 
 
 def test_a_download_to_a_full_disk_leaves_no_half_file(disk: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import fields
-from lineal.errors import IntegrityError, Unavailable
+from lineal.errors import IntegrityError, NoSpace, Unavailable
 from lineal.files import write_whole
 
 MARK_FILE = "synced.json"
@@ -84,8 +84,8 @@ class Marks:
         said = {where: dataclasses.asdict(mark) for where, mark in marks.items()}
         try:
             write_whole(self._path, json.dumps(said).encode())
-        except Unavailable as error:
+        except (NoSpace, Unavailable) as error:
             folder = os.path.dirname(self._path)
-            if os.access(folder, os.W_OK):
+            if not isinstance(error, NoSpace) and os.access(folder, os.W_OK):
                 raise
             term.warn_once(f"{folder} is not marked as synced: {error}", key=f"mark {folder}")

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
@@ -20,7 +20,7 @@ from lineal.client.offline.run_copy import Job, RunCopy, Synced
 from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
-from lineal.errors import UsageError
+from lineal.errors import NoSpace, Unavailable, UsageError
 from lineal.files import refusal
 from lineal.home import home_of
 
@@ -124,16 +124,28 @@ def _copy(job: Job, settings: Settings) -> None:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
-    """Open the instance in a folder; where that may only be read, a copy of what changes."""
-    home = home_of(settings)
-    if os.access(home.root, os.W_OK):
-        source = open_embedded(settings)
-        try:
-            copying.require_readable(source, home)
-            yield source
-        finally:
-            source.close()
+    """Open the instance in a folder; where nothing can be written, a copy of what changes."""
+    in_place = _opened_in_place(settings)
+    if in_place is not None:
+        with closing(in_place):
+            yield in_place
         return
     with copying.opened_apart(settings) as source:
-        adopting.copy(home.spool, source.instance.home.spool)
+        adopting.copy(home_of(settings).spool, source.instance.home.spool)
         yield source
+
+
+def _opened_in_place(settings: Settings) -> EmbeddedBackend | None:
+    """Open it there; None if it may only be read, or SQLite has no room for files of its own."""
+    home = home_of(settings)
+    if not os.access(home.root, os.W_OK):
+        return None
+    with ExitStack() as opening:
+        try:
+            source = open_embedded(settings)
+            opening.callback(source.close)
+            copying.require_readable(source, home)
+        except (NoSpace, Unavailable):
+            return None
+        opening.pop_all()
+    return source
