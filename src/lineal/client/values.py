@@ -6,6 +6,7 @@ module being loaded already. NaN and infinities are data and stay.
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -289,6 +290,11 @@ def text(value: str) -> str:
     if type(value) is not str:
         value = str.__str__(value)  # not what a subclass shows: of an enum its member's name
     return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Compare JSON as JSON: for Python 1, 1.0 and True are the same."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -293,6 +293,20 @@ def test_description_and_metadata_can_be_set_before_and_after(
     assert (found.description, found.metadata) == ("after", {"k": 2, "new": [1, {"deep": None}]})
 
 
+def test_metadata_is_compared_as_the_json_it_becomes(run: lineal.Run, api: lineal.Api) -> None:
+    numpy = pytest.importorskip("numpy")
+    artifact = draft()
+    artifact.metadata = {"flag": 1, "sizes": [1, 2]}
+    run.log_artifact(artifact).wait()
+    before = api.artifact("data:v0").updated_at
+    artifact.metadata["sizes"] = numpy.array([1, 2])
+    artifact.save()
+    assert api.artifact("data:v0").updated_at == before
+    artifact.metadata["flag"] = True
+    artifact.save()
+    assert api.artifact("data:v0").metadata["flag"] is True
+
+
 def test_what_is_changed_while_the_upload_runs_is_kept_for_save(
     run: lineal.Run, api: lineal.Api
 ) -> None:

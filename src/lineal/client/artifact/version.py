@@ -19,7 +19,7 @@ from lineal.client.artifact.contents import Base, Contents
 from lineal.client.artifact.draft import Draft, clean, described
 from lineal.client.artifact.manifest import Manifest
 from lineal.client.backend import Backend
-from lineal.client.values import iso, text_change
+from lineal.client.values import is_same, iso, text_change
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import SegmentHead, manifest_head
@@ -373,9 +373,10 @@ class Version(Draft):
 
     def _push(self) -> None:
         record = self._record
+        metadata = clean(self._metadata)
         patch = VersionPatch(
             description=text_change(record.description, self._description),
-            metadata=None if self._metadata == record.metadata else clean(self._metadata),
+            metadata=None if is_same(metadata, record.metadata) else metadata,
             aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
             aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
             tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -19,7 +18,7 @@ from lineal.client.public import history as public_history
 from lineal.client.public.files import File, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.summary import PublicSummary
-from lineal.client.values import iso, plain, text_change
+from lineal.client.values import is_same, iso, plain, text_change
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,
@@ -266,7 +265,7 @@ class Run:
             config={
                 key: value
                 for key, value in now.items()
-                if key not in shown or _as_json(shown[key]) != _as_json(value)
+                if key not in shown or not is_same(shown[key], value)
             }
             or None,
             config_removed=tuple(key for key in shown if key not in now),
@@ -482,8 +481,3 @@ def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _copied(item) for key, item in value.items()}
     return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
-def _as_json(value: Any) -> str:
-    """Return text to compare by: for Python 1, 1.0 and True are the same."""
-    return json.dumps(value, sort_keys=True)
