@@ -74,6 +74,8 @@ def steps(run_id: str = "a") -> list[int]:
         ("import threading; threading.Thread(target=sys.exit, args=(3,)).start()", 0, "finished"),
         ("try: sys.exit(3)\nexcept SystemExit: pass", 0, "finished"),
         ("import contextlib\nwith contextlib.suppress(SystemExit): exit(3)", 0, "finished"),
+        ("try: sys.exit(3)\nexcept SystemExit: pass\nlineal.teardown()", 0, "finished"),
+        ("try: sys.exit(3)\nfinally: lineal.teardown()", 3, "failed"),
         ("try: sys.exit(3)\nexcept SystemExit: sys.exit(4)", 4, "failed"),
         ("try: sys.exit(3)\nexcept SystemExit: raise", 3, "failed"),
         ("try: sys.exit(3)\nfinally: print()", 3, "failed"),

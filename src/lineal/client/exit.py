@@ -47,7 +47,7 @@ class _Ending:
 
         Else what the program holds would be freed after the modules that it needs for that.
         """
-        was_caught = self._left_from is not None and _has_returned(self._left_from)
+        was_caught = self._left_from is not None and _was_caught(self._left_from)
         code = 0 if was_caught else self._exit_code or _code_behind_our_back(self.program)
         self.program = None
         self.set(code)
@@ -183,6 +183,13 @@ def _outermost_frame() -> FrameType:
     while frame.f_back is not None:
         frame = frame.f_back
     return frame
+
+
+def _was_caught(program: FrameType) -> bool:
+    """Tell whether the program caught its own `sys.exit`."""
+    if program is _outermost_frame():  # it still runs, and calls `teardown`
+        return sys.exception() is None
+    return _has_returned(program)
 
 
 def _has_returned(frame: FrameType) -> bool:
