@@ -255,7 +255,7 @@ def output_of(run: lineal.Run) -> list[str]:
 
 
 def test_the_exception_that_ended_a_run_is_part_of_its_output(capsys):
-    with pytest.raises(ValueError, match="diverged"), lineal.init() as run:  # noqa: PT012
+    with pytest.raises(ValueError, match="diverged"), lineal.init() as run:  # noqa: PT012 - it prints first
         print("hello")
         raise ValueError("diverged")
     first, second, *_, last = output_of(run)

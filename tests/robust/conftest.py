@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+import lineal
 from lineal.client import exit as process_exit
 from lineal.client import session, term
 from lineal.client.artifact import adding
+from lineal.client.embedded import EmbeddedBackend
 from lineal.config import load
+from tests.robust import workers
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +27,15 @@ def fresh_process(clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> I
     process_exit.finish_all(0)
     session.close()
     term.configure(quiet=False, silent=False)
+
+
+@pytest.fixture
+def run() -> Iterator[lineal.Run]:
+    """An active run; afterwards everything that is stored is held against the invariants."""
+    started = workers.start()
+    yield started
+    if not started._is_finished:
+        started.finish()
+    backend = session.open_backend(load())
+    assert isinstance(backend, EmbeddedBackend)
+    assert list(backend.verify()) == []

@@ -1,0 +1,157 @@
+"""Resuming a run, and forking one (RUN-18, RUN-19)."""
+
+from __future__ import annotations
+
+import pytest
+
+import lineal
+from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, UsageError
+
+
+def run_of(run: lineal.Run):
+    return run.backend.run(run.entity, run.project, run.id)
+
+
+# --- resume -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_must_without_an_id_asks_for_one(mode):
+    with pytest.raises(UsageError, match=r"pass its id, .* or set LINEAL_RUN_ID"):
+        lineal.init(resume="must", mode=mode)
+    assert lineal.run is None
+
+
+def test_an_existing_id_without_resume_is_an_error_naming_the_choices():
+    lineal.init(id="a").finish()
+    with pytest.raises(UsageError, match="resume"):
+        lineal.init(id="a")
+
+
+def test_that_tensorboard_is_not_recorded_is_said_once(capsys):
+    for _ in range(2):
+        lineal.init(sync_tensorboard=True).finish()
+    assert capsys.readouterr().err.count("TensorBoard and Gym are not recorded") == 1
+
+
+def test_resume_table(capsys):
+    with pytest.raises(RunNotFoundError):
+        lineal.init(id="a", resume="must")
+    created = lineal.init(id="a", resume="allow")
+    assert not created.resumed
+    assert "created" in capsys.readouterr().err
+    created.finish()
+    resumed = lineal.init(id="a", resume="must")
+    assert resumed.resumed
+    assert "resumed" in capsys.readouterr().err
+    resumed.finish()
+    with pytest.raises(UsageError, match="never"):
+        lineal.init(id="a", resume="never")
+    lineal.init(id="b", resume="never").finish()
+
+
+def test_resume_goes_on_with_steps_config_summary_and_tags(monkeypatch):
+    with lineal.init(id="a", config={"lr": 0.1}, tags=["x"]) as run:
+        run.log({"loss": 2.0})
+        run.log({"loss": 1.0})
+    monkeypatch.setenv("WANDB_RUN_ID", "a")
+    monkeypatch.setenv("WANDB_RESUME", "allow")
+    with lineal.init(config={"epochs": 3}) as again:
+        assert again.step == 2
+        assert dict(again.config.items()) == {"lr": 0.1, "epochs": 3}
+        assert again.summary["loss"] == 1.0
+        assert again.tags == ("x",)
+        again.log({"loss": 0.5})
+    record = run_of(again)
+    assert record.last_step == 2
+    assert record.history_count == 3
+    assert record.config["epochs"] == 3
+
+
+def test_resume_refuses_to_change_config_before_it_touches_the_run():
+    lineal.init(id="a", config={"lr": 0.1}).finish()
+    with pytest.raises(Invalid, match="allow_val_change"):
+        lineal.init(id="a", resume="allow", config={"lr": 0.2})
+    run = lineal.init(id="a", resume="allow", config={"lr": 0.2}, allow_val_change=True)
+    assert run.config.lr == 0.2
+
+
+def test_allow_warns_when_the_id_exists_in_another_project(capsys):
+    lineal.init(id="a", project="one").finish()
+    lineal.init(id="a", project="two", resume="allow")
+    assert "ana/one/a" in capsys.readouterr().err
+
+
+def test_a_deleted_id_cannot_be_used_again():
+    run = lineal.init(id="a")
+    run.finish()
+    run.backend.delete_run(run.record.key)
+    with pytest.raises(Gone):
+        lineal.init(id="a", resume="allow")
+
+
+def test_auto_resumes_what_did_not_finish_in_this_folder():
+    run = lineal.init(resume="auto")
+    run.finish(exit_code=1)
+    again = lineal.init(resume="auto")
+    assert again.id == run.id
+    assert again.resumed
+    again.finish()
+    assert lineal.init(resume="auto").id != run.id
+
+
+def test_auto_is_forgotten_by_a_run_without_resume(tmp_path, monkeypatch):
+    run = lineal.init(resume="auto")
+    run.finish(exit_code=1)
+    lineal.init().finish()
+    assert lineal.init(resume="auto").id != run.id
+
+
+def test_auto_with_an_explicit_id_takes_that_and_says_so(capsys):
+    lineal.init(resume="auto", id="one").finish(exit_code=1)
+    assert lineal.init(resume="auto", id="two").id == "two"
+    assert "not one" in capsys.readouterr().err
+
+
+# --- forking ------------------------------------------------------------------------------------
+
+
+def test_a_fork_shares_history_and_summary_up_to_the_step():
+    with lineal.init(id="parent", config={"lr": 1}) as parent:
+        for value in range(5):
+            parent.log({"x": value})
+    with lineal.init(fork_from="parent?_step=2") as fork:
+        assert fork.step == 3
+        assert fork.summary["x"] == 2
+        assert fork.config.lr == 1
+        fork.log({"x": 10})
+    assert run_of(fork).history_count == 4
+    assert run_of(parent).history_count == 5
+
+
+def test_the_summary_of_a_fork_is_that_of_the_step_with_metric_definitions():
+    with lineal.init(id="parent") as parent:
+        parent.define_metric("loss", summary="min")
+        for value in (3, 2, 5, 1):
+            parent.log({"loss": value})
+    with lineal.init(fork_from="parent?_step=2") as fork:
+        assert (fork.summary["loss"], "loss" in list(fork.summary)) == ({"min": 2}, False)
+        fork.log({"loss": 4})
+    assert run_of(fork).summary["loss.min"] == 2
+
+
+def test_a_fork_that_is_not_possible_leaves_no_run_behind():
+    with lineal.init(id="parent") as parent:
+        parent.log({"x": 1})
+    with pytest.raises(Invalid, match="its last step is 0"):
+        lineal.init(fork_from="parent?_step=300")
+    with pytest.raises(NotFound, match="nobody"):
+        lineal.init(fork_from="nobody?_step=0")
+    assert [run.id for run in lineal.Api().runs("uncategorized")] == ["parent"]
+
+
+def test_fork_and_resume_exclude_each_other():
+    with pytest.raises(UsageError):
+        lineal.init(fork_from="a?_step=1", resume="allow")
+    with pytest.raises(Invalid):
+        lineal.init(fork_from="a")
