@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,9 @@ LATER = 10**18 * 5
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> DigestCache:
-    return DigestCache(str(tmp_path / "cache"))
+def cache(tmp_path: Path) -> Iterator[DigestCache]:
+    with closing(DigestCache(str(tmp_path / "cache"))) as cache:
+        yield cache
 
 
 def stamp(**changes: int) -> Stamp:
@@ -99,14 +103,14 @@ def test_a_lost_cache_is_made_anew(cache: DigestCache, tmp_path: Path) -> None:
 
 def test_all_who_share_the_folder_may_write_the_cache(tmp_path: Path) -> None:
     alone, shared = tmp_path / "alone", tmp_path / "shared"
-    for folder, mode in ((alone, 0o700), (shared, 0o2770)):
+    for folder, mode, least in ((alone, 0o700, 0o600), (shared, 0o2770, 0o660)):
         folder.mkdir()
         folder.chmod(mode)
-        DigestCache(str(folder)).remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
-    assert (shared / "digests.db").stat().st_mode & 0o660 == 0o660
+        with closing(DigestCache(str(folder))) as cache:
+            cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+            for name in ("digests.db", "digests.db-shm"):
+                assert (folder / name).stat().st_mode & least == least
     assert (alone / "digests.db").stat().st_mode & 0o022 == 0
-    with DigestCache(str(shared)).held():
-        assert (shared / "digests.db-shm").stat().st_mode & 0o660 == 0o660
 
 
 def test_threads_may_remember_at_once(cache: DigestCache) -> None:
@@ -135,9 +139,24 @@ def test_a_digest_keeps_its_prefix(cache: DigestCache) -> None:
     assert cache.of_folder("/data")["a"][1] == Digest(DIGEST)
 
 
+def test_processes_that_were_forked_share_no_connection(cache: DigestCache) -> None:
+    def use_in_child() -> None:
+        cache.remember([("/data/child", stamp(), DIGEST)], read_at_ns=None)
+
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    before = cache._connection
+    child = multiprocessing.get_context("fork").Process(target=use_in_child)
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    assert set(cache.of_folder("/data")) == {"a", "child"}
+    assert cache._connection is not before
+
+
 @pytest.mark.usefixtures("on_disk")
-def test_a_cache_forgets_the_stale_first_and_then_the_oldest(tmp_path: Path) -> None:
-    cache = DigestCache(str(tmp_path / "cache"))
+def test_a_cache_forgets_the_stale_first_and_then_the_oldest(
+    cache: DigestCache, tmp_path: Path
+) -> None:
     assert cache.shrink(0) == (0, 0, 0)
     folder = tmp_path / "many"
     folder.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,18 +92,18 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Far:
 
 
 def fetch(backend: Far, target: Path, files: Files = FILES, **how: Any) -> None:
-    cache = DigestCache(str(target.parent / "cache"))
     chosen = entries(files)
     size = sum(entry.size for entry in chosen)
-    made = Download(
-        backend,  # type: ignore[arg-type]
-        VersionId(1),
-        str(target),
-        cache,
-        references=References(timeout_seconds=1),
-        **how,
-    )
-    made.run(chosen, count=len(chosen), size=size)
+    with closing(DigestCache(str(target.parent / "cache"))) as cache:
+        made = Download(
+            backend,  # type: ignore[arg-type]
+            VersionId(1),
+            str(target),
+            cache,
+            references=References(timeout_seconds=1),
+            **how,
+        )
+        made.run(chosen, count=len(chosen), size=size)
 
 
 def content(root: Path) -> Files:
@@ -154,16 +155,16 @@ def test_a_file_put_there_by_hand_is_accepted_by_its_digest(backend: Far, target
 def test_a_file_put_there_by_hand_is_remembered_only_once_it_is_settled(
     backend: Far, target: Path
 ) -> None:
-    cache = DigestCache(str(target.parent / "cache"))
     target.mkdir()
     (target / "a.txt").write_bytes(b"a")
     just_now = time.time() + 60  # so that it is, however slow this test runs
     os.utime(target / "a.txt", (just_now, just_now))
     fetch(backend, target, {"a.txt": b"a"})
-    assert cache.of_folder(str(target)) == {}
-    os.utime(target / "a.txt", (1, 1))
-    fetch(backend, target, {"a.txt": b"a"})
-    assert list(cache.of_folder(str(target))) == ["a.txt"]
+    with closing(DigestCache(str(target.parent / "cache"))) as cache:
+        assert cache.of_folder(str(target)) == {}
+        os.utime(target / "a.txt", (1, 1))
+        fetch(backend, target, {"a.txt": b"a"})
+        assert list(cache.of_folder(str(target))) == ["a.txt"]
 
 
 def test_bytes_without_the_digest_never_appear(backend: Far, target: Path, tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
 from lineal.files import Stamp, make_folder, set_mode, shared_mode
+from lineal.forks import around_forks
 
 FINE_WINDOW_NS = 20_000_000
 """A file modified this shortly before it was read may change again within the same tick of the
@@ -57,14 +58,17 @@ class Shrunk(NamedTuple):
 
 
 class DigestCache:
-    """Remembers path and stamp → digest; every failure of it counts as "not known"."""
+    """Remembers path and stamp → digest; every failure of it counts as "not known".
+
+    Its database stays open from the first use on: opening takes longer than to hash a small file.
+    """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._path = os.path.join(folder, "digests.db")
-        self._lock = threading.RLock()
-        self._held: list[sqlite3.Connection] = []
-        self._owner = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        self._opened_file = 0
+        """The inode of what is open."""
 
     def of_folder(self, folder: str, table: str = FILES) -> Known:
         """Return what is known of the files directly in an absolute folder, by name.
@@ -127,7 +131,7 @@ class DigestCache:
         if not os.path.exists(self._path):
             return Shrunk(0, 0, 0)
         try:
-            with self._connected() as connection:
+            with closing(self), self._connected() as connection:
                 forgotten = sum(_forget_stale(connection, table) for table in _TABLES)
                 _compact(connection)
                 while (size := self.size_bytes()) > most_bytes:
@@ -145,46 +149,46 @@ class DigestCache:
         found = (f"{self._path}{suffix}" for suffix in ("", "-wal", "-shm"))
         return sum(os.path.getsize(path) for path in found if os.path.exists(path))
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Keep one connection for a walk over many folders; each costs 0.5 ms otherwise."""
-        try:
-            connection = self._open()
-        except (sqlite3.Error, OSError):
-            yield
-            return
-        with self._lock:
-            self._held.append(connection)
-        try:
-            yield
-        finally:
-            with self._lock, inside_sqlite:
-                self._held.remove(connection)
+    def close(self) -> None:
+        with inside_sqlite:
+            connection, self._connection = self._connection, None
+            if connection is not None:
                 connection.close()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, inside_sqlite:
-            if self._held and self._owner == os.getpid():  # none survives a fork
-                yield self._held[-1]
-                return
-            with closing(self._open()) as connection:
-                yield connection
+        with inside_sqlite:
+            if self._connection is not None and not self._is_in_place():
+                self.close()
+            if self._connection is None:
+                self._connection = self._open()
+                self._opened_file = os.stat(self._path).st_ino
+                _open_caches.add(self)
+            try:
+                yield self._connection
+            except sqlite3.Error:
+                self.close()
+                raise
+
+    def _is_in_place(self) -> bool:
+        try:
+            return os.stat(self._path).st_ino == self._opened_file
+        except OSError:
+            return False
 
     def _open(self) -> sqlite3.Connection:
         make_folder(os.path.dirname(self._path))
-        with inside_sqlite:
-            connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
-            try:
-                self._share()  # now: SQLite gives the files beside it the mode that it has
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
-                for table in _TABLES:
-                    connection.execute(_SCHEMA.format(table))
-            except (sqlite3.DatabaseError, OSError):
-                connection.close()
-                raise
-            return connection
+        connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
+        try:
+            self._share()  # now: SQLite gives the files beside it the mode that it has
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
+            for table in _TABLES:
+                connection.execute(_SCHEMA.format(table))
+        except (sqlite3.DatabaseError, OSError):
+            connection.close()
+            raise
+        return connection
 
     def _share(self) -> None:
         """Let all use the cache who share the home, whatever the umask of who made it took."""
@@ -192,6 +196,19 @@ class DigestCache:
         mode = shared_mode(os.path.dirname(self._path))
         if mode & ~found.st_mode and found.st_uid == os.geteuid():
             set_mode(self._path, found.st_mode | mode)
+
+
+_open_caches: weakref.WeakSet[DigestCache] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    """No connection of SQLite's survives a fork."""
+    inside_sqlite.acquire()  # until the fork is over: nobody opens one meanwhile
+    for cache in list(_open_caches):
+        cache.close()
+
+
+around_forks(_before_fork, inside_sqlite.release)
 
 
 def _forget_stale(connection: sqlite3.Connection, table: str) -> int:

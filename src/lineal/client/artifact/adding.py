@@ -77,6 +77,7 @@ class Adder:
         for name in self.unlogged.values():
             term.warning(f"artifact {name} has content but was never logged; nothing was stored")
         self.staging.close()
+        self.cache.close()
 
     def add_file(
         self, contents: Contents, path: str, name: str, *, policy: str, overwrite: bool
@@ -153,7 +154,7 @@ class Adder:
             found = self._walk(root, prefix, policy, chosen, empty_dirs, progress)
             copies = array("Q")  # eight bytes for each of a million
             try:
-                with closing(found), self.cache.held():
+                with closing(found):
                     contents.add(_noting(found, copies), overwrite=overwrite)
             except BaseException:
                 self.staging.drop(copies)
