@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,36 @@ def test_runs_are_counted_in_the_index_of_the_live_ones(plans, run):
     steps = [step for statement, step in plans(count) if "count(" in statement and "runs" in step]
     assert len(steps) == 1
     assert steps[0].startswith("SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=")
+
+
+def test_no_statement_is_planned_anew_each_time_it_runs(plans, run):
+    """SQLite does so where a parameter decides whether an index of some rows can be used."""
+    database = lineal.Api()._backend.instance.database
+    with database.reading() as connection:
+        indexes = connection.exec_driver_sql(
+            "SELECT tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %'"
+        ).all()
+    partial = {
+        f"{table}.{column}"
+        for table, sql in indexes
+        for column in re.findall(r"(\w+) (?:=|<>)", sql.partition(" WHERE ")[2])
+    }
+    assert partial == {"blobs.state"}
+
+    def use() -> None:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_file("notes.txt")
+        with lineal.init(project="p") as other:
+            other.log_artifact(artifact).wait()
+            other.use_artifact("data:v0").download(root="there")
+        lineal.Api()._backend.gc_plan()
+
+    statements = {statement for statement, _ in plans(use)}
+    assert any("blobs.state = '" in statement for statement in statements)
+    asked = [
+        statement
+        for statement in statements
+        for column in partial
+        if re.search(rf"{column} (=|!=|IN) [?(]", statement)
+    ]
+    assert asked == []

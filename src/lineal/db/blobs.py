@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Insert,
     Row,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
+    literal_column,
     select,
     update,
 )
@@ -50,7 +52,18 @@ from lineal.errors import IntegrityError
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
-IS_STORED = and_(blobs.c.state == STORED, blobs.c.state != CONDEMNED)
+
+def has_state(state: str) -> ColumnElement[bool]:
+    """Compare with a constant in the statement: some indexes hold blobs of one state only.
+
+    With a parameter SQLite plans a statement anew each time it is run, which takes four times as
+    long as a blob is looked up.
+    """
+    return blobs.c.state == literal_column(f"'{state}'")
+
+
+IS_LIVE = ~has_state(CONDEMNED)
+IS_STORED = and_(has_state(STORED), IS_LIVE)
 """SQLite finds a digest by its index, which leaves out condemned rows, only where both are said."""
 
 IN_MOST = 500
@@ -71,7 +84,7 @@ _NEEDED = (
 )
 _AWAITED = (  # SQLite begins with the few awaited rows only when told in this shape
     select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
-    .where(blobs.c.id.in_(_NEEDED), blobs.c.state == AWAITED, blobs.c.id > bindparam("after"))
+    .where(blobs.c.id.in_(_NEEDED), has_state(AWAITED), blobs.c.id > bindparam("after"))
     .order_by(blobs.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
@@ -92,9 +105,7 @@ _MISSING_SEGMENTS = (
 _TOTALS = select(
     manifests,
     (
-        select(func.count())
-        .where(blobs.c.id.in_(_NEEDED), blobs.c.state != STORED)
-        .scalar_subquery()
+        select(func.count()).where(blobs.c.id.in_(_NEEDED), ~has_state(STORED)).scalar_subquery()
         + select(func.count())
         .select_from(_MISSING_SEGMENTS.order_by(None).subquery())
         .scalar_subquery()
@@ -132,7 +143,7 @@ def _add_pairs(is_sqlite: bool) -> Insert:
     digest, _ = each_pair(is_sqlite, bindparam("sizes", type_=Text))
     rows = (
         select(bindparam("segment", type_=BigInteger), blobs.c.id)
-        .where(blobs.c.digest.in_(select(digest)), blobs.c.state != CONDEMNED)
+        .where(blobs.c.digest.in_(select(digest)), IS_LIVE)
         .with_for_update(read=True, of=blobs)
     )
     return insert_new(is_sqlite, segment_blobs).from_select(["segment_id", "blob_id"], rows)
@@ -164,7 +175,7 @@ def _of_version(query: Query, is_sqlite: bool) -> Query:
 @functools.cache
 def _mark_stored(is_sqlite: bool) -> Update:
     chosen = each_number(is_sqlite, bindparam("ids", type_=Text))
-    return update(blobs).where(blobs.c.id.in_(chosen), blobs.c.state == bindparam("expected"))
+    return update(blobs).where(blobs.c.id.in_(chosen), has_state(AWAITED))
 
 
 def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
@@ -193,7 +204,7 @@ def insert_stored(
     connection: Connection, digest: Digest, size_bytes: int, nonce: str, now: datetime
 ) -> int:
     """Record a blob whose bytes are stored under this nonce; if it was stored already, that one."""
-    live = and_(blobs.c.digest == digest, blobs.c.state != CONDEMNED)
+    live = and_(blobs.c.digest == digest, IS_LIVE)
     query = select(blobs.c.id, blobs.c.state).where(live).with_for_update()
     row = None
     while row is None:  # PostgreSQL: GC may take the row away between the two statements
@@ -216,7 +227,7 @@ def mark_lost(connection: Connection, blob_id: int, nonce: str) -> None:
     """Await the bytes of a blob anew: whoever logs the same content sends them again."""
     connection.execute(
         update(blobs)
-        .where(blobs.c.id == blob_id, blobs.c.state == STORED, blobs.c.nonce == nonce)
+        .where(blobs.c.id == blob_id, has_state(STORED), blobs.c.nonce == nonce)
         .values(state=AWAITED, nonce=None, stored_at=None)
     )
 
@@ -249,7 +260,7 @@ def live_ids(connection: Connection, digests: Iterable[Digest]) -> list[int]:
     """Return the ids of those that are stored or awaited."""
     ids: list[int] = []
     for batch in batches(digests):
-        query = select(blobs.c.id).where(blobs.c.digest.in_(batch), blobs.c.state != CONDEMNED)
+        query = select(blobs.c.id).where(blobs.c.digest.in_(batch), IS_LIVE)
         ids += connection.execute(query).scalars()
     return ids
 
@@ -270,7 +281,7 @@ def mark_stored(
     """Record that awaited blobs are stored under a draft's nonce; others are left alone."""
     if ids:
         values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
-        chosen = {"ids": json.dumps(list(ids)), "expected": AWAITED}
+        chosen = {"ids": json.dumps(list(ids))}
         connection.execute(_mark_stored(on_sqlite(connection)), values | chosen)
 
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from lineal.core import names
 from lineal.core.records import CollectionKind, EdgeKind, RunState, Stream
 from lineal.core.trials import SweepState, TrialState
-from lineal.db.blobs import AWAITED, CONDEMNED, STORED
+from lineal.db.blobs import AWAITED, CONDEMNED, STORED, has_state
 from lineal.db.deletion import EXPIRED, PURGE, RETENTION, USER
 from lineal.db.drafts import COMMITTED, CONTRIBUTED, OPEN
 from lineal.db.engine import on_sqlite
@@ -239,7 +239,7 @@ def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
-        .where(_LIVE_VERSION, blobs.c.state != STORED)
+        .where(_LIVE_VERSION, ~has_state(STORED))
         .group_by(
             versions.c.id,
             entities.c.name,
@@ -358,11 +358,11 @@ def _of_blobs() -> Iterator[tuple[str, Select[Any]]]:
         select(runs.c.run_id + "/" + run_files.c.path, blobs.c.digest + " is " + blobs.c.state)
         .join(run_files, run_files.c.run_id == runs.c.id)
         .join(blobs, blobs.c.id == run_files.c.blob_id)
-        .where(blobs.c.state != STORED)
+        .where(~has_state(STORED))
     )
     yield "a run file has its bytes", run_blobs
     held_after_all = select(blobs.c.digest, literal("is condemned and needed")).where(
-        blobs.c.state == CONDEMNED,
+        has_state(CONDEMNED),
         exists().where(segment_blobs.c.blob_id == blobs.c.id)
         | exists().where(run_files.c.blob_id == blobs.c.id),
     )
@@ -426,7 +426,7 @@ def blob_digests(connection: Connection, segment_id: int) -> set[str]:
 
 def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     columns = (blobs.c.id, blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce)
-    query: Select[Any] = select(*columns).where(blobs.c.id > after, blobs.c.state == STORED)
+    query: Select[Any] = select(*columns).where(blobs.c.id > after, has_state(STORED))
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exists, select, update
 
 from lineal.core.cleanup import Amount
-from lineal.db.blobs import AWAITED, CONDEMNED, STORED, batches
+from lineal.db.blobs import AWAITED, CONDEMNED, IS_LIVE, STORED, batches, has_state
 from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import listed, on_sqlite
 from lineal.db.schema import (
@@ -196,9 +196,7 @@ def prune_segments(connection: Connection, ids: Sequence[int]) -> int:
 
 def unneeded_blobs(connection: Connection, *, after: int, limit: int) -> list[int]:
     """Return ids of blobs, stored or awaited, that no segment and no run file has, by id."""
-    query = select(blobs.c.id).where(
-        blobs.c.id > after, blobs.c.state != CONDEMNED, is_unneeded_blob()
-    )
+    query = select(blobs.c.id).where(blobs.c.id > after, IS_LIVE, is_unneeded_blob())
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).scalars())
 
 
@@ -211,8 +209,8 @@ def condemn(connection: Connection, ids: Sequence[int], now: datetime) -> Amount
     count = size_bytes = 0
     for batch in batches(mine):
         chosen = and_(blobs.c.id.in_(batch), is_unneeded_blob())
-        connection.execute(delete(blobs).where(chosen, blobs.c.state == AWAITED))
-        statement = update(blobs).where(chosen, blobs.c.state == STORED)
+        connection.execute(delete(blobs).where(chosen, has_state(AWAITED)))
+        statement = update(blobs).where(chosen, has_state(STORED))
         rows = connection.execute(
             statement.values(state=CONDEMNED, condemned_at=now).returning(blobs.c.size_bytes)
         )
@@ -224,7 +222,7 @@ def condemn(connection: Connection, ids: Sequence[int], now: datetime) -> Amount
 def condemned(connection: Connection, *, after: int, limit: int) -> list[Row[*tuple[Any, ...]]]:
     """Return (id, digest, nonce, size_bytes) of blobs whose bytes may go, by id."""
     query = select(blobs.c.id, blobs.c.digest, blobs.c.nonce, blobs.c.size_bytes).where(
-        blobs.c.id > after, blobs.c.state == CONDEMNED
+        blobs.c.id > after, has_state(CONDEMNED)
     )
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
@@ -232,7 +230,7 @@ def condemned(connection: Connection, *, after: int, limit: int) -> list[Row[*tu
 def drop(connection: Connection, ids: Iterable[int]) -> None:
     """Forget condemned blobs whose bytes are deleted."""
     for batch in batches(ids):
-        connection.execute(delete(blobs).where(blobs.c.id.in_(batch), blobs.c.state == CONDEMNED))
+        connection.execute(delete(blobs).where(blobs.c.id.in_(batch), has_state(CONDEMNED)))
 
 
 # --- strays -------------------------------------------------------------------------------------
@@ -263,7 +261,7 @@ def recorded(connection: Connection, digests: Iterable[str]) -> set[tuple[str, s
     """Return the (digest, nonce) pairs of these digests that rows tell of, condemned or not."""
     found: set[tuple[str, str]] = set()
     for batch in batches(set(digests)):
-        for part in (blobs.c.state != CONDEMNED, blobs.c.state == CONDEMNED):  # an index for each
+        for part in (IS_LIVE, has_state(CONDEMNED)):  # an index for each
             query = select(blobs.c.digest, blobs.c.nonce).where(
                 blobs.c.digest.in_(batch), part, blobs.c.nonce.is_not(None)
             )
@@ -300,7 +298,7 @@ def content_of(
         .where(versions.c.id.in_(listed(connection, version_ids)))
     )
     query = select(blobs.c.id, blobs.c.digest, blobs.c.nonce, blobs.c.size_bytes).where(
-        blobs.c.id.in_(needed), blobs.c.id > after, blobs.c.state == STORED
+        blobs.c.id.in_(needed), blobs.c.id > after, has_state(STORED)
     )
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
@@ -318,4 +316,4 @@ def release_at_once(connection: Connection, version_ids: Sequence[int], now: dat
 
 
 def still_stored(connection: Connection, ids: Iterable[int]) -> set[int]:
-    return set(_still(connection, blobs, ids, blobs.c.state == STORED))
+    return set(_still(connection, blobs, ids, has_state(STORED)))

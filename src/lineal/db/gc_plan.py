@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from lineal.core.cleanup import Amount, Reason
 from lineal.db import checks
-from lineal.db.blobs import CONDEMNED, STORED, batches
+from lineal.db.blobs import CONDEMNED, STORED, batches, has_state
 from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import listed
 from lineal.db.gc import is_undone_no_more
@@ -136,7 +136,7 @@ def amounts(connection: Connection, survivors: Survivors) -> dict[Reason | None,
         select(needs.c.rank, func.count(), func.coalesce(func.sum(blobs.c.size_bytes), 0))
         .select_from(blobs)
         .outerjoin(needs, needs.c.id == blobs.c.id)
-        .where(blobs.c.state == STORED)
+        .where(has_state(STORED))
         .group_by(needs.c.rank)
     )
     return {
@@ -147,7 +147,7 @@ def amounts(connection: Connection, survivors: Survivors) -> dict[Reason | None,
 
 def condemned_amount(connection: Connection) -> Amount:
     query = select(func.count(), func.coalesce(func.sum(blobs.c.size_bytes), 0)).where(
-        blobs.c.state == CONDEMNED
+        has_state(CONDEMNED)
     )
     count, size = connection.execute(query).one()
     return Amount(count, int(size))
@@ -241,7 +241,7 @@ def parts(
         )
         .join(blobs, blobs.c.id == own.c.blob_id)
         .outerjoin(stays, stays.c.id == own.c.blob_id)
-        .where(blobs.c.state == STORED)
+        .where(has_state(STORED))
         .group_by(own.c.version_id)
     )
     return {id: (int(size) - int(stay), int(stay)) for id, size, stay in connection.execute(query)}

@@ -31,7 +31,7 @@ from lineal.core.names import LATEST
 from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
-from lineal.db.blobs import STORED, batches
+from lineal.db.blobs import STORED, batches, has_state
 from lineal.db.deletion import is_linked, is_protected
 from lineal.db.drafts import is_under_way
 from lineal.db.engine import listed
@@ -312,6 +312,6 @@ def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple
     sizes = select(
         func.coalesce(func.sum(case((is_shared, 0), else_=blobs.c.size_bytes)), 0),
         func.coalesce(func.sum(case((is_shared, blobs.c.size_bytes), else_=0)), 0),
-    ).where(blobs.c.id.in_(theirs), blobs.c.state == STORED)
+    ).where(blobs.c.id.in_(theirs), has_state(STORED))
     freed, shared = connection.execute(sizes).one()
     return int(freed), int(shared)

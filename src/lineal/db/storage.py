@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from lineal.db import checks
-from lineal.db.blobs import STORED
+from lineal.db.blobs import STORED, has_state
 from lineal.db.drafts import is_under_way
 from lineal.db.schema import (
     blobs,
@@ -103,7 +103,7 @@ def rows(
         )
         .join(per_blob, per_blob.c.blob_id == uses.c.blob_id)
         .join(blobs, blobs.c.id == uses.c.blob_id)
-        .where(blobs.c.state == STORED, uses.c.unit != ELSEWHERE)
+        .where(has_state(STORED), uses.c.unit != ELSEWHERE)
         .group_by(uses.c.unit)
     )
     return list(connection.execute(query).all())
@@ -126,7 +126,7 @@ def totals(
         select(counts_as, func.count(), func.sum(blobs.c.size_bytes))
         .select_from(blobs)
         .outerjoin(per_blob, per_blob.c.blob_id == blobs.c.id)
-        .where(blobs.c.state == STORED)
+        .where(has_state(STORED))
         .group_by(counts_as)
     )
     return {kind: (count, int(size)) for kind, count, size in connection.execute(query)}
