@@ -19,7 +19,7 @@ from itertools import cycle
 from typing import NamedTuple, Protocol
 
 from lineal import libc
-from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
+from lineal.errors import LinealError, MissingFile, NoSpace, SourceChanged, Unavailable
 
 SMALL_BYTES = 1 << 20
 """Files up to here are read whole: one read, one hash, one write."""
@@ -56,6 +56,8 @@ _REFUSED = {
     errno.ELOOP,
 }
 """What is wrong is the file or its disk, and no caller can go another way."""
+_FAILING = {errno.EIO, errno.ESTALE}
+"""The disk is broken, or the server that has it went away."""
 
 
 class Stamp(NamedTuple):
@@ -140,10 +142,12 @@ class Readable(Protocol):
     def read(self, count: int, /) -> bytes: ...
 
 
-def write_stream(source: Readable, path: str, chunk_bytes: int = CHUNK_BYTES) -> str:
+def write_stream(
+    source: Readable, path: str, chunk_bytes: int = CHUNK_BYTES, *, mode: int = 0o666
+) -> str:
     """Write what a stream yields to a new file; returns the hex digest of what was written."""
     running = hashlib.sha256()
-    with _created(path, 0o666) as descriptor:
+    with _created(path, mode) as descriptor:
         while chunk := source.read(chunk_bytes):
             running.update(chunk)
             write_all(descriptor, chunk)
@@ -279,15 +283,34 @@ def sync(paths: Iterable[str], folder: str) -> None:
         _fsync(parent)
 
 
+class access_to:  # noqa: N801 - read as a word of the `with` statement
+    """Translate the operating system's refusals to read a file, or to list a folder.
+
+    Raises MissingFile, Unavailable; an error of what lies in the folder names that.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, LinealError):
+            raise missing(error.filename or self._path, error) from error
+
+
 def missing(path: str, error: OSError) -> MissingFile | Unavailable:
-    """Say why a local file cannot be read."""
+    """Say why a local file or folder cannot be read."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        return MissingFile(f"File {path} does not exist (any more)")
+        return MissingFile(f"{path} does not exist (any more)")
     if error.errno == errno.ELOOP:
-        return MissingFile(f"File {path} is a symbolic link that leads to itself")
+        return MissingFile(f"{path} is a symbolic link that leads to itself")
     if isinstance(error, IsADirectoryError):
         return MissingFile(f"{path} is a folder, not a file")
-    return Unavailable(f"Cannot read {path}: {error.strerror}")
+    return Unavailable(f"Cannot read {path}: {_reason(error)}")
 
 
 class room_on:  # noqa: N801 - read as a word of the `with` statement
@@ -318,8 +341,14 @@ def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
             "it sends only what is missing"
         )
     if error.errno in _REFUSED:
-        return Unavailable(f"Cannot write {path}: {error.strerror}")
+        return Unavailable(f"Cannot write {path}: {_reason(error)}")
     return None
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in _FAILING:
+        return f"{error.strerror}. Its disk fails or is gone; see to that, and repeat the call"
+    return str(error.strerror)
 
 
 class _Opened:

@@ -83,7 +83,8 @@ class Writer:
         footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
         self._append(index + footer)
         self._write()
-        files.set_mode(self._descriptor, 0o444)
+        with files.room_on(self.path):
+            files.set_mode(self._descriptor, 0o444)
         self._close()
 
     def discard(self) -> None:
@@ -122,10 +123,8 @@ class Pack:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor = -1
-        try:
+        with files.access_to(path):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise files.missing(path, error) from error
         if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
             raise files.missing(path, IsADirectoryError())
         self._read_at_ns = -1
@@ -226,10 +225,8 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
 
 
 def _read(descriptor: int, path: str, length: int, offset: int) -> bytes:
-    try:
+    with files.access_to(path):
         return os.pread(descriptor, length, offset)
-    except OSError as error:
-        raise files.missing(path, error) from error
 
 
 def _footer(descriptor: int, path: str, size: int) -> tuple[int, int]:

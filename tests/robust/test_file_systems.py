@@ -34,10 +34,7 @@ def without_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def test_a_home_needs_no_modes(without_modes: Path, tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    for number in range(120):  # enough for a pack
-        (source / str(number)).write_text(f"content {number}")
+    source = workers.many_files(tmp_path / "source")
     before = os.umask(0o022)
     try:
         with workers.start() as run:

@@ -122,11 +122,8 @@ def test_an_immutable_file_that_must_be_copied_and_does_not_fit_fails_by_name(
 def test_the_call_may_be_repeated_after_some_of_the_files_went_in_a_pack(
     disk: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "small").mkdir()
-    for number in range(120):
-        (tmp_path / "small" / str(number)).write_text(f"content {number}")
     artifact = lineal.Artifact("data", "dataset")
-    artifact.add_dir(tmp_path / "small")
+    artifact.add_dir(workers.many_files(tmp_path / "small"))
     artifact.add_file(large(tmp_path, 4 << 20), policy="immutable")
     run = workers.start()
     ballast = fill(disk, leave=1 << 20)

@@ -72,10 +72,7 @@ def test_a_database_that_takes_the_place_of_another_is_not_taken_for_it(
 
 def test_a_staging_folder_that_was_tidied_away_is_made_again(home: Path, tmp_path: Path) -> None:
     """As programs do that remove what is old in `/tmp`."""
-    source = tmp_path / "source"
-    source.mkdir()
-    for number in range(120):  # enough for a pack
-        (source / str(number)).write_text(f"content {number}")
+    source = workers.many_files(tmp_path / "source")
     with workers.start() as run:
         folder = lineal.Artifact("folder", "dataset")
         folder.add_dir(source)

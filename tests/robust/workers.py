@@ -6,6 +6,7 @@ import os
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import lineal
@@ -38,6 +39,14 @@ def draft(text: str, name: str = "data") -> lineal.Artifact:
     artifact = lineal.Artifact(name, "dataset")
     artifact.add_bytes(text.encode(), "data.txt")
     return artifact
+
+
+def many_files(folder: Path) -> Path:
+    """Fill a folder with enough files for a pack; returns it."""
+    folder.mkdir(exist_ok=True)
+    for number in range(120):
+        (folder / str(number)).write_text(f"content {number}")
+    return folder
 
 
 def log_and_move(number: int, gate: Any) -> tuple[str, int]:

@@ -102,10 +102,8 @@ class LocalStore:
         if packed is not None:
             return io.BytesIO(packed)
         path = self._file(key)
-        try:
+        with files.access_to(path):
             return open(path, "rb")
-        except OSError as error:
-            raise files.missing(path, error) from error
 
     def size(self, key: Key) -> int | None:
         packed = next(self._packed.find([key]))
@@ -133,8 +131,9 @@ class LocalStore:
     def walk(self) -> Iterator[StoredFile]:
         for entry in self._walk():
             try:
-                status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
+                with files.access_to(entry.path):
+                    status = entry.stat(follow_symlinks=False)
+            except MissingFile:
                 continue  # deleted, or renamed to its key, since the folder was read
             nonce = self._packed.nonce_of(entry.path)
             if nonce is not None:
@@ -147,8 +146,9 @@ class LocalStore:
     def packed(self, nonce: str) -> Iterator[StoredFile]:
         for path in self._packed.paths(nonce):
             try:
-                status = os.stat(path)
-            except FileNotFoundError:
+                with files.access_to(path):
+                    status = os.stat(path)
+            except MissingFile:
                 continue  # emptied this moment
             yield from self._inside(path, status, nonce)
 
@@ -224,13 +224,13 @@ class LocalStore:
         while folders:
             folder = folders.pop(secrets.randbelow(len(folders)))
             try:
-                with os.scandir(folder) as entries:
+                with files.access_to(folder), os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_dir(follow_symlinks=False):
                             folders.append(entry.path)
                         else:
                             yield entry
-            except FileNotFoundError:
+            except MissingFile:
                 continue
 
 

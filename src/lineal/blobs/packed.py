@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
-from lineal import packs
+from lineal import files, packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
 from lineal.errors import IntegrityError, LinealError, MissingFile, Unavailable
 from lineal.packs import Pack, Place
@@ -131,17 +131,15 @@ class PackedBlobs:
         """Return the packs that keep blobs under a nonce."""
         folder = f"{self._root}/{nonce}"
         try:
-            changed_at = os.stat(folder).st_mtime_ns
-        except FileNotFoundError:
+            with files.access_to(folder):
+                changed_at = os.stat(folder).st_mtime_ns
+                known = self._known.get(nonce)
+                if known is None or known[0] != changed_at:
+                    names = sorted(os.listdir(folder))
+                    found = tuple(f"{folder}/{name}" for name in names if name.endswith(_SUFFIX))
+                    known = self._known[nonce] = changed_at, found
+        except MissingFile:
             return ()
-        known = self._known.get(nonce)
-        if known is None or known[0] != changed_at:
-            try:
-                names = sorted(os.listdir(folder))
-            except FileNotFoundError:
-                return ()
-            found = tuple(f"{folder}/{name}" for name in names if name.endswith(_SUFFIX))
-            known = self._known[nonce] = changed_at, found
         return known[1]
 
 

@@ -84,7 +84,10 @@ class BlobStore(Protocol):
         ...
 
     def walk(self) -> Iterator[StoredFile]:
-        """Walk all that is there, blob or not, in any order; for garbage collection."""
+        """Walk all that is there, blob or not, in any order; for garbage collection.
+
+        Raises Unavailable if something cannot be read now.
+        """
         ...
 
     def packed(self, nonce: str) -> Iterator[StoredFile]:

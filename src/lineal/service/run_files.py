@@ -151,8 +151,7 @@ def _copied(local: str, target: str) -> tuple[Digest, int]:
     except SourceChanged:
         with open(local, "rb") as file:
             head = _Head(file, os.fstat(file.fileno()).st_size)
-            hex_digest = local_files.write_stream(head, target)
-        local_files.set_mode(target, 0o444)
+            hex_digest = local_files.write_stream(head, target, mode=0o444)
         return Digest(PREFIX + hex_digest), head.count
 
 

@@ -31,7 +31,7 @@ from lineal.config import Settings
 from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
-from lineal.errors import Invalid, LinealError, MissingFile
+from lineal.errors import Invalid, MissingFile
 from lineal.files import Stamp
 from lineal.home import BLOBS, BUNDLE, DATABASE, home_of
 
@@ -113,7 +113,8 @@ class Adder:
                 if refused is None or error.filename not in (None, staged):
                     raise
                 raise refused from error
-            files.set_mode(staged, 0o444)
+            with files.room_on(staged):
+                files.set_mode(staged, 0o444)
             hashed = files.hash_file(staged)
             entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
             source = Source(staged, staged, MUTABLE, hashed.stamp)
@@ -337,25 +338,20 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
     found: list[str] = []
     folders: list[str] = []
     own: set[str] = set()
-    try:
-        with os.scandir(os.path.join(root, relative) if relative else root) as entries:
-            for entry in entries:
-                path = below + entry.name
-                if entry.name in _OF_INSTANCE:
-                    own.add(entry.name)
-                if _is_folder(entry, path, chosen):
-                    if chosen(path + "/"):
-                        folders.append(path)
-                elif chosen(path):
-                    if not entry.is_file():
-                        raise _not_a_file(entry.path)
-                    found.append(entry.name)
-    except OSError as error:
-        if isinstance(error, LinealError):
-            raise
-        raise files.missing(os.path.join(root, relative), error) from error
+    folder = os.path.join(root, relative) if relative else root
+    with files.access_to(folder), os.scandir(folder) as entries:
+        for entry in entries:
+            path = below + entry.name
+            if entry.name in _OF_INSTANCE:
+                own.add(entry.name)
+            if _is_folder(entry, path, chosen):
+                if chosen(path + "/"):
+                    folders.append(path)
+            elif chosen(path):
+                if not entry.is_file():
+                    raise _not_a_file(entry.path)
+                found.append(entry.name)
     if relative and {DATABASE, BLOBS} <= own and BUNDLE not in own:
-        folder = os.path.join(root, relative)
         term.warn_once(f"{folder} holds data of Lineal's own and is left out", key=f"own {folder}")
         return None
     return sorted(found), sorted(folders, reverse=True)
@@ -364,17 +360,15 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
 def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
     try:
         return entry.is_dir()
-    except OSError as error:  # a link that leads to itself
+    except OSError:  # a link that leads to itself
         if chosen(path):
-            raise files.missing(entry.path, error) from error
+            raise
         return False
 
 
 def _identity(folder: str) -> tuple[int, int]:
-    try:
+    with files.access_to(folder):
         status = os.stat(folder)
-    except OSError as error:
-        raise files.missing(folder, error) from error
     return status.st_dev, status.st_ino
 
 
@@ -401,10 +395,8 @@ def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] =
 
 def _ignored(ignore_file: str) -> list[str]:
     try:
-        with open(ignore_file, encoding="utf-8-sig") as file:
+        with files.access_to(ignore_file), open(ignore_file, encoding="utf-8-sig") as file:
             return file.read().splitlines()
-    except OSError as error:
-        raise files.missing(ignore_file, error) from error
     except UnicodeDecodeError as error:
         raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
 

@@ -13,7 +13,15 @@ from lineal import files
 from lineal.core import names
 from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
-from lineal.errors import HostilePath, IntegrityError, InTheWay, Invalid, NoSpace, Unavailable
+from lineal.errors import (
+    HostilePath,
+    IntegrityError,
+    InTheWay,
+    Invalid,
+    MissingFile,
+    NoSpace,
+    Unavailable,
+)
 from lineal.home import DATABASE
 
 PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
@@ -96,30 +104,23 @@ def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
         below = pending.pop()
         folders: list[str] = []
         found: list[str] = []
+        folder = os.path.join(root, below)
         try:
-            with os.scandir(os.path.join(root, below)) as entries:
+            with files.access_to(folder), os.scandir(folder) as entries:
                 for entry in entries:
                     is_folder = entry.is_dir(follow_symlinks=False)
                     (folders if is_folder else found).append(entry.name)
-        except OSError as error:
-            _require_readable(error)
-            continue
+        except MissingFile:
+            continue  # others may delete what is walked over
         yield below, folders, found
         pending += [f"{below}{name}/" for name in reversed(folders)]
 
 
-def _require_readable(error: OSError) -> None:
-    """Raise Unavailable unless there is nothing to read: others may delete what is walked over."""
-    refusal = files.missing(error.filename, error)
-    if isinstance(refusal, Unavailable):
-        raise refusal from error
-
-
 def _is_file(path: str) -> bool:
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError as error:
-        _require_readable(error)
+        with files.access_to(path):
+            return stat.S_ISREG(os.stat(path).st_mode)
+    except MissingFile:
         return False
 
 
@@ -127,7 +128,7 @@ def is_empty_folder(root: str) -> bool:
     """Say whether nothing is in a folder; False where that may not be looked at."""
     try:
         return not os.listdir(root)
-    except PermissionError:
+    except OSError:
         return False
 
 

@@ -18,8 +18,9 @@ import time
 from collections.abc import Iterable
 
 from lineal import files, packs
+from lineal.client import term
 from lineal.core.digest import PREFIX, Digest
-from lineal.errors import Unavailable
+from lineal.errors import MissingFile, Unavailable
 from lineal.files import Stamp
 
 _LOCK = "lock"
@@ -167,11 +168,17 @@ def _remove_empty(folder: str) -> None:
 def remove_leftovers(root: str) -> None:
     """Remove the staging folders of processes that died; what may not be removed stays.
 
-    Everything in `root` must be ours.
+    Everything in `root` must be ours. If it cannot be listed, all stays and that is said.
     """
     if not os.path.isdir(root):
         return
-    for entry in os.scandir(root):
+    try:
+        with files.access_to(root), os.scandir(root) as entries:
+            found = list(entries)
+    except (MissingFile, Unavailable) as error:
+        term.warn_once(f"Copies of earlier processes stay in {root}: {error}")
+        return
+    for entry in found:
         if not entry.is_dir(follow_symlinks=False):
             _remove_old(entry)
             continue

@@ -16,7 +16,7 @@ from typing import Any
 from lineal.client.capture import notebook
 from lineal.client.values import text
 from lineal.core.names import local_path
-from lineal.files import missing
+from lineal.files import access_to
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024
@@ -173,11 +173,8 @@ def _ignore_rules(folder: str, names: list[str]) -> list[tuple[str, Any]]:
     lines: list[str] = []
     for name in found:
         path = os.path.join(folder, name)
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                lines += file.read().splitlines()
-        except OSError as error:
-            raise missing(path, error) from error
+        with access_to(path), open(path, encoding="utf-8", errors="replace") as file:
+            lines += file.read().splitlines()
     return [(folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line)))]
 
 
