@@ -148,6 +148,34 @@ def test_linking_logs_a_draft_first(run):
     assert again.qualified_name == "ana/registry/best:v0"
 
 
+def linked_elsewhere(tmp_path: Path) -> lineal.Artifact:
+    home = {"home": str(tmp_path / "elsewhere")}
+    with lineal.init(project="p", settings=home, reinit="create_new") as run:
+        linked = run.link_artifact(draft(), "registry/best")
+    assert linked.is_link
+    return linked
+
+
+@pytest.mark.parametrize("is_name_taken", [False, True])
+def test_of_a_link_in_another_home_the_version_is_used_that_it_leads_to(
+    run, tmp_path, is_name_taken
+):
+    linked = linked_elsewhere(tmp_path)
+    run.log_artifact(draft(text="other")).wait()
+    run.log_artifact(draft()).wait()
+    if is_name_taken:
+        run.link_artifact(draft("another", "another"), "registry/best")
+    run.use_artifact(linked, aliases=["used"])
+    run.finish()
+    assert lineage(run)[1] == ["data:v1"]
+    assert lineal.Api().artifact("p/data:used").version == "v1"
+
+
+def test_a_link_in_another_home_that_leads_nowhere_here_says_what_is_missing(run, tmp_path):
+    with pytest.raises(NotFound, match="ana/p/data"):
+        run.use_artifact(linked_elsewhere(tmp_path))
+
+
 def test_models_are_logged_used_and_linked(run):
     Path("weights.bin").write_bytes(b"w")
     Path("many").mkdir()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
-from lineal.core.names import ArtifactPath
+from lineal.core.digest import Digest
+from lineal.core.names import artifact_path
 from lineal.core.records import RunRecord, VersionPatch, VersionRecord
 from lineal.errors import NotFound, UsageError
 
@@ -22,15 +23,24 @@ def named_like(backend: Backend, version: VersionRecord) -> VersionRecord:
     """Look a version of another instance up in this one: its ids mean nothing here.
 
     Neither do numbers where an offline run logged it: then its content says which one it is.
+    Of a link that is not here, the version that it leads to will do.
     Raises NotFound, Gone, and UsageError where only something else has its name.
     """
-    collection, _, ref = version.name.partition(":")
-    path = ArtifactPath(version.entity, version.project, collection, ref)
+    try:
+        return _version_at(backend, version.path, version.digest)
+    except (NotFound, UsageError):
+        if not version.is_link:
+            raise
+        return _version_at(backend, version.source_path, version.digest)
+
+
+def _version_at(backend: Backend, name: str, digest: Digest) -> VersionRecord:
+    path = artifact_path(name, backend.entity, project=None)
     found = backend.version(path)
-    if found.digest == version.digest:
+    if found.digest == digest:
         return found
     try:
-        return backend.version(path._replace(ref=version.digest))
+        return backend.version(path._replace(ref=digest))
     except NotFound as error:
         raise UsageError(
             f"{found.path} in {backend.url} has other content than the artifact of that name that "
