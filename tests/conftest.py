@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,6 +54,15 @@ def on_disk(tmp_path: Path) -> None:
     """Skip a test about what is known of files, where they lie in memory and nothing is."""
     if not unseen.shows_changes(str(tmp_path)):
         pytest.skip(f"{tmp_path} is in memory; choose a disk with --basetemp")
+
+
+@pytest.fixture
+def deep() -> Iterator[str]:
+    """A path with more folders than functions may call each other, which are fewer than usual."""
+    before, frames = sys.getrecursionlimit(), 150
+    sys.setrecursionlimit(len(inspect.stack()) + frames)
+    yield "d/" * 2 * frames
+    sys.setrecursionlimit(before)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import hashlib
 import os
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import cycle
@@ -191,6 +191,38 @@ def make_folders(path: str) -> None:
         except FileExistsError:
             if not os.path.isdir(folder):
                 raise
+
+
+def walk(
+    root: str, *, skipped: Callable[[Unavailable], None] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield (folder, names of folders in it, all other names) of each folder that is no link.
+
+    A folder is a path relative to root that ends with `/`, `""` for root itself. Of any depth:
+    `os.walk` calls itself for each folder below another until Python 3.12. What the caller takes
+    from the names of folders is not entered; what others delete meanwhile is left out.
+    skipped: told of a folder that cannot be read; without it that raises Unavailable.
+    """
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        folders: list[str] = []
+        found: list[str] = []
+        folder = os.path.join(root, below)
+        try:
+            with access_to(folder), os.scandir(folder) as entries:
+                for entry in entries:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    (folders if is_folder else found).append(entry.name)
+        except MissingFile:
+            continue
+        except Unavailable as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
+        yield below, folders, found
+        pending += [f"{below}{name}/" for name in reversed(folders)]
 
 
 def renew_folder(path: str) -> None:

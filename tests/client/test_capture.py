@@ -12,6 +12,7 @@ import lineal
 from lineal.client.capture import code, git, machine, requirements
 from lineal.core.records import PageRequest
 from lineal.errors import Unavailable
+from lineal.files import make_folders
 
 
 def in_tree(*arguments: str) -> None:
@@ -277,6 +278,14 @@ def test_log_code_filters_may_take_the_root():
         exclude=lambda path: path.endswith("a.py"),
     )
     assert [name for name, _ in chosen.files] == ["b.txt"]
+
+
+def test_code_is_chosen_in_folders_of_any_depth(deep):
+    make_folders(deep)
+    write(f"{deep}a.py")
+    write(f"{deep}b.py")
+    write(f"{deep}.gitignore", "b.py")
+    assert [name for name, _ in code.select(".").files] == [f"{deep}a.py"]
 
 
 def test_log_code_without_sources_warns_and_returns_none(capsys):

@@ -185,6 +185,8 @@ def test_models_are_logged_used_and_linked(run):
     path = run.use_model("net:good")
     assert os.path.basename(path) == "weights.bin"
     assert Path(path).read_bytes() == b"w"
+    Path(path).with_name("notes.txt").write_text("mine")
+    assert run.use_model("net:good") == path
     run.log_model("many", name="ensemble")
     assert sorted(os.listdir(run.use_model("ensemble"))) == ["a", "b"]
     linked = run.link_model("weights.bin", "digits", name="net", aliases=["staging"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import lineal
+from lineal import files
 from lineal.core.records import PageRequest
 from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
 
@@ -107,6 +108,12 @@ def test_globs_folders_and_base_paths(run):
     assert "1.txt" in paths(run)
     names = ("d/1.txt", "d/3.bin", "d/e/2.txt")
     assert sorted(run.save("d/**")) == [os.path.abspath(name) for name in names]
+
+
+def test_a_folder_of_any_depth_is_saved(run, deep):
+    files.make_folders(f"top/{deep}")
+    Path("top", deep, "a").write_bytes(b"")
+    assert run.save("top") == [os.path.abspath(f"top/{deep}a")]
 
 
 def test_a_literal_name_may_look_like_a_glob(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,22 @@ def test_a_private_copy_whose_mode_cannot_be_set_is_named(
     with pytest.raises(Unavailable, match=f"Cannot write {failing(home / 'staging')}"):
         artifact.add_dir(workers.many_files(source))
     assert len(artifact.manifest) == 0
+
+
+def test_folders_that_cannot_be_listed_are_told_where_the_rest_is_kept(
+    source: Path, broken: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "a.py").write_text("x = 1\n")
+    with lineal.init(settings=workers.QUIET | {"silent": False}) as run:
+        shutil.copytree(source, run.dir, dirs_exist_ok=True)
+        broken(source / "inner")
+        broken(Path(run.dir) / "inner")
+        with pytest.raises(Unavailable, match=f"Cannot read {failing(source / 'inner')}"):
+            run.save(source)
+        code = run.log_code(str(source))
+        assert code is not None
+        assert list(code.wait().manifest.entries) == ["a.py"]
+    assert [file.name for file in lineal.Api().run(run.path).files()] == ["a.py"]
+    said = capsys.readouterr().err
+    assert f"log_code left out a folder: Cannot read {source / 'inner'}" in said
+    assert said.count(f"Cannot read {Path(run.dir) / 'inner'}") == 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.records import InstanceStatus
 from lineal.db import totals
+from lineal.files import walk
 from lineal.service.instance import Instance
 
 
@@ -45,10 +47,9 @@ def _size(path: str) -> int:
             if os.path.exists(path + suffix)
         )
     total = 0
-    for folder, _, names in os.walk(path):
+    # other users' copies in a shared home may not be looked at; other processes are at work
+    for below, _, names in walk(path, skipped=lambda _: None):
         for name in names:
-            try:
-                total += os.lstat(os.path.join(folder, name)).st_size
-            except FileNotFoundError:  # another process is at work
-                continue
+            with suppress(OSError):
+                total += os.lstat(os.path.join(path, below, name)).st_size
     return total

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,8 +12,6 @@ from lineal.client.artifact.folder import verify
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import IntegrityError, Invalid, Unavailable
-
-FRAMES = 100
 
 
 @pytest.fixture
@@ -91,18 +86,8 @@ def test_the_root_and_the_home_are_never_emptied(
             folder.surplus(place, [])
 
 
-@pytest.fixture
-def few_calls() -> Iterator[None]:
-    """Let functions call each other less deep, and so folders of tests be less deep, too."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(len(inspect.stack()) + FRAMES)
-    yield
-    sys.setrecursionlimit(before)
-
-
-@pytest.mark.usefixtures("few_calls")
-def test_a_folder_of_any_depth_is_made_verified_and_emptied(tmp_path: Path) -> None:
-    root, deep = str(tmp_path / "root"), "d/" * 2 * FRAMES
+def test_a_folder_of_any_depth_is_made_verified_and_emptied(tmp_path: Path, deep: str) -> None:
+    root = str(tmp_path / "root")
     folder.make_root(f"{root}/{deep}")
     folder.make_root(f"{root}/{deep}")
     Path(root, deep, "a").write_bytes(b"")

@@ -88,32 +88,9 @@ def present(root: str) -> Iterator[str]:
     Links count as files, those that lead to folders too: they are not followed. Raises Unavailable
     for a folder that may not be read.
     """
-    for below, _, found in _walk(root):
+    for below, _, found in files.walk(root):
         for name in found:
             yield below + name
-
-
-def _walk(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield (folder, names of folders in it, all other names) of each folder that is no link.
-
-    A folder is a path relative to root that ends with `/`, `""` for root itself. Of any depth:
-    `os.walk` calls itself for each folder below another until Python 3.12.
-    """
-    pending = [""]
-    while pending:
-        below = pending.pop()
-        folders: list[str] = []
-        found: list[str] = []
-        folder = os.path.join(root, below)
-        try:
-            with files.access_to(folder), os.scandir(folder) as entries:
-                for entry in entries:
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                    (folders if is_folder else found).append(entry.name)
-        except MissingFile:
-            continue  # others may delete what is walked over
-        yield below, folders, found
-        pending += [f"{below}{name}/" for name in reversed(folders)]
 
 
 def _is_file(path: str) -> bool:
@@ -134,7 +111,8 @@ def is_empty_folder(root: str) -> bool:
 
 def _empty_folders(root: str) -> Iterator[str]:
     """Yield the folders that hold nothing, as paths relative to root with a `/` at their end."""
-    return (below for below, folders, found in _walk(root) if below and not folders and not found)
+    walked = files.walk(root)
+    return (below for below, folders, found in walked if below and not folders and not found)
 
 
 def surplus(root: str, entries: Iterable[Entry]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from lineal.client.capture import notebook
 from lineal.client.values import text
 from lineal.core.names import local_path
-from lineal.files import access_to
+from lineal.files import access_to, walk
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024
@@ -73,6 +73,8 @@ class Selection:
     """(path relative to root, absolute path), sorted."""
     secrets: list[str] = field(default_factory=list)
     too_large: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """What is said of folders that cannot be listed."""
 
 
 def select(
@@ -80,7 +82,7 @@ def select(
 ) -> Selection:
     """Choose the source files below a folder; Python files and the like unless `include` says."""
     selection = Selection(os.path.abspath(local_path(root)))
-    for relative, path in _unignored(selection.root):
+    for relative, path in _unignored(selection):
         wanted = _ask(include, path, selection.root) if include else _is_source(relative)
         if not wanted or (exclude and _ask(exclude, path, selection.root)):
             continue
@@ -139,11 +141,14 @@ def _ask(predicate: Predicate, path: str, root: str) -> bool:
     return bool(predicate(path, root) if wants_root else predicate(path))
 
 
-def _unignored(root: str) -> Iterator[tuple[str, str]]:
+def _unignored(selection: Selection) -> Iterator[tuple[str, str]]:
     """Yield (relative path, path) of the regular files that no rule excludes."""
     rules: dict[str, list[tuple[str, Any]]] = {}
-    for folder, folders, names in os.walk(root):
-        above = rules.get(os.path.dirname(folder), []) if folder != root else []
+    root, unreadable = selection.root, selection.unreadable
+    walked = walk(root, skipped=lambda error: unreadable.append(error.message))
+    for below, folders, names in walked:
+        folder = os.path.dirname(os.path.join(root, below))
+        above = rules.get(os.path.dirname(folder), []) if below else []
         here = rules[folder] = above + _ignore_rules(folder, names)
         folders[:] = sorted(
             name
@@ -154,7 +159,7 @@ def _unignored(root: str) -> Iterator[tuple[str, str]]:
         for name in names:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and not os.path.islink(path) and not _is_ignored(path, here):
-                yield os.path.relpath(path, root).replace(os.sep, "/"), path
+                yield below + name, path
 
 
 def _is_skipped(folder: str, name: str) -> bool:

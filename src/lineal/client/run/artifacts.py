@@ -130,9 +130,7 @@ def use_model(run: Run, name: str) -> str:
     model = use(run, name, type=None, aliases=None)
     if "model" not in model.type:
         raise AssertionError(f"{model.name} is of type {model.type!r}, which is not a model's")
-    folder = model.download()
-    files = [os.path.join(place, file) for place, _, found in os.walk(folder) for file in found]
-    return files[0] if len(files) == 1 and model.file_count == 1 else str(folder)
+    return model.file() if model.file_count == 1 else str(model.download())
 
 
 def link_model(
@@ -158,6 +156,8 @@ def log_code(
         term.warning(f"log_code left out {path}: it looks as if it held a key or password")
     for path in selection.too_large:
         term.warning(f"log_code left out {path}: it is over {term.size_text(code.FILE_MAX_BYTES)}")
+    for reason in selection.unreadable:
+        term.warning(f"log_code left out a folder: {reason}")
     if not selection.files:
         term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob as globs
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from lineal.client.backend import Backend
 from lineal.core.ids import new_id
 from lineal.core.names import entry_path, path_text
 from lineal.core.records import RunKey
-from lineal.errors import HostilePath, Invalid
+from lineal.errors import HostilePath, Invalid, Unavailable
 
 POLICIES = ("live", "now", "end")
 Stamp = tuple[int, int, int]
@@ -42,7 +42,7 @@ def choose(
 
     Paths in the run are relative to `base`; without it an absolute pattern keeps one folder, a
     relative one its whole path. Raises Invalid for what lies outside `base`, HostilePath for a
-    name that no run can have.
+    name that no run can have, Unavailable for a folder that cannot be listed.
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
@@ -60,14 +60,18 @@ def choose(
     return choices
 
 
-def _files_of(found: Iterable[str]) -> Iterator[str]:
+def _files_of(
+    found: Iterable[str], *, skipped: Callable[[Unavailable], None] | None = None
+) -> Iterator[str]:
     """Yield absolute paths of the files, and of the files in the folders.
 
-    Sockets, pipes and devices are none: reading one may never end.
+    Sockets, pipes and devices are none: reading one may never end. skipped: see `files.walk`.
     """
     for path in map(os.path.abspath, found):
         inside = (
-            os.path.join(at, name) for at, _, names in os.walk(path) for name in sorted(names)
+            os.path.join(path, below, name)
+            for below, _, names in files.walk(path, skipped=skipped)
+            for name in sorted(names)
         )
         yield from filter(os.path.isfile, (path, *inside))
 
@@ -210,7 +214,7 @@ class SavedFiles:
         if not os.path.isdir(self._folder):
             return []
         choices = []
-        for local in _files_of([self._folder]):
+        for local in _files_of([self._folder], skipped=_say_skipped):
             try:
                 choices += choose(local, self._folder, "end", is_glob=False)
             except HostilePath as error:
@@ -219,6 +223,10 @@ class SavedFiles:
 
     def _is_ignored(self, path: str) -> bool:
         return any(fnmatch(path, pattern) for pattern in self._ignored)
+
+
+def _say_skipped(error: Unavailable) -> None:
+    term.warn_once(f"{error.message}; what is in there is not stored with the run")
 
 
 def _is_readable(path: str) -> bool:
