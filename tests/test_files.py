@@ -16,10 +16,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from lineal import files
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
+from lineal.files import writing
+from lineal.files.copying import copy_and_hash
+from lineal.files.flushing import SYNC_EACH_MOST, flush
+from lineal.files.reading import SMALL_BYTES, hash_file, read_small
+from lineal.files.stamps import Stamp
+from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
 
-SIZES = [0, 1, files.SMALL_BYTES - 1, files.SMALL_BYTES, files.SMALL_BYTES + 1, 13 << 20]
+SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
 
 
 def hex_of(data: bytes) -> str:
@@ -43,16 +48,16 @@ def file_size_limit(size: int) -> Iterator[None]:
 def test_a_file_is_hashed(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     (tmp_path / "f").write_bytes(data)
-    hashed = files.hash_file(str(tmp_path / "f"))
+    hashed = hash_file(str(tmp_path / "f"))
     assert (hashed.hex_digest, hashed.size) == (hex_of(data), size)
-    assert hashed.stamp == files.stamp(str(tmp_path / "f"))
+    assert hashed.stamp == Stamp.at(str(tmp_path / "f"))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_copy_has_the_bytes_and_the_digest(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     (tmp_path / "f").write_bytes(data)
-    copied = files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    copied = copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert (tmp_path / "g").read_bytes() == data
     assert (copied.hex_digest, copied.size) == (hex_of(data), size)
 
@@ -61,14 +66,14 @@ def test_a_copy_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"new")
     (tmp_path / "g").write_bytes(b"old")
     with pytest.raises(FileExistsError):
-        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+        copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert (tmp_path / "g").read_bytes() == b"old"
 
 
 def test_a_copy_is_read_only_unless_told(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
-    files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
-    files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "h"), mode=0o666)
+    copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    copy_and_hash(str(tmp_path / "f"), str(tmp_path / "h"), mode=0o666)
     assert (tmp_path / "g").stat().st_mode & 0o222 == 0
     assert (tmp_path / "h").stat().st_mode & 0o200
 
@@ -97,13 +102,13 @@ def written_meanwhile(path: Path) -> Iterator[None]:
 def test_a_file_that_changes_while_it_is_hashed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(bytes(30 << 20))
     with written_meanwhile(tmp_path / "f"), pytest.raises(SourceChanged, match="f changed while"):
-        files.hash_file(str(tmp_path / "f"))
+        hash_file(str(tmp_path / "f"))
 
 
 def test_a_file_that_changes_while_it_is_copied_leaves_no_copy(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(bytes(30 << 20))
     with written_meanwhile(tmp_path / "f"), pytest.raises(SourceChanged, match="f changed while"):
-        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+        copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert not (tmp_path / "g").exists()
 
 
@@ -121,13 +126,13 @@ def test_a_hard_link_made_meanwhile_is_no_change(tmp_path: Path) -> None:
     linking = threading.Thread(target=link)
     linking.start()
     try:
-        assert files.hash_file(str(tmp_path / "f")).size == 20 << 20
+        assert hash_file(str(tmp_path / "f")).size == 20 << 20
     finally:
         stop.set()
         linking.join()
 
 
-@pytest.mark.parametrize("call", [files.hash_file, files.stamp])
+@pytest.mark.parametrize("call", [hash_file, Stamp.at])
 def test_a_missing_file_is_named(tmp_path: Path, call) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(MissingFile, match="gone does not exist"):
         call(str(tmp_path / "gone"))
@@ -135,32 +140,32 @@ def test_a_missing_file_is_named(tmp_path: Path, call) -> None:  # type: ignore[
 
 def test_a_copy_of_a_missing_file_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(MissingFile, match="gone does not exist"):
-        files.copy_and_hash(str(tmp_path / "gone"), str(tmp_path / "g"))
+        copy_and_hash(str(tmp_path / "gone"), str(tmp_path / "g"))
     assert os.listdir(tmp_path) == ["work"]
 
 
 def test_a_link_to_itself_is_said_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(MissingFile, match="leads to itself"):
-        files.hash_file(str(tmp_path / "loop"))
+        hash_file(str(tmp_path / "loop"))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises((MissingFile, Unavailable), match=r"folder|directory"):
-        files.hash_file(str(tmp_path))
+        hash_file(str(tmp_path))
 
 
-@pytest.mark.parametrize("size", [files.SMALL_BYTES // 2, 5 << 20])
+@pytest.mark.parametrize("size", [SMALL_BYTES // 2, 5 << 20])
 def test_a_copy_that_does_not_fit_leaves_nothing(tmp_path: Path, size: int) -> None:
     (tmp_path / "f").write_bytes(bytes(size))
     with file_size_limit(size - 1), pytest.raises(NoSpace, match="No space left to write"):
-        files.copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+        copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert not (tmp_path / "g").exists()
 
 
 def test_new_bytes_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
     with file_size_limit(10), pytest.raises(NoSpace):
-        files.write_new(str(tmp_path / "g"), bytes(11))
+        write_new(str(tmp_path / "g"), bytes(11))
     assert not (tmp_path / "g").exists()
 
 
@@ -169,35 +174,35 @@ def whole(request, monkeypatch) -> None:
     """Both ways to a whole file; which of them a file system has is not ours to say."""
     if request.param:
         with tempfile.TemporaryDirectory() as folder:
-            if files._write_nameless(f"{folder}/probe", b"", 0o644) is None:
+            if _write_nameless(f"{folder}/probe", b"", 0o644) is None:
                 pytest.skip("this file system has no nameless files")
     else:
-        monkeypatch.setattr(files, "_HAS_NAMELESS", False)
+        monkeypatch.setattr(writing, "_HAS_NAMELESS", False)
 
 
 @pytest.mark.usefixtures("whole")
 def test_a_replacement_that_does_not_fit_leaves_the_old_file(tmp_path: Path) -> None:
-    files.write_whole(str(tmp_path / "g"), b"old")
+    write_whole(str(tmp_path / "g"), b"old")
     with file_size_limit(10), pytest.raises(NoSpace):
-        files.write_whole(str(tmp_path / "g"), bytes(11))
+        write_whole(str(tmp_path / "g"), bytes(11))
     assert (tmp_path / "g").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["g", "work"]
 
 
 @pytest.mark.usefixtures("whole")
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    files.write_whole(str(tmp_path / "g"), b"old")
+    write_whole(str(tmp_path / "g"), b"old")
     with open(tmp_path / "g", "rb") as reader:
-        files.write_whole(str(tmp_path / "g"), b"new!")
+        write_whole(str(tmp_path / "g"), b"new!")
         assert reader.read() == b"old"
     assert (tmp_path / "g").read_bytes() == b"new!"
 
 
 @pytest.mark.usefixtures("whole")
-@pytest.mark.parametrize("data", [b"", b"x", bytes(files.SMALL_BYTES)])
+@pytest.mark.parametrize("data", [b"", b"x", bytes(SMALL_BYTES)])
 def test_a_whole_file_has_the_mode_and_the_stamp_that_are_said(tmp_path: Path, data) -> None:
     path = str(tmp_path / "g")
-    assert files.write_whole(path, data, mode=0o640) == files.stamp(path)
+    assert write_whole(path, data, mode=0o640) == Stamp.at(path)
     assert os.stat(path).st_mode & 0o777 == 0o640
     assert (tmp_path / "g").read_bytes() == data
 
@@ -206,7 +211,7 @@ def test_a_whole_file_has_the_mode_and_the_stamp_that_are_said(tmp_path: Path, d
 def test_a_whole_file_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(b"other")
     (tmp_path / "g").symlink_to("other")
-    files.write_whole(str(tmp_path / "g"), b"mine")
+    write_whole(str(tmp_path / "g"), b"mine")
     assert not (tmp_path / "g").is_symlink()
     assert (tmp_path / "other").read_bytes() == b"other"
 
@@ -215,14 +220,14 @@ def test_a_whole_file_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -
 def test_a_folder_in_the_way_of_a_whole_file_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "g").mkdir()
     with pytest.raises(OSError, match="directory"):
-        files.write_whole(str(tmp_path / "g"), b"x")
+        write_whole(str(tmp_path / "g"), b"x")
     assert sorted(os.listdir(tmp_path)) == ["g", "work"]
 
 
 @pytest.mark.usefixtures("whole")
 def test_a_whole_file_needs_no_folder_before_its_name(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    files.write_whole("g", b"x")
+    write_whole("g", b"x")
     assert (tmp_path / "g").read_bytes() == b"x"
 
 
@@ -231,27 +236,27 @@ def test_a_whole_file_is_renamed_where_proc_is_hidden(tmp_path: Path, monkeypatc
     def link(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(files.os, "link", link)
+    monkeypatch.setattr(writing.os, "link", link)
     path = str(tmp_path / "g")
-    assert files.write_whole(path, b"x") == files.stamp(path)
+    assert write_whole(path, b"x") == Stamp.at(path)
     assert sorted(os.listdir(tmp_path)) == ["g", "work"]
 
 
 def test_a_crash_half_way_leaves_nothing_of_a_whole_file(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-        if files._write_nameless(f"{folder}/probe", b"", 0o644) is None:
+        if _write_nameless(f"{folder}/probe", b"", 0o644) is None:
             pytest.skip("this file system has no nameless files")
     child = os.fork()
     if child == 0:
-        files.os = SimpleNamespace(**vars(os) | {"link": lambda *_, **__: os._exit(9)})
-        files.write_whole(str(tmp_path / "g"), b"x")
+        writing.os = SimpleNamespace(**vars(os) | {"link": lambda *_, **__: os._exit(9)})
+        write_whole(str(tmp_path / "g"), b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert os.listdir(tmp_path) == ["work"]
 
 
 def test_a_stream_is_written_and_hashed(tmp_path: Path) -> None:
     data = os.urandom(100_000)
-    digest = files.write_stream(io.BytesIO(data), str(tmp_path / "g"), 1000)
+    digest = write_stream(io.BytesIO(data), str(tmp_path / "g"), 1000)
     assert digest == hex_of(data)
     assert (tmp_path / "g").read_bytes() == data
 
@@ -262,16 +267,16 @@ def test_a_stream_that_breaks_leaves_nothing(tmp_path: Path) -> None:
             raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
-        files.write_stream(Broken(), str(tmp_path / "g"))  # type: ignore[arg-type]
+        write_stream(Broken(), str(tmp_path / "g"))  # type: ignore[arg-type]
     assert not (tmp_path / "g").exists()
 
 
-@pytest.mark.parametrize("count", [0, 1, files.SYNC_EACH_MOST, files.SYNC_EACH_MOST + 1])
+@pytest.mark.parametrize("count", [0, 1, SYNC_EACH_MOST, SYNC_EACH_MOST + 1])
 def test_few_and_many_files_are_flushed(tmp_path: Path, count: int) -> None:
     names = [str(tmp_path / f"f{number}") for number in range(count)]
     for name in names:
-        files.write_new(name, b"x")
-    files.sync(names, str(tmp_path))
+        write_new(name, b"x")
+    flush(names, str(tmp_path))
 
 
 def test_a_file_that_says_it_is_empty_but_is_not_is_refused(tmp_path: Path) -> None:
@@ -279,11 +284,11 @@ def test_a_file_that_says_it_is_empty_but_is_not_is_refused(tmp_path: Path) -> N
     if not os.path.exists("/proc/version"):
         pytest.skip("needs /proc")
     with pytest.raises(SourceChanged, match="/proc/version"):
-        files.copy_and_hash("/proc/version", str(tmp_path / "g"))
+        copy_and_hash("/proc/version", str(tmp_path / "g"))
     assert not (tmp_path / "g").exists()
 
 
-@pytest.mark.parametrize("read", [files.hash_file, lambda path: files.read_small(path, 1 << 20)])
+@pytest.mark.parametrize("read", [hash_file, lambda path: read_small(path, 1 << 20)])
 def test_a_file_that_cannot_be_read_is_named(read) -> None:  # type: ignore[no-untyped-def]
     if not os.path.exists("/proc/self/mem"):
         pytest.skip("needs /proc")
@@ -303,7 +308,7 @@ def no_more_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-@pytest.mark.parametrize("write", [files.write_new, files.write_whole])
+@pytest.mark.parametrize("write", [write_new, write_whole])
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
     with (
         no_more_descriptors(),
@@ -315,6 +320,6 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, write) -> None: 
 
 
 def test_files_that_cannot_be_flushed_are_named(tmp_path: Path) -> None:
-    files.write_new(str(tmp_path / "g"), b"x")
+    write_new(str(tmp_path / "g"), b"x")
     with no_more_descriptors(), pytest.raises(Unavailable, match="/g: Too many open files"):
-        files.sync([str(tmp_path / "g")], str(tmp_path))
+        flush([str(tmp_path / "g")], str(tmp_path))

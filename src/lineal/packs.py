@@ -4,7 +4,7 @@ A pack is the files one after the other, then an index, then a footer; docs/desi
 It is written once, by one process, and appears whole by a rename. Afterwards only this changes: a
 file in it is deleted by marking its index entry, and its bytes are given back to the disk.
 
-Beside `files.py` below all rooms: the SDK writes packs, the local store keeps and reads them.
+Beside `files` below all rooms: the SDK writes packs, the local store keeps and reads them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from lineal import files, libc
+from lineal import libc
 from lineal.errors import IntegrityError, MissingFile
+from lineal.files.flushing import FLUSH_BYTES, begin_flush
+from lineal.files.modes import set_mode
+from lineal.files.refusals import access_to, room_on, unreadable
+from lineal.files.stamps import Stamp
+from lineal.files.writing import write_all
 
 _ENTRY = struct.Struct("<32sQII")
 """SHA-256, offset, length, and whether it is deleted: 48 bytes, little-endian."""
@@ -52,7 +57,7 @@ class Writer:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        with files.room_on(path):
+        with room_on(path):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
         self._entries: dict[bytes, tuple[int, int]] = {}
         self._buffers: list[bytes] = []
@@ -83,8 +88,8 @@ class Writer:
         footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
         self._append(index + footer)
         self._write()
-        with files.room_on(self.path):
-            files.set_mode(self._descriptor, 0o444)
+        with room_on(self.path):
+            set_mode(self._descriptor, 0o444)
         self._close()
 
     def discard(self) -> None:
@@ -103,13 +108,13 @@ class Writer:
         self._size += len(data)
 
     def _write(self) -> None:
-        with files.room_on(self.path):
+        with room_on(self.path):
             written = os.writev(self._descriptor, self._buffers)
             if written < self._buffered:
-                files.write_all(self._descriptor, b"".join(self._buffers)[written:])
+                write_all(self._descriptor, b"".join(self._buffers)[written:])
         self._buffers, self._buffered = [], 0
-        if self._size - self._flushed >= files.FLUSH_BYTES:
-            files.begin_flush(self._descriptor, self._flushed, self._size - self._flushed)
+        if self._size - self._flushed >= FLUSH_BYTES:
+            begin_flush(self._descriptor, self._flushed, self._size - self._flushed)
             self._flushed = self._size
 
 
@@ -123,10 +128,10 @@ class Pack:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor = -1
-        with files.access_to(path):
+        with access_to(path):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
-            raise files.missing(path, IsADirectoryError())
+            raise unreadable(path, IsADirectoryError())
         self._read_at_ns = -1
         self._entries = b""
 
@@ -190,7 +195,7 @@ class Pack:
 
     def _index(self) -> bytes:
         """Return the index as it is in the file: sorted, and a look into it needs no more."""
-        stamp = files.stamp_of_open(self.path, self._descriptor)
+        stamp = Stamp.of_open(self.path, self._descriptor)
         if stamp.mtime_ns != self._read_at_ns:
             start, count = _footer(self._descriptor, self.path, stamp.size)
             index = _read(self._descriptor, self.path, count * _ENTRY.size, start)
@@ -210,7 +215,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
     pack = Pack(path)
     wanted = [place for place in pack.find_all(list(sha256s)) if place is not None]
     if wanted:
-        files.set_mode(path, 0o644)
+        set_mode(path, 0o644)
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             start, _ = _footer(descriptor, path, os.fstat(descriptor).st_size)
@@ -225,7 +230,7 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
 
 
 def _read(descriptor: int, path: str, length: int, offset: int) -> bytes:
-    with files.access_to(path):
+    with access_to(path):
         return os.pread(descriptor, length, offset)
 
 

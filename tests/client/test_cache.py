@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lineal import files
 from lineal.client.cache import FINE_WINDOW_NS, DigestCache, now_ns
 from lineal.core.digest import Digest, of_bytes
-from lineal.files import Stamp
+from lineal.files.stamps import Stamp
 
 LATER = 10**18 * 5
 """A moment long after any file here was written."""
@@ -129,9 +128,9 @@ def test_threads_may_remember_at_once(cache: DigestCache) -> None:
 def test_a_file_changed_in_any_way_has_another_stamp(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"abc")
-    before = files.stamp(str(path))
+    before = Stamp.at(str(path))
     os.utime(path, ns=(before.mtime_ns, before.mtime_ns + 1))
-    assert files.stamp(str(path)) != before
+    assert Stamp.at(str(path)) != before
 
 
 def test_a_digest_keeps_its_prefix(cache: DigestCache) -> None:

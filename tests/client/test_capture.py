@@ -12,7 +12,7 @@ import lineal
 from lineal.client.capture import code, git, machine, requirements
 from lineal.core.records import PageRequest
 from lineal.errors import Unavailable
-from lineal.files import make_folders
+from lineal.files.folders import make_folders
 
 
 def in_tree(*arguments: str) -> None:

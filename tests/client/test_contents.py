@@ -24,7 +24,7 @@ from lineal.core.manifest import (
     starts_segment,
 )
 from lineal.errors import Invalid, NoSpace
-from lineal.files import Stamp
+from lineal.files.stamps import Stamp
 
 Model = dict[str, Entry]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal import files
 from lineal.core.records import PageRequest
 from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
+from lineal.files.folders import make_folders
 
 QUIET = {
     "disable_machine_info": True,
@@ -111,7 +111,7 @@ def test_globs_folders_and_base_paths(run):
 
 
 def test_a_folder_of_any_depth_is_saved(run, deep):
-    files.make_folders(f"top/{deep}")
+    make_folders(f"top/{deep}")
     Path("top", deep, "a").write_bytes(b"")
     assert run.save("top") == [os.path.abspath(f"top/{deep}a")]
 

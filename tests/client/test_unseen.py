@@ -17,7 +17,7 @@ import lineal
 from lineal.client import unseen
 from lineal.client.cache import DigestCache, now_ns
 from lineal.core.digest import of_bytes
-from lineal.files import stamp
+from lineal.files.stamps import Stamp
 
 pytestmark = pytest.mark.skipif(
     not os.path.exists("/proc/self/maps"), reason="only Linux says what is mapped"
@@ -126,7 +126,7 @@ def cache(tmp_path: Path) -> Iterator[DigestCache]:
 def test_nothing_in_memory_is_known(cache: DigestCache, in_memory: Path, tmp_path: Path) -> None:
     for folder in (in_memory, tmp_path):
         (folder / "file").write_bytes(b"x")
-        read = [(str(folder / "file"), stamp(str(folder / "file")), of_bytes(b"x"))]
+        read = [(str(folder / "file"), Stamp.at(str(folder / "file")), of_bytes(b"x"))]
         cache.remember(read, read_at_ns=None)
     assert cache.of_folder(str(in_memory)) == {}
     if unseen.shows_changes(str(tmp_path)):
@@ -137,7 +137,7 @@ def test_nothing_in_memory_is_known(cache: DigestCache, in_memory: Path, tmp_pat
 def test_what_is_mapped_is_neither_remembered_nor_known(cache: DigestCache, tmp_path: Path) -> None:
     path = tmp_path / "file"
     _made(path, 100)
-    read = [(str(path), stamp(str(path)), of_bytes(bytes(100)))]
+    read = [(str(path), Stamp.at(str(path)), of_bytes(bytes(100)))]
     with _mapped(path):
         cache.remember(read, read_at_ns=now_ns())
     assert cache.of_folder(str(tmp_path)) == {}

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from lineal import files as local_files
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.records import PageRequest, RunFileRecord, RunKey, RunRecord, RunSpec
@@ -25,6 +24,8 @@ from lineal.errors import (
     NotFound,
     RunNotFoundError,
 )
+from lineal.files.copying import copy_and_hash
+from lineal.files.reading import Hashed
 from lineal.service import deletion, run_files, runs
 from lineal.service.instance import Instance
 from tests.conftest import stored_blobs
@@ -147,13 +148,13 @@ def test_a_file_that_grows_between_two_reads_is_stored_as_it_is_then(
     instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written("log", "one line")
-    copy = local_files.copy_and_hash
+    copy = copy_and_hash
 
-    def grow_first(source: str, target: str) -> local_files.Hashed:
+    def grow_first(source: str, target: str) -> Hashed:
         written("log", "one line and another")
         return copy(source, target)
 
-    monkeypatch.setattr(local_files, "copy_and_hash", grow_first)
+    monkeypatch.setattr(run_files, "copy_and_hash", grow_first)
     [file] = put(instance, owner, run, "log")
     assert content(instance, file) == b"one line and another"
 

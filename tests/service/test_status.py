@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lineal.core.access import Actor
-from lineal.files import make_folders
+from lineal.files.folders import make_folders
 from lineal.service.instance import Instance
 from lineal.service.status import status
 

@@ -15,11 +15,15 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
-from lineal import files
 from lineal.blobs.packed import PACKS, PackedBlobs
 from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
+from lineal.files.copying import copy_and_hash
+from lineal.files.flushing import flush
+from lineal.files.refusals import access_to, room_on, unreadable
+from lineal.files.stamps import Stamp
+from lineal.files.writing import write_new
 
 _PARTS = "parts"
 """Folder of files that are being written; a rename makes them blobs."""
@@ -38,7 +42,7 @@ class LocalStore:
 
     def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
         target = self._file(key)
-        with files.room_on(target):
+        with room_on(target):
             if self.size(key) is not None:
                 if take:
                     _unlink(source)
@@ -58,10 +62,10 @@ class LocalStore:
         if self.size(key) is not None:
             return
         target = self._file(key)
-        with files.room_on(target):
+        with room_on(target):
             self._make_folder(target)
             part = self._part(target)
-            files.write_new(part, data)
+            write_new(part, data)
             os.rename(part, target)
 
     def put_pack(self, key: Key, pack: str) -> list[Digest]:
@@ -70,11 +74,11 @@ class LocalStore:
             if earlier is not None:
                 return self._packed.held(earlier[0])
         target = self._packed.new_path(key)
-        with files.room_on(target):
+        with room_on(target):
             if not self._move(pack, target):  # another file system
                 self._make_folder(target)
                 part = self._part(target)
-                files.copy_and_hash(pack, part)
+                copy_and_hash(pack, part)
                 os.rename(part, target)
                 _unlink(pack)
         try:
@@ -94,7 +98,7 @@ class LocalStore:
             sizes.append(size)
             if size is not None:
                 paths.add(self._file(key) if packed is None else packed[0])
-        files.sync(paths, self.root)
+        flush(paths, self.root)
         return sizes
 
     def open(self, key: Key) -> BinaryIO:
@@ -102,7 +106,7 @@ class LocalStore:
         if packed is not None:
             return io.BytesIO(packed)
         path = self._file(key)
-        with files.access_to(path):
+        with access_to(path):
             return open(path, "rb")
 
     def size(self, key: Key) -> int | None:
@@ -111,7 +115,7 @@ class LocalStore:
 
     def _size(self, key: Key) -> int | None:
         try:
-            return files.stamp(self._file(key)).size
+            return Stamp.at(self._file(key)).size
         except MissingFile:
             return None
 
@@ -131,7 +135,7 @@ class LocalStore:
     def walk(self) -> Iterator[StoredFile]:
         for entry in self._walk():
             try:
-                with files.access_to(entry.path):
+                with access_to(entry.path):
                     status = entry.stat(follow_symlinks=False)
             except MissingFile:
                 continue  # deleted, or renamed to its key, since the folder was read
@@ -146,7 +150,7 @@ class LocalStore:
     def packed(self, nonce: str) -> Iterator[StoredFile]:
         for path in self._packed.paths(nonce):
             try:
-                with files.access_to(path):
+                with access_to(path):
                     status = os.stat(path)
             except MissingFile:
                 continue  # emptied this moment
@@ -185,7 +189,7 @@ class LocalStore:
             os.rename(source, target)
         except FileNotFoundError as error:
             if not os.path.lexists(source):
-                raise files.missing(source, error) from error
+                raise unreadable(source, error) from error
             self._make_folder(target)
             return self._move(source, target)
         except OSError as error:
@@ -200,7 +204,7 @@ class LocalStore:
         except FileExistsError:
             return True
         except FileNotFoundError as error:
-            raise files.missing(source, error) from error
+            raise unreadable(source, error) from error
         except OSError as error:
             if error.errno in _NO_LINK:
                 return False
@@ -208,9 +212,9 @@ class LocalStore:
         return True
 
     def _copy(self, key: Key, source: str, target: str, size: int) -> None:
-        with files.room_on(target):
+        with room_on(target):
             part = self._part(target)
-            copied = files.copy_and_hash(source, part)
+            copied = copy_and_hash(source, part)
             if PREFIX + copied.hex_digest != of_key(key) or copied.size != size:
                 os.unlink(part)
                 raise SourceChanged(
@@ -224,7 +228,7 @@ class LocalStore:
         while folders:
             folder = folders.pop(secrets.randbelow(len(folders)))
             try:
-                with files.access_to(folder), os.scandir(folder) as entries:
+                with access_to(folder), os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_dir(follow_symlinks=False):
                             folders.append(entry.path)

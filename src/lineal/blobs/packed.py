@@ -12,9 +12,10 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
-from lineal import files, packs
+from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
 from lineal.errors import IntegrityError, LinealError, MissingFile, Unavailable
+from lineal.files.refusals import access_to
 from lineal.packs import Pack, Place
 
 PACKS = "packs"
@@ -131,7 +132,7 @@ class PackedBlobs:
         """Return the packs that keep blobs under a nonce."""
         folder = f"{self._root}/{nonce}"
         try:
-            with files.access_to(folder):
+            with access_to(folder):
                 changed_at = os.stat(folder).st_mtime_ns
                 known = self._known.get(nonce)
                 if known is None or known[0] != changed_at:

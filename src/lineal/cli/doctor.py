@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import lineal
-from lineal import files
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
@@ -22,6 +21,7 @@ from lineal.cli.status import installed_version
 from lineal.cli.verify import Verifiable
 from lineal.config import load
 from lineal.errors import Unavailable
+from lineal.files.refusals import refusal
 from lineal.home import Home, home_of
 
 PYTHON_LEAST = (3, 11)
@@ -92,7 +92,7 @@ def _home(home: Home) -> str:
             with tempfile.NamedTemporaryFile(dir=folder):
                 pass
         except OSError as error:
-            raise files.refusal(folder, error) or error from error
+            raise refusal(folder, error) or error from error
     return f"{home.root} can be written"
 
 

@@ -16,7 +16,7 @@ from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, at, plan
 from lineal.core.trials import SweepRecord, TrialRecord, TrialState
 from lineal.errors import InTheWay, MissingFile
-from lineal.files import room_on
+from lineal.files.refusals import room_on
 
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 WIDTH, HEIGHT, MARGIN = 960, 320, 56

@@ -21,7 +21,9 @@ from lineal.client import unseen
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
-from lineal.files import Stamp, make_folder, set_mode, shared_mode
+from lineal.files.folders import make_folder
+from lineal.files.modes import set_mode, shared_mode
+from lineal.files.stamps import Stamp
 from lineal.forks import around_forks
 
 FINE_WINDOW_NS = 20_000_000

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lineal import files, service
+from lineal import service
 from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
@@ -53,6 +53,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.files.folders import renew_folder
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance, open_instance
 
@@ -119,7 +120,7 @@ class EmbeddedBackend:
 
     @property
     def staging(self) -> str:
-        files.renew_folder(self.instance.home.staging)
+        renew_folder(self.instance.home.staging)
         return self.instance.home.staging
 
     def status(self) -> InstanceStatus:

@@ -9,8 +9,10 @@ import os
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from lineal import files, service
+from lineal import service
 from lineal.core.access import Actor
+from lineal.files.refusals import unreadable
+from lineal.files.writing import write_whole
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def is_due(instance: Instance) -> bool:
 
 def note(instance: Instance, moment: datetime) -> None:
     """Write down when the home was swept; raises NoSpace or Unavailable."""
-    files.write_whole(_path(instance), moment.isoformat().encode())
+    write_whole(_path(instance), moment.isoformat().encode())
 
 
 def _noted(instance: Instance) -> datetime | None:
@@ -56,7 +58,7 @@ def _noted(instance: Instance) -> datetime | None:
     except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
-        raise files.missing(path, error) from error
+        raise unreadable(path, error) from error
     return moment if moment.tzinfo is not None else None  # we write no other
 
 

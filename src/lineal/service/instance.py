@@ -17,7 +17,7 @@ from lineal.config import Settings
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
-from lineal.files import set_mode, shared_mode
+from lineal.files.modes import set_mode, shared_mode
 from lineal.home import Home, home_of
 from lineal.service.clock import Clock, SystemClock
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
-from lineal import files as local_files
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, storage_key
@@ -20,6 +19,10 @@ from lineal.db import projects as projects_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
 from lineal.errors import NotFound, SourceChanged, Unavailable
+from lineal.files.copying import copy_and_hash
+from lineal.files.folders import renew_folder
+from lineal.files.reading import hash_file
+from lineal.files.writing import write_stream
 from lineal.service import runs
 from lineal.service.instance import Instance
 
@@ -92,7 +95,7 @@ def _send_missing(
     with instance.database.reading() as connection:
         stored = blobs_db.reuse(connection, set(digests.values()))
     keys = []
-    local_files.renew_folder(instance.home.staging)
+    renew_folder(instance.home.staging)
     for path, digest in list(digests.items()):
         if digest in stored or digest in sent:
             continue
@@ -135,7 +138,7 @@ def _record(
 def _hashed(local: str) -> Digest:
     """Return the digest of a file; of one that does not rest, one that nothing has."""
     try:
-        return Digest(PREFIX + local_files.hash_file(local).hex_digest)
+        return Digest(PREFIX + hash_file(local).hex_digest)
     except SourceChanged:
         return Digest(PREFIX + os.urandom(32).hex())
 
@@ -146,12 +149,12 @@ def _copied(local: str, target: str) -> tuple[Digest, int]:
     One that does not rest is copied up to where it ended at first: it may grow as fast.
     """
     try:
-        copy = local_files.copy_and_hash(local, target)
+        copy = copy_and_hash(local, target)
         return Digest(PREFIX + copy.hex_digest), copy.size
     except SourceChanged:
         with open(local, "rb") as file:
             head = _Head(file, os.fstat(file.fileno()).st_size)
-            hex_digest = local_files.write_stream(head, target, mode=0o444)
+            hex_digest = write_stream(head, target, mode=0o444)
         return Digest(PREFIX + hex_digest), head.count
 
 

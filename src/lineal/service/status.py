@@ -9,7 +9,7 @@ from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.records import InstanceStatus
 from lineal.db import totals
-from lineal.files import walk
+from lineal.files.folders import walk
 from lineal.service.instance import Instance
 
 

@@ -16,7 +16,6 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from lineal import files
 from lineal.client import term
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
 from lineal.client.artifact.staging import (
@@ -32,7 +31,11 @@ from lineal.core import names
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile
-from lineal.files import Stamp
+from lineal.files.modes import set_mode
+from lineal.files.reading import hash_file
+from lineal.files.refusals import access_to, refusal, room_on
+from lineal.files.stamps import Stamp
+from lineal.files.writing import write_new
 from lineal.home import BLOBS, BUNDLE, DATABASE, home_of
 
 if TYPE_CHECKING:
@@ -109,13 +112,13 @@ class Adder:
                 yield staged
             except OSError as error:
                 # the block may also fail to read another file, which the error names then
-                refused = files.refusal(staged, error)
+                refused = refusal(staged, error)
                 if refused is None or error.filename not in (None, staged):
                     raise
                 raise refused from error
-            with files.room_on(staged):
-                files.set_mode(staged, 0o444)
-            hashed = files.hash_file(staged)
+            with room_on(staged):
+                set_mode(staged, 0o444)
+            hashed = hash_file(staged)
             entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
             source = Source(staged, staged, MUTABLE, hashed.stamp)
             contents.add([Added(entry, source)], overwrite=overwrite)
@@ -123,9 +126,9 @@ class Adder:
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
         staged = self.staging.new_path()
-        files.write_new(staged, data)
+        write_new(staged, data)
         with _undone(staged):
-            source = Source(staged, staged, MUTABLE, files.stamp(staged))
+            source = Source(staged, staged, MUTABLE, Stamp.at(staged))
             entry = Entry(names.entry_path(name), of_bytes(data), memoryview(data).nbytes)
             contents.add([Added(entry, source)], overwrite=overwrite)
         return entry
@@ -209,8 +212,8 @@ class Adder:
 
     def _marker(self, inside: str) -> Added:
         staged = self.staging.new_path()
-        files.write_new(staged, b"")
-        source = Source(staged, staged, MUTABLE, files.stamp(staged))
+        write_new(staged, b"")
+        source = Source(staged, staged, MUTABLE, Stamp.at(staged))
         return Added(Entry(inside, of_bytes(b""), 0), source)
 
     def _digest(
@@ -220,10 +223,10 @@ class Adder:
         policy: str,
         packing: Packing | None,
     ) -> tuple[Digest, Source]:
-        if known is not None and files.stamp(path) == known[0]:
+        if known is not None and Stamp.at(path) == known[0]:
             return known[1], Source(path, None, policy, known[0])
         if policy == IMMUTABLE:
-            hashed = files.hash_file(path)
+            hashed = hash_file(path)
             digest = Digest(PREFIX + hashed.hex_digest)
             return digest, Source(path, None, policy, hashed.stamp)
         packed = None if packing is None else packing.copy(path)
@@ -302,7 +305,7 @@ def cache_and_staging(settings: Settings) -> tuple[str, str]:
 
 
 def digest_of(path: str) -> Digest:
-    return Digest(PREFIX + files.hash_file(os.path.abspath(path)).hex_digest)
+    return Digest(PREFIX + hash_file(os.path.abspath(path)).hex_digest)
 
 
 def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
@@ -339,7 +342,7 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
     folders: list[str] = []
     own: set[str] = set()
     folder = os.path.join(root, relative) if relative else root
-    with files.access_to(folder), os.scandir(folder) as entries:
+    with access_to(folder), os.scandir(folder) as entries:
         for entry in entries:
             path = below + entry.name
             if entry.name in _OF_INSTANCE:
@@ -367,7 +370,7 @@ def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
 
 
 def _identity(folder: str) -> tuple[int, int]:
-    with files.access_to(folder):
+    with access_to(folder):
         status = os.stat(folder)
     return status.st_dev, status.st_ino
 
@@ -395,7 +398,7 @@ def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] =
 
 def _ignored(ignore_file: str) -> list[str]:
     try:
-        with files.access_to(ignore_file), open(ignore_file, encoding="utf-8-sig") as file:
+        with access_to(ignore_file), open(ignore_file, encoding="utf-8-sig") as file:
             return file.read().splitlines()
     except UnicodeDecodeError as error:
         raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error

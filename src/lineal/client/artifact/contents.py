@@ -37,7 +37,7 @@ from lineal.core.manifest import (
     segments_under,
 )
 from lineal.errors import Invalid, NoSpace
-from lineal.files import Stamp
+from lineal.files.stamps import Stamp
 
 if TYPE_CHECKING:
     from lineal.client.backend import Backend

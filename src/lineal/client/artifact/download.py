@@ -19,7 +19,6 @@ from itertools import count as numbers
 from itertools import islice
 from typing import TypeVar
 
-from lineal import files
 from lineal.client import term
 from lineal.client.artifact.folder import PART, is_empty_folder, lowest, make_root
 from lineal.client.artifact.turns import turn
@@ -40,7 +39,12 @@ from lineal.errors import (
     MissingFile,
     Unavailable,
 )
-from lineal.files import Stamp
+from lineal.files.copying import copy_and_hash
+from lineal.files.folders import make_folders
+from lineal.files.reading import SMALL_BYTES, hash_file, read_small
+from lineal.files.refusals import room_on
+from lineal.files.stamps import Stamp
+from lineal.files.writing import write_stream, write_whole
 from lineal.packs import Pack
 
 BATCH = 1_000
@@ -169,7 +173,7 @@ class Download:
         if self._known(target, FILES) == (stamp, entry.digest):
             return True
         try:
-            if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+            if PREFIX + hash_file(target).hex_digest != entry.digest:
                 return False
         except (MissingFile, Unavailable):  # it may not be read, or is gone: it is replaced
             return False
@@ -193,7 +197,7 @@ class Download:
         if data is None:
             fetch = self._linked if is_linked else self._copy
             self._place(target, partial(fetch, entry, location), entry.digest)
-            stamp = files.stamp(target)
+            stamp = Stamp.at(target)
         else:
             _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
             stamp = _write(target, data)
@@ -207,7 +211,7 @@ class Download:
             scheme = self._references.of(entry.ref)
             self._place(target, partial(scheme.fetch, entry), None)
             if has_checked_content(entry):
-                self._fetched.append((target, files.stamp(target), identity(entry)))
+                self._fetched.append((target, Stamp.at(target), identity(entry)))
         except MissingFile as error:
             if not self._allow_missing_references:
                 raise
@@ -225,25 +229,25 @@ class Download:
     def _copy(self, entry: Entry, location: Location, part: str) -> str:
         if location.path is not None:
             try:
-                return files.copy_and_hash(location.path, part, mode=0o666).hex_digest
+                return copy_and_hash(location.path, part, mode=0o666).hex_digest
             except MissingFile as error:
                 raise self._lost(entry, location) from error
         with self._backend.open(location) as source:
-            return files.write_stream(source, part, CHUNK_BYTES)
+            return write_stream(source, part, CHUNK_BYTES)
 
     def _linked(self, entry: Entry, location: Location, part: str) -> str:
         """Check a stored file and link it; where that cannot be, copy it."""
         assert self._link is not None
         assert location.path is not None
         try:
-            hex_digest = files.hash_file(location.path).hex_digest
+            hex_digest = hash_file(location.path).hex_digest
         except MissingFile as error:
             raise self._lost(entry, location) from error
         try:
             LINKS[self._link](location.path, part)
         except OSError as error:
             if error.errno not in _NO_LINK:
-                with files.room_on(part):
+                with room_on(part):
                     raise
             self._link = None
             term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
@@ -254,10 +258,10 @@ class Download:
         """Return the bytes of a small blob of this machine; None for any other."""
         if location.pack is not None:
             return self._packed(entry, location, location.pack)
-        if location.path is None or location.size > files.SMALL_BYTES:
+        if location.path is None or location.size > SMALL_BYTES:
             return None
         try:
-            read = files.read_small(location.path, files.SMALL_BYTES)
+            read = read_small(location.path, SMALL_BYTES)
         except MissingFile as error:
             raise self._lost(entry, location) from error
         return None if read is None else read[0]
@@ -293,7 +297,7 @@ class Download:
                     _require_digest(target, PREFIX + hex_digest, digest)
                 if os.path.lexists(part):
                     break  # else another process checks out into the folder, and removed it
-            with files.room_on(target):
+            with room_on(target):
                 os.replace(part, target)
         except BaseException as error:
             with suppress(OSError):  # what went wrong before says why
@@ -319,7 +323,7 @@ def _remove_old_parts(folder: str) -> None:
 def _write(target: str, data: bytes) -> Stamp:
     folder, _, _ = target.rpartition("/")
     try:
-        return _in_folder(folder, lambda: files.write_whole(target, data, mode=0o666))
+        return _in_folder(folder, lambda: write_whole(target, data, mode=0o666))
     except _IN_THE_WAY as error:
         raise _in_the_way(target) from error
 
@@ -331,8 +335,8 @@ def _in_folder(folder: str, write: Callable[[], T]) -> T:
     except FileNotFoundError as error:
         if isinstance(error, MissingFile):  # the source is missing, not the folder
             raise
-        with files.room_on(folder):
-            files.make_folders(folder)
+        with room_on(folder):
+            make_folders(folder)
         return write()
 
 

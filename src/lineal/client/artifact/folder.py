@@ -9,7 +9,6 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator
 
-from lineal import files
 from lineal.core import names
 from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
@@ -22,6 +21,10 @@ from lineal.errors import (
     NoSpace,
     Unavailable,
 )
+from lineal.files.folders import make_folders, walk
+from lineal.files.reading import hash_file
+from lineal.files.refusals import access_to, refusal, room_on
+from lineal.files.writing import write_new
 from lineal.home import DATABASE
 
 PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
@@ -31,16 +34,16 @@ PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
 def make_root(root: str) -> None:
     """Make the folder that a download goes to; raises InTheWay, NoSpace, Unavailable."""
     try:
-        files.make_folders(root)
+        make_folders(root)
     except (FileExistsError, NotADirectoryError) as error:
         raise InTheWay(
             f"Cannot download into {root}: {lowest(root)} is not a folder; "
             "move it away, or name another folder as `root`"
         ) from error
     except OSError as error:
-        refusal = files.refusal(root, error)
-        if isinstance(refusal, NoSpace):
-            raise refusal from error
+        refused = refusal(root, error)
+        if isinstance(refused, NoSpace):
+            raise refused from error
         raise Unavailable(
             f"Cannot make the folder {root}: {error.strerror}. Name another one as `root`, or set "
             "LINEAL_ARTIFACT_DIR to where downloads without `root` may go"
@@ -74,7 +77,7 @@ def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
         target = os.path.join(root, names.entry_path(entry.path))
         if not _is_file(target):
             raise IntegrityError(f"{entry.path} is missing in {root}")
-        if PREFIX + files.hash_file(target).hex_digest != entry.digest:
+        if PREFIX + hash_file(target).hex_digest != entry.digest:
             raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
     for path in present(root):
         if path not in expected and not PART.fullmatch(os.path.basename(path)):
@@ -88,14 +91,14 @@ def present(root: str) -> Iterator[str]:
     Links count as files, those that lead to folders too: they are not followed. Raises Unavailable
     for a folder that may not be read.
     """
-    for below, _, found in files.walk(root):
+    for below, _, found in walk(root):
         for name in found:
             yield below + name
 
 
 def _is_file(path: str) -> bool:
     try:
-        with files.access_to(path):
+        with access_to(path):
             return stat.S_ISREG(os.stat(path).st_mode)
     except MissingFile:
         return False
@@ -111,7 +114,7 @@ def is_empty_folder(root: str) -> bool:
 
 def _empty_folders(root: str) -> Iterator[str]:
     """Yield the folders that hold nothing, as paths relative to root with a `/` at their end."""
-    walked = files.walk(root)
+    walked = walk(root)
     return (below for below, folders, found in walked if below and not folders and not found)
 
 
@@ -148,7 +151,7 @@ def remove(root: str, paths: Iterable[str]) -> None:
     top = os.path.realpath(root)
     for path in paths:
         target = os.path.join(root, path.rstrip("/"))
-        with files.room_on(target):
+        with room_on(target):
             if path.endswith("/"):
                 _remove_if_empty(target)
             else:
@@ -192,7 +195,7 @@ def require_distinct(root: str, entries: Iterable[Entry]) -> None:
 def _ignores_case(root: str) -> bool:
     probe = os.path.join(root, f".{secrets.token_hex(6)}.probe")
     try:
-        files.write_new(probe, b"")
+        write_new(probe, b"")
     except (OSError, Unavailable):
         return False  # the download itself will say what is wrong
     try:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from lineal import files
 from lineal.client import session, term
 from lineal.client.artifact import attaching
 from lineal.client.artifact.artifact import Artifact
@@ -34,6 +33,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded
+from lineal.files.stamps import Stamp
 
 INLINE_ENTRIES = 2_000
 """A manifest up to here goes along with `begin`; a larger one may turn out to be there already."""
@@ -319,7 +319,7 @@ class _Upload:
 
     def _send_source(self, upload: Upload, source: Source) -> None:
         """Send a file itself: it is known, immutable, or its private copy was removed."""
-        before = files.stamp(source.path)
+        before = Stamp.at(source.path)
         if (before.size, before.mtime_ns, before.inode) != (
             source.stamp.size,
             source.stamp.mtime_ns,
@@ -356,11 +356,11 @@ class _Upload:
 
 
 def _restamped(
-    known: Iterator[tuple[str, files.Stamp, Digest]],
-) -> Iterator[tuple[str, files.Stamp, Digest]]:
+    known: Iterator[tuple[str, Stamp, Digest]],
+) -> Iterator[tuple[str, Stamp, Digest]]:
     for path, stamp, digest in known:
         try:
-            now = files.stamp(path)
+            now = Stamp.at(path)
         except MissingFile:
             continue
         if now != stamp and now._replace(ctime_ns=stamp.ctime_ns) == stamp:

@@ -13,7 +13,6 @@ import os
 import tempfile
 import threading
 
-from lineal import files
 from lineal.client.backend import Backend
 from lineal.client.references import References
 from lineal.client.references.local import LocalRanges
@@ -22,6 +21,7 @@ from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import IntegrityError, MissingFile
+from lineal.files.writing import write_stream
 from lineal.packs import Pack
 
 AHEAD_BYTES = 256 << 10
@@ -53,7 +53,7 @@ def _stored(backend: Backend, location: Location) -> Ranges:
         return BytesRanges(data)
     with backend.open(location) as source, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "whole")
-        _require_digest(files.write_stream(source, path), location)
+        _require_digest(write_stream(source, path), location)
         return LocalRanges(path)  # stays readable after its name is gone
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lineal.errors import LinealError
-from lineal.files import Stamp
+from lineal.files.stamps import Stamp
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact

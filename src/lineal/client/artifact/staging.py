@@ -17,11 +17,15 @@ import threading
 import time
 from collections.abc import Iterable
 
-from lineal import files, packs
+from lineal import packs
 from lineal.client import term
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import MissingFile, Unavailable
-from lineal.files import Stamp
+from lineal.files.copying import copy_and_hash
+from lineal.files.folders import make_folder, renew_folder
+from lineal.files.reading import read_small
+from lineal.files.refusals import access_to, room_on
+from lineal.files.stamps import Stamp
 
 _LOCK = "lock"
 LOOSE_FILE_SECONDS = 24 * 3600.0
@@ -44,7 +48,7 @@ class Staging:
     def copy(self, source: str) -> tuple[str, Digest, Stamp]:
         """Copy and hash a file; returns (path of the copy, digest, stamp of the source)."""
         target = self.new_path()
-        copied = files.copy_and_hash(source, target)
+        copied = copy_and_hash(source, target)
         return target, Digest(PREFIX + copied.hex_digest), copied.stamp
 
     def new_path(self) -> str:
@@ -56,7 +60,7 @@ class Staging:
         elif not os.path.isdir(self._folder):  # whoever tidies folders of `/tmp` took it
             with self._making:
                 if not os.path.isdir(self._folder):
-                    files.renew_folder(self._root)
+                    renew_folder(self._root)
                     os.close(self._lock_descriptor)
                     self._make()
         return f"{self._folder}/{next(self._numbers)}"
@@ -68,11 +72,11 @@ class Staging:
 
     def _make(self) -> None:
         try:
-            files.make_folder(self._root)
+            make_folder(self._root)
             while not self._made_locked():
                 continue
         except OSError as error:
-            with files.room_on(self._root):
+            with room_on(self._root):
                 if error.errno == errno.ENOSPC:
                     raise
             raise Unavailable(
@@ -114,7 +118,7 @@ class Packing:
 
     def copy(self, source: str) -> tuple[str, Digest, Stamp] | None:
         """Copy and hash a file as `Staging.copy` does, into a pack; None if it is too large."""
-        read = files.read_small(source, self._file_bytes_most)
+        read = read_small(source, self._file_bytes_most)
         if read is None:
             return None
         data, hashed, sha256 = read
@@ -173,7 +177,7 @@ def remove_leftovers(root: str) -> None:
     if not os.path.isdir(root):
         return
     try:
-        with files.access_to(root), os.scandir(root) as entries:
+        with access_to(root), os.scandir(root) as entries:
             found = list(entries)
     except (MissingFile, Unavailable) as error:
         term.warn_once(f"Copies of earlier processes stay in {root}: {error}")

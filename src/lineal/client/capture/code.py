@@ -16,7 +16,8 @@ from typing import Any
 from lineal.client.capture import notebook
 from lineal.client.values import text
 from lineal.core.names import local_path
-from lineal.files import access_to, walk
+from lineal.files.folders import walk
+from lineal.files.refusals import access_to
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024

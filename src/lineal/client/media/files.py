@@ -11,7 +11,7 @@ from typing import Any
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
 from lineal.errors import MissingFile, SourceChanged
-from lineal.files import write_whole
+from lineal.files.writing import write_whole
 
 HASH_DIGITS = 20
 """Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""

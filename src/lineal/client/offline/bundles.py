@@ -38,7 +38,7 @@ from lineal.errors import (
     Unavailable,
     UsageError,
 )
-from lineal.files import write_whole
+from lineal.files.writing import write_whole
 from lineal.home import BUNDLE, home_of
 
 ABOUT_FILE = BUNDLE

@@ -38,7 +38,8 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Gone, IntegrityError, MissingFile, Unavailable
-from lineal.files import copy_and_hash, is_still_at
+from lineal.files.copying import copy_and_hash
+from lineal.files.stamps import is_still_at
 from lineal.home import BLOBS, Home, home_of
 
 SEGMENTS_AT_ONCE = 16

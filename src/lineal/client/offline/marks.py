@@ -12,7 +12,7 @@ from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import fields
 from lineal.errors import IntegrityError, NoSpace, Unavailable
-from lineal.files import write_whole
+from lineal.files.writing import write_whole
 
 MARK_FILE = "synced.json"
 

@@ -37,7 +37,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Gone, LinealError, NotFound, UsageError
-from lineal.files import write_stream
+from lineal.files.writing import write_stream
 
 LINES_AT_ONCE = 10_000
 P = ParamSpec("P")

@@ -12,7 +12,8 @@ from lineal.client.offline import fields
 from lineal.config import Settings
 from lineal.core.ids import new_id
 from lineal.errors import IntegrityError, NotFound, Unavailable
-from lineal.files import room_on, write_whole
+from lineal.files.refusals import room_on
+from lineal.files.writing import write_whole
 
 DEFAULT_PARENT = "lineal"
 FOLDER_PREFIX = "offline-run-"

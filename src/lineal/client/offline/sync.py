@@ -21,7 +21,7 @@ from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
 from lineal.errors import NoSpace, Unavailable, UsageError
-from lineal.files import refusal
+from lineal.files.refusals import refusal
 from lineal.home import home_of
 
 

@@ -33,7 +33,8 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Exists, IntegrityError, InTheWay, MissingFile, UsageError
-from lineal.files import make_folders, room_on
+from lineal.files.folders import make_folders
+from lineal.files.refusals import room_on
 
 CHUNK_BYTES = 1 << 20
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from lineal import files
 from lineal.client.references import secret
 from lineal.client.references.scheme import (
     Found,
@@ -26,6 +25,8 @@ from lineal.client.references.scheme import (
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
+from lineal.files.reading import CHUNK_BYTES
+from lineal.files.writing import write_stream
 
 _CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id", "CRC")
 _VERSIONS = ("generation", "VersionId", "version_id", "versionId")
@@ -71,7 +72,7 @@ class AnyScheme:
         fs, path = _filesystem(_uri(entry))
         _require_same(entry, _info(fs, path, _uri(entry)))
         with _Told(_uri(entry), target), fs.open(path, "rb") as source:
-            hex_digest = files.write_stream(source, target, files.CHUNK_BYTES)
+            hex_digest = write_stream(source, target, CHUNK_BYTES)
         _require_same(entry, _info(fs, path, _uri(entry)))  # it was not replaced meanwhile
         return hex_digest
 

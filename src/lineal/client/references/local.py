@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
-from lineal import files
 from lineal.client.artifact.adding import walk
 from lineal.client.references.scheme import Found, Freshness, Listing, Ranges, State
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
+from lineal.files.copying import copy_and_hash
+from lineal.files.reading import hash_file
 
 ENCODED = "file://localhost/"
 """How references to files begin whose path is no Unicode, and so is encoded; no other path is."""
@@ -36,7 +37,7 @@ class LocalScheme:
 
     def fetch(self, entry: Entry, target: str) -> str:
         path = _present(entry)
-        hex_digest = files.copy_and_hash(path, target, mode=0o666).hex_digest
+        hex_digest = copy_and_hash(path, target, mode=0o666).hex_digest
         if entry.digest not in (PREFIX + hex_digest, _uri_digest(entry)):
             raise _changed(entry, path)
         return hex_digest
@@ -48,7 +49,7 @@ class LocalScheme:
                 return Freshness(State.UNCHECKED, "recorded without checksum")
             is_same = (
                 os.path.getsize(path) == entry.size
-                and PREFIX + files.hash_file(path).hex_digest == entry.digest
+                and PREFIX + hash_file(path).hex_digest == entry.digest
             )
         except MissingFile as error:
             return Freshness(State.LOST, error.message)
@@ -61,7 +62,7 @@ class LocalScheme:
         path = _present(entry)
         if entry.digest != _uri_digest(entry) and (
             os.path.getsize(path) != entry.size
-            or PREFIX + files.hash_file(path).hex_digest != entry.digest
+            or PREFIX + hash_file(path).hex_digest != entry.digest
         ):
             raise _changed(entry, path)
         return LocalRanges(path)
@@ -120,7 +121,7 @@ def _below(folder: str, checksum: bool) -> Iterator[Found]:
 def _found(path: str, name: str, checksum: bool) -> Found:
     uri = _uri(path)
     if checksum:
-        hashed = files.hash_file(path)
+        hashed = hash_file(path)
         return Found(name, uri, Digest(PREFIX + hashed.hex_digest), hashed.size)
     return Found(name, uri, of_bytes(uri.encode()), os.path.getsize(path))
 

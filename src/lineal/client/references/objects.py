@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from lineal import files
 from lineal.client.references.arriving import repeated
 from lineal.client.references.scheme import (
     ETAG,
@@ -36,6 +35,8 @@ from lineal.errors import (
     ReferenceChanged,
     Unavailable,
 )
+from lineal.files.reading import CHUNK_BYTES
+from lineal.files.writing import write_stream
 
 CONNECTIONS = 64
 """Kept open to one store; `ref check` asks on as many threads."""
@@ -192,7 +193,7 @@ class ObjectStore(ABC):
         body = self.body(entry, place)
         counted = _Counted(body)
         try:
-            hex_digest = files.write_stream(counted, target, files.CHUNK_BYTES)
+            hex_digest = write_stream(counted, target, CHUNK_BYTES)
         except (Denied, MissingFile, ReferenceChanged, Unavailable):
             raise
         except Exception as error:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import unquote
 
-from lineal import files
 from lineal.client.references import secret
 from lineal.client.references.arriving import ATTEMPTS, REPEATED_AFTER_SECONDS, repeated
 from lineal.client.references.scheme import (
@@ -38,6 +37,8 @@ from lineal.errors import (
     ReferenceChanged,
     Unavailable,
 )
+from lineal.files.reading import CHUNK_BYTES
+from lineal.files.writing import write_stream
 
 REDIRECTS_MOST = 10
 _GZIP = ("gzip", "x-gzip")
@@ -91,12 +92,12 @@ class WebScheme:
         uri = _uri(entry)
         with self._response(uri) as response:
             _require_same(entry, response.headers)
-            arriving = _Arriving(response.iter_raw(files.CHUNK_BYTES))
+            arriving = _Arriving(response.iter_raw(CHUNK_BYTES))
             if _is_packed(uri, response.headers):
                 contents = _Arriving(_unpacked(arriving.chunks, secret.shown(uri)))
             else:
                 contents = arriving
-            hex_digest = files.write_stream(contents, target, files.CHUNK_BYTES)
+            hex_digest = write_stream(contents, target, CHUNK_BYTES)
             expected = _length(response.headers)
         if expected is not None and arriving.size != expected:
             raise Unavailable(
@@ -259,7 +260,7 @@ def _unpacked(chunks: Iterator[bytes], shown: str) -> Iterator[bytes]:
             while left:
                 if running is None or running.eof:
                     running = zlib.decompressobj(_GZIP_WINDOW)
-                yield running.decompress(left, files.CHUNK_BYTES)
+                yield running.decompress(left, CHUNK_BYTES)
                 left = running.unconsumed_tail or running.unused_data
         if running is not None:
             yield running.flush()

@@ -9,7 +9,6 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.run import rows, spool
@@ -17,6 +16,10 @@ from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
 from lineal.errors import Gone, IntegrityError, Invalid, LinealError, NotFound, UsageError
+from lineal.files.copying import copy_and_hash
+from lineal.files.refusals import unreadable
+from lineal.files.stamps import is_still_at
+from lineal.files.writing import write_whole
 
 REFUSED_SUFFIX = ".refused"
 _STAY = "Lines of an earlier run stay in {path}: {error}"
@@ -56,8 +59,8 @@ def copy(folder: str, to: str) -> None:
         except BlockingIOError as error:
             raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
         except OSError as error:
-            raise files.missing(path, error) from error
-        files.copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
+            raise unreadable(path, error) from error
+        copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
 
 
 def _adopt_file(backend: Backend, path: str) -> bool:
@@ -70,7 +73,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not files.is_still_at(path, descriptor):
+        if not is_still_at(path, descriptor):
             return False
         with open(descriptor, "rb", closefd=False) as file:
             header = spool.read_header(file.readline())
@@ -163,7 +166,7 @@ def _append(backend: Backend, run: RunKey, batch: Lines) -> dict[bytes, Invalid]
 def _set_aside(path: str, writer: spool.Writer, refused: Mapping[bytes, Invalid]) -> None:
     """Keep the lines that no database takes where somebody may look at them."""
     aside = path.removesuffix(spool.SUFFIX) + REFUSED_SUFFIX
-    files.write_whole(aside, b"".join(line + b"\n" for line in refused), mode=0o600)
+    write_whole(aside, b"".join(line + b"\n" for line in refused), mode=0o600)
     count = "A line" if len(refused) == 1 else f"{len(refused)} lines"
     reason = next(iter(refused.values())).message
     term.warning(

@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any
 
-from lineal import files
 from lineal.client import term
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
 from lineal.errors import Invalid, MissingFile
+from lineal.files.refusals import unreadable
 from lineal.nearest import did_you_mean
 
 DEFAULTS_FILE = "config-defaults.yaml"
@@ -332,7 +332,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise MissingFile(f"Config file {path} does not exist") from error
     except OSError as error:
-        raise files.missing(path, error) from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise Invalid(
             f"Config file {path} is not UTF-8 ({error.reason} {error.object[error.start]:#x}); "

@@ -15,7 +15,7 @@ from lineal.config import Settings
 from lineal.core.ids import new_id
 from lineal.core.records import RunState
 from lineal.errors import NotFound, Unavailable, UsageError
-from lineal.files import write_whole
+from lineal.files.writing import write_whole
 
 FILE = "resume.json"
 DEFAULT_FOLDER = "lineal"

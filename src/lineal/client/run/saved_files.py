@@ -13,13 +13,15 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from typing import NamedTuple
 
-from lineal import files
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.ids import new_id
 from lineal.core.names import entry_path, path_text
 from lineal.core.records import RunKey
 from lineal.errors import HostilePath, Invalid, Unavailable
+from lineal.files.folders import walk
+from lineal.files.refusals import room_on, unreadable
+from lineal.files.writing import write_new
 
 POLICIES = ("live", "now", "end")
 Stamp = tuple[int, int, int]
@@ -65,12 +67,13 @@ def _files_of(
 ) -> Iterator[str]:
     """Yield absolute paths of the files, and of the files in the folders.
 
-    Sockets, pipes and devices are none: reading one may never end. skipped: see `files.walk`.
+    Sockets, pipes and devices are none: reading one may never end. skipped: see
+    `files.folders.walk`.
     """
     for path in map(os.path.abspath, found):
         inside = (
             os.path.join(path, below, name)
-            for below, _, names in files.walk(path, skipped=skipped)
+            for below, _, names in walk(path, skipped=skipped)
             for name in sorted(names)
         )
         yield from filter(os.path.isfile, (path, *inside))
@@ -94,7 +97,7 @@ class SavedFiles:
 
     @property
     def folder(self) -> str:
-        with files.room_on(self._folder):
+        with room_on(self._folder):
             os.makedirs(self._folder, exist_ok=True)
         return self._folder
 
@@ -206,7 +209,7 @@ class SavedFiles:
         for path, content in contents.items():
             if not self._is_ignored(path):
                 local = os.path.join(self._backend.staging, f"run-file-{new_id(16)}")
-                files.write_new(local, content, mode=0o666)
+                write_new(local, content, mode=0o666)
                 made.append((path, local))
         return made
 
@@ -237,7 +240,7 @@ def _is_readable(path: str) -> bool:
             return True
         reason = f"{path} is no file any more"
     except OSError as error:
-        reason = files.missing(path, error).message
+        reason = unreadable(path, error).message
     term.warn_once(f"{reason}; as long as that is so it is not stored with the run", key=path)
     return False
 

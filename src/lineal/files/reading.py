@@ -1,0 +1,102 @@
+"""Reading and hashing a file, in one read and noticing if it changes meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import NamedTuple
+
+from lineal.errors import SourceChanged
+from lineal.files.refusals import unreadable
+from lineal.files.stamps import Stamp, require_unchanged
+
+SMALL_BYTES = 1 << 20
+"""Files up to here are read whole: one read, one hash, one write."""
+CHUNK_BYTES = 256 << 10
+"""Read, hashed and written at a time: small enough to stay in the processor's cache meanwhile
+(2 GiB: 2.0 s of CPU; with 4 MiB 2.9 s)."""
+
+
+class Hashed(NamedTuple):
+    """A file as it was read: digest without prefix, and the stamp it had before and after."""
+
+    hex_digest: str
+    size: int
+    stamp: Stamp
+
+
+def hash_file(path: str) -> Hashed:
+    """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
+    with opened(path) as descriptor:
+        before = Stamp.of_open(path, descriptor)
+        if before.size <= SMALL_BYTES:
+            running = hashlib.sha256(read_whole(path, descriptor, before))
+        else:
+            with open(descriptor, "rb", buffering=0, closefd=False) as file:
+                running = hashlib.sha256()
+                buffer = memoryview(bytearray(CHUNK_BYTES))
+                try:
+                    while count := file.readinto(buffer):
+                        running.update(buffer[:count])
+                except OSError as error:
+                    raise unreadable(path, error) from error
+        require_unchanged(path, descriptor, before)
+    return Hashed(running.hexdigest(), before.size, before)
+
+
+def read_small(path: str, most: int) -> tuple[bytes, Hashed, bytes] | None:
+    """Return (content, what `hash_file` says, SHA-256) of a file of at most so many bytes.
+
+    None if it is larger; errors as of `hash_file`.
+    """
+    with opened(path) as descriptor:
+        before = Stamp.of_open(path, descriptor)
+        if before.size > most:
+            return None
+        data = read_whole(path, descriptor, before)
+        require_unchanged(path, descriptor, before)
+    hashed = hashlib.sha256(data)
+    return data, Hashed(hashed.hexdigest(), before.size, before), hashed.digest()
+
+
+class opened:  # noqa: N801 - read as a word of the `with` statement
+    """A file open for reading; a class, since a generator costs three times as much a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> int:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        return self._descriptor
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        os.close(self._descriptor)
+        if isinstance(error, IsADirectoryError):  # opening a folder succeeds, reading does not
+            raise unreadable(self._path, error) from error
+
+
+def read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
+    try:
+        data = os.read(descriptor, before.size + 1)
+        if len(data) != before.size:  # a file system may answer in pieces
+            data += _read_all(descriptor)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if len(data) != before.size:  # it grew, or it is one of /proc, whose sizes are made up
+        raise SourceChanged(
+            f"File {path} has {before.size} bytes by its size and {len(data)} when read; "
+            "copy it to an ordinary file that nobody writes to, and log that"
+        )
+    return data
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, SMALL_BYTES):
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,91 @@
+"""What it means that the operating system refuses to read or write."""
+
+from __future__ import annotations
+
+import errno
+
+from lineal.errors import LinealError, MissingFile, NoSpace, Unavailable
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+}
+"""What is wrong is the file or its disk, and no caller can go another way."""
+_FAILING = {errno.EIO, errno.ESTALE}
+"""The disk is broken, or the server that has it went away."""
+
+
+class access_to:  # noqa: N801 - read as a word of the `with` statement
+    """Translate the operating system's refusals to read a file, or to list a folder.
+
+    Raises MissingFile, Unavailable; an error of what lies in the folder names that.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, OSError) and not isinstance(error, LinealError):
+            raise unreadable(error.filename or self._path, error) from error
+
+
+class room_on:  # noqa: N801 - read as a word of the `with` statement
+    """Translate the operating system's refusals to write into errors that say what to do.
+
+    A class, since a generator costs three times as much a file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        refused = refusal(self._path, error) if isinstance(error, OSError) else None
+        if refused is not None:
+            raise refused from error
+
+
+def unreadable(path: str, error: OSError) -> MissingFile | Unavailable:
+    """Say why a local file or folder cannot be read."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return MissingFile(f"{path} does not exist (any more)")
+    if error.errno == errno.ELOOP:
+        return MissingFile(f"{path} is a symbolic link that leads to itself")
+    if isinstance(error, IsADirectoryError):
+        return MissingFile(f"{path} is a folder, not a file")
+    return Unavailable(f"Cannot read {path}: {_reason(error)}")
+
+
+def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
+    """Return what a failed write means to the user; None where its own words say it."""
+    if error.errno in _NO_ROOM:
+        return NoSpace(
+            f"No space left to write {path}; free some and repeat the call: "
+            "it sends only what is missing"
+        )
+    if error.errno in _REFUSED:
+        return Unavailable(f"Cannot write {path}: {_reason(error)}")
+    return None
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in _FAILING:
+        return f"{error.strerror}. Its disk fails or is gone; see to that, and repeat the call"
+    return str(error.strerror)

@@ -1,0 +1,56 @@
+"""Whether a file is still the one that was looked at before."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from lineal.errors import SourceChanged
+from lineal.files.refusals import unreadable
+
+
+class Stamp(NamedTuple):
+    """What tells cheaply that a file is still the one that was hashed."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+
+    @classmethod
+    def at(cls, path: str) -> Stamp:
+        """Return the stamp of what has that path; raises MissingFile, Unavailable."""
+        try:
+            return cls.of(os.stat(path))
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    @classmethod
+    def of_open(cls, path: str, descriptor: int) -> Stamp:
+        """Return the stamp of a file that was opened at a path; raises Unavailable."""
+        try:
+            return cls.of(os.fstat(descriptor))
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def is_still_at(path: str, descriptor: int) -> bool:
+    """Tell whether what was opened is still what has that path."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
+    # ctime is left out: a hard link made meanwhile moves it without touching a byte
+    after = Stamp.of_open(path, descriptor)
+    if after.size != before.size or after.mtime_ns != before.mtime_ns:
+        raise SourceChanged(
+            f"File {path} changed while it was being read ({before.size} bytes before, "
+            f"{after.size} after); log it again when nobody writes to it"
+        )
