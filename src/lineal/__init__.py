@@ -14,8 +14,8 @@ from lineal.startup.on_demand import load_module
 __version__ = "0.1.0"
 
 _SOURCES = {
-    "lineal.client.init": (
-        "init",
+    "lineal.client.init": ("init",),
+    "lineal.client.active": (
         "finish",
         "join",
         "log",
@@ -74,32 +74,32 @@ __all__ = [*_MODULE_OF, *_ACTIVE, *_MODULES, "__version__"]
 if TYPE_CHECKING:
     from lineal import errors as errors
     from lineal import util as util
+    from lineal.client.active import alert as alert
+    from lineal.client.active import define_metric as define_metric
+    from lineal.client.active import finish as finish
+    from lineal.client.active import finish_artifact as finish_artifact
+    from lineal.client.active import join as join
+    from lineal.client.active import link_artifact as link_artifact
+    from lineal.client.active import link_model as link_model
+    from lineal.client.active import log as log
+    from lineal.client.active import log_artifact as log_artifact
+    from lineal.client.active import log_code as log_code
+    from lineal.client.active import log_model as log_model
+    from lineal.client.active import login as login
+    from lineal.client.active import mark_preempting as mark_preempting
+    from lineal.client.active import require as require
+    from lineal.client.active import restore as restore
+    from lineal.client.active import save as save
+    from lineal.client.active import setup as setup
+    from lineal.client.active import teardown as teardown
+    from lineal.client.active import unwatch as unwatch
+    from lineal.client.active import upsert_artifact as upsert_artifact
+    from lineal.client.active import use_artifact as use_artifact
+    from lineal.client.active import use_model as use_model
+    from lineal.client.active import watch as watch
     from lineal.client.artifact.artifact import Artifact as Artifact
     from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
-    from lineal.client.init import alert as alert
-    from lineal.client.init import define_metric as define_metric
-    from lineal.client.init import finish as finish
-    from lineal.client.init import finish_artifact as finish_artifact
     from lineal.client.init import init as init
-    from lineal.client.init import join as join
-    from lineal.client.init import link_artifact as link_artifact
-    from lineal.client.init import link_model as link_model
-    from lineal.client.init import log as log
-    from lineal.client.init import log_artifact as log_artifact
-    from lineal.client.init import log_code as log_code
-    from lineal.client.init import log_model as log_model
-    from lineal.client.init import login as login
-    from lineal.client.init import mark_preempting as mark_preempting
-    from lineal.client.init import require as require
-    from lineal.client.init import restore as restore
-    from lineal.client.init import save as save
-    from lineal.client.init import setup as setup
-    from lineal.client.init import teardown as teardown
-    from lineal.client.init import unwatch as unwatch
-    from lineal.client.init import upsert_artifact as upsert_artifact
-    from lineal.client.init import use_artifact as use_artifact
-    from lineal.client.init import use_model as use_model
-    from lineal.client.init import watch as watch
     from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.image import Image as Image
     from lineal.client.media.table import Table as Table
@@ -129,7 +129,7 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     if name in _ACTIVE:
-        return load_module("lineal.client.init").active(name)
+        return load_module("lineal.client.active").active(name)
     if name in _MODULES:
         return load_module(f"lineal.{name}")
     if name not in _MODULE_OF:
@@ -174,7 +174,7 @@ class _Package(ModuleType):
         """
         if isinstance(values, ModuleType):
             return
-        load_module("lineal.client.init").set_config(values)
+        load_module("lineal.client.active").set_config(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be imported where it is sent: cloudpickle, of joblib and Ray, knows plain modules only.

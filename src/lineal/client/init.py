@@ -1,15 +1,14 @@
-"""`init`, `finish`, and the module-level functions that forward to the active run (RUN-7)."""
+"""`init`: start a run, or resume one, and make it the active run."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client import exit as process_exit
 from lineal.client import session, term
@@ -27,12 +26,8 @@ from lineal.errors import NotFound, UsageError
 from lineal.home import Home, home_of
 
 if TYPE_CHECKING:
-    from lineal.client.artifact.artifact import Artifact
     from lineal.client.run.forking import Fork
     from lineal.client.sweep.trial import Trial
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def init(
@@ -351,137 +346,3 @@ def _say_started(run: Run, started: StartedRun) -> None:
             f"There was no run {run.path}, so a new one was created; a run with this id exists "
             f'as {started.elsewhere}. Was that meant? resume="must" never creates'
         )
-
-
-# --- the active run -----------------------------------------------------------------------------
-
-
-class _BeforeInit:
-    """Stands for `lineal.config` and `lineal.summary` while there is no run."""
-
-    def __init__(self, name: str) -> None:
-        object.__setattr__(self, "_name", name)
-
-    def _refuse(self, *_: Any) -> Any:
-        raise _no_run(self._name)
-
-    def __getattr__(self, key: str) -> Any:
-        if key.startswith("__"):
-            raise AttributeError(key)
-        raise _no_run(self._name)
-
-    __setattr__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __len__ = _refuse
-
-
-def active(name: str) -> Any:
-    """Return `lineal.run`, `lineal.config` or `lineal.summary`."""
-    run = session.active_run()
-    if name == "run":
-        return run
-    if run is not None:
-        return getattr(run, name)
-    early = session.early_config() if name == "config" else None
-    return _BeforeInit(name) if early is None else early
-
-
-def set_config(values: Any) -> None:
-    """Carry out `lineal.config = values`: the active run takes them, else the next one."""
-    run = session.active_run()
-    if run is None:
-        session.set_early_config(values)
-    else:
-        run.config.update(values, allow_val_change=True)
-
-
-def _no_run(what: str) -> UsageError:
-    return UsageError(f"There is no active run; call `lineal.init()` before `lineal.{what}`")
-
-
-def _forward(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
-    """Make a function that calls the method of the active run."""
-    name = method.__name__
-
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        run = session.active_run()
-        if run is None:
-            raise _no_run(name)
-        found: Callable[P, T] = getattr(run, name)
-        return found(*args, **kwargs)
-
-    return call
-
-
-log = _forward(Run.log)
-define_metric = _forward(Run.define_metric)
-alert = _forward(Run.alert)
-save = _forward(Run.save)
-use_artifact = _forward(Run.use_artifact)
-upsert_artifact = _forward(Run.upsert_artifact)
-finish_artifact = _forward(Run.finish_artifact)
-link_artifact = _forward(Run.link_artifact)
-log_model = _forward(Run.log_model)
-use_model = _forward(Run.use_model)
-link_model = _forward(Run.link_model)
-log_code = _forward(Run.log_code)
-mark_preempting = _forward(Run.mark_preempting)
-watch = _forward(Run.watch)
-unwatch = _forward(Run.unwatch)
-
-
-@functools.wraps(Run.log_artifact)
-def log_artifact(*args: Any, **kwargs: Any) -> Artifact:
-    """See `Run.log_artifact`; without an active run, one is made for it and finished (SEED-6)."""
-    run = session.active_run()
-    if run is not None:
-        return run.log_artifact(*args, **kwargs)
-    with init(job_type="auto") as automatic:
-        return automatic.log_artifact(*args, **kwargs)
-
-
-@functools.wraps(Run.restore)
-def restore(
-    name: str, run_path: str | None = None, replace: bool = False, root: str | None = None
-) -> IO[str] | None:
-    """See `Run.restore`; without an active run, `run_path` says whose file it is (RUN-28)."""
-    run = session.active_run()
-    if run is not None:
-        return run.restore(name, run_path, replace=replace, root=root)
-    if run_path is None:
-        raise UsageError(
-            "There is no active run; call `lineal.init()` before `lineal.restore`, or say whose "
-            "file it is: restore(name, run_path='project/run_id')"
-        )
-    from lineal.client.run import restoring  # few scripts restore files
-
-    return restoring.restore_without_run(name, run_path, replace=replace, root=root)
-
-
-def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
-    """Finish the active run; nothing happens when there is none."""
-    run = session.active_run()
-    if run is not None:
-        run.finish(exit_code=exit_code, quiet=quiet)
-
-
-join = finish
-"""W&B's old name of it."""
-
-
-def login(*_: Any, **__: Any) -> bool:
-    """Return True: data stays on this machine, and nobody needs an account."""
-    return True
-
-
-def setup(*_: Any, **__: Any) -> None:
-    """Do nothing; what a process shares is made when first used."""
-
-
-def require(*_: Any, **__: Any) -> None:
-    """Do nothing: W&B's trial features, `core` and `service`, have no counterpart here."""
-
-
-def teardown(exit_code: int | None = None) -> None:
-    """Finish all runs of this process and close its backends."""
-    process_exit.finish_all(exit_code)
-    session.close()
