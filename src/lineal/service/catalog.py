@@ -1,4 +1,4 @@
-"""Finding versions and collections by name, and changing what is written on them."""
+"""Versions and collections: reading, listing and linking them, changing what they say."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from lineal import service  # whose `deletion` only an error needs
 from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
 from lineal.core.moments import in_utc
@@ -33,17 +32,11 @@ from lineal.db import collections as collections_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, Exists, Gone, Invalid, NotFound
-from lineal.nearest import nearest
+from lineal.errors import Conflict, Exists, Gone, Invalid
+from lineal.service import finding
 from lineal.service.instance import Instance
 
-NAMED_MOST = 5
-"""Names in one message."""
-ALIASES_NAMED_MOST = 20
-NEAR_MOST = 2_000
-"""Aliases looked at for a near miss on the way to an error."""
-
-# --- finding versions ---------------------------------------------------------------------------
+# --- reading versions ---------------------------------------------------------------------------
 
 
 def version(
@@ -56,12 +49,9 @@ def version(
     """
     access.require(actor, Action.READ, f"artifact {path}")
     with instance.database.reading() as connection:
-        collection = find_collection(connection, actor, path.entity, path.project, path.name)
-        found = versions_db.resolve(connection, collection.id, path.ref)
-        if found is None:
-            raise _no_version(connection, actor, path, collection.id)
+        found = finding.version(connection, actor, path)
         if found.deleted_at is not None and not with_deleted:
-            raise service.deletion.gone(connection, found)
+            raise finding.gone_version(connection, found)
     return found
 
 
@@ -69,10 +59,7 @@ def version_by_id(instance: Instance, actor: Actor, version_id: VersionId) -> Ve
     """Return a version in its source collection, also a deleted one."""
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        found = versions_db.by_id(connection, version_id)
-    if found is None:
-        raise NotFound(f"No version {version_id} (you are {actor.name})")
-    return found
+        return finding.version_by_id(connection, actor, version_id)
 
 
 def versions(
@@ -83,14 +70,14 @@ def versions(
     Raises NotFound (project or collection), Gone (deleted project), Invalid for another type than
     the collection's and for a filter, order or cursor that is wrong.
     """
-    path = f"{query.entity}/{query.project}/{query.collection}"
-    access.require(actor, Action.READ, f"collection {path}")
+    path = ArtifactPath(query.entity, query.project, query.collection)
+    access.require(actor, Action.READ, f"collection {path.without_ref}")
     with instance.database.reading() as connection:
-        collection = find_collection(
-            connection, actor, query.entity, query.project, query.collection
-        )
+        collection = finding.collection(connection, actor, path)
         if query.type is not None and collection.type != query.type:
-            raise Invalid(f"Collection {path} has type `{collection.type}`, not `{query.type}`")
+            raise Invalid(
+                f"Collection {path.without_ref} has type `{collection.type}`, not `{query.type}`"
+            )
         return lists_db.versions_page(connection, collection.id, query, page)
 
 
@@ -101,8 +88,7 @@ def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[Versi
     """
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        if versions_db.by_id(connection, version_id) is None:
-            raise NotFound(f"No version {version_id} (you are {actor.name})")
+        finding.version_by_id(connection, actor, version_id)
         return versions_db.links(connection, version_id)
 
 
@@ -116,8 +102,7 @@ def alias_history(
     """
     access.require(actor, Action.READ, f"collection {collection_id}")
     with instance.database.reading() as connection:
-        if collections_db.by_id(connection, collection_id) is None:
-            raise NotFound(f"No collection {collection_id} (you are {actor.name})")
+        finding.collection_by_id(connection, actor, collection_id)
         rows = aliases_db.moves(connection, collection_id, alias)
     return [
         AliasMove(
@@ -131,18 +116,19 @@ def alias_history(
     ]
 
 
-# --- finding collections ------------------------------------------------------------------------
+# --- reading collections ------------------------------------------------------------------------
 
 
 def collection(
     instance: Instance, actor: Actor, entity: str, project: str, name: str
 ) -> CollectionRecord:
     """Return a collection; raises NotFound naming near misses, Gone for a deleted one."""
-    access.require(actor, Action.READ, f"collection {entity}/{project}/{name}")
+    path = ArtifactPath(entity, project, name)
+    access.require(actor, Action.READ, f"collection {path.without_ref}")
     with instance.database.reading() as connection:
-        row = find_collection(connection, actor, entity, project, name)
+        row = finding.collection(connection, actor, path)
         if row.deleted_at is not None:
-            raise _gone_collection(row, f"{entity}/{project}/{name}")
+            raise finding.gone_collection(row, path.without_ref)
         return lists_db.collection(connection, row.id)
 
 
@@ -155,7 +141,7 @@ def collections(
     """
     access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
     with instance.database.reading() as connection:
-        project_id = _project(connection, actor, query.entity, query.project)
+        project_id = projects_db.require(connection, query.entity, query.project, actor.name)
         return lists_db.collections_page(connection, project_id, query, page)
 
 
@@ -163,7 +149,8 @@ def artifact_types(instance: Instance, actor: Actor, entity: str, project: str) 
     """List the types of a project's collections in alphabetical order. Raises NotFound, Gone."""
     access.require(actor, Action.READ, f"project {entity}/{project}")
     with instance.database.reading() as connection:
-        return collections_db.types(connection, _project(connection, actor, entity, project))
+        project_id = projects_db.require(connection, entity, project, actor.name)
+        return collections_db.types(connection, project_id)
 
 
 # --- changing -----------------------------------------------------------------------------------
@@ -184,12 +171,12 @@ def update_version(
     limits.check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        find_membership(connection, actor, membership_id)
+        finding.membership(connection, actor, membership_id)
         collection_id = versions_db.collection_of(connection, membership_id)
         collections_db.lock(connection, collection_id)
-        found = find_membership(connection, actor, membership_id)
+        found = finding.membership(connection, actor, membership_id)
         if found.deleted_at is not None:
-            raise service.deletion.gone(connection, found)
+            raise finding.gone_version(connection, found)
         removed_at = versions_db.removed_at(connection, membership_id)
         if removed_at is not None:
             raise Gone(
@@ -215,7 +202,7 @@ def update_version(
         if patch.metadata is not None:
             values["metadata"] = patch.metadata
         versions_db.change(connection, found.id, values)
-        return find_membership(connection, actor, membership_id)
+        return finding.membership(connection, actor, membership_id)
 
 
 def link_version(
@@ -235,20 +222,17 @@ def link_version(
     names.artifact_name(target.name)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        source = versions_db.by_id(connection, version_id)
-        if source is None:
-            raise NotFound(f"No version {version_id} (you are {actor.name})")
+        source = finding.version_by_id(connection, actor, version_id)
         portfolio = _portfolio(connection, target, source, now)
         collections_db.lock(connection, portfolio.id)
         if not versions_db.lock(connection, version_id):
-            raise service.deletion.gone(
-                connection, versions_db.by_id(connection, version_id) or source
-            )
+            gone = finding.version_by_id(connection, actor, version_id)
+            raise finding.gone_version(connection, gone)
         link = versions_db.live_membership(connection, portfolio.id, version_id)
         if link is None:
             link = versions_db.add_membership(connection, portfolio.id, version_id, now)
         aliases_db.put(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
-        return find_membership(connection, actor, MembershipId(link.id))
+        return finding.membership(connection, actor, MembershipId(link.id))
 
 
 def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId) -> None:
@@ -259,7 +243,7 @@ def unlink_version(instance: Instance, actor: Actor, membership_id: MembershipId
     access.require(actor, Action.WRITE, f"version {membership_id}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        found = find_membership(connection, actor, membership_id)
+        found = finding.membership(connection, actor, membership_id)
         if not found.is_link:
             raise Invalid(f"{found.path} is not a link; use delete() to delete the version itself")
         unlink(connection, actor, membership_id, now)
@@ -275,10 +259,10 @@ def update_collection(
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     with instance.database.writing() as connection:
-        row = find_collection_by_id(connection, actor, collection_id)
+        row = finding.collection_by_id(connection, actor, collection_id)
         if row.deleted_at is not None:
             path = "/".join(collections_db.full_name(connection, collection_id))
-            raise _gone_collection(row, path)
+            raise finding.gone_collection(row, path)
         values: dict[str, Any] = {"updated_at": instance.clock.now()}
         if patch.name is not None and patch.name != row.name:
             names.artifact_name(patch.name)
@@ -299,97 +283,6 @@ def update_collection(
 
 
 # --- the small steps ----------------------------------------------------------------------------
-
-
-def _project(connection: Connection, actor: Actor, entity: str, project: str) -> int:
-    return projects_db.require(connection, entity, project, actor.name)
-
-
-def find_collection(
-    connection: Connection, actor: Actor, entity: str, project: str, name: str
-) -> Row[Any]:
-    """Return the row of a collection, a deleted one too, a moved one also by its old name.
-
-    Raises NotFound naming near misses, Gone for a deleted project.
-    """
-    project_id = _project(connection, actor, entity, project)
-    row = collections_db.find(connection, project_id, name)
-    if row is None:
-        known = collections_db.names(connection, project_id)
-        listed = f"`lineal artifact ls {entity}/{project}` lists"
-        hint = (
-            projects_db.near_misses(name, known, others=listed)
-            if known
-            else "; none is there yet, `lineal artifact put PATH` logs one"
-        )
-        raise NotFound(f"No artifact {entity}/{project}/{name} (you are {actor.name}){hint}")
-    return row
-
-
-def find_collection_by_id(
-    connection: Connection, actor: Actor, collection_id: CollectionId
-) -> Row[Any]:
-    """Return the row of a collection, a deleted one too. Raises NotFound."""
-    row = collections_db.by_id(connection, collection_id)
-    if row is None:
-        raise NotFound(f"No collection {collection_id} (you are {actor.name})")
-    return row
-
-
-def find_membership(
-    connection: Connection, actor: Actor, membership_id: MembershipId
-) -> VersionRecord:
-    """Return a version or link, deleted and removed ones too. Raises NotFound."""
-    found = versions_db.by_membership(connection, membership_id)
-    if found is None:
-        raise NotFound(f"No version {membership_id} (you are {actor.name})")
-    return found
-
-
-def _no_version(
-    connection: Connection, actor: Actor, path: ArtifactPath, collection_id: int
-) -> NotFound:
-    known = aliases_db.names(connection, collection_id)
-    if names.LATEST not in known and _has_live_version(connection, collection_id):
-        known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
-    shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
-    there = f"Aliases there: {shown}" if known else "It has no live version"
-    if known and names.version_number(path.ref) is not None:
-        numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
-        there = f"Versions there: {some([f'v{number}' for number in numbers])}. {there}"
-    return NotFound(
-        f"No version `{path.ref}` in {path.without_ref} (you are {actor.name}). {there}"
-    )
-
-
-def _nearest(ref: str, known: list[str]) -> list[str]:
-    """Return aliases with those in front that may have been meant, if there are too many to name.
-
-    A pipeline may name every version: of so many, only a part is looked at for what is near.
-    """
-    if len(known) <= ALIASES_NAMED_MOST:
-        return known
-    near = nearest(ref, known[:NEAR_MOST], count=3)
-    near += [names.LATEST] if names.LATEST in known and names.LATEST not in near else []
-    return near + [alias for alias in known if alias not in near]
-
-
-def _has_live_version(connection: Connection, collection_id: int) -> bool:
-    newest = versions_db.resolve(connection, collection_id, names.LATEST)
-    return newest is not None and newest.deleted_at is None
-
-
-def _gone_collection(row: Row[Any], path: str) -> Gone:
-    return Gone(
-        f"Artifact {path} was deleted by {row.deleted_by} on {in_utc(row.deleted_at)}; "
-        f"`lineal artifact restore {path}` brings back what can be restored, and its name can be "
-        "logged to again"
-    )
-
-
-def some(found: Sequence[str], most: int = NAMED_MOST) -> str:
-    """Name some of what was found, in one line."""
-    return ", ".join(found[:most]) + (" …" if len(found) > most else "")
 
 
 def _require_expected(
@@ -415,7 +308,7 @@ def unlink(
     collections_db.lock(connection, collection_id)
     if versions_db.removed_at(connection, membership_id) is not None:
         return  # the grace period of what it kept goes on (TTL-11)
-    link = find_membership(connection, actor, membership_id)
+    link = finding.membership(connection, actor, membership_id)
     aliases_db.take_off(
         connection, collection_id, link.aliases, actor=actor.name, now=now, asked_for=False
     )

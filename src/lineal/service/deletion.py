@@ -1,4 +1,4 @@
-"""Deleting versions, collections, runs and projects, and saying how what is gone went.
+"""Deleting versions, collections, runs and projects.
 
 What was deleted comes back by `restoring`, until the sweep has released it. Whole selections are
 deleted by `retention` (docs/design/003-deletion.md).
@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.moments import in_utc
 from lineal.core.records import (
     CollectionId,
     CollectionKind,
@@ -21,8 +20,6 @@ from lineal.core.records import (
     Page,
     PageRequest,
     RunKey,
-    VersionId,
-    VersionRecord,
 )
 from lineal.core.retention import Deletion
 from lineal.db import collections as collections_db
@@ -30,8 +27,8 @@ from lineal.db import deletion as deletion_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
-from lineal.errors import Conflict, Gone, RunNotFoundError
-from lineal.service import catalog
+from lineal.errors import Conflict, RunNotFoundError
+from lineal.service import catalog, finding
 from lineal.service.instance import Instance
 
 
@@ -47,7 +44,7 @@ def delete_version(
     access.require(actor, Action.DELETE, f"version {membership_id}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        found = catalog.find_membership(connection, actor, membership_id)
+        found = finding.membership(connection, actor, membership_id)
         if found.deleted_at is not None:
             return
         if found.is_link:
@@ -80,7 +77,7 @@ def delete_collection(instance: Instance, actor: Actor, collection_id: Collectio
     now = instance.clock.now()
     with instance.database.writing() as connection:
         collections_db.lock(connection, collection_id)
-        row = catalog.find_collection_by_id(connection, actor, collection_id)
+        row = finding.collection_by_id(connection, actor, collection_id)
         if row.deleted_at is not None:
             return
         ids = deletion_db.versions_of_collection(connection, collection_id)
@@ -216,32 +213,12 @@ def require_unprotected(
     protected = deletion_db.protections_of(connection, version_ids)
     if protected:
         raise Conflict(
-            f"The protected alias {catalog.some(protected)} keeps {what}; an administrator must "
+            f"The protected alias {finding.some(protected)} keeps {what}; an administrator must "
             f"take it off first{or_else}. Nothing was deleted"
         )
     linked = deletion_db.links_of(connection, version_ids, outside=outside)
     if linked:
         raise Conflict(
-            f"Cannot delete {what}: it is linked as {catalog.some(linked)}; unlink it there first, "
+            f"Cannot delete {what}: it is linked as {finding.some(linked)}; unlink it there first, "
             f"as `lineal artifact rm {linked[0]}` does{or_else}. Nothing was deleted"
         )
-
-
-def gone(connection: Connection, found: VersionRecord) -> Gone:
-    """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
-    assert found.deleted_at is not None
-    back = f"; restore it with `lineal artifact restore {found.path}`"
-    if found.released_at is not None:
-        back = "; its content was released and cannot come back"
-    how = how_it_went(connection, found.id, found.deleted_by)
-    return Gone(f"Version {found.path} {how} on {in_utc(found.deleted_at)}{back}")
-
-
-def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str | None) -> str:
-    """Say what became of a deleted version: `expired`, `was deleted by ana` …"""
-    reason = deletion_db.reason_of(connection, version_id)
-    if reason == deletion_db.EXPIRED:
-        return "expired, and was deleted"
-    if reason == deletion_db.RETENTION:
-        return "was deleted by a retention policy"
-    return f"was deleted by {deleted_by}"

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from lineal import service  # whose `deletion` only an error needs
 from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -26,6 +25,7 @@ from lineal.core.records import (
 from lineal.db import lineage as edges
 from lineal.db import lineage_nodes, runs, versions
 from lineal.errors import Gone, Invalid, NotFound
+from lineal.service import finding
 from lineal.service.instance import Instance
 
 # --- recording ----------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def _require_live(connection: Connection, actor: Actor, run: RunKey, version: Ve
     if version_end is None:
         raise NotFound(f"No version {version} (you are {actor.name})")
     if version_end.deleted_at is not None:
-        how = service.deletion.how_it_went(connection, version, version_end.deleted_by)
+        how = finding.how_it_went(connection, version, version_end.deleted_by)
         raise Gone(
             f"Artifact {version_end.name} {how} on {in_utc(version_end.deleted_at)}; restore it to "
             "use it"

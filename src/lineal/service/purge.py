@@ -24,7 +24,7 @@ from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
-from lineal.service import catalog, deletion, gc, strays
+from lineal.service import deletion, finding, gc, strays
 from lineal.service.instance import Instance
 
 PAGE = 10_000
@@ -69,7 +69,7 @@ def purge(
 def _version_ids(
     connection: Connection, actor: Actor, path: ArtifactPath, *, all_versions: bool
 ) -> list[int]:
-    row = catalog.find_collection(connection, actor, path.entity, path.project, path.name)
+    row = finding.collection(connection, actor, path)
     if not all_versions:
         return [_version(connection, actor, path, row.id).id]
     if row.kind == CollectionKind.PORTFOLIO:

@@ -22,9 +22,7 @@ from lineal.db import runs as runs_db
 from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service import runs
-from lineal.service.catalog import find_collection
-from lineal.service.deletion import gone
+from lineal.service import finding, runs
 from lineal.service.instance import Instance
 
 
@@ -48,7 +46,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
     access.require(actor, Action.DELETE, f"artifact {path}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        collection = find_collection(connection, actor, path.entity, path.project, path.name)
+        collection = finding.collection(connection, actor, path)
         if version_number(path.ref) is None:
             raise Invalid(
                 f"A deleted version has no aliases; name it by its number, not {path.ref!r}. "
@@ -68,7 +66,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
         if found.deleted_at is None:
             return RestoredVersion(found, Restored())
         if found.released_at is not None:
-            raise gone(connection, found)
+            raise finding.gone_version(connection, found)
         if found.is_link:
             raise Invalid(
                 f"{found.path} is a link; restore {found.source_path}, and the link comes with it"
@@ -87,15 +85,15 @@ def restore_collection(
 
     Raises NotFound, also when nothing of it can be restored.
     """
-    full = f"{entity}/{project}/{name}"
-    access.require(actor, Action.DELETE, f"collection {full}")
+    path = ArtifactPath(entity, project, name)
+    access.require(actor, Action.DELETE, f"collection {path.without_ref}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        collection = find_collection(connection, actor, entity, project, name)
+        collection = finding.collection(connection, actor, path)
         act = deletion_db.newest_of_collection(connection, collection.id)
         if act is None and collection.deleted_at is None:
             raise NotFound(
-                f"No version of {full} was deleted that could be restored; "
+                f"No version of {path.without_ref} was deleted that could be restored; "
                 "`lineal deletions` lists what was deleted"
             )
         shown = collections_db.show(connection, [collection.id])

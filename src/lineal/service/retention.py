@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
+from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionKind, ProjectRecord
 from lineal.core.retention import (
     Deletion,
@@ -28,8 +29,7 @@ from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid
-from lineal.service import deletion
-from lineal.service.catalog import find_collection
+from lineal.service import deletion, finding
 from lineal.service.instance import Instance
 
 PREVIEW_VERSIONS = 100
@@ -174,11 +174,11 @@ def _place(
 ) -> tuple[Level, int]:
     if collection is None:
         return Level.PROJECT, projects_db.require(connection, entity, project, actor.name)
-    row = find_collection(connection, actor, entity, project, collection)
+    path = ArtifactPath(entity, project, collection)
+    row = finding.collection(connection, actor, path)
     if row.kind != CollectionKind.SEQUENCE:
         raise Invalid(
-            f"{entity}/{project}/{collection} holds links only; unlink them, or name the "
-            "collection they lead to"
+            f"{path.without_ref} holds links only; unlink them, or name the collection they lead to"
         )
     return Level.COLLECTION, int(row.id)
 

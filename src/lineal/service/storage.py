@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.cleanup import Amount, StorageReport, StorageRow
+from lineal.core.names import ArtifactPath
 from lineal.db import gc_plan
 from lineal.db import projects as projects_db
 from lineal.db import storage as storage_db
 from lineal.errors import Invalid
-from lineal.service import strays
-from lineal.service.catalog import find_collection
+from lineal.service import finding, strays
 from lineal.service.instance import Instance
 
 
@@ -79,5 +79,5 @@ def _scope(
         return storage_db.Scope(
             project=projects_db.require(connection, entity, project, actor.name)
         )
-    row = find_collection(connection, actor, entity, project, collection)
+    row = finding.collection(connection, actor, ArtifactPath(entity, project, collection))
     return storage_db.Scope(collection=row.id)

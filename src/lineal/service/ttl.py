@@ -31,7 +31,7 @@ from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Invalid, NotFound
-from lineal.service import deletion
+from lineal.service import finding
 from lineal.service.instance import Instance
 from lineal.service.projects import is_still_to_come
 
@@ -64,9 +64,7 @@ def set_version_ttl(
     """
     access.require(actor, Action.WRITE, f"version {membership_id}")
     with instance.database.writing() as connection:
-        found = versions_db.by_membership(connection, membership_id)
-        if found is None:
-            raise NotFound(f"No version {membership_id} (you are {actor.name})")
+        found = finding.membership(connection, actor, membership_id)
         if found.is_link:
             raise Invalid(
                 f"{found.path} is a link, and linked versions do not expire; unlink it first, then "
@@ -75,14 +73,11 @@ def set_version_ttl(
         if seconds is not None:
             limits.check_ttl(seconds, found.type)
         if found.deleted_at is not None or not versions_db.lock(connection, found.id):
-            raise deletion.gone(
-                connection, versions_db.by_membership(connection, membership_id) or found
-            )
+            gone = finding.membership(connection, actor, membership_id)
+            raise finding.gone_version(connection, gone)
         ttl_db.set_ttl(connection, Level.VERSION, found.id, seconds)
         versions_db.change(connection, found.id, {"updated_at": instance.clock.now()})
-        changed = versions_db.by_membership(connection, membership_id)
-    assert changed is not None
-    return changed
+        return finding.membership(connection, actor, membership_id)
 
 
 def set_collection_ttl(
@@ -96,9 +91,7 @@ def set_collection_ttl(
     if seconds is not None:
         limits.check_ttl(seconds, ANY_TYPE)
     with instance.database.writing() as connection:
-        row = collections_db.by_id(connection, collection_id)
-        if row is None:
-            raise NotFound(f"No collection {collection_id} (you are {actor.name})")
+        row = finding.collection_by_id(connection, actor, collection_id)
         if seconds is not None and row.kind != CollectionKind.SEQUENCE:
             entity, project, name = collections_db.full_name(connection, collection_id)
             raise Invalid(
