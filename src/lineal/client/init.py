@@ -227,7 +227,8 @@ def _start(
             settings = dataclasses.replace(
                 settings, home=opened.offline_folder, entity=opened.entity
             )
-        run = Run(backend, settings, started, place, call=call, allow_val_change=allow_val_change)
+        run = Run(backend, settings, started, place, allow_val_change=allow_val_change)
+        run.begin(call)
     _say_started(run, started)
     if artifacts:
         try:

@@ -65,9 +65,9 @@ class RunCore:
         started: StartedRun,
         place: Place,
         *,
-        call: surroundings.Call,
         allow_val_change: bool = False,
     ) -> None:
+        """Put it together; `begin` sets it to work."""
         record = started.run
         self.backend = backend
         self.settings = settings
@@ -86,6 +86,9 @@ class RunCore:
         self._patch: RunPatch | None = None
         self._trial: Trial | None = None
         self._watched: Watching | None = None
+        self._console: Console | None = None
+        self._collected: Future[surroundings.Surroundings] | None = None
+        self._stop_ticking: Callable[[], None] | None = None
 
         self.config = RunConfig(
             record.config,
@@ -109,16 +112,9 @@ class RunCore:
             step=self.starting_step,
             started_at=self._began - earlier_seconds,
         )
-        self._rows.spool.begin()
         self._files = saved_files.SavedFiles(
             backend, record.key, place.files, settings.ignore_globs
         )
-        self._console = Console(self._keep_console) if settings.console != "off" else None
-        worker = session.worker()
-        self._collected: Future[surroundings.Surroundings] | None = worker.submit(
-            lambda: surroundings.collect(settings, call)
-        )
-        self._stop_ticking: Callable[[], None] | None = worker.every_tick(self._tick)
 
     # --- what it is ---
 
@@ -256,6 +252,18 @@ class RunCore:
         )
 
     # --- for the rest of the SDK ---
+
+    def begin(self, call: surroundings.Call) -> None:
+        """Tell others that the run goes on, capture its surroundings, and keep what is printed.
+
+        From now on what is logged moves to the backend by itself. Raises Unavailable.
+        """
+        self._rows.spool.begin()
+        if self.settings.console != "off":
+            self._console = Console(self._keep_console)
+        worker = session.worker()
+        self._collected = worker.submit(lambda: surroundings.collect(self.settings, call))
+        self._stop_ticking = worker.every_tick(self._tick)
 
     def flush(self) -> None:
         """Bring all that was logged so far to the backend."""
