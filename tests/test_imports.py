@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import pkgutil
 import re
@@ -15,6 +16,7 @@ import lineal
 from lineal import wandb_names
 
 SOURCES = Path(__file__).parent.parent / "src"
+SOURCE = SOURCES / "lineal" / "__init__.py"
 HEAVY = ["sqlalchemy", "numpy", "pandas", "PIL", "rich", "yaml", "typer", "alembic", "asyncio"]
 
 
@@ -55,6 +57,14 @@ def test_no_module_takes_the_place_of_a_public_name() -> None:
     """Once it is imported, Python gives the package a module of its name."""
     modules = {module.name for module in pkgutil.iter_modules(lineal.__path__)}
     assert modules & set(lineal.__all__) == {"config", "errors", "util"}  # these know of it
+
+
+def test_type_checkers_see_each_public_name_where_it_is_loaded_from() -> None:
+    [guarded] = [node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If)]
+    imports = [node for node in guarded.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.asname: node.module for node in imports for alias in node.names if alias.asname}
+    loaded = lineal._MODULE_OF | dict.fromkeys(lineal._MODULES, "lineal")
+    assert seen == loaded
 
 
 def test_tables_and_images_load_no_array_library_until_they_have_to() -> None:
