@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Base, Contents, Source
+from lineal.client.artifact.base import Base
+from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
 from lineal.core.digest import Digest, of_bytes
 from lineal.core.manifest import (
     Entry,

@@ -15,10 +15,11 @@ import sqlite3
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.staging import remove_copy
 from lineal.client.fork_gate import inside_sqlite
 from lineal.collector import seldom_collected
@@ -26,22 +27,13 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import (
     NO_EXTRA,
     Entry,
-    ManifestHead,
     Segment,
     SegmentHead,
     build_segments,
-    decode_entries,
-    entry_in,
     rewrite,
-    segment_of,
-    segments_under,
 )
 from lineal.errors import Invalid, NoSpace
 from lineal.files.stamps import Stamp
-
-if TYPE_CHECKING:
-    from lineal.client.backend import Backend
-    from lineal.core.records import VersionId
 
 _ENTRIES = """
 CREATE TABLE entries (
@@ -57,10 +49,6 @@ _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
 """Digests asked for at once: every SQLite takes so many values."""
-SEGMENTS_HELD = 64
-"""Segments of a version kept as they are stored (100 kB each), for looking up entries."""
-LOOKED_UP_SINGLY = 8
-"""Entries of a segment in a row, before all of them are decoded, which takes as long as 100."""
 ADDED_AT_ONCE = 500
 """Rows that go into the database in one call; a fork waits that long at most."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
@@ -90,73 +78,6 @@ class _Copy(NamedTuple):
     staged: bytes
     is_packed: bool
     digest: str
-
-
-class Base:
-    """The version a draft was made from, read a segment at a time, when first needed (ART-15)."""
-
-    def __init__(
-        self,
-        ask: Callable[[], ManifestHead],
-        read: Callable[[Sequence[SegmentHead]], Iterator[Segment]],
-    ) -> None:
-        self._ask, self._read = ask, read
-        self._head: ManifestHead | None = None
-        self._held: dict[Digest, bytes] = {}
-        self._last: tuple[Digest, int, dict[str, Entry] | None] = Digest(""), 0, None
-        """The segment that was looked into last, how often in a row, and its entries by path."""
-
-    @classmethod
-    def of(cls, backend: Backend, version: VersionId) -> Base:
-        return cls(
-            lambda: backend.manifest(version), lambda heads: backend.read_segments(version, heads)
-        )
-
-    @property
-    def head(self) -> ManifestHead:
-        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
-        if self._head is None:
-            self._head = self._ask()
-        return self._head
-
-    def get(self, path: str) -> Entry | None:
-        """Look an entry up, at best in the order of the paths, or in any."""
-        head = segment_of(self.head, path)
-        if head is None:
-            return None
-        last, count, entries = (
-            self._last if self._last[0] == head.digest else (head.digest, 0, None)
-        )
-        if entries is None and count < LOOKED_UP_SINGLY:
-            self._last = last, count + 1, None
-            return entry_in(self._lines(head), path)
-        if entries is None:  # more of its entries are likely to be asked for
-            entries = {entry.path: entry for entry in decode_entries(self._lines(head))}
-            self._last = last, count, entries
-        return entries.get(path)
-
-    def _lines(self, head: SegmentHead) -> bytes:
-        lines = self._held.get(head.digest)
-        if lines is None:
-            lines = b"".join(segment.lines for segment in self._read([head]))
-            if len(self._held) >= SEGMENTS_HELD:
-                self._held.clear()
-            self._held[head.digest] = lines
-        return lines
-
-    def under(self, prefix: str) -> Iterator[Entry]:
-        """Yield the entries whose path begins with a prefix, sorted."""
-        for segment in self._read(segments_under(self.head, prefix)):
-            for entry in decode_entries(segment.lines):
-                if entry.path.startswith(prefix):
-                    yield entry
-
-    def segment(self, head: SegmentHead) -> Iterator[Entry]:
-        for segment in self._read([head]):
-            yield from decode_entries(segment.lines)
-
-
-NOTHING = Base(lambda: ManifestHead(Digest(""), ()), lambda _: iter(()))
 
 
 class Contents:

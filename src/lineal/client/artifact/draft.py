@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import media, references, session, term, values
 from lineal.client.artifact import adding
-from lineal.client.artifact.contents import MUTABLE, Added, Base, Contents
+from lineal.client.artifact.base import Base
+from lineal.client.artifact.contents import MUTABLE, Added, Contents
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.artifact.source import Source
 from lineal.config import Settings, load

@@ -14,7 +14,8 @@ from itertools import islice
 from lineal.client import session, term
 from lineal.client.artifact import attaching
 from lineal.client.artifact.artifact import Artifact
-from lineal.client.artifact.contents import IMMUTABLE, NOTHING, SOURCES_MOST, Base, Source
+from lineal.client.artifact.base import NOTHING, Base
+from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.draft import clean
 from lineal.client.backend import Backend
 from lineal.client.transfer import Worker

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import term
 from lineal.client.artifact import ttl as ttls
-from lineal.client.artifact.contents import Base, Contents
+from lineal.client.artifact.base import Base
+from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.draft import Draft, clean, described
 from lineal.client.artifact.manifest import Manifest
 from lineal.client.backend import Backend

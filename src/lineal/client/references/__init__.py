@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from lineal.client import term
-from lineal.client.artifact.contents import Added, Base
+from lineal.client.artifact.base import Base
+from lineal.client.artifact.contents import Added
 from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
 from lineal.client.references.scheme import Found, Listing, Scheme, extra

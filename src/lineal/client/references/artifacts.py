@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lineal.client.artifact.contents import Base
+from lineal.client.artifact.base import Base
 from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.client.references.scheme import Found

@@ -1,0 +1,95 @@
+"""The version a draft was made from, read a segment at a time, when first needed (ART-15)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from lineal.core.digest import Digest
+from lineal.core.manifest import (
+    Entry,
+    ManifestHead,
+    Segment,
+    SegmentHead,
+    decode_entries,
+    entry_in,
+    segment_of,
+    segments_under,
+)
+
+if TYPE_CHECKING:
+    from lineal.client.backend import Backend
+    from lineal.core.records import VersionId
+
+SEGMENTS_HELD = 64
+"""Segments of a version kept as they are stored (100 kB each), for looking up entries."""
+LOOKED_UP_SINGLY = 8
+"""Entries of a segment in a row, before all of them are decoded, which takes as long as 100."""
+
+
+class Base:
+    """The entries of a version; asked for by path, they are looked up one by one or decoded all."""
+
+    def __init__(
+        self,
+        ask: Callable[[], ManifestHead],
+        read: Callable[[Sequence[SegmentHead]], Iterator[Segment]],
+    ) -> None:
+        self._ask, self._read = ask, read
+        self._head: ManifestHead | None = None
+        self._held: dict[Digest, bytes] = {}
+        self._last: tuple[Digest, int, dict[str, Entry] | None] = Digest(""), 0, None
+        """The segment that was looked into last, how often in a row, and its entries by path."""
+
+    @classmethod
+    def of(cls, backend: Backend, version: VersionId) -> Base:
+        return cls(
+            lambda: backend.manifest(version), lambda heads: backend.read_segments(version, heads)
+        )
+
+    @property
+    def head(self) -> ManifestHead:
+        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
+        if self._head is None:
+            self._head = self._ask()
+        return self._head
+
+    def get(self, path: str) -> Entry | None:
+        """Look an entry up, at best in the order of the paths, or in any."""
+        head = segment_of(self.head, path)
+        if head is None:
+            return None
+        last, count, entries = (
+            self._last if self._last[0] == head.digest else (head.digest, 0, None)
+        )
+        if entries is None and count < LOOKED_UP_SINGLY:
+            self._last = last, count + 1, None
+            return entry_in(self._lines(head), path)
+        if entries is None:  # more of its entries are likely to be asked for
+            entries = {entry.path: entry for entry in decode_entries(self._lines(head))}
+            self._last = last, count, entries
+        return entries.get(path)
+
+    def _lines(self, head: SegmentHead) -> bytes:
+        lines = self._held.get(head.digest)
+        if lines is None:
+            lines = b"".join(segment.lines for segment in self._read([head]))
+            if len(self._held) >= SEGMENTS_HELD:
+                self._held.clear()
+            self._held[head.digest] = lines
+        return lines
+
+    def under(self, prefix: str) -> Iterator[Entry]:
+        """Yield the entries whose path begins with a prefix, sorted."""
+        for segment in self._read(segments_under(self.head, prefix)):
+            for entry in decode_entries(segment.lines):
+                if entry.path.startswith(prefix):
+                    yield entry
+
+    def segment(self, head: SegmentHead) -> Iterator[Entry]:
+        for segment in self._read([head]):
+            yield from decode_entries(segment.lines)
+
+
+NOTHING = Base(lambda: ManifestHead(Digest(""), ()), lambda _: iter(()))
+"""What a draft begins with that was made from no version."""
