@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineal import wandb_settings
+from lineal import settings_file, wandb_settings
 from lineal.errors import Invalid, Unavailable
 from lineal.nearest import did_you_mean
 
@@ -329,34 +329,7 @@ def _settings_files(home: str) -> tuple[str, str]:
 
 
 def _from_file(path: str) -> dict[str, str]:
-    """Read `[default]` of a settings file; what is no file says nothing."""
-    if not os.path.isfile(path):
-        return {}
-    import configparser  # few homes and work trees have such a file
-
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            parser.read_file(file)
-    except configparser.MissingSectionHeaderError as error:
-        raise Invalid(
-            f"Cannot read the settings file {path}: line {error.lineno} stands before any "
-            "section; begin it with [default]"
-        ) from error
-    except configparser.Error as error:
-        told = " ".join(str(error).split())
-        raise Invalid(f"Cannot read the settings file {path}: {told}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(
-            f"Cannot read the settings file {path}: it is not UTF-8 ({error.reason} "
-            f"{error.object[error.start]:#x}); save it as UTF-8"
-        ) from error
-    except OSError as error:  # without it, a run would go elsewhere
-        raise Unavailable(
-            f"Cannot read the settings file {path}: {error.strerror}. "
-            "Make it readable for this user, or take it away"
-        ) from error
-    found = dict(parser.items("default")) if parser.has_section("default") else {}
+    found = settings_file.read(path)
     known = set(setting_names())
     for name in found:
         if name not in known:
@@ -377,36 +350,8 @@ def save(values: Mapping[str, str]) -> str:
     if os.path.isdir(path):
         raise Invalid(f"{path} is the home of an instance; do this in the folder of your project")
     _from_file(path)  # a file that cannot be read is said before it is changed
-    lines = []
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
-    for name, value in values.items():
-        if not value.isprintable():
-            raise Invalid(f"Setting `{name}` must be one line, not {value!r}")
-        _set_line(lines, name, value)
-    part = f"{path}.part"
-    try:
-        with open(part, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        os.replace(part, path)
-    except OSError as error:
-        raise Unavailable(f"Cannot write {path}: {error.strerror}") from error
+    settings_file.change(path, values)
     return path
-
-
-def _set_line(lines: list[str], name: str, value: str) -> None:
-    if "[default]" not in (stripped := [line.strip() for line in lines]):
-        lines += ["[default]"] if not lines else ["", "[default]"]
-        stripped = [line.strip() for line in lines]
-    start = stripped.index("[default]") + 1
-    end = next((i for i in range(start, len(lines)) if stripped[i].startswith("[")), len(lines))
-    pattern = re.compile(rf"{re.escape(name)}\s*[=:]", re.IGNORECASE)
-    at = next((i for i in range(start, end) if pattern.match(lines[i])), None)
-    if at is None:
-        lines.insert(start, f"{name} = {value}")
-    else:
-        lines[at] = f"{name} = {value}"
 
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
