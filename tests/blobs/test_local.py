@@ -18,6 +18,7 @@ from lineal import packs
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.core.records import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged, Unavailable
 
 MakeStore = Callable[[Path], BlobStore]
@@ -48,9 +49,11 @@ def key_of(data: bytes, nonce: str = "n1") -> Key:
     return storage_key(of_bytes(data), nonce)
 
 
-def put(store: BlobStore, path: str, data: bytes, nonce: str = "n1", **how: bool) -> Key:
+def put(
+    store: BlobStore, path: str, data: bytes, nonce: str = "n1", handover: Handover = Handover.COPY
+) -> Key:
     key = key_of(data, nonce)
-    store.put(key, path, size=len(data), take=how.get("take", False), link=how.get("link", False))
+    store.put(key, path, size=len(data), handover=handover)
     return key
 
 
@@ -63,15 +66,14 @@ def not_blobs(store: BlobStore) -> list[tuple[str, int, bool]]:
     return sorted((file.name, file.size, file.is_part) for file in store.walk() if file.key is None)
 
 
-WAYS = [{}, {"take": True}, {"link": True}, {"take": True, "link": True}]
 SIZES = [0, 1, 1000, (1 << 20) + 1, 9 << 20]
 
 
-@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("handover", Handover)
 @pytest.mark.parametrize("size", SIZES)
-def test_what_was_put_is_read_back_whole(store, source, how, size):
+def test_what_was_put_is_read_back_whole(store, source, handover, size):
     data = os.urandom(size)
-    key = put(store, source(data), data, **how)
+    key = put(store, source(data), data, handover=handover)
     assert content(store, key) == data
     assert store.size(key) == size
 
@@ -84,7 +86,7 @@ def test_a_source_that_may_not_be_taken_stays(store, source):
 
 def test_a_source_that_may_be_taken_is_gone(store, source):
     path = source(b"yours")
-    put(store, path, b"yours", take=True)
+    put(store, path, b"yours", handover=Handover.TAKE)
     assert not os.path.exists(path)
 
 
@@ -97,35 +99,35 @@ def test_later_changes_of_a_copied_source_do_not_reach_the_store(store, source):
 
 def test_bytes_without_the_promised_digest_are_refused(store, source):
     with pytest.raises(SourceChanged):
-        store.put(key_of(b"promised"), source(b"actually"), size=8, take=False, link=False)
+        store.put(key_of(b"promised"), source(b"actually"), size=8)
     assert store.size(key_of(b"promised")) is None
     assert stored_blobs(store) == []
 
 
 def test_bytes_of_another_size_are_refused(store, source):
     with pytest.raises(SourceChanged):
-        store.put(key_of(b"abc"), source(b"abc"), size=4, take=False, link=False)
+        store.put(key_of(b"abc"), source(b"abc"), size=4)
     assert store.size(key_of(b"abc")) is None
 
 
 def test_a_refused_put_leaves_nothing_behind(store, source):
     with pytest.raises(SourceChanged):
-        store.put(key_of(b"promised"), source(b"actually"), size=8, take=False, link=False)
+        store.put(key_of(b"promised"), source(b"actually"), size=8)
     assert not_blobs(store) == []
 
 
-@pytest.mark.parametrize("how", WAYS, ids=str)
-def test_a_source_that_vanished_is_named(store, tmp_path, how):
+@pytest.mark.parametrize("handover", Handover)
+def test_a_source_that_vanished_is_named(store, tmp_path, handover):
     gone = str(tmp_path / "gone")
     with pytest.raises(MissingFile, match="gone"):
-        put(store, gone, b"x", **how)
+        put(store, gone, b"x", handover=handover)
     assert store.size(key_of(b"x")) is None
 
 
 def test_an_existing_key_is_left_alone(store, source):
     key = put(store, source(b"data"), b"data")
     path = source(b"evil")
-    store.put(key, path, size=4, take=True, link=False)
+    store.put(key, path, size=4, handover=Handover.TAKE)
     assert content(store, key) == b"data"
     assert not os.path.exists(path)
 
@@ -329,14 +331,14 @@ def path_of(local: LocalStore, key: Key) -> str:
 
 def test_a_folder_links_an_immutable_file_instead_of_copying_it(local, source):
     path = source(b"immutable")
-    key = put(local, path, b"immutable", link=True)
+    key = put(local, path, b"immutable", handover=Handover.LINK)
     assert os.path.samefile(path, path_of(local, key))
 
 
 def test_a_folder_links_what_a_symbolic_link_leads_to(local, source, tmp_path):
     path = source(b"target")
     (tmp_path / "alias").symlink_to(path)
-    key = put(local, str(tmp_path / "alias"), b"target", link=True)
+    key = put(local, str(tmp_path / "alias"), b"target", handover=Handover.LINK)
     assert not os.path.islink(path_of(local, key))
     assert content(local, key) == b"target"
 
@@ -475,12 +477,12 @@ def test_a_file_on_another_file_system_is_copied(local, tmp_path):
     if not os.path.isdir(other) or os.stat(other).st_dev == os.stat(tmp_path).st_dev:
         pytest.skip("needs a second file system, such as /dev/shm")
     path = os.path.join(other, f"lineal-{os.getpid()}")
-    for how in ({"link": True}, {"take": True}):
+    for handover in (Handover.LINK, Handover.TAKE):
         Path(path).write_bytes(b"far")
         try:
-            key = put(local, path, b"far", nonce=next(iter(how)), **how)
+            key = put(local, path, b"far", nonce=handover, handover=handover)
             assert content(local, key) == b"far"
-            assert os.path.exists(path) == ("link" in how)
+            assert os.path.exists(path) == (handover is Handover.LINK)
         finally:
             if os.path.exists(path):
                 os.unlink(path)

@@ -9,6 +9,7 @@ from sqlalchemy import event
 
 from lineal.blobs.store import BlobStore, LocalPlace, StoredFile
 from lineal.core.digest import Digest, Key
+from lineal.core.records import Handover
 from lineal.db.engine import Database
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -55,9 +56,9 @@ class CrashingStore:
         self._store = store
         self._crashes = crashes
 
-    def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
+    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
         self._crashes.step()
-        self._store.put(key, source, size=size, take=take, link=link)
+        self._store.put(key, source, size=size, handover=handover)
 
     def put_bytes(self, key: Key, data: bytes) -> None:
         self._crashes.step()

@@ -30,7 +30,7 @@ from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.run import artifacts as run_artifacts
 from lineal.config import Settings, load
 from lineal.core.digest import Digest, of_bytes
-from lineal.core.records import PageRequest, Upload, VersionQuery
+from lineal.core.records import Handover, PageRequest, Upload, VersionQuery
 from lineal.db.blobs import STORED
 from lineal.db.schema import blobs
 from lineal.errors import NotFound
@@ -183,9 +183,9 @@ class Counting(EmbeddedBackend):
 
     sent: list[Digest]
 
-    def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
+    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
         self.sent.append(upload.digest)
-        super().send(upload, source, take=take, link=link)
+        super().send(upload, source, handover)
 
 
 def judge(scenario: Scenario, home: str, source: str) -> None:

@@ -13,6 +13,7 @@ from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     Committed,
     DraftSpec,
+    Handover,
     VersionRecord,
 )
 from lineal.service import artifacts, transfers
@@ -60,7 +61,7 @@ def send(
     for upload in missing:
         source = folder / f"source{next(serial)}"
         source.write_bytes(by_digest[upload.digest])
-        instance.store.put(upload.key, str(source), size=upload.size, take=True, link=False)
+        instance.store.put(upload.key, str(source), size=upload.size, handover=Handover.TAKE)
 
 
 def log(

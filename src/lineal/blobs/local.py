@@ -18,6 +18,7 @@ from typing import BinaryIO, TypeVar
 from lineal.blobs.packed import PACKS, PackedBlobs
 from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
+from lineal.core.records import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
 from lineal.files.copying import copy_and_hash
 from lineal.files.flushing import flush
@@ -40,20 +41,20 @@ class LocalStore:
         self._parts = os.path.join(root, _PARTS)
         self._packed = PackedBlobs(os.path.join(root, PACKS))
 
-    def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
-        target = self._file(key)
+    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
+        target, is_ours = self._file(key), handover is Handover.TAKE
         with room_on(target):
             if self.size(key) is not None:
-                if take:
+                if is_ours:
                     _unlink(source)
                 return
-            if take and self._move(source, target):
+            if is_ours and self._move(source, target):
                 return
             self._make_folder(target)
-            if link and self._link(source, target):
+            if handover is Handover.LINK and self._link(source, target):
                 return
         self._copy(key, source, target, size)
-        if take:
+        if is_ours:
             _unlink(source)
 
     def put_bytes(self, key: Key, data: bytes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from lineal.core.digest import Digest, Key
+from lineal.core.records import Handover
 
 
 class StoredFile(NamedTuple):
@@ -39,13 +40,11 @@ class LocalPlace(NamedTuple):
 
 
 class BlobStore(Protocol):
-    def put(self, key: Key, source: str, *, size: int, take: bool, link: bool) -> None:
+    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
         """Store a local file under a new key.
 
-        take: the file was written and hashed by us; it may be moved away without a second look.
-        link: the owner promised not to change it; a hard link will do if one can be made.
-        Otherwise the bytes are copied and hashed in one read. Raises SourceChanged if they do
-        not have the key's digest, NoSpace if they do not fit. An existing key is left alone.
+        A copy is hashed in the same read. Raises SourceChanged if the bytes do not have the key's
+        digest, NoSpace if they do not fit. An existing key is left alone.
         """
         ...
 

@@ -28,6 +28,7 @@ from lineal.core.records import (
     DraftId,
     DraftSpec,
     EdgeKind,
+    Handover,
     InstanceStatus,
     JsonObject,
     Lines,
@@ -194,10 +195,9 @@ class Backend(Protocol):
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]: ...
 
-    def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
+    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
         """Store the bytes of the local file `source` under the upload's key.
 
-        take: the file is ours to move away. link: the user promised not to change it.
         Raises SourceChanged if the bytes do not have the digest, NoSpace if they do not fit.
         """
         ...

@@ -30,6 +30,7 @@ from lineal.core.records import (
     DraftSpec,
     EdgeKind,
     Finding,
+    Handover,
     InstanceStatus,
     JsonObject,
     Lines,
@@ -224,8 +225,8 @@ class EmbeddedBackend:
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         return service.transfers.missing_blobs(self.instance, self.actor, draft)
 
-    def send(self, upload: Upload, source: str, *, take: bool, link: bool) -> None:
-        self.instance.store.put(upload.key, source, size=upload.size, take=take, link=link)
+    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
+        self.instance.store.put(upload.key, source, size=upload.size, handover=handover)
 
     def send_bytes(self, upload: Upload, data: bytes) -> None:
         self.instance.store.put_bytes(upload.key, data)

@@ -360,6 +360,16 @@ class Upload(NamedTuple):
     length: int | None = None
 
 
+class Handover(StrEnum):
+    """What a store may do with a file that it is given."""
+
+    COPY = "copy"
+    LINK = "link"
+    """Its owner promised not to change it, so a hard link will do if one can be made."""
+    TAKE = "take"
+    """It was written and hashed by us: it may be moved away without a second look."""
+
+
 class Location(NamedTuple):
     """Where to fetch one blob; in a folder of this machine `path` or `pack` is set."""
 

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, storage_key
-from lineal.core.records import Page, PageRequest, RunFileRecord, RunKey
+from lineal.core.records import Handover, Page, PageRequest, RunFileRecord, RunKey
 from lineal.db import blobs as blobs_db
 from lineal.db import projects as projects_db
 from lineal.db import run_files as run_files_db
@@ -104,7 +104,7 @@ def _send_missing(
         digests[path], size = _copied(wanted[path], part)
         sent[digests[path]] = _Sent(size, nonce)
         keys.append(storage_key(digests[path], nonce))
-        instance.store.put(keys[-1], part, size=size, take=True, link=False)
+        instance.store.put(keys[-1], part, size=size, handover=Handover.TAKE)
     if keys:
         instance.store.sync(keys)
 

@@ -28,6 +28,7 @@ from lineal.core.records import (
     Begun,
     Committed,
     DraftSpec,
+    Handover,
     RunRecord,
     Upload,
     VersionId,
@@ -305,7 +306,7 @@ class _Upload:
                     self._last_pack = self._backend.send_pack(upload, source.staged)
                     self._surplus += len(self._last_pack)
                 else:
-                    self._backend.send(upload, source.staged, take=True, link=False)
+                    self._backend.send(upload, source.staged, Handover.TAKE)
                 self._taken.add(source.staged)
             except MissingFile as error:
                 if source.staged != source.path and os.path.lexists(source.path):
@@ -330,7 +331,8 @@ class _Upload:
                 f"File {source.path} changed after it was added "
                 f"({source.stamp.size} bytes then, {before.size} now); add it to a new artifact"
             )
-        self._backend.send(upload, source.path, take=False, link=source.policy == IMMUTABLE)
+        handover = Handover.LINK if source.policy == IMMUTABLE else Handover.COPY
+        self._backend.send(upload, source.path, handover)
 
     def _remember(self) -> None:
         """Hard links moved the ctime of immutable files; their digests are still known."""

@@ -244,7 +244,7 @@ class OfflineBackend(EmbeddedBackend):
                     with home.open(found) as packed:
                         self.send_bytes(upload, packed.read())
                 else:
-                    self.send(upload, found.path, take=False, link=False)
+                    self.send(upload, found.path)
                 copied.append(upload)
             self.confirm(draft, copied)
 

@@ -299,7 +299,7 @@ class _Blobs:
     def _send_blob(self, upload: Upload, location: Location) -> None:
         try:
             if location.path is not None:
-                self._target.send(upload, location.path, take=False, link=False)
+                self._target.send(upload, location.path)
                 return
             with self._source.open(location) as packed:
                 self._target.send_bytes(upload, packed.read())
