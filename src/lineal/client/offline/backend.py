@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import run_folder
+from lineal.client.offline import copying, run_folder
 from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
 from lineal.client.run import rewinding
 from lineal.config import Settings, default_entity
@@ -224,29 +224,21 @@ class OfflineBackend(EmbeddedBackend):
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         """Yield what must be sent; what the home holds is copied into the folder instead."""
-        sources = self._sources.get(draft, [])
+        uploads = super().missing_blobs(draft)
+        sources = self._sources.get(draft)
         if not sources:
-            yield from super().missing_blobs(draft)
+            yield from uploads
             return
         home = self._needed_home()
-        uploads = super().missing_blobs(draft)
         while page := list(itertools.islice(uploads, _FILL_AT_ONCE)):
-            there: dict[Digest, Location] = {}
+            located: dict[Digest, Location] = {}
             for source in sources:
-                there |= home.locate([upload.digest for upload in page], version=source)
-            copied = []
-            for upload in page:
-                found = there.get(upload.digest)
-                if found is None:
-                    yield upload
-                    continue
-                if found.path is None:
-                    with home.open(found) as packed:
-                        self.send_bytes(upload, packed.read())
-                else:
-                    self.send(upload, found.path)
-                copied.append(upload)
-            self.confirm(draft, copied)
+                located |= home.locate([upload.digest for upload in page], version=source)
+            held = [upload for upload in page if upload.digest in located]
+            for upload in held:
+                copying.send_blob(home, located[upload.digest], self, upload)
+            self.confirm(draft, held)
+            yield from (upload for upload in page if upload.digest not in located)
 
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
         if membership < _AT_HOME:

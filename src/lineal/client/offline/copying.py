@@ -83,6 +83,15 @@ def copy_version(
     return copied
 
 
+def send_blob(source: Backend, location: Location, target: Backend, upload: Upload) -> None:
+    """Store one blob of the source under the upload's key; raises as `send` and `open` do."""
+    if location.path is not None:
+        target.send(upload, location.path)
+        return
+    with source.open(location) as packed:
+        target.send_bytes(upload, packed.read())
+
+
 def display_name(source: Backend, version: VersionRecord) -> str | None:
     """Return what people see beside the name of the collection of a version (NAM-1)."""
     return source.collection(version.entity, version.project, version.collection).display_name
@@ -298,11 +307,7 @@ class _Blobs:
 
     def _send_blob(self, upload: Upload, location: Location) -> None:
         try:
-            if location.path is not None:
-                self._target.send(upload, location.path)
-                return
-            with self._source.open(location) as packed:
-                self._target.send_bytes(upload, packed.read())
+            send_blob(self._source, location, self._target, upload)
         except (IntegrityError, MissingFile) as error:
             raise self._unsound(upload, location, is_lost=isinstance(error, MissingFile)) from error
 
