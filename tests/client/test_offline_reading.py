@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from tests.client.syncing import folders, state, synced, write_dataset
 
 import lineal
+from lineal.client.backend import Backend
+from lineal.client.offline.backend import OfflineBackend
 from lineal.errors import NotFound, UsageError
 
 
@@ -218,6 +221,13 @@ def test_runs_at_home_are_read_offline_and_not_changed(home):
     (result,) = synced(home)
     assert result.failures == {}
     assert len(state(home, "a")["history"]) == 1
+
+
+def test_each_method_that_is_given_an_id_says_who_answers_it_offline():
+    marked = {"RunKey", "VersionId", "MembershipId", "CollectionId"}
+    for name, method in inspect.getmembers(Backend, inspect.isfunction):
+        if marked & set(map(str, method.__annotations__.values())):
+            assert name in vars(OfflineBackend), f"{name} takes an id of the home for the folder's"
 
 
 def test_what_is_nowhere_is_not_found_offline():
