@@ -18,7 +18,7 @@ from tests.test_files import file_size_limit
 import lineal
 from lineal.client import session
 from lineal.client.backend import Backend
-from lineal.client.offline import copying, run_folder, sync
+from lineal.client.offline import opening, run_folder, sync
 from lineal.client.offline.marks import MARK_FILE
 from lineal.config import load
 from lineal.core.records import CollectionPatch, RunPatch
@@ -129,7 +129,7 @@ def test_who_syncs_a_folder_at_the_same_time_waits(home):
         pass
     (folder,) = folders()
     command = [sys.executable, "-m", "lineal", "sync", folder, "--clean"]
-    with copying.alone_in(folder):
+    with opening.alone_in(folder):
         other = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert other.stderr is not None
         assert "waiting for another process" in other.stderr.readline()

@@ -276,7 +276,7 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
         identity = resuming.identify(settings, entity, project, backend)
         return _Opened(backend, home_of(settings), entity, project, identity)
     from lineal.client.offline import backend as offline  # not for those who log online
-    from lineal.client.offline import copying, run_folder
+    from lineal.client.offline import opening, run_folder
 
     entity = names.entity_name(default_entity(settings))
     identity = resuming.identify(settings, entity, names.project_name(project), None)
@@ -285,7 +285,7 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
     rewind_step = fork.step if fork is not None and fork.is_rewind else None
     starting = ExitStack()
     try:
-        starting.enter_context(copying.alone_in(folder))
+        starting.enter_context(opening.alone_in(folder))
         opened = offline.open_offline(settings, folder, rewind_step)
     except BaseException:  # such as a full disk: no run is in the folder
         starting.close()

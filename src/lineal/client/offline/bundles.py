@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
-from lineal.client.offline import copying, fields
+from lineal.client.offline import fields, opening
 from lineal.client.offline.carrying import Carried, Carry, Path, Place, producer_of
 from lineal.config import Settings, default_entity
 from lineal.core import names
@@ -73,7 +73,7 @@ def export(
     """
     folder = os.path.abspath(folder)
     _make(folder)
-    with copying.alone_in(folder):
+    with opening.alone_in(folder):
         about = _begun(folder, settings)
         target = open_embedded(dataclasses.replace(settings, home=folder, entity=about.entity))
         try:
@@ -108,7 +108,7 @@ def import_(
     if project is not None:
         names.project_name(project)
     folder = os.path.abspath(folder)
-    copying.require_plain(folder)
+    opening.require_plain(folder)
     about = read_about(folder)
     if not about.is_complete:
         raise Unavailable(f"The export into {folder} was interrupted; repeat it, then import")
@@ -121,7 +121,7 @@ def import_(
     database = home_of(inside).database
     if not os.path.exists(database) or not os.path.getsize(database):
         raise NotFound(f"Bundle {folder} has lost its database; export it again")
-    with copying.opened_apart(inside) as source:  # it may be on a medium that is read-only
+    with opening.opened_apart(inside) as source:  # it may be on a medium that is read-only
         versions = _contents(source, about, folder)
         _require_apart(versions, place)
         _require_fitting(versions, place, target)

@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, run_folder
+from lineal.client.offline import opening, run_folder
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
 from lineal.client.offline.run_copy import Job, RunCopy, Synced
 from lineal.client.offline.run_folder import About
@@ -58,13 +58,13 @@ def sync(
     for folder in folders:
         folder = os.path.abspath(folder)
         result = Synced(folder)
-        with copying.alone_in(folder) as is_there:
+        with opening.alone_in(folder) as is_there:
             if not is_there:  # who synced it meanwhile cleaned up
                 result.was_synced = True
                 results.append(result)
                 continue
             try:
-                copying.require_plain(folder)
+                opening.require_plain(folder)
                 about = run_folder.read_about(folder)
                 result.is_empty = not about.run_id
                 where = _where(about, target, entity, project, run_id)
@@ -130,7 +130,7 @@ def _opened(settings: Settings) -> Iterator[EmbeddedBackend]:
         with closing(in_place):
             yield in_place
         return
-    with copying.opened_apart(settings) as source:
+    with opening.opened_apart(settings) as source:
         adopting.copy(home_of(settings).spool, source.instance.home.spool)
         yield source
 
@@ -140,12 +140,12 @@ def _opened_in_place(settings: Settings) -> EmbeddedBackend | None:
     home = home_of(settings)
     if not os.access(home.root, os.W_OK):
         return None
-    with ExitStack() as opening:
+    with ExitStack() as stack:
         try:
             source = open_embedded(settings)
-            opening.callback(source.close)
-            copying.require_readable(source, home)
+            stack.callback(source.close)
+            opening.require_readable(source, home)
         except (NoSpace, Unavailable):
             return None
-        opening.pop_all()
+        stack.pop_all()
     return source
