@@ -12,7 +12,6 @@ from lineal.client.backend import Backend, all_of
 from lineal.client.offline import copying
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
-from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionPatch,
     DraftSpec,
@@ -88,31 +87,19 @@ class Carry:
             *self._place(version.source_entity, version.source_project),
             version.source_collection,
         )
-        entity, project, collection = self._moved.get(named, named)
         producer = producer_of(self._source, version)
         run = None if producer is None else self._run(producer)
         sources = copying.derived_from(self._source, version)
         # a link has aliases of its own; the version it leads to is what is carried
         version = self._source.version_by_id(version.id) if version.is_link else version
-        spec = DraftSpec(
+        spec = copying.draft_spec(
+            self._source,
+            version,
             client_id=new_id(CLIENT_ID_LENGTH),
-            entity=entity,
-            project=project,
-            collection=collection,
-            type=version.type,
-            manifest=self._source.manifest(version.id),
+            place=self._moved.get(named, named),
             run=None if run is None else run.key,
-            description=version.description,
-            metadata=version.metadata,
-            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
-            tags=version.tags,
-            history_step=version.history_step,
-            sources=tuple(
-                sorted(self._versions[each].id for each in sources if each in self._versions)
-            ),
-            ttl_seconds=version.ttl_seconds,
-            number=version.source_number,
-        )
+            sources=(self._versions[each].id for each in sources if each in self._versions),
+        )._replace(number=version.source_number)
         self._introduce(version, spec)
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to

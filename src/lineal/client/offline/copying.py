@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,13 +16,14 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.manifest import SegmentHead
-from lineal.core.names import ARTIFACT_SCHEMES
+from lineal.core.names import ARTIFACT_SCHEMES, LATEST
 from lineal.core.records import (
     CollectionPatch,
     DraftId,
     DraftSpec,
     EdgeKind,
     Location,
+    RunKey,
     RunPatch,
     RunRecord,
     RunSpec,
@@ -113,6 +114,43 @@ def run_spec(run: RunRecord, entity: str, project: str, run_id: str) -> RunSpec:
         host=run.host,
         program=run.program,
     )
+
+
+def draft_spec(
+    source: Backend,
+    version: VersionRecord,
+    *,
+    client_id: str,
+    place: tuple[str, str, str],
+    run: RunKey | None,
+    sources: Iterable[VersionId],
+) -> DraftSpec:
+    """Return what a copy of a version is begun with, without `latest`: the last one copied gets it.
+
+    place: entity, project and collection there. run, sources: what logged it, and what it took
+    entries over from, by the keys and ids that they have there.
+    """
+    entity, project, collection = place
+    return DraftSpec(
+        client_id=client_id,
+        entity=entity,
+        project=project,
+        collection=collection,
+        type=version.type,
+        manifest=source.manifest(version.id),
+        run=run,
+        description=version.description,
+        metadata=version.metadata,
+        aliases=without_latest(version.aliases),
+        tags=version.tags,
+        history_step=version.history_step,
+        sources=tuple(sorted(sources)),
+        ttl_seconds=version.ttl_seconds,
+    )
+
+
+def without_latest(aliases: Iterable[str]) -> tuple[str, ...]:
+    return tuple(alias for alias in aliases if alias != LATEST)
 
 
 def with_tables_at(value: Any, here: str, there: str) -> Any:

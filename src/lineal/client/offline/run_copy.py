@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
@@ -24,7 +24,6 @@ from lineal.core import names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
 from lineal.core.records import (
-    DraftSpec,
     EdgeKind,
     Lines,
     Location,
@@ -279,21 +278,17 @@ class RunCopy:
     # --- artifacts ---
 
     def _copy_version(self, version: VersionRecord) -> None:
-        spec = DraftSpec(
+        spec = copying.draft_spec(
+            self._source,
+            version,
             client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
-            entity=self._where.entity,
-            project=self._project_of(version),
-            collection=version.source_collection,
-            type=version.type,
-            manifest=self._source.manifest(version.id),
+            place=(
+                self._where.entity,
+                self._project_there(version.source_project),
+                version.source_collection,
+            ),
             run=self._to.key if version.id in self._logged else None,
-            description=version.description,
-            metadata=version.metadata,
-            aliases=tuple(alias for alias in version.aliases if alias != LATEST),
-            tags=version.tags,
-            history_step=version.history_step,
             sources=self._sources_of(version),
-            ttl_seconds=version.ttl_seconds,
         )
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._job.pack_files_up_to
@@ -301,13 +296,12 @@ class RunCopy:
         self._copied[version.id] = copied
         self._result.version_count += 1
         for link in self._source.links(version.id):
-            self._once(f"link {link.path}", f"link {link.path}", self._link, link, copied)
+            self._once(f"link {link.path}", f"link {link.path}", self._copy_link, link, copied)
 
-    def _project_of(self, version: VersionRecord) -> str:
-        own = version.source_project == self._about.project
-        return self._where.project if own else version.source_project
+    def _project_there(self, project: str) -> str:
+        return self._where.project if project == self._about.project else project
 
-    def _sources_of(self, version: VersionRecord) -> tuple[VersionId, ...]:
+    def _sources_of(self, version: VersionRecord) -> set[VersionId]:
         """Return what it took entries over from: versions of the home, and of the folder."""
         found = [
             self._needed(intent.source)
@@ -317,18 +311,21 @@ class RunCopy:
         from_home = {each.id for each in found if each is not None}
         from_folder = copying.derived_from(self._source, version)
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
-        return tuple(sorted(from_home | copied))
+        return from_home | copied
 
-    def _link(self, link: VersionRecord, copied: VersionRecord) -> None:
+    def _copy_link(self, link: VersionRecord, copied: VersionRecord) -> None:
         entity = self._where.entity if link.entity == self._about.entity else link.entity
-        project = self._where.project if link.project == self._about.project else link.project
-        self._target.project(entity, project, create=True)
-        target = names.ArtifactPath(entity, project, link.collection)
-        aliases = [alias for alias in link.aliases if alias != LATEST]
-        linked = self._target.link_version(copied.id, target, aliases)
+        target = names.ArtifactPath(entity, self._project_there(link.project), link.collection)
+        linked = self._link(target, copied, copying.without_latest(link.aliases))
         name = copying.display_name(self._source, link)
         if name is not None:
             copying.give_display_name(self._target, linked, name)
+
+    def _link(
+        self, collection: names.ArtifactPath, version: VersionRecord, aliases: Sequence[str]
+    ) -> VersionRecord:
+        self._target.project(collection.entity, collection.project, create=True)
+        return self._target.link_version(version.id, collection, aliases)
 
     def _copy_display_names(self) -> None:
         """Give each collection the one that it has here, if it has none there."""
@@ -374,9 +371,7 @@ class RunCopy:
             self._target.update_version(version.membership_id, patch)
         else:
             entity, project, name = intent.target.split("/")
-            self._target.project(entity, project, create=True)
-            target = names.ArtifactPath(entity, project, name)
-            self._target.link_version(version.id, target, intent.aliases)
+            self._link(names.ArtifactPath(entity, project, name), version, intent.aliases)
 
     def _needed(self, path: str, digest: str | None = None) -> VersionRecord | None:
         """Return what the target has of a version of the home; None to go without it."""
