@@ -42,6 +42,12 @@ def test_a_version_that_is_nowhere_is_an_error_of_whole_sentences():
                 run.use_artifact(name)
 
 
+def test_a_version_in_a_config_that_is_nowhere_is_not_found_where_there_is_no_home():
+    config = {"data": {"_type": "artifactVersion", "id": "7"}}
+    with pytest.raises(NotFound, match="No version 7"):
+        lineal.init(mode="offline", project="p", config=config)
+
+
 @pytest.mark.parametrize("bad", [{"id": "x/../../escaped"}, {"id": "a", "tags": ["bad/tag"]}])
 def test_an_init_that_is_refused_leaves_no_folder(home, bad):
     with pytest.raises(ValueError, match=r"bad/tag|escaped"):

@@ -271,9 +271,9 @@ class OfflineBackend(EmbeddedBackend):
 
     def version_in_config(self, number: int, name: str | None) -> VersionRecord:
         candidates = [VersionId(number)]
-        if not is_at_home(number):
+        if not is_at_home(number) and self.home.is_there:
             candidates.append(marked(candidates[0]))
-            if name is None and self.home.is_there:
+            if name is None:
                 candidates.reverse()  # a number alone is one that somebody saw at home
         for candidate in candidates:
             try:
