@@ -55,13 +55,12 @@ def sync(
     from that the target does not have (any more), instead of failing there each time.
     """
     results = []
-    for folder in folders:
-        folder = os.path.abspath(folder)
+    for folder in map(os.path.abspath, folders):
         result = Synced(folder)
+        results.append(result)
         with opening.alone_in(folder) as is_there:
             if not is_there:  # who synced it meanwhile cleaned up
                 result.was_synced = True
-                results.append(result)
                 continue
             try:
                 opening.require_plain(folder)
@@ -69,9 +68,8 @@ def sync(
                 result.is_empty = not about.run_id
                 where = _where(about, target, entity, project, run_id)
                 marks = Marks(folder, target, where)
-                if not again and marks.is_complete:
-                    result.was_synced = True
-                elif not result.is_empty:
+                result.was_synced = marks.is_complete and not again
+                if not (result.was_synced or result.is_empty):
                     up_to = settings.pack_files_up_to
                     job = Job(folder, about, target, where, marks, result, up_to, skip_gone)
                     _copy(job, settings)
@@ -79,29 +77,7 @@ def sync(
                     _remove(folder)
             except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
                 result.failures[folder] = error
-        results.append(result)
     return results
-
-
-def _remove(folder: str) -> None:
-    """Delete a folder, last what says that it is synced: killed half-way, the next one goes on."""
-    if os.path.islink(folder):
-        raise UsageError(f"{folder} is a link, so it is not deleted; name the folder it leads to")
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=_when_removed)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
-            else:
-                os.unlink(entry.path)
-        os.rmdir(folder)
-    except OSError as error:
-        raise refusal(folder, error) or error from error
-
-
-def _when_removed(entry: os.DirEntry[str]) -> tuple[bool, bool]:
-    return entry.name == MARK_FILE, entry.name == run_folder.ABOUT_FILE
 
 
 def _where(
@@ -149,3 +125,24 @@ def _opened_in_place(settings: Settings) -> EmbeddedBackend | None:
             return None
         stack.pop_all()
     return source
+
+
+def _remove(folder: str) -> None:
+    """Delete a folder, last what says that it is synced: killed half-way, the next one goes on."""
+    if os.path.islink(folder):
+        raise UsageError(f"{folder} is a link, so it is not deleted; name the folder it leads to")
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=_when_removed)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path)
+            else:
+                os.unlink(entry.path)
+        os.rmdir(folder)
+    except OSError as error:
+        raise refusal(folder, error) or error from error
+
+
+def _when_removed(entry: os.DirEntry[str]) -> tuple[bool, bool]:
+    return entry.name == MARK_FILE, entry.name == run_folder.ABOUT_FILE
