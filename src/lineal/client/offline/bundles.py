@@ -9,14 +9,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
 from lineal.client.offline import fields, opening
-from lineal.client.offline.carrying import Carried, Carry, Path, Place, producer_of
+from lineal.client.offline.carrying import (
+    Carried,
+    Carry,
+    CollectionPath,
+    Place,
+    collection_there,
+    path_of,
+    producer_of,
+)
 from lineal.config import Settings, default_entity
 from lineal.core import names
 from lineal.core.lineage import Direction, LineageQuery
@@ -127,15 +136,8 @@ def import_(
         _require_fitting(versions, place, target)
         moved = _moved(versions, place, target)
         carry = Carry(source, target, place, settings.pack_files_up_to, moved)
-        try:
+        with _blaming(folder, target):
             return carry.run(versions)
-        except UsageError:
-            raise  # of what is there, not of what comes
-        except (Invalid, IntegrityError) as error:
-            known = os.path.realpath(folder), target.url.removeprefix("file://")
-            if any(place in error.message for place in known):  # it says whose it is
-                raise
-            raise _unfit(folder, error) from error
 
 
 def _contents(source: Backend, about: About, folder: str) -> list[VersionRecord]:
@@ -149,6 +151,20 @@ def _contents(source: Backend, about: About, folder: str) -> list[VersionRecord]
     except (NotFound, Invalid) as error:
         raise _unfit(folder, error) from error
     return versions
+
+
+@contextmanager
+def _blaming(folder: str, target: Backend) -> Iterator[None]:
+    """Say of which bundle an error is, unless it says itself what is damaged."""
+    try:
+        yield
+    except UsageError:
+        raise  # of what is there, not of what comes
+    except (Invalid, IntegrityError) as error:
+        known = os.path.realpath(folder), target.url.removeprefix("file://")
+        if any(place in error.message for place in known):
+            raise
+        raise _unfit(folder, error) from error
 
 
 def _unfit(folder: str, error: LinealError) -> IntegrityError:
@@ -200,10 +216,10 @@ def _describe(folder: str, about: About) -> None:
 
 def _require_apart(versions: Iterable[VersionRecord], place: Place) -> None:
     """Raise Invalid where collections of two projects would be one."""
-    sources: dict[Path, tuple[str, str]] = {}
+    sources: dict[CollectionPath, tuple[str, str]] = {}
     for version in versions:
         here = (version.source_entity, version.source_project)
-        there = (*place(*here), version.source_collection)
+        there = collection_there(version, place)
         if sources.setdefault(there, here) != here:
             raise Invalid(
                 f"{'/'.join(here)}/{there[2]} and {'/'.join(sources[there])}/{there[2]} would both "
@@ -224,7 +240,7 @@ def _require_fitting(versions: Iterable[VersionRecord], place: Place, target: Ba
         )
 
 
-def _misfit(target: Backend, there: Path, type: str) -> str | None:
+def _misfit(target: Backend, there: CollectionPath, type: str) -> str | None:
     """Say what keeps a collection from taking versions of a type; None if nothing does."""
     try:
         found = target.collection(*there)
@@ -236,37 +252,36 @@ def _misfit(target: Backend, there: Path, type: str) -> str | None:
         return None
     except NotFound:
         return None
-    if (found.entity, found.project, found.name) != there:  # moved: the name is free
+    if path_of(found) != there:  # moved: the name is free
         return None
     if found.kind is not CollectionKind.SEQUENCE:
         return "holds links only"
     return None if found.type == type else f"has type `{found.type}`, not `{type}`"
 
 
-def _moved(versions: Iterable[VersionRecord], place: Place, target: Backend) -> dict[Path, Path]:
+def _moved(
+    versions: Iterable[VersionRecord], place: Place, target: Backend
+) -> dict[CollectionPath, CollectionPath]:
     """Return where collections are there now that moved away from the names they would get.
 
     One that another of these collections would get stays apart from it, under the old name.
     """
     types = _types_there(versions, place)
-    moved: dict[Path, Path] = {}
+    moved: dict[CollectionPath, CollectionPath] = {}
     for there, type in types.items():
         try:
             found = target.collection(*there)
         except NotFound:
             continue
-        now = (found.entity, found.project, found.name)
+        now = path_of(found)
         is_same = found.kind is CollectionKind.SEQUENCE and found.type == type
         if is_same and now not in types and now not in moved.values():
             moved[there] = now
     return moved
 
 
-def _types_there(versions: Iterable[VersionRecord], place: Place) -> dict[Path, str]:
-    return {
-        (*place(each.source_entity, each.source_project), each.source_collection): each.type
-        for each in versions
-    }
+def _types_there(versions: Iterable[VersionRecord], place: Place) -> dict[CollectionPath, str]:
+    return {collection_there(each, place): each.type for each in versions}
 
 
 def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:

@@ -14,6 +14,7 @@ from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.records import (
     CollectionPatch,
+    CollectionRecord,
     DraftSpec,
     EdgeKind,
     RunKey,
@@ -37,8 +38,8 @@ ENDED = "finished_at"
 """Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
 Place = Callable[[str, str], tuple[str, str]]
 """From entity and project here to those there."""
-Path = tuple[str, str, str]
-"""Entity, project and name of a collection."""
+CollectionPath = tuple[str, str, str]
+"""Entity, project and name."""
 
 
 class Carried(NamedTuple):
@@ -59,13 +60,13 @@ class Carry:
         target: Backend,
         place: Place,
         pack_files_up_to: int,
-        moved: Mapping[Path, Path] | None = None,
+        moved: Mapping[CollectionPath, CollectionPath] | None = None,
     ) -> None:
         """moved: where collections are there now, by the names that `place` gives them."""
         self._source, self._target, self._place = source, target, place
         self._pack_files_up_to = pack_files_up_to
         self._moved = moved or {}
-        self._introduced: set[Path] = set()
+        self._introduced: set[CollectionPath] = set()
         """Collections there of which all is said by now."""
         self._versions: dict[VersionId, VersionRecord] = {}
         self._runs: dict[RunKey, RunRecord | None] = {}
@@ -83,10 +84,7 @@ class Carry:
         return carried
 
     def _carry(self, version: VersionRecord) -> Carried:
-        named = (
-            *self._place(version.source_entity, version.source_project),
-            version.source_collection,
-        )
+        named = collection_there(version, self._place)
         producer = producer_of(self._source, version)
         run = None if producer is None else self._run(producer)
         sources = copying.derived_from(self._source, version)
@@ -208,6 +206,16 @@ class Carry:
         self._target.update_run(there.key, RunPatch(metadata={ORIGIN_KEY: origin}))
 
 
+def collection_there(version: VersionRecord, place: Place) -> CollectionPath:
+    """Return the collection that a version goes to, unless that has moved there."""
+    return *place(version.source_entity, version.source_project), version.source_collection
+
+
+def path_of(collection: CollectionRecord) -> CollectionPath:
+    """Return where a collection is, which is elsewhere than it was found if it has moved."""
+    return collection.entity, collection.project, collection.name
+
+
 def producer_of(source: Backend, version: VersionRecord) -> RunKey | None:
     """Return the run that first logged a version, None if none did or it was deleted (LIN-3)."""
     root = f"version:{version.id}"
@@ -223,14 +231,13 @@ def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
     return list(all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
 
 
-def _is_new(target: Backend, there: Path) -> bool:
+def _is_new(target: Backend, there: CollectionPath) -> bool:
     """Tell whether nobody has a version under a name yet, nor had a collection that was deleted."""
     try:
         found = target.collection(*there)
     except NotFound as error:
         return not isinstance(error, Gone)
-    is_moved = (found.entity, found.project, found.name) != there
-    return is_moved or found.version_count == 0
+    return path_of(found) != there or found.version_count == 0
 
 
 def _origin(run: RunRecord) -> dict[str, Any]:
