@@ -148,6 +148,11 @@ class OfflineBackend(EmbeddedBackend):
     delete_collection = _change(CollectionRecord, EmbeddedBackend.delete_collection)
     set_collection_ttl = _change(CollectionRecord, EmbeddedBackend.set_collection_ttl)
 
+    def require_own(self, kind: type[Record], id: int) -> None:
+        """Raise UsageError for what is at home. id: of a version, that of its membership."""
+        if is_at_home(id):
+            raise self.home.unchangeable(self.home.seen(kind, id))
+
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun:
@@ -320,11 +325,6 @@ class OfflineBackend(EmbeddedBackend):
             return
         found = self.version_by_id(version)
         run_folder.note(self.folder, Relog(found.path, found.digest))
-
-    def require_own(self, kind: type[Record], id: int) -> None:
-        """Raise UsageError for what is at home. id: of a version, that of its membership."""
-        if is_at_home(id):
-            raise self.home.unchangeable(self.home.seen(kind, id))
 
 
 def _continued(run: RunRecord, before: RunRecord) -> RunRecord:
