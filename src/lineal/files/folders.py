@@ -70,7 +70,7 @@ def walk(
         below = pending.pop()
         folders: list[str] = []
         found: list[str] = []
-        folder = os.path.join(root, below)
+        folder = os.path.join(root, below[:-1]) if below else root
         try:
             with access_to(folder), os.scandir(folder) as entries:
                 for entry in entries:
