@@ -184,6 +184,50 @@ def test_reinit_create_new_leaves_the_active_run_alone():
     assert lineal.run is first
 
 
+def test_a_run_made_beside_is_not_the_active_run_even_if_it_is_the_only_one():
+    run = lineal.init(reinit="create_new")
+    assert lineal.run is None
+    for call in (lambda: lineal.log({"a": 1}), lambda: lineal.log_artifact("x")):
+        with pytest.raises(UsageError, match=f"`{run.path}` was made beside"):
+            call()
+    assert run_of(run).state == "running"
+
+
+def test_init_returns_the_newest_run_that_is_open():
+    lineal.init()
+    second = lineal.init(reinit="create_new")
+    lineal.init(reinit="create_new").finish()
+    assert lineal.init() is second
+
+
+def test_reinit_finish_previous_finishes_the_runs_made_beside_too():
+    runs = [lineal.init(), lineal.init(reinit="create_new")]
+    lineal.init(reinit="finish_previous")
+    assert [run_of(run).state for run in runs] == ["finished", "finished"]
+
+
+def test_a_saved_artifact_goes_to_the_newest_run_that_is_open():
+    lineal.init()
+    with lineal.init(reinit="create_new") as beside:
+        lineal.Artifact("data", "dataset").save()
+    assert [artifact.name for artifact in lineal.Api().run(beside.path).logged_artifacts()] == [
+        "data:v0"
+    ]
+
+
+def test_a_run_whose_end_failed_is_not_returned_by_init(monkeypatch):
+    first = lineal.init()
+    with monkeypatch.context() as broken:
+        broken.setattr(first.backend, "finish_run", _no_space)
+        with pytest.raises(OSError, match="No space"):
+            first.finish()
+    assert lineal.init() is not first
+
+
+def _no_space(*_: object) -> None:
+    raise OSError("No space")
+
+
 def test_must_resume_with_another_run_active_is_an_error():
     lineal.init()
     with pytest.raises(UsageError, match="is active"):

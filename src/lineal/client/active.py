@@ -57,7 +57,15 @@ def set_config(values: Any) -> None:
 
 
 def _no_run(what: str) -> UsageError:
-    return UsageError(f"There is no active run; call `lineal.init()` before `lineal.{what}`")
+    beside = session.latest_run()
+    if beside is None:
+        instead = f"call `lineal.init()` before `lineal.{what}`"
+    else:
+        instead = (
+            f'`{beside.path}` was made beside, by reinit="create_new": '
+            f"use `{what}` of what `init` returned"
+        )
+    return UsageError(f"There is no active run; {instead}")
 
 
 def _forward(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
@@ -98,6 +106,8 @@ def log_artifact(*args: Any, **kwargs: Any) -> Artifact:
     run = session.active_run()
     if run is not None:
         return run.log_artifact(*args, **kwargs)
+    if session.latest_run() is not None:
+        raise _no_run("log_artifact")
     with init(job_type="auto") as automatic:
         return automatic.log_artifact(*args, **kwargs)
 

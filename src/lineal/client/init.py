@@ -121,10 +121,9 @@ def init(
         allow_val_change = notebook.shell() is not None
     run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
     session.set_early_config(None)  # only now: what was refused may be tried again
-    is_active = loaded.reinit != "create_new" or session.active_run() is None
     if trial is not None:
         trial.begin(run)
-    session.run_started(run, is_active=is_active)
+    session.run_started(run, is_active=loaded.reinit != "create_new")
     if loaded.code_dir and not run.disabled:
         run.log_code(loaded.code_dir)
     return run
@@ -156,13 +155,14 @@ def _rewinding(settings: Settings, target: Fork) -> Settings:
 
 
 def _previous(settings: Settings, fork: Fork | None, trial: Trial | None) -> Run | None:
-    """Deal with a run that is active already; return it if `init` is to return it (RUN-6)."""
-    run = session.active_run()
+    """Deal with runs that are open already; return the one that `init` is to return (RUN-6)."""
+    run = session.latest_run()
     if run is None or settings.reinit == "create_new":
         return None
     is_new_by_default = notebook.shell() is not None or run._is_forked
     if settings.reinit == "finish_previous" or (settings.reinit == "default" and is_new_by_default):
-        run.finish()  # in a forked child that leaves the run to the parent
+        for each in session.open_runs():
+            each.finish()  # in a forked child that leaves the run to the parent
         return None
     own = None if run._trial is None else run._trial.record.run_id
     if trial is not None and own != trial.record.run_id:

@@ -40,7 +40,10 @@ class _Process:
         self.worker = Worker()
         self.runs: list[Run] = []
         """Every run not yet finished, the oldest first."""
+        self.left: list[Run] = []
+        """Those of them whose end failed."""
         self.active: Run | None = None
+        """The run of `lineal.run` and `lineal.log`."""
         self.trials: dict[int, Trial] = {}
         """What agents carry out here, by the identity of their thread."""
         self.early_config: Any = None
@@ -137,6 +140,17 @@ def unfinished_runs() -> list[Run]:
     return list(_process.runs)
 
 
+def open_runs() -> list[Run]:
+    """Return the runs that may be logged to, the newest first; the active run is one of them."""
+    with _process.lock:
+        return [run for run in reversed(_process.runs) if run not in _process.left]
+
+
+def latest_run() -> Run | None:
+    """Return the newest of the open runs; `init` may have made it without making it active."""
+    return next(iter(open_runs()), None)
+
+
 def run_started(run: Run, *, is_active: bool) -> None:
     with _process.lock:
         _process.runs.append(run)
@@ -147,6 +161,8 @@ def run_started(run: Run, *, is_active: bool) -> None:
 def run_left(run: Run) -> None:
     """Its end failed: it is not the active run any more, and is tried again at exit."""
     with _process.lock:
+        if run not in _process.left:
+            _process.left.append(run)
         if _process.active is run:
             _process.active = None
 
@@ -154,6 +170,7 @@ def run_left(run: Run) -> None:
 def run_finished(run: Run) -> None:
     run_left(run)
     with _process.lock:
+        _process.left.remove(run)
         if run in _process.runs:
             _process.runs.remove(run)
 

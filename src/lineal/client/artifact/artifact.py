@@ -280,9 +280,9 @@ class Artifact(Version):
             return
         from lineal.client import init  # runs log artifacts: a circle otherwise
 
-        active = session.active_run()
-        if active is not None:
-            active.log_artifact(self)
+        run = session.latest_run()
+        if run is not None:
+            run.log_artifact(self)
             return
         entity, base = None, self._base_record
         if base is not None:

@@ -284,7 +284,7 @@ class Draft:
 
     @property
     def _settings(self) -> Settings:
-        run = session.active_run()
+        run = session.latest_run()
         return load() if run is None else run.settings
 
     @property
@@ -343,7 +343,7 @@ class Draft:
         from lineal.client.artifact import attaching
         from lineal.client.artifact.artifact import committed
 
-        run = session.active_run()
+        run = session.latest_run()
         backend = session.open_backend(self._settings) if run is None else run.backend
         place = references.artifacts.parse(uri)
         if self._referred is None or self._referred[:2] != (place.version, artifact):
