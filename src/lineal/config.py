@@ -232,12 +232,7 @@ def load(
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     values.update(_from_environment(environ))
-    if isinstance(base, Settings):
-        values.update(_said(base))
-    elif isinstance(base, Mapping):
-        values.update(_given(base))
-    elif base is not None:
-        raise TypeError(f"settings must be a Settings object or a dict of settings, not {base!r}")
+    values.update(said(base))
     if explicit:
         values.update(_given(explicit))
     home = _parse("home", values.get("home", Settings.home))
@@ -299,7 +294,16 @@ def _no_setting(name: str) -> Invalid:
     return Invalid(f"No setting is called `{name}`{did_you_mean(name, setting_names())}")
 
 
-def _said(settings: Settings) -> dict[str, Any]:
+def said(settings: Settings | Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is said by a settings object or a dict of settings, by our names."""
+    if settings is None:
+        return {}
+    if isinstance(settings, Mapping):
+        return _given(settings)
+    if not isinstance(settings, Settings):
+        raise TypeError(
+            f"settings must be a Settings object or a dict of settings, not {settings!r}"
+        )
     given: frozenset[str] = settings.__dict__["_given"]
     return _given({name: getattr(settings, name) for name in setting_names() if name in given})
 

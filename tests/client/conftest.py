@@ -16,4 +16,5 @@ def fresh_process(clean_environment: None) -> Iterator[None]:
     yield
     process_exit.finish_all(0)
     session.close()
+    session.set_settings({})
     term.configure(quiet=False, silent=False)

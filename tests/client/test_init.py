@@ -147,6 +147,29 @@ def test_finish_with_an_exit_code_fails_the_run_and_twice_does_nothing():
     assert (run_of(run).state, run_of(run).exit_code) == ("failed", 7)
 
 
+# --- setup --------------------------------------------------------------------------------------
+
+
+def test_settings_of_setup_hold_for_each_init_until_teardown(monkeypatch):
+    monkeypatch.setenv("LINEAL_PROJECT", "of-environment")
+    lineal.setup(settings=lineal.Settings(project="common", run_group="night"))
+    lineal.setup({"reinit": "create_new"})
+    first, second = lineal.init(), lineal.init(project="own", settings={"run_group": "day"})
+    assert (first.project, first.group) == ("common", "night")
+    assert (second.project, second.group) == ("own", "day")
+    lineal.teardown()
+    assert lineal.init().project == "of-environment"
+
+
+def test_setup_refuses_what_init_refuses():
+    with pytest.raises(Invalid, match="No setting is called `projekt`; did you mean `project`"):
+        lineal.setup({"projekt": "p"})
+    with pytest.raises(TypeError, match="settings must be a Settings object or a dict"):
+        lineal.setup(5)
+    lineal.setup()
+    assert lineal.init().project == "uncategorized"
+
+
 # --- reinit -------------------------------------------------------------------------------------
 
 

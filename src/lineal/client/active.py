@@ -10,6 +10,7 @@ from lineal.client import exit as process_exit
 from lineal.client import session
 from lineal.client.init import init
 from lineal.client.run.run import Run
+from lineal.config import Settings, said
 from lineal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -146,8 +147,9 @@ def login(*_: Any, **__: Any) -> bool:
     return True
 
 
-def setup(*_: Any, **__: Any) -> None:
-    """Do nothing; what a process shares is made when first used."""
+def setup(settings: Settings | dict[str, Any] | None = None) -> None:
+    """Add settings that each `init` of this process begins with, until `teardown`."""
+    session.set_settings({**session.settings(), **said(settings)})
 
 
 def require(*_: Any, **__: Any) -> None:
@@ -155,6 +157,7 @@ def require(*_: Any, **__: Any) -> None:
 
 
 def teardown(exit_code: int | None = None) -> None:
-    """Finish all runs of this process and close its backends."""
+    """Finish all runs of this process, close its backends and forget what `setup` said."""
     process_exit.finish_all(exit_code)
     session.close()
+    session.set_settings({})

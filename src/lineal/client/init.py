@@ -19,7 +19,7 @@ from lineal.client.run import config as run_config
 from lineal.client.run import resuming, surroundings
 from lineal.client.run.resuming import Identity, Remembered
 from lineal.client.run.run import Place, Run
-from lineal.config import Settings, default_entity, load
+from lineal.config import Settings, default_entity, load, said
 from lineal.core import names
 from lineal.core.records import RunRecord, RunSpec, StartedRun
 from lineal.errors import NotFound, UsageError
@@ -59,8 +59,8 @@ def init(
 ) -> Run:
     """Start a run, or resume one, and make it the active run (RUN-1…RUN-15).
 
-    Arguments win over `settings`, which win over the environment, which wins over settings
-    files; docs/reference/settings.md has the defaults.
+    Arguments win over `settings`, then come those of `setup`, the environment and settings files;
+    docs/reference/settings.md has the defaults.
 
     project, entity: where the run belongs. id: unique there, made if left out. name, notes, tags,
     group, job_type: what it is found by. dir: parent folder of offline runs.
@@ -93,7 +93,7 @@ def init(
         "resume": resume,
         "save_code": save_code,
     }
-    loaded = load(explicit, base=settings)
+    loaded = load(explicit, base={**session.settings(), **said(settings)})
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
     trial = _trial(loaded)
     if trial is not None:

@@ -48,6 +48,8 @@ class _Process:
         """What agents carry out here, by the identity of their thread."""
         self.early_config: Any = None
         """The config that was set before there is a run."""
+        self.settings: dict[str, Any] = {}
+        """What `setup` said, by name."""
         self.sweeps: dict[str, tuple[str, str]] = {}
         """Entity and project of each sweep made here, by its id."""
 
@@ -201,6 +203,18 @@ def early_config() -> Any:
 
 def set_early_config(values: Any) -> None:
     _process.early_config = values
+
+
+# --- settings -----------------------------------------------------------------------------------
+
+
+def settings() -> dict[str, Any]:
+    """Return the settings that every `init` of this process begins with."""
+    return _process.settings
+
+
+def set_settings(values: dict[str, Any]) -> None:
+    _process.settings = values
 
 
 # --- sweeps -------------------------------------------------------------------------------------
