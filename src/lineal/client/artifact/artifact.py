@@ -174,8 +174,9 @@ class Artifact(Version):
     ) -> str:
         """Bring the files to a folder and return its path (ART-28, ART-29).
 
-        root: default `./artifacts/<name>:vN`. What is there with the right digest is not
-        fetched again, other files are left alone. path_prefix: a plain prefix of paths.
+        root: default `./artifacts/<name>:vN`, whose absolute path is returned. What is there with
+        the right digest is not fetched again, other files are left alone. path_prefix: a plain
+        prefix of paths.
         include, exclude: patterns as in `.gitignore`. link: `hard` or `symbolic` links to stored
         files instead of copies, where they are files of their own on this machine; whoever writes
         into one damages what is stored. skip_cache, multipart: W&B's, ignored.
@@ -203,9 +204,7 @@ class Artifact(Version):
         root: default `./artifacts/<name>` without version. dry_run: only say what would go.
         """
         record = self._record
-        target = self._root(
-            root or os.path.join(self._settings.artifact_dir, record.source_collection)
-        )
+        target = self._root(root or self._default_root(record.source_collection))
         surplus = folders.surplus(target, self._contents)
         if dry_run:
             for path in surplus:
@@ -457,7 +456,11 @@ class Artifact(Version):
         if root is not None:
             return names.local_path(root)
         name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
-        return os.path.join(self._settings.artifact_dir, name)
+        return self._default_root(name)
+
+    def _default_root(self, name: str) -> str:
+        """Return a folder that stays the same one when the working directory changes."""
+        return os.path.abspath(os.path.join(self._settings.artifact_dir, name))
 
     def _as_named_now(self) -> VersionRecord:
         """Return this version with the names that its collections have by now."""
