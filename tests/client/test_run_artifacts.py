@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.errors import ArtifactsFailed, Invalid, NotFound, UsageError
+from lineal.errors import ArtifactsFailed, Exists, Invalid, NotFound, Unavailable, UsageError
 
 
 def draft(name: str = "data", text: str = "a", type: str = "dataset") -> lineal.Artifact:
@@ -85,6 +85,28 @@ def test_what_was_just_logged_can_be_used_at_once(run):
     run.log_artifact(draft(text="1"))
     run.log_artifact(draft(text="2"))
     assert run.use_artifact("data:latest").version == "v1"
+
+
+def test_another_type_than_that_of_the_collection_is_refused_at_once(run):
+    run.log_artifact(draft()).wait()
+    refused = draft(type="model")
+    with pytest.raises(ValueError, match="ana/p/data has type `dataset`, not `model`"):
+        run.log_artifact(refused)
+    run.log_artifact(draft(text="b")).link("links").wait()
+    with pytest.raises(Exists, match="ana/p/links holds links only"):
+        run.log_artifact(draft("links"))
+    with refused.new_file("still-a-draft.txt"):
+        pass
+    run.finish()
+    assert lineage(run)[0] == ["data:v0", "data:v1"]
+
+
+def test_a_home_that_is_busy_when_an_artifact_is_logged_is_waited_for_later(run, monkeypatch):
+    def busy(_: object) -> None:
+        raise Unavailable("The database is busy")
+
+    monkeypatch.setattr(run.backend, "check_collection", busy)
+    assert run.log_artifact(draft()).wait().version == "v0"
 
 
 def test_use_of_another_type_or_of_nothing_fails(run):

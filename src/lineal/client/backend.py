@@ -189,6 +189,9 @@ class Backend(Protocol):
 
     # --- artifacts: writing ---
 
+    def check_collection(self, draft: DraftSpec) -> None:
+        """Raise what `begin` will say of the collection that is there: its type, or its kind."""
+
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun: ...
 
     def put_segments(self, draft: DraftId, segments: Sequence[Segment]) -> None: ...

@@ -216,6 +216,9 @@ class EmbeddedBackend:
 
     # --- artifacts: writing ---
 
+    def check_collection(self, draft: DraftSpec) -> None:
+        service.artifacts.check_collection(self.instance, self.actor, draft)
+
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         return service.artifacts.begin(self.instance, self.actor, draft, segments)
 

@@ -75,6 +75,17 @@ def begin(
     return begun
 
 
+def check_collection(instance: Instance, actor: Actor, draft: DraftSpec) -> None:
+    """Raise what `begin` will say of the collection that is there, Invalid or Exists (NAM-2)."""
+    access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
+    with instance.database.reading() as connection:
+        collection = collections_db.find_by_names(
+            connection, draft.entity, draft.project, draft.collection, draft.run
+        )
+    if collection is not None:
+        _require_fitting(collection, draft)
+
+
 def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     """Turn a draft whose bytes are all stored into a version with a number and aliases.
 
@@ -246,6 +257,11 @@ def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[An
         collection = collections_db.ensure(
             connection, project_id, draft.collection, draft.type, CollectionKind.SEQUENCE, now
         )
+    _require_fitting(collection, draft)
+    return collection
+
+
+def _require_fitting(collection: Row[Any], draft: DraftSpec) -> None:
     path = f"{draft.entity}/{draft.project}/{draft.collection}"
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
@@ -254,7 +270,6 @@ def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[An
             f"Artifact {path} has type `{collection.type}`, not `{draft.type}`; "
             "use that type or another name"
         )
-    return collection
 
 
 def _sources(draft: DraftSpec) -> list[int]:

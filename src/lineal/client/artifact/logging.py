@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 
 from lineal.client import session, term
@@ -34,7 +35,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded
+from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded, Unavailable
 from lineal.files.stamps import Stamp
 
 INLINE_ENTRIES = 2_000
@@ -66,7 +67,7 @@ def log(
     """Freeze a draft and upload it in the background; `artifact.wait()` tells how it went.
 
     Raises at once what can be known at once: ArtifactFinalizedError, Invalid (names, reserved
-    types, another project than the draft's base, a path that is file and folder).
+    types, another type or project than what is there, a path that is file and folder).
     """
     artifact._name_for(project, run)
     if not artifact._is_internal:
@@ -97,6 +98,8 @@ def log(
         is_final=is_final,
         ttl_seconds=artifact._ttl_seconds,
     )
+    with suppress(Unavailable):  # it may be over when the upload begins
+        backend.check_collection(spec)
     artifact.finalize()
     if distributed_id is not None:
         artifact.distributed_id = distributed_id
