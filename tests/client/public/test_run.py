@@ -70,6 +70,7 @@ def draft(text: str, name: str = "data") -> Artifact:
 def test_a_run_shows_what_it_is(run: Run) -> None:
     assert (run.id, run.name, run.entity, run.project) == ("train", "bold owl", "ana", "vision")
     assert (run.state, run.job_type, run.tags, run.user) == ("running", "train", ["a"], "ana")
+    assert (run.user.username, run.user.name, run.user.email) == ("ana", "ana", None)
     assert run.path == ["ana", "vision", "train"]
     assert run.created_at.endswith("Z")
     assert run.lastHistoryStep == -1

@@ -18,6 +18,7 @@ from lineal.client.public import history as public_history
 from lineal.client.public.files import File, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.summary import PublicSummary
+from lineal.client.public.user import User
 from lineal.client.values import is_same, iso, plain, text_change
 from lineal.core import names
 from lineal.core.records import (
@@ -111,8 +112,8 @@ class Run:
         return self._record.state.value
 
     @property
-    def user(self) -> str:
-        return self._record.user
+    def user(self) -> User:
+        return User(self._record.user)
 
     username = user
 

@@ -11,6 +11,7 @@ from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
+from lineal.client.public.user import User
 from lineal.client.sweep.sweep import as_point
 from lineal.client.values import iso
 from lineal.core import sweeps
@@ -68,8 +69,8 @@ class Sweep:
         return copy.deepcopy(self._record.document)
 
     @property
-    def user(self) -> str:
-        return self._record.user
+    def user(self) -> User:
+        return User(self._record.user)
 
     @property
     def created_at(self) -> str:
