@@ -46,6 +46,7 @@ _SOURCES = {
     "lineal.client.artifact.artifact": ("Artifact",),
     "lineal.client.artifact.ttl": ("ArtifactTTL",),
     "lineal.client.public.api": ("Api",),
+    "lineal.client.media.classes": ("Classes",),
     "lineal.client.media.histogram": ("Histogram",),
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.table": ("Table",),
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact as Artifact
     from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
     from lineal.client.init import init as init
+    from lineal.client.media.classes import Classes as Classes
     from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.image import Image as Image
     from lineal.client.media.table import Table as Table

@@ -13,6 +13,7 @@ import pytest
 from media_folder import Folder, round_trip
 
 from lineal.client import media
+from lineal.client.media.classes import Classes
 from lineal.client.media.image import Image
 from lineal.errors import IntegrityError, Invalid, MissingFile
 
@@ -289,6 +290,26 @@ def test_classes_serve_layers_that_bring_none(tmp_path: Path) -> None:
     read = round_trip(image, tmp_path)
     assert read.classes == {0: "ground", 1: "cat"}
     assert read.masks["m"]["class_labels"] == {0: "ground", 1: "cat"}
+
+
+def test_classes_are_shared_by_images_and_added_by_themselves(tmp_path: Path) -> None:
+    classes = Classes([{"id": 1, "name": "cat"}, {"id": 0, "name": "ground"}])
+    masks = {"m": {"mask_data": np.eye(4, dtype=bool)}}
+    image = Image(np.zeros((4, 4)), classes=classes, masks=masks)
+    assert image.classes == {0: "ground", 1: "cat"}
+    assert image.masks["m"]["class_labels"] == classes.labels
+    read = round_trip(classes, tmp_path)
+    assert read == classes
+    assert read != Classes({0: "ground"})
+    assert Image(image, classes=read).classes == image.classes
+
+
+@pytest.mark.parametrize("wrong", [["cat"], [{"id": 0}], {"x": "cat"}])
+def test_what_are_no_classes_is_refused(wrong: Any) -> None:
+    with pytest.raises(Invalid, match=r"^Classes are|^A class id"):
+        Classes(wrong)
+    with pytest.raises(IntegrityError, match="no classes that Lineal can read"):
+        media.read({"_type": "classes", "class_set": wrong}, Folder(Path()), "c.classes.json")
 
 
 @pytest.mark.parametrize(

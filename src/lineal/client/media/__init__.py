@@ -1,4 +1,4 @@
-"""Data types: tables, images and histograms as artifact files and as logged values (DAT-1).
+"""Data types, such as tables and images, as artifact files and as logged values (DAT-1).
 
 A type is added by one line in `_WHERE` and one module.
 """
@@ -27,6 +27,7 @@ __all__ = [
 _WHERE: Mapping[str, tuple[str, str]] = {
     "table": ("lineal.client.media.table", "Table"),
     "image-file": ("lineal.client.media.image", "Image"),
+    "classes": ("lineal.client.media.classes", "Classes"),
     "histogram": ("lineal.client.media.histogram", "Histogram"),
 }
 """Type name → module and class; loaded when first used, so that `import lineal` stays quick."""

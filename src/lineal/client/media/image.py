@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import values
 from lineal.client.media import html, layers, pixels
+from lineal.client.media.classes import class_labels
 from lineal.client.media.files import HASH_DIGITS, MediaFile, stored
 from lineal.client.media.logged import RunFiles, safe_key
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
@@ -26,7 +27,7 @@ class Image(DataObject):
     (float 0–1 or 0–255, integer, bool), torch tensor (C×H×W), PIL image, matplotlib figure, or
     another Image.
     mode: of PIL, such as `L` or `RGBA`; default by the data. file_type: `png` by default.
-    classes: labels for boxes and masks that bring none, `{0: "cat"}` or W&B's list of dicts.
+    classes: labels for boxes and masks that bring none: `Classes`, or what makes them.
     boxes, masks: layers by name, see `layers.boxes_file` and `layers.mask`.
     normalize: stretch values outside 0–255 instead of cutting them off.
     An image given by path is read when it is logged: the file as it is then.
@@ -51,7 +52,7 @@ class Image(DataObject):
         self._pixels = _encoded(data_or_path, mode, file_type, normalize)
         self.caption = None if caption is None else str(caption)
         self.grouping = values.plain(grouping, "grouping")
-        labels = layers.class_labels(classes)
+        labels = class_labels(classes)
         self._classes = layers.labels_file(labels) if labels else None
         self._boxes: dict[str, MediaFile] = {
             str(name): layers.boxes_file(layer, f"Boxes `{name}`", labels)

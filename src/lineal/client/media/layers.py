@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from lineal.client.media import pixels
+from lineal.client.media.classes import ClassLabels, class_labels, classes_json
 from lineal.client.media.files import MediaFile, json_file, read_json, stored
 from lineal.client.media.types import MediaSource, MediaTarget
 from lineal.errors import Invalid
@@ -16,32 +17,9 @@ CLASS_FOLDER = "media/classes"
 _CORNERS = ("minX", "maxX", "minY", "maxY")
 _CENTRE = ("middle", "width", "height")
 
-ClassLabels = Mapping[int, str]
-
-
-def class_labels(classes: Any) -> dict[int, str]:
-    """Read `{0: "cat"}`, or a list of `{"id": 0, "name": "cat"}`; raises Invalid."""
-    if classes is None:
-        return {}
-    if isinstance(classes, Mapping):
-        pairs: Iterable[tuple[Any, Any]] = classes.items()
-    else:
-        try:
-            pairs = [(one["id"], one["name"]) for one in classes]
-        except (TypeError, KeyError) as error:
-            raise Invalid(
-                'Classes are a dict {0: "cat"} or a list of {"id": 0, "name": "cat"}, '
-                f"not {classes!r:.80}"
-            ) from error
-    try:
-        return {int(key): str(name) for key, name in pairs}
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Invalid(f"A class id must be a whole number: {error}") from error
-
 
 def labels_file(labels: ClassLabels) -> MediaFile:
-    classes = [{"id": key, "name": labels[key]} for key in sorted(labels)]
-    return json_file({"_type": "classes", "class_set": classes}, ".classes.json")
+    return json_file(classes_json(labels), ".classes.json")
 
 
 def read_labels(file: MediaFile) -> dict[int, str]:
