@@ -285,8 +285,8 @@ def test_scanning_yields_every_row_that_has_all_keys(
 ) -> None:
     log_rows(backend, record, [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}])
     assert list(run.scan_history()) == [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}]
-    assert list(run.scan_history(keys=["a", "b"])) == [{"a": 2, "b": 3}]
-    assert list(run.scan_history(keys="b")) == [{"b": 3}]
+    assert list(run.scan_history(keys=["a", "b"])) == [{"_step": 1, "a": 2, "b": 3}]
+    assert list(run.scan_history(keys="b")) == [{"_step": 1, "b": 3}]
 
 
 def test_scanning_keeps_to_a_range_of_steps(run: Run, record: RunRecord, backend: Backend) -> None:
@@ -297,7 +297,7 @@ def test_scanning_keeps_to_a_range_of_steps(run: Run, record: RunRecord, backend
 
 def test_nested_keys_are_joined_with_dots(run: Run, record: RunRecord, backend: Backend) -> None:
     log_rows(backend, record, [{"_step": 0, "eval": {"acc": 0.5}}])
-    assert list(run.scan_history(keys=["eval.acc"])) == [{"eval.acc": 0.5}]
+    assert list(run.scan_history(keys=["eval.acc"])) == [{"_step": 0, "eval.acc": 0.5}]
 
 
 def test_history_keeps_the_first_and_the_last_row(

@@ -376,13 +376,16 @@ class Run:
         max_step: int | None = None,
         use_cache: bool = True,
     ) -> Iterator[dict[str, Any]]:
-        """Yield every row, unsampled, as it is read; with `keys`, only rows that have all of them.
+        """Yield every row, unsampled, as it is read.
 
-        min_step inclusive, max_step exclusive. page_size and use_cache are W&B's and do
-        nothing here.
+        With `keys`, rows that have all of them, with these and `_step`. min_step inclusive,
+        max_step exclusive. page_size and use_cache are W&B's and do nothing here.
         """
+        wanted = names.strings(keys, "Keys")
+        if wanted:
+            wanted = list(dict.fromkeys([public_history.STEP, *wanted]))
         return public_history.rows(
-            self._backend, self._record.key, keys, min_step=min_step, max_step=max_step
+            self._backend, self._record.key, wanted, min_step=min_step, max_step=max_step
         )
 
     # --- files ---
