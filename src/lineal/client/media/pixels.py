@@ -176,9 +176,10 @@ def _with_channels_last(values: Any, *, are_first: bool) -> Any:
 def to_uint8(values: Any, *, normalize: bool) -> Any:
     """Bring values into 0–255.
 
-    uint8 stays, True is 255, floats up to 1 are scaled by 255. With `normalize`, what has negative
-    values or values over 255 is stretched to the whole range; without, cut off. NaN and
-    infinities are drawn as 0: a picture must not end a training run.
+    uint8 stays, True is 255. With `normalize`, floats from 0 to 1 are scaled by 255, and values
+    from -1 to 1 as such: equal values are equally bright in every picture. Other values below 0 or
+    over 255 are stretched to the whole range; without `normalize`, cut off. NaN and infinities
+    are drawn as 0: a picture must not end a training run.
     """
     numpy = _numpy()
     if values.dtype == numpy.uint8:
@@ -189,7 +190,9 @@ def to_uint8(values: Any, *, normalize: bool) -> Any:
     values = values.astype(numpy.float64)
     values = numpy.where(numpy.isfinite(values), values, 0.0)
     low, high = values.min(), values.max()
-    if normalize and (low < 0 or high > 255):
+    if normalize and -1 <= low < 0 and high <= 1:
+        values = (values + 1) * (255 / 2)
+    elif normalize and (low < 0 or high > 255):
         values = (values - low) * (255.0 / (high - low)) if high > low else values * 0
     elif normalize and is_float and high <= 1:
         values = values * 255
