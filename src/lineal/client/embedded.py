@@ -99,6 +99,8 @@ class EmbeddedBackend:
         self.instance = instance
         self.actor = actor
         self._opened_with = opened_with or {}
+        self._checked: set[tuple[str, str, str, str]] = set()
+        """Collections and types of drafts that were found to fit: a type stays what it is."""
 
     def __reduce__(self) -> tuple[Callable[..., Backend], tuple[dict[str, Any]]]:
         """Another process opens the instance for itself: connections must not travel."""
@@ -217,7 +219,10 @@ class EmbeddedBackend:
     # --- artifacts: writing ---
 
     def check_collection(self, draft: DraftSpec) -> None:
-        service.artifacts.check_collection(self.instance, self.actor, draft)
+        key = (draft.entity, draft.project, draft.collection, draft.type)
+        if key not in self._checked:
+            service.artifacts.check_collection(self.instance, self.actor, draft)
+            self._checked.add(key)
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         return service.artifacts.begin(self.instance, self.actor, draft, segments)
