@@ -52,7 +52,7 @@ with wandb.init() as run:
     )
     assert done.stdout.splitlines() == [
         "team/vision/abc first try g train ['a', 'b'] n",
-        "fetched/data:v0",
+        str(tmp_path / "fetched" / "data:v0"),
     ]
     assert done.stderr == ""
 
