@@ -193,13 +193,13 @@ def test_the_page_is_one_file_with_everything_in_it(lineal):
     )
     command = json.dumps(["${interpreter}", "-c", script])
     document = re.sub(r"command: .*", lambda _: f"command: {command}", document)
-    Path("sweep.yaml").write_text(document + "run_cap: 5\nname: <i>\n")
+    Path("sweep.yaml").write_text(document + "run_cap: 8\nname: <i>\n")
     path = lineal("sweep", "sweep.yaml").out.strip()
     lineal("agent", path)
     lineal("sweep", "show", path, "--html", "page.html")
     page = Path("page.html").read_text()
     assert page.count("<svg") == 3
-    assert page.count("<tr") == 6
+    assert page.count("<tr") == 9
     assert "&lt;b&gt;&amp;" in page
     assert "<i>" not in page
     assert "http" not in page

@@ -414,7 +414,7 @@ class Backend(Protocol):
     def sweep_importance(self, sweep: SweepKey) -> dict[str, float]:
         """Return how much of the difference between trials each parameter explains, largest first.
 
-        The shares add up to 1; empty with too few results.
+        The shares add up to 1; empty with too few results, or where no parameter explains any.
         """
         ...
 

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from lineal.core.access import Actor, Role
+from lineal.core.importance import RESULTS_LEAST
 from lineal.core.names import ArtifactPath
 from lineal.core.records import PageRequest, RunPatch, RunSpec, RunState, VersionRecord
 from lineal.core.trials import (
@@ -29,7 +30,7 @@ from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
 from lineal.service import artifacts, catalog, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
-from lineal.service.sweep.importance import RESULTS_LEAST, importance
+from lineal.service.sweep.importance import importance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on

@@ -87,21 +87,6 @@ class Search:
         with self._lock:
             self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
 
-    def add_result(self, point: Point, value: float) -> None:
-        """Tell of a result that is no trial's."""
-        self._add(point, value, self._optuna.trial.TrialState.COMPLETE)
-
-    def importances(self) -> dict[str, float]:
-        """Return how much each parameter explains, in no unit."""
-        importance = self._optuna.importance
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the evaluator counts as experimental
-            evaluator = importance.PedAnovaImportanceEvaluator()
-            found: dict[str, float] = importance.get_param_importances(
-                self._study, evaluator=evaluator
-            )
-        return found
-
     def _take(self, trial: Row[Any]) -> None:
         states = self._optuna.trial.TrialState
         is_over = trial.state not in (TrialState.RUNNING, TrialState.QUEUED)
