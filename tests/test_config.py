@@ -297,6 +297,20 @@ def test_owner_is_the_entity_or_the_login_name(
     assert default_entity(given) == entity
 
 
+@pytest.mark.parametrize(
+    ("environment", "entity"),
+    [({"LOGNAME": "ana"}, "ana"), ({"USER": "", "LOGNAME": "ana"}, "ana"), ({}, "local")],
+)
+def test_the_login_name_is_known_in_a_job_of_cron(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], entity: str
+) -> None:
+    for variable in ("USER", "LOGNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert default_entity(Settings()) == entity
+
+
 def test_who_acts_is_the_username_or_the_login_name_whoever_the_owner_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -469,5 +469,10 @@ def default_entity(settings: Settings) -> str:
 
 def acting_user(settings: Settings) -> str:
     """Return who acts, whoever owns what is made: the setting `username`, else the login name."""
-    login = settings.username or os.environ.get("USER") or os.environ.get("USERNAME") or "local"
+    told = (os.environ.get(variable) for variable in _LOGIN_VARIABLES)
+    login = settings.username or next(filter(None, told), "local")
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", login).strip("-.") or "local"
+
+
+_LOGIN_VARIABLES = ("USER", "LOGNAME", "USERNAME")
+"""cron sets only the second: what its jobs make belongs where their user looks for it."""
