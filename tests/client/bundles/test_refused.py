@@ -253,6 +253,14 @@ def test_what_is_no_bundle_is_refused(bob, content):
         bob.import_()
 
 
+def test_a_folder_that_is_not_there_or_empty_is_no_bundle(bob):
+    with pytest.raises(NotFound, match=r"/bundle is not a bundle \(there is no such folder\)"):
+        bob.import_()
+    Path("bundle").mkdir()
+    with pytest.raises(NotFound, match=r"/bundle is not a bundle \(it has no bundle.json\)"):
+        bob.import_()
+
+
 def test_a_bundle_whose_names_are_none_is_refused(ana, bob):
     ana.log("a")
     ana.export("data")

@@ -181,6 +181,11 @@ def read_about(folder: str) -> About:
         if isinstance(said, dict) and type(said.get("format")) is int and said["format"] > FORMAT:
             raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
         return fields.read(About, said)
+    except FileNotFoundError as error:
+        missing = "it has no " + ABOUT_FILE if os.path.isdir(folder) else "there is no such folder"
+        raise NotFound(
+            f"{folder} is not a bundle ({missing}); `lineal artifact export` makes one"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise NotFound(
             f"{folder} is not a bundle ({error}); `lineal artifact export` makes one"
