@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -195,3 +197,12 @@ def test_lost_rows_are_found_and_nothing_is_read_as_if_it_were_whole(lineal, pho
     if lost != "runs":  # of which an artifact needs nothing
         answer = lineal("artifact", "get", "demo/photos:v0", "--root", "out", fails=True)
         assert answer.code in (4, 7)
+
+
+def test_status_says_so_where_every_setting_is_at_its_default(lineal, monkeypatch):
+    for variable in [name for name in os.environ if name.startswith(("LINEAL_", "WANDB_"))]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("HOME", os.getcwd())
+    answer = lineal("status")
+    assert re.search(r"^All \d+ settings are at their default", answer.err, re.MULTILINE)
+    assert "settings" not in answer.out

@@ -52,10 +52,12 @@ def status(json: Json = False) -> None:
             ("bytes in versions", f"{output.size(found.versions_bytes)}, counted for each"),
         ]
     )
-    output.heading("settings")
     changed = [row for row in settings if row[2] != "default"]
-    output.table(("name", "value", "from"), changed)
-    output.note(f"{len(settings) - len(changed)} others are at their default; `--json` shows all")
+    if changed:
+        output.heading("settings")
+        output.table(("name", "value", "from"), changed)
+    rest = f"{len(settings) - len(changed)} other" if changed else f"All {len(settings)}"
+    output.note(f"{rest} settings are at their default; `--json` shows them, too")
 
 
 def settings_in_force() -> list[tuple[str, Any, str]]:
