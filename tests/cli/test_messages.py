@@ -231,3 +231,14 @@ def test_a_full_disk_behind_the_output_is_named(photos, words):
     assert len(told.stderr.splitlines()) == 1
     assert "standard output" in told.stderr
     assert "No space left" in told.stderr
+
+
+@pytest.mark.parametrize("kind", ["artifact", "run", "sweep", "project"])
+def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatch, tmp_path, kind):
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "moved away"))
+    monkeypatch.delenv("LINEAL_PROJECT", raising=False)
+    assert f"No {kind}s in {tmp_path}/moved away yet" in lineal(kind, "ls").err
+
+
+def test_an_empty_list_of_one_project_names_no_home(lineal, photos):
+    assert "No sweeps here yet" in lineal("sweep", "ls", "demo").err

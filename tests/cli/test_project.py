@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_a_deleted_project_is_not_listed(lineal, photos):
     lineal("project", "rm", "demo", "--yes")
     answer = lineal("project", "ls")
     assert answer.out == ""
-    assert "No projects here yet" in answer.err
+    assert re.search(r"No projects in /\S+ yet", answer.err)
     assert json.loads(lineal("project", "ls", "--json").out) == []
 
 

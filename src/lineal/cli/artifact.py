@@ -335,8 +335,7 @@ def ls(
         CollectionQuery(*project, type=type, filters=filters, order=order)
         for project in _projects(connection, found)
     ]
-    with_project = not (path or connection.project)
-    _list_collections(connection.backend, queries, matching, with_project=with_project, json=json)
+    _list_collections(connection, queries, matching, path, json=json)
 
 
 def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tuple[str, str]]:
@@ -361,27 +360,29 @@ def _list_versions(
 
 
 def _list_collections(
-    backend: Backend,
+    connection: Connection,
     queries: list[CollectionQuery],
     matching: str | None,
+    named: str | None,
     *,
-    with_project: bool,
     json: bool,
 ) -> None:
-    """queries: one for each project. matching: as in `_list_versions`."""
+    """queries: one for each project. matching: as in `_list_versions`. named: as it was typed."""
+    backend = connection.backend
     if len(queries) > 1 and queries[0].order is not None:
         output.note("Ordered within each project; name a project to order all of it")
     found = chain.from_iterable(all_of(partial(backend.collections, each)) for each in queries)
     if json:
         output.as_json_list(describe.collection(record) for record in found)
     elif shown := list(found):
-        _print_collections(shown, with_project=with_project)
+        _print_collections(shown, with_project=not (named or connection.project))
     elif matching:
         output.note(f"No collection here matches {matching}")
     elif there := _types_beside(backend, queries):
         output.note(f"No artifacts of type `{queries[0].type}` here; types here: {there}")
     else:
-        output.note("No artifacts here yet; `lineal artifact put PATH` logs one")
+        where = connection.where(named)
+        output.note(f"No artifacts {where} yet; `lineal artifact put PATH` logs one")
 
 
 def _types_beside(backend: Backend, queries: list[CollectionQuery]) -> str:

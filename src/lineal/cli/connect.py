@@ -48,6 +48,15 @@ class Connection:
         """The project of names that name none."""
         return default_project(self.settings)
 
+    def where(self, named: str | None) -> str:
+        """Say where nothing was found: in the whole instance, unless a project was meant.
+
+        Whoever moved the home and did not say so sees that this is another one.
+        """
+        if named or self.project:
+            return "here"
+        return f"in {self.backend.url.removeprefix('file://')}"
+
     def path(self, text: str) -> str:
         """Return the path that is meant: a path, or the `url` of a run, a sweep or a project."""
         return addresses.path_of(self.backend, text)

@@ -28,7 +28,8 @@ def project_ls(
     json: Json = False,
 ) -> None:
     """List projects by name; what is in one, `lineal artifact ls` and `lineal run ls` say."""
-    backend = connect().backend
+    connection = connect()
+    backend = connection.backend
     found = all_of(lambda page: backend.projects(entity or backend.entity, page))
     if json:
         output.as_json_list(map(describe.project, found))
@@ -39,7 +40,7 @@ def project_ls(
                 (each.created_at, ", ".join(each.protected_aliases), f"{each.entity}/{each.name}")
                 for each in found
             ),
-            none="No projects here yet; `lineal demo` makes one",
+            none=f"No projects {connection.where(entity)} yet; `lineal demo` makes one",
         )
 
 

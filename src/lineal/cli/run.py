@@ -75,7 +75,7 @@ def ls(
     if json:
         output.as_json_list(describe.run(run) for run in shown)
     else:
-        none = "No runs here yet; `lineal demo` makes some"
+        none = f"No runs {connection.where(project)} yet; `lineal demo` makes some"
         _print_runs(shown, none=f"No run matches {filter}" if filters else none)
     if limit and next(runs, None) is not None:
         output.note(f"Only the first {limit:,}; `--limit 0` lists all")

@@ -153,7 +153,7 @@ def ls(
             for record in found
         ),
         right=("trials", "best"),
-        none="No sweeps here yet; `lineal sweep FILE.yaml` makes one",
+        none=f"No sweeps {connection.where(project)} yet; `lineal sweep FILE.yaml` makes one",
     )
 
 
