@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -165,3 +166,8 @@ def test_metadata_may_have_many_keys_but_not_many_megabytes(run: lineal.Run) -> 
     with pytest.raises(ValueError, match="at most 1048576"):
         large.wait()
     run._artifacts.clear()  # its failure was looked at
+
+
+def test_the_infinity_that_is_refused_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`fold\.1\.loss` is -inf\. Keep None or the text '-inf'"):
+        Artifact("a", "dataset", metadata={"fold": [{"loss": 1.0}, {"loss": -math.inf}]})

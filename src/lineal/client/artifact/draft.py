@@ -439,13 +439,21 @@ def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:
     return cleaned
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: Any, path: str = "") -> Any:
+    """path: where the value stands, with dots, for the message."""
     if isinstance(value, float):
         if math.isinf(value):
-            raise Invalid("Metadata may not hold infinities: JSON has no word for them")
+            raise Invalid(
+                f"Metadata may not hold infinities, since JSON has no word for them: `{path}` is "
+                f"{value}. Keep None or the text '{value}' there"
+            )
         return None if math.isnan(value) else value
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _finite(item, _below(path, key)) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_finite(item, _below(path, place)) for place, item in enumerate(value)]
     return value
+
+
+def _below(path: str, part: str | int) -> str:
+    return f"{path}.{part}" if path else str(part)
