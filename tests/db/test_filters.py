@@ -397,6 +397,14 @@ def test_a_filter_nested_without_end_is_refused() -> None:
         compile_filter(document, COLUMNS)
 
 
+def test_a_list_that_holds_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    for document in ({"config.a": endless}, {"$and": endless}):
+        with pytest.raises(Invalid, match="deeper"):
+            compile_filter(document, COLUMNS)
+
+
 WRAPPERS = (
     lambda inner: {"$nor": [{"$not": inner}]},
     lambda inner: {"$or": [{"state": "x"}, {"$and": [inner, {"state": "running"}]}]},

@@ -153,9 +153,11 @@ def _check_size(document: Any) -> None:
         value, depth = pending.pop()
         if depth > MAX_DEPTH:
             raise Invalid(f"This filter is nested deeper than {MAX_DEPTH} levels")
-        for item in value.values() if isinstance(value, Mapping) else value:
+        is_mapping = isinstance(value, Mapping)
+        for item in value.values() if is_mapping else value:
             if isinstance(item, (Mapping, list, tuple)) and _is_inner(item):
-                pending.append((item, depth + isinstance(item, Mapping)))
+                is_level = isinstance(item, Mapping) or not is_mapping  # `$and` and its list: one
+                pending.append((item, depth + is_level))
             else:
                 conditions += 1
                 listed += len(item) if isinstance(item, (list, tuple, set, frozenset)) else 0
