@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import lineal
+from lineal.client.artifact.parts import PART
+from lineal.client.public.files import File
 from lineal.core.records import PageRequest
 from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
 from lineal.files.folders import make_folders
@@ -274,3 +278,29 @@ def test_what_is_no_path_is_neither_saved_nor_restored_to(run):
     for root, error in ((5, TypeError), ("a\0b", ValueError)):
         with pytest.raises(error, match=r"must be a text or a path, not 5|contains a NUL"):
             run.restore("a.txt", root=root)
+
+
+def test_what_a_killed_fetch_left_is_hidden_and_goes_with_a_later_one(run, tmp_path, monkeypatch):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    run.finish()
+    file = lineal.Api().run(run.path).file("a.txt")
+
+    def chunks_until_killed(_file: File) -> Iterator[bytes]:
+        yield b"fir"
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    target = tmp_path / "fetched"
+    child = os.fork()
+    if child == 0:
+        try:
+            monkeypatch.setattr(File, "_chunks", chunks_until_killed)
+            file.download(str(target))
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    (left,) = target.iterdir()
+    assert PART.fullmatch(left.name)
+    os.utime(left, (0, 0))
+    file.download(str(target)).close()
+    assert [path.name for path in target.iterdir()] == ["a.txt"]

@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -20,7 +18,8 @@ from itertools import islice
 from typing import TypeVar
 
 from lineal.client import term
-from lineal.client.artifact.folder import PART, is_empty_folder, lowest, make_root
+from lineal.client.artifact.folder import is_empty_folder, lowest, make_root
+from lineal.client.artifact.parts import new_stem, remove_old_parts
 from lineal.client.artifact.turns import turn
 from lineal.client.backend import Backend
 from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
@@ -52,8 +51,6 @@ BATCH = 1_000
 CHUNK_BYTES = 1 << 20
 REFERENCE_THREADS = 16
 """Objects fetched from elsewhere at once."""
-OLD_PART_SECONDS = 24 * 3600.0
-"""Age at which a file on its way to its name is nobody's any more: its download was killed."""
 PLACE_ATTEMPTS = 3
 """Of fetching a file that others remove on its way."""
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -95,7 +92,7 @@ class Download:
         """Files that were there and were read; their owner may be writing to them."""
         self._fetched: list[tuple[str, Stamp, Digest]] = []
         """Files that came from elsewhere, each with `identity` of its entry."""
-        self._part = f".{secrets.token_hex(6)}"
+        self._part = new_stem()
         self._numbers = numbers()
         self._tidied: set[str] = set()
         """Folders in which nothing is left of downloads that were killed long ago."""
@@ -288,7 +285,7 @@ class Download:
         folder, _, _ = target.rpartition("/")
         if folder not in self._tidied:
             self._tidied.add(folder)
-            _remove_old_parts(folder)
+            remove_old_parts(folder)
         part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
             for _ in range(PLACE_ATTEMPTS):
@@ -305,19 +302,6 @@ class Download:
             if isinstance(error, _IN_THE_WAY):
                 raise _in_the_way(target) from error
             raise
-
-
-def _remove_old_parts(folder: str) -> None:
-    try:
-        parts = [entry for entry in os.scandir(folder) if PART.fullmatch(entry.name)]
-    except OSError:
-        return  # it is not there yet, or fetching will tell
-    for entry in parts:
-        try:
-            if time.time() - entry.stat(follow_symlinks=False).st_mtime > OLD_PART_SECONDS:
-                os.unlink(entry.path)
-        except OSError:
-            continue  # removed by another download, or another user's
 
 
 def _write(target: str, data: bytes) -> Stamp:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
 
+from lineal.client.artifact.parts import PART
 from lineal.core import names
 from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
@@ -26,9 +26,6 @@ from lineal.files.reading import hash_file
 from lineal.files.refusals import access_to, refusal, room_on
 from lineal.files.writing import write_new
 from lineal.home import DATABASE
-
-PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
-"""Name of a file on its way to its own."""
 
 
 def make_root(root: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
+from lineal.client.artifact.parts import new_stem, remove_old_parts
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
@@ -149,10 +149,12 @@ class File:
 
     def write_to(self, target: str) -> None:
         """Fetch to a local path, where the file appears as a whole; errors as of `download`."""
-        part = f"{target}.{secrets.token_hex(4)}.part"
+        folder = os.path.dirname(target) or "."
+        remove_old_parts(folder)
+        part = os.path.join(folder, f"{new_stem()}-0.part")
         with room_on(target):
             try:
-                make_folders(os.path.dirname(target) or ".")
+                make_folders(folder)
                 with open(part, "wb") as file:
                     for chunk in self._chunks():
                         file.write(chunk)
