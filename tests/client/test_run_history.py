@@ -5,6 +5,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from enum import Enum
@@ -14,6 +15,7 @@ import pandas
 import pytest
 
 import lineal
+from lineal.client.run import summary
 from lineal.core.records import Stream
 from lineal.errors import Invalid, UsageError
 
@@ -432,6 +434,26 @@ def test_what_is_set_in_the_summary_takes_the_place_of_what_was_there(run, value
     run.finish()
     assert lineal.Api().run(run.path).summary["best"] == value
     assert set(run.summary) == {"best.epoch" if value == {"epoch": 5} else "best", "best2"}
+
+
+def test_the_summary_may_be_changed_in_the_middle_of_a_change(run, monkeypatch):
+    above = summary._above
+    interrupted: list[str] = []
+
+    def interrupting(name: str) -> Iterator[str]:
+        """Do what a handler of a signal may do, once, when `c.d` is looked at."""
+        if name == "c.d" and not interrupted:
+            interrupted.append(name)
+            run.summary["handled"] = True
+        return above(name)
+
+    run.summary.update({"c.d": 1, "e": 2})
+    monkeypatch.setattr(summary, "_above", interrupting)
+    run.summary["e"] = 3
+    assert interrupted == ["c.d"]
+    run.finish()
+    stored = lineal.Api().run(run.path).summary
+    assert (stored["e"], stored["handled"], stored["c"]["d"]) == (3, True, 1)
 
 
 def test_the_summary_takes_tables_and_images(run):

@@ -146,7 +146,7 @@ class Summary:
         above = {part for name in changed for part in _above(name)}
         return {
             name
-            for name, value in self._values.items()
+            for name, value in list(self._values.items())  # a signal's handler may add to it
             if name in given
             or (name in above and value == EMPTY)
             or ("." in name and any(part in given for part in _above(name)))
@@ -157,7 +157,7 @@ class Summary:
         self._check()
         prefix = key + "."
         with self._lock:
-            names = [name for name in self._values if name == key or name.startswith(prefix)]
+            names = [name for name in list(self._values) if name == key or name.startswith(prefix)]
             self._remove(names)
         if not names:
             raise KeyError(key)
@@ -188,13 +188,17 @@ class Summary:
                 self._changed.discard(name)
 
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return (changed, removed) since the last time, and start anew."""
+        """Return (changed, removed) since the last time, and start anew.
+
+        The names are let go before the values are read: a signal's handler that comes in between
+        is in the values, or its names wait for the next time.
+        """
         with self._lock:
-            changed = {key: value for key, value in self._as_dict().items() if key in self._changed}
-            removed = tuple(sorted(self._removed))
-            self._changed.clear()
-            self._removed.clear()
-        return changed, removed
+            names, removed = set(self._changed), set(self._removed)
+            self._changed.difference_update(names)
+            self._removed.difference_update(removed)
+            changed = {key: value for key, value in self._as_dict().items() if key in names}
+        return changed, tuple(sorted(removed))
 
     def _put_back(self, changed: Mapping[str, Any], removed: tuple[str, ...]) -> None:
         """Count changes as unsent again: sending them failed."""
