@@ -171,8 +171,11 @@ class Pack:
 
     def find_all(self, sha256s: Sequence[bytes]) -> list[Place | None]:
         """Return the place of each, None for those that are not in it; raises as `places`."""
-        if len(sha256s) * _LOOKS_PER_DICTIONARY < len(self._index()) // _ENTRY.size:
+        index, size = self._index(), _ENTRY.size
+        if len(sha256s) * _LOOKS_PER_DICTIONARY < len(index) // size:
             return [self.find(sha256) for sha256 in sha256s]
+        if {index[at : at + 32] for at in range(0, len(index), size)}.isdisjoint(sha256s):
+            return [None] * len(sha256s)  # as for most packs of a large draft
         places = self.places()
         return [places.get(sha256) for sha256 in sha256s]
 

@@ -10,7 +10,7 @@ import functools
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 
 from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
@@ -51,7 +51,7 @@ class PackedBlobs:
             if len(paths) == 1:
                 yield from self._in_one(paths[0], list(sha256s))
             else:
-                yield from (self._found(nonce, paths, sha256) for sha256 in sha256s)
+                yield from self._in_several(nonce, paths, list(sha256s))
 
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
@@ -108,18 +108,22 @@ class PackedBlobs:
 
     # --- which packs there are ---
 
-    def _found(self, nonce: str, paths: Iterable[str], sha256: bytes) -> tuple[str, Place] | None:
+    def _in_several(
+        self, nonce: str, paths: Sequence[str], sha256s: Sequence[bytes]
+    ) -> Iterator[tuple[str, Place] | None]:
         """Look first into the pack where something was found last: neighbours lie together."""
         last = self._last.get(nonce)
-        for path in paths if last is None else chain((last,), paths):
-            try:
-                place = self._pack(path).find(sha256)
-            except (MissingFile, IntegrityError):
-                continue  # emptied this moment, or damaged: its blobs are missing
-            if place is not None:
-                self._last[nonce] = path
-                return path, place
-        return None
+        found: dict[bytes, tuple[str, Place]] = {}
+        missing = sha256s
+        for path in sorted(paths, key=lambda path: path != last):
+            for sha256, place in zip(missing, self._in_one(path, missing), strict=True):
+                if place is not None:
+                    found[sha256] = place
+                    self._last[nonce] = path
+            missing = [sha256 for sha256 in missing if sha256 not in found]
+            if not missing:
+                break
+        return (found.get(sha256) for sha256 in sha256s)
 
     def _in_one(self, path: str, sha256s: Sequence[bytes]) -> Iterator[tuple[str, Place] | None]:
         try:
