@@ -242,3 +242,12 @@ def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatc
 
 def test_an_empty_list_of_one_project_names_no_home(lineal, photos):
     assert "No sweeps here yet" in lineal("sweep", "ls", "demo").err
+
+
+@pytest.mark.parametrize("words", [("artifact", "put", "."), ("init", "--project", "p")])
+def test_a_working_directory_that_was_removed_is_named(lineal, monkeypatch, tmp_path, words):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert "The working directory of this process is gone" in lineal(*words, fails=True).err

@@ -217,6 +217,13 @@ def test_a_key_that_is_no_text_is_refused(run, key):
             take({key: 1})
 
 
+def test_keys_that_are_one_as_text_are_refused_where_one_value_would_be_lost(run):
+    for take in (run.log, run.config.update, run.summary.update):
+        with pytest.raises(Invalid, match=r"`by` has keys that are the same as text"):
+            take({"by": {1: "a", "1": "b"}})
+    assert history(run) == []
+
+
 def test_sparse_tensors_are_logged_whole_and_those_without_numbers_refused(run):
     torch = pytest.importorskip("torch")
     run.log({"coo": torch.eye(2).to_sparse(), "csr": torch.eye(2).to_sparse_csr()})

@@ -35,6 +35,7 @@ from lineal.cli import (
     sync,
     verify,
 )
+from lineal.config import working_folder
 from lineal.errors import LinealError
 from lineal.leaving import left_at_exit
 
@@ -168,6 +169,11 @@ def _failed(error: Exception) -> int:
     is_debugging = os.environ.get("LINEAL_DEBUG", "") not in ("", "0")
     if is_debugging:
         traceback.print_exception(error)
+    if isinstance(error, OSError):
+        try:
+            working_folder()
+        except LinealError as gone:  # then no path can be made absolute
+            error = gone
     if isinstance(error, LinealError):
         output.note(f"error: {error.message}")
         return error.exit_code

@@ -94,10 +94,16 @@ def plain(
         raise Invalid(f"Value of `{key}` is nested deeper than {NESTING_MAX} levels")
     fields = fields_of(value)
     if fields is not None:
-        return {
+        made = {
             _name(name): plain(item, f"{key}.{name}", media, depth + 1, otherwise)
             for name, item in fields.items()
         }
+        if len(made) != len(fields):
+            raise Invalid(
+                f"`{key}` has keys that are the same as text, such as 1 and '1': "
+                f"{list(fields)!r:.80}. Name them apart; nothing of this call is kept"
+            )
+        return made
     if isinstance(value, (Sequence, Set)) and not isinstance(value, (str, bytes, bytearray)):
         if media is not None and isinstance(value, (list, tuple)) and value and is_media(value[0]):
             return media(value, key)
