@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := $(VENV)/.demo-installed
+TRACKIO := .venv-trackio/.installed
 AZURITE := tests/references/azurite/node_modules/.package-lock.json
 
 .PHONY: demo test lint format bench docs news clean
@@ -46,7 +47,13 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(STAMP)
+# What Lineal is compared with must not share its packages.
+$(TRACKIO): benchmarks/trackio.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+bench: $(STAMP) $(TRACKIO)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: $(STAMP)
@@ -57,4 +64,4 @@ news: $(STAMP)
 	$(BIN)/towncrier build --draft
 
 clean:
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(dir $(TRACKIO)) build dist site .mypy_cache .ruff_cache .pytest_cache

@@ -33,6 +33,7 @@ NAMES = (
     "gc",
     "sweeps",
     "references",
+    "trackio",
 )
 """Modules of this package, in the order in which they are run: the many files come last."""
 RUNS = 5

@@ -115,7 +115,11 @@ def python(source: str, *args: str, home: str | None = None, cwd: str | None = N
 
 
 def child(
-    work: Callable[..., Any], *args: Any, folder: str, home: str | None = None
+    work: Callable[..., Any],
+    *args: Any,
+    folder: str,
+    home: str | None = None,
+    interpreter: str = sys.executable,
 ) -> tuple[Taken, Taken]:
     """Run a function of a benchmark in a fresh process; returns (what it timed, all of it).
 
@@ -124,7 +128,7 @@ def child(
     """
     report = os.path.join(folder, f"report-{time.time_ns()}.json")
     name = f"{work.__module__}:{work.__qualname__}"
-    argv = [sys.executable, "-m", "benchmarks.child", name, json.dumps(args), report]
+    argv = [interpreter, "-m", "benchmarks.child", name, json.dumps(args), report]
     whole = command(argv, home=home, cwd=folder)
     with open(report, encoding="utf-8") as file:
         timed = Taken(**json.load(file))
@@ -134,4 +138,4 @@ def child(
 def _environment(home: str | None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_OWN_SETTINGS)}
     kept |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "LINEAL_QUIET": "true"}
-    return kept if home is None else kept | {"LINEAL_HOME": home}
+    return kept if home is None else kept | {"LINEAL_HOME": home, "TRACKIO_DIR": home}
