@@ -216,7 +216,12 @@ def test_tables_differ_by_columns_types_and_cells(other: Table) -> None:
 
 
 def test_registry_names_the_types() -> None:
-    assert media.suffixes() == [".table.json", ".image-file.json", ".histogram.json"]
+    assert media.suffixes() == [
+        ".table.json",
+        ".image-file.json",
+        ".classes.json",
+        ".histogram.json",
+    ]
     assert media.class_for("table") is Table
     assert media.type_of(Table()) is Table
     assert media.type_of([1]) is None
