@@ -325,10 +325,6 @@ def test_what_are_no_classes_is_refused(wrong: Any) -> None:
             "domain 'inch' is unknown",
         ),
         (
-            {"position": {"middle": [0, 0], "width": 1, "height": 1}, "class_id": 7},
-            "class_id 7 is not among the class labels",
-        ),
-        (
             {"position": {"middle": [0, 0], "width": 1, "height": 1}, "scores": {"iou": None}},
             "None is not a number",
         ),
@@ -353,14 +349,31 @@ def test_wrong_box_is_named(box: dict[str, Any], message: str) -> None:
     ("layer", "message"),
     [
         ({}, "either `mask_data` or `path`"),
-        ({"mask_data": np.zeros((2, 2))}, "whole numbers"),
-        ({"mask_data": np.zeros((3, 2), int)}, r"has shape \(3, 2\), the image \(2, 2\)"),
+        ({"mask_data": np.full((2, 2), 0.5)}, "whole numbers"),
+        ({"mask_data": np.full((2, 2), np.nan)}, "whole numbers"),
+        ({"mask_data": np.zeros((2, 2, 3), int)}, "whole numbers"),
         ({"mask_data": np.full((2, 2), 256)}, "outside 0 to 255"),
     ],
 )
 def test_wrong_mask_is_named(layer: dict[str, Any], message: str) -> None:
     with pytest.raises(Invalid, match=rf"Mask `m`.* {message}"):
         Image(np.zeros((2, 2)), masks={"m": layer})
+
+
+def test_what_a_network_says_of_classes_and_sizes_is_kept_as_it_is(tmp_path: Path) -> None:
+    position = {"minX": 0, "maxX": 1, "minY": 0, "maxY": 1, "width": 1, "note": "far"}
+    box = {"position": position, "class_id": 7}
+    threshold = np.array([[0.0, 1.0]])
+    image = Image(
+        np.zeros((4, 4)),
+        boxes={"p": {"box_data": [box], "class_labels": {1: "cat"}}},
+        masks={"m": {"mask_data": threshold, "class_labels": {0: "ground"}}},
+    )
+    read = round_trip(image, tmp_path)
+    assert read.boxes["p"]["box_data"] == [
+        {"position": {"minX": 0, "maxX": 1, "minY": 0, "maxY": 1}, "class_id": 7}
+    ]
+    assert read.masks["m"]["mask_data"].tolist() == [[0, 1]]
 
 
 def test_mask_may_be_a_file(tmp_path: Path) -> None:

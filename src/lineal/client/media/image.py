@@ -58,9 +58,8 @@ class Image(DataObject):
             str(name): layers.boxes_file(layer, f"Boxes `{name}`", labels)
             for name, layer in layers.named(boxes, "boxes").items()
         }
-        size = (self._pixels.width, self._pixels.height)
         self._masks: dict[str, layers.Mask] = {
-            str(name): layers.mask(layer, f"Mask `{name}`", labels, size)
+            str(name): layers.mask(layer, f"Mask `{name}`", labels)
             for name, layer in layers.named(masks, "masks").items()
         }
         if given is not None:

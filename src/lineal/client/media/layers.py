@@ -44,7 +44,7 @@ def boxes_file(layer: Any, where: str, labels: ClassLabels) -> MediaFile:
 
     Each box has a `position` (minX, maxX, minY, maxY, or middle, width, height), in pixels if
     `domain` is `pixel`, else as fractions of width and height, and may have `class_id`,
-    `box_caption` and `scores`.
+    `box_caption` and `scores`. A class without a label is shown by its number.
     """
     if not isinstance(layer, Mapping) or "box_data" not in layer:
         raise Invalid(f"{where} must be a dict with `box_data`")
@@ -52,14 +52,14 @@ def boxes_file(layer: Any, where: str, labels: ClassLabels) -> MediaFile:
     if not isinstance(given, Iterable) or isinstance(given, str | Mapping):
         raise Invalid(f"{where}: `box_data` must be a list of boxes, not {given!r:.80}")
     labels = class_labels(layer.get("class_labels")) or labels
-    boxes = [_box(box, f"{where}, box {i}", labels) for i, box in enumerate(given)]
+    boxes = [_box(box, f"{where}, box {i}") for i, box in enumerate(given)]
     names = {str(key): name for key, name in labels.items()}
     return json_file({"box_data": boxes, "class_labels": names}, ".boxes2D.json")
 
 
-def _box(box: Any, where: str, labels: ClassLabels) -> dict[str, Any]:
-    position = box.get("position") if isinstance(box, Mapping) else None
-    if not isinstance(position, Mapping) or set(position) not in (set(_CORNERS), set(_CENTRE)):
+def _box(box: Any, where: str) -> dict[str, Any]:
+    position = _position(box.get("position")) if isinstance(box, Mapping) else None
+    if position is None:
         raise Invalid(
             f"{where} needs a `position` of {', '.join(_CORNERS)} or of {', '.join(_CENTRE)}"
         )
@@ -74,13 +74,19 @@ def _box(box: Any, where: str, labels: ClassLabels) -> dict[str, Any]:
             checked["class_id"] = int(box["class_id"])
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"{where}: {error}") from error
-    if labels and "class_id" in checked and checked["class_id"] not in labels:
-        raise Invalid(f"{where}: class_id {checked['class_id']} is not among the class labels")
     if domain is not None:
         checked["domain"] = domain
     if box.get("box_caption") is not None:
         checked["box_caption"] = str(box["box_caption"])
     return checked
+
+
+def _position(given: Any) -> dict[str, Any] | None:
+    """Return corners, or middle and size; what else a library puts there is left out."""
+    for keys in (_CORNERS, _CENTRE):
+        if isinstance(given, Mapping) and given.keys() >= set(keys):
+            return {key: given[key] for key in keys}
+    return None
 
 
 def _scores(scores: Any) -> dict[str, Any]:
@@ -137,10 +143,10 @@ class Mask(NamedTuple):
         return same_labels and pixels.same(self.file, other.file)
 
 
-def mask(layer: Any, where: str, labels: ClassLabels, size: tuple[int, int]) -> Mask:
+def mask(layer: Any, where: str, labels: ClassLabels) -> Mask:
     """Check one mask layer: `mask_data` (H×W class ids 0–255) or `path` of a grey image.
 
-    size: (width, height) of the image, which the mask must have. Raises Invalid.
+    It may be smaller or larger than the image, as the output of a network often is. Raises Invalid.
     """
     if not isinstance(layer, Mapping) or ("mask_data" in layer) == ("path" in layer):
         raise Invalid(f"{where} must be a dict with either `mask_data` or `path`")
@@ -148,10 +154,10 @@ def mask(layer: Any, where: str, labels: ClassLabels, size: tuple[int, int]) -> 
         ids = pixels.to_numpy(pixels.from_path(layer["path"]).file)
     else:
         ids = pixels.as_numpy(layer["mask_data"], where)
+    if ids.dtype.kind == "f" and (ids == ids.round()).all():  # a threshold's 0.0 and 1.0
+        ids = ids.astype(int)
     if ids.ndim != 2 or ids.dtype.kind not in "biu":
         raise Invalid(f"{where} must hold H×W whole numbers, not {ids.dtype} of shape {ids.shape}")
-    if ids.shape != (size[1], size[0]):
-        raise Invalid(f"{where} has shape {ids.shape}, the image {(size[1], size[0])}")
     if ids.size and (ids.min() < 0 or ids.max() > 255):
         raise Invalid(f"{where} has class ids outside 0 to 255")
     labels = class_labels(layer.get("class_labels")) or labels
