@@ -50,6 +50,11 @@ def test_codes_are_those_that_were_published() -> None:
     assert {cls.__name__: cls.code for cls in classes()} == CODES
 
 
+def test_except_clauses_of_scripts_name_what_is_there() -> None:
+    assert issubclass(errors.AuthenticationError, errors.CommError)
+    assert issubclass(errors.UnsupportedError, errors.Error)
+
+
 def test_no_two_errors_share_a_code() -> None:
     codes = [cls.code for cls in classes()]
     assert len(codes) == len(set(codes))

@@ -241,5 +241,7 @@ class TrialsFailed(LinealError):
     code = "trials_failed"
 
 
+# W&B's names, for `except` clauses.
 Error = LinealError
-"""W&B's name for the base class."""
+AuthenticationError = Denied
+UnsupportedError = UsageError
