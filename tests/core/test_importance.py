@@ -29,6 +29,12 @@ def test_a_choice_that_decides_alone_has_most_of_the_share(count, seed):
     assert found["depth"] > 0.6
 
 
+def test_one_choice_of_many_that_is_unlike_its_neighbours_is_seen():
+    points = [{"model": number % 12, "seed": number % 7} for number in range(84)]
+    found = shares(points, [point["model"] % 2 + 0.05 * point["seed"] for point in points])
+    assert found["model"] > 0.7
+
+
 def test_a_best_value_in_the_middle_is_seen():
     points = drawn(60)
     found = shares(points, [-((point["lr"] - 0.5) ** 2) for point in points])

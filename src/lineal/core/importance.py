@@ -37,8 +37,11 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def _groups(values: Sequence[float]) -> list[float]:
-    """Return one mark for all values that count as equal: few as they are, else by ranges."""
-    if len(set(values)) <= GROUPS_MOST:
+    """Return one mark for all values that count as equal: few, or often the same, as they are.
+
+    Others by ranges.
+    """
+    if len(set(values)) <= max(GROUPS_MOST, len(values) // PER_GROUP):
         return list(values)
     count = max(2, min(GROUPS_MOST, len(values) // PER_GROUP))
     ordered = sorted(values)

@@ -23,17 +23,21 @@ _FAILING = {errno.EIO, errno.ESTALE}
 """The disk is broken, or the server that has it went away."""
 
 
-class access_to:  # noqa: N801 - read as a word of the `with` statement
-    """Translate the operating system's refusals to read a file, or to list a folder.
-
-    Raises MissingFile, Unavailable; an error of what lies in the folder names that.
-    """
+class _Working:
+    """Work on a path. A class, since a generator costs three times as much a file."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def __enter__(self) -> None:
         return
+
+
+class access_to(_Working):  # noqa: N801 - read as a word of the `with` statement
+    """Translate the operating system's refusals to read a file, or to list a folder.
+
+    Raises MissingFile, Unavailable; an error of what lies in the folder names that.
+    """
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
@@ -42,17 +46,8 @@ class access_to:  # noqa: N801 - read as a word of the `with` statement
             raise unreadable(error.filename or self._path, error) from error
 
 
-class room_on:  # noqa: N801 - read as a word of the `with` statement
-    """Translate the operating system's refusals to write into errors that say what to do.
-
-    A class, since a generator costs three times as much a file.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return
+class room_on(_Working):  # noqa: N801 - read as a word of the `with` statement
+    """Translate the operating system's refusals to write into errors that say what to do."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object

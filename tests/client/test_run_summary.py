@@ -1,0 +1,189 @@
+"""The summary of a run, and what `define_metric` makes of it."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+
+import numpy
+import pytest
+from logged_rows import history
+
+import lineal
+from lineal.client.run import summary
+from lineal.errors import Invalid
+
+
+@pytest.fixture
+def run() -> lineal.Run:
+    return lineal.init()
+
+
+def test_the_summary_keeps_the_last_value_and_is_stored(run):
+    run.log({"loss": 2.0})
+    run.log({"loss": 1.0})
+    run.summary["best_epoch"] = 4
+    run.summary.update({"metrics": {"f1": 0.5}})
+    run.summary["gone"] = 1
+    run.flush()
+    del run.summary["gone"]
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored["loss"] == 1.0
+    assert stored["best_epoch"] == 4
+    assert stored["metrics.f1"] == 0.5
+    assert stored["_step"] == 1
+    assert "gone" not in stored
+
+
+def test_what_is_set_below_a_key_of_the_summary_is_stored(run):
+    run.summary["best"] = {"acc": 1, "by": {"cats": 2}}
+    run.summary["best"]["acc"] = 3
+    run.summary["best"]["by"].update(dogs=4)
+    run.summary["best"]["by"].setdefault("hens", 5)
+    assert run.summary["best"]["by"].pop("hens") == 5
+    assert run.summary["best"]["by"].pop("hens", None) is None
+    del run.summary.best.by["cats"]
+    assert run.summary["best"] == {"acc": 3, "by": {"dogs": 4}}
+    own = copy.deepcopy(run.summary["best"])
+    own["acc"] = 9
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert (stored["best.acc"], stored["best.by.dogs"]) == (3, 4)
+    assert "best.by.cats" not in stored
+
+
+def test_every_way_to_change_what_is_below_a_key_of_the_summary_reaches_it(run):
+    run.summary["best"] = {"acc": 1, "f1": 2, "by": {"cats": 2, "dogs": 3}, "left": {"x": 1}}
+    best = run.summary["best"]
+    best.epoch = 5
+    best |= {"note": "x"}
+    del best.acc
+    best["by"].clear()
+    assert best["left"].popitem() == ("x", 1)
+    best.pop("f1")
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored == {"best.epoch": 5, "best.note": "x"}
+
+
+def test_a_dict_in_the_summary_may_be_filled_after_it_was_set_empty(run):
+    run.summary["best"] = {}
+    run.summary["deep"] = {"by": {}, "empty": {}}
+    run.flush()
+    run.summary["best"]["acc"] = 1
+    run.summary["deep"]["by"]["cats"] = 2
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert stored == {"best.acc": 1, "deep.by.cats": 2, "deep.empty": {}}
+
+
+@pytest.mark.parametrize("value", [{"epoch": 5}, {}, 1, None])
+def test_what_is_set_in_the_summary_takes_the_place_of_what_was_there(run, value):
+    run.summary["best"] = 7
+    run.summary["best"] = {"acc": 1, "by": {"cats": 2}}
+    run.summary["best2"] = 2
+    run.flush()
+    run.summary["best"] = value
+    assert run.summary["best"] == value
+    run.finish()
+    assert lineal.Api().run(run.path).summary["best"] == value
+    assert set(run.summary) == {"best.epoch" if value == {"epoch": 5} else "best", "best2"}
+
+
+def test_the_summary_may_be_changed_in_the_middle_of_a_change(run, monkeypatch):
+    above = summary._above
+    interrupted: list[str] = []
+
+    def interrupting(name: str) -> Iterator[str]:
+        """Do what a handler of a signal may do, once, when `c.d` is looked at."""
+        if name == "c.d" and not interrupted:
+            interrupted.append(name)
+            run.summary["handled"] = True
+        return above(name)
+
+    run.summary.update({"c.d": 1, "e": 2})
+    monkeypatch.setattr(summary, "_above", interrupting)
+    run.summary["e"] = 3
+    assert interrupted == ["c.d"]
+    run.finish()
+    stored = lineal.Api().run(run.path).summary
+    assert (stored["e"], stored["handled"], stored["c"]["d"]) == (3, True, 1)
+
+
+def test_the_summary_takes_tables_and_images(run):
+    run.summary["table"] = lineal.Table(columns=["a"], data=[[1]])
+    run.summary.update({"last": {"picture": lineal.Image(numpy.zeros((2, 3)))}})
+    run.finish()
+    read = lineal.Api().run(run.path)
+    assert read.summary["table"]["nrows"] == 1
+    assert [artifact.type for artifact in read.logged_artifacts()] == ["run_table"]
+    assert read.file(read.summary["last"]["picture"]["path"]).size > 0
+
+
+def test_define_metric_summarises_as_told(run):
+    run.define_metric("loss", summary="min,max,mean")
+    run.define_metric("val/*", summary="best", goal="maximize")
+    run.define_metric("hidden", summary="none")
+    run.define_metric("lr", summary="first")
+    run.define_metric("epoch", summary="copy")
+    for loss in (3.0, 1.0, 2.0, math.nan):
+        run.log({"loss": loss, "val/acc": 1 / loss, "hidden": loss, "lr": loss, "epoch": 7})
+    assert run.summary["loss"] == {"min": 1.0, "max": 3.0, "mean": 2.0}
+    assert run.summary["val/acc"]["best"] == 1.0
+    assert "hidden" not in run.summary
+    assert (run.summary["lr"], run.summary["epoch"]) == ({"first": 3.0}, 7)
+
+
+def test_metric_definitions_survive_a_resume(run):
+    run.define_metric("loss", summary="min")
+    run.log({"loss": 1.0})
+    run.finish()
+    again = lineal.init(id=run.id, resume="must")
+    again.log({"loss": 5.0})
+    assert again.summary["loss.min"] == 1.0
+
+
+def test_a_step_metric_is_added_to_rows_that_lack_it(run):
+    run.define_metric("epoch")
+    run.define_metric("val", step_metric="epoch")
+    run.log({"epoch": 3})
+    run.log({"val": 0.5})
+    assert history(run)[1] == {"val": 0.5, "epoch": 3, "_step": 1}
+
+
+@pytest.mark.parametrize("summary", ["max", "none", "first", None])
+def test_a_step_metric_is_the_last_one_whatever_its_own_summary_is(run, summary):
+    run.define_metric("epoch", summary=summary)
+    run.define_metric("val*", step_metric="epoch")
+    run.log({"epoch": 2})
+    run.log({"val": 0.5})
+    run.log({"epoch": 1})
+    run.log({"val": {"acc": 0.6}})
+    assert [row.get("epoch") for row in history(run)] == [2, 2, 1, 1]
+
+
+def test_a_summary_that_is_defined_late_takes_the_place_of_the_last_value(run):
+    run.log({"val/acc": 7})
+    run.flush()
+    run.define_metric("val/acc", summary="max")
+    run.log({"val/acc": 5})
+    run.log({"val/acc": 4})
+    assert run.summary["val/acc"] == {"max": 5}
+    run.finish()
+    assert lineal.Api().run(run.path).summary["val/acc"] == {"max": 5}
+
+
+def test_a_pattern_takes_all_but_its_star_as_it_is(run):
+    run.define_metric("acc[cat]?/*", summary="max")
+    run.log({"acc[cat]?/a": 1, "acct/a": 2})
+    assert set(run.summary) >= {"acc[cat]?/a.max", "acct/a"}
+
+
+def test_define_metric_refuses_nonsense(run):
+    for arguments in ({"summary": "median"}, {"goal": "up"}):
+        with pytest.raises(Invalid):
+            run.define_metric("a", **arguments)
+    with pytest.raises(Invalid):
+        run.define_metric("a*b")
