@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineal.client.artifact import scratch
 from lineal.client.artifact.base import Base
-from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
+from lineal.client.artifact.contents import (
+    ADDED_AT_ONCE,
+    IMMUTABLE,
+    MUTABLE,
+    Added,
+    Contents,
+    Source,
+)
 from lineal.core.digest import Digest, of_bytes
 from lineal.core.manifest import (
     Entry,
@@ -245,3 +254,40 @@ def test_no_room_for_the_list_of_files_adds_none_and_says_where(
         contents.add(added(f"file{number}") for number in range(10_000))
     contents.add([added("b")])
     assert [entry.path for entry in contents] == ["a", "b"]
+
+
+def test_a_database_that_is_used_again_is_empty() -> None:
+    scratch.close()
+    first = Contents(base_of([entry("c")]))
+    first.add([added("a"), added("b")])
+    assert first.remove("c") == 1
+    database = first._database
+    del first
+    again = Contents(base_of([entry("c")]))
+    again.add([added("d")])
+    assert again._database is database
+    assert [each.path for each in again] == ["c", "d"]
+
+
+def test_a_large_database_is_not_kept() -> None:
+    scratch.close()
+    large = Contents()
+    large.add(added(f"{number}") for number in range(ADDED_AT_ONCE + 1))
+    del large
+    assert scratch._spare == []
+
+
+def test_a_forked_child_keeps_what_it_has_and_shares_no_spare_database() -> None:
+    scratch.close()
+    mine, spare = Contents(), Contents()
+    mine.add([added("a")])
+    spare.add([added("b")])
+    del spare
+    child = os.fork()
+    if child == 0:
+        was_empty = scratch._spare == []
+        kept = [each.path for each in mine] == ["a"]
+        del mine
+        os._exit(0 if was_empty and kept and scratch._spare == [] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(scratch._spare) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -32,21 +31,21 @@ from sqlalchemy import (
 from lineal.core.names import LATEST
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import each_text, insert_for, on_sqlite
+from lineal.db.engine import each_text, insert_for
+from lineal.db.prepared import Prepared
 from lineal.db.schema import alias_moves, aliases, memberships, versions
 
 if TYPE_CHECKING:
     from lineal.db.versions import Membership
 
-# Statements of the path that every logged version takes are built once: building one anew costs
-# three times as much as running it.
-_ADD_MOVE = insert(alias_moves)
+# Statements of the path that every logged version takes.
+_ADD_MOVE = Prepared(insert(alias_moves))
 _MOVE = [
     *("collection_id", "alias", "before_number", "after_number"),
     *("moved_by", "moved_at", "asked_for"),
 ]
 _of_latest = alias_moves.alias("of_latest")
-_ASK_FOR_LATEST = (
+_ASK_FOR_LATEST = Prepared(
     update(alias_moves)
     .where(
         alias_moves.c.id
@@ -64,14 +63,11 @@ _ASK_FOR_LATEST = (
 
 def numbers(connection: Connection, collection_id: int, names: Sequence[str]) -> dict[str, int]:
     """Return the version number each of these aliases is on now; the others are left out."""
-    query = _numbers(on_sqlite(connection))
-    rows = connection.execute(
-        query, {"collection": collection_id, "names": json.dumps(list(names))}
-    )
+    rows = _numbers.rows(connection, collection=collection_id, names=json.dumps(list(names)))
     return {row.alias: row.number for row in rows}
 
 
-@functools.cache
+@Prepared
 def _numbers(is_sqlite: bool) -> Select[Any]:
     return (
         select(aliases.c.alias, memberships.c.number)
@@ -111,7 +107,7 @@ def put(
     """Put aliases on a membership, taking them from wherever they were; records each move."""
     before = numbers(connection, collection_id, names)
     if before.get(LATEST) == membership.number:
-        connection.execute(_ASK_FOR_LATEST, {"collection": collection_id})
+        _ASK_FOR_LATEST.run(connection, collection=collection_id)
     moved = [name for name in names if before.get(name) != membership.number]
     if not moved:
         return
@@ -151,8 +147,8 @@ def take_off(
 
 def _put(connection: Connection, places: Iterable[tuple[int, str, int]]) -> None:
     """Put aliases, given with their collections, on memberships."""
-    connection.execute(
-        _put_alias(on_sqlite(connection)),
+    _put_alias.run_each(
+        connection,
         [
             {"collection_id": collection_id, "alias": alias, "membership_id": membership_id}
             for collection_id, alias, membership_id in places
@@ -160,7 +156,7 @@ def _put(connection: Connection, places: Iterable[tuple[int, str, int]]) -> None
     )
 
 
-@functools.cache
+@Prepared
 def _put_alias(is_sqlite: bool) -> Insert:
     statement = insert_for(is_sqlite, aliases)
     return statement.on_conflict_do_update(
@@ -178,8 +174,8 @@ def _record(
     asked_for: bool = True,
 ) -> None:
     """Write down moves: collection, alias, the number before and the number after."""
-    connection.execute(
-        _ADD_MOVE,
+    _ADD_MOVE.run_each(
+        connection,
         [dict(zip(_MOVE, (*move, actor, now, asked_for), strict=True)) for move in moved],
     )
 

@@ -8,7 +8,6 @@ write lock does the same. A condemned row is never used again, the same content 
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -38,7 +37,8 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new, on_sqlite
+from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new
+from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     blobs,
     drafts,
@@ -75,14 +75,13 @@ T = TypeVar("T")
 Query = TypeVar("Query", bound=Select[Any])
 
 
-# Statements of the path that every logged version takes are built once: building one anew costs
-# three times as much as running it.
+# Statements of the path that every logged version takes.
 _NEEDED = (
     select(segment_blobs.c.blob_id)
     .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"))
 )
-_AWAITED = (  # SQLite begins with the few awaited rows only when told in this shape
+_AWAITED = Prepared(  # SQLite begins with the few awaited rows only when told in this shape
     select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
     .where(blobs.c.id.in_(_NEEDED), has_state(AWAITED), blobs.c.id > bindparam("after"))
     .order_by(blobs.c.id)
@@ -94,42 +93,47 @@ _SEGMENT_IDS = (
     .where(segments.c.digest.in_(bindparam("digests", expanding=True)))
     .with_for_update(read=True, key_share=True)
 )
-_PAIR_COUNT = select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
-_FILL = update(segments).where(segments.c.id == bindparam("segment"))
-_MISSING_SEGMENTS = (
+_PAIR_COUNT = Prepared(
+    select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
+)
+_FILL = Prepared(update(segments).where(segments.c.id == bindparam("segment")))
+_missing = (
     select(segments.c.digest, segments.c.id)
     .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"), segments.c.content.is_(None))
     .order_by(manifest_segments.c.position)
 )
-_TOTALS = select(
-    manifests,
-    (
-        select(func.count()).where(blobs.c.id.in_(_NEEDED), ~has_state(STORED)).scalar_subquery()
-        + select(func.count())
-        .select_from(_MISSING_SEGMENTS.order_by(None).subquery())
-        .scalar_subquery()
-    ).label("unstored_count"),
-).where(manifests.c.id == bindparam("manifest"))
-_HELD_MANIFEST = (
+_MISSING_SEGMENTS = Prepared(_missing)
+_TOTALS = Prepared(
+    select(
+        manifests,
+        (
+            select(func.count())
+            .where(blobs.c.id.in_(_NEEDED), ~has_state(STORED))
+            .scalar_subquery()
+            + select(func.count()).select_from(_missing.order_by(None).subquery()).scalar_subquery()
+        ).label("unstored_count"),
+    ).where(manifests.c.id == bindparam("manifest"))
+)
+_HELD_MANIFEST = Prepared(
     select(manifests.c.id)
     .where(manifests.c.digest == bindparam("content"))
     .with_for_update(read=True, key_share=True)
 )
-_ADD_MANIFEST_SEGMENT = plain_insert(manifest_segments)
+_ADD_MANIFEST_SEGMENT = Prepared(plain_insert(manifest_segments))
 
 
-@functools.cache
+@Prepared
 def _add_segments(is_sqlite: bool) -> Insert:
     return insert_new(is_sqlite, segments).returning(segments.c.digest, segments.c.id)
 
 
-@functools.cache
+@Prepared
 def _add_manifest(is_sqlite: bool) -> Insert:
     return insert_new(is_sqlite, manifests).returning(manifests.c.id)
 
 
-@functools.cache
+@Prepared
 def _add_awaited(is_sqlite: bool) -> Insert:
     """Add rows for digests that have none; in order, so that two writers do not deadlock."""
     digest, size = each_pair(is_sqlite, bindparam("sizes", type_=Text))
@@ -137,7 +141,7 @@ def _add_awaited(is_sqlite: bool) -> Insert:
     return insert_new(is_sqlite, blobs).from_select(["digest", "size_bytes", "state"], rows)
 
 
-@functools.cache
+@Prepared
 def _add_pairs(is_sqlite: bool) -> Insert:
     """Pair a segment with the live rows of digests, and hold these rows."""
     digest, _ = each_pair(is_sqlite, bindparam("sizes", type_=Text))
@@ -149,12 +153,12 @@ def _add_pairs(is_sqlite: bool) -> Insert:
     return insert_new(is_sqlite, segment_blobs).from_select(["segment_id", "blob_id"], rows)
 
 
-@functools.cache
+@Prepared
 def _stored_of_version(is_sqlite: bool) -> Select[Any]:
     return _of_version(select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce), is_sqlite)
 
 
-@functools.cache
+@Prepared
 def _births(is_sqlite: bool) -> Select[Any]:
     born = select(blobs.c.digest, drafts.c.version_id).join(drafts, drafts.c.id == blobs.c.draft_id)
     return _of_version(born.where(drafts.c.version_id.is_not(None)), is_sqlite)
@@ -172,7 +176,7 @@ def _of_version(query: Query, is_sqlite: bool) -> Query:
     return query.where(blobs.c.digest.in_(chosen), IS_STORED, belongs.exists())
 
 
-@functools.cache
+@Prepared
 def _mark_stored(is_sqlite: bool) -> Update:
     chosen = each_number(is_sqlite, bindparam("ids", type_=Text))
     return update(blobs).where(blobs.c.id.in_(chosen), has_state(AWAITED))
@@ -236,23 +240,19 @@ def stored_of_version(
     connection: Connection, version_id: int, digests: Iterable[Digest]
 ) -> list[tuple[Digest, int, str]]:
     """Return (digest, size_bytes, nonce) of those that belong to a version and are stored."""
-    query = _stored_of_version(on_sqlite(connection))
     found: list[tuple[Digest, int, str]] = []
     for batch in batches(digests, LOCATED_MOST):
-        chosen = {"version": version_id, "digests": json.dumps(batch)}
-        found += [
-            (Digest(row[0]), row[1], row[2]) for row in connection.execute(query, chosen).all()
-        ]
+        rows = _stored_of_version.rows(connection, version=version_id, digests=json.dumps(batch))
+        found += [(Digest(row[0]), row[1], row[2]) for row in rows]
     return found
 
 
 def births(connection: Connection, version_id: int, digests: Iterable[Digest]) -> dict[Digest, int]:
     """Return which version stored each of these blobs of a version first, where it is known."""
-    query = _births(on_sqlite(connection))
     found: dict[Digest, int] = {}
     for batch in batches(digests, LOCATED_MOST):
-        chosen = {"version": version_id, "digests": json.dumps(batch)}
-        found.update((Digest(row[0]), row[1]) for row in connection.execute(query, chosen))
+        rows = _births.rows(connection, version=version_id, digests=json.dumps(batch))
+        found.update((Digest(row[0]), row[1]) for row in rows)
     return found
 
 
@@ -267,12 +267,10 @@ def live_ids(connection: Connection, digests: Iterable[Digest]) -> list[int]:
 
 def awaited(
     connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
-) -> list[Row[*tuple[Any, ...]]]:
+) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return (id, digest, size_bytes) of a manifest's blobs that are not stored, by id."""
     most = _NO_LIMIT if limit is None else limit
-    return list(
-        connection.execute(_AWAITED, {"manifest": manifest_id, "after": after, "most": most}).all()
-    )
+    return _AWAITED.rows(connection, manifest=manifest_id, after=after, most=most)
 
 
 def mark_stored(
@@ -282,7 +280,7 @@ def mark_stored(
     if ids:
         values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
         chosen = {"ids": json.dumps(list(ids))}
-        connection.execute(_mark_stored(on_sqlite(connection)), values | chosen)
+        _mark_stored.run(connection, **values, **chosen)
 
 
 # --- manifests ----------------------------------------------------------------------------------
@@ -304,15 +302,15 @@ def ensure_manifest(
     }
     manifest_id = None
     while manifest_id is None:  # PostgreSQL: GC may take one away between the two statements
-        manifest_id = connection.execute(_add_manifest(on_sqlite(connection)), values).scalar()
+        manifest_id = _add_manifest.value(connection, **values)
         if manifest_id is None:
-            known = connection.execute(_HELD_MANIFEST, {"content": head.digest}).scalar()
+            known = _HELD_MANIFEST.value(connection, content=head.digest)
             if known is not None:
                 return int(known), None
     ids, are_new = _ensure_segments(connection, head.segments)
     if head.segments:
-        connection.execute(
-            _ADD_MANIFEST_SEGMENT,
+        _ADD_MANIFEST_SEGMENT.run_each(
+            connection,
             [
                 {"manifest_id": manifest_id, "position": position, "segment_id": ids[part.digest]}
                 for position, part in enumerate(head.segments)
@@ -329,8 +327,8 @@ def _ensure_segments(
     wanted = {head.digest: head for head in heads}
     ids: dict[Digest, int] = {}
     while len(ids) < len(wanted):  # PostgreSQL: GC may take one away between the two statements
-        rows = connection.execute(
-            _add_segments(on_sqlite(connection)),
+        rows = _add_segments.rows_of_each(
+            connection,
             [
                 {
                     "digest": head.digest,
@@ -361,7 +359,7 @@ def _segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Dige
 
 def missing_segments(connection: Connection, manifest_id: int) -> dict[Digest, int]:
     """Return digest → id of a manifest's segments whose content was never sent, in order."""
-    rows = connection.execute(_MISSING_SEGMENTS, {"manifest": manifest_id})
+    rows = _MISSING_SEGMENTS.rows(connection, manifest=manifest_id)
     return {Digest(digest): id for digest, id in rows}
 
 
@@ -371,7 +369,7 @@ def fill_segment(
     """Record the content of a segment and which blobs it needs; doing it again changes nothing."""
     needed = {entry.digest: entry.size for entry in entries if entry.ref is None}
     _need(connection, segment_id, needed)
-    connection.execute(_FILL, {"segment": segment_id, "content": compress(segment.lines)})
+    _FILL.run(connection, segment=segment_id, content=compress(segment.lines))
 
 
 def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) -> None:
@@ -381,13 +379,13 @@ def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) 
     condemner, sees the new state and leaves the row out; so pairs are counted, and the digest
     gets a new row.
     """
-    chosen = {"sizes": json.dumps(sizes), "segment": segment_id}
+    document = json.dumps(sizes)
     paired = 0
     while paired < len(sizes):
-        connection.execute(_add_awaited(on_sqlite(connection)), chosen)
-        paired = connection.execute(_add_pairs(on_sqlite(connection)), chosen).rowcount
+        _add_awaited.run(connection, sizes=document)
+        paired = _add_pairs.run(connection, segment=segment_id, sizes=document)
         if paired < len(sizes):  # some were paired before, or were condemned this moment
-            paired = connection.execute(_PAIR_COUNT, chosen).scalar_one()
+            paired = int(_PAIR_COUNT.value(connection, segment=segment_id))
 
 
 def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
@@ -395,7 +393,9 @@ def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
 
     unstored_count: what still stands between it and its commit, segments and blobs.
     """
-    return connection.execute(_TOTALS, {"manifest": manifest_id}).one()
+    totals = _TOTALS.row(connection, manifest=manifest_id)
+    assert totals is not None  # a manifest stays as long as a draft or version has it
+    return totals
 
 
 def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:

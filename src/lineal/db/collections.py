@@ -24,6 +24,7 @@ from lineal.core.names import LATEST
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
 from lineal.db.engine import insert, on_sqlite
+from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     aliases,
     collection_tags,
@@ -39,12 +40,13 @@ SHOWN = collections.c.deleted_at.is_(None)
 LIVE = (versions.c.deleted_at.is_(None)) & (memberships.c.removed_at.is_(None))
 
 
-# Statements of the path that every logged version takes are built once: building one anew costs
-# three times as much as running it.
-_FIND = select(collections).where(
-    collections.c.project_id == bindparam("project"), collections.c.name == bindparam("called")
+# Statements of the path that every logged version takes.
+_FIND = Prepared(
+    select(collections).where(
+        collections.c.project_id == bindparam("project"), collections.c.name == bindparam("called")
+    )
 )
-_FIND_BY_NAMES = (
+_FIND_BY_NAMES = Prepared(
     select(
         collections,
         exists()
@@ -63,7 +65,7 @@ _FIND_BY_NAMES = (
 _LOCK = (
     select(collections.c.id).where(collections.c.id == bindparam("collection")).with_for_update()
 )
-_NEXT_NUMBER = (
+_NEXT_NUMBER = Prepared(
     update(collections)
     .where(collections.c.id == bindparam("collection"))
     .values(
@@ -93,7 +95,7 @@ def ensure(
     connection: Connection, project_id: int, name: str, type: str, kind: str, now: datetime
 ) -> Row[Any]:
     """Return the row of a collection, creating it if there is none; its type may differ."""
-    known = connection.execute(_FIND, {"project": project_id, "called": name}).one_or_none()
+    known = _FIND.row(connection, project=project_id, called=name)
     if known is not None:
         return known
     created = connection.execute(
@@ -132,13 +134,12 @@ def find_by_names(
 
     And is_run_live: whether there is this run and it is not deleted.
     """
-    chosen = {"entity": entity, "project": project, "called": name, "run": run}
-    return connection.execute(_FIND_BY_NAMES, chosen).one_or_none()
+    return _FIND_BY_NAMES.row(connection, entity=entity, project=project, called=name, run=run)
 
 
 def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
     """Return the row of a collection; of a moved one also by its old name (RUN-38)."""
-    row = connection.execute(_FIND, {"project": project_id, "called": name}).one_or_none()
+    row = _FIND.row(connection, project=project_id, called=name)
     if row is not None:
         return row
     moved = redirects.target(connection, redirects.COLLECTION, project_id, name)
@@ -168,8 +169,7 @@ def next_number(
         reached = {"collection": collection_id, "taken": wanted, "now": now}
         connection.execute(_REACH_NUMBER, reached)
         return wanted
-    taken = connection.execute(_NEXT_NUMBER, {"collection": collection_id, "now": now}).scalar_one()
-    return int(taken) - 1
+    return int(_NEXT_NUMBER.value(connection, collection=collection_id, now=now)) - 1
 
 
 def _is_free(connection: Connection, collection_id: int, number: int) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, 
 from sqlalchemy import insert as plain_insert
 
 from lineal.db.engine import insert, on_sqlite
+from lineal.db.prepared import Prepared
 from lineal.db.schema import collections, drafts, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
@@ -18,17 +19,17 @@ UNFINISHED = (OPEN, CONTRIBUTED)
 _PART = "/part"
 
 
-# Statements of the path that every logged version takes are built once: building one anew costs
-# three times as much as running it.
-_BY_CLIENT_ID = select(drafts).where(drafts.c.client_id == bindparam("client"))
-_BY_ID = select(drafts).where(drafts.c.id == bindparam("draft"))
-_BY_ID_LOCKED = _BY_ID.with_for_update()
+# Statements of the path that every logged version takes.
+_one = select(drafts).where(drafts.c.id == bindparam("draft"))
+_BY_ID = Prepared(_one)
+_BY_ID_LOCKED = Prepared(_one.with_for_update())
+_BY_CLIENT_ID = Prepared(select(drafts).where(drafts.c.client_id == bindparam("client")))
 _SPECS = (
     select(drafts.c.run_id, drafts.c.spec)
     .where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
     .order_by(drafts.c.id)
 )
-_TO_COMMIT = (
+_TO_COMMIT = Prepared(
     select(
         drafts,
         exists()
@@ -51,8 +52,8 @@ _PROJECT_HELD = (
     .where(collections.c.id == bindparam("collection"))
     .with_for_update(read=True, of=projects)
 )
-_ADD = plain_insert(drafts).returning(drafts.c.id)
-_CHANGE = update(drafts).where(drafts.c.id == bindparam("draft"))
+_ADD = Prepared(plain_insert(drafts).returning(drafts.c.id))
+_CHANGE = Prepared(update(drafts).where(drafts.c.id == bindparam("draft")))
 
 
 class Asked(NamedTuple):
@@ -84,12 +85,12 @@ def is_under_way(now: datetime) -> ColumnElement[bool]:
 
 
 def by_client_id(connection: Connection, client_id: str) -> Row[Any] | None:
-    return connection.execute(_BY_CLIENT_ID, {"client": client_id}).one_or_none()
+    return _BY_CLIENT_ID.row(connection, client=client_id)
 
 
 def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> Row[Any] | None:
     query = _BY_ID_LOCKED if lock else _BY_ID
-    return connection.execute(query, {"draft": draft_id}).one_or_none()
+    return query.row(connection, draft=draft_id)
 
 
 def to_commit(connection: Connection, draft_id: int, collection_id: int) -> Row[Any] | None:
@@ -100,16 +101,16 @@ def to_commit(connection: Connection, draft_id: int, collection_id: int) -> Row[
     """
     if not on_sqlite(connection):
         connection.execute(_PROJECT_HELD, {"collection": collection_id}).one()
-    return connection.execute(_TO_COMMIT, {"draft": draft_id}).one_or_none()
+    return _TO_COMMIT.row(connection, draft=draft_id)
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> int:
-    return int(connection.execute(_ADD, dict(values)).scalar_one())
+    return int(_ADD.value(connection, **values))
 
 
 def change(connection: Connection, draft_ids: Sequence[int], values: Mapping[str, Any]) -> None:
     for draft_id in draft_ids:
-        connection.execute(_CHANGE, {"draft": draft_id, **values})
+        _CHANGE.run(connection, draft=draft_id, **values)
 
 
 def add_part(connection: Connection, draft: Row[Any]) -> int:

@@ -71,22 +71,18 @@ class Database:
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Open a transaction that sees one state of the database throughout."""
-        with self._transaction(writes=False) as connection:
-            yield connection
+        return self._transaction(writes=False)
 
-    @contextmanager
-    def writing(self, *, is_durable: bool = True) -> Iterator[Connection]:
+    def writing(self, *, is_durable: bool = True) -> AbstractContextManager[Connection]:
         """Open a transaction that commits at the end of the block, or leaves nothing behind.
 
         On SQLite it holds the one write lock: no bytes and no network inside. is_durable: on disk
         when the block ends; else, on SQLite, with the next durable one: a power cut may take it
         back as a whole, so nothing that outlives the database may rely on it.
         """
-        with self._transaction(writes=True, is_durable=is_durable) as connection:
-            yield connection
+        return self._transaction(writes=True, is_durable=is_durable)
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
@@ -118,7 +114,7 @@ class Database:
                 self.engine.dispose()  # the pragma stays with a connection
                 with self.engine.connect() as connection:
                     # as far as readers let it
-                    _plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self.engine.dispose()
@@ -175,7 +171,7 @@ class Database:
     def _unchanged(self, connection: Connection) -> AbstractContextManager[None]:
         if self._unwritable is None:
             return nullcontext()
-        return self._unwritable.unchanged(_plain(connection))
+        return self._unwritable.unchanged(plain(connection))
 
     def before_fork(self) -> None:
         self._gate.acquire()
@@ -251,23 +247,22 @@ _WAIT = "lineal_wait"
 
 def _wait_at_most(connection: Connection, seconds: float) -> None:
     if connection.info.get(_WAIT) != seconds:
-        raw = connection.connection.driver_connection
-        assert isinstance(raw, sqlite3.Connection)
-        raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        plain(connection).execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
         connection.info[_WAIT] = seconds
 
 
 def _begin(connection: Connection, *, writes: bool, is_durable: bool) -> None:
     """Begin on the plain connection: an event of SQLAlchemy's would slow every statement."""
-    raw = _plain(connection)
+    raw = plain(connection)
     if writes and connection.info.get(_DURABLE, True) != is_durable:
         raw.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
         connection.info[_DURABLE] = is_durable
     raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _plain(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
+def plain(connection: Connection) -> sqlite3.Connection:
+    """Return SQLite's own connection below SQLAlchemy's."""
+    raw: Any = connection.connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
 

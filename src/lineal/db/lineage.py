@@ -32,6 +32,7 @@ from lineal.db import schema
 from lineal.db.engine import listed, on_sqlite
 from lineal.db.fields import number_field
 from lineal.db.orders import fetch_page, parse_order
+from lineal.db.prepared import Prepared
 from lineal.db.schema import derivations, edges
 
 SHALLOW = 12
@@ -103,18 +104,18 @@ def _insert(
     closes_cycle: bool,
     now: datetime,
 ) -> None:
-    row = {
-        "run_id": run,
-        "version_id": version,
-        "kind": kind,
-        "alias": alias,
-        "closes_cycle": closes_cycle,
-        "created_at": now,
-    }
-    connection.execute(_ADD_EDGE, row)
+    _ADD_EDGE.run(
+        connection,
+        run_id=run,
+        version_id=version,
+        kind=kind,
+        alias=alias,
+        closes_cycle=closes_cycle,
+        created_at=now,
+    )
 
 
-_ADD_EDGE = insert(edges)
+_ADD_EDGE = Prepared(insert(edges))
 
 
 def _hold(connection: Connection, run: RunKey) -> None:

@@ -30,6 +30,7 @@ from lineal.db import collections as collections_db
 from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
 from lineal.db.engine import insert
+from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     aliases,
     collections,
@@ -168,13 +169,15 @@ def records(rows: Iterable[Row[Any]]) -> list[VersionRecord]:
     ]
 
 
-# Statements of the path that every logged version takes are built once: building one anew costs
-# three times as much as running it.
-_BY_MEMBERSHIP = listing().where(memberships.c.id == bindparam("membership"))
-_BY_ID = listing().where(
-    versions.c.id == bindparam("version"), memberships.c.collection_id == versions.c.collection_id
+# Statements of the path that every logged version takes.
+_BY_MEMBERSHIP = Prepared(listing().where(memberships.c.id == bindparam("membership")))
+_BY_ID = Prepared(
+    listing().where(
+        versions.c.id == bindparam("version"),
+        memberships.c.collection_id == versions.c.collection_id,
+    )
 )
-_SAME_CONTENT = (
+_SAME_CONTENT = Prepared(
     select(versions.c.id)
     .where(
         versions.c.collection_id == bindparam("collection"),
@@ -185,12 +188,14 @@ _SAME_CONTENT = (
     .limit(1)
     .with_for_update()
 )
-_ADD = plain_insert(versions).returning(versions.c.id)
-_ADD_MEMBERSHIP = plain_insert(memberships).returning(memberships.c.id)
-_LIVE_MEMBERSHIP = select(memberships.c.id, memberships.c.number).where(
-    memberships.c.collection_id == bindparam("collection"),
-    memberships.c.version_id == bindparam("version"),
-    memberships.c.removed_at.is_(None),
+_ADD = Prepared(plain_insert(versions).returning(versions.c.id))
+_ADD_MEMBERSHIP = Prepared(plain_insert(memberships).returning(memberships.c.id))
+_LIVE_MEMBERSHIP = Prepared(
+    select(memberships.c.id, memberships.c.number).where(
+        memberships.c.collection_id == bindparam("collection"),
+        memberships.c.version_id == bindparam("version"),
+        memberships.c.removed_at.is_(None),
+    )
 )
 
 
@@ -199,12 +204,12 @@ def _record(rows: Iterable[Row[Any]]) -> VersionRecord | None:
 
 
 def by_membership(connection: Connection, membership_id: int) -> VersionRecord | None:
-    return _record(connection.execute(_BY_MEMBERSHIP, {"membership": membership_id}))
+    return _record(_BY_MEMBERSHIP.rows(connection, membership=membership_id))
 
 
 def by_id(connection: Connection, version_id: int) -> VersionRecord | None:
     """Return a version as seen in its source collection, also a deleted one."""
-    return _record(connection.execute(_BY_ID, {"version": version_id}))
+    return _record(_BY_ID.rows(connection, version=version_id))
 
 
 def by_ids(
@@ -279,9 +284,8 @@ def is_digest(ref: str) -> bool:
 
 def same_content(connection: Connection, collection_id: int, digest: Digest) -> int | None:
     """Return the oldest live version with this digest (X-2: any, not only the latest)."""
-    return connection.execute(
-        _SAME_CONTENT, {"collection": collection_id, "content": digest}
-    ).scalar()
+    found = _SAME_CONTENT.value(connection, collection=collection_id, content=digest)
+    return None if found is None else int(found)
 
 
 def manifest_id(connection: Connection, version_id: int) -> int | None:
@@ -313,7 +317,7 @@ def add(
     wanted_number: int | None = None,
 ) -> tuple[int, Membership]:
     """Insert a version and its membership with the next number; returns its id and that."""
-    version_id = connection.execute(_ADD, dict(values)).scalar_one()
+    version_id = int(_ADD.value(connection, **values))
     membership = add_membership(
         connection, values["collection_id"], version_id, now, wanted_number=wanted_number
     )
@@ -329,13 +333,14 @@ def add_membership(
     wanted_number: int | None = None,
 ) -> Membership:
     number = collections_db.next_number(connection, collection_id, now, wanted=wanted_number)
-    row = {
-        "collection_id": collection_id,
-        "version_id": version_id,
-        "number": number,
-        "created_at": now,
-    }
-    return Membership(connection.execute(_ADD_MEMBERSHIP, row).scalar_one(), number)
+    membership_id = _ADD_MEMBERSHIP.value(
+        connection,
+        collection_id=collection_id,
+        version_id=version_id,
+        number=number,
+        created_at=now,
+    )
+    return Membership(membership_id, number)
 
 
 def lock(connection: Connection, version_id: int) -> bool:
@@ -349,8 +354,7 @@ def lock(connection: Connection, version_id: int) -> bool:
 def live_membership(
     connection: Connection, collection_id: int, version_id: int
 ) -> Membership | None:
-    chosen = {"collection": collection_id, "version": version_id}
-    row = connection.execute(_LIVE_MEMBERSHIP, chosen).one_or_none()
+    row = _LIVE_MEMBERSHIP.row(connection, collection=collection_id, version=version_id)
     return None if row is None else Membership(*row)
 
 

@@ -1,8 +1,7 @@
 """The content of a draft: entries, and where on this machine their bytes are.
 
-Kept in a private SQLite database without a name: in memory while it is small, in a temporary
-file that nobody else sees when it grows, so that a draft of any number of files needs little
-memory. Gone with the draft. A draft made from a version keeps only what differs from it.
+Kept in a private SQLite database (`scratch.py`), so that a draft of any number of files needs
+little memory. Gone with the draft. A draft made from a version keeps only what differs from it.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from lineal.client.artifact import scratch
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.staging import remove_copy
 from lineal.client.fork_gate import inside_sqlite
@@ -35,14 +35,6 @@ from lineal.core.manifest import (
 from lineal.errors import Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
-_ENTRIES = """
-CREATE TABLE entries (
-    path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
-    source BLOB, staged BLOB, packed INTEGER, policy TEXT,
-    mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
-) WITHOUT ROWID
-"""
-_REMOVED = "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID"
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
@@ -89,17 +81,15 @@ class Contents:
         self._owner = os.getpid()
         self._has_copies = True
         self._put_count = 0
-        """Entries put in, also in place of others; to count them takes a new database 30 µs."""
+        """Entries put in, also in place of others."""
         self._opened: sqlite3.Connection | None = None
 
     @property
     def _database(self) -> sqlite3.Connection:
         """Made by the first change: a version that is only read needs none."""
-        with self._lock, inside_sqlite:
+        with self._lock:
             if self._opened is None:
-                self._opened = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-                self._opened.execute(_ENTRIES)
-                self._opened.execute(_REMOVED)
+                self._opened = scratch.take()
             return self._opened
 
     @seldom_collected()
@@ -329,10 +319,10 @@ class Contents:
         # A draft that nobody logged, or that failed, would fill the disk until the process ends.
         if sys.is_finalizing() or not self._is_changed:
             return
-        if self._has_copies and self._owner == os.getpid():  # a forked child has no copies
+        is_own = self._owner == os.getpid()  # a forked child has no copies
+        if self._has_copies and is_own:
             self.drop_copies()
-        with inside_sqlite:
-            self._database.close()
+        scratch.give_back(self._database, is_small=is_own and self._put_count <= ADDED_AT_ONCE)
 
     def _own(self) -> Iterator[Entry]:
         after = ""

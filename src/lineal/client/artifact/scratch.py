@@ -1,0 +1,62 @@
+"""The private SQLite databases without a name that hold what drafts contain.
+
+In memory while they are small, in a temporary file that nobody else sees when they grow. A small
+one is emptied and used again: to make one, and to have SQLite read each statement for the first
+time, takes 0.25 ms, more than all that a draft of one file does with it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sqlite3
+
+from lineal.client.fork_gate import inside_sqlite
+
+_TABLES = (
+    """
+    CREATE TABLE entries (
+        path TEXT PRIMARY KEY, digest TEXT NOT NULL, size INTEGER NOT NULL, ref TEXT, extra TEXT,
+        source BLOB, staged BLOB, packed INTEGER, policy TEXT,
+        mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER
+    ) WITHOUT ROWID
+    """,
+    "CREATE TABLE removed (path TEXT PRIMARY KEY) WITHOUT ROWID",
+)
+SPARE_MOST = 4
+"""Kept for drafts to come: more are seldom written at a time."""
+
+_spare: list[sqlite3.Connection] = []
+
+
+def take() -> sqlite3.Connection:
+    """Return an empty database; any thread may use it."""
+    with inside_sqlite:
+        if _spare:
+            return _spare.pop()
+        database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        for table in _TABLES:
+            database.execute(table)
+        return database
+
+
+def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
+    """Take a database that nobody uses any more; is_small: it may be worth keeping."""
+    with inside_sqlite:
+        if not is_small or len(_spare) == SPARE_MOST or database.in_transaction:
+            database.close()
+            return
+        database.execute("DELETE FROM entries")
+        database.execute("DELETE FROM removed")
+        _spare.append(database)
+
+
+def close() -> None:
+    """Give up the spare ones."""
+    with inside_sqlite:
+        while _spare:
+            _spare.pop().close()
+
+
+atexit.register(close)
+os.register_at_fork(after_in_child=close)  # a temporary file would be shared with the parent
