@@ -156,24 +156,13 @@ class Pack:
 
     def find(self, sha256: bytes) -> Place | None:
         """Return the place of one file, None if it is not in it; raises as `places`."""
-        index = self._index()
-        size = _ENTRY.size
-
-        def named(number: int) -> bytes:
-            return index[number * size : number * size + len(sha256)]
-
-        count = len(index) // size
-        number = bisect_left(range(count), sha256, key=named)
-        if number == count or named(number) != sha256:
-            return None
-        _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * size)
-        return None if is_deleted else Place(offset, length, number)
+        return _find(self._index(), sha256)
 
     def find_all(self, sha256s: Sequence[bytes]) -> list[Place | None]:
         """Return the place of each, None for those that are not in it; raises as `places`."""
         index, size = self._index(), _ENTRY.size
         if len(sha256s) * _LOOKS_PER_DICTIONARY < len(index) // size:
-            return [self.find(sha256) for sha256 in sha256s]
+            return [_find(index, sha256) for sha256 in sha256s]
         if {index[at : at + 32] for at in range(0, len(index), size)}.isdisjoint(sha256s):
             return [None] * len(sha256s)  # as for most packs of a large draft
         places = self.places()
@@ -230,6 +219,20 @@ def delete(path: str, sha256s: Iterable[bytes]) -> int:
         finally:
             os.close(descriptor)
     return len(Pack(path).places())
+
+
+def _find(index: bytes, sha256: bytes) -> Place | None:
+    size = _ENTRY.size
+
+    def named(number: int) -> bytes:
+        return index[number * size : number * size + len(sha256)]
+
+    count = len(index) // size
+    number = bisect_left(range(count), sha256, key=named)
+    if number == count or named(number) != sha256:
+        return None
+    _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * size)
+    return None if is_deleted else Place(offset, length, number)
 
 
 def _read(descriptor: int, path: str, length: int, offset: int) -> bytes:
