@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 
 def put_again(lineal, photos, text: str) -> None:
     (photos / "a.txt").write_text(text)
@@ -25,6 +27,15 @@ def test_where_nothing_was_deleted_the_list_says_so(lineal):
 def test_rm_of_a_version_with_aliases_needs_to_be_told(lineal, photos):
     answer = lineal("artifact", "rm", "demo/photos:v0", "--yes", fails=True)
     assert "raw" in answer.err
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
+
+
+@pytest.mark.parametrize("words", [("--dry-run",), ("--delete-aliases", "--dry-run"), ("--yes",)])
+def test_rm_of_a_version_with_a_protected_alias_says_that_no_option_helps(lineal, photos, words):
+    lineal("project", "protect", "demo", "raw")
+    refused = lineal("artifact", "rm", "demo/photos:v0", *words, fails=True)
+    assert "protected alias" in refused.err
+    assert "--delete-aliases" not in refused.err
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from lineal.client.backend import all_of
 from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection
-from lineal.errors import Conflict, Invalid
+from lineal.errors import Invalid
 
 
 def rm(
@@ -140,25 +141,24 @@ def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) ->
         raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
     connection = connect()
     record = connection.version(name)
+    delete = partial(
+        connection.backend.delete_version, record.membership_id, delete_aliases=delete_aliases
+    )
+    delete(dry_run=True)  # what is in the way is said before anybody is asked
     if record.is_link:
         if dry_run:
             output.data(f"Would unlink {record.path}; the version stays where it was logged")
             return
         output.confirm(f"Unlink {record.path}?", yes=yes)
-        connection.backend.unlink_version(record.membership_id)
+        delete()
         output.data(f"Unlinked {record.path}")
         return
     size = output.size(record.size_bytes)
-    if record.aliases and not delete_aliases:
-        raise Conflict(
-            f"Version {record.path} has aliases ({', '.join(record.aliases)}); "
-            "`--delete-aliases` deletes it with them"
-        )
     if dry_run:
         output.data(f"Would delete {record.path} ({size})")
         return
     output.confirm(f"Delete {record.path} ({size})?", yes=yes)
-    connection.backend.delete_version(record.membership_id, delete_aliases=delete_aliases)
+    delete()
     output.data(f"Deleted {record.path}")
 
 

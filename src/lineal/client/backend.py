@@ -231,7 +231,9 @@ class Backend(Protocol):
 
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord: ...
 
-    def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None: ...
+    def delete_version(
+        self, membership: MembershipId, *, delete_aliases: bool, dry_run: bool = False
+    ) -> None: ...
 
     def link_version(
         self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]

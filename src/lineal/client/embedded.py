@@ -257,9 +257,11 @@ class EmbeddedBackend:
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
         return service.catalog.update_version(self.instance, self.actor, membership, patch)
 
-    def delete_version(self, membership: MembershipId, *, delete_aliases: bool) -> None:
+    def delete_version(
+        self, membership: MembershipId, *, delete_aliases: bool, dry_run: bool = False
+    ) -> None:
         service.deletion.delete_version(
-            self.instance, self.actor, membership, delete_aliases=delete_aliases
+            self.instance, self.actor, membership, delete_aliases=delete_aliases, dry_run=dry_run
         )
 
     def link_version(

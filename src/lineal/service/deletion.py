@@ -33,13 +33,18 @@ from lineal.service.instance import Instance
 
 
 def delete_version(
-    instance: Instance, actor: Actor, membership_id: MembershipId, *, delete_aliases: bool
+    instance: Instance,
+    actor: Actor,
+    membership_id: MembershipId,
+    *,
+    delete_aliases: bool,
+    dry_run: bool = False,
 ) -> None:
     """Hide a version; its tombstone keeps name, number, digest and edges (DEL-1, LIN-9).
 
     A link is only unlinked. Raises Conflict while the version has aliases (unless
     `delete_aliases`), a protected alias (DEL-6), or is linked elsewhere (X-10). Deleting it twice
-    changes nothing.
+    changes nothing. dry_run: raise the same, and change nothing.
     """
     access.require(actor, Action.DELETE, f"version {membership_id}")
     now = instance.clock.now()
@@ -48,14 +53,17 @@ def delete_version(
         if found.deleted_at is not None:
             return
         if found.is_link:
-            catalog.unlink(connection, actor, membership_id, now)
+            if not dry_run:
+                catalog.unlink(connection, actor, membership_id, now)
             return
         require_unprotected(connection, f"version {found.path}", [found.id])
         if found.aliases and not delete_aliases:
             raise Conflict(
                 f"Version {found.path} has aliases ({', '.join(found.aliases)}); "
-                "delete it with delete_aliases=True"
+                "delete it with delete_aliases=True (`--delete-aliases`)"
             )
+        if dry_run:
+            return
         deletion_db.hide_versions(
             connection,
             [found.id],
