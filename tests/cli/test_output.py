@@ -98,3 +98,10 @@ def test_no_color_is_respected(monkeypatch):
     assert output.is_coloured(Terminal())
     monkeypatch.setenv("NO_COLOR", "1")
     assert not output.is_coloured(Terminal())
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1, "1 B"), (1023, "1023 B"), (1536, "1.5 KiB (1,536 bytes)")]
+)
+def test_an_exact_size_is_said_once(size, text):
+    assert output.exact_size(size) == text

@@ -465,7 +465,7 @@ def show(
             ("aliases", record.aliases),
             ("tags", record.tags),
             ("created", record.created_at),
-            ("size", f"{output.size(record.size_bytes)} ({record.size_bytes:,} bytes)"),
+            ("size", output.exact_size(record.size_bytes)),
             ("digest", record.digest),
             ("lives", ttl_words(artifact.effective_ttl)),
             ("logged by", made_by or "no run (user-created, or its run was deleted)"),

@@ -249,6 +249,11 @@ def size(size_bytes: int) -> str:
     return term.size_text(size_bytes)
 
 
+def exact_size(size_bytes: int) -> str:
+    """Return `12.3 KiB (12,595 bytes)`."""
+    return size(size_bytes) if size_bytes < 1024 else f"{size(size_bytes)} ({size_bytes:,} bytes)"
+
+
 def moment(when: datetime) -> str:
     """Return the moment in local time, to the minute."""
     return when.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -38,7 +38,7 @@ from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
 from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new
-from lineal.db.prepared import Prepared
+from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
     blobs,
     drafts,
@@ -87,7 +87,6 @@ _AWAITED = Prepared(  # SQLite begins with the few awaited rows only when told i
     .order_by(blobs.c.id)
     .limit(bindparam("most", type_=BigInteger))
 )
-_NO_LIMIT = 2**62
 _SEGMENT_IDS = (
     select(segments.c.digest, segments.c.id)
     .where(segments.c.digest.in_(bindparam("digests", expanding=True)))
@@ -269,7 +268,7 @@ def awaited(
     connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
 ) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return (id, digest, size_bytes) of a manifest's blobs that are not stored, by id."""
-    most = _NO_LIMIT if limit is None else limit
+    most = NO_LIMIT if limit is None else limit
     return _AWAITED.rows(connection, manifest=manifest_id, after=after, most=most)
 
 

@@ -17,6 +17,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from lineal.db.engine import on_sqlite, plain
 
+NO_LIMIT = 2**62
+"""For the parameter of a LIMIT."""
+
 Statement = Select[Any] | Insert | Update | Delete
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]

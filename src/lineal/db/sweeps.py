@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
-    CursorResult,
     Row,
     Select,
     bindparam,
@@ -36,6 +36,7 @@ from lineal.core.trials import (
 )
 from lineal.db.fields import moment_field, number_field
 from lineal.db.orders import fetch_page, parse_order
+from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
     aliases,
     collections,
@@ -52,28 +53,27 @@ from lineal.db.schema import (
 from lineal.db.versions import Membership
 from lineal.errors import NotFound
 
-# Statements of every trial's way are built once: building one anew costs three times as much as
-# running it.
-_BY_KEY = select(sweeps).where(sweeps.c.id == bindparam("sweep"))
-_LOCKED = _BY_KEY.with_for_update()
-_NEXT_REVISION = (
+# Statements of the path that every trial takes.
+_LOCKED = Prepared(select(sweeps).where(sweeps.c.id == bindparam("sweep")).with_for_update())
+_NEXT_REVISION = Prepared(
     update(sweeps)
     .where(sweeps.c.id == bindparam("sweep"))
     .values(revision=sweeps.c.revision + 1)
     .returning(sweeps.c.revision)
 )
-_TRIAL = select(trials).where(trials.c.id == bindparam("trial"))
-_CHANGE_TRIAL = update(trials).where(trials.c.id == bindparam("trial"))
-_CHANGE_SWEEP = update(sweeps).where(sweeps.c.id == bindparam("sweep"))
-_CHANGE_AGENT = update(sweep_agents).where(sweep_agents.c.id == bindparam("agent"))
-_ADD_TRIAL = insert(trials).returning(trials.c.id)
-_IN_STATE = (
+_TRIAL = Prepared(select(trials).where(trials.c.id == bindparam("trial")))
+_CHANGE_TRIAL = Prepared(update(trials).where(trials.c.id == bindparam("trial")))
+_CHANGE_SWEEP = Prepared(update(sweeps).where(sweeps.c.id == bindparam("sweep")))
+_CHANGE_AGENT = Prepared(update(sweep_agents).where(sweep_agents.c.id == bindparam("agent")))
+_ADD_TRIAL = Prepared(insert(trials).returning(trials.c.id))
+_in_state = (
     select(trials)
     .where(trials.c.sweep_id == bindparam("sweep"), trials.c.state == bindparam("wanted"))
     .order_by(trials.c.number)
 )
-_LATE = _IN_STATE.where(trials.c.lease_until < bindparam("now"))
-_CHANGED = (
+_IN_STATE = Prepared(_in_state.limit(bindparam("most", type_=BigInteger)))
+_LATE = Prepared(_in_state.where(trials.c.lease_until < bindparam("now")))
+_CHANGED = Prepared(
     select(trials)
     .where(trials.c.sweep_id == bindparam("sweep"), trials.c.revision > bindparam("after"))
     .order_by(trials.c.revision)
@@ -96,12 +96,13 @@ def find(connection: Connection, entity: str, project: str, sweep_id: str) -> Ro
 
 def by_key(connection: Connection, key: SweepKey) -> Row[Any]:
     """Return a sweep's row with its project and entity; raises NotFound."""
-    return _required(connection.execute(_rows().where(sweeps.c.id == key)), f"sweep {key}")
+    row = connection.execute(_rows().where(sweeps.c.id == key)).one_or_none()
+    return _required(row, f"sweep {key}")
 
 
 def lock(connection: Connection, key: SweepKey) -> Row[Any]:
     """Return a sweep's row that nobody else changes until the transaction ends; raises NotFound."""
-    return _required(connection.execute(_LOCKED, {"sweep": key}), f"sweep {key}")
+    return _required(_LOCKED.row(connection, sweep=key), f"sweep {key}")
 
 
 def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
@@ -121,7 +122,7 @@ def page(connection: Connection, project_id: int, request: PageRequest) -> Page[
 
 
 def change(connection: Connection, key: SweepKey, values: Mapping[str, Any], now: datetime) -> None:
-    connection.execute(_CHANGE_SWEEP, {"sweep": key, **values, "updated_at": now})
+    _CHANGE_SWEEP.run(connection, sweep=key, **values, updated_at=now)
 
 
 def record(connection: Connection, row: Row[Any]) -> SweepRecord:
@@ -144,8 +145,7 @@ def record(connection: Connection, row: Row[Any]) -> SweepRecord:
     )
 
 
-def _required(found: CursorResult[Any], what: str) -> Row[Any]:
-    row = found.one_or_none()
+def _required(row: Row[Any] | None, what: str) -> Row[Any]:
     if row is None:
         raise NotFound(f"There is no {what}")
     return row
@@ -168,30 +168,29 @@ def _rows() -> Select[Any]:
 
 
 def next_revision(connection: Connection, sweep: SweepKey) -> int:
-    return int(connection.execute(_NEXT_REVISION, {"sweep": sweep}).scalar_one())
+    return int(_NEXT_REVISION.value(connection, sweep=sweep))
 
 
 def add_trial(connection: Connection, sweep: SweepKey, values: Mapping[str, Any]) -> TrialKey:
     revision = next_revision(connection, sweep)
-    row = {"sweep_id": sweep, "revision": revision, **values}
-    return TrialKey(connection.execute(_ADD_TRIAL, row).scalar_one())
+    return TrialKey(_ADD_TRIAL.value(connection, sweep_id=sweep, revision=revision, **values))
 
 
 def change_trial(
     connection: Connection, sweep: SweepKey, trial: TrialKey, values: Mapping[str, Any]
 ) -> None:
     revision = next_revision(connection, sweep)
-    connection.execute(_CHANGE_TRIAL, {"trial": trial, "revision": revision, **values})
+    _CHANGE_TRIAL.run(connection, trial=trial, revision=revision, **values)
 
 
 def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) -> None:
     """Change what no search looks at: the lease, the progress."""
-    connection.execute(_CHANGE_TRIAL, {"trial": trial, **values})
+    _CHANGE_TRIAL.run(connection, trial=trial, **values)
 
 
 def trial(connection: Connection, key: TrialKey) -> Row[Any]:
     """Return a trial's row; raises NotFound."""
-    return _required(connection.execute(_TRIAL, {"trial": key}), f"trial {key}")
+    return _required(_TRIAL.row(connection, trial=key), f"trial {key}")
 
 
 def trial_of_run(
@@ -216,19 +215,18 @@ def trial_of_run(
 def in_state(
     connection: Connection, sweep: SweepKey, state: TrialState, *, limit: int | None = None
 ) -> Sequence[Row[Any]]:
-    query = _IN_STATE if limit is None else _IN_STATE.limit(limit)
-    return connection.execute(query, {"sweep": sweep, "wanted": str(state)}).all()
+    most = NO_LIMIT if limit is None else limit
+    return _IN_STATE.rows(connection, sweep=sweep, wanted=str(state), most=most)
 
 
 def late(connection: Connection, sweep: SweepKey, now: datetime) -> Sequence[Row[Any]]:
     """Return running trials whose lease ended."""
-    chosen = {"sweep": sweep, "wanted": str(TrialState.RUNNING), "now": now}
-    return connection.execute(_LATE, chosen).all()
+    return _LATE.rows(connection, sweep=sweep, wanted=str(TrialState.RUNNING), now=now)
 
 
 def changed(connection: Connection, sweep: SweepKey, after: int) -> Sequence[Row[Any]]:
     """Return trials changed after a revision, in the order of their changes."""
-    return connection.execute(_CHANGED, {"sweep": sweep, "after": after}).all()
+    return _CHANGED.rows(connection, sweep=sweep, after=after)
 
 
 def trial_page(connection: Connection, sweep: SweepKey, request: PageRequest) -> Page[TrialRecord]:
@@ -304,7 +302,7 @@ def add_agent(connection: Connection, values: Mapping[str, Any]) -> AgentKey:
 
 
 def change_agent(connection: Connection, agent: AgentKey, values: Mapping[str, Any]) -> None:
-    connection.execute(_CHANGE_AGENT, {"agent": agent, **values})
+    _CHANGE_AGENT.run(connection, agent=agent, **values)
 
 
 def agents(connection: Connection, sweep: SweepKey, alive_since: datetime) -> list[AgentRecord]:
