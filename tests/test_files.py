@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -9,7 +10,7 @@ import resource
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,13 +18,14 @@ from types import SimpleNamespace
 import pytest
 
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
-from lineal.files import writing
-from lineal.files.copying import copy_and_hash
+from lineal.files import copying, writing
+from lineal.files.copying import PIECE_BYTES, copy_and_hash
 from lineal.files.flushing import SYNC_EACH_MOST, flush
 from lineal.files.reading import SMALL_BYTES, hash_file, read_small
 from lineal.files.stamps import Stamp
 from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
 
+COPY_IN_KERNEL = os.copy_file_range
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
 
 
@@ -60,6 +62,56 @@ def test_a_copy_has_the_bytes_and_the_digest(tmp_path: Path, size: int) -> None:
     copied = copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert (tmp_path / "g").read_bytes() == data
     assert (copied.hex_digest, copied.size) == (hex_of(data), size)
+
+
+def refuse(*_: object) -> int:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+def copy_once(*arguments: int) -> int:
+    """Copy as the kernel does, but only at the beginning of a file."""
+    return COPY_IN_KERNEL(*arguments) if arguments[-1] == 0 else refuse()
+
+
+@pytest.mark.parametrize("copy", [refuse, copy_once, lambda *_: 0, None])
+@pytest.mark.parametrize("size", [SMALL_BYTES + 1, 2 * PIECE_BYTES + 5])
+def test_a_copy_is_made_where_the_kernel_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, copy: Callable[..., int] | None
+) -> None:
+    if copy is None:
+        monkeypatch.delattr(os, "copy_file_range")
+    else:
+        monkeypatch.setattr(os, "copy_file_range", copy)
+    data = os.urandom(size)
+    (tmp_path / "f").write_bytes(data)
+    copied = copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert (tmp_path / "g").read_bytes() == data
+    assert (copied.hex_digest, copied.size) == (hex_of(data), size)
+
+
+def test_more_pieces_than_may_wait_are_copied_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "PIECE_BYTES", 10_000)
+    data = os.urandom(SMALL_BYTES + 500_001)
+    (tmp_path / "f").write_bytes(data)
+    assert copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g")).hex_digest == hex_of(data)
+    assert (tmp_path / "g").read_bytes() == data
+
+
+def test_a_copy_that_others_cut_short_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*arguments: int) -> int:
+        count = COPY_IN_KERNEL(*arguments)
+        os.truncate(tmp_path / "g", 10)
+        return count
+
+    monkeypatch.setattr(os, "copy_file_range", cut)
+    (tmp_path / "f").write_bytes(bytes(SMALL_BYTES + 1))
+    with pytest.raises(Unavailable, match="g: the copy became shorter"):
+        copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert not (tmp_path / "g").exists()
 
 
 def test_a_copy_never_overwrites(tmp_path: Path) -> None:

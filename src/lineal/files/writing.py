@@ -75,8 +75,9 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 @contextmanager
 def created(path: str, mode: int = 0o444) -> Iterator[int]:
+    """Make a new file, open for writing and reading; on any error it is removed."""
     with room_on(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             yield descriptor
         except BaseException:
