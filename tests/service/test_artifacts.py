@@ -16,6 +16,7 @@ from lineal.core.records import (
     RunSpec,
     VersionQuery,
 )
+from lineal.db import versions as versions_db
 from lineal.errors import (
     Conflict,
     Gone,
@@ -377,3 +378,5 @@ def test_a_damaged_record_is_said_as_damage(
     said = rf"{instance.home.database} is damaged.* is no JSON .* `lineal verify` says where"
     with pytest.raises(IntegrityError, match=said):
         catalog.versions(instance, owner, query, PageRequest())
+    with pytest.raises(IntegrityError, match=said), instance.database.reading() as connection:
+        versions_db.by_id(connection, 1)

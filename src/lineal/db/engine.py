@@ -220,7 +220,7 @@ def _create_engine(
     engine = sqlalchemy.create_engine(
         url,
         json_serializer=json_text,
-        json_deserializer=functools.partial(json_value, place=url.database),
+        json_deserializer=json_value,
         **pool,
     )
     if engine.dialect.name == "sqlite":
@@ -280,6 +280,11 @@ def _translated(url: URL) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise Invalid(f"{error.object!r} is not valid Unicode; names and paths must be") from error
+    except NoJson as error:
+        raise IntegrityError(
+            f"The database {url.database} is damaged: a record holds {error}; `lineal verify` says "
+            "where"
+        ) from error
     except OverflowError as error:
         if "SQLite" not in str(error):
             raise
@@ -414,11 +419,12 @@ def json_text(value: Any) -> str:
         return _json.encode(_finite(value))
 
 
-def json_value(text: str | bytes, *, place: str | None = None) -> Any:
-    """Read what `json_text` wrote; psycopg hands over bytes.
+class NoJson(ValueError):
+    """A record holds something else."""
 
-    place: the database that it is from. Raises IntegrityError.
-    """
+
+def json_value(text: str | bytes) -> Any:
+    """Read what `json_text` wrote; psycopg hands over bytes. Raises NoJson."""
     if isinstance(text, bytes):
         text = text.decode()
     try:
@@ -426,10 +432,7 @@ def json_value(text: str | bytes, *, place: str | None = None) -> Any:
             return json.loads(text)
         return json.loads(text, object_hook=_restore_float)
     except (ValueError, RecursionError) as error:
-        raise IntegrityError(
-            f"The database {place} is damaged: a record holds {text[:_SHOWN_MOST]!r}, which is no "
-            f"JSON ({error}); `lineal verify` says where"
-        ) from error
+        raise NoJson(f"{text[:_SHOWN_MOST]!r}, which is no JSON ({error})") from error
 
 
 def _finite(value: Any) -> Any:

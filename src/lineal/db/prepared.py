@@ -33,6 +33,7 @@ class Prepared:
         self._statement = statement
         self._built: dict[bool, Statement] = {}
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
+        """For all databases of SQLite: their dialects differ in nothing."""
 
     def rows(self, connection: Connection, **values: Any) -> Sequence[Row[*tuple[Any, ...]]]:
         compiled = self._direct(connection, values)
