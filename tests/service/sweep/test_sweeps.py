@@ -27,7 +27,7 @@ from lineal.core.trials import (
 )
 from lineal.db.schema import trials as trials_table
 from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, catalog, runs
+from lineal.service import artifacts, catalog, deletion, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
 from lineal.service.sweep.importance import importance
@@ -194,6 +194,39 @@ def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None
     back = ask(instance, sweep, agent)
     assert back.trial is not None
     assert (back.trial.run_id, back.trial.number, back.is_resumed) == (answer.trial.run_id, 0, True)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_preempted_run_goes_on_where_its_agent_went_with_it(
+    instance: Instance, clock: MovableClock, ends: bool
+) -> None:
+    sweep = make(instance, RANDOM)
+    answer = ask(instance, sweep, join(instance, sweep))
+    assert answer.trial is not None
+    key = run_of(instance, answer, sweep)
+    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
+    if ends:
+        runs.finish(instance, OWNER, key, 1, 1.0)  # type: ignore[arg-type]
+    clock.move(days=1)
+    back = ask(instance, sweep, join(instance, sweep))
+    assert back.trial is not None
+    assert (back.trial.run_id, back.trial.number, back.is_resumed) == (answer.trial.run_id, 0, True)
+
+
+def test_a_preempted_run_that_was_deleted_does_not_go_on(
+    instance: Instance, clock: MovableClock
+) -> None:
+    sweep = make(instance, RANDOM)
+    answer = ask(instance, sweep, join(instance, sweep))
+    assert answer.trial is not None
+    key = run_of(instance, answer, sweep)
+    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
+    deletion.delete_run(instance, OWNER, key)  # type: ignore[arg-type]
+    clock.move(days=1)
+    back = ask(instance, sweep, join(instance, sweep))
+    assert back.trial is not None
+    assert (back.trial.number, back.is_resumed) == (0, False)
+    assert back.trial.run_id != answer.trial.run_id
 
 
 def test_pause_stop_and_cancel_reach_agents(instance: Instance) -> None:

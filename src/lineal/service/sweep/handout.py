@@ -13,8 +13,10 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import sweeps as rules
 from lineal.core.ids import new_id
+from lineal.core.records import RunState
 from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
+from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Point, name_of, point_of
@@ -129,22 +131,30 @@ def grid_number(row: Row[Any], plan: Plan, parameters: Mapping[str, Any]) -> int
     return rules.grid_number(plan, parameters)
 
 
-def put_back(connection: Connection, sweep: SweepKey, trial: TrialKey) -> None:
-    """Put a trial back into the queue, to be tried from the start by a new run."""
-    again = {
-        "state": str(TrialState.QUEUED),
-        "run_id": new_id(),
-        "is_resumed": False,
-        "progress": None,
-        "lease_until": None,
-    }
-    sweeps_db.change_trial(connection, sweep, trial, again)
+def put_back(connection: Connection, trial: Row[Any], run: Row[Any] | None) -> None:
+    """Put a trial back into the queue: to be tried from the start by a new run, or, where its run
+    was about to be preempted, to go on in that (RUN-20)."""
+    again: dict[str, Any] = {"state": str(TrialState.QUEUED), "lease_until": None}
+    if is_preempted(run):
+        again["is_resumed"] = True
+    else:
+        again |= {"run_id": new_id(), "is_resumed": False, "progress": None}
+    sweeps_db.change_trial(connection, SweepKey(trial.sweep_id), TrialKey(trial.id), again)
+
+
+def is_preempted(run: Row[Any] | None) -> bool:
+    """Say whether a run announced that it would be preempted, and can go on."""
+    if run is None or run.deleted_at is not None:
+        return False
+    return run.state in (RunState.PREEMPTING, RunState.PREEMPTED)
 
 
 def _take_back(connection: Connection, row: Row[Any], now: datetime) -> None:
-    """Put trials whose agent fell silent back into the queue, with a new run each."""
+    """Put trials whose agent fell silent back into the queue."""
     for trial in sweeps_db.late(connection, SweepKey(row.id), now):
-        put_back(connection, SweepKey(row.id), TrialKey(trial.id))
+        sweep = sweeps_db.by_key(connection, SweepKey(row.id))
+        run = runs_db.find(connection, sweep.entity, sweep.project, trial.run_id)
+        put_back(connection, trial, run)
 
 
 def _claimed(

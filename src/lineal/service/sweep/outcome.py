@@ -16,7 +16,7 @@ from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.service.instance import Instance
 from lineal.service.sweep import best_version
-from lineal.service.sweep.handout import is_used_up, put_back
+from lineal.service.sweep.handout import is_preempted, is_used_up, put_back
 
 
 def judged(connection: Connection, trial: Row[Any]) -> Beat:
@@ -46,12 +46,8 @@ def end(
     """Note how a trial ended; one that was left, or whose run was preempted, is queued again."""
     whole = sweeps_db.by_key(connection, SweepKey(row.id))
     run = runs_db.find(connection, whole.entity, whole.project, trial.run_id)
-    if run is not None and run.state in (RunState.PREEMPTING, RunState.PREEMPTED):
-        again = {"state": str(TrialState.QUEUED), "is_resumed": True, "lease_until": None}
-        sweeps_db.change_trial(connection, SweepKey(row.id), TrialKey(trial.id), again)
-        return
-    if state is TrialState.QUEUED:
-        put_back(connection, SweepKey(row.id), TrialKey(trial.id))
+    if state is TrialState.QUEUED or is_preempted(run):
+        put_back(connection, trial, run)
         return
     if trial.progress and "stop" in trial.progress and state is not TrialState.CANCELLED:
         state = TrialState.STOPPED  # however its program took that
