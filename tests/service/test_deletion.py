@@ -318,6 +318,34 @@ def test_a_link_from_another_project_keeps_a_project_unless_forced(
     assert findings(instance, owner) == []
 
 
+@pytest.mark.parametrize("kind", [EdgeKind.USED, EdgeKind.LOGGED])
+def test_a_run_of_another_project_keeps_a_project_unless_forced(
+    instance: Instance, owner: Actor, log: Log, kind: EdgeKind
+) -> None:
+    version = log("0")
+    other = runs.start(instance, owner, RunSpec("ana", "training", "train")).run
+    if kind is EdgeKind.USED:
+        lineage.use(instance, owner, other.key, version.id, alias=None)
+    else:
+        lineage.relog(instance, owner, other.key, version.id)
+    with pytest.raises(Conflict, match=r"used or logged .*, ana/training/train; use force"):
+        deletion.delete_project(instance, owner, "ana", "vision")
+    assert projects.project(instance, owner, "ana", "vision").name == "vision"
+    deletion.delete_project(instance, owner, "ana", "vision", force=True)
+    restoring.restore_project(instance, owner, "ana", "vision")
+    deletion.delete_run(instance, owner, other.key)
+    deletion.delete_project(instance, owner, "ana", "vision")
+    assert findings(instance, owner) == []
+
+
+def test_a_project_that_only_its_own_runs_use_can_be_deleted(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    lineage.use(instance, owner, run.key, log("0").id, alias=None)
+    deletion.delete_project(instance, owner, "ana", "vision")
+    assert projects.projects(instance, owner, "ana", FIRST).items == ()
+
+
 def test_a_link_in_a_deleted_project_keeps_nothing(
     instance: Instance, owner: Actor, log: Log
 ) -> None:

@@ -48,7 +48,8 @@ def project_ls(
 def project_rm(
     project: Project,
     force: Annotated[
-        bool, typer.Option("--force", help="Although other projects link it, or it is protected")
+        bool,
+        typer.Option("--force", help="Although other projects use or link it, or it is protected"),
     ] = False,
     yes: Yes = False,
 ) -> None:

@@ -116,6 +116,29 @@ def links_of(
     return found
 
 
+def runs_elsewhere(connection: Connection, project_id: int, limit: int) -> list[str]:
+    """Return live runs of other live projects that used or logged live versions of this one."""
+    query = (
+        select(entities.c.name, projects.c.name, runs.c.run_id)
+        .join(projects, runs.c.project_id == projects.c.id)
+        .join(entities, projects.c.entity_id == entities.c.id)
+        .where(
+            runs.c.id.in_(
+                select(edges.c.run_id)
+                .join(versions, versions.c.id == edges.c.version_id)
+                .join(collections, collections.c.id == versions.c.collection_id)
+                .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
+            ),
+            runs.c.project_id != project_id,
+            runs.c.deleted_at.is_(None),
+            projects.c.deleted_at.is_(None),
+        )
+        .order_by(runs.c.id)
+        .limit(limit)
+    )
+    return ["/".join(row) for row in connection.execute(query)]
+
+
 def protections_of(connection: Connection, version_ids: Iterable[int]) -> list[str]:
     """Return the protected aliases of versions, as `entity/project/name:alias`."""
     query = (

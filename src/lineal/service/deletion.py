@@ -150,8 +150,9 @@ def delete_project(
 ) -> None:
     """Hide a project with all its runs and versions, to be restored together (DEL-5).
 
-    Its name stays taken. Raises Conflict naming links from other projects and protected aliases,
-    unless `force`. Doing it again changes nothing.
+    Its name stays taken. Raises Conflict naming links from other projects, protected aliases, and
+    runs of other projects that used or logged its versions (RUN-38), unless `force`. Doing it again
+    changes nothing.
     """
     full = f"{entity}/{name}"
     access.require(actor, Action.DELETE, f"project {full}")
@@ -168,6 +169,7 @@ def delete_project(
             require_unprotected(
                 connection, f"project {full}", ids, outside=row.id, or_else=", or use force"
             )
+            _require_unused_elsewhere(connection, full, row.id)
         act = deletion_db.record(
             connection, what=full, reason=deletion_db.USER, actor=actor.name, now=now
         )
@@ -229,4 +231,14 @@ def require_unprotected(
         raise Conflict(
             f"Cannot delete {what}: it is linked as {finding.some(linked)}; unlink it there first, "
             f"as `lineal artifact rm {linked[0]}` does{or_else}. Nothing was deleted"
+        )
+
+
+def _require_unused_elsewhere(connection: Connection, project: str, project_id: int) -> None:
+    """Raise Conflict if runs of other projects used or logged what is in this one."""
+    found = deletion_db.runs_elsewhere(connection, project_id, finding.NAMED_MOST + 1)
+    if found:
+        raise Conflict(
+            f"Cannot delete project {project}: runs of other projects used or logged versions that "
+            f"are in it, {finding.some(found)}; use force. Nothing was deleted"
         )

@@ -120,7 +120,8 @@ class Project:
     def delete(self, force: bool = False) -> None:
         """Delete the project with its runs and versions; `restore()` brings all back (DEL-5).
 
-        Raises Conflict naming links from elsewhere and protected aliases, unless `force`.
+        Raises Conflict naming links from elsewhere, protected aliases, and runs of other projects
+        that used or logged versions of this one, unless `force`.
         """
         self._backend.delete_project(self.entity, self.name, force=force)
 
