@@ -100,6 +100,19 @@ def test_auto_resumes_what_did_not_finish_in_this_folder():
     assert lineal.init(resume="auto").id != run.id
 
 
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_auto_leaves_a_run_alone_that_still_goes_on(mode, capsys):
+    first = lineal.init(resume="auto", mode=mode)
+    second = lineal.init(resume="auto", mode=mode, reinit="create_new")
+    assert second.id != first.id
+    assert f"run {first.id}, which was remembered in this folder, still goes on" in (
+        capsys.readouterr().err
+    )
+    first.finish()  # without it, the note is the one of the second
+    second.finish(exit_code=1)
+    assert lineal.init(resume="auto", mode=mode).id == second.id
+
+
 def test_auto_is_forgotten_by_a_run_without_resume(tmp_path, monkeypatch):
     run = lineal.init(resume="auto")
     run.finish(exit_code=1)

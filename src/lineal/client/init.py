@@ -17,7 +17,7 @@ from lineal.client.capture import machine, notebook
 from lineal.client.default_project import default_project
 from lineal.client.run import config as run_config
 from lineal.client.run import resuming, surroundings
-from lineal.client.run.resuming import Identity, Remembered
+from lineal.client.run.resuming import Identity
 from lineal.client.run.run import Place, Run
 from lineal.config import Settings, default_entity, load, said
 from lineal.core import names
@@ -220,7 +220,7 @@ def _start(
             spool=opened.home.spool,
             files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
             offline_folder=opened.offline_folder,
-            resume_file=_remember(settings, opened.identity, record),
+            resume_file=_remember(settings, opened, record),
         )
         if opened.offline_folder is not None:
             # what the run stages and looks up belongs into its folder, too
@@ -325,11 +325,11 @@ def _check_resumed_config(backend: Backend, spec: RunSpec) -> None:
     run_config.RunConfig(before).update(spec.config, allow_val_change=False)
 
 
-def _remember(settings: Settings, identity: Identity, run: RunRecord) -> str | None:
+def _remember(settings: Settings, opened: _Opened, run: RunRecord) -> str | None:
     """Note the run for a later `resume="auto"`; a run without `resume` forgets the note."""
     path = resuming.note_path(settings)
-    if identity.is_auto:
-        resuming.write(path, Remembered(run.entity, run.project, run.run_id))
+    if opened.identity.is_auto:
+        resuming.write(path, resuming.remembered(run, opened.home.spool))
         return path
     if settings.resume is None:
         resuming.forget(path)

@@ -116,18 +116,25 @@ def _take_over(backend: Backend, run: RunRecord, left: spool.Left, path: str) ->
     if refused:
         _set_aside(path, left.writer, refused)
     summary = _catch_up(backend, run, left.entries, refused)
-    if run.state is RunState.RUNNING and not _has_living_writer(path, run.key):
+    folder, own = os.path.split(path)
+    if run.state is RunState.RUNNING and not is_written(folder, run.key, besides=own):
         seconds = summary.get("_runtime")
         backend.mark_crashed(run.key, seconds if is_number(seconds) else 0.0)
 
 
-def _has_living_writer(path: str, run: RunKey) -> bool:
-    """Tell whether a file of another writer of the run is locked, or another user's."""
-    folder, own = os.path.split(path)
+def is_written(folder: str, run: RunKey, *, besides: str | None = None) -> bool:
+    """Tell whether a file of a run in a spool is locked by its writer, or another user's.
+
+    besides: the name of a file that does not count. A folder that is not there has none.
+    """
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
     return any(
         _is_held(os.path.join(folder, name))
-        for name in os.listdir(folder)
-        if name.startswith(spool.prefix(run)) and name.endswith(spool.SUFFIX) and name != own
+        for name in names
+        if name.startswith(spool.prefix(run)) and name.endswith(spool.SUFFIX) and name != besides
     )
 
 

@@ -53,7 +53,8 @@ def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         raise
     session.run_finished(run)
     if code == 0 and run.place.resume_file is not None:
-        resuming.forget(run.place.resume_file)
+        note = resuming.remembered(run.record, run.place.spool)
+        resuming.forget(run.place.resume_file, note)
     if not quiet:
         _say_end(run, code)
     if run.settings.auto_gc and not run.offline:

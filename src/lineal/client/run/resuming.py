@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.client.run import adopting
 from lineal.config import Settings
 from lineal.core.ids import new_id
-from lineal.core.records import RunState
+from lineal.core.records import RunKey, RunRecord, RunState
 from lineal.errors import NotFound, Unavailable, UsageError
 from lineal.files.writing import write_whole
 
@@ -25,6 +26,13 @@ class Remembered(NamedTuple):
     entity: str
     project: str
     run_id: str
+    key: int = 0
+    spool: str = ""
+    """Where its lines wait; there it is seen whether a process still writes to it."""
+
+
+def remembered(run: RunRecord, spool: str) -> Remembered:
+    return Remembered(run.entity, run.project, run.run_id, run.key, os.path.abspath(spool))
 
 
 class Identity(NamedTuple):
@@ -65,6 +73,12 @@ def _is_resumable(
 ) -> bool:
     if (remembered.entity, remembered.project) != (entity, project):
         return False
+    if adopting.is_written(remembered.spool, RunKey(remembered.key)):
+        term.info(
+            f"run {remembered.run_id}, which was remembered in this folder, still goes on; "
+            "this is a new one"
+        )
+        return False
     if backend is None:
         return True
     try:
@@ -100,6 +114,10 @@ def write(path: str, run: Remembered) -> None:
         ) from error
 
 
-def forget(path: str) -> None:
+def forget(path: str, run: Remembered | None = None) -> None:
+    """Remove the note; run: only if it is the one of this run, whose project may have changed."""
+    noted = None if run is None else read(path)
+    if noted is not None and run is not None and (noted.key, noted.spool) != (run.key, run.spool):
+        return
     if os.path.exists(path):
         os.unlink(path)
