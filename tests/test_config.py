@@ -112,7 +112,7 @@ def test_short_and_long_variables_of_wandb_are_read() -> None:
     [
         ("online", "online"),
         ("run", "online"),
-        ("shared", "online"),
+        ("shared", "shared"),
         ("offline", "offline"),
         ("dryrun", "offline"),
         ("disabled", "disabled"),

@@ -19,16 +19,18 @@ from lineal import settings_file, wandb_settings
 from lineal.errors import Invalid, Unavailable
 from lineal.nearest import did_you_mean
 
-Mode = typing.Literal["online", "offline", "disabled"]
+Mode = typing.Literal["online", "shared", "offline", "disabled"]
 MODE_SPELLINGS: Mapping[str, Mode] = {
     "online": "online",
     "run": "online",
-    "shared": "online",
+    "shared": "shared",
     "offline": "offline",
     "dryrun": "offline",
     "disabled": "disabled",
 }
-"""RUN-36: `dryrun` and `run` are old spellings; RUN-35: `shared` is how every run works here."""
+"""RUN-36: `dryrun` and `run` are old spellings."""
+WITH_INSTANCE: tuple[Mode, ...] = ("online", "shared")
+"""Modes in which a run goes into the instance as it happens."""
 
 
 A_CENTURY_DAYS = 36_500
@@ -111,7 +113,10 @@ class Settings:
     sweep_id: str | None = setting(None, "Sweep that the run belongs to")
 
     # how a run behaves
-    mode: str = setting("online", "`online`, `offline` or `disabled`")
+    mode: str = setting(
+        "online",
+        "`online`, `offline`, `disabled`, or `shared`: online, in a run of several processes",
+    )
     resume: str | None = setting(None, "`allow`, `must`, `never` or `auto`")
     reinit: str = setting(
         "default",

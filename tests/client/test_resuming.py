@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.client.logged_rows import history
 
 import lineal
 from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, UsageError
@@ -124,6 +125,28 @@ def test_auto_with_an_explicit_id_takes_that_and_says_so(capsys):
     lineal.init(resume="auto", id="one").finish(exit_code=1)
     assert lineal.init(resume="auto", id="two").id == "two"
     assert "not one" in capsys.readouterr().err
+
+
+def test_in_shared_mode_whoever_comes_later_joins_the_run_and_steps_are_its_own(capsys):
+    settings = lineal.Settings(mode="shared", x_primary=False, x_label="node-1")
+    first = lineal.init(id="a", mode="shared")
+    first.log({"x": 0}, step=5)
+    first.log({"x": 1}, step=6)
+    second = lineal.init(id="a", settings=settings, reinit="create_new")
+    second.log({"y": 0}, step=0)
+    second.log({"y": 1}, step=1)
+    second.finish()
+    first.finish()
+    logged = history(first)
+    assert sorted(row["x"] for row in logged if "x" in row) == [0, 1]
+    assert sorted(row["y"] for row in logged if "y" in row) == [0, 1]
+    assert "was ignored" not in capsys.readouterr().err
+
+
+def test_in_shared_mode_an_explicit_resume_still_counts():
+    lineal.init(id="a").finish()
+    with pytest.raises(UsageError, match="never"):
+        lineal.init(id="a", mode="shared", resume="never")
 
 
 # --- forking ------------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ def init(
     group, job_type: what it is found by. dir: parent folder of offline runs.
     config: dict, argparse namespace, absl flags or a YAML path; config_include_keys or
     config_exclude_keys choose from it. allow_val_change: `config` may be changed later.
-    mode: `online`, `offline` (into a folder of its own, for `lineal sync`) or `disabled`.
+    mode: `online`, `offline` (into a folder of its own, for `lineal sync`), `disabled`, or
+    `shared`: like `online`, in a run that several processes join, whoever comes first.
     resume: `must`, `allow`, `never` or `auto`; without it an id that exists is an error.
     reinit, while a run is active: `return_previous` (in scripts, with a warning),
     `finish_previous` (in notebooks) or `create_new` beside it.
@@ -99,6 +100,8 @@ def init(
     if trial is not None:
         loaded = trial.settings(loaded)
     fork = _fork(fork_from, resume_from, loaded.resume)
+    if loaded.mode == "shared" and loaded.resume is None and fork is None:
+        loaded = dataclasses.replace(loaded, resume="allow")  # the others may have begun (RUN-35)
     if fork is not None and fork.is_rewind:
         loaded = _rewinding(loaded, fork)
     previous = _previous(loaded, fork, trial)

@@ -56,12 +56,18 @@ class Run(RunCore):
 
         Without `step` each call is one row, unless commit=False lets the row grow. With `step`
         the row grows until the step changes or commit=True; a step that lies behind is dropped
-        with a warning. Raises TypeError for values that cannot be logged, Invalid for a step above
-        2**63 - 1, TrialStopped where a sweep ends its trial. When this returns, the values survive
-        the death of the process.
+        with a warning. In `shared` mode `step` is ignored. Raises TypeError for values that cannot
+        be logged, Invalid for a step above 2**63 - 1, TrialStopped where a sweep ends its trial.
+        When this returns, the values survive the death of the process.
         """
         if self._is_finished:
             self._check("log")
+        if step is not None and self.settings.mode == "shared":
+            term.warn_once(
+                "log(step=…): the step is ignored in shared mode, as other processes log, too; use "
+                "define_metric for another x axis"
+            )
+            step = None
         self._rows.log(data, step, commit, self._log_media)
         if self._trial is not None:
             self._trial.logged(data)

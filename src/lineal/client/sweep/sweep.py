@@ -13,7 +13,7 @@ from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.client.values import as_metric, kind_of, plain
-from lineal.config import Settings, load
+from lineal.config import WITH_INSTANCE, Settings, load
 from lineal.core import names, parameters
 from lineal.core.mistakes import Mistakes
 from lineal.core.trials import OVER, SweepRecord, SweepSpec, TrialRecord, TrialState
@@ -132,7 +132,7 @@ def find(
 
 def open_backend(settings: Settings) -> Backend:
     """Return the backend that keeps sweeps; raises UsageError offline: agents share a sweep."""
-    if settings.mode != "online":
+    if settings.mode not in WITH_INSTANCE:
         raise UsageError(
             f"Sweeps need the instance, but the mode is {settings.mode}; unset LINEAL_MODE, "
             "or say `lineal online` in this folder"
