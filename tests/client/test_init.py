@@ -280,6 +280,22 @@ def test_config_is_taken_from_namespace_yaml_and_defaults_file():
     assert lineal.init(config="mine.yaml").config.a == 1
 
 
+@pytest.mark.parametrize("allow", [None, True])
+def test_defaults_change_nothing_of_a_run_that_goes_on_or_is_forked(allow):
+    Path("config-defaults.yaml").write_text("lr: 0.5\n")
+    with lineal.init(id="a", config={"--lr": 0.1}) as run:
+        run.log({"x": 1})
+    Path("config-defaults.yaml").write_text("lr: 0.5\nbatch: 8\n")
+    with lineal.init(id="a", resume="must", allow_val_change=allow) as run:
+        assert run.config.as_dict() == {"lr": 0.1, "batch": 8}
+    with lineal.init(fork_from="a?_step=0", allow_val_change=allow) as run:
+        assert run.config.as_dict() == {"lr": 0.1, "batch": 8}
+    with lineal.init(resume_from="a?_step=0", allow_val_change=allow) as run:
+        assert run.config.as_dict() == {"lr": 0.1, "batch": 8}
+    with lineal.init(fork_from="a?_step=0", config={"lr": 1}) as run:
+        assert run.config.lr == 1
+
+
 def test_a_number_with_an_exponent_is_a_number_in_yaml():
     Path("mine.yaml").write_text("{a: 1e-5, b: -1E3, c: '1e5', d: 1e, e: {f: [.5e+1]}}")
     values = {"a": 1e-5, "b": -1000.0, "c": "1e5", "d": "1e", "e": {"f": [5.0]}}
@@ -296,6 +312,11 @@ def test_config_keys_can_be_included_or_excluded():
     assert run.config.as_dict() == {"a": 1}
     run = lineal.init(config=values, config_exclude_keys=["a"], reinit="create_new")
     assert run.config.as_dict() == {"b": 2}
+    flags = {"--lr": 1, "--lr-min": 2}
+    run = lineal.init(config=flags, config_include_keys="lr-min", reinit="create_new")
+    assert run.config.as_dict() == {"lr-min": 2}
+    run = lineal.init(config=flags, config_exclude_keys=["--lr"], reinit="create_new")
+    assert run.config.as_dict() == {"lr-min": 2}
 
 
 def test_a_path_from_config_yaml_that_is_missing_is_named():

@@ -110,8 +110,8 @@ def init(
     if tensorboard or sync_tensorboard or monitor_gym:
         term.warn_once("TensorBoard and Gym are not recorded by this version")
     process_exit.install()
+    defaults = run_config.defaults(loaded.config_paths)
     values = {
-        **run_config.defaults(loaded.config_paths),
         **run_config.read_config(session.early_config()),
         **run_config.chosen(
             run_config.read_config(config), config_include_keys, config_exclude_keys
@@ -122,7 +122,7 @@ def init(
         allow_val_change = True if allow_val_change is None else allow_val_change
     if allow_val_change is None:
         allow_val_change = notebook.shell() is not None
-    run = _start(loaded, values, allow_val_change=allow_val_change, fork=fork)
+    run = _start(loaded, values, defaults, allow_val_change=allow_val_change, fork=fork)
     session.set_early_config(None)  # only now: what was refused may be tried again
     if trial is not None:
         trial.begin(run)
@@ -191,11 +191,12 @@ def _previous(settings: Settings, fork: Fork | None, trial: Trial | None) -> Run
 def _start(
     settings: Settings,
     values: dict[str, Any],
+    defaults: dict[str, Any],
     *,
     allow_val_change: bool,
     fork: Fork | None,
 ) -> Run:
-    config, artifacts = run_config.split(values)
+    config, artifacts = run_config.split(run_config.with_defaults(values, defaults))
     if settings.mode == "disabled":
         from lineal.client.run.disabled import DisabledRun  # not for those who log
 
@@ -210,8 +211,13 @@ def _start(
     with opened.starting:
         try:
             with backend.waiting(settings.init_timeout):
-                if spec.resume in ("allow", "must") and not allow_val_change:
-                    _check_resumed_config(backend, spec)
+                if spec.resume in ("allow", "must") or fork is not None:
+                    before = _config_before(backend, spec, fork)
+                    wanted = run_config.with_defaults(values, defaults, before)
+                    config, artifacts = run_config.split(wanted)
+                    spec = spec._replace(config=config or None)
+                    if not allow_val_change and (fork is None or fork.is_rewind):
+                        run_config.RunConfig(before).update(config, allow_val_change=False)
                 started = _started(opened, spec, fork)
         except BaseException:
             if opened.offline_folder is not None:  # it holds no run, and would never be synced
@@ -317,15 +323,13 @@ def _spec(
     )
 
 
-def _check_resumed_config(backend: Backend, spec: RunSpec) -> None:
-    """Refuse to change a key of the run to be resumed, before anything happens (RUN-22)."""
-    if not spec.config:
-        return
+def _config_before(backend: Backend, spec: RunSpec, fork: Fork | None) -> dict[str, Any]:
+    """Return the config of the run that goes on, or that a new one goes on from."""
     try:
-        before = backend.run(spec.entity, spec.project, spec.run_id).config
+        run = backend.run(spec.entity, spec.project, fork.run_id if fork else spec.run_id)
     except NotFound:
-        return
-    run_config.RunConfig(before).update(spec.config, allow_val_change=False)
+        return {}
+    return run.config
 
 
 def _remember(settings: Settings, opened: _Opened, run: RunRecord) -> str | None:

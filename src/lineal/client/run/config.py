@@ -12,7 +12,7 @@ from typing import Any
 from lineal.client import term
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
-from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY
+from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY, strings
 from lineal.errors import Invalid, MissingFile
 from lineal.files.refusals import unreadable
 from lineal.nearest import did_you_mean
@@ -375,12 +375,25 @@ def defaults(paths: tuple[str, ...]) -> dict[str, Any]:
 
 
 def chosen(values: dict[str, Any], include: Any = None, exclude: Any = None) -> dict[str, Any]:
-    """Keep the keys in `include`, or all but those in `exclude`."""
+    """Keep the keys in `include`, or all but those in `exclude`, with dashes around them or not."""
     if include and exclude:
         raise Invalid("Give config_include_keys or config_exclude_keys, not both")
-    if include:
-        return {key: value for key, value in values.items() if key in include}
-    return {key: value for key, value in values.items() if key not in (exclude or ())}
+    named = {clean_key(key) for key in strings(include or exclude or (), "Config keys")}
+    is_wanted = bool(include)
+    return {
+        key: value
+        for key, value in values.items()
+        if not named or (clean_key(key) in named) is is_wanted
+    }
+
+
+def with_defaults(
+    values: Mapping[str, Any], defaults: Mapping[str, Any], before: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Add what is given by default; before: keys of a run that goes on, which knows better."""
+    known = {*before, *map(clean_key, values)}
+    lacking = {key: value for key, value in defaults.items() if clean_key(key) not in known}
+    return {**lacking, **values}
 
 
 def split(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
