@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ntpath
 import posixpath
+import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -188,6 +189,36 @@ def test_generated_name_is_always_valid(text: str) -> None:
 @given(stem=st.text("ab", min_size=200, max_size=200))
 def test_long_texts_that_differ_generate_names_that_differ(stem: str) -> None:
     assert names.generated(stem + "1") != names.generated(stem + "2")
+
+
+@pytest.mark.parametrize(("one", "other"), [("数据", "данные"), ("größe", "grüße"), ("a😀", "a😁")])
+def test_texts_in_other_letters_generate_names_that_differ(one: str, other: str) -> None:
+    assert names.generated(one) != names.generated(other)
+
+
+def test_the_same_letters_spelt_otherwise_generate_the_same_name() -> None:
+    assert names.generated("gro\u0308ße") == names.generated("größe")
+    assert names.generated_project("gro\u0308ße") == names.generated_project("größe") == "größe"
+
+
+@pytest.mark.parametrize("text", ["train.py", "a b/c", "x:y%z", "..."])
+def test_a_name_generated_from_ascii_has_no_hash(text: str) -> None:
+    assert re.fullmatch(r"[a-z_.]+", names.generated(text))
+
+
+@given(text=ANY_TEXT | st.text(min_size=120, max_size=300))
+@example(text="\ud800" * 200)
+@example(text="\x85")
+def test_generated_name_of_a_project_is_always_valid(text: str) -> None:
+    assert names.project_name(names.generated_project(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "project"),
+    [("数据", "数据"), ("हिन्दी", "हिन्दी"), ("My Repo ü", "My_Repo_ü"), ("a%b (copy)", "a_b_copy_")],
+)
+def test_a_project_is_named_in_its_own_letters(text: str, project: str) -> None:
+    assert names.generated_project(text) == project
 
 
 # --- paths in an artifact ---

@@ -28,7 +28,7 @@ def _inferred(program: str | None) -> str:
     if not os.path.isdir(folder) or _is_installed(folder):
         folder = here
     root = git.find_root(folder)
-    return names.generated(os.path.basename(root)) if root else names.DEFAULT_PROJECT
+    return names.generated_project(os.path.basename(root)) if root else names.DEFAULT_PROJECT
 
 
 def _is_installed(folder: str) -> bool:

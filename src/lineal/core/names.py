@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from unicodedata import category
+from unicodedata import category, normalize
 
 from lineal.errors import HostilePath, Invalid
 
@@ -35,6 +35,8 @@ ARTIFACT_SCHEMES = ("lineal-artifact://", "wandb-artifact://")
 _WORDS = re.compile(r"[\w.\- ]+")
 _ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
 _PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")
+_NOT_IN_PROJECT = re.compile(r"(?:(?![A-Za-z0-9_.\-])[\0-\x7f]|[\s\x80-\x9f\ud800-\udfff])+")
+"""What Lineal keeps out of names that it invents, beside what no project's name may hold."""
 _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 _VERSION = re.compile(r"v(0|[1-9][0-9]*)")
 _UNSHOWN = frozenset({"Cc", "Zl", "Zp"})
@@ -113,7 +115,8 @@ def run_id(name: str) -> str:
     """Check a run id: 1 to 64 characters, none of `/ \\ # ? % :` (RUN-3)."""
     if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
         raise Invalid(
-            f"Run id {name!r} must not be empty, `.` or `..`, or contain any of / \\ # ? % :"
+            f"Run id {name!r} must not be empty, `.` or `..`, "
+            "or contain any of / \\ # ? % : or line breaks"
         )
     return _short(name, "Run id", RUN_ID_MAX)
 
@@ -390,11 +393,27 @@ def _path_of(folder: str, text: str, entity: str, project: str | None) -> tuple[
 
 
 def generated(text: str) -> str:
-    """Make any text into a valid artifact name; one too long is cut and made unique by a hash."""
+    """Make any text into a valid artifact name.
+
+    One too long is cut. That, and one with letters that no artifact name has, is made unique by a
+    hash: `данные` and `数据` would both be `_`, and what they name versions of one artifact.
+    """
+    text = normalize("NFC", text)  # file systems differ in how they spell `ü`
+    safe = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip(".") or "_"
+    if len(safe) <= NAME_MAX and text.isascii():
+        return safe
+    return _with_hash(safe, text)
+
+
+def generated_project(text: str) -> str:
+    """Make any text into a valid name of a project, in its own letters."""
+    text = normalize("NFC", text)
+    safe = _NOT_IN_PROJECT.sub("_", text).strip(".") or "_"
+    return safe if len(safe) <= NAME_MAX else _with_hash(safe, text)
+
+
+def _with_hash(safe: str, text: str) -> str:
     import hashlib  # cheap, and only names that Lineal invents come here
 
-    safe = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip(".") or "_"
-    if len(safe) <= NAME_MAX:
-        return safe
     hashed = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
     return f"{safe[: NAME_MAX - 9]}-{hashed[:8]}"
