@@ -107,6 +107,18 @@ def test_changes_with_a_secret_in_them_are_left_out_and_said(tree, name, text, n
     assert "key or password; diff.patch was not saved" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("git_root", [None, "/"])
+def test_outside_of_any_work_tree_that_of_the_script_counts(
+    tree, tmp_path_factory, monkeypatch, git_root
+):
+    script = str(Path("train.py").resolve())
+    monkeypatch.chdir(tmp_path_factory.mktemp("cron"))
+    with lineal.init(settings={"program": script, "git_root": git_root}) as run:
+        pass
+    commit = run.backend.run_by_key(run.record.key).git_commit
+    assert (commit is None) is (git_root is not None)
+
+
 def test_git_can_be_switched_off(tree):
     with lineal.init(settings={"disable_git": True}) as run:
         pass

@@ -24,11 +24,16 @@ def default_project(settings: Settings) -> str:
 
 def _inferred(program: str | None) -> str:
     here = working_folder()
-    folder = os.path.dirname(os.path.abspath(os.path.join(here, program))) if program else here
-    if not os.path.isdir(folder) or _is_installed(folder):
-        folder = here
-    root = git.find_root(folder)
+    root = git.find_root(folder_of(program, here) or here)
     return names.generated_project(os.path.basename(root)) if root else names.DEFAULT_PROJECT
+
+
+def folder_of(program: str | None, here: str) -> str | None:
+    """Return the folder of a script that was started here; None for an installed program."""
+    if program is None:
+        return None
+    folder = os.path.dirname(os.path.abspath(os.path.join(here, program)))
+    return folder if os.path.isdir(folder) and not _is_installed(folder) else None
 
 
 def _is_installed(folder: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.capture import code, git, machine, notebook, requirements
+from lineal.client.default_project import folder_of
 from lineal.client.values import plain, text
 from lineal.config import Settings, working_folder
 from lineal.core.records import RunPatch
@@ -60,7 +61,7 @@ def collect(settings: Settings, call: Call) -> Surroundings:
     contents: dict[str, bytes] = {}
     if not settings.disable_requirements:
         contents[REQUIREMENTS_FILE] = "".join(f"{p}\n" for p in requirements.installed()).encode()
-    state = None if settings.disable_git else _git(settings, call.folder)
+    state = None if settings.disable_git else _git(settings, call)
     if state is not None:
         details["git"] = {"commit": state.commit, "remote": state.remote, "branch": state.branch}
         if state.note:
@@ -107,8 +108,12 @@ def of_notebook(settings: Settings) -> tuple[dict[str, bytes], tuple[tuple[str, 
     return contents, () if script is None else (script,)
 
 
-def _git(settings: Settings, folder: str) -> git.GitState | None:
-    root = git.find_root(settings.git_root or folder)
+def _git(settings: Settings, call: Call) -> git.GitState | None:
+    """Look at the work tree of the working folder; outside of any, at that of the script."""
+    root = git.find_root(settings.git_root or call.folder)
+    if root is None and settings.git_root is None:
+        script_folder = folder_of(call.program, call.folder)
+        root = git.find_root(script_folder) if script_folder is not None else None
     return git.state(root) if root is not None else None
 
 
