@@ -32,6 +32,17 @@ def paths(run: lineal.Run) -> list[str]:
     return [file.path for file in run.backend.run_files(run.record.key, PageRequest()).items]
 
 
+@pytest.mark.parametrize("policy", ["live", "now", "end"])
+def test_a_file_that_is_gone_before_it_is_stored_is_named(capsys, policy):
+    with lineal.init() as run:
+        Path("a.txt").write_text("1")
+        run.save("a.txt", policy=policy)
+        Path("a.txt").unlink()
+    said = "a.txt was gone before it was stored" in capsys.readouterr().err
+    assert said is (policy != "now")
+    assert ("a.txt" in {file.name for file in lineal.Api().run(run.path).files()}) is not said
+
+
 def test_now_is_stored_at_once_and_end_at_the_end(run):
     Path("a.txt").write_text("a")
     Path("b.txt").write_text("b")

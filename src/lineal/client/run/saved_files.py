@@ -137,12 +137,19 @@ class SavedFiles:
         with self._lock:
             for choice in self._in_folder():
                 self._choices.setdefault(choice.path, choice)
-            saved = (
+            saved = [
                 choice
                 for choice in self._choices.values()
                 if choice.policy != "now" or choice.path not in self._stored
-            )
+            ]
             self._store([*self._soon, *saved], contents, copies)
+            for choice in saved:
+                is_stored = choice.path in self._stored or self._is_ignored(choice.path)
+                if not is_stored and _stamp(choice.local) is None:
+                    term.warning(
+                        f"{choice.local} was gone before it was stored with the run; "
+                        'save(…, policy="now") stores at once'
+                    )
             self._soon.clear()
 
     def store(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]] = ()) -> None:
@@ -249,5 +256,5 @@ def _stamp(path: str) -> Stamp | None:
     try:
         found = os.stat(path)
     except OSError:
-        return None  # it was saved for the end and is gone by now
+        return None  # it is gone by now
     return found.st_size, found.st_mtime_ns, found.st_ino
