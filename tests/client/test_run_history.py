@@ -314,6 +314,14 @@ def test_no_tags_take_all_away(run):
     assert run.tags == ()
 
 
+@pytest.mark.parametrize("what", ["notes", "group", "job_type"])
+def test_none_takes_a_text_of_the_run_away(run, what):
+    setattr(run, what, "x")
+    setattr(run, what, None)
+    assert not getattr(run, what)
+    assert not getattr(lineal.Api().run(run.path), what)
+
+
 def test_threads_may_log_at_once(run):
     def work() -> None:
         for _ in range(200):

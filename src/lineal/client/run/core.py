@@ -173,8 +173,8 @@ class RunCore:
         return self.record.notes
 
     @notes.setter
-    def notes(self, value: str) -> None:
-        self._update("notes", RunPatch(notes=value))
+    def notes(self, value: str | None) -> None:
+        self._update("notes", RunPatch(notes=_cleared(value)))
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -189,16 +189,16 @@ class RunCore:
         return self.record.group
 
     @group.setter
-    def group(self, value: str) -> None:
-        self._update("group", RunPatch(group=value))
+    def group(self, value: str | None) -> None:
+        self._update("group", RunPatch(group=_cleared(value)))
 
     @property
     def job_type(self) -> str | None:
         return self.record.job_type
 
     @job_type.setter
-    def job_type(self, value: str) -> None:
-        self._update("job_type", RunPatch(job_type=value))
+    def job_type(self, value: str | None) -> None:
+        self._update("job_type", RunPatch(job_type=_cleared(value)))
 
     @property
     def sweep_id(self) -> str | None:
@@ -443,6 +443,11 @@ class RunCore:
 
     def _log_media(self, value: Any, key: str) -> Any:
         raise NotImplementedError("Run does this")
+
+
+def _cleared(value: str | None) -> str:
+    """Return what a patch says of a text that None takes away."""
+    return "" if value is None else value
 
 
 def _is_done(artifact: Artifact) -> bool:
