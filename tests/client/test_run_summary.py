@@ -122,6 +122,24 @@ def test_the_summary_takes_tables_and_images(run):
     assert read.file(read.summary["last"]["picture"]["path"]).size > 0
 
 
+@pytest.mark.parametrize("how", [{"id": "a", "resume": "must"}, {"fork_from": "a?_step=4"}])
+def test_a_mean_goes_on_as_the_mean_of_all_values(how):
+    with lineal.init(id="a") as run:
+        run.define_metric("loss", summary="mean")
+        run.define_metric("t.*", summary="mean")
+        for value in (1.0, 2.0):
+            run.log({"loss": value, "t": {"acc": value}})
+        for value in (math.nan, "none", 3.0):
+            run.log({"loss": value})
+    with lineal.init(**how) as run:
+        run.log({"loss": 6.0})
+        run.define_metric("loss", summary="max,mean")
+        run.log({"t": {"acc": 6.0}, "other": 1})
+        run.log({"loss": 8.0})
+    assert run.summary["loss"]["mean"] == 4.0
+    assert run.summary["t"]["acc"]["mean"] == 3.0
+
+
 def test_define_metric_summarises_as_told(run):
     run.define_metric("loss", summary="min,max,mean")
     run.define_metric("val/*", summary="best", goal="maximize")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -103,7 +103,7 @@ class RunCore:
             media=lambda value, key: self._log_media(value, key),
             noted=lambda values: self._note(values),
         )
-        self._metrics = rows.metrics_of(record)
+        self._metrics = rows.metrics_of(record, self._earlier_rows)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
         self._rows = rows.Rows(
             self._new_spool(),
@@ -346,6 +346,11 @@ class RunCore:
 
     def _keep_console(self, line: bytes) -> None:
         self._rows.spool.append(Stream.CONSOLE, line)
+
+    def _earlier_rows(self) -> Iterable[Mapping[str, Any]]:
+        from lineal.client.public import history  # few runs go on with a mean
+
+        return history.parsed(self.backend.read_lines(self.record.key, Stream.HISTORY))
 
     def _note(self, values: Mapping[str, Any]) -> None:
         self._rows.spool.change(json.dumps(values).encode())

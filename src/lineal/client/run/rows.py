@@ -11,7 +11,7 @@ import math
 import operator
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -105,14 +105,24 @@ def define(
 class Metrics:
     """The defined metrics of a run, and the running values their summaries need."""
 
-    def __init__(self, defined: Mapping[str, Any], row_count: int) -> None:
-        """defined: as `as_config` returned it. row_count: rows logged before this attempt."""
+    def __init__(
+        self,
+        defined: Mapping[str, Any],
+        row_count: int,
+        earlier: Callable[[], Iterable[Mapping[str, Any]]] = tuple,
+    ) -> None:
+        """defined: as `as_config` returned it. row_count: rows logged before this attempt.
+
+        earlier: reads these rows; called once, if a mean goes on.
+        """
         self._defined = {name: _metric(fields) for name, fields in defined.items()}
         self._found: dict[str, Metric | None] = {}
         self._last_steps: dict[str, Any] = {}
         """What was logged last of the step metrics: the summary may hold their maximum only."""
         self._counts: dict[str, int] = {}
         self._row_count = row_count
+        self._earlier = earlier
+        self._earlier_counts: dict[str, int] | None = None
 
     def __bool__(self) -> bool:
         return bool(self._defined)
@@ -183,27 +193,40 @@ class Metrics:
             elif aggregate == "first":
                 continue
             elif is_number(value) and not math.isnan(value):
-                result[name] = self._next(aggregate, metric, name, before, value)
+                result[name] = self._next(aggregate, metric, key, before, value)
         return result
 
-    def _next(self, aggregate: str, metric: Metric, name: str, before: Any, value: float) -> float:
+    def _next(self, aggregate: str, metric: Metric, key: str, before: Any, value: float) -> float:
         if not is_number(before):
-            self._counts[name] = 1
+            if aggregate == "mean":
+                self._counts[key] = 1
             return value
         if aggregate == "mean":
-            # After a resume the number of values is not known; rows are the best estimate.
-            count = self._counts.get(name, max(self._row_count, 1)) + 1
-            self._counts[name] = count
+            count = (self._counts.get(key) or self._earlier_count(key)) + 1
+            self._counts[key] = count
             return float(before + (value - before) / count)
         is_max = aggregate == "max" or (aggregate == "best" and metric.goal == "maximize")
         kept: float = max(before, value) if is_max else min(before, value)
         return kept
 
+    def _earlier_count(self, key: str) -> int:
+        """Return of how many values the mean was made before this attempt."""
+        if self._earlier_counts is None:
+            self._earlier_counts = {}
+            for row in self._earlier():
+                for name, value in row.items():
+                    if is_number(value) and not math.isnan(value):
+                        self._earlier_counts[name] = self._earlier_counts.get(name, 0) + 1
+        # Where the rows are not at hand, as offline, their number is the best estimate.
+        return self._earlier_counts.get(key) or max(self._row_count, 1)
 
-def metrics_of(run: RunRecord) -> Metrics:
-    """Return what is defined for a run, to go on with it."""
+
+def metrics_of(
+    run: RunRecord, earlier: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+) -> Metrics:
+    """Return what is defined for a run, to go on with it; earlier: reads its rows."""
     own = run.config.get(OWN_KEY) or {}
-    return Metrics(own.get("metrics") or {}, run.history_count)
+    return Metrics(own.get("metrics") or {}, run.history_count, earlier)
 
 
 def _metric(fields: Mapping[str, Any]) -> Metric:
