@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from tests.client.logged_rows import history
+from logged_rows import history
 
 import lineal
-from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, UsageError
+from lineal.errors import Gone, Invalid, NotFound, RunNotFoundError, Unavailable, UsageError
 
 
 def run_of(run: lineal.Run):
@@ -119,6 +121,15 @@ def test_auto_is_forgotten_by_a_run_without_resume(tmp_path, monkeypatch):
     run.finish(exit_code=1)
     lineal.init().finish()
     assert lineal.init(resume="auto").id != run.id
+
+
+def test_auto_where_it_cannot_note_the_run_starts_none(monkeypatch):
+    Path("file").touch()
+    monkeypatch.setenv("LINEAL_DIR", "file")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"Cannot remember the run .* Set LINEAL_DIR"):
+            lineal.init(resume="auto", project="p")
+    assert len(lineal.Api().projects()) == 0
 
 
 def test_auto_with_an_explicit_id_takes_that_and_says_so(capsys):

@@ -5,6 +5,7 @@ For `auto` the run is remembered in a small file per folder (RUN-14).
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from typing import NamedTuple
@@ -46,7 +47,7 @@ class Identity(NamedTuple):
 def identify(settings: Settings, entity: str, project: str, backend: Backend | None) -> Identity:
     """Settle the id of the run, and what `auto` means here; backend: None while offline.
 
-    Raises UsageError for `must` without an id.
+    Raises UsageError for `must` without an id, Unavailable where `auto` cannot note the run.
     """
     if settings.resume == "must" and settings.run_id is None:
         raise UsageError(
@@ -55,6 +56,7 @@ def identify(settings: Settings, entity: str, project: str, backend: Backend | N
         )
     if settings.resume != "auto":
         return Identity(settings.run_id or new_id(), settings.resume)
+    _prepare(note_path(settings))
     remembered = read(note_path(settings))
     if settings.run_id is not None:
         if remembered is not None and remembered.run_id != settings.run_id:
@@ -102,16 +104,32 @@ def read(path: str) -> Remembered | None:
         return None
 
 
+def _prepare(path: str) -> None:
+    """Make the folder of the note, before there is a run: later the error would leave one behind.
+
+    Raises Unavailable naming the variable to set.
+    """
+    folder = os.path.dirname(path)
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder))
+
+
 def write(path: str, run: Remembered) -> None:
     """Remember a run; raises Unavailable naming the variable to set."""
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
         write_whole(path, json.dumps(run._asdict()).encode())
     except (OSError, Unavailable) as error:
-        raise Unavailable(
-            f"Cannot remember the run in {path}: {error}. "
-            "Set LINEAL_DIR to a folder you may write to"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: str, error: OSError | Unavailable) -> Unavailable:
+    return Unavailable(
+        f"Cannot remember the run in {path}: {error}. Set LINEAL_DIR to a folder you may write to"
+    )
 
 
 def forget(path: str, run: Remembered | None = None) -> None:
