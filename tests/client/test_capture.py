@@ -267,6 +267,27 @@ def test_log_code_names_an_ignore_file_that_may_not_be_read():
         run.log_code()
 
 
+def test_log_code_honours_the_ignore_files_of_the_work_tree_above(tree):
+    write(".gitignore", "*_local.py\n/pkg/anchored.py\nbuild/\n*.gen.py\n!kept.gen.py\n")
+    write(".git/info/exclude", "excluded.py\n")
+    names = ("a", "x_local", "anchored", "deep/anchored", "x.gen", "kept.gen", "excluded")
+    for name in (*names, "build/b"):
+        write(f"pkg/{name}.py")
+    kept = ["a.py", "deep/anchored.py", "kept.gen.py"]
+    assert [name for name, _ in code.select("pkg").files] == kept
+    assert [name for name, _ in code.select(".").files if name.startswith("pkg")] == [
+        f"pkg/{name}" for name in kept
+    ]
+
+
+def test_log_code_takes_a_folder_that_is_ignored_when_it_is_named(tree):
+    write(".gitignore", "build/\n*.tmp.py\n")
+    write("build/sub/a.py")
+    write("build/sub/.gitignore", "b.py\n")
+    write("build/sub/b.py")
+    assert [name for name, _ in code.select("build/sub").files] == ["a.py"]
+
+
 def test_log_code_refuses_secrets_and_says_so(capsys):
     write("a.py")
     write("b.py", "-----BEGIN RSA PRIVATE KEY-----\n")

@@ -1,19 +1,19 @@
 """Source files worth keeping with a run, and those that must not leave (COD-3, COD-6).
 
-Ignore files (`.gitignore`, `.linealignore`) are honoured in every folder; environments, caches,
-Lineal's and W&B's own folders and large files are skipped; files that look like secrets are
-refused, and that is said.
+Ignore files (`.gitignore`, `.linealignore`) are honoured in every folder, up to the top of the work
+tree it is in; environments, caches, Lineal's and W&B's own folders and large files are skipped;
+files that look like secrets are refused, and that is said.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineal.client.capture import notebook
+from lineal.client.capture import git, notebook
 from lineal.client.values import text
 from lineal.core.names import local_path
 from lineal.files.folders import walk
@@ -146,10 +146,11 @@ def _unignored(selection: Selection) -> Iterator[tuple[str, str]]:
     """Yield (relative path, path) of the regular files that no rule excludes."""
     rules: dict[str, list[tuple[str, Any]]] = {}
     root, unreadable = selection.root, selection.unreadable
+    outer = _rules_above(root)
     walked = walk(root, skipped=lambda error: unreadable.append(error.message))
     for below, folders, names in walked:
         folder = os.path.dirname(os.path.join(root, below))
-        above = rules.get(os.path.dirname(folder), []) if below else []
+        above = rules.get(os.path.dirname(folder), []) if below else outer
         here = rules[folder] = above + _ignore_rules(folder, names)
         folders[:] = sorted(
             name
@@ -171,7 +172,12 @@ def _is_skipped(folder: str, name: str) -> bool:
 
 
 def _ignore_rules(folder: str, names: list[str]) -> list[tuple[str, Any]]:
-    found = [name for name in IGNORE_FILES if name in names]
+    return _specs(folder, [name for name in IGNORE_FILES if name in names])
+
+
+def _specs(folder: str, names: Iterable[str]) -> list[tuple[str, Any]]:
+    """Read the files of these names that are there as rules for the folder."""
+    found = [name for name in names if os.path.isfile(os.path.join(folder, name))]
     if not found:
         return []
     from pathspec import GitIgnoreSpec  # 14 ms, and only trees with ignore files need it
@@ -182,6 +188,23 @@ def _ignore_rules(folder: str, names: list[str]) -> list[tuple[str, Any]]:
         with access_to(path), open(path, encoding="utf-8", errors="replace") as file:
             lines += file.read().splitlines()
     return [(folder, GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line)))]
+
+
+def _rules_above(root: str) -> list[tuple[str, Any]]:
+    """Return what the work tree around a folder says of what is in it, the weakest first.
+
+    None of it where the folder itself is ignored there: somebody asked for it by name.
+    """
+    top = git.find_root(root)
+    if top is None:
+        return []
+    rules = _specs(top, [os.path.join(".git", "info", "exclude")])
+    folder = top
+    for part in os.path.relpath(root, top).split(os.sep):
+        if part != os.curdir:
+            rules += _specs(folder, IGNORE_FILES)
+            folder = os.path.join(folder, part)
+    return [] if _is_ignored(root + "/", rules) else rules
 
 
 def _is_pattern(line: str) -> bool:
