@@ -288,6 +288,40 @@ def test_log_code_takes_a_folder_that_is_ignored_when_it_is_named(tree):
     assert [name for name, _ in code.select("build/sub").files] == ["a.py"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_" + "aB3d" * 9,
+        "AIza" + "Sy-_0" * 7,
+        "ASIA" + "ABCD" * 4,
+        "glpat-" + "a1_-" * 5,
+        "github_pat_" + "a1_b" * 20,
+        "pypi-AgE" + "abc_-" * 12,
+        "wandb_v1_" + "Ab1_" * 12,
+        'WANDB_API_KEY = "' + "0123456789" * 4 + '"',
+        'wandb.login(key="' + "0123456789" * 4 + '")',
+        "export AWS_SECRET_ACCESS_KEY=" + "a/B+" * 10,
+    ],
+)
+def test_well_known_forms_of_keys_are_secrets(text):
+    assert code.holds_secret(f"x = 1\n{text}\n".encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'COMMIT = "' + "0123456789" * 4 + '"',
+        'api_key = os.environ["API_KEY"]',
+        "api_key = None\nCOMMIT = " + "0123456789" * 4,
+        "hf_hub_download(repo_id=name)",
+        "wandb.login()",
+        "from AIzawa import x",
+    ],
+)
+def test_what_only_resembles_a_key_is_no_secret(text):
+    assert not code.holds_secret(text.encode())
+
+
 def test_log_code_refuses_secrets_and_says_so(capsys):
     write("a.py")
     write("b.py", "-----BEGIN RSA PRIVATE KEY-----\n")

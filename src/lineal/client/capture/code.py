@@ -55,8 +55,13 @@ _SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 _SECRET_CONTENT = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}\b"
-    rb"|\bsk-[A-Za-z0-9_-]{40,}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}\b"
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bA[KS]IA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}\b"
+    rb"|\bsk-[A-Za-z0-9_-]{40,}\b|\bxox[abprs]-[A-Za-z0-9-]{20,}\b|\bgithub_pat_[A-Za-z0-9_]{60,}\b"
+    rb"|\bglpat-[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{34,}\b|\bAIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"
+    rb"|\bpypi-AgE[A-Za-z0-9_-]{50,}|\bwandb_v1_[A-Za-z0-9_]{40,}\b"
+    # 40 hexadecimal digits alone are a commit; with these words in front, W&B's key or the like
+    rb"|(?i:api_?key|login)\b[^\n]{0,20}?\b[0-9a-f]{40}\b"
+    rb"|(?i:aws_secret_access_key)\W{1,6}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])"
 )
 _DIFF_NAME = re.compile(rb'^diff --git .*?([^/\s"]+)"?$', re.MULTILINE)
 """The last part of a changed file's path, whatever git puts in front (`diff.noprefix`)."""
