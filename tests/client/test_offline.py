@@ -18,7 +18,7 @@ from tests.client.syncing import folders, state, synced, target, write_dataset
 
 import lineal
 from lineal.client.offline import run_folder
-from lineal.errors import NotFound
+from lineal.errors import Invalid, NotFound, RunNotFoundError
 
 
 def test_an_offline_run_is_kept_in_one_folder_and_touches_nothing_else(home, capsys):
@@ -64,6 +64,33 @@ def test_a_folder_of_an_init_that_was_killed_is_no_failure_and_can_be_cleaned(ho
     assert (result.is_empty, result.failures) == (True, {})
     synced(home, clean=True)
     assert os.listdir("lineal") == []
+
+
+def test_a_run_of_the_home_is_forked_offline(home):
+    with lineal.init(id="parent", config={"lr": 1}) as parent:
+        for value in range(5):
+            parent.log({"x": value})
+        Path("a.txt").write_text("a")
+        parent.save("a.txt")
+    with lineal.init(id="fork", fork_from="parent?_step=2", mode="offline") as fork:
+        assert (fork.step, fork.config.lr, fork.summary["x"]) == (3, 1, 2)
+        with fork.restore("a.txt", run_path="parent", root="restored") as file:
+            assert file.read() == "a"
+        fork.log({"x": 10})
+    with pytest.raises(RunNotFoundError, match="Runs there: parent"):
+        lineal.init(fork_from="nobody?_step=2", mode="offline")
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert [row["x"] for row in lineal.Api().run("fork").scan_history()] == [0, 1, 2, 10]
+
+
+def test_a_key_of_a_run_that_goes_on_offline_is_not_changed_unasked():
+    lineal.init(id="a", config={"lr": 1}).finish()
+    with pytest.raises(Invalid, match="Config `lr` is 1 and would become 2"):
+        lineal.init(id="a", resume="must", mode="offline", config={"lr": 2})
+    assert folders() == []
+    with lineal.init(id="a", resume="must", mode="offline", config={"lr": 1, "n": 2}) as run:
+        assert run.config.as_dict() == {"lr": 1, "n": 2}
 
 
 @pytest.mark.parametrize("step", ["sqlite3.connect", "spool"])

@@ -127,6 +127,7 @@ class OfflineBackend(EmbeddedBackend):
     versions_of = _by_id(EmbeddedBackend.versions_of)
     lineage = _by_id(EmbeddedBackend.lineage)
 
+    run = _by_name(EmbeddedBackend.run)
     versions = _by_name(EmbeddedBackend.versions)
     collection = _by_name(EmbeddedBackend.collection)
     open = _by_name(EmbeddedBackend.open)
