@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.core.digest import of_bytes
 from lineal.errors import (
+    ArtifactFinalizedError,
     HostilePath,
     Invalid,
 )
@@ -338,6 +340,21 @@ def test_what_a_block_cannot_read_is_not_said_of_the_new_file(tmp_path: Path) ->
 def test_a_new_file_cannot_be_opened_for_reading(mode: Any) -> None:
     with pytest.raises(ValueError, match="does not write"), draft().new_file("f", mode=mode):
         pass
+
+
+@pytest.mark.parametrize("end", [lineal.Artifact.finalize, lineal.log_artifact])
+def test_a_new_file_that_comes_after_the_end_of_its_draft_is_refused(
+    run: lineal.Run, end: Callable[[Artifact], object]
+) -> None:
+    artifact = draft({"f": b"x"})
+    with pytest.raises(ArtifactFinalizedError), artifact.new_file("late"):
+        end(artifact)
+    assert paths(artifact) == ["f"]
+
+
+def test_a_new_file_takes_no_policy_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="Policy 'copy' is not known"):
+        draft().new_file("f", policy="copy").__enter__()
 
 
 def test_an_object_is_added_as_it_is_each_time(run: lineal.Run) -> None:

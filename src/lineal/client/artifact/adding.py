@@ -86,7 +86,7 @@ class Adder:
         self, contents: Contents, path: str, name: str, *, policy: str, overwrite: bool
     ) -> Entry:
         """Add one file under a name; raises Invalid if it is none (ART-16)."""
-        _check_policy(policy)
+        check_policy(policy)
         source = os.path.abspath(path)
         if not os.path.isfile(source):
             raise _not_a_file(path)
@@ -148,7 +148,7 @@ class Adder:
 
         empty_dirs: add a marker for each folder of which nothing else is added.
         """
-        _check_policy(policy)
+        check_policy(policy)
         if not os.path.isdir(folder):
             raise _not_a_folder(folder)
         root = os.path.abspath(folder)
@@ -423,7 +423,7 @@ def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
     return lambda path: (not include or included.match_file(path)) and not excluded.match_file(path)
 
 
-def _check_policy(policy: str) -> None:
+def check_policy(policy: str) -> None:
     if policy not in (MUTABLE, IMMUTABLE):
         raise Invalid(f"Policy {policy!r} is not known; use `mutable` or `immutable`")
 

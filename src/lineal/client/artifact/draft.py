@@ -187,13 +187,16 @@ class Draft:
         name: str | os.PathLike[str],
         mode: str = "x",
         encoding: str | None = None,
-        policy: str = MUTABLE,
+        policy: str | None = MUTABLE,
     ) -> Iterator[IO[Any]]:
         """Open a new file to write; it is added when the block ends without error (ART-21).
 
         mode: `x` refuses a name that is taken, `w` replaces it; `b` for bytes, `+` to read, too.
+        policy: as of `add_file`, but there is nothing to choose: the file is ours alone.
+        Raises ArtifactFinalizedError also at the end of the block, if it was logged meanwhile.
         """
         self._require_draft()
+        adding.check_policy(policy or MUTABLE)
         path = names.entry_path(name)
         kind = re.sub("[bt+]", "", str(mode))
         if kind not in ("x", "w"):
@@ -205,6 +208,7 @@ class Draft:
             open(local, mode, encoding=encoding) as file,
         ):
             yield file
+            self._require_draft()
         self._note_change()
 
     def add_reference(
