@@ -115,10 +115,12 @@ def test_overwritten_content_is_what_is_stored(run: lineal.Run) -> None:
     assert content(artifact.download()) == {"f": b"after"}
 
 
-def test_a_temporary_file_is_named_by_its_digest(tmp_path: Path) -> None:
-    (tmp_path / "f.png").write_bytes(b"x")
-    entry = Artifact("data", "dataset").add_file(tmp_path / "f.png", "media/f.png", is_tmp=True)
-    assert entry.path == f"media/{of_bytes(b'x').partition(':')[2][:20]}.png"
+@pytest.mark.parametrize("endings", ["", ".png", ".tar.gz"])
+def test_a_temporary_file_is_named_by_its_digest(tmp_path: Path, endings: str) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    name = f"v1.0/f{endings}"
+    entry = Artifact("data", "dataset").add_file(tmp_path / "f", name, is_tmp=True)
+    assert entry.path == f"v1.0/{of_bytes(b'x').partition(':')[2][:20]}{endings}"
 
 
 def test_empty_files_are_kept(run: lineal.Run) -> None:

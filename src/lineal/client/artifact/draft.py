@@ -122,7 +122,8 @@ class Draft:
 
         policy: `mutable` copies it now, so that it may change afterwards; `immutable` promises
         that it will not, and it is linked rather than copied where possible (ART-17).
-        is_tmp: name it by its digest (ART-19). skip_cache: W&B's; there is nothing to skip.
+        is_tmp: name it by its digest, with the endings of its name (ART-19). skip_cache: W&B's;
+        there is nothing to skip.
         """
         self._require_draft()
         path = names.local_path(local_path)
@@ -332,7 +333,8 @@ class Draft:
     def _name_by_digest(self, path: str, name: str) -> str:
         folder, base = os.path.split(name)
         digest = adding.digest_of(path).partition(":")[2]
-        return os.path.join(folder, digest[:20] + os.path.splitext(base)[1])
+        _, dot, endings = base.partition(".")  # all of them, as of `x.tar.gz`
+        return os.path.join(folder, digest[:20] + dot + endings)
 
     def _referenced(
         self, uri: str, wanted: references.Wanted, artifact: Artifact | None
