@@ -121,6 +121,29 @@ def test_use_of_another_type_or_of_nothing_fails(run):
     assert lineage(run)[1] == []
 
 
+def test_a_draft_that_cannot_be_used_or_linked_as_asked_is_not_stored(run):
+    artifact = draft()
+    with pytest.raises(ValueError, match="data is of type 'dataset', not 'model'"):
+        run.use_artifact(artifact, type="model")
+    for refused, given in (
+        (run.use_artifact, (artifact,)),
+        (run.link_artifact, (artifact, "links")),
+        (artifact.link, ("links",)),
+    ):
+        with pytest.raises(ValueError, match="`v` and a number always mean a version"):
+            refused(*given, aliases=["v3"])
+    assert artifact.is_draft()
+    assert not lineal.Api().artifact_collection_exists("p/data", "dataset")
+
+
+def test_no_use_is_recorded_where_its_aliases_are_refused(run):
+    run.log_artifact(draft())
+    with pytest.raises(ValueError, match="`v` and a number always mean a version"):
+        run.use_artifact("data", aliases=["v3"])
+    run.finish()
+    assert lineage(run)[1] == []
+
+
 def test_using_a_draft_stores_it_as_made_by_the_user(run):
     artifact = run.use_artifact(draft(), aliases=["mine"])
     assert "mine" in artifact.aliases

@@ -331,13 +331,14 @@ class Artifact(Version):
 
     def link(self, target_path: str, aliases: str | Sequence[str] | None = None) -> Artifact:
         """Put this version into another collection, where it has a number of its own (REG-2)."""
+        added = names.aliases(aliases)
         if self.is_draft() and self._pending is None:
             self.save()
         record = self._record
         target = names.collection_path(
             target_path, record.source_entity, record.source_project, instead=LINK_INSTEAD
         )
-        linked = self._home.link_version(record.id, target, names.aliases(aliases))
+        linked = self._home.link_version(record.id, target, added)
         return committed(self._home, linked)
 
     def unlink(self) -> None:

@@ -73,15 +73,16 @@ def use(
     run: Run, artifact_or_name: Artifact | str, *, type: str | None, aliases: Names
 ) -> Artifact:
     """Record an artifact as an input of the run; see `Run.use_artifact`."""
+    added = names.aliases(aliases)
     if isinstance(artifact_or_name, str):
         path = names.artifact_path(artifact_or_name, run.entity, run.project)
         version = _named(run, path)
-        _require_type(type, version, artifact_or_name)
+        _require_type(type, version.type, artifact_or_name)
         run.backend.use(run.record.key, version.id, alias=path.ref)
         _warn_of_expiry(run, version)
     elif isinstance(artifact_or_name, Artifact):
-        version = _committed_version(run, artifact_or_name, names.aliases(aliases))
-        _require_type(type, version, version.path)
+        _require_type(type, artifact_or_name.type, artifact_or_name.name)  # else a draft is stored
+        version = _committed_version(run, artifact_or_name, added)
         run.backend.use(run.record.key, version.id, alias=None)
         _warn_of_expiry(run, version)
         return artifact_or_name
@@ -90,8 +91,8 @@ def use(
             "use_artifact takes an Artifact or a name such as `data:latest`, not a "
             f"{artifact_or_name.__class__.__name__}"
         )
-    if aliases:
-        patch = VersionPatch(aliases_added=tuple(names.aliases(aliases)))
+    if added:
+        patch = VersionPatch(aliases_added=tuple(added))
         version = run.backend.update_version(version.membership_id, patch)
     return artifacts.committed(run.backend, version)
 
@@ -116,12 +117,13 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
     target = names.collection_path(
         target_path, run.entity, run.project, instead=artifacts.LINK_INSTEAD
     )
+    added = names.aliases(aliases)
     if artifact.is_draft():
         log(run, artifact)
         artifact.wait()
     run.backend.project(target.entity, target.project, create=True)
     version = attaching.version_of(run.backend, artifact)
-    linked = run.backend.link_version(version.id, target, names.aliases(aliases))
+    linked = run.backend.link_version(version.id, target, added)
     return artifacts.committed(run.backend, linked)
 
 
@@ -221,9 +223,9 @@ def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> Vers
     return version
 
 
-def _require_type(wanted: str | None, version: VersionRecord, name: str) -> None:
-    if wanted is not None and version.type != wanted:
-        raise Invalid(f"{name} is of type {version.type!r}, not {wanted!r}")
+def _require_type(wanted: str | None, found: str, name: str) -> None:
+    if wanted is not None and found != wanted:
+        raise Invalid(f"{name} is of type {found!r}, not {wanted!r}")
 
 
 def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
