@@ -21,6 +21,7 @@ from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
 from lineal.files import copying, writing
 from lineal.files.copying import PIECE_BYTES, copy_and_hash
 from lineal.files.flushing import SYNC_EACH_MOST, flush
+from lineal.files.parts import PART
 from lineal.files.reading import SMALL_BYTES, hash_file, read_small
 from lineal.files.stamps import Stamp
 from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
@@ -281,6 +282,25 @@ def test_a_whole_file_needs_no_folder_before_its_name(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     write_whole("g", b"x")
     assert (tmp_path / "g").read_bytes() == b"x"
+
+
+@pytest.mark.usefixtures("whole")
+def test_a_name_as_long_as_there_are_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / ("g" * 255)
+    for data in (b"old", b"new"):
+        write_whole(str(path), data)
+        assert path.read_bytes() == data
+
+
+@pytest.mark.usefixtures("whole")
+def test_what_a_crash_leaves_of_a_replacement_has_the_name_of_a_part(
+    tmp_path: Path, monkeypatch
+) -> None:
+    write_whole(str(tmp_path / "g"), b"old")
+    seen: list[str] = []
+    monkeypatch.setattr(writing.os, "replace", lambda part, _: seen.append(part))
+    write_whole(str(tmp_path / "g"), b"new")
+    assert [bool(PART.fullmatch(os.path.basename(part))) for part in seen] == [True]
 
 
 @pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])

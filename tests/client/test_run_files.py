@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client.artifact.parts import PART
 from lineal.client.public.files import File
 from lineal.core.records import PageRequest
 from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
 from lineal.files.folders import make_folders
+from lineal.files.parts import PART
 
 QUIET = {
     "disable_machine_info": True,

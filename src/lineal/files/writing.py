@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from lineal.files.parts import new_stem
 from lineal.files.reading import CHUNK_BYTES
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
@@ -37,7 +37,7 @@ def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> Stamp:
     """Make or replace a file as a whole, so that no reader ever sees half of it.
 
     It gets its name when it is written, so that a crash leaves nothing either. Where the file
-    system has no nameless files, as NFS, a crash may leave one that ends in `.part`.
+    system has no nameless files, as NFS, a crash may leave a `PART` (`parts.py`).
     """
     with room_on(path):
         written = _write_nameless(path, data, mode)
@@ -126,7 +126,8 @@ def _named(descriptor: int, path: str) -> bool:
 
 
 def _part_of(path: str) -> str:
-    return f"{path}.{secrets.token_hex(4)}.part"
+    """Return a new name beside a file, which downloads and `verify` know as none of theirs."""
+    return os.path.join(os.path.dirname(path), f"{new_stem()}-0.part")
 
 
 def _replace(part: str, path: str) -> None:

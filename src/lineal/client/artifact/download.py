@@ -19,7 +19,6 @@ from typing import TypeVar
 
 from lineal.client import term
 from lineal.client.artifact.folder import is_empty_folder, lowest, make_root
-from lineal.client.artifact.parts import new_stem, remove_old_parts
 from lineal.client.artifact.turns import turn
 from lineal.client.backend import Backend
 from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
@@ -40,6 +39,7 @@ from lineal.errors import (
 )
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import make_folders
+from lineal.files.parts import new_stem, remove_old_parts
 from lineal.files.reading import SMALL_BYTES, hash_file, read_small
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp

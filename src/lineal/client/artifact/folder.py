@@ -8,7 +8,6 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator
 
-from lineal.client.artifact.parts import PART
 from lineal.core import names
 from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
@@ -22,6 +21,7 @@ from lineal.errors import (
     Unavailable,
 )
 from lineal.files.folders import make_folders, walk
+from lineal.files.parts import PART
 from lineal.files.reading import hash_file
 from lineal.files.refusals import access_to, refusal, room_on
 from lineal.files.writing import write_new

@@ -10,7 +10,6 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
-from lineal.client.artifact.parts import new_stem, remove_old_parts
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
@@ -34,6 +33,7 @@ from lineal.core.records import (
 )
 from lineal.errors import Exists, IntegrityError, InTheWay, MissingFile, UsageError
 from lineal.files.folders import make_folders
+from lineal.files.parts import new_stem, remove_old_parts
 from lineal.files.refusals import room_on
 
 CHUNK_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""Files on their way to their names, and what a killed process left of them."""
+"""Names of files on their way to their own, and what a killed process left of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ OLD_PART_SECONDS = 24 * 3600.0
 
 
 def new_stem() -> str:
-    """Return what the names of one download's parts begin with; then `-`, a number and `.part`."""
+    """Return what the names of one download's parts begin with; then `-`, a number and `.part`.
+
+    The name of the file is not in it: with more to it, that may be too long.
+    """
     return f".{secrets.token_hex(6)}"
 
 
