@@ -8,12 +8,17 @@ import random
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 import lineal
 from lineal.client import session
+from lineal.client.artifact.contents import Added
 from lineal.client.embedded import open_embedded
 from lineal.config import load
+from lineal.core.manifest import Entry
 from lineal.core.records import PageRequest, VersionQuery
 from tests.robust import workers
 
@@ -119,6 +124,32 @@ def test_a_draft_may_be_filled_before_the_fork_and_logged_after_it() -> None:
     assert succeeded(child)
     run.finish()
     assert numbers() == [0]
+
+
+@pytest.mark.parametrize("count", [1, 40_000], ids=["in memory", "in a file"])
+def test_each_side_of_a_fork_goes_on_with_a_draft_of_its_own(tmp_path: Path, count: int) -> None:
+    (tmp_path / "shared").write_bytes(b"added before")
+    run = workers.start()
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_file(tmp_path / "shared")
+    shared = artifact.manifest.entries["shared"]
+    artifact._contents.add(
+        Added(Entry(f"{number}", shared.digest, shared.size), None) for number in range(count)
+    )
+
+    def go_on(side: str) -> None:
+        artifact.add_bytes(side.encode(), "side.txt")
+        assert len(artifact.manifest) == count + 2
+        run.log_artifact(artifact).wait()
+
+    sides = ["first child", "second child", "parent"]
+    children = [in_fork(partial(go_on, side)) for side in sides[:2]]
+    assert all(map(succeeded, children))
+    go_on("parent")
+    run.finish()
+    versions = lineal.Api().artifacts("dataset", "vision/data")
+    assert {version.open("side.txt", "r").read() for version in versions} == set(sides)
+    assert {version.open("shared").read() for version in versions} == {b"added before"}
 
 
 def test_a_child_that_ends_takes_no_copies_of_its_parent_with_it(tmp_path: Path) -> None:

@@ -83,14 +83,25 @@ class Contents:
         self._put_count = 0
         """Entries put in, also in place of others."""
         self._opened: sqlite3.Connection | None = None
+        self._forks = 0
 
     @property
     def _database(self) -> sqlite3.Connection:
         """Made by the first change: a version that is only read needs none."""
         with self._lock:
             if self._opened is None:
-                self._opened = scratch.take()
+                self._opened, self._forks = scratch.take(), scratch.forks()
             return self._opened
+
+    def _unshare(self) -> None:
+        """Before a change, get a database of our own if a fork has the one that we have, too.
+
+        Parent and child both do, so that the file that they share stays as it was at the fork.
+        """
+        if self._opened is not None and self._forks != scratch.forks():
+            if self._opened.in_transaction:  # of a thread that is the parent's alone
+                return
+            self._opened, self._forks = scratch.copied(self._opened), scratch.forks()
 
     @seldom_collected()
     def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
@@ -221,8 +232,13 @@ class Contents:
         query = "SELECT 1 FROM entries WHERE staged = ? LIMIT 1"
         return {copy for copy in copies if not self._rows(query, copy)}
 
+    @property
+    def owns_copies(self) -> bool:
+        """Whether private copies are this process's; a forked child's are those of its parent."""
+        return self._owner == os.getpid()
+
     def _remove_copies(self, copies: Iterable[bytes]) -> None:
-        if self._owner == os.getpid():  # a forked child has no copies
+        if self.owns_copies:
             for copy in copies:
                 remove_copy(os.fsdecode(copy))
 
@@ -310,7 +326,11 @@ class Contents:
         taken: how many the store took over; when it took all, nothing is looked for.
         """
         self._has_copies = False
-        if taken == self._put_count or taken == self._total("count(DISTINCT staged)"):
+        if (
+            not self.owns_copies
+            or taken == self._put_count
+            or taken == self._total("count(DISTINCT staged)")
+        ):
             return
         for (staged,) in self._rows("SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"):
             remove_copy(os.fsdecode(staged))
@@ -319,10 +339,10 @@ class Contents:
         # A draft that nobody logged, or that failed, would fill the disk until the process ends.
         if sys.is_finalizing() or not self._is_changed:
             return
-        is_own = self._owner == os.getpid()  # a forked child has no copies
-        if self._has_copies and is_own:
+        if self._has_copies:
             self.drop_copies()
-        scratch.give_back(self._database, is_small=is_own and self._put_count <= ADDED_AT_ONCE)
+        is_small = self.owns_copies and self._put_count <= ADDED_AT_ONCE
+        scratch.give_back(self._database, is_small=is_small)
 
     def _own(self) -> Iterator[Entry]:
         after = ""
@@ -370,10 +390,12 @@ class Contents:
 
     def _change(self, statement: str) -> None:
         with self._lock, inside_sqlite:
+            self._unshare()
             self._database.execute(statement)
 
     def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         with self._lock, inside_sqlite:
+            self._unshare()
             self._database.executemany(statement, rows)
 
 

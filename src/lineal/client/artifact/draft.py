@@ -78,7 +78,7 @@ class Draft:
         self._incremental = incremental
         self._distributed_id: str | None = None
         self._ttl_seconds: int | None = None
-        self._client_id = new_id(CLIENT_ID_LENGTH)
+        self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
         self._contents = Contents()
         self._is_final = False
         self._is_internal = False
@@ -303,6 +303,12 @@ class Draft:
         """Raise unless content may change."""
         if self._is_final:
             raise ArtifactFinalizedError(self._why_final())
+
+    def _id_to_log(self) -> str:
+        """Return what the backend is to know this draft by; a fork makes two of it (STO-10)."""
+        if self._process != os.getpid():
+            self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
+        return self._client_id
 
     def _note_change(self) -> None:
         """From now on there is something that wants to be logged."""

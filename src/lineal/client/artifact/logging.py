@@ -79,7 +79,7 @@ def log(
             f"{base.source_project}, not to {entity}/{project} (ART-43)"
         )
     spec = DraftSpec(
-        client_id=artifact._client_id,
+        client_id=artifact._id_to_log(),
         entity=entity,
         project=project,
         collection=artifact.name,
@@ -308,9 +308,12 @@ class _Upload:
                 if source.is_packed:
                     self._last_pack = self._backend.send_pack(upload, source.staged)
                     self._surplus += len(self._last_pack)
-                else:
+                    self._taken.add(source.staged)
+                elif self._contents.owns_copies:
                     self._backend.send(upload, source.staged, Handover.TAKE)
-                self._taken.add(source.staged)
+                    self._taken.add(source.staged)
+                else:  # it may be one of its parent's draft
+                    self._backend.send(upload, source.staged, Handover.COPY)
             except MissingFile as error:
                 if source.staged != source.path and os.path.lexists(source.path):
                     self._send_source(upload, source)

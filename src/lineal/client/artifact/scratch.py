@@ -27,6 +27,16 @@ SPARE_MOST = 4
 """Kept for drafts to come: more are seldom written at a time."""
 
 _spare: list[sqlite3.Connection] = []
+_forks = 0
+
+
+def forks() -> int:
+    """Return how often this process or one that it came from was forked.
+
+    Whoever has a database since before the last fork shares it with another process, and must
+    `copied` it to change it.
+    """
+    return _forks
 
 
 def take() -> sqlite3.Connection:
@@ -38,6 +48,18 @@ def take() -> sqlite3.Connection:
         for table in _TABLES:
             database.execute(table)
         return database
+
+
+def copied(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a database of the same content that this process has for itself.
+
+    The other one is closed here, and so nobody changes it any more.
+    """
+    with inside_sqlite:
+        own = take()
+        database.backup(own)
+        database.close()
+        return own
 
 
 def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
@@ -58,5 +80,11 @@ def close() -> None:
             _spare.pop().close()
 
 
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
 atexit.register(close)
+os.register_at_fork(before=_count_fork)
 os.register_at_fork(after_in_child=close)  # a temporary file would be shared with the parent
