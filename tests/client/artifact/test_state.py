@@ -67,6 +67,17 @@ def test_what_lineal_makes_itself_cannot_be_made_by_users(name: str, type: str) 
         Artifact(name, type)
 
 
+@pytest.mark.parametrize("algorithm", ["MD5", "XXH128", None])
+def test_the_digest_is_the_same_whatever_algorithm_is_asked_for(algorithm: str | None) -> None:
+    asked = Artifact("data", "dataset", digest_algorithm=algorithm)
+    assert asked.digest == Artifact("data", "dataset").digest
+
+
+def test_an_algorithm_that_nobody_has_is_refused() -> None:
+    with pytest.raises(ValueError, match="is `MD5` or `XXH128`, not 'CRC32'"):
+        Artifact("data", "dataset", digest_algorithm="CRC32")
+
+
 def test_a_storage_region_is_ignored_aloud(capsys: pytest.CaptureFixture[str]) -> None:
     Artifact("data", "dataset", storage_region="eu")
     assert "storage_region='eu' is ignored" in capsys.readouterr().err

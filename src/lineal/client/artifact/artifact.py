@@ -61,8 +61,8 @@ class Artifact(Version):
 
     name: letters, digits, `_`, `-` and `.`, at most 128. type: such as `dataset` or `model`; one
     per name. metadata: a JSON object of at most 1 MiB. incremental: add to the latest version
-    rather than replace it. use_as, storage_region: W&B's, without effect.
-    Raises Invalid (a ValueError).
+    rather than replace it. use_as, storage_region, digest_algorithm: W&B's, without
+    effect. Raises Invalid (a ValueError).
     """
 
     # --- where it stands ---

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAX_REFERENCES = 10_000_000
 """Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
 CLIENT_ID_LENGTH = 32
+FOREIGN_ALGORITHMS = ("MD5", "XXH128")
+"""W&B's; taken so that its scripts run, but nothing is told apart by them (ART-2)."""
 SCRIPT_FALLBACK = "session"
 """In the name of code that no script made."""
 
@@ -50,13 +52,15 @@ class Draft:
         incremental: bool = False,
         use_as: str | None = None,
         storage_region: str | None = None,
+        digest_algorithm: str | None = None,
     ) -> None:
         """type: what it is, such as `dataset` or `model`; one collection has one type.
 
         metadata: a JSON object of at most 1 MiB. incremental: add to the latest version instead
         of replacing it. use_as: deprecated, ignored. storage_region: one instance has one store;
-        ignored with a warning. Raises Invalid (a ValueError) for bad names and metadata,
-        TypeError without a type.
+        ignored with a warning. digest_algorithm: `MD5` or `XXH128`, ignored; content is told apart
+        by SHA-256. Raises Invalid (a ValueError) for bad names and metadata, TypeError without a
+        type.
         """
         if type is None:
             raise TypeError(
@@ -66,6 +70,9 @@ class Draft:
         self._type = names.type_name(type)
         self._name = None if name is None else names.artifact_name(name)
         names.user_artifact(self._name, type)
+        if digest_algorithm not in (None, *FOREIGN_ALGORITHMS):
+            known = " or ".join(f"`{each}`" for each in FOREIGN_ALGORITHMS)
+            raise Invalid(f"digest_algorithm is {known}, not {digest_algorithm!r}")
         if storage_region is not None:
             term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
         self._set_up(description, metadata, incremental)
