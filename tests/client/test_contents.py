@@ -33,7 +33,7 @@ from lineal.core.manifest import (
     manifest_head,
     starts_segment,
 )
-from lineal.errors import Invalid, NoSpace
+from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
 Model = dict[str, Entry]
@@ -234,6 +234,30 @@ def test_threads_may_add_at_once() -> None:
     for thread in threads:
         thread.join()
     assert len(contents) == 400
+
+
+def test_what_is_being_added_when_contents_become_final_is_part_of_them() -> None:
+    contents = Contents()
+    is_adding, may_go_on = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[Added]:
+        yield added("a")
+        is_adding.set()
+        may_go_on.wait()
+        yield added("b")
+
+    adding = threading.Thread(target=lambda: contents.add(slowly()))
+    adding.start()
+    is_adding.wait()
+    finalizing = threading.Thread(target=contents.finalize)
+    finalizing.start()
+    may_go_on.set()
+    for thread in (adding, finalizing):
+        thread.join()
+    for change in (lambda: contents.add([added("c")]), lambda: contents.remove("a")):
+        with pytest.raises(ArtifactFinalizedError, match="nothing was changed"):
+            change()
+    assert [entry.path for entry in contents] == ["a", "b"]
 
 
 def test_extra_and_reference_survive() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ def test_use_records_the_input_once(run):
         user.use_artifact("data:v0", type="dataset")
         assert used.qualified_name == "ana/p/data:v0"
     assert lineage(user) == ([], ["data:v0"])
+
+
+def test_threads_that_log_one_artifact_at_once_all_have_their_say(run):
+    for name in ("first", "second", "third"):
+        artifact = draft(name)
+        barrier = threading.Barrier(4)
+
+        def log(alias: str, artifact=artifact, barrier=barrier) -> None:
+            barrier.wait()
+            run.log_artifact(artifact, aliases=[alias])
+
+        threads = [threading.Thread(target=log, args=(alias,)) for alias in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        artifact.wait()
+        assert sorted(lineal.Api().artifact(f"p/{name}").aliases) == ["a", "b", "c", "d", "latest"]
 
 
 def test_what_was_just_logged_can_be_used_at_once(run):

@@ -32,7 +32,7 @@ from lineal.core.manifest import (
     build_segments,
     rewrite,
 )
-from lineal.errors import Invalid, NoSpace
+from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -75,8 +75,9 @@ class _Copy(NamedTuple):
 class Contents:
     """Entries by path; safe for threads."""
 
-    def __init__(self, base: Base = NOTHING) -> None:
+    def __init__(self, base: Base = NOTHING, *, is_final: bool = False) -> None:
         self.base = base
+        self._is_final = is_final
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._has_copies = True
@@ -103,6 +104,11 @@ class Contents:
                 return
             self._opened, self._forks = scratch.copied(self._opened), scratch.forks()
 
+    def finalize(self) -> None:
+        """Refuse every change from now on; returns when those of other threads are done."""
+        with self._lock:
+            self._is_final = True
+
     @seldom_collected()
     def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
         """Add entries: all of them or, when one is refused, none.
@@ -112,6 +118,7 @@ class Contents:
         nothing, are removed.
         """
         with self._lock:
+            self._require_draft()
             has_own = self._has_own()
             checks = not overwrite and (has_own or self.base is not NOTHING)
             spare: list[_Copy] = []
@@ -133,6 +140,12 @@ class Contents:
                     raise _no_room() from error
                 raise
             self._remove_copies(copies)
+
+    def _require_draft(self) -> None:
+        if self._is_final:
+            raise ArtifactFinalizedError(
+                "Another thread logged or finalized the artifact meanwhile; nothing was changed"
+            )
 
     def _new(self, added: Iterable[Added], spare: list[_Copy]) -> Iterator[Added]:
         """Yield what changes something, and note the private copies of what does not."""
@@ -191,6 +204,7 @@ class Contents:
     def remove(self, path: str) -> int:
         """Remove a file, or a folder with all below it; returns how many entries went."""
         with self._lock:
+            self._require_draft()
             gone = [entry.path for entry in self._below(path)]
             copies: set[bytes] = set()
             for start in range(0, len(gone), SOURCES_MOST):

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
@@ -88,6 +89,8 @@ class Draft:
         self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
         self._contents = Contents()
         self._is_final = False
+        self._turn = threading.Lock()
+        """Held to hand it over, so that of several threads one does and the others find it done."""
         self._is_internal = False
         self._base_record: VersionRecord | None = None
         self._sources: set[VersionId] = set()
@@ -289,8 +292,12 @@ class Draft:
         return self._contents.name_of(os.path.abspath(names.local_path(local_path)))
 
     def finalize(self) -> None:
-        """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4)."""
+        """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4).
+
+        What another thread is adding right now becomes part of it.
+        """
         self._is_final = True
+        self._contents.finalize()
 
     # --- for the modules beside this one ---
 

@@ -134,16 +134,17 @@ def log_input(
     backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str] | None = None
 ) -> None:
     """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
-    if artifact._pending is None:  # else it is on its way already
-        log(
-            backend,
-            session.worker(),
-            artifact,
-            entity=run.entity,
-            project=run.project,
-            run=None,
-            aliases=aliases,
-        )
+    with artifact._turn:
+        if artifact._pending is None:  # else it is on its way already
+            log(
+                backend,
+                session.worker(),
+                artifact,
+                entity=run.entity,
+                project=run.project,
+                run=None,
+                aliases=aliases,
+            )
     artifact.wait()
 
 

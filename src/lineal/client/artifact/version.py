@@ -332,9 +332,14 @@ class Version(Draft):
         return f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
 
     def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
-        self._adder.unlogged.pop(self._client_id, None)
-        self._backend, self._pending = backend, pending
         self._as_logged = self._description, clean(self._metadata)
+        self._backend, self._pending = backend, pending
+        self._adder.unlogged.pop(self._client_id, None)
+
+    def _note_change(self) -> None:
+        super()._note_change()
+        if self._pending is not None:  # another thread logged it while this one added to it
+            self._adder.unlogged.pop(self._client_id, None)
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""
@@ -369,7 +374,7 @@ class Version(Draft):
         self._ttl_seconds = version.ttl_seconds
         self._is_final = True
         if version.state is VersionState.COMMITTED:
-            self._contents = Contents(Base.of(backend, version.id))
+            self._contents = Contents(Base.of(backend, version.id), is_final=True)
         self._backend, self._version = backend, version  # last: another thread may look
 
     def _push(self) -> None:

@@ -31,19 +31,20 @@ def log(
     """Make an artifact an output; see `Run.log_artifact` of the public API."""
     _require_artifact(artifact, "log_artifact")
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
-    if attaching.is_logged(artifact):
-        version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)
-        return committed(backend, version)
-    logging.log(
-        backend,
-        session.worker(),
-        artifact,
-        entity=run.entity,
-        project=run.project,
-        run=run,
-        aliases=checked_aliases,
-        tags=checked_tags,
-    )
+    with artifact._turn:
+        if attaching.is_logged(artifact):
+            version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)
+            return committed(backend, version)
+        logging.log(
+            backend,
+            session.worker(),
+            artifact,
+            entity=run.entity,
+            project=run.project,
+            run=run,
+            aliases=checked_aliases,
+            tags=checked_tags,
+        )
     return artifact.wait()
 
 

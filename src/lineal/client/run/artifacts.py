@@ -47,24 +47,25 @@ def log(
         raise Invalid(f"on_unchanged cannot be {on_unchanged!r}; use {', '.join(ON_UNCHANGED)}")
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
-    if attaching.is_logged(artifact):  # then this call adds what it says to that version
-        attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
-        artifact._labelled(checked_aliases, checked_tags)
-        return artifact
-    logged = logging.log(
-        run.backend,
-        session.worker(),
-        artifact,
-        entity=run.entity,
-        project=run.project,
-        run=run.record,
-        aliases=checked_aliases,
-        tags=checked_tags,
-        history_step=run.history_step,
-        distributed_id=distributed_id,
-        is_final=is_final,
-        on_unchanged=on_unchanged,
-    )
+    with artifact._turn:
+        if attaching.is_logged(artifact):  # then this call adds what it says to that version
+            attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
+            artifact._labelled(checked_aliases, checked_tags)
+            return artifact
+        logged = logging.log(
+            run.backend,
+            session.worker(),
+            artifact,
+            entity=run.entity,
+            project=run.project,
+            run=run.record,
+            aliases=checked_aliases,
+            tags=checked_tags,
+            history_step=run.history_step,
+            distributed_id=distributed_id,
+            is_final=is_final,
+            on_unchanged=on_unchanged,
+        )
     run.keep_artifact(logged)
     return logged
 
