@@ -64,6 +64,23 @@ def test_conflicting_contributions_are_refused_naming_both_runs(
         commit(instance, owner, tmp_path, {}, distributed_id="d")
 
 
+@pytest.mark.parametrize("between", [{}, {"same.txt": b"", "same!/a": b"", "sa": b""}])
+def test_a_file_that_is_a_folder_for_another_run_is_refused_naming_both(
+    instance: Instance, owner: Actor, tmp_path: Path, between: dict[str, bytes]
+) -> None:
+    [one, two] = [
+        runs.start(instance, owner, RunSpec("ana", "vision", f"rank{n}")).run.key for n in range(2)
+    ]
+    files = {"same": b"", **between}
+    commit(instance, owner, tmp_path, files, run=one, distributed_id="d", is_final=False)
+    with pytest.raises(
+        Conflict, match=r"'same' .* a file, and .* with 'same/x', by rank0 and rank1"
+    ):
+        commit(instance, owner, tmp_path, {"same/x": b""}, run=two, distributed_id="d")
+    final = log(instance, owner, tmp_path, {"other/x": b""}, run=two, distributed_id="d")
+    assert final.entry_count == len(files) + 1
+
+
 def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

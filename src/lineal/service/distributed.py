@@ -27,8 +27,9 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[int]) -> list[in
 
     stored: ids of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
     the contributions in the union. Raises Conflict naming the path and both runs where two
-    contributed different content, or if bytes of the draft's own are not stored, Gone where a
-    contribution waited longer than a draft may; the finishing draft is no contribution then.
+    contributed different content, or one a file and the other a folder, or if bytes of the draft's
+    own are not stored, Gone where a contribution waited longer than a draft may; the finishing
+    draft is no contribution then.
     """
     with instance.database.writing() as connection:
         own = transfers.hold(instance, connection, draft.id)
@@ -77,23 +78,30 @@ def _entries(instance: Instance, draft: Row[Any]) -> Iterator[Entry]:
 
 def _united(instance: Instance, parts: list[Row[Any]]) -> Iterator[Entry]:
     tagged = [zip(_entries(instance, part), repeat(part)) for part in parts]
-    previous: tuple[Entry, Row[Any]] | None = None
+    above: list[tuple[Entry, Row[Any]]] = []
+    """Files whose paths the path begins with; the last one may be the same."""
     for entry, part in heapq.merge(*tagged, key=lambda pair: pair[0].path):
-        if previous is not None and previous[0].path == entry.path:
-            if previous[0] != entry:
-                raise _conflict(instance, entry.path, previous[1], part)
+        while above and not entry.path.startswith(above[-1][0].path):
+            above.pop()
+        if above and above[-1][0].path == entry.path:
+            if above[-1][0] != entry:
+                what = f"Path {entry.path!r} was contributed with different content"
+                raise _conflict(instance, what, above[-1][1], part)
             continue
-        previous = entry, part
+        for file, other in above:
+            if entry.path[len(file.path)] == "/":
+                what = f"Path {file.path!r} was contributed as a file, and as a folder with"
+                raise _conflict(instance, f"{what} {entry.path!r},", other, part)
+        above.append((entry, part))
         yield entry
 
 
-def _conflict(instance: Instance, path: str, one: Row[Any], other: Row[Any]) -> Conflict:
+def _conflict(instance: Instance, what: str, one: Row[Any], other: Row[Any]) -> Conflict:
     labels = _labels(instance, [one, other])
     who = f"twice by {labels[0]}" if one.run_id == other.run_id else f"by {' and '.join(labels)}"
     return Conflict(
-        f"Path {path!r} was contributed with different content {who}; give each writer its own "
-        f"folder in the artifact, and contribute all parts under another id than "
-        f"{one.distributed_id!r}: what was contributed cannot be taken back"
+        f"{what} {who}; give each writer its own folder in the artifact, and contribute all parts "
+        f"under another id than {one.distributed_id!r}: what was contributed cannot be taken back"
     )
 
 
