@@ -128,11 +128,16 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
     return artifacts.committed(run.backend, linked)
 
 
-def use_model(run: Run, name: str) -> str:
+def use_model(run: Run, name: Artifact | str) -> str:
     """Use and download a model; return its one file, or its folder (ART-46)."""
+    found: Artifact | VersionRecord
+    if isinstance(name, Artifact):
+        found = name
+    else:
+        found = _named(run, names.artifact_path(name, run.entity, run.project))
+    if "model" not in found.type.lower():  # before a use is recorded
+        raise AssertionError(f"{found.name} is of type {found.type!r}, which is not a model's")
     model = use(run, name, type=None, aliases=None)
-    if "model" not in model.type:
-        raise AssertionError(f"{model.name} is of type {model.type!r}, which is not a model's")
     return model.file() if model.file_count == 1 else str(model.download())
 
 
