@@ -215,10 +215,13 @@ def link_version(
     """Put a version into a portfolio, with a number and a `latest` of that portfolio's own.
 
     Linking it again only moves the aliases. Raises Exists if the target holds versions of its
-    own, Invalid if it holds another type. Source: REG-2, REG-3, ART-9.
+    own, Invalid if it holds another type, or for a name that may not be. Source: REG-2, REG-3,
+    ART-9, NAM-4.
     """
     access.require(actor, Action.WRITE, f"project {target.entity}/{target.project}")
     wanted = list(dict.fromkeys([*names.aliases(list(aliases)), names.LATEST]))
+    names.entity_name(target.entity)
+    names.project_name(target.project)
     names.artifact_name(target.name)
     now = instance.clock.now()
     with instance.database.writing() as connection:

@@ -66,6 +66,20 @@ def test_a_collection_to_link_to_may_be_named_with_a_scheme(logged: Artifact, sc
     assert link.qualified_name == "ana/elsewhere/released:v0"
 
 
+@pytest.mark.parametrize("target", ["a?b/links", "a?b/vision/links", f"{'p' * 129}/links"])
+def test_no_link_makes_a_project_that_could_not_be_named(logged: Artifact, target: str) -> None:
+    with pytest.raises(ValueError, match=r"'a\?b' m|longer than 128"):
+        logged.link(target)
+    assert logged.linked_artifacts == []
+
+
+def test_a_draft_that_cannot_be_linked_so_is_not_stored(run: lineal.Run) -> None:
+    artifact = draft()
+    with pytest.raises(ValueError, match="names a version"):
+        artifact.link("released:v0")
+    assert artifact.is_draft()
+
+
 def test_linking_a_draft_logs_it_first(run: lineal.Run) -> None:
     artifact = draft()
     assert artifact.link("elsewhere/released").qualified_name == "ana/elsewhere/released:v0"

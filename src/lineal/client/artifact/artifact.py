@@ -333,6 +333,7 @@ class Artifact(Version):
         """Put this version into another collection, where it has a number of its own (REG-2)."""
         added = names.aliases(aliases)
         if self.is_draft() and self._pending is None:
+            names.collection_path(target_path, "", None, instead=LINK_INSTEAD)  # else it is stored
             self.save()
         record = self._record
         target = names.collection_path(
