@@ -106,6 +106,30 @@ def test_a_prefix_of_paths_can_be_downloaded(
     assert sorted(content(tmp_path / "t")) == left
 
 
+@pytest.mark.parametrize(
+    ("paths", "left"),
+    [
+        (["a.txt", Path("b/c/d.txt"), "./a.txt"], ["a.txt", "b/c/d.txt"]),
+        ("a.txt", ["a.txt"]),
+        ([], []),
+    ],
+)
+def test_a_list_of_paths_is_downloaded_and_nothing_else(
+    logged: Artifact, tmp_path: Path, paths: Any, left: list[str]
+) -> None:
+    logged.download(tmp_path / "t", paths=paths)
+    assert sorted(content(tmp_path / "t")) == left
+
+
+def test_a_listed_path_is_no_pattern_and_must_be_there(run: lineal.Run, tmp_path: Path) -> None:
+    artifact = run.log_artifact(draft({"a[1]": b"1", "a1": b"2", "sub/a[1]": b"3"})).wait()
+    artifact.download(tmp_path / "t", paths=["a[1]", "sub/a[1]"], exclude="sub/")
+    assert content(tmp_path / "t") == {"a[1]": b"1"}
+    with pytest.raises(FileNotFoundError, match=r"has no file 'a\[2\]'; did you mean 'a\[1\]'"):
+        artifact.download(tmp_path / "u", paths=["a1", "a[2]"])
+    assert not (tmp_path / "u").exists()
+
+
 def test_globs_choose_what_is_downloaded(logged: Artifact, tmp_path: Path) -> None:
     logged.download(tmp_path / "t", include=["*.txt"], exclude="a/")
     assert sorted(content(tmp_path / "t")) == ["a.txt", "ab.txt", "b/c/d.txt"]

@@ -11,7 +11,7 @@ import copy
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -171,31 +171,50 @@ class Artifact(Version):
         include: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
         link: str | None = None,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
     ) -> str:
         """Bring the files to a folder and return its path (ART-28, ART-29).
 
         root: default `./artifacts/<name>:vN`, whose absolute path is returned. What is there with
         the right digest is not fetched again, other files are left alone. path_prefix: a plain
         prefix of paths.
-        include, exclude: patterns as in `.gitignore`. link: `hard` or `symbolic` links to stored
-        files instead of copies, where they are files of their own on this machine; whoever writes
-        into one damages what is stored. skip_cache, multipart: W&B's, ignored.
-        Raises MissingFile for a reference that leads nowhere (unless allowed), IntegrityError
-        for bytes without the promised digest.
+        include, exclude: patterns as in `.gitignore`. paths: only these files, each by its exact
+        path. link: `hard` or `symbolic` links to stored files instead of copies, where they are
+        files of their own on this machine; whoever writes into one damages what is stored.
+        skip_cache, multipart: W&B's, ignored.
+        Raises MissingFile for one of `paths` that is no file of the artifact and for a reference
+        that leads nowhere (unless allowed), IntegrityError for bytes without the promised digest.
         """
         record = self._record
         target = self._root(root)
         chosen = adding.matches(names.strings(include), names.strings(exclude))
         prefix = "" if path_prefix is None else names.path_text(path_prefix)
-        folders.require_distinct(
-            target, (each for each in self._contents.base.under(prefix) if chosen(each.path))
-        )
-        self._download(target, allow_missing_references, link).run(
-            (entry for entry in self._contents.base.under(prefix) if chosen(entry.path)),
-            count=record.entry_count,
-            size=record.size_bytes,
-        )
+        listed = None if paths is None else self._listed(paths, prefix)
+        count, size = record.entry_count, record.size_bytes
+        if listed is not None:
+            count, size = len(listed), sum(entry.size for entry in listed)
+
+        def wanted() -> Iterator[Entry]:
+            entries = self._contents.base.under(prefix) if listed is None else listed
+            return (entry for entry in entries if chosen(entry.path))
+
+        folders.require_distinct(target, wanted())
+        self._download(target, allow_missing_references, link).run(wanted(), count=count, size=size)
         return target
+
+    def _listed(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], prefix: str
+    ) -> list[Entry]:
+        """Return the entries of exactly these paths, sorted; raises MissingFile for any other."""
+        named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        found = []
+        for path in sorted(set(map(_inside, named))):
+            entry = self._contents.get(path)
+            if entry is None:
+                raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
+            if path.startswith(prefix):
+                found.append(entry)
+        return found
 
     def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
         """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
