@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -33,6 +36,15 @@ def test_json_is_valid_whatever_the_numbers(capsys):
     output.as_json({"a": math.nan, "b": [math.inf, -math.inf], "c": {"d": 1.5}})
     printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert printed == {"a": "NaN", "b": ["Infinity", "-Infinity"], "c": {"d": 1.5}}
+
+
+@pytest.mark.parametrize("number", [1.5, math.nan])
+def test_json_has_moments_mappings_and_what_it_has_no_form_for(capsys, number):
+    moment = datetime(2026, 1, 31, tzinfo=UTC)
+    output.as_json({"at": moment, "of": MappingProxyType({"a": (1,)}), "x": Path("b"), "n": number})
+    printed = json.loads(capsys.readouterr().out)
+    shown = {"at": "2026-01-31T00:00:00+00:00", "of": {"a": [1]}, "x": "b"}
+    assert printed == shown | {"n": number if number == number else "NaN"}
 
 
 @pytest.mark.parametrize("items", [[], [{"a": 1}], [{"a": 1}, {"a": 2}]])

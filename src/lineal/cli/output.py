@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, TextIO
 
 import typer
@@ -83,7 +84,7 @@ def note(text: str = "") -> None:
 
 def as_json(value: Any) -> None:
     """Print one JSON document. NaN and infinities become the strings JSON has no numbers for."""
-    data(json.dumps(plain(value), indent=2, ensure_ascii=_must_escape(), default=str))
+    data(_json_text(value, _must_escape(), indent=2))
 
 
 def as_json_ending(value: Mapping[str, Any], key: str, items: Iterable[Any]) -> None:
@@ -91,7 +92,7 @@ def as_json_ending(value: Mapping[str, Any], key: str, items: Iterable[Any]) -> 
     must_escape = _must_escape()
 
     def text(of: Any) -> str:
-        return json.dumps(plain(of), indent=2, ensure_ascii=must_escape, default=str)
+        return _json_text(of, must_escape, indent=2)
 
     opened = False
     _write(text({**value, key: []}).removesuffix("]" + _END_OF_OBJECT))
@@ -105,10 +106,23 @@ def as_json_list(items: Iterable[Any]) -> None:
     """Print a JSON array element by element, so that a million of them need no memory."""
     opened, must_escape = False, _must_escape()
     for item in items:
-        text = json.dumps(plain(item), ensure_ascii=must_escape, default=str)
-        _write((",\n  " if opened else "[\n  ") + text)
+        _write((",\n  " if opened else "[\n  ") + _json_text(item, must_escape))
         opened = True
     data("\n]" if opened else "[]")
+
+
+def _json_text(value: Any, must_escape: bool, indent: int | None = None) -> str:
+    written = partial(json.dumps, indent=indent, ensure_ascii=must_escape, default=_unknown)
+    try:
+        return written(value, allow_nan=False)
+    except ValueError:  # NaN or an infinity: `plain` takes longer than all else
+        return written(plain(value))
+
+
+def _unknown(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _must_escape() -> bool:
@@ -181,7 +195,8 @@ def _columns_of(text: str) -> int:
     """Return how many columns of a terminal a line takes: two for each wide East Asian letter."""
     if text.isascii():
         return len(text)
-    return sum(_columns_of_letter(letter) for letter in text)
+    others = [letter for letter in text if not letter.isascii()]
+    return len(text) - len(others) + sum(map(_columns_of_letter, others))
 
 
 def _columns_of_letter(letter: str) -> int:

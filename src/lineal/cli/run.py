@@ -123,13 +123,13 @@ def _print_runs(runs: Iterable[RunRecord], *, none: str) -> None:
 
 
 def _first_numbers(summary: JsonObject, count: int = 3) -> str:
-    numbers = sorted(
+    numbers = (
         key
-        for key, value in summary.items()
-        if isinstance(value, int | float) and not key.startswith("_")
+        for key in sorted(summary)
+        if isinstance(summary[key], int | float) and not key.startswith("_")
     )
-    shown = [f"{key}={output.cell(summary[key])}" for key in numbers[:count]]
-    return " ".join(shown) + (" …" if len(numbers) > count else "")
+    shown = [f"{key}={output.cell(summary[key])}" for key in islice(numbers, count)]
+    return " ".join(shown) + (" …" if next(numbers, None) is not None else "")
 
 
 @app.command()
