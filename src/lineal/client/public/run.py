@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
@@ -61,10 +62,18 @@ class Run:
         self.group = record.group
         self.job_type = record.job_type
         self.tags = list(record.tags)
-        self.config = _visible(record.config)
-        self.summary = PublicSummary(record.summary, self._save_summary)
+        for made_when_asked_for in ("config", "summary"):
+            vars(self).pop(made_when_asked_for, None)
 
     # --- what it is ---
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return _visible(self._record.config)
+
+    @cached_property
+    def summary(self) -> PublicSummary:
+        return PublicSummary(self._record.summary, self._save_summary)
 
     @property
     def id(self) -> str:
