@@ -26,7 +26,7 @@ ROWS = 1_000_000
 FILES = 200_000
 SAMPLES = 500
 END_LIMIT_SECONDS = 0.2
-"""Either end of a list is found by index, however long it is."""
+"""Any part of a list is found by index, however long it is."""
 PEAK_LIMIT_MB = 250
 SIZE_BYTES = 10 << 10
 PLACE = "bench/bench"
@@ -43,6 +43,7 @@ def measure(bench: Bench) -> Iterator[Result]:
     for what, work, limit_seconds in (
         (f"{listed}: its first 50", first_page, END_LIMIT_SECONDS),
         (f"{listed}: `[-1]`", last, END_LIMIT_SECONDS),
+        (f"{listed}: 10 in its middle", middle, END_LIMIT_SECONDS),
         (f"{listed}: the first 50 by a key of the summary", best, None),
         (f"`files()` of {version}", all_files, None),
         (f"`files()[-1]` of {version}", last_file, END_LIMIT_SECONDS),
@@ -70,6 +71,14 @@ def last(watch: Stopwatch) -> None:
     api = lineal.Api()
     with watch:
         assert api.runs(PLACE)[-1].id == _run_id(1)
+
+
+def middle(watch: Stopwatch) -> None:
+    api = lineal.Api()
+    with watch:
+        runs = api.runs(PLACE)
+        half = len(runs) // 2
+        assert len(runs[half : half + 10]) == 10
 
 
 def best(watch: Stopwatch) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lineal.client.public import lists
 from lineal.client.public.lists import LazyList, NamedList
 from lineal.core.records import Page, PageRequest
 from lineal.errors import Invalid
@@ -27,7 +29,7 @@ class Source:
         total = end - start if is_counted and self.says_total else None
         if page.only_total:
             return Page((), None, total)
-        cursor = None
+        start, cursor = min(start + page.skip, end), None
         if end - start > page.size:
             stop = end - page.size if page.backwards else start + page.size
             cursor = str(stop)
@@ -182,6 +184,42 @@ def test_what_is_counted_from_the_end_is_loaded_from_there() -> None:
     assert (len(found), found[0], found[-12]) == (1000, 0, 988)
     assert source.pages_served == 4
     assert list(found) == list(range(1000))
+
+
+@pytest.fixture(scope="module")
+def nearly_all_is_far() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "FAR", 1)
+        yield
+
+
+@pytest.mark.usefixtures("nearly_all_is_far")
+@given(items=ITEMS, per_page=PAGE_SIZES, looks=st.lists(st.integers(-40, 40) | SLICES))
+def test_what_is_far_means_what_it_means_for_a_list(
+    items: list[int], per_page: int, looks: list[int | slice]
+) -> None:
+    found = lazy(items, per_page)
+    for look in looks:
+        if isinstance(look, slice) or -len(items) <= look < len(items):
+            assert found[look] == items[look]
+        else:
+            with pytest.raises(IndexError):
+                found[look]
+    assert list(found) == items
+
+
+def test_what_is_far_is_loaded_by_itself() -> None:
+    source = Source(list(range(100_000)))
+    found = LazyList(source.fetch, lambda number: [number], per_page=10)
+    assert found[50_000:50_010] == [[number] for number in range(50_000, 50_010)]
+    with pytest.raises(IndexError, match="there are 100000 items"):
+        found[10**30]
+    assert (found[50_009:50_005:-2], found[50_000:10]) == ([[50_009], [50_007]], [])
+    assert source.pages_served == 3  # the first, the number of the rest, those
+    assert (found[-1], found[99_999]) == ([99_999], [99_999])
+    item = found[70_000]
+    assert item is found[70_000]
+    assert list(found)[70_000] is item  # and so its changes that were not sent are not lost
 
 
 def test_a_resumed_list_has_its_own_end() -> None:

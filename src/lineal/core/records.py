@@ -54,6 +54,8 @@ class PageRequest(NamedTuple):
     """A cursor of the other direction: only what lies before the items already read there."""
     only_total: bool = False
     """No items, but how many there are between `cursor` and `until`."""
+    skip: int = 0
+    """Items after `cursor` that are passed over."""
 
 
 # --- projects -----------------------------------------------------------------------------------

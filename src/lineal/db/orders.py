@@ -96,7 +96,8 @@ def fetch_page(
     labels = [term.expression.label(f"{_LABEL}{i}") for i, term in enumerate(order.terms)]
     paged = query.add_columns(*labels)
     directions = [t.expression.desc() if t.descending else t.expression.asc() for t in order.terms]
-    rows = connection.execute(paged.order_by(*directions).limit(request.size + 1)).all()
+    paged = paged.order_by(*directions).limit(request.size + 1)
+    rows = connection.execute(paged.offset(request.skip) if request.skip else paged).all()
     if len(rows) <= request.size:
         return rows, None, total
     rows = rows[: request.size]

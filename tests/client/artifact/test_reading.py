@@ -16,6 +16,7 @@ import lineal
 from lineal.client.artifact import download
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.contents import Added
+from lineal.client.public import lists
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Segment, SegmentHead, starts_segment
 from lineal.core.records import VersionId
@@ -330,6 +331,12 @@ def test_files_are_listed_from_both_ends_and_in_the_segments_that_hold_them(
     assert (chosen[-1].name, chosen[-2].name, len(chosen)) == (names[-2], names[1], 2)
     resumed = many.files(per_page=2, start=names[4])
     assert (resumed[-1].name, len(resumed)) == (names[-1], len(names) - 5)
+    monkeypatch.setattr(lists, "FAR", 2)
+    far = many.files(per_page=2)
+    assert [file.name for file in (far[9], far[5], *far[6:8], far[-1], *far)] == [
+        *(names[at] for at in (9, 5, 6, 7, -1)),
+        *names,
+    ]
 
 
 def test_an_entry_is_found_by_path_or_not_at_all(logged: Artifact) -> None:

@@ -11,6 +11,7 @@ from tests.client.public.conftest import start
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.init import init
+from lineal.client.public import lists
 from lineal.client.public.api import Api
 from lineal.client.public.catalog import Project
 from lineal.client.public.run import Run
@@ -111,6 +112,23 @@ def test_runs_are_listed_newest_first_across_pages(api: Api, backend: Backend) -
     assert [run.id for run in runs] == ["run4", "run3", "run2", "run1", "run0"]
     assert (runs[-1].id, [run.id for run in runs[3:]], len(runs)) == ("run0", ["run1", "run0"], 5)
     assert api.runs("vision", order="+created_at")[0].id == "run0"
+
+
+def test_runs_far_from_the_beginning_are_found_by_themselves(
+    api: Api, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        start(backend, f"run{number}", config={"lr": number})
+    monkeypatch.setattr(lists, "FAR", 2)
+    for order in ("+created_at", "-config.lr"):
+        all_ids = [run.id for run in api.runs("vision", order=order)]
+        runs = api.runs("vision", order=order, per_page=2)
+        changed = runs[7]
+        changed.notes = "not sent yet"
+        assert [run.id for run in runs[5:8]] == all_ids[5:8]
+        assert (runs[8].id, runs[-1].id, runs[6].id) == (all_ids[8], all_ids[9], all_ids[6])
+        assert [run.id for run in runs] == all_ids
+        assert runs[7] is changed
 
 
 def test_runs_are_filtered_where_they_are_stored(api: Api, backend: Backend) -> None:

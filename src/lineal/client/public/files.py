@@ -322,7 +322,8 @@ class _PagedEntries:
     def _entries(self, request: PageRequest) -> Iterator[Entry]:
         """Yield what follows the cursor, in the direction that is asked for."""
         heads = self._heads(*_range(request))
-        return self._read(heads[::-1] if request.backwards else heads, request)
+        entries = self._read(heads[::-1] if request.backwards else heads, request)
+        return islice(entries, request.skip, None)
 
     def _heads(self, after: str | None, before: str | None) -> tuple[SegmentHead, ...]:
         """Return the segments that hold what is wanted between two paths."""

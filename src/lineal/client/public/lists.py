@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import suppress
 from itertools import count, islice
 from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
@@ -21,6 +22,8 @@ PAGE_SIZE = 50
 GROWTH = 4
 """Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
 PAGE_SIZE_MOST = 10_000
+FAR = 1_000
+"""So many items before what is looked at are not loaded for it."""
 
 
 class LazyList(Sequence[T]):
@@ -29,9 +32,9 @@ class LazyList(Sequence[T]):
     Indices, negative ones too, slices, `in`, comparisons with lists, `reversed` and `len` mean what
     they mean for a list (API-14); slices, sums, products, copies and what another process gets are
     plain lists. Nothing can be put into one or taken out of it. `len` loads one page and asks for
-    the number of the rest; what is counted from the end is loaded from there. What was loaded stays
-    where it is, and what is added meanwhile between the loaded beginning and end is seen once.
-    Threads may share a list.
+    the number of the rest; what is counted from the end is loaded from there, and what is far from
+    the beginning by itself. What was loaded stays where it is, and what is added meanwhile between
+    the loaded beginning and end is seen once. Threads may share a list.
     """
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none either
@@ -97,6 +100,9 @@ class LazyList(Sequence[T]):
             needed, is_from_end = _needed(index)
             if needed is not None and is_from_end:
                 return self._pages.tail(needed)[index]
+            places = range(needed or 0)[index]
+            if places and self._pages.is_far(min(places[0], places[-1]), len(places)):
+                return self._pages.items(range(len(self))[index])
             return self._pages.load(needed)[index]
         if not isinstance(index, SupportsIndex):
             raise TypeError(f"list indices must be integers or slices, not {type(index).__name__}")
@@ -104,7 +110,7 @@ class LazyList(Sequence[T]):
         try:
             return self._pages.item(wanted)
         except IndexError:
-            raise IndexError(self._why(wanted, len(self._pages.load(None)))) from None
+            raise IndexError(self._why(wanted, len(self))) from None
 
     def __iter__(self) -> Iterator[T]:
         position = 0
@@ -202,6 +208,9 @@ class _PageReader(Generic[R, T]):
         self._last: list[T] = []
         """From the end on, the last item first."""
         self._last_cursor: str | None = None
+        self._far: dict[int, tuple[R, T]] = {}
+        """By position, what was looked at far beyond the beginning; those that this has reached
+        are the same objects."""
         self._lock = threading.Lock()
         self.cursor = start
         self.more = True
@@ -220,10 +229,37 @@ class _PageReader(Generic[R, T]):
 
     def item(self, index: int) -> T:
         """Return one item, loading what is needed; raises IndexError."""
+        if self.is_far(index):
+            return self._far_item(index)
         if index >= 0:
             return self.load(index + 1)[index]
         self._load_last(-index)
         return self._last[~index] if -index <= len(self._last) else self._items[index]
+
+    def items(self, positions: range) -> list[T]:
+        """Return the items there; fewer where some went meanwhile."""
+        found = []
+        for position in positions:
+            with suppress(IndexError):
+                found.append(self.item(position))
+        return found
+
+    def is_far(self, position: int, count: int = 1) -> bool:
+        """Tell whether so many items there are not worth loading all that comes before."""
+        return self.more and position - len(self._items) >= max(FAR, count)
+
+    def _far_item(self, index: int) -> T:
+        length = self.total
+        if length is None or not self.is_far(index):
+            return self.load(index + 1)[index]
+        if index >= length:
+            raise IndexError
+        with self._lock:
+            if index not in self._far and self.is_far(index):
+                self._load_far(index)
+            if index in self._far:
+                return self._far[index][1]
+        return self.item(index - length)  # loaded from the end, or something went meanwhile
 
     def load(self, count: int | None) -> list[T]:
         """Return at least `count` items (None: all), or as many as there are."""
@@ -248,12 +284,23 @@ class _PageReader(Generic[R, T]):
         return self.more and (count is None or len(items) < count)
 
     def _load_page(self) -> None:
-        size = self._size(self._items)
+        size, start = self._size(self._items), len(self._items)
         page = self._fetch(PageRequest(size, self.cursor, False, until=self._last_cursor))
-        self._items += [self._make(record) for record in page.items]
+        self._items += [self._reached(at, record) for at, record in enumerate(page.items, start)]
         self.cursor = page.cursor
         if page.cursor is None:
             self._complete()
+
+    def _reached(self, position: int, record: R) -> T:
+        known, item = self._far.pop(position, (None, None))
+        return self._make(record) if item is None or known != record else item
+
+    def _load_far(self, position: int) -> None:
+        size, skip = self._size(self._far), position - len(self._items)
+        request = PageRequest(size, self.cursor, False, until=self._last_cursor, skip=skip)
+        for at, record in enumerate(self._fetch(request).items, position):
+            if at not in self._far:
+                self._far[at] = record, self._make(record)
 
     def _load_last_page(self) -> None:
         request = PageRequest(
@@ -268,7 +315,7 @@ class _PageReader(Generic[R, T]):
             self.cursor = None
             self._complete()
 
-    def _size(self, loaded: list[T]) -> int:
+    def _size(self, loaded: Sized) -> int:
         """Return the size of the next page: where each costs a sort, few large ones are better."""
         return max(min(self._per_page, sys.maxsize - 1), min(len(loaded) // GROWTH, PAGE_SIZE_MOST))
 
