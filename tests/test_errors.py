@@ -13,6 +13,7 @@ CODES = {
     "NotFound": "not_found",
     "RunNotFoundError": "run_not_found",
     "Gone": "gone",
+    "RunGone": "run_gone",
     "Exists": "exists",
     "Conflict": "conflict",
     "Superseded": "superseded",

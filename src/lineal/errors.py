@@ -60,6 +60,12 @@ class Gone(NotFound):
         self.is_final = is_final
 
 
+class RunGone(Gone, RunNotFoundError):
+    """A run that was deleted: also a ValueError, as W&B's is for any run that is not there."""
+
+    code = "run_gone"
+
+
 # --- it is there, but ---------------------------------------------------------------------------
 
 

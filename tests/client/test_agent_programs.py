@@ -63,6 +63,18 @@ def test_a_program_in_another_language_is_a_trial_too(tmp_path: Path) -> None:
     assert [trial.state for trial in trials(path)] == ["failed", "failed"]
 
 
+def test_an_agent_goes_on_when_a_program_deletes_its_run(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import lineal\nwith lineal.init() as run: pass\nlineal.Api().run(run.path).delete()\n"
+    )
+    path = make(
+        {"method": "grid", "program": str(program), "parameters": {"x": {"values": [1, 2]}}}
+    )
+    lineal.agent(path)
+    assert [trial.state for trial in trials(path)] == ["finished", "finished"]
+
+
 def test_a_killed_agents_trial_is_handed_out_again(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("LINEAL_TRIAL_LEASE_SECONDS", "1")
     marker = tmp_path / "began"

@@ -29,7 +29,7 @@ from lineal.core.records import (
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db.engine import json_text, json_value
-from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError, UsageError
+from lineal.errors import Conflict, Invalid, NotFound, RunGone, RunNotFoundError, UsageError
 from lineal.service.instance import Instance
 from lineal.service.run_names import random_name
 
@@ -396,13 +396,13 @@ def _is_storable(value: object) -> bool:
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
-def gone(row: Row[Any]) -> Gone:
+def gone(row: Row[Any]) -> RunGone:
     """Say who deleted a run, and how it comes back if it can (RUN-4)."""
     name = runs_db.full_name(row)
     back = f"restore it with `lineal run restore {name}`, or use another id"
     if row.released_at is not None:
         back = "what it logged was released and cannot come back; use another id"
-    return Gone(
+    return RunGone(
         f"Run {name} was deleted on {in_utc(row.deleted_at)} by {row.deleted_by}. "
         f"Its id is never used again: {back}",
         is_final=row.released_at is not None,

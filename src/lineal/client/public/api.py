@@ -34,7 +34,7 @@ from lineal.core.records import (
     VersionQuery,
 )
 from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
-from lineal.errors import Invalid, NotFound, RunNotFoundError
+from lineal.errors import Invalid, NotFound, RunGone, RunNotFoundError
 from lineal.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Api:
         """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
 
         So is the `url` of a run. The same object until `flush()`. Raises RunNotFoundError (a
-        ValueError).
+        ValueError), for a deleted run RunGone, which is one.
         """
         where = self._run_path(path or self._settings.run_id or "")
         if where not in self._runs:
@@ -366,6 +366,8 @@ class Api:
         was_live = self._is_live_run(entity, project, name)
         try:
             self._backend.restore_run(entity, project, name)
+        except RunGone:
+            raise
         except RunNotFoundError:
             return self._backend.restore_collection(entity, project, name)
         return Restored(runs=0 if was_live else 1)
