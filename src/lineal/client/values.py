@@ -118,6 +118,20 @@ def plain(
     return _scalar(value, key, media, otherwise)
 
 
+def as_filter(value: Any, depth: int = 0) -> Any:
+    """Return a filter with dates as text, and what NumPy and pandas have for values and lists.
+
+    What is of no use in a filter stays as it is: to say so is the matter of whoever filters.
+    """
+    if depth > NESTING_MAX or type(value) in PLAIN:
+        return value
+    if isinstance(value, Mapping):
+        return {key: as_filter(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple, Set, range)):
+        return [as_filter(item, depth + 1) for item in value]
+    return plain(value, "filters", otherwise=lambda given, _: given)
+
+
 def fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return what a dict, or an object that is made of named values only, holds; else None.
 

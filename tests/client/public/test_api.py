@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,36 @@ def test_runs_are_filtered_where_they_are_stored(api: Api, backend: Backend) -> 
     assert (len(found), {run.id for run in found}) == (2, {"run3", "run4"})
     with pytest.raises(IndexError, match="ana/vision has no runs that match"):
         api.runs("vision", filters={"state": "killed"})[0]
+
+
+def test_filters_take_values_and_lists_of_numpy_and_pandas_and_dates(
+    api: Api, backend: Backend
+) -> None:
+    numpy, pandas = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    for number in range(4):
+        start(backend, f"run{number}", config={"seed": number, "big": number > 1})
+    chosen = pandas.DataFrame({"id": ["run0", "run3"]})
+    for filters, ids in (
+        ({"config.seed": numpy.int64(2)}, ["run2"]),
+        ({"config.seed": {"$lt": numpy.float32(1.5)}}, ["run0", "run1"]),
+        ({"config.big": numpy.bool_(True)}, ["run2", "run3"]),
+        ({"config.seed": {"$in": numpy.array([1, 9])}}, ["run1"]),
+        ({"config.seed": {"$in": range(1, 3)}}, ["run1", "run2"]),
+        (
+            {"$and": ({"name": {"$in": chosen["id"]}}, {"state": {"$ne": "failed"}})},
+            ["run0", "run3"],
+        ),
+        ({"name": "run1", "created_at": {"$gt": date(2020, 1, 1)}}, ["run1"]),
+        ({"created_at": {"$lt": numpy.datetime64("2020-01-01")}}, []),
+        ({"created_at": {"$lt": pandas.Timestamp("2020-01-01")}}, []),
+    ):
+        assert sorted(run.id for run in api.runs("vision", filters=filters)) == ids
+    with pytest.raises(Invalid, match=r"`config.seed` compares with strings, .* not <object"):
+        len(api.runs("vision", filters={"config.seed": object()}))
+    holds_itself: dict[str, Any] = {}
+    holds_itself["$and"] = [holds_itself]
+    with pytest.raises(Invalid, match="nested deeper than 16 levels"):
+        len(api.runs("vision", filters=holds_itself))
 
 
 def test_a_created_run_waits_for_its_start(api: Api, backend: Backend) -> None:

@@ -22,6 +22,7 @@ from lineal.client.public import catalog as public_catalog
 from lineal.client.public.catalog import ArtifactType, Collection, Project
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
+from lineal.client.values import as_filter
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.ids import new_id
@@ -254,7 +255,7 @@ class Api:
         include_sweeps, lazy: W&B's; runs say their `sweep_name` and load page by page anyway.
         """
         entity, project = self._project_path(path)
-        query = RunQuery(entity, project, filters, order)
+        query = RunQuery(entity, project, as_filter(filters), order)
         such = " that match" if filters else ""
         session.flush()
         return LazyList(

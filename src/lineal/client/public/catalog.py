@@ -12,7 +12,7 @@ from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.values import iso
+from lineal.client.values import as_filter, iso
 from lineal.core import names
 from lineal.core.records import (
     CollectionKind,
@@ -349,6 +349,7 @@ def collections(
     start: str | None = None,
 ) -> LazyList[Collection]:
     kind = f" of type `{query.type}`" if query.type else ""
+    query = query._replace(filters=as_filter(query.filters))
     return LazyList(
         lambda page: backend.collections(query, page),
         lambda record: Collection(backend, record),
@@ -368,6 +369,7 @@ def versions(
     def make(record: VersionRecord) -> Artifact:
         return committed(backend, record)
 
+    query = query._replace(filters=as_filter(query.filters))
     such = " with all those tags" if query.tags else ""
     such += " that match" if query.filters else ""
     return LazyList(
