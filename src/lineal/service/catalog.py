@@ -269,6 +269,7 @@ def update_collection(
         values: dict[str, Any] = {"updated_at": instance.clock.now()}
         if patch.name is not None and patch.name != row.name:
             names.artifact_name(patch.name)
+            names.user_artifact(patch.name, patch.type or row.type)
             if collections_db.find(connection, row.project_id, patch.name) is not None:
                 raise Exists(f"A collection {patch.name} exists already; choose another name")
             values["name"] = patch.name

@@ -205,6 +205,25 @@ def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:
     assert [artifact.name for artifact in renamed.artifacts()] == ["pictures:v0"]
 
 
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [("source-data", "code"), ("run-data", "run_table"), ("data", "job"), ("data", "wandb-x")],
+)
+def test_a_collection_becomes_none_that_lineal_makes_itself(
+    api: Api, data: Artifact, name: str, type: str
+) -> None:
+    collection = api.artifact_collection("dataset", "data")
+    collection.name, collection.type = name, type
+    with pytest.raises(Invalid, match=f"'{name}' of type '{type}' is reserved"):
+        collection.save()
+    collection.load()
+    collection.type = "run_table"
+    collection.save()
+    collection.name = "run-data"
+    with pytest.raises(Invalid, match="'run-data' of type 'run_table' is reserved"):
+        collection.save()
+
+
 def test_a_collection_has_a_display_name_that_nothing_is_found_by(api: Api, data: Artifact) -> None:
     collection = api.artifact_collection("dataset", "data")
     assert collection.display_name is None
