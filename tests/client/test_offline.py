@@ -84,6 +84,45 @@ def test_a_run_of_the_home_is_forked_offline(home):
     assert [row["x"] for row in lineal.Api().run("fork").scan_history()] == [0, 1, 2, 10]
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_an_offline_run_goes_on_where_the_one_beside_it_ended(home, is_killed):
+    child = os.fork()
+    if child == 0:
+        run = lineal.init(id="a", mode="offline", project="p", config={"lr": 1}, tags=["t"])
+        run.define_metric("loss", summary="min")
+        for loss in (3, 1, 2):
+            run.log({"loss": loss})
+        if not is_killed:
+            run.finish()
+        os._exit(0)
+    os.waitpid(child, 0)
+    with lineal.init(id="a", mode="offline", project="p", resume="must") as run:
+        assert (run.resumed, run.step, run.config.lr, run.tags) == (True, 3, 1, ("t",))
+        run.log({"loss": 2})
+        assert run.summary["loss"]["min"] == 1
+        run.tags += ("u",)
+    with lineal.init(id="a", mode="offline", project="p", resume="allow") as run:
+        assert run.step == 4
+        run.log({"loss": 4})
+    assert not any(result.failures for result in synced(home))
+    read = lineal.Api().run("p/a")
+    assert [row["_step"] for row in read.scan_history()] == [0, 1, 2, 3, 4]
+    assert (read.summary["loss"]["min"], read.tags) == (1, ["t", "u"])
+    with lineal.init(id="a", mode="offline", project="p", resume="must") as run:
+        assert run.step == 5
+        run.log({"loss": 4})
+    assert lineal.init(id="a", mode="offline", project="p", resume="must").step == 6
+
+
+def test_an_offline_run_goes_on_without_a_folder_that_is_damaged(capsys):
+    with lineal.init(id="a", mode="offline", project="p") as run:
+        run.log({"x": 1})
+    Path(run.sync_dir, "lineal.db").write_bytes(b"no database at all")
+    with lineal.init(id="a", mode="offline", project="p", resume="allow") as run:
+        assert run.step == 0
+    assert "goes on without what is there" in capsys.readouterr().err
+
+
 def test_a_key_of_a_run_that_goes_on_offline_is_not_changed_unasked():
     lineal.init(id="a", config={"lr": 1}).finish()
     with pytest.raises(Invalid, match="Config `lr` is 1 and would become 2"):

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from lineal.client import session, term
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, run_folder
+from lineal.client.offline import copying, earlier, run_folder
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
 from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
 from lineal.client.run import rewinding
@@ -166,6 +166,8 @@ class OfflineBackend(EmbeddedBackend):
             resume=spec.resume,
         )
         before = self._run_at_home(spec, about.rewind_step)
+        if about.rewind_step is None and spec.resume in ("allow", "must"):
+            before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
         mark = {**(spec.metadata or {}), run_folder.METADATA_KEY: [about.uid]}
         started = super().start_run(spec._replace(resume=None, metadata=mark))
         run_folder.write_about(self.folder, about)  # says of a run that it is there
@@ -175,7 +177,7 @@ class OfflineBackend(EmbeddedBackend):
         elif before is None and spec.resume in ("allow", "must"):
             term.info(f"offline: resume={spec.resume} is applied when the run is synced")
         if before is not None:
-            return StartedRun(_continued(started.run, before), is_resumed=True)
+            return StartedRun(_continued(started.run, before, spec), is_resumed=True)
         if step is not None:
             return StartedRun(started.run._replace(last_step=step), is_resumed=True)
         return started
@@ -328,9 +330,14 @@ class OfflineBackend(EmbeddedBackend):
         run_folder.note(self.folder, Relog(found.path, found.digest))
 
 
-def _continued(run: RunRecord, before: RunRecord) -> RunRecord:
-    """Return a new run of the folder as one that goes on after what it was at home."""
+def _continued(run: RunRecord, before: RunRecord, spec: RunSpec) -> RunRecord:
+    """Return a new run of the folder as one that goes on after what it was before."""
     return run._replace(
+        name=before.name if spec.name is None else run.name,
+        notes=before.notes if spec.notes is None else run.notes,
+        group=before.group if spec.group is None else run.group,
+        job_type=before.job_type if spec.job_type is None else run.job_type,
+        tags=before.tags if spec.tags is None else run.tags,
         last_step=before.last_step,
         history_count=before.history_count,
         config={**before.config, **run.config},

@@ -55,20 +55,20 @@ class NormalHome:
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.home
-        self._settings = settings
+        self.settings = settings
         self._seen: dict[tuple[type, int], Any] = {}
         """What was shown of it, by kind and marked id; of versions, by that of the membership."""
 
     @property
     def is_there(self) -> bool:
-        return os.path.exists(home_of(self._settings).database)
+        return os.path.exists(home_of(self.settings).database)
 
     @property
     def backend(self) -> Backend:
         """The home's own, without marks. Raises Unavailable if it is gone."""
         if not self.is_there:
             raise Unavailable(f"The instance in {self.root} is gone")
-        return session.open_backend(self._settings)
+        return session.open_backend(self.settings)
 
     def ask(self, question: Callable[[Backend], T]) -> T:
         """Return what the home answers, with marked ids. Ids in the question are plain."""
