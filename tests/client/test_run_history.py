@@ -322,6 +322,15 @@ def test_none_takes_a_text_of_the_run_away(run, what):
     assert not getattr(lineal.Api().run(run.path), what)
 
 
+def test_each_run_says_that_a_step_went_back(capsys):
+    for _ in range(2):
+        with lineal.init() as run:
+            run.log({"x": 1}, step=5)
+            for _ in range(2):
+                run.log({"x": 1}, step=1)
+    assert capsys.readouterr().err.count("log(step=1) was ignored") == 2
+
+
 def test_threads_may_log_at_once(run):
     def work() -> None:
         for _ in range(200):

@@ -297,7 +297,7 @@ class Rows:
             term.warn_once(
                 f"log(step={step}) was ignored: the run is at step {self.step} already. "
                 "Steps must not go back; use define_metric for another x axis",
-                key="step",
+                key=f"step of {self.spool.writer}",
                 again_seconds=60,
             )
             return False
