@@ -26,6 +26,8 @@ from lineal.errors import Invalid
 AGGREGATES = ("min", "max", "mean", "best", "first", "last", "none")
 OWN_KEYS = ("_step", "_runtime", "_timestamp")
 """Lineal sets these in every row (RUN-27); the user's values of that name are ignored."""
+COUNTED_ROWS_MAX = 1_000_000
+"""Rows read to go on with a mean: some ten seconds, once. Of more their number is taken for it."""
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -212,13 +214,23 @@ class Metrics:
     def _earlier_count(self, key: str) -> int:
         """Return of how many values the mean was made before this attempt."""
         if self._earlier_counts is None:
-            self._earlier_counts = {}
-            for row in self._earlier():
-                for name, value in row.items():
-                    if is_number(value) and not math.isnan(value):
-                        self._earlier_counts[name] = self._earlier_counts.get(name, 0) + 1
+            rows = self._earlier() if self._row_count <= COUNTED_ROWS_MAX else ()
+            self._earlier_counts = self._counted(rows)
         # Where the rows are not at hand, as offline, their number is the best estimate.
         return self._earlier_counts.get(key) or max(self._row_count, 1)
+
+    def _counted(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+        """Count the values of each key that has a mean."""
+        counts: dict[str, int] = {}
+        has_mean: dict[str, bool] = {}
+        for row in rows:
+            for key, value in row.items():
+                if key not in has_mean:
+                    metric = self.of(key)
+                    has_mean[key] = metric is not None and "mean" in metric.summary
+                if has_mean[key] and is_number(value) and not math.isnan(value):
+                    counts[key] = counts.get(key, 0) + 1
+        return counts
 
 
 def metrics_of(
