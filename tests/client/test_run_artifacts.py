@@ -264,6 +264,34 @@ def test_models_are_logged_used_and_linked(run):
     assert "data:v0" not in lineage(run)[1]
 
 
+def test_what_failed_is_logged_again_as_it_is_asked_for_then(run):
+    artifact = draft()
+    Path("large.bin").write_bytes(b"large")
+    artifact.add_file("large.bin", policy="immutable")
+    Path("large.bin").rename("hidden.bin")
+    run.log_artifact(artifact, aliases=["first"])
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+    Path("hidden.bin").rename("large.bin")
+    with lineal.init(project="q") as other:
+        other.log_artifact(artifact, aliases=["second"], tags=["late"])
+    assert (artifact.qualified_name, sorted(artifact.aliases)) == (
+        "ana/q/data:v0",
+        ["latest", "second"],
+    )
+    assert (artifact.tags, lineage(run)[0], lineage(other)[0]) == (["late"], [], ["data:v0"])
+
+
+@pytest.mark.parametrize("end", ["finish_artifact", "log_artifact"])
+def test_what_was_contributed_may_itself_be_finished_or_logged(end):
+    with lineal.init(project="p", group="g") as run:
+        artifact = draft()
+        run.upsert_artifact(artifact)
+        getattr(run, end)(artifact, aliases=["end"])
+    assert (artifact.name, sorted(artifact.aliases)) == ("data:v0", ["end", "latest"])
+    assert lineage(run)[0] == ["data:v0"]
+
+
 def test_a_distributed_version_is_made_of_all_contributions():
     for number in range(2):
         with lineal.init(project="p", group="g") as run:

@@ -167,7 +167,7 @@ def _begun(
     """Answer `begin`; None if a version would have to be reused, and may not."""
     known = drafts_db.by_client_id(connection, draft.client_id)
     if known is not None:
-        return _begun_before(instance, connection, known, draft, segments)
+        return _begun_before(instance, connection, actor, known, draft, segments, now)
     for source in _sources(draft):
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
@@ -221,24 +221,33 @@ def _opened(
 def _begun_before(
     instance: Instance,
     connection: Connection,
+    actor: Actor,
     known: Row[Any],
     draft: DraftSpec,
     segments: Sequence[transfers.CheckedSegment],
+    now: datetime,
 ) -> Begun:
     """Answer as the first time; a draft that expired meanwhile is opened anew (SEM-13).
 
-    It gets a new nonce: the sweep may be deleting what the old one stored.
+    It gets a new nonce: the sweep may be deleting what the old one stored. While it is open it
+    becomes what is asked for now: after a failure that may be another run, project or alias.
     """
     known_id = DraftId(known.id)
     locked = drafts_db.by_id(connection, known_id, lock=True)
     assert locked is not None
     if locked.version_id is not None:
         return Begun(known_id, versions_db.by_id(connection, locked.version_id))
-    if transfers.is_expired(locked, instance.clock.now()):
+    if locked.state != drafts_db.OPEN:  # a contribution
+        return Begun(known_id, None)
+    values = _row(draft, _sequence(connection, draft, now).id, actor, now)
+    is_expired = transfers.is_expired(locked, now)
+    if is_expired or locked.distributed_id != draft.distributed_id:  # it may hold others' parts
         opened, missing = _opened(instance, connection, draft, segments)
-        drafts_db.change(connection, [known_id], opened)
-        return Begun(known_id, None, missing)
-    return Begun(known_id, None, tuple(blobs_db.missing_segments(connection, locked.manifest_id)))
+        values |= opened
+    else:
+        missing = tuple(blobs_db.missing_segments(connection, locked.manifest_id))
+    drafts_db.change(connection, [known_id], values)
+    return Begun(known_id, None, missing)
 
 
 def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[Any]:

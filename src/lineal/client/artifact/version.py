@@ -17,12 +17,13 @@ from lineal.client import term
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.draft import Draft, clean, described
+from lineal.client.artifact.draft import CLIENT_ID_LENGTH, Draft, clean, described
 from lineal.client.artifact.manifest import Manifest
 from lineal.client.backend import Backend
 from lineal.client.values import is_same, iso, text_change
 from lineal.core import names
 from lineal.core.digest import Digest
+from lineal.core.ids import new_id
 from lineal.core.manifest import SegmentHead, manifest_head
 from lineal.core.records import VersionPatch, VersionRecord, VersionState
 from lineal.errors import ArtifactNotLoggedError, Invalid, WaitTimeoutError
@@ -335,6 +336,12 @@ class Version(Draft):
         self._as_logged = self._description, clean(self._metadata)
         self._backend, self._pending = backend, pending
         self._adder.unlogged.pop(self._client_id, None)
+
+    def _id_to_log(self) -> str:
+        if self._pending is not None and self._failure() is None:
+            # what was handed over is a contribution (ART-44); this is another draft
+            self._client_id = new_id(CLIENT_ID_LENGTH)
+        return super()._id_to_log()
 
     def _note_change(self) -> None:
         super()._note_change()
