@@ -292,6 +292,17 @@ def test_what_was_contributed_may_itself_be_finished_or_logged(end):
     assert lineage(run)[0] == ["data:v0"]
 
 
+def test_a_version_is_no_contribution_but_its_draft_is(run):
+    logged = run.log_artifact(draft())
+    with pytest.raises(UsageError, match=r"ana/p/data:v0 is a version already.*`new_draft\(\)`"):
+        run.upsert_artifact(logged, distributed_id="d")
+    run.upsert_artifact(logged.new_draft(), distributed_id="d")
+    end = lineal.Artifact("data", "dataset")
+    end.add_bytes(b"end", "end.txt")
+    run.finish_artifact(end, distributed_id="d").wait()
+    assert sorted(end.manifest.entries) == ["a.txt", "end.txt"]
+
+
 def test_a_distributed_version_is_made_of_all_contributions():
     for number in range(2):
         with lineal.init(project="p", group="g") as run:

@@ -15,7 +15,7 @@ from lineal.core import names
 from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
 from lineal.core.records import VersionPatch, VersionRecord
-from lineal.errors import Invalid, NotFound
+from lineal.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -49,6 +49,11 @@ def log(
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
     with artifact._turn:
         if attaching.is_logged(artifact):  # then this call adds what it says to that version
+            if not is_final:
+                raise UsageError(
+                    f"{artifact.qualified_name} is a version already, and so no part of another; "
+                    "contribute its `new_draft()`"
+                )
             attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
             artifact._labelled(checked_aliases, checked_tags)
             return artifact

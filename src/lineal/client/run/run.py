@@ -187,7 +187,8 @@ class Run(RunCore):
         """Contribute to a version that several runs write together (ART-44).
 
         Once it is finished this run is one of its producers, and it has these aliases, too.
-        distributed_id: by default the run's group; TypeError if there is neither.
+        distributed_id: by default the run's group; TypeError if there is neither. Raises
+        UsageError for what is a version already.
         """
         return self._distributed(
             "upsert_artifact", artifact_or_path, name, type, aliases, distributed_id, False
