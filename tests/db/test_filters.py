@@ -466,3 +466,8 @@ def test_every_column_can_be_ordered_by(connection: Connection, name: str) -> No
 def test_special_floats_are_stored_as_filters_expect() -> None:
     assert json_text({"x": math.nan}) == '{"x":{"$float":"nan"}}'
     assert json_value(json_text({"x": -math.inf})) == {"x": -math.inf}
+
+
+def test_documents_share_their_keys() -> None:
+    one, other = (json_value(json_text({"learning rate": value})) for value in (0.1, math.nan))
+    assert next(iter(one)) is next(iter(other))
