@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -186,26 +185,20 @@ def test_what_is_counted_from_the_end_is_loaded_from_there() -> None:
     assert list(found) == list(range(1000))
 
 
-@pytest.fixture(scope="module")
-def nearly_all_is_far() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "FAR", 1)
-        yield
-
-
-@pytest.mark.usefixtures("nearly_all_is_far")
 @given(items=ITEMS, per_page=PAGE_SIZES, looks=st.lists(st.integers(-40, 40) | SLICES))
 def test_what_is_far_means_what_it_means_for_a_list(
     items: list[int], per_page: int, looks: list[int | slice]
 ) -> None:
     found = lazy(items, per_page)
-    for look in looks:
-        if isinstance(look, slice) or -len(items) <= look < len(items):
-            assert found[look] == items[look]
-        else:
-            with pytest.raises(IndexError):
-                found[look]
-    assert list(found) == items
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "FAR", 1)
+        for look in looks:
+            if isinstance(look, slice) or -len(items) <= look < len(items):
+                assert found[look] == items[look]
+            else:
+                with pytest.raises(IndexError):
+                    found[look]
+        assert list(found) == items
 
 
 def test_what_is_far_is_loaded_by_itself() -> None:
@@ -215,6 +208,7 @@ def test_what_is_far_is_loaded_by_itself() -> None:
     with pytest.raises(IndexError, match="there are 100000 items"):
         found[10**30]
     assert (found[50_009:50_005:-2], found[50_000:10]) == ([[50_009], [50_007]], [])
+    assert lazy([1, 2, 3])[1 : 10**30] == [2, 3]
     assert source.pages_served == 3  # the first, the number of the rest, those
     assert (found[-1], found[99_999]) == ([99_999], [99_999])
     item = found[70_000]

@@ -100,7 +100,7 @@ class LazyList(Sequence[T]):
             needed, is_from_end = _needed(index)
             if needed is not None and is_from_end:
                 return self._pages.tail(needed)[index]
-            places = range(needed or 0)[index]
+            places = range(min(needed or 0, sys.maxsize))[index]
             if places and self._pages.is_far(min(places[0], places[-1]), len(places)):
                 return self._pages.items(range(len(self))[index])
             return self._pages.load(needed)[index]
