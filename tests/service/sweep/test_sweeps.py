@@ -15,7 +15,7 @@ from sqlalchemy import select
 from lineal.core.access import Actor, Role
 from lineal.core.importance import RESULTS_LEAST
 from lineal.core.names import ArtifactPath
-from lineal.core.records import PageRequest, RunPatch, RunSpec, RunState, VersionRecord
+from lineal.core.records import PageRequest, RunKey, RunPatch, RunSpec, RunState, VersionRecord
 from lineal.core.trials import (
     AgentKey,
     Answer,
@@ -64,7 +64,7 @@ def ask(instance: Instance, sweep: SweepRecord, agent: AgentKey) -> Answer:
     return trials.next_trial(instance, OWNER, sweep.key, agent)
 
 
-def run_of(instance: Instance, answer: Answer, sweep: SweepRecord, **summary: Any) -> int:
+def run_of(instance: Instance, answer: Answer, sweep: SweepRecord, **summary: Any) -> RunKey:
     assert answer.trial is not None
     spec = RunSpec("ana", "p", answer.trial.run_id, resume="allow", sweep_id=sweep.sweep_id)
     started = runs.start(instance, OWNER, spec).run
@@ -83,7 +83,7 @@ def done(
 ) -> None:
     assert answer.trial is not None
     key = run_of(instance, answer, sweep, **summary)
-    runs.finish(instance, OWNER, key, 0, 1.0)  # type: ignore[arg-type]
+    runs.finish(instance, OWNER, key, 0, 1.0)
     trials.finish(instance, OWNER, answer.trial.key, agent, state)
 
 
@@ -188,8 +188,8 @@ def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None
     answer = ask(instance, sweep, agent)
     assert answer.trial is not None
     key = run_of(instance, answer, sweep)
-    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
-    runs.finish(instance, OWNER, key, 1, 1.0)  # type: ignore[arg-type]
+    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
+    runs.finish(instance, OWNER, key, 1, 1.0)
     trials.finish(instance, OWNER, answer.trial.key, agent, TrialState.FAILED)
     back = ask(instance, sweep, agent)
     assert back.trial is not None
@@ -204,9 +204,9 @@ def test_a_preempted_run_goes_on_where_its_agent_went_with_it(
     answer = ask(instance, sweep, join(instance, sweep))
     assert answer.trial is not None
     key = run_of(instance, answer, sweep)
-    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
+    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
     if ends:
-        runs.finish(instance, OWNER, key, 1, 1.0)  # type: ignore[arg-type]
+        runs.finish(instance, OWNER, key, 1, 1.0)
     clock.move(days=1)
     back = ask(instance, sweep, join(instance, sweep))
     assert back.trial is not None
@@ -220,8 +220,8 @@ def test_a_preempted_run_that_was_deleted_does_not_go_on(
     answer = ask(instance, sweep, join(instance, sweep))
     assert answer.trial is not None
     key = run_of(instance, answer, sweep)
-    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))  # type: ignore[arg-type]
-    deletion.delete_run(instance, OWNER, key)  # type: ignore[arg-type]
+    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
+    deletion.delete_run(instance, OWNER, key)
     clock.move(days=1)
     back = ask(instance, sweep, join(instance, sweep))
     assert back.trial is not None
@@ -386,7 +386,7 @@ def test_the_alias_follows_the_best_version_whatever_the_order(
         key = run_of(instance, answer, sweep)
         files = {"model": b"%d" % number}
         spec, segments = draft(files, collection=f"m{number % 2}", type="model", project="p")
-        begun = artifacts.begin(instance, OWNER, spec._replace(run=key), segments)  # type: ignore[arg-type]
+        begun = artifacts.begin(instance, OWNER, spec._replace(run=key), segments)
         send(instance, OWNER, begun.draft, files, tmp_path)
         version = artifacts.commit(instance, OWNER, begun.draft).version
         assert version is not None
