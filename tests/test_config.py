@@ -115,6 +115,7 @@ def test_short_and_long_variables_of_wandb_are_read() -> None:
         ("shared", "shared"),
         ("offline", "offline"),
         ("dryrun", "offline"),
+        ("OFFLINE", "offline"),
         ("disabled", "disabled"),
     ],
 )

@@ -243,9 +243,12 @@ def load(
     home = _parse("home", values.get("home", Settings.home))
     values = {**_given(_from_files(home)), **values}
     loaded = Settings(**{name: _parse(name, value) for name, value in values.items()})
-    if loaded.mode not in MODE_SPELLINGS:
-        raise Invalid(f"Unknown mode `{loaded.mode}`; use `online`, `offline` or `disabled`")
-    return dataclasses.replace(loaded, mode=MODE_SPELLINGS[loaded.mode])
+    mode = MODE_SPELLINGS.get(loaded.mode.lower())
+    if mode is None:
+        raise Invalid(
+            f"Unknown mode `{loaded.mode}`; use `online`, `offline`, `disabled` or `shared`"
+        )
+    return dataclasses.replace(loaded, mode=mode)
 
 
 def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -40,6 +40,11 @@ def called(method: Any) -> object:
     return method(*(TAKES[name] for name in needed))
 
 
+def test_a_disabled_run_logs_dicts_only_as_any_other() -> None:
+    with pytest.raises(TypeError, match="log takes a dict of values, not a int"):
+        lineal.init(mode="disabled").log(5)
+
+
 def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
     run = lineal.init(mode="disabled", project="p", config={"lr": 0.1}, tags=["x"])
     assert (run.project, run.step, run.url, run.disabled) == ("dummy", 0, None, True)

@@ -104,6 +104,7 @@ class DisabledRun(Run):
         commit: bool | None = None,
         sync: bool | None = None,
     ) -> None:
+        rows.require_values(data)
         values = {key: plain(value, key, lambda *_: None) for key, value in data.items()}
         self.summary._record(self._metrics.summarised(flat(values), self.summary))
 

@@ -357,13 +357,18 @@ def _check_size(step: int) -> None:
         )
 
 
+def require_values(data: object) -> None:
+    """Raises TypeError for what `log` cannot take at all."""
+    if not isinstance(data, Mapping):
+        raise TypeError(f"log takes a dict of values, not a {type(data).__name__}")
+
+
 def _values(data: Mapping[str, Any], media: MediaWriter) -> tuple[dict[str, Any], bool]:
     """Return the data as JSON values, and whether there are dicts among them.
 
     A copy, so that the caller may change theirs.
     """
-    if not isinstance(data, Mapping):
-        raise TypeError(f"log takes a dict of values, not a {type(data).__name__}")
+    require_values(data)
     values = dict(data)
     is_nested = False
     for key, value in data.items():
