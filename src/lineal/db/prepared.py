@@ -1,7 +1,7 @@
 """Statements that are built and compiled once, and on SQLite run on the plain connection.
 
-To run a statement takes SQLAlchemy some 60 µs, of which SQLite needs 10. A version takes 25 of
-them, so those that every version, run or metric takes are kept here. PostgreSQL, where each is a
+To run a statement takes SQLAlchemy some 60 µs, of which SQLite needs 10 to 20. A version takes 25
+of them, so those that every version or trial takes are `Prepared`. PostgreSQL, where each is a
 journey over the network, runs the same statements through SQLAlchemy; so does SQLite for whoever
 listens to what is sent (docs/design/001-storage.md, "Small statements").
 """

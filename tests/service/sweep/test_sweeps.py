@@ -23,6 +23,7 @@ from lineal.core.trials import (
     SweepSpec,
     SweepState,
     TrialProgress,
+    TrialRecord,
     TrialState,
 )
 from lineal.db.schema import trials as trials_table
@@ -182,18 +183,26 @@ def test_no_point_is_lost_when_its_silent_agent_wakes_before_anybody_takes_it(
     assert [trial.parameters for trial in again if trial] == [{"a": 1}, {"a": 2}]
 
 
-def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None:
-    sweep = make(instance, RANDOM)
-    agent = join(instance, sweep)
+def preempted(
+    instance: Instance, sweep: SweepRecord, agent: AgentKey
+) -> tuple[TrialRecord, RunKey]:
+    """Begin a trial whose run then says that its machine is about to go."""
     answer = ask(instance, sweep, agent)
     assert answer.trial is not None
     key = run_of(instance, answer, sweep)
     runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
+    return answer.trial, key
+
+
+def test_a_preempted_run_goes_on_before_anything_new(instance: Instance) -> None:
+    sweep = make(instance, RANDOM)
+    agent = join(instance, sweep)
+    trial, key = preempted(instance, sweep, agent)
     runs.finish(instance, OWNER, key, 1, 1.0)
-    trials.finish(instance, OWNER, answer.trial.key, agent, TrialState.FAILED)
+    trials.finish(instance, OWNER, trial.key, agent, TrialState.FAILED)
     back = ask(instance, sweep, agent)
     assert back.trial is not None
-    assert (back.trial.run_id, back.trial.number, back.is_resumed) == (answer.trial.run_id, 0, True)
+    assert (back.trial.run_id, back.trial.number, back.is_resumed) == (trial.run_id, 0, True)
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -201,32 +210,26 @@ def test_a_preempted_run_goes_on_where_its_agent_went_with_it(
     instance: Instance, clock: MovableClock, ends: bool
 ) -> None:
     sweep = make(instance, RANDOM)
-    answer = ask(instance, sweep, join(instance, sweep))
-    assert answer.trial is not None
-    key = run_of(instance, answer, sweep)
-    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
+    trial, key = preempted(instance, sweep, join(instance, sweep))
     if ends:
         runs.finish(instance, OWNER, key, 1, 1.0)
     clock.move(days=1)
     back = ask(instance, sweep, join(instance, sweep))
     assert back.trial is not None
-    assert (back.trial.run_id, back.trial.number, back.is_resumed) == (answer.trial.run_id, 0, True)
+    assert (back.trial.run_id, back.trial.number, back.is_resumed) == (trial.run_id, 0, True)
 
 
 def test_a_preempted_run_that_was_deleted_does_not_go_on(
     instance: Instance, clock: MovableClock
 ) -> None:
     sweep = make(instance, RANDOM)
-    answer = ask(instance, sweep, join(instance, sweep))
-    assert answer.trial is not None
-    key = run_of(instance, answer, sweep)
-    runs.update(instance, OWNER, key, RunPatch(state=RunState.PREEMPTING))
+    trial, key = preempted(instance, sweep, join(instance, sweep))
     deletion.delete_run(instance, OWNER, key)
     clock.move(days=1)
     back = ask(instance, sweep, join(instance, sweep))
     assert back.trial is not None
     assert (back.trial.number, back.is_resumed) == (0, False)
-    assert back.trial.run_id != answer.trial.run_id
+    assert back.trial.run_id != trial.run_id
 
 
 def test_pause_stop_and_cancel_reach_agents(instance: Instance) -> None:
