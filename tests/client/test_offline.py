@@ -100,7 +100,9 @@ def test_an_offline_run_goes_on_where_the_one_beside_it_ended(home, is_killed):
         assert (run.resumed, run.step, run.config.lr, run.tags) == (True, 3, 1, ("t",))
         run.log({"loss": 2})
         assert run.summary["loss"]["min"] == 1
+        run.notes = "second"
         run.tags += ("u",)
+        assert (run.notes, run.tags, run.step) == ("second", ("t", "u"), 4)
     with lineal.init(id="a", mode="offline", project="p", resume="allow") as run:
         assert run.step == 4
         run.log({"loss": 4})

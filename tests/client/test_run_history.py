@@ -322,6 +322,10 @@ def test_none_takes_a_text_of_the_run_away(run, what):
     assert not getattr(lineal.Api().run(run.path), what)
 
 
+def test_a_run_without_group_and_job_type_has_empty_ones(run):
+    assert (run.group, run.job_type, run.notes) == ("", "", None)
+
+
 def test_each_run_says_that_a_step_went_back(capsys):
     for _ in range(2):
         with lineal.init() as run:

@@ -149,6 +149,12 @@ def test_alias_that_reads_as_a_version_is_reserved(name: str) -> None:
         names.alias(name)
 
 
+@pytest.mark.parametrize("name", ["prod ", " prod", "prod\t"])
+def test_alias_that_looks_like_another_is_refused(name: str) -> None:
+    with pytest.raises(Invalid, match="begin or end"):
+        names.alias(name)
+
+
 @pytest.mark.parametrize("name", ["v", "v01", "V3", "v3a", "version 3", "best", "latest"])
 def test_other_aliases_are_free(name: str) -> None:
     assert names.alias(name) == name

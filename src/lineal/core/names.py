@@ -125,6 +125,8 @@ def alias(name: str) -> str:
     """Check an alias that a user assigns; `v3` looks like a version and is refused (ALI-3)."""
     if not isinstance(name, str) or not name.strip():
         raise Invalid("An alias must be a non-empty string")
+    if name != name.strip():
+        raise Invalid(f"Alias {name!r} may not begin or end with a space: it looks like another")
     if re.search(r"[/:\0\r\n]", name):
         raise Invalid(f"Alias {name!r} may not contain `/`, `:` or line breaks")
     if _VERSION.fullmatch(name):

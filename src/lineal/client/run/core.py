@@ -185,16 +185,18 @@ class RunCore:
         self._update("tags", RunPatch(tags=tuple(strings(value, "Tags"))))
 
     @property
-    def group(self) -> str | None:
-        return self.record.group
+    def group(self) -> str:
+        """Empty without one."""
+        return self.record.group or ""
 
     @group.setter
     def group(self, value: str | None) -> None:
         self._update("group", RunPatch(group=_cleared(value)))
 
     @property
-    def job_type(self) -> str | None:
-        return self.record.job_type
+    def job_type(self) -> str:
+        """Empty without one."""
+        return self.record.job_type or ""
 
     @job_type.setter
     def job_type(self, value: str | None) -> None:
@@ -361,7 +363,14 @@ class RunCore:
 
     def _update(self, what: str, patch: RunPatch) -> None:
         self._check(what)
-        self.record = self.backend.update_run(self.record.key, patch)
+        changed = self.backend.update_run(self.record.key, patch)
+        # the rest stays: a record in an offline folder does not know what the run was before
+        said = {
+            field
+            for field, value in patch._asdict().items()
+            if value != patch._field_defaults[field]
+        }
+        self.record = self.record._replace(**{field: getattr(changed, field) for field in said})
 
     def _runtime_seconds(self) -> float:
         """Seconds since this attempt began."""
