@@ -46,10 +46,15 @@ _SOURCES = {
     "lineal.client.artifact.artifact": ("Artifact",),
     "lineal.client.artifact.ttl": ("ArtifactTTL",),
     "lineal.client.public.api": ("Api",),
+    "lineal.client.media.audio": ("Audio",),
     "lineal.client.media.classes": ("Classes",),
     "lineal.client.media.histogram": ("Histogram",),
+    "lineal.client.media.html": ("Html",),
     "lineal.client.media.image": ("Image",),
+    "lineal.client.media.molecule": ("Molecule",),
+    "lineal.client.media.object3d": ("Object3D",),
     "lineal.client.media.table": ("Table",),
+    "lineal.client.media.video": ("Video",),
     "lineal.config": ("Settings",),
     "lineal.errors": (
         "Error",
@@ -101,10 +106,15 @@ if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact as Artifact
     from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
     from lineal.client.init import init as init
+    from lineal.client.media.audio import Audio as Audio
     from lineal.client.media.classes import Classes as Classes
     from lineal.client.media.histogram import Histogram as Histogram
+    from lineal.client.media.html import Html as Html
     from lineal.client.media.image import Image as Image
+    from lineal.client.media.molecule import Molecule as Molecule
+    from lineal.client.media.object3d import Object3D as Object3D
     from lineal.client.media.table import Table as Table
+    from lineal.client.media.video import Video as Video
     from lineal.client.public.api import Api as Api
     from lineal.client.run.run import AlertLevel as AlertLevel
     from lineal.client.run.run import Run as Run

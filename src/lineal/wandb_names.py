@@ -10,9 +10,7 @@ _TABLE = "log one Table"
 
 INSTEAD = (
     dict.fromkeys(("plot", "plot_table", "plots", "sklearn", "visualize"), _CHARTS)
-    | dict.fromkeys(
-        ("Audio", "Bokeh", "Graph", "Html", "Molecule", "Object3D", "Plotly", "Video"), _FILES
-    )
+    | dict.fromkeys(("Bokeh", "Graph", "Plotly"), _FILES)
     | dict.fromkeys(
         ("catboost", "fastai", "gym", "integration", "keras", "lightgbm", "tensorboard", "xgboost"),
         _CALLBACK,

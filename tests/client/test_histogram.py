@@ -142,7 +142,7 @@ def test_the_history_and_the_summary_hold_histograms():
 
 
 def test_a_list_of_histograms_and_something_else_is_refused():
-    with lineal.init() as run, pytest.raises(Invalid, match="log a list of images"):
+    with lineal.init() as run, pytest.raises(Invalid, match="list with `Histogram` at 0"):
         run.log({"h": [Histogram([1]), 2]})
 
 

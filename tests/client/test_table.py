@@ -221,6 +221,11 @@ def test_registry_names_the_types() -> None:
         ".image-file.json",
         ".classes.json",
         ".histogram.json",
+        ".html-file.json",
+        ".audio-file.json",
+        ".video-file.json",
+        ".object3D-file.json",
+        ".molecule-file.json",
     ]
     assert media.class_for("table") is Table
     assert media.type_of(Table()) is Table

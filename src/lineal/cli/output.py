@@ -234,6 +234,23 @@ def cell(value: Any) -> str:
     return text if text.isprintable() else "".join(_visible(character) for character in text)
 
 
+_FILES = {
+    "html-file": "page",
+    "audio-file": "sound",
+    "video-file": "video",
+    "object3D-file": "3D object",
+    "molecule-file": "molecule",
+}
+_LISTS = {
+    "html": "page",
+    "audio": "sound",
+    "videos": "video",
+    "object3D": "3D object",
+    "molecule": "molecule",
+}
+"""What is logged as a file, and a list of such, by its `_type`."""
+
+
 def _media(value: Mapping[str, Any]) -> str:
     """Say in a few words what an object is that was logged; nothing for any other mapping."""
     try:
@@ -249,6 +266,10 @@ def _media(value: Mapping[str, Any]) -> str:
             case "images/separated":
                 count, first = plural(value["count"], "image"), value["filenames"][0]
                 return f"{count} {value['width']} × {value['height']}: {first} …"
+            case kind if kind in _FILES:
+                return f"{_FILES[kind]}: {value['path']}"
+            case kind if kind in _LISTS:
+                return f"{plural(value['count'], _LISTS[kind])}: {value['filenames'][0]} …"
             case _:
                 return ""
     except (TypeError, ValueError, KeyError, IndexError):

@@ -5,7 +5,7 @@ A type is added by one line in `_WHERE` and one module.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +29,11 @@ _WHERE: Mapping[str, tuple[str, str]] = {
     "image-file": ("lineal.client.media.image", "Image"),
     "classes": ("lineal.client.media.classes", "Classes"),
     "histogram": ("lineal.client.media.histogram", "Histogram"),
+    "html-file": ("lineal.client.media.html", "Html"),
+    "audio-file": ("lineal.client.media.audio", "Audio"),
+    "video-file": ("lineal.client.media.video", "Video"),
+    "object3D-file": ("lineal.client.media.object3d", "Object3D"),
+    "molecule-file": ("lineal.client.media.molecule", "Molecule"),
 }
 """Type name → module and class; loaded when first used, so that `import lineal` stays quick."""
 
@@ -79,7 +84,17 @@ def log_value(
     if isinstance(value, list | tuple) and value and isinstance(value[0], DataObject):
         if all(isinstance(item, DataObject) and item.is_inline for item in value):
             return [item._log(run, f"{key}_{at}", step) for at, item in enumerate(value)]
-        from lineal.client.media.image import log_images  # few runs log lists of them
-
-        return log_images(value, run, key, step)
+        return _log_list(value, run, key, step)
     return None
+
+
+def _log_list(items: Sequence[object], run: Any, key: str, step: int) -> dict[str, Any]:
+    first = type(items[0])
+    assert issubclass(first, DataObject)
+    for position, item in enumerate(items):
+        if not first.has_lists or type(item) is not first:
+            raise Invalid(
+                f"`{key}` is a list with `{type(item).__name__}` at {position}; "
+                "log a list of media of one type, or one object for each key"
+            )
+    return first._log_list(items, run, key, step)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import term
-from lineal.client.media import arrays, html
+from lineal.client.media import arrays, markup
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.errors import IntegrityError, Invalid
 
@@ -83,7 +83,7 @@ class Histogram(DataObject):
 
     def _repr_html_(self) -> str:
         """Show the bars in a notebook."""
-        return html.histogram(self.histogram, self.bins, repr(self))
+        return markup.histogram(self.histogram, self.bins, repr(self))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Histogram):

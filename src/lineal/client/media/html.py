@@ -1,79 +1,61 @@
-"""How a notebook shows tables, images and histograms: what their `_repr_html_` returns."""
+"""Pages of HTML."""
 
 from __future__ import annotations
 
-import base64
-import math
-from collections.abc import Sequence
-from html import escape
-from typing import Any
+import os
+from typing import IO, Any, ClassVar
 
+from lineal.client.media import markup
 from lineal.client.media.files import MediaFile
-
-ROWS_MOST = 20
-CELL_CHARACTERS_MOST = 200
-CELL_PIXELS = 96
-BARS_HEIGHT, BARS_PIXELS = 60, 256
-PICTURE_BYTES_MOST = 4 << 20
-"""A notebook keeps all that it shows; larger pictures are only described."""
-_TYPES = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp", "bmp": "bmp"}
-"""Formats that every browser shows and that can hold no script."""
+from lineal.client.media.one_file import OneFile, as_bytes, file_at
+from lineal.errors import Invalid
 
 
-def table(columns: Sequence[object], rows: Sequence[Sequence[Any]]) -> str:
-    """Return the first rows as a table; cells that can show themselves do."""
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:ROWS_MOST])
-    left = len(rows) - ROWS_MOST
-    more = f"<p>… {left:,} more of {len(rows):,} rows</p>" if left > 0 else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+class Html(OneFile):
+    """A page, or a piece of one, kept as it is.
 
-
-def picture(file: MediaFile, format: str, caption: str | None, otherwise: str) -> str:
-    """Return an image as an element that holds its bytes, with its caption.
-
-    otherwise: the text for what is too large, or not shown by browsers.
+    data: the text, a file open for reading, or the path of a file. A text that is the path of a
+    file means that file, unless `data_is_not_path`.
+    inject: taken for W&B's sake; nothing is added to a page.
+    Raises Invalid for anything else, MissingFile for a `Path` that is not a file.
     """
-    kind = _TYPES.get(format.lower())
-    if kind is None or file.size_bytes > PICTURE_BYTES_MOST:
-        return escape(otherwise)
-    data = base64.b64encode(file.read()).decode()
-    shown = f'<img src="data:image/{kind};base64,{data}" style="max-width:100%">'
-    return f"{shown}<br>{escape(caption)}" if caption else shown
+
+    type_name: ClassVar[str] = "html-file"
+    folder: ClassVar[str] = "media/html"
+    list_type: ClassVar[str] = "html"
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str] | IO[str] | IO[bytes],
+        inject: bool = True,
+        data_is_not_path: bool = False,
+    ) -> None:
+        super().__init__(_file(data, is_text=data_is_not_path))
+
+    @property
+    def html(self) -> str:
+        """The text; fetched first if it is in an artifact."""
+        return self._file.read().decode(errors="replace")
+
+    def _repr_html_(self) -> str:
+        """Show the page in a notebook, in a frame of its own that may not touch the notebook."""
+        return markup.frame(self.html)
 
 
-def folded(title: str, content: str, *, height: int, is_open: bool) -> str:
-    """Return content under a title that folds it, with a scroll bar beyond `height` pixels."""
-    return (
-        f"<details{' open' if is_open else ''}><summary>{escape(title)}</summary>"
-        f'<div style="max-height:{height}px;overflow:auto">{content}</div></details>'
-    )
+def _file(data: Any, *, is_text: bool) -> MediaFile:
+    if isinstance(data, str):
+        if is_text or not _is_file(data):
+            return MediaFile(".html", data=as_bytes(data))
+        return file_at(data, "Html")
+    if isinstance(data, os.PathLike):
+        return file_at(data, "Html")
+    if callable(getattr(data, "read", None)):
+        return MediaFile(".html", data=as_bytes(data.read()))
+    raise Invalid(f"Html takes a text, a path or an open file, not {type(data).__name__}")
 
 
-def histogram(counts: Sequence[float], edges: Sequence[float], title: str) -> str:
-    """Return bars of equal width as a drawing, with the first and the last edge below."""
-    top = max((count for count in counts if math.isfinite(count)), default=0) or 1
-    heights = [
-        round(min(max(count / top, 0), 1) * BARS_HEIGHT, 1) if math.isfinite(count) else 0
-        for count in counts
-    ]
-    bars = "".join(
-        f'<rect x="{index}" y="{BARS_HEIGHT - height}" width="1" height="{height}"/>'
-        for index, height in enumerate(heights)
-    )
-    return (
-        f'<svg viewBox="0 0 {len(counts)} {BARS_HEIGHT}" preserveAspectRatio="none" '
-        f'style="width:{BARS_PIXELS}px;max-width:100%;height:{BARS_HEIGHT}px" '
-        f'fill="steelblue"><title>{escape(title)}</title>{bars}</svg>'
-        f"<br>{edges[0]:g} … {edges[-1]:g}"
-    )
-
-
-def _cell(value: Any) -> str:
-    show = getattr(value, "_repr_html_", None)
-    if show is not None:
-        return f'<td><div style="max-width:{CELL_PIXELS}px">{show()}</div></td>'
-    text = str(value)
-    if len(text) > CELL_CHARACTERS_MOST:
-        text = text[:CELL_CHARACTERS_MOST] + "…"
-    return f"<td>{escape(text)}</td>"
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:  # with a NUL
+        return False

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import values
-from lineal.client.media import html, layers, pixels
+from lineal.client.media import layers, markup, pixels
 from lineal.client.media.classes import class_labels
 from lineal.client.media.files import HASH_DIGITS, MediaFile, stored
 from lineal.client.media.logged import RunFiles, safe_key
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
-from lineal.errors import IntegrityError, Invalid
+from lineal.errors import IntegrityError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,6 +35,7 @@ class Image(DataObject):
     """
 
     type_name: ClassVar[str] = "image-file"
+    has_lists: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class Image(DataObject):
 
     def _repr_html_(self) -> str:
         """Show the picture in a notebook."""
-        return html.picture(self._pixels.file, self.format, self.caption, repr(self))
+        return markup.picture(self._pixels.file, self.format, self.caption, repr(self))
 
     def __eq__(self, other: object) -> bool:
         """Compare pixels, caption, grouping, classes, boxes and masks; not the encoding."""
@@ -202,6 +203,20 @@ class Image(DataObject):
         name = f"{IMAGE_FOLDER}/{safe_key(key)}_{step}_{file.sha256[:HASH_DIGITS]}{file.suffix}"
         return self._stub(target.add(file, name), target)
 
+    @classmethod
+    def _log_list(cls, items: Sequence[Self], run: Any, key: str, step: int) -> dict[str, Any]:
+        stubs = [image._log(run, f"{key}_{at}", step) for at, image in enumerate(items)]
+        return {
+            "_type": "images/separated",
+            "count": len(stubs),
+            "width": stubs[0]["width"],
+            "height": stubs[0]["height"],
+            "format": stubs[0]["format"],
+            "filenames": [stub["path"] for stub in stubs],
+            "captions": [stub.get("caption", "") for stub in stubs],
+            "images": stubs,
+        }
+
 
 def _encoded(data: Any, mode: str | None, file_type: str | None, normalize: bool) -> pixels.Pixels:
     if isinstance(data, Image):
@@ -214,25 +229,3 @@ def _encoded(data: Any, mode: str | None, file_type: str | None, normalize: bool
     if mode is None and file_type in (None, found.format):
         return found
     return pixels.encode(pixels.to_pil(found.file), mode=mode, file_type=file_type or found.format)
-
-
-def log_images(images: Sequence[object], run: Any, key: str, step: int) -> dict[str, Any]:
-    """Save a logged list of images with the run; raises Invalid if something else is in it."""
-    stubs = []
-    for position, image in enumerate(images):
-        if not isinstance(image, Image):
-            raise Invalid(
-                f"`{key}` is a list with `{type(image).__name__}` at {position}; "
-                "log a list of images, or one object for each key"
-            )
-        stubs.append(image._log(run, f"{key}_{position}", step))
-    return {
-        "_type": "images/separated",
-        "count": len(stubs),
-        "width": stubs[0]["width"],
-        "height": stubs[0]["height"],
-        "format": stubs[0]["format"],
-        "filenames": [stub["path"] for stub in stubs],
-        "captions": [stub.get("caption", "") for stub in stubs],
-        "images": stubs,
-    }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from lineal.client.media import arrays, html
+from lineal.client.media import arrays, markup
 from lineal.client.media.cells import array_of, decoder, encoder, equal, plain
 from lineal.client.media.columns import (
     ANY,
@@ -149,7 +149,7 @@ class Table(DataObject):
 
     def _repr_html_(self) -> str:
         """Show the first rows in a notebook."""
-        return html.table(self.columns, self._rows)
+        return markup.table(self.columns, self._rows)
 
     def __eq__(self, other: object) -> bool:
         """Compare columns, their types and every cell; media by content, NaN equals NaN."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, Protocol
 from lineal.errors import Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
 
@@ -78,6 +79,9 @@ class DataObject:
     is_inline: ClassVar[bool] = False
     """Whether the JSON object is all there is: no files, so that lists of it are just lists."""
 
+    has_lists: ClassVar[bool] = False
+    """Whether several may be logged at once, under one key."""
+
     _origin: Origin | None = None
     """Set by `media.read` for an object that is a whole file, not for one inside a table."""
 
@@ -92,6 +96,11 @@ class DataObject:
 
     def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
         """Store the object with the run and return what stands for it in the history row."""
+        raise NotImplementedError
+
+    @classmethod
+    def _log_list(cls, items: Sequence[Any], run: Any, key: str, step: int) -> dict[str, Any]:
+        """Store objects of this class, at least one, as one value; only if it `has_lists`."""
         raise NotImplementedError
 
 

@@ -388,12 +388,12 @@ class Run(RunCore):
 
         height: pixels at most. hidden: folded until somebody clicks.
         """
-        from lineal.client.media import html  # only notebooks show runs
+        from lineal.client.media import markup  # only notebooks show runs
 
         shown = [(key, value) for key, value in self.summary.items() if not key.startswith("_")]
-        return html.folded(
+        return markup.folded(
             f"Run {self.path} ({self.name})",
-            html.table(("key", "value"), sorted(shown)),
+            markup.table(("key", "value"), sorted(shown)),
             height=height,
             is_open=not hidden,
         )

@@ -1,0 +1,109 @@
+"""Objects in space: files of models as they are, and clouds of points as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from lineal.client import values
+from lineal.client.media.files import json_file
+from lineal.client.media.one_file import OneFile, file_at, file_from
+from lineal.client.media.pixels import as_numpy
+from lineal.errors import Invalid
+
+if TYPE_CHECKING:
+    from typing import Self
+
+POINTS = "pts.json"
+FORMATS = ("obj", "gltf", "glb", "babylon", "stl", POINTS)
+SCENES = ("lidar/beta",)
+_COLUMNS = (3, 4, 6)
+
+
+class Object3D(OneFile):
+    """A model, or points.
+
+    data_or_path: path of a file that ends in one of `FORMATS`, kept as it is; such a file open
+    for reading, with `file_type`; an array or tensor of points of shape (n, 3): x, y, z; (n, 4):
+    and a category; (n, 6): and red, green, blue; or a dict of a scene: `type` (`lidar/beta`),
+    `points`, and lists of `boxes` and `vectors`.
+    Raises Invalid, or MissingFile for a path that is not a file.
+    """
+
+    type_name: ClassVar[str] = "object3D-file"
+    folder: ClassVar[str] = "media/object3D"
+    list_type: ClassVar[str] = "object3D"
+
+    def __init__(
+        self, data_or_path: Any, caption: str | None = None, file_type: str | None = None
+    ) -> None:
+        if isinstance(data_or_path, str | os.PathLike):
+            file = file_at(data_or_path, "Object3D", FORMATS)
+        elif callable(getattr(data_or_path, "read", None)):
+            file = file_from(data_or_path, "Object3D", file_type, FORMATS)
+        elif isinstance(data_or_path, Mapping):
+            file = json_file(_scene(data_or_path), f".{POINTS}")
+        else:
+            file = json_file(_points(data_or_path, _COLUMNS), f".{POINTS}")
+        super().__init__(file, caption)
+
+    @classmethod
+    def from_file(
+        cls, data_or_path: str | os.PathLike[str] | IO[Any], file_type: str | None = None
+    ) -> Self:
+        """Return that of a file, open or by its path."""
+        return cls(data_or_path, file_type=file_type)
+
+    @classmethod
+    def from_numpy(cls, data: Any) -> Self:
+        """Return that of an array of points."""
+        return cls(data)
+
+    @classmethod
+    def from_point_cloud(
+        cls,
+        points: Any,
+        boxes: Sequence[Mapping[str, Any]] = (),
+        vectors: Sequence[Mapping[str, Any]] = (),
+        point_cloud_type: str = "lidar/beta",
+    ) -> Self:
+        """Return a scene of points with boxes, by their `corners`, and vectors."""
+        return cls({"type": point_cloud_type, "points": points, "boxes": boxes, "vectors": vectors})
+
+
+def _points(data: Any, columns: Sequence[int]) -> list[list[float]]:
+    points = as_numpy(data, "Object3D")
+    if points.ndim != 2 or points.shape[1] not in columns:
+        raise Invalid(
+            "Points have the shape (n, 3): x, y, z; (n, 4): and a category; "
+            f"or (n, 6): and red, green, blue; not {points.shape}"
+        )
+    listed: list[list[float]] = points.tolist()
+    return listed
+
+
+def _scene(given: Mapping[str, Any]) -> dict[str, Any]:
+    kind = given.get("type")
+    if kind not in SCENES:
+        raise Invalid(f"The `type` of a scene is one of {', '.join(SCENES)}, not {kind!r}")
+    points = given.get("points")
+    scene: dict[str, Any] = {
+        key: values.plain(value, key)
+        for key, value in given.items()
+        if key not in ("points", "boxes", "vectors")
+    }
+    scene["points"] = [] if points is None else _points(points, _COLUMNS)
+    for key in ("boxes", "vectors"):
+        scene[key] = [_listed(item) for item in given.get(key, ())]
+    return scene
+
+
+def _listed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a box or a vector with lists in place of arrays."""
+    return {
+        key: as_numpy(value, f"`{key}`").tolist()
+        if hasattr(value, "tolist")
+        else values.plain(value, key)
+        for key, value in item.items()
+    }
