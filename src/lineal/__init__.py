@@ -45,6 +45,7 @@ _SOURCES = {
     "lineal.client.run.run": ("AlertLevel", "Run"),
     "lineal.client.artifact.artifact": ("Artifact",),
     "lineal.client.artifact.ttl": ("ArtifactTTL",),
+    "lineal.client.plot": ("plot_table",),
     "lineal.client.public.api": ("Api",),
     "lineal.client.media.audio": ("Audio",),
     "lineal.client.media.classes": ("Classes",),
@@ -53,6 +54,7 @@ _SOURCES = {
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.molecule": ("Molecule",),
     "lineal.client.media.object3d": ("Object3D",),
+    "lineal.client.media.plotly": ("Plotly",),
     "lineal.client.media.table": ("Table",),
     "lineal.client.media.video": ("Video",),
     "lineal.config": ("Settings",),
@@ -71,7 +73,7 @@ _SOURCES = {
     ),
 }
 _MODULE_OF = {name: module for module, names in _SOURCES.items() for name in names}
-_MODULES = ("errors", "util")
+_MODULES = {"errors": "lineal.errors", "plot": "lineal.client.plot", "util": "lineal.util"}
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""
 
@@ -80,6 +82,7 @@ __all__ = [*_MODULE_OF, *_ACTIVE, *_MODULES, "__version__"]
 if TYPE_CHECKING:
     from lineal import errors as errors
     from lineal import util as util
+    from lineal.client import plot as plot
     from lineal.client.active import alert as alert
     from lineal.client.active import define_metric as define_metric
     from lineal.client.active import finish as finish
@@ -113,8 +116,10 @@ if TYPE_CHECKING:
     from lineal.client.media.image import Image as Image
     from lineal.client.media.molecule import Molecule as Molecule
     from lineal.client.media.object3d import Object3D as Object3D
+    from lineal.client.media.plotly import Plotly as Plotly
     from lineal.client.media.table import Table as Table
     from lineal.client.media.video import Video as Video
+    from lineal.client.plot import plot_table as plot_table
     from lineal.client.public.api import Api as Api
     from lineal.client.run.run import AlertLevel as AlertLevel
     from lineal.client.run.run import Run as Run
@@ -143,7 +148,7 @@ def __getattr__(name: str) -> Any:
     if name in _ACTIVE:
         return load_module("lineal.client.active").active(name)
     if name in _MODULES:
-        return load_module(f"lineal.{name}")
+        return load_module(_MODULES[name])
     if name not in _MODULE_OF:
         raise _NoAttribute(name=name)
     value = getattr(load_module(_MODULE_OF[name]), name)

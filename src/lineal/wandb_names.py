@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-_CHARTS = "log a Table, or a figure of matplotlib"
-_FILES = "add the files to an artifact"
+_CHARTS = "log a chart of lineal.plot, or a figure of matplotlib"
+_FILES = "log lineal.Html, or add the files to an artifact"
 _CALLBACK = "call run.log in a callback of your own"
 _INSIDE = "use lineal.Run, lineal.Api, lineal.Settings and lineal.errors"
 _TABLE = "log one Table"
 
 INSTEAD = (
-    dict.fromkeys(("plot", "plot_table", "plots", "sklearn", "visualize"), _CHARTS)
-    | dict.fromkeys(("Bokeh", "Graph", "Plotly"), _FILES)
+    dict.fromkeys(("plots", "sklearn", "visualize"), _CHARTS)
+    | dict.fromkeys(("Bokeh", "Graph"), _FILES)
     | dict.fromkeys(
         ("catboost", "fastai", "gym", "integration", "keras", "lightgbm", "tensorboard", "xgboost"),
         _CALLBACK,

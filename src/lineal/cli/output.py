@@ -240,6 +240,7 @@ _FILES = {
     "video-file": "video",
     "object3D-file": "3D object",
     "molecule-file": "molecule",
+    "plotly-file": "figure",
 }
 _LISTS = {
     "html": "page",
@@ -247,6 +248,7 @@ _LISTS = {
     "videos": "video",
     "object3D": "3D object",
     "molecule": "molecule",
+    "plotly": "figure",
 }
 """What is logged as a file, and a list of such, by its `_type`."""
 
@@ -261,6 +263,8 @@ def _media(value: Mapping[str, Any]) -> str:
             case "table-file" | "incremental-table-file":
                 rows, columns = plural(value["nrows"], "row"), plural(value["ncols"], "column")
                 return f"table of {rows}, {columns}"
+            case "custom-chart":
+                return f"chart of {plural(value['table']['nrows'], 'row')}"
             case "image-file":
                 return f"image {value['width']} × {value['height']}: {value['path']}"
             case "images/separated":

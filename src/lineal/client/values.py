@@ -173,7 +173,7 @@ def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwis
 
 
 def _as_media(value: object) -> object | None:
-    """Return a frame as a table, a figure or picture as an image; None for anything else."""
+    """Return a frame as a table, a picture or figure as what keeps it; None for anything else."""
     if any(_is_a(value, *frame) for frame in _FRAMES):
         from lineal.client.media.table import Table  # costs an import that few runs need
 
@@ -182,6 +182,10 @@ def _as_media(value: object) -> object | None:
         from lineal.client.media.image import Image
 
         return Image(value)
+    if callable(getattr(value, "to_plotly_json", None)):
+        from lineal.client.media.plotly import Plotly
+
+        return Plotly(value)
     return None
 
 

@@ -106,6 +106,13 @@ class DataObject:
 
 def needs_media_extra(what: str, package: str, error: ImportError) -> NoReturn:
     """Say which extra brings an optional package; raises Invalid."""
+    needs_package(what, package, error, install="'lineal[media]'")
+
+
+def needs_package(
+    what: str, package: str, error: ImportError, *, install: str | None = None
+) -> NoReturn:
+    """Say what to install, the package itself by default; raises Invalid."""
     raise Invalid(
-        f"{what} needs {package}, which is not installed; run `pip install 'lineal[media]'`"
+        f"{what} needs {package}, which is not installed; run `pip install {install or package}`"
     ) from error

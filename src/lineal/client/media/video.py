@@ -13,7 +13,7 @@ from lineal.client.media.arrays import numpy_for
 from lineal.client.media.files import MediaFile
 from lineal.client.media.one_file import OneFile, file_at, file_from
 from lineal.client.media.pixels import as_numpy, to_uint8
-from lineal.client.media.types import needs_media_extra
+from lineal.client.media.types import needs_media_extra, needs_package
 from lineal.errors import Invalid
 
 FORMATS = ("gif", "mp4", "webm", "ogg")
@@ -118,10 +118,8 @@ def _film(frames: Any, rate: float, kind: str) -> bytes:
     try:
         import imageio_ffmpeg  # an optional dependency that brings ffmpeg
     except ImportError as error:
-        raise Invalid(
-            f"Frames are stored as {kind} by imageio-ffmpeg, which is not installed; run "
-            "`pip install 'lineal[video]'`, or use format=\"gif\""
-        ) from error
+        what = f"Video of frames as {kind}"
+        needs_package(what, "imageio-ffmpeg", error, install="'lineal[video]'")
     numpy = numpy_for("Video")
     _, height, width, _ = frames.shape  # H.264 is played if both are even
     even = numpy.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
