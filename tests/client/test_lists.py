@@ -216,6 +216,19 @@ def test_what_is_far_is_loaded_by_itself() -> None:
     assert list(found)[70_000] is item  # and so its changes that were not sent are not lost
 
 
+def test_what_is_far_from_the_end_is_loaded_by_itself() -> None:
+    source = Source(list(range(100_000)))
+    found = LazyList(source.fetch, lambda number: [number], per_page=10)
+    item = found[-50_000]
+    assert (item, found[50_000] is item) == ([50_000], True)
+    assert found[-50_000:-49_996] == [[number] for number in range(50_000, 50_004)]
+    assert found[-49_997:-50_001:-2] == [[50_003], [50_001]]
+    assert source.pages_served == 3  # the first, the number of the rest, those
+    with pytest.raises(IndexError, match="there are 100000 items"):
+        found[-100_001]
+    assert found[-(10**30) : -99_999] == [[0]]
+
+
 def test_a_resumed_list_has_its_own_end() -> None:
     found = lazy(list(range(10)), start="6")
     assert (found[-1], found[-4], found.cursor) == (9, 6, None)

@@ -99,6 +99,9 @@ class LazyList(Sequence[T]):
         if isinstance(index, slice):
             needed, is_from_end = _needed(index)
             if needed is not None and is_from_end:
+                places = range(-min(needed, sys.maxsize), 0)[index]
+                if places and self._pages.is_far(max(places[0], places[-1]), len(places)):
+                    return self._pages.items(range(len(self))[index])
                 return self._pages.tail(needed)[index]
             places = range(min(needed or 0, sys.maxsize))[index]
             if places and self._pages.is_far(min(places[0], places[-1]), len(places)):
@@ -229,10 +232,18 @@ class _PageReader(Generic[R, T]):
 
     def item(self, index: int) -> T:
         """Return one item, loading what is needed; raises IndexError."""
+        if index < 0 and self.is_far(index):
+            total = self.total
+            if total is None:
+                return self._item_from_end(index)
+            index += total
+            if index < 0:
+                raise IndexError
         if self.is_far(index):
             return self._far_item(index)
-        if index >= 0:
-            return self.load(index + 1)[index]
+        return self.load(index + 1)[index] if index >= 0 else self._item_from_end(index)
+
+    def _item_from_end(self, index: int) -> T:
         self._load_last(-index)
         return self._last[~index] if -index <= len(self._last) else self._items[index]
 
@@ -245,8 +256,12 @@ class _PageReader(Generic[R, T]):
         return found
 
     def is_far(self, position: int, count: int = 1) -> bool:
-        """Tell whether so many items there are not worth loading all that comes before."""
-        return self.more and position - len(self._items) >= max(FAR, count)
+        """Tell whether so many items there are not worth loading all up to the nearest end.
+
+        position: from the end if it is negative.
+        """
+        between = position - len(self._items) if position >= 0 else ~position - len(self._last)
+        return self.more and between >= max(FAR, count)
 
     def _far_item(self, index: int) -> T:
         length = self.total
@@ -259,7 +274,9 @@ class _PageReader(Generic[R, T]):
                 self._load_far(index)
             if index in self._far:
                 return self._far[index][1]
-        return self.item(index - length)  # loaded from the end, or something went meanwhile
+        return self._item_from_end(
+            index - length
+        )  # loaded from the end, or something went meanwhile
 
     def load(self, count: int | None) -> list[T]:
         """Return at least `count` items (None: all), or as many as there are."""
