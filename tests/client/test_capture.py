@@ -335,6 +335,15 @@ def test_log_code_refuses_secrets_and_says_so(capsys):
     assert "left out .env" in said
 
 
+def test_log_code_leaves_out_a_file_whose_name_is_no_unicode_and_says_so(capsys):
+    Path("ok.py").write_text("1")
+    Path(os.fsdecode(b"bad\xff.py")).write_text("2")
+    with lineal.init() as run:
+        artifact = run.log_code()
+    assert list(artifact.manifest.entries) == ["ok.py"]
+    assert "left out a file" in capsys.readouterr().err
+
+
 def test_log_code_filters_may_take_the_root():
     write("a.py")
     write("b.txt")

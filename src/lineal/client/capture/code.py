@@ -15,7 +15,8 @@ from typing import Any
 
 from lineal.client.capture import git, notebook
 from lineal.client.values import text
-from lineal.core.names import local_path
+from lineal.core.names import entry_path, local_path
+from lineal.errors import HostilePath
 from lineal.files.folders import walk
 from lineal.files.refusals import access_to
 
@@ -76,11 +77,13 @@ class Selection:
 
     root: str
     files: list[tuple[str, str]] = field(default_factory=list)
-    """(path relative to root, absolute path), sorted."""
+    """(path in the artifact, absolute path), sorted."""
     secrets: list[str] = field(default_factory=list)
     too_large: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     """What is said of folders that cannot be listed."""
+    unnameable: list[str] = field(default_factory=list)
+    """What is said of files that no artifact can have under their names."""
 
 
 def select(
@@ -97,7 +100,10 @@ def select(
         elif os.path.getsize(path) > FILE_MAX_BYTES:
             selection.too_large.append(relative)
         else:
-            selection.files.append((relative, path))
+            try:
+                selection.files.append((entry_path(relative), path))
+            except HostilePath as error:
+                selection.unnameable.append(error.message)
     selection.files.sort()
     return selection
 

@@ -171,6 +171,8 @@ def log_code(
         term.warning(f"log_code left out {path}: it is over {term.size_text(code.FILE_MAX_BYTES)}")
     for reason in selection.unreadable:
         term.warning(f"log_code left out a folder: {reason}")
+    for reason in selection.unnameable:
+        term.warning(f"log_code left out a file: {reason}")
     if not selection.files:
         term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
         return None
