@@ -243,7 +243,8 @@ def test_a_video_file_is_kept_as_it_is(tmp_path: Path) -> None:
     path.write_bytes(b"any bytes")
     assert lineal.Video(str(path))._file.read() == b"any bytes"
     with path.open("rb") as file:
-        video = lineal.Video(file, format="webm")
+        assert lineal.Video(file).format == "mp4"
+    video = lineal.Video(io.BytesIO(b"any bytes"), format="webm")
     assert (video.format, video._file.read()) == ("webm", b"any bytes")
 
 
@@ -253,7 +254,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         lineal.Video(tmp_path / "a.avi")
     with pytest.raises(Invalid, match="'avi'"):
         lineal.Video(frames(), format="avi")
-    with pytest.raises(Invalid, match="'avi'"):
+    with pytest.raises(Invalid, match=r"'\.avi'"):
         lineal.Video(io.BytesIO(b""), format="avi")
     with pytest.raises(Invalid, match="shape"):
         lineal.Video(np.zeros((3, 5, 7)))
@@ -288,9 +289,10 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "cube.OBJ").write_text("v 0 0 0\n")
     assert lineal.Object3D.from_file(tmp_path / "cube.OBJ").format == "obj"
     with (tmp_path / "cube.OBJ").open() as file:
-        assert lineal.Object3D(file, file_type="obj")._file.read() == b"v 0 0 0\n"
-        with pytest.raises(Invalid, match="None"):
-            lineal.Object3D(file)
+        assert lineal.Object3D(file)._file.read() == b"v 0 0 0\n"
+    assert lineal.Object3D(io.StringIO("v"), file_type=".stl").format == "stl"
+    with pytest.raises(Invalid, match="None"):
+        lineal.Object3D(io.StringIO("v"))
 
 
 @pytest.mark.parametrize("data", [np.zeros((2, 5)), np.zeros(3), {"type": "other"}, {}])

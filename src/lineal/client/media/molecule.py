@@ -15,7 +15,7 @@ class Molecule(OneFile):
     """A molecule.
 
     data_or_path: path of a file that ends in one of `FORMATS`, kept as it is, or such a file open
-    for reading, with `file_type`.
+    for reading, with `file_type` unless its name ends so.
     Raises Invalid, or MissingFile for a path that is not a file.
     """
 

@@ -25,9 +25,9 @@ class Object3D(OneFile):
     """A model, or points.
 
     data_or_path: path of a file that ends in one of `FORMATS`, kept as it is; such a file open
-    for reading, with `file_type`; an array or tensor of points of shape (n, 3): x, y, z; (n, 4):
-    and a category; (n, 6): and red, green, blue; or a dict of a scene: `type` (`lidar/beta`),
-    `points`, and lists of `boxes` and `vectors`.
+    for reading, with `file_type` unless its name ends so; an array or tensor of points of shape
+    (n, 3): x, y, z; (n, 4): and a category; (n, 6): and red, green, blue; or a dict of a scene:
+    `type` (`lidar/beta`), `points`, and lists of `boxes` and `vectors`.
     Raises Invalid, or MissingFile for a path that is not a file.
     """
 

@@ -96,22 +96,30 @@ def file_at(path: str | os.PathLike[str], what: str, endings: Sequence[str] = ()
         raise MissingFile(f"No file at {text} to make {what} of")
     if not endings:
         return MediaFile(os.path.splitext(text)[1].lower(), local_path=os.path.abspath(text))
-    fitting = [each for each in endings if text.lower().endswith(f".{each}")]
-    if not fitting:
+    fitting = _fitting(text, endings)
+    if fitting is None:
         raise Invalid(f"{text} is no file for {what}: its name ends in none of {_list(endings)}")
-    return MediaFile(f".{max(fitting, key=len)}", local_path=os.path.abspath(text))
+    return MediaFile(fitting, local_path=os.path.abspath(text))
 
 
 def file_from(
     source: IO[str] | IO[bytes], what: str, ending: str | None, endings: Sequence[str]
 ) -> MediaFile:
-    """Read an open file from where it is; its ending must be given and one of `endings`."""
-    if ending is None or ending.lower().removeprefix(".") not in endings:
+    """Read an open file from where it is. ending: by default that of its name; one of `endings`."""
+    given = getattr(source, "name", "") if ending is None else f".{ending.removeprefix('.')}"
+    fitting = _fitting(given, endings) if isinstance(given, str) else None
+    if fitting is None:
         raise Invalid(
             f"{what} from an open file needs to know its kind, one of {_list(endings)}, "
-            f"not {ending!r}"
+            f"not {given or None!r}"
         )
-    return MediaFile(f".{ending.lower().removeprefix('.')}", data=as_bytes(source.read()))
+    return MediaFile(fitting, data=as_bytes(source.read()))
+
+
+def _fitting(name: str, endings: Sequence[str]) -> str | None:
+    """Return the longest of the endings that a name has, with its dot."""
+    found = [f".{each}" for each in endings if name.lower().endswith(f".{each}")]
+    return max(found, key=len, default=None)
 
 
 def as_bytes(content: str | bytes) -> bytes:

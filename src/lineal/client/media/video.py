@@ -25,11 +25,11 @@ class Video(OneFile):
     """A video.
 
     data_or_path: path of a GIF, MP4, WebM or Ogg file, kept as it is; such a file open for
-    reading; or frames as an array or tensor of shape (time, channels, height, width), with 1, 3
-    or 4 channels and values as of `Image`. Of (batch, time, channels, height, width) the videos
-    of a batch are shown beside and below each other.
-    fps: frames a second, of an array; 4 by default. format: `gif` by default; the others need
-    `pip install 'lineal[video]'`.
+    reading, with `format` unless its name ends so; or frames as an array or tensor of shape
+    (time, channels, height, width), with 1, 3 or 4 channels and values as of `Image`. Of (batch,
+    time, channels, height, width) the videos of a batch are shown beside and below each other.
+    fps: frames a second, of an array; 4 by default. format: of an array `gif` by default; the
+    others need `pip install 'lineal[video]'`.
     Raises Invalid, or MissingFile for a path that is not a file.
     """
 
@@ -48,7 +48,7 @@ class Video(OneFile):
         if isinstance(data_or_path, str | os.PathLike):
             file = file_at(data_or_path, "Video", FORMATS)
         elif callable(getattr(data_or_path, "read", None)):
-            file = file_from(data_or_path, "Video", kind, FORMATS)
+            file = file_from(data_or_path, "Video", format, FORMATS)
         else:
             file = MediaFile(f".{kind}", data=_encoded(data_or_path, fps, kind))
         super().__init__(file, caption)
