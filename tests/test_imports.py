@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal import wandb_names
+from lineal import data_types, wandb_names
+from lineal.client import media
 
 SOURCES = Path(__file__).parent.parent / "src"
 SOURCE = SOURCES / "lineal" / "__init__.py"
@@ -56,7 +57,7 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
 def test_no_module_takes_the_place_of_a_public_name() -> None:
     """Once it is imported, Python gives the package a module of its name."""
     modules = {module.name for module in pkgutil.iter_modules(lineal.__path__)}
-    assert modules & set(lineal.__all__) == {"config", "errors", "util"}  # these know of it
+    assert modules & set(lineal.__all__) == {"config", "data_types", "errors", "util"}  # known
 
 
 def test_type_checkers_see_each_public_name_where_it_is_loaded_from() -> None:
@@ -94,6 +95,13 @@ def test_names_that_only_wandb_has_are_told_with_what_to_do_instead() -> None:
     for name, instead in wandb_names.INSTEAD.items():
         with pytest.raises(AttributeError, match=re.escape(instead)):
             getattr(lineal, name)
+
+
+def test_the_data_types_have_the_path_that_older_scripts_know() -> None:
+    names = {name for name, value in vars(data_types).items() if isinstance(value, type)}
+    assert names == {found[1] for found in media._WHERE.values()}
+    for name in names:
+        assert getattr(lineal.data_types, name) is getattr(lineal, name)
 
 
 def test_an_id_to_resume_by_is_made_as_scripts_for_wandb_do() -> None:

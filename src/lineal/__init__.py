@@ -57,6 +57,7 @@ _SOURCES = {
     "lineal.client.media.plotly": ("Plotly",),
     "lineal.client.media.table": ("Table",),
     "lineal.client.media.video": ("Video",),
+    "lineal.client.term": ("termerror", "termlog", "termwarn"),
     "lineal.config": ("Settings",),
     "lineal.errors": (
         "Error",
@@ -73,13 +74,19 @@ _SOURCES = {
     ),
 }
 _MODULE_OF = {name: module for module, names in _SOURCES.items() for name in names}
-_MODULES = {"errors": "lineal.errors", "plot": "lineal.client.plot", "util": "lineal.util"}
+_MODULES = {
+    "data_types": "lineal.data_types",
+    "errors": "lineal.errors",
+    "plot": "lineal.client.plot",
+    "util": "lineal.util",
+}
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""
 
 __all__ = [*_MODULE_OF, *_ACTIVE, *_MODULES, "__version__"]
 
 if TYPE_CHECKING:
+    from lineal import data_types as data_types
     from lineal import errors as errors
     from lineal import util as util
     from lineal.client import plot as plot
@@ -127,6 +134,9 @@ if TYPE_CHECKING:
     from lineal.client.sweep.agent import agent as agent
     from lineal.client.sweep.sweep import controller as controller
     from lineal.client.sweep.sweep import sweep as sweep
+    from lineal.client.term import termerror as termerror
+    from lineal.client.term import termlog as termlog
+    from lineal.client.term import termwarn as termwarn
     from lineal.config import Settings as Settings
     from lineal.errors import ArtifactFinalizedError as ArtifactFinalizedError
     from lineal.errors import ArtifactNotLoggedError as ArtifactNotLoggedError

@@ -16,10 +16,9 @@ INSTEAD = (
         _CALLBACK,
     )
     | dict.fromkeys(
-        ("api", "apis", "data_types", "env", "sdk", "wandb_run", "wandb_sdk"),
+        ("api", "apis", "env", "sdk", "wandb_run", "wandb_sdk"),
         _INSIDE,
     )
     | dict.fromkeys(("EvalTable", "JoinedTable", "PartitionedTable"), _TABLE)
-    | dict.fromkeys(("termerror", "termlog", "termwarn"), "use print or logging")
 )
 """What to do instead, by name. Source: docs/compatibility.md."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 
+import lineal
 from lineal.client import term
 
 
@@ -79,3 +80,12 @@ def test_a_closed_stderr_is_no_error(monkeypatch):
     term.warning("x")
     with term.progress("x", files=1) as progress:
         progress.advance(files=1)
+
+
+def test_scripts_say_things_as_lineal_does(capsys):
+    for repeat in (True, False, False):
+        lineal.termlog("a", repeat=repeat)
+        lineal.termwarn("b", repeat=repeat)
+        lineal.termerror("c", repeat=repeat)
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["lineal: a", "lineal: warning: b", "lineal: error: c"] * 2

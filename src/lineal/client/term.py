@@ -71,13 +71,37 @@ def error(text: str) -> None:
 
 def warn_once(text: str, *, key: str | None = None, again_seconds: float | None = None) -> None:
     """Warn once per process and key, or again after some seconds."""
-    now, key = time.monotonic(), key or text
+    if _is_due(key or text, again_seconds):
+        warning(text)
+
+
+def _is_due(key: str, again_seconds: float | None) -> bool:
+    """Tell whether something was not said yet, or long ago; it counts as said now."""
+    now = time.monotonic()
     with _voice.lock:
         last = _voice.said.get(key)
         if last is not None and (again_seconds is None or now - last < again_seconds):
-            return
+            return False
         _voice.said[key] = now
-    warning(text)
+        return True
+
+
+def termlog(string: str = "", newline: bool = True, repeat: bool = True) -> None:
+    """Say something as Lineal does. repeat: also if it was said before. newline: always made."""
+    if repeat or _is_due(string, None):
+        info(string)
+
+
+def termwarn(string: str, newline: bool = True, repeat: bool = True) -> None:
+    """Warn as Lineal does; the rest as of `termlog`."""
+    if repeat or _is_due(string, None):
+        warning(string)
+
+
+def termerror(string: str, newline: bool = True, repeat: bool = True) -> None:
+    """Report an error as Lineal does; the rest as of `termlog`. Nothing is raised."""
+    if repeat or _is_due(string, None):
+        error(string)
 
 
 def forget_warnings() -> None:

@@ -157,6 +157,12 @@ class RunCore:
     def get_url(self) -> str | None:
         return self.url
 
+    def get_project_url(self) -> str | None:
+        return self.project_url
+
+    def get_sweep_url(self) -> str | None:
+        return self.sweep_url
+
     def project_name(self) -> str:
         return self.project
 

@@ -1,0 +1,12 @@
+"""The data types under the path that older scripts know: `wandb.data_types.Table`."""
+
+from lineal.client.media.audio import Audio as Audio
+from lineal.client.media.classes import Classes as Classes
+from lineal.client.media.histogram import Histogram as Histogram
+from lineal.client.media.html import Html as Html
+from lineal.client.media.image import Image as Image
+from lineal.client.media.molecule import Molecule as Molecule
+from lineal.client.media.object3d import Object3D as Object3D
+from lineal.client.media.plotly import Plotly as Plotly
+from lineal.client.media.table import Table as Table
+from lineal.client.media.video import Video as Video
