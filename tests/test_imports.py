@@ -57,7 +57,8 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
 def test_no_module_takes_the_place_of_a_public_name() -> None:
     """Once it is imported, Python gives the package a module of its name."""
     modules = {module.name for module in pkgutil.iter_modules(lineal.__path__)}
-    assert modules & set(lineal.__all__) == {"config", "data_types", "errors", "util"}  # known
+    known = {"config", "data_types", "errors", "util"}
+    assert modules & set(lineal.__all__) == known
 
 
 def test_type_checkers_see_each_public_name_where_it_is_loaded_from() -> None:
