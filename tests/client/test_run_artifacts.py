@@ -342,6 +342,16 @@ def log_what_cannot_be_stored(run: lineal.Run) -> None:
     run.log_artifact(artifact)
 
 
+def test_a_run_uses_what_another_of_the_process_has_just_logged(run):
+    lineal.init(mode="disabled", reinit="create_new")
+    large = lineal.Artifact("data", "dataset")
+    with large.new_file("large.bin", "wb") as file:
+        file.write(os.urandom(20_000_000))
+    logged = run.log_artifact(large)
+    with lineal.init(project="p", reinit="create_new") as other:
+        assert other.use_artifact("data:latest").id == logged.wait().id
+
+
 def test_a_failed_log_blocks_no_later_use_of_the_name(run, capsys, monkeypatch):
     monkeypatch.setattr(run.backend, "check_collection", lambda _: None)  # the other came later
     run.log_artifact(draft(text="0"))
@@ -352,7 +362,7 @@ def test_a_failed_log_blocks_no_later_use_of_the_name(run, capsys, monkeypatch):
     assert run.use_artifact("q/data").qualified_name == "ana/q/data:v0"
     assert "was not stored" not in capsys.readouterr().err
     assert run.use_artifact("data").version == "v0"
-    assert "ana/p/data:latest is data:v0. What this run logged last as data was not stored" in (
+    assert "ana/p/data:latest is data:v0. What was logged last as data was not stored" in (
         capsys.readouterr().err
     )
     with pytest.raises(NotFound, match=r"Aliases there: latest.*was not stored.*`dataset`"):

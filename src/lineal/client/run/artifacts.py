@@ -207,12 +207,15 @@ def _as_artifact(
 
 
 def _named(run: Run, path: ArtifactPath) -> VersionRecord:
-    """Look a version up; says so where the run logged another one that was not stored.
+    """Look a version up, once all is stored that runs of this process log to its collection.
 
-    Raises NotFound, Gone.
+    Says so where one of them logged something that was not stored. Raises NotFound, Gone.
     """
-    failure = run.wait_for_collection(path)
-    lost = f"What this run logged last as {path.name} was not stored: {failure}"
+    others = [each for each in session.unfinished_runs() if each is not run and not each.disabled]
+    writers = [run, *(each for each in others if each.backend is run.backend)]
+    failures = [each.wait_for_collection(path) for each in writers]
+    failure = next(filter(None, failures), None)
+    lost = f"What was logged last as {path.name} was not stored: {failure}"
     try:
         version = run.backend.version(path)
     except NotFound as error:
