@@ -61,8 +61,49 @@ def test_a_chart_is_no_cell_and_no_entry() -> None:
         lineal.Artifact("a", "dataset").add(chart, "chart")
 
 
-def test_a_notebook_shows_the_table_of_a_chart() -> None:
-    assert lineal.plot.bar(TABLE, "c", "b")._repr_html_() == TABLE._repr_html_()
+CHARTS = [
+    lineal.plot.line(TABLE, "a", "b"),
+    lineal.plot.line(TABLE, "a", "b", stroke="c"),
+    lineal.plot.scatter(TABLE, "a", "b"),
+    lineal.plot.bar(TABLE, "c", "b"),
+    lineal.plot.histogram(TABLE, "b"),
+    lineal.plot.line_series([1, 2], [[3, 4], [5, 6]], title="t", xname="steps"),
+    lineal.plot.confusion_matrix(y_true=[0, 1], preds=[1, 1]),
+    lineal.plot.roc_curve([0, 1, 1], [0.1, 0.7, 0.6]),
+    lineal.plot.pr_curve([0, 1, 1], [0.1, 0.7, 0.6]),
+]
+
+
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.id)
+def test_a_notebook_shows_a_chart(chart: Any) -> None:
+    assert chart._repr_html_().startswith('<img src="data:image/png;base64,')
+
+
+def test_lines_are_drawn_by_their_names_from_left_to_right() -> None:
+    table = lineal.Table(columns=["a", "b", "c"], data=[[3, 1, "x"], [1, 2, "x"], [2, 5, "y"]])
+    (axes,) = lineal.plot.line(table, "a", "b", stroke="c", title="t").figure().axes
+    drawn = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert drawn == {"x": [[1, 2], [3, 1]], "y": [[2, 5]]}
+    assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == ("t", "a", "b")
+    (axes,) = lineal.plot.line(table, "a", "b").figure().axes
+    assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
+
+
+def test_a_chart_that_cannot_be_drawn_is_shown_as_its_table() -> None:
+    own = lineal.plot_table("me/mine/v1", TABLE, {"q": "a"})
+    with pytest.raises(Invalid, match="not me/mine/v1"):
+        own.figure()
+    mixed = lineal.Table(columns=["a"], data=[["x"], [1]], allow_mixed_types=True)
+    for chart in (own, lineal.plot.scatter(mixed, "a", "a"), lineal.plot.line(mixed, "a", "a")):
+        if "<img" not in chart._repr_html_():
+            assert chart._repr_html_() == chart.table._repr_html_()
+    assert own._repr_html_() == TABLE._repr_html_()
+
+
+def test_an_empty_chart_is_drawn() -> None:
+    empty = lineal.Table(columns=["a", "b"])
+    for chart in (lineal.plot.line(empty, "a", "b"), lineal.plot.histogram(empty, "a")):
+        assert chart._repr_html_()
 
 
 def test_lines_have_common_positions_or_their_own() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
+from lineal.client.media import drawing, markup
+from lineal.client.media.files import MediaFile
 from lineal.client.media.table import Table
 from lineal.client.media.types import DataObject, MediaTarget
 from lineal.errors import Invalid
@@ -48,9 +51,21 @@ class CustomChart(DataObject):
         title = f" {self.title!r}" if self.title else ""
         return f"<CustomChart {self.id}{title} of {len(self.table):,} rows>"
 
+    def figure(self) -> Any:
+        """Return the chart as a figure of matplotlib, drawn of the whole table.
+
+        Raises Invalid without matplotlib, and for a kind of chart that is not of `lineal.plot`.
+        """
+        return drawing.figure(self)
+
     def _repr_html_(self) -> str:
-        """Show the table in a notebook."""
-        return self.table._repr_html_()
+        """Show the chart in a notebook; the table where it cannot be drawn."""
+        picture = io.BytesIO()
+        try:
+            self.figure().savefig(picture, format="png")
+        except Exception:  # noqa: BLE001 - such as texts where numbers belong
+            return self.table._repr_html_()
+        return markup.picture(MediaFile(".png", data=picture.getvalue()), "png", None, repr(self))
 
     def write(self, target: MediaTarget) -> NoReturn:
         raise Invalid("A chart can be logged, not added to an artifact or a table; add its `table`")
