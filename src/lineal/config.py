@@ -8,10 +8,11 @@ is absent (CLI-6). `docs/reference/settings.md` is checked against this table by
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -266,7 +267,7 @@ def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def setting_names() -> list[str]:
-    return [f.name for f in dataclasses.fields(Settings)]
+    return list(Settings.__dataclass_fields__)
 
 
 def _field(name: str) -> dataclasses.Field[Any]:
@@ -322,12 +323,19 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _variables_set(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variable that says a setting, for each that one says."""
+    ours = {
+        variable for variable in environ if variable.startswith(_PREFIXES) and environ[variable]
+    }
     found = {}
-    for name in setting_names():
-        variable = next(filter(environ.get, environment_variables(name)), None)
-        if variable is not None:
-            found[name] = variable
+    for name, variables in _all_variables():
+        if not ours.isdisjoint(variables):
+            found[name] = next(variable for variable in variables if variable in ours)
     return found
+
+
+@functools.cache
+def _all_variables() -> Sequence[tuple[str, Sequence[str]]]:
+    return [(name, environment_variables(name)) for name in setting_names()]
 
 
 def _from_files(home: str) -> dict[str, str]:
