@@ -199,18 +199,12 @@ def entry_path(path: str | os.PathLike[str]) -> str:
     Raises HostilePath for absolute paths, drive letters, `..` in POSIX or Windows spelling, NUL
     and line breaks, parts over 255 bytes, and text that is not valid Unicode.
     """
-    if isinstance(path, os.PathLike):
-        path = os.fspath(path)
-    if not isinstance(path, str):
-        raise HostilePath(
-            f"Path {path!r} in an artifact must be a text or a path, not a {type(path).__name__}"
-        )
-    if type(path) is not str:
-        path = str.__str__(path)
+    if type(path) is not str:  # as seldom; to ask for a PathLike first takes a third of it all
+        path = _entry_text(path)
+    if _PLAIN_PATH.fullmatch(path):
+        return path if len(path) <= PATH_PART_MAX_BYTES else _checked_length(path)
     if not path:
         raise HostilePath("A path in an artifact must not be empty")
-    if path.isascii() and _PLAIN_PATH.fullmatch(path) and "/." not in path and path[0] != ".":
-        return path if len(path) <= PATH_PART_MAX_BYTES else _checked_length(path)
     if any(character in path for character in "\0\n\r"):
         raise HostilePath(f"Path {path!r} in an artifact contains a NUL or a line break")
     parts = [part for part in path.split("/") if part not in ("", ".")]
@@ -229,6 +223,15 @@ def entry_path(path: str | os.PathLike[str]) -> str:
     return _checked_length("/".join(parts))
 
 
+def _entry_text(path: object) -> str:
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str):
+        raise HostilePath(
+            f"Path {text!r} in an artifact must be a text or a path, not a {type(text).__name__}"
+        )
+    return str.__str__(text)
+
+
 def folder_path(path: str | os.PathLike[str] | None) -> str:
     """Normalise the path of a folder inside an artifact; `""` for all of it, as `.` and None mean.
 
@@ -239,7 +242,8 @@ def folder_path(path: str | os.PathLike[str] | None) -> str:
     return "" if is_top and not text.startswith("/") else entry_path(text)
 
 
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*(/[A-Za-z0-9_\-][A-Za-z0-9_.\-]*)*")
+"""Paths, as most are, in which nothing has to be looked for: no part begins with a dot."""
 
 
 def _checked_length(path: str) -> str:

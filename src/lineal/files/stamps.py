@@ -29,6 +29,14 @@ class Stamp(NamedTuple):
         except OSError as error:
             raise unreadable(path, error) from error
 
+    def is_at(self, path: str) -> bool:
+        """Tell whether what has that path has this stamp; raises as `at`."""
+        try:
+            now = os.stat(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        return self == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino)
+
     @classmethod
     def of_open(cls, path: str, descriptor: int) -> Stamp:
         """Return the stamp of a file that was opened at a path; raises Unavailable."""

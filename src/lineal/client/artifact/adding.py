@@ -223,7 +223,7 @@ class Adder:
         policy: str,
         packing: Packing | None,
     ) -> tuple[Digest, Source]:
-        if known is not None and Stamp.at(path) == known[0]:
+        if known is not None and known[0].is_at(path):
             return known[1], Source(path, None, policy, known[0])
         if policy == IMMUTABLE:
             hashed = hash_file(path)
