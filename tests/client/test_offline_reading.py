@@ -22,7 +22,7 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     with lineal.init(mode="offline", project="p", id="a") as run:
         used = run.use_artifact("data:prod")
         assert Path(used.download(), "a.txt").read_text() == "shared"
-        run.link_artifact(used, "ana/registry/models", aliases=["staging"])
+        run.link_artifact(used, "ana/registry/My Models", aliases=["staging"])
         draft = used.new_draft()
         with draft.new_file("b.txt") as file:
             file.write("more")
@@ -32,8 +32,8 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     found = state(home, "a")
     assert found["used"] == ["ana/p/data:v0"]
     assert [path for path, *_ in found["logged"]] == ["ana/p/data:v1"]
-    linked = lineal.Api().artifact("registry/models:staging")
-    assert linked.source_name == "data:v0"
+    linked = lineal.Api().artifact("registry/My Models:staging")
+    assert (linked.source_name, linked.collection.display_name) == ("data:v0", "My Models")
     assert sorted(lineal.Api().artifact("p/data:v1").manifest.entries) == ["a.txt", "b.txt"]
     before = state(home, "a")
     synced(home, again=True)

@@ -335,6 +335,17 @@ def test_each_run_says_that_a_step_went_back(capsys):
     assert capsys.readouterr().err.count("log(step=1) was ignored") == 2
 
 
+def test_log_without_data_ends_the_row_that_grew(run):
+    run.log({"a": 1}, commit=False)
+    run.log({"b": 2}, commit=False)
+    lineal.log()
+    run.log({"a": 3})
+    rows = [(row["_step"], row.get("a"), row.get("b")) for row in history(run)]
+    assert rows == [(0, 1, 2), (1, 3, None)]
+    with pytest.raises(TypeError, match="NoneType"):
+        run.log(None)
+
+
 def test_threads_may_log_at_once(run):
     def work() -> None:
         for _ in range(200):

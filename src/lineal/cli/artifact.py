@@ -120,7 +120,10 @@ def put(
         name or default, instead="`--alias` sets an alias, and versions are numbered as they come"
     )
     artifact = lineal.Artifact(
-        target.name, type, description=description, metadata=read_object("--metadata", metadata)
+        target.display_name or target.name,
+        type,
+        description=description,
+        metadata=read_object("--metadata", metadata),
     )
     _add(
         artifact,

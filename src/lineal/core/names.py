@@ -50,7 +50,7 @@ _UPWARDS = re.compile(r"\.\.[. ]*")
 def artifact_name(name: str) -> str:
     """Check the name of a collection: ASCII letters, digits, `_ - .`, at most 128 (NAM-1)."""
     if not isinstance(name, str) or not _ARTIFACT_NAME.fullmatch(name) or name in (".", ".."):
-        is_words = isinstance(name, str) and _WORDS.fullmatch(name) and name not in (".", "..")
+        is_words = isinstance(name, str) and _is_words(name)
         raise Invalid(
             f"Artifact name {name!r} may hold only ASCII letters, digits, dashes, underscores and "
             "dots" + ("; such text can be the `display_name` of its collection" if is_words else "")
@@ -282,6 +282,8 @@ class ArtifactPath(NamedTuple):
     project: str
     name: str
     ref: str = LATEST
+    display_name: str | None = None
+    """What was given as the name if no collection can be called so; `name` was made of it."""
 
     def __str__(self) -> str:
         return f"{self.without_ref}:{self.ref}"
@@ -297,7 +299,8 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
 
     No ref means `latest` (NAM-6). The ref may contain slashes when read (X-7). A scheme prefix
     (`lineal-artifact://`, `wandb-artifact://`) is accepted. Raises Invalid for more than three
-    parts. Source: NAM-5.
+    parts. Words such as `My Model` name the collection that a link to them makes, `My_Model`.
+    Source: NAM-1, NAM-5.
     """
     if not isinstance(text, str) or not text:
         raise Invalid("An artifact is named as `name:alias`, `project/name:alias` or with entity")
@@ -310,7 +313,15 @@ def artifact_path(text: str, entity: str, project: str | None) -> ArtifactPath:
         entity = parts[0]
     if len(parts) >= 2:
         project = parts[-2]
-    return ArtifactPath(entity, project or DEFAULT_PROJECT, parts[-1], ref or LATEST)
+    given = parts[-1]
+    words = given if _is_words(given) and not _ARTIFACT_NAME.fullmatch(given) else None
+    name = given if words is None else generated(given)
+    return ArtifactPath(entity, project or DEFAULT_PROJECT, name, ref or LATEST, words)
+
+
+def _is_words(text: str) -> bool:
+    """Tell whether a text may be the display name of a collection that is named after it."""
+    return bool(_WORDS.fullmatch(text)) and any(map(str.isalnum, text))
 
 
 def without_scheme(text: str) -> str:

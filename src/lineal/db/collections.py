@@ -92,16 +92,29 @@ _REACH_NUMBER = (
 
 
 def ensure(
-    connection: Connection, project_id: int, name: str, type: str, kind: str, now: datetime
+    connection: Connection,
+    project_id: int,
+    name: str,
+    type: str,
+    kind: str,
+    now: datetime,
+    *,
+    display_name: str | None = None,
 ) -> Row[Any]:
-    """Return the row of a collection, creating it if there is none; its type may differ."""
+    """Return the row of a collection, creating it if there is none; all else may differ."""
     known = _FIND.row(connection, project=project_id, called=name)
     if known is not None:
         return known
     created = connection.execute(
         insert(connection, collections)
         .values(
-            project_id=project_id, name=name, type=type, kind=kind, created_at=now, updated_at=now
+            project_id=project_id,
+            name=name,
+            type=type,
+            kind=kind,
+            display_name=display_name,
+            created_at=now,
+            updated_at=now,
         )
         .on_conflict_do_nothing()
     ).rowcount

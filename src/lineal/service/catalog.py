@@ -215,8 +215,8 @@ def link_version(
     """Put a version into a portfolio, with a number and a `latest` of that portfolio's own.
 
     Linking it again only moves the aliases. Raises Exists if the target holds versions of its
-    own, Invalid if it holds another type, or for a name that may not be. Source: REG-2, REG-3,
-    ART-9, NAM-4.
+    own, or is shown as something else than the target's display name, Invalid if it holds another
+    type, or for a name that may not be. Source: REG-2, REG-3, ART-9, NAM-1, NAM-4.
     """
     access.require(actor, Action.WRITE, f"project {target.entity}/{target.project}")
     wanted = list(dict.fromkeys([*names.aliases(list(aliases)), names.LATEST]))
@@ -326,8 +326,19 @@ def _portfolio(
 ) -> Row[Any]:
     project_id = projects_db.ensure(connection, target.entity, target.project, now)
     row = collections_db.ensure(
-        connection, project_id, target.name, source.type, CollectionKind.PORTFOLIO, now
+        connection,
+        project_id,
+        target.name,
+        source.type,
+        CollectionKind.PORTFOLIO,
+        now,
+        display_name=names.display_name(target.display_name),
     )
+    if target.display_name not in (None, row.display_name):
+        raise Exists(
+            f"{target.display_name!r} would be the collection {target.without_ref}, which is there "
+            f"already as {row.display_name or row.name!r}; link to `{target.name}` if you mean that"
+        )
     if row.kind != CollectionKind.PORTFOLIO:
         raise Exists(f"{target.without_ref} holds versions of its own; link to another name")
     if row.type != source.type:

@@ -9,6 +9,7 @@ import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.errors import (
     CommError,
+    Exists,
     Gone,
     UsageError,
 )
@@ -64,6 +65,29 @@ def test_a_link_leads_to_a_collection_not_to_a_version(logged: Artifact) -> None
 def test_a_collection_to_link_to_may_be_named_with_a_scheme(logged: Artifact, scheme: str) -> None:
     link = logged.link(f"{scheme}ana/elsewhere/released")
     assert link.qualified_name == "ana/elsewhere/released:v0"
+
+
+@pytest.mark.parametrize(("words", "name"), [("My Model", "My_Model"), ("Été", "_t_-adca3dd5")])
+def test_a_link_to_words_leads_to_a_collection_that_is_shown_so(
+    logged: Artifact, words: str, name: str
+) -> None:
+    link = logged.link(f"registry/{words}", aliases=["prod"])
+    assert link.qualified_name == f"ana/registry/{name}:v0"
+    assert link.collection.display_name == words
+    assert logged.link(f"registry/{words}").name == link.name
+    assert lineal.Api().artifact(f"registry/{words}:prod").id == link.id
+    assert lineal.Api().artifact_collection("dataset", f"registry/{words}").name == name
+
+
+def test_words_do_not_lead_to_a_collection_that_is_shown_otherwise(logged: Artifact) -> None:
+    logged.link("registry/My_Model")
+    with pytest.raises(Exists, match=r"'My Model' would be .*ana/registry/My_Model"):
+        logged.link("registry/My Model")
+    collection = lineal.Api().artifact_collection("dataset", "registry/My_Model")
+    assert len(collection.artifacts()) == 1
+    collection.display_name = "My Model"
+    collection.save()
+    assert logged.link("registry/My Model").name == "My_Model:v0"
 
 
 @pytest.mark.parametrize("target", ["a?b/links", "a?b/vision/links", f"{'p' * 129}/links"])

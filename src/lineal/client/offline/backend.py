@@ -260,7 +260,7 @@ class OfflineBackend(EmbeddedBackend):
         if not is_at_home(version):
             return super().link_version(version, target, aliases)
         found = self.version_by_id(version)
-        collection = f"{target.entity}/{target.project}/{target.name}"
+        collection = f"{target.entity}/{target.project}/{target.display_name or target.name}"
         run_folder.note(self.folder, Link(found.path, collection, tuple(aliases)))
         return found
 

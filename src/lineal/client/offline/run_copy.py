@@ -370,8 +370,7 @@ class RunCopy:
             patch = VersionPatch(aliases_added=intent.aliases)
             self._target.update_version(version.membership_id, patch)
         else:
-            entity, project, name = intent.target.split("/")
-            self._link(names.ArtifactPath(entity, project, name), version, intent.aliases)
+            self._link(names.artifact_path(intent.target, "", None), version, intent.aliases)
 
     def _needed(self, path: str, digest: str | None = None) -> VersionRecord | None:
         """Return what the target has of a version of the home; None to go without it."""

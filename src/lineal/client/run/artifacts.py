@@ -150,9 +150,9 @@ def link_model(
     run: Run, path: Pathlike, registered_model_name: str, name: str | None, aliases: Names
 ) -> Artifact:
     """Log a model and link it into the collection of a registered model (ART-46)."""
-    names.artifact_name(registered_model_name)
-    model = log(run, path, name=name, type="model", aliases=aliases)
     target = f"{run.entity}/{MODEL_PROJECT}/{registered_model_name}"
+    names.artifact_name(names.artifact_path(target, run.entity, run.project).name)
+    model = log(run, path, name=name, type="model", aliases=aliases)
     return link(run, model.wait(), target, aliases)
 
 

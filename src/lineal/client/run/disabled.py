@@ -99,7 +99,7 @@ class DisabledRun(Run):
 
     def log(
         self,
-        data: Mapping[str, Any],
+        data: Mapping[str, Any] = rows.NOTHING,
         step: int | None = None,
         commit: bool | None = None,
         sync: bool | None = None,

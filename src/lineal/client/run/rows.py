@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 from lineal.client import term
@@ -26,6 +27,7 @@ from lineal.errors import Invalid
 AGGREGATES = ("min", "max", "mean", "best", "first", "last", "none")
 OWN_KEYS = ("_step", "_runtime", "_timestamp")
 """Lineal sets these in every row (RUN-27); the user's values of that name are ignored."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 COUNTED_ROWS_MAX = 1_000_000
 """Rows read to go on with a mean: some ten seconds, once. Of more their number is taken for it."""
 

@@ -47,14 +47,15 @@ class Run(RunCore):
 
     def log(
         self,
-        data: Mapping[str, Any],
+        data: Mapping[str, Any] = rows.NOTHING,
         step: int | None = None,
         commit: bool | None = None,
         sync: bool | None = None,
     ) -> None:
         """Log values as a row of the history (RUN-25).
 
-        Without `step` each call is one row, unless commit=False lets the row grow. With `step`
+        Without `step` each call is one row, unless commit=False lets the row grow; `log()` ends
+        such a row. With `step`
         the row grows until the step changes or commit=True; a step that lies behind is dropped
         with a warning. In `shared` mode `step` is ignored. Raises TypeError for values that cannot
         be logged, Invalid for a step above 2**63 - 1, TrialStopped where a sweep ends its trial.
