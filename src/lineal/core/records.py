@@ -494,7 +494,7 @@ class InstanceStatus(NamedTuple):
     sizes: Mapping[str, int]
     """Bytes under each of the paths."""
     counts: Mapping[str, int]
-    """projects, runs, collections, versions, blobs, drafts"""
+    """projects, runs, collections, versions, blobs, drafts: those that are live"""
     blob_bytes: int
     versions_bytes: int
     """Sum over versions; the difference to `blob_bytes` is what sharing saves."""

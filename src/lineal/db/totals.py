@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import Connection, func, select
 
 from lineal.db.blobs import STORED, has_state
-from lineal.db.drafts import OPEN
-from lineal.db.schema import blobs, collections, drafts, projects, runs, versions
+from lineal.db.collections import SHOWN
+from lineal.db.drafts import is_under_way
+from lineal.db.schema import blobs, collections, projects, runs, versions
 
 
-def counts(connection: Connection) -> dict[str, int]:
+def counts(connection: Connection, now: datetime) -> dict[str, int]:
     """Count what is live, kind by kind."""
+    is_live_project = projects.c.deleted_at.is_(None)
     queries = {
-        "projects": select(func.count()).select_from(projects),
+        "projects": select(func.count()).where(is_live_project),
         "runs": select(func.count()).where(runs.c.deleted_at.is_(None)),
-        "collections": select(func.count()).select_from(collections),
+        "collections": select(func.count())
+        .select_from(collections.join(projects))
+        .where(SHOWN, is_live_project),
         "versions": select(func.count()).where(versions.c.deleted_at.is_(None)),
         "blobs": select(func.count()).where(has_state(STORED)),
-        "drafts": select(func.count()).where(drafts.c.state == OPEN),
+        "drafts": select(func.count()).where(is_under_way(now)),
     }
     return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
 

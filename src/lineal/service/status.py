@@ -27,7 +27,7 @@ def status(instance: Instance, actor: Actor) -> InstanceStatus:
         "runs": home.runs,
     }
     with instance.database.reading() as connection:
-        counts = totals.counts(connection)
+        counts = totals.counts(connection, instance.clock.now())
         blob_bytes, versions_bytes = totals.stored_bytes(connection)
     return InstanceStatus(
         entity=actor.entity,
