@@ -151,6 +151,16 @@ def test_a_run_that_was_moved_and_deleted_is_gone_by_both_names(world: World) ->
         world.move(run)
 
 
+def test_a_run_comes_back_by_its_old_name_also_where_the_project_of_that_is_deleted(
+    world: World,
+) -> None:
+    run = world.start()
+    world.move(run)
+    world.backend.delete_run(run)
+    world.backend.delete_project("ana", "old")
+    assert world.backend.restore_run("ana", "old", "r").path == "ana/new/r"
+
+
 def test_wrong_names_and_unknown_runs_are_refused(world: World) -> None:
     with pytest.raises(RunNotFoundError):
         world.move(RunKey(99))

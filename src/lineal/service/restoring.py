@@ -124,7 +124,7 @@ def restore_run(
         if row.deleted_at is not None:
             if row.released_at is not None:
                 raise runs.gone(row)
-            projects_db.require(connection, entity, project, actor.name)
+            projects_db.require(connection, row.entity, row.project, actor.name)
             _restore(instance, connection, actor, row.deletion_id)
     return runs.run_by_key(instance, actor, row.id)
 
