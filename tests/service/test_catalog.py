@@ -20,6 +20,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionQuery,
 )
+from lineal.db import projects as projects_db
 from lineal.errors import (
     Conflict,
     Denied,
@@ -136,6 +137,18 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("latest", "dat"))
     with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists: "):
         catalog.version(instance, owner, path("latest", "model"))
+
+
+def test_of_many_names_only_the_newest_are_compared_with_a_missing_one(
+    instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projects_db, "NEAR_MISSES_MOST", 2)
+    for name in ("data", "model", "report"):
+        log(instance, owner, tmp_path, {"a": b"1"}, collection=name)
+    with pytest.raises(NotFound, match="did you mean model"):
+        catalog.version(instance, owner, path("latest", "modl"))
+    with pytest.raises(NotFound, match=r"lists: report, model$"):
+        catalog.version(instance, owner, path("latest", "dat"))
 
 
 def test_a_missing_number_is_named_with_those_that_are_there(

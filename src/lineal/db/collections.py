@@ -198,9 +198,10 @@ def _is_free(connection: Connection, collection_id: int, number: int) -> bool:
     return moved is None and connection.execute(given).one_or_none() is None
 
 
-def names(connection: Connection, project_id: int) -> list[str]:
+def names(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
+    """Return names of collections of a project, newest first; for near misses."""
     query = select(collections.c.name).where(collections.c.project_id == project_id, SHOWN)
-    return list(connection.execute(query.order_by(collections.c.name)).scalars())
+    return connection.scalars(query.order_by(collections.c.id.desc()).limit(limit)).all()
 
 
 def types(connection: Connection, project_id: int) -> list[str]:

@@ -39,7 +39,7 @@ def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[
     project_id = projects_db.require(connection, path.entity, path.project, actor.name)
     row = collections_db.find(connection, project_id, path.name)
     if row is None:
-        known = collections_db.names(connection, project_id)
+        known = collections_db.names(connection, project_id, projects_db.NEAR_MISSES_MOST)
         listed = f"`lineal artifact ls {path.entity}/{path.project}` lists"
         hint = (
             projects_db.near_misses(path.name, known, others=listed)
