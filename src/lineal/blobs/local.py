@@ -65,7 +65,7 @@ class LocalStore:
         target = self._file(key)
         with room_on(target):
             self._make_folder(target)
-            part = self._part(target)
+            part = self._part()
             write_new(part, data)
             os.rename(part, target)
 
@@ -78,7 +78,7 @@ class LocalStore:
         with room_on(target):
             if not self._move(pack, target):  # another file system
                 self._make_folder(target)
-                part = self._part(target)
+                part = self._part()
                 copy_and_hash(pack, part)
                 os.rename(part, target)
                 _unlink(pack)
@@ -175,7 +175,7 @@ class LocalStore:
         _, first, _, hex_digits, nonce = key.split("/")
         return f"{self.root}/sha256/{first}/{hex_digits}-{nonce}"
 
-    def _part(self, target: str) -> str:
+    def _part(self) -> str:
         os.makedirs(self._parts, exist_ok=True)
         return f"{self._parts}/{secrets.token_hex(8)}"
 
@@ -214,7 +214,7 @@ class LocalStore:
 
     def _copy(self, key: Key, source: str, target: str, size: int) -> None:
         with room_on(target):
-            part = self._part(target)
+            part = self._part()
             copied = copy_and_hash(source, part)
             if PREFIX + copied.hex_digest != of_key(key) or copied.size != size:
                 os.unlink(part)

@@ -450,7 +450,6 @@ class VersionQuery(NamedTuple):
     """Mongo-style on `metadata.…` and the rest of a version (MET-1)."""
     order: str | None = None
     """`+`/`-` and `version_index`, `created_at`, `size`, `metadata.…`; None: newest first."""
-    include_deleted: bool = False
     with_metadata: bool = True
     """Without it the records have none, whatever is stored: it may be megabytes each."""
 

@@ -101,6 +101,8 @@ _MOMENTS = (
 """Beyond them there is no year."""
 _SHOWN_MOST = 20
 """Complaints of SQLite about one file."""
+_USERS_MOST = 5
+"""Versions, and run files, that are named for one blob."""
 _LIVE_VERSION = versions.c.deleted_at.is_(None)
 VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v") + cast(
     memberships.c.number, Text
@@ -430,20 +432,20 @@ def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
 
-def users_of_blob(connection: Connection, blob_id: int, *, limit: int = 5) -> list[str]:
+def users_of_blob(connection: Connection, blob_id: int) -> list[str]:
     """Return some of the live versions and run files that need a blob."""
     in_versions = (
         named_versions(versions.c.digest)
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .where(segment_blobs.c.blob_id == blob_id, _LIVE_VERSION)
-        .limit(limit)
+        .limit(_USERS_MOST)
     )
     in_runs = (
         select(runs.c.run_id + "/" + run_files.c.path)
         .join(run_files, run_files.c.run_id == runs.c.id)
         .where(run_files.c.blob_id == blob_id)
-        .limit(limit)
+        .limit(_USERS_MOST)
     )
     found = [row[0] for row in connection.execute(in_versions)]
     return found + list(connection.execute(in_runs).scalars())

@@ -250,12 +250,6 @@ def set_tags(connection: Connection, collection_id: int, tags: Sequence[str]) ->
         )
 
 
-def drop(connection: Connection, collection_id: int) -> None:
-    """Remove a collection that never had a version."""
-    set_tags(connection, collection_id, ())
-    connection.execute(collections.delete().where(collections.c.id == collection_id))
-
-
 def listing() -> Select[Any]:
     """Return the select behind lists of collections; `records` reads its rows."""
     return (

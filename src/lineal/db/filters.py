@@ -16,32 +16,8 @@ from typing import Any
 
 from sqlalchemy import and_, false, func, not_, or_, true
 
-from lineal.db.fields import (
-    COMPARISONS,
-    Condition,
-    FieldKind,
-    FieldSpec,
-    Operand,
-    document_field,
-    find_operand,
-    label_field,
-    moment_field,
-    number_field,
-    text_field,
-    unknown,
-)
+from lineal.db.fields import COMPARISONS, Condition, FieldSpec, Operand, find_operand, unknown
 from lineal.errors import Invalid
-
-__all__ = [
-    "FieldKind",
-    "FieldSpec",
-    "compile_filter",
-    "document_field",
-    "label_field",
-    "moment_field",
-    "number_field",
-    "text_field",
-]
 
 MAX_DEPTH = 16
 MAX_CONDITIONS = 200

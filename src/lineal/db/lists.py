@@ -70,10 +70,8 @@ def versions_page(
     wanted = (
         select(memberships.c.id)
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
+        .where(memberships.c.collection_id == collection_id, LIVE)
     )
-    if not query.include_deleted:
-        wanted = wanted.where(LIVE)
     for tag in query.tags:
         has_tag = select(version_tags.c.tag).where(
             version_tags.c.version_id == versions.c.id, version_tags.c.tag == tag

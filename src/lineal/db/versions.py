@@ -299,8 +299,7 @@ def live_numbers(connection: Connection, collection_id: int, limit: int) -> list
     query = (
         select(memberships.c.number)
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, memberships.c.removed_at.is_(None))
-        .where(LIVE)
+        .where(memberships.c.collection_id == collection_id, LIVE)
         .order_by(memberships.c.number.desc())
     )
     return list(connection.execute(query.limit(limit)).scalars())
