@@ -173,8 +173,8 @@ runs = Table(
     Column("finished_at", Moment),
     Column("exit_code", Integer),
     Column("runtime_seconds", Float, nullable=False, server_default=text("0")),
-    Column("earlier_runtime_seconds", Float, nullable=False, server_default=text("0")),
     # what attempts before the present one took; a heartbeat reports only its own attempt
+    Column("earlier_runtime_seconds", Float, nullable=False, server_default=text("0")),
     Column("last_step", BigInteger, nullable=False, server_default=text("-1")),
     Column("history_count", BigInteger, nullable=False, server_default=text("0")),
     *_tombstone(),
@@ -246,22 +246,21 @@ blobs = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("nonce", Text),
-    _refers("draft_id", "drafts.id", nullable=True),
     # the draft that stored it first: whence an entry's birth version (SEM-4)
+    _refers("draft_id", "drafts.id", nullable=True),
     Column("stored_at", Moment),
     Column("condemned_at", Moment),
-    Column("md5", Text),
+    Column("md5", Text),  # for W&B's protocol, to be noted once asked for; nothing writes it yet
     Index(
         "uq_blobs_digest_live",
         "digest",
         unique=True,
-        sqlite_where=text("state <> 'condemned'"),
         # on PostgreSQL too, but only the migration says so: naming a dialect here loads it (30 ms)
+        sqlite_where=text("state <> 'condemned'"),
     ),
     Index("ix_blobs_draft_id", "draft_id"),
-    Index(
-        "ix_blobs_condemned", "digest", sqlite_where=text("state = 'condemned'")
-    ),  # few, as above
+    # few; on PostgreSQL too, as above
+    Index("ix_blobs_condemned", "digest", sqlite_where=text("state = 'condemned'")),
 )
 
 segments = Table(
@@ -314,8 +313,8 @@ collections = Table(
     Column("type", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("description", Text),
-    Column("next_number", Integer, nullable=False, server_default=text("0")),
     # only ever grows: a number is never reused, whatever is deleted (invariant 6)
+    Column("next_number", Integer, nullable=False, server_default=text("0")),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
     _ttl(),
@@ -363,7 +362,7 @@ versions = Table(
     _refers("collection_id", "collections.id"),
     _refers("manifest_id", "manifests.id", nullable=True),  # NULL once its content was released
     Column("digest", Text, nullable=False),
-    Column("compat_digest", Text),
+    Column("compat_digest", Text),  # W&B's, if it was logged under one; nothing writes it yet
     Column("size_bytes", BigInteger, nullable=False),
     Column("entry_count", BigInteger, nullable=False),
     Column("description", Text),
