@@ -24,7 +24,7 @@ from lineal.core.retention import NEVER_SECONDS, UNLINK_GRACE, Expiring, Level
 from lineal.db import versions as versions_db
 from lineal.db.blobs import batches
 from lineal.db.deletion import is_linked, is_protected, may_go
-from lineal.db.fields import number_field
+from lineal.db.fields import moment_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import Moment, collections, entities, memberships, projects, versions
 
@@ -48,7 +48,7 @@ def expired_versions(connection: Connection, now: datetime, limit: int) -> list[
     """
     query = (
         _with_levels(select(versions.c.id).select_from(versions))
-        .where(_LIVE, _ttl() > 0, _expiry() <= _micros(now), may_go())
+        .where(_LIVE, _ttl() > 0, _expiry() <= now, may_go())
         .order_by(versions.c.id)
         .limit(limit)
     )
@@ -65,7 +65,7 @@ def expiring(
 
     The records have no metadata. scope: a condition on `collections`.
     """
-    fields = {"expires": number_field(_expiry())}
+    fields = {"expires": moment_field(_expiry())}
     order = parse_order("+expires", fields, memberships.c.id)
     query = (
         versions_db.listing(with_metadata=False)
@@ -75,14 +75,13 @@ def expiring(
             scope,
             _LIVE,
             _ttl() > 0,
-            _expiry() <= _micros(before),
+            _expiry() <= before,
             may_go(),
         )
     )
     rows, cursor, total = fetch_page(connection, query, order, request)
-    found = versions_db.records(rows)
-    moments = [_moment(row.expires) for row in rows]
-    return Page(tuple(map(Expiring, found, moments)), cursor, total)
+    moments = [row.expires for row in rows]
+    return Page(tuple(map(Expiring, versions_db.records(rows), moments)), cursor, total)
 
 
 def ttl_of(connection: Connection, version_id: int) -> Row[Any] | None:
@@ -95,7 +94,7 @@ def ttl_of(connection: Connection, version_id: int) -> Row[Any] | None:
     query = _with_levels(
         select(
             *levels,
-            type_coerce(_expiry(), Moment).label("expires"),
+            _expiry().label("expires"),
             is_linked().label("is_linked"),
             is_protected().label("is_protected"),
         ).select_from(versions)
@@ -108,7 +107,7 @@ def exempt_expired(connection: Connection, version_ids: Sequence[int], now: date
     exempted = 0
     for batch in batches(version_ids):
         over = _with_levels(select(versions.c.id).select_from(versions)).where(
-            versions.c.id.in_(batch), _ttl() > 0, _expiry() <= _micros(now)
+            versions.c.id.in_(batch), _ttl() > 0, _expiry() <= now
         )
         ids = connection.execute(over).scalars().all()
         if ids:
@@ -140,7 +139,7 @@ def _ttl() -> ColumnElement[int]:
     return func.coalesce(*(table.c.ttl_seconds for table in TABLES.values()))
 
 
-def _expiry() -> ColumnElement[int]:
+def _expiry() -> ColumnElement[datetime]:
     """When a version expires, NULL if never; later than its TTL says if it was unlinked lately."""
     ttl = case((_ttl() > 0, _ttl()))
     by_age = type_coerce(versions.c.created_at, BigInteger) + ttl * _SECOND
@@ -158,16 +157,5 @@ def _expiry() -> ColumnElement[int]:
         .correlate_except(link, place, home)
         .scalar_subquery()
     )
-    return case((ttl.is_(None), None), (by_grace > by_age, by_grace), else_=by_age)
-
-
-def _micros(moment: datetime) -> int:
-    stored = Moment().process_bind_param(moment, None)  # type: ignore[arg-type]  # the dialect does not matter
-    assert stored is not None
-    return stored
-
-
-def _moment(micros: int) -> datetime:
-    moment = Moment().process_result_value(micros, None)  # type: ignore[arg-type]  # as above
-    assert moment is not None
-    return moment
+    moment = case((ttl.is_(None), None), (by_grace > by_age, by_grace), else_=by_age)
+    return type_coerce(moment, Moment)
