@@ -167,12 +167,18 @@ def records(
     connection: Connection, rows: Sequence[Row[Any]], crashed_before: datetime
 ) -> list[RunRecord]:
     """Turn rows of this module into records, in their order; one more query for all tags."""
-    tags: dict[int, list[str]] = {row.id: [] for row in rows}
+    tags = tags_of(connection, [row.id for row in rows])
+    return [_record(row, tuple(tags[row.id]), crashed_before) for row in rows]
+
+
+def tags_of(connection: Connection, keys: Iterable[int]) -> dict[int, list[str]]:
+    """Return the tags of runs, in their order; of one that has none an empty list."""
+    tags: dict[int, list[str]] = {key: [] for key in keys}
     for some in batches(tags):
         query = select(run_tags.c.run_id, run_tags.c.tag).where(run_tags.c.run_id.in_(some))
         for key, tag in connection.execute(query.order_by(run_tags.c.position)):
             tags[key].append(tag)
-    return [_record(row, tuple(tags[row.id]), crashed_before) for row in rows]
+    return tags
 
 
 def filter_columns(crashed_before: datetime) -> dict[str, FieldSpec]:

@@ -107,7 +107,7 @@ def _conflict(instance: Instance, what: str, one: Row[Any], other: Row[Any]) -> 
 
 def _labels(instance: Instance, drafts: list[Row[Any]]) -> list[str]:
     keys = [draft.run_id for draft in drafts]
-    since = instance.clock.now() - instance.crashed_after
+    known = [key for key in keys if key is not None]
     with instance.database.reading() as connection:
-        found = runs_db.by_keys(connection, [key for key in keys if key is not None], since)
+        found = runs_db.by_keys(connection, known, instance.crashed_before())
     return [found[key].run_id if key in found else "a client without a run" for key in keys]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from lineal.blobs.local import LocalStore
@@ -40,6 +40,10 @@ class Instance:
     trial_lease: timedelta = timedelta(seconds=60)
     searches: dict[int, Search] = field(default_factory=dict)
     """What this process knows of sweeps, by their keys; `service.sweep.search`."""
+
+    def crashed_before(self) -> datetime:
+        """Return when a run must have been heard of last to have crashed by now (RUN-9)."""
+        return self.clock.now() - self.crashed_after
 
     def close(self) -> None:
         self.database.close()

@@ -93,8 +93,7 @@ def runs_of(
         if lineage_nodes.version_end(connection, version) is None:
             raise NotFound(f"No version {version} (you are {actor.name})")
         keys, cursor, total = edges.runs_of(connection, version, kind, page)
-        crashed_before = instance.clock.now() - instance.crashed_after
-        records = runs.by_keys(connection, keys, crashed_before)
+        records = runs.by_keys(connection, keys, instance.crashed_before())
     return Page(tuple(records[key] for key in keys), cursor, total)
 
 
@@ -139,8 +138,7 @@ def lineage(instance: Instance, actor: Actor, root: str, query: LineageQuery) ->
         raise Invalid("A lineage graph needs a depth of at least 0 and a limit of at least 1")
     with instance.database.reading() as connection:
         walk = _walked(connection, start, query)
-        crashed_before = instance.clock.now() - instance.crashed_after
-        nodes = lineage_nodes.nodes(connection, walk.depths, crashed_before)
+        nodes = lineage_nodes.nodes(connection, walk.depths, instance.crashed_before())
     if start not in nodes:
         raise NotFound(f"No {root} (you are {actor.name})")
     shown, through = nodes, list[LineageEdge]()

@@ -53,8 +53,7 @@ def move(
         if with_artifacts:
             moved, kept = _move_collections(connection, run, project_id, f"{entity}/{project}", now)
         there = runs.require(connection, run)
-        record = runs_db.records(connection, [there], now - instance.crashed_after)[0]
-        return MovedRun(record, moved, kept)
+        return MovedRun(runs.record(instance, connection, there), moved, kept)
 
 
 def _move_run(

@@ -126,7 +126,7 @@ def restore_run(
                 raise runs.gone(row)
             projects_db.require(connection, row.entity, row.project, actor.name)
             _restore(instance, connection, actor, row.deletion_id)
-    return runs.run_by_key(instance, actor, row.id)
+        return runs.record(instance, connection, runs.require(connection, row.id))
 
 
 def restore_project(instance: Instance, actor: Actor, entity: str, name: str) -> Restored:

@@ -50,8 +50,7 @@ def rewind(
             copy = _archived(connection, row, step, now)
             _split(connection, run, copy.id, step)
             _take_back(connection, row, copy.run_id, step, checked)
-        rewound = runs.require(connection, run)
-        return runs_db.records(connection, [rewound], now - instance.crashed_after)[0]
+        return runs.record(instance, connection, runs.require(connection, run))
 
 
 def _check_step(row: Row[Any], step: int) -> None:
@@ -84,7 +83,7 @@ def _archived(connection: Connection, row: Row[Any], step: int, now: datetime) -
             break
     copy = runs_db.find(connection, row.entity, row.project, run_id)
     assert copy is not None
-    tags = runs_db.records(connection, [row], now)[0].tags
+    tags = runs_db.tags_of(connection, [row.id])[row.id]
     runs_db.set_tags(connection, copy.id, list(dict.fromkeys([*tags, REWOUND_TAG])))
     return copy
 

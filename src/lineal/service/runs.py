@@ -120,7 +120,7 @@ def _resumed(
     for document in ("config", "metadata"):
         if document in values:
             changed[document] = getattr(row, document) | values[document]
-    state = runs_db.state_at(row.state, row.heartbeat_at, now - instance.crashed_after)
+    state = runs_db.state_at(row.state, row.heartbeat_at, instance.crashed_before())
     if state is not RunState.RUNNING:
         # Whoever joins a living run does not begin a new attempt: its time counts once.
         changed["earlier_runtime_seconds"] = row.runtime_seconds
@@ -169,7 +169,7 @@ def _started(
     elsewhere = None
     if spec.resume == "allow" and not is_resumed:
         elsewhere = runs_db.elsewhere(connection, spec.run_id, project_id)
-    return StartedRun(_record(instance, connection, row), is_resumed, elsewhere)
+    return StartedRun(record(instance, connection, row), is_resumed, elsewhere)
 
 
 # --- read ---------------------------------------------------------------------------------------
@@ -198,14 +198,14 @@ def run(
             )
         if row.deleted_at is not None and not with_deleted:
             raise gone(row)
-        return _record(instance, connection, row)
+        return record(instance, connection, row)
 
 
 def run_by_key(instance: Instance, actor: Actor, run: RunKey) -> RunRecord:
     """Return a run. Raises RunNotFoundError or Gone."""
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        return _record(instance, connection, require(connection, run))
+        return record(instance, connection, require(connection, run))
 
 
 def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
@@ -214,10 +214,9 @@ def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -
     Raises NotFound for an unknown project, Invalid for a filter, order or cursor that is wrong.
     """
     access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
-    crashed_before = instance.clock.now() - instance.crashed_after
     with instance.database.reading() as connection:
         project_id = projects_db.require(connection, query.entity, query.project, actor.name)
-        return runs_db.page(connection, project_id, query, page, crashed_before)
+        return runs_db.page(connection, project_id, query, page, instance.crashed_before())
 
 
 def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[Any]:
@@ -228,6 +227,11 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
     if row.deleted_at is not None:
         raise gone(row)
     return row
+
+
+def record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
+    """Return what a row of `require` says of its run, with its tags."""
+    return runs_db.records(connection, [row], instance.crashed_before())[0]
 
 
 # --- change -------------------------------------------------------------------------------------
@@ -268,7 +272,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
         runs_db.change(connection, run, changed)
         if tags is not None:
             runs_db.set_tags(connection, run, tags)
-        return _record(instance, connection, require(connection, run))
+        return record(instance, connection, require(connection, run))
 
 
 def heartbeat(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: float) -> None:
@@ -324,11 +328,6 @@ def finish(
 
 
 # --- values and messages ------------------------------------------------------------------------
-
-
-def _record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
-    crashed_before = instance.clock.now() - instance.crashed_after
-    return runs_db.records(connection, [row], crashed_before)[0]
 
 
 def _require_may_become(row: Row[Any], state: RunState) -> None:
