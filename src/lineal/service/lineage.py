@@ -22,8 +22,10 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.db import lineage as edges
-from lineal.db import lineage_nodes, runs, versions
+from lineal.db import lineage as lineage_db
+from lineal.db import lineage_nodes
+from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
 from lineal.errors import Gone, Invalid, NotFound
 from lineal.service import finding
 from lineal.service.instance import Instance
@@ -42,7 +44,7 @@ def use(
     access.require(actor, Action.WRITE, f"run {run}")
     with instance.database.writing() as connection:
         _require_live(connection, actor, run, version)
-        edges.add_used(connection, run, version, alias, instance.clock.now())
+        lineage_db.add_used(connection, run, version, alias, instance.clock.now())
 
 
 def relog(instance: Instance, actor: Actor, run: RunKey, version: VersionId) -> None:
@@ -54,7 +56,7 @@ def relog(instance: Instance, actor: Actor, run: RunKey, version: VersionId) -> 
     access.require(actor, Action.WRITE, f"run {run}")
     with instance.database.writing() as connection:
         _require_live(connection, actor, run, version)
-        edges.add_logged(connection, run, version, instance.clock.now(), is_new_version=False)
+        lineage_db.add_logged(connection, run, version, instance.clock.now(), is_new_version=False)
 
 
 def _require_live(connection: Connection, actor: Actor, run: RunKey, version: VersionId) -> None:
@@ -92,8 +94,8 @@ def runs_of(
     with instance.database.reading() as connection:
         if lineage_nodes.version_end(connection, version) is None:
             raise NotFound(f"No version {version} (you are {actor.name})")
-        keys, cursor, total = edges.runs_of(connection, version, kind, page)
-        records = runs.by_keys(connection, keys, instance.crashed_before())
+        keys, cursor, total = lineage_db.runs_of(connection, version, kind, page)
+        records = runs_db.by_keys(connection, keys, instance.crashed_before())
     return Page(tuple(records[key] for key in keys), cursor, total)
 
 
@@ -115,8 +117,8 @@ def versions_of(
     with instance.database.reading() as connection:
         if lineage_nodes.run_end(connection, run) is None:
             raise NotFound(f"No run {run} (you are {actor.name})")
-        ids, cursor, total = edges.versions_of(connection, run, kind, page)
-        records = versions.by_ids(connection, ids, with_metadata=with_metadata)
+        ids, cursor, total = lineage_db.versions_of(connection, run, kind, page)
+        records = versions_db.by_ids(connection, ids, with_metadata=with_metadata)
     return Page(tuple(records[id_] for id_ in ids), cursor, total)
 
 
@@ -171,7 +173,7 @@ class _Walk(NamedTuple):
 
     depths: dict[int, int]
     """Of each node to show, the steps from the root; the nearest first."""
-    edges: list[edges.Edge]
+    edges: list[lineage_db.Edge]
     """Between runs and versions, also of nodes that are not shown."""
     derived: list[tuple[int, int]]
     """(source, target) of edges between versions (LIN-11), also of those that are not shown."""
@@ -186,13 +188,13 @@ def _walked(connection: Connection, start: int, query: LineageQuery) -> _Walk:
         if query.direction in (way, Direction.BOTH)
     ]
     within: set[int] = set()
-    reachable = edges.reachable_derived if query.derived else edges.reachable
+    reachable = lineage_db.reachable_derived if query.derived else lineage_db.reachable
     for downstream in ways:
         within |= reachable(
             connection, start, downstream=downstream, depth=query.depth, limit=query.limit
         )
-    found = edges.edges_among(connection, within)
-    derived = edges.derived(connection, within, downstream=True) if query.derived else []
+    found = lineage_db.edges_among(connection, within)
+    derived = lineage_db.derived(connection, within, downstream=True) if query.derived else []
     depths = {start: 0}
     is_cut = False
     for downstream in ways:
@@ -219,9 +221,9 @@ def _goes_on(
     if not last:
         return False
     inside = sum(source in last and target in reached for source, target in steps)
-    onward = edges.count_onward(connection, last, downstream=downstream)
+    onward = lineage_db.count_onward(connection, last, downstream=downstream)
     if query.derived:
-        onward += len(edges.derived(connection, last, downstream=downstream))
+        onward += len(lineage_db.derived(connection, last, downstream=downstream))
     return onward > inside
 
 
@@ -240,7 +242,7 @@ def _depths(steps: Iterable[tuple[int, int]], start: int) -> dict[int, int]:
     return depths
 
 
-def _steps(found: Iterable[edges.Edge], downstream: bool) -> Iterable[tuple[int, int]]:
+def _steps(found: Iterable[lineage_db.Edge], downstream: bool) -> Iterable[tuple[int, int]]:
     """Yield (from, to) for each edge that a walk may follow."""
     for _, run, version, kind, _, closes_cycle in found:
         if not closes_cycle:
@@ -282,7 +284,9 @@ def _through(
                     yield LineageEdge(shown[source].id, shown[target].id, EdgeKind.THROUGH)
 
 
-def _shown(found: Iterable[edges.Edge], nodes: Mapping[int, LineageNode]) -> Iterable[LineageEdge]:
+def _shown(
+    found: Iterable[lineage_db.Edge], nodes: Mapping[int, LineageNode]
+) -> Iterable[LineageEdge]:
     for _, run, version, kind, alias, closes_cycle in found:
         if run in nodes and -version in nodes:
             ends = nodes[run].id, nodes[-version].id
