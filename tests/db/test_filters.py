@@ -18,8 +18,9 @@ from sqlalchemy import Connection, insert, select
 
 from lineal.core.records import PageRequest
 from lineal.db import schema
-from lineal.db.engine import Database, json_text, json_value
+from lineal.db.engine import Database
 from lineal.db.filters import MAX_CONDITIONS, MAX_DEPTH, MAX_LISTED, compile_filter
+from lineal.db.json_values import json_text, json_value
 from lineal.db.orders import Order, fetch_page, parse_order
 from lineal.db.runs import filter_columns
 from lineal.errors import Invalid
@@ -165,7 +166,7 @@ texts = st.text(alphabet="aAé𝒳 1.'\"\\%_[", max_size=3)
 floats = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, 0.1, 1.0, math.nan, math.inf]))
 integers = st.one_of(st.integers(-2, 2), st.sampled_from([2**53 + 1, 2**63, -(2**70)]))
 scalars = st.one_of(st.none(), st.booleans(), integers, floats, texts)
-# `$float` inside a document is how NaN is stored; users cannot have it there (see engine.json_text)
+# `$float` inside a document is how NaN is stored; users cannot have it there (see json_values)
 names = st.sampled_from([name for name in KEYS if name != "$float"])
 documents = st.recursive(
     scalars,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from lineal.db.engine import FLOAT_KEY
+from lineal.db.json_values import FLOAT_KEY
 
 Path = tuple[str, ...]
 

@@ -28,7 +28,7 @@ from lineal.core.records import (
 )
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
-from lineal.db.engine import json_text, json_value
+from lineal.db.json_values import json_text, json_value
 from lineal.errors import Conflict, Invalid, NotFound, RunGone, RunNotFoundError, UsageError
 from lineal.service.instance import Instance
 from lineal.service.run_names import random_name
