@@ -180,6 +180,14 @@ def test_metadata_of_unchanged_content_is_updated_on_request_only(
     assert (changed.number, changed.metadata) == (0, {"k": 3})
 
 
+@pytest.mark.parametrize("value", ["abc", "1.5", 1.5, [1], None])
+def test_metadata_that_looks_like_stored_nan_comes_back_as_it_was(
+    instance: Instance, owner: Actor, tmp_path: Path, value: object
+) -> None:
+    metadata = {"x": {"$float": value}, "$float": value}
+    assert log(instance, owner, tmp_path, {"a": b"1"}, metadata=metadata).metadata == metadata
+
+
 def test_an_empty_artifact_is_a_version(instance: Instance, owner: Actor, tmp_path: Path) -> None:
     version = log(instance, owner, tmp_path, {})
     assert (version.entry_count, version.size_bytes) == (0, 0)

@@ -51,4 +51,5 @@ def _finite(value: Any) -> Any:
 
 
 def _restore_float(value: dict[str, Any]) -> Any:
-    return float(value[FLOAT_KEY]) if value.keys() == {FLOAT_KEY} else value
+    name = value.get(FLOAT_KEY) if len(value) == 1 else None
+    return float(name) if name in ("nan", "inf", "-inf") else value  # a user may have such a key
