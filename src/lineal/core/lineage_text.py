@@ -31,18 +31,14 @@ def to_data(graph: LineageGraph) -> dict[str, Any]:
         "is_cut": graph.is_cut,
         "nodes": [
             {
-                **_fields(node),
+                **node._asdict(),
                 "created_at": node.created_at.isoformat(),
                 "aliases": list(node.aliases),
             }
             for node in graph.nodes
         ],
-        "edges": [{**_fields(edge), "kind": edge.kind.value} for edge in graph.edges],
+        "edges": [{**edge._asdict(), "kind": edge.kind.value} for edge in graph.edges],
     }
-
-
-def _fields(record: LineageNode | LineageEdge) -> dict[str, Any]:
-    return record._asdict()
 
 
 def to_json(graph: LineageGraph) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
-from lineal.core.digest import PREFIX, Digest
+from lineal.core.digest import Digest, of_bytes, of_hash
 from lineal.core.names import entry_path
 from lineal.errors import HostilePath, IntegrityError
 
@@ -90,8 +90,8 @@ class Diff(NamedTuple):
 
 def starts_segment(path: str) -> bool:
     """Tell whether a cut is made before this path."""
-    first_bytes = hashlib.sha256(path.encode()).digest()
-    return ((first_bytes[0] << 8) | first_bytes[1]) % CUT_MODULUS == 0
+    hashed = hashlib.sha256(path.encode()).digest()
+    return ((hashed[0] << 8) | hashed[1]) % CUT_MODULUS == 0
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -160,8 +160,7 @@ def build_segments(entries: Iterable[Entry]) -> Iterator[Segment]:
 
 def _segment(first_path: str, lines: list[bytes], size_bytes: int) -> Segment:
     content = b"".join(lines)
-    digest = Digest(PREFIX + hashlib.sha256(content).hexdigest())
-    return Segment(SegmentHead(digest, first_path, len(lines), size_bytes), content)
+    return Segment(SegmentHead(of_bytes(content), first_path, len(lines), size_bytes), content)
 
 
 def manifest_head(segments: Iterable[SegmentHead]) -> ManifestHead:
@@ -173,12 +172,12 @@ def manifest_head(segments: Iterable[SegmentHead]) -> ManifestHead:
             f'["{head.digest}",{head.entry_count},{encode_basestring(head.first_path)},'
             f"{head.size_bytes}]\n".encode()
         )
-    return ManifestHead(Digest(PREFIX + root.hexdigest()), heads)
+    return ManifestHead(of_hash(root), heads)
 
 
 def check_digest(segment: Segment) -> None:
     """Raise IntegrityError unless a segment has the content its digest promises."""
-    if PREFIX + hashlib.sha256(segment.lines).hexdigest() != segment.head.digest:
+    if of_bytes(segment.lines) != segment.head.digest:
         raise IntegrityError(f"Manifest segment {segment.head.digest} does not match its digest")
 
 

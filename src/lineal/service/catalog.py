@@ -219,7 +219,7 @@ def link_version(
     type, or for a name that may not be. Source: REG-2, REG-3, ART-9, NAM-1, NAM-4.
     """
     access.require(actor, Action.WRITE, f"project {target.entity}/{target.project}")
-    wanted = list(dict.fromkeys([*names.aliases(list(aliases)), names.LATEST]))
+    wanted = list(dict.fromkeys([*names.aliases(aliases), names.LATEST]))
     names.entity_name(target.entity)
     names.project_name(target.project)
     names.artifact_name(target.name)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.digest import PREFIX, Digest, Key, storage_key
+from lineal.core.digest import Digest, Key, of_hash, storage_key
 from lineal.core.manifest import Segment, SegmentHead, check_segment
 from lineal.core.records import Finding
 from lineal.db import blobs as blobs_db
@@ -166,7 +166,7 @@ def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> _Pro
         return _Problem(f"cannot be read: {error}", is_lost=True)
     except (Unavailable, OSError) as error:
         return _Problem(f"cannot be read now: {error}", is_lost=False)
-    if PREFIX + running.hexdigest() != digest:
+    if of_hash(running) != digest:
         text = "the bytes do not have the digest: they were changed on disk"
         return _Problem(text, is_lost=True)
     return None
