@@ -195,6 +195,12 @@ def test_segments_are_checked_against_all_that_is_said_of_them() -> None:
 # --- cutting ---
 
 
+def test_the_cut_rule_is_the_hash_of_the_path() -> None:
+    paths = (f"{i}" for i in range(100_000))
+    for path in islice((p for p in paths if manifest.starts_segment(p)), 20):
+        assert int(hashlib.sha256(path.encode()).hexdigest()[:4], 16) % 1024 == 0
+
+
 def test_segments_hold_about_a_thousand_entries() -> None:
     counts = [head.entry_count for head in build(many(100_000))[0].segments]
     assert 70 < len(counts) < 130
@@ -356,59 +362,7 @@ def test_moved_file_is_renamed_not_removed_and_added() -> None:
     assert change.added == change.removed == ()
 
 
-# --- rewriting ---
-
-
-@given(data=st.data())
-@few_examples
-def test_rewriting_gives_what_building_anew_gives(data: st.DataObject) -> None:
-    cuts = [head.first_path for head in LARGE_HEAD.segments]
-    near_cuts = [path for cut in cuts for path in (cut, cut + "0", cut[:-1])]
-    paths = near_cuts + [entry.path for entry in LARGE]
-    near = st.integers(0, len(near_cuts) - 1)
-    indices = data.draw(
-        st.dictionaries(near | st.integers(0, len(paths) - 1), st.booleans(), max_size=20)
-    )
-    changed = {paths[index]: stays for index, stays in indices.items()}
-    changes = [
-        (path, Entry(path, of_bytes(b"new"), 7) if stays else None)
-        for path, stays in sorted(changed.items())
-    ]
-    read: list[SegmentHead] = []
-
-    def read_segment(head: SegmentHead) -> Iterable[Entry]:
-        read.append(head)
-        return manifest.decode_entries(LARGE_SEGMENTS[head.digest].lines)
-
-    parts = list(manifest.rewrite(LARGE_HEAD, read_segment, changes))
-    heads = [part.head if isinstance(part, Segment) else part for part in parts]
-    by_path = {entry.path: entry for entry in LARGE} | dict(changes)
-    wanted = build(entry for entry in by_path.values() if entry is not None)[0]
-    assert manifest.manifest_head(heads) == wanted
-    assert len(read) <= 2 * len(changes)
-
-
-def test_rewriting_a_whole_segment_away_keeps_the_others() -> None:
-    gone = LARGE_HEAD.segments[1]
-    paths = [e.path for e in manifest.decode_entries(LARGE_SEGMENTS[gone.digest].lines)]
-    parts = manifest.rewrite(
-        LARGE_HEAD,
-        lambda head: manifest.decode_entries(LARGE_SEGMENTS[head.digest].lines),
-        [(path, None) for path in paths],
-    )
-    assert list(parts) == [head for head in LARGE_HEAD.segments if head != gone]
-
-
-def test_rewriting_nothing_builds_from_the_changes() -> None:
-    empty = manifest.manifest_head([])
-    parts = list(manifest.rewrite(empty, lambda head: [], [(e.path, e) for e in LARGE]))
-    assert parts == list(LARGE_SEGMENTS.values())
-
-
-def test_the_cut_rule_is_the_hash_of_the_path() -> None:
-    paths = (f"{i}" for i in range(100_000))
-    for path in islice((p for p in paths if manifest.starts_segment(p)), 20):
-        assert int(hashlib.sha256(path.encode()).hexdigest()[:4], 16) % 1024 == 0
+# --- from elsewhere ---
 
 
 @pytest.mark.parametrize("path", ["../x", "/x", "a/./x", "a//x", "a\nx", "a/../x", "C:/x"])
