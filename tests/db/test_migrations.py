@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from tests.gc.conftest import databases, postgres, sqlite  # noqa: F401 - fixtures
 from tests.gc.databases import Databases
 
@@ -43,21 +45,31 @@ def test_migrated_database_equals_the_schema(instance: Instance) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_head_is_the_newest_script() -> None:
+def scripts() -> Config:
     config = Config()
     config.set_main_option("script_location", os.path.dirname(migrations.__file__))
-    assert ScriptDirectory.from_config(config).get_current_head() == migrations.HEAD
+    return config
+
+
+@contextmanager
+def made_by(database: Database, revision: str) -> Iterator[Connection]:
+    """Make the tables as an older Lineal did; yields the transaction that does."""
+    config = scripts()
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield connection
+
+
+def test_head_is_the_newest_script() -> None:
+    assert ScriptDirectory.from_config(scripts()).get_current_head() == migrations.HEAD
 
 
 def test_a_grid_of_an_older_lineal_goes_on_where_it_was(settings: Settings, home: Path) -> None:
     home.mkdir(exist_ok=True)
     database = Database(f"sqlite:///{home / 'lineal.db'}")
-    config = Config()
-    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    with database.writing() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0005")
+    with made_by(database, "0005") as connection:
         connection.execute(insert(entities).values(id=1, name="ana", created_at=now))
         connection.execute(insert(projects).values(id=1, entity_id=1, name="p", created_at=now))
         connection.execute(
@@ -82,11 +94,7 @@ def test_a_grid_of_an_older_lineal_goes_on_where_it_was(settings: Settings, home
 def test_collections_of_an_older_lineal_have_no_display_name(home: Path) -> None:
     home.mkdir(exist_ok=True)
     database = Database(f"sqlite:///{home / 'lineal.db'}")
-    config = Config()
-    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
-    with database.writing() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0009")
+    with made_by(database, "0009") as connection:
         connection.execute(text("INSERT INTO entities (id, name, created_at) VALUES (1, 'ana', 0)"))
         connection.execute(
             text("INSERT INTO projects (id, entity_id, name, created_at) VALUES (1, 1, 'p', 0)")
@@ -109,8 +117,6 @@ def test_moves_of_an_older_lineal_tell_which_of_them_somebody_asked_for(
 ) -> None:
     url = databases.unmigrated()
     database = Database(url)
-    config = Config()
-    config.set_main_option("script_location", os.path.dirname(migrations.__file__))
     made = "created_at, updated_at) VALUES (1, 1, "
     moves = [  # alias, before, after, when
         ("latest", None, 0, 10),
@@ -125,9 +131,7 @@ def test_moves_of_an_older_lineal_tell_which_of_them_somebody_asked_for(
         ("latest", 2, None, 70),  # taken off by hand
         ("latest", None, 0, 80),  # and put somewhere else
     ]
-    with database.writing() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0011")
+    with made_by(database, "0011") as connection:
         for statement in (
             "INSERT INTO entities (id, name, created_at) VALUES (1, 'ana', 0)",
             "INSERT INTO projects (id, entity_id, name, created_at) VALUES (1, 1, 'p', 0)",
@@ -170,9 +174,6 @@ def test_a_database_of_a_newer_lineal_is_left_alone(
 def test_nothing_of_alembic_is_loaded_for_a_database_that_is_up_to_date(
     instance: Instance, home: Path
 ) -> None:
-    import subprocess
-    import sys
-
     code = (
         "import sys; from lineal.config import load; "
         "from lineal.service.instance import open_instance; open_instance(load()).close(); "

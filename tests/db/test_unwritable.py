@@ -75,6 +75,7 @@ def test_the_log_of_a_linked_database_is_beside_the_file_itself(path: Path) -> N
         writer.commit()
         with database.reading() as connection:
             assert numbers(connection) == [1, 2]
+    database.close()
 
 
 def test_a_log_without_its_shared_memory_is_read_from_a_copy(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lineal.core.access import Actor
+from lineal.core.access import Actor, Role
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Entry, build_segments, manifest_head
 from lineal.core.records import (
@@ -258,8 +258,6 @@ def test_a_run_that_is_not_there_cannot_be_rewound(world: World) -> None:
 
 
 def test_only_who_may_write_may_rewind(world: World, stranger: Actor, instance: Instance) -> None:
-    from lineal.core.access import Role
-
     with pytest.raises(NotFound):
         rewinding.rewind(instance, stranger, world.key, 0, {})
     with pytest.raises(Denied):
