@@ -93,6 +93,17 @@ def test_what_was_deleted_is_listed_and_restored_by_index(scans, run):
     assert scans(delete_and_restore) == []
 
 
+def test_what_can_follow_a_moved_run_is_found_by_index(scans, run):
+    backend = lineal.Api()._backend
+    key = backend.run("ana", "p", "r1").key
+
+    def move() -> None:
+        moved = backend.move_run(key, "ana", "other", with_artifacts=True)
+        assert moved.moved == ("ana/other/data",)
+
+    assert scans(move) == []
+
+
 @pytest.mark.parametrize("name", ["latest", "best"])
 def test_an_alias_is_found_by_index_among_all_of_its_collection(plans, run, name):
     api = lineal.Api()

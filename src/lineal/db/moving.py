@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, Integer, Row, case, cast, func, select
 
+from lineal.core.records import EdgeKind
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import collections, edges, entities, projects, runs, versions
 
@@ -16,7 +17,18 @@ def produced_collections(
     Rows: `id`, `name`, `full_name`, `project_id`, `live` (its live versions), `home` (those of
     them whose first producer is a run of the project).
     """
-    first = FIRST_LOGGED.add_columns(edges.c.version_id).group_by(edges.c.version_id).subquery()
+    logged_to = (
+        select(versions.c.collection_id)
+        .join(edges, edges.c.version_id == versions.c.id)
+        .where(edges.c.run_id == run, edges.c.kind == EdgeKind.LOGGED)
+    )
+    candidates = select(versions.c.id).where(versions.c.collection_id.in_(logged_to))
+    first = (
+        FIRST_LOGGED.add_columns(edges.c.version_id)
+        .where(edges.c.version_id.in_(candidates))  # else the edges of all runs are read
+        .group_by(edges.c.version_id)
+        .subquery()
+    )
     produced = (
         select(versions.c.collection_id)
         .join(first, first.c.version_id == versions.c.id)
