@@ -48,7 +48,9 @@ class BlobStore(Protocol):
         """
         ...
 
-    def put_bytes(self, key: Key, data: bytes) -> None: ...
+    def put_bytes(self, key: Key, data: bytes) -> None:
+        """Store bytes of this process under a new key; raises as `put`."""
+        ...
 
     def put_pack(self, key: Key, pack: str) -> list[Digest]:
         """Take over a pack that we wrote (`lineal.packs`) and that holds the blob of a new key.

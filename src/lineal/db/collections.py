@@ -160,6 +160,7 @@ def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
 
 
 def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
+    """Return the row of a collection, hidden ones too."""
     return connection.execute(
         select(collections).where(collections.c.id == collection_id)
     ).one_or_none()

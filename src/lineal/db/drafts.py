@@ -89,6 +89,7 @@ def by_client_id(connection: Connection, client_id: str) -> Row[Any] | None:
 
 
 def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> Row[Any] | None:
+    """Return a draft in whatever state, expired ones too; lock: until the transaction ends."""
     query = _BY_ID_LOCKED if lock else _BY_ID
     return query.row(connection, draft=draft_id)
 

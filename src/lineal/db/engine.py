@@ -174,6 +174,7 @@ class Database:
         return self._unwritable.unchanged(plain(connection))
 
     def before_fork(self) -> None:
+        """Wait for open transactions, let none begin, and close what the child must not share."""
         self._gate.acquire()
         self._gate.wait_for(lambda: self._open_count == 0)
         self.engine.dispose()

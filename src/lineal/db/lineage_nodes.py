@@ -172,6 +172,7 @@ class End(NamedTuple):
 
 
 def run_end(connection: Connection, run: RunKey) -> End | None:
+    """Return what is to be said of a run, deleted ones too; None if there never was one."""
     runs = schema.runs.c
     row = connection.execute(
         select(
@@ -188,6 +189,7 @@ def run_end(connection: Connection, run: RunKey) -> End | None:
 
 
 def version_end(connection: Connection, version: VersionId) -> End | None:
+    """Return the same of a version, by its number in the collection that it was logged to."""
     row = connection.execute(
         select(
             schema.entities.c.name,

@@ -66,6 +66,7 @@ COLLECTION_FIELDS: dict[str, FieldSpec] = {
 def versions_page(
     connection: Connection, collection_id: int, query: VersionQuery, page: PageRequest
 ) -> Page[VersionRecord]:
+    """List live versions of a collection; `service.catalog.versions` says which and how."""
     # Of the key alone: where rows are sorted, each that may be on the page is read as a whole.
     wanted = (
         select(memberships.c.id)
@@ -90,6 +91,7 @@ def versions_page(
 def collections_page(
     connection: Connection, project_id: int, query: CollectionQuery, page: PageRequest
 ) -> Page[CollectionRecord]:
+    """List the collections of a project but hidden ones; as `service.catalog.collections`."""
     listing = collections_db.listing().where(
         collections.c.project_id == project_id, collections_db.SHOWN
     )
@@ -103,6 +105,7 @@ def collections_page(
 
 
 def collection(connection: Connection, collection_id: int) -> CollectionRecord:
+    """Return a collection that there is, hidden ones too."""
     row = connection.execute(
         collections_db.listing().where(collections.c.id == collection_id)
     ).one()
@@ -110,5 +113,6 @@ def collection(connection: Connection, collection_id: int) -> CollectionRecord:
 
 
 def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
+    """Return all live versions and links of a collection at once: as many as there are."""
     query = versions_db.listing().where(memberships.c.collection_id == collection_id, LIVE)
     return versions_db.records(connection.execute(query))

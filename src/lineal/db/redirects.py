@@ -42,6 +42,7 @@ def remove(connection: Connection, kind: str, project_id: int, name: str) -> Non
 
 
 def target(connection: Connection, kind: str, project_id: int, name: str) -> int | None:
+    """Return the primary key of what a name leads to, None if it leads nowhere."""
     return connection.execute(
         select(redirects.c.target_id).where(
             redirects.c.kind == kind,

@@ -34,6 +34,7 @@ def put(connection: Connection, run: int, paths: Mapping[str, int], now: datetim
 
 
 def records(connection: Connection, run: int, paths: Sequence[str]) -> dict[str, RunFileRecord]:
+    """Return those of the paths that are files of a run, by path."""
     found: dict[str, RunFileRecord] = {}
     for some in batches(paths):
         rows = connection.execute(_rows(run).where(run_files.c.path.in_(some)))

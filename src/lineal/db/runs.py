@@ -59,6 +59,7 @@ def find(
 
 
 def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> Row[Any] | None:
+    """Return the row of a run, deleted ones too; lock: until the transaction ends."""
     query = _rows().where(runs.c.id == key)
     return connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
 

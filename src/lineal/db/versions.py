@@ -204,6 +204,7 @@ def _record(rows: Iterable[Row[Any]]) -> VersionRecord | None:
 
 
 def by_membership(connection: Connection, membership_id: int) -> VersionRecord | None:
+    """Return a version as seen in one collection, also a deleted one or by a removed link."""
     return _record(_BY_MEMBERSHIP.rows(connection, membership=membership_id))
 
 
@@ -289,6 +290,7 @@ def same_content(connection: Connection, collection_id: int, digest: Digest) -> 
 
 
 def manifest_id(connection: Connection, version_id: int) -> int | None:
+    """Return the manifest of a version, None if it was released or there is no such version."""
     return connection.execute(
         select(versions.c.manifest_id).where(versions.c.id == version_id)
     ).scalar()
@@ -331,6 +333,7 @@ def add_membership(
     *,
     wanted_number: int | None = None,
 ) -> Membership:
+    """Give a version the next number of a collection, which the caller has locked."""
     number = collections_db.next_number(connection, collection_id, now, wanted=wanted_number)
     membership_id = _ADD_MEMBERSHIP.value(
         connection,
@@ -353,6 +356,7 @@ def lock(connection: Connection, version_id: int) -> bool:
 def live_membership(
     connection: Connection, collection_id: int, version_id: int
 ) -> Membership | None:
+    """Return the place of a version in a collection, None if it is not there or was unlinked."""
     row = _LIVE_MEMBERSHIP.row(connection, collection=collection_id, version=version_id)
     return None if row is None else Membership(*row)
 

@@ -81,6 +81,7 @@ class opened:  # noqa: N801 - read as a word of the `with` statement
 
 
 def read_whole(path: str, descriptor: int, before: Stamp) -> bytes:
+    """Return what is in an open file; raises SourceChanged if that is not of the stamp's size."""
     try:
         data = os.read(descriptor, before.size + 1)
         if len(data) != before.size:  # a file system may answer in pieces

@@ -55,6 +55,7 @@ def is_still_at(path: str, descriptor: int) -> bool:
 
 
 def require_unchanged(path: str, descriptor: int, before: Stamp) -> None:
+    """Raise SourceChanged if an open file is not as it was before it was read."""
     # ctime is left out: a hard link made meanwhile moves it without touching a byte
     after = Stamp.of_open(path, descriptor)
     if after.size != before.size or after.mtime_ns != before.mtime_ns:
