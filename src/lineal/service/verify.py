@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -98,48 +100,46 @@ def _segments(instance: Instance) -> Iterator[Finding]:
 
 def _lines(instance: Instance) -> Iterator[Finding]:
     """Check that what runs logged can be read, and is as much as is said."""
-    after = 0
-    while True:
-        with instance.database.reading() as connection:
-            rows = checks.chunks_of_lines(connection, after=after, limit=PAGE_CONTENTS)
-        for row in rows:
-            where = f"{row.name}: {row.stream} of {row.writer}, from {row.first_offset}"
-            try:
-                count = decompress(row.content, "the chunk").count(b"\n") + 1
-            except IntegrityError as error:
-                yield Finding("lines of a run can be read", where, str(error))
-                continue
-            if count != row.line_count:
-                what = f"{count} lines instead of {row.line_count}"
-                yield Finding("lines of a run can be read", where, what)
-        if not rows:
-            return
-        after = rows[-1].id
+    for row in _rows(instance, checks.chunks_of_lines, PAGE_CONTENTS):
+        where = f"{row.name}: {row.stream} of {row.writer}, from {row.first_offset}"
+        try:
+            count = decompress(row.content, "the chunk").count(b"\n") + 1
+        except IntegrityError as error:
+            yield Finding("lines of a run can be read", where, str(error))
+            continue
+        if count != row.line_count:
+            what = f"{count} lines instead of {row.line_count}"
+            yield Finding("lines of a run can be read", where, what)
 
 
 def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[Finding]:
+    for row in _rows(instance, checks.stored_blobs, PAGE):
+        try:
+            key = storage_key(Digest(row.digest), row.nonce)
+        except ValueError as error:
+            yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
+            continue
+        problem = _problem(instance, key, row.digest, row.size_bytes)
+        if problem is not None:
+            with instance.database.reading() as connection:
+                users = checks.users_of_blob(connection, row.id)
+            where = f"{key} (in {', '.join(users) or 'no live version'})"
+            what = problem.text
+            if repair and problem.is_lost:
+                with instance.database.writing() as connection:
+                    blobs_db.mark_lost(connection, row.id, row.nonce)
+                what += "; log the same content again to store it anew"
+            yield Finding("stored blob has its bytes", where, what)
+        progress(1, row.size_bytes)
+
+
+def _rows(instance: Instance, look: Callable[..., list[Row[Any]]], most: int) -> Iterator[Row[Any]]:
+    """Yield the rows that a query of `checks` returns page by page, so many at a time."""
     after = 0
     while True:
         with instance.database.reading() as connection:
-            rows = checks.stored_blobs(connection, after=after, limit=PAGE)
-        for row in rows:
-            try:
-                key = storage_key(Digest(row.digest), row.nonce)
-            except ValueError as error:
-                yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
-                continue
-            problem = _problem(instance, key, row.digest, row.size_bytes)
-            if problem is not None:
-                with instance.database.reading() as connection:
-                    users = checks.users_of_blob(connection, row.id)
-                where = f"{key} (in {', '.join(users) or 'no live version'})"
-                what = problem.text
-                if repair and problem.is_lost:
-                    with instance.database.writing() as connection:
-                        blobs_db.mark_lost(connection, row.id, row.nonce)
-                    what += "; log the same content again to store it anew"
-                yield Finding("stored blob has its bytes", where, what)
-            progress(1, row.size_bytes)
+            rows = look(connection, after=after, limit=most)
+        yield from rows
         if not rows:
             return
         after = rows[-1].id
