@@ -171,18 +171,7 @@ def update_version(
     limits.check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        finding.membership(connection, actor, membership_id)
-        collection_id = versions_db.collection_of(connection, membership_id)
-        collections_db.lock(connection, collection_id)
-        found = finding.membership(connection, actor, membership_id)
-        if found.deleted_at is not None:
-            raise finding.gone_version(connection, found)
-        removed_at = versions_db.removed_at(connection, membership_id)
-        if removed_at is not None:
-            raise Gone(
-                f"Link {found.path} was removed on {in_utc(removed_at)}; link "
-                f"{found.source_collection}:v{found.source_number} again, or change that itself"
-            )
+        found, collection_id = _locked(connection, actor, membership_id)
         _require_expected(connection, found, collection_id, patch)
         own = [name for name in removed if name in found.aliases]
         aliases_db.take_off(connection, collection_id, own, actor=actor.name, now=now)
@@ -287,6 +276,28 @@ def update_collection(
 
 
 # --- the small steps ----------------------------------------------------------------------------
+
+
+def _locked(
+    connection: Connection, actor: Actor, membership_id: MembershipId
+) -> tuple[VersionRecord, int]:
+    """Return a live version or link, and its collection, in which nobody else moves an alias now.
+
+    Raises NotFound, or Gone for a deleted version and for a link that was removed.
+    """
+    finding.membership(connection, actor, membership_id)
+    collection_id = versions_db.collection_of(connection, membership_id)
+    collections_db.lock(connection, collection_id)
+    found = finding.membership(connection, actor, membership_id)  # as it is now that it is locked
+    if found.deleted_at is not None:
+        raise finding.gone_version(connection, found)
+    removed_at = versions_db.removed_at(connection, membership_id)
+    if removed_at is not None:
+        raise Gone(
+            f"Link {found.path} was removed on {in_utc(removed_at)}; link "
+            f"{found.source_collection}:v{found.source_number} again, or change that itself"
+        )
+    return found, collection_id
 
 
 def _require_expected(
