@@ -29,7 +29,7 @@ LANE_HEIGHT = 0.4
 """Of a box's: what a line takes where it passes a column."""
 DIP = 20
 """How far below the boxes the ends of a line back are bent; it hangs three quarters as low."""
-SWEEPS = 4
+PASSES = 4
 """Times that boxes are moved towards what they are joined to, each time from both ends."""
 
 _STYLE = """
@@ -194,7 +194,7 @@ def _arrange(boxes: Sequence[_Box]) -> None:
         columns[box.column].append(box)
     for column in columns:
         _place(column, [float(row) for row in range(len(column))])
-    for _ in range(SWEEPS):
+    for _ in range(PASSES):
         for column in columns:
             _place(column, [_middle(box.left, box.row) for box in column])
         for column in reversed(columns):

@@ -268,7 +268,7 @@ def resolve(connection: Connection, collection_id: int, ref: str) -> VersionReco
         aliases.c.alias == ref,
     )
     found = _record(connection.execute(named))
-    if found is not None or not (ref == LATEST or is_digest(ref)):
+    if found is not None or not (ref == LATEST or _is_digest(ref)):
         return found
     newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
     if ref != LATEST:
@@ -277,7 +277,7 @@ def resolve(connection: Connection, collection_id: int, ref: str) -> VersionReco
     return _record(connection.execute(newest))
 
 
-def is_digest(ref: str) -> bool:
+def _is_digest(ref: str) -> bool:
     """Tell `sha256:…`, 64 hex digits and W&B's 32 hex digits from an alias."""
     plain = ref.removeprefix(PREFIX)
     return len(plain) in (32, 64) and all(digit in "0123456789abcdef" for digit in plain)
