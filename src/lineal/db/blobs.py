@@ -422,6 +422,21 @@ def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
     return head
 
 
+def segments_among(
+    connection: Connection, manifest_id: int, digests: Iterable[Digest]
+) -> set[Digest]:
+    """Return those of the digests that are segments of a manifest."""
+    found: set[Digest] = set()
+    for batch in batches(digests):
+        query = (
+            select(segments.c.digest)
+            .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
+            .where(manifest_segments.c.manifest_id == manifest_id, segments.c.digest.in_(batch))
+        )
+        found.update(map(Digest, connection.execute(query).scalars()))
+    return found
+
+
 def segment_lines(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, bytes]:
     """Return the canonical lines of the segments that have content; raises IntegrityError."""
     query = select(segments.c.digest, segments.c.content).where(

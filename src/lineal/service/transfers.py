@@ -205,24 +205,35 @@ def manifest(instance: Instance, actor: Actor, version_id: VersionId) -> Manifes
     """Return the list of a version's segments; Gone if its content was released."""
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        manifest_id = versions_db.manifest_id(connection, version_id)
-        if manifest_id is None:
-            version = versions_db.by_id(connection, version_id)
-            if version is None:
-                raise NotFound(f"No version {version_id} (you are {actor.name})")
-            raise Gone(f"The content of {version.path} was released and cannot come back")
-        return blobs_db.manifest_head(connection, manifest_id)
+        return blobs_db.manifest_head(connection, _manifest_id(connection, actor, version_id))
 
 
 def read_segments(
     instance: Instance, actor: Actor, version_id: VersionId, heads: Sequence[SegmentHead]
 ) -> Iterator[Segment]:
-    """Yield segments of a version in the order asked; raises IntegrityError for a damaged one."""
-    own = {head.digest for head in manifest(instance, actor, version_id).segments}
-    foreign = [head.digest for head in heads if head.digest not in own]
+    """Yield segments of a version in the order asked; raises IntegrityError for a damaged one.
+
+    Whoever adds to a version asks for them one by one: the list of all is not read each time.
+    """
+    access.require(actor, Action.READ, f"version {version_id}")
+    asked = [head.digest for head in heads]
+    with instance.database.reading() as connection:
+        manifest_id = _manifest_id(connection, actor, version_id)
+        own = blobs_db.segments_among(connection, manifest_id, asked)
+    foreign = [digest for digest in asked if digest not in own]
     if foreign:
         raise NotFound(f"Version {version_id} has no segment {foreign[0]}")
     return segments(instance, heads)
+
+
+def _manifest_id(connection: Connection, actor: Actor, version_id: VersionId) -> int:
+    found = versions_db.manifest_id(connection, version_id)
+    if found is not None:
+        return found
+    version = versions_db.by_id(connection, version_id)
+    if version is None:
+        raise NotFound(f"No version {version_id} (you are {actor.name})")
+    raise Gone(f"The content of {version.path} was released and cannot come back")
 
 
 def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
