@@ -98,9 +98,9 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
         draft = transfers.find_draft(instance, connection, actor, draft_id)
-        awaited = blobs_db.awaited(connection, draft.manifest_id)
         if draft.state != drafts_db.OPEN:
             return _committed_before(connection, draft)
+        awaited = blobs_db.awaited(connection, draft.manifest_id)
     stored = transfers.stored_now(instance, draft, awaited)
     contributions: list[int] = []
     if draft.distributed_id is not None and drafts_db.asked(draft).is_final:
