@@ -21,7 +21,7 @@ from lineal.core.records import (
 from lineal.db import schema
 from lineal.service import catalog, deletion, runs
 from lineal.service.instance import Instance
-from tests.service.drafts import commit
+from tests.service import drafts
 
 FIRST = PageRequest()
 Log = Callable[..., VersionRecord]
@@ -32,9 +32,7 @@ def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
     """Log a version of ana/vision/data with this text."""
 
     def logged(text: str, **changes: Any) -> VersionRecord:
-        version = commit(instance, owner, tmp_path, {"a": text.encode()}, **changes).version
-        assert version is not None
-        return version
+        return drafts.log(instance, owner, tmp_path, {"a": text.encode()}, **changes)
 
     return logged
 

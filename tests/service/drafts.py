@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import count
 from pathlib import Path
 
 from lineal import packs
@@ -22,7 +23,7 @@ from lineal.service.verify import verify
 
 Files = dict[str, bytes]
 ONE: Files = {"a": b"1"}
-serial = iter(range(10**9))
+serial = count()
 
 
 def draft(files: Files, **changes: object) -> tuple[DraftSpec, list[Segment]]:

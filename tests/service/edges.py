@@ -27,6 +27,7 @@ def log(
     content: str = "",
     type: str = "dataset",
     sources: tuple[VersionId, ...] = (),
+    project: str = "vision",
 ) -> VersionRecord:
     """Log a version that holds one reference: a version without bytes to move."""
     text = content or str(next(numbers))
@@ -35,7 +36,7 @@ def log(
     spec = DraftSpec(
         client_id=f"draft-{next(numbers)}",
         entity="ana",
-        project="vision",
+        project=project,
         collection=name,
         type=type,
         manifest=manifest_head([segment.head for segment in segments]),
@@ -43,7 +44,9 @@ def log(
         sources=sources,
     )
     begun = backend.begin(spec, segments)
-    return begun.version or backend.commit(begun.draft).version
+    version = begun.version or backend.commit(begun.draft).version
+    assert version is not None
+    return version
 
 
 def use(backend: EmbeddedBackend, run: RunKey, version: VersionRecord) -> None:

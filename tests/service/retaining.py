@@ -12,7 +12,7 @@ from lineal.core.access import Actor
 from lineal.core.records import PageRequest, VersionQuery, VersionRecord
 from lineal.service import catalog
 from lineal.service.instance import Instance
-from tests.service.drafts import commit
+from tests.service import drafts
 
 FIRST = PageRequest()
 DAY = 86_400
@@ -26,9 +26,7 @@ def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
     def logged(content: str | dict[str, str], **changes: Any) -> VersionRecord:
         texts = {"a": content} if isinstance(content, str) else content
         files = {name: text.encode() for name, text in texts.items()}
-        version = commit(instance, owner, tmp_path, files, **changes).version
-        assert version is not None
-        return version
+        return drafts.log(instance, owner, tmp_path, files, **changes)
 
     return logged
 

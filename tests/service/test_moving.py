@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
-from lineal.core.digest import of_bytes
-from lineal.core.manifest import Entry, build_segments, manifest_head
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
-    DraftSpec,
     EdgeKind,
     Lines,
     MovedRun,
@@ -28,6 +24,7 @@ from lineal.errors import Denied, Exists, Gone, Invalid, NotFound, RunNotFoundEr
 from lineal.service import moving
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
+from tests.service import edges
 
 ALL = PageRequest(1000)
 
@@ -37,7 +34,6 @@ class World:
 
     def __init__(self, backend: EmbeddedBackend) -> None:
         self.backend = backend
-        self._numbers = count()
 
     def start(self, run_id: str = "r", project: str = "old", **spec: Any) -> RunKey:
         return self.backend.start_run(RunSpec("ana", project, run_id, **spec)).run.key
@@ -48,22 +44,7 @@ class World:
     def log(
         self, run: RunKey | None, name: str = "data", project: str = "old", content: str = ""
     ) -> VersionRecord:
-        text = content or str(next(self._numbers))
-        entry = Entry("data", of_bytes(text.encode()), 0, ref=f"file:///data/{text}")
-        segments = list(build_segments([entry]))
-        spec = DraftSpec(
-            client_id=f"draft-{next(self._numbers)}",
-            entity="ana",
-            project=project,
-            collection=name,
-            type="dataset",
-            manifest=manifest_head([segment.head for segment in segments]),
-            run=run,
-        )
-        begun = self.backend.begin(spec, segments)
-        version = begun.version or self.backend.commit(begun.draft).version
-        assert version is not None
-        return version
+        return edges.log(self.backend, run, name, content, project=project)
 
     def path(self, text: str) -> str:
         """Return the full name of what `project/name:ref` leads to."""

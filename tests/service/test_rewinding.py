@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -312,4 +313,4 @@ def test_nothing_is_lost_and_nothing_later_stays(
         assert world.steps(world.archive().key) == everything
 
 
-_serial = iter(range(10**9))
+_serial = count()
