@@ -81,7 +81,7 @@ _NEEDED = (
     .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"))
 )
-_AWAITED = Prepared(  # SQLite begins with the few awaited rows only when told in this shape
+_AWAITED = Prepared(  # in this shape SQLite never begins with the blobs of all other manifests
     select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
     .where(blobs.c.id.in_(_NEEDED), has_state(AWAITED), blobs.c.id > bindparam("after"))
     .order_by(blobs.c.id)

@@ -56,10 +56,11 @@ def begin(
     recorded as a further producer and the aliases are applied (SEM-2).
 
     segments: any that the caller thinks are new; those we lack are taken, the rest ignored.
-    Raises Denied or NotFound (rights), Invalid (names, metadata, another type), Exists (the name
-    belongs to a portfolio), RunNotFoundError, Gone (the project or the run was deleted),
-    Superseded (see `DraftSpec.on_latest`). Keeps every stored blob of the manifest alive until the
-    draft expires. Source: SEM-1, SEM-2, SEM-3, NAM-2.
+    Raises Denied or NotFound (rights, or no such source), Invalid (names, metadata, another type),
+    IntegrityError (a segment that is not what its head says), Exists (the name belongs to a
+    portfolio), RunNotFoundError, Gone (the project or the run was deleted), Superseded (see
+    `DraftSpec.on_latest`). Keeps every stored blob of the manifest alive until the draft expires.
+    Source: SEM-1, SEM-2, SEM-3, NAM-2.
     """
     _check(draft)
     access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
@@ -125,7 +126,10 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
 
 
 def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
-    """Give a draft up: it protects nothing any longer; what it stored is left to the sweep."""
+    """Give a draft up: it protects nothing any longer; what it stored is left to the sweep.
+
+    One that became a version stays that. Raises NotFound, Gone (it expired before).
+    """
     draft = transfers.open_draft(instance, actor, draft_id)
     with instance.database.writing() as connection:
         if draft.state == drafts_db.OPEN:

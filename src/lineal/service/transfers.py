@@ -43,7 +43,7 @@ CheckedSegment = tuple[Segment, list[Entry]]
 
 
 def open_draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
-    """Return a draft that may be written to; raises Gone when it expired unfinished."""
+    """Return a draft, finished ones too; raises NotFound, Gone when it expired unfinished."""
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
         return find_draft(instance, connection, actor, draft_id)
@@ -92,7 +92,10 @@ def check_segments(segments: Sequence[Segment]) -> list[CheckedSegment]:
 def put_segments(
     instance: Instance, actor: Actor, draft_id: DraftId, segments: Sequence[Segment]
 ) -> None:
-    """Take segments that `begin` called missing; sending one again changes nothing."""
+    """Take segments that `begin` called missing; sending one again changes nothing.
+
+    Raises NotFound, Gone, IntegrityError (one that is not what its head says; then none is taken).
+    """
     open_draft(instance, actor, draft_id)
     checked = check_segments(segments)
     with instance.database.writing() as connection:
@@ -116,7 +119,10 @@ def fill(
 
 
 def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterator[Upload]:
-    """Yield one upload per blob that is not stored yet, each once, in no useful order."""
+    """Yield one upload per blob that is not stored yet, each once, in no useful order.
+
+    Raises NotFound or Gone with the first.
+    """
     draft = open_draft(instance, actor, draft_id)
     after = 0
     while True:
@@ -144,7 +150,8 @@ def _uploads(rows: Sequence[Row[*tuple[Any, ...]]], nonce: str) -> Iterator[Uplo
 def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[Upload]) -> None:
     """Make blobs durable and known, so that a later attempt need not send them (SEM-13).
 
-    The store is asked for each; Conflict if one is not there or has another size.
+    The store is asked for each. Raises NotFound, Gone, Conflict if one is not there or has another
+    size.
     """
     draft = open_draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
@@ -260,9 +267,10 @@ def locate(
     version: VersionId | None = None,
     run: RunKey | None = None,
 ) -> dict[Digest, Location]:
-    """Say where blobs are that belong to a version, or to the files of a run.
+    """Say where blobs are that belong to a version, or to the files of a run; others are left out.
 
     A digest alone opens nothing: who may read one version must not read the bytes of another.
+    A deleted version answers until it is released. Raises Invalid unless one of the two is named.
     """
     if (version is None) == (run is None):
         raise Invalid("Name the version or the run whose bytes are asked for")
