@@ -130,8 +130,9 @@ def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
 
     One that became a version stays that. Raises NotFound, Gone (it expired before).
     """
-    draft = transfers.open_draft(instance, actor, draft_id)
+    transfers.open_draft(instance, actor, draft_id)
     with instance.database.writing() as connection:
+        draft = transfers.hold(instance, connection, draft_id)
         if draft.state == drafts_db.OPEN:
             drafts_db.change(connection, [draft_id], {"expires_at": instance.clock.now()})
 
