@@ -7,16 +7,26 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from lineal import service
 from lineal.core.access import Actor
 from lineal.core.lineage import LineageQuery
-from lineal.core.records import PageRequest, RunKey, Stream, VersionId
+from lineal.core.records import (
+    EdgeKind,
+    PageRequest,
+    RunKey,
+    RunPatch,
+    RunSpec,
+    Stream,
+    VersionId,
+)
 from lineal.errors import NotFound
 from lineal.service import history, lineage, runs, storage, transfers
 from lineal.service.instance import Instance
+from tests.service.drafts import log
 
 
 def entrances() -> Iterator[tuple[str, ast.FunctionDef]]:
@@ -63,11 +73,17 @@ def test_every_entrance_asks_who_may(name: str, function: ast.FunctionDef) -> No
         lambda i, a: list(history.read(i, a, RunKey(1), Stream.HISTORY)),
         lambda i, a: runs.run_by_key(i, a, RunKey(1)),
         lambda i, a: lineage.lineage(i, a, "version:1", LineageQuery()),
-        lambda i, a: runs.update(i, a, RunKey(1), None),
+        lambda i, a: runs.update(i, a, RunKey(1), RunPatch()),
         lambda i, a: storage.storage(i, a),
-        lambda i, a: lineage.runs_of(i, a, VersionId(1), None, PageRequest()),
+        lambda i, a: lineage.runs_of(i, a, VersionId(1), EdgeKind.LOGGED, PageRequest()),
     ],
 )
-def test_to_a_stranger_nothing_exists(instance: Instance, stranger: Actor, call) -> None:
+def test_to_a_stranger_nothing_exists(
+    instance: Instance, owner: Actor, stranger: Actor, tmp_path: Path, call
+) -> None:
+    run = runs.start(instance, owner, RunSpec("ana", "vision", "train")).run
+    version = log(instance, owner, tmp_path, {"a": b"1"}, run=run.key)
+    assert (run.key, version.id) == (1, 1)
+    call(instance, owner)
     with pytest.raises(NotFound):
         call(instance, stranger)

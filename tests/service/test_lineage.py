@@ -8,7 +8,7 @@ from sqlalchemy import event
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.lineage import Direction, LineageGraph, LineageQuery
-from lineal.core.records import EdgeKind, PageRequest, RunKey, VersionId
+from lineal.core.records import EdgeKind, PageRequest, VersionId
 from lineal.db import lineage as lineage_db
 from lineal.errors import Denied, Invalid, NotFound
 from lineal.service import lineage
@@ -237,18 +237,21 @@ def test_an_unreadable_root_is_refused(backend: EmbeddedBackend, root: str) -> N
         backend.lineage(root, LineageQuery())
 
 
-def test_to_a_stranger_nothing_exists(instance: Instance, stranger: Actor) -> None:
+def test_to_a_stranger_nothing_exists(
+    instance: Instance, backend: EmbeddedBackend, stranger: Actor
+) -> None:
+    _, data, train, _ = pipeline(backend)
     page = PageRequest()
     with pytest.raises(NotFound):
-        lineage.lineage(instance, stranger, "run:1", LineageQuery())
+        lineage.lineage(instance, stranger, f"run:{train}", LineageQuery())
     with pytest.raises(NotFound):
-        lineage.runs_of(instance, stranger, VersionId(1), EdgeKind.USED, page)
+        lineage.runs_of(instance, stranger, data.id, EdgeKind.USED, page)
     with pytest.raises(NotFound):
-        lineage.versions_of(instance, stranger, RunKey(1), EdgeKind.USED, page)
+        lineage.versions_of(instance, stranger, train, EdgeKind.USED, page)
     with pytest.raises(NotFound):
-        lineage.use(instance, stranger, RunKey(1), VersionId(1), alias=None)
+        lineage.use(instance, stranger, train, data.id, alias=None)
     with pytest.raises(NotFound):
-        lineage.relog(instance, stranger, RunKey(1), VersionId(1))
+        lineage.relog(instance, stranger, train, data.id)
 
 
 def test_who_may_only_read_records_nothing(instance: Instance, backend: EmbeddedBackend) -> None:
