@@ -68,7 +68,9 @@ def test_uris_are_read_as_their_stores_spell_them(
 @pytest.mark.parametrize("uri", ["s3://", "gs:///key", ACCOUNT, f"{ACCOUNT}/c/k?restype=container"])
 def test_a_uri_that_names_no_object_is_refused(uri: str) -> None:
     with pytest.raises(Invalid, match="write "):
-        references.References(timeout_seconds=1).of(uri).listing(uri, checksum=True)
+        references.References(timeout_seconds=1).of(uri).listing(
+            uri, checksum=True, chosen=lambda _: True
+        )
 
 
 @pytest.mark.parametrize(
@@ -166,4 +168,4 @@ def test_a_store_that_stays_silent_is_given_up(uri: str, monkeypatch: pytest.Mon
         place = uri.format(url=url)
         scheme = references.References(timeout_seconds=0.3).of(place)
         with pytest.raises(Unavailable, match="key"):
-            scheme.listing(place, checksum=True)
+            scheme.listing(place, checksum=True, chosen=lambda _: True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_a_reference_to_a_folder_refers_to_every_file_below(folder: Path) -> Non
     assert [entry.path for entry in entries] == paths(artifact)
     assert paths(artifact) == [f"far/{path}" for path in ALL_IN_FOLDER]
     assert artifact.manifest.entries["far/sub/c.txt"].ref == f"file://{folder}/sub/c.txt"
+
+
+def test_what_is_left_out_of_a_folder_is_not_even_read(folder: Path) -> None:
+    (folder / "later.pipe").symlink_to("nothing is here yet")
+    os.mkfifo(folder / "sub" / "pipe")
+    data = Artifact("data", "dataset")
+    entries = data.add_reference(f"file://{folder}", name="most", exclude=["*.pipe", "sub/"])
+    assert [entry.path for entry in entries] == ["most/a.txt", "most/b.log", "most/skip/e.txt"]
+    entries = data.add_reference(f"file://{folder}", include=["c.*", "*.log"])
+    assert [entry.path for entry in entries] == ["b.log", "sub/c.txt"]
+
+
+def test_what_is_taken_back_below_a_folder_left_out_is_referred_to(folder: Path) -> None:
+    entries = draft().add_reference(f"file://{folder}", exclude=["*", "!c.txt"])
+    assert [entry.path for entry in entries] == ["sub/c.txt"]
 
 
 def test_a_reference_without_scheme_suggests_one() -> None:

@@ -416,11 +416,21 @@ def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
 
 
 def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
-    """Return what globs leave of paths inside an artifact, for downloads (ART-29)."""
+    """Return what globs leave of paths inside an artifact (ART-29).
+
+    Of a folder's path, which ends with `/`, it tells whether something below it may be left.
+    """
     if not include and not exclude:
         return lambda _: True
     included, excluded = _patterns(include), _patterns(exclude)
-    return lambda path: (not include or included.match_file(path)) and not excluded.match_file(path)
+    takes_back = any(line.startswith("!") for line in exclude)
+
+    def chosen(path: str) -> bool:
+        if path.endswith("/"):
+            return takes_back or not excluded.match_file(path)
+        return (not include or included.match_file(path)) and not excluded.match_file(path)
+
+    return chosen
 
 
 def check_policy(policy: str) -> None:

@@ -244,11 +244,13 @@ class Draft:
         self._require_draft()
         if max_objects is not None and not isinstance(max_objects, int):
             raise Invalid(f"max_objects is a number of files, not {max_objects!r}")
+        included, excluded = names.strings(include), names.strings(exclude)
         wanted = references.Wanted(
             None if name is None else names.path_text(name),
             checksum,
             MAX_REFERENCES if max_objects is None else max_objects,
-            adding.matches(names.strings(include), names.strings(exclude)),
+            adding.matches(included, excluded),
+            bool(included or excluded),
         )
         artifact = uri.parent_artifact() if isinstance(uri, ManifestEntry) else None
         made = references.Made()

@@ -11,7 +11,7 @@ import importlib
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from lineal.client import term
@@ -19,7 +19,7 @@ from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Added
 from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
-from lineal.client.references.scheme import Found, Listing, Scheme, extra
+from lineal.client.references.scheme import Chosen, Found, Listing, Scheme, extra
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
@@ -44,8 +44,10 @@ class Wanted(NamedTuple):
     name: str | None
     checksum: bool
     max_objects: int
-    chosen: Callable[[str], bool]
-    """Tells of a name relative to the folder or prefix whether it is taken."""
+    chosen: Chosen
+    """Asked with names relative to the folder or prefix."""
+    is_selective: bool
+    """Whether `include` or `exclude` was given."""
 
 
 class References:
@@ -112,16 +114,15 @@ def shared(uri: str, base: Base, path: str, wanted: Wanted) -> Iterator[Added]:
 def _listing(references: References, uri: str, wanted: Wanted) -> Listing:
     module = _module(uri)
     if wanted.checksum or module == "local":
-        return references.of(uri).listing(uri, checksum=wanted.checksum)
+        return references.of(uri).listing(uri, checksum=wanted.checksum, chosen=wanted.chosen)
     name = importlib.import_module(f"{__name__}.{module}").name(uri)
     return Listing(False, iter([Found(name, uri, Digest(uri), 0, extra(None, None))]))
 
 
 def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
-    count, is_chosen_from = 0, False
+    count = 0
     for found in listing.found:
         if not wanted.chosen(found.name):
-            is_chosen_from = True
             continue
         count += 1
         if count > wanted.max_objects:
@@ -131,7 +132,7 @@ def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
         path = _path(uri, found.name, wanted.name, is_folder=listing.is_folder)
         yield Added(Entry(path, found.digest, found.size, found.ref or None, found.extra), None)
     if count == 0:
-        which = " that `include` and `exclude` leave" if is_chosen_from else ""
+        which = " that `include` and `exclude` leave" if wanted.is_selective else ""
         raise Invalid(f"{uri} holds no files{which}; a reference to nothing is an error")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from lineal.client.references import secret
 from lineal.client.references.scheme import (
+    Chosen,
     Found,
     Freshness,
     Listing,
@@ -53,7 +54,7 @@ def name(uri: str) -> str:
 class AnyScheme:
     """Files of any fsspec filesystem; `scheme.Scheme` says what each method promises."""
 
-    def listing(self, uri: str, *, checksum: bool) -> Listing:
+    def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
         fs, path = _filesystem(uri)
         info = _info(fs, path, uri)
         if info.get("type") != "directory":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from lineal.client.artifact.adding import walk
-from lineal.client.references.scheme import Found, Freshness, Listing, Ranges, State
+from lineal.client.references.scheme import Chosen, Found, Freshness, Listing, Ranges, State
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
@@ -26,14 +26,14 @@ def opened(_timeout_seconds: float) -> LocalScheme:
 class LocalScheme:
     """Files have no versions: what is recorded is their content's digest."""
 
-    def listing(self, uri: str, *, checksum: bool) -> Listing:
+    def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
         """With `checksum` an entry has the digest of its content, else that of its URI (REF-4)."""
         path = local_path(uri)
         if os.path.isfile(path):
             return Listing(False, iter([_found(path, os.path.basename(path), checksum)]))
         if not os.path.isdir(path):
             raise MissingFile(f"{uri} leads to no file or folder")
-        return Listing(True, _below(path, checksum))
+        return Listing(True, _below(path, checksum, chosen))
 
     def fetch(self, entry: Entry, target: str) -> str:
         path = _present(entry)
@@ -111,8 +111,8 @@ def _decoded(path: str) -> str:
     return unquote(path, errors="surrogateescape")  # as Python has names that are no UTF-8
 
 
-def _below(folder: str, checksum: bool) -> Iterator[Found]:
-    for inner, found in walk(folder, lambda _: True):
+def _below(folder: str, checksum: bool, chosen: Chosen) -> Iterator[Found]:
+    for inner, found in walk(folder, chosen):
         for name in found:
             relative = f"{inner}/{name}" if inner else name
             yield _found(os.path.join(folder, relative), relative, checksum)

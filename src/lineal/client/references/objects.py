@@ -16,6 +16,7 @@ from lineal.client.references.arriving import repeated
 from lineal.client.references.scheme import (
     ETAG,
     VERSION_ID,
+    Chosen,
     Found,
     Freshness,
     Listing,
@@ -153,7 +154,7 @@ class ObjectStore(ABC):
 
     # --- recording ---
 
-    def listing(self, uri: str, *, checksum: bool) -> Listing:
+    def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
         place = self.parse(uri)
         if place.key and not place.key.endswith("/"):
             head = self.head(place)

@@ -7,7 +7,7 @@ artifact, limits, globs, warnings and threads are done once, for all, by the mod
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,11 @@ from lineal.core.manifest import NO_EXTRA, Entry
 
 ETAG, VERSION_ID = "etag", "versionID"
 """The keys of `extra`, spelt as W&B spells them; cloud schemes always have both (REF-20)."""
+
+
+Chosen = Callable[[str], bool]
+"""Tells whether what has this name is wanted; of a folder's, which ends with `/`, whether something
+below it may be."""
 
 
 class Found(NamedTuple):
@@ -87,13 +92,14 @@ class Scheme(Protocol):
     (naming the extra), Invalid for a URI that can never work.
     """
 
-    def listing(self, uri: str, *, checksum: bool) -> Listing:
+    def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
         """Find the object a URI means, or all objects below the folder or prefix it means.
 
         A version pinned in the URI (`?versionId=`, `#generation`) is parsed here and goes to
         `extra`. Folder placeholders are left out, objects of 0 bytes are not (REF-6). Nothing
         found: an empty listing of a folder, or MissingFile where it is known that nothing is
-        there. checksum=False reaches only schemes that expand folders without it (`file://`).
+        there. What is not chosen may come all the same, but must not have been read. checksum=False
+        reaches only schemes that expand folders without it (`file://`).
         """
 
     def fetch(self, entry: Entry, target: str) -> str:

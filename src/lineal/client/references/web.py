@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from lineal.client.references import secret
 from lineal.client.references.arriving import ATTEMPTS, REPEATED_AFTER_SECONDS, repeated
 from lineal.client.references.scheme import (
+    Chosen,
     Found,
     Freshness,
     Listing,
@@ -78,7 +79,7 @@ class WebScheme:
         self._timeout_seconds = timeout_seconds
         weakref.finalize(self, client.close)
 
-    def listing(self, uri: str, *, checksum: bool) -> Listing:
+    def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
         with self._response(uri) as response:
             etag = _etag(response.headers)
             size = 0 if _is_packed(uri, response.headers) else _length(response.headers) or 0
