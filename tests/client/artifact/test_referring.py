@@ -60,9 +60,18 @@ def test_what_is_taken_back_below_a_folder_left_out_is_referred_to(folder: Path)
     assert [entry.path for entry in entries] == ["sub/c.txt"]
 
 
-def test_a_reference_without_scheme_suggests_one() -> None:
-    with pytest.raises(ValueError, match="file:///data/f"):
-        draft().add_reference("/data/f")
+@pytest.mark.parametrize(
+    ("text", "suggested"),
+    [
+        ("/data/f", "file:///data/f"),
+        ("data/f", f"file://{os.getcwd()}/data/f"),
+        ("file:/data/f", "file:///data/f"),
+        (str(Path("s3://bucket/key")), "s3://bucket/key"),
+    ],
+)
+def test_what_is_no_uri_is_refused_and_one_is_suggested(text: str, suggested: str) -> None:
+    with pytest.raises(ValueError, match=f"write {suggested}"):
+        draft().add_reference(text)
 
 
 def test_a_scheme_may_be_written_in_capitals(tmp_path: Path) -> None:

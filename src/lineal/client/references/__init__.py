@@ -89,7 +89,7 @@ os.register_at_fork(after_in_child=opened.cache_clear)
 def added(references: References, uri: str, wanted: Wanted) -> Iterator[Added]:
     """Yield the entries that a URI makes, streamed; see `Artifact.add_reference`."""
     if not _scheme(uri) or "://" not in uri:
-        raise Invalid(f"{uri!r} has no scheme; write file://{uri} for a local file")
+        raise _no_uri(uri)
     secret.refuse(uri)
     if references.reads(uri):
         return _entries(uri, _listing(references, uri, wanted), wanted)
@@ -159,6 +159,16 @@ def _unknown(uri: str, name: str | None) -> Added:
         )
     term.warning(f"{uri} is recorded as it is: its scheme is unknown, nothing can be checked")
     return Added(Entry(names.entry_path(name), Digest(uri), 0, uri), None)
+
+
+def _no_uri(uri: str) -> Invalid:
+    scheme = _scheme(uri)
+    rest = uri[len(scheme) + 1 :].lstrip("/")
+    if scheme and uri[len(scheme) + 1 :].startswith("/"):  # a path made of a URI loses a slash
+        written = f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
+        return Invalid(f"{uri!r} lacks a slash behind its scheme; write {written}")
+    local = f"file://{os.path.abspath(uri)}"
+    return Invalid(f"{uri!r} has no scheme; write {local} for a local file")
 
 
 def _module(uri: str) -> str | None:
