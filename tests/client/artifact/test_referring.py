@@ -64,7 +64,7 @@ def test_what_is_taken_back_below_a_folder_left_out_is_referred_to(folder: Path)
     ("text", "suggested"),
     [
         ("/data/f", "file:///data/f"),
-        ("data/f", f"file://{os.getcwd()}/data/f"),
+        ("data/f", "file:///.*/data/f"),
         ("file:/data/f", "file:///data/f"),
         (str(Path("s3://bucket/key")), "s3://bucket/key"),
     ],
@@ -131,6 +131,22 @@ def test_a_reference_whose_target_changed_is_refused(run: lineal.Run, tmp_path: 
     (tmp_path / "f").write_bytes(b"two")
     with pytest.raises(ValueError, match="changed since it was logged"):
         artifact.download()
+
+
+def test_a_reference_in_a_draft_is_replaced_after_it_is_removed(
+    run: lineal.Run, tmp_path: Path
+) -> None:
+    (tmp_path / "f").write_bytes(b"before")
+    artifact = Artifact("data", "dataset")
+    artifact.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(artifact).wait()
+    (tmp_path / "f").write_bytes(b"after")
+    new = artifact.new_draft()
+    with pytest.raises(Invalid, match=r"'f' twice .* to refer to file://.*, remove what is there"):
+        new.add_reference(f"file://{tmp_path}/f")
+    new.remove("f")
+    new.add_reference(f"file://{tmp_path}/f")
+    assert content(run.log_artifact(new).wait().download()) == {"f": b"after"}
 
 
 def test_a_missing_reference_is_an_error_or_on_request_a_warning(

@@ -161,10 +161,10 @@ class Contents:
         if before is None:
             return True
         if (before.digest, before.ref) != (entry.digest, entry.ref):
-            raise Invalid(
-                f"Cannot add {entry.path!r} twice with different content; "
-                "pass overwrite=True, or merge=True for a folder, to replace it"
-            )
+            how = "pass overwrite=True, or merge=True for a folder, to replace it"
+            if entry.ref is not None:
+                how = f"to refer to {entry.ref}, remove what is there first"
+            raise Invalid(f"Cannot add {entry.path!r} twice with different content; {how}")
         return False
 
     def get(self, path: str) -> Entry | None:
