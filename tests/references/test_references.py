@@ -227,6 +227,30 @@ def test_ref_check_says_what_became_of_each(web: Web, capsys: pytest.CaptureFixt
     assert '"state": "fresh"' in capsys.readouterr().out
 
 
+def test_ref_check_fails_at_what_it_may_not_look_at(
+    web: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web.contents["/mine"] = web.contents["/theirs"] = BEFORE
+    logged(f"{web.url}/mine", f"{web.url}/theirs")
+    web.status["/theirs"] = 403
+    assert execute(["ref", "check", "p/refs"]) == 6
+    answer = capsys.readouterr()
+    assert "forbidden    theirs" in answer.out
+    assert "1 forbidden, 1 unchecked" in answer.err
+
+
+def test_ref_check_tells_what_it_found_before_a_store_failed(
+    web: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web.contents["/a"] = web.contents["/b"] = BEFORE
+    logged(f"{web.url}/a", f"{web.url}/b")
+    web.status["/a"], web.status["/b"] = 404, 500
+    assert execute(["ref", "check", "p/refs"]) == 8
+    answer = capsys.readouterr()
+    assert "lost         a" in answer.out
+    assert "/b answers 500" in answer.err
+
+
 def test_verify_holds_references_against_their_objects(web: Web, tmp_path: Path) -> None:
     web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
     artifact = logged(f"{web.url}/data")

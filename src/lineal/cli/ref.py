@@ -12,7 +12,7 @@ from lineal.cli.options import Json, Version
 from lineal.client import references, term
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
-from lineal.errors import IntegrityError
+from lineal.errors import Denied, IntegrityError
 
 app = typer.Typer(
     help="Hold references against the objects they lead to",
@@ -31,7 +31,8 @@ def check(name: Version, json: Json = False) -> None:
     """Check every reference of a version against the object it leads to.
 
     `fresh`: unchanged; `recoverable`: the object changed, but its store kept the recorded version;
-    `lost`; `forbidden`; `unchecked`: nothing was recorded to compare. Exit code 7 if any is lost.
+    `lost`; `forbidden`; `unchecked`: nothing was recorded to compare. Exit code 7 if any
+    is lost, else 6 if any is forbidden.
     """
     connection = connect()
     backend, record = connection.backend, connection.version(name)
@@ -39,25 +40,30 @@ def check(name: Version, json: Json = False) -> None:
     opened = references.opened(connection.settings.reference_timeout)
     counts: Counter[State] = Counter()
     told: list[dict[str, str | None]] = []
-    with term.progress(f"checking {record.name}", files=record.entry_count) as progress:
-        for entry, found in checking.check(opened, entries):
-            counts[found.state] += 1
-            progress.advance(files=1)
-            if json or found.state is not State.FRESH:
-                told.append(
-                    {
-                        "path": entry.path,
-                        "ref": entry.ref,
-                        "state": found.state.value,
-                        "detail": found.detail,
-                    }
-                )
+    try:
+        with term.progress(f"checking {record.name}", files=record.entry_count) as progress:
+            for entry, found in checking.check(opened, entries):
+                counts[found.state] += 1
+                progress.advance(files=1)
+                if json or found.state is not State.FRESH:
+                    told.append(
+                        {
+                            "path": entry.path,
+                            "ref": entry.ref,
+                            "state": found.state.value,
+                            "detail": found.detail,
+                        }
+                    )
+    finally:  # what was found before a store did not answer is worth knowing
+        if not json:
+            for each in told:
+                output.data(f"{each['state']:<12} {each['path']}  {each['detail']}")
     if json:
         output.as_json_list(told)
-    else:
-        for each in told:
-            output.data(f"{each['state']:<12} {each['path']}  {each['detail']}")
     summary = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
     output.note(f"{record.path}: {summary or 'no references'}")
     if counts[State.LOST]:
         raise IntegrityError(f"{output.plural(counts[State.LOST], 'reference')} lost")
+    if counts[State.FORBIDDEN]:
+        forbidden = output.plural(counts[State.FORBIDDEN], "reference")
+        raise Denied(f"{forbidden} could not be checked: they may not be read from here")
