@@ -256,9 +256,13 @@ def test_verify_holds_references_against_their_objects(web: Web, tmp_path: Path)
     artifact = logged(f"{web.url}/data")
     out = artifact.download(root=str(tmp_path / "out"))
     artifact.verify(out, references=True)
+    assert artifact.verify(references=True) == 0  # no folder need be there
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        artifact.verify(str(tmp_path / "nowhere"), references=True)
     web.etags["/data"] = '"2"'
-    with pytest.raises(ValueError, match="Reference data is lost"):
-        artifact.verify(out, references=True)
+    for root in (out, None):
+        with pytest.raises(ValueError, match="Reference data is lost"):
+            artifact.verify(root, references=True)
 
 
 def test_a_folder_of_a_bucket_is_put_from_the_command_line(

@@ -237,10 +237,11 @@ class Artifact(Version):
     ) -> int:
         """Hold a downloaded folder against this version, every byte of it (ART-33).
 
-        references: hold them against the objects they lead to, too. remote: read the stored bytes,
-        too; no folder is looked at then unless `root` names one. Returns how many files were read,
-        those of the folder if there is one. Raises ValueError for a file that is missing,
-        different, or not part of the artifact, or a reference that is lost.
+        references: hold them against the objects they lead to, too; the default folder need not be
+        there then. remote: read the stored bytes, too; no folder is looked at then unless `root`
+        names one. Returns how many files were read, those of the folder if there is one. Raises
+        ValueError for a file that is missing, different, or not part of the artifact, or a
+        reference that is lost.
         """
         record = self._record
         checked = skipped = 0
@@ -248,8 +249,9 @@ class Artifact(Version):
             from lineal.client.artifact import stored  # most only fetch
 
             checked = stored.verify(self._home, record)
-        if root is not None or not remote:
-            checked, skipped = folders.verify(self._root(root), self._contents)
+        folder = self._root(root)
+        if root is not None or not (remote or (references and not os.path.isdir(folder))):
+            checked, skipped = folders.verify(folder, self._contents)
         if references:
             self._require_references()
         elif skipped:
