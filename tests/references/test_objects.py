@@ -6,6 +6,7 @@ import base64
 import logging
 import socket
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import lineal
 from lineal.client import references
 from lineal.client.references import azure, gcs, s3
 from lineal.client.references.objects import ObjectStore, Place
-from lineal.errors import Invalid, Unavailable
+from lineal.errors import Denied, Invalid, Unavailable
 
 ACCOUNT = "https://ana.blob.core.windows.net"
 STORES: dict[str, tuple[ObjectStore, str]] = {
@@ -132,6 +133,40 @@ def test_a_library_that_is_missing_is_named(
     references.opened.cache_clear()
     with pytest.raises(Unavailable, match=rf"pip install 'lineal\[{extra}\]'"):
         lineal.Artifact("refs", "dataset").add_reference(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "variable", "value", "said"),
+    [
+        ("s3://b/k", "AWS_PROFILE", "nobodys", "nobodys"),
+        ("s3://b/k", "AWS_S3_ENDPOINT_URL", "localhost:8333", "localhost:8333"),
+        ("gs://b/k", "GOOGLE_APPLICATION_CREDENTIALS", "/nowhere", "CREDENTIALS names /nowhere"),
+        ("https://host/f", "HTTPS_PROXY", "ftp://host", "HTTPS_PROXY"),
+        ("https://host/f", "SSL_CERT_FILE", "/nowhere", "SSL_CERT_FILE"),
+        (f"{ACCOUNT}/c/k", "AZURE_STORAGE_KEY", "a", "base64"),
+    ],
+)
+def test_an_environment_that_is_wrong_is_told_of(
+    uri: str, variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "ana")
+    monkeypatch.setenv(variable, value)
+    references.opened.cache_clear()
+    with pytest.raises((Unavailable, Denied), match=said):
+        lineal.Artifact("refs", "dataset").add_reference(uri)
+    references.opened.cache_clear()
+
+
+def test_the_region_of_the_environment_is_taken_before_that_of_a_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[default]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    assert s3.opened(1.0)._client.meta.region_name == "eu-north-1"
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    assert s3.opened(1.0)._client.meta.region_name == "eu-west-3"
 
 
 @pytest.mark.parametrize("query", ["sv=2024&sig=abc", "versionId=1&SIG=abc"])

@@ -169,7 +169,8 @@ class AzureStore(ObjectStore):
             code = _code(error)
             if code in _NO_VERSIONS:
                 raise _Unsupported(f"{where} cannot be listed with versions ({code})") from error
-            if error.status_code in (401, 403) or code == "PublicAccessNotPermitted":
+            is_refused = isinstance(error, exceptions.ClientAuthenticationError)  # also by itself
+            if is_refused or error.status_code in (401, 403) or code == "PublicAccessNotPermitted":
                 raise Denied(
                     f"{where} may not be read with these credentials ({code}); "
                     f"it needs the role {_RIGHT}"
@@ -295,7 +296,7 @@ def _identity(timeout_seconds: float) -> Any:
 
 def _code(error: Any) -> str:
     """Return what Azure calls an error, such as `AuthorizationFailure`."""
-    code = getattr(error, "error_code", None) or error.reason or error.status_code
+    code = getattr(error, "error_code", None) or error.reason or error.status_code or error.message
     return str(getattr(code, "value", code))
 
 

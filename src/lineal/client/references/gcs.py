@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -207,7 +208,13 @@ def _client() -> Any:
         ) from error
     try:
         client = storage.Client(project=None)
-    except DefaultCredentialsError:
+    except DefaultCredentialsError as error:
+        named = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+        if named:
+            raise Unavailable(
+                f"References to gs:// cannot be read here: GOOGLE_APPLICATION_CREDENTIALS names "
+                f"{named}, and that holds no credentials: {error}"
+            ) from error
         client = storage.Client.create_anonymous_client()
     except Exception as error:
         raise Unavailable(f"References to gs:// cannot be read here: {error}") from error

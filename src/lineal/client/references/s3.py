@@ -197,14 +197,22 @@ def _client(timeout_seconds: float) -> Any:
     try:
         import boto3  # 0.2 s, and only references to S3 need it
         import botocore.session
-        from botocore import UNSIGNED
-        from botocore.config import Config
+        from botocore import exceptions
     except ImportError as error:
         raise Unavailable("References to s3:// need boto3: pip install 'lineal[s3]'") from error
     core = botocore.session.get_session()
     parsers = core.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=_moment)
-    session = boto3.session.Session(botocore_session=core)
+    try:
+        return _connected(boto3.session.Session(botocore_session=core), timeout_seconds)
+    except (exceptions.BotoCoreError, ValueError) as error:  # a profile or address that is wrong
+        raise Unavailable(f"References to s3:// cannot be read here: {error}") from error
+
+
+def _connected(session: Any, timeout_seconds: float) -> Any:
+    from botocore import UNSIGNED
+    from botocore.config import Config
+
     endpoint = os.environ.get("AWS_S3_ENDPOINT_URL") or None
     config = Config(
         connect_timeout=timeout_seconds / ATTEMPTS,
@@ -214,7 +222,7 @@ def _client(timeout_seconds: float) -> Any:
         signature_version=None if session.get_credentials() else UNSIGNED,
         s3={"addressing_style": "path"} if endpoint or _other_endpoint() else None,
     )
-    region = session.region_name or os.environ.get("AWS_REGION") or "us-east-1"
+    region = os.environ.get("AWS_REGION") or session.region_name or "us-east-1"
     return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
 
 

@@ -55,15 +55,19 @@ def opened(timeout_seconds: float) -> WebScheme:
         raise Unavailable(
             "References to http:// and https:// need httpx2: pip install 'lineal[http]'"
         ) from error
-    return WebScheme(
-        httpx2.Client(
+    try:
+        client = httpx2.Client(
             timeout=timeout_seconds,
             follow_redirects=True,
             max_redirects=REDIRECTS_MOST,
             headers={"Accept-Encoding": "identity"},  # sizes and ranges mean the bytes themselves
-        ),
-        timeout_seconds,
-    )
+        )
+    except (ImportError, ValueError, OSError) as error:  # of proxies and certificates
+        raise Unavailable(
+            "References to http:// and https:// cannot be read here, see HTTP_PROXY, HTTPS_PROXY, "
+            f"ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR: {error}"
+        ) from error
+    return WebScheme(client, timeout_seconds)
 
 
 def name(uri: str) -> str:
