@@ -129,6 +129,22 @@ def test_a_folder_with_nothing_but_its_placeholder_is_an_error(place: Bucket) ->
 
 
 @pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_an_empty_object_with_the_name_of_a_folder_is_its_placeholder(
+    place: Bucket, tmp_path: Path
+) -> None:
+    uri = place.put("top/sub/a", b"a")
+    place.put("top/sub/empty", b"")
+    place.put("top/sub-b", b"")
+    place.put("top/sub", b"")
+    folder = uri.removesuffix("/sub/a")
+    assert sorted(logged(folder).manifest.entries) == ["sub-b", "sub/a", "sub/empty"]
+    artifact = logged(f"{folder}/sub")
+    assert sorted(artifact.manifest.entries) == ["a", "empty"]
+    assert Path(artifact.download(root=str(tmp_path / "out")), "a").read_bytes() == b"a"
+    assert sorted(logged(f"{folder}/sub-b").manifest.entries) == ["sub-b"]
+
+
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
 def test_a_prefix_need_not_end_at_a_name(place: Bucket) -> None:
     for key in ("logs/part-1", "logs/part-2", "logs/other"):
         uri = place.put(key, b"x")

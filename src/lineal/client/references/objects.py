@@ -158,7 +158,7 @@ class ObjectStore(ABC):
         place = self.parse(uri)
         if place.key and not place.key.endswith("/"):
             head = self.head(place)
-            if head is not None:
+            if head is not None and not self._is_placeholder(place, head):
                 folder = place.key[: place.key.rfind("/") + 1]
                 return Listing(False, iter([self._found(place, head, folder)]))
             if place.version:
@@ -174,8 +174,17 @@ class ObjectStore(ABC):
             raise MissingFile(f"{uri} leads to no object, and no object's key begins like that")
         return Listing(True, below)
 
+    def _is_placeholder(self, place: Place, head: Head) -> bool:
+        """Say whether an object only shows that there is a folder of its name (REF-6)."""
+        if head.size or place.version:
+            return False
+        try:
+            return next(self.below(place._replace(key=place.key + "/")), None) is not None
+        except Denied:  # who may read an object may not always list others
+            return False
+
     def _below(self, place: Place, folder: str) -> Iterator[Found]:
-        for key, head in self.below(place):
+        for key, head in _without_placeholders(self.below(place)):
             yield self._found(place._replace(key=key), head, folder)
 
     def _found(self, place: Place, head: Head, folder: str) -> Found:
@@ -331,6 +340,24 @@ class _Counted:
         if self._body.checksum is not None:
             self._body.checksum.update(data)
         return data
+
+
+def _without_placeholders(found: Iterator[tuple[str, Head]]) -> Iterator[tuple[str, Head]]:
+    """Leave out empty objects whose names are those of folders, too.
+
+    What is below `a/` follows `a`, but after what is called `a-b`: keys come in order.
+    """
+    empty: list[tuple[str, Head]] = []
+    for key, head in found:
+        while empty and key >= f"{empty[-1][0]}/":
+            held = empty.pop()
+            if not key.startswith(f"{held[0]}/"):
+                yield held
+        if head.size:
+            yield key, head
+        else:
+            empty.append((key, head))
+    yield from empty
 
 
 def _recorded_size(entry: Entry, size: int) -> int:
