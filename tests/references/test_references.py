@@ -11,7 +11,7 @@ import lineal
 from lineal.cli.app import execute
 from lineal.client import references
 from lineal.client.references.scheme import State
-from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
+from lineal.errors import Denied, Exists, Invalid, MissingFile, ReferenceChanged
 from tests.references.conftest import PLACES
 from tests.references.looking import AFTER, BEFORE, content, is_unchecked, logged, state
 from tests.references.places import ArtifactPlace, FilePlace, Place, S3Place
@@ -146,6 +146,24 @@ def test_what_is_not_there_is_no_reference(place: Place) -> None:
         lineal.Artifact("refs", "dataset").add_reference(uri + "-nowhere")
 
 
+def test_a_file_of_the_list_is_fetched_from_where_it_is(place: Place, tmp_path: Path) -> None:
+    (file,) = logged(place.put("folder/data.bin", BEFORE), name="in/data.bin").files()
+    with file.download(root=tmp_path) as opened:
+        assert opened.name == str(tmp_path / "in" / "data.bin")
+        assert opened.read() == BEFORE.decode()
+    with pytest.raises(Exists, match="use replace=True"):
+        file.download(root=str(tmp_path))
+    place.delete("folder/data.bin")
+    (tmp_path / "in" / "data.bin").write_bytes(AFTER)
+    if not place.keeps_deleted:
+        with pytest.raises(FileNotFoundError):
+            file.download(root=str(tmp_path), replace=True)
+    else:
+        with file.download(root=str(tmp_path), replace=True) as opened:
+            assert opened.read() == BEFORE.decode()
+
+
+@pytest.mark.parametrize("place", PLACES, indirect=True)
 def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
     artifact = logged(place.put("data.bin", BEFORE))
     (entry,) = artifact._contents

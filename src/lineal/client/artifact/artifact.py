@@ -285,7 +285,14 @@ class Artifact(Version):
         """List the files, paging as they are looked at (ART-35)."""
         from lineal.client.public.files import artifact_files  # it needs this module's users
 
-        return artifact_files(self._home, self._record, names, per_page=per_page, start=start)
+        return artifact_files(
+            self._home,
+            self._record,
+            names,
+            fetch=self._download_entry,
+            per_page=per_page,
+            start=start,
+        )
 
     # --- saving ---
 

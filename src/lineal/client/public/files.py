@@ -55,15 +55,18 @@ class File:
         updated_at: str,
         locate: Locate,
         ref: str | None = None,
+        fetch: Callable[[str], object] | None = None,
         remove: Callable[[], None] | None = None,
     ) -> None:
         """owner: full name of the run or artifact. locate: finds its blobs.
 
-        ref: where a reference leads. remove: deletes the file; None where nobody may.
+        ref: where a reference leads. fetch: brings it into a folder. remove: deletes the file;
+        None where nobody may.
         """
         self._backend = backend
         self._owner = owner
         self._locate = locate
+        self._fetch = fetch
         self._remove = remove
         self._md5: str | None = None
         self.name = name
@@ -122,7 +125,7 @@ class File:
         An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it. api is
         W&B's and does nothing here.
         Raises Exists, InTheWay, IntegrityError (nothing is left behind), MissingFile for bytes that
-        are gone.
+        are gone, ReferenceChanged for a reference to others by now.
         """
         target = os.path.join(root, *names.entry_path(self.name).split("/"))
         if os.path.exists(target) and not replace:
@@ -131,6 +134,8 @@ class File:
                     f"File {target} exists; use replace=True to overwrite it or exist_ok=True "
                     "to keep it"
                 )
+        elif self._fetch is not None:
+            self._fetch(root)
         else:
             self.write_to(target)
         return open(target, encoding="utf-8")
@@ -183,7 +188,7 @@ class File:
         if not is_content(self.digest) or self.ref is not None:
             raise UsageError(
                 f"{self.id} is a reference to {self.ref}; its bytes are not kept here: "
-                "fetch it with `artifact.download()`"
+                "fetch it with `download()`"
             )
         found = self._locate([self.digest]).get(self.digest)
         if found is None:
@@ -235,11 +240,13 @@ def artifact_files(
     version: VersionRecord,
     names: str | Sequence[str] | None = None,
     *,
+    fetch: Callable[[Entry, str], object],
     per_page: int = PAGE_SIZE,
     start: str | None = None,
 ) -> LazyList[File]:
     """List the files of a version by path, references included; `names` keeps only these.
 
+    fetch: brings a reference into a folder.
     Only the segments of the pages looked at are read.
     """
     entries = _PagedEntries(backend, version.id, frozenset(_strings(names)))
@@ -256,6 +263,7 @@ def artifact_files(
             updated_at=updated_at,
             locate=partial(backend.locate, version=version.id),
             ref=entry.ref,
+            fetch=None if entry.ref is None else partial(fetch, entry),
         )
 
     return LazyList(
