@@ -179,8 +179,25 @@ def test_a_message_names_latest_also_where_it_falls_back(
     with pytest.raises(NotFound, match="Aliases there: latest"):
         catalog.version(instance, owner, path("prod"))
     deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
-    with pytest.raises(NotFound, match="It has no live version"):
+    with pytest.raises(NotFound, match="It has no live version; `lineal artifact restore ana/"):
         catalog.version(instance, owner, path("latest"))
+
+
+def test_a_deleted_collection_says_so_whatever_version_is_asked_for(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    found = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, found.id)
+    for ref in ("latest", "prod", "v7"):
+        with pytest.raises(
+            Gone, match=r"ana/vision/data was deleted by .* restore ana/vision/data"
+        ):
+            catalog.version(instance, owner, path(ref))
+    with pytest.raises(Gone, match="Version ana/vision/data:v0 was deleted by"):
+        catalog.version(instance, owner, path("v0"))
+    log(instance, owner, tmp_path, {"a": b"2"})
+    assert catalog.version(instance, owner, path("latest")).number == version.number + 1
 
 
 def test_a_collection_tells_what_latest_means(

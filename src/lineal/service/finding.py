@@ -61,10 +61,12 @@ def collection_by_id(connection: Connection, actor: Actor, collection_id: Collec
 def version(connection: Connection, actor: Actor, path: ArtifactPath) -> VersionRecord:
     """Return a version; a deleted one by its number or digest only.
 
-    Raises NotFound naming what is there instead, Gone for a deleted project.
+    Raises NotFound naming what is there instead, Gone for a deleted project or collection.
     """
     row = collection(connection, actor, path)
     found = versions_db.resolve(connection, row.id, path.ref)
+    if found is None and row.deleted_at is not None:
+        raise gone_collection(row, path.without_ref)
     if found is None:
         raise _no_version(connection, actor, path, row.id)
     return found
@@ -128,6 +130,9 @@ def _no_version(
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
     shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
     there = f"Aliases there: {shown}" if known else "It has no live version"
+    if not known and deletion_db.newest_of_collection(connection, collection_id) is not None:
+        restore = f"`lineal artifact restore {path.without_ref}`"
+        there += f"; {restore} brings back what was deleted last"
     if known and names.version_number(path.ref) is not None:
         numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
         there = f"Versions there: {some([f'v{number}' for number in numbers])}. {there}"
