@@ -14,7 +14,7 @@ from lineal.client.references.scheme import State
 from lineal.errors import Denied, Exists, Invalid, MissingFile, ReferenceChanged
 from tests.references.conftest import PLACES
 from tests.references.looking import AFTER, BEFORE, content, is_unchecked, logged, state
-from tests.references.places import ArtifactPlace, FilePlace, Place, S3Place
+from tests.references.places import ArtifactPlace, Place, S3Place
 from tests.references.servers import Web
 
 # --- the table: every place, and what may have become of the object ------------------------------
@@ -129,8 +129,8 @@ def test_without_checksum_what_is_there_comes_with_one_warning(
     assert state(artifact) is State.UNCHECKED
     capsys.readouterr()
     assert content(artifact, tmp_path) == AFTER
-    if not isinstance(place, FilePlace):
-        assert capsys.readouterr().err.count("without a checksum") == 1
+    assert capsys.readouterr().err.count("without a checksum") == 1
+    assert logged(place.put("data.bin", BEFORE), checksum=False).version == artifact.version
 
 
 def test_the_same_object_makes_the_same_version(place: Place) -> None:

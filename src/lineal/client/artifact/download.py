@@ -202,10 +202,10 @@ class Download:
 
     def _fetch_reference(self, entry: Entry, target: str) -> None:
         assert entry.ref is not None
+        scheme = self._references.of(entry.ref)
         if is_unchecked(entry):
             self._warn_unchecked(entry)
         try:
-            scheme = self._references.of(entry.ref)
             self._place(target, partial(scheme.fetch, entry), None)
             if has_checked_content(entry):
                 self._fetched.append((target, Stamp.at(target), identity(entry)))

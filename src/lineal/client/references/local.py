@@ -8,8 +8,17 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from lineal.client.artifact.adding import walk
-from lineal.client.references.scheme import Chosen, Found, Freshness, Listing, Ranges, State
-from lineal.core.digest import PREFIX, Digest, of_bytes
+from lineal.client.references.scheme import (
+    Chosen,
+    Found,
+    Freshness,
+    Listing,
+    Ranges,
+    State,
+    is_unchecked,
+    uri_digest,
+)
+from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
 from lineal.files.copying import copy_and_hash
@@ -27,7 +36,7 @@ class LocalScheme:
     """Files have no versions: what is recorded is their content's digest."""
 
     def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
-        """With `checksum` an entry has the digest of its content, else that of its URI (REF-4)."""
+        """With `checksum` an entry tells of its content, else only of its URI (REF-4)."""
         path = local_path(uri)
         if os.path.isfile(path):
             return Listing(False, iter([_found(path, os.path.basename(path), checksum)]))
@@ -38,14 +47,14 @@ class LocalScheme:
     def fetch(self, entry: Entry, target: str) -> str:
         path = _present(entry)
         hex_digest = copy_and_hash(path, target, mode=0o666).hex_digest
-        if entry.digest not in (PREFIX + hex_digest, _uri_digest(entry)):
+        if entry.digest != PREFIX + hex_digest and not is_unchecked(entry):
             raise _changed(entry, path)
         return hex_digest
 
     def check(self, entry: Entry) -> Freshness:
         try:
             path = _present(entry)
-            if entry.digest == _uri_digest(entry):
+            if is_unchecked(entry):
                 return Freshness(State.UNCHECKED, "recorded without checksum")
             is_same = (
                 os.path.getsize(path) == entry.size
@@ -60,7 +69,7 @@ class LocalScheme:
     def ranges(self, entry: Entry) -> Ranges:
         """Open the file after holding its content against the record; one reading of it."""
         path = _present(entry)
-        if entry.digest != _uri_digest(entry) and (
+        if not is_unchecked(entry) and (
             os.path.getsize(path) != entry.size
             or PREFIX + hash_file(path).hex_digest != entry.digest
         ):
@@ -123,7 +132,8 @@ def _found(path: str, name: str, checksum: bool) -> Found:
     if checksum:
         hashed = hash_file(path)
         return Found(name, uri, Digest(PREFIX + hashed.hex_digest), hashed.size)
-    return Found(name, uri, of_bytes(uri.encode()), os.path.getsize(path))
+    # not its size, which is part of what a version is: it may change, and the version must not
+    return Found(name, uri, uri_digest(uri), 0)
 
 
 def _uri(path: str) -> str:
@@ -156,7 +166,3 @@ def _changed(entry: Entry, path: str) -> ReferenceChanged:
 def _changed_text(path: str) -> str:
     moment = datetime.fromtimestamp(os.path.getmtime(path), UTC)
     return f"written on {moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _uri_digest(entry: Entry) -> Digest:
-    return of_bytes((entry.ref or "").encode())

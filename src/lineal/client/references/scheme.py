@@ -126,7 +126,14 @@ class Scheme(Protocol):
 def is_unchecked(entry: Entry) -> bool:
     """Tell whether nothing was recorded that says which content is meant (REF-4)."""
     # an empty ETag used to be recorded as it came
-    return entry.digest in (entry.ref, "") and not entry.extra.get(VERSION_ID)
+    if entry.ref is None or entry.extra.get(VERSION_ID):
+        return False
+    return entry.digest in (entry.ref, "", uri_digest(entry.ref))
+
+
+def uri_digest(uri: str) -> Digest:
+    """Return what a file has as its digest that was recorded without checksum (REF-4)."""
+    return of_bytes(uri.encode())
 
 
 def has_checked_content(entry: Entry) -> bool:
