@@ -131,6 +131,7 @@ def test_a_selection_survives_json(selection):
         ({"keep_best": {"count": "1", "key": "summary.a"}}, "whole number"),
         ({"untagged": "yes"}, "true or false"),
         ({"keep_best": {"count": -1, "key": "summary.a"}}, "at least 0"),
+        ({"keep_best": 3}, "`keep_best` is a dict, such as .* not 3"),
     ],
 )
 def test_a_wrong_policy_says_what_is_wrong(document, why):

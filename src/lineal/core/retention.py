@@ -211,7 +211,7 @@ def selection_to_json(selection: Selection) -> dict[str, Any]:
 
 def selection_from_json(document: Mapping[str, Any]) -> Selection:
     """Read a policy; raises Invalid naming what is wrong and where."""
-    known = {field.name for field in fields(Selection)}
+    known = [field.name for field in fields(Selection)]
     if not isinstance(document, Mapping):
         raise Invalid(f"A retention policy is a dict of {', '.join(known)}, not {document!r}")
     for key in document:
@@ -240,6 +240,11 @@ def check(selection: Selection) -> Selection:
             raise Invalid(f"`{name}` must be true or false, not {getattr(selection, name)!r}")
     best = selection.keep_best
     if best is not None:
+        if not isinstance(best, KeepBest):
+            raise Invalid(
+                "`keep_best` is a dict, such as {'count': 3, 'key': 'summary.accuracy'}, not "
+                f"{best!r}"
+            )
         if not is_whole(best.count, least=0) or not isinstance(best.key, str):
             raise Invalid("`keep_best` needs a whole number of at least 0 as count, and a key")
         if best.goal not in ("maximize", "minimize"):
