@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import lineal
+from lineal.client import references
 from lineal.client.references.scheme import State
 from lineal.errors import Invalid, MissingFile, ReferenceChanged
 from tests.references.looking import AFTER, BEFORE, VERSIONED, content, logged, state
@@ -114,6 +115,42 @@ def test_what_was_stored_compressed_comes_as_it_is_stored(place: GcsPlace, tmp_p
     blob.content_encoding = "gzip"
     blob.upload_from_string(packed, content_type="text/plain")
     assert content(logged(uri), tmp_path) == packed
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NotImplemented"])
+@pytest.mark.parametrize("keeps_versions", [True, False])
+def test_a_folder_is_recorded_where_versions_may_not_be_listed(
+    code: str, keeps_versions: bool, s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = S3Place(s3_url, monkeypatch, keeps_versions=keeps_versions)
+    for key in ("top/a", "top/b"):
+        uri = place.put(key, BEFORE)
+    refuse_versions(code)
+    entries = logged(uri.removesuffix("/b")).manifest.entries
+    expected = place.pinned("top/b")[1] if keeps_versions else None
+    assert sorted(entries) == ["a", "b"]
+    assert entries["b"].version_id == expected
+    place.put("top/b", AFTER)
+    artifact = lineal.Api().artifact("p/refs:latest")
+    if keeps_versions:
+        assert Path(artifact.download(str(tmp_path / "out")), "b").read_bytes() == BEFORE
+    else:
+        with pytest.raises(ReferenceChanged, match="top/b, which was overwritten"):
+            artifact.download(str(tmp_path / "out"))
+
+
+def refuse_versions(code: str) -> None:
+    """Let the store answer so to all that asks for versions."""
+    import botocore.exceptions
+
+    client: Any = references.opened(60.0).of("s3://any")._client  # type: ignore[attr-defined]
+
+    def refuse(**_: Any) -> None:
+        answer = {"Error": {"Code": code, "Message": "refused"}}
+        raise botocore.exceptions.ClientError(answer, "ListObjectVersions")
+
+    for operation in ("GetBucketVersioning", "ListObjectVersions"):
+        client.meta.events.register(f"before-call.s3.{operation}", refuse)
 
 
 def test_an_unversioned_bucket_has_keys_without_values(s3_url: str, monkeypatch: Any) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
+from itertools import chain
 from typing import Any, TypeVar
 
 from lineal.client.references.arriving import ATTEMPTS
@@ -23,16 +25,21 @@ from lineal.client.references.objects import (
     Place,
 )
 from lineal.client.references.scheme import is_unchecked, unquoted
+from lineal.client.transfer import in_parallel
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
 
 T = TypeVar("T")
+
+HEAD_THREADS = 32
+"""Objects asked for their versions at once."""
 
 _PINNED = re.compile(r"\?versionId=([^&?]+)$")
 _MD5 = re.compile("[0-9a-f]{32}")
 _GONE = ("404", "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed", "405", "NoSuchBucket")
 """405 is what a delete marker answers."""
 _DENIED = ("403", "401", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+_UNSUPPORTED = ("NotImplemented",)
 _CHANGED = ("412", "PreconditionFailed")
 _NO_VERSION = (None, "", "null")
 
@@ -70,26 +77,62 @@ class S3Store(ObjectStore):
     # --- listing ---
 
     def below(self, place: Place) -> Iterator[tuple[str, Head]]:
-        """One listing, with versions where there are any."""
-        for page in self._pages(place):
-            for item in page:
-                if not (item["Key"].endswith("/") and not item["Size"]):
-                    yield item["Key"], _listed(item)
+        """One listing, with versions where there are any.
 
-    def _pages(self, place: Place) -> Iterator[list[Mapping[str, Any]]]:
-        is_versioned = self._is_versioned(place.bucket)
-        operation = "list_object_versions" if is_versioned else "list_objects_v2"
-        right = "s3:ListBucketVersions" if is_versioned else "s3:ListBucket"
+        Who may not list versions, as in most public buckets, asks each object for its own; not
+        every store can list them.
+        """
+        if not self._is_versioned(place.bucket):
+            yield from self._current(place)
+            return
+        pages = self._pages("list_object_versions", place, "s3:ListBucketVersions")
+        try:
+            page = next(pages, None)
+        except (Denied, _Unsupported):
+            yield from self._with_own_versions(place)
+            return
+        while page is not None:
+            latest = (item for item in page.get("Versions", ()) if item["IsLatest"])
+            yield from _objects(latest)
+            page = next(pages, None)
+
+    def _current(self, place: Place) -> Iterator[tuple[str, Head]]:
+        for page in self._pages("list_objects_v2", place, "s3:ListBucket"):
+            yield from _objects(page.get("Contents", ()))
+
+    def _with_own_versions(self, place: Place) -> Iterator[tuple[str, Head]]:
+        found = self._current(place)
+        first = next(found, None)
+        if first is None:
+            return
+        found = chain([first], found)
+        if not self._tells_version(place._replace(key=first[0])):
+            yield from found
+            return
+        for (key, _), head in in_parallel(
+            lambda item: self.head(place._replace(key=item[0])), found, threads=HEAD_THREADS
+        ):
+            if head is not None:  # else it was deleted meanwhile
+                yield key, head
+
+    def _tells_version(self, place: Place) -> bool:
+        """Say whether an object's bucket has versions; false if it may not be read."""
+        try:
+            answer = self._answer(
+                lambda: self._client.head_object(**_named(place)), self.uri(place), "s3:GetObject"
+            )
+        except (Denied, MissingFile):
+            return False
+        return "VersionId" in answer
+
+    def _pages(self, operation: str, place: Place, right: str) -> Iterator[Mapping[str, Any]]:
         paginator = self._client.get_paginator(operation)
         pages = iter(paginator.paginate(Bucket=place.bucket, Prefix=place.key))
         while True:
             page = self._answer(lambda: next(pages, None), self.uri(place), right)
             if page is None:
                 return
-            if is_versioned:
-                yield [item for item in page.get("Versions", ()) if item["IsLatest"]]
-            else:
-                yield page.get("Contents", [])
+            yield page
 
     def _is_versioned(self, bucket: str) -> bool:
         """Say whether objects may have versions; true if that may not be asked."""
@@ -97,20 +140,19 @@ class S3Store(ObjectStore):
             answer = self._answer(
                 lambda: self._client.get_bucket_versioning(Bucket=bucket), f"s3://{bucket}", ""
             )
-        except Denied:
+        except (Denied, _Unsupported):
             return True
         return "Status" in answer
 
     def versions(self, place: Place) -> Iterator[Head]:
-        paginator = self._client.get_paginator("list_object_versions")
-        pages = iter(paginator.paginate(Bucket=place.bucket, Prefix=place.key))
-        while True:
-            page = self._answer(lambda: next(pages, None), self.uri(place), "s3:ListBucketVersions")
-            for item in (page or {}).get("Versions", ()):
-                if item["Key"] == place.key:
-                    yield _listed(item)._replace(version=item.get("VersionId") or "null")
-            if page is None or not _may_go_on(page, place.key):
-                return
+        pages = self._pages("list_object_versions", place, "s3:ListBucketVersions")
+        with suppress(_Unsupported):
+            for page in pages:
+                for item in page.get("Versions", ()):
+                    if item["Key"] == place.key:
+                        yield _listed(item)._replace(version=item.get("VersionId") or "null")
+                if not _may_go_on(page, place.key):
+                    return
 
     # --- one object ---
 
@@ -172,6 +214,8 @@ class S3Store(ObjectStore):
                 raise Denied(
                     f"{where} may not be read with these credentials ({code}){need}"
                 ) from error
+            if code in _UNSUPPORTED or status == 501:
+                raise _Unsupported(f"The store of {where} cannot do that ({code})") from error
             raise Unavailable(f"{where} cannot be read at present: {error}") from error
         except exceptions.NoCredentialsError as error:
             raise Denied(
@@ -182,6 +226,10 @@ class S3Store(ObjectStore):
             raise Invalid(f"{where} is no object's address: {error}") from error
         except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
             raise Unavailable(f"{where} cannot be reached: {error}") from error
+
+
+class _Unsupported(Unavailable):
+    """The store does not know a request, as some do not know those about versions."""
 
 
 def _checksum(answer: Mapping[str, Any]) -> Checksum | None:
@@ -237,6 +285,12 @@ def _named(place: Place) -> dict[str, str]:
 
 def _version(version: str | None) -> str | None:
     return None if version in _NO_VERSION else version
+
+
+def _objects(items: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Head]]:
+    for item in items:
+        if not (item["Key"].endswith("/") and not item["Size"]):
+            yield item["Key"], _listed(item)
 
 
 def _listed(item: Mapping[str, Any]) -> Head:
