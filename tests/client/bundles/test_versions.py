@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,6 +110,25 @@ def test_an_import_that_was_killed_describes_the_collection_when_it_is_repeated(
                 bob.import_()
     bob.import_()
     assert described(bob) == ("Pictures", ("raw",), 3600)
+    assert [version.number for version in bob.versions()] == [0]
+
+
+def test_an_import_removes_the_copies_that_killed_ones_left(
+    ana: Home, bob: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana.log("a")
+    ana.export("data")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = [tmp_path / f"lineal-apart-{which}" for which in ("dead", "held", "young")]
+    for folder in left:
+        (folder / "home").mkdir(parents=True)
+        (folder / "lock").touch()
+        if folder.name != "lineal-apart-young":
+            os.utime(folder / "lock", (0, 0))
+    with (left[1] / "lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        bob.import_()
+    assert sorted(tmp_path.glob("lineal-apart-*")) == left[1:]
     assert [version.number for version in bob.versions()] == [0]
 
 
