@@ -1,0 +1,171 @@
+"""A trial that is a program of its own, in any language: started, watched, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+from lineal.client import exit as process_exit
+from lineal.client import term
+from lineal.client.run.config import with_all_numbers
+from lineal.client.sweep import command
+from lineal.client.sweep.trial import Trial
+from lineal.config import Settings
+from lineal.core.records import RunState
+from lineal.core.trials import SweepRecord, TrialState
+from lineal.errors import Invalid, RunNotFoundError
+
+LOOK_SECONDS = 0.1
+"""How often an agent looks whether its program has ended."""
+GRACE_SECONDS = 15.0
+"""What a program gets to end itself before it is killed."""
+
+
+class Program:
+    """Carries out trials by starting the sweep's program."""
+
+    def __init__(self, sweep: SweepRecord, settings: Settings, forward_signals: bool) -> None:
+        if not (sweep.document.get("program") or sweep.document.get("command")):
+            raise Invalid(
+                f"Sweep {sweep.path} has no `program`, so its agent needs a function: "
+                "agent(sweep_id, function)"
+            )
+        self._sweep = sweep
+        self._settings = settings
+        self._forward_signals = forward_signals
+
+    def __call__(self, trial: Trial) -> TrialState:
+        with tempfile.TemporaryDirectory(prefix="lineal-trial-") as folder:
+            parameters = os.path.join(folder, "parameters.yaml")
+            _write_parameters(parameters, trial)
+            arguments = command.build(self._sweep.document, trial.parameters, folder)
+            try:
+                code = self._run(arguments, self._environment(trial, parameters), trial)
+            except BaseException:  # Ctrl-C, which has ended the program by now
+                self._end_run(trial, process_exit.INTERRUPTED)
+                raise
+        self._end_run(trial, code)
+        if trial.ended is not None:
+            return trial.ended
+        return TrialState.FINISHED if code == 0 else TrialState.FAILED
+
+    def _environment(self, trial: Trial, parameters: str) -> dict[str, str]:
+        sweep = self._sweep
+        own = {
+            "SWEEP_ID": sweep.sweep_id,
+            "PROJECT": sweep.project,
+            "ENTITY": sweep.entity,
+            "RUN_ID": trial.record.run_id,
+            "SWEEP_PARAM_PATH": parameters,
+        }
+        environment = dict(os.environ)
+        for prefix in ("LINEAL_", "WANDB_"):
+            environment.update({prefix + name: value for name, value in own.items()})
+        # the whole path tells `init` that an agent is behind this
+        environment["LINEAL_SWEEP_ID"] = sweep.path
+        environment["LINEAL_HOME"] = os.path.abspath(os.path.expanduser(self._settings.home))
+        return environment
+
+    def _run(self, arguments: list[str], environment: dict[str, str], trial: Trial) -> int:
+        try:
+            process = subprocess.Popen(arguments, env=environment, start_new_session=True)
+        except (OSError, ValueError) as error:  # a NUL among the arguments
+            reason = error.strerror if isinstance(error, OSError) else error
+            term.error(f"Cannot start {arguments[0]}: {reason}")
+            return 127
+        with _Signals(process, self._forward_signals):
+            killed_at: float | None = None
+            while True:
+                try:
+                    return process.wait(LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    pass
+                except BaseException:
+                    _send(process, signal.SIGTERM)
+                    _wait_or_kill(process)
+                    raise
+                if trial.ended is None:
+                    continue
+                if killed_at is None:
+                    killed_at = time.monotonic() + GRACE_SECONDS
+                    _send(process, signal.SIGTERM)
+                elif time.monotonic() > killed_at:
+                    _send(process, signal.SIGKILL)
+
+    def _end_run(self, trial: Trial, code: int) -> None:
+        """End the run of a program that was killed, or never ended it."""
+        backend, sweep = trial._backend, self._sweep
+        try:
+            run = backend.run(sweep.entity, sweep.project, trial.record.run_id)
+        except RunNotFoundError:
+            return  # a program that does not use Lineal
+        if run.state in (RunState.RUNNING, RunState.PREEMPTING, RunState.CRASHED):
+            backend.finish_run(run.key, 0 if trial.ended else code, 0.0)
+
+
+class _Signals:
+    """What signals to the agent do to its program while that runs; main thread only.
+
+    Those that would end the agent end its program first: it has a session of its own, so nobody
+    else does. The trial comes back, as it does from any agent that was killed.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], passes_on: bool) -> None:
+        self._process = process
+        self._passes_on = passes_on
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        passed_on = (signal.SIGINT, signal.SIGTERM) if self._passes_on else ()
+        for number in passed_on:
+            self._before[number] = signal.signal(number, self._pass_on)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if number not in passed_on and signal.getsignal(number) is signal.SIG_DFL:
+                self._before[number] = signal.signal(number, self._end)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        _send(self._process, number)
+
+    def _end(self, number: int, _frame: FrameType | None) -> None:
+        _send(self._process, signal.SIGTERM)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+def _send(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a program and all that it started."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _send(process, signal.SIGKILL)
+        process.wait()
+
+
+def _write_parameters(path: str, trial: Trial) -> None:
+    """Write the file that W&B gives to programs: each parameter as `{value: …}`."""
+    import yaml  # 15 ms, and few processes are agents
+
+    with open(path, "w", encoding="utf-8") as file:
+        parameters = {name: {"value": value} for name, value in trial.parameters.items()}
+        yaml.dump(parameters, file, with_all_numbers(yaml.SafeDumper))
+    sys.stdout.flush()  # what the agent printed comes before what its program prints
