@@ -111,6 +111,43 @@ def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
     assert [trial.state for trial in trials(path)] == ["cancelled"]
 
 
+def test_what_a_cancelled_program_started_gets_time_and_is_ended_too(tmp_path: Path) -> None:
+    """Its shell ends at once, and what that runs has a checkpoint to write, or never ends."""
+    began, saved = tmp_path / "began", tmp_path / "saved"
+    inner = (
+        "import pathlib, signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: None)\n"
+        f"pathlib.Path({str(began)!r}).touch()\n"
+        "signal.pause()\n"
+        "time.sleep(0.7)\n"
+        f"pathlib.Path({str(saved)!r}).touch()\n"
+        "{then}\n"
+    )
+    for then in ("pass", "time.sleep(60)"):
+        (tmp_path / "inner.py").write_text(inner.replace("{then}", then))
+        document = {
+            "method": "grid",
+            "command": ["bash", "-c", f"{sys.executable} {tmp_path}/inner.py; true"],
+            "parameters": {"n": {"values": [1]}},
+        }
+        path = make(document)
+        script = (
+            "import lineal\nfrom lineal.client.sweep import program\n"
+            f"program.GRACE_SECONDS = 2.0\nlineal.agent({path!r})\n"
+        )
+        working = subprocess.Popen([sys.executable, "-c", script])
+        while not began.exists():
+            assert working.poll() is None
+            time.sleep(0.05)
+        lineal.Api().sweep(path).cancel()
+        assert working.wait(30) == 0
+        assert saved.exists()
+        left = subprocess.run(["pgrep", "-f", f"{tmp_path}/inner.py"], capture_output=True)
+        assert left.stdout == b""
+        began.unlink()
+        saved.unlink()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Path) -> None:
     began, ended = tmp_path / "began", tmp_path / "ended"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import subprocess
@@ -80,24 +81,17 @@ class Program:
             reason = error.strerror if isinstance(error, OSError) else error
             term.error(f"Cannot start {arguments[0]}: {reason}")
             return 127
-        with _Signals(process, self._forward_signals):
-            killed_at: float | None = None
-            while True:
-                try:
-                    return process.wait(LOOK_SECONDS)
-                except subprocess.TimeoutExpired:
-                    pass
-                except BaseException:
-                    _send(process, signal.SIGTERM)
-                    _wait_or_kill(process)
-                    raise
-                if trial.ended is None:
-                    continue
-                if killed_at is None:
-                    killed_at = time.monotonic() + GRACE_SECONDS
-                    _send(process, signal.SIGTERM)
-                elif time.monotonic() > killed_at:
-                    _send(process, signal.SIGKILL)
+        with _Signals(process, passes_on=self._forward_signals):
+            try:
+                while trial.ended is None:
+                    try:
+                        return process.wait(LOOK_SECONDS)
+                    except subprocess.TimeoutExpired:
+                        continue
+            except BaseException:
+                _end(process)
+                raise
+            return _end(process)
 
     def _end_run(self, trial: Trial, code: int) -> None:
         """End the run of a program that was killed, or never ended it."""
@@ -117,7 +111,7 @@ class _Signals:
     else does. The trial comes back, as it does from any agent that was killed.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], passes_on: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], *, passes_on: bool) -> None:
         self._process = process
         self._passes_on = passes_on
         self._before: dict[int, Any] = {}
@@ -153,12 +147,40 @@ def _send(process: subprocess.Popen[bytes], number: int) -> None:
         return
 
 
-def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> int:
+    """End a program and all that it started, by force once they had their time; return its code."""
+    _send(process, signal.SIGTERM)
+    until = time.monotonic() + GRACE_SECONDS
     try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        _send(process, signal.SIGKILL)
-        process.wait()
+        while _is_there(process) and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+    finally:  # a second Ctrl-C does not wait
+        if _is_there(process):
+            _send(process, signal.SIGKILL)
+    return process.wait()
+
+
+def _is_there(process: subprocess.Popen[bytes]) -> bool:
+    """Say whether a program, or anything that it started and left behind, is still at work."""
+    if process.poll() is None:
+        return True
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return any(_is_at_work_in(process.pid, path) for path in glob.iglob("/proc/[0-9]*/stat"))
+
+
+def _is_at_work_in(group: int, path: str) -> bool:
+    """Say so of a process of `/proc`; a container without an `init` keeps its dead as zombies."""
+    try:
+        with open(path, "rb") as file:
+            state, _parent, of = file.read().rpartition(b")")[2].split()[:3]
+    except (OSError, ValueError):  # it has just ended
+        return False
+    return int(of) == group and state != b"Z"
 
 
 def _write_parameters(path: str, trial: Trial) -> None:
