@@ -171,6 +171,25 @@ def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Pa
     assert [trial.state for trial in trials(path)] == ["running"]  # until its lease ends
 
 
+def test_what_a_program_logged_before_it_was_killed_is_its_result(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import os, signal, time, lineal\n"
+        "run = lineal.init()\n"
+        "run.log({'loss': 3})\n"
+        "time.sleep(1.5)\n"
+        "run.log({'loss': 2})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = make(RANDOM | {"program": str(program), "run_cap": 1})
+    lineal.agent(path)
+    (trial,) = trials(path)
+    assert (trial.state, trial.value) == (TrialState.FAILED, 2)
+    (run,) = lineal.Api().sweep(path).runs
+    assert (run.state, run.exit_code, run.summary["loss"]) == ("failed", -9, 2)
+    assert run.duration >= 1.5
+
+
 def test_ctrl_c_ends_the_run_of_the_agents_program(tmp_path: Path) -> None:
     program, began = tmp_path / "train.py", tmp_path / "began"
     program.write_text(

@@ -10,11 +10,13 @@ import sys
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
 from lineal.client import exit as process_exit
 from lineal.client import term
+from lineal.client.run import adopting
 from lineal.client.run.config import with_all_numbers
 from lineal.client.sweep import command
 from lineal.client.sweep.trial import Trial
@@ -22,6 +24,7 @@ from lineal.config import Settings
 from lineal.core.records import RunState
 from lineal.core.trials import SweepRecord, TrialState
 from lineal.errors import Invalid, RunNotFoundError
+from lineal.home import home_of
 
 LOOK_SECONDS = 0.1
 """How often an agent looks whether its program has ended."""
@@ -47,12 +50,13 @@ class Program:
             parameters = os.path.join(folder, "parameters.yaml")
             _write_parameters(parameters, trial)
             arguments = command.build(self._sweep.document, trial.parameters, folder)
+            began = time.monotonic()
             try:
                 code = self._run(arguments, self._environment(trial, parameters), trial)
             except BaseException:  # Ctrl-C, which has ended the program by now
-                self._end_run(trial, process_exit.INTERRUPTED)
+                self._end_run(trial, process_exit.INTERRUPTED, time.monotonic() - began)
                 raise
-        self._end_run(trial, code)
+        self._end_run(trial, code, time.monotonic() - began)
         if trial.ended is not None:
             return trial.ended
         return TrialState.FINISHED if code == 0 else TrialState.FAILED
@@ -93,15 +97,20 @@ class Program:
                 raise
             return _end(process)
 
-    def _end_run(self, trial: Trial, code: int) -> None:
-        """End the run of a program that was killed, or never ended it."""
+    def _end_run(self, trial: Trial, code: int, seconds: float) -> None:
+        """End the run of a program that was killed, or never ended it; seconds: what it took.
+
+        What the program logged last may still lie in the spool, and counts.
+        """
         backend, sweep = trial._backend, self._sweep
         try:
             run = backend.run(sweep.entity, sweep.project, trial.record.run_id)
         except RunNotFoundError:
             return  # a program that does not use Lineal
         if run.state in (RunState.RUNNING, RunState.PREEMPTING, RunState.CRASHED):
-            backend.finish_run(run.key, 0 if trial.ended else code, 0.0)
+            adopting.adopt(backend, home_of(self._settings).spool)
+            since = (datetime.now(UTC) - run.created_at).total_seconds()
+            backend.finish_run(run.key, 0 if trial.ended else code, min(seconds, max(since, 0.0)))
 
 
 class _Signals:
