@@ -171,6 +171,37 @@ def test_a_signal_that_ends_the_agent_ends_its_program(number: int, tmp_path: Pa
     assert [trial.state for trial in trials(path)] == ["running"]  # until its lease ends
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("handler", "state"),
+    [
+        ("exit 0", TrialState.FINISHED),
+        ("exit 1", TrialState.FAILED),
+        ("exit $((128 + $0))", TrialState.QUEUED),  # as shells say that the signal ended it
+        ("trap - $0; kill -$0 $$", TrialState.QUEUED),
+    ],
+)
+def test_an_agent_that_passes_signals_on_ends_after_its_program(
+    number: int, handler: str, state: TrialState, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    script = f"trap 'sleep 0.3; {handler}' $0; touch {began}; while true; do sleep 0.1; done"
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", script, str(int(number))],
+        "parameters": {"n": {"values": [1, 2]}},
+    }
+    path = make(document)
+    code = f"import lineal; lineal.agent({path!r}, forward_signals=True)"
+    working = subprocess.Popen([sys.executable, "-c", code])
+    while not began.exists():
+        assert working.poll() is None
+        time.sleep(0.05)
+    working.send_signal(number)
+    assert working.wait(30) == -number
+    assert [trial.state for trial in trials(path)] == [state]
+
+
 def test_what_a_program_logged_before_it_was_killed_is_its_result(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     program.write_text(

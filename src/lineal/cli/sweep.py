@@ -287,7 +287,9 @@ def agent(
     entity: Entity = None,
     forward_signals: Annotated[
         bool,
-        typer.Option("--forward-signals", help="Pass Ctrl-C and SIGTERM on to the program"),
+        typer.Option(
+            "--forward-signals", help="Pass Ctrl-C and SIGTERM on to the program, and end after it"
+        ),
     ] = False,
 ) -> None:
     """Carry out trials of a sweep by starting its program, until there are none left.

@@ -7,6 +7,7 @@ says every second that it does, and hears whether it is to end.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import traceback
@@ -65,8 +66,8 @@ def agent(
 
     sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
     `config`, and whose errors and `sys.exit` end that trial only; without it the sweep's `program`
-    is started. forward_signals: pass Ctrl-C and SIGTERM on to the program, and wait for it, rather
-    than ending it.
+    is started. forward_signals: pass Ctrl-C and SIGTERM on to the program, wait for it rather than
+    ending it, and then end by that signal.
     max_consecutive_failed_runs: failures one after the other that end this agent; default: any
     number. Raises NotFound for the sweep, Invalid where there is nothing to carry out or a number
     of trials is less than 1, TrialsFailed when 3 trials failed in the first minute, or the first
@@ -134,12 +135,14 @@ class _Agent:
         self._began = time.monotonic()
         self._max_failures_in_row = max_failures_in_row
         self._done = self._failed = self._failed_in_row = 0
+        self._signalled: int | None = None
+        """By what signal the agent ends, once it was passed on."""
 
     def run(self, count: int | None) -> Done:
         name = f"{machine.host_name()}-{os.getpid()}"
         agent = self._backend.join_sweep(self._sweep.key, name=name, host=machine.host_name())
         try:
-            while count is None or self._done < count:
+            while self._signalled is None and (count is None or self._done < count):
                 answer = self._backend.next_trial(self._sweep.key, agent)
                 if answer.trial is not None:
                     self._carry_out(answer.trial, agent)
@@ -151,6 +154,8 @@ class _Agent:
                     break
         finally:
             self._backend.leave_sweep(agent)
+        if self._signalled is not None:
+            signal.raise_signal(self._signalled)
         return Done(self._done, self._failed)
 
     def _carry_out(self, record: TrialRecord, agent: AgentKey) -> None:
@@ -174,6 +179,9 @@ class _Agent:
         is_failed = ended.state is TrialState.FAILED
         self._failed += is_failed
         self._failed_in_row = self._failed_in_row + 1 if is_failed else 0
+        self._signalled = trial.signalled
+        if self._signalled is not None:
+            return
         self._give_up_if_none_succeeds()
         self._give_up_if_all_fail()
 

@@ -59,6 +59,8 @@ class Program:
         self._end_run(trial, code, time.monotonic() - began)
         if trial.ended is not None:
             return trial.ended
+        if trial.signalled is not None and code in (-trial.signalled, 128 + trial.signalled):
+            return TrialState.QUEUED  # the signal ended it, which says nothing of the trial
         return TrialState.FINISHED if code == 0 else TrialState.FAILED
 
     def _environment(self, trial: Trial, parameters: str) -> dict[str, str]:
@@ -85,7 +87,7 @@ class Program:
             reason = error.strerror if isinstance(error, OSError) else error
             term.error(f"Cannot start {arguments[0]}: {reason}")
             return 127
-        with _Signals(process, passes_on=self._forward_signals):
+        with _Signals(process, trial, passes_on=self._forward_signals):
             try:
                 while trial.ended is None:
                     try:
@@ -117,11 +119,13 @@ class _Signals:
     """What signals to the agent do to its program while that runs; main thread only.
 
     Those that would end the agent end its program first: it has a session of its own, so nobody
-    else does. The trial comes back, as it does from any agent that was killed.
+    else does. The trial comes back, as it does from any agent that was killed. What is passed on
+    ends the agent once the program has ended.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], *, passes_on: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], trial: Trial, *, passes_on: bool) -> None:
         self._process = process
+        self._trial = trial
         self._passes_on = passes_on
         self._before: dict[int, Any] = {}
 
@@ -140,6 +144,7 @@ class _Signals:
             signal.signal(number, handler)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        self._trial.signalled = number
         _send(self._process, number)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:

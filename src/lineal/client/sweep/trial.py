@@ -35,6 +35,8 @@ class Trial:
         """How the trial is to end, once it must not go on."""
         self.exited: SystemExit | None = None
         """How its function left, if it called `sys.exit`."""
+        self.signalled: int | None = None
+        """What signal its agent was sent and passed on to its program."""
         self.runs: list[Run] = []
         """What its program started; usually one run."""
         self._backend = backend
