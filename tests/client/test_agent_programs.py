@@ -111,6 +111,30 @@ def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
     assert [trial.state for trial in trials(path)] == ["cancelled"]
 
 
+def test_a_program_that_is_stopped_early_ends_without_a_traceback(tmp_path: Path, capfd) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import lineal\n"
+        "with lineal.init() as run:\n"
+        "    for _ in range(3):\n"
+        "        run.log({'loss': run.config.x})\n"
+    )
+    path = make(
+        {
+            "method": "grid",
+            "program": str(program),
+            "metric": {"name": "loss"},
+            "early_terminate": {"type": "hyperband", "min_iter": 2},
+            "parameters": {"x": {"values": [1, 1, 1, 9]}},
+        }
+    )
+    lineal.agent(path)
+    assert [trial.state for trial in trials(path)] == ["finished"] * 3 + ["stopped"]
+    said = capfd.readouterr().err
+    assert f"lineal: Trial 3 of sweep ana/{path} ends here: others do better\n" in said
+    assert "Traceback" not in said
+
+
 def test_what_a_cancelled_program_started_gets_time_and_is_ended_too(tmp_path: Path) -> None:
     """Its shell ends at once, and what that runs has a checkpoint to write, or never ends."""
     began, saved = tmp_path / "began", tmp_path / "saved"

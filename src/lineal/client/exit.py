@@ -128,7 +128,10 @@ def _wrap_excepthook() -> None:
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         _ending.set(code_of(kind, value))
-        before(kind, value, trace)
+        if issubclass(kind, TrialStopped):
+            term.info(str(value))  # no mistake of the program's, so nobody wants its place
+        else:
+            before(kind, value, trace)
 
     sys.excepthook = hook
 
