@@ -125,6 +125,19 @@ def test_states_are_changed_by_verb_and_by_flag(lineal, path, spelling):
     assert lineal("agent", path).code == 0
 
 
+def test_a_flag_of_state_minds_the_other_options(lineal):
+    Path("sweep.yaml").write_text(FILE)
+    path = lineal("sweep", "sweep.yaml", "-e", "team", "-p", "beta").out.strip()
+    sweep_id = path.rpartition("/")[2]
+    assert lineal("sweep", "--stop", "-e", "team", "-p", "other", sweep_id, fails=True).code == 4
+    shown = lineal("sweep", "--stop", "-e", "team", "-p", "beta", sweep_id, "--json").json
+    assert (shown["path"], shown["state"]) == (path, "stopped")
+    for more in (("--name", "x"), ("-R", "abc"), ("--update", path)):
+        answer = lineal("sweep", "--resume", path, *more, fails=True)
+        assert (answer.code, "nothing else" in answer.err) == (2, True)
+    assert lineal("sweep", "show", path, "--json").json["state"] == "stopped"
+
+
 def test_a_sweep_without_trials_takes_another_file(lineal, path):
     Path("other.yaml").write_text(FILE.replace("[1, 2]", "[7]") + "name: other\n")
     assert lineal("sweep", "--update", path, "other.yaml").out.strip() == path

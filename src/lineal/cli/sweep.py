@@ -100,7 +100,14 @@ def create(
     if len(wanted) > 1:
         raise Invalid("Say one of --pause, --resume, --stop and --cancel")
     if wanted:
-        _change(file, wanted[0])
+        if name is not None or prior_run or update is not None:
+            raise Invalid(
+                "--pause, --resume, --stop and --cancel change the state of a sweep and nothing "
+                "else; leave out --name, --prior-run and --update"
+            )
+        changed = _change(file, wanted[0], entity=entity, project=project)
+        if json:
+            output.as_json(describe(changed))
         return
     if not os.path.exists(file):
         raise MissingFile(
@@ -274,10 +281,14 @@ def cancel(sweep: Path) -> None:
     _change(sweep, SweepState.CANCELLED)
 
 
-def _change(sweep: str, state: SweepState) -> None:
-    backend, record = sweeps.find(connect().settings, sweep)
+def _change(
+    sweep: str, state: SweepState, *, entity: str | None = None, project: str | None = None
+) -> SweepRecord:
+    settings = load({"entity": entity, "project": project})
+    backend, record = sweeps.find(settings, sweep, project=project)
     changed = backend.set_sweep_state(record.key, state)
     output.note(f"Sweep {changed.path} is {changed.state}")
+    return changed
 
 
 def agent(
