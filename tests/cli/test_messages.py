@@ -240,8 +240,10 @@ def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatc
     assert f"No {kind}s in {tmp_path}/moved away yet" in lineal(kind, "ls").err
 
 
-def test_an_empty_list_of_one_project_names_no_home(lineal, photos):
-    assert "No sweeps here yet" in lineal("sweep", "ls", "demo").err
+def test_an_empty_list_of_one_project_names_it(lineal, photos, monkeypatch):
+    assert "No sweeps in ana/demo yet" in lineal("sweep", "ls", "demo").err
+    monkeypatch.setenv("LINEAL_PROJECT", "demo")
+    assert "No sweeps in ana/demo yet" in lineal("sweep", "ls").err
 
 
 @pytest.mark.parametrize("words", [("artifact", "put", "."), ("init", "--project", "p")])

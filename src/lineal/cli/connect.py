@@ -48,14 +48,16 @@ class Connection:
         """The project of names that name none."""
         return default_project(self.settings)
 
-    def where(self, named: str | None) -> str:
-        """Say where nothing was found: in the whole instance, unless a project was meant.
+    @property
+    def home(self) -> str:
+        """Where the instance is: who moved it and did not say so sees that this is another one."""
+        return self.backend.url.removeprefix("file://")
 
-        Whoever moved the home and did not say so sees that this is another one.
-        """
+    def where(self, named: str | None) -> str:
+        """Say where nothing was found: in the project that was meant, else in the instance."""
         if named or self.project:
-            return "here"
-        return f"in {self.backend.url.removeprefix('file://')}"
+            return "in " + "/".join(self.places(named)[0])
+        return f"in {self.home}"
 
     def path(self, text: str) -> str:
         """Return the path that is meant: a path, or the `url` of a run, a sweep or a project."""

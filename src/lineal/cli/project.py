@@ -40,7 +40,7 @@ def project_ls(
                 (each.created_at, ", ".join(each.protected_aliases), f"{each.entity}/{each.name}")
                 for each in found
             ),
-            none=f"No projects {connection.where(entity)} yet; `lineal demo` makes one",
+            none=f"No projects in {connection.home} yet; `lineal demo` makes one",
         )
 
 
