@@ -200,6 +200,20 @@ def test_wrong_setting_is_named(explicit: dict[str, Any], message: str) -> None:
         load(explicit, environ={})
 
 
+def test_the_place_of_a_wrong_setting_is_named(home: Path) -> None:
+    environ = {"LINEAL_HOME": str(home), "WANDB_SILENT": "maybe", "LINEAL_MODE": "onlin"}
+    with pytest.raises(Invalid, match=r"`silent` cannot be 'maybe': .*; .* from \$WANDB_SILENT$"):
+        load({"mode": "online"}, environ=environ)
+    with pytest.raises(Invalid, match=r"mode `onlin`.* from \$LINEAL_MODE$"):
+        load({"silent": False}, environ=environ)
+    with pytest.raises(Invalid, match=r"'maybe': expected true or false$"):
+        load({"silent": "maybe", "mode": "online"}, environ=environ)
+    write_settings(home / "settings", "[default]\nundo_days = few\n")
+    for explicit, variables in (({}, {"LINEAL_HOME": str(home)}), ({"home": home}, {})):
+        with pytest.raises(Invalid, match=r"`undo_days` cannot be 'few'.* from .*/home/settings$"):
+            load(explicit, environ=variables)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

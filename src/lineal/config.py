@@ -233,23 +233,24 @@ def load(
     """Merge arguments, a settings object, the environment and files into one `Settings`.
 
     Values that are None count as not given, and so do paths without text. Raises Invalid for an
-    unknown name (with the nearest valid one) or a value of the wrong type.
+    unknown name (with the nearest valid one) or a value of the wrong type (with the variable or
+    file that has it).
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    values.update(_from_environment(environ))
-    values.update(said(base))
-    if explicit:
-        values.update(_given(explicit))
+    told = {**said(base), **_given(explicit or {})}
+    values: dict[str, Any] = {**_from_environment(environ), **told}
     home = _parse("home", values.get("home", Settings.home))
     values = {**_given(_from_files(home)), **values}
-    loaded = Settings(**{name: _parse(name, value) for name, value in values.items()})
-    mode = MODE_SPELLINGS.get(loaded.mode.lower())
-    if mode is None:
-        raise Invalid(
-            f"Unknown mode `{loaded.mode}`; use `online`, `offline`, `disabled` or `shared`"
-        )
-    return dataclasses.replace(loaded, mode=mode)
+    parsed = {}
+    for name, value in values.items():
+        try:
+            parsed[name] = _parse(name, value)
+        except Invalid as error:
+            if name in told:
+                raise
+            place = _sources(environ, home)[name]
+            raise Invalid(f"{error.message}; it comes from {place}") from error
+    return dataclasses.replace(Settings(**parsed))  # as one in which every value was said
 
 
 def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -258,11 +259,15 @@ def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     That is `$VARIABLE`, or the path of a file. Raises Invalid for a file that cannot be read.
     """
     environ = os.environ if environ is None else environ
-    variables = _variables_set(environ)
-    home = environ[variables["home"]] if "home" in variables else Settings.home
+    home = _from_environment(environ).get("home", Settings.home)
+    return _sources(environ, home)
+
+
+def _sources(environ: Mapping[str, str], home: str) -> dict[str, str]:
     in_files = {
         name: os.path.abspath(path) for path in _settings_files(home) for name in _from_file(path)
     }
+    variables = _variables_set(environ)
     return in_files | {name: f"${variable}" for name, variable in variables.items()}
 
 
@@ -395,6 +400,8 @@ def _parse(name: str, value: Any) -> Any:
             return _parse_path(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
+    if name == "mode":
+        return _parse_mode(value)
     if name == "resume":
         return _parse_resume(value)
     if name == "reinit":
@@ -429,6 +436,15 @@ def _parse_bool(text: str) -> bool:
     if text.lower() in _FALSE:
         return False
     raise ValueError("expected true or false")
+
+
+def _parse_mode(value: Any) -> Mode:
+    mode = MODE_SPELLINGS.get(_text(value).lower())
+    if mode is None:
+        raise Invalid(
+            f"Unknown mode `{_text(value)}`; use `online`, `offline`, `disabled` or `shared`"
+        )
+    return mode
 
 
 def _parse_resume(value: Any) -> str | None:
