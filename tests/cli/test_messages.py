@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import lineal as sdk
 from lineal.errors import LinealError, NoSpace
 
 SOURCE = str(Path(__file__).parents[2] / "src")
@@ -244,6 +245,17 @@ def test_an_empty_list_of_one_project_names_it(lineal, photos, monkeypatch):
     assert "No sweeps in ana/demo yet" in lineal("sweep", "ls", "demo").err
     monkeypatch.setenv("LINEAL_PROJECT", "demo")
     assert "No sweeps in ana/demo yet" in lineal("sweep", "ls").err
+
+
+def test_an_error_with_a_foreign_name_cannot_command_the_terminal(lineal, tmp_path):
+    artifact = sdk.Artifact("photos", type="dataset")
+    artifact.add_bytes(b"x", "a\x1b]0;title\x07.txt")
+    with sdk.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    (tmp_path / "empty").mkdir()
+    answer = lineal("artifact", "verify", "p/photos", "--root", str(tmp_path / "empty"), fails=True)
+    assert r"a\x1b]0;title\x07.txt is missing" in answer.err
+    assert "\x1b" not in answer.err
 
 
 @pytest.mark.parametrize("words", [("artifact", "put", "."), ("init", "--project", "p")])

@@ -65,6 +65,13 @@ def test_quiet_keeps_warnings_and_silent_keeps_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_names_cannot_command_the_terminal(capsys):
+    term.info("run \x1b[31mred\x07 naïve ☃\nsecond\tline")
+    assert capsys.readouterr().err == (
+        "lineal: run \\x1b[31mred\\x07 naïve ☃\nlineal: second\\tline\n"
+    )
+
+
 def test_warn_once_warns_once(capsys):
     term.warn_once("same")
     term.warn_once("same")

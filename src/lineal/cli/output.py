@@ -78,8 +78,8 @@ def _unwritable(error: OSError) -> Unavailable:
 
 
 def note(text: str = "") -> None:
-    """Print a line about what was asked for."""
-    sys.stderr.write(text + "\n")
+    """Print a line about what was asked for, as no terminal obeys it."""
+    sys.stderr.write(term.harmless(text) + "\n")
 
 
 def as_json(value: Any) -> None:

@@ -118,6 +118,17 @@ def progress(label: str, *, files: int | None = None, size: int | None = None) -
     return Progress(label, files, size)
 
 
+def harmless(text: str) -> str:
+    """Return text as no terminal obeys it, whatever a name in it contains; its lines stay."""
+    return "\n".join(map(_visible, text.splitlines()))
+
+
+def _visible(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+
+
 def size_text(size: float) -> str:
     """Return 1536 as `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -181,7 +192,7 @@ class Progress:
             parts.append(f"{size_text(rate)}/s")
             if self._size and rate > 0:
                 parts.append(f"{_duration((self._size - self._size_done) / rate)} left")
-        return PREFIX + " · ".join(parts)
+        return _visible(PREFIX + " · ".join(parts))
 
 
 def _duration(seconds: float) -> str:
@@ -191,7 +202,7 @@ def _duration(seconds: float) -> str:
 
 
 def _say(text: str) -> None:
-    lines = "".join(f"{PREFIX}{line}\n" for line in text.splitlines() or [""])
+    lines = "".join(f"{PREFIX}{_visible(line)}\n" for line in text.splitlines() or [""])
     with _voice.lock:
         if _voice.progress is None:
             _write(lines)
