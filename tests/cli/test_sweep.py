@@ -138,6 +138,29 @@ def test_a_flag_of_state_minds_the_other_options(lineal):
     assert lineal("sweep", "show", path, "--json").json["state"] == "stopped"
 
 
+def test_a_prior_run_is_one_of_the_project_that_is_there(lineal):
+    Path("sweep.yaml").write_text(FILE)
+    ids = []
+    for project in ("p", "p", "other"):
+        with sdk.init(project=project, config={"a": 1, "b": {"c": 3}}) as run:
+            run.log({"loss": 1})
+        ids.append(run.id)
+    first, gone, elsewhere = ids
+    sdk.Api().run(f"p/{gone}").delete()
+    path = lineal("sweep", "sweep.yaml", "-R", first, "-R", f"ana/p/runs/{first}").out.strip()
+    trials = lineal("sweep", "show", path, "--json").json["trials"]
+    assert [trial["run"] for trial in trials] == [first]
+    for run, code, said in (
+        (f"{first}x", 4, f"did you mean {first}"),
+        (gone, 4, "lineal run restore"),
+        (f"other/{elsewhere}", 2, f"Run ana/other/{elsewhere} cannot inform a sweep of ana/p"),
+        (f"other/{first}", 2, "its own project"),
+    ):
+        answer = lineal("sweep", "sweep.yaml", "-R", run, fails=True)
+        assert (answer.code, said in answer.err) == (code, True), answer.err
+    assert len(lineal("sweep", "ls", "--json").json) == 1
+
+
 def test_a_sweep_without_trials_takes_another_file(lineal, path):
     Path("other.yaml").write_text(FILE.replace("[1, 2]", "[7]") + "name: other\n")
     assert lineal("sweep", "--update", path, "other.yaml").out.strip() == path

@@ -185,19 +185,9 @@ def run(
     with_deleted: bool = False,
 ) -> RunRecord:
     """Return a run. Raises RunNotFoundError, naming near misses, or Gone unless `with_deleted`."""
-    name = f"{entity}/{project}/{run_id}"
-    access.require(actor, Action.READ, f"run {name}")
+    access.require(actor, Action.READ, f"run {entity}/{project}/{run_id}")
     with instance.database.reading() as connection:
-        row = runs_db.find(connection, entity, project, run_id)
-        if row is None:
-            project_id = projects_db.find(connection, entity, project)
-            if project_id is None:
-                raise _no_project(connection, actor, entity, project, name)
-            raise RunNotFoundError(
-                f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
-            )
-        if row.deleted_at is not None and not with_deleted:
-            raise gone(row)
+        row = require_named(connection, actor, entity, project, run_id, with_deleted=with_deleted)
         return record(instance, connection, row)
 
 
@@ -232,6 +222,30 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
 def record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
     """Return what a row of `require` says of its run, with its tags."""
     return runs_db.records(connection, [row], instance.crashed_before())[0]
+
+
+def require_named(
+    connection: Connection,
+    actor: Actor,
+    entity: str,
+    project: str,
+    run_id: str,
+    *,
+    with_deleted: bool = False,
+) -> Row[Any]:
+    """Return the row of a run by its path. Raises as `run` does."""
+    name = f"{entity}/{project}/{run_id}"
+    row = runs_db.find(connection, entity, project, run_id)
+    if row is None:
+        project_id = projects_db.find(connection, entity, project)
+        if project_id is None:
+            raise _no_project(connection, actor, entity, project, name)
+        raise RunNotFoundError(
+            f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
+        )
+    if row.deleted_at is not None and not with_deleted:
+        raise gone(row)
+    return row
 
 
 # --- change -------------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ def sweep(
     """Make a sweep and return its id (SWP-1); `agent` carries it out.
 
     sweep: its document, or a function that returns it. prior_runs: ids of runs of the project
-    whose results the search begins with. Raises Invalid naming every mistake in the document.
+    whose results the search begins with. Raises Invalid naming every mistake in the document, or a
+    run of another project.
     """
     given = sweep() if callable(sweep) else sweep
     if not isinstance(given, Mapping):
@@ -54,19 +55,28 @@ def create(
     if settings.quiet or settings.silent:  # else what `init` was told goes on to hold
         term.configure(quiet=settings.quiet, silent=settings.silent)
     backend = open_backend(settings)
-    record = backend.create_sweep(
-        SweepSpec(
-            entity=entity or document.get("entity") or settings.entity or backend.entity,
-            project=project or document.get("project") or default_project(settings),
-            document=said,
-            prior_runs=tuple(
-                str(run).rpartition("/")[2] for run in names.strings(prior_runs, "prior_runs")
-            ),
-        )
-    )
+    entity = entity or document.get("entity") or settings.entity or backend.entity
+    project = project or document.get("project") or default_project(settings)
+    prior = [
+        _prior_run(addresses.path_of(backend, run), entity, project)
+        for run in names.strings(prior_runs, "prior_runs")
+    ]
+    record = backend.create_sweep(SweepSpec(entity, project, said, tuple(dict.fromkeys(prior))))
     session.sweep_made(record.entity, record.project, record.sweep_id)
     term.info(f"sweep {record.path} created; start agents with `lineal agent {record.path}`")
     return record
+
+
+def _prior_run(path: str, entity: str, project: str) -> str:
+    """Return the id of a run that a sweep begins with; raises Invalid for another project's."""
+    *place, run_id = names.run_path(path, entity, project)
+    if place != [entity, project]:
+        raise Invalid(
+            f"Run {'/'.join([*place, run_id])} cannot inform a sweep of {entity}/{project}: that "
+            "begins with runs of its own project. Make it there, or move the run with "
+            "`lineal run mv`"
+        )
+    return run_id
 
 
 def as_document(document: Mapping[str, Any]) -> dict[str, Any]:

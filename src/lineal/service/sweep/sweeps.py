@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from lineal.core import access, names
 from lineal.core import sweeps as rules
@@ -17,7 +17,8 @@ from lineal.core.trials import MAY_BECOME, SweepKey, SweepRecord, SweepSpec, Swe
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
-from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
+from lineal.errors import Conflict, Invalid, NotFound
+from lineal.service import runs
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Search, point_of
 
@@ -25,8 +26,8 @@ from lineal.service.sweep.search import Search, point_of
 def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
     """Make a sweep; makes the project if there is none.
 
-    Raises Invalid naming every mistake in the document, RunNotFoundError for a prior run that is
-    not there, Unavailable if the search's library is missing.
+    Raises Invalid naming every mistake in the document, RunNotFoundError or Gone for a prior run
+    that is not there, Unavailable if the search's library is missing.
     """
     what = f"{spec.entity}/{spec.project}"
     access.require(actor, Action.WRITE, f"project {what}")
@@ -54,7 +55,8 @@ def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
             },
         )
         for run_id in spec.prior_runs:
-            _add_prior(connection, instance, spec, key, plan, run_id, sweep_id)
+            run = runs.require_named(connection, actor, spec.entity, spec.project, run_id)
+            _add_prior(connection, instance, key, plan, run, sweep_id)
         return sweeps_db.record(connection, sweeps_db.by_key(connection, key))
 
 
@@ -144,18 +146,12 @@ def update(
 def _add_prior(
     connection: Connection,
     instance: Instance,
-    spec: SweepSpec,
     key: SweepKey,
     plan: Plan,
-    run_id: str,
+    run: Row[Any],
     sweep_id: str,
 ) -> None:
     """Let a run that was there before inform the search; it keeps a sweep that it has."""
-    run = runs_db.find(connection, spec.entity, spec.project, run_id)
-    if run is None or run.deleted_at is not None:
-        raise RunNotFoundError(
-            f"There is no run {spec.entity}/{spec.project}/{run_id} to begin the sweep with"
-        )
     point = point_of(plan, run.config)
     value = rules.result(run.summary, plan.metric) if plan.metric is not None else None
     now = instance.clock.now()
@@ -167,7 +163,7 @@ def _add_prior(
             "point": point or {},
             "parameters": dict(run.config),
             "state": str(TrialState.FINISHED if point is not None else TrialState.FAILED),
-            "run_id": run_id,
+            "run_id": run.run_id,
             "value": value,
             "created_at": now,
             "ended_at": now,
