@@ -56,6 +56,7 @@ _SOURCES = {
     "lineal.client.media.object3d": ("Object3D",),
     "lineal.client.media.plotly": ("Plotly",),
     "lineal.client.media.table": ("Table",),
+    "lineal.client.media.table_sets": ("JoinedTable", "PartitionedTable"),
     "lineal.client.media.video": ("Video",),
     "lineal.client.term": ("termerror", "termlog", "termwarn"),
     "lineal.config": ("Settings",),
@@ -125,6 +126,8 @@ if TYPE_CHECKING:
     from lineal.client.media.object3d import Object3D as Object3D
     from lineal.client.media.plotly import Plotly as Plotly
     from lineal.client.media.table import Table as Table
+    from lineal.client.media.table_sets import JoinedTable as JoinedTable
+    from lineal.client.media.table_sets import PartitionedTable as PartitionedTable
     from lineal.client.media.video import Video as Video
     from lineal.client.plot import plot_table as plot_table
     from lineal.client.public.api import Api as Api

@@ -9,4 +9,6 @@ from lineal.client.media.molecule import Molecule as Molecule
 from lineal.client.media.object3d import Object3D as Object3D
 from lineal.client.media.plotly import Plotly as Plotly
 from lineal.client.media.table import Table as Table
+from lineal.client.media.table_sets import JoinedTable as JoinedTable
+from lineal.client.media.table_sets import PartitionedTable as PartitionedTable
 from lineal.client.media.video import Video as Video

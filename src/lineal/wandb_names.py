@@ -19,6 +19,6 @@ INSTEAD = (
         ("api", "apis", "env", "sdk", "wandb_run", "wandb_sdk"),
         _INSIDE,
     )
-    | dict.fromkeys(("EvalTable", "JoinedTable", "PartitionedTable"), _TABLE)
+    | dict.fromkeys(("EvalTable",), _TABLE)
 )
 """What to do instead, by name. Source: docs/compatibility.md."""

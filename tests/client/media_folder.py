@@ -47,6 +47,9 @@ class Folder:
     def expect(self, name: str, /) -> None:
         """Nothing is fetched ahead."""
 
+    def under(self, folder: str, /) -> list[str]:
+        return [name for name in self.entries if name.startswith(f"{folder}/")]
+
     def path(self, name: str, /) -> str:
         self.fetched.append(name)
         entry = self.entries[name]

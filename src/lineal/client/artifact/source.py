@@ -50,6 +50,10 @@ class Source:
     def path(self, name: str, /) -> str:
         return self._there(name) or self._fetch(name)
 
+    def under(self, folder: str, /) -> list[str]:
+        prefix = f"{folder}/" if folder else ""
+        return [entry.path for entry in self.artifact._contents.base.under(prefix)]
+
     def _there(self, name: str) -> str | None:
         """Return where a file was fetched to, unless it has changed or is gone since."""
         path, stamp = self._fetched.get(name, (None, None))

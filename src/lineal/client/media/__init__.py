@@ -26,6 +26,8 @@ __all__ = [
 
 _WHERE: Mapping[str, tuple[str, str]] = {
     "table": ("lineal.client.media.table", "Table"),
+    "joined-table": ("lineal.client.media.table_sets", "JoinedTable"),
+    "partitioned-table": ("lineal.client.media.table_sets", "PartitionedTable"),
     "image-file": ("lineal.client.media.image", "Image"),
     "classes": ("lineal.client.media.classes", "Classes"),
     "histogram": ("lineal.client.media.histogram", "Histogram"),

@@ -62,6 +62,10 @@ class MediaSource(Protocol):
         """Fetch one file of the artifact, if not done yet, and return where it is now."""
         ...
 
+    def under(self, folder: str, /) -> list[str]:
+        """Return the names of all files below a folder; `""` is the artifact."""
+        ...
+
 
 class Origin(NamedTuple):
     """The entry of a logged artifact that something was read from."""
