@@ -31,7 +31,7 @@ def frames(time: int = 3, channels: int = 3, height: int = 5, width: int = 7) ->
 
 def samples_of(audio: lineal.Audio) -> tuple[list[int], int, int]:
     """Return (samples, channels, samples a second)."""
-    with wave.open(io.BytesIO(audio._file.read())) as file:
+    with wave.open(io.BytesIO(audio.content)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").tolist()
         return samples, file.getnchannels(), file.getframerate()
 
@@ -57,7 +57,7 @@ def test_comes_back_from_an_artifact_as_it_was(medium: OneFile, tmp_path: Path) 
     found = round_trip(medium, tmp_path)
     assert type(found) is type(medium)
     assert found == medium
-    assert found._file.read() == medium._file.read()
+    assert found.content == medium.content
     assert (found.caption, found.format) == (medium.caption, medium.format)
 
 
@@ -84,7 +84,7 @@ def test_is_logged_as_a_file_of_the_run(medium: OneFile) -> None:
     assert value["path"].startswith(f"{type(medium).folder}/val/x_0_{value['sha256'][:20]}.")
     assert stored.history(pandas=False)[0]["val/x"]["path"] == value["path"]
     with stored.file(value["path"]).download(replace=True) as file:
-        assert Path(file.name).read_bytes() == medium._file.read()
+        assert Path(file.name).read_bytes() == medium.content
     assert value["path"] in output.cell(value)
 
 
@@ -186,7 +186,7 @@ def test_a_sound_file_is_kept_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.MP3"
     path.write_bytes(b"any bytes")
     audio = lineal.Audio(path, caption="c")
-    assert (audio.format, audio._file.read()) == ("mp3", b"any bytes")
+    assert (audio.format, audio.content) == ("mp3", b"any bytes")
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_samples_that_are_no_sound_are_refused(samples: Any, rate: Any, why: str
 
 def test_frames_become_a_gif_of_as_many_frames() -> None:
     video = lineal.Video(frames(), fps=10)
-    with PIL_Image.open(io.BytesIO(video._file.read())) as image:
+    with PIL_Image.open(io.BytesIO(video.content)) as image:
         assert (image.format, image.size, image.n_frames) == ("GIF", (7, 5), 3)
         assert image.info["duration"] == 100
 
@@ -219,7 +219,7 @@ def test_frames_become_a_gif_of_as_many_frames() -> None:
 @pytest.mark.parametrize(("count", "size"), [(1, (7, 5)), (2, (14, 5)), (3, (14, 10))])
 def test_a_batch_is_one_video_of_tiles(count: int, size: tuple[int, int]) -> None:
     batch = np.stack([frames()] * count)
-    with PIL_Image.open(io.BytesIO(lineal.Video(batch)._file.read())) as image:
+    with PIL_Image.open(io.BytesIO(lineal.Video(batch).content)) as image:
         assert image.size == size
 
 
@@ -229,7 +229,7 @@ def test_frames_become_a_film(format: str, channels: int, tmp_path: Path) -> Non
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     video = lineal.Video(frames(6, channels, 33, 47), fps=5, format=format)
     path = tmp_path / f"film.{format}"
-    path.write_bytes(video._file.read())
+    path.write_bytes(video.content)
     read = subprocess.run(
         [ffmpeg.get_ffmpeg_exe(), "-i", path, "-f", "rawvideo", "-pix_fmt", "gray", "-"],
         capture_output=True,
@@ -241,11 +241,11 @@ def test_frames_become_a_film(format: str, channels: int, tmp_path: Path) -> Non
 def test_a_video_file_is_kept_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"any bytes")
-    assert lineal.Video(str(path))._file.read() == b"any bytes"
+    assert lineal.Video(str(path)).content == b"any bytes"
     with path.open("rb") as file:
         assert lineal.Video(file).format == "mp4"
     video = lineal.Video(io.BytesIO(b"any bytes"), format="webm")
-    assert (video.format, video._file.read()) == ("webm", b"any bytes")
+    assert (video.format, video.content) == ("webm", b"any bytes")
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
@@ -270,14 +270,14 @@ def test_points_are_kept_as_json(columns: int) -> None:
     points = np.arange(2 * columns, dtype="float32").reshape(2, columns)
     found = lineal.Object3D(points)
     assert found.format == "pts.json"
-    assert json.loads(found._file.read()) == points.tolist()
+    assert json.loads(found.content) == points.tolist()
     assert lineal.Object3D.from_numpy(points) == found
 
 
 def test_a_scene_has_points_boxes_and_vectors() -> None:
     box = {"corners": np.zeros((8, 3)), "label": "car", "color": [255, 0, 0]}
     scene = lineal.Object3D.from_point_cloud([[0, 0, 1]], [box], [{"start": (0, 0, 0)}])
-    assert json.loads(scene._file.read()) == {
+    assert json.loads(scene.content) == {
         "type": "lidar/beta",
         "points": [[0, 0, 1]],
         "boxes": [{**box, "corners": [[0.0] * 3] * 8}],
@@ -289,7 +289,7 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "cube.OBJ").write_text("v 0 0 0\n")
     assert lineal.Object3D.from_file(tmp_path / "cube.OBJ").format == "obj"
     with (tmp_path / "cube.OBJ").open() as file:
-        assert lineal.Object3D(file)._file.read() == b"v 0 0 0\n"
+        assert lineal.Object3D(file).content == b"v 0 0 0\n"
     assert lineal.Object3D(io.StringIO("v"), file_type=".stl").format == "stl"
     with pytest.raises(Invalid, match="None"):
         lineal.Object3D(io.StringIO("v"))
@@ -305,7 +305,7 @@ def test_what_is_no_object_is_refused(data: Any) -> None:
 
 
 def test_a_molecule_is_a_file_of_a_known_format(tmp_path: Path) -> None:
-    assert lineal.Molecule(io.StringIO(PDB), file_type="pdb")._file.read() == PDB.encode()
+    assert lineal.Molecule(io.StringIO(PDB), file_type="pdb").content == PDB.encode()
     (tmp_path / "a.txt").write_text(PDB)
     with pytest.raises(Invalid, match=r"\.pdb"):
         lineal.Molecule(tmp_path / "a.txt")

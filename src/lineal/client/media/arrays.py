@@ -1,4 +1,4 @@
-"""Tables and the array libraries: NumPy columns, `.npz` side files, pandas frames.
+"""Media and the array libraries: NumPy columns, `.npz` side files, pandas frames.
 
 NumPy and pandas are slow optional dependencies, imported where they are needed.
 """
@@ -106,6 +106,24 @@ def tensor_values(tensor: Any) -> Any:
         return tensor.numpy()
     except TypeError:  # bfloat16 and narrower
         return tensor.float().numpy()
+
+
+def as_numpy(data: Any, what: str) -> Any:
+    """Return an array of numbers or booleans; raises Invalid for anything else."""
+    numpy = numpy_for(what)
+    if is_tensor(data):
+        data = tensor_values(data)
+    elif hasattr(data, "numpy"):  # tensorflow
+        data = data.numpy()
+    try:
+        values = numpy.asarray(data)
+    except ValueError as error:  # rows of different lengths
+        raise Invalid(f"{what} cannot be made from these data: {error}") from error
+    if values.dtype.kind not in "buif":
+        raise Invalid(
+            f"{what} cannot be made from {type(data).__name__} with {values.dtype} values"
+        )
+    return values
 
 
 def is_frame(value: object) -> bool:

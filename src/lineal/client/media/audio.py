@@ -8,10 +8,9 @@ import wave
 from typing import Any, ClassVar
 
 from lineal.client.media import markup
-from lineal.client.media.arrays import numpy_for
+from lineal.client.media.arrays import as_numpy, numpy_for
 from lineal.client.media.files import MediaFile
 from lineal.client.media.one_file import OneFile, file_at
-from lineal.client.media.pixels import as_numpy
 from lineal.errors import Invalid
 
 CHANNELS_MOST = 32

@@ -35,7 +35,7 @@ class Html(OneFile):
     @property
     def html(self) -> str:
         """The text; fetched first if it is in an artifact."""
-        return self._file.read().decode(errors="replace")
+        return self.content.decode(errors="replace")
 
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame of its own that may not touch the notebook."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from lineal.client.media import pixels
+from lineal.client.media import arrays, pixels
 from lineal.client.media.classes import ClassLabels, class_labels, classes_json
 from lineal.client.media.files import MediaFile, json_file, read_json, stored
 from lineal.client.media.types import MediaSource, MediaTarget
@@ -153,7 +153,7 @@ def mask(layer: Any, where: str, labels: ClassLabels) -> Mask:
     if "path" in layer:
         ids = pixels.to_numpy(pixels.from_path(layer["path"]).file)
     else:
-        ids = pixels.as_numpy(layer["mask_data"], where)
+        ids = arrays.as_numpy(layer["mask_data"], where)
     if ids.dtype.kind == "f" and (ids == ids.round()).all():  # a threshold's 0.0 and 1.0
         ids = ids.astype(int)
     if ids.ndim != 2 or ids.dtype.kind not in "biu":

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import values
+from lineal.client.media.arrays import as_numpy
 from lineal.client.media.files import json_file
 from lineal.client.media.one_file import OneFile, file_at, file_from
-from lineal.client.media.pixels import as_numpy
 from lineal.errors import Invalid
 
 if TYPE_CHECKING:

@@ -36,6 +36,11 @@ class OneFile(DataObject):
         """The ending of the file's name, without its dot."""
         return self._file.suffix[1:]
 
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file; fetched first if it is in an artifact."""
+        return self._file.read()
+
     def __repr__(self) -> str:
         caption = f" {self.caption!r}" if self.caption else ""
         return f"<{type(self).__name__} {self.format}{caption}>"

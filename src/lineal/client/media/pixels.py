@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from lineal.client.media.arrays import is_tensor, tensor_values
+from lineal.client.media.arrays import as_numpy, is_tensor, numpy_for
 from lineal.client.media.files import MediaFile
 from lineal.client.media.types import needs_media_extra
 from lineal.errors import Invalid, LinealError, MissingFile
@@ -46,14 +46,6 @@ def _pil() -> Any:
     except ImportError as error:
         needs_media_extra("Image", "Pillow", error)
     return PIL.Image
-
-
-def _numpy() -> Any:
-    try:
-        import numpy  # slow optional dependency
-    except ImportError as error:
-        needs_media_extra("Image", "numpy", error)
-    return numpy
 
 
 def from_path(path: str | os.PathLike[str]) -> Pixels:
@@ -133,28 +125,10 @@ def _converted(image: Any, mode: str) -> Any:
 
 def _shallower(image: Any, *, is_deep: bool, normalize: bool) -> Any:
     """Return a grey image of 16 bits where that holds the values, else of 8."""
-    values = _numpy().asarray(image)
+    values = numpy_for("Image").asarray(image)
     if is_deep and values.dtype.kind in "iu" and values.min() >= 0 and values.max() <= _DEPTH_MAX:
         return _pil().fromarray(values.astype("uint16"))
     return _pil().fromarray(to_uint8(values, normalize=normalize))
-
-
-def as_numpy(data: Any, what: str) -> Any:
-    """Return an array of numbers or booleans; raises Invalid for anything else."""
-    numpy = _numpy()
-    if is_tensor(data):
-        data = tensor_values(data)
-    elif hasattr(data, "numpy"):  # tensorflow
-        data = data.numpy()
-    try:
-        values = numpy.asarray(data)
-    except ValueError as error:  # rows of different lengths
-        raise Invalid(f"{what} cannot be made from these data: {error}") from error
-    if values.dtype.kind not in "buif":
-        raise Invalid(
-            f"{what} cannot be made from {type(data).__name__} with {values.dtype} values"
-        )
-    return values
 
 
 def _with_channels_last(values: Any, *, are_first: bool) -> Any:
@@ -181,7 +155,7 @@ def to_uint8(values: Any, *, normalize: bool) -> Any:
     over 255 are stretched to the whole range; without `normalize`, cut off. NaN and infinities
     are drawn as 0: a picture must not end a training run.
     """
-    numpy = _numpy()
+    numpy = numpy_for("Image")
     if values.dtype == numpy.uint8:
         return numpy.ascontiguousarray(values)
     if values.dtype.kind == "b":
@@ -201,7 +175,7 @@ def to_uint8(values: Any, *, normalize: bool) -> Any:
 
 def png_of_ids(ids: Any) -> MediaFile:
     """Encode class ids 0–255 by pixel as a grey PNG."""
-    image = _pil().fromarray(_numpy().ascontiguousarray(ids, dtype="uint8"))
+    image = _pil().fromarray(numpy_for("Image").ascontiguousarray(ids, dtype="uint8"))
     return encode(image, mode="L", file_type="png").file
 
 
@@ -216,7 +190,7 @@ def to_numpy(file: MediaFile) -> Any:
     image = to_pil(file)
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    return _numpy().asarray(image)
+    return numpy_for("Image").asarray(image)
 
 
 def same(left: MediaFile, right: MediaFile) -> bool:

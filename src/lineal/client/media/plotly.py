@@ -29,7 +29,7 @@ class Plotly(OneFile):
             from plotly import io  # slow optional dependency
         except ImportError as error:
             needs_package("To draw this", "plotly", error)
-        return io.from_json(self._file.read().decode())
+        return io.from_json(self.content.decode())
 
 
 def is_figure(value: object) -> bool:

@@ -9,10 +9,10 @@ import tempfile
 from typing import Any, ClassVar
 
 from lineal.client.media import markup
-from lineal.client.media.arrays import numpy_for
+from lineal.client.media.arrays import as_numpy, numpy_for
 from lineal.client.media.files import MediaFile
 from lineal.client.media.one_file import OneFile, file_at, file_from
-from lineal.client.media.pixels import as_numpy, to_uint8
+from lineal.client.media.pixels import to_uint8
 from lineal.client.media.types import needs_media_extra, needs_package
 from lineal.errors import Invalid
 
