@@ -140,6 +140,21 @@ def test_confusion_counts_every_pair_of_classes() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("y_true", "preds"), [([1, 2, 2], [1, 2, 1]), (["cat", "dog", "dog"], ["cat", "dog", "cat"])]
+)
+def test_names_of_classes_are_taken_in_order_or_are_the_classes(y_true: Any, preds: Any) -> None:
+    chart = lineal.plot.confusion_matrix(y_true=y_true, preds=preds, class_names=["cat", "dog"])
+    assert [row[2] for row in chart.table.data] == [1, 0, 1, 1]
+    assert chart.table.data[2][:2] == ["dog", "cat"]
+
+
+def test_a_chart_without_title_has_none() -> None:
+    chart = lineal.plot.confusion_matrix(y_true=[0], preds=[0], title=None)
+    assert (chart.title, "title" in chart.string_fields) == ("", False)
+    assert chart._repr_html_().startswith("<img")
+
+
 def test_confusion_takes_probabilities_and_classes_by_their_own_names() -> None:
     probs = np.array([[0.9, 0.1], [0.2, 0.8]])
     by_chance = lineal.plot.confusion_matrix(probs=probs, y_true=[1, 1])
@@ -155,7 +170,7 @@ def test_confusion_takes_probabilities_and_classes_by_their_own_names() -> None:
         ({"y_true": [1], "preds": [1], "probs": [[1]]}, "either probs or preds"),
         ({"preds": [1]}, "y_true"),
         ({"y_true": [1, 0], "preds": [1]}, "2 true classes and 1"),
-        ({"y_true": [3], "preds": [0], "class_names": ["a"]}, "below 1, not 3"),
+        ({"y_true": [3], "preds": [0], "class_names": ["a"]}, "numbers below 1.*: 0, 3"),
         ({"y_true": [0], "probs": [0.5]}, "shape"),
     ],
 )

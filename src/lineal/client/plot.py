@@ -28,6 +28,7 @@ __all__ = [
     "scatter",
 ]
 
+CLASSES_SHOWN = 5
 CURVE_POINTS_MOST = 1_000
 """Of one class; a curve of more looks the same."""
 
@@ -48,7 +49,7 @@ def line(
     x: str,
     y: str,
     stroke: str | None = None,
-    title: str = "",
+    title: str | None = "",
     split_table: bool = False,
 ) -> CustomChart:
     """Return lines through the points of two columns, one for each value of a third, `stroke`."""
@@ -57,21 +58,23 @@ def line(
 
 
 def scatter(
-    table: Table, x: str, y: str, title: str = "", split_table: bool = False
+    table: Table, x: str, y: str, title: str | None = "", split_table: bool = False
 ) -> CustomChart:
     """Return the points of two columns."""
     return CustomChart("wandb/scatter/v0", table, {"x": x, "y": y}, {"title": title})
 
 
 def bar(
-    table: Table, label: str, value: str, title: str = "", split_table: bool = False
+    table: Table, label: str, value: str, title: str | None = "", split_table: bool = False
 ) -> CustomChart:
     """Return one bar for each row."""
     fields = {"label": label, "value": value}
     return CustomChart("wandb/bar/v0", table, fields, {"title": title})
 
 
-def histogram(table: Table, value: str, title: str = "", split_table: bool = False) -> CustomChart:
+def histogram(
+    table: Table, value: str, title: str | None = "", split_table: bool = False
+) -> CustomChart:
     """Return how often the values of a column lie in which range."""
     return CustomChart("wandb/histogram/v0", table, {"value": value}, {"title": title})
 
@@ -80,7 +83,7 @@ def line_series(
     xs: Iterable[Any],
     ys: Iterable[Iterable[Any]],
     keys: Iterable[Any] | None = None,
-    title: str = "",
+    title: str | None = "",
     xname: str = "x",
     split_table: bool = False,
 ) -> CustomChart:
@@ -113,7 +116,7 @@ def confusion_matrix(
     y_true: Any = None,
     preds: Any = None,
     class_names: Sequence[str] | None = None,
-    title: str = "Confusion Matrix Curve",
+    title: str | None = "Confusion Matrix Curve",
     split_table: bool = False,
 ) -> CustomChart:
     """Return how often which class was taken for which.
@@ -146,7 +149,7 @@ def pr_curve(
     labels: Sequence[str] | None = None,
     classes_to_plot: Sequence[Any] | None = None,
     interp_size: int = 21,
-    title: str = "Precision-Recall Curve",
+    title: str | None = "Precision-Recall Curve",
     split_table: bool = False,
 ) -> CustomChart:
     """Return the precision that each class reaches at `interp_size` recalls from 0 to 1.
@@ -173,7 +176,7 @@ def roc_curve(
     y_probas: Any = None,
     labels: Sequence[str] | None = None,
     classes_to_plot: Sequence[Any] | None = None,
-    title: str = "ROC Curve",
+    title: str | None = "ROC Curve",
     split_table: bool = False,
 ) -> CustomChart:
     """Return the true positive rate of each class against the false positive rate.
@@ -196,7 +199,7 @@ def roc_curve(
     return CustomChart("wandb/area-under-curve/v0", table, fields, axes)
 
 
-def _axes(title: str, x: str, y: str) -> dict[str, str]:
+def _axes(title: str | None, x: str, y: str) -> dict[str, str | None]:
     return {"title": title, "x-axis-title": x, "y-axis-title": y}
 
 
@@ -243,15 +246,20 @@ def _classes(
     found: Sequence[Hashable], names: Sequence[str] | None
 ) -> tuple[Sequence[Any], Mapping[Any, str]]:
     """Return the classes in their order, and the name of each."""
+    classes = sorted(set(found), key=lambda one: (isinstance(one, str), one))
     if names is None:
-        classes = sorted(set(found), key=lambda one: (isinstance(one, str), one))
         return classes, {one: str(one) for one in classes}
-    unknown = [one for one in set(found) if one not in range(len(names))]
-    if unknown:
-        raise Invalid(
-            f"With class_names, classes are numbers below {len(names)}, not {unknown[0]!r}"
-        )
-    return range(len(names)), dict(enumerate(map(str, names)))
+    named = list(map(str, names))
+    if all(one in range(len(named)) for one in classes):
+        return range(len(named)), dict(enumerate(named))
+    if set(classes) <= set(named):
+        return named, {name: name for name in named}
+    if len(classes) == len(named):
+        return classes, dict(zip(classes, named, strict=True))
+    raise Invalid(
+        f"class_names has {len(named)} names, and the classes are neither these nor numbers below "
+        f"{len(named)}, nor as many: {', '.join(map(repr, classes[:CLASSES_SHOWN]))}"
+    )
 
 
 def _greatest(probs: Any) -> list[int]:

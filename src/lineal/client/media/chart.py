@@ -28,7 +28,7 @@ class CustomChart(DataObject):
         id: str,
         table: Table,
         fields: Mapping[str, str],
-        string_fields: Mapping[str, str] | None = None,
+        string_fields: Mapping[str, str | None] | None = None,
     ) -> None:
         if not isinstance(table, Table):
             raise Invalid(f"A chart is drawn of a Table, not of {type(table).__name__}")
@@ -41,7 +41,8 @@ class CustomChart(DataObject):
         self.id = str(id)
         self.table = table
         self.fields = dict(fields)
-        self.string_fields = dict(string_fields or {})
+        texts = (string_fields or {}).items()
+        self.string_fields = {key: text for key, text in texts if text is not None}
 
     @property
     def title(self) -> str:
