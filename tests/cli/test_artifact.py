@@ -57,6 +57,15 @@ def test_put_records_everything_it_is_told(lineal):
     assert [entry["path"] for entry in shown["entries"]] == ["model.txt"]
 
 
+@pytest.mark.parametrize(("option", "value"), [("-a", ""), ("-a", "v3"), ("--tag", "a/b")])
+def test_put_refuses_labels_that_cannot_be_before_it_reads_anything(lineal, option, value):
+    Path("data.csv").write_text("1\n")
+    words = ("artifact", "put", "data.csv", "-n", "demo/data", option, value)
+    answer = lineal(*words, fails=True)
+    assert len(answer.err.splitlines()) == 1
+    assert lineal("project", "ls", "--json").json == []
+
+
 def test_put_runs_under_the_job_type_cli_put(lineal, photos):
     runs = lineal("run", "ls", "demo", "--json").json
     assert [run["job_type"] for run in runs] == ["cli_put"]

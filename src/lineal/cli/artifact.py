@@ -114,6 +114,7 @@ def put(
         raise MissingFile(
             f"Nothing is at {source}; name a file, a folder or a URI such as s3://BUCKET/PREFIX"
         )
+    aliases, tags = names.aliases(alias), names.tags(tag)  # before anything is read
     default = names.generated(os.path.basename(os.path.abspath(source)))
     connection = connect()
     target = connection.collection_path(
@@ -142,7 +143,7 @@ def put(
         resume="allow" if resume else None,
         settings={"console": "off", "quiet": True},
     ) as run:
-        logged = run.log_artifact(artifact, aliases=alias or [], tags=tag or []).wait()
+        logged = run.log_artifact(artifact, aliases=aliases, tags=tags).wait()
         if run.disabled:
             output.note("Nothing was stored: the mode here is `disabled`; see `lineal enabled`")
             return
