@@ -17,7 +17,7 @@ import lineal
 from lineal.client import session
 from lineal.client.sweep import agent as agents
 from lineal.core.trials import TrialState
-from lineal.errors import Invalid, NotFound, TrialsFailed, UsageError
+from lineal.errors import Gone, Invalid, NotFound, TrialsFailed, UsageError
 
 
 def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
@@ -313,6 +313,22 @@ def test_a_cancelled_sweep_ends_the_function() -> None:
 
     lineal.agent(path, train)
     assert [trial.state for trial in trials(path)] == ["cancelled"]
+
+
+def test_an_agent_ends_when_its_project_is_deleted() -> None:
+    def train() -> None:
+        with lineal.init() as run:
+            project.delete()
+            while True:
+                run.log({"loss": 1})
+                time.sleep(0.05)
+
+    path = make(RANDOM)
+    project = lineal.Api().project("p")
+    with pytest.raises(Gone, match="lineal project restore ana/p"):
+        lineal.agent(path, train)
+    project.restore()
+    assert [(trial.number, trial.state) for trial in trials(path)] == [(0, "queued")]
 
 
 def test_a_stopped_run_ends_the_function() -> None:

@@ -34,6 +34,7 @@ from lineal.core.trials import (
     TrialRecord,
     TrialState,
 )
+from lineal.db import projects as projects_db
 from lineal.db.fields import moment_field, number_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.prepared import NO_LIMIT, Prepared
@@ -54,7 +55,12 @@ from lineal.db.versions import Membership
 from lineal.errors import NotFound
 
 # Statements of the path that every trial takes.
-_LOCKED = Prepared(select(sweeps).where(sweeps.c.id == bindparam("sweep")).with_for_update())
+_LOCKED = Prepared(
+    select(sweeps, projects.c.deleted_at.label("project_deleted_at"))
+    .join(projects, projects.c.id == sweeps.c.project_id)
+    .where(sweeps.c.id == bindparam("sweep"))
+    .with_for_update(of=sweeps)
+)
 _NEXT_REVISION = Prepared(
     update(sweeps)
     .where(sweeps.c.id == bindparam("sweep"))
@@ -103,6 +109,15 @@ def by_key(connection: Connection, key: SweepKey) -> Row[Any]:
 def lock(connection: Connection, key: SweepKey) -> Row[Any]:
     """Return a sweep's row that nobody else changes until the transaction ends; raises NotFound."""
     return _required(_LOCKED.row(connection, sweep=key), f"sweep {key}")
+
+
+def lock_live(connection: Connection, key: SweepKey) -> Row[Any]:
+    """Do what `lock` does; raises Gone for a sweep whose project was deleted."""
+    row = lock(connection, key)
+    if row.project_deleted_at is not None:
+        named = by_key(connection, key)
+        projects_db.require(connection, named.entity, named.project, named.created_by)
+    return row
 
 
 def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
@@ -158,7 +173,12 @@ def _sign(document: Mapping[str, Any]) -> int:
 
 def _rows() -> Select[Any]:
     return (
-        select(sweeps, projects.c.name.label("project"), entities.c.name.label("entity"))
+        select(
+            sweeps,
+            projects.c.name.label("project"),
+            projects.c.deleted_at.label("project_deleted_at"),
+            entities.c.name.label("entity"),
+        )
         .join(projects, projects.c.id == sweeps.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
     )

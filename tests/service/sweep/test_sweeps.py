@@ -27,8 +27,8 @@ from lineal.core.trials import (
     TrialState,
 )
 from lineal.db.schema import trials as trials_table
-from lineal.errors import Conflict, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, catalog, deletion, runs
+from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
+from lineal.service import artifacts, catalog, deletion, restoring, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
 from lineal.service.sweep.importance import importance
@@ -358,6 +358,35 @@ def test_a_sweep_that_is_over_takes_no_parameters(instance: Instance) -> None:
     sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
     with pytest.raises(Conflict, match=r"is cancelled and tries nothing more.*prior_runs"):
         trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
+
+
+def test_a_sweep_is_gone_with_its_project_and_loses_no_point(instance: Instance) -> None:
+    sweep = make(instance, GRID)
+    agents = [join(instance, sweep, name) for name in ("one", "two", "three")]
+    first, second, third = (ask(instance, sweep, agent).trial for agent in agents)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    deletion.delete_project(instance, OWNER, "ana", "p")
+    for asked in (
+        lambda: ask(instance, sweep, agents[0]),
+        lambda: join(instance, sweep, "late"),
+        lambda: sweeps.set_state(instance, OWNER, sweep.key, SweepState.STOPPED),
+        lambda: sweeps.update(instance, OWNER, sweep.key, GRID),
+        lambda: trials.enqueue(instance, OWNER, sweep.key, {"a": 1, "b": 0}),
+        lambda: again(instance, sweep),
+    ):
+        with pytest.raises(Gone, match="lineal project restore ana/p"):
+            asked()
+    told = trials.beat(instance, OWNER, first.key, agents[0])
+    assert (told.goes_on, told.state) == (False, TrialState.QUEUED)
+    assert told.reason == "the project was deleted"
+    trials.finish(instance, OWNER, first.key, agents[0], told.state)
+    trials.finish(instance, OWNER, second.key, agents[1], TrialState.FAILED)  # before it was told
+    trials.finish(instance, OWNER, third.key, agents[2], TrialState.FINISHED)
+    restoring.restore_project(instance, OWNER, "ana", "p")
+    left = [ask(instance, sweep, agents[0]).trial for _ in range(5)]
+    assert sorted(trial.number for trial in left if trial is not None) == [0, 1, 3, 4, 5]
 
 
 def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:

@@ -24,6 +24,8 @@ def judged(connection: Connection, trial: Row[Any]) -> Beat:
     row = sweeps_db.by_key(connection, trial.sweep_id)
     if row.state == SweepState.CANCELLED:
         return Beat(False, TrialState.CANCELLED, "the sweep was cancelled")
+    if row.project_deleted_at is not None:
+        return Beat(False, TrialState.QUEUED, "the project was deleted")
     run = runs_db.find(connection, row.entity, row.project, trial.run_id)
     if run is not None and run.state == RunState.KILLED:
         return Beat(False, TrialState.CANCELLED, "its run was stopped")
@@ -43,10 +45,14 @@ def end(
     trial: Row[Any],
     state: TrialState,
 ) -> None:
-    """Note how a trial ended; one that was left, or whose run was preempted, is queued again."""
+    """Note how a trial ended; one that was left, or whose run was preempted, is queued again.
+
+    So is one that failed when its project had been deleted with its run: both may be restored.
+    """
     whole = sweeps_db.by_key(connection, SweepKey(row.id))
     run = runs_db.find(connection, whole.entity, whole.project, trial.run_id)
-    if state is TrialState.QUEUED or is_preempted(run):
+    was_deleted = state is TrialState.FAILED and whole.project_deleted_at is not None
+    if state is TrialState.QUEUED or is_preempted(run) or was_deleted:
         put_back(connection, trial, run)
         return
     if trial.progress and "stop" in trial.progress and state is not TrialState.CANCELLED:

@@ -63,13 +63,13 @@ def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
 def sweep(
     instance: Instance, actor: Actor, entity: str, project: str, sweep_id: str
 ) -> SweepRecord:
-    """Return a sweep. Raises NotFound, naming near misses."""
+    """Return a sweep. Raises NotFound, naming near misses, or Gone with its project."""
     what = f"sweep {entity}/{project}/{sweep_id}"
     access.require(actor, Action.READ, what)
     with instance.database.reading() as connection:
+        project_id = projects_db.require(connection, entity, project, actor.name)
         row = sweeps_db.find(connection, entity, project, sweep_id)
         if row is None:
-            project_id = projects_db.require(connection, entity, project, actor.name)
             known = sweeps_db.ids(connection, project_id, projects_db.NEAR_MISSES_MOST)
             near = (
                 projects_db.near_misses(sweep_id, known, others="Sweeps there")
@@ -100,7 +100,7 @@ def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepSta
     if state not in MAY_BECOME:
         raise Invalid(f"A sweep cannot be made `{state}`; pause, resume, stop or cancel it")
     with instance.database.writing() as connection:
-        row = sweeps_db.lock(connection, sweep)
+        row = sweeps_db.lock_live(connection, sweep)
         if row.state != state and row.state not in MAY_BECOME[state]:
             then = (
                 "; make a new one that begins with its runs: `sweep(…, prior_runs=…)`, or "
@@ -128,7 +128,7 @@ def update(
     if plan.searched and plan.method != "grid":
         Search(plan)  # as when it is made
     with instance.database.writing() as connection:
-        row = sweeps_db.lock(connection, sweep)
+        row = sweeps_db.lock_live(connection, sweep)
         if row.next_number:
             raise Conflict(
                 f"Sweep {row.sweep_id} has trials already, whose results belong to its present "

@@ -78,11 +78,11 @@ def enqueue(
 
     Constants are added; Invalid names a parameter that the sweep has and these lack, or that only
     these have. What is a point of the sweep's grid is not handed out again when its turn comes.
-    Raises Conflict for a sweep that is over: nobody would try them.
+    Raises Conflict for a sweep that is over: nobody would try them; Gone for one that was deleted.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
-        row = sweeps_db.lock(connection, sweep)
+        row = sweeps_db.lock_live(connection, sweep)
         if row.state in OVER:
             raise Conflict(_cannot_take(row))
         plan = rules.plan(row.document)
@@ -143,11 +143,11 @@ def propose(instance: Instance, actor: Actor, sweep: SweepKey) -> dict[str, Any]
 
 
 def join(instance: Instance, actor: Actor, sweep: SweepKey, *, name: str, host: str) -> AgentKey:
-    """Note an agent that is about to ask for trials. Raises NotFound."""
+    """Note an agent that is about to ask for trials. Raises NotFound, Gone."""
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        sweeps_db.lock(connection, sweep)
+        sweeps_db.lock_live(connection, sweep)
         return sweeps_db.add_agent(
             connection,
             {
@@ -171,11 +171,12 @@ def leave(instance: Instance, actor: Actor, agent: AgentKey) -> None:
 def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKey) -> Answer:
     """Hand out a trial: one that came back, else the next point of the grid or of the search.
 
-    No point of a grid is handed out twice, whoever asks at once. Raises NotFound.
+    No point of a grid is handed out twice, whoever asks at once. Raises NotFound, Gone for a sweep
+    of a deleted project.
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
-        row = sweeps_db.lock(connection, sweep)
+        row = sweeps_db.lock_live(connection, sweep)
         plan = rules.plan(row.document)
         answer = handout.without_search(connection, instance, row, plan, agent)
         if answer is not None:
@@ -183,7 +184,7 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     search = _search_of(instance, sweep, plan)
     number, point = search.ask()
     with instance.database.writing() as connection:
-        row = sweeps_db.lock(connection, sweep)
+        row = sweeps_db.lock_live(connection, sweep)
         if rules.plan(row.document) != plan:
             return Answer(None, waits=True, reason="the sweep was changed")
         answer = handout.without_new(connection, instance, row, plan, agent)
@@ -199,8 +200,8 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
 def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> Beat:
     """Renew a trial's lease; says whether the trial is to go on, and why not.
 
-    It ends when its sweep is cancelled, its run was stopped, another agent took it over, or
-    others do better (SWP-5).
+    It ends when its sweep is cancelled, its project was deleted, its run was stopped, another agent
+    took it over, or others do better (SWP-5).
     """
     access.require(actor, Action.WRITE, f"trial {trial}")
     now = instance.clock.now()
