@@ -13,6 +13,7 @@ import pytest
 
 from lineal.client.cache import FINE_WINDOW_NS, DigestCache, now_ns
 from lineal.core.digest import Digest, of_bytes
+from lineal.errors import Unavailable
 from lineal.files.stamps import Stamp
 
 LATER = 10**18 * 5
@@ -83,6 +84,22 @@ def test_a_damaged_cache_counts_as_not_known(cache: DigestCache, tmp_path: Path)
     (tmp_path / "cache" / "digests.db").write_bytes(b"this is no database" * 100)
     cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
     assert cache.of_folder("/data") == {}
+
+
+def test_a_damaged_cache_that_is_cleaned_is_made_anew(cache: DigestCache, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    path = tmp_path / "cache" / "digests.db"
+    path.write_bytes(b"this is no database" * 100)
+    assert cache.shrink(10**9) == (0, 1900, 0)
+    assert not path.exists()
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert "a" in cache.of_folder("/data")
+
+
+def test_a_cache_that_cannot_be_cleaned_says_what_to_do(cache: DigestCache, tmp_path: Path) -> None:
+    (tmp_path / "cache" / "digests.db").mkdir(parents=True)
+    with pytest.raises(Unavailable, match=r"unable to open .* LINEAL_CACHE_DIR"):
+        cache.shrink(0)
 
 
 def test_a_folder_whose_name_is_not_unicode_counts_as_not_known(cache: DigestCache) -> None:

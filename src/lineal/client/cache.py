@@ -45,8 +45,14 @@ CREATE TABLE IF NOT EXISTS {} (
 ) WITHOUT ROWID
 """
 
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_OCCUPIED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_PRIMARY_CODE = 0xFF
+"""The bits of an error's code in SQLite that tell its kind."""
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
 """Where it cannot be read or written, and names that are not Unicode: SQLite takes none."""
+
+_ELSEWHERE = "make its folder one that you may write to, or name another by LINEAL_CACHE_DIR"
 
 Known = Mapping[str, tuple[Stamp, Digest]]
 
@@ -127,7 +133,7 @@ class DigestCache:
         """Forget files until the cache takes at most so many bytes, or is empty.
 
         First those that are gone or changed since they were read, then those that were modified
-        longest ago. Raises Unavailable where it cannot be written.
+        longest ago. A damaged cache is deleted. Raises Unavailable where it cannot be written.
         """
         before = self.size_bytes()
         if not os.path.exists(self._path):
@@ -144,12 +150,27 @@ class DigestCache:
                     forgotten += more
                     _compact(connection)
         except _FAILURES as error:
-            raise Unavailable(f"Cannot clean {self._path}: {error}; try again later") from error
+            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            if code not in _DAMAGED:
+                then = "try again later" if code in _OCCUPIED else _ELSEWHERE
+                raise Unavailable(f"Cannot clean {self._path}: {error}; {then}") from error
+            forgotten = 0  # nobody knows what was in it
+            self._delete()
         return Shrunk(forgotten, max(0, before - self.size_bytes()), self.size_bytes())
 
+    def _delete(self) -> None:
+        for path in filter(os.path.exists, self._files()):
+            try:
+                os.unlink(path)
+            except OSError as error:
+                told = f"Cannot delete {path}, which is damaged: {error.strerror}; {_ELSEWHERE}"
+                raise Unavailable(told) from error
+
     def size_bytes(self) -> int:
-        found = (f"{self._path}{suffix}" for suffix in ("", "-wal", "-shm"))
-        return sum(os.path.getsize(path) for path in found if os.path.exists(path))
+        return sum(os.path.getsize(path) for path in self._files() if os.path.exists(path))
+
+    def _files(self) -> list[str]:
+        return [f"{self._path}{suffix}" for suffix in ("", "-wal", "-shm")]
 
     def close(self) -> None:
         with inside_sqlite:
