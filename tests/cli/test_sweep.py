@@ -74,6 +74,16 @@ def test_an_agent_that_finds_nothing_left_to_do_says_so(lineal, path):
     assert f"No trial was left to carry out; `lineal sweep show {path}` lists them" in answer.err
 
 
+def test_an_agent_looks_for_an_id_where_the_project_says(lineal, path):
+    sweep_id = path.rpartition("/")[2]
+    with sdk.init(project="other"):
+        pass
+    answer = lineal("agent", "-p", "other", sweep_id, fails=True)
+    assert (answer.code, f"No sweep ana/other/{sweep_id}" in answer.err) == (4, True)
+    lineal("agent", sweep_id)
+    assert "2 finished" in lineal("sweep", "show", path).out
+
+
 def test_an_agent_whose_trials_all_fail_fails(lineal):
     Path("sweep.yaml").write_text(FILE.replace("exit 0", "exit ${a}"))
     path = lineal("sweep", "sweep.yaml").out.strip()

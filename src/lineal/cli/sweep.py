@@ -294,7 +294,10 @@ def _change(
 def agent(
     sweep: Path,
     count: Annotated[int | None, typer.Option(min=1, help="Trials at most; default: all")] = None,
-    project: Project = None,
+    project: Annotated[
+        str | None,
+        typer.Option("--project", "-p", help="Of an id alone; default: any that has it"),
+    ] = None,
     entity: Entity = None,
     forward_signals: Annotated[
         bool,
@@ -308,7 +311,9 @@ def agent(
     Start as many agents as you like, on one machine or many. Fails if all its trials did.
     """
     settings = load({"entity": entity, "project": project})
-    done = agents.carry_out(settings, sweep, count=count, forward_signals=forward_signals)
+    done = agents.carry_out(
+        settings, sweep, project=project, count=count, forward_signals=forward_signals
+    )
     if not done.count:
         output.note(f"No trial was left to carry out; `lineal sweep show {sweep}` lists them")
     if done.failed == done.count > 0:
