@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.sweeping import RANDOM, make, trials
 
 import lineal
 from lineal.client.sweep import command
+from lineal.client.sweep import program as program_module
 from lineal.core.trials import TrialState
 from lineal.errors import Invalid
 
@@ -111,6 +113,52 @@ def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:
     assert [trial.state for trial in trials(path)] == ["cancelled"]
 
 
+EARLY: dict[str, Any] = {
+    "method": "grid",
+    "metric": {"name": "loss"},
+    "early_terminate": {"type": "hyperband", "min_iter": 2},
+    "parameters": {"x": {"values": [1, 1, 1, 9]}},
+}
+
+
+def test_a_program_that_is_stopped_early_has_time_for_its_last_words(tmp_path: Path) -> None:
+    program, saved = tmp_path / "train.py", tmp_path / "saved"
+    program.write_text(
+        "import pathlib, time, lineal\n"
+        "with lineal.init() as run:\n"
+        "    try:\n"
+        "        for _ in range(3):\n"
+        "            run.log({'loss': run.config.x})\n"
+        "    except lineal.errors.TrialStopped:\n"
+        "        time.sleep(2.5)\n"  # two beats of the agent
+        f"        pathlib.Path({str(saved)!r}).touch()\n"
+        "        raise\n"
+    )
+    path = make(EARLY | {"program": str(program)})
+    lineal.agent(path)
+    assert saved.exists()
+    assert [trial.state for trial in trials(path)] == ["finished"] * 3 + ["stopped"]
+
+
+def test_a_program_that_does_not_hear_that_it_is_stopped_is_ended(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(program_module, "GRACE_SECONDS", 0.5)
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import time, lineal\n"
+        "run = lineal.init()\n"
+        "try:\n"
+        "    for _ in range(3):\n"
+        "        run.log({'loss': run.config.x})\n"
+        "except lineal.errors.TrialStopped:\n"
+        "    time.sleep(60)\n"
+    )
+    path = make(EARLY | {"program": str(program)})
+    lineal.agent(path)
+    assert [trial.state for trial in trials(path)] == ["finished"] * 3 + ["stopped"]
+
+
 def test_a_program_that_is_stopped_early_ends_without_a_traceback(tmp_path: Path, capfd) -> None:
     program = tmp_path / "train.py"
     program.write_text(
@@ -119,15 +167,7 @@ def test_a_program_that_is_stopped_early_ends_without_a_traceback(tmp_path: Path
         "    for _ in range(3):\n"
         "        run.log({'loss': run.config.x})\n"
     )
-    path = make(
-        {
-            "method": "grid",
-            "program": str(program),
-            "metric": {"name": "loss"},
-            "early_terminate": {"type": "hyperband", "min_iter": 2},
-            "parameters": {"x": {"values": [1, 1, 1, 9]}},
-        }
-    )
+    path = make(EARLY | {"program": str(program)})
     lineal.agent(path)
     assert [trial.state for trial in trials(path)] == ["finished"] * 3 + ["stopped"]
     said = capfd.readouterr().err

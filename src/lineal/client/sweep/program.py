@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
@@ -29,7 +30,7 @@ from lineal.home import home_of
 LOOK_SECONDS = 0.1
 """How often an agent looks whether its program has ended."""
 GRACE_SECONDS = 15.0
-"""What a program gets to end itself before it is killed."""
+"""What a program gets to end by itself before it is told to, and again before it is killed."""
 
 
 class Program:
@@ -89,15 +90,11 @@ class Program:
             return 127
         with _Signals(process, trial, passes_on=self._forward_signals):
             try:
-                while trial.ended is None:
-                    try:
-                        return process.wait(LOOK_SECONDS)
-                    except subprocess.TimeoutExpired:
-                        continue
+                code = _code_of(process, trial)
             except BaseException:
                 _end(process)
                 raise
-            return _end(process)
+            return _end(process) if code is None else code
 
     def _end_run(self, trial: Trial, code: int, seconds: float) -> None:
         """End the run of a program that was killed, or never ended it; seconds: what it took.
@@ -159,6 +156,21 @@ def _send(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
+
+
+def _code_of(process: subprocess.Popen[bytes], trial: Trial) -> int | None:
+    """Wait for a program's end and return its code; None if it must be ended.
+
+    One that others do better than hears that at its next `run.log`, and may have a checkpoint to
+    write and its run to finish.
+    """
+    while trial.ended is None:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(LOOK_SECONDS)
+    if trial.ended is TrialState.STOPPED:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(GRACE_SECONDS)
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
