@@ -285,6 +285,32 @@ def test_what_a_program_logged_before_it_was_killed_is_its_result(tmp_path: Path
     assert run.duration >= 1.5
 
 
+def test_a_signal_while_a_program_is_being_started_ends_it_too(tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", f"trap 'touch {ended}; exit' TERM; sleep 30 & wait"],
+        "parameters": {"n": {"values": [1]}},
+    }
+    path = make(document)
+    code = (
+        "import os, signal, subprocess, time, lineal\n"
+        "class Popen(subprocess.Popen):\n"
+        "    def __init__(self, *arguments, **options):\n"
+        "        super().__init__(*arguments, **options)\n"
+        "        if options.get('start_new_session'):\n"
+        "            time.sleep(0.5)\n"  # until bash knows what to do with the signal
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "subprocess.Popen = Popen\n"
+        f"lineal.agent({path!r})\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGTERM
+    until = time.monotonic() + 10
+    while not ended.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert ended.exists()
+
+
 def test_ctrl_c_ends_the_run_of_the_agents_program(tmp_path: Path) -> None:
     program, began = tmp_path / "train.py", tmp_path / "began"
     program.write_text(

@@ -82,13 +82,14 @@ class Program:
         return environment
 
     def _run(self, arguments: list[str], environment: dict[str, str], trial: Trial) -> int:
-        try:
-            process = subprocess.Popen(arguments, env=environment, start_new_session=True)
-        except (OSError, ValueError) as error:  # a NUL among the arguments
-            reason = error.strerror if isinstance(error, OSError) else error
-            term.error(f"Cannot start {arguments[0]}: {reason}")
-            return 127
-        with _Signals(process, trial, passes_on=self._forward_signals):
+        with _Signals(trial, passes_on=self._forward_signals) as signals:
+            try:
+                process = subprocess.Popen(arguments, env=environment, start_new_session=True)
+            except (OSError, ValueError) as error:  # a NUL among the arguments
+                reason = error.strerror if isinstance(error, OSError) else error
+                term.error(f"Cannot start {arguments[0]}: {reason}")
+                return 127
+            signals.go_to(process)
             try:
                 code = _code_of(process, trial)
             except BaseException:
@@ -120,31 +121,48 @@ class _Signals:
     ends the agent once the program has ended.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], trial: Trial, *, passes_on: bool) -> None:
-        self._process = process
+    def __init__(self, trial: Trial, *, passes_on: bool) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: int | None = None
+        """A signal that came while the program was being started; it is raised again then."""
         self._trial = trial
         self._passes_on = passes_on
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Signals:
         if threading.current_thread() is not threading.main_thread():
-            return
+            return self
         passed_on = (signal.SIGINT, signal.SIGTERM) if self._passes_on else ()
         for number in passed_on:
             self._before[number] = signal.signal(number, self._pass_on)
         for number in (signal.SIGTERM, signal.SIGHUP):
             if number not in passed_on and signal.getsignal(number) is signal.SIG_DFL:
                 self._before[number] = signal.signal(number, self._end)
+        return self
+
+    def go_to(self, process: subprocess.Popen[bytes]) -> None:
+        """Say which program it is, now that it has been started."""
+        self._process = process
+        if self._early is not None:
+            signal.raise_signal(self._early)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._process is None and self._early is not None:
+            signal.raise_signal(self._early)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early = number
+            return
         self._trial.signalled = number
         _send(self._process, number)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
+        if self._process is None:
+            self._early = number
+            return
         _send(self._process, signal.SIGTERM)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
