@@ -211,6 +211,8 @@ OPENED_WITH = (
 )
 """Settings that an instance keeps from when it is opened."""
 _PREFIXES = ("LINEAL_", "WANDB_")
+_NO_SETTINGS = frozenset({"LINEAL_DEBUG", "LINEAL_SWEEP_PARAM_PATH"})
+"""Variables of ours that the command line reads, or that agents give to programs."""
 _NOT_OURS = "WANDB_HOME"
 """Its folder is W&B's: what stands there is no instance of ours."""
 FOLDER_FILE = ".lineal"
@@ -269,6 +271,20 @@ def _sources(environ: Mapping[str, str], home: str) -> dict[str, str]:
     }
     variables = _variables_set(environ)
     return in_files | {name: f"${variable}" for name, variable in variables.items()}
+
+
+def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return variables that look like ours and that nothing reads, each with what may be meant.
+
+    That is `; did you mean …?`, or nothing.
+    """
+    environ = os.environ if environ is None else environ
+    known = {each for name in setting_names() for each in environment_variables(name)}
+    return {
+        variable: did_you_mean(variable, known, cutoff=0.8)
+        for variable in sorted(environ)
+        if variable.startswith(_PREFIXES[0]) and variable not in known | _NO_SETTINGS
+    }
 
 
 def setting_names() -> list[str]:

@@ -38,6 +38,19 @@ def test_status_says_where_each_setting_came_from(lineal, home, monkeypatch):
     assert "$WANDB_PROJECT" in lineal("status").out
 
 
+def test_status_names_variables_that_nothing_reads(lineal, monkeypatch):
+    monkeypatch.setenv("LINEAL_DEBUG", "0")
+    assert "warning" not in lineal("status").err
+    monkeypatch.setenv("LINEAL_PROJCT", "vision")
+    monkeypatch.setenv("LINEAL_COLOUR", "blue")
+    err = lineal("status").err
+    assert "LINEAL_PROJCT is no variable of Lineal's and changes nothing; did you mean" in err
+    assert "`LINEAL_PROJECT`?" in err
+    assert "LINEAL_COLOUR is no variable of Lineal's and changes nothing\n" in err
+    told = lineal("status", "--json").json["unknown_variables"]
+    assert told == ["LINEAL_COLOUR", "LINEAL_PROJCT"]
+
+
 def test_the_doctor_finds_nothing_wrong_where_all_is_well(lineal, photos, home):
     checks = {each["check"]: each for each in lineal("doctor", "--json").json}
     assert all(each["good"] for each in checks.values())

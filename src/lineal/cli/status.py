@@ -9,14 +9,14 @@ from typing import Any
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json
-from lineal.config import load, setting_names, sources
+from lineal.config import load, setting_names, sources, unknown_variables
 
 
 def status(json: Json = False) -> None:
     """Show where the data is, its size, and the settings in force."""
     connection = connect()
     found = connection.backend.status()
-    settings = settings_in_force()
+    settings, unknown = settings_in_force(), unknown_variables()
     if json:
         output.as_json(
             {
@@ -31,6 +31,7 @@ def status(json: Json = False) -> None:
                 "settings": {
                     name: {"value": value, "source": source} for name, value, source in settings
                 },
+                "unknown_variables": list(unknown),
             }
         )
         return
@@ -58,6 +59,8 @@ def status(json: Json = False) -> None:
         output.table(("name", "value", "from"), changed)
     rest = f"{len(settings) - len(changed)} other" if changed else f"All {len(settings)}"
     output.note(f"{rest} settings are at their default; `--json` shows them, too")
+    for variable, hint in unknown.items():
+        output.note(f"warning: {variable} is no variable of Lineal's and changes nothing{hint}")
 
 
 def settings_in_force() -> list[tuple[str, Any, str]]:
