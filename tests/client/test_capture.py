@@ -344,6 +344,25 @@ def test_log_code_leaves_out_a_file_whose_name_is_no_unicode_and_says_so(capsys)
     assert "left out a file" in capsys.readouterr().err
 
 
+def test_log_code_leaves_out_files_that_vanish_meanwhile_and_says_so(capsys):
+    for name in "abc":
+        write(f"{name}.py")
+
+    def include(path: str) -> bool:
+        if path.endswith("b.py"):
+            Path("a.py").unlink()
+            Path("b.py").unlink()
+        return True
+
+    with lineal.init() as run:
+        artifact = run.log_code(include_fn=include)
+    assert list(artifact.manifest.entries) == ["c.py"]
+    said = capsys.readouterr().err
+    assert "left out a.py: it is gone" in said
+    assert "left out b.py: it is gone" in said
+    assert "captured 1 files" in said
+
+
 def test_log_code_filters_may_take_the_root():
     write("a.py")
     write("b.txt")

@@ -97,7 +97,7 @@ def select(
             continue
         if looks_secret(path):
             selection.secrets.append(relative)
-        elif os.path.getsize(path) > FILE_MAX_BYTES:
+        elif _size(path) > FILE_MAX_BYTES:
             selection.too_large.append(relative)
         else:
             try:
@@ -106,6 +106,13 @@ def select(
                 selection.unnameable.append(error.message)
     selection.files.sort()
     return selection
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0  # it is gone by now: whoever adds it says so
 
 
 def looks_secret(path: str) -> bool:

@@ -15,7 +15,7 @@ from lineal.core import names
 from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
 from lineal.core.records import VersionPatch, VersionRecord
-from lineal.errors import Invalid, NotFound, UsageError
+from lineal.errors import Invalid, MissingFile, NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -178,9 +178,14 @@ def log_code(
         return None
     artifact = Artifact._internal(name, "code") if name else Artifact(type="code")
     for relative, path in selection.files:
-        artifact.add_file(path, relative)
+        try:
+            artifact.add_file(path, relative)
+        except (Invalid, MissingFile):
+            if os.path.exists(path):
+                raise
+            term.warning(f"log_code left out {relative}: it is gone by now")
     logged = log(run, artifact)
-    term.info(f"log_code captured {len(selection.files)} files below {selection.root}")
+    term.info(f"log_code captured {len(artifact.manifest)} files below {selection.root}")
     return logged
 
 
