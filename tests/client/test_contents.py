@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import threading
@@ -291,6 +292,18 @@ def test_a_database_that_is_used_again_is_empty() -> None:
     again.add([added("d")])
     assert again._database is database
     assert [each.path for each in again] == ["c", "d"]
+
+
+def test_a_database_of_a_draft_in_a_cycle_is_used_again() -> None:
+    scratch.close()
+    for _ in range(3):
+        contents = Contents()
+        contents.add([added("a")])
+        contents.itself = contents  # type: ignore[attr-defined]  # as an error's traceback would
+        del contents
+        gc.collect()
+    assert len(scratch._spare) == 1
+    assert scratch._spare[0].execute("SELECT count(*) FROM entries").fetchone() == (0,)
 
 
 def test_a_large_database_is_not_kept() -> None:

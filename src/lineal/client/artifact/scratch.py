@@ -27,6 +27,9 @@ SPARE_MOST = 4
 """Kept for drafts to come: more are seldom written at a time."""
 
 _spare: list[sqlite3.Connection] = []
+_lent: set[sqlite3.Connection] = set()
+"""What drafts have. Held here, too: Python 3.13 closes a database that it finds in a cycle, with
+the draft that has it or before, and it would be closed when the draft gives it back."""
 _forks = 0
 
 
@@ -42,12 +45,16 @@ def forks() -> int:
 def take() -> sqlite3.Connection:
     """Return an empty database; any thread may use it."""
     with inside_sqlite:
-        if _spare:
-            return _spare.pop()
-        database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
-        for table in _TABLES:
-            database.execute(table)
+        database = _spare.pop() if _spare else _new()
+        _lent.add(database)
         return database
+
+
+def _new() -> sqlite3.Connection:
+    database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+    for table in _TABLES:
+        database.execute(table)
+    return database
 
 
 def copied(database: sqlite3.Connection) -> sqlite3.Connection:
@@ -58,6 +65,7 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
     with inside_sqlite:
         own = take()
         database.backup(own)
+        _lent.discard(database)
         database.close()
         return own
 
@@ -65,6 +73,7 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
 def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
     """Take a database that nobody uses any more; is_small: it may be worth keeping."""
     with inside_sqlite:
+        _lent.discard(database)
         if not is_small or len(_spare) == SPARE_MOST or database.in_transaction:
             database.close()
             return
