@@ -79,11 +79,17 @@ def test_a_folder_that_cannot_be_made_counts_as_not_known(tmp_path: Path) -> Non
     assert cache.of_folder("/data") == {}
 
 
-def test_a_damaged_cache_counts_as_not_known(cache: DigestCache, tmp_path: Path) -> None:
+def test_a_damaged_cache_counts_as_not_known_until_it_is_cleaned(
+    cache: DigestCache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "digests.db").write_bytes(b"this is no database" * 100)
     cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
     assert cache.of_folder("/data") == {}
+    assert capsys.readouterr().err.count("digests.db is damaged, so") == 1
+    assert cache.shrink(1 << 20) == (0, 1900, 0)
+    cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
+    assert "a" in cache.of_folder("/data")
 
 
 def test_a_damaged_cache_that_is_cleaned_is_made_anew(cache: DigestCache, tmp_path: Path) -> None:

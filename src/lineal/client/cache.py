@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from lineal.client import unseen
+from lineal.client import term, unseen
 from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
@@ -89,7 +89,8 @@ class DigestCache:
         try:
             with self._connected() as connection:
                 rows = connection.execute(query, (folder,)).fetchall()
-        except _FAILURES:
+        except _FAILURES as error:
+            self._note(error)
             return {}
         if not rows or not unseen.shows_changes(folder):
             return {}
@@ -126,8 +127,8 @@ class DigestCache:
                 connection.executemany(
                     f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)", rows
                 )
-        except _FAILURES:
-            return
+        except _FAILURES as error:
+            self._note(error)
 
     def shrink(self, most_bytes: int) -> Shrunk:
         """Forget files until the cache takes at most so many bytes, or is empty.
@@ -150,7 +151,7 @@ class DigestCache:
                     forgotten += more
                     _compact(connection)
         except _FAILURES as error:
-            code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE
+            code = _code(error)
             if code not in _DAMAGED:
                 then = "try again later" if code in _OCCUPIED else _ELSEWHERE
                 raise Unavailable(f"Cannot clean {self._path}: {error}; {then}") from error
@@ -165,6 +166,15 @@ class DigestCache:
             except OSError as error:
                 told = f"Cannot delete {path}, which is damaged: {error.strerror}; {_ELSEWHERE}"
                 raise Unavailable(told) from error
+
+    def _note(self, error: Exception) -> None:
+        """Say that nothing will be remembered until somebody does something about it."""
+        if _code(error) in _DAMAGED:  # a machine that stops may leave it so
+            term.warn_once(
+                f"The digest cache {self._path} is damaged, so files are read that need not be; "
+                "`lineal purge-cache` makes a new one",
+                key=f"damaged {self._path}",
+            )
 
     def size_bytes(self) -> int:
         return sum(os.path.getsize(path) for path in self._files() if os.path.exists(path))
@@ -232,6 +242,11 @@ def _before_fork() -> None:
 
 
 around_forks(_before_fork, inside_sqlite.release)
+
+
+def _code(error: Exception) -> int:
+    """Return what SQLite calls an error, without the details; 0 for one that is not its own."""
+    return int(getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE)
 
 
 def _forget_stale(connection: sqlite3.Connection, table: str) -> int:
