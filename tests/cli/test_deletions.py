@@ -35,8 +35,12 @@ def test_rm_of_a_version_with_a_protected_alias_says_that_no_option_helps(lineal
     lineal("project", "protect", "demo", "raw")
     refused = lineal("artifact", "rm", "demo/photos:v0", *words, fails=True)
     assert "protected alias" in refused.err
+    take_off = "artifact alias ana/demo/photos:raw raw --remove"
+    assert f"`lineal {take_off}` does" in refused.err
     assert "--delete-aliases" not in refused.err
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
+    lineal(*take_off.split())
+    lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
 
 
 def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):

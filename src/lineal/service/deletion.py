@@ -222,9 +222,11 @@ def require_unprotected(
     """
     protected = deletion_db.protections_of(connection, version_ids)
     if protected:
+        name, _, alias = protected[0].rpartition(":")
         raise Conflict(
             f"The protected alias {finding.some(protected)} keeps {what}; an administrator must "
-            f"take it off first{or_else}. Nothing was deleted"
+            f"take it off first, as `lineal artifact alias {name}:{alias} {alias} --remove` does"
+            f"{or_else}. Nothing was deleted"
         )
     linked = deletion_db.links_of(connection, version_ids, outside=outside)
     if linked:
