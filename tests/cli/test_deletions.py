@@ -102,8 +102,9 @@ def test_rm_says_what_it_would_delete_and_changes_nothing(lineal, photos):
     lineal("artifact", "link", "demo/photos:v0", "models/best")
     assert "Would unlink" in lineal("artifact", "rm", "models/best:v0", "--dry-run").out
     assert "Would unlink" in lineal("artifact", "rm", "models/best", "--all", "--dry-run").out
-    answer = lineal("artifact", "rm", "demo/photos", "--all", "--dry-run")
-    assert "Nothing would be deleted" in answer.err
+    for how, said in (("--dry-run", "Nothing would be deleted"), ("--yes", "Nothing was deleted")):
+        answer = lineal("artifact", "rm", "demo/photos", "--all", how, fails=True)
+        assert (answer.code, said in answer.err) == (5, True)
     assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 2
     assert len(lineal("artifact", "ls", "models/best", "--json").json) == 1
     answer = lineal("artifact", "rm", "models/best", "--all", "--yes")

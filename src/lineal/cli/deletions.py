@@ -18,7 +18,7 @@ from lineal.client.backend import all_of
 from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection
-from lineal.errors import Invalid
+from lineal.errors import Conflict, Invalid
 
 
 def rm(
@@ -130,7 +130,7 @@ def _preview_collection(connection: Connection, collection: CollectionRecord) ->
     selection.print_preview(found)
     if found.count < collection.version_count:
         kept = output.plural(collection.version_count - found.count, "more version")
-        output.note(
+        raise Conflict(
             f"Nothing would be deleted: {collection.path} has {kept}, linked or with a protected "
             "alias; unlink these or take the alias off first"
         )
