@@ -97,10 +97,10 @@ def test_a_project_is_cleaned_by_conditions(lineal, photos):
     assert "2 versions" in lineal(*words).out
     answer = lineal("artifact", "rm", "demo", "--older-than", "9w", "--dry-run")
     assert answer.out.splitlines() == ["0 versions: 0 B to be freed, 0 B shared with what stays"]
-    kept = lineal(
-        "artifact", "rm", "demo", "--keep-best", "1", "--by", "metadata.acc", "--dry-run", "--json"
-    ).json
-    assert kept["count"] == 1
+    words = ("artifact", "rm", "demo", "--keep-best", "1", "--by", "metadata.acc", "--dry-run")
+    kept = lineal(*words, "--json").json
+    assert (kept["count"], kept["is_rated"]) == (1, False)
+    assert "No version has the number that `--by` names" in lineal(*words).err
 
 
 @pytest.mark.parametrize(

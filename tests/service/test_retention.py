@@ -50,6 +50,11 @@ def selected(instance: Instance, actor: Actor, **words: Any) -> list[int]:
     return [version.number for version in found.versions]
 
 
+def is_rated(instance: Instance, actor: Actor, best: KeepBest) -> bool:
+    chosen = Selection(keep_best=best)
+    return retention.preview(instance, actor, "ana", "vision", "data", chosen).is_rated
+
+
 def test_each_condition_selects_what_it_says(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
@@ -97,6 +102,7 @@ def test_the_best_are_kept_by_the_summary_of_the_run_that_logged_them_first(
     log("by nobody")
     best = KeepBest(1, "summary.acc")
     assert selected(instance, owner, keep_best=best) == [0, 2, 3]
+    assert is_rated(instance, owner, best)
 
 
 def test_a_key_that_no_version_has_selects_no_more_than_the_count_allows(
@@ -105,6 +111,7 @@ def test_a_key_that_no_version_has_selects_no_more_than_the_count_allows(
     for number in range(3):
         log(str(number))
     assert selected(instance, owner, keep_best=KeepBest(2, "metadata.typo")) == [0]
+    assert not is_rated(instance, owner, KeepBest(2, "metadata.typo"))
     with pytest.raises(Invalid, match="looked up"):
         selected(instance, owner, keep_best=KeepBest(2, 'metadata."'))
 

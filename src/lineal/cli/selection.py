@@ -109,6 +109,8 @@ def print_preview(found: Preview) -> None:
         right=("size",),
         none="No version meets the conditions",
     )
+    if not found.is_rated:
+        output.note("No version has the number that `--by` names: the newest count as the best")
     if found.count > SHOWN:
         output.note(f"… and {found.count - SHOWN:,} more; `--json` names up to 100")
     output.data(
@@ -123,6 +125,7 @@ def preview_as_json(found: Preview, selection: Selection) -> dict[str, Any]:
         "count": found.count,
         "bytes_freed": found.bytes_freed,
         "bytes_shared": found.bytes_shared,
+        "is_rated": found.is_rated,
         "versions": [
             {"name": each.path, "size": each.size_bytes, "created_at": each.created_at}
             for each in found.versions

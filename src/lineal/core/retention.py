@@ -97,6 +97,8 @@ class Preview:
     """Needed by nothing that stays; freed once the undo period is over."""
     bytes_shared: int
     """Needed by something that stays, too."""
+    is_rated: bool = True
+    """False if no version has the number that `keep_best` goes by: the newest count as the best."""
 
 
 @dataclass(frozen=True, slots=True)

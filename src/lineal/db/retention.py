@@ -234,6 +234,7 @@ def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
         value = _value(best)
         is_missing = case((value.is_(None), 1), else_=0)
         worst_last = value.desc() if best.goal == "maximize" else value.asc()
+        columns.append(is_missing.label("is_unrated"))
         order = [is_missing, worst_last, newest_first]
         rank = func.row_number().over(partition_by=by_collection, order_by=order)
         columns.append(rank.label("from_best"))
@@ -256,6 +257,14 @@ def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
         query = query.outerjoin(producer, producer.c.id == first.scalar_subquery())
         query = query.outerjoin(runs, runs.c.id == producer.c.run_id)
     return query.subquery("ranked")
+
+
+def is_rated(connection: Connection, selection: Selection, scope: ColumnElement[bool]) -> bool:
+    """Say whether a live version has the number that `keep_best` goes by; true if there is none."""
+    if selection.keep_best is None:
+        return True
+    ranked = _ranked(selection, scope)
+    return connection.execute(select(func.min(ranked.c.is_unrated))).scalar() != 1
 
 
 def _value(best: KeepBest) -> ColumnElement[float]:

@@ -119,8 +119,9 @@ def preview(
         ids = retention_db.selected_ids(connection, query)
         freed, shared = retention_db.bytes_of(connection, query, now) if ids else (0, 0)
         shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS], with_metadata=with_metadata)
+        is_rated = retention_db.is_rated(connection, selection, scope)
     first = tuple(shown[id] for id in ids[:PREVIEW_VERSIONS])
-    return Preview(len(ids), first, bytes_freed=freed, bytes_shared=shared)
+    return Preview(len(ids), first, bytes_freed=freed, bytes_shared=shared, is_rated=is_rated)
 
 
 def delete_selected(
