@@ -210,6 +210,8 @@ class Web:
         """What `contents` are coded with, and sent as, whatever was asked for."""
         self.status: dict[str, int] = {}
         self.redirects: dict[str, str] = {}
+        self.logins: dict[str, str] = {}
+        """Who may read, and nobody else, as `user:password`."""
         self.has_ranges = True
         self.busy: dict[str, int] = {}
         """Answers in a row that say so, and ask to come back at once."""
@@ -241,6 +243,9 @@ def web_server() -> Iterator[Web]:
                 self.end_headers()
                 return
             status = web.status.get(path, 200 if path in web.contents else 404)
+            login = base64.b64encode(web.logins.get(path, "").encode()).decode()
+            if path in web.logins and self.headers.get("Authorization") != f"Basic {login}":
+                status = 401
             if web.busy.get(path, 0) > 0:
                 web.busy[path] -= 1
                 status = 429

@@ -6,6 +6,7 @@ import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ import lineal
 from lineal.client import references
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
-from lineal.errors import LinealError, ReferenceChanged, Unavailable
+from lineal.errors import Denied, LinealError, ReferenceChanged, Unavailable
 from tests.references.looking import AFTER, BEFORE, content, logged, state
 from tests.references.places import AzurePlace, Bucket, GcsPlace, S3Place
 from tests.references.servers import Azurite, Proxy, Web
@@ -79,6 +80,35 @@ def test_redirects_are_followed_and_circles_end(web: Web, tmp_path: Path) -> Non
     assert content(artifact, tmp_path) == BEFORE
     with pytest.raises(Unavailable, match="circles"):
         logged(f"{web.url}/round")
+
+
+def test_a_login_is_taken_from_netrc_for_its_own_host_alone(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web.contents["/data"], web.logins["/data"] = BEFORE, "ana:secret"
+    elsewhere = web.url.replace("127.0.0.1", "localhost")
+    web.redirects["/moved"] = f"{web.url}/data"
+    web.redirects["/away"] = f"{elsewhere}/data"
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    def added(url: str) -> Any:
+        references.opened.cache_clear()
+        return lineal.Artifact("refs", "dataset").add_reference(url)
+
+    with pytest.raises(Denied, match="netrc"):
+        added(f"{web.url}/data")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ana password secret\n")
+    for url in (f"{web.url}/data", f"{elsewhere}/moved"):
+        (entry,) = added(url)
+        assert (entry.ref, entry.size) == (url, len(BEFORE))
+    for url in (f"{elsewhere}/data", f"{web.url}/away"):
+        with pytest.raises(Denied, match="netrc"):
+            added(url)
+    (tmp_path / "netrc").write_text("nonsense")
+    with pytest.raises(Denied):
+        added(f"{web.url}/data")
+    assert "No login is taken from" in capsys.readouterr().err
+    references.opened.cache_clear()
 
 
 def test_an_answer_that_ends_early_is_asked_for_again(web: Web, tmp_path: Path) -> None:

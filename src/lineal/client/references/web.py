@@ -5,6 +5,8 @@ Proxies, certificates and ~/.netrc are those of the environment.
 
 from __future__ import annotations
 
+import base64
+import netrc
 import os
 import tempfile
 import time
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import unquote
 
+from lineal.client import term
 from lineal.client.references import secret
 from lineal.client.references.arriving import ATTEMPTS, REPEATED_AFTER_SECONDS, repeated
 from lineal.client.references.scheme import (
@@ -61,6 +64,7 @@ def opened(timeout_seconds: float) -> WebScheme:
             follow_redirects=True,
             max_redirects=REDIRECTS_MOST,
             headers={"Accept-Encoding": "identity"},  # sizes and ranges mean the bytes themselves
+            event_hooks={"request": [_Logins()]},
         )
     except (ImportError, ValueError, OSError) as error:  # of proxies and certificates
         raise Unavailable(
@@ -166,6 +170,26 @@ class WebScheme:
                     yield response
                     return
             time.sleep(wait)
+
+
+class _Logins:
+    """Adds the login that `~/.netrc` has for a host, also for one that a redirect leads to."""
+
+    def __init__(self) -> None:
+        path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+        self._found: netrc.netrc | None = None
+        try:
+            self._found = netrc.netrc(path)
+        except FileNotFoundError:
+            return
+        except (netrc.NetrcParseError, OSError, UnicodeDecodeError) as error:
+            term.warn_once(f"No login is taken from {path}, it cannot be read: {error}")
+
+    def __call__(self, request: Any) -> None:
+        found = self._found and self._found.authenticators(request.url.host)
+        if found and found[2] and "authorization" not in request.headers:
+            login = base64.b64encode(f"{found[0]}:{found[2]}".encode()).decode()
+            request.headers["Authorization"] = f"Basic {login}"
 
 
 BUSY = (429, 502, 503, 504)
