@@ -208,7 +208,10 @@ def deletions(
     ] = 50,
     json: Json = False,
 ) -> None:
-    """List what was deleted, by whom and why, and until when it can be restored."""
+    """List what was deleted, by whom and why, and until when it can be restored.
+
+    Of what expired or was chosen by conditions, the first versions are named.
+    """
     connection = connect()
     if undo is not None:
         restored = connection.backend.restore(undo)
@@ -235,13 +238,21 @@ def _print(found: Iterable[Deletion]) -> None:
                 each.reason,
                 _hidden(each),
                 each.restorable_until or ("restored" if each.restored_at else "gone"),
-                each.what,
+                _what(each),
             )
             for each in found
         ),
         right=("id",),
         none="Nothing was deleted here",
     )
+
+
+def _what(each: Deletion) -> str:
+    """Say what an act hid, with names where it is told as a number only."""
+    if not each.versions or each.versions[0].startswith(each.what):
+        return each.what
+    more = " …" if each.version_count > len(each.versions) else ""
+    return f"{each.what}: {', '.join(each.versions)}{more}"
 
 
 def _hidden(each: Deletion) -> str:

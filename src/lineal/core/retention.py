@@ -128,6 +128,8 @@ class Deletion:
     """Of them, what cannot come back: its content was released."""
     restorable_until: datetime | None = None
     """When the undo period ends; None if nothing can be restored any more."""
+    versions: tuple[str, ...] = ()
+    """Full names of the first versions that are still hidden; `version_count` says how many."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,6 +344,12 @@ def page(
     return fetch_page(connection, _listing(), order, request)
 
 
+def hidden_versions(connection: Connection, deletion_id: int, limit: int) -> list[int]:
+    """Return the first versions that an act hid and that are still hidden."""
+    query = select(versions.c.id).where(versions.c.deletion_id == deletion_id)
+    return list(connection.execute(query.order_by(versions.c.id).limit(limit)).scalars())
+
+
 def newest_of_collection(connection: Connection, collection_id: int) -> int | None:
     """Return the last act that hid versions of a collection and can still be undone."""
     query = select(func.max(versions.c.deletion_id)).where(

@@ -24,6 +24,7 @@ from lineal.core.records import (
 from lineal.core.retention import Deletion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
+from lineal.db import gc_plan
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
@@ -183,11 +184,12 @@ def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Delet
     access.require(actor, Action.READ, "deletions")
     with instance.database.reading() as connection:
         rows, cursor, total = deletion_db.page(connection, page)
-    return Page(tuple(record(instance, row) for row in rows), cursor, total)
+        found = tuple(record(instance, row, _hidden_names(connection, row.id)) for row in rows)
+    return Page(found, cursor, total)
 
 
-def record(instance: Instance, row: Row[Any]) -> Deletion:
-    """Turn a row of `db.deletion` into a record."""
+def record(instance: Instance, row: Row[Any], versions: tuple[str, ...] = ()) -> Deletion:
+    """Turn a row of `db.deletion` into a record; versions: names of some that it hides."""
     hidden = row.version_count + row.run_count + row.project_count
     is_over = row.restored_at is not None or hidden == row.released_count
     return Deletion(
@@ -202,10 +204,17 @@ def record(instance: Instance, row: Row[Any]) -> Deletion:
         project_count=row.project_count,
         released_count=row.released_count,
         restorable_until=None if is_over else row.deleted_at + instance.undo_period,
+        versions=versions,
     )
 
 
 # --- the small steps ------------------------------------------------------------------------------
+
+
+def _hidden_names(connection: Connection, deletion_id: int) -> tuple[str, ...]:
+    ids = deletion_db.hidden_versions(connection, deletion_id, finding.NAMED_MOST)
+    names = gc_plan.names_of(connection, ids)
+    return tuple(names[id].name for id in ids)
 
 
 def require_unprotected(
