@@ -229,6 +229,21 @@ def test_another_artifacts_files_are_shared(spelling: str, tmp_path: Path) -> No
 # --- the command line ----------------------------------------------------------------------------
 
 
+def test_who_has_no_credentials_is_told_so(
+    bucket: S3Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = bucket.put("data", BEFORE)
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(variable, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    references.opened.cache_clear()
+    with pytest.raises(Denied, match=r"without credentials \(403\), and none were found"):
+        logged(uri)
+    references.opened.cache_clear()
+
+
 def test_ref_check_says_what_became_of_each(web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("same", "other", "gone"):
         web.contents[f"/{name}"], web.etags[f"/{name}"] = name.encode(), f'"{name}"'

@@ -150,16 +150,25 @@ class GoogleStore(ObjectStore):
         except exceptions.PreconditionFailed as error:
             raise ReferenceChanged(f"{where} was overwritten while it was being read") from error
         except (exceptions.Forbidden, exceptions.Unauthorized, RefreshError) as error:
-            raise Denied(
-                f"{where} may not be read with these credentials "
-                f"({type(error).__name__}); it needs the right {right}"
-            ) from error
+            raise self._denied(where, type(error).__name__, right) from error
         except (GoogleAuthError, OSError) as error:  # requests' errors are OSErrors
             raise Unavailable(f"{where} cannot be reached: {error}") from error
         except (exceptions.BadRequest, ValueError) as error:
             raise Invalid(f"{where} is no object's address: {error}") from error
         except exceptions.GoogleAPIError as error:
             raise Unavailable(f"{where} cannot be read at present: {error}") from error
+
+    def _denied(self, where: str, code: str, right: str) -> Denied:
+        from google.auth.credentials import AnonymousCredentials
+
+        if isinstance(self._client._credentials, AnonymousCredentials):
+            return Denied(
+                f"{where} may not be read without credentials ({code}), and none were found: "
+                "`gcloud auth application-default login` makes some"
+            )
+        return Denied(
+            f"{where} may not be read with these credentials ({code}); it needs the right {right}"
+        )
 
 
 class _Stream:

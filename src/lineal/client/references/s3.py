@@ -210,10 +210,7 @@ class S3Store(ObjectStore):
                     f"{where} was overwritten while it was being read"
                 ) from error
             if code in _DENIED or status in (401, 403):
-                need = f"; it needs the right {right}" if right else ""
-                raise Denied(
-                    f"{where} may not be read with these credentials ({code}){need}"
-                ) from error
+                raise self._denied(where, code, right) from error
             if code in _UNSUPPORTED or status == 501:
                 raise _Unsupported(f"The store of {where} cannot do that ({code})") from error
             raise Unavailable(f"{where} cannot be read at present: {error}") from error
@@ -226,6 +223,17 @@ class S3Store(ObjectStore):
             raise Invalid(f"{where} is no object's address: {error}") from error
         except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
             raise Unavailable(f"{where} cannot be reached: {error}") from error
+
+    def _denied(self, where: str, code: str, right: str) -> Denied:
+        from botocore import UNSIGNED
+
+        if self._client.meta.config.signature_version is UNSIGNED:
+            return Denied(
+                f"{where} may not be read without credentials ({code}), and none were found: set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            )
+        need = f"; it needs the right {right}" if right else ""
+        return Denied(f"{where} may not be read with these credentials ({code}){need}")
 
 
 class _Unsupported(Unavailable):
