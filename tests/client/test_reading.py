@@ -113,6 +113,8 @@ def test_fsspec_lists_globs_and_reads(artifact: Any) -> None:
     assert fs.size(f"{root}/large.bin") == len(LARGE)
     assert len(fs.glob(f"{root}/**/*.txt")) == len(fs.find(f"{root}/many")) == 120
     assert fs.cat_file(f"{root}/elsewhere.bin", start=5, end=9) == LARGE[5:9]
+    assert fs.read_block(f"{root}/elsewhere.bin", 5, None) == LARGE[5:]
+    assert fs.read_block(f"{root}/many/003.txt", 3, 20, delimiter=b"\n") == b"end\n"
     assert fs.cat(f"lineal://{root}/many/00*.txt")[f"{root}/many/003.txt"] == b"line 3\nend\n"
     assert not fs.exists(f"{root}/nowhere")
     assert fs.ukey(f"{root}/large.bin").startswith("sha256:")

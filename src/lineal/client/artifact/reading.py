@@ -93,6 +93,11 @@ class Reader(io.BufferedIOBase):
         self._sought = threading.local()
         self._ahead = (0, b"")
 
+    @property
+    def size(self) -> int:
+        """Bytes; what fsspec's own files have, and some of its functions ask for."""
+        return self._ranges.size
+
     def readable(self) -> bool:
         return True
 
