@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.client.cache import FINE_WINDOW_NS, DigestCache, now_ns
+from lineal.client.cache import FETCHED, FINE_WINDOW_NS, DigestCache, now_ns
 from lineal.core.digest import Digest, of_bytes
 from lineal.errors import Unavailable
 from lineal.files.stamps import Stamp
@@ -37,6 +37,14 @@ DIGEST = of_bytes(b"abc")
 def test_a_remembered_digest_is_known_by_folder_and_name(cache: DigestCache) -> None:
     cache.remember([("/data/a.bin", stamp(), DIGEST)], read_at_ns=LATER)
     assert cache.of_folder("/data") == {"a.bin": (stamp(), DIGEST)}
+
+
+def test_one_file_is_known_without_the_others_of_its_folder(cache: DigestCache) -> None:
+    others = [(f"/data/{number}", stamp(), of_bytes(b"other")) for number in range(3)]
+    cache.remember([*others, ("/data/a.bin", stamp(), DIGEST)], read_at_ns=LATER)
+    assert cache.of_file("/data/a.bin") == (stamp(), DIGEST)
+    assert cache.of_file("/data/b.bin") is None
+    assert cache.of_file("/data/a.bin", FETCHED) is None
 
 
 def test_files_of_other_folders_are_not_mixed_in(cache: DigestCache) -> None:

@@ -22,6 +22,7 @@ from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile
+from lineal.files.stamps import Stamp
 
 Files = dict[str, bytes]
 
@@ -149,6 +150,23 @@ def test_a_file_put_there_by_hand_is_accepted_by_its_digest(backend: Far, target
     (target / "a.txt").write_bytes(b"a")
     fetch(backend, target, {"a.txt": b"a"})
     assert backend.located == []
+
+
+def test_one_file_of_many_is_fetched_without_a_look_at_the_others(
+    backend: Far, target: Path
+) -> None:
+    fetch(backend, target, {"a.txt": b"a"})
+    stamp = Stamp.at(str(target / "a.txt"))
+    known = [(f"{target}/{number}", stamp, of_bytes(b"")) for number in range(50_000)]
+    with closing(DigestCache(str(target.parent / "cache"))) as cache:
+        cache.remember(known, read_at_ns=None)
+        began = time.perf_counter()
+        cache.of_folder(str(target))
+        all_seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(5):  # as in a loop over the entries of a version
+        fetch(backend, target, {"a.txt": b"a"})
+    assert time.perf_counter() - began < all_seconds
 
 
 @pytest.mark.usefixtures("on_disk")

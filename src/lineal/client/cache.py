@@ -1,7 +1,8 @@
 """The digest cache: a file whose stamp is unchanged need not be read again.
 
 Only saves work: a wrong answer is caught when bytes are stored, a lost cache costs one reading.
-Keyed by (folder, name), so that a folder of a million files is asked in one query.
+Keyed by (folder, name), so that a folder of a million files is asked in one query, and one file of
+it without the others.
 """
 
 # The names of tables that are put into statements are constants of this module.
@@ -83,12 +84,25 @@ class DigestCache:
 
         Files that may have changed without a sign are not known (see `unseen`).
         """
+        return self._known(folder, None, table)
+
+    def of_file(self, path: str, table: str = FILES) -> tuple[Stamp, Digest] | None:
+        """Return what is known of one file, as `of_folder` does of all; path: absolute."""
+        folder, name = _split(path)
+        return self._known(folder, name, table).get(name)
+
+    def _known(self, folder: str, name: str | None, table: str) -> Known:
+        """name: of the only file that is asked for."""
         query = (
             f"SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM {table} WHERE folder = ?"
         )
+        values = [folder]
+        if name is not None:
+            query += " AND name = ?"
+            values.append(name)
         try:
             with self._connected() as connection:
-                rows = connection.execute(query, (folder,)).fetchall()
+                rows = connection.execute(query, values).fetchall()
         except _FAILURES as error:
             self._note(error)
             return {}
@@ -96,8 +110,8 @@ class DigestCache:
             return {}
         mapped = unseen.mapped_inodes()
         return {
-            name: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
-            for name, *stamp, digest in rows
+            found: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
+            for found, *stamp, digest in rows
             if stamp[-1] not in mapped
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
@@ -11,14 +12,17 @@ import pytest
 from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths
 
 import lineal
+from lineal.client.artifact import adding
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.manifest import ManifestEntry
+from lineal.config import load
 from lineal.core.digest import of_bytes
 from lineal.errors import (
     ArtifactFinalizedError,
     HostilePath,
     Invalid,
 )
+from lineal.files.stamps import Stamp
 
 # --- adding files (ART-16…ART-19) ---------------------------------------------------------------
 
@@ -30,6 +34,22 @@ def test_a_file_is_named_by_its_basename(tmp_path: Path) -> None:
     entry = artifact.add_file(tmp_path / "deep" / "f.bin")
     assert isinstance(entry, ManifestEntry)
     assert (entry.path, entry.size, entry.digest) == ("f.bin", 4, of_bytes(b"data"))
+
+
+def test_one_file_of_many_is_added_without_a_look_at_the_others(tmp_path: Path) -> None:
+    (tmp_path / "f.bin").write_bytes(b"data")
+    artifact = Artifact("data", "dataset")
+    artifact.add_file(tmp_path / "f.bin")
+    cache, stamp = adding.adder(load()).cache, Stamp.at(str(tmp_path / "f.bin"))
+    known = [(f"{tmp_path}/{number}", stamp, of_bytes(b"")) for number in range(50_000)]
+    cache.remember(known, read_at_ns=None)
+    began = time.perf_counter()
+    cache.of_folder(str(tmp_path))
+    all_seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(10):  # as in a loop over the files of a folder
+        artifact.add_file(tmp_path / "f.bin")
+    assert time.perf_counter() - began < all_seconds
 
 
 def test_data_of_lineals_own_is_left_out_of_a_folder(

@@ -90,9 +90,9 @@ class Adder:
         source = os.path.abspath(path)
         if not os.path.isfile(source):
             raise _not_a_file(path)
-        known = self.cache.of_folder(os.path.dirname(source)) if policy == MUTABLE else {}
+        known = self.cache.of_file(source) if policy == MUTABLE else None
         read_at = now_ns()
-        digest, found = self._digest(source, known.get(os.path.basename(source)), policy, None)
+        digest, found = self._digest(source, known, policy, None)
         with _undone(found.staged):
             entry = Entry(names.entry_path(name), digest, found.stamp.size)
             contents.add([Added(entry, found)], overwrite=overwrite)

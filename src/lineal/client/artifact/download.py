@@ -86,6 +86,7 @@ class Download:
         self._references = references
         self._allow_missing_references = allow_missing_references
         self._has_warned = False
+        self._is_of_one = False
         self._folders: dict[tuple[str, str], Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
         self._found: list[tuple[str, Stamp, Digest]] = []
@@ -113,6 +114,7 @@ class Download:
     @seldom_collected()
     def _run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         make_root(self._root)
+        self._is_of_one = count == 1
         is_empty = is_empty_folder(self._root)
         wanted = ((entry, self.path_of(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
@@ -178,6 +180,8 @@ class Download:
         return True
 
     def _known(self, target: str, table: str) -> tuple[Stamp, Digest] | None:
+        if self._is_of_one:  # others of its folder may be fetched like this, too, one by one
+            return self._cache.of_file(target, table)
         folder, name = os.path.split(target)
         if (folder, table) not in self._folders:
             self._folders[folder, table] = self._cache.of_folder(folder, table)
