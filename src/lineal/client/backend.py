@@ -319,13 +319,8 @@ class Backend(Protocol):
 
     def gc_plan(self) -> CleanupPlan: ...
 
-    def gc_sweep(
-        self,
-        progress: Callable[[str, int], None] | None = None,
-        *,
-        time_limit_seconds: float | None = None,
-    ) -> Swept:
-        """Do what the plan says; after the time limit, stop at the next safe point.
+    def gc_sweep(self, progress: Callable[[str, int], None] | None = None) -> Swept:
+        """Do what the plan says.
 
         progress: called with a step's name and how many more it has done.
         """

@@ -55,7 +55,6 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.files.folders import renew_folder
-from lineal.service.clock import Clock
 from lineal.service.instance import Instance, open_instance
 
 if TYPE_CHECKING:
@@ -388,15 +387,8 @@ class EmbeddedBackend:
     def gc_plan(self) -> CleanupPlan:
         return service.gc.plan(self.instance, self.actor)
 
-    def gc_sweep(
-        self,
-        progress: Callable[[str, int], None] | None = None,
-        *,
-        time_limit_seconds: float | None = None,
-    ) -> Swept:
-        return service.gc.sweep(
-            self.instance, self.actor, progress, time_limit_seconds=time_limit_seconds
-        )
+    def gc_sweep(self, progress: Callable[[str, int], None] | None = None) -> Swept:
+        return service.gc.sweep(self.instance, self.actor, progress)
 
     def sweep_if_due(self) -> Swept | None:
         return service.due.sweep_if_due(self.instance, self.actor)
@@ -564,9 +556,9 @@ class EmbeddedBackend:
         return service.lineage.lineage(self.instance, self.actor, root, query)
 
 
-def open_embedded(settings: Settings, *, clock: Clock | None = None) -> EmbeddedBackend:
+def open_embedded(settings: Settings) -> EmbeddedBackend:
     """Open the instance in the settings' home as its owner."""
-    instance = open_instance(settings, clock=clock)
+    instance = open_instance(settings)
     actor = Actor(acting_user(settings), Role.OWNER, settings.entity)
     opened_with = {name: getattr(settings, name) for name in OPENED_WITH}
     return EmbeddedBackend(instance, actor, opened_with)

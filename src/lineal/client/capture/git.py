@@ -22,7 +22,6 @@ _USER_INFO = re.compile(r"^([^/]*://)[^/]*@")
 
 
 class GitState(NamedTuple):
-    root: str
     commit: str | None
     branch: str | None
     remote: str | None
@@ -52,7 +51,6 @@ def state(root: str) -> GitState | None:
         return None
     diff, note = _diff(root)
     return GitState(
-        root=root,
         commit=commit,
         branch=_output(root, "symbolic-ref", "--short", "-q", "HEAD"),
         remote=without_credentials(_output(root, "config", "--get", "remote.origin.url")),

@@ -260,7 +260,6 @@ class Rows:
         """step: the first step to write. started_at: `time.monotonic`, less earlier runtime."""
         self.spool = spool
         self.step = step
-        self.row_count = 0
         self._summary = summary
         self._metrics = metrics
         self._started_at = started_at
@@ -335,7 +334,6 @@ class Rows:
         line = _encode(self._finished(row)).encode()
         self.step += 1  # before it is written: whatever interrupts that, the next row has its own
         self.spool.append(Stream.HISTORY, line)
-        self.row_count += 1
         return {"_step": row["_step"], "_runtime": row["_runtime"], "_timestamp": row["_timestamp"]}
 
 
