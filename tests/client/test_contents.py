@@ -140,11 +140,14 @@ def test_an_error_of_the_source_adds_nothing() -> None:
     contents.add([added("a")])
 
 
-def test_two_different_contents_for_one_path_in_one_call_are_not_both_taken() -> None:
-    contents = Contents(base_of([entry("z")]))
-    with pytest.raises(Invalid):
-        contents.add([added("a", "x"), added("a", "y")])
-    assert [each.path for each in contents] == ["z"]
+@pytest.mark.parametrize("before", [[], ["z"]])
+def test_two_different_contents_for_one_path_in_one_call_are_refused(before: list[str]) -> None:
+    contents = Contents(base_of(map(entry, before))) if before else Contents()
+    with pytest.raises(Invalid, match="'a' twice with different content"):
+        contents.add([added("b"), added("a", "x"), added("a", "y")])
+    assert [each.path for each in contents] == before
+    contents.add([added("a"), added("a")])
+    assert [each.path for each in contents] == ["a", *before]
 
 
 def test_a_base_of_a_version_is_clashed_with_too() -> None:

@@ -36,6 +36,7 @@ from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
 _PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT_FIRST = _PUT.replace("REPLACE", "IGNORE")
 _BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
@@ -121,6 +122,7 @@ class Contents:
             self._require_draft()
             has_own = self._has_own()
             checks = not overwrite and (has_own or self.base is not NOTHING)
+            put = _PUT if overwrite or checks else _PUT_FIRST
             spare: list[_Copy] = []
             self._change("BEGIN")
             try:
@@ -129,7 +131,9 @@ class Contents:
                 while batch := list(islice(rows, at_once)):
                     paths = [str(row[0]) for row in batch] if overwrite and has_own else []
                     spare += self._copies_at(paths)
-                    self._change_many(_PUT, batch)
+                    if self._change_many(put, batch) < len(batch):  # a path came twice
+                        for row in batch:
+                            self._is_new(_entry(row[:5]))  # raises if it came with two contents
                     self._put_count += len(batch)
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._change("COMMIT")
@@ -407,10 +411,11 @@ class Contents:
             self._unshare()
             self._database.execute(statement)
 
-    def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+    def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
+        """Return how many rows of the database it changed."""
         with self._lock, inside_sqlite:
             self._unshare()
-            self._database.executemany(statement, rows)
+            return self._database.executemany(statement, rows).rowcount
 
 
 def _no_room() -> NoSpace:
