@@ -195,6 +195,17 @@ def test_a_file_name_that_is_no_text_is_kept_escaped() -> None:
     assert version.description == r"caf\udce9"
 
 
+def test_texts_and_whole_numbers_in_an_array_are_those_outside_of_it() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    with lineal.init() as run:
+        for names in (np.array([name]), np.array([name, "x"]), np.array([name], dtype=object)):
+            run.log({"names": names})
+            assert name not in run.summary["names"]
+            assert r"caf\udce9" in run.summary["names"]
+        with pytest.raises(Invalid, match="`n` is a whole number of more than 1023 bits"):
+            run.log({"n": np.array([2**5000, 1], dtype=object)})
+
+
 def test_config_keeps_anything_else_as_text_and_says_so(capsys: Any) -> None:
     part = functools.partial(max, 1)
     with lineal.init(project="lib", config={"a": {"dtype": np.dtype("f4"), "part": part}}) as run:

@@ -268,8 +268,10 @@ def _json_numbers(value: Any, key: str, otherwise: Otherwise) -> Any:
     """Return `tolist` output, in which dates, bytes and complex numbers may be left."""
     if isinstance(value, list):
         return [_json_numbers(item, key, otherwise) for item in value]
-    if type(value) in PLAIN:
+    if type(value) is float:
         return value
+    if type(value) in PLAIN:
+        return plain(value, key)
     if _is_missing(value):
         return None
     if isinstance(value, (date, datetime)):
