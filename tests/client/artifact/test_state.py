@@ -408,4 +408,4 @@ def test_collections_are_objects(logged: Artifact) -> None:
 def test_digest_and_size_need_no_manifest(logged: Artifact, api: lineal.Api) -> None:
     found = api.artifact("data:v0")
     assert (found.digest, found.size) == (logged.digest, logged.size)
-    assert "head" not in vars(found._contents.base)
+    assert found._contents.base._head is None

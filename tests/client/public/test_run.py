@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.client import session
@@ -392,6 +392,7 @@ VALUES = st.sampled_from([1, 0.5, True, "x", None, [1], {}, {"_type": "image-fil
 ROWS = st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4), max_size=12)
 
 
+@settings(deadline=None)
 @given(rows=ROWS, at_once=st.integers(1, 3), shapes_most=st.integers(0, 2))
 def test_history_keys_are_those_of_each_row(
     rows: list[dict[str, object]], at_once: int, shapes_most: int
