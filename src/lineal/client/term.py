@@ -147,7 +147,7 @@ class Progress:
         self._size_done = 0
         self._started = time.monotonic()
         self._drawn_at = self._started + SHOW_AFTER_SECONDS - REDRAW_SECONDS
-        self._is_shown = not (_voice.quiet or _voice.silent) and _is_terminal()
+        self._is_shown = is_watched()
 
     def __enter__(self) -> Progress:
         return self

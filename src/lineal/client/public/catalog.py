@@ -12,7 +12,7 @@ from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
-from lineal.client.values import as_filter, iso
+from lineal.client.values import as_filter, iso, text_change
 from lineal.core import names
 from lineal.core.records import (
     CollectionKind,
@@ -273,12 +273,10 @@ class Collection:
         tags = names.strings(self.tags, "Tags")
         patch = CollectionPatch(
             name=None if self.name == before.name else self.name,
-            description=None if self.description == before.description else self.description or "",
+            description=text_change(before.description, self.description),
             type=None if self.type == before.type else self.type,
             tags=None if list(before.tags) == tags else tuple(names.tags(tags)),
-            display_name=None
-            if self.display_name == before.display_name
-            else self.display_name or "",
+            display_name=text_change(before.display_name, self.display_name),
         )
         self._show(self._backend.update_collection(before.id, patch))
 
