@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import sys
 import threading
 from argparse import Namespace
 from datetime import timedelta
@@ -504,6 +505,22 @@ def test_init_works_once_there_may_be_another_thread(monkeypatch):
     with lineal.init() as run:
         run.log_artifact(lineal.Artifact("data", "dataset"))
     assert run_of(run).state == "finished"
+
+
+def test_a_run_that_cannot_be_begun_has_failed_and_keeps_nothing_that_is_printed(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(session, "_process", session._Process())
+    before = sys.stdout.write
+    threading.stack_size(1 << 46)  # more than there is, so that none can be started
+    try:
+        with pytest.raises(Unavailable, match=r"`lineal-.*` cannot be started"):
+            lineal.init(id="a")
+    finally:
+        threading.stack_size(0)
+    assert sys.stdout.write == before
+    assert lineal.run is None
+    assert lineal.Api().run("uncategorized/a").state == "failed"
 
 
 def test_a_home_on_a_file_system_without_locks_is_refused(monkeypatch):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -237,15 +237,23 @@ def _start(
                 settings, home=opened.offline_folder, entity=opened.entity
             )
         run = Run(backend, settings, started, place, allow_val_change=allow_val_change)
-        run.begin(call)
+        with _failed_with_init(run):
+            run.begin(call)
     _say_started(run, started)
     if artifacts:
-        try:
+        with _failed_with_init(run):
             run.config.update(artifacts)
-        except BaseException:
-            run.finish(exit_code=1)  # nobody else can: it is returned to no one
-            raise
     return run
+
+
+@contextmanager
+def _failed_with_init(run: Run) -> Iterator[None]:
+    """End a run that is begun and will be returned to no one: nobody else can."""
+    try:
+        yield
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
 
 
 def _started(opened: _Opened, spec: RunSpec, fork: Fork | None) -> StartedRun:
