@@ -343,10 +343,14 @@ class RunCopy:
 
     def _settle_latest(self) -> None:
         """Put `latest` where the run had it, when content it had logged before came back."""
+        newest: dict[tuple[str, str, str], int] = {}
+        for after in self._copied.values():
+            path = (after.entity, after.project, after.collection)
+            newest[path] = max(after.number, newest.get(path, after.number))
         for before, after in self._copied.items():
-            version = self._source.version_by_id(before)
-            newest = [v for v in self._copied.values() if v.collection == after.collection]
-            if LATEST in version.aliases and max(v.number for v in newest) != after.number:
+            if after.number == newest[after.entity, after.project, after.collection]:
+                continue
+            if LATEST in self._source.version_by_id(before).aliases:
                 patch = VersionPatch(aliases_added=(LATEST,))
                 self._target.update_version(after.membership_id, patch)
 
