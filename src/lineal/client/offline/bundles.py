@@ -24,8 +24,8 @@ from lineal.client.offline.carrying import (
     Place,
     collection_there,
     path_of,
-    producer_of,
 )
+from lineal.client.public.graph import producer_of
 from lineal.config import Settings, default_entity
 from lineal.core import names
 from lineal.core.lineage import Direction, LineageQuery
@@ -303,7 +303,7 @@ def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[V
 
 def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
     """Return what the run that logged a version used, and what it took files over from."""
-    root, producer = f"version:{version.id}", f"run:{producer_of(source, version)}"
+    root, producer = f"version:{version.id}", f"run:{producer_of(source, version.id)}"
     graph = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=2, derived=True))
     nodes = {node.id: node for node in graph.nodes}
     found = set()

@@ -10,8 +10,8 @@ from lineal.client import term
 from lineal.client.artifact.draft import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend, all_of
 from lineal.client.offline import copying
+from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
-from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.records import (
     CollectionPatch,
     CollectionRecord,
@@ -85,7 +85,7 @@ class Carry:
 
     def _carry(self, version: VersionRecord) -> Carried:
         named = collection_there(version, self._place)
-        producer = producer_of(self._source, version)
+        producer = producer_of(self._source, version.id)
         run = None if producer is None else self._run(producer)
         sources = copying.derived_from(self._source, version)
         # a link has aliases of its own; the version it leads to is what is carried
@@ -214,17 +214,6 @@ def collection_there(version: VersionRecord, place: Place) -> CollectionPath:
 def path_of(collection: CollectionRecord) -> CollectionPath:
     """Return where a collection is, which is elsewhere than it was found if it has moved."""
     return collection.entity, collection.project, collection.name
-
-
-def producer_of(source: Backend, version: VersionRecord) -> RunKey | None:
-    """Return the run that first logged a version, None if none did or it was deleted (LIN-3)."""
-    root = f"version:{version.id}"
-    near = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
-    for edge in near.edges:  # the oldest first
-        if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
-            node = next(node for node in near.nodes if node.id == edge.source)
-            return None if node.is_deleted else RunKey(int(edge.source.partition(":")[2]))
-    return None
 
 
 def _used(source: Backend, run: RunKey) -> list[VersionRecord]:

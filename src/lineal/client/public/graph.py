@@ -120,21 +120,25 @@ def graph(
 
 
 def logged_by(backend: Backend, version_id: VersionId) -> Run | None:
+    """Return the run of `producer_of`, None if there is none."""
+    from lineal.client.public.run import Run  # it loads artifacts, which load this
+
+    producer = producer_of(backend, version_id)
+    return None if producer is None else Run(backend, backend.run_by_key(producer))
+
+
+def producer_of(backend: Backend, version_id: VersionId) -> RunKey | None:
     """Return the run that first logged a version (LIN-3).
 
     None when that run was deleted (DEL-4), or when no run did (SEM-7): another run that logged
     the same content later does not take its place.
     """
-    from lineal.client.public.run import Run  # it loads artifacts, which load this
-
     root = f"version:{version_id}"
     near = backend.lineage(root, LineageQuery(direction=Direction.UPSTREAM, depth=1))
     for edge in near.edges:  # the oldest first
         if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
             producer = next(node for node in near.nodes if node.id == edge.source)
-            if producer.is_deleted:
-                return None
-            return Run(backend, backend.run_by_key(RunKey(int(producer.id.partition(":")[2]))))
+            return None if producer.is_deleted else RunKey(int(producer.id.partition(":")[2]))
     return None
 
 
