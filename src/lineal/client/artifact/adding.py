@@ -125,13 +125,17 @@ class Adder:
 
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
-        staged = self.staging.new_path()
-        write_new(staged, data)
-        with _undone(staged):
-            source = Source(staged, staged, MUTABLE, Stamp.at(staged))
-            entry = Entry(names.entry_path(name), of_bytes(data), memoryview(data).nbytes)
+        entry, source = self._made(data, names.entry_path(name))
+        with _undone(source.staged):
             contents.add([Added(entry, source)], overwrite=overwrite)
         return entry
+
+    def _made(self, data: bytes, inside: str) -> tuple[Entry, Source]:
+        """Write bytes to the staging folder as the file that has this path in the artifact."""
+        staged = self.staging.new_path()
+        write_new(staged, data)
+        source = Source(staged, staged, MUTABLE, Stamp.at(staged))
+        return Entry(inside, of_bytes(data), memoryview(data).nbytes), source
 
     def add_dir(
         self,
@@ -187,7 +191,7 @@ class Adder:
                 below = head + inner
                 if not entries:
                     if empty_dirs and chosen(inner + EMPTY_MARKER):
-                        yield self._marker(names.entry_path(below + EMPTY_MARKER))
+                        yield Added(*self._made(b"", names.entry_path(below + EMPTY_MARKER)))
                     continue
                 folder = os.path.join(root, relative_folder) if relative_folder else root
                 known = self.cache.of_folder(folder)
@@ -209,12 +213,6 @@ class Adder:
             if packing is not None:
                 packing.discard()
         self.cache.remember(fresh, read_at_ns=read_at)
-
-    def _marker(self, inside: str) -> Added:
-        staged = self.staging.new_path()
-        write_new(staged, b"")
-        source = Source(staged, staged, MUTABLE, Stamp.at(staged))
-        return Added(Entry(inside, of_bytes(b""), 0), source)
 
     def _digest(
         self,
