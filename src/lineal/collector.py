@@ -1,7 +1,7 @@
 """Python's collector of cycles: looking for garbage less often while much is made that is none.
 
-It looks at every object that stays, again and again, when many are made
-at a time. What is not part of a cycle is freed at once in any case.
+It looks at every object that stays, again and again, when many are made at a time. What is not
+part of a cycle is freed at once in any case.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _FROZEN_BY_PYTHON = 1000
 
 
 class _State:
-    """Who is at it in this process."""
+    """What `seldom_collected` is to put back in this process."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.usual: list[tuple[int, int, int]] = []
-        """The thresholds to go back to, once per thread."""
+        """The thresholds to go back to, once for each block that is under way."""
 
     def begin_anew(self) -> None:
         """After a fork the other threads are gone, and one of them may have held the lock."""

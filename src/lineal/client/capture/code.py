@@ -226,7 +226,7 @@ def _rules_above(root: str) -> list[tuple[str, Any]]:
 
 
 def _is_pattern(line: str) -> bool:
-    """Say whether a line of an ignore file can be read; git, too, goes on without one that not."""
+    """Say whether a line of an ignore file can be read; git, too, leaves out others."""
     from pathspec import GitIgnoreSpec
 
     try:

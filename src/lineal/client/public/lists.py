@@ -274,9 +274,8 @@ class _PageReader(Generic[R, T]):
                 self._load_far(index)
             if index in self._far:
                 return self._far[index][1]
-        return self._item_from_end(
-            index - length
-        )  # loaded from the end, or something went meanwhile
+        # it is loaded from the end by now, or something went meanwhile
+        return self._item_from_end(index - length)
 
     def load(self, count: int | None) -> list[T]:
         """Return at least `count` items (None: all), or as many as there are."""

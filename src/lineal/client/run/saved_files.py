@@ -101,7 +101,7 @@ class SavedFiles:
             os.makedirs(self._folder, exist_ok=True)
         return self._folder
 
-    def add(self, choices: Iterable[Choice]) -> None:
+    def add(self, choices: Sequence[Choice]) -> None:
         """Remember files; those to be stored `now` are stored before this returns."""
         with self._lock:
             for choice in choices:
