@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import lineal
+from lineal.client.public import files as public_files
 from lineal.client.public.files import File
 from lineal.core.records import PageRequest
 from lineal.errors import HostilePath, IntegrityError, Invalid, Unavailable
@@ -279,6 +280,19 @@ def test_a_damaged_file_is_not_restored(run):
     with pytest.raises(IntegrityError, match=r"a\.txt"):
         run.restore("a.txt", root="elsewhere")
     assert os.listdir("elsewhere") == []
+
+
+def test_files_of_a_list_look_once_for_what_killed_fetches_left_in_a_folder(run, monkeypatch):
+    Path("d").mkdir()
+    for name in ("1", "2", "3", "d/1", "d/2"):
+        Path(name).write_text(name)
+        run.save(name, policy="now")
+    looked = []
+    monkeypatch.setattr(public_files, "remove_old_parts", looked.append)
+    for file in lineal.Api().run(run.path).files():
+        with file.download("fetched") as fetched:
+            assert fetched.read() == file.name
+    assert looked == ["fetched", "fetched/d"]
 
 
 def test_what_is_no_path_is_neither_saved_nor_restored_to(run):

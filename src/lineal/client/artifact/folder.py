@@ -104,7 +104,8 @@ def _is_file(path: str) -> bool:
 def is_empty_folder(root: str) -> bool:
     """Say whether nothing is in a folder; False where that may not be looked at."""
     try:
-        return not os.listdir(root)
+        with os.scandir(root) as entries:  # not all of them: files are fetched one by one, too
+            return next(entries, None) is None
     except OSError:
         return False
 

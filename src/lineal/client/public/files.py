@@ -54,18 +54,21 @@ class File:
         size: int,
         updated_at: str,
         locate: Locate,
+        tidied: set[str],
         ref: str | None = None,
         fetch: Callable[[str], object] | None = None,
         remove: Callable[[], None] | None = None,
     ) -> None:
         """owner: full name of the run or artifact. locate: finds its blobs.
 
+        tidied: folders where the files of its list have looked for what killed downloads left.
         ref: where a reference leads. fetch: brings it into a folder. remove: deletes the file;
         None where nobody may.
         """
         self._backend = backend
         self._owner = owner
         self._locate = locate
+        self._tidied = tidied
         self._fetch = fetch
         self._remove = remove
         self._md5: str | None = None
@@ -155,7 +158,9 @@ class File:
     def write_to(self, target: str) -> None:
         """Fetch to a local path, where the file appears as a whole; errors as of `download`."""
         folder = os.path.dirname(target) or "."
-        remove_old_parts(folder)
+        if folder not in self._tidied:  # to look through a large one takes longer than to fetch
+            self._tidied.add(folder)
+            remove_old_parts(folder)
         part = os.path.join(folder, f"{new_stem()}-0.part")
         with room_on(target):
             try:
@@ -210,6 +215,7 @@ def run_files(
     """List the files of a run by path; `names` keeps only these."""
     owner = run.path
     wanted = _strings(names)
+    tidied: set[str] = set()
 
     def make(record: RunFileRecord) -> File:
         return File(
@@ -220,6 +226,7 @@ def run_files(
             size=record.size,
             updated_at=iso(record.updated_at),
             locate=partial(backend.locate, run=run.key),
+            tidied=tidied,
             remove=partial(backend.delete_run_file, run.key, record.path),
         )
 
@@ -250,8 +257,8 @@ def artifact_files(
     Only the segments of the pages looked at are read.
     """
     entries = _PagedEntries(backend, version.id, frozenset(_strings(names)))
-
     updated_at = iso(version.updated_at)
+    tidied: set[str] = set()
 
     def make(entry: Entry) -> File:
         return File(
@@ -262,6 +269,7 @@ def artifact_files(
             size=entry.size,
             updated_at=updated_at,
             locate=partial(backend.locate, version=version.id),
+            tidied=tidied,
             ref=entry.ref,
             fetch=None if entry.ref is None else partial(fetch, entry),
         )
