@@ -182,7 +182,8 @@ class Metrics:
             metric = self.of(key)
             if metric and metric.step_sync and metric.step_metric not in (None, *row):
                 name = str(metric.step_metric)
-                last = self._last_steps.get(name, summary.get(name))
+                is_known = name in self._last_steps  # else the summary is looked through for it
+                last = self._last_steps[name] if is_known else summary.get(name)
                 if last is not None and not isinstance(last, dict):
                     missing[name] = last
         return missing
