@@ -298,6 +298,7 @@ def test_a_database_that_is_used_again_is_empty() -> None:
 
 
 def test_a_database_of_a_draft_in_a_cycle_is_used_again() -> None:
+    gc.collect()  # what other tests left
     scratch.close()
     for _ in range(3):
         contents = Contents()
