@@ -143,7 +143,7 @@ def refuse_versions(code: str) -> None:
     """Let the store answer so to all that asks for versions."""
     import botocore.exceptions
 
-    client: Any = references.opened(60.0).of("s3://any")._client  # type: ignore[attr-defined]
+    client: Any = references.opened(60.0).of("s3://any")._client  # type: ignore[attr-defined]  # of this scheme alone
 
     def refuse(**_: Any) -> None:
         answer = {"Error": {"Code": code, "Message": "refused"}}
