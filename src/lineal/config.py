@@ -345,7 +345,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _variables_set(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variable that says a setting, for each that one says."""
     ours = {
-        variable for variable in environ if variable.startswith(_PREFIXES) and environ[variable]
+        variable for variable in environ if variable.startswith(_PREFIXES) and environ.get(variable)
     }
     found = {}
     for name, variables in _all_variables():

@@ -66,6 +66,13 @@ def test_put_refuses_labels_that_cannot_be_before_it_reads_anything(lineal, opti
     assert lineal("project", "ls", "--json").json == []
 
 
+def test_put_makes_no_other_name_of_words(lineal):
+    Path("data.csv").write_text("1\n")
+    answer = lineal("artifact", "put", "data.csv", "-n", "demo/My Data", fails=True)
+    assert "'My Data'" in answer.err
+    assert lineal("project", "ls", "--json").json == []
+
+
 def test_put_runs_under_the_job_type_cli_put(lineal, photos):
     runs = lineal("run", "ls", "demo", "--json").json
     assert [run["job_type"] for run in runs] == ["cli_put"]

@@ -45,7 +45,7 @@ class Object3D(OneFile):
         elif isinstance(data_or_path, Mapping):
             file = json_file(_scene(data_or_path), f".{POINTS}")
         else:
-            file = json_file(_points(data_or_path, _COLUMNS), f".{POINTS}")
+            file = json_file(_points(data_or_path), f".{POINTS}")
         super().__init__(file, caption)
 
     @classmethod
@@ -72,9 +72,9 @@ class Object3D(OneFile):
         return cls({"type": point_cloud_type, "points": points, "boxes": boxes, "vectors": vectors})
 
 
-def _points(data: Any, columns: Sequence[int]) -> list[list[float]]:
+def _points(data: Any) -> list[list[float]]:
     points = as_numpy(data, "Object3D")
-    if points.ndim != 2 or points.shape[1] not in columns:
+    if points.ndim != 2 or points.shape[1] not in _COLUMNS:
         raise Invalid(
             "Points have the shape (n, 3): x, y, z; (n, 4): and a category; "
             f"or (n, 6): and red, green, blue; not {points.shape}"
@@ -93,7 +93,7 @@ def _scene(given: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in given.items()
         if key not in ("points", "boxes", "vectors")
     }
-    scene["points"] = [] if points is None else _points(points, _COLUMNS)
+    scene["points"] = [] if points is None else _points(points)
     for key in ("boxes", "vectors"):
         scene[key] = [_listed(item) for item in given.get(key, ())]
     return scene

@@ -72,7 +72,6 @@ def _encoded(data: Any, fps: float | None, kind: str) -> bytes:
 
 def _frames(values: Any) -> Any:
     """Return uint8 of shape (time, height, width, 3); raises Invalid."""
-    numpy = numpy_for("Video")
     if values.ndim == 4:
         values = values[None]
     if values.ndim != 5 or 0 in values.shape or values.shape[2] not in (1, 3, 4):
@@ -81,12 +80,13 @@ def _frames(values: Any) -> Any:
             f"or one more dimension before for a batch, not {values.shape}"
         )
     tiles = to_uint8(values, normalize=True)[:, :, :3].transpose(0, 1, 3, 4, 2)
-    whole = _side_by_side(tiles, numpy)
-    return numpy.repeat(whole, 3, axis=3) if whole.shape[3] == 1 else whole
+    whole = _side_by_side(tiles)
+    return whole.repeat(3, axis=3) if whole.shape[3] == 1 else whole
 
 
-def _side_by_side(tiles: Any, numpy: Any) -> Any:
+def _side_by_side(tiles: Any) -> Any:
     """Lay (batch, time, height, width, channels) out as one video; empty places are black."""
+    numpy = numpy_for("Video")
     count, time, height, width, channels = tiles.shape
     columns = int(numpy.ceil(numpy.sqrt(count)))
     rows = -(-count // columns)
