@@ -133,3 +133,58 @@ def test_where_no_holes_can_be_made_bytes_are_overwritten(
     packs.delete(path, [sha256(b"a" * 5000)])
     assert b"aaaa" not in Path(path).read_bytes()
     assert packs.Pack(path).read(sha256(b"b" * 5000)) == b"b" * 5000
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=CONTENTS, data=st.data())
+def test_files_are_found_one_by_one_as_all_at_once(
+    folder: Path, contents: list[bytes], data: st.DataObject
+) -> None:
+    path = written(folder, contents, os.urandom(8).hex())
+    packs.delete(path, map(sha256, data.draw(st.lists(st.sampled_from(contents), unique=True))))
+    pack = packs.Pack(path)
+    asked = [*map(sha256, contents), sha256(b"never there, for none is as long" * 500)]
+    assert pack.find_all(asked) == [pack.find(each) for each in asked]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=CONTENTS, data=st.data())
+def test_files_read_in_turn_are_whole_in_whatever_order(
+    folder: Path, contents: list[bytes], data: st.DataObject
+) -> None:
+    places = {}
+    for name in ("one", "other"):
+        path = written(folder, contents, f"{name} {os.urandom(8).hex()}")
+        places[path] = packs.Pack(path).places()
+    in_turn = packs.InTurn()
+    order = st.tuples(st.sampled_from(sorted(places)), st.sampled_from(contents))
+    for path, content in data.draw(st.lists(order, max_size=30)):
+        place = places[path][sha256(content)]
+        assert in_turn.file(path, place.offset, place.length) == content
+
+
+def test_neighbours_are_read_in_few_calls_and_a_stranger_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contents = [f"{number:05}".encode() * 1000 for number in range(200)]
+    path = written(folder, contents)
+    places = packs.Pack(path).places()
+    lengths = []
+    read = os.pread
+
+    def counted(descriptor: int, length: int, offset: int) -> bytes:
+        lengths.append(length)
+        return read(descriptor, length, offset)
+
+    in_turn = packs.InTurn()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", counted)
+        for content in contents:
+            place = places[sha256(content)]
+            assert in_turn.file(path, place.offset, place.length) == content
+        assert len(lengths) < 10
+        lengths.clear()
+        for content in contents[::-7]:
+            place = places[sha256(content)]
+            assert in_turn.file(path, place.offset, place.length) == content
+    assert set(lengths) <= {5000}

@@ -12,6 +12,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import compress
 from types import GeneratorType
 from typing import Any
 
@@ -56,10 +57,13 @@ def _acts_when_freed() -> bool:
     """
     if any(map(_is_unknown, list(sys.modules))):
         return True
+    # of some hundred thousand objects: a loop in Python would take a hundredth of a short run
     found = gc.get_objects()
-    kinds = {kind for kind in set(map(type, found)) if _has_finalizer(kind)}
+    kind_of = list(map(type, found))
+    kinds = {kind for kind in set(kind_of) if _has_finalizer(kind)}
     flushed = set(map(id, _standard_streams()))
-    return any(type(item) in kinds and id(item) not in flushed and _acts(item) for item in found)
+    suspects = compress(found, map(kinds.__contains__, kind_of))
+    return any(id(item) not in flushed and _acts(item) for item in suspects)
 
 
 def _is_unknown(name: str) -> bool:

@@ -39,8 +39,9 @@ ENTRIES_MOST = 20_000
 _BUFFER_BYTES = 1 << 20
 _BUFFERS_MOST = 1_000
 """The kernel takes 1,024 pieces in one call."""
-_LOOKS_PER_DICTIONARY = 8
-"""To find one file in the index takes as long as reading eight entries into a dictionary."""
+_ENTRIES_PER_LOOK = 30
+"""To find one file in the index takes as long as making a dictionary of thirty entries."""
+_AHEAD_BYTES = 256 << 10
 
 
 class Place(NamedTuple):
@@ -161,12 +162,14 @@ class Pack:
     def find_all(self, sha256s: Sequence[bytes]) -> list[Place | None]:
         """Return the place of each, None for those that are not in it; raises as `places`."""
         index, size = self._index(), _ENTRY.size
-        if len(sha256s) * _LOOKS_PER_DICTIONARY < len(index) // size:
+        count = len(index) // size
+        if len(sha256s) * _ENTRIES_PER_LOOK < count:
             return [_find(index, sha256) for sha256 in sha256s]
-        if {index[at : at + 32] for at in range(0, len(index), size)}.isdisjoint(sha256s):
-            return [None] * len(sha256s)  # as for most packs of a large draft
-        places = self.places()
-        return [places.get(sha256) for sha256 in sha256s]
+        numbers = {index[number * size : number * size + 32]: number for number in range(count)}
+        return [
+            None if (number := numbers.get(sha256)) is None else _place(index, number)
+            for sha256 in sha256s
+        ]
 
     def read(self, sha256: bytes) -> bytes:
         """Return a file whole; raises MissingFile, also where it was deleted this moment."""
@@ -175,9 +178,12 @@ class Pack:
             raise MissingFile(f"{sha256.hex()} is not in the pack {self.path}")
         return self.read_at(place.offset, place.length)
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        """Return bytes from a place that was asked for before; zeros if it was deleted since."""
-        data = _read(self._descriptor, self.path, length, offset)
+    def read_at(self, offset: int, length: int, *, ahead: int = 0) -> bytes:
+        """Return bytes from a place that was asked for before; zeros if it was deleted since.
+
+        ahead: of what is behind them, so many bytes at most come along.
+        """
+        data = _read(self._descriptor, self.path, length + ahead, offset)
         while len(data) < length:  # a file system may answer in pieces
             more = _read(self._descriptor, self.path, length - len(data), offset + len(data))
             if not more:
@@ -196,6 +202,25 @@ class Pack:
             self._entries = index
             self._read_at_ns = stamp.mtime_ns
         return self._entries
+
+
+class InTurn:
+    """Reads files of packs, one after the other; of those that lie side by side many at once."""
+
+    def __init__(self) -> None:
+        self._pack: Pack | None = None
+        self._start, self._read = 0, memoryview(b"")
+
+    def file(self, path: str, offset: int, length: int) -> memoryview:
+        """Return a file of the pack at a path; raises as `Pack` and `Pack.read_at`."""
+        if self._pack is None or self._pack.path != path:
+            self._pack, self._start, self._read = Pack(path), 0, memoryview(b"")
+        begin, read = offset - self._start, len(self._read)
+        if not 0 <= begin <= read - length:
+            ahead = _AHEAD_BYTES if 0 <= begin <= read else 0  # else it does not follow the last
+            self._read = memoryview(self._pack.read_at(offset, length, ahead=ahead))
+            self._start, begin = offset, 0
+        return self._read[begin : begin + length]
 
 
 def delete(path: str, sha256s: Iterable[bytes]) -> int:
@@ -231,7 +256,12 @@ def _find(index: bytes, sha256: bytes) -> Place | None:
     number = bisect_left(range(count), sha256, key=named)
     if number == count or named(number) != sha256:
         return None
-    _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * size)
+    return _place(index, number)
+
+
+def _place(index: bytes, number: int) -> Place | None:
+    """Return where the file of an index entry is, None if it was deleted."""
+    _, offset, length, is_deleted = _ENTRY.unpack_from(index, number * _ENTRY.size)
     return None if is_deleted else Place(offset, length, number)
 
 

@@ -1,12 +1,11 @@
 """The values that travel between rooms: what `service` takes and returns, and so the SDK too.
 
 Frozen, with no behaviour but to say what they are called; named tuples, because forty
-dataclasses take 20 ms of every start. Moments are aware and in UTC; sizes are bytes; ids are the
-integer primary keys, stable for ever. JSON objects are plain dicts; NaN and infinities are allowed
-in config, summary and history and survive.
+dataclasses take 20 ms of every start. Annotations are not postponed, as they are elsewhere: a named
+tuple compiles the text of each, and all of them take 3 ms. Moments are aware and in UTC; sizes are
+bytes; ids are the integer primary keys, stable for ever. JSON objects are plain dicts; NaN and
+infinities are allowed in config, summary and history and survive.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

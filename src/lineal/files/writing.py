@@ -33,7 +33,7 @@ def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
             os.close(descriptor)
 
 
-def write_whole(path: str, data: bytes, *, mode: int = 0o644) -> Stamp:
+def write_whole(path: str, data: bytes | memoryview, *, mode: int = 0o644) -> Stamp:
     """Make or replace a file as a whole, so that no reader ever sees half of it.
 
     It gets its name when it is written, so that a crash leaves nothing either. Where the file
@@ -87,7 +87,7 @@ def created(path: str, mode: int = 0o444) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _write_nameless(path: str, data: bytes, mode: int) -> Stamp | None:
+def _write_nameless(path: str, data: bytes | memoryview, mode: int) -> Stamp | None:
     """Write a file and give it its name then; None where the file system cannot."""
     if not _HAS_NAMELESS:
         return None

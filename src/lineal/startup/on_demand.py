@@ -45,11 +45,15 @@ around_forks(_loads.before_fork, _loads.after_fork)
 
 def load_module(name: str) -> ModuleType:
     """Import a module by its full name."""
-    from importlib import import_module  # only what is wanted for the first time comes here
+    # only what is wanted for the first time comes here
+    from importlib import import_module
+
+    from lineal.collector import uncollected
 
     _loads.begin()
     try:
-        return import_module(name)
+        with uncollected():
+            return import_module(name)
     finally:
         _loads.end()
 

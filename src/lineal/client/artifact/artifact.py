@@ -17,14 +17,12 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, session, term
 from lineal.client.artifact import adding
-from lineal.client.artifact import download as downloads
 from lineal.client.artifact import folder as folders
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.artifact.source import Source
 from lineal.client.artifact.version import Version
 from lineal.client.backend import Backend
-from lineal.client.references.scheme import State
 from lineal.config import Settings
 from lineal.core import names
 from lineal.core.manifest import Entry
@@ -41,6 +39,7 @@ from lineal.errors import (
 from lineal.nearest import nearest
 
 if TYPE_CHECKING:
+    from lineal.client.artifact.download import Download
     from lineal.client.public.catalog import Collection
     from lineal.client.public.files import File
     from lineal.client.public.graph import Graph
@@ -259,7 +258,9 @@ class Artifact(Version):
         return checked
 
     def _require_references(self) -> None:
-        from lineal.client.references import checking  # few artifacts have any
+        # few artifacts have any
+        from lineal.client.references import checking
+        from lineal.client.references.scheme import State
 
         for entry, found in checking.check(self._references, iter(self._contents)):
             if found.state in (State.LOST, State.FORBIDDEN):
@@ -471,8 +472,10 @@ class Artifact(Version):
 
     def _download(
         self, root: str, allow_missing_references: bool, link: str | None = None
-    ) -> downloads.Download:
-        return downloads.Download(
+    ) -> Download:
+        from lineal.client.artifact.download import Download  # not for those who only log
+
+        return Download(
             self._home,
             self._record.id,
             root,

@@ -44,7 +44,7 @@ from lineal.files.reading import SMALL_BYTES, hash_file, read_small
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
-from lineal.packs import Pack
+from lineal.packs import InTurn
 
 BATCH = 1_000
 """Files located in one request."""
@@ -97,8 +97,7 @@ class Download:
         self._numbers = numbers()
         self._tidied: set[str] = set()
         """Folders in which nothing is left of downloads that were killed long ago."""
-        self._pack: Pack | None = None
-        """The pack that was read last."""
+        self._packs = InTurn()
 
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
@@ -255,7 +254,7 @@ class Download:
             return self._copy(entry, location, part)
         return hex_digest
 
-    def _small(self, entry: Entry, location: Location) -> bytes | None:
+    def _small(self, entry: Entry, location: Location) -> bytes | memoryview | None:
         """Return the bytes of a small blob of this machine; None for any other."""
         if location.pack is not None:
             return self._packed(entry, location, location.pack)
@@ -267,13 +266,11 @@ class Download:
             raise self._lost(entry, location) from error
         return None if read is None else read[0]
 
-    def _packed(self, entry: Entry, location: Location, path: str) -> bytes:
-        if self._pack is None or self._pack.path != path:
-            try:
-                self._pack = Pack(path)
-            except MissingFile as error:
-                raise self._lost(entry, location) from error
-        return self._pack.read_at(location.offset, location.size)
+    def _packed(self, entry: Entry, location: Location, path: str) -> memoryview:
+        try:
+            return self._packs.file(path, location.offset, location.size)
+        except MissingFile as error:
+            raise self._lost(entry, location) from error
 
     def _lost(self, entry: Entry, location: Location) -> IntegrityError:
         return IntegrityError(
@@ -308,7 +305,7 @@ class Download:
             raise
 
 
-def _write(target: str, data: bytes) -> Stamp:
+def _write(target: str, data: bytes | memoryview) -> Stamp:
     folder, _, _ = target.rpartition("/")
     try:
         return _in_folder(folder, lambda: write_whole(target, data, mode=0o666))

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from lineal.client import media, references, session, term, values
+from lineal.client import media, session, term, values
 from lineal.client.artifact import adding
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import MUTABLE, Added, Contents
@@ -30,6 +30,7 @@ from lineal.core.records import RunRecord, VersionId, VersionRecord
 from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid, MissingFile
 
 if TYPE_CHECKING:
+    from lineal.client import references
     from lineal.client.artifact.artifact import Artifact
 
 MAX_REFERENCES = 10_000_000
@@ -241,6 +242,8 @@ class Draft:
         none at all; TypeError for what is no URI; Denied and Unavailable as the store answers.
         All entries are added or none.
         """
+        from lineal.client import references  # few artifacts have any
+
         self._require_draft()
         if max_objects is not None and not isinstance(max_objects, int):
             raise Invalid(f"max_objects is a number of files, not {max_objects!r}")
@@ -365,6 +368,8 @@ class Draft:
 
         artifact: the one that is meant, if it was given.
         """
+        from lineal.client import references  # as above
+
         if uri.partition("://")[0] not in references.ARTIFACT_SCHEMES:
             return references.added(self._references, uri, wanted)
         # a version is an Artifact, and so a Draft
@@ -389,6 +394,8 @@ class Draft:
 
     @property
     def _references(self) -> references.References:
+        from lineal.client import references  # as above
+
         return references.opened(self._settings.reference_timeout)
 
     def _shown(self, entry: Entry) -> ManifestEntry:

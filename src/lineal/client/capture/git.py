@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lineal.errors import Conflict, Exists, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    import subprocess
 
 GIT_TIMEOUT_SECONDS = 15.0
 """For one command; a work tree on a slow network disk must not hold up the run."""
@@ -81,6 +83,8 @@ def _diff(root: str) -> tuple[bytes | None, str | None]:
 
 def _run(root: str, arguments: Sequence[str], *, limit: int) -> tuple[bytes | None, bool]:
     """Return (output up to a byte over the limit, whether it is whole and git succeeded)."""
+    import subprocess  # 4 ms, and many runs start outside of any work tree
+
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         process = subprocess.Popen(
@@ -145,6 +149,8 @@ def recreate(
 def _call(
     root: str, *arguments: str, given: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
+    import subprocess  # as above
+
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         return subprocess.run(

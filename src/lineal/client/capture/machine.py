@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from typing import Any
 
@@ -80,6 +79,8 @@ def _gpus() -> list[dict[str, str]]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
+    import subprocess  # 4 ms, and few machines have the tool
+
     try:
         answer = subprocess.run(
             [tool, f"--query-gpu={NVIDIA_QUERY}", "--format=csv,noheader"],
