@@ -303,6 +303,36 @@ def test_what_a_killed_download_left_is_no_damage_and_goes_with_a_later_one(targ
     assert sorted(content(target)) == sorted(FILES)
 
 
+@pytest.mark.parametrize("limits", [{"NOTED_FILES": 2}, {"NOTED_BYTES": 200}])
+def test_what_a_killed_download_fetched_long_before_is_not_even_read_again(
+    limits: dict[str, int], monkeypatch: pytest.MonkeyPatch, target: Path
+) -> None:
+    class Killing(Far):
+        def open(self, location: Location) -> BinaryIO:
+            if len(self.opened) == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().open(location)
+
+    for name, most in limits.items():
+        monkeypatch.setattr(download, name, most)
+    files = {str(number): bytes([number]) * 100 for number in range(9)}
+    child = os.fork()
+    if child == 0:
+        try:
+            fetch(Killing(files), target, files)
+        finally:
+            os._exit(1)
+    os.waitpid(child, 0)
+    read: list[str] = []
+    hash_file = download.hash_file
+    monkeypatch.setattr(download, "hash_file", lambda path: (read.append(path), hash_file(path))[1])
+    far = Far(files)
+    fetch(far, target, files)
+    assert read == [str(target / "4")]
+    assert len(far.opened) == 4
+    assert content(target) == files
+
+
 def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="download the artifact first"):
         verify(str(tmp_path / "gone"), entries(FILES))

@@ -46,8 +46,11 @@ from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
 from lineal.packs import InTurn
 
-BATCH = 1_000
+BATCH = 5_000
 """Files located in one request."""
+NOTED_FILES = 1_000
+NOTED_BYTES = 1 << 30
+"""Fetched files are noted after either, as what a killed download fetched since is read again."""
 CHUNK_BYTES = 1 << 20
 REFERENCE_THREADS = 16
 """Objects fetched from elsewhere at once."""
@@ -89,6 +92,7 @@ class Download:
         self._is_of_one = False
         self._folders: dict[tuple[str, str], Known] = {}
         self._fresh: list[tuple[str, Stamp, Digest]] = []
+        self._fresh_bytes = 0
         self._found: list[tuple[str, Stamp, Digest]] = []
         """Files that were there and were read; their owner may be writing to them."""
         self._fetched: list[tuple[str, Stamp, Digest]] = []
@@ -125,11 +129,15 @@ class Download:
                     self._remember(read_at)
 
     def _remember(self, read_at_ns: int) -> None:
-        self._cache.remember(self._fresh, read_at_ns=None)
+        self._remember_fresh()
         self._cache.remember(self._found, read_at_ns=read_at_ns)
         self._cache.remember(self._fetched, read_at_ns=None, table=FETCHED)
-        self._fresh, self._found, self._fetched = [], [], []
+        self._found, self._fetched = [], []
         self._folders.clear()
+
+    def _remember_fresh(self) -> None:
+        self._cache.remember(self._fresh, read_at_ns=None)
+        self._fresh, self._fresh_bytes = [], 0
 
     def _batch(
         self, batch: list[tuple[Entry, str]], progress: term.Progress, *, is_empty: bool
@@ -202,6 +210,9 @@ class Download:
             _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
             stamp = _write(target, data)
         self._fresh.append((target, stamp, entry.digest))
+        self._fresh_bytes += entry.size
+        if len(self._fresh) >= NOTED_FILES or self._fresh_bytes >= NOTED_BYTES:
+            self._remember_fresh()
 
     def _fetch_reference(self, entry: Entry, target: str) -> None:
         assert entry.ref is not None
