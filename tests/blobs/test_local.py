@@ -438,6 +438,22 @@ def test_a_blob_is_found_in_whichever_pack_of_a_nonce_it_is(local, pack):
     assert local.sync([key_of(b"elsewhere"), *map(key_of, wanted)]) == [None, *[2] * len(wanted)]
 
 
+def test_who_reads_on_finds_the_next_pack_without_a_look_into_all(local, pack, monkeypatch):
+    packed = [[bytes([number, n]) for n in range(8)] for number in range(30)]
+    for contents in packed:
+        local.put_pack(key_of(contents[0]), pack(contents))
+    fresh, looks = LocalStore(local.root), []
+    find_all = packs.Pack.find_all
+    monkeypatch.setattr(
+        packs.Pack, "find_all", lambda self, wanted: (looks.append(self), find_all(self, wanted))[1]
+    )
+    in_a_row = [data for contents in packed for data in contents]
+    for at in range(len(in_a_row) - 4):  # to and fro where one pack ends and the next begins
+        for data in (in_a_row[at + 4], in_a_row[at]):
+            assert content(fresh, key_of(data)) == data
+    assert len(looks) < 2 * 2 * len(in_a_row)
+
+
 def test_to_find_one_blob_takes_no_more_than_the_index_of_its_pack(local, pack):
     wanted = b"0012345"
     local.put_pack(key_of(wanted), pack([b"%07d" % number for number in range(20_000)]))

@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import os
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from lineal import packs
 from lineal.core.digest import PREFIX, Digest, Key, storage_key
@@ -32,12 +33,13 @@ class PackedBlobs:
         self._pack = functools.lru_cache(OPEN_MOST)(Pack)
         self._known: dict[str, tuple[int, tuple[str, ...]]] = {}
         """Nonce → (when its folder changed last, the packs in it)."""
-        self._last: dict[str, str] = {}
-        """Nonce → the pack that was found to hold a blob last."""
+        self._recent: dict[str, tuple[str, ...]] = {}
+        """Nonce → the two packs that were found to hold a blob last, the latest first."""
 
     def new_path(self, key: Key) -> str:
-        """Return a path for a new pack under the key's nonce."""
-        return f"{self._root}/{_nonce(key)}/{secrets.token_hex(4)}{_SUFFIX}"
+        """Return a path for a new pack under the key's nonce; by name they are in order of time."""
+        name = f"{time.time_ns():016x}{secrets.token_hex(4)}"
+        return f"{self._root}/{_nonce(key)}/{name}{_SUFFIX}"
 
     def held(self, path: str) -> list[Digest]:
         """Return what is in a pack just placed here; raises MissingFile, IntegrityError."""
@@ -56,7 +58,10 @@ class PackedBlobs:
     def read(self, key: Key) -> bytes | None:
         """Return a blob whole, None if it is in no pack."""
         found = next(self.find([key]))
-        return None if found is None else self._pack(found[0]).read(_sha256(key))
+        if found is None:
+            return None
+        path, place = found
+        return self._pack(path).read_at(place.offset, place.length)
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
         """Delete blobs from the packs that hold them; returns those that stay, and why."""
@@ -111,18 +116,27 @@ class PackedBlobs:
     def _in_several(
         self, nonce: str, paths: Sequence[str], sha256s: Sequence[bytes]
     ) -> Iterator[tuple[str, Place] | None]:
-        """Look first into the pack where something was found last: neighbours lie together."""
-        last = self._last.get(nonce)
+        """Look first where something was found last, then in the packs that came after that.
+
+        Neighbours lie in one pack or in two, and whoever comes to the end of one goes on in the
+        next: with hundreds of packs, to open them all each time would take most of a download.
+        """
+        recent = self._recent.get(nonce, ())
+        likely = [path for path in recent if path in paths]
+        next_number = paths.index(likely[0]) + 1 if likely else 0
+        others = chain(paths[next_number:], paths[:next_number])
         found: dict[bytes, tuple[str, Place]] = {}
         missing = sha256s
-        for path in sorted(paths, key=lambda path: path != last):
+        for path in chain(likely, (path for path in others if path not in likely)):
             for sha256, place in zip(missing, self._in_one(path, missing), strict=True):
                 if place is not None:
                     found[sha256] = place
-                    self._last[nonce] = path
+                    last = path
             missing = [sha256 for sha256 in missing if sha256 not in found]
             if not missing:
                 break
+        if found and recent[:1] != (last,):
+            self._recent[nonce] = last, *recent[:1]
         return (found.get(sha256) for sha256 in sha256s)
 
     def _in_one(self, path: str, sha256s: Sequence[bytes]) -> Iterator[tuple[str, Place] | None]:

@@ -152,20 +152,20 @@ class _Problem(NamedTuple):
 
 
 def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> _Problem | None:
-    running = hashlib.sha256()
+    running, size = hashlib.sha256(), 0
     try:
-        size = instance.store.size(key)
-        if size is None:
-            return _Problem("the bytes are missing", is_lost=True)
-        if size != size_bytes:
-            return _Problem(f"{size} bytes instead of {size_bytes}", is_lost=True)
         with instance.store.open(key) as file:
             while chunk := file.read(CHUNK_BYTES):
                 running.update(chunk)
-    except (IntegrityError, MissingFile) as error:
+                size += len(chunk)
+    except MissingFile:
+        return _Problem("the bytes are missing", is_lost=True)
+    except IntegrityError as error:
         return _Problem(f"cannot be read: {error}", is_lost=True)
     except (Unavailable, OSError) as error:
         return _Problem(f"cannot be read now: {error}", is_lost=False)
+    if size != size_bytes:
+        return _Problem(f"{size} bytes instead of {size_bytes}", is_lost=True)
     if of_hash(running) != digest:
         text = "the bytes do not have the digest: they were changed on disk"
         return _Problem(text, is_lost=True)
