@@ -348,3 +348,20 @@ def test_a_damaged_marker_is_written_anew(
 def test_an_empty_plan_says_so(instance: Instance, owner: Actor) -> None:
     plan: CleanupPlan = gc.plan(instance, owner)
     assert (plan.is_empty, plan.freed_bytes, plan.kept) == (True, 0, ())
+
+
+def test_a_sweep_without_a_time_limit_makes_a_mostly_empty_database_smaller(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"kept"})
+    if not instance.database.is_sqlite:
+        assert gc.sweep(instance, owner).compacted_bytes == 0
+        return
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE filling AS SELECT randomblob(17 << 20)")
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE filling")
+    assert gc.sweep(instance, owner, time_limit_seconds=60).compacted_bytes == 0
+    swept = gc.sweep(instance, owner)
+    assert swept.compacted_bytes == swept.freed_bytes > 16 << 20
+    assert list(verify(instance, owner)) == []

@@ -108,6 +108,10 @@ def _amount(amount: Any) -> str | None:
     return f"{amount.count:,} ({output.size(amount.size_bytes)})" if amount.count else None
 
 
+def _size(size_bytes: int) -> str | None:
+    return output.size(size_bytes) if size_bytes else None
+
+
 def _print_versions(what: str, step: VersionsStep) -> None:
     if not step.total.count:
         return
@@ -153,6 +157,7 @@ def _print_swept(swept: Swept) -> None:
             ("uploads given up", swept.drafts or None),
             ("files deleted", _amount(swept.deleted)),
             ("files that belonged to nothing", _amount(swept.strays)),
+            ("the database's file shrank by", _size(swept.compacted_bytes)),
         ]
     )
     _print_failures(swept.failures)

@@ -133,6 +133,8 @@ class Swept:
     deleted: Amount = Amount()
     """Blobs whose bytes are gone, those condemned earlier included."""
     strays: Amount = Amount()
+    compacted_bytes: int = 0
+    """By which the database's file shrank."""
     failures: tuple[Failure, ...] = ()
     """The first `NAMED_MOST`."""
     failed: int = 0
@@ -141,7 +143,7 @@ class Swept:
 
     @property
     def freed_bytes(self) -> int:
-        return self.deleted.size_bytes + self.strays.size_bytes
+        return self.deleted.size_bytes + self.strays.size_bytes + self.compacted_bytes
 
 
 @dataclass(frozen=True, slots=True)

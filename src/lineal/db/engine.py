@@ -46,6 +46,12 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 
+COMPACT_LEAST_BYTES = 16 << 20
+"""Fewer empty bytes than these are left in the file."""
+COMPACT_MOST_BYTES = 1 << 30
+"""To write more than this anew takes longer than others should have to wait."""
+
+
 class Database:
     """One database; `reading` and `writing` are the only ways to a connection."""
 
@@ -116,6 +122,31 @@ class Database:
                     # as far as readers let it
                     plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def compact(self) -> int:
+        """Give the empty pages of SQLite's file back to the disk; returns the bytes it shrank by.
+
+        What is in it is written anew, while others may read and wait to write: so only where that
+        is little, and most of the file is empty. Elsewhere the pages are kept for what comes.
+        PostgreSQL has its own way; 0 there. Raises Unavailable, NoSpace.
+        """
+        if not self.is_sqlite:
+            return 0
+        with self._counted(), _translated(self.url), self.engine.connect() as connection:
+            database = plain(connection)
+            page_bytes, pages, empty = (
+                int(database.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_size", "page_count", "freelist_count")
+            )
+            used_bytes, empty_bytes = (pages - empty) * page_bytes, empty * page_bytes
+            if empty_bytes < max(used_bytes, COMPACT_LEAST_BYTES):
+                return 0
+            if used_bytes > COMPACT_MOST_BYTES:
+                return 0
+            database.execute("VACUUM")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # as far as readers let it
+            left = int(database.execute("PRAGMA page_count").fetchone()[0])
+            return max(0, pages - left) * page_bytes
+
     def close(self) -> None:
         self.engine.dispose()
         if self._unwritable is not None:
@@ -126,23 +157,29 @@ class Database:
         if writes and self._unwritable is not None:
             raise _unwritable("its folder may only be read", self._unwritable.path)
         self._require_in_place()
+        with (
+            self._counted(),
+            _translated(self.url),
+            self.engine.connect() as connection,
+            connection.begin(),
+            self._unchanged(connection),
+        ):
+            if self._opened_file is None:
+                self._opened_file = self._file()
+            if self.is_sqlite:
+                _wait_at_most(connection, self._wait_seconds())
+                _begin(connection, writes=writes, is_durable=is_durable)
+            if writes and self._scrubs:
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            yield connection
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Hold up forks, which wait until no connection is at work."""
         with self._gate:
             self._open_count += 1
         try:
-            with (
-                _translated(self.url),
-                self.engine.connect() as connection,
-                connection.begin(),
-                self._unchanged(connection),
-            ):
-                if self._opened_file is None:
-                    self._opened_file = self._file()
-                if self.is_sqlite:
-                    _wait_at_most(connection, self._wait_seconds())
-                    _begin(connection, writes=writes, is_durable=is_durable)
-                if writes and self._scrubs:
-                    connection.exec_driver_sql("PRAGMA secure_delete = ON")
-                yield connection
+            yield
         finally:
             with self._gate:
                 self._open_count -= 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -37,6 +38,7 @@ from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
+from lineal.errors import NoSpace, Unavailable
 from lineal.service import due, strays
 from lineal.service.instance import Instance, locked_if_free
 
@@ -166,6 +168,8 @@ def sweep(
         sweeping.remove_strays,
     ):
         step()
+    if time_limit_seconds is None:
+        sweeping.compact()
     return replace(sweeping.swept, is_complete=not sweeping.is_late)
 
 
@@ -276,6 +280,11 @@ class _Sweep:
             self._count("strays", amount.count, strays=amount)
             if self._is_over():
                 return
+
+    def compact(self) -> None:
+        """Give what the database does not need any more back to the disk."""
+        with suppress(NoSpace, Unavailable):  # its file stays as large as it was
+            self.swept = replace(self.swept, compacted_bytes=self.instance.database.compact())
 
     # --- walking and counting ---
 
