@@ -116,6 +116,35 @@ def test_an_offline_run_goes_on_where_the_one_beside_it_ended(home, is_killed):
     assert lineal.init(id="a", mode="offline", project="p", resume="must").step == 6
 
 
+def test_a_run_that_goes_on_offline_restores_what_earlier_attempts_saved(home):
+    def save(**files: str) -> None:
+        for name, text in files.items():
+            Path(name).write_text(text)
+            lineal.save(name, policy="now")
+
+    def restored(name: str) -> str:
+        with lineal.restore(name, root="restored", replace=True) as file:
+            return file.read()
+
+    with lineal.init(id="a", project="p"):
+        save(x="at home", y="at home", z="at home")
+    for number in (1, 2):
+        with lineal.init(id="a", project="p", mode="offline", resume="must"):
+            save(x=f"offline {number}", y=f"offline {number}" if number == 1 else "own")
+            save(**{f"only_{number}": "here"})
+    with lineal.init(id="a", project="p", mode="offline", resume="allow"):
+        save(y="own")
+        read = [restored(name) for name in ("x", "y", "z", "only_1", "only_2")]
+        assert read == ["offline 2", "own", "at home", "here", "here"]
+        with pytest.raises(ValueError, match=r"no file 'w'.* only_2, .*x, only_1, z"):
+            restored("w")
+    with lineal.init(id="b", project="p", mode="offline"), pytest.raises(ValueError, match="none"):
+        restored("x")
+    assert not any(result.failures for result in synced(home))
+    with lineal.init(id="a", project="p", mode="offline", resume="must"):
+        assert restored("x") == "offline 2"
+
+
 def test_an_offline_run_goes_on_without_a_folder_that_is_damaged(capsys):
     with lineal.init(id="a", mode="offline", project="p") as run:
         run.log({"x": 1})

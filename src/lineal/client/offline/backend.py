@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from lineal.client import session, term
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, earlier, run_folder
+from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
 from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
 from lineal.client.run import rewinding
@@ -105,6 +106,8 @@ class OfflineBackend(EmbeddedBackend):
         self.home = home
         self._taken_from: dict[DraftId, list[VersionId]] = {}
         """Versions of the home, as they are called there, that drafts took entries over from."""
+        self._at_home: RunRecord | None = None
+        """What the run goes on from there, as it is called there."""
 
     def __reduce__(self) -> NoReturn:
         raise UsageError(
@@ -165,8 +168,8 @@ class OfflineBackend(EmbeddedBackend):
             run_id=spec.run_id,
             resume=spec.resume,
         )
-        before = self._run_at_home(spec, about.rewind_step)
-        if about.rewind_step is None and spec.resume in ("allow", "must"):
+        before = self._at_home = self._run_at_home(spec, about.rewind_step)
+        if _goes_on(about):
             before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
         mark = {**(spec.metadata or {}), run_folder.METADATA_KEY: [about.uid]}
         started = super().start_run(spec._replace(resume=None, metadata=mark))
@@ -174,7 +177,7 @@ class OfflineBackend(EmbeddedBackend):
         step = about.rewind_step
         if step is not None:
             term.info(f"offline: the run is taken back to step {step} when it is synced")
-        elif before is None and spec.resume in ("allow", "must"):
+        elif before is None and _goes_on(about):
             term.info(f"offline: resume={spec.resume} is applied when the run is synced")
         if before is not None:
             return StartedRun(_continued(started.run, before, spec), is_resumed=True)
@@ -204,6 +207,20 @@ class OfflineBackend(EmbeddedBackend):
         return run._replace(
             last_step=rewind_step, history_count=0, summary=summary, runtime_seconds=seconds
         )
+
+    def earlier_attempts(self) -> Iterator[Attempt]:
+        """Yield what the run goes on from, the latest first: in folders beside this one, at home.
+
+        Each is open until the next is asked for.
+        """
+        about = run_folder.read_about(self.folder)
+        if _goes_on(about):
+            is_at_home = self._at_home is not None
+            yield from earlier.attempts(
+                self.home.settings, self.folder, about, is_at_home=is_at_home
+            )
+        if self._at_home is not None:
+            yield Attempt(self.home.backend, self._at_home)
 
     # --- artifacts: writing ---
 
@@ -328,6 +345,11 @@ class OfflineBackend(EmbeddedBackend):
             return
         found = self.version_by_id(version)
         run_folder.note(self.folder, Relog(found.path, found.digest))
+
+
+def _goes_on(about: About) -> bool:
+    """Tell whether the run goes on after the last of its attempts, where there is one."""
+    return about.rewind_step is None and about.resume in ("allow", "must")
 
 
 def _continued(run: RunRecord, before: RunRecord, spec: RunSpec) -> RunRecord:

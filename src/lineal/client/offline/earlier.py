@@ -8,10 +8,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from lineal.client import term
+from lineal.client.backend import Backend
 from lineal.client.offline import opening, run_folder
 from lineal.client.offline.marks import MARK_FILE
+from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting
 from lineal.client.run.summary import is_number
 from lineal.config import Settings
@@ -28,22 +32,45 @@ def goes_on_from(
     None if it is nowhere. What was synced is at home, and counts once.
     """
     found = at_home
-    for other in _beside(folder):
-        if _says(other) != (spec.entity, spec.project, spec.run_id):
-            continue
-        if at_home is not None and os.path.exists(os.path.join(other, MARK_FILE)):
-            continue
-        attempt = _run_in(settings, other)
-        found = found if attempt is None else _joined(found, attempt)
+    for other in _beside(folder, spec, is_at_home=at_home is not None):
+        with _opened(settings, other) as attempt:
+            found = found if attempt is None else _joined(found, attempt.run)
     return found
 
 
-def _beside(folder: str) -> Iterator[str]:
+class Attempt(NamedTuple):
+    """One of the runs that go on as one, and who has it."""
+
+    backend: Backend
+    run: RunRecord
+
+
+def attempts(
+    settings: Settings, folder: str, run: RunSpec | About, *, is_at_home: bool
+) -> Iterator[Attempt]:
+    """Yield what the folders beside this one hold of a run, the latest first.
+
+    Each is open until the next is asked for. What was synced is left out if the run is at home.
+    """
+    for other in reversed(_beside(folder, run, is_at_home=is_at_home)):
+        with _opened(settings, other) as attempt:
+            if attempt is not None:
+                yield attempt
+
+
+def _beside(folder: str, run: RunSpec | About, *, is_at_home: bool) -> list[str]:
+    """Return the folders of earlier attempts, the oldest first."""
     parent = os.path.dirname(folder)
+    found = []
     for name in sorted(os.listdir(parent)):
         other = os.path.join(parent, name)
-        if name.startswith(run_folder.FOLDER_PREFIX) and other != folder:
-            yield other
+        if not name.startswith(run_folder.FOLDER_PREFIX) or other == folder:
+            continue
+        if _says(other) != (run.entity, run.project, run.run_id):
+            continue
+        if not (is_at_home and os.path.exists(os.path.join(other, MARK_FILE))):
+            found.append(other)
+    return found
 
 
 def _says(folder: str) -> tuple[str, str, str] | None:
@@ -54,22 +81,28 @@ def _says(folder: str) -> tuple[str, str, str] | None:
     return about.entity, about.project, about.run_id
 
 
-def _run_in(settings: Settings, folder: str) -> RunRecord | None:
-    """Return the run that a folder holds, and write nothing there; None if it cannot be read."""
+@contextmanager
+def _opened(settings: Settings, folder: str) -> Iterator[Attempt | None]:
+    """Open the run that a folder holds, and write nothing there; None if it cannot be read."""
     about = run_folder.read_about(folder)
     inside = dataclasses.replace(settings, home=folder, entity=about.entity)
-    try:
-        with opening.opened_apart(inside) as source:
+    with ExitStack() as stack:
+        attempt = None
+        try:
+            source = stack.enter_context(opening.opened_apart(inside))
             spool = source.instance.home.spool
             try:
                 adopting.copy(home_of(inside).spool, spool)
                 adopting.adopt(source, spool)
             except UsageError:
                 pass  # another process still writes to it: what has left its hands counts
-            return source.run(about.entity, about.project, about.run_id)
-    except (LinealError, OSError) as error:
-        term.warning(f"{folder} cannot be read, so the run goes on without what is there: {error}")
-        return None
+            attempt = Attempt(source, source.run(about.entity, about.project, about.run_id))
+        except (LinealError, OSError) as error:
+            term.warn_once(
+                f"{folder} cannot be read, so the run goes on without what is there: {error}",
+                key=folder,
+            )
+        yield attempt
 
 
 def _joined(earlier: RunRecord | None, later: RunRecord) -> RunRecord:

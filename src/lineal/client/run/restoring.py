@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
 from lineal.client.backend import Backend
+from lineal.client.offline.backend import OfflineBackend
+from lineal.client.offline.earlier import Attempt
 from lineal.client.public.api import Api
-from lineal.client.public.files import File, run_files
+from lineal.client.public.files import run_files
 from lineal.core import names
 from lineal.core.records import RunRecord
 from lineal.errors import HostilePath, Invalid
@@ -23,7 +27,9 @@ def restore(
     source = run.record
     if run_path is not None:
         source = run.backend.run(*names.run_path(run_path, run.entity, run.project))
-    target, is_new = _put(run.backend, source, name, root or run.dir, replace=replace)
+    is_own = source.key == run.record.key
+    with closing(_attempts(run.backend, source, is_own=is_own)) as attempts:
+        target, is_new = _put(attempts, source, name, root or run.dir, replace=replace)
     if is_new and root is None:
         run._files.restored(names.entry_path(name), target)
     return _opened(target)
@@ -32,18 +38,31 @@ def restore(
 def restore_without_run(name: str, run_path: str, *, replace: bool, root: str | None) -> IO[str]:
     """Do the same while no run is active; without `root` the working directory gets the file."""
     run = Api().run(run_path)
-    target, _ = _put(run._backend, run._record, name, root or os.getcwd(), replace=replace)
+    own = [Attempt(run._backend, run._record)]
+    target, _ = _put(own, run._record, name, root or os.getcwd(), replace=replace)
     return _opened(target)
 
 
+def _attempts(backend: Backend, run: RunRecord, *, is_own: bool) -> Generator[Attempt, None, None]:
+    """Yield the run, and what it goes on from if it is offline, when that is other runs yet."""
+    yield Attempt(backend, run)
+    if is_own and isinstance(backend, OfflineBackend):
+        yield from backend.earlier_attempts()
+
+
 def _put(
-    backend: Backend, run: RunRecord, name: str, folder: str, *, replace: bool
+    attempts: Iterable[Attempt],
+    run: RunRecord,
+    name: str,
+    folder: str,
+    *,
+    replace: bool,
 ) -> tuple[str, bool]:
-    """Return where the file is, and whether it was fetched."""
+    """Return where the file is, and whether it was fetched, from the first that has it."""
     target = os.path.join(names.local_path(folder), *_inside(run, name).split("/"))
     is_new = replace or not os.path.exists(target)
     if is_new:
-        _file(backend, run, name).write_to(target)
+        _fetch(attempts, run, name, target)
     return target, is_new
 
 
@@ -61,11 +80,13 @@ def _inside(run: RunRecord, name: str) -> str:
         ) from error
 
 
-def _file(backend: Backend, run: RunRecord, name: str) -> File:
-    found = run_files(backend, run, [name], per_page=1)
-    if not found:
-        there = [file.name for file in run_files(backend, run)[:20]]
-        raise Invalid(
-            f"Run {run.path} has no file {name!r}. Files there: {', '.join(there) or 'none'}"
-        )
-    return found[0]
+def _fetch(attempts: Iterable[Attempt], run: RunRecord, name: str, target: str) -> None:
+    there: list[str] = []
+    for backend, attempt in attempts:
+        found = run_files(backend, attempt, [name], per_page=1)
+        if found:
+            found[0].write_to(target)
+            return
+        there += [file.name for file in run_files(backend, attempt)[:20]]
+    listed = ", ".join(dict.fromkeys(there)) or "none"
+    raise Invalid(f"Run {run.path} has no file {name!r}. Files there: {listed}")
