@@ -120,6 +120,34 @@ def test_a_running_run_says_how_another_process_joins_it() -> None:
         pickle.dumps(run)
 
 
+def log_in_child(run: lineal.Run) -> tuple[str, dict[str, object], dict[str, object]]:
+    run.log({"loss": 2})
+    run.use_artifact("data:latest").download()
+    run.finish()
+    return run.id, run.config.as_dict(), dict(run.summary)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_disabled_run_goes_along(method: str) -> None:
+    data = lineal.Artifact("data", "dataset")
+    run = lineal.init(mode="disabled", config={"lr": {"first": 1}, "data": data})
+    run.define_metric("loss", summary="min")
+    run.log({"loss": 1, "x": 1})
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        found = pool.apply(log_in_child, [run])
+        pool.close()
+        pool.join()
+    assert found == (run.id, run.config.as_dict(), {"loss.min": 1, "x": 1})
+    assert lineal.run is run
+
+
+def test_a_copy_of_a_disabled_run_is_the_readers_own() -> None:
+    run = lineal.init(mode="disabled", config={"lr": 1})
+    copied = copy.deepcopy({"run": run})["run"]
+    copied.config.lr, copied.summary["x"], copied.name = 2, 1, "copy"
+    assert (run.config.lr, dict(run.summary), run.name) == (1, {}, "disabled")
+
+
 def test_what_an_offline_run_has_stays_there() -> None:
     with lineal.init(mode="offline") as run:
         artifact = lineal.Artifact("data", "dataset")

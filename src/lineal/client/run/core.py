@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -252,7 +252,7 @@ class RunCore:
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.name})>"
 
-    def __reduce__(self) -> NoReturn:
+    def __reduce__(self) -> tuple[Any, ...]:
         raise UsageError(
             f"The running {self.path} cannot be sent to another process; call "
             f'init(project="{self.project}", id="{self.id}", resume="must") there: '

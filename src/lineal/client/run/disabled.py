@@ -7,7 +7,7 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,6 +59,11 @@ class DisabledRun(Run):
         self._console = self._trial = self._watched = None
         self._is_finished = self._is_forked = False
         self._folder: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., DisabledRun], tuple[Any, ...]]:
+        """Let other processes have a copy, as there is nothing that they could share."""
+        defined = self._metrics.as_config()
+        return _copied, (self.settings, self.record, self.config.as_dict(), self.summary, defined)
 
     @property
     def url(self) -> str | None:
@@ -197,6 +202,19 @@ class DisabledRun(Run):
             if (value := getattr(patch, name)) is not None
         }
         self.record = self.record._replace(**changed)
+
+
+def _copied(
+    settings: Settings,
+    record: RunRecord,
+    config: dict[str, Any],
+    summary: Summary,
+    defined: dict[str, Any],
+) -> DisabledRun:
+    run = DisabledRun(settings, config)
+    run.record, run.summary = record, summary
+    run._metrics = rows.Metrics(defined, 0)
+    return run
 
 
 def _record(settings: Settings, config: Mapping[str, Any]) -> RunRecord:
