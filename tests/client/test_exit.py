@@ -285,6 +285,40 @@ for number in range(300):
     assert record()[1].state == "finished"
 
 
+INTERACT = "import code; code.interact(local=globals())\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "typed", "code", "state"),
+    [
+        (None, "run = {init}\n1/0\n", 0, "finished"),
+        (None, "def f():\n  {init}\n  1/0\n\nf()\n", 0, "finished"),
+        (None, "run = {init}\n1/0\nexit(3)\n", 3, "failed"),
+        ("{init}", "1/0\n", 0, "finished"),
+        ("{init}; 1/0", "2\n", 1, "failed"),
+        ("{init}\n" + INTERACT, "1/0\n", 0, "finished"),
+        (INTERACT, "run = {init}\n1/0\n", 0, "finished"),
+        ("{init}\n" + INTERACT + "1/0", "2\n", 1, "failed"),
+    ],
+)
+def test_an_error_at_a_prompt_ends_no_run(program, typed, code, state):
+    begin = f"import lineal\nQUICK = {QUICK}\n"
+    init = "lineal.init(id='a', settings=QUICK)"
+    if program is None:
+        typed = begin + typed
+    else:
+        Path("script.py").write_text(begin + program.replace("{init}", init))
+    subprocess.run(
+        [sys.executable, "-i", *([] if program is None else ["script.py"])],
+        input=typed.replace("{init}", init).encode(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        timeout=60,
+        check=False,
+    )
+    _, run = record()
+    assert (run.state, run.exit_code) == (state, code)
+
+
 FORK = """
 import time
 run = lineal.init(id='a', settings=QUICK)

@@ -2,10 +2,11 @@
 
 A clean end is `finished`; an uncaught exception, Ctrl-C, or `sys.exit`, `exit` or `quit` with a
 code that the program does not catch is `failed`. Python tells nobody of a `raise SystemExit(3)`;
-outside of `with` it looks clean. After kill -9, as after any signal that ends the process and that
-the program does not handle, the run has crashed: whoever opens the home next sees that nobody
-writes to it (see `adopting`), and wherever that cannot be seen its heartbeats stop. No handlers are
-set, since those of schedulers and frameworks would be in the way of ours, and ours of theirs.
+outside of `with` it looks clean. So is a session whose user made errors at its prompt and went on.
+After kill -9, as after any signal that ends the process and that the program does not handle, the
+run has crashed: whoever opens the home next sees that nobody writes to it (see `adopting`), and
+wherever that cannot be seen its heartbeats stop. No handlers are set, since those of schedulers and
+frameworks would be in the way of ours, and ours of theirs.
 """
 
 from __future__ import annotations
@@ -127,13 +128,28 @@ def _wrap_excepthook() -> None:
     before = sys.excepthook
 
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-        _ending.set(code_of(kind, value))
+        if not _goes_on(trace):
+            _ending.set(code_of(kind, value))
         if issubclass(kind, TrialStopped):
             term.info(str(value))  # no mistake of the program's, so nobody wants its place
         else:
             before(kind, value, trace)
 
     sys.excepthook = hook
+
+
+def _goes_on(trace: TracebackType | None) -> bool:
+    """Tell whether an exception that is printed ends no more than what was typed at a prompt.
+
+    `code.interact` and what builds on it are called by the program, which still runs.
+    """
+    return _ending.program is _outermost_frame() or _was_typed(trace)
+
+
+def _was_typed(trace: TracebackType | None) -> bool:
+    """Tell whether an exception is of Python's own prompt, which no function calls."""
+    is_of_input = trace is not None and trace.tb_frame.f_code.co_filename.startswith("<stdin>")
+    return is_of_input and hasattr(sys, "ps1")  # else a program is read from a pipe
 
 
 def _wrap_exit() -> None:
@@ -173,6 +189,8 @@ def _code_behind_our_back(program: FrameType | None) -> int:
     """
     value: BaseException | None = getattr(sys, "last_value", None)
     if value is None or value.__traceback__ is None or program is None or _has_returned(program):
+        return 0
+    if _was_typed(value.__traceback__):
         return 0
     return code_of(type(value), value) if value.__traceback__.tb_frame is program else 0
 
