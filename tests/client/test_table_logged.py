@@ -36,9 +36,21 @@ def test_logged_table_is_an_artifact_that_the_row_points_to() -> None:
         run.log({"val/t": table})
     [value] = logged_rows(run, "val/t")
     artifact, path = artifact_and_path(value)
-    assert (artifact.type, artifact.name) == ("run_table", f"run-{run.id}-val_t:v0")
+    assert (artifact.type, artifact.version) == ("run_table", "v0")
     assert (value["_type"], value["ncols"], value["nrows"]) == ("table-file", 2, 1)
     assert artifact.get(path) == table
+
+
+def test_each_key_has_a_collection_of_its_own() -> None:
+    with lineal.init(project="p") as run:
+        for number in range(2):
+            for key in ("val/t", "val_t"):
+                run.log({key: Table(["key", "number"], [[key, number]])})
+    logged = lineal.Api().run(f"p/{run.id}").logged_artifacts()
+    by_collection = {each.collection.name: each for each in logged}
+    assert sorted(each.version for each in logged) == ["v0", "v0", "v1", "v1"]
+    assert len(by_collection) == 2
+    assert f"run-{run.id}-val_t" in by_collection
 
 
 def test_each_row_points_to_the_table_as_it_was_then() -> None:

@@ -212,6 +212,13 @@ def test_a_name_generated_from_ascii_has_no_hash(text: str) -> None:
     assert re.fullmatch(r"[a-z_.]+", names.generated(text))
 
 
+def test_names_generated_apart_are_those_of_one_text_each() -> None:
+    texts = ["run-a-val_t", "run-a-val/t", "run-a-val t", "run-a-väl/t", "b" * 200, "b" * 201]
+    found = [names.artifact_name(names.generated_apart(text)) for text in texts]
+    assert len(set(found)) == len(texts)
+    assert (found[0], found[1][:-8]) == ("run-a-val_t", "run-a-val_t-")
+
+
 @given(text=ANY_TEXT | st.text(min_size=120, max_size=300))
 @example(text="\ud800" * 200)
 @example(text="\x85")

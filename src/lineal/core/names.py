@@ -416,10 +416,21 @@ def generated(text: str) -> str:
     hash: `данные` and `数据` would both be `_`, and what they name versions of one artifact.
     """
     text = normalize("NFC", text)  # file systems differ in how they spell `ü`
-    safe = re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip(".") or "_"
+    safe = _in_artifact_letters(text)
     if len(safe) <= NAME_MAX and text.isascii():
         return safe
     return _with_hash(safe, text)
+
+
+def generated_apart(text: str) -> str:
+    """Make any text into a valid artifact name, by a hash if it is none: no two share one."""
+    text = normalize("NFC", text)
+    safe = _in_artifact_letters(text)
+    return safe if safe == text and len(safe) <= NAME_MAX else _with_hash(safe, text)
+
+
+def _in_artifact_letters(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.\-]+", "_", text).strip(".") or "_"
 
 
 def generated_project(text: str) -> str:

@@ -10,7 +10,7 @@ from lineal.client.media.files import MediaFile
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.ids import new_id
 from lineal.core.manifest import Entry
-from lineal.core.names import LATEST, generated
+from lineal.core.names import LATEST, generated_apart
 
 if TYPE_CHECKING:
     from lineal.client.media.table import Table
@@ -98,7 +98,7 @@ def log_table(table: Table, run: Any, key: str, *, part: Part | None = None) -> 
     """
     from lineal.client.artifact.artifact import Artifact  # it imports this package
 
-    name = generated(f"run-{run.id}-{'' if part is None else 'incr-'}{key}")
+    name = generated_apart(f"run-{run.id}-{'' if part is None else 'incr-'}{key}")
     artifact = Artifact._internal(name, RUN_TABLE, incremental=part is not None)
     file = safe_key(key) if part is None else f"{part.number}{part.mark}.{safe_key(key)}"
     entry = artifact.add(table, file)
