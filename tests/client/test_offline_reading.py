@@ -40,6 +40,23 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     assert state(home, "a") == before
 
 
+def test_words_that_were_linked_to_offline_lead_to_no_collection_that_is_shown_otherwise(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home")).wait().link("ana/registry/My_Models")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.link_artifact(run.log_artifact(write_dataset()).wait(), "ana/registry/My Models")
+    (result,) = synced(home)
+    assert list(result.failures) == ["link ana/registry/My_Models:v0"]
+    assert "'My Models' would be the collection" in str(*result.failures.values())
+    collection = lineal.Api().artifact_collection("dataset", "registry/My_Models")
+    assert (len(collection.artifacts()), collection.display_name) == (1, None)
+    collection.display_name = "My Models"
+    collection.save()
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert len(collection.artifacts()) == 2
+
+
 def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset(text="at home"))

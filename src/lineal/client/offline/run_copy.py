@@ -315,9 +315,11 @@ class RunCopy:
 
     def _copy_link(self, link: VersionRecord, copied: VersionRecord) -> None:
         entity = self._where.entity if link.entity == self._about.entity else link.entity
-        target = names.ArtifactPath(entity, self._project_there(link.project), link.collection)
-        linked = self._link(target, copied, copying.without_latest(link.aliases))
         name = copying.display_name(self._source, link)
+        collection = names.ArtifactPath(entity, self._project_there(link.project), link.collection)
+        if name is not None and names.generated(name) == link.collection != name:
+            collection = collection._replace(display_name=name)  # the link was to these words
+        linked = self._link(collection, copied, copying.without_latest(link.aliases))
         if name is not None:
             copying.give_display_name(self._target, linked, name)
 
