@@ -24,7 +24,8 @@ class Histogram(DataObject):
     sequence: numbers to count, of any shape; needs NumPy. NaN and infinities are left out, and
     that is said once; what a masked array masks is left out too.
     np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
-    edge more than counts, ascending. `sequence` is then not looked at.
+    edge more than counts. Where the edges descend, both are turned round. `sequence` is then not
+    looked at.
     num_bins: bins of equal width to count `sequence` in, 1 to 512.
     Raises Invalid (a ValueError) for no values, values that are not numbers, too many bins, and
     counts and edges that do not go together.
@@ -71,8 +72,10 @@ class Histogram(DataObject):
                 f"A Histogram of {len(counts):,} counts has {len(counts) + 1:,} edges, "
                 f"not {len(edges):,}"
             )
+        if edges[0] > edges[-1]:
+            counts, edges = counts[::-1], edges[::-1]
         if not all(left <= right for left, right in pairwise(edges)):
-            raise Invalid("The edges of a Histogram must be numbers that ascend")
+            raise Invalid("The edges of a Histogram must be numbers that ascend, or descend")
         return counts, edges
 
     def __repr__(self) -> str:
