@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Iterator
 
 import numpy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from logged_rows import history
 
 import lineal
 from lineal.client.run import summary
+from lineal.client.values import flat
 from lineal.errors import Invalid
 
 
@@ -105,11 +109,46 @@ def test_the_summary_may_be_changed_in_the_middle_of_a_change(run, monkeypatch):
 
     run.summary.update({"c.d": 1, "e": 2})
     monkeypatch.setattr(summary, "_above", interrupting)
-    run.summary["e"] = 3
+    run.summary["c.d"] = 3
     assert interrupted == ["c.d"]
     run.finish()
     stored = lineal.Api().run(run.path).summary
-    assert (stored["e"], stored["handled"], stored["c"]["d"]) == (3, True, 1)
+    assert (stored["e"], stored["handled"], stored["c"]["d"]) == (2, True, 3)
+
+
+KEYS = st.sampled_from(["a", "b", "a.b", "a.c", "a.b.c", "ab"])
+VALUES = st.recursive(
+    st.integers(0, 9), lambda inside: st.dictionaries(st.sampled_from("bcd"), inside, max_size=2)
+)
+
+
+@given(changes=st.lists(st.tuples(KEYS, VALUES | st.none(), st.booleans()), max_size=12))
+def test_what_is_below_a_key_of_the_summary_is_what_its_names_say(changes):
+    """None deletes; what is logged, and not set, leaves what is below the key."""
+    changed = summary.Summary()
+    for key, value, is_logged in changes:
+        if is_logged:
+            changed._record(flat({key: value}))
+        elif value is not None:
+            changed[key] = value
+        elif key in changed:
+            del changed[key]
+        for name in ("a", "b", "a.b", "ab"):
+            expected = {each for each in changed if each == name or each.startswith(name + ".")}
+            assert set(changed._at_and_below(name)) == expected
+            assert (name in changed) == bool(expected)
+
+
+def test_a_change_of_the_summary_looks_at_no_other_keys():
+    def calls_with(count: int) -> int:
+        changed = summary.Summary({f"group{n % 9}": {f"key{n}": n} for n in range(count)})
+        calls: list[str] = []
+        sys.setprofile(lambda _frame, event, _of: calls.append(event))
+        changed["new.key"] = {"x": 1}
+        sys.setprofile(None)
+        return len(calls)
+
+    assert calls_with(10) == calls_with(1_000)
 
 
 def test_the_summary_takes_tables_and_images(run):

@@ -6,7 +6,6 @@ import copy
 import threading
 from collections.abc import (
     Callable,
-    Container,
     ItemsView,
     Iterable,
     Iterator,
@@ -30,6 +29,8 @@ class Summary:
     """
 
     _values: dict[str, Any]
+    _below: dict[str, dict[str, None]]
+    """The names that lie below each key, in the order in which they came."""
     _changed: set[str]
     _removed: set[str]
 
@@ -47,12 +48,14 @@ class Summary:
         `{"summary_removed": [key]}`.
         """
         object.__setattr__(self, "_values", flat(values or {}))
+        object.__setattr__(self, "_below", {})
         object.__setattr__(self, "_changed", set())
         object.__setattr__(self, "_removed", set())
         object.__setattr__(self, "_check", check or (lambda: None))
         object.__setattr__(self, "_media", media)
         object.__setattr__(self, "_noted", noted or (lambda _: None))
         object.__setattr__(self, "_lock", threading.RLock())
+        self._index(self._values)
 
     # --- reading ---
 
@@ -71,7 +74,7 @@ class Summary:
             return default
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and (key in self._values or bool(self._under(key)))
+        return isinstance(key, str) and (key in self._values or bool(self._below.get(key)))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._as_dict())
@@ -106,11 +109,11 @@ class Summary:
         return dict(self._values)
 
     def _under(self, key: str) -> Nested:
-        prefix = key + "."
         found = Nested(self, key)
-        for name, value in list(self._values.items()):
-            if name.startswith(prefix):
-                found._show(name[len(prefix) :].split("."), value)
+        for name in list(self._below.get(key, ())):
+            value = self._values.get(name, self)
+            if value is not self:  # another thread may remove it
+                found._show(name[len(key) + 1 :].split("."), value)
         return found
 
     # --- changing ---
@@ -141,23 +144,23 @@ class Summary:
             self._record(changed)
         self._noted({"summary_removed": gone, "summary": changed} if gone else {"summary": changed})
 
-    def _replaced(self, given: Container[str], changed: Iterable[str]) -> set[str]:
+    def _replaced(self, given: Iterable[str], changed: Iterable[str]) -> set[str]:
         """Return the names at and below the given keys, and the empty dicts above changed names."""
         above = {part for name in changed for part in _above(name)}
-        return {
-            name
-            for name, value in list(self._values.items())  # a signal's handler may add to it
-            if name in given
-            or (name in above and value == EMPTY)
-            or ("." in name and any(part in given for part in _above(name)))
-        }
+        found = {part for part in above if self._values.get(part) == EMPTY}
+        for key in given:
+            found.update(self._at_and_below(key))
+        return found
+
+    def _at_and_below(self, key: str) -> list[str]:
+        own = [key] if key in self._values else []
+        return own + list(self._below.get(key, ()))
 
     def __delitem__(self, key: str) -> None:
         """Remove a key and all below it."""
         self._check()
-        prefix = key + "."
         with self._lock:
-            names = [name for name in list(self._values) if name == key or name.startswith(prefix)]
+            names = self._at_and_below(key)
             self._remove(names)
         if not names:
             raise KeyError(key)
@@ -174,7 +177,10 @@ class Summary:
     def _record(self, values: Mapping[str, Any]) -> None:
         """Set flat JSON values without a look at them; called for every logged row."""
         with self._lock:
+            are_known = values.keys() <= self._values.keys()
             self._values.update(values)
+            if not are_known:
+                self._index(values)
             self._changed.update(values)
             if self._removed:
                 self._removed.difference_update(values)
@@ -185,7 +191,14 @@ class Summary:
             for name in names:
                 if self._values.pop(name, self) is not self:
                     self._removed.add(name)
+                    for key in _above(name):
+                        self._below[key].pop(name, None)
                 self._changed.discard(name)
+
+    def _index(self, names: Iterable[str]) -> None:
+        for name in names:
+            for key in _above(name):
+                self._below.setdefault(key, {})[name] = None
 
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return (changed, removed) since the last time, and start anew.
