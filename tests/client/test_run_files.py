@@ -282,14 +282,19 @@ def test_a_damaged_file_is_not_restored(run):
     assert os.listdir("elsewhere") == []
 
 
-def test_files_of_a_list_look_once_for_what_killed_fetches_left_in_a_folder(run, monkeypatch):
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_files_of_a_run_look_once_for_what_killed_fetches_left_in_a_folder(
+    run, monkeypatch, one_by_one
+):
     Path("d").mkdir()
     for name in ("1", "2", "3", "d/1", "d/2"):
         Path(name).write_text(name)
         run.save(name, policy="now")
     looked = []
     monkeypatch.setattr(public_files, "remove_old_parts", looked.append)
-    for file in lineal.Api().run(run.path).files():
+    found = lineal.Api().run(run.path)
+    names = [file.name for file in found.files()]
+    for file in map(found.file, names) if one_by_one else found.files():
         with file.download("fetched") as fetched:
             assert fetched.read() == file.name
     assert looked == ["fetched", "fetched/d"]

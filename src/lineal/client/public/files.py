@@ -61,7 +61,8 @@ class File:
     ) -> None:
         """owner: full name of the run or artifact. locate: finds its blobs.
 
-        tidied: folders where the files of its list have looked for what killed downloads left.
+        tidied: folders where it was looked for what killed downloads left, shared with the other
+        files of a list or run.
         ref: where a reference leads. fetch: brings it into a folder. remove: deletes the file;
         None where nobody may.
         """
@@ -211,11 +212,12 @@ def run_files(
     *,
     per_page: int = PAGE_SIZE,
     start: str | None = None,
+    tidied: set[str] | None = None,
 ) -> LazyList[File]:
-    """List the files of a run by path; `names` keeps only these."""
+    """List the files of a run by path; `names` keeps only these. tidied: see `File`."""
     owner = run.path
     wanted = _strings(names)
-    tidied: set[str] = set()
+    tidied = set() if tidied is None else tidied
 
     def make(record: RunFileRecord) -> File:
         return File(

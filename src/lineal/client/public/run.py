@@ -50,6 +50,7 @@ class Run:
 
     def __init__(self, backend: Backend, record: RunRecord) -> None:
         self._backend = backend
+        self._tidied: set[str] = set()  # see `File`
         self._show(record)
 
     def __reduce__(self) -> tuple[type[Run], tuple[Backend, RunRecord]]:
@@ -405,7 +406,9 @@ class Run:
         per_page: int = PAGE_SIZE,
         start: str | None = None,
     ) -> LazyList[File]:
-        return run_files(self._backend, self._record, names, per_page=per_page, start=start)
+        return run_files(
+            self._backend, self._record, names, per_page=per_page, start=start, tidied=self._tidied
+        )
 
     def file(self, name: str) -> File:
         """Return one file; raises MissingFile (a FileNotFoundError) naming those that are near."""
