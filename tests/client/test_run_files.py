@@ -300,6 +300,19 @@ def test_files_of_a_run_look_once_for_what_killed_fetches_left_in_a_folder(
     assert looked == ["fetched", "fetched/d"]
 
 
+def test_files_are_listed_by_a_pattern(run):
+    for name in ("1.png", "2.png", "3.txt"):
+        Path(name).write_text(name)
+        run.save(name, policy="now")
+    found = lineal.Api().run(run.path)
+    assert [file.name for file in found.files(pattern="%.png", per_page=1)] == ["1.png", "2.png"]
+    with pytest.raises(IndexError, match="no such files"):
+        found.files(pattern="%.jpg")[0]
+    for wrong in ({"names": "1.png", "pattern": "%"}, {"pattern": 1}):
+        with pytest.raises(ValueError, match=r"not both|such as `%\.png`"):
+            found.files(**wrong)
+
+
 def test_what_is_no_path_is_neither_saved_nor_restored_to(run):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

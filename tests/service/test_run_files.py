@@ -83,6 +83,28 @@ def test_only_the_names_asked_for_are_listed(
     assert ([file.path for file in page.items], page.total) == (["a", "c"], 2)
 
 
+def test_only_what_is_like_the_pattern_is_listed(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    written("x", "1")
+    files = [(name, "x") for name in ("a.png", "b/A.PNG", "a%.txt", "a_png", "a\\b")]
+    run_files.put(instance, owner, run.key, files)
+
+    def like(pattern: str) -> list[str]:
+        page = run_files.files(instance, owner, run.key, FIRST, pattern=pattern)
+        assert page.total == len(page.items)
+        return [file.path for file in page.items]
+
+    assert like("%.png") == ["a.png", "b/A.PNG"]
+    assert like("a_png") == ["a.png", "a_png"]
+    assert like("a\\_png") == ["a_png"]
+    assert like("a\\%%") == ["a%.txt"]
+    assert like("a\\\\%") == like("a\\\\b") == ["a\\b"]
+    assert len(like("")) == 5
+    with pytest.raises(Invalid, match="backslash"):
+        like("a\\")
+
+
 def test_the_last_write_wins(instance: Instance, owner: Actor, run: RunRecord) -> None:
     put(instance, owner, run, written("a", "one"))
     [file] = put(instance, owner, run, written("a", "two"))

@@ -182,7 +182,12 @@ class Backend(Protocol):
         ...
 
     def run_files(
-        self, run: RunKey, page: PageRequest, *, names: Sequence[str] = ()
+        self,
+        run: RunKey,
+        page: PageRequest,
+        *,
+        names: Sequence[str] = (),
+        pattern: str | None = None,
     ) -> Page[RunFileRecord]: ...
 
     def delete_run_file(self, run: RunKey, path: str) -> None: ...

@@ -208,9 +208,16 @@ class EmbeddedBackend:
         return service.run_files.put(self.instance, self.actor, run, files)
 
     def run_files(
-        self, run: RunKey, page: PageRequest, *, names: Sequence[str] = ()
+        self,
+        run: RunKey,
+        page: PageRequest,
+        *,
+        names: Sequence[str] = (),
+        pattern: str | None = None,
     ) -> Page[RunFileRecord]:
-        return service.run_files.files(self.instance, self.actor, run, page, names=names)
+        return service.run_files.files(
+            self.instance, self.actor, run, page, names=names, pattern=pattern
+        )
 
     def delete_run_file(self, run: RunKey, path: str) -> None:
         service.run_files.delete(self.instance, self.actor, run, path)

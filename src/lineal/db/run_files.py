@@ -43,12 +43,23 @@ def records(connection: Connection, run: int, paths: Sequence[str]) -> dict[str,
 
 
 def page(
-    connection: Connection, run: int, names: Sequence[str], request: PageRequest
+    connection: Connection,
+    run: int,
+    names: Sequence[str],
+    request: PageRequest,
+    *,
+    pattern: str | None = None,
 ) -> Page[RunFileRecord]:
-    """List files by path; names: only these, if any are given."""
+    """List files by path; names: only these, if any are given.
+
+    pattern: only what is like it; `%` is any text, `_` any character, a backslash keeps what
+    follows as it is, and the case of letters counts nowhere.
+    """
     query = _rows(run)
     if names:
         query = query.where(run_files.c.path.in_(names))
+    if pattern:
+        query = query.where(run_files.c.path.ilike(pattern, escape="\\"))
     order = parse_order("+path", {"path": text_field(run_files.c.path)}, None)
     rows, cursor, total = fetch_page(connection, query, order, request)
     return Page(tuple(_record(row) for row in rows), cursor, total)

@@ -18,7 +18,7 @@ from lineal.db import blobs as blobs_db
 from lineal.db import projects as projects_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
-from lineal.errors import NotFound, SourceChanged, Unavailable
+from lineal.errors import Invalid, NotFound, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import renew_folder
 from lineal.files.reading import hash_file
@@ -65,12 +65,18 @@ def files(
     page: PageRequest,
     *,
     names: Sequence[str] = (),
+    pattern: str | None = None,
 ) -> Page[RunFileRecord]:
-    """List the files of a run by path; names: only these. Raises RunNotFoundError, Gone."""
+    """List the files of a run by path; names: only these; pattern: only what is like it in SQL.
+
+    Raises RunNotFoundError, Gone, Invalid for a pattern that ends in a lone backslash.
+    """
     access.require(actor, Action.READ, f"run {run}")
+    if pattern and pattern.replace("\\\\", "").endswith("\\"):
+        raise Invalid(f"Pattern {pattern!r} ends in a backslash that keeps nothing as it is")
     with instance.database.reading() as connection:
         runs.require(connection, run)
-        return run_files_db.page(connection, run, names, page)
+        return run_files_db.page(connection, run, names, page, pattern=pattern)
 
 
 def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:

@@ -31,7 +31,14 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import Exists, IntegrityError, InTheWay, MissingFile, UsageError
+from lineal.errors import (
+    Exists,
+    IntegrityError,
+    InTheWay,
+    Invalid,
+    MissingFile,
+    UsageError,
+)
 from lineal.files.folders import make_folders
 from lineal.files.parts import new_stem, remove_old_parts
 from lineal.files.refusals import room_on
@@ -209,14 +216,22 @@ def run_files(
     backend: Backend,
     run: RunRecord,
     names: str | Sequence[str] | None = None,
+    pattern: str | None = None,
     *,
     per_page: int = PAGE_SIZE,
     start: str | None = None,
     tidied: set[str] | None = None,
 ) -> LazyList[File]:
-    """List the files of a run by path; `names` keeps only these. tidied: see `File`."""
+    """List the files of a run by path; `names` keeps only these, `pattern` what is like it.
+
+    tidied: see `File`.
+    """
     owner = run.path
     wanted = _strings(names)
+    if not isinstance(pattern, str | None):
+        raise Invalid(f"files(pattern={pattern!r}): give a text such as `%.png`")
+    if wanted and pattern:
+        raise Invalid("files takes names or a pattern, not both")
     tidied = set() if tidied is None else tidied
 
     def make(record: RunFileRecord) -> File:
@@ -233,12 +248,21 @@ def run_files(
         )
 
     return LazyList(
-        lambda page: backend.run_files(run.key, page, names=wanted),
+        lambda page: backend.run_files(run.key, page, names=wanted, pattern=pattern),
         make,
         per_page=per_page,
         start=start,
-        empty=f"run {owner} has no {'such ' if wanted else ''}files",
+        empty=f"run {owner} has no {'such ' if wanted or pattern else ''}files",
     )
+
+
+def name_below(root: str, path: str) -> str:
+    """Return what a local file is called in a run; raises Invalid unless it is below the root."""
+    root, path = names.local_path(root), names.local_path(path)
+    below = os.path.relpath(path, root).replace(os.sep, "/")
+    if below.startswith("../"):
+        raise Invalid(f"{path} is not below root={root!r}; give as `root` a folder that it is in")
+    return names.entry_path(below)
 
 
 # --- artifacts ----------------------------------------------------------------------------------

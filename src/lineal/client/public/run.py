@@ -16,7 +16,7 @@ from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
 from lineal.client.public import graph
 from lineal.client.public import history as public_history
-from lineal.client.public.files import File, run_files
+from lineal.client.public.files import File, name_below, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.summary import PublicSummary
 from lineal.client.public.user import User
@@ -404,10 +404,18 @@ class Run:
         self,
         names: str | Sequence[str] | None = None,
         per_page: int = PAGE_SIZE,
+        pattern: str | None = None,
         start: str | None = None,
     ) -> LazyList[File]:
+        """List the files: these names, or what is like a pattern of SQL, such as `media/%.png`."""
         return run_files(
-            self._backend, self._record, names, per_page=per_page, start=start, tidied=self._tidied
+            self._backend,
+            self._record,
+            names,
+            pattern,
+            per_page=per_page,
+            start=start,
+            tidied=self._tidied,
         )
 
     def file(self, name: str) -> File:
@@ -421,17 +429,8 @@ class Run:
         raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")
 
     def upload_file(self, path: str, root: str = ".") -> File:
-        """Store a local file with the run, named by its path below `root`.
-
-        Raises Invalid for a file that is not below it, MissingFile if there is none.
-        """
-        path, root = names.local_path(path), names.local_path(root)
-        below = os.path.relpath(path, root).replace(os.sep, "/")
-        if below.startswith("../"):
-            raise Invalid(
-                f"{path} is not below root={root!r}; give as `root` a folder that it is in"
-            )
-        name = names.entry_path(below)
+        """Store a local file with the run, named by its path below `root`; see `name_below`."""
+        name = name_below(root, path)
         self._backend.put_run_files(self._record.key, [(name, os.path.abspath(path))])
         return self.file(name)
 
