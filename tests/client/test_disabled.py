@@ -61,6 +61,7 @@ def test_a_disabled_run_takes_everything_and_leaves_nothing(tmp_path, home):
     assert run.log_artifact(artifact).wait().version == "v0"
     assert run.define_metric("loss", summary="min").name == "loss"
     run.save("*")
+    run.pin_config_keys(["lr"])
     run.alert("x")
     run.log_code()
     run.finish()

@@ -246,3 +246,10 @@ def test_config_and_summary_keep_the_order_in_which_keys_were_set():
     read = lineal.Api().run(run.path)
     assert list(read.config) == keys
     assert list(read.summary) == keys
+
+
+def test_keys_may_be_pinned_to_a_page_that_there_is_not():
+    with lineal.init(config={"lr": 1}) as run:
+        run.pin_config_keys(["lr", "absent"])
+        run.pin_config_keys()
+    assert lineal.Api().run(run.path).config == {"lr": 1}

@@ -244,6 +244,10 @@ class RunCore:
     def disabled(self) -> bool:
         return False
 
+    def pin_config_keys(self, keys: Sequence[str] = ()) -> None:
+        """Do nothing: these are what W&B shows first on the page of a run."""
+        self._check("pin_config_keys")
+
     def status(self) -> Status:
         waiting = sum(not _is_done(artifact) for artifact in self._waiting())
         pending = self._rows.spool.pending_count() + waiting
