@@ -15,13 +15,16 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from lineal.errors import Unavailable
+
+if TYPE_CHECKING:
+    from lineal.files.temporary import TemporaryFolder
 
 _ATTEMPTS = 10
 """To copy a database that somebody writes, or to open one whose log comes and goes."""
@@ -44,7 +47,7 @@ class UnwritableFile:
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)  # SQLite keeps the log beside the file itself
         self._lock = threading.Lock()
-        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._copy: TemporaryFolder | None = None
         self._copied: Stamps | None = None
 
     def connect(self) -> sqlite3.Connection:
@@ -109,12 +112,14 @@ class UnwritableFile:
         with self._lock:
             if self._copied != seen:
                 self._drop_copy()
-                self._copy = tempfile.TemporaryDirectory(prefix="lineal-db-")
-                if not self._filled(self._copy.name) or self._stamps() != seen:
+                from lineal.files.temporary import TemporaryFolder  # few read a copy
+
+                self._copy = TemporaryFolder("lineal-db-")
+                if not self._filled(self._copy.path) or self._stamps() != seen:
                     return None
                 self._copied = seen
             assert self._copy is not None
-            connection = sqlite3.connect(self._in(self._copy.name), check_same_thread=False)
+            connection = sqlite3.connect(self._in(self._copy.path), check_same_thread=False)
             connection.execute(_ANYTHING).close()  # opens all its files: the next copy removes them
             return connection
 
@@ -137,7 +142,7 @@ class UnwritableFile:
 
     def _drop_copy(self) -> None:
         if self._copy is not None:
-            self._copy.cleanup()
+            self._copy.close()
         self._copy = self._copied = None
 
     def close(self) -> None:

@@ -119,13 +119,11 @@ def test_an_import_removes_the_copies_that_killed_ones_left(
     ana.log("a")
     ana.export("data")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    left = [tmp_path / f"lineal-apart-{which}" for which in ("dead", "held", "young")]
+    left = [tmp_path / f"lineal-apart-{which}" for which in ("dead", "held")]
     for folder in left:
         (folder / "home").mkdir(parents=True)
-        (folder / "lock").touch()
-        if folder.name != "lineal-apart-young":
-            os.utime(folder / "lock", (0, 0))
-    with (left[1] / "lock").open("rb") as held:
+        (folder / ".lock").write_text(os.uname().nodename)
+    with (left[1] / ".lock").open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         bob.import_()
     assert sorted(tmp_path.glob("lineal-apart-*")) == left[1:]

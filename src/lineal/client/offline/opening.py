@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import glob
 import itertools
 import os
-import shutil
 import stat
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 from lineal.client import term
 from lineal.client.embedded import EmbeddedBackend, open_embedded
@@ -23,12 +19,10 @@ from lineal.config import Settings
 from lineal.errors import IntegrityError, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.stamps import is_still_at
+from lineal.files.temporary import TemporaryFolder
 from lineal.home import BLOBS, Home, home_of
 
 _APART = "lineal-apart-"
-_LOCK = "lock"
-_YOUNG_SECONDS = 60.0
-"""Age at which a lock that nobody holds was left by a process that died, not made this moment."""
 
 
 def require_plain(folder: str) -> None:
@@ -89,7 +83,9 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
     damaged, NoSpace.
     """
     there = home_of(settings)
-    with _folder_apart() as home:
+    with closing(TemporaryFolder(_APART)) as folder:
+        home = os.path.join(folder.path, "home")
+        os.mkdir(home, 0o700)
         apart = dataclasses.replace(settings, home=home)
         copy = home_of(apart)
         database = os.path.realpath(there.database)  # SQLite keeps the log beside the file itself
@@ -112,43 +108,6 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
             if isinstance(error, IntegrityError):
                 raise _damaged(there, "its pages or records cannot be read") from error
             raise type(error)(error.message.replace(copy.database, there.database)) from error
-
-
-@contextmanager
-def _folder_apart() -> Iterator[str]:
-    """Make a folder that is removed at the end, or by the next process if this one is killed."""
-    parent = tempfile.gettempdir()
-    _remove_leftovers(parent)
-    with tempfile.TemporaryDirectory(prefix=_APART, dir=parent) as folder:
-        home = os.path.join(folder, "home")
-        os.mkdir(home, 0o700)
-        lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            with suppress(OSError):  # on a disk without locks they stay
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield home
-        finally:
-            os.close(lock)
-
-
-def _remove_leftovers(parent: str) -> None:
-    """Remove what processes of this user left that were killed; the lock of a live one is held."""
-    for folder in glob.glob(os.path.join(glob.escape(parent), f"{_APART}*")):
-        lock = os.path.join(folder, _LOCK)
-        try:
-            if time.time() - os.stat(lock).st_mtime < _YOUNG_SECONDS:
-                continue
-            descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue  # another user's, or removed meanwhile
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            continue
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)
 
 
 def require_readable(source: EmbeddedBackend, there: Home) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +18,7 @@ from lineal.client.values import flat, plain
 from lineal.config import Settings, acting_user, default_entity
 from lineal.core.ids import new_id
 from lineal.core.records import RunKey, RunPatch, RunRecord, RunState
+from lineal.files.temporary import TemporaryFolder
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -29,19 +28,12 @@ PROJECT = "dummy"
 
 def new_folder() -> str:
     """Make a folder for what a disabled run must have on disk; it goes when the process ends."""
-    return tempfile.mkdtemp(dir=_parent())
+    return tempfile.mkdtemp(dir=_parent().path)
 
 
 @functools.cache
-def _parent() -> str:
-    folder, owner = tempfile.mkdtemp(prefix="lineal-disabled-"), os.getpid()
-
-    def remove() -> None:
-        if os.getpid() == owner:  # and not in a forked child
-            shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(remove)
-    return folder
+def _parent() -> TemporaryFolder:
+    return TemporaryFolder("lineal-disabled-")
 
 
 class DisabledRun(Run):
