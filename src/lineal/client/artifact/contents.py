@@ -6,7 +6,6 @@ little memory. Gone with the draft. A draft made from a version keeps only what 
 
 from __future__ import annotations
 
-import functools
 import heapq
 import json
 import os
@@ -35,7 +34,10 @@ from lineal.core.manifest import (
 from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
-_PUT = "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = """
+    INSERT OR REPLACE INTO entries
+    VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?, nullif(?, ''), ?, ?, ?, ?, ?)
+"""
 _PUT_FIRST = _PUT.replace("REPLACE", "IGNORE")
 _BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
@@ -68,7 +70,7 @@ class Added(NamedTuple):
 class _Copy(NamedTuple):
     """A private copy that an entry had, or does not get."""
 
-    staged: bytes
+    staged: str | bytes
     is_packed: bool
     digest: str
 
@@ -158,7 +160,7 @@ class Contents:
             if self._is_new(entry):
                 yield item
             elif source is not None and source.staged is not None:
-                spare.append(_Copy(os.fsencode(source.staged), source.is_packed, entry.digest))
+                spare.append(_Copy(_kept(source.staged), source.is_packed, entry.digest))
 
     def _is_new(self, entry: Entry) -> bool:
         before = self.get(entry.path)
@@ -210,7 +212,7 @@ class Contents:
         with self._lock:
             self._require_draft()
             gone = [entry.path for entry in self._below(path)]
-            copies: set[bytes] = set()
+            copies: set[str | bytes] = set()
             for start in range(0, len(gone), SOURCES_MOST):
                 some = gone[start : start + SOURCES_MOST]
                 removed = self._copies_at(some)
@@ -227,7 +229,7 @@ class Contents:
         query = "SELECT staged, packed, digest FROM entries WHERE staged NOT NULL AND path IN"
         return [_Copy(*row) for row in self._rows(f"{query} ({marks})", *paths)] if paths else []
 
-    def _handed_on(self, copies: Sequence[_Copy]) -> set[bytes]:
+    def _handed_on(self, copies: Sequence[_Copy]) -> set[str | bytes]:
         """Give copies that entries had to others of that content; returns the copies' paths.
 
         A file that is added while another entry has its copy gets none of its own.
@@ -241,7 +243,7 @@ class Contents:
             )
         return {copy.staged for copy in copies}
 
-    def _unneeded(self, copies: set[bytes]) -> set[bytes]:
+    def _unneeded(self, copies: set[str | bytes]) -> set[str | bytes]:
         """Return the copies that no entry has any more: a pack holds the bytes of many."""
         if copies:
             self._change(
@@ -255,7 +257,7 @@ class Contents:
         """Whether private copies are this process's; a forked child's are those of its parent."""
         return self._owner == os.getpid()
 
-    def _remove_copies(self, copies: Iterable[bytes]) -> None:
+    def _remove_copies(self, copies: Iterable[str | bytes]) -> None:
         if self.owns_copies:
             for copy in copies:
                 remove_copy(os.fsdecode(copy))
@@ -295,7 +297,7 @@ class Contents:
 
     def name_of(self, source: str) -> str | None:
         """Return the path in the artifact of a local file added earlier (ART-27)."""
-        rows = self._rows("SELECT path FROM entries WHERE source = ? LIMIT 1", os.fsencode(source))
+        rows = self._rows("SELECT path FROM entries WHERE source = ? LIMIT 1", _kept(source))
         return str(rows[0][0]) if rows else None
 
     def source_of(self, digest: Digest) -> Source | None:
@@ -426,24 +428,27 @@ def _no_room() -> NoSpace:
     )
 
 
-@functools.lru_cache(1)
-def _encoded(pack: str) -> bytes:
-    """Thousands of files in a row are staged in one pack."""
-    return os.fsencode(pack)
+def _kept(path: str) -> str | bytes:
+    """Return the path of a local file as the database keeps it: not each is Unicode."""
+    return path if path.isascii() else os.fsencode(path)
 
 
 def _row(added: Added) -> tuple[object, ...]:
+    """Return the values of a row; an empty text is NULL there.
+
+    For each None, bool or bytes of it Python looks for an adapter, as long as for all the rest.
+    """
     entry, source = added
-    extra = json.dumps(dict(entry.extra)) if entry.extra else None
-    head = (entry.path, entry.digest, entry.size, entry.ref, extra)
+    extra = json.dumps(dict(entry.extra)) if entry.extra else ""
+    head = (entry.path, entry.digest, entry.size, entry.ref or "", extra)
     if source is None:
         return (*head, None, None, None, None, None, None, None)
     stamp = source.stamp
     return (
         *head,
-        os.fsencode(source.path),  # as bytes: a folder's name need not be Unicode
-        None if source.staged is None else _encoded(source.staged),
-        source.is_packed,
+        _kept(source.path),
+        _kept(source.staged or ""),
+        int(source.is_packed),
         source.policy,
         stamp.mtime_ns,
         stamp.ctime_ns,
@@ -451,11 +456,13 @@ def _row(added: Added) -> tuple[object, ...]:
     )
 
 
-def _source(path: bytes, staged: bytes | None, packed: int, policy: str, stamp: Stamp) -> Source:
+def _source(
+    path: str | bytes, staged: str | bytes | None, packed: int, policy: str, stamp: Stamp
+) -> Source:
     copy = None if staged is None else os.fsdecode(staged)
     return Source(os.fsdecode(path), copy, policy, stamp, bool(packed))
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
     path, digest, size, ref, extra = row
-    return Entry(path, digest, size, ref, json.loads(extra) if extra else NO_EXTRA)
+    return Entry(path, digest, size, ref or None, json.loads(extra) if extra else NO_EXTRA)
