@@ -150,6 +150,17 @@ def test_two_different_contents_for_one_path_in_one_call_are_refused(before: lis
     assert [each.path for each in contents] == ["a", *before]
 
 
+def test_what_joins_a_folder_may_clash_with_it() -> None:
+    contents = Contents()
+    contents.add([added("a/b"), added("c")], is_folder=True)
+    assert contents.clash() is None
+    contents.add([added("c/d")], is_folder=True)
+    assert contents.clash() == "c"
+    based = Contents(base_of([entry("a/b")]))
+    based.add([added("a")], is_folder=True)
+    assert based.clash() is not None
+
+
 def test_a_base_of_a_version_is_clashed_with_too() -> None:
     contents = Contents(base_of([entry("a/b"), entry("c")]))
     contents.add([added("a")])

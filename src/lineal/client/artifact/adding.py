@@ -163,7 +163,7 @@ class Adder:
             copies = array("Q")  # eight bytes for each of a million
             try:
                 with closing(found):
-                    contents.add(_noting(found, copies), overwrite=overwrite)
+                    contents.add(_noting(found, copies), overwrite=overwrite, is_folder=True)
             except BaseException:
                 self.staging.drop(copies)
                 raise

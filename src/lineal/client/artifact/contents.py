@@ -86,6 +86,8 @@ class Contents:
         self._has_copies = True
         self._put_count = 0
         """Entries put in, also in place of others."""
+        self._is_one_folder = False
+        """All that was put in is of one folder of a disk, where no file is a folder, too."""
         self._opened: sqlite3.Connection | None = None
         self._forks = 0
 
@@ -113,8 +115,12 @@ class Contents:
             self._is_final = True
 
     @seldom_collected()
-    def add(self, added: Iterable[Added], *, overwrite: bool = False) -> None:
+    def add(
+        self, added: Iterable[Added], *, overwrite: bool = False, is_folder: bool = False
+    ) -> None:
         """Add entries: all of them or, when one is refused, none.
+
+        is_folder: they are what a folder of a disk holds.
 
         The same path with the same digest changes nothing; with another one it is refused with
         Invalid unless `overwrite` (ART-18). Private copies of what is replaced, or changes
@@ -139,6 +145,7 @@ class Contents:
                     self._put_count += len(batch)
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._change("COMMIT")
+                self._is_one_folder = is_folder and not has_own and self.base is NOTHING
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
                     self._change("ROLLBACK")
@@ -280,7 +287,7 @@ class Contents:
 
     def clash(self) -> str | None:
         """Return a path that is a file and a folder at once, which no disk can hold."""
-        if self._put_count < 2 and self.base is NOTHING:
+        if self._is_one_folder or (self._put_count < 2 and self.base is NOTHING):
             return None
         rows = self._rows(
             "SELECT path FROM entries AS one WHERE EXISTS (SELECT 1 FROM entries AS other"
