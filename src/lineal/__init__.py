@@ -60,6 +60,7 @@ _SOURCES = {
     "lineal.client.media.video": ("Video",),
     "lineal.client.term": ("termerror", "termlog", "termwarn"),
     "lineal.config": ("Settings",),
+    "lineal.wandb_package.path": ("as_wandb",),
     "lineal.errors": (
         "Error",
         "LinealError",
@@ -152,6 +153,7 @@ if TYPE_CHECKING:
     from lineal.errors import TrialStopped as TrialStopped
     from lineal.errors import UsageError as UsageError
     from lineal.errors import WaitTimeoutError as WaitTimeoutError
+    from lineal.wandb_package.path import as_wandb as as_wandb
 
     run: Run | None
     summary: Summary
@@ -211,7 +213,7 @@ class _Package(ModuleType):
 
         It sends the globals that a script's function uses along, and `lineal` is one of them.
         """
-        return __import__, (__name__,)
+        return __import__, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -12,6 +12,7 @@ import typer
 
 from lineal.cli import (
     artifact,
+    as_wandb,
     bundle,
     cache,
     deletions,
@@ -79,6 +80,7 @@ app.add_typer(run.app, name="run")
 app.add_typer(sweep.app, name="sweep")
 app.add_typer(ref.app, name="ref")
 app.command("agent")(sweep.agent)
+app.command("as-wandb", context_settings={"allow_interspersed_args": False})(as_wandb.as_wandb)
 app.add_typer(project.app, name="project")
 app.add_typer(retention.app, name="retention")
 app.command("lineage")(lineage.lineage)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from lineal.wandb_package.path import FOLDER
+
 _SUFFIXES = (".dist-info", ".egg-info")
 
 
@@ -15,6 +17,8 @@ def installed() -> list[str]:
     """
     found: dict[str, str] = {}
     for folder in sys.path:
+        if folder == FOLDER:  # nobody installed that one
+            continue
         try:
             names = os.listdir(folder or ".")
         except OSError:

@@ -1,0 +1,35 @@
+"""`lineal as-wandb`: run a program whose libraries import `wandb`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Annotated
+
+import typer
+
+from lineal.cli import output
+from lineal.errors import MissingFile, Unavailable
+from lineal.wandb_package.path import first_on
+
+
+def as_wandb(
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="COMMAND", help="With its options, such as `python train.py`"),
+    ],
+) -> None:
+    """Run a command whose programs log to Lineal where they import `wandb`.
+
+    Signals go to the command itself, and the exit code is its own.
+    """
+    output.flush()
+    os.environ["PYTHONPATH"] = first_on(os.environ.get("PYTHONPATH", ""))
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; the command would ignore them
+        signal.signal(ignored, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - there is no shell on purpose
+    except FileNotFoundError as error:
+        raise MissingFile(f"There is no command `{command[0]}`") from error
+    except OSError as error:
+        raise Unavailable(f"`{command[0]}` cannot be run: {error.strerror}") from error

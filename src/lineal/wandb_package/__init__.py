@@ -1,0 +1,1 @@
+"""Lineal under the name `wandb`, for libraries that import it themselves: only where asked for."""

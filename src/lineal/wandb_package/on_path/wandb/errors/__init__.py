@@ -1,0 +1,5 @@
+"""`lineal.errors` where W&B has it."""
+
+from lineal.errors import *  # noqa: F403 - all of it
+
+from . import term as term

@@ -1,0 +1,3 @@
+"""`lineal.plot` where W&B has it."""
+
+from lineal.client.plot import *  # noqa: F403 - all of it

@@ -1,0 +1,9 @@
+"""What libraries take from inside W&B's package: mostly the classes to compare with."""
+
+from . import artifacts as artifacts
+from . import data_types as data_types
+from . import lib as lib
+from . import wandb_config as wandb_config
+from . import wandb_run as wandb_run
+from . import wandb_settings as wandb_settings
+from . import wandb_summary as wandb_summary

@@ -1,0 +1,4 @@
+"""Artifacts."""
+
+from . import artifact as artifact
+from . import exceptions as exceptions

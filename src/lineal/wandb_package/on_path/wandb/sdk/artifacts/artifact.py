@@ -1,0 +1,3 @@
+"""The artifact."""
+
+from lineal.client.artifact.artifact import Artifact as Artifact

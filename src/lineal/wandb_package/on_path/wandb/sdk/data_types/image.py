@@ -1,0 +1,3 @@
+"""Images."""
+
+from lineal.client.media.image import Image as Image

@@ -1,0 +1,3 @@
+"""Videos."""
+
+from lineal.client.media.video import Video as Video

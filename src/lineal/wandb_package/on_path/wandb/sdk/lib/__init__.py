@@ -1,0 +1,6 @@
+"""What libraries take from W&B's own tools."""
+
+from . import config_util as config_util
+from . import disabled as disabled
+from . import runid as runid
+from .disabled import RunDisabled as RunDisabled

@@ -1,0 +1,3 @@
+"""Ids of runs."""
+
+from lineal.util import generate_id as generate_id

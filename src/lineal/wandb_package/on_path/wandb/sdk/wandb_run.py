@@ -1,0 +1,3 @@
+"""The run."""
+
+from lineal.client.run.run import Run as Run

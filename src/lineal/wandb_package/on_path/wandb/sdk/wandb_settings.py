@@ -1,0 +1,3 @@
+"""The settings of a run."""
+
+from lineal.config import Settings as Settings

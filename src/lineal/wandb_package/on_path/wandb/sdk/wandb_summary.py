@@ -1,0 +1,3 @@
+"""The summary of a run."""
+
+from lineal.client.run.summary import Summary as Summary

@@ -1,0 +1,173 @@
+"""The package `wandb`: each name is Lineal's, under the paths that libraries know."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import lineal
+from lineal.wandb_package import path
+from tests.wandb_package.conftest import Start
+
+PACKAGE = Path(path.FOLDER) / "wandb"
+
+
+def modules() -> list[str]:
+    names = [".".join(file.relative_to(path.FOLDER).with_suffix("").parts) for file in files()]
+    return [name.removesuffix(".__init__") for name in names if name != "wandb.integration"]
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_each_name_is_lineals(as_wandb: Start) -> None:
+    program = (
+        "import lineal, wandb\n"
+        "for name in set(lineal.__all__) - {'__version__', 'data_types', 'errors', 'plot',\n"
+        "                                   'util', 'config', 'summary'}:\n"
+        "    assert getattr(wandb, name) is getattr(lineal, name), name\n"
+        "assert set(lineal.__all__) <= set(dir(wandb))\n"
+        "from wandb import *\n"
+        "assert Artifact is lineal.Artifact\n"
+    )
+    as_wandb(program)
+
+
+def test_the_active_run_is_looked_up_each_time(as_wandb: Start) -> None:
+    program = (
+        "import wandb\n"
+        "assert wandb.run is None\n"
+        "run = wandb.init(project='p', config={'lr': 0.1})\n"
+        "assert wandb.run is run and wandb.config.lr == 0.1\n"
+        "wandb.config = {'lr': 0.2}\n"
+        "wandb.log({'loss': 1.0})\n"
+        "assert wandb.summary['loss'] == 1.0 and run.config['lr'] == 0.2\n"
+        "wandb.finish()\n"
+        "assert wandb.run is None\n"
+    )
+    as_wandb(program)
+
+
+def test_a_library_may_put_something_in_the_place_of_a_name(as_wandb: Start) -> None:
+    program = (
+        "import lineal, wandb\n"
+        "log = wandb.log\n"
+        "wandb.log = wandb.patched = print\n"
+        "assert wandb.log is print and lineal.log is log\n"
+        "del wandb.log\n"
+        "assert wandb.log is log\n"
+    )
+    as_wandb(program)
+
+
+def test_it_may_be_sent_to_another_process(as_wandb: Start) -> None:
+    """cloudpickle, of joblib and Ray, sends the globals that a function uses along."""
+    as_wandb("import pickle, wandb; assert pickle.loads(pickle.dumps(wandb)) is wandb")
+
+
+def test_each_module_can_be_imported_and_is_an_attribute(as_wandb: Start) -> None:
+    program = (
+        "import importlib, operator, wandb\n"
+        f"for name in {modules()}:\n"
+        "    _, _, inside = name.partition('.')\n"
+        "    found = operator.attrgetter(inside)(wandb) if inside else wandb\n"
+        "    assert found is importlib.import_module(name), name\n"
+        "    assert any(not each.startswith('_') for each in vars(found)), name\n"
+    )
+    as_wandb(program)
+
+
+def test_what_libraries_compare_with_is_what_lineal_returns(as_wandb: Start) -> None:
+    program = (
+        "import wandb\n"
+        "from wandb.sdk.lib import RunDisabled\n"
+        "from wandb.sdk.lib.config_util import ConfigError\n"
+        "from wandb.sdk.wandb_run import Run\n"
+        "import wandb.wandb_run\n"
+        "with wandb.init(project='p', config={'a': 1}) as run:\n"
+        "    assert isinstance(run, Run) and not isinstance(run, RunDisabled)\n"
+        "    assert isinstance(run.config, wandb.sdk.wandb_config.Config)\n"
+        "    assert isinstance(run.summary, wandb.sdk.wandb_summary.Summary)\n"
+        "    try: run.config['a'] = 2\n"
+        "    except ConfigError: pass\n"
+        "    artifact = run.log_artifact(wandb.Artifact('a', 'b')).wait()\n"
+        "    assert isinstance(artifact, wandb.sdk.artifacts.artifact.Artifact)\n"
+        "public = wandb.apis.public\n"
+        "api = public.Api()\n"
+        "assert isinstance(api.runs('p'), public.Runs)\n"
+        "assert isinstance(api.runs('p')[0], public.Run)\n"
+        "assert isinstance(api.run(run.path).files(), public.Files)\n"
+        "assert wandb.Run is Run is wandb.wandb_run.Run\n"
+        "with wandb.init(mode='disabled') as run:\n"
+        "    assert isinstance(run, RunDisabled) and isinstance(run, Run)\n"
+        "try: raise wandb.CommError('x')\n"
+        "except wandb.errors.Error: pass\n"
+    )
+    as_wandb(program)
+
+
+def test_ray_asks_what_can_be_logged(as_wandb: Start) -> None:
+    program = (
+        "import wandb.util, numpy\n"
+        "assert wandb.util.json_dumps_safer({'a': numpy.float32(1)}) == '{\"a\": 1.0}'\n"
+        "try: wandb.util.json_dumps_safer(print)\n"
+        "except TypeError: pass\n"
+        "else: raise AssertionError\n"
+        "from wandb.sdk.data_types.base_types.wb_value import WBValue\n"
+        "assert issubclass(wandb.Image, WBValue) and issubclass(wandb.Table, WBValue)\n"
+    )
+    as_wandb(program)
+
+
+def test_a_function_sets_the_project_of_the_runs_to_come(as_wandb: Start) -> None:
+    program = (
+        "import wandb.env\n"
+        "wandb.env.set_project('theirs')\n"
+        "wandb.env.set_entity('team')\n"
+        "with wandb.init() as run:\n"
+        "    assert (run.entity, run.project) == ('team', 'theirs')\n"
+    )
+    as_wandb(program)
+
+
+def test_wandbs_own_callbacks_are_not_there_and_say_what_to_do(as_wandb: Start) -> None:
+    program = "from wandb.integration.sb3 import WandbCallback"
+    message = "wandb.integration is not in Lineal yet: call run.log in a callback of your own"
+    assert message in as_wandb(program, code=1).stderr
+    as_wandb("import wandb\nassert not hasattr(wandb, 'keras')")
+
+
+def test_importing_it_loads_as_little_as_lineal_does(as_wandb: Start) -> None:
+    program = "import wandb, sys\nassert not {'sqlalchemy', 'numpy', 'yaml'} & set(sys.modules)"
+    as_wandb(program)
+
+
+def test_the_version_is_said_the_same_everywhere(as_wandb: Start) -> None:
+    program = (
+        "import importlib.metadata as metadata, importlib.util as util\n"
+        "assert util.find_spec('wandb') is not None\n"
+        "version = metadata.version('wandb')\n"
+        "assert metadata.packages_distributions()['wandb'] == ['wandb']\n"
+        "import wandb\n"
+        "assert wandb.__version__ == version\n"
+        "print(version)\n"
+    )
+    [folder] = Path(path.FOLDER).glob("*.dist-info")
+    assert folder.name == f"wandb-{as_wandb(program).stdout.strip()}.dist-info"
+
+
+def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
+    """The layers of the house do not see it, so nothing in it may be more than names."""
+    assert not (Path(path.FOLDER) / "__init__.py").exists()
+    defined = {
+        node.name
+        for file in files()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    assert defined == {
+        *("__getattr__", "__dir__"),
+        *("set_entity", "set_project", "json_dumps_safer"),
+    }
+    assert lineal.as_wandb is path.as_wandb
