@@ -107,6 +107,16 @@ def test_what_libraries_compare_with_is_what_lineal_returns(as_wandb: Start) -> 
     as_wandb(program)
 
 
+def test_callbacks_may_tell_a_run_who_they_are(as_wandb: Start) -> None:
+    """As the `Trainer` of transformers does."""
+    program = (
+        "import wandb\n"
+        "for mode in ('online', 'offline', 'disabled'):\n"
+        "    with wandb.init(mode=mode) as run: run._label(code='transformers_trainer')\n"
+    )
+    as_wandb(program)
+
+
 def test_ray_asks_what_can_be_logged(as_wandb: Start) -> None:
     program = (
         "import wandb.util, numpy\n"
@@ -167,7 +177,7 @@ def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     assert defined == {
-        *("__getattr__", "__dir__"),
+        *("__getattr__", "__dir__", "_attach"),
         *("set_entity", "set_project", "json_dumps_safer"),
     }
     assert lineal.as_wandb is path.as_wandb

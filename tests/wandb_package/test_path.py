@@ -109,6 +109,18 @@ def test_it_is_no_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert requirements.installed() == []
 
 
+def test_a_process_goes_on_with_the_run_of_another(as_wandb: Start) -> None:
+    """Lightning does so where it spawns processes."""
+    program = (
+        "import subprocess, sys, wandb\n"
+        "with wandb.init(project='p') as run:\n"
+        "    child = f'import wandb; wandb._attach({run._attach_id!r}).log({{\"loss\": 1.0}})'\n"
+        "    subprocess.run([sys.executable, '-c', child], check=True)\n"
+        "print(wandb.Api().run(run.path).summary['loss'], len(wandb.Api().runs('p')))\n"
+    )
+    assert as_wandb(program).stdout == "1.0 1\n"
+
+
 # --- the command --------------------------------------------------------------------------------
 
 

@@ -462,6 +462,18 @@ class RunCore:
         """Move the lines of forked children that ended."""
         adopting.adopt(self.backend, self.place.spool)
 
+    # --- what the callbacks of libraries ask of a run ---
+
+    @property
+    def _attach_id(self) -> str:
+        """What Lightning sends to a process that is to go on with this run."""
+        return f"{self.settings.mode}:{self.path}"
+
+    def _label(self, **_: Any) -> None:
+        """Do nothing: it tells W&B who made the run."""
+
+    # --- what `Run` does ---
+
     def _use_from_config(self, key: str, value: Any) -> Artifact:
         raise NotImplementedError("Run does this")
 

@@ -27,6 +27,13 @@ __version__ = "0.31.0"
 _MODULES = ("apis", "data_types", "env", "errors", "plot", "sdk", "util", "wandb_run")
 
 
+def _attach(attach_id: str) -> lineal.Run:
+    """Go on with the run of another process, as Lightning does where it spawns them."""
+    mode, _, path = attach_id.partition(":")
+    entity, project, run_id = path.split("/")
+    return lineal.init(mode=mode, entity=entity, project=project, id=run_id, resume="allow")
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
