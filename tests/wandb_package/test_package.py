@@ -117,6 +117,15 @@ def test_callbacks_may_tell_a_run_who_they_are(as_wandb: Start) -> None:
     as_wandb(program)
 
 
+def test_a_search_of_transformers_takes_the_trial_from_the_config(as_wandb: Start) -> None:
+    program = (
+        "import wandb\n"
+        "with wandb.init(project='p', config={'lr': 0.1}):\n"
+        "    assert vars(wandb.config)['_items'] == {'lr': 0.1}\n"
+    )
+    as_wandb(program)
+
+
 def test_ray_asks_what_can_be_logged(as_wandb: Start) -> None:
     program = (
         "import wandb.util, numpy\n"

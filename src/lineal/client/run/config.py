@@ -33,7 +33,8 @@ class RunConfig:
     So is what is set in a dict or list that it holds: `config["model"]["depth"] = 3`.
     """
 
-    _values: dict[str, Any]
+    _items: dict[str, Any]
+    """Of that name since transformers' search by sweeps takes a trial from `vars(config)`."""
     _shown: dict[str, Any]
     _lent: dict[str, Lent]
     _locked: set[str]
@@ -53,7 +54,7 @@ class RunConfig:
         noted: given every change, so that it survives the process, as `{"config": {key: value}}`.
         """
         settings: dict[str, Any] = {
-            "_values": dict(values or {}),
+            "_items": dict(values or {}),
             "_shown": {},
             "_lent": {},
             "_locked": set(),
@@ -73,14 +74,14 @@ class RunConfig:
         key = clean_key(key)
         if key in self._shown:
             return self._shown[key]
-        value = self._values[key]
+        value = self._items[key]
         return self._lend(key) if isinstance(value, (dict, list)) else value
 
     def _lend(self, key: str) -> Any:
         with self._lock:
             lent = self._lent.get(key)
-            if lent is None or lent.stored is not self._values[key]:
-                lent = self._lent[key] = Lent.of(self._values[key])
+            if lent is None or lent.stored is not self._items[key]:
+                lent = self._lent[key] = Lent.of(self._items[key])
             return lent.shown
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -100,7 +101,7 @@ class RunConfig:
             ) from None
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and clean_key(key) in self._values
+        return isinstance(key, str) and clean_key(key) in self._items
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
@@ -120,7 +121,7 @@ class RunConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return a copy as plain values, without Lineal's own key."""
         with self._lock:
-            values = {**self._values, **self._set_inside(self._lent)}
+            values = {**self._items, **self._set_inside(self._lent)}
         return {key: copy.deepcopy(value) for key, value in values.items() if key != OWN_KEY}
 
     def __repr__(self) -> str:
@@ -130,7 +131,7 @@ class RunConfig:
         return _of_its_own, (self.as_dict(),)
 
     def _public(self) -> dict[str, Any]:
-        return {key: self[key] for key in list(self._values) if not key.startswith("_")}
+        return {key: self[key] for key in list(self._items) if not key.startswith("_")}
 
     # --- changing ---
 
@@ -187,7 +188,7 @@ class RunConfig:
         for given, value in sorted(values.items(), key=lambda item: is_artifact(item[1])):
             key = clean_key(given)
             shown, stored = self._stored(key, value)
-            before = accepted[key][1] if key in accepted else self._values.get(key, stored)
+            before = accepted[key][1] if key in accepted else self._items.get(key, stored)
             if not _equal(before, stored) and not allow:
                 raise Invalid(
                     f"Config `{key}` is {before!r} and would become {stored!r}; pass "
@@ -206,7 +207,7 @@ class RunConfig:
             self._change({key: stored for key, (_, stored) in accepted.items()})
 
     def _change(self, stored: Mapping[str, Any]) -> None:
-        self._values.update(stored)
+        self._items.update(stored)
         self._changed.update(stored)
         self._noted({"config": stored})
 
@@ -226,7 +227,7 @@ class RunConfig:
             lent = self._lent.get(key)
             if lent is None:
                 continue
-            if lent.stored is not self._values[key]:  # another value was set since
+            if lent.stored is not self._items[key]:  # another value was set since
                 del self._lent[key]
                 continue
             try:
@@ -267,13 +268,13 @@ class RunConfig:
     def _own(self, **values: Any) -> None:
         """Note something of Lineal's own."""
         with self._lock:
-            own = self._values.get(OWN_KEY)
+            own = self._items.get(OWN_KEY)
             self._change({OWN_KEY: {**(own if isinstance(own, dict) else {}), **values}})
 
     def _take_changes(self) -> dict[str, Any]:
         with self._lock:
             self._settle(self._lent)
-            changed = {key: value for key, value in self._values.items() if key in self._changed}
+            changed = {key: value for key, value in self._items.items() if key in self._changed}
             self._changed.clear()
         return changed
 
