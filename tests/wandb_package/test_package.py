@@ -117,6 +117,11 @@ def test_callbacks_may_tell_a_run_who_they_are(as_wandb: Start) -> None:
     as_wandb(program)
 
 
+def test_libraries_find_somebody_logged_in(as_wandb: Start) -> None:
+    """As Ray and OpenRLHF do; they would ask for a key."""
+    as_wandb("import wandb; wandb.ensure_configured(); assert wandb.api.api_key and wandb.login()")
+
+
 def test_a_search_of_transformers_takes_the_trial_from_the_config(as_wandb: Start) -> None:
     program = (
         "import wandb\n"
@@ -186,7 +191,7 @@ def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     assert defined == {
-        *("__getattr__", "__dir__", "_attach"),
+        *("__getattr__", "__dir__", "_attach", "ensure_configured"),
         *("set_entity", "set_project", "json_dumps_safer"),
     }
     assert lineal.as_wandb is path.as_wandb

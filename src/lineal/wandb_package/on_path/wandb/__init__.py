@@ -24,7 +24,11 @@ except ModuleNotFoundError as error:
 __version__ = "0.31.0"
 """The version of W&B's package whose interface this is; as the folder beside this one says."""
 
-_MODULES = ("apis", "data_types", "env", "errors", "plot", "sdk", "util", "wandb_run")
+_MODULES = ("api", "apis", "data_types", "env", "errors", "plot", "sdk", "util", "wandb_run")
+
+
+def ensure_configured() -> None:
+    """Do nothing: there is no account, and so no key to look for."""
 
 
 def _attach(attach_id: str) -> lineal.Run:
