@@ -23,6 +23,7 @@ from lineal.cli import (
     gc,
     labels,
     lineage,
+    listing,
     move,
     output,
     project,
@@ -103,6 +104,8 @@ app.command("restore")(restore.restore)
 app.command("controller")(sweep.controller)
 app.command("purge-cache")(cache.purge_cache)
 for name, function in (
+    ("ls", listing.ls),
+    ("show", listing.show),
     ("diff", diff.diff),
     ("alias", labels.alias),
     ("tag", labels.tag),

@@ -91,6 +91,9 @@ class Connection:
 
         return committed(self.backend, record)
 
+    def entries(self, record: VersionRecord) -> Iterator[Entry]:
+        return read_entries(self.backend, record, self.backend.manifest(record.id).segments)
+
     def public_run(self, record: RunRecord) -> PublicRun:
         """Return a run as the public API shows it."""
         from lineal.client.public.run import Run  # few commands want it

@@ -7,7 +7,7 @@ from collections import Counter
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import connect, read_entries
+from lineal.cli.connect import connect
 from lineal.cli.options import Json, Version
 from lineal.client import references, term
 from lineal.client.references import checking
@@ -35,14 +35,13 @@ def check(name: Version, json: Json = False) -> None:
     is lost, else 6 if any is forbidden.
     """
     connection = connect()
-    backend, record = connection.backend, connection.version(name)
-    entries = read_entries(backend, record, backend.manifest(record.id).segments)
+    record = connection.version(name)
     opened = references.opened(connection.settings.reference_timeout)
     counts: Counter[State] = Counter()
     told: list[dict[str, str | None]] = []
     try:
         with term.progress(f"checking {record.name}", files=record.entry_count) as progress:
-            for entry, found in checking.check(opened, entries):
+            for entry, found in checking.check(opened, connection.entries(record)):
                 counts[found.state] += 1
                 progress.advance(files=1)
                 if json or found.state is not State.FRESH:
