@@ -127,6 +127,17 @@ def test_put_refuses_options_that_would_change_nothing(lineal, photos):
         assert (answer.code, f"{one} is one file" in answer.err) == (2, True)
 
 
+def test_put_of_a_reference_can_do_without_a_checksum(lineal, photos):
+    uri = (photos / "a.txt").absolute().as_uri()
+    lineal("artifact", "put", uri, "-n", "demo/far", "--no-checksum")
+    (photos / "a.txt").write_text("changed\n")
+    again = lineal("artifact", "put", uri, "-n", "demo/far", "--no-checksum")
+    assert "demo/far:v0" in again.out
+    path = str(photos / "a.txt")
+    answer = lineal("artifact", "put", path, "-n", "demo/near", "--no-checksum", fails=True)
+    assert (answer.code, f"{path} is a path" in answer.err) == (2, True)
+
+
 def test_put_names_what_it_adds(lineal, photos):
     def paths(name: str) -> list[str]:
         return [each["path"] for each in lineal("artifact", "show", name, "--json").json["entries"]]
@@ -195,6 +206,14 @@ def test_get_takes_globs(lineal, photos):
     lineal("artifact", "get", "demo/photos", "--root", "cats", "--include", "cats/*")
     assert names("cats") == ["cats/b.txt"]
     assert names("copy") == ["cats/b.txt"]
+
+
+def test_get_can_go_without_references_that_lead_nowhere(lineal, photos):
+    lineal("artifact", "put", photos.absolute().as_uri(), "-n", "demo/far")
+    (photos / "a.txt").unlink()
+    assert lineal("artifact", "get", "demo/far", "--root", "copy", fails=True).code == 4
+    answer = lineal("artifact", "get", "demo/far", "--root", "rest", "--allow-missing-references")
+    assert (names("rest"), "a.txt" in answer.err) == (["cats/b.txt"], True)
 
 
 def test_get_says_how_much_of_the_version_it_fetched(lineal, photos):

@@ -68,6 +68,10 @@ def put(
     _skip_cache: Annotated[
         bool, typer.Option("--skip_cache", help="W&B's; changes nothing, content is stored once")
     ] = False,
+    no_checksum: Annotated[
+        bool,
+        typer.Option("--no-checksum", help="Of what a URI leads to, record the URI alone"),
+    ] = False,
     inside: Annotated[
         str | None,
         typer.Option("--as", metavar="PATH", help="Name of the file or folder in the artifact"),
@@ -110,6 +114,7 @@ def put(
         exclude=exclude,
         empty_dirs=empty_dirs,
         policy=policy,
+        checksum=not no_checksum,
     )
     with lineal.init(
         entity=target.entity,
@@ -144,18 +149,23 @@ def _add(
     exclude: list[str] | None,
     empty_dirs: bool,
     policy: str,
+    checksum: bool,
 ) -> None:
     if policy not in ("mutable", "immutable"):
         raise Invalid(f"Policy `{policy}` is neither `mutable` nor `immutable`")
     if empty_dirs and not os.path.isdir(source):
         raise Invalid(f"`--empty-dirs` is for folders, and {source} is none; leave it out")
+    if not checksum and "://" not in source:
+        raise Invalid(f"`--no-checksum` is for URIs, and {source} is a path; leave it out")
     if "://" in source:
         if policy != "mutable":
             raise Invalid(
                 f"`--policy {policy}` says how files are stored, and a reference stores none; "
                 "leave it out"
             )
-        artifact.add_reference(source, inside, include=include or [], exclude=exclude or [])
+        artifact.add_reference(
+            source, inside, checksum=checksum, include=include or [], exclude=exclude or []
+        )
     elif os.path.isdir(source):
         artifact.add_dir(
             source,
@@ -199,6 +209,13 @@ def get(
             help="Link stored files instead of copying them; they must not be written to",
         ),
     ] = None,
+    allow_missing_references: Annotated[
+        bool,
+        typer.Option(
+            "--allow-missing-references",
+            help="Warn of references that lead nowhere, and fetch the rest",
+        ),
+    ] = False,
 ) -> None:
     """Fetch a version's files; prints the folder.
 
@@ -217,7 +234,11 @@ def get(
                 f"`lineal artifact show {record.path} --files` lists them"
             )
     folder = connection.artifact(record).download(
-        root=root, include=include or [], exclude=exclude or [], link=link
+        root=root,
+        allow_missing_references=allow_missing_references,
+        include=include or [],
+        exclude=exclude or [],
+        link=link,
     )
     output.note(f"{record.path}: {output.plural(count, 'file')}, {output.size(size)}")
     output.data(folder)
