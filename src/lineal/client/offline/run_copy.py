@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec
@@ -161,7 +162,7 @@ class RunCopy:
             return self._target.start_run(spec).run
         except (UsageError, NotFound) as error:  # `init` cannot be called again
             folder = os.path.relpath(self._job.folder)
-            way = f"`lineal sync {folder} --id NEW` brings it in as a run of its own"
+            way = f"`lineal sync {shlex.quote(folder)} --id NEW` brings it in as a run of its own"
             raise type(error)(f"{error.message}. {way}") from error
 
     def _copy_lines(self, stream: Stream) -> None:
@@ -388,7 +389,7 @@ class RunCopy:
                 term.warning(f"{error.message}; the run goes without it")
                 return None
             folder = os.path.relpath(self._job.folder)
-            way = f"`lineal sync {folder} --skip-gone` goes on without it"
+            way = f"`lineal sync {shlex.quote(folder)} --skip-gone` goes on without it"
             raise type(error)(f"{error.message}. {way}") from error
 
     def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -261,5 +262,5 @@ def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
             when = f"expired on {in_utc(found.expires_at)} and goes with the next sweep"
         term.warning(
             f"{version.path} {when} (TTL of its {found.level}); "
-            f"`lineal artifact ttl {version.path} none` keeps it"
+            f"`lineal artifact ttl {shlex.quote(version.path)} none` keeps it"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
@@ -134,7 +135,7 @@ def _yaml(config: dict[str, Any]) -> bytes:
 
 def _say_end(run: Run, exit_code: int) -> None:
     state = "finished" if exit_code == 0 else f"failed with exit code {exit_code}"
-    hint = (
-        f"lineal sync {run.place.offline_folder}" if run.offline else f"lineal run show {run.path}"
-    )
-    term.info(f"run {run.name} {state}; see `{hint}`")
+    hint = f"`lineal run show {shlex.quote(run.path)}`"
+    if run.place.offline_folder is not None:
+        hint = f"`lineal sync {shlex.quote(run.place.offline_folder)}`"
+    term.info(f"run {run.name} {state}; see {hint}")
