@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -265,3 +267,22 @@ def test_a_working_directory_that_was_removed_is_named(lineal, monkeypatch, tmp_
     monkeypatch.chdir(folder)
     folder.rmdir()
     assert "The working directory of this process is gone" in lineal(*words, fails=True).err
+
+
+def test_a_command_that_a_message_suggests_can_be_pasted(lineal):
+    with sdk.init(project="Ana's project", id="the first") as run:
+        run.log({"loss": 1.0})
+    lineal("run", "rm", "Ana's project/the first", "--yes")
+    answer = lineal("run", "show", "Ana's project/the first", fails=True)
+    (command,) = re.findall("`lineal (run restore .*)`", answer.err)
+    lineal(*shlex.split(command))
+    lineal("run", "show", "Ana's project/the first")
+
+
+def test_the_line_that_uses_an_artifact_can_be_pasted(lineal):
+    Path("data.csv").write_text("1\n")
+    line = lineal("artifact", "put", "data.csv", "-n", 'a "b"/data').out
+    with sdk.init(project="demo") as run:
+        there: dict[str, sdk.Artifact] = {}
+        exec(line, {"run": run}, there)
+    assert there["artifact"].name == "data:v0"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
@@ -135,7 +137,8 @@ def put(
                 "That version has this content already, so there is no new one; its description "
                 "and metadata stay as they are"
             )
-        output.data(f'artifact = run.use_artifact("{logged.qualified_name}")')
+        name_in_code = json.dumps(logged.qualified_name, ensure_ascii=False)
+        output.data(f"artifact = run.use_artifact({name_in_code})")
         if run.offline:
             output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
 
@@ -189,8 +192,8 @@ def _add(
 
 
 def _filter_words(include: list[str] | None, exclude: list[str] | None) -> str:
-    words = [f"--include '{glob}'" for glob in include or ()]
-    return " ".join(words + [f"--exclude '{glob}'" for glob in exclude or ()])
+    words = [f"--include {shlex.quote(glob)}" for glob in include or ()]
+    return " ".join(words + [f"--exclude {shlex.quote(glob)}" for glob in exclude or ()])
 
 
 @app.command()
@@ -231,7 +234,7 @@ def get(
         if not count:
             raise NotFound(
                 f"{_filter_words(include, exclude)} leaves no file of {record.path}; "
-                f"`lineal artifact show {record.path} --files` lists them"
+                f"`lineal artifact show {shlex.quote(record.path)} --files` lists them"
             )
     folder = connection.artifact(record).download(
         root=root,
@@ -284,7 +287,9 @@ def verify(
         checked = stored.verify(connection.backend, record)
         if checked < record.entry_count:
             references = output.plural(record.entry_count - checked, "reference")
-            output.note(f"{references} not checked; `lineal ref check {name}` does that")
+            output.note(
+                f"{references} not checked; `lineal ref check {shlex.quote(name)}` does that"
+            )
     else:
         checked = connection.artifact(record).verify(root)
     output.data(f"{record.path}: {output.plural(checked, 'file')} correct")

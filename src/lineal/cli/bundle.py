@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,7 +49,7 @@ def export(
         connection.backend, chosen, folder, settings=connection.settings, upstream=upstream
     )
     _show(carried, json=json)
-    output.note(f"`lineal artifact import {to}` brings them into another home")
+    output.note(f"`lineal artifact import {shlex.quote(to)}` brings them into another home")
 
 
 def import_(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -132,7 +133,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     backend = connection.backend
     name = names.without_scheme(connection.path(text)).strip("/")
     path = connection.collection_path(
-        name, instead=f"`lineal artifact show {name}` shows that version"
+        name, instead=f"`lineal artifact show {shlex.quote(name)}` shows that version"
     )
     parts = name.split("/")
     project = (backend.entity, parts[0]) if len(parts) == 1 else (parts[0], parts[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
@@ -102,7 +103,9 @@ def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json
 
 def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
     connection = connect()
-    path = connection.collection_path(name, instead=f"`lineal artifact rm {name}` deletes that one")
+    path = connection.collection_path(
+        name, instead=f"`lineal artifact rm {shlex.quote(name)}` deletes that one"
+    )
     collection = connection.backend.collection(path.entity, path.project, path.name)
     count = output.plural(collection.version_count, "version")
     if dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import suppress
 from dataclasses import asdict
@@ -191,7 +192,7 @@ def _purge(connection: Connection, name: str, *, force: bool, yes: bool, json: b
     if proof.failures:
         raise IntegrityError(
             f"{output.plural(len(proof.failures), 'key')} could not be removed; "
-            f"see why, and run `lineal gc --purge {name}` again"
+            f"see why, and run `lineal gc --purge {shlex.quote(name)}` again"
         )
 
 

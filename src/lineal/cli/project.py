@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -64,7 +65,8 @@ def project_rm(
     size = output.size(connection.backend.storage(entity=entity, project=name).own_bytes)
     output.confirm(f"Delete {entity}/{name} with {collections} and {size} of its own?", yes=yes)
     connection.backend.delete_project(entity, name, force=force)
-    output.data(f"Deleted {entity}/{name}; `lineal project restore {entity}/{name}` undoes it")
+    path = f"{entity}/{name}"
+    output.data(f"Deleted {path}; `lineal project restore {shlex.quote(path)}` undoes it")
 
 
 @app.command("restore")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,7 +43,7 @@ def restore(
     if record.git_commit is None:
         raise NotFound(
             f"Run {record.path} was not started in a git work tree, or did not record it; "
-            f"`lineal pull {run}` fetches the files that it saved"
+            f"`lineal pull {shlex.quote(run)}` fetches the files that it saved"
         )
     here = git.find_root(os.getcwd())
     if here is None:
@@ -54,7 +55,7 @@ def restore(
     where = git.recreate(here, record.git_commit, patch, branch=branch, folder=folder)
     output.note(
         f"Branch {branch} at {record.git_commit[:HASH_SHOWN]}, {_about_changes(record, patch)}; "
-        f"`lineal run show {run}` has the configuration"
+        f"`lineal run show {shlex.quote(run)}` has the configuration"
     )
     output.data(where)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, Any
@@ -315,11 +316,13 @@ def agent(
         settings, sweep, project=project, count=count, forward_signals=forward_signals
     )
     if not done.count:
-        output.note(f"No trial was left to carry out; `lineal sweep show {sweep}` lists them")
+        output.note(
+            f"No trial was left to carry out; `lineal sweep show {shlex.quote(sweep)}` lists them"
+        )
     if done.failed == done.count > 0:
         trials = output.plural(done.count, "trial")
         raise TrialsFailed(
-            f"{trials} carried out, all failed; `lineal sweep show {sweep}` lists them"
+            f"{trials} carried out, all failed; `lineal sweep show {shlex.quote(sweep)}` lists them"
         )
 
 

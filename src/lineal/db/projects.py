@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -79,10 +80,10 @@ def require(connection: Connection, entity: str, project: str, actor_name: str) 
     """Return the id of a project, or raise NotFound that says what is called alike, or Gone."""
     found = find_row(connection, entity, project)
     if found is not None and found.deleted_at is not None:
+        path = f"{entity}/{project}"
         raise Gone(
-            f"Project {entity}/{project} was deleted on {in_utc(found.deleted_at)} by "
-            f"{found.deleted_by}; restore it with `lineal project restore {entity}/{project}`, "
-            "or use another name"
+            f"Project {path} was deleted on {in_utc(found.deleted_at)} by {found.deleted_by}; "
+            f"restore it with `lineal project restore {shlex.quote(path)}`, or use another name"
         )
     if found is None:
         raise NotFound(

@@ -6,6 +6,7 @@ deleted by `retention` (docs/design/003-deletion.md).
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -231,17 +232,18 @@ def require_unprotected(
     """
     protected = deletion_db.protections_of(connection, version_ids)
     if protected:
-        name, _, alias = protected[0].rpartition(":")
+        alias = protected[0].rpartition(":")[2]
         raise Conflict(
             f"The protected alias {finding.some(protected)} keeps {what}; an administrator must "
-            f"take it off first, as `lineal artifact alias {name}:{alias} {alias} --remove` does"
-            f"{or_else}. Nothing was deleted"
+            "take it off first, as "
+            f"`lineal artifact alias {shlex.quote(protected[0])} {shlex.quote(alias)} --remove` "
+            f"does{or_else}. Nothing was deleted"
         )
     linked = deletion_db.links_of(connection, version_ids, outside=outside)
     if linked:
         raise Conflict(
             f"Cannot delete {what}: it is linked as {finding.some(linked)}; unlink it there first, "
-            f"as `lineal artifact rm {linked[0]}` does{or_else}. Nothing was deleted"
+            f"as `lineal artifact rm {shlex.quote(linked[0])}` does{or_else}. Nothing was deleted"
         )
 
 

@@ -6,6 +6,7 @@ too; what that means is the caller's matter.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +41,8 @@ def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[
     row = collections_db.find(connection, project_id, path.name)
     if row is None:
         known = collections_db.names(connection, project_id, projects_db.NEAR_MISSES_MOST)
-        listed = f"`lineal artifact ls {path.entity}/{path.project}` lists"
+        project = "/".join((path.entity, path.project))
+        listed = f"`lineal artifact ls {shlex.quote(project)}` lists"
         hint = (
             projects_db.near_misses(path.name, known, others=listed)
             if known
@@ -92,15 +94,15 @@ def gone_collection(row: Row[Any], name: str) -> Gone:
     """Say who deleted a collection, and how it comes back; name: with entity and project."""
     return Gone(
         f"Artifact {name} was deleted by {row.deleted_by} on {in_utc(row.deleted_at)}; "
-        f"`lineal artifact restore {name}` brings back what can be restored, and its name can be "
-        "logged to again"
+        f"`lineal artifact restore {shlex.quote(name)}` brings back what can be restored, "
+        "and its name can be logged to again"
     )
 
 
 def gone_version(connection: Connection, found: VersionRecord) -> Gone:
     """Say who or what deleted a version, and how it comes back if it can (TTL-13)."""
     assert found.deleted_at is not None
-    back = f"; restore it with `lineal artifact restore {found.path}`"
+    back = f"; restore it with `lineal artifact restore {shlex.quote(found.path)}`"
     if found.released_at is not None:
         back = "; its content was released and cannot come back"
     how = how_it_went(connection, found.id, found.deleted_by)
@@ -131,7 +133,7 @@ def _no_version(
     shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
     there = f"Aliases there: {shown}" if known else "It has no live version"
     if not known and deletion_db.newest_of_collection(connection, collection_id) is not None:
-        restore = f"`lineal artifact restore {path.without_ref}`"
+        restore = f"`lineal artifact restore {shlex.quote(path.without_ref)}`"
         there += f"; {restore} brings back what was deleted last"
     if known and names.version_number(path.ref) is not None:
         numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)

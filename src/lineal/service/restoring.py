@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import datetime
 
@@ -165,7 +166,7 @@ def _restore(
     if project is not None:
         raise Conflict(
             f"Project {project} is deleted itself; restore it first with "
-            f"`lineal project restore {project}`"
+            f"`lineal project restore {shlex.quote(project)}`"
         )
     back = restoring_db.restore(connection, deletion_id, actor=actor.name, now=now)
     return replace(_restored(connection, back, now), released=act.released_count)

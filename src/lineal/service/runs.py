@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
@@ -412,7 +413,7 @@ def _is_storable(value: object) -> bool:
 def gone(row: Row[Any]) -> RunGone:
     """Say who deleted a run, and how it comes back if it can (RUN-4)."""
     name = runs_db.full_name(row)
-    back = f"restore it with `lineal run restore {name}`, or use another id"
+    back = f"restore it with `lineal run restore {shlex.quote(name)}`, or use another id"
     if row.released_at is not None:
         back = "what it logged was released and cannot come back; use another id"
     return RunGone(

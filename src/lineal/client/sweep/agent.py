@@ -7,6 +7,7 @@ says every second that it does, and hears whether it is to end.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -204,7 +205,7 @@ class _Agent:
         term.warn_once(
             f"Trial {trial.number} of sweep {self._sweep.path} has no result: {there}, and no "
             f"number called `{name}`, the sweep's metric. Log it with `run.log`; "
-            f'`define_metric("{name}", summary="none")` keeps it out. This is said once',
+            f"`define_metric({name!r}, summary='none')` keeps it out. This is said once",
             key=f"no-result {self._sweep.path}",
         )
 
@@ -227,8 +228,8 @@ class _Agent:
         if most is not None and self._failed_in_row >= most:
             raise TrialsFailed(
                 f"The agent of sweep {self._sweep.path} gives up: {self._failed_in_row} trials in "
-                f"a row failed (max_consecutive_failed_runs). See `lineal sweep show "
-                f"{self._sweep.path}`"
+                f"a row failed (max_consecutive_failed_runs). See "
+                f"`lineal sweep show {shlex.quote(self._sweep.path)}`"
             )
 
     def _give_up_if_all_fail(self) -> None:
@@ -243,8 +244,8 @@ class _Agent:
             return
         raise TrialsFailed(
             f"The agent of sweep {self._sweep.path} gives up: {why}. See "
-            f"`lineal sweep show {self._sweep.path}`; LINEAL_AGENT_DISABLE_FLAPPING=true goes on "
-            "all the same"
+            f"`lineal sweep show {shlex.quote(self._sweep.path)}`; "
+            "LINEAL_AGENT_DISABLE_FLAPPING=true goes on all the same"
         )
 
 

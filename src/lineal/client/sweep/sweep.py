@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -63,7 +64,9 @@ def create(
     ]
     record = backend.create_sweep(SweepSpec(entity, project, said, tuple(dict.fromkeys(prior))))
     session.sweep_made(record.entity, record.project, record.sweep_id)
-    term.info(f"sweep {record.path} created; start agents with `lineal agent {record.path}`")
+    term.info(
+        f"sweep {record.path} created; start agents with `lineal agent {shlex.quote(record.path)}`"
+    )
     return record
 
 
