@@ -200,6 +200,30 @@ def test_every_mistake_in_a_file_is_named(lineal):
     assert "one of" in lineal("sweep", "--stop", "--pause", "x", fails=True).err
 
 
+@pytest.mark.parametrize(
+    ("more", "key", "lines"),
+    [
+        ("method: random\n", "method", (2, 9)),
+        ("early_terminate: {type: hyperband,\n  eta: 2, eta: 3}\n", "eta", (10, 10)),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(lineal, more, key, lines):
+    Path("sweep.yaml").write_text(FILE + more)
+    answer = lineal("sweep", "sweep.yaml", fails=True)
+    assert answer.code == 2
+    assert f"the key `{key}` twice, in line {lines[0]} and in line {lines[1]}" in answer.err
+
+
+def test_a_key_may_take_the_place_of_one_that_is_merged_in(lineal):
+    Path("sweep.yaml").write_text(
+        "method: grid\nparameters:\n  a: &a {values: [1, 2]}\n  b: {<<: *a, <<: {}, values: [3]}\n"
+    )
+    path = lineal("sweep", "sweep.yaml", "-p", "p").out.strip()
+    assert lineal("sweep", "show", path, "--json").json["config"]["parameters"]["b"] == {
+        "values": [3]
+    }
+
+
 def test_what_is_no_file_is_told_apart_from_a_command_misspelt(lineal, path):
     answer = lineal("sweep", "shwo", path, fails=True)
     assert (answer.code, "Did you mean 'show'?" in answer.err) == (2, True)

@@ -18,6 +18,8 @@ from lineal.files.refusals import unreadable
 from lineal.nearest import did_you_mean
 
 DEFAULTS_FILE = "config-defaults.yaml"
+MERGE_KEY = "<<"
+"""What YAML 1.1 takes for the keys of another mapping; several add up."""
 _EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""
@@ -323,13 +325,14 @@ def _is_pythons_own(name: str) -> bool:
 def read_yaml(path: str) -> dict[str, Any]:
     """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value.
 
-    `1e-5` is a number.
+    `1e-5` is a number. Raises Invalid for a key that is there twice, of which one would be lost.
     """
     import yaml  # 15 ms, and few runs have such a file
 
+    loader = _unique_keys(with_all_numbers(yaml.SafeLoader))
     try:
         with open(path, encoding="utf-8") as file:
-            content = yaml.load(file, with_all_numbers(yaml.SafeLoader))  # noqa: S506 - it is
+            content = yaml.load(file, loader)  # noqa: S506 - it is a SafeLoader
     except FileNotFoundError as error:
         raise MissingFile(f"Config file {path} does not exist") from error
     except OSError as error:
@@ -357,6 +360,27 @@ def with_all_numbers(base: type) -> Any:
     made: Any = type("AllNumbers", (base,), {})
     made.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
     return made
+
+
+def _unique_keys(base: Any) -> Any:
+    """Return PyYAML's loader refusing equal keys, of which it takes the last."""
+
+    def mapping(loader: Any, anchor: str | None) -> Any:
+        node = base.compose_mapping_node(loader, anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key.value, str) or key.value == MERGE_KEY:
+                continue
+            place, name = key.start_mark, (key.tag, key.value)
+            if name in lines:
+                raise Invalid(
+                    f"Config file {place.name} has the key `{key.value}` twice, in line "
+                    f"{lines[name]} and in line {place.line + 1}; leave one of them out"
+                )
+            lines[name] = place.line + 1
+        return node
+
+    return type("UniqueKeys", (base,), {"compose_mapping_node": mapping})
 
 
 def _yaml_value(value: Any) -> Any:
