@@ -46,3 +46,11 @@ def test_the_home_of_an_instance_is_no_settings_file(lineal):
     answer = lineal("offline", fails=True)
     assert answer.code == 2
     assert "home of an instance" in answer.err
+
+
+@pytest.mark.parametrize("words", [(), ("--relogin", "--host", "http://x"), ("0123abcd",), ("-h",)])
+def test_login_says_that_there_is_no_account_and_touches_nothing(lineal, home, words):
+    answer = lineal("login", *words)
+    assert "no account" in answer.out
+    assert (str(home) in answer.out) == ("-h" not in words)
+    assert not home.exists()

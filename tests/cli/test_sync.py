@@ -18,7 +18,7 @@ def log_offline(name: str, text: str) -> str:
 def test_sync_brings_offline_runs_home_once(lineal):
     log_offline("first", "1")
     log_offline("second", "2")
-    assert "→ ana/demo/first: " in lineal("sync").out
+    assert "→ ana/demo/first: " in lineal("sync", "--sync-all").out
     again = lineal("sync", "--json").json
     assert [result["was_synced"] for result in again] == [True, True]
     lineal("sync", "--again")

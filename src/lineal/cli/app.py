@@ -24,6 +24,7 @@ from lineal.cli import (
     labels,
     lineage,
     listing,
+    login,
     move,
     output,
     project,
@@ -94,6 +95,7 @@ app.command("sync")(sync.sync)
 app.command("demo")(demo.demo)
 app.command("version")(status.version)
 app.command("doctor")(doctor.doctor)
+app.command("login", context_settings=login.ANY_WORDS)(login.login)
 app.command("init")(folder.init)
 app.command("online")(folder.online)
 app.command("offline")(folder.offline)

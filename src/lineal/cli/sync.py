@@ -26,6 +26,9 @@ def sync(
             help="Folders of offline runs, or folders of such; default: `./lineal`",
         ),
     ] = None,
+    _sync_all: Annotated[
+        bool, typer.Option("--sync-all", help="W&B's; the same as to name no folder")
+    ] = False,
     entity: IntoEntity = None,
     project: IntoProject = None,
     id: Annotated[str | None, typer.Option("--id", help="Give the one run this id")] = None,
