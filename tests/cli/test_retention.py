@@ -67,6 +67,8 @@ def test_what_expires_soon_is_listed(lineal, photos):
     (listed,) = lineal("retention", "expiring", "demo", "--json").json
     assert listed["name"] == "ana/demo/photos:v0"
     assert lineal("retention", "expiring", "--within", "4d", "--json").json == []
+    assert lineal("retention", "expiring", "--within", "4", "--json").json == []
+    assert lineal("retention", "expiring", "--within", "30", "--json").json == [listed]
     assert "ana/demo/photos:v0" in lineal("retention", "expiring").out
 
 

@@ -33,6 +33,7 @@ from lineal.errors import Invalid
         ("P30D", timedelta(days=30)),
         ("p1w2dt3h4m5s", timedelta(weeks=1, days=2, hours=3, minutes=4, seconds=5)),
         (7, timedelta(days=7)),
+        ("7", timedelta(days=7)),
         (0.5, timedelta(hours=12)),
         (timedelta(minutes=1), timedelta(minutes=1)),
     ],
@@ -42,7 +43,7 @@ def test_durations_are_read_as_people_write_them(text, expected):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "P", "30", "d", "P1M", "-3d", True, None, [], "1d 2h", float("nan")]
+    "text", ["", "P", "3x", "d", "P1M", "-3d", True, None, [], "1d 2h", float("nan")]
 )
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(Invalid, match="no duration"):

@@ -76,7 +76,7 @@ def _stored(text: str) -> int | None:
         return None
     if word == "none":
         return ttls.stored(None)
-    return ttls.stored(int(word) if word.isdecimal() else text)
+    return ttls.stored(text)
 
 
 def _print_stored(name: str, seconds: int | None, *, json: bool) -> None:
@@ -160,7 +160,9 @@ def expiring(
         str | None,
         typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
     ] = None,
-    within: Annotated[str, typer.Option(metavar="TIME", help="In the next `7d`, `12h` …")] = "7d",
+    within: Annotated[
+        str, typer.Option(metavar="TIME", help="In the next `7d`, `12h` …; days without unit")
+    ] = "7d",
     json: Json = False,
 ) -> None:
     """List what will expire soon, the soonest first; the overdue goes with the next sweep."""

@@ -22,7 +22,11 @@ SHOWN = 20
 
 OlderThan = Annotated[
     str | None,
-    typer.Option("--older-than", metavar="TIME", help="Made longer ago than `30d`, `12h`, `P4W` …"),
+    typer.Option(
+        "--older-than",
+        metavar="TIME",
+        help="Made longer ago than `30d`, `12h`, `P4W` …; days without unit",
+    ),
 ]
 Untagged = Annotated[bool, typer.Option("--untagged", help="Without tags")]
 Unaliased = Annotated[

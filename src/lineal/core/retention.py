@@ -23,7 +23,7 @@ _ISO = re.compile(
     r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?"
 )
-_SHORT = re.compile(r"(\d+)\s*(s|m|h|d|w)")
+_SHORT = re.compile(r"(\d+)\s*(s|m|h|d|w)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -158,7 +158,7 @@ class RestoredVersion(NamedTuple):
 
 
 def duration(value: timedelta | int | float | str) -> timedelta:
-    """Read a duration: a timedelta, a number of days, `30d`, `12h` or ISO `P30D` (TTL-5).
+    """Read a duration: a timedelta, a number of days, `30`, `30d`, `12h` or ISO `P30D` (TTL-5).
 
     Raises Invalid for what is none, as NaN, and for more than a timedelta holds, as infinity.
     """
@@ -183,7 +183,7 @@ def _read_duration(value: object) -> timedelta | None:
     if isinstance(value, str):
         short = _SHORT.fullmatch(value.strip().lower())
         if short:
-            return timedelta(**{_UNITS[short[2]]: int(short[1])})
+            return timedelta(**{_UNITS[short[2] or "d"]: int(short[1])})
         iso = _ISO.fullmatch(value.strip().upper())
         if iso and any(iso.groupdict().values()):
             return timedelta(**{unit: int(n) for unit, n in iso.groupdict().items() if n})
