@@ -68,8 +68,11 @@ def test_a_ttl_is_rounded_up_to_whole_seconds(microseconds):
     assert stored_ttl >= timedelta(seconds=1)
 
 
-def test_the_longest_duration_there_is_can_be_rounded_up():
-    assert ttl_seconds(timedelta.max) == timedelta.max // timedelta(seconds=1) + 1
+@pytest.mark.parametrize("value", [timedelta.max, "365001d", 1e9 - 1])
+def test_a_ttl_that_no_version_can_have_is_refused_at_once(value):
+    assert ttl_seconds(365_000) == 365_000 * 86_400
+    with pytest.raises(Invalid, match="at most 365,000 days"):
+        ttl_seconds(value)
 
 
 @pytest.mark.parametrize("value", [0, -1, timedelta(0), timedelta(days=-1), "0d", "-5d"])

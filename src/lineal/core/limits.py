@@ -20,7 +20,12 @@ def check_ttl(seconds: int, type: str) -> None:
     """Raise Invalid unless versions of this type can have this TTL (TTL-10)."""
     if type == names.HISTORY_TYPE:
         raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
-    if not 0 <= seconds <= LONGEST_TTL.total_seconds():
+    check_seconds(seconds)
+
+
+def check_seconds(ttl_seconds: int) -> None:
+    """Raise Invalid unless it can be counted from any moment."""
+    if not 0 <= ttl_seconds <= LONGEST_TTL.total_seconds():
         raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from lineal.core import limits
 from lineal.core.numbers import is_whole
 from lineal.core.records import VersionRecord
 from lineal.errors import Invalid
@@ -193,7 +194,7 @@ def _read_duration(value: object) -> timedelta | None:
 def ttl_seconds(value: timedelta | int | float | str | None) -> int:
     """Return what is stored for a TTL: whole seconds, rounded up; None is never.
 
-    Raises Invalid unless positive (TTL-3).
+    Raises Invalid unless positive (TTL-3) and at most `LONGEST_TTL`.
     """
     if value is None:
         return NEVER_SECONDS
@@ -204,7 +205,9 @@ def ttl_seconds(value: timedelta | int | float | str | None) -> int:
             f"A TTL must be positive, not {value!r}; None, or `none` on the command line, means "
             "that it never expires"
         )
-    return -(ttl // -timedelta(seconds=1))  # `-ttl` may be too far for a timedelta
+    seconds = -(ttl // -timedelta(seconds=1))  # `-ttl` may be too far for a timedelta
+    limits.check_seconds(seconds)
+    return seconds
 
 
 def selection_to_json(selection: Selection) -> dict[str, Any]:
