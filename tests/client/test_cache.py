@@ -80,11 +80,18 @@ def test_what_nobody_else_can_have_written_is_remembered_at_once(cache: DigestCa
     assert "a" in cache.of_folder("/data")
 
 
-def test_a_folder_that_cannot_be_made_counts_as_not_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["file/cache", "taken"])
+def test_a_cache_that_cannot_be_made_counts_as_not_known_and_that_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
     (tmp_path / "file").write_bytes(b"")
-    cache = DigestCache(str(tmp_path / "file" / "cache"))
+    (tmp_path / "taken" / "digests.db").mkdir(parents=True)
+    cache = DigestCache(str(tmp_path / folder))
     cache.remember([("/data/a", stamp(), DIGEST)], read_at_ns=None)
     assert cache.of_folder("/data") == {}
+    said = capsys.readouterr().err
+    assert said.count(f"{tmp_path / folder}/digests.db cannot be used (") == 1
+    assert "LINEAL_CACHE_DIR" in said
 
 
 def test_a_damaged_cache_counts_as_not_known_until_it_is_cleaned(

@@ -48,6 +48,14 @@ CREATE TABLE IF NOT EXISTS {} (
 
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _OCCUPIED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_REFUSED = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
+"""What the file system does not let it do, and will not the next time either."""
 _PRIMARY_CODE = 0xFF
 """The bits of an error's code in SQLite that tell its kind."""
 _FAILURES = (sqlite3.Error, OSError, UnicodeEncodeError)
@@ -188,6 +196,13 @@ class DigestCache:
                 f"The digest cache {self._path} is damaged, so files are read that need not be; "
                 "`lineal purge-cache` makes a new one",
                 key=f"damaged {self._path}",
+            )
+        elif isinstance(error, OSError) or _code(error) in _REFUSED:
+            why = error.strerror if isinstance(error, OSError) else error
+            term.warn_once(
+                f"The digest cache {self._path} cannot be used ({why}), so files are read each "
+                f"time; {_ELSEWHERE}",
+                key=f"refused {self._path}",
             )
 
     def size_bytes(self) -> int:
