@@ -82,7 +82,7 @@ def test_redirects_are_followed_and_circles_end(web: Web, tmp_path: Path) -> Non
         logged(f"{web.url}/round")
 
 
-def test_a_login_is_taken_from_netrc_for_its_own_host_alone(
+def test_a_login_is_taken_from_netrc_for_the_hosts_that_it_is_of(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.contents["/data"], web.logins["/data"] = BEFORE, "ana:secret"
@@ -104,6 +104,8 @@ def test_a_login_is_taken_from_netrc_for_its_own_host_alone(
     for url in (f"{elsewhere}/data", f"{web.url}/away"):
         with pytest.raises(Denied, match="netrc"):
             added(url)
+    (tmp_path / "netrc").write_text("default login ana password secret\n")
+    assert added(f"{elsewhere}/data")
     (tmp_path / "netrc").write_text("nonsense")
     with pytest.raises(Denied):
         added(f"{web.url}/data")
