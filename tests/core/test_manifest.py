@@ -153,11 +153,23 @@ def test_one_entry_is_found_among_its_lines(entries: tuple[Entry, ...], other: s
     assert found == {other: None} | {entry.path: entry for entry in entries}
 
 
+@given(entries=ENTRY_SETS, other=PATHS)
+def test_the_entries_of_a_folder_are_found_among_lines(
+    entries: tuple[Entry, ...], other: str
+) -> None:
+    lines = b"".join(map(manifest.encode_entry, entries))
+    ends = {path[:at] for path in (other, *(e.path for e in entries)) for at in range(len(path))}
+    for prefix in {"", other, f"{other}/"} | ends:
+        wanted = [entry for entry in entries if entry.path.startswith(prefix)]
+        assert list(manifest.entries_under(lines, prefix)) == wanted
+
+
 def test_an_entry_is_not_taken_for_one_that_names_it() -> None:
     names_it = Entry("a", of_bytes(b""), 0, "s3://b/a", {"path": "b", "z": 1})
     lines = manifest.encode_entry(names_it) + manifest.encode_entry(Entry("b", of_bytes(b""), 0))
     assert manifest.entry_in(lines, "b") == Entry("b", of_bytes(b""), 0)
     assert manifest.entry_in(lines[: lines.index(b"\n") + 1], "b") is None
+    assert [entry.path for entry in manifest.entries_under(lines, "b")] == ["b"]
 
 
 @given(entries=ENTRY_SETS)

@@ -136,6 +136,21 @@ def entry_in(lines: bytes, path: str) -> Entry | None:
     return None
 
 
+def entries_under(lines: bytes, prefix: str) -> Iterator[Entry]:
+    """Yield the entries among canonical lines whose path begins with a prefix.
+
+    They are neighbours, so only they are read, and what there may be of them in an `extra`.
+    """
+    wanted = f'"path":{encode_basestring(prefix)[:-1]}'.encode(errors="surrogatepass")
+    first = lines.find(wanted)
+    if first < 0:
+        return
+    end = lines.index(b"\n", lines.rfind(wanted))
+    for entry in decode_entries(lines[lines.rfind(b"\n", 0, first) + 1 : end]):
+        if entry.path.startswith(prefix):
+            yield entry
+
+
 def build_segments(entries: Iterable[Entry]) -> Iterator[Segment]:
     """Cut entries into segments; raises ValueError unless sorted by their unique paths.
 

@@ -12,6 +12,7 @@ from lineal.core.manifest import (
     Segment,
     SegmentHead,
     decode_entries,
+    entries_under,
     entry_in,
     segment_of,
     segments_under,
@@ -81,10 +82,12 @@ class Base:
 
     def under(self, prefix: str) -> Iterator[Entry]:
         """Yield the entries whose path begins with a prefix, sorted."""
-        for segment in self._read(segments_under(self.head, prefix)):
-            for entry in decode_entries(segment.lines):
-                if entry.path.startswith(prefix):
-                    yield entry
+        heads = segments_under(self.head, prefix)
+        if len(heads) == 1:  # more of its folders and files are likely to be asked for
+            yield from entries_under(self._lines(heads[0]), prefix)
+            return
+        for segment in self._read(heads):
+            yield from entries_under(segment.lines, prefix)
 
     def segment(self, head: SegmentHead) -> Iterator[Entry]:
         for segment in self._read([head]):
