@@ -10,6 +10,7 @@ from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
 from lineal.core.records import (
+    CollectionPatch,
     EdgeKind,
     Lines,
     MovedRun,
@@ -45,6 +46,10 @@ class World:
         self, run: RunKey | None, name: str = "data", project: str = "old", content: str = ""
     ) -> VersionRecord:
         return edges.log(self.backend, run, name, content, project=project)
+
+    def rename(self, name: str, new: str) -> None:
+        found = self.backend.collection("ana", "old", name)
+        self.backend.update_collection(found.id, CollectionPatch(name=new))
 
     def path(self, text: str) -> str:
         """Return the full name of what `project/name:ref` leads to."""
@@ -251,6 +256,35 @@ def test_a_new_collection_of_an_old_name_never_gives_a_number_again(world: World
     with pytest.raises(NotFound):
         world.path("old/data:v0")
     assert world.path("new/data:v0") == "ana/new/data:v0"
+
+
+def test_a_renamed_collection_is_found_by_its_old_name_until_something_else_has_it(
+    world: World,
+) -> None:
+    run = world.start()
+    world.log(run)
+    world.log(run)
+    world.rename("data", "pictures")
+    assert world.path("old/data:v0") == "ana/old/pictures:v0"
+    assert world.log(run).path == "ana/old/data:v2"
+    with pytest.raises(NotFound, match="v2"):
+        world.path("old/data:v0")
+    assert world.path("old/pictures:v0") == "ana/old/pictures:v0"
+    with pytest.raises(Exists):
+        world.rename("pictures", "data")
+
+
+def test_a_collection_can_have_its_old_name_back_and_others_can_take_it(world: World) -> None:
+    run = world.start()
+    world.log(run)
+    world.log(run, "other")
+    world.rename("data", "pictures")
+    world.rename("pictures", "data")
+    assert world.log(run).path == "ana/old/data:v1"
+    assert world.path("old/pictures:v0") == "ana/old/data:v0"
+    world.rename("other", "pictures")
+    assert world.path("old/pictures:latest") == "ana/old/pictures:v0"
+    assert world.path("old/other:latest") == "ana/old/pictures:v0"
 
 
 def test_deleted_versions_go_along_as_tombstones(world: World) -> None:

@@ -102,7 +102,7 @@ def ensure(
     display_name: str | None = None,
 ) -> Row[Any]:
     """Return the row of a collection, creating it if there is none; all else may differ."""
-    known = _FIND.row(connection, project=project_id, called=name)
+    known = named(connection, project_id, name)
     if known is not None:
         return known
     created = connection.execute(
@@ -126,9 +126,9 @@ def ensure(
 
 
 def _count_on(connection: Connection, project_id: int, name: str) -> None:
-    """Let a new collection number on from one that had its name and was moved (RUN-38).
+    """Let a new collection number on from one that had its name before (RUN-38).
 
-    Else `name:v0`, which led to the moved one until now, would become something else.
+    Else `name:v0`, which led to that one until now, would become something else.
     """
     moved = redirects.target(connection, redirects.COLLECTION, project_id, name)
     if moved is not None:
@@ -150,9 +150,14 @@ def find_by_names(
     return _FIND_BY_NAMES.row(connection, entity=entity, project=project, called=name, run=run)
 
 
+def named(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
+    """Return the row of the collection that has this name now."""
+    return _FIND.row(connection, project=project_id, called=name)
+
+
 def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
-    """Return the row of a collection; of a moved one also by its old name (RUN-38)."""
-    row = _FIND.row(connection, project=project_id, called=name)
+    """Return the row of a collection; of a moved or renamed one also by its old name (RUN-38)."""
+    row = named(connection, project_id, name)
     if row is not None:
         return row
     moved = redirects.target(connection, redirects.COLLECTION, project_id, name)

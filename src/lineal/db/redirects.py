@@ -1,4 +1,4 @@
-"""Old names of what was moved to another project, and where they lead (RUN-38).
+"""Old names of what was renamed or moved to another project, and where they lead (RUN-38).
 
 A name leads on only while nothing has it: whoever looks one up looks here second.
 """

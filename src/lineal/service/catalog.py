@@ -31,6 +31,7 @@ from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
 from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
+from lineal.db import redirects as redirects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Gone, Invalid
 from lineal.service import finding
@@ -246,6 +247,7 @@ def update_collection(
 ) -> CollectionRecord:
     """Rename, describe, retag, or change the type of a collection (API-6, pain 73).
 
+    Its old name goes on leading to it while nothing else has that name.
     Raises Gone for a deleted one, Exists for a name that is taken, Invalid for a name, display
     name or tag that cannot be.
     """
@@ -259,9 +261,12 @@ def update_collection(
         if patch.name is not None and patch.name != row.name:
             names.artifact_name(patch.name)
             names.user_artifact(patch.name, patch.type or row.type)
-            if collections_db.find(connection, row.project_id, patch.name) is not None:
+            if collections_db.named(connection, row.project_id, patch.name) is not None:
                 raise Exists(f"A collection {patch.name} exists already; choose another name")
             values["name"] = patch.name
+            place, kind = row.project_id, redirects_db.COLLECTION
+            redirects_db.add(connection, kind, place, row.name, row.id, values["updated_at"])
+            redirects_db.remove(connection, kind, place, patch.name)
         if patch.type is not None and patch.type != row.type:
             _require_type_change(row, patch.type)
             values["type"] = patch.type

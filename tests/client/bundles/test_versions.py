@@ -284,6 +284,18 @@ def test_what_moved_there_gets_its_new_versions_where_it_is_now(ana, bob):
     assert bob.version("data", "other").number == 1
 
 
+def test_what_was_renamed_there_gets_its_new_versions_under_its_new_name(ana, bob):
+    ana.log("a")
+    ana.export("data:v0", to="first")
+    bob.import_("first")
+    found = bob.backend.collection(bob.user, "vision", "data")
+    bob.backend.update_collection(found.id, CollectionPatch(name="pictures"))
+    ana.log("b")
+    ana.export("data:v0", "data:v1", to="second")
+    names = [each.target.path for each in bob.import_("second")]
+    assert names == ["bob/vision/pictures:v0", "bob/vision/pictures:v1"]
+
+
 def test_what_moved_there_stays_apart_from_what_comes_with_its_name(ana, bob):
     ana.log("a", id="first")
     ana.export("data")
