@@ -110,6 +110,16 @@ def test_odd_keys_are_kept_as_they_are(place: Bucket, tmp_path: Path) -> None:
     assert content(single, tmp_path) == b"another"
 
 
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_an_object_beside_a_folder_of_its_name_can_be_left_out(place: Bucket) -> None:
+    place.put("both/data/x", BEFORE)
+    uri = place.put("both/data", BEFORE).removesuffix("data")
+    with pytest.raises(Invalid, match=r"'data' would be a file and a folder.*exclude="):
+        logged(uri)
+    assert list(logged(uri, exclude=["/data", "!/data/"]).manifest.entries) == ["data/x"]
+    assert list(logged(uri, exclude="data/").manifest.entries) == ["data"]
+
+
 @pytest.mark.parametrize("place", [*CLOUDS, "http", "memory"], indirect=True)
 def test_an_object_has_the_same_name_without_checksum(place: Place) -> None:
     for key in ("a#b", "a?b", "a%20b", "100%"):

@@ -201,7 +201,10 @@ class _Upload:
             self._rebase()
         clash = self._contents.clash()
         if clash is not None:
-            raise Invalid(f"Path {clash!r} would be a file and a folder; remove one of them")
+            raise Invalid(
+                f"Path {clash!r} would be a file and a folder; leave out one of them, of a folder "
+                "or prefix with exclude="
+            )
         manifest, segments = self._manifest()
         self._spec = self._spec._replace(manifest=manifest)
         begun = self._backend.begin(self._spec, segments)
