@@ -19,7 +19,10 @@ def test_files_in_folders_of_any_depth_are_counted(
     folder = f"{instance.home.runs}/{deep}"
     make_folders(folder)
     Path(folder, "a").write_bytes(b"12345")
-    assert status(instance, owner).sizes["runs"] == 5
+    Path(instance.home.root, "note").write_bytes(b"123")
+    sizes = status(instance, owner).sizes
+    assert sizes["runs"] == 5
+    assert sizes["home"] == 3 + sum(size for name, size in sizes.items() if name != "home")
 
 
 def test_only_what_is_live_is_counted(
