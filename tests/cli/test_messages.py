@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shlex
 import subprocess
@@ -20,10 +21,9 @@ def shell(*words: str, **more) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": SOURCE, **more.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-c", "from lineal.cli import main; main()", *words],
-        capture_output=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
         text=True,
         env=environment,
-        **more,
     )
 
 
@@ -286,3 +286,18 @@ def test_the_line_that_uses_an_artifact_can_be_pasted(lineal):
         there: dict[str, sdk.Artifact] = {}
         exec(line, {"run": run}, there)
     assert there["artifact"].name == "data:v0"
+
+
+def test_no_name_reaches_a_terminal_as_a_command_to_it(lineal):
+    with sdk.init(project="demo", id="a\x1b[31mb"):
+        print("\x1b[32mgreen\tprint")
+    for words, shown in (
+        (("run", "rm", "demo/a\x1b[31mb", "--yes"), "ana/demo/a\\x1b[31mb"),
+        (("run", "restore", "demo/a\x1b[31mb"), "ana/demo/a\\x1b[31mb"),
+        (("run", "log", "demo/a\x1b[31mb"), "\x1b[32mgreen\tprint"),
+    ):
+        terminal, end = pty.openpty()
+        with os.fdopen(terminal, "rb", buffering=0) as read, os.fdopen(end, "wb") as stdout:
+            shell(*words, stdout=stdout)
+            told = read.read(4096).decode()
+        assert shown in told

@@ -65,7 +65,7 @@ def demo() -> None:
         make_dataset(this)
         data = split(this)
         output.heading(f"a sweep of {len(digits.RECIPES)} runs trains models on {data}")
-        output.data(output.style(_line("model", "run", "val_acc", "took", "logged as"), bold=True))
+        output.data(_line("model", "run", "val_acc", "took", "logged as"), bold=True)
         sweep = lineal.sweep(_SWEEP, project=PROJECT)
         lineal.agent(f"{PROJECT}/{sweep}", lambda: train(this, data), settings={"quiet": True})
         best = evaluate_best(this, data, sweep)

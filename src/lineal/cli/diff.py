@@ -25,7 +25,7 @@ def diff(before: Before, after: After, json: Json = False) -> None:
             {"before": a.path, "after": b.path} | describe.diff(change) | {"metadata": metadata}
         )
         return
-    output.data(output.style(f"{a.path} → {b.path}", bold=True))
+    output.data(f"{a.path} → {b.path}", bold=True)
     _print_diff(change)
     _print_metadata_diff(metadata)
 
@@ -52,14 +52,14 @@ def _print_diff(change: Diff) -> None:
     ):
         for entry in entries:
             text = f"{sign} {output.cell(entry.path)}  {output.size(entry.size)}"
-            output.data(output.style(text, colour=colour))
+            output.data(text, colour=colour)
     for old, new in change.changed:
         sizes = f"{output.size(old.size)} → {output.size(new.size)}"
         text = f"~ {output.cell(new.path)}  {sizes}"
-        output.data(output.style(text, colour="yellow"))
+        output.data(text, colour="yellow")
     for old, new in change.renamed:
         text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {output.size(new.size)}"
-        output.data(output.style(text, colour="cyan"))
+        output.data(text, colour="cyan")
     output.data(
         f"{len(change.added):,} added, {len(change.removed):,} removed, "
         f"{len(change.changed):,} changed, {len(change.renamed):,} renamed"

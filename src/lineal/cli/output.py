@@ -46,8 +46,15 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def data(text: str = "") -> None:
-    """Print a line of what was asked for."""
+def data(text: str = "", *, bold: bool = False, colour: str | None = None) -> None:
+    """Print a line of what was asked for; if it is to a terminal, as no terminal obeys it."""
+    if sys.stdout.isatty():
+        text = term.harmless(text)
+    verbatim(_styled(text, bold=bold, colour=colour))
+
+
+def verbatim(text: str) -> None:
+    """Print a line as it is, also to a terminal: what a program wrote to its own."""
     _write(text + "\n")
 
 
@@ -177,7 +184,7 @@ def _print_measured(
         max(len(header), *(_columns_of(row[column]) for row in rows), 0)
         for column, header in enumerate(headers)
     ]
-    data(style(_line(headers, widths, right), bold=True))
+    data(_line(headers, widths, right), bold=True)
     for row in rows:
         data(_line(row, widths, right))
     return widths
@@ -215,7 +222,7 @@ def fields(pairs: Iterable[tuple[str, Any]]) -> None:
 
 def heading(text: str) -> None:
     data()
-    data(style(text, bold=True))
+    data(text, bold=True)
 
 
 def cell(value: Any) -> str:
@@ -354,7 +361,7 @@ def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
     return "".join(BARS[round((value - low) / (high - low) * top)] for value in finite)
 
 
-def style(text: str, *, bold: bool = False, colour: str | None = None) -> str:
+def _styled(text: str, *, bold: bool, colour: str | None) -> str:
     """Return the text with escape codes, where stdout is a terminal that wants them."""
     return typer.style(text, bold=bold or None, fg=colour) if is_coloured(sys.stdout) else text
 

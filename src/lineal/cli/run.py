@@ -351,7 +351,7 @@ def log(run: Run, json: Json = False) -> None:
         output.as_json_list(lines)
         return
     for line in lines:
-        output.data(_console_text(line))
+        output.verbatim(_console_text(line))
 
 
 def _console_text(line: dict[str, Any]) -> str:
