@@ -236,6 +236,12 @@ def test_a_full_disk_behind_the_output_is_named(photos, words):
     assert "No space left" in told.stderr
 
 
+def test_a_full_disk_behind_the_notes_changes_nothing(photos):
+    done = in_bash("lineal artifact put photos -n demo/again 2> /dev/full")
+    assert (done.returncode, "demo/again:v0" in done.stdout) == (0, True)
+    assert in_bash("lineal artifact show nope 2> /dev/full").returncode == 4
+
+
 @pytest.mark.parametrize("kind", ["artifact", "run", "sweep", "project"])
 def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatch, tmp_path, kind):
     monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "moved away"))

@@ -15,7 +15,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, TextIO
@@ -86,7 +86,8 @@ def _unwritable(error: OSError) -> Unavailable:
 
 def note(text: str = "") -> None:
     """Print a line about what was asked for, as no terminal obeys it."""
-    sys.stderr.write(term.harmless(text) + "\n")
+    with suppress(OSError):  # what was asked for is done all the same
+        sys.stderr.write(term.harmless(text) + "\n")
 
 
 def as_json(value: Any) -> None:
