@@ -7,14 +7,13 @@ then a blob is its unit's own if no other unit needs it, and shared otherwise.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
     BigInteger,
     ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
     case,
@@ -86,34 +85,50 @@ def _unit(condition: Any, unit: ColumnElement[int]) -> ColumnElement[int]:
 # --- sums ---------------------------------------------------------------------------------------
 
 
-def rows(
-    connection: Connection, scope: Scope, *, cutoff: datetime, now: datetime
-) -> list[Row[Any]]:
-    """Return (unit, own, shared, pending) in bytes; units that need no stored blob are left out."""
+class Sums(NamedTuple):
+    """Where the bytes of all stored blobs are."""
+
+    rows: list[tuple[int, int, int, int]]
+    """(unit, own, shared, pending) in bytes; units that need no stored blob are left out."""
+    totals: dict[int, tuple[int, int]]
+    """(blobs, bytes) of what stored blobs count as; together they are all of them."""
+
+
+def sums(connection: Connection, scope: Scope, *, cutoff: datetime, now: datetime) -> Sums:
+    """Add up rows and totals in one query: to find the uses of all blobs takes longest."""
     uses = _uses(scope, cutoff, now)
     per_blob = _per_blob(uses)
+    by_unit = _rows(uses, per_blob).add_columns(literal(True))
+    query = union_all(by_unit, _totals(per_blob).add_columns(literal(False)))
+    found = Sums([], {})
+    for key, first, second, third, is_row in connection.execute(query):
+        if is_row:
+            found.rows.append((key, first, second, third))
+        else:
+            found.totals[key] = (first, second)
+    return found
+
+
+def _rows(uses: CTE, per_blob: CTE) -> Select[Any]:
+    """Select (unit, own, shared, pending)."""
     is_live, is_shared = uses.c.kind == LIVE, per_blob.c.live > 1
     is_pending = and_(uses.c.kind == PENDING, per_blob.c.live == 0)
-    query = (
+    return (
         select(
             uses.c.unit,
-            _bytes(and_(is_live, ~is_shared)).label("own"),
-            _bytes(and_(is_live, is_shared)).label("shared"),
-            _bytes(is_pending).label("pending"),
+            _bytes(and_(is_live, ~is_shared)),
+            _bytes(and_(is_live, is_shared)),
+            _bytes(is_pending),
         )
         .join(per_blob, per_blob.c.blob_id == uses.c.blob_id)
         .join(blobs, blobs.c.id == uses.c.blob_id)
         .where(has_state(STORED), uses.c.unit != ELSEWHERE)
         .group_by(uses.c.unit)
     )
-    return list(connection.execute(query).all())
 
 
-def totals(
-    connection: Connection, scope: Scope, *, cutoff: datetime, now: datetime
-) -> dict[int, tuple[int, int]]:
-    """Return (blobs, bytes) of what stored blobs count as; together they are all of them."""
-    per_blob = _per_blob(_uses(scope, cutoff, now))
+def _totals(per_blob: CTE) -> Select[Any]:
+    """Select (what it counts as, blobs, bytes, 0)."""
     counts_as = case(
         (per_blob.c.blob_id.is_(None), ORPHANED),
         (per_blob.c.live_here > 0, case((per_blob.c.live == 1, OWN), else_=SHARED)),
@@ -122,14 +137,13 @@ def totals(
         (per_blob.c.pending > 0, OTHERS),
         else_=DRAFTS,
     ).label("counts_as")
-    query = (
-        select(counts_as, func.count(), func.sum(blobs.c.size_bytes))
+    return (
+        select(counts_as, func.count(), _bytes(literal(True)), literal(0))
         .select_from(blobs)
         .outerjoin(per_blob, per_blob.c.blob_id == blobs.c.id)
         .where(has_state(STORED))
         .group_by(counts_as)
     )
-    return {kind: (count, int(size)) for kind, count, size in connection.execute(query)}
 
 
 def _bytes(condition: ColumnElement[bool]) -> ColumnElement[int]:

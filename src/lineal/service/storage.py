@@ -40,18 +40,17 @@ def storage(
     with instance.database.reading() as connection:
         scope = _scope(connection, actor, entity, project, collection)
         names = storage_db.names(connection, scope)
-        rows = storage_db.rows(connection, scope, cutoff=cutoff, now=now)
-        totals = storage_db.totals(connection, scope, cutoff=cutoff, now=now)
+        sums = storage_db.sums(connection, scope, cutoff=cutoff, now=now)
         condemned = gc_plan.condemned_amount(connection)
-    found = [StorageRow(names[row.unit], row.own, row.shared, row.pending) for row in rows]
+    found = [StorageRow(names[unit], *sizes) for unit, *sizes in sums.rows]
     found.sort(key=lambda row: (-row.own_bytes - row.shared_bytes - row.pending_bytes, row.name))
-    sizes = {kind: size for kind, (_, size) in totals.items()}
+    sizes = {kind: size for kind, (_, size) in sums.totals.items()}
     no_blobs = strays.Totals(Amount(), Amount(), ())
     if not what:
         no_blobs = strays.totals(instance, expired_by=now)
     return StorageReport(
         rows=tuple(found),
-        total=Amount(sum(count for count, _ in totals.values()), sum(sizes.values())),
+        total=Amount(sum(count for count, _ in sums.totals.values()), sum(sizes.values())),
         own_bytes=sizes.get(storage_db.OWN, 0),
         shared_bytes=sizes.get(storage_db.SHARED, 0),
         pending_bytes=sizes.get(storage_db.WAITING, 0),
