@@ -115,8 +115,9 @@ def test_a_draft_says_that_it_cannot_be_copied(how: Callable[[object], object]) 
 
 
 def test_a_running_run_says_how_another_process_joins_it() -> None:
-    run = lineal.init(project="pickled", id="one")
-    with pytest.raises(UsageError, match=r'init\(project="pickled", id="one", resume="must"\)'):
+    run = lineal.init(project='"pickled"', id="one")
+    call = r"""init\(project='"pickled"', id='one', resume='must'\)"""
+    with pytest.raises(UsageError, match=call):
         pickle.dumps(run)
 
 

@@ -512,7 +512,7 @@ class Artifact(Version):
     def _near(self, path: str) -> str:
         if next(self._contents.base.under(f"{path}/"), None) is not None:
             return (
-                f": {path!r} is a folder; download(path_prefix='{path}/') fetches it, "
+                f": {path!r} is a folder; download(path_prefix={f'{path}/'!r}) fetches it, "
                 f"manifest.get_entries_in_directory({path!r}) lists its files"
             )
         folder = path.rpartition("/")[0]

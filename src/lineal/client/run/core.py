@@ -259,7 +259,7 @@ class RunCore:
     def __reduce__(self) -> tuple[Any, ...]:
         raise UsageError(
             f"The running {self.path} cannot be sent to another process; call "
-            f'init(project="{self.project}", id="{self.id}", resume="must") there: '
+            f"init(project={self.project!r}, id={self.id!r}, resume='must') there: "
             "several processes may write to one run"
         )
 
@@ -345,7 +345,7 @@ class RunCore:
         if self._is_finished:
             raise UsageError(
                 f"Run {self.path} is finished, so `{what}` is not possible; re-open it with "
-                f'init(id="{self.id}", resume="allow")'
+                f"init(id={self.id!r}, resume='allow')"
             )
 
     def _new_spool(self) -> Spool:
