@@ -118,9 +118,9 @@ class DigestCache:
             return {}
         mapped = unseen.mapped_inodes()
         return {
-            found: (Stamp(*stamp), Digest(PREFIX + digest.hex()))
-            for found, *stamp, digest in rows
-            if stamp[-1] not in mapped
+            found: (Stamp(size, mtime_ns, ctime_ns, inode), Digest(PREFIX + digest.hex()))
+            for found, size, mtime_ns, ctime_ns, inode, digest in rows
+            if inode not in mapped
         }
 
     def remember(
@@ -139,8 +139,8 @@ class DigestCache:
         if not settled:
             return
         mapped = frozenset() if read_at_ns is None else unseen.mapped_inodes()
-        rows = [
-            (*_split(path), *stamp, bytes.fromhex(digest.removeprefix(PREFIX)))
+        rows = [  # a bytearray, since Python looks for an adapter of each bytes
+            (*_split(path), *stamp, bytearray.fromhex(digest.removeprefix(PREFIX)))
             for path, stamp, digest in settled
             if stamp.inode not in mapped
         ]
