@@ -30,6 +30,8 @@ def as_wandb(
     try:
         os.execvp(command[0], command)  # noqa: S606 - there is no shell on purpose
     except FileNotFoundError as error:
-        raise MissingFile(f"There is no command `{command[0]}`") from error
+        raise MissingFile(
+            f"There is no command `{command[0]}`: see how it is spelt, and whether it is installed"
+        ) from error
     except OSError as error:
         raise Unavailable(f"`{command[0]}` cannot be run: {error.strerror}") from error

@@ -184,7 +184,7 @@ def expiring(
             for each in found
         ),
         right=("size",),
-        none=f"Nothing expires within {within}",
+        none=f"Nothing expires within {output.days(int(span.total_seconds()))}",
     )
 
 
