@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from lineal import libc
-from lineal.errors import IntegrityError, MissingFile
+from lineal.errors import IntegrityError
 from lineal.files.flushing import FLUSH_BYTES, begin_flush
 from lineal.files.modes import set_mode
 from lineal.files.refusals import access_to, room_on, unreadable
@@ -155,10 +155,6 @@ class Pack:
             if is_deleted == bool(is_marked):
                 yield sha256, Place(offset, length, number)
 
-    def find(self, sha256: bytes) -> Place | None:
-        """Return the place of one file, None if it is not in it; raises as `places`."""
-        return _find(self._index(), sha256)
-
     def find_all(self, sha256s: Sequence[bytes]) -> list[Place | None]:
         """Return the place of each, None for those that are not in it; raises as `places`."""
         index, size = self._index(), _ENTRY.size
@@ -170,13 +166,6 @@ class Pack:
             None if (number := numbers.get(sha256)) is None else _place(index, number)
             for sha256 in sha256s
         ]
-
-    def read(self, sha256: bytes) -> bytes:
-        """Return a file whole; raises MissingFile, also where it was deleted this moment."""
-        place = self.find(sha256)
-        if place is None:
-            raise MissingFile(f"{sha256.hex()} is not in the pack {self.path}")
-        return self.read_at(place.offset, place.length)
 
     def read_at(self, offset: int, length: int, *, ahead: int = 0) -> bytes:
         """Return bytes from a place that was asked for before; zeros if it was deleted since.

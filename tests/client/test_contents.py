@@ -161,6 +161,13 @@ def test_what_joins_a_folder_may_clash_with_it() -> None:
     assert based.clash() is not None
 
 
+def test_a_folder_may_clash_with_the_base_that_it_gets_when_it_is_logged() -> None:
+    contents = Contents()
+    contents.add([added("a/b"), added("c")], is_folder=True)
+    contents.base = base_of([entry("a")])
+    assert contents.clash() is not None
+
+
 def test_a_base_of_a_version_is_clashed_with_too() -> None:
     contents = Contents(base_of([entry("a/b"), entry("c")]))
     contents.add([added("a")])

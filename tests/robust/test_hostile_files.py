@@ -315,6 +315,21 @@ def test_a_path_that_is_file_and_folder_is_refused(
         run.finish()
 
 
+def test_a_folder_whose_file_is_a_folder_of_the_version_it_adds_to_is_refused(
+    run: lineal.Run, artifact: lineal.Artifact, tmp_path: Path
+) -> None:
+    artifact.add_bytes(b"file", "a")
+    run.log_artifact(artifact).wait()
+    (tmp_path / "more" / "a").mkdir(parents=True)
+    (tmp_path / "more" / "a" / "b").write_bytes(b"inside")
+    more = lineal.Artifact(artifact.name.partition(":")[0], artifact.type, incremental=True)
+    more.add_dir(tmp_path / "more")
+    with pytest.raises(Invalid, match="would be a file and a folder"):
+        run.log_artifact(more).wait()
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+
+
 # --- what is no ordinary file -------------------------------------------------------------------
 
 

@@ -120,11 +120,9 @@ class Contents:
     ) -> None:
         """Add entries: all of them or, when one is refused, none.
 
-        is_folder: they are what a folder of a disk holds.
-
         The same path with the same digest changes nothing; with another one it is refused with
         Invalid unless `overwrite` (ART-18). Private copies of what is replaced, or changes
-        nothing, are removed.
+        nothing, are removed. is_folder: the entries are what a folder of a disk holds.
         """
         with self._lock:
             self._require_draft()
@@ -145,7 +143,7 @@ class Contents:
                     self._put_count += len(batch)
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._change("COMMIT")
-                self._is_one_folder = is_folder and not has_own and self.base is NOTHING
+                self._is_one_folder = is_folder and not has_own
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
                     self._change("ROLLBACK")
@@ -287,7 +285,7 @@ class Contents:
 
     def clash(self) -> str | None:
         """Return a path that is a file and a folder at once, which no disk can hold."""
-        if self._is_one_folder or (self._put_count < 2 and self.base is NOTHING):
+        if self.base is NOTHING and (self._is_one_folder or self._put_count < 2):
             return None
         rows = self._rows(
             "SELECT path FROM entries AS one WHERE EXISTS (SELECT 1 FROM entries AS other"
