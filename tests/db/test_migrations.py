@@ -29,8 +29,9 @@ from lineal.config import Settings
 from lineal.core.access import Actor, Role
 from lineal.core.trials import SweepKey
 from lineal.db import migrations
+from lineal.db.blobs import IS_LOST
 from lineal.db.engine import Database
-from lineal.db.schema import collections, entities, metadata, projects
+from lineal.db.schema import blobs, collections, entities, metadata, projects
 from lineal.db.schema import sweeps as sweeps_table
 from lineal.errors import Unavailable
 from lineal.service.instance import Instance, open_instance
@@ -158,6 +159,40 @@ def test_moves_of_an_older_lineal_tell_which_of_them_somebody_asked_for(
     databases.drop(url)
     asked = [moment for moment, asked_for in found if asked_for]
     assert asked == [10, 20, 21, 30, 70, 80]
+
+
+def test_bytes_that_an_older_lineal_found_lost_are_told_from_those_that_were_never_sent(
+    databases: Databases,
+) -> None:
+    url = databases.unmigrated()
+    database = Database(url)
+    with made_by(database, "0012") as connection:
+        for statement in (
+            "INSERT INTO entities (id, name, created_at) VALUES (1, 'ana', 0)",
+            "INSERT INTO projects (id, entity_id, name, created_at) VALUES (1, 1, 'p', 0)",
+            "INSERT INTO collections (id, project_id, name, type, kind, created_at, updated_at) "
+            "VALUES (1, 1, 'photos', 'dataset', 'sequence', 0, 0)",
+            "INSERT INTO blobs (id, digest, size_bytes, state, stored_at) VALUES "
+            "(1, 'kept', 1, 'stored', 7), (2, 'lost', 1, 'awaited', NULL), "
+            "(3, 'never sent', 1, 'awaited', NULL)",
+            "INSERT INTO segments (id, digest, first_path, entry_count, size_bytes) VALUES "
+            "(1, 'logged', 'a', 2, 2), (2, 'begun', 'b', 1, 1)",
+            "INSERT INTO segment_blobs (segment_id, blob_id) VALUES (1, 1), (1, 2), (2, 3)",
+            "INSERT INTO manifests (id, digest, entry_count, size_bytes) VALUES "
+            "(1, 'logged', 2, 2), (2, 'begun', 1, 1)",
+            "INSERT INTO manifest_segments (manifest_id, position, segment_id) VALUES "
+            "(1, 0, 1), (2, 0, 2)",
+            "INSERT INTO versions (collection_id, manifest_id, digest, size_bytes, entry_count, "
+            "metadata, created_by, created_at, updated_at) "
+            "VALUES (1, 1, 'logged', 2, 2, '{}', 'ana', 0, 0)",
+        ):
+            connection.execute(text(statement))
+    migrations.migrate(database)
+    with database.reading() as connection:
+        lost = connection.execute(select(blobs.c.digest).where(IS_LOST)).scalars().all()
+    database.close()
+    databases.drop(url)
+    assert lost == ["lost"]
 
 
 def test_a_database_of_a_newer_lineal_is_left_alone(

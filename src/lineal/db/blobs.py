@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Insert,
     Row,
@@ -25,10 +26,12 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    exists,
     func,
     literal,
     literal_column,
     select,
+    union,
     update,
 )
 from sqlalchemy import insert as plain_insert
@@ -65,6 +68,8 @@ def has_state(state: str) -> ColumnElement[bool]:
 IS_LIVE = ~has_state(CONDEMNED)
 IS_STORED = and_(has_state(STORED), IS_LIVE)
 """SQLite finds a digest by its index, which leaves out condemned rows, only where both are said."""
+IS_LOST = and_(has_state(AWAITED), blobs.c.stored_at.is_not(None))
+"""It was stored once; `verify` found that it is not any more."""
 
 IN_MOST = 500
 """Values in one IN list: below every limit of SQLite and PostgreSQL."""
@@ -81,10 +86,29 @@ _NEEDED = (
     .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
     .where(manifest_segments.c.manifest_id == bindparam("manifest"))
 )
+_others = manifest_segments.alias("others")
+_NEW = _NEEDED.where(  # a version's blobs are all stored, but for those that were lost since
+    ~exists()
+    .where(_others.c.segment_id == manifest_segments.c.segment_id)
+    .where(versions.c.manifest_id == _others.c.manifest_id)
+)
+_IS_NEEDED = _NEEDED.where(segment_blobs.c.blob_id == blobs.c.id).exists()
+
+
+def _of_manifest(query: Select[Any], is_unstored: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """Narrow a query to blobs of a manifest that are not stored."""
+    new = query.where(blobs.c.id.in_(_NEW), is_unstored)
+    return union(new, query.where(IS_LOST, _IS_NEEDED))
+
+
 _AWAITED = Prepared(  # in this shape SQLite never begins with the blobs of all other manifests
-    select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes)
-    .where(blobs.c.id.in_(_NEEDED), has_state(AWAITED), blobs.c.id > bindparam("after"))
-    .order_by(blobs.c.id)
+    _of_manifest(
+        select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes).where(
+            blobs.c.id > bindparam("after")
+        ),
+        has_state(AWAITED),
+    )
+    .order_by("id")
     .limit(bindparam("most", type_=BigInteger))
 )
 _SEGMENT_IDS = (
@@ -108,7 +132,7 @@ _TOTALS = Prepared(
         manifests,
         (
             select(func.count())
-            .where(blobs.c.id.in_(_NEEDED), ~has_state(STORED))
+            .select_from(_of_manifest(select(blobs.c.id), ~has_state(STORED)).subquery())
             .scalar_subquery()
             + select(func.count()).select_from(_missing.order_by(None).subquery()).scalar_subquery()
         ).label("unstored_count"),
@@ -231,7 +255,7 @@ def mark_lost(connection: Connection, blob_id: int, nonce: str) -> None:
     connection.execute(
         update(blobs)
         .where(blobs.c.id == blob_id, has_state(STORED), blobs.c.nonce == nonce)
-        .values(state=AWAITED, nonce=None, stored_at=None)
+        .values(state=AWAITED, nonce=None)
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Delete, Dialect, Insert, Row, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Delete, Dialect, Insert, Row, Select, Update
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -20,7 +20,7 @@ from lineal.db.engine import on_sqlite, plain
 NO_LIMIT = 2**62
 """For the parameter of a LIMIT."""
 
-Statement = Select[Any] | Insert | Update | Delete
+Statement = Select[Any] | CompoundSelect[*tuple[Any, ...]] | Insert | Update | Delete
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 
@@ -129,7 +129,7 @@ class _Compiled(NamedTuple):
 
 
 def _compile(statement: Statement, dialect: Dialect, names: Sequence[str]) -> _Compiled:
-    takes_columns = not isinstance(statement, Select)
+    takes_columns = isinstance(statement, (Insert, Update))
     compiled = statement.compile(
         dialect=dialect, column_keys=list(names) if takes_columns else None
     )

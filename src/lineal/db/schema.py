@@ -248,7 +248,7 @@ blobs = Table(
     Column("nonce", Text),
     # the draft that stored it first: whence an entry's birth version (SEM-4)
     _refers("draft_id", "drafts.id", nullable=True),
-    Column("stored_at", Moment),
+    Column("stored_at", Moment),  # last; one that is awaited all the same was lost
     Column("condemned_at", Moment),
     Column("md5", Text),  # for W&B's protocol, to be noted once asked for; nothing writes it yet
     Index(
@@ -261,6 +261,7 @@ blobs = Table(
     Index("ix_blobs_draft_id", "draft_id"),
     # few; on PostgreSQL too, as above
     Index("ix_blobs_condemned", "digest", sqlite_where=text("state = 'condemned'")),
+    Index("ix_blobs_lost", "id", sqlite_where=text("state = 'awaited' AND stored_at IS NOT NULL")),
 )
 
 segments = Table(

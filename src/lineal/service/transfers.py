@@ -32,8 +32,8 @@ from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, IntegrityError, Invalid, NotFound
 from lineal.service.instance import Instance
 
-PAGE_BLOBS = 10_000
-"""Uploads listed per query."""
+PAGE_BLOBS = 50_000
+"""Uploads listed per query; each looks through all new blobs of the manifest."""
 PAGE_SEGMENTS = 16
 """Segments read per query: some 16,000 entries, 3 MB."""
 
