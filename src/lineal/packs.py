@@ -61,7 +61,7 @@ class Writer:
         with room_on(path):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
         self._entries: dict[bytes, tuple[int, int]] = {}
-        self._buffers: list[bytes] = []
+        self._buffers: list[bytes | memoryview] = []
         self._buffered = 0
         self._size = 0
         self._flushed = 0
@@ -70,7 +70,7 @@ class Writer:
     def is_full(self) -> bool:
         return len(self._entries) >= ENTRIES_MOST or self._size >= BYTES_MOST
 
-    def add(self, sha256: bytes, data: bytes) -> None:
+    def add(self, sha256: bytes, data: bytes | memoryview) -> None:
         """Append a file; one whose content is there already adds nothing."""
         if sha256 in self._entries:
             return
@@ -103,7 +103,7 @@ class Writer:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _append(self, data: bytes) -> None:
+    def _append(self, data: bytes | memoryview) -> None:
         self._buffers.append(data)
         self._buffered += len(data)
         self._size += len(data)

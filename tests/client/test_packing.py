@@ -128,6 +128,19 @@ def test_an_offline_run_with_packs_is_synced(home, many, tmp_path):
     assert same(many, Path(got))
 
 
+def test_what_is_synced_lies_in_its_pack_as_it_lay_where_it_was_logged(home, many):
+    with lineal.init(project="p", mode="offline") as run:
+        artifact = lineal.Artifact("many", "dataset")
+        artifact.add_dir(str(many))
+        run.log_artifact(artifact)
+    (logged,) = Path(folders()[0]).rglob("*.pack")
+    length = sum(path.stat().st_size for path in many.rglob("*.txt"))
+    before = logged.read_bytes()[:length]
+    synced(home)
+    (arrived,) = stored(home, ".pack")
+    assert arrived.read_bytes()[:length] == before
+
+
 def test_a_run_file_whose_content_is_in_a_pack_is_synced(home, many):
     with lineal.init(project="p", id="a", mode="offline") as run:
         artifact = lineal.Artifact("many", "dataset")

@@ -211,6 +211,7 @@ class _Blobs:
     ) -> None:
         self._source, self._version, self._target = source, version, target
         self._pack_files_up_to = pack_files_up_to
+        self._packs = packs.InTurn()
 
     def send(self, draft: DraftId) -> None:
         version, uploads = self._version, self._target.missing_blobs(draft)
@@ -253,11 +254,9 @@ class _Blobs:
     ) -> None:
         writer = packs.Writer(os.path.join(self._target.staging, f"pack-{new_id(16)}"))
         try:
-            for upload in batch:
-                location = self._location(upload, located)
+            for upload, location in self._in_order(batch, located):
                 try:
-                    with self._source.open(location) as file:
-                        data = file.read()
+                    data = self._read(location)
                 except MissingFile as error:
                     raise self._unsound(upload, location, is_lost=True) from error
                 sha256 = hashlib.sha256(data)
@@ -271,6 +270,22 @@ class _Blobs:
             writer.discard()
             with suppress(FileNotFoundError):  # it was moved into the store
                 os.unlink(writer.path)
+
+    def _in_order(
+        self, batch: Sequence[Upload], located: dict[Digest, Location]
+    ) -> list[tuple[Upload, Location]]:
+        """Return blobs as they lie in the packs of the source, and are to lie in those made here.
+
+        Neighbours of a folder are read together, here and by whoever downloads them.
+        """
+        pairs = [(upload, self._location(upload, located)) for upload in batch]
+        return sorted(pairs, key=lambda pair: (pair[1].pack or "", pair[1].offset))
+
+    def _read(self, location: Location) -> bytes | memoryview:
+        if location.pack is not None:
+            return self._packs.file(location.pack, location.offset, location.size)
+        with self._source.open(location) as file:
+            return file.read()
 
     def _location(self, upload: Upload, located: dict[Digest, Location]) -> Location:
         found = located.get(upload.digest)
