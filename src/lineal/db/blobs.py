@@ -40,7 +40,7 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import each_number, each_pair, each_text, insert, insert_new
+from lineal.db.engine import each_pair, each_text, insert, insert_new
 from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
     blobs,
@@ -201,8 +201,8 @@ def _of_version(query: Query, is_sqlite: bool) -> Query:
 
 @Prepared
 def _mark_stored(is_sqlite: bool) -> Update:
-    chosen = each_number(is_sqlite, bindparam("ids", type_=Text))
-    return update(blobs).where(blobs.c.id.in_(chosen), has_state(AWAITED))
+    chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
+    return update(blobs).where(blobs.c.digest.in_(chosen), has_state(AWAITED), IS_LIVE)
 
 
 def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
@@ -279,15 +279,6 @@ def births(connection: Connection, version_id: int, digests: Iterable[Digest]) -
     return found
 
 
-def live_ids(connection: Connection, digests: Iterable[Digest]) -> list[int]:
-    """Return the ids of those that are stored or awaited."""
-    ids: list[int] = []
-    for batch in batches(digests):
-        query = select(blobs.c.id).where(blobs.c.digest.in_(batch), IS_LIVE)
-        ids += connection.execute(query).scalars()
-    return ids
-
-
 def awaited(
     connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
 ) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -297,13 +288,12 @@ def awaited(
 
 
 def mark_stored(
-    connection: Connection, ids: Sequence[int], *, draft_id: int, nonce: str, now: datetime
+    connection: Connection, digests: Iterable[Digest], *, draft_id: int, nonce: str, now: datetime
 ) -> None:
     """Record that awaited blobs are stored under a draft's nonce; others are left alone."""
-    if ids:
-        values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
-        chosen = {"ids": json.dumps(list(ids))}
-        _mark_stored.run(connection, **values, **chosen)
+    values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
+    for batch in batches(sorted(digests), LOCATED_MOST):
+        _mark_stored.run(connection, **values, digests=json.dumps(batch))
 
 
 # --- manifests ----------------------------------------------------------------------------------

@@ -404,12 +404,8 @@ def insert_new(is_sqlite: bool, table: Table) -> sqlite.Insert | postgresql.Inse
 
 def listed(connection: Connection, ids: Sequence[int]) -> Select[Any]:
     """Return a SELECT of these numbers, however many: they travel as one parameter."""
-    return each_number(on_sqlite(connection), literal(json.dumps(list(ids)), Text))
-
-
-def each_number(is_sqlite: bool, document: ColumnElement[str]) -> Select[Any]:
-    """Return a SELECT of the numbers in a JSON list that comes as text."""
-    texts = each_text(is_sqlite, document)
+    is_sqlite = on_sqlite(connection)
+    texts = each_text(is_sqlite, literal(json.dumps(list(ids)), Text))
     return texts if is_sqlite else select(cast(texts.selected_columns.value, BigInteger))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
 from lineal.core.moments import in_utc
 from lineal.db import blobs as blobs_db
@@ -22,10 +23,10 @@ PAGE_SEGMENTS = 64
 """Segments stored per transaction: some 65,000 entries, well under a second of the write lock."""
 
 
-def merge(instance: Instance, draft: Row[Any], stored: Sequence[int]) -> list[int]:
+def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list[int]:
     """Give the finishing draft the union of all contributions, by path.
 
-    stored: ids of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
+    stored: those of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
     the contributions in the union. Raises Conflict naming the path and both runs where two
     contributed different content, or one a file and the other a folder, or if bytes of the draft's
     own are not stored, Gone where a contribution waited longer than a draft may; the finishing

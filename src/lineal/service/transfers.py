@@ -163,34 +163,37 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
         held = hold(instance, connection, draft_id)
         if held.state != drafts_db.OPEN or held.nonce != draft.nonce:
             return  # committed, or opened anew: the files looked at are not its files any more
-        ids = sorted(blobs_db.live_ids(connection, digests))
         now = instance.clock.now()
-        blobs_db.mark_stored(connection, ids, draft_id=draft.id, nonce=draft.nonce, now=now)
+        blobs_db.mark_stored(connection, digests, draft_id=draft.id, nonce=draft.nonce, now=now)
 
 
 def stored_now(
     instance: Instance, draft: Row[Any], rows: Sequence[Row[*tuple[Any, ...]]]
-) -> list[int]:
-    """Return the ids of a draft's awaited blobs whose bytes are in the store, made durable.
+) -> list[Digest]:
+    """Return those of a draft's awaited blobs whose bytes are in the store, made durable.
 
     rows: its awaited blobs as (id, digest, size_bytes).
     """
     sizes = instance.store.sync([storage_key(digest, draft.nonce) for _, digest, _ in rows])
-    return [id for (id, _, size_bytes), size in zip(rows, sizes, strict=True) if size == size_bytes]
+    return [
+        Digest(digest)
+        for (_, digest, size_bytes), size in zip(rows, sizes, strict=True)
+        if size == size_bytes
+    ]
 
 
 def complete(
     instance: Instance,
     connection: Connection,
     held: Row[Any],
-    stored: Sequence[int],
+    stored: Sequence[Digest],
     *,
     nonce: str,
 ) -> Row[Any]:
     """Make a draft's blobs known as stored, and return the totals of its manifest.
 
-    held: the draft as it is in this transaction; stored: ids of its blobs whose bytes were found
-    in the store under this nonce. Raises Conflict if bytes or segments are still not stored: no
+    held: the draft as it is in this transaction; stored: its blobs whose bytes were found in
+    the store under this nonce. Raises Conflict if bytes or segments are still not stored: no
     version references such (invariant 1).
     """
     if held.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
