@@ -1,4 +1,4 @@
-"""Deleting versions, collections, runs and projects, and the acts that tell of it."""
+"""Deleting versions and collections, and the acts that tell of it."""
 
 # ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
 
@@ -10,41 +10,21 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import event, insert, select, update
 
-from lineal.core import names
 from lineal.core.access import Actor, Role
 from lineal.core.names import ArtifactPath
-from lineal.core.records import (
-    CollectionPatch,
-    CollectionQuery,
-    EdgeKind,
-    RunPatch,
-    RunQuery,
-    RunRecord,
-    RunSpec,
-    VersionPatch,
-    VersionRecord,
-)
+from lineal.core.records import CollectionPatch, EdgeKind, RunRecord, VersionPatch, VersionRecord
 from lineal.core.retention import Restored
 from lineal.db import aliases as aliases_db
 from lineal.db import deletion as deletion_db
 from lineal.db import restoring as restoring_db
 from lineal.db import schema
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import catalog, deletion, lineage, projects, restoring, retention, runs
+from lineal.errors import Conflict, Denied, Gone, NotFound
+from lineal.service import catalog, deletion, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.service.deleting import (  # noqa: F401 - fixtures
-    FIRST,
-    Log,
-    delete,
-    listed,
-    live,
-    log,
-    release,
-    run,
-)
+from tests.service.deleting import FIRST, Log, delete, listed, live, log, release, run  # noqa: F401 - fixtures
 from tests.service.drafts import findings, path
 
 # --- versions -----------------------------------------------------------------------------------
@@ -187,174 +167,6 @@ def test_a_collection_with_a_linked_version_is_not_deleted(
     with pytest.raises(Conflict, match="linked as ana/registry/detector:v0"):
         deletion.delete_collection(instance, owner, collection.id)
     assert list(live(instance, owner)) == ["v1", "v0"]
-
-
-# --- runs ---------------------------------------------------------------------------------------
-
-
-def test_a_deleted_run_is_hidden_and_its_id_stays_taken(
-    instance: Instance, owner: Actor, run: RunRecord
-) -> None:
-    deletion.delete_run(instance, owner, run.key)
-    deletion.delete_run(instance, Actor("bob", owner.role), run.key)
-    assert runs.runs(instance, owner, RunQuery("ana", "vision"), FIRST).items == ()
-    gone = r"ana/vision/train was deleted on 2026-01-01 00:00 UTC by ana.*restore.*another id"
-    specs = [RunSpec("ana", "vision", "train", resume=resume) for resume in runs.RESUME]
-    for call in (
-        lambda: runs.run(instance, owner, "ana", "vision", "train"),
-        lambda: runs.run_by_key(instance, owner, run.key),
-        lambda: runs.heartbeat(instance, owner, run.key, 1.0),
-        lambda: runs.update(instance, owner, run.key, RunPatch()),
-        *(lambda spec=spec: runs.start(instance, owner, spec) for spec in specs),
-    ):
-        with pytest.raises(Gone, match=gone):
-            call()
-
-
-def test_a_run_elsewhere_that_is_deleted_is_not_offered(
-    instance: Instance, owner: Actor, run: RunRecord
-) -> None:
-    deletion.delete_run(instance, owner, run.key)
-    spec = RunSpec("ana", "other", "train", resume="allow")
-    assert runs.start(instance, owner, spec).elsewhere is None
-
-
-def test_deleting_a_run_keeps_its_artifacts(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    log("0", run=run.key)
-    deletion.delete_run(instance, owner, run.key)
-    assert live(instance, owner) == {"v0": ("latest",)}
-
-
-def test_artifacts_deleted_with_a_run_are_those_it_logged_first(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    other = runs.start(instance, owner, RunSpec("ana", "vision", "other")).run
-    for text, loggers in (("0", (run, other)), ("1", (other, run))):
-        for logger in loggers:
-            log(text, run=logger.key)
-    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
-    assert list(live(instance, owner)) == ["v1"]
-
-
-def test_a_linked_artifact_keeps_the_run_unless_forced(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    version = log("0", run=run.key)
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, version.id, target, [])
-    said = r"what run ana/vision/train logged: .*linked as ana/registry/detector:v0.*use force"
-    with pytest.raises(Conflict, match=said):
-        deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
-    assert runs.run_by_key(instance, owner, run.key).key == run.key
-    assert list(live(instance, owner)) == ["v0"]
-    deletion.delete_run(instance, owner, run.key, delete_artifacts=True, force=True)
-    assert live(instance, owner) == {}
-
-
-def test_protected_artifacts_of_a_run_go_only_by_force(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    log("0", run=run.key, aliases=("prod",))
-    retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
-    with pytest.raises(Conflict, match="protected alias ana/vision/data:prod"):
-        deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
-    deletion.delete_run(instance, owner, run.key, delete_artifacts=True, force=True)
-    assert live(instance, owner) == {}
-    restoring.restore_run(instance, owner, "ana", "vision", "train")
-    assert live(instance, owner) == {"v0": ("latest", "prod")}
-
-
-# --- projects -----------------------------------------------------------------------------------
-
-
-def test_a_deleted_project_is_hidden_with_all_in_it_and_comes_back_as_it_was(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    delete(instance, owner, log("0"))
-    log("1", run=run.key, aliases=("best",))
-    deletion.delete_project(instance, owner, "ana", "vision")
-    deletion.delete_project(instance, owner, "ana", "vision")
-    assert projects.projects(instance, owner, "ana", FIRST).items == ()
-    said = r"Project ana/vision was deleted on .* by ana; .*`lineal project restore ana/vision`"
-    for call in (
-        lambda: projects.project(instance, owner, "ana", "vision"),
-        lambda: projects.project(instance, owner, "ana", "vision", create=True),
-        lambda: runs.runs(instance, owner, RunQuery("ana", "vision"), FIRST),
-        lambda: runs.start(instance, owner, RunSpec("ana", "vision", "new")),
-        lambda: catalog.version(instance, owner, path("v1")),
-        lambda: catalog.collections(instance, owner, CollectionQuery("ana", "vision"), FIRST),
-        lambda: log("2"),
-    ):
-        with pytest.raises(Gone, match=said):
-            call()
-    restored = restoring.restore_project(instance, owner, "ana", "vision")
-    assert restored == Restored(versions=1, runs=1, projects=1, aliases=2)
-    assert live(instance, owner) == {"v1": ("best", "latest")}
-    assert restoring.restore_project(instance, owner, "ana", "vision") == Restored()
-    assert findings(instance, owner) == []
-
-
-def test_a_link_from_another_project_keeps_a_project_unless_forced(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    version = log("0")
-    for project in ("vision", "registry"):
-        target = ArtifactPath("ana", project, "detector")
-        catalog.link_version(instance, owner, version.id, target, [])
-    with pytest.raises(
-        Conflict, match=r"linked as ana/registry/detector:v0; unlink.*`lineal artifact rm ana/reg"
-    ):
-        deletion.delete_project(instance, owner, "ana", "vision")
-    assert projects.project(instance, owner, "ana", "vision").name == "vision"
-    deletion.delete_project(instance, owner, "ana", "vision", force=True)
-    with pytest.raises(NotFound):
-        catalog.version(instance, owner, ArtifactPath("ana", "registry", "detector"))
-    restoring.restore_project(instance, owner, "ana", "vision")
-    for project in ("vision", "registry"):
-        target = ArtifactPath("ana", project, "detector")
-        assert catalog.version(instance, owner, target).number == 0
-    assert findings(instance, owner) == []
-
-
-@pytest.mark.parametrize("kind", [EdgeKind.USED, EdgeKind.LOGGED])
-def test_a_run_of_another_project_keeps_a_project_unless_forced(
-    instance: Instance, owner: Actor, log: Log, kind: EdgeKind
-) -> None:
-    version = log("0")
-    other = runs.start(instance, owner, RunSpec("ana", "training", "train")).run
-    if kind is EdgeKind.USED:
-        lineage.use(instance, owner, other.key, version.id, alias=None)
-    else:
-        lineage.relog(instance, owner, other.key, version.id)
-    with pytest.raises(Conflict, match=r"used or logged .*, ana/training/train; use force"):
-        deletion.delete_project(instance, owner, "ana", "vision")
-    assert projects.project(instance, owner, "ana", "vision").name == "vision"
-    deletion.delete_project(instance, owner, "ana", "vision", force=True)
-    restoring.restore_project(instance, owner, "ana", "vision")
-    deletion.delete_run(instance, owner, other.key)
-    deletion.delete_project(instance, owner, "ana", "vision")
-    assert findings(instance, owner) == []
-
-
-def test_a_project_that_only_its_own_runs_use_can_be_deleted(
-    instance: Instance, owner: Actor, log: Log, run: RunRecord
-) -> None:
-    lineage.use(instance, owner, run.key, log("0").id, alias=None)
-    deletion.delete_project(instance, owner, "ana", "vision")
-    assert projects.projects(instance, owner, "ana", FIRST).items == ()
-
-
-def test_a_link_in_a_deleted_project_keeps_nothing(
-    instance: Instance, owner: Actor, log: Log
-) -> None:
-    version = log("0")
-    target = ArtifactPath("ana", "registry", "detector")
-    catalog.link_version(instance, owner, version.id, target, [])
-    deletion.delete_project(instance, owner, "ana", "registry")
-    delete(instance, owner, version)
-    assert live(instance, owner) == {}
 
 
 # --- acts ---------------------------------------------------------------------------------------
@@ -531,14 +343,3 @@ def many_versions(instance: Instance, like: VersionRecord, count: int) -> list[i
         )
         connection.execute(update(schema.collections).values(next_number=ids[-1] + 1))
     return ids
-
-
-def test_a_ttl_is_part_of_a_draft(instance: Instance, owner: Actor, log: Log) -> None:
-    assert log("0").ttl_seconds is None
-    assert log("1", ttl_seconds=60).ttl_seconds == 60
-    assert log("1", ttl_seconds=90).ttl_seconds == 60
-    assert log("1", ttl_seconds=90, on_unchanged="update_metadata").ttl_seconds == 90
-    with pytest.raises(Invalid, match="wandb-history"):
-        log("2", ttl_seconds=60, collection="h", type=names.HISTORY_TYPE)
-    with pytest.raises(Invalid, match="at most"):
-        log("2", ttl_seconds=10**12)

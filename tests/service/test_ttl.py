@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from lineal.core import names
 from lineal.core.access import Actor
 from lineal.core.names import ArtifactPath
 from lineal.core.records import PageRequest, RunSpec
@@ -207,3 +208,14 @@ def test_a_version_restored_after_it_expired_stays(
     assert restoring.restore(instance, owner, act.id).exempted == 1
     assert expired(instance) == []
     assert live(instance, owner) == [0]
+
+
+def test_a_ttl_is_part_of_a_draft(instance: Instance, owner: Actor, log: Log) -> None:
+    assert log("0").ttl_seconds is None
+    assert log("1", ttl_seconds=60).ttl_seconds == 60
+    assert log("1", ttl_seconds=90).ttl_seconds == 60
+    assert log("1", ttl_seconds=90, on_unchanged="update_metadata").ttl_seconds == 90
+    with pytest.raises(Invalid, match="wandb-history"):
+        log("2", ttl_seconds=60, collection="h", type=names.HISTORY_TYPE)
+    with pytest.raises(Invalid, match="at most"):
+        log("2", ttl_seconds=10**12)
