@@ -7,6 +7,7 @@ import pytest
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.public.api import Api
+from lineal.client.public.run import Run
 from lineal.core.records import RunRecord, RunSpec
 
 
@@ -44,3 +45,22 @@ def log(
 def data(api: Api, backend: Backend) -> Artifact:
     start(backend, "make")
     return log(api, "make", "data", "one", aliases=["prod"])
+
+
+@pytest.fixture
+def record(backend: Backend) -> RunRecord:
+    spec = RunSpec(
+        entity="ana",
+        project="vision",
+        run_id="train",
+        name="bold owl",
+        job_type="train",
+        tags=("a",),
+        config={"lr": 0.1, "layers": [1, 2], "_lineal": {"hidden": True}},
+    )
+    return backend.start_run(spec).run
+
+
+@pytest.fixture
+def run(api: Api, record: RunRecord) -> Run:
+    return api.run("train")
