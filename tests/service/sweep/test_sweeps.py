@@ -2,94 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from lineal.core.access import Actor, Role
-from lineal.core.importance import RESULTS_LEAST
-from lineal.core.names import ArtifactPath
-from lineal.core.records import PageRequest, RunKey, RunPatch, RunSpec, RunState, VersionRecord
+from lineal.core.records import PageRequest, RunKey, RunPatch, RunSpec, RunState
 from lineal.core.trials import (
     AgentKey,
-    Answer,
     SweepRecord,
-    SweepSpec,
     SweepState,
     TrialProgress,
     TrialRecord,
     TrialState,
 )
-from lineal.db.schema import trials as trials_table
-from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service import artifacts, catalog, deletion, restoring, runs
+from lineal.errors import Conflict, Gone, NotFound, RunNotFoundError
+from lineal.service import deletion, restoring, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
-from lineal.service.sweep.importance import importance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
-from tests.gc.databases import open_on
-from tests.service.drafts import draft, log, send
-
-OWNER = Actor("ana", Role.OWNER)
-GRID = {"method": "grid", "parameters": {"a": {"values": [1, 2]}, "b": {"min": 0, "max": 2}}}
-RANDOM = {
-    "method": "random",
-    "metric": {"name": "loss"},
-    "parameters": {"lr": {"min": 0.0, "max": 1.0}, "net": {"parameters": {"k": {"value": 3}}}},
-}
-
-
-@pytest.fixture
-def instance(url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Instance]:  # noqa: F811
-    opened = open_on(url, tmp_path / "home", clock)
-    yield opened
-    opened.close()
-
-
-def make(instance: Instance, document: dict[str, Any], **more: Any) -> SweepRecord:
-    return sweeps.create(instance, OWNER, SweepSpec("ana", "p", document, **more))
-
-
-def join(instance: Instance, sweep: SweepRecord, name: str = "one") -> AgentKey:
-    return trials.join(instance, OWNER, sweep.key, name=name, host="here")
-
-
-def ask(instance: Instance, sweep: SweepRecord, agent: AgentKey) -> Answer:
-    return trials.next_trial(instance, OWNER, sweep.key, agent)
-
-
-def run_of(instance: Instance, answer: Answer, sweep: SweepRecord, **summary: Any) -> RunKey:
-    assert answer.trial is not None
-    spec = RunSpec("ana", "p", answer.trial.run_id, resume="allow", sweep_id=sweep.sweep_id)
-    started = runs.start(instance, OWNER, spec).run
-    if summary:
-        runs.update(instance, OWNER, started.key, RunPatch(summary=summary))
-    return started.key
-
-
-def done(
-    instance: Instance,
-    answer: Answer,
-    sweep: SweepRecord,
-    agent: AgentKey,
-    state: TrialState = TrialState.FINISHED,
-    **summary: Any,
-) -> None:
-    assert answer.trial is not None
-    key = run_of(instance, answer, sweep, **summary)
-    runs.finish(instance, OWNER, key, 0, 1.0)
-    trials.finish(instance, OWNER, answer.trial.key, agent, state)
-
-
-def again(instance: Instance, sweep: SweepRecord) -> SweepRecord:
-    return sweeps.sweep(instance, OWNER, "ana", "p", sweep.sweep_id)
+from tests.service.sweep.conftest import GRID, OWNER, RANDOM, again, ask, done, join, make, run_of
 
 
 def test_a_grid_hands_out_each_point_once_and_then_ends(instance: Instance) -> None:
@@ -288,78 +220,6 @@ def test_prior_runs_count_for_the_search_but_not_for_the_cap(instance: Instance)
         make(instance, RANDOM, prior_runs=("nowhere",))
 
 
-def test_parameters_put_into_the_queue_come_first(instance: Instance) -> None:
-    sweep = make(instance, RANDOM)
-    agent = join(instance, sweep)
-    with pytest.raises(Invalid, match="`lr`"):
-        trials.enqueue(instance, OWNER, sweep.key, {"rl": 1})
-    with pytest.raises(Invalid, match="no parameter `epoch`"):
-        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25, "epoch": 3})
-    trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
-    answer = ask(instance, sweep, agent)
-    assert answer.trial is not None
-    assert answer.trial.parameters == {"lr": 0.25, "net": {"k": 3}}
-
-
-NUMBERS = {"method": "grid", "parameters": {"a": {"values": [1, 2, 3]}}}
-
-
-def handed_out(instance: Instance, sweep: SweepRecord) -> list[Any]:
-    agent = join(instance, sweep)
-    seen = []
-    while (answer := ask(instance, sweep, agent)).trial is not None:
-        seen.append(answer.trial.parameters["a"])
-        done(instance, answer, sweep, agent)
-    assert again(instance, sweep).state is SweepState.FINISHED
-    return seen
-
-
-def test_parameters_of_ones_own_take_no_point_of_a_grid(instance: Instance) -> None:
-    sweep = make(instance, NUMBERS)
-    trials.enqueue(instance, OWNER, sweep.key, {"a": 9})
-    assert handed_out(instance, sweep) == [9, 1, 2, 3]
-    capped = make(instance, NUMBERS | {"run_cap": 2})
-    trials.enqueue(instance, OWNER, capped.key, {"a": 9})
-    assert handed_out(instance, capped) == [9, 1]
-
-
-def test_parameters_put_into_the_queue_may_name_constants_and_lie_in_groups(
-    instance: Instance,
-) -> None:
-    net = {"parameters": {"k": {"value": 3}, "width": {"values": [{"a": 1}, {"a": 2}]}}}
-    sweep = make(instance, {"method": "random", "parameters": {"net": net}})
-    point = {"net": {"k": 3, "width": {"a": 2}}}
-    assert trials.enqueue(instance, OWNER, sweep.key, point).parameters == point
-    with pytest.raises(Invalid, match=r"no parameter `net\.with`; did you mean `net\.width`"):
-        trials.enqueue(instance, OWNER, sweep.key, {"net": {"with": 2, "width": {"a": 2}}})
-
-
-def test_a_point_of_a_grid_that_was_put_into_the_queue_comes_only_once(instance: Instance) -> None:
-    sweep = make(instance, NUMBERS)
-    for number in (3, 2):
-        trials.enqueue(instance, OWNER, sweep.key, {"a": number})
-    assert trials.propose(instance, OWNER, sweep.key) == {"a": 1}
-    assert handed_out(instance, sweep) == [3, 2, 1]
-    assert trials.propose(instance, OWNER, sweep.key) is None
-
-
-def test_a_grid_can_be_put_into_the_queue_point_by_point(instance: Instance) -> None:
-    sweep = make(instance, {"method": "grid", "parameters": {"a": {"values": [1, 1, True, 2]}}})
-    while (proposed := trials.propose(instance, OWNER, sweep.key)) is not None:
-        trials.enqueue(instance, OWNER, sweep.key, proposed)
-    assert handed_out(instance, sweep) == [1, 1, True, 2]
-
-
-def test_a_sweep_that_is_over_takes_no_parameters(instance: Instance) -> None:
-    sweep = make(instance, RANDOM)
-    sweeps.set_state(instance, OWNER, sweep.key, SweepState.STOPPED)
-    with pytest.raises(Conflict, match=r"is stopped and tries nothing more.*lineal sweep resume"):
-        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
-    sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
-    with pytest.raises(Conflict, match=r"is cancelled and tries nothing more.*prior_runs"):
-        trials.enqueue(instance, OWNER, sweep.key, {"lr": 0.25})
-
-
 def test_a_sweep_is_gone_with_its_project_and_loses_no_point(instance: Instance) -> None:
     sweep = make(instance, GRID)
     agents = [join(instance, sweep, name) for name in ("one", "two", "three")]
@@ -405,122 +265,7 @@ def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     assert trials.beat(instance, OWNER, stopped.key, agent).goes_on  # it has caught up
 
 
-def test_the_alias_follows_the_best_version_whatever_the_order(
-    instance: Instance, tmp_path: Path
-) -> None:
-    document = RANDOM | {"metric": {"name": "acc", "goal": "maximize"}, "best_alias": True}
-    sweep = make(instance, document)
-    agent = join(instance, sweep)
-    expected = []
-    best = -1.0
-    for number, acc in enumerate((0.3, 0.9, 0.5, 0.95, 0.1)):
-        answer = ask(instance, sweep, agent)
-        key = run_of(instance, answer, sweep)
-        files = {"model": b"%d" % number}
-        spec, segments = draft(files, collection=f"m{number % 2}", type="model", project="p")
-        begun = artifacts.begin(instance, OWNER, spec._replace(run=key), segments)
-        send(instance, OWNER, begun.draft, files, tmp_path)
-        version = artifacts.commit(instance, OWNER, begun.draft).version
-        assert version is not None
-        done(instance, answer, sweep, agent, acc=acc)
-        if acc > best:
-            best, expected = acc, [version.id]
-        aliased = [
-            found.id
-            for name in ("m0", "m1")
-            for found in _versions(instance, name)
-            if "best" in found.aliases
-        ]
-        assert aliased == expected
-
-
-def test_the_alias_stays_where_the_sweep_did_not_put_it(instance: Instance, tmp_path: Path) -> None:
-    def logged(project: str, name: str, run: int, *aliases: str) -> VersionRecord:
-        return log(
-            instance, OWNER, tmp_path, {"model": name.encode()},
-            project=project, collection=name, type="model", run=run, aliases=aliases,
-        )  # fmt: skip
-
-    for project in ("p", "other"):
-        spec = RunSpec("ana", project, "baseline", config={"lr": 0.5, "net": {"k": 3}})
-        key = runs.start(instance, OWNER, spec).run.key
-        logged(project, f"{project}-model", key, "best")
-        runs.finish(instance, OWNER, key, 0, 1.0)
-    document = RANDOM | {"best_alias": True}
-    sweep = make(instance, document, prior_runs=("baseline",))
-    agent = join(instance, sweep)
-    worse, better = ask(instance, sweep, agent), ask(instance, sweep, agent)
-    version = logged("p", "worse", run_of(instance, worse, sweep))
-    portfolio = ArtifactPath("ana", "registry", "models", "latest")
-    catalog.link_version(instance, OWNER, version.id, portfolio, ["best"])
-    done(instance, worse, sweep, agent, loss=0.9)
-    assert "best" in _versions(instance, "worse")[0].aliases
-    logged("p", "better", run_of(instance, better, sweep))
-    done(instance, better, sweep, agent, loss=0.1)
-    best = {
-        f"{project}/{name}"
-        for project, name in (
-            ("p", "p-model"), ("other", "other-model"), ("p", "worse"), ("p", "better"),
-            ("registry", "models"),
-        )
-        if "best" in _versions(instance, name, project)[0].aliases
-    }  # fmt: skip
-    assert best == {"other/other-model", "registry/models", "p/better"}
-
-
-def _versions(instance: Instance, name: str, project: str = "p") -> list[Any]:
-    from lineal.core.records import VersionQuery
-
-    try:
-        page = catalog.versions(instance, OWNER, VersionQuery("ana", project, name), PageRequest())
-    except NotFound:
-        return []
-    return list(page.items)
-
-
 def test_an_unknown_sweep_is_named_with_what_is_near(instance: Instance) -> None:
     sweep = make(instance, RANDOM)
     with pytest.raises(NotFound, match=sweep.sweep_id):
         sweeps.sweep(instance, OWNER, "ana", "p", sweep.sweep_id[:-1] + "_")
-
-
-def test_a_search_knows_what_other_processes_did(instance: Instance) -> None:
-    sweep = make(instance, RANDOM | {"method": "bayes"})
-    agent = join(instance, sweep)
-    for _ in range(3):
-        answer = ask(instance, sweep, agent)
-        assert answer.trial is not None
-        instance.searches.clear()  # as if another process asked next
-        done(instance, answer, sweep, agent, loss=answer.trial.parameters["lr"])
-    ask(instance, sweep, agent)
-    (search,) = instance.searches.values()
-    values = [each.value for each in search._study.get_trials() if each.value is not None]
-    with instance.database.reading() as connection:
-        rows = connection.execute(trials_table.select()).all()
-    assert sorted(values) == sorted(row.value for row in rows if row.value is not None)
-
-
-def test_a_search_goes_on_after_a_point_that_is_no_number(instance: Instance) -> None:
-    sweep = make(instance, RANDOM | {"method": "bayes"})
-    agent = join(instance, sweep)
-    done(instance, ask(instance, sweep, agent), sweep, agent, loss=0.5)
-    with instance.database.writing() as connection:
-        (point,) = connection.execute(select(trials_table.c.point)).scalars()
-        lost = dict.fromkeys(point, math.nan)
-        connection.execute(trials_table.update().values(point=lost))
-    instance.searches.clear()
-    assert ask(instance, sweep, agent).trial is not None
-
-
-def test_the_parameter_that_decides_matters_most(instance: Instance) -> None:
-    searched = {"lr": {"min": 0.0, "max": 1.0}, "net": {"parameters": {"k": {"min": 0, "max": 11}}}}
-    sweep = make(instance, RANDOM | {"parameters": searched})
-    agent = join(instance, sweep)
-    for number in range(12):
-        assert (importance(instance, OWNER, sweep.key) == {}) == (number < RESULTS_LEAST)
-        chosen = {"lr": number / 12, "net": {"k": number * 5 % 12}}
-        trials.enqueue(instance, OWNER, sweep.key, chosen)
-        done(instance, ask(instance, sweep, agent), sweep, agent, loss=number / 12)
-    found = importance(instance, OWNER, sweep.key)
-    assert list(found) == ["lr", "net.k"]
-    assert sum(found.values()) == pytest.approx(1)
