@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.client.syncing import folders, state, synced, target, write_dataset
-from tests.test_files import file_size_limit
 
 import lineal
 from lineal.client import session
@@ -21,8 +18,8 @@ from lineal.client.backend import Backend
 from lineal.client.offline import opening, run_folder, sync
 from lineal.client.offline.marks import MARK_FILE
 from lineal.config import load
-from lineal.core.records import CollectionPatch, RunPatch
-from lineal.errors import NoSpace, NotFound, UsageError
+from lineal.core.records import CollectionPatch
+from lineal.errors import UsageError
 
 
 def test_sync_copies_everything_and_twice_changes_nothing(home):
@@ -245,21 +242,6 @@ def test_a_run_that_was_to_go_on_comes_in_under_another_id(home):
     assert (result.run, result.failures) == ("ana/p/b", {})
 
 
-def test_a_broken_artifact_does_not_stop_the_rest(home):
-    with lineal.init(mode="offline", project="p", id="a") as run:
-        run.log_artifact(write_dataset("broken", "lost"))
-        run.log_artifact(write_dataset("fine", "kept"))
-    (folder,) = folders()
-    for path in Path(folder, "blobs").rglob("*"):
-        if path.is_file() and path.read_bytes() == b"lost":
-            path.unlink()
-    (result,) = synced(home)
-    assert list(result.failures) == ["artifact broken:v0"]
-    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/fine:v0"]
-    (again,) = synced(home)
-    assert (again.was_synced, list(again.failures)) == (False, ["artifact broken:v0"])
-
-
 def test_a_run_that_goes_on_is_not_synced(home):
     run = lineal.init(mode="offline", project="p", id="a")
     run.log({"x": 1})
@@ -295,11 +277,6 @@ def test_versions_in_the_config_are_those_of_the_home_before_and_after_sync(home
     assert len(ids) == 3
     for path, id in ids.items():
         assert lineal.Api().artifact(path).id == id
-
-
-def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(NotFound):
-        run_folder.read_about(str(tmp_path))
 
 
 def test_another_project_gets_a_copy_of_its_own(home):
@@ -418,104 +395,3 @@ def test_a_display_name_of_what_was_deleted_since_is_no_failure(home):
 def show_as(backend: Backend, collection: str, name: str) -> None:
     found = backend.collection("ana", "p", collection)
     backend.update_collection(found.id, CollectionPatch(display_name=name))
-
-
-def test_what_cannot_be_noted_for_sync_leaves_no_half_line(tmp_path):
-    run_folder.note(str(tmp_path), use("p/data:v0"))
-    path = tmp_path / run_folder.INTENTS_FILE
-    with file_size_limit(path.stat().st_size + 5), pytest.raises(NoSpace, match=str(path)):
-        run_folder.note(str(tmp_path), use("p/data:v1"))
-    run_folder.note(str(tmp_path), use("p/data:v2"))
-    assert run_folder.read_intents(str(tmp_path)) == [use("p/data:v0"), use("p/data:v2")]
-
-
-def use(version: str) -> run_folder.Use:
-    return run_folder.Use(version, "sha256:9f", None)
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ('{"kind": "use"', "Expecting"),
-        ("[]", "it is no JSON object"),
-        ('{"kind": "lose"}', "its kind is 'lose'"),
-        ('{"kind": "use", "version": 1, "digest": "x", "alias": null}', "`version` is 1, not str"),
-        ('{"kind": "relog", "version": "p/data:v0"}', "`digest` is missing"),
-        ('{"kind": "alias", "version": "a", "aliases": "prod"}', "`aliases` is 'prod', not tuple"),
-        ('{"kind": "link", "version": "a", "target": "b", "aliases": []}', "`target` is 'b'"),
-    ],
-)
-def test_a_damaged_note_is_named(home, line, said):
-    with lineal.init(mode="offline", project="p", id="a"):
-        pass
-    path = Path(folders()[0], run_folder.INTENTS_FILE)
-    path.write_text(f"{line}\n")
-    (result,) = synced(home)
-    (error,) = result.failures.values()
-    assert f"Line 1 of {path.absolute()} is damaged: {said}" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("marks", "said"),
-    [
-        ("{", "Expecting"),
-        ("5", "it is no JSON object"),
-        ('{"x": null}', "it is no JSON object"),
-        ('{"x": {"done": 5}}', "`done` is 5, not tuple"),
-        ('{"x": {"done": [], "more": 1}}', "`more` is not known"),
-    ],
-)
-def test_damaged_marks_are_named(home, marks, said):
-    with lineal.init(mode="offline", project="p", id="a"):
-        pass
-    path = Path(folders()[0], MARK_FILE)
-    path.write_text(marks)
-    (result,) = synced(home)
-    (error,) = result.failures.values()
-    assert f"{path.absolute()} is damaged: {said}" in str(error)
-    path.unlink()
-    (result,) = synced(home)
-    assert result.failures == {}
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        ("UPDATE versions SET metadata = '[]'", "versions 1: no JSON object: metadata"),
-        ("UPDATE runs SET created_at = 'today'", "runs 1: no moment: created_at"),
-    ],
-)
-def test_a_folder_with_a_database_that_lineal_did_not_write_is_named(home, damage, said):
-    with lineal.init(mode="offline", project="p", id="a") as run:
-        run.log_artifact(write_dataset())
-    database = Path(folders()[0], "lineal.db").absolute()
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute(damage)
-        connection.commit()
-    (result,) = synced(home)
-    (error,) = result.failures.values()
-    assert f"{database} is damaged" in str(error)
-    assert said in str(error)
-
-
-def test_only_what_users_keep_in_the_folder_of_a_run_may_be_no_file(home):
-    with lineal.init(mode="offline", project="p", id="a") as run:
-        os.mkfifo(Path(run.dir, "pipe"))
-    (folder,) = folders()
-    os.mkfifo(Path(folder, run_folder.INTENTS_FILE))
-    (result,) = synced(home)
-    assert "neither a file nor a folder" in str(result.failures[os.path.abspath(folder)])
-    Path(folder, run_folder.INTENTS_FILE).unlink()
-    (result,) = synced(home)
-    assert result.failures == {}
-
-
-@pytest.mark.parametrize("value", [{}, {"id": None}, {"id": "x"}, {"id": "9" * 30}])
-def test_what_only_looks_like_a_version_stays_in_the_config(home, value):
-    config = {"data": {"_type": "artifactVersion", **value}}
-    with lineal.init(mode="offline", project="p", id="a") as run:
-        key = run.backend.run("ana", "p", "a").key
-        run.backend.update_run(key, RunPatch(config=config))
-    (result,) = synced(home)
-    assert result.failures == {}
-    assert target(home).run("ana", "p", "a").config["data"] == config["data"]
