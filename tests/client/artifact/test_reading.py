@@ -1,4 +1,4 @@
-"""Fetching what a version has: download, checkout, verify, entries (ART-28…ART-37, MAN)."""
+"""Fetching what a version has: download, checkout, verify, entries (ART-28…ART-37)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
-from tests.client.artifact.conftest import content, draft, paths
+from tests.client.artifact.conftest import content, draft
 
 import lineal
 from lineal.client.artifact import download
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.contents import Added
 from lineal.client.public import lists
-from lineal.core.digest import of_bytes
 from lineal.core.manifest import Segment, SegmentHead, starts_segment
 from lineal.core.records import VersionId
-from lineal.errors import (
-    IntegrityError,
-    Invalid,
-    LinealError,
-    MissingFile,
-)
-
-# --- reading (ART-28…ART-37) --------------------------------------------------------------------
+from lineal.errors import IntegrityError, Invalid, LinealError, MissingFile
 
 
 def test_a_download_goes_to_a_folder_of_name_and_version(logged: Artifact) -> None:
@@ -382,112 +374,7 @@ def test_an_entry_knows_its_artifact_and_its_target(
         reference.parent_artifact()
 
 
-# --- manifest (MAN) -----------------------------------------------------------------------------
-
-
-def test_the_manifest_is_a_mapping_sorted_by_path(logged: Artifact) -> None:
-    entries = logged.manifest.entries
-    assert list(entries) == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
-    assert len(entries) == len(logged.manifest) == 4
-    assert entries["ab.txt"].size == 2
-    assert not [key for key in ("zzz", 5, None, ("a.txt",)) if key in entries]
-    with pytest.raises(KeyError):
-        entries["zzz"]
-
-
-def test_entries_can_be_walked_again_and_again(logged: Artifact) -> None:
-    values = logged.manifest.entries.values()
-    assert [entry.path for entry in values] == [entry.path for entry in values]
-    assert next((path, entry.path) for path, entry in logged.manifest.entries.items()) == (
-        "a.txt",
-        "a.txt",
-    )
-    assert len(values) == 4
-
-
-def test_an_entry_has_the_documented_fields(logged: Artifact) -> None:
-    entry = logged.manifest.entries["ab.txt"]
-    assert (entry.path, entry.digest, entry.size) == ("ab.txt", of_bytes(b"ab"), 2)
-    assert (entry.ref, entry.extra, entry.extra.get("etag")) == (None, {}, None)
-    assert entry.to_json() == {
-        "digest": of_bytes(b"ab"),
-        "size": 2,
-        "birthArtifactID": logged.id,
-    }
-
-
-def test_an_entry_remembers_the_version_that_brought_its_bytes(
-    run: lineal.Run, logged: Artifact, tmp_path: Path
-) -> None:
-    changed = logged.new_draft()
-    assert changed.add_bytes(b"new", "new.txt").birth_artifact_id is None
-    assert changed.manifest.entries["a.txt"].birth_artifact_id == logged.id
-    run.log_artifact(changed).wait()
-    births = {path: entry.birth_artifact_id for path, entry in changed.manifest.entries.items()}
-    assert births == dict.fromkeys(paths(logged), logged.id) | {"new.txt": changed.id}
-    assert changed.manifest.to_manifest_json()["contents"] == {
-        path: entry.to_json() for path, entry in changed.manifest.entries.items()
-    }
-    elsewhere = run.log_artifact(draft({"b": b"a"}, "other")).wait()
-    assert elsewhere.get_entry("b").birth_artifact_id == logged.id
-    (tmp_path / "f").write_bytes(b"a")
-    reference = draft(name="refs").add_reference(f"file://{tmp_path}/f")[0]
-    assert reference.birth_artifact_id is None
-
-
-def test_an_entry_has_all_fields_before_and_after_it_is_logged(
-    run: lineal.Run, tmp_path: Path
-) -> None:
-    (tmp_path / "f").write_bytes(b"ab")
-    artifact = draft()
-    entry = artifact.add_file(str(tmp_path / "f"), skip_cache=True)
-    fields = [
-        "path",
-        "digest",
-        "size",
-        "ref",
-        "birth_artifact_id",
-        "extra",
-        "local_path",
-        "skip_cache",
-    ]
-    content = ["f", of_bytes(b"ab"), 2, None]
-    assert [getattr(entry, field) for field in fields] == [
-        *content,
-        None,
-        {},
-        str(tmp_path / "f"),
-        False,
-    ]
-    version = run.log_artifact(artifact).wait()
-    fetched = version.get_entry("f")
-    assert [getattr(fetched, field) for field in fields] == [*content, version.id, {}, None, False]
-
-
-def test_a_manifest_is_one_json_object(logged: Artifact) -> None:
-    shown = logged.manifest.to_manifest_json()
-    assert (shown["version"], shown["storagePolicy"]) == (1, "lineal-v1")
-    assert shown["storagePolicyConfig"] == {"storageLayout": "sha256"}
-    assert list(shown["contents"]) == paths(logged)
-    assert shown["contents"]["ab.txt"]["size"] == 2
-
-
-def test_the_digest_depends_on_paths_and_contents_only(run: lineal.Run) -> None:
-    one = draft({"a": b"1", "b": b"2"}, "one", metadata={"k": 1})
-    two = draft({"b": b"2", "a": b"1"}, "two", description="other")
-    three = draft({"a": b"2", "b": b"1"}, "three")
-    assert one.digest == two.digest != three.digest
-    before = one.digest
-    assert run.log_artifact(one).wait().digest == before
-
-
 def test_an_empty_artifact_is_a_version(run: lineal.Run) -> None:
     artifact = run.log_artifact(Artifact("empty", "dataset")).wait()
     assert (artifact.version, artifact.file_count, artifact.size) == ("v0", 0, 0)
     assert content(artifact.download()) == {}
-
-
-def test_a_missing_file_is_both_ours_and_pythons(tmp_path: Path) -> None:
-    with pytest.raises(MissingFile) as raised:
-        draft().add_reference(f"file://{tmp_path}/gone")
-    assert isinstance(raised.value, FileNotFoundError)

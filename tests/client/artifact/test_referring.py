@@ -11,9 +11,7 @@ from tests.client.artifact.conftest import ALL_IN_FOLDER, content, draft, paths
 import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.core.digest import of_bytes
-from lineal.errors import (
-    Invalid,
-)
+from lineal.errors import Invalid, MissingFile
 
 
 def test_a_reference_to_a_file_records_where_it_is(run: lineal.Run, tmp_path: Path) -> None:
@@ -183,3 +181,9 @@ def test_an_entry_of_another_artifact_shares_its_bytes(run: lineal.Run, logged: 
     artifact.add_reference(logged.get_entry("b/c/d.txt").ref_url(), name="renamed")
     run.log_artifact(artifact).wait()
     assert content(artifact.download()) == {"a.txt": b"a", "renamed": b"bcd"}
+
+
+def test_a_missing_file_is_both_ours_and_pythons(tmp_path: Path) -> None:
+    with pytest.raises(MissingFile) as raised:
+        draft().add_reference(f"file://{tmp_path}/gone")
+    assert isinstance(raised.value, FileNotFoundError)
