@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from lineal.blobs.store import BlobStore
 from lineal.client import unseen
@@ -102,3 +104,16 @@ def backend(instance: Instance, owner: Actor):  # type: ignore[no-untyped-def]  
     from lineal.client.embedded import EmbeddedBackend
 
     return EmbeddedBackend(instance, owner)
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """What is sent to the databases, as it is sent."""
+    sent: list[str] = []
+
+    def note(*executed: Any) -> None:
+        sent.append(executed[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(Engine, "before_cursor_execute", note)

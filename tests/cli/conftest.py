@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
 from lineal.cli.app import execute
 from lineal.client import session
@@ -47,19 +46,6 @@ def lineal(capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
 
     yield run
     session.close()
-
-
-@pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """What is sent to the databases, as it is sent."""
-    sent: list[str] = []
-
-    def note(*executed: Any) -> None:
-        sent.append(executed[2])
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
