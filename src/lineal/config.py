@@ -11,28 +11,17 @@ import dataclasses
 import functools
 import os
 import re
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lineal import settings_file, wandb_settings
+from lineal import setting_values, settings_file, wandb_settings
 from lineal.errors import Invalid, Unavailable
 from lineal.nearest import did_you_mean
+from lineal.setting_values import Mode
 
-Mode = typing.Literal["online", "shared", "offline", "disabled"]
-MODE_SPELLINGS: Mapping[str, Mode] = {
-    "online": "online",
-    "run": "online",
-    "shared": "shared",
-    "offline": "offline",
-    "dryrun": "offline",
-    "disabled": "disabled",
-}
-"""RUN-36: `dryrun` and `run` are old spellings."""
 WITH_INSTANCE: tuple[Mode, ...] = ("online", "shared")
 """Modes in which a run goes into the instance as it happens."""
-
 
 A_CENTURY_DAYS = 36_500
 """Longer than anybody keeps anything, and short enough to count back from now."""
@@ -215,6 +204,8 @@ _NO_SETTINGS = frozenset({"LINEAL_DEBUG", "LINEAL_SWEEP_PARAM_PATH"})
 """Variables of ours that the command line reads, or that agents give to programs."""
 _NOT_OURS = "WANDB_HOME"
 """Its folder is W&B's: what stands there is no instance of ours."""
+_LOGIN_VARIABLES = ("USER", "LOGNAME", "USERNAME")
+"""cron sets only the second: what its jobs make belongs where their user looks for it."""
 FOLDER_FILE = ".lineal"
 """Settings of the working directory."""
 
@@ -241,12 +232,12 @@ def load(
     environ = os.environ if environ is None else environ
     told = {**said(base), **_given(explicit or {})}
     values: dict[str, Any] = {**_from_environment(environ), **told}
-    home = _parse("home", values.get("home", Settings.home))
+    home = _parsed("home", values.get("home", Settings.home))
     values = {**_given(_from_files(home)), **values}
     parsed = {}
     for name, value in values.items():
         try:
-            parsed[name] = _parse(name, value)
+            parsed[name] = _parsed(name, value)
         except Invalid as error:
             if name in told:
                 raise
@@ -295,15 +286,15 @@ def _field(name: str) -> dataclasses.Field[Any]:
     return Settings.__dataclass_fields__[name]
 
 
-def _is_path(name: str) -> bool:
-    return bool(_field(name).metadata["is_path"])
+def _parsed(name: str, value: Any) -> Any:
+    return setting_values.parse(_field(name), value)
 
 
 def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in _ours(values).items()
-        if value is not None and not (value == "" and _is_path(name))
+        if value is not None and not (value == "" and _field(name).metadata["is_path"])
     }
 
 
@@ -395,110 +386,6 @@ def save(values: Mapping[str, str]) -> str:
     return path
 
 
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
-
-
-def _parse(name: str, value: Any) -> Any:
-    """Turn text from a file or a variable into the setting's type."""
-    wanted, is_path = str(_field(name).type), _is_path(name)
-    try:
-        if wanted == "bool":
-            return value if isinstance(value, bool) else _parse_bool(str(value))
-        if wanted == "float":
-            return _within(name, float(value))
-        if wanted == "int":
-            return _within(name, int(value))
-        if wanted.startswith("tuple"):
-            parts = value.split(",") if isinstance(value, str) else list(value)
-            texts = [_text(part).strip() for part in parts if _text(part).strip()]
-            return tuple(map(_parse_path, texts) if is_path else texts)
-        if is_path:
-            return _parse_path(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Invalid(f"Setting `{name}` cannot be {value!r}: {error}") from error
-    if name == "mode":
-        return _parse_mode(value)
-    if name == "resume":
-        return _parse_resume(value)
-    if name == "reinit":
-        return _parse_reinit(value)
-    if name == "console":
-        return _parse_console(value)
-    return _text(value)
-
-
-def _text(value: object) -> str:
-    """Return a value as text; of a member of an enum of texts the text, not the member's name."""
-    return str.__str__(value) if isinstance(value, str) else str(value)
-
-
-def _within(name: str, number: float) -> float:
-    least, most = _field(name).metadata["within"]
-    if not least <= number <= most:  # NaN, too
-        raise ValueError(f"expected a number from {least} to {most:,}")
-    return number
-
-
-def _parse_path(value: Any) -> str:
-    path = _text(os.fsdecode(value))
-    if "\0" in path:
-        raise ValueError("no path has a NUL")
-    return os.path.expanduser(path)
-
-
-def _parse_bool(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("expected true or false")
-
-
-def _parse_mode(value: Any) -> Mode:
-    mode = MODE_SPELLINGS.get(_text(value).lower())
-    if mode is None:
-        raise Invalid(
-            f"Unknown mode `{_text(value)}`; use `online`, `offline`, `disabled` or `shared`"
-        )
-    return mode
-
-
-def _parse_resume(value: Any) -> str | None:
-    text = _text(value).lower()
-    if text in _FALSE:
-        return None
-    text = "auto" if text in _TRUE else text
-    if text not in ("allow", "must", "never", "auto"):
-        raise Invalid(f"Setting `resume` cannot be {value!r}; use allow, must, never or auto")
-    return text
-
-
-def _parse_reinit(value: Any) -> str:
-    """RUN-6: booleans are deprecated spellings."""
-    text = {"true": "finish_previous", "false": "return_previous"}.get(
-        _text(value).lower(), _text(value)
-    )
-    if text not in ("default", "return_previous", "finish_previous", "create_new"):
-        raise Invalid(
-            f"Setting `reinit` cannot be {value!r}; use default, return_previous, finish_previous "
-            "or create_new"
-        )
-    return text
-
-
-_WRAPPED = ("wrap", "auto", "redirect", "wrap_raw", "wrap_emu")
-"""W&B's ways to keep console output; here they are all the same."""
-
-
-def _parse_console(value: Any) -> str:
-    text = _text(value).lower()
-    if text == "off" or text in _FALSE:
-        return "off"
-    if text not in _TRUE and text not in _WRAPPED:
-        raise Invalid(f"Setting `console` cannot be {value!r}; use `wrap` or `off`")
-    return "wrap"
-
-
 def working_folder() -> str:
     """Raises Unavailable if somebody removed the one that this process works in."""
     try:
@@ -520,7 +407,3 @@ def acting_user(settings: Settings) -> str:
     told = (os.environ.get(variable) for variable in _LOGIN_VARIABLES)
     login = settings.username or next(filter(None, told), "local")
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", login).strip("-.") or "local"
-
-
-_LOGIN_VARIABLES = ("USER", "LOGNAME", "USERNAME")
-"""cron sets only the second: what its jobs make belongs where their user looks for it."""

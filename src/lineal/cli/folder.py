@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
-from lineal.config import MODE_SPELLINGS, environment_variables, save
+from lineal.config import environment_variables, save
 from lineal.core import names
 from lineal.errors import UsageError
+from lineal.setting_values import MODE_SPELLINGS
 
 
 def init(
