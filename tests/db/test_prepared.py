@@ -29,9 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, InvalidRequestError, StatementError
 
+from lineal.db.column_types import Json, Moment
 from lineal.db.engine import Database, insert_for, plain
 from lineal.db.prepared import Prepared
-from lineal.db.schema import Json, Moment
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
 things = Table(

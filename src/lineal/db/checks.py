@@ -29,14 +29,12 @@ from lineal.core import names
 from lineal.core.records import CollectionKind, EdgeKind, RunState, Stream
 from lineal.core.trials import SweepState, TrialState
 from lineal.db.blobs import AWAITED, CONDEMNED, STORED, has_state
+from lineal.db.column_types import EPOCH, Json, Moment
 from lineal.db.deletion import EXPIRED, PURGE, RETENTION, USER
 from lineal.db.drafts import COMMITTED, CONTRIBUTED, OPEN
 from lineal.db.engine import on_sqlite
 from lineal.db.redirects import COLLECTION, RUN
 from lineal.db.schema import (
-    EPOCH,
-    Json,
-    Moment,
     alias_moves,
     aliases,
     blobs,

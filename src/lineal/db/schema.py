@@ -1,21 +1,18 @@
 """The tables, and the rules that the database itself enforces.
 
-Integer primary keys are stable for ever; moments are microseconds since 1970 in UTC. What is
-deleted by users stays as a tombstone (`deleted_at`), so that numbers, edges and history remain.
+Integer primary keys are stable for ever. What is deleted by users stays as a tombstone
+(`deleted_at`), so that numbers, edges and history remain.
 The reasons for the shape: docs/design/001-storage.md and 003-deletion.md.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -24,44 +21,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeEngine
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware moment, stored as microseconds since 1970: exact, small, and sorts as it should."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (value - EPOCH) // timedelta(microseconds=1)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
-
-
-class Json(TypeDecorator[Any]):
-    """JSON; on PostgreSQL as `jsonb`, which filters can look into."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name != "postgresql":
-            return dialect.type_descriptor(JSON(none_as_null=True))
-        from sqlalchemy.dialects.postgresql import JSONB  # 25 ms that embedded use never needs
-
-        return dialect.type_descriptor(JSONB(none_as_null=True))
-
-
-BigId = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite counts rows only in a column declared INTEGER."""
+from lineal.db.column_types import BigId, Json, Moment
 
 metadata = MetaData(
     naming_convention={
