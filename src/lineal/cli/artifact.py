@@ -14,7 +14,7 @@ import lineal
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Exclude, Include, Type, Version, read_object
-from lineal.client.artifact import adding, stored
+from lineal.client.artifact import patterns, stored
 from lineal.core import names
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile, NotFound
@@ -229,7 +229,7 @@ def get(
     record = connection.version(path, type=type)
     count, size = record.entry_count, record.size_bytes
     if include or exclude:
-        chosen = adding.matches(include or [], exclude or [])
+        chosen = patterns.matches(include or [], exclude or [])
         count, size = _amount(connection.entries(record), chosen)
         if not count:
             raise NotFound(

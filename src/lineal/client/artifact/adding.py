@@ -11,13 +11,13 @@ import atexit
 import functools
 import os
 from array import array
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 from lineal.client import term
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
+from lineal.client.artifact.patterns import IGNORE_FILE, Chosen
 from lineal.client.artifact.staging import (
     Packing,
     Staging,
@@ -38,11 +38,7 @@ from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new
 from lineal.home import BLOBS, BUNDLE, DATABASE, home_of
 
-if TYPE_CHECKING:
-    from pathspec import PathSpec
-
 _OF_INSTANCE = frozenset({DATABASE, BLOBS, BUNDLE})
-IGNORE_FILE = ".linealignore"
 EMPTY_MARKER = ".linealkeep"
 """An empty file in a folder that has nothing else, where empty folders are wanted (ART-20)."""
 NAME_TAIL = 100
@@ -54,9 +50,6 @@ STAGED = "lineal-staging"
 PACKED_LEAST = 100
 """Files of an added folder from which on the small ones are copied into packs; of few, each stays
 a file of its own, which other programs can read in the store."""
-
-Chosen = Callable[[str], bool]
-"""Tells of a path relative to the added folder whether it is taken."""
 
 
 class Adder:
@@ -371,64 +364,6 @@ def _identity(folder: str) -> tuple[int, int]:
     with access_to(folder):
         status = os.stat(folder)
     return status.st_dev, status.st_ino
-
-
-def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Chosen:
-    """Return what include and exclude globs and the folder's `.linealignore` leave (ART-20).
-
-    Patterns are those of `.gitignore`; an excluded folder is not entered.
-    """
-    ignore_file = os.path.join(folder, IGNORE_FILE)
-    lines = list(exclude)
-    if os.path.isfile(ignore_file):
-        lines += [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
-    if not lines and not include:
-        return lambda _: True
-    excluded, included = _patterns(lines), _patterns(include)
-
-    def chosen(path: str) -> bool:
-        if excluded.match_file(path):
-            return False
-        return path.endswith("/") or not include or included.match_file(path)
-
-    return chosen
-
-
-def _ignored(ignore_file: str) -> list[str]:
-    try:
-        with access_to(ignore_file), open(ignore_file, encoding="utf-8-sig") as file:
-            return file.read().splitlines()
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
-
-
-def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
-    from pathspec import PathSpec  # 30 ms that only patterns are worth
-
-    try:
-        return PathSpec.from_lines("gitignore", lines)
-    except ValueError as error:
-        raise Invalid(
-            f"{error}; `include`, `exclude` and {IGNORE_FILE} take patterns as in `.gitignore`"
-        ) from error
-
-
-def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
-    """Return what globs leave of paths inside an artifact (ART-29).
-
-    Of a folder's path, which ends with `/`, it tells whether something below it may be left.
-    """
-    if not include and not exclude:
-        return lambda _: True
-    included, excluded = _patterns(include), _patterns(exclude)
-    takes_back = any(line.startswith("!") for line in exclude)
-
-    def chosen(path: str) -> bool:
-        if path.endswith("/"):
-            return takes_back or not excluded.match_file(path)
-        return (not include or included.match_file(path)) and not excluded.match_file(path)
-
-    return chosen
 
 
 def check_policy(policy: str) -> None:

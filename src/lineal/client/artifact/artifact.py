@@ -16,8 +16,8 @@ from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, session, term
-from lineal.client.artifact import adding
 from lineal.client.artifact import folder as folders
+from lineal.client.artifact import patterns
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.artifact.source import Source
@@ -186,7 +186,7 @@ class Artifact(Version):
         """
         record = self._record
         target = self._root(root)
-        chosen = adding.matches(names.strings(include), names.strings(exclude))
+        chosen = patterns.matches(names.strings(include), names.strings(exclude))
         prefix = "" if path_prefix is None else names.path_text(path_prefix)
         listed = None if paths is None else self._listed(paths, prefix)
         count, size = record.entry_count, record.size_bytes

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import media, session, term, values
-from lineal.client.artifact import adding
+from lineal.client.artifact import adding, patterns
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import MUTABLE, Added, Contents
 from lineal.client.artifact.manifest import ManifestEntry
@@ -174,7 +174,7 @@ class Draft:
             names.folder_path(name),
             policy=policy or MUTABLE,
             overwrite=merge,
-            chosen=adding.selection(folder, names.strings(include), names.strings(exclude)),
+            chosen=patterns.selection(folder, names.strings(include), names.strings(exclude)),
             empty_dirs=empty_dirs,
         )
         if added:
@@ -252,7 +252,7 @@ class Draft:
             None if name is None else names.path_text(name),
             checksum,
             MAX_REFERENCES if max_objects is None else max_objects,
-            adding.matches(included, excluded),
+            patterns.matches(included, excluded),
             bool(included or excluded),
         )
         artifact = uri.parent_artifact() if isinstance(uri, ManifestEntry) else None

@@ -17,9 +17,10 @@ from typing import NamedTuple
 from lineal.client import term
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Added
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
-from lineal.client.references.scheme import Chosen, Found, Listing, Scheme, extra
+from lineal.client.references.scheme import Found, Listing, Scheme, extra
 from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry

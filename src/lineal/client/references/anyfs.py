@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.references import secret
 from lineal.client.references.scheme import (
-    Chosen,
     Found,
     Freshness,
     Listing,

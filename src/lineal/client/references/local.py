@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from lineal.client.artifact.adding import walk
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.references.scheme import (
-    Chosen,
     Found,
     Freshness,
     Listing,

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.references.arriving import repeated
 from lineal.client.references.scheme import (
     ETAG,
     VERSION_ID,
-    Chosen,
     Found,
     Freshness,
     Listing,

@@ -7,20 +7,16 @@ artifact, limits, globs, warnings and threads are done once, for all, by the mod
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from lineal.client.artifact.patterns import Chosen
 from lineal.core.digest import Digest, is_content, of_bytes
 from lineal.core.manifest import NO_EXTRA, Entry
 
 ETAG, VERSION_ID = "etag", "versionID"
 """The keys of `extra`, spelt as W&B spells them; cloud schemes always have both (REF-20)."""
-
-
-Chosen = Callable[[str], bool]
-"""Tells whether what has this name is wanted; of a folder's, which ends with `/`, whether something
-below it may be."""
 
 
 class Found(NamedTuple):

@@ -18,10 +18,10 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 from lineal.client import term
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.references import secret
 from lineal.client.references.arriving import ATTEMPTS, REPEATED_AFTER_SECONDS, repeated
 from lineal.client.references.scheme import (
-    Chosen,
     Found,
     Freshness,
     Listing,

@@ -1,0 +1,77 @@
+"""Which files are meant: `include`, `exclude` and `.linealignore`, as patterns of `.gitignore`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lineal.errors import Invalid
+from lineal.files.refusals import access_to
+
+if TYPE_CHECKING:
+    from pathspec import PathSpec
+
+IGNORE_FILE = ".linealignore"
+
+Chosen = Callable[[str], bool]
+"""Tells whether what has this path is wanted; of a folder's, which ends with `/`, whether something
+below it may be."""
+
+
+def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Chosen:
+    """Return what include and exclude globs and the folder's `.linealignore` leave (ART-20).
+
+    Patterns are those of `.gitignore`; an excluded folder is not entered.
+    """
+    ignore_file = os.path.join(folder, IGNORE_FILE)
+    lines = list(exclude)
+    if os.path.isfile(ignore_file):
+        lines += [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
+    if not lines and not include:
+        return lambda _: True
+    excluded, included = _patterns(lines), _patterns(include)
+
+    def chosen(path: str) -> bool:
+        if excluded.match_file(path):
+            return False
+        return path.endswith("/") or not include or included.match_file(path)
+
+    return chosen
+
+
+def _ignored(ignore_file: str) -> list[str]:
+    try:
+        with access_to(ignore_file), open(ignore_file, encoding="utf-8-sig") as file:
+            return file.read().splitlines()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
+
+
+def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
+    from pathspec import PathSpec  # 30 ms that only patterns are worth
+
+    try:
+        return PathSpec.from_lines("gitignore", lines)
+    except ValueError as error:
+        raise Invalid(
+            f"{error}; `include`, `exclude` and {IGNORE_FILE} take patterns as in `.gitignore`"
+        ) from error
+
+
+def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
+    """Return what globs leave of paths inside an artifact (ART-29).
+
+    Of a folder's path, which ends with `/`, it tells whether something below it may be left.
+    """
+    if not include and not exclude:
+        return lambda _: True
+    included, excluded = _patterns(include), _patterns(exclude)
+    takes_back = any(line.startswith("!") for line in exclude)
+
+    def chosen(path: str) -> bool:
+        if path.endswith("/"):
+            return takes_back or not excluded.match_file(path)
+        return (not include or included.match_file(path)) and not excluded.match_file(path)
+
+    return chosen
