@@ -14,9 +14,8 @@ from typing import Any, BinaryIO
 import pytest
 from tests.client.counting import counted_steps
 
-from lineal.client.artifact import download, folder
+from lineal.client.artifact import download, folder, verifying
 from lineal.client.artifact.download import Download
-from lineal.client.artifact.folder import verify
 from lineal.client.cache import DigestCache
 from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
@@ -265,7 +264,7 @@ def filled(target: Path) -> Path:
 
 def test_a_whole_folder_is_verified(filled: Path) -> None:
     reference = Entry("ref", Digest("etag"), 1, "s3://b/k")
-    assert verify(str(filled), [*entries(FILES), reference]) == (4, 1)
+    assert verifying.folder(str(filled), [*entries(FILES), reference]) == (4, 1)
 
 
 def test_a_change_that_keeps_size_and_times_is_found(filled: Path) -> None:
@@ -273,7 +272,7 @@ def test_a_change_that_keeps_size_and_times_is_found(filled: Path) -> None:
     (filled / "a.txt").write_bytes(b"z")
     os.utime(filled / "a.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(IntegrityError, match=r"a\.txt"):
-        verify(str(filled), entries(FILES))
+        verifying.folder(str(filled), entries(FILES))
 
 
 def test_what_a_killed_download_left_is_no_damage_and_goes_with_a_later_one(target: Path) -> None:
@@ -296,7 +295,7 @@ def test_what_a_killed_download_left_is_no_damage_and_goes_with_a_later_one(targ
     os.waitpid(child, 0)
     (left,) = target.glob("*.part")  # of a.txt
     fetch(Far(FILES), target)
-    assert verify(str(target), entries(FILES)) == (4, 0)
+    assert verifying.folder(str(target), entries(FILES)) == (4, 0)
     os.utime(left, (0, 0))
     (target / "a.txt").unlink()
     fetch(Far(FILES), target)
@@ -335,7 +334,7 @@ def test_what_a_killed_download_fetched_long_before_is_not_even_read_again(
 
 def test_what_was_never_downloaded_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="download the artifact first"):
-        verify(str(tmp_path / "gone"), entries(FILES))
+        verifying.folder(str(tmp_path / "gone"), entries(FILES))
 
 
 # --- with others in the folder -----------------------------------------------------------------

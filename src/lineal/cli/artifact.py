@@ -14,7 +14,7 @@ import lineal
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Exclude, Include, Type, Version, read_object
-from lineal.client.artifact import patterns, stored
+from lineal.client.artifact import patterns, verifying
 from lineal.core import names
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile, NotFound
@@ -284,7 +284,7 @@ def verify(
     connection = connect()
     record = connection.version(name)
     if root is None:
-        checked = stored.verify(connection.backend, record)
+        checked = verifying.stored(connection.backend, record)
         if checked < record.entry_count:
             references = output.plural(record.entry_count - checked, "reference")
             output.note(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.client.artifact import folder
-from lineal.client.artifact.folder import verify
+from lineal.client.artifact import folder, verifying
 from lineal.core.digest import of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import IntegrityError, Invalid, Unavailable
@@ -42,7 +41,7 @@ def test_a_link_to_a_folder_is_surplus_also_where_entries_lie_behind_it(workplac
     kept = [Entry(path, of_bytes(b""), 0) for path in ("keep", "old", "dir/old", "dirlink/f")]
     assert folder.surplus(str(workplace / "t"), kept) == ["dirlink"]
     with pytest.raises(IntegrityError, match=r"dirlink in .* is not part of the artifact"):
-        verify(str(workplace / "t"), kept)
+        verifying.folder(str(workplace / "t"), kept)
 
 
 def test_empty_folders_are_surplus(workplace: Path) -> None:
@@ -92,7 +91,7 @@ def test_a_folder_of_any_depth_is_made_verified_and_emptied(tmp_path: Path, deep
     folder.make_root(f"{root}/{deep}")
     Path(root, deep, "a").write_bytes(b"")
     kept = [Entry(f"{deep}a", of_bytes(b""), 0)]
-    assert verify(root, kept) == (1, 0)
+    assert verifying.folder(root, kept) == (1, 0)
     assert folder.surplus(root, kept) == []
     (found,) = folder.surplus(root, [])
     assert found == f"{deep}a"

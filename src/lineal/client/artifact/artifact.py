@@ -242,29 +242,19 @@ class Artifact(Version):
         ValueError for a file that is missing, different, or not part of the artifact, or a
         reference that is lost.
         """
-        record = self._record
-        checked = skipped = 0
-        if remote:
-            from lineal.client.artifact import stored  # most only fetch
+        from lineal.client.artifact import verifying  # most only fetch
 
-            checked = stored.verify(self._home, record)
+        record = self._record
+        checked = verifying.stored(self._home, record) if remote else 0
+        skipped = 0
         folder = self._root(root)
         if root is not None or not (remote or (references and not os.path.isdir(folder))):
-            checked, skipped = folders.verify(folder, self._contents)
+            checked, skipped = verifying.folder(folder, self._contents)
         if references:
-            self._require_references()
+            verifying.references(self._references, self._contents)
         elif skipped:
             term.warning(f"{skipped} references were not checked")
         return checked
-
-    def _require_references(self) -> None:
-        # few artifacts have any
-        from lineal.client.references import checking
-        from lineal.client.references.scheme import State
-
-        for entry, found in checking.check(self._references, iter(self._contents)):
-            if found.state in (State.LOST, State.FORBIDDEN):
-                raise IntegrityError(f"Reference {entry.path} is {found.state}: {found.detail}")
 
     def file(self, root: str | None = None) -> str:
         """Download the only file and return its path; ValueError if there are several (ART-34)."""

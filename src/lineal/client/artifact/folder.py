@@ -1,29 +1,22 @@
-"""The folder that a version is downloaded to, and holding what is in it against the version."""
+"""The folder that a version is downloaded to, or checked out."""
 
 from __future__ import annotations
 
 import errno
 import os
 import secrets
-import stat
 from collections.abc import Iterable, Iterator
 
-from lineal.core import names
-from lineal.core.digest import PREFIX
 from lineal.core.manifest import Entry
 from lineal.errors import (
     HostilePath,
-    IntegrityError,
     InTheWay,
     Invalid,
-    MissingFile,
     NoSpace,
     Unavailable,
 )
 from lineal.files.folders import make_folders, walk
-from lineal.files.parts import PART
-from lineal.files.reading import hash_file
-from lineal.files.refusals import access_to, refusal, room_on
+from lineal.files.refusals import refusal, room_on
 from lineal.files.writing import write_new
 from lineal.home import DATABASE
 
@@ -55,33 +48,6 @@ def lowest(path: str) -> str:
     return path
 
 
-def verify(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
-    """Hold a folder against entries; returns (files checked, references skipped).
-
-    Raises IntegrityError naming the first file that is missing, different or extra (ART-33);
-    what a killed download left beside them is neither. Raises Invalid where no folder is there.
-    Reads every byte: a stamp that looks unchanged proves nothing here.
-    """
-    if not os.path.isdir(root):
-        raise Invalid(f"{root} is not a folder; download the artifact first")
-    expected: set[str] = set()
-    references_count = 0
-    for entry in entries:
-        expected.add(entry.path)
-        if entry.ref is not None:
-            references_count += 1
-            continue
-        target = os.path.join(root, names.entry_path(entry.path))
-        if not _is_file(target):
-            raise IntegrityError(f"{entry.path} is missing in {root}")
-        if PREFIX + hash_file(target).hex_digest != entry.digest:
-            raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
-    for path in present(root):
-        if path not in expected and not PART.fullmatch(os.path.basename(path)):
-            raise IntegrityError(f"{path} in {root} is not part of the artifact")
-    return len(expected) - references_count, references_count
-
-
 def present(root: str) -> Iterator[str]:
     """Yield the paths of all files below a folder, relative to it.
 
@@ -91,14 +57,6 @@ def present(root: str) -> Iterator[str]:
     for below, _, found in walk(root):
         for name in found:
             yield below + name
-
-
-def _is_file(path: str) -> bool:
-    try:
-        with access_to(path):
-            return stat.S_ISREG(os.stat(path).st_mode)
-    except MissingFile:
-        return False
 
 
 def is_empty_folder(root: str) -> bool:

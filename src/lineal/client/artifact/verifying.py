@@ -1,0 +1,105 @@
+"""Holding what was fetched, is stored or is referred to against a version (ART-33)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from lineal.client import term
+from lineal.client.artifact.folder import present
+from lineal.client.backend import Backend
+from lineal.core import names
+from lineal.core.digest import PREFIX, of_hash
+from lineal.core.manifest import Entry, decode_entries
+from lineal.core.records import Location, VersionRecord
+from lineal.errors import IntegrityError, Invalid, MissingFile
+from lineal.files.parts import PART
+from lineal.files.reading import hash_file
+from lineal.files.refusals import access_to
+
+if TYPE_CHECKING:
+    from lineal.client.references import References
+
+CHUNK_BYTES = 1 << 20
+
+
+def folder(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
+    """Hold a folder against entries; returns (files checked, references skipped).
+
+    Raises IntegrityError naming the first file that is missing, different or extra (ART-33);
+    what a killed download left beside them is neither. Raises Invalid where no folder is there.
+    Reads every byte: a stamp that looks unchanged proves nothing here.
+    """
+    if not os.path.isdir(root):
+        raise Invalid(f"{root} is not a folder; download the artifact first")
+    expected: set[str] = set()
+    references_count = 0
+    for entry in entries:
+        expected.add(entry.path)
+        if entry.ref is not None:
+            references_count += 1
+            continue
+        target = os.path.join(root, names.entry_path(entry.path))
+        if not _is_file(target):
+            raise IntegrityError(f"{entry.path} is missing in {root}")
+        if PREFIX + hash_file(target).hex_digest != entry.digest:
+            raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
+    for path in present(root):
+        if path not in expected and not PART.fullmatch(os.path.basename(path)):
+            raise IntegrityError(f"{path} in {root} is not part of the artifact")
+    return len(expected) - references_count, references_count
+
+
+def _is_file(path: str) -> bool:
+    try:
+        with access_to(path):
+            return stat.S_ISREG(os.stat(path).st_mode)
+    except MissingFile:
+        return False
+
+
+def stored(backend: Backend, record: VersionRecord) -> int:
+    """Read the stored bytes of one version; returns how many files were checked.
+
+    References are not ours to check. Raises IntegrityError naming the first file that is wrong.
+    """
+    checked = 0
+    with term.progress("Checking", files=record.entry_count, size=record.size_bytes) as progress:
+        for segment in backend.read_segments(record.id, backend.manifest(record.id).segments):
+            entries = [each for each in decode_entries(segment.lines) if each.ref is None]
+            digests = list({entry.digest for entry in entries})
+            locations = backend.locate(digests, version=record.id)
+            for entry in entries:
+                _check(backend, entry, locations.get(entry.digest), record.path)
+                progress.advance(files=1, size=entry.size)
+            checked += len(entries)
+    return checked
+
+
+def _check(backend: Backend, entry: Entry, location: Location | None, version: str) -> None:
+    if location is None:
+        raise IntegrityError(f"The bytes of {entry.path} in {version} are not stored")
+    running = hashlib.sha256()
+    with backend.open(location) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            running.update(chunk)
+    digest = of_hash(running)
+    if digest != entry.digest:
+        raise IntegrityError(
+            f"The stored bytes of {entry.path} in {version} are damaged: "
+            f"they have {digest} instead of {entry.digest}"
+        )
+
+
+def references(opened: References, entries: Iterable[Entry]) -> None:
+    """Raise IntegrityError for a reference that leads nowhere, or to what may not be read."""
+    # few artifacts have any
+    from lineal.client.references import checking
+    from lineal.client.references.scheme import State
+
+    for entry, found in checking.check(opened, entries):
+        if found.state in (State.LOST, State.FORBIDDEN):
+            raise IntegrityError(f"Reference {entry.path} is {found.state}: {found.detail}")
