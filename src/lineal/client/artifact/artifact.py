@@ -519,9 +519,6 @@ def committed(backend: Backend, version: VersionRecord) -> Artifact:
     return artifact
 
 
-internal = Artifact._internal
-
-
 def _inside(name: str | os.PathLike[str]) -> str:
     """Return the path that a name was added under: `./a` is `a`; what cannot be one stays."""
     try:
