@@ -12,7 +12,6 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, session, term
@@ -36,7 +35,6 @@ from lineal.errors import (
     LinealError,
     MissingFile,
 )
-from lineal.nearest import nearest
 
 if TYPE_CHECKING:
     from lineal.client.artifact.download import Download
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
     from lineal.client.public.lists import LazyList
     from lineal.client.public.run import Run
 
-NEAR_MOST = 2_000
-"""Paths looked at for a near miss on the way to an error."""
 LINK_INSTEAD = "its aliases name the link, and links are numbered as they come"
 """What to do where a link was given a version to become."""
 
@@ -105,7 +101,7 @@ class Artifact(Version):
             entry = self._contents.get(candidate)
             if entry is not None:
                 return ManifestEntry(entry, self)
-        raise KeyError(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
+        raise KeyError(f"Artifact {self.name} has no file {path!r}{self._contents.base.near(path)}")
 
     def open(
         self, name: str | os.PathLike[str], mode: str = "rb", encoding: str | None = None
@@ -125,11 +121,15 @@ class Artifact(Version):
         from lineal.client.artifact import reading  # most processes download whole files
 
         record = self._record
-        path = _inside(name)
+        return reading.opened(self._home, record.id, self._file(_inside(name)), self._references)
+
+    def _file(self, path: str) -> Entry:
+        """Return the entry of exactly this path; raises MissingFile naming what is near."""
         entry = self._contents.get(path)
         if entry is None:
-            raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
-        return reading.opened(self._home, record.id, entry, self._references)
+            near = self._contents.base.near(path)
+            raise MissingFile(f"Artifact {self.name} has no file {path!r}{near}")
+        return entry
 
     def get_path(self, name: str | os.PathLike[str]) -> ManifestEntry:
         """Deprecated spelling of `get_entry`."""
@@ -206,14 +206,8 @@ class Artifact(Version):
     ) -> list[Entry]:
         """Return the entries of exactly these paths, sorted; raises MissingFile for any other."""
         named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        found = []
-        for path in sorted(set(map(_inside, named))):
-            entry = self._contents.get(path)
-            if entry is None:
-                raise MissingFile(f"Artifact {self.name} has no file {path!r}{self._near(path)}")
-            if path.startswith(prefix):
-                found.append(entry)
-        return found
+        found = map(self._file, sorted(set(map(_inside, named))))
+        return [entry for entry in found if entry.path.startswith(prefix)]
 
     def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
         """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
@@ -498,17 +492,6 @@ class Artifact(Version):
         from lineal.client.public.catalog import Collection  # it loads this
 
         return Collection(self._home, self._home.collection(entity, project, name))
-
-    def _near(self, path: str) -> str:
-        if next(self._contents.base.under(f"{path}/"), None) is not None:
-            return (
-                f": {path!r} is a folder; download(path_prefix={f'{path}/'!r}) fetches it, "
-                f"manifest.get_entries_in_directory({path!r}) lists its files"
-            )
-        folder = path.rpartition("/")[0]
-        known = (entry.path for entry in self._contents.base.under(f"{folder}/" if folder else ""))
-        near = nearest(path, islice(known, NEAR_MOST))
-        return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def committed(backend: Backend, version: VersionRecord) -> Artifact:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lineal.core.digest import Digest
@@ -17,11 +18,14 @@ from lineal.core.manifest import (
     segment_of,
     segments_under,
 )
+from lineal.nearest import nearest
 
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
     from lineal.core.records import VersionId
 
+NEAR_MOST = 2_000
+"""Paths looked at for a near miss on the way to an error."""
 SEGMENTS_HELD = 64
 """Segments of a version kept as they are stored (100 kB each), for looking up entries."""
 LOOKED_UP_SINGLY = 8
@@ -88,6 +92,18 @@ class Base:
             return
         for segment in self._read(heads):
             yield from entries_under(segment.lines, prefix)
+
+    def near(self, path: str) -> str:
+        """Return what to say of a path that is no file: that it is a folder, or what is near it."""
+        if next(self.under(f"{path}/"), None) is not None:
+            return (
+                f": {path!r} is a folder; download(path_prefix={f'{path}/'!r}) fetches it, "
+                f"manifest.get_entries_in_directory({path!r}) lists its files"
+            )
+        folder = path.rpartition("/")[0]
+        known = (entry.path for entry in self.under(f"{folder}/" if folder else ""))
+        near = nearest(path, islice(known, NEAR_MOST))
+        return f"; did you mean {near[0]!r}?" if near else ""
 
     def segment(self, head: SegmentHead) -> Iterator[Entry]:
         for segment in self._read([head]):

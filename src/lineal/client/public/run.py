@@ -11,7 +11,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from lineal.client import session, term
-from lineal.client.artifact.artifact import NEAR_MOST, Artifact, committed
+from lineal.client.artifact.artifact import Artifact, committed
+from lineal.client.artifact.base import NEAR_MOST
 from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
 from lineal.client.public import graph
