@@ -1,7 +1,7 @@
 """The SDK's `Artifact`: what can be done with a version: read, change, link, trace.
 
-`draft.py` fills one, `version.py` has its state; adding, fetching and lineage are functions in
-modules of those names.
+`draft.py` fills one, `version.py` has its state. What takes more than some lines is beside them:
+`adding`, `download`, `verifying`, `data_objects`, and the lineage in the public API's `graph`.
 Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
 """
 
@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import copy
 import io
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, session, term
+from lineal.client.artifact import data_objects, patterns
 from lineal.client.artifact import folder as folders
-from lineal.client.artifact import patterns
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.manifest import ManifestEntry
-from lineal.client.artifact.source import Source
 from lineal.client.artifact.version import Version
 from lineal.client.backend import Backend
 from lineal.config import Settings
@@ -27,14 +25,7 @@ from lineal.core import names
 from lineal.core.manifest import Entry
 from lineal.core.names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord
-from lineal.errors import (
-    ArtifactNotLoggedError,
-    HostilePath,
-    IntegrityError,
-    Invalid,
-    LinealError,
-    MissingFile,
-)
+from lineal.errors import ArtifactNotLoggedError, HostilePath, Invalid, MissingFile
 
 if TYPE_CHECKING:
     from lineal.client.artifact.download import Download
@@ -144,18 +135,7 @@ class Artifact(Version):
             entry = self.get_entry(name)
         except KeyError:
             return None
-        if not entry.path.endswith(tuple(media.suffixes())):
-            return None
-        try:
-            with open(entry.download(), encoding="utf-8") as file:
-                found = json.load(file)
-            return media.read(found, Source(self), entry.path)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, LinealError):
-                raise
-            raise IntegrityError(
-                f"{entry.path} of {self.name} is no data object that can be read: {error!r}"
-            ) from error
+        return data_objects.read(self, entry)
 
     def __getitem__(self, name: str | os.PathLike[str]) -> media.DataObject | None:
         return self.get(name)

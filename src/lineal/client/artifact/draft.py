@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import media, session, term, values
-from lineal.client.artifact import adding, patterns
+from lineal.client.artifact import adding, data_objects, patterns
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import MUTABLE, Added, Contents
 from lineal.client.artifact.manifest import ManifestEntry
-from lineal.client.artifact.source import Source
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -272,9 +271,9 @@ class Draft:
                 f"Cannot add a {obj.__class__.__name__}; add() takes data types such as Table "
                 "and Image, add_file and add_bytes take everything else"
             )
-        path = _object_path(names.entry_path(name), kind.type_name)
+        path = data_objects.path_of(names.entry_path(name), kind.type_name)
         assert isinstance(obj, media.DataObject)
-        text = json.dumps(obj.write(_Target(self)), sort_keys=True)
+        text = json.dumps(obj.write(data_objects.Target(self)), sort_keys=True)
         return self.add_bytes(text.encode(), path, overwrite=overwrite)
 
     def __setitem__(self, name: str | os.PathLike[str], obj: object) -> None:
@@ -402,29 +401,6 @@ class Draft:
         return ManifestEntry(entry, cast("Artifact", self))  # nobody makes a bare Draft
 
 
-class _Target:
-    """A draft as data types write to it."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-
-    def add_file(self, local_path: str, name: str, /) -> ManifestEntry:
-        return self._draft.add_file(local_path, name)
-
-    def add_bytes(self, data: bytes, name: str, /) -> ManifestEntry:
-        return self._draft.add_bytes(data, name)
-
-    def add_reference(self, uri: str, name: str, /) -> object:
-        return self._draft.add_reference(uri, name)
-
-    def reference_to(self, obj: object, /) -> str | None:
-        origin = getattr(obj, "_origin", None)
-        if origin is None or not isinstance(origin.source, Source):
-            return None
-        entry = origin.source.artifact._contents.get(origin.path)
-        return None if entry is None else ManifestEntry(entry, origin.source.artifact).ref_url()
-
-
 def _uri(uri: object) -> str:
     """Return what `add_reference` is given as a URI whose scheme is in small letters."""
     if isinstance(uri, ManifestEntry):
@@ -447,11 +423,6 @@ def _uri(uri: object) -> str:
         ) from error
     scheme, colon, rest = uri.partition("://")
     return f"{scheme.lower()}{colon}{rest}" if colon else uri
-
-
-def _object_path(name: str, type_name: str) -> str:
-    suffix = f".{type_name}.json"
-    return name if name.endswith(suffix) else name + suffix
 
 
 def described(text: str | None) -> str | None:

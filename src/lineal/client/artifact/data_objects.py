@@ -1,20 +1,53 @@
-"""A logged artifact as data types read from it (DAT-1)."""
+"""Artifacts as data types see them: a draft they are written to, a version they are read from."""
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lineal.errors import LinealError
+from lineal.client import media
+from lineal.client.artifact.manifest import ManifestEntry
+from lineal.errors import IntegrityError, LinealError
 from lineal.files.stamps import Stamp
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
+    from lineal.client.artifact.draft import Draft
 
 AHEAD_MOST = 1_000
 """Files fetched at once."""
+
+
+def path_of(name: str, type_name: str) -> str:
+    """Return where an object that is added under a name is described."""
+    suffix = f".{type_name}.json"
+    return name if name.endswith(suffix) else name + suffix
+
+
+class Target:
+    """A draft as data types write to it."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+
+    def add_file(self, local_path: str, name: str, /) -> ManifestEntry:
+        return self._draft.add_file(local_path, name)
+
+    def add_bytes(self, data: bytes, name: str, /) -> ManifestEntry:
+        return self._draft.add_bytes(data, name)
+
+    def add_reference(self, uri: str, name: str, /) -> object:
+        return self._draft.add_reference(uri, name)
+
+    def reference_to(self, obj: object, /) -> str | None:
+        origin = getattr(obj, "_origin", None)
+        if origin is None or not isinstance(origin.source, Source):
+            return None
+        entry = origin.source.artifact._contents.get(origin.path)
+        return None if entry is None else ManifestEntry(entry, origin.source.artifact).ref_url()
 
 
 @dataclass
@@ -83,3 +116,19 @@ class Source:
         count = folder.ahead if start == folder.next else 1
         folder.next, folder.ahead = start + count, min(2 * count, AHEAD_MOST)
         return folder.names[start : start + count]
+
+
+def read(artifact: Artifact, entry: ManifestEntry) -> media.DataObject | None:
+    """Rebuild the object that an entry describes, None if it is any other file."""
+    if not entry.path.endswith(tuple(media.suffixes())):
+        return None
+    try:
+        with open(entry.download(), encoding="utf-8") as file:
+            found = json.load(file)
+        return media.read(found, Source(artifact), entry.path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, LinealError):
+            raise
+        raise IntegrityError(
+            f"{entry.path} of {artifact.name} is no data object that can be read: {error!r}"
+        ) from error
