@@ -35,7 +35,7 @@ NAMES = (
     "references",
     "trackio",
 )
-"""Modules of this package, in the order in which they are run: the many files come last."""
+"""Modules of `cases`, in the order in which they are run: the many files come last."""
 RUNS = 5
 
 
@@ -54,7 +54,7 @@ def main() -> int:
         for name in options.names or NAMES:
             began = time.monotonic()
             try:
-                for result in importlib.import_module(f"benchmarks.{name}").measure(bench):
+                for result in importlib.import_module(f"benchmarks.cases.{name}").measure(bench):
                     named.append((name, result))
             except Exception:  # what the others measured is worth having
                 traceback.print_exc()

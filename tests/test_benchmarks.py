@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import cases
 from benchmarks.__main__ import NAMES
 from benchmarks.results import Result, table
 from benchmarks.timing import Taken
@@ -31,10 +33,10 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_benchmark_can_be_named_and_measured():
-    modules = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
-    rest = {"__init__", "__main__", "child", "inputs", "results", "sdk", "timing"}
-    assert modules - rest == set(NAMES)
-    assert all(hasattr(importlib.import_module(f"benchmarks.{name}"), "measure") for name in NAMES)
+    assert {module.name for module in pkgutil.iter_modules(cases.__path__)} == set(NAMES)
+    assert all(
+        hasattr(importlib.import_module(f"{cases.__name__}.{name}"), "measure") for name in NAMES
+    )
 
 
 def test_quick_benchmarks_run_and_leave_nothing_behind(tmp_path: Path):

@@ -2,7 +2,7 @@
 
 Every run uses two earlier versions and logs two; twenty versions are hubs used by 1,000 runs
 each. Several starting points; the last reaches as many nodes as a graph may have (10,000) and
-has no limit. `python -m benchmarks.lineage` prints how the database runs each statement.
+has no limit. `python -m benchmarks.cases.lineage` prints how the database runs each statement.
 """
 
 from __future__ import annotations

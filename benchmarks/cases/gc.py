@@ -3,7 +3,8 @@
 The plan reads an instance of 10,000 versions with 100 blobs each, half of them live, a quarter in
 the undo period, a quarter past it; its memory is that of a process of its own, above the bare
 imports. The sweep frees 100,000 files of 1 KiB; the yardstick removes as many of the same size in
-as many folders. Usage by hand: `python -m benchmarks.gc HOME` prints the peak memory of a plan.
+as many folders. Usage by hand: `python -m benchmarks.cases.gc HOME` prints the peak memory of a
+plan.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _plan(bench: Bench) -> Iterator[Result]:
 
 
 def _measured_plan(home: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.gc", home]
+    command = [sys.executable, "-m", "benchmarks.cases.gc", home]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found

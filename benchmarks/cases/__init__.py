@@ -1,0 +1,1 @@
+"""What is measured: each module has `measure`, and is named by `python -m benchmarks NAME`."""
