@@ -171,8 +171,9 @@ def _swept_and_removed(bench: Bench, count: int) -> tuple[float, float]:
     with instance.database.writing() as connection:
         connection.execute(schema.versions.update().values(deleted_at=instance.clock.now()))
     for id in range(1, count // BLOBS_EACH + 1):
-        for n in range(BLOBS_EACH):
-            _write(instance.store.path(storage_key(Digest(_digest(id, n)), NONCE)))
+        keys = [storage_key(Digest(_digest(id, n)), NONCE) for n in range(BLOBS_EACH)]
+        for place in instance.store.places(keys):
+            _write(place.path)
     beside = shutil.copytree(instance.home.blobs, home + "-rm")
     os.sync()
     began = time.perf_counter()
@@ -187,8 +188,7 @@ def _swept_and_removed(bench: Bench, count: int) -> tuple[float, float]:
     return taken, removed
 
 
-def _write(path: str | None) -> None:
-    assert path is not None
+def _write(path: str) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as file:
         file.write(b"x" * FILE_BYTES)
