@@ -224,25 +224,36 @@ def _start(
                 backend.close()
                 shutil.rmtree(opened.offline_folder, ignore_errors=True)
             raise
-        record = started.run
-        place = Place(
-            spool=opened.home.spool,
-            files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
-            offline_folder=opened.offline_folder,
-            resume_file=_remember(settings, opened, record),
-        )
-        if opened.offline_folder is not None:
-            # what the run stages and looks up belongs into its folder, too
-            settings = dataclasses.replace(
-                settings, home=opened.offline_folder, entity=opened.entity
-            )
-        run = Run(backend, settings, started, place, allow_val_change=allow_val_change)
-        with _failed_with_init(run):
-            run.begin(call)
+        run = _begun(settings, opened, started, call, allow_val_change=allow_val_change)
     _say_started(run, started)
     if artifacts:
         with _failed_with_init(run):
             run.config.update(artifacts)
+    return run
+
+
+def _begun(
+    settings: Settings,
+    opened: _Opened,
+    started: StartedRun,
+    call: surroundings.Call,
+    *,
+    allow_val_change: bool,
+) -> Run:
+    """Make what the user gets, and let it begin to record."""
+    record = started.run
+    place = Place(
+        spool=opened.home.spool,
+        files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
+        offline_folder=opened.offline_folder,
+        resume_file=_remember(settings, opened, record),
+    )
+    if opened.offline_folder is not None:
+        # what the run stages and looks up belongs into its folder, too
+        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=opened.entity)
+    run = Run(opened.backend, settings, started, place, allow_val_change=allow_val_change)
+    with _failed_with_init(run):
+        run.begin(call)
     return run
 
 
