@@ -11,7 +11,7 @@ import typer
 from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import IntoEntity, IntoProject, Json
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.core.records import VersionQuery, VersionRecord
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from heapq import merge
 from typing import TYPE_CHECKING, TypeVar
 
 from lineal.client import session
-from lineal.client.backend import Backend, all_of, version_of_type
+from lineal.client.backend import Backend, version_of_type
 from lineal.client.default_project import default_project
+from lineal.client.pages import all_of
 from lineal.client.public import addresses
 from lineal.config import Settings, load
 from lineal.core import names

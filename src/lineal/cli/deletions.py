@@ -15,7 +15,7 @@ from lineal.cli import output, selection
 from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import NUMBER_MAX, Json, Yes
 from lineal.cli.retention import ttl_words
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection

@@ -11,7 +11,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import Connection, connect
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.client.public.graph import Graph
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.lineage_text import CUT

@@ -13,7 +13,8 @@ from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, project_or_collection
 from lineal.cli.options import Json, Type, Version, read_object
 from lineal.cli.retention import ttl_words
-from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
+from lineal.client.backend import Backend
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.core.manifest import Entry
 from lineal.core.records import (
     CollectionQuery,

@@ -11,7 +11,7 @@ from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.deletions import print_restored
 from lineal.cli.options import Json, Project, Yes
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.core.records import CollectionQuery, PageRequest
 
 app = typer.Typer(

@@ -10,7 +10,7 @@ from lineal.cli import output, selection
 from lineal.cli.connect import connect, place_of
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.artifact import ttl as ttls
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.core import names
 from lineal.core.retention import (
     EffectiveTtl,

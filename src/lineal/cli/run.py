@@ -15,7 +15,8 @@ from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
 from lineal.client.artifact import adding
-from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
+from lineal.client.backend import Backend
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.files import File
 from lineal.core import names
 from lineal.core.numbers import is_finite

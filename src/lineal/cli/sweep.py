@@ -13,7 +13,7 @@ import typer
 from lineal.cli import output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.options import Json
-from lineal.client.backend import all_of
+from lineal.client.pages import all_of
 from lineal.client.run.config import read_yaml
 from lineal.client.sweep import agent as agents
 from lineal.client.sweep import sweep as sweeps

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -81,11 +80,6 @@ if TYPE_CHECKING:
         TrialRecord,
         TrialState,
     )
-
-T = TypeVar("T")
-
-BULK_PAGE_SIZE = 1_000
-"""Where all pages are wanted anyway, or each of them sorts the whole list."""
 
 
 class Backend(Protocol):
@@ -470,26 +464,9 @@ class Backend(Protocol):
         ...
 
 
-def all_of(
-    fetch: Callable[[PageRequest], Page[T]], *, limit: int | None = None, size: int = 100
-) -> Iterator[T]:
-    """Yield a list page by page, to the end or to `limit` items; no page is larger than that."""
-    if limit is not None:
-        size = max(1, min(limit, size))
-    return islice(_pages(fetch, PageRequest(size, with_total=False)), limit)
-
-
 def version_of_type(backend: Backend, path: ArtifactPath, type: str | None) -> VersionRecord:
     """Resolve a name; raises NotFound, and Invalid (a ValueError) for another type."""
     record = backend.version(path)
     if type is not None and record.type != type:
         raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
     return record
-
-
-def _pages(fetch: Callable[[PageRequest], Page[T]], request: PageRequest) -> Iterator[T]:
-    page = fetch(request)
-    yield from page.items
-    while page.cursor is not None:
-        page = fetch(request._replace(cursor=page.cursor))
-        yield from page.items

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, TypeGuard
 
 from lineal.client import term
 from lineal.client.artifact.draft import CLIENT_ID_LENGTH
-from lineal.client.backend import Backend, all_of
+from lineal.client.backend import Backend
 from lineal.client.offline import copying
+from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
 from lineal.core.records import (

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec
 
 from lineal.client import term
-from lineal.client.backend import Backend, all_of
+from lineal.client.backend import Backend
 from lineal.client.offline import copying, run_folder
 from lineal.client.offline.marks import Marks, Where
 from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
+from lineal.client.pages import all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import names

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
+from lineal.client.backend import Backend
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.lists import NamedList
 from lineal.core import lineage_picture, lineage_text
 from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery

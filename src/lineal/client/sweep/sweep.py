@@ -10,8 +10,9 @@ from itertools import chain
 from typing import Any
 
 from lineal.client import session, term
-from lineal.client.backend import BULK_PAGE_SIZE, Backend, all_of
+from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public import addresses
 from lineal.client.values import as_metric, kind_of, plain
 from lineal.config import WITH_INSTANCE, Settings, load
