@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineal.client.artifact import contents as contents_module
 from lineal.client.artifact import scratch
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import (
@@ -218,6 +219,14 @@ def test_a_private_copy_is_preferred_as_source() -> None:
     assert found.staged == "/staging/0"
     assert contents.name_of("/data/one") == "one"
     assert contents.source_of(of_bytes(b"elsewhere")) is None
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
+def test_entries_are_all_read_page_by_page(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(contents_module, "ROWS_PAGE", 2)
+    contents = Contents()
+    contents.add(added(f"f{number}") for number in reversed(range(count)))
+    assert [each.path for each in contents] == [f"f{number}" for number in range(count)]
 
 
 def test_all_immutable_sources_are_walked_with_their_digests() -> None:

@@ -46,6 +46,8 @@ SOURCES_MOST = 500
 """Digests asked for at once: every SQLite takes so many values."""
 ADDED_AT_ONCE = 500
 """Rows that go into the database in one call; a fork waits that long at most."""
+ROWS_PAGE = 10_000
+"""Rows read at once where all are wanted."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
 
 
@@ -330,20 +332,12 @@ class Contents:
 
     def immutable_sources(self) -> Iterator[tuple[Source, Digest]]:
         """Yield the user's immutable files, with the digests they had."""
-        after = ""
-        columns = "source, staged, packed, policy, size, mtime_ns, ctime_ns, inode, digest, path"
-        while True:
-            rows = self._rows(
-                f"SELECT {columns} FROM entries WHERE path > ? AND policy = ?"  # noqa: S608 - constants
-                " ORDER BY path LIMIT 10000",
-                after,
-                IMMUTABLE,
-            )
-            for source, staged, packed, policy, *stamp, digest, _ in rows:
-                yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
-            if len(rows) < 10_000:
-                return
-            after = rows[-1][-1]
+        query = (
+            "SELECT path, digest, source, staged, packed, policy, size, mtime_ns, ctime_ns, inode"
+            " FROM entries WHERE path > ? AND policy = ? ORDER BY path LIMIT ?"
+        )
+        for _, digest, source, staged, packed, policy, *stamp in self._paged(query, IMMUTABLE):
+            yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
 
     def drop_copies(self, *, taken: int = 0) -> None:
         """Remove the private copies that were not stored: their content was there already.
@@ -370,12 +364,15 @@ class Contents:
         scratch.give_back(self._database, is_small=is_small)
 
     def _own(self) -> Iterator[Entry]:
+        return map(_entry, self._paged(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT ?"))
+
+    def _paged(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Yield rows in the order of their paths, which come first; changes may come in between."""
         after = ""
         while True:
-            rows = self._rows(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT 10000", after)
-            for row in rows:
-                yield _entry(row)
-            if len(rows) < 10_000:
+            rows = self._rows(query, after, *values, ROWS_PAGE)
+            yield from rows
+            if len(rows) < ROWS_PAGE:
                 return
             after = rows[-1][0]
 
