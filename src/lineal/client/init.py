@@ -111,17 +111,12 @@ def init(
         term.warn_once("TensorBoard and Gym are not recorded by this version")
     process_exit.install()
     defaults = run_config.defaults(loaded.config_paths)
-    values = {
-        **run_config.read_config(session.early_config()),
-        **run_config.chosen(
-            run_config.read_config(config), config_include_keys, config_exclude_keys
-        ),
-    }
+    early, given = map(run_config.read_config, (session.early_config(), config))
+    values = early | run_config.chosen(given, config_include_keys, config_exclude_keys)
     if trial is not None:
         values |= trial.parameters
-        allow_val_change = True if allow_val_change is None else allow_val_change
     if allow_val_change is None:
-        allow_val_change = notebook.shell() is not None
+        allow_val_change = trial is not None or notebook.shell() is not None
     run = _start(loaded, values, defaults, allow_val_change=allow_val_change, fork=fork)
     session.set_early_config(None)  # only now: what was refused may be tried again
     if trial is not None:
