@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 from sqlalchemy import update
 
 from lineal.core.access import Actor
 from lineal.core.records import (
     CollectionQuery,
-    PageRequest,
     RunRecord,
     RunSpec,
     VersionQuery,
@@ -21,20 +16,9 @@ from lineal.core.records import (
 from lineal.db import schema
 from lineal.service import catalog, deletion, runs
 from lineal.service.instance import Instance
-from tests.service import drafts
-
-FIRST = PageRequest()
-Log = Callable[..., VersionRecord]
-
-
-@pytest.fixture
-def log(instance: Instance, owner: Actor, tmp_path: Path) -> Log:
-    """Log a version of ana/vision/data with this text."""
-
-    def logged(text: str, **changes: Any) -> VersionRecord:
-        return drafts.log(instance, owner, tmp_path, {"a": text.encode()}, **changes)
-
-    return logged
+from tests.service.retaining import FIRST as FIRST
+from tests.service.retaining import Log as Log
+from tests.service.retaining import log as log
 
 
 @pytest.fixture
