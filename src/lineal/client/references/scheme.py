@@ -121,9 +121,9 @@ class Scheme(Protocol):
 
 def is_unchecked(entry: Entry) -> bool:
     """Tell whether nothing was recorded that says which content is meant (REF-4)."""
-    # an empty ETag used to be recorded as it came
     if entry.ref is None or entry.extra.get(VERSION_ID):
         return False
+    # empty: homes hold references to objects whose store gave an empty ETag
     return entry.digest in (entry.ref, "", uri_digest(entry.ref))
 
 
