@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import DraftId, PageRequest, RunSpec, VersionQuery
+from lineal.core.records import PageRequest, RunSpec, VersionQuery
 from lineal.errors import Conflict
-from lineal.service import artifacts, catalog, runs, transfers
+from lineal.service import catalog, runs, transfers
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance
-from tests.service.drafts import commit, draft, findings, log, send
+from tests.service.drafts import commit, findings, log
 
 
 def test_contributions_are_merged_when_one_finishes(
@@ -87,26 +87,6 @@ def test_a_conflict_of_the_finisher_leaves_the_contributions_as_they_were(
     final = log(instance, owner, tmp_path, {"own/a": b"2"}, run=two, distributed_id="d")
     assert final.entry_count == 2
     assert findings(instance, owner) == []
-
-
-def test_a_contribution_taken_while_it_is_given_up_stays(
-    instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec, segments = draft({"a": b"1"}, distributed_id="d", is_final=False)
-    begun = artifacts.begin(instance, owner, spec, segments)
-    send(instance, owner, begun.draft, {"a": b"1"}, tmp_path)
-    found = transfers.open_draft
-
-    def commit_meanwhile(instance: Instance, actor: Actor, draft_id: DraftId) -> object:
-        monkeypatch.undo()
-        draft = found(instance, actor, draft_id)
-        artifacts.commit(instance, actor, draft_id)  # as another thread would
-        return draft
-
-    monkeypatch.setattr(transfers, "open_draft", commit_meanwhile)
-    artifacts.abandon(instance, owner, begun.draft)
-    final = log(instance, owner, tmp_path, {"b": b"2"}, distributed_id="d")
-    assert final.entry_count == 2
 
 
 class Interrupted(Exception):

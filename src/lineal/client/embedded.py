@@ -257,9 +257,6 @@ class EmbeddedBackend:
     def remove_surplus(self, draft: DraftId) -> None:
         service.strays.remove_surplus(self.instance, self.actor, draft)
 
-    def abandon(self, draft: DraftId) -> None:
-        service.artifacts.abandon(self.instance, self.actor, draft)
-
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord:
         return service.catalog.update_version(self.instance, self.actor, membership, patch)
 

@@ -125,18 +125,6 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     return finished
 
 
-def abandon(instance: Instance, actor: Actor, draft_id: DraftId) -> None:
-    """Give a draft up: it protects nothing any longer; what it stored is left to the sweep.
-
-    One that became a version stays that. Raises NotFound, Gone (it expired before).
-    """
-    transfers.open_draft(instance, actor, draft_id)
-    with instance.database.writing() as connection:
-        draft = transfers.hold(instance, connection, draft_id)
-        if draft.state == drafts_db.OPEN:
-            drafts_db.change(connection, [draft_id], {"expires_at": instance.clock.now()})
-
-
 # --- begin, step by step ------------------------------------------------------------------------
 
 
