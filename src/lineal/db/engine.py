@@ -12,6 +12,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -35,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import NullPool
 
 from lineal.db.json_values import NoJson, json_text, json_value
@@ -50,6 +52,9 @@ COMPACT_LEAST_BYTES = 16 << 20
 """Fewer empty bytes than these are left in the file."""
 COMPACT_MOST_BYTES = 1 << 30
 """To write more than this anew takes longer than others should have to wait."""
+_CONNECTIONS_KEPT = 5
+_CONNECTIONS_MOST = 25
+"""Each takes three descriptors on SQLite."""
 
 
 class Database:
@@ -64,6 +69,8 @@ class Database:
         self._busy_timeout_seconds = busy_timeout_seconds
         self._patience = threading.local()
         self.engine = _create_engine(self.url, self._wait_seconds, self._unwritable)
+        self._turn = threading.Lock()
+        """Of the thread that writes to SQLite, or waits until no other process does."""
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
@@ -160,6 +167,7 @@ class Database:
         with (
             self._counted(),
             _translated(self.url),
+            self._turn_of(writes=writes) as wait_seconds,
             self.engine.connect() as connection,
             connection.begin(),
             self._unchanged(connection),
@@ -167,11 +175,31 @@ class Database:
             if self._opened_file is None:
                 self._opened_file = self._file()
             if self.is_sqlite:
-                _wait_at_most(connection, self._wait_seconds())
+                _wait_at_most(connection, wait_seconds)
                 _begin(connection, writes=writes, is_durable=is_durable)
             if writes and self._scrubs:
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
             yield connection
+
+    @contextmanager
+    def _turn_of(self, *, writes: bool) -> Iterator[float]:
+        """Let one thread at a time write to SQLite; yields how long it may wait for the lock there.
+
+        Threads that all waited there would take a connection each, and leave none to read with.
+        """
+        seconds = self._wait_seconds()
+        if not (writes and self.is_sqlite):
+            yield seconds
+            return
+        if not self._turn.acquire(blocking=False):
+            until = time.monotonic() + seconds
+            if not self._turn.acquire(timeout=seconds):
+                raise _held(str(self.url.database))
+            seconds = max(0.0, until - time.monotonic())
+        try:
+            yield seconds
+        finally:
+            self._turn.release()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -252,7 +280,11 @@ def make_empty(path: str) -> None:
 def _create_engine(
     url: URL, wait_seconds: Callable[[], float], unwritable: UnwritableFile | None
 ) -> Engine:
-    pool: dict[str, Any] = {"pool_size": 5, "max_overflow": 20}
+    pool: dict[str, Any] = {
+        "pool_size": _CONNECTIONS_KEPT,
+        "max_overflow": _CONNECTIONS_MOST - _CONNECTIONS_KEPT,
+        "pool_timeout": wait_seconds(),
+    }
     if unwritable is not None:
         pool = {"poolclass": NullPool, "creator": unwritable.connect}
     engine = sqlalchemy.create_engine(
@@ -327,6 +359,12 @@ def _translated(url: URL) -> Iterator[None]:
         if "SQLite" not in str(error):
             raise
         raise Invalid("A number is too large: the database has whole numbers of 64 bits") from error
+    except NoConnection as error:
+        raise Unavailable(
+            f"Other threads of this process used all {_CONNECTIONS_MOST} connections to the "
+            f"database {url.database} for too long; try again with fewer of them, or raise "
+            "LINEAL_BUSY_TIMEOUT"
+        ) from error
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         if _is_damage(str(cause)):
@@ -354,10 +392,7 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "readonly" in text or "unable to open" in text:
         return _unwritable(text, place)
     if "locked" in text or "busy" in text:
-        return Unavailable(
-            f"Another process held the database {place} for too long; try again, or raise "
-            "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
-        )
+        return _held(place)
     if "I/O error" in text:
         code = f" ({name})" if name else ""
         folder = os.path.dirname(place)
@@ -369,6 +404,13 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
             "committed stays; put that right, and repeat the call"
         )
     return Unavailable(f"The database {place} failed: {text}")
+
+
+def _held(place: str) -> Unavailable:
+    return Unavailable(
+        f"Another process held the database {place} for too long; try again, or raise "
+        "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
+    )
 
 
 def _unwritable(why: str, place: str) -> Unavailable:
