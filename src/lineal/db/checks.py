@@ -430,6 +430,14 @@ def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
 
+def is_stored(connection: Connection, blob_id: int, nonce: str) -> bool:
+    """Say whether a blob that `stored_blobs` returned is still stored, and under the same key."""
+    same = select(blobs.c.id).where(
+        blobs.c.id == blob_id, blobs.c.nonce == nonce, has_state(STORED)
+    )
+    return connection.execute(same).first() is not None
+
+
 def users_of_blob(connection: Connection, blob_id: int) -> list[str]:
     """Return some of the live versions and run files that need a blob."""
     in_versions = (

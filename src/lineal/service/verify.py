@@ -122,6 +122,8 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
         problem = _problem(instance, key, row.digest, row.size_bytes)
         if problem is not None:
             with instance.database.reading() as connection:
+                if not checks.is_stored(connection, row.id, row.nonce):
+                    continue  # a sweep has taken it since it was looked up
                 users = checks.users_of_blob(connection, row.id)
             where = f"{key} (in {', '.join(users) or 'no live version'})"
             what = problem.text
