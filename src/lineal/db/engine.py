@@ -43,6 +43,7 @@ from lineal.db.json_values import NoJson, json_text, json_value
 from lineal.db.unwritable import UnwritableFile
 from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
 from lineal.forks import around_forks
+from lineal.interrupts import deferred
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -138,7 +139,12 @@ class Database:
         """
         if not self.is_sqlite:
             return 0
-        with self._counted(), _translated(self.url), self.engine.connect() as connection:
+        with (
+            deferred(),
+            self._counted(),
+            _translated(self.url),
+            self.engine.connect() as connection,
+        ):
             database = plain(connection)
             page_bytes, pages, empty = (
                 int(database.execute(f"PRAGMA {name}").fetchone()[0])
@@ -165,6 +171,7 @@ class Database:
             raise _unwritable("its folder may only be read", self._unwritable.path)
         self._require_in_place()
         with (
+            deferred(),
             self._counted(),
             _translated(self.url),
             self._turn_of(writes=writes) as wait_seconds,

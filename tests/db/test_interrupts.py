@@ -1,0 +1,141 @@
+"""Signals that come while the database is used: Ctrl-C in a notebook, a job's end that is near."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from lineal.db.engine import Database, make_empty, sqlite_url
+
+STEPS_MOST = 2_000
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file.db"
+    make_empty(str(path))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE rows (number INTEGER)")
+    return path
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(sqlite_url(str(path)), busy_timeout_seconds=1)
+    yield database
+    database.close()
+
+
+def add(database: Database, number: int) -> None:
+    with database.writing(is_durable=False) as connection:
+        connection.exec_driver_sql(f"INSERT INTO rows VALUES ({number})")
+
+
+def numbers(database: Database) -> list[int]:
+    with database.reading() as connection:
+        return list(connection.exec_driver_sql("SELECT number FROM rows").scalars())
+
+
+def interrupted_at(step: int, database: Database) -> bool:
+    """Write a row, and press Ctrl-C at the line of Python that is counted; say whether it was."""
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        if event == "line" and count == step:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        add(database, step)
+    finally:
+        sys.settrace(None)
+    return count >= step
+
+
+def test_ctrl_c_at_any_step_leaves_nothing_locked(path: Path, database: Database) -> None:
+    add(database, 0)
+    for step in range(1, STEPS_MOST):
+        kept: BaseException | None = None
+        try:
+            if not interrupted_at(step, database):
+                break
+        except KeyboardInterrupt as error:
+            kept = error  # as a notebook keeps the last one, with all its frames
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other_process:
+            other_process.execute("BEGIN IMMEDIATE")
+            other_process.execute("ROLLBACK")
+        thread = threading.Thread(target=add, args=(database, -step), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert -step in numbers(database)
+        del kept
+    else:
+        pytest.fail("the transaction has no end")
+    assert step > 50
+
+
+def press_ctrl_c_while_writing(database: Database, times: int, done: list[str]) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("INSERT INTO rows VALUES (1)")
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+        done.append("written")
+    done.append("gone on")
+
+
+def test_ctrl_c_takes_effect_once_it_is_written(database: Database) -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c_while_writing(database, 1, done)
+    assert done == ["written"]
+    assert numbers(database) == [1]
+
+
+def test_who_presses_ctrl_c_again_does_not_wait(database: Database) -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c_while_writing(database, 2, done)
+    assert done == []
+    assert numbers(database) == []
+    add(database, 2)
+
+
+def test_a_handler_may_write_itself(database: Database) -> None:
+    before = signal.signal(signal.SIGUSR1, lambda _number, _frame: add(database, 2))
+    try:
+        with database.writing() as connection:
+            signal.raise_signal(signal.SIGUSR1)
+            connection.exec_driver_sql("INSERT INTO rows VALUES (1)")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert numbers(database) == [1, 2]
+
+
+def test_handlers_are_what_they_were(database: Database) -> None:
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with suppress(TimeoutError), database.writing():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGALRM)
+    except KeyboardInterrupt:
+        pass
+    found = signal.signal(signal.SIGALRM, before)
+    assert found is handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert numbers(database) == []
