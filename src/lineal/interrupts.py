@@ -27,29 +27,33 @@ _Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
+def deferred() -> Iterator[Late]:
     """Let handlers of signals run once the block is left; one that comes again runs at once.
 
     In other threads than the main one, where no handlers run, it does nothing.
     """
+    late = Late()
     if threading.get_ident() != threading.main_thread().ident:
-        yield
+        yield late
         return
-    late = _Late()
     try:
         late.take()
-        yield
+        yield late
     finally:
         late.give_back()
         late.run()
 
 
-class _Late:
+class Late:
     """Stands in for handlers, and remembers for which of them a signal came."""
 
     def __init__(self) -> None:
         self._handlers: dict[int, _Handler] = {}
         self._came: list[int] = []
+
+    @property
+    def has_come(self) -> bool:
+        return bool(self._came)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if number in self._came:
@@ -60,7 +64,7 @@ class _Late:
     def take(self) -> None:
         for number in _NUMBERS:
             handler = signal.getsignal(number)
-            if callable(handler) and not isinstance(handler, _Late):
+            if callable(handler) and not isinstance(handler, Late):
                 self._handlers[number] = handler
                 signal.signal(number, self)
 

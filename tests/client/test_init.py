@@ -318,7 +318,7 @@ def test_what_is_logged_waits_for_a_busy_instance_longer_than(impatient, home):
 def test_a_raised_busy_timeout_holds_for_more_than_the_patience_of_init():
     with lineal.init(settings={"busy_timeout": 600, "init_timeout": 0.1}) as run:
         database = run.backend.instance.database
-        with database.writing() as connection:
+        with database.reading() as connection:
             waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
     assert waits == 600_000
 

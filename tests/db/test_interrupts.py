@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -111,6 +112,40 @@ def test_who_presses_ctrl_c_again_does_not_wait(database: Database) -> None:
     assert done == []
     assert numbers(database) == []
     add(database, 2)
+
+
+@contextmanager
+def signalled_while_waiting(path: Path, number: signal.Signals) -> Iterator[sqlite3.Connection]:
+    """Hold the write lock as another process does, and send a signal to who waits for it."""
+    with closing(
+        sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    ) as other_process:
+        other_process.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
+        timer.start()
+        yield other_process
+        timer.join()
+
+
+def test_ctrl_c_ends_the_wait_for_another_process(path: Path) -> None:
+    database = Database(sqlite_url(str(path)), busy_timeout_seconds=600)
+    with signalled_while_waiting(path, signal.SIGINT), pytest.raises(KeyboardInterrupt):
+        add(database, 1)
+    add(database, 2)
+    assert numbers(database) == [2]
+    database.close()
+
+
+def test_a_signal_that_is_only_noted_does_not_end_the_wait(path: Path) -> None:
+    database = Database(sqlite_url(str(path)), busy_timeout_seconds=600)
+    with signalled_while_waiting(path, signal.SIGUSR1) as other_process:
+        before = signal.signal(
+            signal.SIGUSR1, lambda _number, _frame: other_process.execute("ROLLBACK")
+        )
+        add(database, 1)
+        signal.signal(signal.SIGUSR1, before)
+    assert numbers(database) == [1]
+    database.close()
 
 
 def test_a_handler_may_write_itself(database: Database) -> None:

@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -39,8 +39,10 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import NullPool
 
+from lineal.db import write_lock
 from lineal.db.json_values import NoJson, json_text, json_value
 from lineal.db.unwritable import UnwritableFile
+from lineal.db.write_lock import SignalCame, WriteTurn
 from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
 from lineal.forks import around_forks
 from lineal.interrupts import deferred
@@ -70,8 +72,7 @@ class Database:
         self._busy_timeout_seconds = busy_timeout_seconds
         self._patience = threading.local()
         self.engine = _create_engine(self.url, self._wait_seconds, self._unwritable)
-        self._turn = threading.Lock()
-        """Of the thread that writes to SQLite, or waits until no other process does."""
+        self._turn = WriteTurn()
         self._gate = threading.Condition()
         self._open_count = 0
         self._scrubs = False
@@ -145,6 +146,7 @@ class Database:
             _translated(self.url),
             self.engine.connect() as connection,
         ):
+            _wait_at_most(connection, self._wait_seconds())
             database = plain(connection)
             page_bytes, pages, empty = (
                 int(database.execute(f"PRAGMA {name}").fetchone()[0])
@@ -170,43 +172,39 @@ class Database:
         if writes and self._unwritable is not None:
             raise _unwritable("its folder may only be read", self._unwritable.path)
         self._require_in_place()
+        until = time.monotonic() + self._wait_seconds()
+        while True:
+            with (
+                suppress(SignalCame),
+                self._begun(until, writes=writes, is_durable=is_durable) as connection,
+            ):
+                yield connection
+                return
+
+    @contextmanager
+    def _begun(self, until: float, *, writes: bool, is_durable: bool) -> Iterator[Connection]:
+        """Open a transaction by a moment; raises SignalCame if a signal came before it could be."""
         with (
-            deferred(),
+            deferred() as late,
             self._counted(),
             _translated(self.url),
-            self._turn_of(writes=writes) as wait_seconds,
+            self._turn.taken(until, late) if writes and self.is_sqlite else nullcontext(),
             self.engine.connect() as connection,
             connection.begin(),
             self._unchanged(connection),
         ):
             if self._opened_file is None:
                 self._opened_file = self._file()
-            if self.is_sqlite:
-                _wait_at_most(connection, wait_seconds)
-                _begin(connection, writes=writes, is_durable=is_durable)
+            if self.is_sqlite and writes:
+                _wait_at_most(connection, min(self._wait_seconds(), write_lock.LOOK_SECONDS))
+                _make_durable(connection, is_durable)
+                write_lock.begin(plain(connection), until, late)
+            elif self.is_sqlite:
+                _wait_at_most(connection, self._wait_seconds())
+                plain(connection).execute("BEGIN")  # an event of SQLAlchemy's slows all statements
             if writes and self._scrubs:
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
             yield connection
-
-    @contextmanager
-    def _turn_of(self, *, writes: bool) -> Iterator[float]:
-        """Let one thread at a time write to SQLite; yields how long it may wait for the lock there.
-
-        Threads that all waited there would take a connection each, and leave none to read with.
-        """
-        seconds = self._wait_seconds()
-        if not (writes and self.is_sqlite):
-            yield seconds
-            return
-        if not self._turn.acquire(blocking=False):
-            until = time.monotonic() + seconds
-            if not self._turn.acquire(timeout=seconds):
-                raise _held(str(self.url.database))
-            seconds = max(0.0, until - time.monotonic())
-        try:
-            yield seconds
-        finally:
-            self._turn.release()
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -328,13 +326,10 @@ def _wait_at_most(connection: Connection, seconds: float) -> None:
         connection.info[_WAIT] = seconds
 
 
-def _begin(connection: Connection, *, writes: bool, is_durable: bool) -> None:
-    """Begin on the plain connection: an event of SQLAlchemy's would slow every statement."""
-    raw = plain(connection)
-    if writes and connection.info.get(_DURABLE, True) != is_durable:
-        raw.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+def _make_durable(connection: Connection, is_durable: bool) -> None:
+    if connection.info.get(_DURABLE, True) != is_durable:
+        plain(connection).execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
         connection.info[_DURABLE] = is_durable
-    raw.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def plain(connection: Connection) -> sqlite3.Connection:
@@ -399,7 +394,10 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "readonly" in text or "unable to open" in text:
         return _unwritable(text, place)
     if "locked" in text or "busy" in text:
-        return _held(place)
+        return Unavailable(
+            f"Another process held the database {place} for too long; try again, or raise "
+            "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
+        )
     if "I/O error" in text:
         code = f" ({name})" if name else ""
         folder = os.path.dirname(place)
@@ -411,13 +409,6 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
             "committed stays; put that right, and repeat the call"
         )
     return Unavailable(f"The database {place} failed: {text}")
-
-
-def _held(place: str) -> Unavailable:
-    return Unavailable(
-        f"Another process held the database {place} for too long; try again, or raise "
-        "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
-    )
 
 
 def _unwritable(why: str, place: str) -> Unavailable:
