@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import resource
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
@@ -35,7 +36,7 @@ from lineal.core.manifest import (
     manifest_head,
     starts_segment,
 )
-from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
+from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace, Unavailable
 from lineal.files.stamps import Stamp
 
 Model = dict[str, Entry]
@@ -307,6 +308,24 @@ def test_no_room_for_the_list_of_files_adds_none_and_says_where(
     monkeypatch.setenv("SQLITE_TMPDIR", "/small")
     with pytest.raises(NoSpace, match="kept in /small"):
         contents.add(added(f"file{number}") for number in range(10_000))
+    contents.add([added("b")])
+    assert [entry.path for entry in contents] == ["a", "b"]
+
+
+def test_a_limit_on_files_that_the_list_of_files_reaches_adds_none_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    contents = Contents()
+    contents.add([added("a")])
+    contents._database.execute("PRAGMA cache_size = 10")  # so that it comes to the disk soon
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with pytest.raises(Unavailable, match=f"kept in {tmp_path}, cannot be written: disk I/O"):
+            contents.add(added(f"file{number}") for number in range(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     contents.add([added("b")])
     assert [entry.path for entry in contents] == ["a", "b"]
 

@@ -31,7 +31,7 @@ from lineal.core.manifest import (
     build_segments,
     rewrite,
 )
-from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace
+from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace, Unavailable
 from lineal.files.stamps import Stamp
 
 _PUT = """
@@ -149,8 +149,8 @@ class Contents:
             except BaseException as error:
                 if self._database.in_transaction:  # SQLite itself may have rolled back
                     self._change("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                    raise _no_room() from error
+                if isinstance(error, sqlite3.OperationalError):
+                    raise _not_kept(error) from error
                 raise
             self._remove_copies(copies)
 
@@ -422,10 +422,16 @@ class Contents:
             return self._database.executemany(statement, rows).rowcount
 
 
-def _no_room() -> NoSpace:
+def _not_kept(error: sqlite3.OperationalError) -> Unavailable:
     folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
-    return NoSpace(
-        f"No space left for the list of added files, which is kept in {folder}: free some, or "
+    if "full" in str(error):
+        return NoSpace(
+            f"No space left for the list of added files, which is kept in {folder}: free some, or "
+            "point TMPDIR to another disk, and repeat the call; nothing was added"
+        )
+    return Unavailable(
+        f"The list of added files, which is kept in {folder}, cannot be written: {error}. See "
+        "whether that disk or a quota is full, or a limit on the size of files was reached; or "
         "point TMPDIR to another disk, and repeat the call; nothing was added"
     )
 
