@@ -391,8 +391,10 @@ def _is_damage(text: str) -> bool:
 def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "full" in text:
         return NoSpace(f"The disk that holds {place} is full; nothing was changed")
-    if "readonly" in text or "unable to open" in text:
+    if "readonly" in text:
         return _unwritable(text, place)
+    if "unable to open" in text:
+        return _unopened(text, place)
     if "locked" in text or "busy" in text:
         return Unavailable(
             f"Another process held the database {place} for too long; try again, or raise "
@@ -409,6 +411,23 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
             "committed stays; put that right, and repeat the call"
         )
     return Unavailable(f"The database {place} failed: {text}")
+
+
+def _unopened(text: str, place: str) -> Unavailable:
+    """Say why SQLite opens neither a database nor the files beside it; it names no reason."""
+    if os.path.isdir(place):
+        return Unavailable(
+            f"{place} is a folder, and not the database. Put that right, or set LINEAL_HOME to "
+            "another folder"
+        )
+    needed = [path for path in (os.path.dirname(place), place) if os.path.exists(path)]
+    if not needed or not all(os.access(path, os.W_OK) for path in needed):
+        return _unwritable(text, place)
+    return Unavailable(
+        f"Cannot open the database {place} and the files beside it: {text}. See whether its disk "
+        "has no inodes left (`df -i`), or this process too many files open (`ulimit -n`), and "
+        "repeat the call"
+    )
 
 
 def _unwritable(why: str, place: str) -> Unavailable:
