@@ -40,8 +40,10 @@ def deferred() -> Iterator[Late]:
         late.take()
         yield late
     finally:
-        late.give_back()
-        late.run()
+        try:
+            late.give_back()
+        finally:
+            late.run()
 
 
 class Late:
@@ -49,7 +51,7 @@ class Late:
 
     def __init__(self) -> None:
         self._handlers: dict[int, _Handler] = {}
-        self._came: list[int] = []
+        self._came: dict[int, FrameType | None] = {}
 
     @property
     def has_come(self) -> bool:
@@ -59,7 +61,7 @@ class Late:
         if number in self._came:
             self._handlers[number](number, frame)
         else:
-            self._came.append(number)
+            self._came[number] = frame
 
     def take(self) -> None:
         for number in _NUMBERS:
@@ -77,8 +79,11 @@ class Late:
             raise
 
     def run(self) -> None:
+        """Call the handlers, and send no signal anew: an event loop has heard of the first."""
         if self._came:
+            number = next(iter(self._came))
+            frame = self._came.pop(number)
             try:
-                signal.raise_signal(self._came.pop(0))
+                self._handlers[number](number, frame)
             finally:
                 self.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -157,6 +158,25 @@ def test_a_handler_may_write_itself(database: Database) -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert numbers(database) == [1, 2]
+
+
+def test_an_event_loop_hears_of_a_signal_once(database: Database) -> None:
+    heard: list[str] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, heard.append, "signal")
+        with database.writing():
+            signal.raise_signal(signal.SIGUSR1)
+        while "signal" not in heard:
+            await asyncio.sleep(0)
+        loop.call_soon(heard.append, "next")
+        while "next" not in heard:
+            await asyncio.sleep(0)
+        loop.remove_signal_handler(signal.SIGUSR1)
+
+    asyncio.run(work())
+    assert heard == ["signal", "next"]
 
 
 def test_handlers_are_what_they_were(database: Database) -> None:
