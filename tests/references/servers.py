@@ -252,7 +252,7 @@ def web_server() -> Iterator[Web]:
             self._answer(path, status, asked)
 
         def _answer(self, path: str, status: int, asked: str | None) -> None:
-            body = web.contents.get(path, b"") if status == 200 else b""
+            body = web.contents.get(path, b"") if status in (200, 206) else b""
             total = len(body)
             if asked and web.has_ranges and status == 200 and self._is_meant(path):
                 first, _, last = asked.removeprefix("bytes=").partition("-")
@@ -260,7 +260,7 @@ def web_server() -> Iterator[Web]:
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "0")
-            if status == 206:
+            if asked and status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{total}")
             if path in web.codings:
                 self.send_header("Content-Encoding", web.codings[path])

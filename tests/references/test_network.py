@@ -14,7 +14,7 @@ import lineal
 from lineal.client import references
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
-from lineal.errors import Denied, LinealError, ReferenceChanged, Unavailable
+from lineal.errors import Denied, ReferenceChanged, Unavailable
 from tests.references.looking import AFTER, BEFORE, content, logged, state
 from tests.references.places import AzurePlace, Bucket, GcsPlace, S3Place
 from tests.references.servers import Azurite, Proxy, Web
@@ -193,8 +193,17 @@ def test_a_server_that_lost_its_etags_is_not_believed(web: Web, tmp_path: Path) 
     web.contents["/data"], web.etags["/data"] = BEFORE, '"1"'
     artifact = logged(f"{web.url}/data")
     del web.etags["/data"]
-    with pytest.raises(LinealError, match="tells none now"):
+    assert state(artifact) is State.LOST
+    with pytest.raises(ReferenceChanged, match="tells none now"):
         content(artifact, tmp_path)
+    folder = artifact.download(root=str(tmp_path / "rest"), allow_missing_references=True)
+    assert os.listdir(folder) == []
+
+
+def test_a_part_is_not_taken_for_the_whole(web: Web) -> None:
+    web.contents["/data"], web.status["/data"] = BEFORE, 206
+    with pytest.raises(Unavailable, match="answers 206"):
+        logged(f"{web.url}/data")
 
 
 @pytest.mark.parametrize("has_ranges", [True, False])

@@ -35,7 +35,6 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import (
     Denied,
-    IntegrityError,
     Invalid,
     MissingFile,
     ReferenceChanged,
@@ -147,7 +146,7 @@ class WebScheme:
         try:
             with self._begun(uri, headers or {}) as response:
                 if not (headers and response.status_code == EMPTY):
-                    _require_good(response.status_code, shown)
+                    _require_good(response.status_code, shown, is_part=bool(headers))
                 yield response
         except httpx2.InvalidURL as error:
             raise Invalid(f"{shown} is no address: {error}") from error
@@ -315,8 +314,9 @@ def _wait_seconds(headers: Mapping[str, str], attempt: int) -> float:
     return float(text) if text.isdecimal() else REPEATED_AFTER_SECONDS * attempt
 
 
-def _require_good(status: int, shown: str) -> None:
-    if status in (200, 206):
+def _require_good(status: int, shown: str, *, is_part: bool) -> None:
+    """Raise what an answer means that is not the file, or the part of it that was asked for."""
+    if status == 200 or (status == 206 and is_part):
         return
     if status in (404, 410):
         raise MissingFile(f"{shown} does not exist (any more)")
@@ -346,9 +346,10 @@ def _require_same(entry: Entry, headers: Mapping[str, str]) -> None:
     if etag == entry.digest:
         return
     if etag is None:
-        raise IntegrityError(
+        raise ReferenceChanged(
             f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, whose server told an "
-            "ETag when it was recorded and tells none now; nothing says that it is the same"
+            "ETag when it was recorded and tells none now, so that nothing says that it is the "
+            "same; log it as a new version"
         )
     raise ReferenceChanged(
         f"Reference {entry.path} leads to {secret.shown(_uri(entry))}, which changed since it was "
