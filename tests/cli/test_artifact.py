@@ -213,6 +213,7 @@ def test_get_can_go_without_references_that_lead_nowhere(lineal, photos):
     assert lineal("artifact", "get", "demo/far", "--root", "copy", fails=True).code == 4
     answer = lineal("artifact", "get", "demo/far", "--root", "rest", "--allow-missing-references")
     assert (names("rest"), "a.txt" in answer.err) == (["cats/b.txt"], True)
+    assert answer.err.endswith("demo/far:v0: 1 of 2 files, 7 B\n")
 
 
 def test_get_says_how_much_of_the_version_it_fetched(lineal, photos):

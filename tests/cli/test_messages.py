@@ -275,6 +275,14 @@ def test_a_working_directory_that_was_removed_is_named(lineal, monkeypatch, tmp_
     assert "The working directory of this process is gone" in lineal(*words, fails=True).err
 
 
+@pytest.mark.parametrize("words", [("artifact", "show"), ("artifact", "get"), ("run", "show")])
+def test_a_project_in_the_place_of_a_name_is_told(lineal, photos, words):
+    answer = lineal(*words, "demo", fails=True)
+    assert answer.code == 4
+    assert f"`demo` is a project: `lineal {words[0]} ls demo` lists what is in it" in answer.err
+    assert "is a project" not in lineal(*words, "demo/nope", fails=True).err
+
+
 def test_a_command_that_a_message_suggests_can_be_pasted(lineal):
     with sdk.init(project="Ana's project", id="the first") as run:
         run.log({"loss": 1.0})

@@ -228,8 +228,8 @@ def get(
     connection = connect()
     record = connection.version(path, type=type)
     count, size = record.entry_count, record.size_bytes
+    chosen = patterns.matches(include or [], exclude or [])
     if include or exclude:
-        chosen = patterns.matches(include or [], exclude or [])
         count, size = _amount(connection.entries(record), chosen)
         if not count:
             raise NotFound(
@@ -243,7 +243,15 @@ def get(
         exclude=exclude or [],
         link=link,
     )
-    output.note(f"{record.path}: {output.plural(count, 'file')}, {output.size(size)}")
+    told = output.plural(count, "file")
+    if allow_missing_references:
+
+        def is_there(path: str) -> bool:
+            return chosen(path) and os.path.lexists(os.path.join(folder, path))
+
+        there, size = _amount(connection.entries(record), is_there)
+        told = told if there == count else f"{there:,} of {told}"
+    output.note(f"{record.path}: {told}, {output.size(size)}")
     output.data(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from heapq import merge
@@ -75,14 +76,31 @@ class Connection:
 
     def version(self, text: str, *, type: str | None = None) -> VersionRecord:
         """Resolve a name; raises NotFound, and Invalid for another type than is wanted."""
-        return version_of_type(self.backend, self.artifact_path(text), type)
+        with self._told_projects(text, "lineal artifact ls"):
+            return version_of_type(self.backend, self.artifact_path(text), type)
+
+    @contextmanager
+    def _told_projects(self, text: str, listing: str) -> Iterator[None]:
+        """Add to an error that a name which leads to nothing is that of a project."""
+        try:
+            yield
+        except Gone:
+            raise
+        except NotFound as error:
+            if text not in {project.name for project in self.projects()}:
+                raise
+            command = f"{listing} {shlex.quote(text)}"
+            raise NotFound(
+                f"{error.message}. `{text}` is a project: `{command}` lists what is in it"
+            ) from error
 
     def named_project(self, text: str) -> tuple[str, str]:
         """Return (entity, project) of what is changed, and so must be named."""
         return names.named_project(self.path(text), self.backend.entity)
 
     def run(self, text: str) -> RunRecord:
-        return self.backend.run(*self.run_path(text))
+        with self._told_projects(text, "lineal run ls"):
+            return self.backend.run(*self.run_path(text))
 
     def run_path(self, text: str) -> tuple[str, str, str]:
         return names.run_path(self.path(text), self.backend.entity, self.default_project)
