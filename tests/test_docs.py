@@ -16,7 +16,7 @@ import typer
 
 import lineal
 from lineal import errors
-from lineal.cli.app import app
+from lineal.cli.app import app, execute
 from lineal.client import session
 from lineal.config import Settings, environment_variables
 from tests import seed_world
@@ -101,6 +101,14 @@ def test_command_is_described_with_all_its_options(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+def test_what_an_option_takes_is_called_the_same_in_help_and_reference(name):
+    described = section("reference/cli.md", name)
+    for parameter in COMMANDS[name].params:
+        if parameter.param_type_name == "option" and not parameter.is_flag:
+            assert f"`{parameter.opts[0]} {parameter.metavar}`" in described
+
+
+@pytest.mark.parametrize("name", COMMANDS)
 def test_no_option_is_described_that_does_not_exist(name):
     existing = {option for parameter in COMMANDS[name].params for option in parameter.opts}
     listed = re.findall(r"^- (.*?):", section("reference/cli.md", name), re.MULTILINE)
@@ -135,6 +143,24 @@ def test_help_says_what_each_option_does(name):
     for parameter in COMMANDS[name].params:
         if parameter.param_type_name == "option":
             assert parameter.help, f"`{name}` {parameter.opts}"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_and_reference_have_the_same_examples(name):
+    in_help = re.findall(r"^  (lineal .*)$", COMMANDS[name].help, re.MULTILINE)
+    described = section("reference/cli.md", name)
+    assert in_help == re.findall(r"^\$ (lineal .*)$", described, re.MULTILINE)
+
+
+def test_help_of_a_group_cuts_no_command_short(capsys):
+    groups = {name.rpartition(" ")[0].removeprefix("lineal").strip() for name in COMMANDS}
+    for group in groups:
+        execute([*group.split(), "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        for name in COMMANDS:
+            if name.rpartition(" ")[0] == f"lineal {group}".strip():
+                first_paragraph = " ".join(COMMANDS[name].help.partition("\n\n")[0].split())
+                assert first_paragraph.removesuffix(".") in told
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from lineal.cli import (
     sync,
     verify,
 )
+from lineal.cli.groups import ARTIFACTS, HERE, RUNS, SPACE, SWEEPS, Group
 from lineal.config import working_folder
 from lineal.errors import LinealError
 from lineal.leaving import left_at_exit
@@ -46,6 +47,7 @@ BROKEN_PIPE_EXIT_CODE = 141
 """What a shell reports for a process that SIGPIPE ended."""
 
 app = typer.Typer(
+    cls=Group,
     name="lineal",
     help="Versioned artifacts with lineage for machine-learning work: no server, no account",
     epilog="Start with `lineal demo`; where your data is: `lineal status`.",
@@ -76,35 +78,40 @@ def options(
         os.environ["LINEAL_DEBUG"] = "1"
 
 
-app.add_typer(artifact.app, name="artifact")
+for name, group, subject in (
+    ("artifact", artifact.app, ARTIFACTS),
+    ("ref", ref.app, ARTIFACTS),
+    ("run", run.app, RUNS),
+    ("sweep", sweep.app, SWEEPS),
+    ("project", project.app, SPACE),
+    ("retention", retention.app, SPACE),
+):
+    app.add_typer(group, name=name, rich_help_panel=subject)
 artifact.app.add_typer(cache.app, name="cache")
-app.add_typer(run.app, name="run")
-app.add_typer(sweep.app, name="sweep")
-app.add_typer(ref.app, name="ref")
-app.command("agent")(sweep.agent)
-app.command("as-wandb", context_settings={"allow_interspersed_args": False})(as_wandb.as_wandb)
-app.add_typer(project.app, name="project")
-app.add_typer(retention.app, name="retention")
-app.command("lineage")(lineage.lineage)
-app.command("status")(status.status)
-app.command("storage")(storage.storage)
-app.command("gc")(gc.gc)
-app.command("deletions")(deletions.deletions)
-app.command("verify")(verify.verify)
-app.command("sync")(sync.sync)
-app.command("demo")(demo.demo)
-app.command("version")(status.version)
-app.command("doctor")(doctor.doctor)
-app.command("login", context_settings=login.ANY_WORDS)(login.login)
-app.command("init")(folder.init)
-app.command("online")(folder.online)
-app.command("offline")(folder.offline)
-app.command("enabled")(folder.enabled)
-app.command("disabled")(folder.disabled)
-app.command("pull")(run.pull)
-app.command("restore")(restore.restore)
-app.command("controller")(sweep.controller)
-app.command("purge-cache")(cache.purge_cache)
+app.command("lineage", rich_help_panel=ARTIFACTS)(lineage.lineage)
+app.command("sync", rich_help_panel=RUNS)(sync.sync)
+app.command("pull", rich_help_panel=RUNS)(run.pull)
+app.command("restore", rich_help_panel=RUNS)(restore.restore)
+app.command("as-wandb", rich_help_panel=RUNS, context_settings={"allow_interspersed_args": False})(
+    as_wandb.as_wandb
+)
+app.command("agent", rich_help_panel=SWEEPS)(sweep.agent)
+app.command("controller", rich_help_panel=SWEEPS)(sweep.controller)
+app.command("storage", rich_help_panel=SPACE)(storage.storage)
+app.command("gc", rich_help_panel=SPACE)(gc.gc)
+app.command("deletions", rich_help_panel=SPACE)(deletions.deletions)
+app.command("verify", rich_help_panel=SPACE)(verify.verify)
+app.command("demo", rich_help_panel=HERE)(demo.demo)
+app.command("status", rich_help_panel=HERE)(status.status)
+app.command("doctor", rich_help_panel=HERE)(doctor.doctor)
+app.command("init", rich_help_panel=HERE)(folder.init)
+app.command("online", rich_help_panel=HERE)(folder.online)
+app.command("offline", rich_help_panel=HERE)(folder.offline)
+app.command("enabled", rich_help_panel=HERE)(folder.enabled)
+app.command("disabled", rich_help_panel=HERE)(folder.disabled)
+app.command("login", rich_help_panel=HERE, context_settings=login.ANY_WORDS)(login.login)
+app.command("purge-cache", rich_help_panel=HERE)(cache.purge_cache)
+app.command("version", rich_help_panel=HERE)(status.version)
 for name, function in (
     ("ls", listing.ls),
     ("show", listing.show),

@@ -13,6 +13,7 @@ import typer
 import lineal
 from lineal.cli import output
 from lineal.cli.connect import connect
+from lineal.cli.groups import Group
 from lineal.cli.options import Exclude, Include, Type, Version, read_object
 from lineal.client.artifact import patterns, verifying
 from lineal.core import names
@@ -20,6 +21,7 @@ from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile, NotFound
 
 app = typer.Typer(
+    cls=Group,
     help="Log, fetch, list, compare and label versions of files",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -38,15 +40,23 @@ def put(
     ],
     name: Annotated[
         str | None,
-        typer.Option("--name", "-n", help="`[[entity/]project/]name`; default: the path's name"),
+        typer.Option(
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="`[[entity/]project/]name`; default: the path's name",
+        ),
     ] = None,
-    type: Annotated[str, typer.Option("--type", "-t", help="Type of the artifact")] = "dataset",
+    type: Annotated[
+        str, typer.Option("--type", "-t", metavar="TYPE", help="Type of the artifact")
+    ] = "dataset",
     alias: Annotated[
         list[str] | None,
         typer.Option("--alias", "-a", metavar="ALIAS", help="Alias beside `latest`; repeatable"),
     ] = None,
     description: Annotated[
-        str | None, typer.Option("--description", "-d", help="What it is, as Markdown")
+        str | None,
+        typer.Option("--description", "-d", metavar="TEXT", help="What it is, as Markdown"),
     ] = None,
     metadata: Annotated[
         str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object")
@@ -78,7 +88,9 @@ def put(
         str | None,
         typer.Option("--as", metavar="PATH", help="Name of the file or folder in the artifact"),
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Id of the run that logs it")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="RUN_ID", help="Id of the run that logs it")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run `--id` if it exists")
     ] = False,
@@ -88,6 +100,10 @@ def put(
     Prints the line that uses it in a script. What a `.linealignore` in the folder names stays
     out, and so does what `--include` and `--exclude` leave of a folder, or of all that is below
     a URI. Content that is a version already makes no new one.
+
+    \b
+    Example:
+      lineal artifact put my_data/ -n vision/photos -a raw --exclude '*.tmp'
     """
     if resume and not id:
         raise typer.BadParameter("`--resume` needs the run to resume: `--id RUN`")
@@ -200,7 +216,8 @@ def _filter_words(include: list[str] | None, exclude: list[str] | None) -> str:
 def get(
     path: Version,
     root: Annotated[
-        str | None, typer.Option(help="Folder to fetch into; default `./artifacts/NAME:vN`")
+        str | None,
+        typer.Option(metavar="FOLDER", help="Folder to fetch into; default `./artifacts/NAME:vN`"),
     ] = None,
     type: Type = None,
     include: Include = None,
@@ -224,6 +241,10 @@ def get(
 
     Files that are there already with the right content are not fetched again. Nothing is
     recorded in the lineage: only a run does that, with `use_artifact`.
+
+    \b
+    Example:
+      lineal artifact get vision/photos:raw --root data --include 'cats/**'
     """
     connection = connect()
     record = connection.version(path, type=type)
@@ -268,13 +289,19 @@ def _amount(entries: Iterable[Entry], chosen: Callable[[str], bool]) -> tuple[in
 def checkout(
     name: Version,
     root: Annotated[
-        str | None, typer.Option(help="Folder to make equal; default `./artifacts/NAME`")
+        str | None,
+        typer.Option(metavar="FOLDER", help="Folder to make equal; default `./artifacts/NAME`"),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
     ] = False,
 ) -> None:
-    """Make a folder exactly a version: delete what is not in it, fetch the rest."""
+    """Make a folder exactly a version: delete what is not in it, fetch the rest.
+
+    \b
+    Example:
+      lineal artifact checkout vision/photos --root data --dry-run
+    """
     connection = connect()
     artifact = connection.artifact(connection.version(name))
     output.data(artifact.checkout(root, dry_run=dry_run))
@@ -285,7 +312,10 @@ def verify(
     name: Version,
     root: Annotated[
         str | None,
-        typer.Option(help="Check this folder against the version; default: the stored bytes"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Check this folder against the version; default: the stored bytes",
+        ),
     ] = None,
 ) -> None:
     """Check every byte of a version against its digest."""

@@ -22,6 +22,10 @@ def as_wandb(
     """Run a command whose programs log to Lineal where they import `wandb`.
 
     Signals go to the command itself, and the exit code is its own.
+
+    \b
+    Example:
+      lineal as-wandb python train.py --epochs 3
     """
     output.flush()
     os.environ["PYTHONPATH"] = first_on(os.environ.get("PYTHONPATH", ""))

@@ -39,6 +39,11 @@ def export(
 
     Names, numbers, aliases, metadata and the runs that logged them go along. Doing it again
     copies what is missing.
+
+    \b
+    Examples:
+      lineal artifact export vision/net:best vision/faces --to bundle
+      lineal artifact export vision/net:best --upstream --to /media/usb/net
     """
     from lineal.client.offline import bundles  # loads SQLAlchemy: 0.2 s that `--help` need not wait
 
@@ -62,6 +67,11 @@ def import_(
 
     A version keeps its number unless another one here has had it. An alias that is on another
     version here stays there. Doing it again changes nothing.
+
+    \b
+    Examples:
+      lineal artifact import bundle
+      lineal artifact import bundle --project vision-2
     """
     from lineal.client.offline import bundles  # see above
 

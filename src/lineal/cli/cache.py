@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
+from lineal.cli.groups import Group
 from lineal.cli.options import Json
 from lineal.client.artifact import adding
 from lineal.client.artifact.staging import remove_leftovers
@@ -24,6 +25,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 app = typer.Typer(
+    cls=Group,
     help="The cache of digests, which saves reading files again",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -51,6 +53,10 @@ def cleanup(
 
     First go files that are gone or have changed, then those modified longest ago. Stored content
     is no cache: `lineal gc` frees what nothing needs.
+
+    \b
+    Example:
+      lineal artifact cache cleanup 100MB
     """
     most_bytes = bytes_of(size)
     cache, staging = adding.cache_and_staging(load())

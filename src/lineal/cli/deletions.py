@@ -55,6 +55,12 @@ def rm(
     A link is only unlinked. The place in the lineage stays, and `lineal artifact restore` undoes
     it until the bytes are freed. Conditions never choose linked or protected versions; what they
     choose is shown first, with the bytes that only these versions need.
+
+    \b
+    Examples:
+      lineal artifact rm vision/net:v3 --delete-aliases
+      lineal artifact rm vision/net --keep-last 5 --keep-best 3 --by summary.val_acc
+      lineal artifact rm vision --older-than 90d --unused --untagged
     """
     chosen = selection.read(
         older_than=older_than,
@@ -174,7 +180,12 @@ def restore(
     ],
     json: Json = False,
 ) -> None:
-    """Bring a deleted version back, with the aliases that nobody set since."""
+    """Bring a deleted version back, with the aliases that nobody set since.
+
+    \b
+    Example:
+      lineal artifact restore vision/net:v3
+    """
     connection = connect()
     path = connection.artifact_path(name)
     if not names.names_version(name):
@@ -207,13 +218,19 @@ def deletions(
         int | None, typer.Option("--restore", metavar="ID", help="Undo this one as a whole")
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=0, max=NUMBER_MAX, help="Deletions at most; 0: all of them")
+        int,
+        typer.Option(metavar="N", min=0, max=NUMBER_MAX, help="Deletions at most; 0: all of them"),
     ] = 50,
     json: Json = False,
 ) -> None:
     """List what was deleted, by whom and why, and until when it can be restored.
 
     Of what expired or was chosen by conditions, the first versions are named.
+
+    \b
+    Examples:
+      lineal deletions
+      lineal deletions --restore 12
     """
     connection = connect()
     if undo is not None:

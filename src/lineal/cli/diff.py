@@ -13,7 +13,12 @@ from lineal.core.records import JsonObject
 
 
 def diff(before: Before, after: After, json: Json = False) -> None:
-    """Compare two versions: files added, removed, changed and renamed, and their metadata."""
+    """Compare two versions: files added, removed, changed and renamed, and their metadata.
+
+    \b
+    Example:
+      lineal artifact diff vision/photos:v0 vision/photos
+    """
     connection = connect()
     a, b = connection.version(before), connection.version(after)
     backend = connection.backend

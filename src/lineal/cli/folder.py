@@ -19,18 +19,27 @@ from lineal.setting_values import MODE_SPELLINGS
 
 def init(
     project: Annotated[
-        str | None, typer.Option("--project", "-p", help="Project of what is made in this folder")
+        str | None,
+        typer.Option(
+            "--project", "-p", metavar="PROJECT", help="Project of what is made in this folder"
+        ),
     ] = None,
     entity: Annotated[
-        str | None, typer.Option("--entity", "-e", help="Who owns it; default: you")
+        str | None,
+        typer.Option("--entity", "-e", metavar="ENTITY", help="Who owns it; default: you"),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option("--mode", "-m", help="`online`, `offline` or `disabled`")
+        str | None,
+        typer.Option("--mode", "-m", metavar="online|offline|disabled", help="Where its runs go"),
     ] = None,
 ) -> None:
     """Write down project, entity or mode of a folder, in its file `.lineal`.
 
     Nothing must be written for Lineal to work; a variable or an argument still wins.
+
+    \b
+    Example:
+      lineal init --project vision
     """
     values = {}
     if project is not None:

@@ -43,6 +43,12 @@ def gc(
     Versions past their time expire; what was deleted longer ago than the undo period loses its
     bytes. On a terminal the plan is shown first. With `--purge` the content of one name goes at
     once, and the keys removed are listed and looked for again.
+
+    \b
+    Examples:
+      lineal gc --dry-run
+      lineal gc --yes
+      lineal gc --purge vision/faces:v3
     """
     connection = connect()
     if purge is not None:

@@ -31,7 +31,13 @@ def alias(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Put an alias on a version, take it off, or list where aliases have been."""
+    """Put an alias on a version, take it off, or list where aliases have been.
+
+    \b
+    Examples:
+      lineal artifact alias vision/net:v7 production --expect v6
+      lineal artifact alias vision/net --history
+    """
     if history:
         if remove or expect is not None:
             raise typer.BadParameter("`--history` only lists; leave out `--remove` and `--expect`")
@@ -97,7 +103,12 @@ def tag(
     tags: Annotated[list[str], typer.Argument(metavar="TAG", help="Tags to put on it")],
     remove: Annotated[bool, typer.Option("--remove", help="Take the tags off it")] = False,
 ) -> None:
-    """Put tags on a version, or take them off; many versions may share a tag."""
+    """Put tags on a version, or take them off; many versions may share a tag.
+
+    \b
+    Example:
+      lineal artifact tag vision/net:v7 checked "by hand"
+    """
     connection = connect()
     record = connection.version(name)
     changes = tuple(names.tags(tags))
@@ -119,7 +130,12 @@ def display_name(
         str, typer.Argument(metavar="TEXT", help="What people see; empty takes it away")
     ],
 ) -> None:
-    """Give a collection a name for people, in any letters; paths go on using its own."""
+    """Give a collection a name for people, in any letters; paths go on using its own.
+
+    \b
+    Example:
+      lineal artifact display-name vision/photos "Fotos für Größe, 写真"
+    """
     connection = connect()
     path = connection.collection_path(
         name, instead="versions have no display name, only their collection has"
@@ -140,7 +156,12 @@ def link(
         typer.Option("--alias", "-a", metavar="ALIAS", help="Alias of the link; repeatable"),
     ] = None,
 ) -> None:
-    """Show a version under another name too, such as `models/production`; copies nothing."""
+    """Show a version under another name too, such as `models/production`; copies nothing.
+
+    \b
+    Example:
+      lineal artifact link vision/net:v7 models/production
+    """
     connection = connect()
     artifact = connection.artifact(connection.version(source))
     linked = artifact.link(target, aliases=alias or [])

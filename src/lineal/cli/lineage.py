@@ -57,7 +57,10 @@ def lineage(
         ),
     ] = Way.BOTH,
     depth: Annotated[
-        int, typer.Option(min=1, help="Steps to walk; a run and a version are one step each")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Steps to walk; a run and a version are one step each"
+        ),
     ] = DEPTH,
     type: Annotated[
         list[str] | None,
@@ -83,7 +86,13 @@ def lineage(
     ] = Format.TREE,
     json: Annotated[bool, typer.Option("--json", help="Short for `--format json`")] = False,
 ) -> None:
-    """Show what a version or run came from and led to."""
+    """Show what a version or run came from and led to.
+
+    \b
+    Examples:
+      lineal lineage vision/net:production --direction up
+      lineal lineage vision/photos --direction down --type model --format mermaid
+    """
     if json and format not in (Format.TREE, Format.JSON):
         raise typer.BadParameter(f"`--json` and `--format {format}` contradict each other; say one")
     wanted = Format.JSON if json else format

@@ -49,7 +49,9 @@ def ls(
     ] = None,
     order: Annotated[
         str | None,
-        typer.Option(help="`+` or `-` and a key, such as `-metadata.accuracy` or `-size`"),
+        typer.Option(
+            metavar="KEY", help="`+` or `-` and a key, such as `-metadata.accuracy` or `-size`"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -57,6 +59,12 @@ def ls(
 
     Without an argument: the collections of the project that the settings name, or of all projects
     if they name none.
+
+    \b
+    Examples:
+      lineal artifact ls vision
+      lineal artifact ls vision/photos --json
+      lineal artifact ls vision/net --filter '{"metadata.accuracy": {"$gt": 0.9}}'
     """
     connection = connect()
     filters = read_object("--filter", filter)

@@ -20,7 +20,12 @@ def mv(
         typer.Option("--artifacts", help="Move the collections that it alone logged, too"),
     ] = False,
 ) -> None:
-    """Move a run to another project; its old name goes on leading to it."""
+    """Move a run to another project; its old name goes on leading to it.
+
+    \b
+    Example:
+      lineal run mv vision/abcd1234 vision-archive --artifacts
+    """
     connection = connect()
     record = connection.run(run)
     before = record.path

@@ -22,7 +22,10 @@ After = Annotated[str, typer.Argument(metavar="AFTER", help="The same, of what t
 Run = Annotated[str, typer.Argument(metavar="RUN", help="`[[entity/]project/]run_id`")]
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")]
 Type = Annotated[
-    str | None, typer.Option("--type", "-t", help="Artifact type, such as `dataset` or `model`")
+    str | None,
+    typer.Option(
+        "--type", "-t", metavar="TYPE", help="Artifact type, such as `dataset` or `model`"
+    ),
 ]
 Include = Annotated[
     list[str] | None,
@@ -34,11 +37,15 @@ Exclude = Annotated[
 ]
 IntoEntity = Annotated[
     str | None,
-    typer.Option("--entity", "-e", help="Put them into this entity, not where they say"),
+    typer.Option(
+        "--entity", "-e", metavar="ENTITY", help="Put them into this entity, not where they say"
+    ),
 ]
 IntoProject = Annotated[
     str | None,
-    typer.Option("--project", "-p", help="Put them into this project, not where they say"),
+    typer.Option(
+        "--project", "-p", metavar="PROJECT", help="Put them into this project, not where they say"
+    ),
 ]
 
 

@@ -10,11 +10,13 @@ import typer
 from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.deletions import print_restored
+from lineal.cli.groups import Group
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.pages import all_of
 from lineal.core.records import CollectionQuery, PageRequest
 
 app = typer.Typer(
+    cls=Group,
     help="List, delete and restore projects; how long their versions live",
     no_args_is_help=True,
     rich_markup_mode=None,

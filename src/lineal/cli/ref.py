@@ -8,6 +8,7 @@ import typer
 
 from lineal.cli import output
 from lineal.cli.connect import connect
+from lineal.cli.groups import Group
 from lineal.cli.options import Json, Version
 from lineal.client import references, term
 from lineal.client.references import checking
@@ -15,6 +16,7 @@ from lineal.client.references.scheme import State
 from lineal.errors import Denied, IntegrityError
 
 app = typer.Typer(
+    cls=Group,
     help="Hold references against the objects they lead to",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -33,6 +35,10 @@ def check(name: Version, json: Json = False) -> None:
     `fresh`: unchanged; `recoverable`: the object changed, but its store kept the recorded version;
     `lost`; `forbidden`; `unchecked`: nothing was recorded to compare. Exit code 7 if any
     is lost, else 6 if any is forbidden.
+
+    \b
+    Example:
+      lineal ref check vision/photos:v3
     """
     connection = connect()
     record = connection.version(name)

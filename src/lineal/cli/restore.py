@@ -25,7 +25,8 @@ HASH_SHOWN = 10
 def restore(
     run: Run,
     branch: Annotated[
-        str | None, typer.Option(help="Name of the new branch; default `lineal/RUN_ID`")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the new branch; default `lineal/RUN_ID`"),
     ] = None,
     root: Annotated[
         str | None,
@@ -37,6 +38,11 @@ def restore(
     """Bring back the code that a run had: its commit, and what was not committed then.
 
     To be called in a clone of the repository. Prints the folder that has the code.
+
+    \b
+    Examples:
+      lineal restore vision/8vs6pjmh
+      lineal restore vision/8vs6pjmh --root ../as-it-was
     """
     connection = connect()
     record = connection.run(run)

@@ -8,6 +8,7 @@ import typer
 
 from lineal.cli import output, selection
 from lineal.cli.connect import connect, place_of
+from lineal.cli.groups import Group
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.artifact import ttl as ttls
 from lineal.client.pages import all_of
@@ -22,6 +23,7 @@ from lineal.core.retention import (
 from lineal.errors import Invalid
 
 app = typer.Typer(
+    cls=Group,
     help="Policies that let old versions go; what will expire",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -51,6 +53,11 @@ def ttl(
 
     It counts from the creation of each version. The nearest that says something decides:
     version, collection, project, entity.
+
+    \b
+    Examples:
+      lineal artifact ttl vision/faces:v3 30d
+      lineal artifact ttl vision/faces inherit
     """
     connection = connect()
     path = connection.artifact_path(name)
@@ -111,10 +118,17 @@ def ttl_words(found: EffectiveTtl) -> str:
 @app.command("default")
 def default(
     set: Set = None,
-    entity: Annotated[str | None, typer.Option(help="Whose; default: yours")] = None,
+    entity: Annotated[
+        str | None, typer.Option(metavar="ENTITY", help="Whose; default: yours")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show or set how long versions live where nothing nearer says so: of a whole entity."""
+    """Show or set how long versions live where nothing nearer says so: of a whole entity.
+
+    \b
+    Example:
+      lineal retention default 365d
+    """
     connection = connect()
     owner = entity or connection.backend.entity
     if set is not None:
@@ -123,7 +137,12 @@ def default(
 
 
 def project_ttl(project: Project, set: Set = None, json: Json = False) -> None:
-    """Show or set how long versions of a project live, where nothing nearer says so."""
+    """Show or set how long versions of a project live, where nothing nearer says so.
+
+    \b
+    Example:
+      lineal project ttl vision 90d
+    """
     connection = connect()
     entity, name = connection.named_project(project)
     record = connection.backend.project(entity, name)
@@ -140,7 +159,12 @@ def protect(
     clear: Annotated[bool, typer.Option("--clear", help="Protect none")] = False,
     json: Json = False,
 ) -> None:
-    """Show or set the aliases whose versions neither expire nor can be deleted."""
+    """Show or set the aliases whose versions neither expire nor can be deleted.
+
+    \b
+    Example:
+      lineal project protect vision production
+    """
     if aliases and clear:
         raise Invalid("Say which aliases to protect, or `--clear`; those not named lose protection")
     connection = connect()
@@ -165,7 +189,12 @@ def expiring(
     ] = "7d",
     json: Json = False,
 ) -> None:
-    """List what will expire soon, the soonest first; the overdue goes with the next sweep."""
+    """List what will expire soon, the soonest first; the overdue goes with the next sweep.
+
+    \b
+    Example:
+      lineal retention expiring vision --within 14d
+    """
     connection = connect()
     entity, name = connection.backend.entity, None
     if project is not None:
@@ -217,6 +246,10 @@ def set_policy(
 
     Linked versions and those with a protected alias always stay. What the policy would delete
     now is shown first. A collection's policy takes the place of its project's.
+
+    \b
+    Example:
+      lineal retention set vision/net --keep-last 10 --keep-best 3 --by metadata.accuracy
     """
     chosen = selection.read(
         older_than=older_than,

@@ -13,6 +13,7 @@ import typer
 
 from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, newest_first
+from lineal.cli.groups import Group
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
@@ -40,6 +41,7 @@ VALUE_MOST = 60
 """Characters of one value in the table of a history."""
 
 app = typer.Typer(
+    cls=Group,
     help="List runs; show what one did, logged and printed",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -61,14 +63,22 @@ def ls(
     ] = None,
     order: Annotated[
         str | None,
-        typer.Option(help="`+` or `-` and a key, such as `-summary_metrics.val_acc`"),
+        typer.Option(
+            metavar="KEY", help="`+` or `-` and a key, such as `-summary_metrics.val_acc`"
+        ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=0, max=NUMBER_MAX, help="Runs at most; 0: all of them")
+        int, typer.Option(metavar="N", min=0, max=NUMBER_MAX, help="Runs at most; 0: all of them")
     ] = RUNS_SHOWN,
     json: Json = False,
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first.
+
+    \b
+    Examples:
+      lineal run ls vision --order -summary_metrics.val_acc
+      lineal run ls vision --filter '{"state": "crashed"}'
+    """
     connection = connect()
     filters = read_object("--filter", filter)
     runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
@@ -213,11 +223,17 @@ def _print_curves(run: PublicRun) -> None:
 def history(
     run: Run,
     keys: Annotated[
-        str | None, typer.Option(help="Only rows that have these metrics: `loss,val_acc`")
+        str | None,
+        typer.Option(metavar="KEYS", help="Only rows that have these metrics: `loss,val_acc`"),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print every row that a run logged, unsampled."""
+    """Print every row that a run logged, unsampled.
+
+    \b
+    Example:
+      lineal run history vision/abcd1234 --keys loss,val_acc
+    """
     connection = connect()
     public = connection.public_run(connection.run(run))
     wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
@@ -267,13 +283,18 @@ def files(
     get: Annotated[
         list[str] | None, typer.Option("--get", metavar="NAME", help="Fetch it; repeatable")
     ] = None,
-    root: Annotated[str, typer.Option(help="Folder to fetch into")] = ".",
+    root: Annotated[str, typer.Option(metavar="FOLDER", help="Folder to fetch into")] = ".",
     replace: Annotated[
         bool, typer.Option("--replace", help="Also over files there that are different")
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the files saved with a run, or fetch some of them."""
+    """List the files saved with a run, or fetch some of them.
+
+    \b
+    Example:
+      lineal run files vision/abcd1234 --get requirements.txt --root files
+    """
     connection = connect()
     record = connection.run(run)
     if get:
@@ -300,7 +321,7 @@ def files(
 def pull(
     run: Run,
     root: Annotated[
-        str | None, typer.Option(help="Folder to fetch into; default `./RUN_ID`")
+        str | None, typer.Option(metavar="FOLDER", help="Folder to fetch into; default `./RUN_ID`")
     ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Also over files there that are different")
@@ -310,6 +331,10 @@ def pull(
 
     Files that are there already with the right content are not fetched again; others in the way
     are an error, and nothing is fetched.
+
+    \b
+    Example:
+      lineal pull vision/abcd1234 --root files
     """
     connection = connect()
     record = connection.run(run)
@@ -385,7 +410,12 @@ def rm(
 
 @app.command()
 def restore(run: Run, json: Json = False) -> None:
-    """Bring a deleted run back, with the artifacts that were deleted with it."""
+    """Bring a deleted run back, with the artifacts that were deleted with it.
+
+    \b
+    Example:
+      lineal run restore vision/abcd1234
+    """
     connection = connect()
     path = connection.run_path(run)
     was_live = _is_live(connection.backend, path)

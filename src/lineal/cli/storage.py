@@ -24,6 +24,11 @@ def storage(
 
     `own` is needed by nothing else, `shared` by something else too, `pending` only by what was
     deleted and can still be restored. The sums below the table count each byte once.
+
+    \b
+    Examples:
+      lineal storage vision
+      lineal storage vision/photos --json
     """
     connection = connect()
     entity, project, collection = place_of(connection, path) if path else (None, None, None)

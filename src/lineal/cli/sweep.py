@@ -12,6 +12,7 @@ import typer
 
 from lineal.cli import output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
+from lineal.cli.groups import Group
 from lineal.cli.options import Json
 from lineal.client.pages import all_of
 from lineal.client.run.config import read_yaml
@@ -27,7 +28,7 @@ from lineal.nearest import nearest
 TRIALS_SHOWN = 20
 
 
-class _CreatesByDefault(typer.core.TyperGroup):
+class _CreatesByDefault(Group):
     """Lets `lineal sweep FILE` mean `lineal sweep create FILE`, as W&B's command does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -47,16 +48,20 @@ def _is_slip(word: str, commands: list[str]) -> bool:
 
 app = typer.Typer(
     cls=_CreatesByDefault,
-    help="Search hyperparameters: `lineal sweep FILE.yaml` makes a sweep, `lineal agent` works",
+    help="Search hyperparameters: `lineal sweep FILE.yaml` makes a sweep, `lineal agent` does it",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 Path = Annotated[str, typer.Argument(metavar="SWEEP", help="`[[entity/]project/]sweep_id`")]
-Entity = Annotated[str | None, typer.Option("--entity", "-e", help="Default: yours")]
+Entity = Annotated[
+    str | None, typer.Option("--entity", "-e", metavar="ENTITY", help="Default: yours")
+]
 Project = Annotated[
     str | None,
-    typer.Option("--project", "-p", help="Default: that of the file, or of this folder"),
+    typer.Option(
+        "--project", "-p", metavar="PROJECT", help="Default: that of the file, or of this folder"
+    ),
 ]
 
 
@@ -67,13 +72,16 @@ def create(
     ],
     project: Project = None,
     entity: Entity = None,
-    name: Annotated[str | None, typer.Option(help="Instead of the file's `name`")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Instead of the file's `name`")
+    ] = None,
     prior_run: Annotated[
         list[str] | None,
         typer.Option(
             "--prior-run",
             "--prior_run",
             "-R",
+            metavar="RUN",
             help="Run whose result the search begins with; repeatable",
         ),
     ] = None,
@@ -87,7 +95,13 @@ def create(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make a sweep from a YAML file; prints its path, which `lineal agent` takes."""
+    """Make a sweep from a YAML file; prints its path, which `lineal agent` takes.
+
+    \b
+    Examples:
+      lineal sweep sweep.yaml --project vision
+      lineal sweep --stop vision/k3x9a1bq
+    """
     wanted = [
         state
         for state, is_said in (
@@ -178,7 +192,12 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show one sweep: its trials, the best first, and which parameters matter."""
+    """Show one sweep: its trials, the best first, and which parameters matter.
+
+    \b
+    Example:
+      lineal sweep show vision/k3x9a1bq --html sweep.html
+    """
     connection = connect()
     backend, record = sweeps.find(connection.settings, sweep)
     trials = sweeps.all_trials(backend, record)
@@ -294,10 +313,14 @@ def _change(
 
 def agent(
     sweep: Path,
-    count: Annotated[int | None, typer.Option(min=1, help="Trials at most; default: all")] = None,
+    count: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Trials at most; default: all")
+    ] = None,
     project: Annotated[
         str | None,
-        typer.Option("--project", "-p", help="Of an id alone; default: any that has it"),
+        typer.Option(
+            "--project", "-p", metavar="PROJECT", help="Of an id alone; default: any that has it"
+        ),
     ] = None,
     entity: Entity = None,
     forward_signals: Annotated[
@@ -310,6 +333,10 @@ def agent(
     """Carry out trials of a sweep by starting its program, until there are none left.
 
     Start as many agents as you like, on one machine or many. Fails if all its trials did.
+
+    \b
+    Example:
+      lineal agent vision/k3x9a1bq --count 10
     """
     settings = load({"entity": entity, "project": project})
     done = agents.carry_out(

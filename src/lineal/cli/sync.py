@@ -31,7 +31,9 @@ def sync(
     ] = False,
     entity: IntoEntity = None,
     project: IntoProject = None,
-    id: Annotated[str | None, typer.Option("--id", help="Give the one run this id")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", metavar="RUN_ID", help="Give the one run this id")
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also folders that are marked as copied")
     ] = False,
@@ -48,6 +50,10 @@ def sync(
 
     History, files, artifacts and lineage all go along. Doing it again changes nothing; a run
     that fails does not keep the others from being copied.
+
+    \b
+    Example:
+      lineal sync lineal/offline-run-20260101_120000-abcd1234 --clean
     """
     from lineal.client.offline import (
         sync as syncing,  # loads SQLAlchemy: 0.2 s that `--help` need not wait
