@@ -90,7 +90,7 @@ def test_sparkline_shows_the_shape():
     assert output.sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
     assert output.sparkline([3, 3, 3]) == "▁▁▁"
     assert output.sparkline([math.nan]) == ""
-    assert len(output.sparkline(list(range(1000)))) == output.SPARKLINE_WIDTH
+    assert len(output.sparkline(list(range(1000)))) == output.DRAWING_WIDTH
 
 
 @pytest.mark.parametrize(

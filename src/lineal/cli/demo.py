@@ -70,7 +70,7 @@ def demo() -> None:
         lineal.agent(f"{PROJECT}/{sweep}", lambda: train(this, data), settings={"quiet": True})
         best = evaluate_best(this, data, sweep)
     output.heading("where the best model came from")
-    output.data(str(best.lineage("upstream")))
+    output.tree(str(best.lineage("upstream")))
     output.heading("try next")
     program = _as_typed()
     for command, meaning in (

@@ -117,7 +117,7 @@ def lineage(
     elif wanted is Format.OPENLINEAGE:
         output.as_json(graph.to_openlineage())
     else:
-        output.data(str(graph))
+        output.tree(str(graph))
 
 
 def _note_types(connection: Connection, root: str, query: LineageQuery) -> None:

@@ -1,6 +1,7 @@
 """What the command line prints: data to stdout, everything else to stderr, plain where piped.
 
 Tables are readable without colour; colour appears only on a terminal that has not set NO_COLOR.
+What is piped has one line for each thing; on a terminal that is too narrow, lines are folded.
 What the encoding of the output lacks is written as an escape, as Python would write it.
 """
 
@@ -12,8 +13,8 @@ import itertools
 import json
 import math
 import os
+import shutil
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,11 +23,13 @@ from typing import Any, TextIO
 
 import typer
 
+from lineal.cli import folding
 from lineal.client import term
 from lineal.errors import NoSpace, Unavailable, UsageError
 
 BARS = "▁▂▃▄▅▆▇█"
-SPARKLINE_WIDTH = 40
+DRAWING_WIDTH, DRAWING_WIDTH_LEAST = 40, 8
+"""Columns of a sparkline, or of a bar that means all."""
 MEASURED_ROWS = 1000
 """Rows that a streamed table looks at before it fixes the width of its columns."""
 _END_OF_OBJECT = "\n}"
@@ -167,7 +170,7 @@ def table(
     for row in rows:
         cells = [cell(value) for value in row]
         if widths is not None:
-            data(_line(cells, widths, aligned_right))
+            _print_row(cells, widths, aligned_right)
             continue
         waiting.append(cells)
         if len(waiting) == MEASURED_ROWS:
@@ -182,35 +185,20 @@ def _print_measured(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
 ) -> list[int]:
     widths = [
-        max(len(header), *(_columns_of(row[column]) for row in rows), 0)
+        max(len(header), *(folding.columns_of(row[column]) for row in rows), 0)
         for column, header in enumerate(headers)
     ]
-    data(_line(headers, widths, right), bold=True)
+    _print_row(headers, widths, right, bold=True)
     for row in rows:
-        data(_line(row, widths, right))
+        _print_row(row, widths, right)
     return widths
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    padded = []
-    for text, width, is_right in zip(cells, widths, right, strict=True):
-        blank = " " * (width - _columns_of(text))
-        padded.append(blank + text if is_right else text + blank)
-    return "  ".join(padded).rstrip()
-
-
-def _columns_of(text: str) -> int:
-    """Return how many columns of a terminal a line takes: two for each wide East Asian letter."""
-    if text.isascii():
-        return len(text)
-    others = [letter for letter in text if not letter.isascii()]
-    return len(text) - len(others) + sum(map(_columns_of_letter, others))
-
-
-def _columns_of_letter(letter: str) -> int:
-    if unicodedata.category(letter) in ("Mn", "Me"):  # stands on the letter before
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in ("W", "F") else 1
+def _print_row(
+    cells: Sequence[str], widths: Sequence[int], right: Sequence[bool], *, bold: bool = False
+) -> None:
+    for line in folding.row(cells, widths, right, terminal_width()):
+        data(line, bold=bold)
 
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
@@ -218,7 +206,37 @@ def fields(pairs: Iterable[tuple[str, Any]]) -> None:
     shown = [(name, cell(value)) for name, value in pairs if value not in (None, "", (), [])]
     width = max((len(name) for name, _ in shown), default=0)
     for name, text in shown:
-        data(f"{name.ljust(width)}  {text}")
+        entry(f"{name.ljust(width)}  ", text)
+
+
+def entry(head: str, text: str) -> None:
+    """Print a line; what a terminal has no room for goes below its text, not below its head."""
+    width = terminal_width()
+    rest = None if head else folding.INDENT
+    lines = [head + text] if width is None else folding.hanging(head, text, width, rest=rest)
+    for line in lines:
+        data(line)
+
+
+def tree(text: str) -> None:
+    """Print a tree; what a terminal has no room for goes below, beside its branches."""
+    width = terminal_width()
+    for line in text.split("\n"):
+        for part in [line] if width is None else folding.branch(line, width):
+            data(part)
+
+
+def terminal_width() -> int | None:
+    """Return how many columns the terminal has that stdout is, None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def drawing_width(taken: int) -> int:
+    """Return how many columns a small drawing may have beside so many that are taken."""
+    width = terminal_width()
+    if width is None:
+        return DRAWING_WIDTH
+    return min(max(width - taken, DRAWING_WIDTH_LEAST), DRAWING_WIDTH)
 
 
 def heading(text: str) -> None:
@@ -346,7 +364,7 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
-def sparkline(values: Sequence[float], width: int = SPARKLINE_WIDTH) -> str:
+def sparkline(values: Sequence[float], width: int = DRAWING_WIDTH) -> str:
     """Draw finite values as one line of bars, the means of neighbours where there are many."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:

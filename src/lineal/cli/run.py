@@ -172,7 +172,7 @@ def show(run: Run, json: Json = False) -> None:
             output.heading(title)
             for version in versions:
                 aliases = f"  ({', '.join(version.aliases)})" if version.aliases else ""
-                output.data(f"{version.path}  {version.type}{aliases}")
+                output.entry("", f"{version.path}  {version.type}{aliases}")
 
 
 def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
@@ -216,7 +216,9 @@ def _print_curves(run: PublicRun) -> None:
     width = max(len(key) for key in curves)
     for key, values in curves.items():
         first, last = output.cell(values[0]), output.cell(values[-1])
-        output.data(f"{key.ljust(width)}  {output.sparkline(values)}  {first} → {last}")
+        told = f"{first} → {last}"
+        curve = output.sparkline(values, output.drawing_width(width + len(told) + 4))
+        output.entry(f"{key.ljust(width)}  ", f"{curve}  {told}")
 
 
 @app.command()

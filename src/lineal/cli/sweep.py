@@ -245,7 +245,8 @@ def _print_sweep(
         output.heading("which parameters matter")
         widest = max(map(len, importance))
         for name, share in importance.items():
-            output.data(f"{name:<{widest}}  {share:5.1%}  {'█' * round(share * 40)}")
+            told = f"{name:<{widest}}  {share:5.1%}  "
+            output.data(f"{told}{'█' * round(share * output.drawing_width(len(told)))}")
     shown = _best_first(record, trials)[:TRIALS_SHOWN]
     if shown:
         output.heading("trials, the best first")
