@@ -207,6 +207,9 @@ def test_a_run_without_files_is_said_to_have_none(lineal):
 
 def test_fetching_a_file_overwrites_nothing_unasked(lineal, trained):
     Path("plot.txt").write_text("mine")
+    answer = lineal("run", "files", "demo/high", "--get", "nope", fails=True)
+    assert answer.code == 4
+    assert "`lineal run files ana/demo/high` lists all" in answer.err
     get = ("run", "files", "demo/high", "--get", "plot.txt")
     assert "--replace" in lineal(*get, "--get", "requirements.txt", fails=True).err
     assert Path("plot.txt").read_text() == "mine"

@@ -320,6 +320,7 @@ def test_a_controller_watches_until_the_end(lineal, path):
     assert "2 finished" in lineal("controller", path).err
     lineal("sweep", "stop", lineal("sweep", "sweep.yaml").out.strip())
     assert lineal("controller", "ana/p/nothing", fails=True).code == 4
+    assert "Nothing is at nope.yaml" in lineal("controller", "nope.yaml", fails=True).err
 
 
 def test_a_page_into_a_folder_that_is_not_there_names_it(lineal, path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import lineal as sdk
@@ -29,7 +30,9 @@ def test_sync_brings_offline_runs_home_once(lineal):
 
 
 def test_sync_with_nothing_to_do_says_so(lineal):
-    assert "No offline runs" in lineal("sync").err
+    said = lineal("sync").err
+    assert f"No offline runs in {os.path.abspath('lineal')}" in said
+    assert 'mode="offline"' in said
 
 
 def test_sync_can_put_a_run_elsewhere_and_remove_its_folder(lineal):
@@ -43,7 +46,11 @@ def test_sync_can_put_a_run_elsewhere_and_remove_its_folder(lineal):
 def test_sync_of_a_folder_without_runs_is_an_error(lineal):
     assert lineal("sync", "nowhere", fails=True).code == 4
     Path("empty").mkdir()
-    assert lineal("sync", "empty", fails=True).code == 4
+    answer = lineal("sync", "empty", fails=True)
+    assert answer.code == 4
+    assert 'mode="offline"' in answer.err
+    Path("file").touch()
+    assert "file is a file" in lineal("sync", "file", fails=True).err
 
 
 def test_sync_that_fails_says_where_and_goes_on(lineal):

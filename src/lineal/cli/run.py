@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
@@ -30,7 +31,7 @@ from lineal.core.records import (
     Stream,
     VersionRecord,
 )
-from lineal.errors import Exists, NotFound
+from lineal.errors import Exists, MissingFile, NotFound
 
 if TYPE_CHECKING:
     from lineal.client.public.run import Run as PublicRun
@@ -301,7 +302,7 @@ def files(
     record = connection.run(run)
     if get:
         public = connection.public_run(record)
-        _fetch([public.file(name) for name in get], root, replace=replace)
+        _fetch([_file(public, name) for name in get], root, replace=replace)
         fetched = [os.path.join(root, name) for name in get]
         if json:
             output.as_json_list(fetched)
@@ -318,6 +319,14 @@ def files(
         right=("size",),
         none=f"No files are saved with {record.path}",
     )
+
+
+def _file(run: PublicRun, name: str) -> File:
+    try:
+        return run.file(name)
+    except MissingFile as error:
+        path = shlex.quote("/".join(run.path))
+        raise MissingFile(f"{error.message}; `lineal run files {path}` lists all") from error
 
 
 def pull(

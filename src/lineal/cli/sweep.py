@@ -360,6 +360,8 @@ def controller(
     ],
 ) -> None:
     """Watch a sweep until it is over, printing its state; agents search by themselves."""
+    if sweep.endswith((".yaml", ".yml")) and not os.path.exists(sweep):
+        raise MissingFile(f"Nothing is at {sweep}; name the YAML file of a new sweep, or a sweep")
     sweeps.controller(read_yaml(sweep) if os.path.isfile(sweep) else sweep).run()
 
 

@@ -17,6 +17,8 @@ from lineal.errors import MissingFile, NotFound, SyncFailed
 if TYPE_CHECKING:
     from lineal.client.offline.run_copy import Synced
 
+_MAKES_THEM = '`lineal.init(mode="offline")` makes them'
+
 
 def sync(
     folders: Annotated[
@@ -82,7 +84,8 @@ def sync(
         for result in results:
             output.data(_as_text(result))
     if not results:
-        output.note('No offline runs here; `lineal.init(mode="offline")` makes them')
+        looked = ", ".join(map(os.path.abspath, _parents(folders or [], connection.settings)))
+        output.note(f"No offline runs in {looked}; {_MAKES_THEM}; `lineal sync FOLDER` looks there")
     failed = [line for result in results for line in _failures(result)]
     if failed:
         count = output.plural(len(failed), "thing")
@@ -90,16 +93,24 @@ def sync(
 
 
 def _folders(named: list[str], settings: Settings) -> list[str]:
-    from lineal.client.offline import run_folder, sync  # see above
+    from lineal.client.offline import sync  # see above
 
     for folder in named:
         if not os.path.isdir(folder):
-            raise MissingFile(f"No folder {folder}")
+            there = (
+                "is a file; name the folder of a run" if os.path.exists(folder) else "is not there"
+            )
+            raise MissingFile(f"The folder {folder} {there}")
         if not sync.find_folders(folder):
-            raise NotFound(f"No offline runs in {folder}")
-    parents = named or [settings.dir or run_folder.DEFAULT_PARENT]
-    existing = [parent for parent in parents if os.path.isdir(parent)]
+            raise NotFound(f"No offline runs in {folder}; {_MAKES_THEM}")
+    existing = [parent for parent in _parents(named, settings) if os.path.isdir(parent)]
     return [folder for parent in existing for folder in sync.find_folders(parent)]
+
+
+def _parents(named: list[str], settings: Settings) -> list[str]:
+    from lineal.client.offline import run_folder  # see above
+
+    return named or [settings.dir or run_folder.DEFAULT_PARENT]
 
 
 def _as_text(result: Synced) -> str:

@@ -261,6 +261,19 @@ def test_a_folder_that_is_not_there_or_empty_is_no_bundle(bob):
         bob.import_()
 
 
+def test_what_is_no_bundle_is_not_searched_for_what_belongs_into_none(bob):
+    Path("bundle").mkdir()
+    os.mkfifo("bundle/pipe")
+    with pytest.raises(NotFound, match=r"/bundle is not a bundle \(it has no bundle.json\)"):
+        bob.import_()
+
+
+def test_a_file_is_no_bundle(bob):
+    Path("bundle").touch()
+    with pytest.raises(NotFound, match=r"/bundle is not a bundle \(it is a file; unpack"):
+        bob.import_()
+
+
 def test_a_bundle_whose_names_are_none_is_refused(ana, bob):
     ana.log("a")
     ana.export("data")

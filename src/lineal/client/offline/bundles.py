@@ -117,6 +117,8 @@ def import_(
     if project is not None:
         names.project_name(project)
     folder = os.path.abspath(folder)
+    if not os.path.lexists(os.path.join(folder, ABOUT_FILE)):
+        raise _no_bundle(folder)
     opening.require_plain(folder)
     about = read_about(folder)
     if not about.is_complete:
@@ -181,15 +183,20 @@ def read_about(folder: str) -> About:
         if isinstance(said, dict) and type(said.get("format")) is int and said["format"] > FORMAT:
             raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
         return fields.read(About, said)
-    except FileNotFoundError as error:
-        missing = "it has no " + ABOUT_FILE if os.path.isdir(folder) else "there is no such folder"
-        raise NotFound(
-            f"{folder} is not a bundle ({missing}); `lineal artifact export` makes one"
-        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise _no_bundle(folder) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise NotFound(
-            f"{folder} is not a bundle ({error}); `lineal artifact export` makes one"
-        ) from error
+        raise _no_bundle(folder, str(error)) from error
+
+
+def _no_bundle(folder: str, why: str | None = None) -> NotFound:
+    if os.path.isdir(folder):
+        why = why or f"it has no {ABOUT_FILE}"
+    elif os.path.exists(folder):
+        why = "it is a file; unpack an archive first"
+    else:
+        why = "there is no such folder"
+    return NotFound(f"{folder} is not a bundle ({why}); `lineal artifact export` makes one")
 
 
 def _make(folder: str) -> None:
