@@ -285,6 +285,12 @@ def test_every_page_is_in_the_navigation():
         assert f": {page.relative_to(DOCS)}\n" in navigation, page
 
 
+def test_every_extra_is_on_the_page_that_says_how_to_install():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for extra in project["optional-dependencies"].keys() - {"dev", "docs", "postgres"}:
+        assert f"`{extra}`" in text("guides/getting-started.md")
+
+
 def test_news_fragments_have_a_known_kind():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     kinds = "|".join(kind["directory"] for kind in project["tool"]["towncrier"]["type"])
