@@ -21,6 +21,11 @@ def test_table_is_aligned_where_letters_are_wide_or_stand_on_others(capsys):
     assert capsys.readouterr().out == "name    n\n日本語  1\ncafe\u0301    2\nabcdef  3\n"
 
 
+def test_fields_are_aligned_and_harmless_whatever_their_names(capsys):
+    output.fields([("損失", 1), ("a\x1b[31m", 2), ("none", None)])
+    assert capsys.readouterr().out == "損失       1\na\\x1b[31m  2\n"
+
+
 def test_table_streams_more_rows_than_it_measures(capsys):
     count = output.MEASURED_ROWS + 5
     output.table(("n",), ((number,) for number in range(count)))

@@ -57,18 +57,23 @@ def row(
     lines = [""]
     last = len(cells) - 1
     for column, (text, wide, is_right) in enumerate(zip(cells, widths, right, strict=True)):
-        blank = " " * (wide - columns_of(text))
-        padded = blank + text if is_right else text + blank
+        filled = padded(text, wide, is_right=is_right)
         needed = columns_of(text) if column == last and not is_right else wide
         if column == 0:
-            lines[-1] = padded
+            lines[-1] = filled
         elif width is None or columns_of(lines[-1]) + len(BETWEEN) + needed <= width:
-            lines[-1] += BETWEEN + padded
+            lines[-1] += BETWEEN + filled
         elif column == last and not is_right:
             lines += hanging(INDENT, text, width)
         else:
-            lines.append(INDENT + padded)
+            lines.append(INDENT + filled)
     return [stripped for line in lines if (stripped := line.rstrip())] or [""]
+
+
+def padded(text: str, width: int, *, is_right: bool = False) -> str:
+    """Return a text with blanks behind it, or before it, that make it so wide."""
+    blank = " " * (width - columns_of(text))
+    return blank + text if is_right else text + blank
 
 
 def columns_of(text: str) -> int:

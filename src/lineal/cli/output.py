@@ -203,10 +203,10 @@ def _print_row(
 
 def fields(pairs: Iterable[tuple[str, Any]]) -> None:
     """Print `name  value` lines, the values aligned; pairs without a value are left out."""
-    shown = [(name, cell(value)) for name, value in pairs if value not in (None, "", (), [])]
-    width = max((len(name) for name, _ in shown), default=0)
+    shown = [(cell(name), cell(value)) for name, value in pairs if value not in (None, "", (), [])]
+    width = max((folding.columns_of(name) for name, _ in shown), default=0)
     for name, text in shown:
-        entry(f"{name.ljust(width)}  ", text)
+        entry(folding.padded(name, width) + folding.BETWEEN, text)
 
 
 def entry(head: str, text: str) -> None:

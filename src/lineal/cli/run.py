@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineal.cli import describe, output
+from lineal.cli import describe, folding, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
@@ -214,12 +214,13 @@ def _print_curves(run: PublicRun) -> None:
     if not curves:
         return
     output.heading("metrics")
-    width = max(len(key) for key in curves)
+    shown = {key: output.cell(key) for key in curves}
+    width = max(map(folding.columns_of, shown.values()))
     for key, values in curves.items():
         first, last = output.cell(values[0]), output.cell(values[-1])
         told = f"{first} → {last}"
         curve = output.sparkline(values, output.drawing_width(width + len(told) + 4))
-        output.entry(f"{key.ljust(width)}  ", f"{curve}  {told}")
+        output.entry(f"{folding.padded(shown[key], width)}  ", f"{curve}  {told}")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineal.cli import output, sweep_page
+from lineal.cli import folding, output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import Json
@@ -243,10 +243,11 @@ def _print_sweep(
     )
     if importance:
         output.heading("which parameters matter")
-        widest = max(map(len, importance))
+        widest = max(folding.columns_of(output.cell(name)) for name in importance)
         for name, share in importance.items():
-            told = f"{name:<{widest}}  {share:5.1%}  "
-            output.data(f"{told}{'█' * round(share * output.drawing_width(len(told)))}")
+            told = f"{folding.padded(output.cell(name), widest)}  {share:5.1%}  "
+            room = output.drawing_width(folding.columns_of(told))
+            output.data(f"{told}{'█' * round(share * room)}")
     shown = _best_first(record, trials)[:TRIALS_SHOWN]
     if shown:
         output.heading("trials, the best first")
