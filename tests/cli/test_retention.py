@@ -65,7 +65,9 @@ def test_what_expires_soon_is_listed(lineal, photos):
     assert "Nothing expires" in lineal("retention", "expiring").err
     lineal("artifact", "ttl", "demo/photos:v0", "5d")
     (listed,) = lineal("retention", "expiring", "demo", "--json").json
-    assert listed["name"] == "ana/demo/photos:v0"
+    assert (listed["name"], listed["size"]) == ("ana/demo/photos:v0", 13)
+    shown = lineal("artifact", "show", "demo/photos", "--json").json["ttl"]
+    assert (shown["level"], shown["expires_at"]) == ("version", listed["expires_at"])
     assert lineal("retention", "expiring", "--within", "4d", "--json").json == []
     assert lineal("retention", "expiring", "--within", "4", "--json").json == []
     assert lineal("retention", "expiring", "--within", "30", "--json").json == [listed]

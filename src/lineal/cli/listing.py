@@ -12,7 +12,7 @@ import typer
 from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, project_or_collection
 from lineal.cli.options import Json, Type, Version, read_object
-from lineal.cli.retention import ttl_words
+from lineal.cli.retention import ttl_fields, ttl_words
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.core.manifest import Entry
@@ -200,6 +200,7 @@ def show(
     if json:
         shown = describe.version(record) | {
             "display_name": display_name,
+            "ttl": ttl_fields(artifact.effective_ttl),
             "logged_by": made_by,
             "used_by": [run.path for run in all_of(users)],
         }

@@ -72,7 +72,7 @@ def ttl(
         version = connection.backend.set_version_ttl(version.membership_id, _stored(set))
     found = connection.backend.effective_ttl(version.id)
     if json:
-        output.as_json({"name": version.path, **_effective(found)})
+        output.as_json({"name": version.path, **ttl_fields(found)})
         return
     output.data(f"{version.path}: {ttl_words(found)}")
 
@@ -95,7 +95,8 @@ def _print_stored(name: str, seconds: int | None, *, json: bool) -> None:
         output.data(f"{name}: {output.days(seconds) if seconds else 'never expires'}")
 
 
-def _effective(found: EffectiveTtl) -> dict[str, Any]:
+def ttl_fields(found: EffectiveTtl) -> dict[str, Any]:
+    """Return what `ttl_words` says as JSON has it."""
     return {
         "ttl_seconds": None if found.ttl is None else int(found.ttl.total_seconds()),
         "level": str(found.level),
@@ -203,7 +204,12 @@ def expiring(
     found = all_of(lambda page: connection.backend.expiring(entity, name, span, page))
     if json:
         output.as_json_list(
-            {"name": each.version.path, "expires_at": each.expires_at} for each in found
+            {
+                "name": each.version.path,
+                "size": each.version.size_bytes,
+                "expires_at": each.expires_at,
+            }
+            for each in found
         )
         return
     output.table(
