@@ -12,12 +12,13 @@ import typer
 
 import lineal
 from lineal.cli import output
-from lineal.cli.connect import connect
+from lineal.cli.connect import Connection, connect
 from lineal.cli.groups import Group
 from lineal.cli.options import Exclude, Include, Type, Version, read_object
 from lineal.client.artifact import patterns, verifying
 from lineal.core import names
 from lineal.core.manifest import Entry
+from lineal.core.names import ArtifactPath
 from lineal.errors import Invalid, MissingFile, NotFound
 
 app = typer.Typer(
@@ -118,6 +119,10 @@ def put(
     target = connection.collection_path(
         name or default, instead="`--alias` sets an alias, and versions are numbered as they come"
     )
+    names.project_name(target.project)
+    if id is not None:
+        names.run_id(id)
+    _require_type(connection, target, type)
     artifact = lineal.Artifact(
         target.display_name or target.name,
         type,
@@ -157,6 +162,19 @@ def put(
         output.data(f"artifact = run.use_artifact({name_in_code})")
         if run.offline:
             output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
+
+
+def _require_type(connection: Connection, target: ArtifactPath, type: str) -> None:
+    """Raise Invalid for a name that belongs to another type: before gigabytes are read, too."""
+    try:
+        there = connection.backend.collection(target.entity, target.project, target.name).type
+    except NotFound:
+        return
+    if there != type:
+        raise Invalid(
+            f"Artifact {target.without_ref} has type `{there}`, not `{type}`; say `--type "
+            f"{shlex.quote(there)}`, or use another name"
+        )
 
 
 def _add(
