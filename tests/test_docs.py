@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pkgutil
 import re
 import textwrap
@@ -283,6 +284,17 @@ def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in PAGES:
         assert f": {page.relative_to(DOCS)}\n" in navigation, page
+
+
+def test_everything_in_a_home_is_on_the_page_for_operators(world, home):
+    page = text("guides/operating.md")
+    with lineal.init(project="p") as run:
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_bytes(b"1", "data.txt")
+        run.log_artifact(artifact)
+    found = os.listdir(home)
+    assert "gc.last" in found
+    assert [name for name in found if f"{name}`" not in page and f"{name}/`" not in page] == []
 
 
 def test_every_extra_is_on_the_page_that_says_how_to_install():
