@@ -302,6 +302,16 @@ def test_the_line_that_uses_an_artifact_can_be_pasted(lineal):
     assert there["artifact"].name == "data:v0"
 
 
+def test_what_ends_a_question_without_an_answer_does_not_stand_behind_it(lineal, photos):
+    terminal, end = pty.openpty()
+    os.write(terminal, b"\x04")
+    answer = shell("artifact", "rm", "demo/photos", "--all", stdin=end)
+    os.close(terminal)
+    os.close(end)
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1] == "Nothing was done"
+
+
 def test_no_name_reaches_a_terminal_as_a_command_to_it(lineal):
     with sdk.init(project="demo", id="a\x1b[31mb"):
         print("\x1b[32mgreen\tprint")

@@ -403,4 +403,10 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{question} There is no terminal to ask on; `--yes` does it")
-    typer.confirm(question, abort=True, err=True)
+    try:
+        is_sure = typer.confirm(question, err=True)
+    except typer.Abort:
+        note()  # by Ctrl-C or Ctrl-D, which end no line
+        raise
+    if not is_sure:
+        raise typer.Abort
