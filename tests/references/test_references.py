@@ -260,6 +260,19 @@ def test_ref_check_says_what_became_of_each(web: Web, capsys: pytest.CaptureFixt
     assert '"state": "fresh"' in capsys.readouterr().out
 
 
+def test_ref_check_says_what_happened_to_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(BEFORE)
+    logged(path.as_uri())
+    path.write_bytes(AFTER)
+    capsys.readouterr()
+    assert execute(["ref", "check", "p/refs"]) == 7
+    said = f"lost         data.csv  {path}, whose content changed since it was logged (written on "
+    assert capsys.readouterr().out.startswith(said)
+
+
 def test_ref_check_fails_at_what_it_may_not_look_at(
     web: Web, capsys: pytest.CaptureFixture[str]
 ) -> None:

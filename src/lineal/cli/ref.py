@@ -62,7 +62,8 @@ def check(name: Version, json: Json = False) -> None:
     finally:  # what was found before a store did not answer is worth knowing
         if not json:
             for each in told:
-                output.data(f"{each['state']:<12} {each['path']}  {each['detail']}")
+                told_of = output.cell(f"{each['path']}  {each['detail']}")
+                output.entry(f"{each['state']:<12} ", told_of)
     if json:
         output.as_json_list(told)
     summary = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))

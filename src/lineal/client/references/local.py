@@ -158,11 +158,14 @@ def _present(entry: Entry) -> str:
 
 def _changed(entry: Entry, path: str) -> ReferenceChanged:
     return ReferenceChanged(
-        f"Reference {entry.path} leads to {path}, whose content changed since it was logged "
-        f"({_changed_text(path)}); put the old file back, or log the new one as a version"
+        f"Reference {entry.path} leads to {_changed_text(path)}; put the old file back, or log the "
+        "new one as a version"
     )
 
 
 def _changed_text(path: str) -> str:
     moment = datetime.fromtimestamp(os.path.getmtime(path), UTC)
-    return f"written on {moment:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"{path}, whose content changed since it was logged (written on "
+        f"{moment:%Y-%m-%d %H:%M:%S} UTC)"
+    )
