@@ -21,6 +21,26 @@ def test_words_are_kept_whole_and_lines_within_the_width(text, width):
     assert all(folding.columns_of(line) <= width or " " not in line for line in lines)
 
 
+def test_a_command_in_backticks_is_kept_whole():
+    assert folding.words("gone; `lineal artifact restore a` undoes it", 20) == [
+        "gone;",
+        "`lineal artifact restore a`",
+        "undoes it",
+    ]
+
+
+def test_an_error_is_folded_on_a_terminal(lineal, photos):
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as read, os.fdopen(end, "wb") as stderr:
+        shell("artifact", "show", "demo/nope", stderr=stderr, env={"COLUMNS": "40"})
+        told = read.read(4096).decode()
+    assert told.splitlines() == [
+        "error: No artifact ana/demo/nope (you",
+        "are ana). `lineal artifact ls ana/demo`",
+        "lists: photos",
+    ]
+
+
 def test_a_branch_goes_on_below_itself_and_beside_the_others():
     line = "│  └─ evaluate (9fwgs856) · evaluate run"
     assert folding.branch(line, 30) == [

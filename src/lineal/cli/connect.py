@@ -91,7 +91,7 @@ class Connection:
                 raise
             command = f"{listing} {shlex.quote(text)}"
             raise NotFound(
-                f"{error.message}. `{text}` is a project: `{command}` lists what is in it"
+                f"{error.message}; `{text}` is a project: `{command}` lists what is in it"
             ) from error
 
     def named_project(self, text: str) -> tuple[str, str]:

@@ -18,10 +18,10 @@ _CONTINUED = str.maketrans("├└─", "│  ")
 
 
 def words(text: str, width: int) -> list[str]:
-    """Return lines that are no wider, but where one word is."""
+    """Return lines that are no wider, but where one word, or what is in backticks, is."""
     lines: list[str] = []
     taken = 0
-    for word in text.split(" "):
+    for word in _unbroken(text):
         size = columns_of(word)
         if lines and taken + 1 + size <= width:
             lines[-1] += f" {word}"
@@ -30,6 +30,19 @@ def words(text: str, width: int) -> list[str]:
             lines.append(word)
             taken = size
     return lines
+
+
+def _unbroken(text: str) -> list[str]:
+    """Return the words of a text; what stands in backticks is one, so that it can be copied."""
+    found: list[str] = []
+    is_open = False
+    for word in text.split(" "):
+        if is_open:
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+        is_open ^= word.count("`") % 2 == 1
+    return found
 
 
 def hanging(head: str, text: str, width: int, *, rest: str | None = None) -> list[str]:

@@ -13,7 +13,6 @@ import itertools
 import json
 import math
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -30,6 +29,8 @@ from lineal.errors import NoSpace, Unavailable, UsageError
 BARS = "▁▂▃▄▅▆▇█"
 DRAWING_WIDTH, DRAWING_WIDTH_LEAST = 40, 8
 """Columns of a sparkline, or of a bar that means all."""
+COLUMNS_UNKNOWN = 80
+"""Of a terminal that does not say how wide it is."""
 MEASURED_ROWS = 1000
 """Rows that a streamed table looks at before it fixes the width of its columns."""
 _END_OF_OBJECT = "\n}"
@@ -89,8 +90,11 @@ def _unwritable(error: OSError) -> Unavailable:
 
 def note(text: str = "") -> None:
     """Print a line about what was asked for, as no terminal obeys it."""
+    text = term.harmless(text)
+    if (width := _columns_of(sys.stderr)) is not None:
+        text = "\n".join(part for line in text.split("\n") for part in folding.words(line, width))
     with suppress(OSError):  # what was asked for is done all the same
-        sys.stderr.write(term.harmless(text) + "\n")
+        sys.stderr.write(text + "\n")
 
 
 def as_json(value: Any) -> None:
@@ -228,7 +232,19 @@ def tree(text: str) -> None:
 
 def terminal_width() -> int | None:
     """Return how many columns the terminal has that stdout is, None if it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return _columns_of(sys.stdout)
+
+
+def _columns_of(stream: TextIO) -> int | None:
+    if not stream.isatty():
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS_UNKNOWN
+    except (OSError, ValueError):
+        return COLUMNS_UNKNOWN
 
 
 def drawing_width(taken: int) -> int:
