@@ -53,7 +53,7 @@ _SOURCES = {
     "lineal.client.media.html": ("Html",),
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.molecule": ("Molecule",),
-    "lineal.client.media.object3d": ("Object3D",),
+    "lineal.client.media.object3d": ("Object3D", "box3d"),
     "lineal.client.media.plotly": ("Plotly",),
     "lineal.client.media.table": ("Table",),
     "lineal.client.media.table_sets": ("JoinedTable", "PartitionedTable"),
@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from lineal.client.media.image import Image as Image
     from lineal.client.media.molecule import Molecule as Molecule
     from lineal.client.media.object3d import Object3D as Object3D
+    from lineal.client.media.object3d import box3d as box3d
     from lineal.client.media.plotly import Plotly as Plotly
     from lineal.client.media.table import Table as Table
     from lineal.client.media.table_sets import JoinedTable as JoinedTable

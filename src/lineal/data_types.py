@@ -7,6 +7,7 @@ from lineal.client.media.html import Html as Html
 from lineal.client.media.image import Image as Image
 from lineal.client.media.molecule import Molecule as Molecule
 from lineal.client.media.object3d import Object3D as Object3D
+from lineal.client.media.object3d import box3d as box3d
 from lineal.client.media.plotly import Plotly as Plotly
 from lineal.client.media.table import Table as Table
 from lineal.client.media.table_sets import JoinedTable as JoinedTable

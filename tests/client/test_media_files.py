@@ -285,6 +285,34 @@ def test_a_scene_has_points_boxes_and_vectors() -> None:
     }
 
 
+def test_a_scene_may_have_no_boxes_and_no_vectors() -> None:
+    scene = lineal.Object3D.from_point_cloud([[0, 0, 1]], boxes=[], vectors=None)
+    assert json.loads(scene.content)["vectors"] == []
+
+
+def test_a_box_is_made_of_center_size_and_orientation() -> None:
+    quarter = (2, 0, 0, 2)  # of a turn about z
+    box = lineal.box3d(
+        center=(10, 0, 0), size=(2, 4, 6), orientation=quarter, color=(1, 0, 0), label="car"
+    )
+    corners = {(10 + y, x, z) for x in (-1, 1) for y in (-2, 2) for z in (-3, 3)}
+    assert {tuple(map(round, corner)) for corner in box["corners"]} == corners
+    straight = lineal.box3d(center=(0, 0, 0), size=(2, 2, 2), orientation=(1, 0, 0, 0), color=())
+    assert straight["corners"][:2] == ((-1, -1, -1), (-1, -1, 1))
+    scene = lineal.Object3D.from_point_cloud([[0, 0, 1]], [box])
+    assert json.loads(scene.content)["boxes"][0]["label"] == "car"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"center": (0, 0)}, {"size": 1}, {"orientation": (1, 0, 0)}, {"orientation": (0, 0, 0, 0)}],
+)
+def test_what_makes_no_box_is_refused(wrong: dict[str, Any]) -> None:
+    right = {"center": (0, 0, 0), "size": (1, 1, 1), "orientation": (1, 0, 0, 0)}
+    with pytest.raises(Invalid, match=next(iter(wrong))):
+        lineal.box3d(**{**right, **wrong}, color=(1, 0, 0))
+
+
 def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "cube.OBJ").write_text("v 0 0 0\n")
     assert lineal.Object3D.from_file(tmp_path / "cube.OBJ").format == "obj"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import values
-from lineal.client.media.arrays import as_numpy
+from lineal.client.media.arrays import as_numpy, numpy_for
 from lineal.client.media.files import json_file
 from lineal.client.media.one_file import OneFile, file_at, file_from
 from lineal.errors import Invalid
@@ -65,11 +66,67 @@ class Object3D(OneFile):
         cls,
         points: Any,
         boxes: Sequence[Mapping[str, Any]] = (),
-        vectors: Sequence[Mapping[str, Any]] = (),
+        vectors: Sequence[Mapping[str, Any]] | None = None,
         point_cloud_type: str = "lidar/beta",
     ) -> Self:
-        """Return a scene of points with boxes, by their `corners`, and vectors."""
+        """Return a scene of points with boxes, by their `corners` (see `box3d`), and vectors."""
         return cls({"type": point_cloud_type, "points": points, "boxes": boxes, "vectors": vectors})
+
+
+def box3d(
+    *,
+    center: Any,
+    size: Any,
+    orientation: Any,
+    color: Any,
+    label: str | None = None,
+    score: float | None = None,
+) -> dict[str, Any]:
+    """Return a box for `Object3D.from_point_cloud`, by its corners.
+
+    center, size: x, y and z. orientation: the rotation of the box, as the quaternion
+    r + xi + yj + zk of any length above zero: (r, x, y, z). color: red, green, blue. label, score:
+    shown with the box, if given.
+    Raises Invalid for other shapes, and a quaternion of zeros.
+    """
+    numpy = numpy_for("box3d")
+    middle, sides, rotation = (
+        _vector(given, name, length)
+        for given, name, length in (
+            (center, "center", 3),
+            (size, "size", 3),
+            (orientation, "orientation", 4),
+        )
+    )
+    if not rotation.any():
+        raise Invalid("The orientation of a box is no rotation: all of its quaternion is zero")
+    corners = numpy.array(list(itertools.product((-0.5, 0.5), repeat=3))) * sides
+    corners = middle + corners @ _rotation_matrix(rotation).T
+    return {
+        "corners": tuple(map(tuple, corners.tolist())),
+        "color": color,
+        "label": label,
+        "score": score,
+    }
+
+
+def _vector(given: Any, name: str, length: int) -> Any:
+    vector = as_numpy(given, f"`{name}` of a box")
+    if vector.shape != (length,):
+        raise Invalid(f"`{name}` of a box is {length} numbers, not an array of {vector.shape}")
+    return vector.astype(float)
+
+
+def _rotation_matrix(quaternion: Any) -> Any:
+    numpy = numpy_for("box3d")
+    r, x, y, z = quaternion / numpy.linalg.norm(quaternion)
+    return numpy.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - r * z), 2 * (x * z + r * y)],
+            [2 * (x * y + r * z), 1 - 2 * (x * x + z * z), 2 * (y * z - r * x)],
+            [2 * (x * z - r * y), 2 * (y * z + r * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
 
 
 def _points(data: Any) -> list[list[float]]:
@@ -95,7 +152,8 @@ def _scene(given: Mapping[str, Any]) -> dict[str, Any]:
     }
     scene["points"] = [] if points is None else _points(points)
     for key in ("boxes", "vectors"):
-        scene[key] = [_listed(item) for item in given.get(key, ())]
+        items = given.get(key)
+        scene[key] = [] if items is None else [_listed(item) for item in items]
     return scene
 
 
