@@ -77,6 +77,12 @@ class Exists(CommError):
     exit_code = 5
 
 
+class FileExists(Exists, ValueError):
+    """A local file that would have to be overwritten; W&B raises a ValueError."""
+
+    code = "file_exists"
+
+
 class Conflict(CommError):
     """Somebody else was faster (compare-and-swap), or the state does not allow it."""
 

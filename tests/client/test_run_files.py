@@ -305,7 +305,7 @@ def test_files_are_listed_by_a_pattern(run):
         Path(name).write_text(name)
         run.save(name, policy="now")
     found = lineal.Api().run(run.path)
-    assert [file.name for file in found.files(pattern="%.png", per_page=1)] == ["1.png", "2.png"]
+    assert [file.name for file in found.files(None, "%.png", 1)] == ["1.png", "2.png"]
     with pytest.raises(IndexError, match="no such files"):
         found.files(pattern="%.jpg")[0]
     for wrong in ({"names": "1.png", "pattern": "%"}, {"pattern": 1}):

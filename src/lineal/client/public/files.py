@@ -32,7 +32,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import (
-    Exists,
+    FileExists,
     IntegrityError,
     InTheWay,
     Invalid,
@@ -135,13 +135,13 @@ class File:
 
         An existing file is an error unless `replace` overwrites it or `exist_ok` keeps it. api is
         W&B's and does nothing here.
-        Raises Exists, InTheWay, IntegrityError (nothing is left behind), MissingFile for bytes that
-        are gone, ReferenceChanged for a reference to others by now.
+        Raises FileExists (a ValueError), InTheWay, IntegrityError (nothing is left behind),
+        MissingFile for bytes that are gone, ReferenceChanged for a reference to others by now.
         """
         target = os.path.join(root, *names.entry_path(self.name).split("/"))
         if os.path.exists(target) and not replace:
             if not exist_ok:
-                raise Exists(
+                raise FileExists(
                     f"File {target} exists; use replace=True to overwrite it or exist_ok=True "
                     "to keep it"
                 )

@@ -404,8 +404,8 @@ class Run:
     def files(
         self,
         names: str | Sequence[str] | None = None,
-        per_page: int = PAGE_SIZE,
         pattern: str | None = None,
+        per_page: int = PAGE_SIZE,
         start: str | None = None,
     ) -> LazyList[File]:
         """List the files: these names, or what is like a pattern of SQL, such as `media/%.png`."""
