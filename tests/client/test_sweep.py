@@ -22,7 +22,7 @@ def test_a_choice_that_no_agent_could_be_given_is_refused_with_its_place() -> No
         lineal.Api().sweep(path).enqueue_run({"x": len})
     point = {"x": numpy.float32(0.5), "net": {"k": 3}}
     lineal.controller(path).schedule(point)
-    assert lineal.Api().sweep(path).enqueue_run(point).parameters["x"] == 0.5
+    assert lineal.Api().sweep(path).enqueue_run(config=point).parameters["x"] == 0.5
 
 
 def test_nan_as_a_parameter_of_a_run_informs_no_search() -> None:

@@ -202,6 +202,7 @@ def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> 
     project = api.project("vision")
     assert [found.name for found in project.artifacts_types(per_page=5)] == ["dataset"]
     assert [found.name for found in project.collections()] == ["data"]
+    assert project.owner.username == "ana"
 
 
 def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: Path) -> None:
@@ -272,7 +273,7 @@ def test_a_name_with_a_scheme_is_that_of_no_project(api: Api, data: Artifact) ->
 
 def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
     assert (api.default_entity, api.viewer.username) == ("ana", "ana")
-    assert api.viewer.teams == []
+    assert (api.viewer.teams, api.viewer.email, api.viewer.admin) == ([], None, True)
     other = Api({"entity": "bob"})
     assert other.viewer.teams == ["bob"]
     assert (other.default_entity, other.viewer.entity, other.viewer.username) == (

@@ -179,6 +179,11 @@ def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
     assert [found.name for found in api.artifact_types("vision")] == ["dataset", "model"]
     assert [found.name for found in api.artifact_type("model").collections()] == ["net"]
     assert [found.name for found in api.artifact_collections("vision")] == ["data", "net"]
+    first = api.project("vision").collections(per_page=1)
+    assert first[0].name == "data"
+    rest = api.project("vision").collections(per_page=1, start=first.cursor)
+    assert [found.name for found in rest] == ["net"]
+    assert api.artifact_type("model").collections(start=first.cursor)[0].name == "net"
     assert [found.name for found in api.artifact_collections("vision", "dataset")] == ["data"]
     with pytest.raises(NotFound, match=r"`modle`; did you mean `model`"):
         api.artifact_type("modle")

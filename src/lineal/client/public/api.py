@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from lineal.client.public import catalog as public_catalog
 from lineal.client.public.catalog import ArtifactType, Collection, Project
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
+from lineal.client.public.user import Viewer
 from lineal.client.values import as_filter
 from lineal.config import Settings, load
 from lineal.core import names
@@ -43,24 +43,6 @@ if TYPE_CHECKING:
 
 OVERRIDES = ("base_url", "entity", "project", "run", "organization")
 FILE_SCHEME = "file://"
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """Who asks."""
-
-    username: str
-    entity: str
-    """Owns what names no entity: the user, or a team."""
-
-    @property
-    def name(self) -> str:
-        return self.username
-
-    @property
-    def teams(self) -> list[str]:
-        """The team that owns what names no entity, if it is one."""
-        return [] if self.entity == self.username else [self.entity]
 
 
 class Api:

@@ -12,6 +12,7 @@ from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
+from lineal.client.public.user import User
 from lineal.client.values import as_filter, iso, text_change
 from lineal.core import names
 from lineal.core.records import (
@@ -64,8 +65,9 @@ class Project:
     def created_at(self) -> str:
         return iso(self._record.created_at)
 
-    def owner(self) -> str:
-        return self.entity
+    @property
+    def owner(self) -> User:
+        return User(self.entity)
 
     def sweeps(self, per_page: int = PAGE_SIZE) -> LazyList[Sweep]:
         """List the sweeps of the project, the newest first."""
@@ -86,9 +88,10 @@ class Project:
         filters: dict[str, Any] | None = None,
         order: str | None = None,
         per_page: int = PAGE_SIZE,
+        start: str | None = None,
     ) -> LazyList[Collection]:
         query = CollectionQuery(self.entity, self.name, filters=filters, order=order)
-        return collections(self._backend, query, per_page=per_page)
+        return collections(self._backend, query, per_page=per_page, start=start)
 
     @property
     def ttl(self) -> timedelta | ArtifactTTL | None:
@@ -158,9 +161,10 @@ class ArtifactType:
         filters: dict[str, Any] | None = None,
         order: str | None = None,
         per_page: int = PAGE_SIZE,
+        start: str | None = None,
     ) -> LazyList[Collection]:
         query = CollectionQuery(self.entity, self.project, self.name, filters, order)
-        return collections(self._backend, query, per_page=per_page)
+        return collections(self._backend, query, per_page=per_page, start=start)
 
     def collection(self, name: str) -> Collection:
         return collection(self._backend, self.entity, self.project, name, type=self.name)

@@ -134,14 +134,14 @@ class Sweep:
             per_page=per_page,
         )
 
-    def enqueue_run(self, parameters: Mapping[str, Any]) -> TrialRecord:
-        """Have parameters tried before any that the search chooses.
+    def enqueue_run(self, config: Mapping[str, Any]) -> TrialRecord:
+        """Have these parameters tried before any that the search chooses.
 
         A point of the sweep's grid whose turn is still to come is tried now, and not again then.
         Raises Invalid if the sweep has a parameter that these lack or lacks one that they name, or
         for a value that is no number, text, list or dict, Conflict once it is over.
         """
-        return self._backend.enqueue_trial(self._record.key, as_point(parameters))
+        return self._backend.enqueue_trial(self._record.key, as_point(config))
 
     def pause(self) -> None:
         """Hand out nothing new until `resume`."""
