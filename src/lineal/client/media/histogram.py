@@ -22,12 +22,14 @@ class Histogram(DataObject):
     """How many of some values lie between which edges.
 
     sequence: numbers to count, of any shape; needs NumPy. NaN and infinities are left out, and
-    that is said once; what a masked array masks is left out too.
+    that is said once; what a masked array masks is left out too. Of no numbers at all there are
+    empty bins from 0 to 1.
     np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
     edge more than counts. Where the edges descend, both are turned round. `sequence` is then not
     looked at.
     num_bins: bins of equal width to count `sequence` in, 1 to 512.
-    Raises Invalid (a ValueError) for no values, values that are not numbers, too many bins, and
+    Raises Invalid (a ValueError) for values that are not numbers or none of them finite, too many
+    bins, and
     counts and edges that do not go together.
     """
 
@@ -144,7 +146,7 @@ def _counted(sequence: Any, bins: int) -> tuple[list[float], list[float]]:
 
 
 def _finite(sequence: Any, numpy: Any) -> Any:
-    """Return the finite numbers as a vector of float64; raises Invalid where there are none."""
+    """Return the finite numbers as a vector of float64; raises Invalid if others only are there."""
     if arrays.is_tensor(sequence):
         sequence = arrays.tensor_values(sequence)
     try:
@@ -159,10 +161,8 @@ def _finite(sequence: Any, numpy: Any) -> Any:
         values = values.compressed()
     with numpy.errstate(over="ignore"):  # of numbers wider than float64
         values = numpy.asarray(values).ravel().astype("float64", copy=False)
-    if not values.size:
-        raise Invalid("There are no values to make a Histogram of")
     finite = values[numpy.isfinite(values)]
-    if not finite.size:
+    if values.size and not finite.size:
         raise Invalid(
             f"None of the {values.size:,} values for a Histogram is finite: NaN and infinities "
             "lie in no bin"
