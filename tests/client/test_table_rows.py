@@ -123,6 +123,22 @@ def test_column_comes_as_list_or_array() -> None:
         table.get_column("m")
 
 
+def test_lists_of_one_length_come_as_the_rows_of_an_array() -> None:
+    rows = [[[1, 2.5], ["a", "b"], [1]], [[3, 4], ["c", "d"], [2, 3]]]
+    table = Table(columns=["embedding", "words", "ragged"], data=rows)
+    embedding = table.get_column("embedding", convert_to="numpy")
+    assert embedding.dtype == "float64"
+    assert embedding.tolist() == [[1, 2.5], [3, 4]]
+    assert table.get_column("words", convert_to="numpy").tolist() == [["a", "b"], ["c", "d"]]
+    assert table.get_column("ragged", convert_to="numpy").tolist() == [[1], [2, 3]]
+
+
+def test_as_many_rows_as_scripts_of_wandb_ask_for_are_kept() -> None:
+    rows = [[number] for number in range(10)]
+    assert len(Table(columns=["n"], data=rows[: Table.MAX_ROWS]).data) == 10
+    assert Table.MAX_ARTIFACT_ROWS >= 200_000
+
+
 def test_numpy_scalars_become_pythons_own() -> None:
     table = Table(columns=["a"], data=[[np.int64(1)], [np.float32(0.5)], [np.float64(2)]])
     assert [type(row[0]) for row in table.data] == [int, float, float]

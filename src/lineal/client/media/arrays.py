@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lineal.client.media.columns import ColumnType, only_option
@@ -76,7 +77,11 @@ def vector_dtype(cells: Iterable[Any]) -> str:
 
 
 def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
-    """Return a column as one array: missing numbers are NaN, images pixels, the rest objects."""
+    """Return a column as one array.
+
+    Missing numbers are NaN, images pixels; lists of equal lengths, such as embeddings, are rows.
+    Of anything else it is an array of objects.
+    """
     numpy = numpy_for("get_column(convert_to='numpy')")
     inner = only_option(type) if type.name == "union" else type
     name = "any" if inner is None else inner.name
@@ -87,11 +92,19 @@ def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
     arrays = name in ("ndarray", "image-file") and all(cell is not None for cell in cells)
     if arrays and len({cell.shape for cell in cells}) == 1:
         return numpy.stack(cells)
-    if name in ("string", "boolean") and None not in cells:
-        return numpy.array(cells)
+    if inner is not None and _is_of_scalars(inner) and None not in cells:
+        with suppress(ValueError):  # lists of different lengths
+            return numpy.array(cells)
     whole = numpy.empty(len(cells), dtype=object)
     whole[:] = cells
     return whole
+
+
+def _is_of_scalars(type: ColumnType) -> bool:
+    """Tell texts, truth values and numbers, and lists of them."""
+    if type.name == "list":
+        return type.element is not None and _is_of_scalars(type.element)
+    return type.name in ("string", "boolean", "number")
 
 
 def is_tensor(value: object) -> bool:

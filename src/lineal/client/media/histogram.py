@@ -29,8 +29,7 @@ class Histogram(DataObject):
     looked at.
     num_bins: bins of equal width to count `sequence` in, 1 to 512.
     Raises Invalid (a ValueError) for values that are not numbers or none of them finite, too many
-    bins, and
-    counts and edges that do not go together.
+    bins, and counts and edges that do not go together.
     """
 
     type_name: ClassVar[str] = "histogram"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -60,6 +61,9 @@ class Table(DataObject):
     """
 
     type_name: ClassVar[str] = "table"
+    MAX_ROWS: ClassVar[int] = sys.maxsize
+    MAX_ARTIFACT_ROWS: ClassVar[int] = sys.maxsize
+    """Where W&B cuts tables, which scripts read and set; no table is cut here."""
 
     def __init__(
         self,
