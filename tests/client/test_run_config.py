@@ -201,6 +201,15 @@ def test_a_nested_dict_is_changed_and_set_again():
     assert config.as_dict() == {"a": {"b": 3}}
 
 
+def test_bytes_are_the_text_they_hold(capsys):
+    config = RunConfig({})
+    config.update({"name": b"adam", "deep": {"list": [bytearray("é".encode())]}})
+    assert config.as_dict() == {"name": "adam", "deep": {"list": ["é"]}}
+    assert capsys.readouterr().err == ""
+    config["raw"] = b"\xff"
+    assert "kept as the text" in capsys.readouterr().err
+
+
 def test_what_is_set_in_a_nested_dict_and_cannot_be_kept_is_said(capsys):
     config = RunConfig({"a": {"b": 1}, "c": {"d": 1}})
     config.lock({"c": {"d": 2}})

@@ -7,6 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from contextlib import suppress
 from typing import Any
 
 from lineal.client import term
@@ -444,9 +445,12 @@ def _as_json(key: str, value: Any) -> Any:
 
 
 def _as_text(value: Any, key: str) -> str:
-    """Keep a function or class by its name, and anything else by what it prints as."""
+    """Keep a function or class by its name, bytes as the text they hold, the rest as printed."""
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, bytes | bytearray):
+        with suppress(UnicodeDecodeError):
+            return value.decode()
     text = str(value)[:TEXT_MAX_CHARACTERS]
     term.warn_once(f"config `{key}` is a {kind_of(value)}; it is kept as the text {text!r}")
     return text
