@@ -110,7 +110,7 @@ def test_lines_have_common_positions_or_their_own() -> None:
     common = lineal.plot.line_series([0, 1], np.array([[5, 6], [7, 8]]), keys=["u", "v"])
     own = lineal.plot.line_series([[0, 1], [3]], [[5, 6], [7]])
     assert common.table.data == [[0, "u", 5], [1, "u", 6], [0, "v", 7], [1, "v", 8]]
-    assert own.table.data == [[0, "key_0", 5], [1, "key_0", 6], [3, "key_1", 7]]
+    assert own.table.data == [[0, "line_0", 5], [1, "line_0", 6], [3, "line_1", 7]]
 
 
 @pytest.mark.parametrize(

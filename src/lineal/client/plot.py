@@ -90,12 +90,13 @@ def line_series(
     """Return several lines.
 
     xs: the positions of all lines, or one list of positions for each. ys: values by line.
-    keys: names of the lines. Raises Invalid where their numbers differ.
+    keys: names of the lines, by default `line_0`, `line_1` …
+    Raises Invalid where their numbers differ.
     """
     lines = [_listed(y) for y in ys]
     given = _listed(xs)
     each = [_listed(x) for x in given] if given and _is_list(given[0]) else [given] * len(lines)
-    names = [f"key_{at}" for at in range(len(lines))] if keys is None else list(map(str, keys))
+    names = [f"line_{at}" for at in range(len(lines))] if keys is None else list(map(str, keys))
     if not len(each) == len(lines) == len(names):
         raise Invalid(
             f"{len(lines)} lines have as many lists of xs and keys, "
