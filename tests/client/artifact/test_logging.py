@@ -344,7 +344,26 @@ def test_a_model_is_linked_to_a_registered_one(run: lineal.Run, folder: Path) ->
     link = run.link_model(folder / "a.txt", "detector", name="net", aliases=["prod"])
     assert link is not None
     assert (link.name, link.source_name) == ("detector:v0", "net:v0")
-    assert "prod" in link.aliases
+    assert link.aliases == ["latest", "prod"]
+    assert link.source_artifact.aliases == ["latest"]
+
+
+def test_a_model_of_a_type_of_its_own_keeps_it_when_it_is_linked(
+    run: lineal.Run, folder: Path
+) -> None:
+    run.log_artifact(folder / "b.log", name="net", type="Keras-Model")
+    link = run.link_model(folder / "a.txt", "detector", name="net")
+    assert link is not None
+    assert (link.type, link.source_name) == ("Keras-Model", "net:v1")
+
+
+@pytest.mark.parametrize(("name", "target"), [("data", "detector"), ("net", "registry/detector")])
+def test_what_is_no_model_and_no_name_of_one_is_not_linked(
+    run: lineal.Run, logged: Artifact, folder: Path, name: str, target: str
+) -> None:
+    with pytest.raises(AssertionError, match=r"'dataset'|alone"):
+        run.link_model(folder / "a.txt", target, name=name)
+    assert [each.name for each in lineal.Api().run(run.path).logged_artifacts()] == ["data:v0"]
 
 
 # --- log and use (SEM) --------------------------------------------------------------------------

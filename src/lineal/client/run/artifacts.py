@@ -141,8 +141,7 @@ def use_model(run: Run, name: Artifact | str) -> str:
         found = name
     else:
         found = _named(run, names.artifact_path(name, run.entity, run.project))
-    if "model" not in found.type.lower():  # before a use is recorded
-        raise AssertionError(f"{found.name} is of type {found.type!r}, which is not a model's")
+    _require_model(found)  # before a use is recorded
     model = use(run, name, type=None, aliases=None)
     return model.file() if model.file_count == 1 else str(model.download())
 
@@ -151,10 +150,33 @@ def link_model(
     run: Run, path: Pathlike, registered_model_name: str, name: str | None, aliases: Names
 ) -> Artifact:
     """Log a model and link it into the collection of a registered model (ART-46)."""
+    if "/" in registered_model_name:
+        raise AssertionError(
+            "link_model takes the name of a registered model alone, without entity or project, not "
+            f"{registered_model_name!r}; link_artifact takes a path"
+        )
     target = f"{run.entity}/{MODEL_PROJECT}/{registered_model_name}"
     names.artifact_name(names.artifact_path(target, run.entity, run.project).name)
-    model = log(run, path, name=name, type="model", aliases=aliases)
-    return link(run, model.wait(), target, aliases)
+    added = names.aliases(aliases)
+    model = log(run, path, name=name, type=_model_type(run, name))
+    return link(run, model.wait(), target, added)
+
+
+def _model_type(run: Run, name: str | None) -> str:
+    """Return the type of the versions there are of a model, `model` for the first one."""
+    if name is None:
+        return "model"
+    try:
+        found = _named(run, names.artifact_path(name, run.entity, run.project))
+    except NotFound:
+        return "model"
+    _require_model(found)
+    return found.type
+
+
+def _require_model(found: Artifact | VersionRecord) -> None:
+    if "model" not in found.type.lower():
+        raise AssertionError(f"{found.name} is of type {found.type!r}, which is not a model's")
 
 
 def log_code(

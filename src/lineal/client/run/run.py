@@ -256,7 +256,7 @@ class Run(RunCore):
         name: str | None = None,
         aliases: Names = None,
     ) -> Artifact | None:
-        """Log a model and link it to a registered model (ART-46)."""
+        """Log a model and link it to a registered model; aliases are those of the link (ART-46)."""
         self._check("link_model")
         from lineal.client.run import artifacts as run_artifacts  # loads all of Artifact
 
