@@ -18,9 +18,11 @@ from lineal.client.backend import Backend, version_of_type
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.client.public import catalog as public_catalog
+from lineal.client.public import runs as public_runs
 from lineal.client.public.catalog import ArtifactType, Collection, Project
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
+from lineal.client.public.runs import Runs
 from lineal.client.public.user import Viewer
 from lineal.client.values import as_filter
 from lineal.config import Settings, load
@@ -229,7 +231,7 @@ class Api:
         include_sweeps: bool = False,
         lazy: bool = True,
         start: str | None = None,
-    ) -> LazyList[Run]:
+    ) -> Runs:
         """List the runs of a project, the newest first (X-3).
 
         filters: Mongo-style on `config.…`, `summary_metrics.…`, `state`, `tags` … (API-8).
@@ -239,10 +241,9 @@ class Api:
         entity, project = self._project_path(path)
         query = RunQuery(entity, project, as_filter(filters), order)
         such = " that match" if filters else ""
-        session.flush()
-        return LazyList(
-            lambda page: self._backend.runs(query, page),
-            lambda record: Run(self._backend, record),
+        return public_runs.runs(
+            self._backend,
+            query,
             per_page=per_page,
             start=start,
             empty=f"project {entity}/{project} has no runs{such}",

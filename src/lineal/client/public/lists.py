@@ -62,6 +62,8 @@ class LazyList(Sequence[T]):
             raise Invalid(f"start={start!r}: a list goes on at the `cursor` of an earlier one")
         self._pages = _PageReader(fetch, make, per_page, start)
         self._empty = empty
+        self._returned = 0
+        """How many items `next` has returned."""
 
     # --- where the list stands ---
 
@@ -120,6 +122,14 @@ class LazyList(Sequence[T]):
         while position < len(items := self._pages.load(position + 1)):
             yield items[position]
             position += 1
+
+    def __next__(self) -> T:
+        """Return the next of the items that `next` has not returned; loops change nothing in it."""
+        items = self._pages.load(self._returned + 1)
+        if self._returned >= len(items):
+            raise StopIteration
+        self._returned += 1
+        return items[self._returned - 1]
 
     def __reversed__(self) -> Iterator[T]:
         for position in count(1):

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
+from lineal.client.public import runs as public_runs
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
+from lineal.client.public.runs import Runs
 from lineal.client.public.user import User
 from lineal.client.sweep.sweep import as_point
 from lineal.client.values import iso
@@ -97,7 +99,7 @@ class Sweep:
         return sweeps.plan(self._record.document).trial_count
 
     @property
-    def runs(self) -> LazyList[Run]:
+    def runs(self) -> Runs:
         """All runs of the sweep, the newest first; a list that loads as it is read."""
         return self._runs(None)
 
@@ -176,14 +178,10 @@ class Sweep:
     def _set(self, state: SweepState) -> None:
         self._record = self._backend.set_sweep_state(self._record.key, state)
 
-    def _runs(self, order: str | None) -> LazyList[Run]:
-        session.flush()
+    def _runs(self, order: str | None) -> Runs:
         query = RunQuery(self.entity, self.project, filters={"sweep": self.id}, order=order)
-        return LazyList(
-            lambda page: self._backend.runs(query, page),
-            lambda record: Run(self._backend, record),
-            empty=f"sweep {'/'.join(self.path)} has no runs yet",
-        )
+        empty = f"sweep {'/'.join(self.path)} has no runs yet"
+        return public_runs.runs(self._backend, query, empty=empty)
 
 
 def of_run(backend: Backend, entity: str, project: str, sweep_id: str | None) -> Sweep | None:
