@@ -46,6 +46,18 @@ class RunNotFoundError(NotFound, ValueError):
     code = "run_not_found"
 
 
+class ProjectNotFound(NotFound, ValueError):
+    """Also a ValueError, as W&B's is for the runs of a project that is not there."""
+
+    code = "project_not_found"
+
+
+class SweepNotFound(NotFound, ValueError):
+    """Also a ValueError, as W&B's is."""
+
+    code = "sweep_not_found"
+
+
 class Gone(NotFound):
     """It was deleted; the message says when, by whom, and how to restore it.
 

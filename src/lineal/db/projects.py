@@ -15,7 +15,7 @@ from lineal.db.engine import insert
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
-from lineal.errors import Gone, NotFound
+from lineal.errors import Gone, NotFound, ProjectNotFound
 from lineal.nearest import nearest
 
 NEAR_MISSES_MOST = 1000
@@ -77,7 +77,7 @@ def find_entity(connection: Connection, entity: str) -> int | None:
 
 
 def require(connection: Connection, entity: str, project: str, actor_name: str) -> int:
-    """Return the id of a project, or raise NotFound that says what is called alike, or Gone."""
+    """Return the id of a project; raises Gone, or ProjectNotFound saying what is called alike."""
     found = find_row(connection, entity, project)
     if found is not None and found.deleted_at is not None:
         path = f"{entity}/{project}"
@@ -86,7 +86,7 @@ def require(connection: Connection, entity: str, project: str, actor_name: str) 
             f"restore it with `lineal project restore {shlex.quote(path)}`, or use another name"
         )
     if found is None:
-        raise NotFound(
+        raise ProjectNotFound(
             f"No project {entity}/{project} (you are {actor_name})"
             f"{_near_projects(connection, entity, project)}"
         )

@@ -50,6 +50,17 @@ def test_what_is_of_the_wrong_kind_is_a_value_error(
         call(api)
 
 
+@pytest.mark.parametrize("caught_as", [CommError, ValueError])
+def test_a_project_or_sweep_that_is_not_there_is_a_value_error_too(
+    api: Api, data: Artifact, caught_as: type[Exception]
+) -> None:
+    with pytest.raises(caught_as, match="No project ana/visoin"):
+        len(api.runs("visoin"))
+    for path in ("vision/nothing", "nothing"):
+        with pytest.raises(caught_as, match="nothing"):
+            api.sweep(path)
+
+
 def test_true_is_not_the_first_deletion(api: Api, data: Artifact) -> None:
     data.delete(delete_aliases=True)
     with pytest.raises(TypeError, match="the id of a deletion or a path, not True"):

@@ -19,7 +19,7 @@ from lineal.config import WITH_INSTANCE, Settings, load
 from lineal.core import names, parameters
 from lineal.core.mistakes import Mistakes
 from lineal.core.trials import OVER, SweepRecord, SweepSpec, TrialRecord, TrialState
-from lineal.errors import Invalid, NotFound, UsageError
+from lineal.errors import Invalid, NotFound, SweepNotFound, UsageError
 
 _SWEEP = "sweep"
 """Stands before the place of a value that cannot be JSON, in lack of a key."""
@@ -116,7 +116,7 @@ def _no_choice(value: Any, key: str) -> Any:
 def find(
     settings: Settings, path: str, *, project: str | None = None
 ) -> tuple[Backend, SweepRecord]:
-    """Return a sweep by `[[entity/]project/]id`, and where it is. Raises NotFound, Invalid.
+    """Return a sweep by `[[entity/]project/]id`, and where it is. Raises SweepNotFound, Invalid.
 
     An id alone is that of a sweep in `project`, where that is given. Else it is one that this
     process made, one of the default project, or one of any project of the entity: ids are random.
@@ -138,7 +138,7 @@ def find(
             return backend, backend.sweep(entity, name, sweep_id)
         except NotFound:
             continue
-    raise NotFound(
+    raise SweepNotFound(
         f"No project of {owner} has a sweep {sweep_id} (you are {backend.username}); "
         "`lineal sweep ls` lists all sweeps"
     )

@@ -17,7 +17,7 @@ from lineal.core.trials import MAY_BECOME, SweepKey, SweepRecord, SweepSpec, Swe
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
-from lineal.errors import Conflict, Invalid, NotFound
+from lineal.errors import Conflict, Invalid, SweepNotFound
 from lineal.service import runs
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Search, point_of
@@ -63,7 +63,7 @@ def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
 def sweep(
     instance: Instance, actor: Actor, entity: str, project: str, sweep_id: str
 ) -> SweepRecord:
-    """Return a sweep. Raises NotFound, naming near misses, or Gone with its project."""
+    """Return a sweep. Raises SweepNotFound, naming near misses, or Gone with its project."""
     what = f"sweep {entity}/{project}/{sweep_id}"
     access.require(actor, Action.READ, what)
     with instance.database.reading() as connection:
@@ -76,14 +76,14 @@ def sweep(
                 if known
                 else "; the project has no sweeps yet"
             )
-            raise NotFound(f"No {what} (you are {actor.name}){near}")
+            raise SweepNotFound(f"No {what} (you are {actor.name}){near}")
         return sweeps_db.record(connection, row)
 
 
 def sweeps(
     instance: Instance, actor: Actor, entity: str, project: str, page: PageRequest
 ) -> Page[SweepRecord]:
-    """List the sweeps of a project, the newest first. Raises NotFound."""
+    """List the sweeps of a project, the newest first. Raises ProjectNotFound."""
     access.require(actor, Action.READ, f"project {entity}/{project}")
     with instance.database.reading() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
