@@ -80,9 +80,25 @@ def test_the_project_is_named_after_the_work_tree(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("bad", ["a/b", "a:b", "x" * 65, "a%b"])
-def test_a_run_id_that_breaks_the_rules_is_refused(bad):
-    with pytest.raises(Invalid):
-        lineal.init(id=bad)
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_run_id_that_breaks_the_rules_is_refused(bad, mode):
+    with pytest.raises(UsageError):
+        lineal.init(id=bad, mode=mode)
+    assert lineal.run is None
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"project": "a/b"},
+        {"project": "x" * 129},
+        {"config": {"a": 1}, "config_include_keys": ["a"], "config_exclude_keys": ["a"]},
+    ],
+)
+def test_arguments_that_wandb_calls_wrong_usage_are_wrong_usage_here(wrong, mode):
+    with pytest.raises(UsageError):
+        lineal.init(**wrong, mode=mode)
     assert lineal.run is None
 
 

@@ -22,7 +22,7 @@ from lineal.client.run.run import Place, Run
 from lineal.config import Settings, default_entity, load, said
 from lineal.core import names
 from lineal.core.records import RunRecord, RunSpec, StartedRun
-from lineal.errors import NotFound, UsageError
+from lineal.errors import Invalid, NotFound, UsageError
 from lineal.home import Home, home_of
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ def init(
     same, for that run itself (RUN-19). save_code: keep the main script or notebook.
     force, anonymous, tensorboard, sync_tensorboard, monitor_gym: W&B's, without effect.
 
-    Raises UsageError (id exists, contradictory arguments), RunNotFoundError (`must`), Gone (the
-    id was deleted), Invalid (names, config), Unavailable (home not writable, or busy for
-    `init_timeout` seconds).
+    Raises UsageError (id exists, names of project or run, contradictory arguments),
+    RunNotFoundError (`must`), Gone (the id was deleted), Invalid (other names, config), Unavailable
+    (home not writable, or busy for `init_timeout` seconds).
     """
     explicit = {
         "entity": entity,
@@ -291,8 +291,21 @@ class _Opened(NamedTuple):
     """Held until its spool says that it goes on, so that nobody syncs the folder meanwhile."""
 
 
+def _project(settings: Settings) -> str:
+    """Return where the run belongs; raises UsageError for names that no project or run can have.
+
+    That is what W&B's `init` raises, so scripts catch it.
+    """
+    try:
+        if settings.run_id is not None:
+            names.run_id(settings.run_id)
+        return names.project_name(default_project(settings))
+    except Invalid as error:
+        raise UsageError(error.message) from error
+
+
 def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opened:
-    project = default_project(settings)
+    project = _project(settings)
     if settings.mode != "offline":
         backend = session.open_backend(settings)
         entity = settings.entity or backend.entity
@@ -302,7 +315,7 @@ def _open(settings: Settings, started_at: datetime, fork: Fork | None) -> _Opene
     from lineal.client.offline import opening, run_folder
 
     entity = names.entity_name(default_entity(settings))
-    identity = resuming.identify(settings, entity, names.project_name(project), None)
+    identity = resuming.identify(settings, entity, project, None)
     names.run_id(identity.run_id)  # before it becomes part of a path
     folder = run_folder.new_folder(settings, identity.run_id, started_at)
     rewind_step = fork.step if fork is not None and fork.is_rewind else None

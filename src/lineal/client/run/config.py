@@ -14,7 +14,7 @@ from lineal.client import term
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
 from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY, strings
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid, MissingFile, UsageError
 from lineal.files.refusals import unreadable
 from lineal.nearest import did_you_mean
 
@@ -403,7 +403,7 @@ def defaults(paths: tuple[str, ...]) -> dict[str, Any]:
 def chosen(values: dict[str, Any], include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """Keep the keys in `include`, or all but those in `exclude`, with dashes around them or not."""
     if include and exclude:
-        raise Invalid("Give config_include_keys or config_exclude_keys, not both")
+        raise UsageError("Give config_include_keys or config_exclude_keys, not both")
     named = {clean_key(key) for key in strings(include or exclude or (), "Config keys")}
     is_wanted = bool(include)
     return {
