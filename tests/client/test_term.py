@@ -96,3 +96,7 @@ def test_scripts_say_things_as_lineal_does(capsys):
         lineal.termerror("c", repeat=repeat)
     said = capsys.readouterr().err.splitlines()
     assert said == ["lineal: a", "lineal: warning: b", "lineal: error: c"] * 2
+    lineal.termlog("a\nb", prefix=False)
+    lineal.termwarn("c", prefix=False)
+    lineal.termerror("d", prefix=False)
+    assert capsys.readouterr().err.splitlines() == ["a", "b", "warning: c", "error: d"]

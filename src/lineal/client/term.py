@@ -54,19 +54,19 @@ def is_watched() -> bool:
     return not (_voice.quiet or _voice.silent) and _is_terminal()
 
 
-def info(text: str) -> None:
+def info(text: str, *, prefix: str = PREFIX) -> None:
     if not _voice.quiet and not _voice.silent:
-        _say(text)
+        _say(text, prefix)
 
 
-def warning(text: str) -> None:
+def warning(text: str, *, prefix: str = PREFIX) -> None:
     if not _voice.silent:
-        _say(f"warning: {text}")
+        _say(f"warning: {text}", prefix)
 
 
-def error(text: str) -> None:
+def error(text: str, *, prefix: str = PREFIX) -> None:
     if not _voice.silent:
-        _say(f"error: {text}")
+        _say(f"error: {text}", prefix)
 
 
 def warn_once(text: str, *, key: str | None = None, again_seconds: float | None = None) -> None:
@@ -86,22 +86,27 @@ def _is_due(key: str, again_seconds: float | None) -> bool:
         return True
 
 
-def termlog(string: str = "", newline: bool = True, repeat: bool = True) -> None:
-    """Say something as Lineal does. repeat: also if it was said before. newline: always made."""
+def termlog(
+    string: str = "", newline: bool = True, repeat: bool = True, prefix: bool = True
+) -> None:
+    """Say something as Lineal does.
+
+    repeat: also if it was said before. prefix: say who says it. newline: always made.
+    """
     if repeat or _is_due(string, None):
-        info(string)
+        info(string, prefix=PREFIX if prefix else "")
 
 
-def termwarn(string: str, newline: bool = True, repeat: bool = True) -> None:
+def termwarn(string: str, newline: bool = True, repeat: bool = True, prefix: bool = True) -> None:
     """Warn as Lineal does; the rest as of `termlog`."""
     if repeat or _is_due(string, None):
-        warning(string)
+        warning(string, prefix=PREFIX if prefix else "")
 
 
-def termerror(string: str, newline: bool = True, repeat: bool = True) -> None:
+def termerror(string: str, newline: bool = True, repeat: bool = True, prefix: bool = True) -> None:
     """Report an error as Lineal does; the rest as of `termlog`. Nothing is raised."""
     if repeat or _is_due(string, None):
-        error(string)
+        error(string, prefix=PREFIX if prefix else "")
 
 
 def forget_warnings() -> None:
@@ -201,8 +206,8 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _say(text: str) -> None:
-    lines = "".join(f"{PREFIX}{_visible(line)}\n" for line in text.splitlines() or [""])
+def _say(text: str, prefix: str) -> None:
+    lines = "".join(f"{prefix}{_visible(line)}\n" for line in text.splitlines() or [""])
     with _voice.lock:
         if _voice.progress is None:
             _write(lines)

@@ -97,6 +97,7 @@ def test_a_manifest_is_one_json_object(logged: Artifact) -> None:
     assert shown["storagePolicyConfig"] == {"storageLayout": "sha256"}
     assert list(shown["contents"]) == paths(logged)
     assert shown["contents"]["ab.txt"]["size"] == 2
+    assert (logged.manifest.digest(), logged.manifest.size()) == (logged.digest, logged.size)
 
 
 def test_the_digest_depends_on_paths_and_contents_only(run: lineal.Run) -> None:

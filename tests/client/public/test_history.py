@@ -34,6 +34,7 @@ def test_scanning_yields_every_row_that_has_all_keys(
     assert list(run.scan_history()) == [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}]
     assert list(run.scan_history(keys=["a", "b"])) == [{"_step": 1, "a": 2, "b": 3}]
     assert list(run.scan_history(keys="b")) == [{"_step": 1, "b": 3}]
+    assert list(run.beta_scan_history(["b"], 1000, 0, 5)) == [{"_step": 1, "b": 3}]
 
 
 def test_scanning_keeps_to_a_range_of_steps(run: Run, record: RunRecord, backend: Backend) -> None:

@@ -167,11 +167,20 @@ class _Streamed(Iterable[Any]):
 class Manifest:
     """All entries of an artifact."""
 
-    def __init__(self, contents: Contents, artifact: Artifact | None) -> None:
+    def __init__(self, contents: Contents, artifact: Artifact) -> None:
         self.entries = Entries(contents, artifact)
+        self._artifact = artifact
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def digest(self) -> Digest:
+        """Return the `digest` of the artifact."""
+        return self._artifact.digest
+
+    def size(self) -> int:
+        """Return the bytes of all entries, references included."""
+        return self._artifact.size
 
     def get_entry_by_path(self, path: str | os.PathLike[str]) -> ManifestEntry | None:
         return self.entries.get(names.path_text(path))
@@ -181,7 +190,7 @@ class Manifest:
 
     def to_manifest_json(self) -> dict[str, Any]:
         """Return the whole manifest as one JSON object (MAN-3)."""
-        artifact, contents = self.entries._artifact, iter(self.entries._contents)
+        artifact, contents = self._artifact, iter(self.entries._contents)
         shown: dict[str, dict[str, Any]] = {}
         while batch := list(islice(contents, BATCH)):
             births = _births(artifact, batch)

@@ -399,6 +399,8 @@ class Run:
             self._backend, self._record.key, wanted, min_step=min_step, max_step=max_step
         )
 
+    beta_scan_history = scan_history
+
     # --- files ---
 
     def files(
