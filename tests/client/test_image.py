@@ -260,6 +260,13 @@ def test_images_differ_by_pixels_caption_and_layers(other: Image) -> None:
     assert Image(np.zeros((4, 4))) != other
 
 
+def test_of_a_mask_in_colours_the_first_channel_counts(tmp_path: Path) -> None:
+    path = tmp_path / "mask.png"
+    PIL.Image.new("RGBA", (2, 1), (3, 0, 9, 255)).save(path)
+    image = Image(np.zeros((2, 2)), masks={"m": {"path": path}})
+    assert image.masks["m"]["mask_data"].tolist() == [[3, 3]]
+
+
 def test_masks_differ_by_labels() -> None:
     def made(name: str) -> Image:
         layer = {"mask_data": np.eye(2, dtype=int), "class_labels": {1: name}}

@@ -288,6 +288,8 @@ def test_a_scene_has_points_boxes_and_vectors() -> None:
 def test_a_scene_may_have_no_boxes_and_no_vectors() -> None:
     scene = lineal.Object3D.from_point_cloud([[0, 0, 1]], boxes=[], vectors=None)
     assert json.loads(scene.content)["vectors"] == []
+    scene = lineal.Object3D.from_point_cloud([], [{"corners": [], "color": [0, 0, 0]}])
+    assert json.loads(scene.content)["points"] == []
 
 
 def test_a_box_is_made_of_center_size_and_orientation() -> None:
@@ -323,7 +325,9 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
         lineal.Object3D(io.StringIO("v"))
 
 
-@pytest.mark.parametrize("data", [np.zeros((2, 5)), np.zeros(3), {"type": "other"}, {}])
+@pytest.mark.parametrize(
+    "data", [np.zeros((2, 5)), np.zeros(3), np.zeros(0), {"type": "other"}, {}, "absent.txt"]
+)
 def test_what_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(Invalid):
         lineal.Object3D(data)

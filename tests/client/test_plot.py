@@ -119,12 +119,17 @@ def test_lines_have_common_positions_or_their_own() -> None:
         ([0, 1], [[1]], None, "2 xs and 1 ys"),
         ([[0], [1], [2]], [[1], [2]], None, "as many lists"),
         ([0], [[1]], ["a", "b"], "as many lists"),
-        (3, [[1]], None, "A list"),
     ],
 )
 def test_lines_that_do_not_go_together_are_refused(xs: Any, ys: Any, keys: Any, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         lineal.plot.line_series(xs, ys, keys)
+
+
+@pytest.mark.parametrize(("xs", "ys"), [(3, [[1]]), ([1], [3]), ("ab", [[1]])])
+def test_what_is_no_list_of_values_is_a_type_error(xs: Any, ys: Any) -> None:
+    with pytest.raises(TypeError, match="A list or an array is needed"):
+        lineal.plot.line_series(xs, ys)
 
 
 def test_confusion_counts_every_pair_of_classes() -> None:
@@ -158,7 +163,13 @@ def test_a_chart_without_title_has_none() -> None:
 def test_confusion_takes_probabilities_and_classes_by_their_own_names() -> None:
     probs = np.array([[0.9, 0.1], [0.2, 0.8]])
     by_chance = lineal.plot.confusion_matrix(probs=probs, y_true=[1, 1])
-    assert by_chance.table.data == [["0", "0", 0], ["0", "1", 0], ["1", "0", 1], ["1", "1", 1]]
+    first, second = "Class_1", "Class_2"
+    assert by_chance.table.data == [
+        [first, first, 0],
+        [first, second, 0],
+        [second, first, 1],
+        [second, second, 1],
+    ]
     by_name = lineal.plot.confusion_matrix(y_true=["a", "b"], preds=["b", "b"])
     assert by_name.table.data == [["a", "a", 0], ["a", "b", 1], ["b", "a", 0], ["b", "b", 1]]
 

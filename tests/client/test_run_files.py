@@ -313,6 +313,11 @@ def test_files_are_listed_by_a_pattern(run):
             found.files(**wrong)
 
 
+def test_a_path_in_bytes_is_saved(run):
+    Path("a.txt").write_text("a")
+    assert [os.path.basename(path) for path in run.save(b"a.*", policy="now")] == ["a.txt"]
+
+
 def test_what_is_no_path_is_neither_saved_nor_restored_to(run):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

@@ -380,6 +380,7 @@ def test_every_method_after_finish_says_that_the_run_is_finished(run):
         lambda: run.write_logs("a"),
         lambda: run.mark_preempting(),
         lambda: run.pin_config_keys(["lr"]),
+        lambda: run.status(),
         lambda: run.watch(None),
         lambda: run.unwatch(),
         lambda: run.config.update({"a": 1}),

@@ -133,6 +133,16 @@ def test_lists_of_one_length_come_as_the_rows_of_an_array() -> None:
     assert table.get_column("ragged", convert_to="numpy").tolist() == [[1], [2, 3]]
 
 
+def test_a_list_is_an_array_in_a_column_of_such_arrays() -> None:
+    table = Table(columns=["a", "v"], data=[[np.zeros((2, 2)), np.zeros(3)]])
+    table.add_data([[1, 2], [3, 4]], [5, 6])
+    assert [type(cell) for cell in table.data[1]] == [np.ndarray, np.ndarray]
+    assert table.data[1][0].tolist() == [[1, 2], [3, 4]]
+    for wrong in ([[1, 2]], [[1, 2], [3]], [["a", "b"], ["c", "d"]]):
+        with pytest.raises(TypeError, match="column `a`: expected ndarray"):
+            table.add_data(wrong, np.zeros(3))
+
+
 def test_as_many_rows_as_scripts_of_wandb_ask_for_are_kept() -> None:
     rows = [[number] for number in range(10)]
     assert len(Table(columns=["n"], data=rows[: Table.MAX_ROWS]).data) == 10

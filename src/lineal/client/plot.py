@@ -123,8 +123,9 @@ def confusion_matrix(
     """Return how often which class was taken for which.
 
     y_true: the classes of N samples. preds: those that were predicted; or probs: N×classes, of
-    which the greatest counts. class_names: of the classes 0, 1, …; without them the classes are
-    what is in `y_true` and `preds`. Raises Invalid for what does not go together.
+    which the greatest counts. class_names: of the classes 0, 1, …; without them those that there
+    are are `Class_1`, `Class_2` …, and texts what they are. Raises Invalid for what does not go
+    together, TypeError for what is no list.
     """
     if (probs is None) == (preds is None):
         raise Invalid("confusion_matrix takes either probs or preds")
@@ -249,7 +250,10 @@ def _classes(
     """Return the classes in their order, and the name of each."""
     classes = sorted(set(found), key=lambda one: (isinstance(one, str), one))
     if names is None:
-        return classes, {one: str(one) for one in classes}
+        return classes, {
+            one: one if isinstance(one, str) else f"Class_{place}"
+            for place, one in enumerate(classes, 1)
+        }
     named = list(map(str, names))
     if all(one in range(len(named)) for one in classes):
         return range(len(named)), dict(enumerate(named))
@@ -274,7 +278,7 @@ def _listed(values: Any) -> list[Any]:
     """Return a list of what is one, or an array or tensor."""
     found = values.tolist() if callable(getattr(values, "tolist", None)) else values
     if isinstance(found, str) or not isinstance(found, Iterable):
-        raise Invalid(f"A list or an array is needed, not {values!r:.80}")
+        raise TypeError(f"A list or an array is needed, not {values!r:.80}")
     return [one.tolist() if callable(getattr(one, "tolist", None)) else one for one in found]
 
 

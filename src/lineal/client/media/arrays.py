@@ -70,6 +70,22 @@ def unpack(path: str, key: str) -> list[Any]:
     return [cell if present is None or present[row] else None for row, cell in enumerate(whole)]
 
 
+def as_array_of(type: ColumnType, cell: Any) -> Any:
+    """Return a list as an array where the column has arrays of as many dimensions.
+
+    Anything else stays as it is.
+    """
+    wanted = array_type(type)
+    if wanted is None or not isinstance(cell, list):
+        return cell
+    try:
+        found = numpy_for("A table with arrays").array(cell)
+    except ValueError:  # lists of different lengths
+        return cell
+    is_alike = found.ndim == len(wanted.shape) and found.dtype.kind in "biuf"
+    return found if is_alike else cell
+
+
 def vector_dtype(cells: Iterable[Any]) -> str:
     """Return the dtype that takes all vectors of a column, as NumPy spells it: `<f4`."""
     numpy = numpy_for("A table with arrays")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from itertools import pairwise
@@ -25,8 +26,8 @@ class Histogram(DataObject):
     that is said once; what a masked array masks is left out too. Of no numbers at all there are
     empty bins from 0 to 1.
     np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
-    edge more than counts. Where the edges descend, both are turned round. `sequence` is then not
-    looked at.
+    edge more than counts. Where the edges descend, both are turned round; in no order they are
+    kept, and that is said once. `sequence` is then not looked at.
     num_bins: bins of equal width to count `sequence` in, 1 to 512.
     Raises Invalid (a ValueError) for values that are not numbers or none of them finite, too many
     bins, and counts and edges that do not go together.
@@ -73,10 +74,17 @@ class Histogram(DataObject):
                 f"A Histogram of {len(counts):,} counts has {len(counts) + 1:,} edges, "
                 f"not {len(edges):,}"
             )
-        if edges[0] > edges[-1]:
-            counts, edges = counts[::-1], edges[::-1]
-        if not all(left <= right for left, right in pairwise(edges)):
-            raise Invalid("The edges of a Histogram must be numbers that ascend, or descend")
+        if any(math.isnan(edge) for edge in edges):
+            raise Invalid("The edges of a Histogram must be numbers, and one is NaN")
+        if _ascend(edges):
+            return counts, edges
+        if _ascend(edges[::-1]):
+            return counts[::-1], edges[::-1]
+        term.warn_once(
+            f"The edges of a Histogram neither ascend nor descend: {edges!r:.80}. "
+            "They are kept as they are; this is said once",
+            key="histogram-edges",
+        )
         return counts, edges
 
     def __repr__(self) -> str:
@@ -113,6 +121,10 @@ class Histogram(DataObject):
 
 
 _PARTS = ("counts", "edges")
+
+
+def _ascend(edges: Sequence[float]) -> bool:
+    return all(left <= right for left, right in pairwise(edges))
 
 
 def _numbers(values: Any, name: str) -> list[float]:

@@ -144,14 +144,16 @@ class Mask(NamedTuple):
 
 
 def mask(layer: Any, where: str, labels: ClassLabels) -> Mask:
-    """Check one mask layer: `mask_data` (H×W class ids 0–255) or `path` of a grey image.
+    """Check one mask layer: `mask_data` (H×W class ids 0–255) or `path` of an image of them.
 
-    It may be smaller or larger than the image, as the output of a network often is. Raises Invalid.
+    Of an image with colours the first channel counts. A mask may be smaller or larger than the
+    image, as the output of a network often is. Raises Invalid.
     """
     if not isinstance(layer, Mapping) or ("mask_data" in layer) == ("path" in layer):
         raise Invalid(f"{where} must be a dict with either `mask_data` or `path`")
     if "path" in layer:
         ids = pixels.to_numpy(pixels.from_path(layer["path"]).file)
+        ids = ids[..., 0] if ids.ndim == 3 else ids
     else:
         ids = arrays.as_numpy(layer["mask_data"], where)
     if ids.dtype.kind == "f" and (ids == ids.round()).all():  # a threshold's 0.0 and 1.0

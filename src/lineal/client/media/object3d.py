@@ -150,7 +150,8 @@ def _scene(given: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in given.items()
         if key not in ("points", "boxes", "vectors")
     }
-    scene["points"] = [] if points is None else _points(points)
+    is_empty = points is None or as_numpy(points, "Object3D").size == 0
+    scene["points"] = [] if is_empty else _points(points)
     for key in ("boxes", "vectors"):
         items = given.get(key)
         scene[key] = [] if items is None else [_listed(item) for item in items]

@@ -97,13 +97,11 @@ def file_at(path: str | os.PathLike[str], what: str, endings: Sequence[str] = ()
     endings: those that are taken, without their first dot; none: every one. The longest wins.
     """
     text = os.fspath(path)
-    if not os.path.isfile(text):
-        raise MissingFile(f"No file at {text} to make {what} of")
-    if not endings:
-        return MediaFile(os.path.splitext(text)[1].lower(), local_path=os.path.abspath(text))
-    fitting = _fitting(text, endings)
+    fitting = _fitting(text, endings) if endings else os.path.splitext(text)[1].lower()
     if fitting is None:
         raise Invalid(f"{text} is no file for {what}: its name ends in none of {_list(endings)}")
+    if not os.path.isfile(text):
+        raise MissingFile(f"No file at {text} to make {what} of")
     return MediaFile(fitting, local_path=os.path.abspath(text))
 
 

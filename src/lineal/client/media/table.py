@@ -286,6 +286,7 @@ class Table(DataObject):
             cell = plain(value)
         except TypeError as error:
             raise TypeError(f"{where}: {error}") from error
+        cell = arrays.as_array_of(known, cell)
         new = infer(cell)
         merged = merge(known, new)
         if merged is None and isinstance(cell, float) and math.isnan(cell):

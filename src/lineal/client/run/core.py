@@ -249,6 +249,7 @@ class RunCore:
         self._check("pin_config_keys")
 
     def status(self) -> Status:
+        self._check("status")
         waiting = sum(not _is_done(artifact) for artifact in self._waiting())
         pending = self._rows.spool.pending_count() + waiting
         return Status(sync_items_total=pending, sync_items_pending=pending)

@@ -38,7 +38,7 @@ class Choice(NamedTuple):
 
 
 def choose(
-    pattern: str | os.PathLike[str], base: str | None, policy: str, *, is_glob: bool
+    pattern: str | bytes | os.PathLike[str], base: str | None, policy: str, *, is_glob: bool
 ) -> list[Choice]:
     """Find the files a `save` call means.
 
@@ -48,7 +48,7 @@ def choose(
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
-    text = path_text(pattern)
+    text = path_text(os.fsdecode(pattern) if isinstance(pattern, bytes) else pattern)
     if base is None:
         base = os.path.dirname(os.path.dirname(text)) if os.path.isabs(text) else "."
     base = os.path.abspath(base)
