@@ -201,6 +201,16 @@ def test_a_nested_dict_is_changed_and_set_again():
     assert config.as_dict() == {"a": {"b": 3}}
 
 
+def test_a_slice_is_its_three_numbers():
+    config = RunConfig({})
+    config["rows"] = slice(4, 9, 2)
+    config["names"] = [slice("a", None)]
+    assert config.as_dict() == {
+        "rows": {"slice_start": 4, "slice_stop": 9, "slice_step": 2},
+        "names": [{"slice_start": "a", "slice_stop": None, "slice_step": None}],
+    }
+
+
 def test_bytes_are_the_text_they_hold(capsys):
     config = RunConfig({})
     config.update({"name": b"adam", "deep": {"list": [bytearray("é".encode())]}})

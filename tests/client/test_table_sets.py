@@ -34,6 +34,22 @@ def test_tables_of_the_artifact_are_joined_by_their_names(tmp_path: Path) -> Non
     assert (found.table1, found.table2, found.join_key) == (LEFT, RIGHT, ["x", "id"])
 
 
+def test_tables_of_another_artifact_are_joined_by_their_entries() -> None:
+    tables = lineal.Artifact("tables", "dataset")
+    tables.add(LEFT, "left")
+    tables.add(RIGHT, "right")
+    tables.add_bytes(b"", "empty.txt")
+    with lineal.init() as run:
+        logged = run.log_artifact(tables).wait()
+        joined = lineal.Artifact("joined", "dataset")
+        entries = [logged.get_entry(name) for name in ("left", "right")]
+        joined.add(lineal.JoinedTable(*entries, "id"), "both")
+        found: Any = run.log_artifact(joined).wait().get("both")
+        with pytest.raises(Invalid, match="joins tables"):
+            lineal.JoinedTable(logged.get_entry("empty.txt"), LEFT, "id")
+    assert (found.table1, found.table2) == (LEFT, RIGHT)
+
+
 @pytest.mark.parametrize(
     ("tables", "key", "why"),
     [

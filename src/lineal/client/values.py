@@ -135,10 +135,12 @@ def as_filter(value: Any, depth: int = 0) -> Any:
 def fields_of(value: Any) -> Mapping[str, Any] | None:
     """Return what a dict, or an object that is made of named values only, holds; else None.
 
-    Such objects are dataclasses, pydantic models, attrs classes, namespaces and ConfigDicts.
+    Such objects are dataclasses, pydantic models, attrs classes, namespaces, ConfigDicts, slices.
     """
     if isinstance(value, Mapping):
         return value
+    if isinstance(value, slice):
+        return {f"slice_{name}": getattr(value, name) for name in ("start", "stop", "step")}
     if any(_is_a(value, *namespace) for namespace in _NAMESPACES):
         return dict(vars(value))
     if _is_a(value, "ml_collections", "ConfigDict"):

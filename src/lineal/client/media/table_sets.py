@@ -16,6 +16,8 @@ from lineal.errors import IntegrityError, Invalid
 if TYPE_CHECKING:
     from typing import Self
 
+    from lineal.client.artifact.manifest import ManifestEntry
+
 TABLE_FOLDER = "media/tables"
 _ENDING = f".{Table.type_name}.json"
 
@@ -31,7 +33,8 @@ class _OnlyInArtifacts(DataObject):
 class JoinedTable(_OnlyInArtifacts):
     """Two tables whose rows belong together where a column of both has the same value.
 
-    table1, table2: tables, which are stored with it, or the names of tables that the artifact has.
+    table1, table2: tables, which are stored with it, entries of tables of a logged artifact, which
+    are fetched for that, or the names of tables that the artifact has.
     join_key: the column, or a list of that of the first and that of the second.
     Raises Invalid for a column that a table does not have.
     """
@@ -39,17 +42,21 @@ class JoinedTable(_OnlyInArtifacts):
     type_name: ClassVar[str] = "joined-table"
 
     def __init__(
-        self, table1: Table | str, table2: Table | str, join_key: str | Sequence[str]
+        self,
+        table1: Table | str | ManifestEntry,
+        table2: Table | str | ManifestEntry,
+        join_key: str | Sequence[str],
     ) -> None:
         keys = [join_key, join_key] if isinstance(join_key, str) else list(join_key)
         if len(keys) != 2:
             raise Invalid(f"join_key is the name of one column, or of two, not {join_key!r}")
-        for table, key in zip((table1, table2), keys, strict=True):
+        tables = _fetched(table1), _fetched(table2)
+        for table, key in zip(tables, keys, strict=True):
             if not isinstance(table, Table | str):
                 raise Invalid(f"JoinedTable joins tables, not {type(table).__name__}")
             if isinstance(table, Table) and key not in table.columns:
                 raise Invalid(f"{table!r} has no column {key!r} to be joined by")
-        self.table1, self.table2 = table1, table2
+        self.table1, self.table2 = tables
         self.join_key = join_key if isinstance(join_key, str) else keys
 
     def __repr__(self) -> str:
@@ -140,6 +147,13 @@ class PartitionedTable(_OnlyInArtifacts):
             raise IntegrityError(f"This is no PartitionedTable: {error!r}") from error
         found._source = source
         return found
+
+
+def _fetched(table: Any) -> Any:
+    """Return the table of an entry of a logged artifact; anything else as it is."""
+    if not callable(getattr(table, "parent_artifact", None)):
+        return table
+    return table.parent_artifact().get(table.path)
 
 
 def _stored(table: Table | str, target: MediaTarget) -> str:
