@@ -13,6 +13,7 @@ from lineal.client.artifact.ttl import ArtifactTTL
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.user import User
+from lineal.client.shown import Shown
 from lineal.client.values import as_filter, iso, text_change
 from lineal.core import names
 from lineal.core.records import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 Retention = Selection | Mapping[str, Any] | None
 
 
-class Project:
+class Project(Shown):
     """One project; it holds runs and collections."""
 
     def __init__(self, backend: Backend, record: ProjectRecord) -> None:
@@ -138,6 +139,11 @@ class Project:
         if force:
             self._record = self._backend.project(self.entity, self.name)
         return {"id": self.id, "name": self.name, "entityName": self.entity}
+
+    def _to_show(self) -> tuple[str, list[tuple[str, Any]]]:
+        types = ", ".join(each.name for each in self.artifacts_types())
+        shown = [("created", self.created_at), ("artifacts", types or "none")]
+        return f"Project {self.entity}/{self.name}", shown
 
     def __repr__(self) -> str:
         return f"<Project {self.entity}/{self.name}>"

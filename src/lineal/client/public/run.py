@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -15,13 +15,14 @@ from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.base import NEAR_MOST
 from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
-from lineal.client.public import graph
+from lineal.client.public import configs, graph
 from lineal.client.public import history as public_history
 from lineal.client.public.files import File, name_below, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.summary import PublicSummary
 from lineal.client.public.user import User
-from lineal.client.values import is_same, iso, plain, text_change
+from lineal.client.shown import Shown, of_summary
+from lineal.client.values import iso, text_change
 from lineal.core import names
 from lineal.core.records import (
     EdgeKind,
@@ -43,7 +44,7 @@ POLL_SECONDS = (0.05, 2.0)
 _GOING_ON = (RunState.PENDING, RunState.RUNNING, RunState.PREEMPTING, RunState.PREEMPTED)
 
 
-class Run:
+class Run(Shown):
     """A run of any state; `name`, `tags`, `notes`, `group`, `job_type`, `config` can be changed.
 
     Changes are sent by `update()`, those of `summary` also by `summary.update()`.
@@ -71,7 +72,7 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return _visible(self._record.config)
+        return configs.visible(self._record.config)
 
     @cached_property
     def summary(self) -> PublicSummary:
@@ -217,6 +218,9 @@ class Run:
         """The number of rows logged."""
         return self._record.history_count
 
+    def _to_show(self) -> tuple[str, list[tuple[str, Any]]]:
+        return f"Run {'/'.join(self.path)} ({self.name})", of_summary(self.summary)
+
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self.path)} ({self.state})>"
 
@@ -263,10 +267,7 @@ class Run:
     def _patch(self) -> RunPatch:
         """Return what is to be changed, but for the summary. Raises TypeError, Invalid."""
         before = self._record
-        if not isinstance(self.config, Mapping):
-            raise TypeError(f"The config of a run is a dict, not {self.config!r}")
-        shown = _visible(before.config)
-        now = {key: plain(value, key) for key, value in self.config.items()}
+        config, config_removed = configs.changes(before.config, self.config)
         tags = names.strings(self.tags, "Tags")
         return RunPatch(
             name=text_change(before.name, self.name),
@@ -274,13 +275,8 @@ class Run:
             group=text_change(before.group, self.group),
             job_type=text_change(before.job_type, self.job_type),
             tags=None if list(before.tags) == tags else tuple(tags),
-            config={
-                key: value
-                for key, value in now.items()
-                if key not in shown or not is_same(shown[key], value)
-            }
-            or None,
-            config_removed=tuple(key for key in shown if key not in now),
+            config=config or None,
+            config_removed=config_removed,
         )
 
     def delete(self, delete_artifacts: bool = False, force: bool = False) -> None:
@@ -488,14 +484,3 @@ class Run:
         """Return the graph around this run; see `Artifact.lineage` (LIN-13)."""
         root = f"run:{self._record.key}"
         return graph.graph(self._backend, root, direction, depth, types, derived)
-
-
-def _visible(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what users see of a config: their own, however deep they change it."""
-    return {key: _copied(value) for key, value in config.items() if not key.startswith("_")}
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value

@@ -14,6 +14,7 @@ from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
 from lineal.client.public.runs import Runs
 from lineal.client.public.user import User
+from lineal.client.shown import Shown
 from lineal.client.sweep.sweep import as_point
 from lineal.client.values import iso
 from lineal.core import sweeps
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lineal.core.sweeps import Metric
 
 
-class Sweep:
+class Sweep(Shown):
     """One sweep, as it was when last loaded."""
 
     def __init__(self, backend: Backend, record: SweepRecord) -> None:
@@ -165,6 +166,12 @@ class Sweep:
             session.flush()  # what runs of this process logged counts
             self._record = self._backend.sweep(self.entity, self.project, self.id)
         return self
+
+    def _to_show(self) -> tuple[str, list[tuple[str, Any]]]:
+        best = ("best run", self._record.best_run_id)
+        values = [("state", self.state), ("order", self.order), best]
+        shown = [(key, value) for key, value in values if value is not None]
+        return f"Sweep {'/'.join(self.path)} ({self.name})", shown
 
     def __repr__(self) -> str:
         return f"<Sweep {'/'.join(self.path)} ({self.state})>"

@@ -12,10 +12,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
 
 from lineal.client import exit as process_exit
 from lineal.client import term
-from lineal.client.capture import notebook
 from lineal.client.run import rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
 from lineal.client.run.rows import Metric
+from lineal.client.shown import Shown, of_summary
 from lineal.core import names
 from lineal.core.records import RunPatch, RunState, Stream
 from lineal.errors import ArtifactsFailed, Invalid
@@ -29,7 +29,6 @@ __all__ = ["AlertLevel", "Place", "Run", "Status"]
 
 ALERT_TITLE_MAX = 64
 ALERT_WAIT_SECONDS = 60.0
-SHOWN_PIXELS = 420
 
 
 class AlertLevel(Enum):
@@ -40,7 +39,7 @@ class AlertLevel(Enum):
     ERROR = "ERROR"
 
 
-class Run(RunCore):
+class Run(RunCore, Shown):
     """A run; made by `lineal.init`. A context manager that finishes it (RUN-2)."""
 
     # --- history ---
@@ -374,30 +373,8 @@ class Run(RunCore):
 
     # --- in a notebook ---
 
-    def display(self, height: int = SHOWN_PIXELS, hidden: bool = False) -> bool:
-        """Show the run in a notebook; False, and nothing is shown, where this is none."""
-        shell = notebook.shell()
-        if shell is None:
-            return False
-        shell.display_pub.publish(
-            {"text/plain": repr(self), "text/html": self.to_html(height, hidden)}
-        )
-        return True
-
-    def to_html(self, height: int = SHOWN_PIXELS, hidden: bool = False) -> str:
-        """Return the run's name and its summary as HTML: there is no page to embed.
-
-        height: pixels at most. hidden: folded until somebody clicks.
-        """
-        from lineal.client.media import markup  # only notebooks show runs
-
-        shown = [(key, value) for key, value in self.summary.items() if not key.startswith("_")]
-        return markup.folded(
-            f"Run {self.path} ({self.name})",
-            markup.table(("key", "value"), sorted(shown)),
-            height=height,
-            is_open=not hidden,
-        )
+    def _to_show(self) -> tuple[str, list[tuple[str, Any]]]:
+        return f"Run {self.path} ({self.name})", of_summary(self.summary)
 
     # --- the end ---
 

@@ -1,0 +1,33 @@
+"""The config of a run after the fact: what users see of it, and what they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lineal.client.values import is_same, plain
+
+
+def visible(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what users see of a config: their own, however deep they change it."""
+    return {key: _copied(value) for key, value in config.items() if not key.startswith("_")}
+
+
+def changes(before: dict[str, Any], now: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return what was set since a config was seen, and the keys that went. Raises TypeError."""
+    if not isinstance(now, Mapping):
+        raise TypeError(f"The config of a run is a dict, not {now!r}")
+    shown = visible(before)
+    values = {key: plain(value, key) for key, value in now.items()}
+    changed = {
+        key: value
+        for key, value in values.items()
+        if key not in shown or not is_same(shown[key], value)
+    }
+    return changed, tuple(key for key in shown if key not in values)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
