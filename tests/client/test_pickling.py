@@ -142,9 +142,19 @@ def test_a_disabled_run_goes_along(method: str) -> None:
     assert lineal.run is run
 
 
-def test_a_copy_of_a_disabled_run_is_the_readers_own() -> None:
+@pytest.mark.parametrize("mode", ["online", "disabled"])
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy])
+def test_what_holds_a_run_is_copied_with_the_same_run(
+    mode: str, how: Callable[[lineal.Run], lineal.Run]
+) -> None:
+    run = lineal.init(mode=mode)
+    assert how(run) is run
+    assert copy.deepcopy({"trainer": [run]})["trainer"][0] is run
+
+
+def test_a_disabled_run_that_was_sent_is_the_readers_own() -> None:
     run = lineal.init(mode="disabled", config={"lr": 1})
-    copied = copy.deepcopy({"run": run})["run"]
+    copied = pickle.loads(pickle.dumps(run))
     copied.config.lr, copied.summary["x"], copied.name = 2, 1, "copy"
     assert (run.config.lr, dict(run.summary), run.name) == (1, {}, "disabled")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from operator import index
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Literal, SupportsFloat, SupportsIndex
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, SupportsFloat, SupportsIndex
 
 from lineal.client import exit as process_exit
 from lineal.client import term
@@ -372,6 +372,13 @@ class Run(RunCore, Shown):
         self._update("mark_preempting", RunPatch(state=RunState.PREEMPTING))
 
     # --- in a notebook ---
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        """Return the run itself: what is copied and holds it, such as a trainer, goes on in it."""
+        return self
 
     def _to_show(self) -> tuple[str, list[tuple[str, Any]]]:
         return f"Run {self.path} ({self.name})", of_summary(self.summary)
