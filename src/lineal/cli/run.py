@@ -241,7 +241,7 @@ def history(
     connection = connect()
     public = connection.public_run(connection.run(run))
     wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
-    rows = public.scan_history(keys=wanted)
+    rows = iter(public.scan_history(keys=wanted))
     if json:
         output.as_json_list(rows)
         return

@@ -34,6 +34,10 @@ def test_scanning_yields_every_row_that_has_all_keys(
     assert list(run.scan_history()) == [{"_step": 0, "a": 1}, {"_step": 1, "a": 2, "b": 3}]
     assert list(run.scan_history(keys=["a", "b"])) == [{"_step": 1, "a": 2, "b": 3}]
     assert list(run.scan_history(keys="b")) == [{"_step": 1, "b": 3}]
+    scan = run.scan_history()
+    assert [row["a"] for row in scan] == [1, 2]
+    assert [row["_step"] for row in scan] == [0, 1]  # read again
+    assert [next(scan)["a"], next(scan)["a"], next(scan, None)] == [1, 2, None]
     assert list(run.beta_scan_history(["b"], 1000, 0, 5)) == [{"_step": 1, "b": 3}]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
 
@@ -23,6 +23,22 @@ SHAPES_MOST = 1_000
 STEP = "_step"
 STREAMS = {"default": Stream.HISTORY, "system": Stream.EVENTS, "events": Stream.EVENTS}
 """`events` is what the guides of W&B call its system metrics."""
+
+
+class HistoryScan(Iterator[Row]):
+    """Rows as they are read. Each loop reads them anew; `next` goes on from where it was."""
+
+    def __init__(self, read: Callable[[], Iterator[Row]]) -> None:
+        self._read = read
+        self._going: Iterator[Row] | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._read()
+
+    def __next__(self) -> Row:
+        if self._going is None:
+            self._going = self._read()
+        return next(self._going)
 
 
 def rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, SupportsFloat
@@ -382,8 +382,8 @@ class Run(Shown):
         min_step: int | None = None,
         max_step: int | None = None,
         use_cache: bool = True,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield every row, unsampled, as it is read.
+    ) -> public_history.HistoryScan:
+        """Return every row, unsampled, to loop over as they are read, any number of times.
 
         With `keys`, rows that have all of them, with these and `_step`. min_step inclusive,
         max_step exclusive. page_size and use_cache are W&B's and do nothing here.
@@ -391,8 +391,10 @@ class Run(Shown):
         wanted = names.strings(keys, "Keys")
         if wanted:
             wanted = list(dict.fromkeys([public_history.STEP, *wanted]))
-        return public_history.rows(
-            self._backend, self._record.key, wanted, min_step=min_step, max_step=max_step
+        return public_history.HistoryScan(
+            lambda: public_history.rows(
+                self._backend, self._record.key, wanted, min_step=min_step, max_step=max_step
+            )
         )
 
     beta_scan_history = scan_history
