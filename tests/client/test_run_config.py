@@ -201,6 +201,14 @@ def test_a_nested_dict_is_changed_and_set_again():
     assert config.as_dict() == {"a": {"b": 3}}
 
 
+def test_the_static_config_of_a_run_is_a_copy():
+    with lineal.init(config={"lr": 0.1, "model": {"depth": 2}}) as run:
+        static = run.config_static
+        assert (dict(static), static.lr) == ({"lr": 0.1, "model": {"depth": 2}}, 0.1)
+        static.lr = static["model"]["depth"] = 5
+        assert run.config.as_dict() == {"lr": 0.1, "model": {"depth": 2}}
+
+
 def test_a_slice_is_its_three_numbers():
     config = RunConfig({})
     config["rows"] = slice(4, 9, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_a_run_shows_what_it_is(run: Run) -> None:
 def test_hidden_keys_show_in_rawconfig_only(run: Run) -> None:
     assert run.config == {"lr": 0.1, "layers": [1, 2]}
     assert run.rawconfig["lr"] == {"value": 0.1}
+    assert json.loads(run.json_config) == run.rawconfig
     assert run.rawconfig["_lineal"] == {"value": {"hidden": True}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -189,6 +190,10 @@ class Run(Shown):
     def rawconfig(self) -> dict[str, Any]:
         """The config as W&B stores it, hidden keys included: key → {"value": …}."""
         return {key: {"value": value} for key, value in self._record.config.items()}
+
+    @property
+    def json_config(self) -> str:
+        return json.dumps(self.rawconfig)
 
     @property
     def summary_metrics(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from lineal.errors import ArtifactsFailed, Invalid
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
     from lineal.client.run.artifacts import Names, OnUnchanged, Pathlike
+    from lineal.client.run.config import RunConfig
     from lineal.client.run.watching import Watching
 
 __all__ = ["AlertLevel", "Place", "Run", "Status"]
@@ -41,6 +43,11 @@ class AlertLevel(Enum):
 
 class Run(RunCore, Shown):
     """A run; made by `lineal.init`. A context manager that finishes it (RUN-2)."""
+
+    @property
+    def config_static(self) -> RunConfig:
+        """A copy of the config as it is now; what is set there changes nothing else."""
+        return copy.copy(self.config)
 
     # --- history ---
 
