@@ -395,3 +395,15 @@ def test_files_that_cannot_be_flushed_are_named(tmp_path: Path) -> None:
     write_new(str(tmp_path / "g"), b"x")
     with no_more_descriptors(), pytest.raises(Unavailable, match="/g: Too many open files"):
         flush([str(tmp_path / "g")], str(tmp_path))
+
+
+def test_of_a_large_file_all_bytes_are_told_bit_by_bit(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(13 << 20))
+    told: dict[str, list[int]] = {"hashed": [], "copied": [], "streamed": []}
+    hash_file(str(source), advance=told["hashed"].append)
+    copy_and_hash(str(source), str(tmp_path / "copy"), advance=told["copied"].append)
+    with source.open("rb") as stream:
+        write_stream(stream, str(tmp_path / "written"), advance=told["streamed"].append)
+    assert {what: sum(counts) for what, counts in told.items()} == dict.fromkeys(told, 13 << 20)
+    assert all(len(counts) > 3 for counts in told.values())

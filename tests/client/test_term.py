@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+
+import pytest
 
 import lineal
 from lineal.client import term
@@ -25,18 +29,58 @@ class Terminal:
         raise OSError
 
 
-def test_progress_is_drawn_on_a_terminal_and_erased_at_the_end(monkeypatch):
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Let what is said go to a terminal, all of it at once."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(term, "SHOW_AFTER_SECONDS", 0.0)
     monkeypatch.setattr(term, "REDRAW_SECONDS", 0.0)
+    return terminal
+
+
+def test_progress_is_drawn_on_a_terminal_and_erased_at_the_end(monkeypatch):
+    terminal = watched(monkeypatch)
     with term.progress("storing data", files=4, size=4096) as progress:
         progress.advance(files=1, size=1024)
         assert "storing data · 1/4 files · 1.0 KiB of 4.0 KiB" in terminal.text
         term.info("meanwhile")
         assert "lineal: meanwhile\n" in terminal.text
     assert terminal.text.endswith(term.ERASE_LINE)
+
+
+def test_bytes_told_of_a_file_under_way_count_once(monkeypatch):
+    terminal = watched(monkeypatch)
+    with term.progress("adding", files=2, size=4096) as progress:
+        file = progress.file()
+        file(1024)
+        assert "0/2 files · 1.0 KiB of 4.0 KiB" in terminal.text
+        file.done(2048)
+        assert terminal.text.rpartition("adding")[2].startswith(" · 1/2 files · 2.0 KiB of 4.0 KiB")
+
+
+def test_a_large_file_is_seen_to_come_and_go(tmp_path, monkeypatch):
+    terminal = watched(monkeypatch)
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    Path("large.bin").write_bytes(os.urandom(13 << 20))
+    with lineal.init(project="p", settings={"console": "off"}) as run:
+        artifact = lineal.Artifact("large", "model")
+        artifact.add_file("large.bin")
+        assert seen(terminal, "adding large.bin") > 2
+        run.log_artifact(artifact).wait()
+        artifact.download(root="got")
+        assert seen(terminal, "downloading") > 2
+        other = lineal.Artifact("other", "model")
+        other.add_file("large.bin", policy="immutable")
+        assert seen(terminal, "adding large.bin") > 2
+        run.log_artifact(other)
+
+
+def seen(terminal: Terminal, label: str) -> int:
+    """Return how far a progress line was seen to be, how many different times; and forget it."""
+    text, terminal.text = terminal.text, ""
+    return len({line for line in text.split(term.ERASE_LINE) if f"{label} ·" in line})
 
 
 def test_progress_tells_rate_and_time_left():

@@ -9,7 +9,6 @@ from sqlalchemy import event
 
 from lineal.blobs.store import BlobStore, LocalPlace, StoredFile
 from lineal.core.digest import Digest, Key
-from lineal.core.records import Handover
 from lineal.db.engine import Database
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -56,9 +55,9 @@ class CrashingStore:
         self._store = store
         self._crashes = crashes
 
-    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
+    def put(self, key: Key, source: str, **options: object) -> None:
         self._crashes.step()
-        self._store.put(key, source, size=size, handover=handover)
+        self._store.put(key, source, **options)  # type: ignore[arg-type]  # whatever the store takes
 
     def put_bytes(self, key: Key, data: bytes) -> None:
         self._crashes.step()

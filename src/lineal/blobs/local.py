@@ -22,6 +22,7 @@ from lineal.core.records import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
 from lineal.files.copying import copy_and_hash
 from lineal.files.flushing import flush
+from lineal.files.reading import Advance
 from lineal.files.refusals import access_to, room_on, unreadable
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new
@@ -41,7 +42,15 @@ class LocalStore:
         self._parts = os.path.join(root, _PARTS)
         self._packed = PackedBlobs(os.path.join(root, PACKS))
 
-    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
+    def put(
+        self,
+        key: Key,
+        source: str,
+        *,
+        size: int,
+        handover: Handover = Handover.COPY,
+        advance: Advance | None = None,
+    ) -> None:
         target, is_ours = self._file(key), handover is Handover.TAKE
         with room_on(target):
             if self.size(key) is not None:
@@ -53,7 +62,7 @@ class LocalStore:
             self._make_folder(target)
             if handover is Handover.LINK and self._link(source, target):
                 return
-        self._copy(key, source, target, size)
+        self._copy(key, source, target, size, advance)
         if is_ours:
             _unlink(source)
 
@@ -212,10 +221,10 @@ class LocalStore:
             raise
         return True
 
-    def _copy(self, key: Key, source: str, target: str, size: int) -> None:
+    def _copy(self, key: Key, source: str, target: str, size: int, advance: Advance | None) -> None:
         with room_on(target):
             part = self._part()
-            copied = copy_and_hash(source, part)
+            copied = copy_and_hash(source, part, advance=advance)
             if PREFIX + copied.hex_digest != of_key(key) or copied.size != size:
                 os.unlink(part)
                 raise SourceChanged(

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from lineal.core.digest import Digest, Key
 from lineal.core.records import Handover
+from lineal.files.reading import Advance
 
 
 class StoredFile(NamedTuple):
@@ -40,7 +41,15 @@ class LocalPlace(NamedTuple):
 
 
 class BlobStore(Protocol):
-    def put(self, key: Key, source: str, *, size: int, handover: Handover = Handover.COPY) -> None:
+    def put(
+        self,
+        key: Key,
+        source: str,
+        *,
+        size: int,
+        handover: Handover = Handover.COPY,
+        advance: Advance | None = None,
+    ) -> None:
         """Store a local file under a new key.
 
         A copy is hashed in the same read. Raises SourceChanged if the bytes do not have the key's

@@ -52,6 +52,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Invalid
+from lineal.files.reading import Advance
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
@@ -197,7 +198,13 @@ class Backend(Protocol):
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]: ...
 
-    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
+    def send(
+        self,
+        upload: Upload,
+        source: str,
+        handover: Handover = Handover.COPY,
+        advance: Advance | None = None,
+    ) -> None:
         """Store the bytes of the local file `source` under the upload's key.
 
         Raises SourceChanged if the bytes do not have the digest, NoSpace if they do not fit.

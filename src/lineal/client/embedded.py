@@ -55,6 +55,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.files.folders import renew_folder
+from lineal.files.reading import Advance
 from lineal.service.instance import Instance, open_instance
 
 if TYPE_CHECKING:
@@ -239,8 +240,16 @@ class EmbeddedBackend:
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         return service.transfers.missing_blobs(self.instance, self.actor, draft)
 
-    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
-        self.instance.store.put(upload.key, source, size=upload.size, handover=handover)
+    def send(
+        self,
+        upload: Upload,
+        source: str,
+        handover: Handover = Handover.COPY,
+        advance: Advance | None = None,
+    ) -> None:
+        self.instance.store.put(
+            upload.key, source, size=upload.size, handover=handover, advance=advance
+        )
 
     def send_bytes(self, upload: Upload, data: bytes) -> None:
         self.instance.store.put_bytes(upload.key, data)

@@ -181,6 +181,10 @@ class Progress:
                 _voice.progress = self
                 self.draw()
 
+    def file(self) -> FileProgress:
+        """Return what counts one file, of which bytes may be told before it is done."""
+        return FileProgress(self)
+
     def draw(self) -> None:
         _write(ERASE_LINE + self.text(time.monotonic() - self._started)[: _columns() - 1])
 
@@ -198,6 +202,24 @@ class Progress:
             if self._size and rate > 0:
                 parts.append(f"{_duration((self._size - self._size_done) / rate)} left")
         return _visible(PREFIX + " · ".join(parts))
+
+
+class FileProgress:
+    """One file of a `Progress`: hears of its bytes, and is counted when it is done."""
+
+    __slots__ = ("_progress", "_told")
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._told = 0
+
+    def __call__(self, size: int) -> None:
+        self._told += size
+        self._progress.advance(size=size)
+
+    def done(self, size: int) -> None:
+        """Count the file, and of its bytes those that were not told."""
+        self._progress.advance(files=1, size=size - self._told)
 
 
 def _duration(seconds: float) -> str:

@@ -10,7 +10,15 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from lineal.files.flushing import FLUSH_BYTES, begin_flush
-from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, Hashed, hash_file, opened, read_whole
+from lineal.files.reading import (
+    CHUNK_BYTES,
+    SMALL_BYTES,
+    Advance,
+    Hashed,
+    hash_file,
+    opened,
+    read_whole,
+)
 from lineal.files.refusals import unreadable
 from lineal.files.stamps import Stamp, require_unchanged
 from lineal.files.writing import created, write_new
@@ -25,7 +33,9 @@ _FICLONE = 0x40049409
 _NO_CLONE = {errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM, errno.ENOSYS}
 
 
-def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
+def copy_and_hash(
+    source: str, target: str, *, mode: int = 0o444, advance: Advance | None = None
+) -> Hashed:
     """Copy a file to a new path and hash what was written.
 
     The digest is that of the copy, whatever happens to the source. Raises SourceChanged if the
@@ -41,9 +51,9 @@ def copy_and_hash(source: str, target: str, *, mode: int = 0o444) -> Hashed:
             return Hashed(hashlib.sha256(data).hexdigest(), before.size, before)
         with created(target, mode) as writing:
             if _clone(reading, writing):
-                hex_digest = hash_file(target).hex_digest
+                hex_digest = hash_file(target, advance=advance).hex_digest
             else:
-                hex_digest = _copy_large(source, reading, writing)
+                hex_digest = _copy_large(source, reading, writing, advance)
             require_unchanged(source, reading, before)
     return Hashed(hex_digest, before.size, before)
 
@@ -58,12 +68,12 @@ def _clone(reading: int, writing: int) -> bool:
     return True
 
 
-def _copy_large(source: str, reading: int, writing: int) -> str:
+def _copy_large(source: str, reading: int, writing: int, advance: Advance | None) -> str:
     """Copy piece by piece here while one thread hashes the copy: both let go of the interpreter.
 
     Where no thread can be had it is hashed here: by a limit, or since the process is ending.
     """
-    copier, running = _Copier(source, reading, writing), _Hash(writing)
+    copier, running = _Copier(source, reading, writing), _Hash(writing, advance)
     pending: deque[Future[None]] = deque()
     has_thread = True
     offset = 0
@@ -115,8 +125,9 @@ class _Copier:
 class _Hash:
     """Hashes a file that is being written, in order."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, advance: Advance | None) -> None:
         self._descriptor = descriptor
+        self._advance = advance
         self._running = hashlib.sha256()
         self._buffer = memoryview(bytearray(CHUNK_BYTES))
         self._flushed = 0
@@ -129,6 +140,8 @@ class _Hash:
                 raise OSError(errno.EIO, "the copy became shorter while it was made")
             self._running.update(self._buffer[:read])
             offset += read
+        if self._advance is not None:
+            self._advance(count)
         if end - self._flushed >= FLUSH_BYTES:  # what is not hashed yet stays in memory
             begin_flush(self._descriptor, self._flushed, end - self._flushed)
             self._flushed = end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from lineal.errors import SourceChanged
@@ -16,6 +17,9 @@ CHUNK_BYTES = 256 << 10
 """Read, hashed and written at a time: small enough to stay in the processor's cache meanwhile
 (2 GiB: 2.0 s of CPU; with 4 MiB 2.9 s)."""
 
+Advance = Callable[[int], object]
+"""Hears of a large file how many more bytes are done, again and again; of a small one nothing."""
+
 
 class Hashed(NamedTuple):
     """A file as it was read: digest without prefix, and the stamp it had before and after."""
@@ -25,7 +29,7 @@ class Hashed(NamedTuple):
     stamp: Stamp
 
 
-def hash_file(path: str) -> Hashed:
+def hash_file(path: str, *, advance: Advance | None = None) -> Hashed:
     """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
     with opened(path) as descriptor:
         before = Stamp.of_open(path, descriptor)
@@ -38,6 +42,8 @@ def hash_file(path: str) -> Hashed:
                 try:
                     while count := file.readinto(buffer):
                         running.update(buffer[:count])
+                        if advance is not None:
+                            advance(count)
                 except OSError as error:
                     raise unreadable(path, error) from error
         require_unchanged(path, descriptor, before)

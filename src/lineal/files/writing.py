@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from lineal.files.parts import new_stem
-from lineal.files.reading import CHUNK_BYTES
+from lineal.files.reading import CHUNK_BYTES, Advance
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 
@@ -55,7 +55,12 @@ class Readable(Protocol):
 
 
 def write_stream(
-    source: Readable, path: str, chunk_bytes: int = CHUNK_BYTES, *, mode: int = 0o666
+    source: Readable,
+    path: str,
+    chunk_bytes: int = CHUNK_BYTES,
+    *,
+    mode: int = 0o666,
+    advance: Advance | None = None,
 ) -> str:
     """Write what a stream yields to a new file; returns the hex digest of what was written."""
     running = hashlib.sha256()
@@ -63,6 +68,8 @@ def write_stream(
         while chunk := source.read(chunk_bytes):
             running.update(chunk)
             write_all(descriptor, chunk)
+            if advance is not None:
+                advance(len(chunk))
     return running.hexdigest()
 
 

@@ -119,7 +119,7 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
         except ValueError as error:
             yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
             continue
-        problem = _problem(instance, key, row.digest, row.size_bytes)
+        problem = _problem(instance, key, row.digest, row.size_bytes, progress)
         if problem is not None:
             with instance.database.reading() as connection:
                 if not checks.is_stored(connection, row.id, row.nonce):
@@ -132,7 +132,7 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
                     blobs_db.mark_lost(connection, row.id, row.nonce)
                 what += "; log the same content again to store it anew"
             yield Finding("stored blob has its bytes", where, what)
-        progress(1, row.size_bytes)
+        progress(1, 0)
 
 
 def _rows(instance: Instance, look: Callable[..., list[Row[Any]]], most: int) -> Iterator[Row[Any]]:
@@ -153,13 +153,16 @@ class _Problem(NamedTuple):
     """False if the bytes cannot be read now and may well be there: nothing to repair here."""
 
 
-def _problem(instance: Instance, key: Key, digest: str, size_bytes: int) -> _Problem | None:
+def _problem(
+    instance: Instance, key: Key, digest: str, size_bytes: int, progress: Progress
+) -> _Problem | None:
     running, size = hashlib.sha256(), 0
     try:
         with instance.store.open(key) as file:
             while chunk := file.read(CHUNK_BYTES):
                 running.update(chunk)
                 size += len(chunk)
+                progress(0, len(chunk))
     except MissingFile:
         return _Problem("the bytes are missing", is_lost=True)
     except IntegrityError as error:

@@ -32,7 +32,7 @@ from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile
 from lineal.files.modes import set_mode
-from lineal.files.reading import hash_file
+from lineal.files.reading import Advance, hash_file
 from lineal.files.refusals import access_to, refusal, room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new
@@ -85,7 +85,9 @@ class Adder:
             raise _not_a_file(path)
         known = self.cache.of_file(source) if policy == MUTABLE else None
         read_at = now_ns()
-        digest, found = self._digest(source, known, policy, None)
+        label, size = f"adding {os.path.basename(source)}", Stamp.at(source).size
+        with term.progress(label, files=1, size=size) as progress:
+            digest, found = self._digest(source, known, policy, None, progress.file())
         with _undone(found.staged):
             entry = Entry(names.entry_path(name), digest, found.stamp.size)
             contents.add([Added(entry, found)], overwrite=overwrite)
@@ -191,12 +193,13 @@ class Adder:
                 for name in entries:
                     path = f"{folder}/{name}"
                     inside = names.entry_path(below + name)  # before a copy of it is made
-                    digest, source = self._digest(path, known.get(name), policy, packing)
+                    file = progress.file()
+                    digest, source = self._digest(path, known.get(name), policy, packing, file)
                     if source.staged or name not in known:
                         fresh.append((path, source.stamp, digest))
                     size = source.stamp.size
                     yield Added(Entry(inside, digest, size), source)
-                    progress.advance(files=1, size=size)
+                    file.done(size)
                     if len(fresh) >= REMEMBER_EACH:
                         self.cache.remember(fresh, read_at_ns=read_at)
                         fresh, read_at = [], now_ns()
@@ -213,18 +216,19 @@ class Adder:
         known: tuple[Stamp, Digest] | None,
         policy: str,
         packing: Packing | None,
+        advance: Advance,
     ) -> tuple[Digest, Source]:
         if known is not None and known[0].is_at(path):
             return known[1], Source(path, None, policy, known[0])
         if policy == IMMUTABLE:
-            hashed = hash_file(path)
+            hashed = hash_file(path, advance=advance)
             digest = Digest(PREFIX + hashed.hex_digest)
             return digest, Source(path, None, policy, hashed.stamp)
         packed = None if packing is None else packing.copy(path)
         if packed is not None:
             staged, digest, stamp = packed
             return digest, Source(path, staged, policy, stamp, is_packed=True)
-        staged, digest, stamp = self.staging.copy(path)
+        staged, digest, stamp = self.staging.copy(path, advance)
         return digest, Source(path, staged, policy, stamp)
 
 

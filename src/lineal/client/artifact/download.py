@@ -40,7 +40,7 @@ from lineal.errors import (
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import make_folders
 from lineal.files.parts import new_stem, remove_old_parts
-from lineal.files.reading import SMALL_BYTES, hash_file, read_small
+from lineal.files.reading import SMALL_BYTES, Advance, hash_file, read_small
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
@@ -152,14 +152,17 @@ class Download:
         locations = self._backend.locate(stored, version=self._version) if stored else {}
         for entry, target in missing:
             if entry.ref is None:
-                self._fetch(entry, target, locations.get(entry.digest))
-                progress.advance(files=1, size=entry.size)
+                file = progress.file()
+                self._fetch(entry, target, locations.get(entry.digest), file)
+                file.done(entry.size)
         elsewhere = [(entry, target) for entry, target in missing if entry.ref is not None]
         if elsewhere:
-            for (entry, _), _ in in_parallel(
-                lambda pair: self._fetch_reference(*pair), elsewhere, threads=REFERENCE_THREADS
+            for (entry, _), file in in_parallel(
+                lambda pair: self._fetch_reference(*pair, progress.file()),
+                elsewhere,
+                threads=REFERENCE_THREADS,
             ):
-                progress.advance(files=1, size=entry.size)
+                file.done(entry.size)
 
     def path_of(self, entry: Entry) -> str:
         """Return where an entry goes, or is once it was fetched."""
@@ -194,7 +197,9 @@ class Download:
             self._folders[folder, table] = self._cache.of_folder(folder, table)
         return self._folders[folder, table].get(name)
 
-    def _fetch(self, entry: Entry, target: str, location: Location | None) -> None:
+    def _fetch(
+        self, entry: Entry, target: str, location: Location | None, advance: Advance
+    ) -> None:
         if location is None:
             raise MissingFile(
                 f"The bytes of {entry.path} ({entry.digest}) in {self._name()} are not stored any "
@@ -204,7 +209,7 @@ class Download:
         data = None if is_linked else self._small(entry, location)
         if data is None:
             fetch = self._linked if is_linked else self._copy
-            self._place(target, partial(fetch, entry, location), entry.digest)
+            self._place(target, partial(fetch, entry, location, advance), entry.digest)
             stamp = Stamp.at(target)
         else:
             _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
@@ -214,19 +219,22 @@ class Download:
         if len(self._fresh) >= NOTED_FILES or self._fresh_bytes >= NOTED_BYTES:
             self._remember_fresh()
 
-    def _fetch_reference(self, entry: Entry, target: str) -> None:
+    def _fetch_reference(
+        self, entry: Entry, target: str, file: term.FileProgress
+    ) -> term.FileProgress:
         assert entry.ref is not None
         scheme = self._references.of(entry.ref)
         if is_unchecked(entry):
             self._warn_unchecked(entry)
         try:
-            self._place(target, partial(scheme.fetch, entry), None)
+            self._place(target, partial(scheme.fetch, entry, advance=file), None)
             if has_checked_content(entry):
                 self._fetched.append((target, Stamp.at(target), identity(entry)))
         except MissingFile as error:
             if not self._allow_missing_references:
                 raise
             term.warning(f"{error}; skipped")
+        return file
 
     def _warn_unchecked(self, entry: Entry) -> None:
         """Say once per download that what comes may not be what was meant (REF-4)."""
@@ -237,21 +245,21 @@ class Download:
                 "now is downloaded, and nothing says that it is the same"
             )
 
-    def _copy(self, entry: Entry, location: Location, part: str) -> str:
+    def _copy(self, entry: Entry, location: Location, advance: Advance, part: str) -> str:
         if location.path is not None:
             try:
-                return copy_and_hash(location.path, part, mode=0o666).hex_digest
+                return copy_and_hash(location.path, part, mode=0o666, advance=advance).hex_digest
             except MissingFile as error:
                 raise self._lost(entry, location) from error
         with self._backend.open(location) as source:
-            return write_stream(source, part, CHUNK_BYTES)
+            return write_stream(source, part, CHUNK_BYTES, advance=advance)
 
-    def _linked(self, entry: Entry, location: Location, part: str) -> str:
+    def _linked(self, entry: Entry, location: Location, advance: Advance, part: str) -> str:
         """Check a stored file and link it; where that cannot be, copy it."""
         assert self._link is not None
         assert location.path is not None
         try:
-            hex_digest = hash_file(location.path).hex_digest
+            hex_digest = hash_file(location.path, advance=advance).hex_digest
         except MissingFile as error:
             raise self._lost(entry, location) from error
         try:
@@ -262,7 +270,7 @@ class Download:
                     raise
             self._link = None
             term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
-            return self._copy(entry, location, part)
+            return self._copy(entry, location, advance, part)
         return hex_digest
 
     def _small(self, entry: Entry, location: Location) -> bytes | memoryview | None:

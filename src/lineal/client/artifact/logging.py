@@ -36,6 +36,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded, Unavailable
+from lineal.files.reading import Advance
 from lineal.files.stamps import Stamp
 
 INLINE_ENTRIES = 2_000
@@ -289,16 +290,17 @@ class _Upload:
         left = [upload for upload in batch if upload.digest not in self._last_pack]
         sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
         for upload in left:
+            file = progress.file()
             if upload.digest in self._last_pack:
                 self._surplus -= 1
             else:
-                self._send_blob(upload, sources.get(upload.digest))
-            progress.advance(files=1, size=upload.size)
+                self._send_blob(upload, sources.get(upload.digest), file)
+            file.done(upload.size)
         self._surplus -= len(batch) - len(left)
         packed_bytes = sum(upload.size for upload in batch) - sum(upload.size for upload in left)
         progress.advance(files=len(batch) - len(left), size=packed_bytes)
 
-    def _send_blob(self, upload: Upload, source: Source | None) -> None:
+    def _send_blob(self, upload: Upload, source: Source | None, advance: Advance) -> None:
         if source is None:
             raise MissingFile(
                 f"The bytes of {upload.digest} are in no file of this draft and not stored; "
@@ -314,22 +316,22 @@ class _Upload:
                     self._surplus += len(self._last_pack)
                     self._taken.add(source.staged)
                 elif self._contents.owns_copies:
-                    self._backend.send(upload, source.staged, Handover.TAKE)
+                    self._backend.send(upload, source.staged, Handover.TAKE, advance)
                     self._taken.add(source.staged)
                 else:  # it may be one of its parent's draft
-                    self._backend.send(upload, source.staged, Handover.COPY)
+                    self._backend.send(upload, source.staged, Handover.COPY, advance)
             except MissingFile as error:
                 if source.staged != source.path and os.path.lexists(source.path):
-                    self._send_source(upload, source)
+                    self._send_source(upload, source, advance)
                     return
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "
                     f"add the file again and log {self._spec.collection} once more"
                 ) from error
             return
-        self._send_source(upload, source)
+        self._send_source(upload, source, advance)
 
-    def _send_source(self, upload: Upload, source: Source) -> None:
+    def _send_source(self, upload: Upload, source: Source, advance: Advance) -> None:
         """Send a file itself: it is known, immutable, or its private copy was removed."""
         before = Stamp.at(source.path)
         if (before.size, before.mtime_ns, before.inode) != (
@@ -342,7 +344,7 @@ class _Upload:
                 f"({source.stamp.size} bytes then, {before.size} now); add it to a new artifact"
             )
         handover = Handover.LINK if source.policy == IMMUTABLE else Handover.COPY
-        self._backend.send(upload, source.path, handover)
+        self._backend.send(upload, source.path, handover, advance)
 
     def _remember(self) -> None:
         """Hard links moved the ctime of immutable files; their digests are still known."""

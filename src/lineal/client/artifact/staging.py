@@ -23,7 +23,7 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.errors import MissingFile, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import make_folder, renew_folder
-from lineal.files.reading import read_small
+from lineal.files.reading import Advance, read_small
 from lineal.files.refusals import access_to, room_on
 from lineal.files.stamps import Stamp
 
@@ -45,10 +45,10 @@ class Staging:
         self._making = threading.Lock()
         self._numbers = itertools.count()
 
-    def copy(self, source: str) -> tuple[str, Digest, Stamp]:
+    def copy(self, source: str, advance: Advance | None = None) -> tuple[str, Digest, Stamp]:
         """Copy and hash a file; returns (path of the copy, digest, stamp of the source)."""
         target = self.new_path()
-        copied = copy_and_hash(source, target)
+        copied = copy_and_hash(source, target, advance=advance)
         return target, Digest(PREFIX + copied.hex_digest), copied.stamp
 
     def new_path(self) -> str:

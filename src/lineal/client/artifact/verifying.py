@@ -17,7 +17,7 @@ from lineal.core.manifest import Entry, decode_entries
 from lineal.core.records import Location, VersionRecord
 from lineal.errors import IntegrityError, Invalid, MissingFile
 from lineal.files.parts import PART
-from lineal.files.reading import hash_file
+from lineal.files.reading import Advance, hash_file
 from lineal.files.refusals import access_to
 
 if TYPE_CHECKING:
@@ -73,19 +73,23 @@ def stored(backend: Backend, record: VersionRecord) -> int:
             digests = list({entry.digest for entry in entries})
             locations = backend.locate(digests, version=record.id)
             for entry in entries:
-                _check(backend, entry, locations.get(entry.digest), record.path)
-                progress.advance(files=1, size=entry.size)
+                file = progress.file()
+                _check(backend, entry, locations.get(entry.digest), record.path, file)
+                file.done(entry.size)
             checked += len(entries)
     return checked
 
 
-def _check(backend: Backend, entry: Entry, location: Location | None, version: str) -> None:
+def _check(
+    backend: Backend, entry: Entry, location: Location | None, version: str, advance: Advance
+) -> None:
     if location is None:
         raise IntegrityError(f"The bytes of {entry.path} in {version} are not stored")
     running = hashlib.sha256()
     with backend.open(location) as file:
         while chunk := file.read(CHUNK_BYTES):
             running.update(chunk)
+            advance(len(chunk))
     digest = of_hash(running)
     if digest != entry.digest:
         raise IntegrityError(

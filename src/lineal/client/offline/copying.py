@@ -33,6 +33,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Gone, IntegrityError, MissingFile
+from lineal.files.reading import Advance
 
 SEGMENTS_AT_ONCE = 16
 BLOBS_AT_ONCE = 10_000
@@ -75,10 +76,16 @@ def copy_version(
     return copied
 
 
-def send_blob(source: Backend, location: Location, target: Backend, upload: Upload) -> None:
+def send_blob(
+    source: Backend,
+    location: Location,
+    target: Backend,
+    upload: Upload,
+    advance: Advance | None = None,
+) -> None:
     """Store one blob of the source under the upload's key; raises as `send` and `open` do."""
     if location.path is not None:
-        target.send(upload, location.path)
+        target.send(upload, location.path, advance=advance)
         return
     with source.open(location) as packed:
         target.send_bytes(upload, packed.read())
@@ -231,12 +238,13 @@ class _Blobs:
             self._send_pack(packed, located, progress)
         for upload in batch:
             if not packed or upload.size > most:
-                self._send_blob(upload, self._location(upload, located))
-                progress.advance(files=1, size=upload.size)
+                file = progress.file()
+                self._send_blob(upload, self._location(upload, located), file)
+                file.done(upload.size)
 
-    def _send_blob(self, upload: Upload, location: Location) -> None:
+    def _send_blob(self, upload: Upload, location: Location, advance: Advance) -> None:
         try:
-            send_blob(self._source, location, self._target, upload)
+            send_blob(self._source, location, self._target, upload, advance)
         except (IntegrityError, MissingFile) as error:
             raise self._unsound(upload, location, is_lost=isinstance(error, MissingFile)) from error
 

@@ -26,7 +26,7 @@ from lineal.client.references.scheme import (
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
-from lineal.files.reading import CHUNK_BYTES
+from lineal.files.reading import CHUNK_BYTES, Advance
 from lineal.files.writing import write_stream
 
 _CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id", "CRC")
@@ -69,11 +69,11 @@ class AnyScheme:
                     name = str(info["name"]).strip("/")
                     yield _found(fs, info, name[len(folder.strip("/")) :].lstrip("/"), uri)
 
-    def fetch(self, entry: Entry, target: str) -> str:
+    def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         fs, path = _filesystem(_uri(entry))
         _require_same(entry, _info(fs, path, _uri(entry)))
         with _Told(_uri(entry), target), fs.open(path, "rb") as source:
-            hex_digest = write_stream(source, target, CHUNK_BYTES)
+            hex_digest = write_stream(source, target, CHUNK_BYTES, advance=advance)
         _require_same(entry, _info(fs, path, _uri(entry)))  # it was not replaced meanwhile
         return hex_digest
 

@@ -22,7 +22,7 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
 from lineal.files.copying import copy_and_hash
-from lineal.files.reading import hash_file
+from lineal.files.reading import Advance, hash_file
 
 ENCODED = "file://localhost/"
 """How references to files begin whose path is no Unicode, and so is encoded; no other path is."""
@@ -44,9 +44,9 @@ class LocalScheme:
             raise MissingFile(f"{uri} leads to no file or folder")
         return Listing(True, _below(path, checksum, chosen))
 
-    def fetch(self, entry: Entry, target: str) -> str:
+    def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         path = _present(entry)
-        hex_digest = copy_and_hash(path, target, mode=0o666).hex_digest
+        hex_digest = copy_and_hash(path, target, mode=0o666, advance=advance).hex_digest
         if entry.digest != PREFIX + hex_digest and not is_unchecked(entry):
             raise _changed(entry, path)
         return hex_digest

@@ -36,7 +36,7 @@ from lineal.errors import (
     ReferenceChanged,
     Unavailable,
 )
-from lineal.files.reading import CHUNK_BYTES
+from lineal.files.reading import CHUNK_BYTES, Advance
 from lineal.files.writing import write_stream
 
 CONNECTIONS = 64
@@ -195,15 +195,15 @@ class ObjectStore(ABC):
 
     # --- reading ---
 
-    def fetch(self, entry: Entry, target: str) -> str:
+    def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         place = self._recorded(entry)
-        return repeated(lambda: self._written(entry, place, target), target)
+        return repeated(lambda: self._written(entry, place, target, advance), target)
 
-    def _written(self, entry: Entry, place: Place, target: str) -> str:
+    def _written(self, entry: Entry, place: Place, target: str, advance: Advance | None) -> str:
         body = self.body(entry, place)
         counted = _Counted(body)
         try:
-            hex_digest = write_stream(counted, target, CHUNK_BYTES)
+            hex_digest = write_stream(counted, target, CHUNK_BYTES, advance=advance)
         except (Denied, MissingFile, ReferenceChanged, Unavailable):
             raise
         except Exception as error:

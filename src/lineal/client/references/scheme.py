@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from lineal.client.artifact.patterns import Chosen
 from lineal.core.digest import Digest, is_content, of_bytes
 from lineal.core.manifest import NO_EXTRA, Entry
+from lineal.files.reading import Advance
 
 ETAG, VERSION_ID = "etag", "versionID"
 """The keys of `extra`, spelt as W&B spells them; cloud schemes always have both (REF-20)."""
@@ -98,7 +99,7 @@ class Scheme(Protocol):
         reaches only schemes that expand folders without it (`file://`).
         """
 
-    def fetch(self, entry: Entry, target: str) -> str:
+    def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         """Write exactly the recorded version to a new file; returns the hex SHA-256 of it.
 
         When the current object differs, versions the store kept are searched for the recorded

@@ -40,7 +40,7 @@ from lineal.errors import (
     ReferenceChanged,
     Unavailable,
 )
-from lineal.files.reading import CHUNK_BYTES
+from lineal.files.reading import CHUNK_BYTES, Advance
 from lineal.files.writing import write_stream
 
 REDIRECTS_MOST = 10
@@ -93,10 +93,10 @@ class WebScheme:
         digest = Digest(uri if etag is None else etag)
         return Listing(False, iter([Found(name(uri), uri, digest, size, extra(etag, None))]))
 
-    def fetch(self, entry: Entry, target: str) -> str:
-        return repeated(lambda: self._written(entry, target), target)
+    def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
+        return repeated(lambda: self._written(entry, target, advance), target)
 
-    def _written(self, entry: Entry, target: str) -> str:
+    def _written(self, entry: Entry, target: str, advance: Advance | None) -> str:
         uri = _uri(entry)
         with self._response(uri) as response:
             _require_same(entry, response.headers)
@@ -105,7 +105,7 @@ class WebScheme:
                 contents = _Arriving(_unpacked(arriving.chunks, secret.shown(uri)))
             else:
                 contents = arriving
-            hex_digest = write_stream(contents, target, CHUNK_BYTES)
+            hex_digest = write_stream(contents, target, CHUNK_BYTES, advance=advance)
             expected = _length(response.headers)
         if expected is not None and arriving.size != expected:
             raise Unavailable(
