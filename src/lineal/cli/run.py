@@ -326,8 +326,10 @@ def _file(run: PublicRun, name: str) -> File:
     try:
         return run.file(name)
     except MissingFile as error:
-        path = shlex.quote("/".join(run.path))
-        raise MissingFile(f"{error.message}; `lineal run files {path}` lists all") from error
+        path = "/".join(run.path)
+        raise MissingFile(
+            f"{error.message}; `lineal run files {shlex.quote(path)}` lists all"
+        ) from error
 
 
 def pull(

@@ -29,9 +29,8 @@ from sqlalchemy import (
 )
 
 from lineal.core.names import LATEST
-from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import each_text, insert_for
+from lineal.db.engine import batches, each_text, insert_for
 from lineal.db.prepared import Prepared
 from lineal.db.schema import alias_moves, aliases, memberships, versions
 

@@ -9,9 +9,8 @@ write lock does the same. A condemned row is never used again, the same content 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -40,7 +39,7 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import each_pair, each_text, insert, insert_new
+from lineal.db.engine import batches, each_pair, each_text, insert, insert_new
 from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
     blobs,
@@ -71,8 +70,6 @@ IS_STORED = and_(has_state(STORED), IS_LIVE)
 IS_LOST = and_(has_state(AWAITED), blobs.c.stored_at.is_not(None))
 """It was stored once; `verify` found that it is not any more."""
 
-IN_MOST = 500
-"""Values in one IN list: below every limit of SQLite and PostgreSQL."""
 LOCATED_MOST = 5_000
 """Digests that travel as one JSON document."""
 
@@ -203,12 +200,6 @@ def _of_version(query: Query, is_sqlite: bool) -> Query:
 def _mark_stored(is_sqlite: bool) -> Update:
     chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
     return update(blobs).where(blobs.c.digest.in_(chosen), has_state(AWAITED), IS_LIVE)
-
-
-def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch
 
 
 # --- blobs --------------------------------------------------------------------------------------

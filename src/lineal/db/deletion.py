@@ -29,9 +29,8 @@ from sqlalchemy import (
 
 from lineal.core.records import PageRequest
 from lineal.db import aliases as aliases_db
-from lineal.db.blobs import batches
 from lineal.db.documents import Holds
-from lineal.db.engine import on_sqlite
+from lineal.db.engine import batches, on_sqlite
 from lineal.db.fields import moment_field
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order

@@ -14,9 +14,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy
 from sqlalchemy import (
@@ -35,15 +36,14 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DatabaseError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.pool import NullPool
 
 from lineal.db import write_lock
-from lineal.db.json_values import NoJson, json_text, json_value
+from lineal.db.json_values import json_text, json_value
+from lineal.db.refusals import CONNECTIONS_MOST, translated, unwritable
 from lineal.db.unwritable import UnwritableFile
 from lineal.db.write_lock import SignalCame, WriteTurn
-from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
+from lineal.errors import Unavailable
 from lineal.forks import around_forks
 from lineal.interrupts import deferred
 
@@ -55,9 +55,11 @@ COMPACT_LEAST_BYTES = 16 << 20
 """Fewer empty bytes than these are left in the file."""
 COMPACT_MOST_BYTES = 1 << 30
 """To write more than this anew takes longer than others should have to wait."""
+IN_MOST = 500
+"""Values in one IN list: below every limit of SQLite and PostgreSQL."""
 _CONNECTIONS_KEPT = 5
-_CONNECTIONS_MOST = 25
-"""Each takes three descriptors on SQLite."""
+
+T = TypeVar("T")
 
 
 class Database:
@@ -143,7 +145,7 @@ class Database:
         with (
             deferred(),
             self._counted(),
-            _translated(self.url),
+            translated(self.url),
             self.engine.connect() as connection,
         ):
             _wait_at_most(connection, self._wait_seconds())
@@ -170,7 +172,7 @@ class Database:
     @contextmanager
     def _transaction(self, *, writes: bool, is_durable: bool = True) -> Iterator[Connection]:
         if writes and self._unwritable is not None:
-            raise _unwritable("its folder may only be read", self._unwritable.path)
+            raise unwritable("its folder may only be read", self._unwritable.path)
         self._require_in_place()
         until = time.monotonic() + self._wait_seconds()
         while True:
@@ -187,7 +189,7 @@ class Database:
         with (
             deferred() as late,
             self._counted(),
-            _translated(self.url),
+            translated(self.url),
             self._turn.taken(until, late) if writes and self.is_sqlite else nullcontext(),
             self.engine.connect() as connection,
             connection.begin(),
@@ -278,7 +280,7 @@ def make_empty(path: str) -> None:
 
     Its log must be as it stays: SQLite waits for nobody when that changes.
     """
-    with _translated(sqlite_url(path)), closing(sqlite3.connect(path)) as connection:
+    with translated(sqlite_url(path)), closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -287,7 +289,7 @@ def _create_engine(
 ) -> Engine:
     pool: dict[str, Any] = {
         "pool_size": _CONNECTIONS_KEPT,
-        "max_overflow": _CONNECTIONS_MOST - _CONNECTIONS_KEPT,
+        "max_overflow": CONNECTIONS_MOST - _CONNECTIONS_KEPT,
         "pool_timeout": wait_seconds(),
     }
     if unwritable is not None:
@@ -345,97 +347,6 @@ def _regexp(pattern: str, value: object) -> bool:
     return value is not None and re.search(pattern, str(value)) is not None
 
 
-@contextmanager
-def _translated(url: URL) -> Iterator[None]:
-    """Say what a failure of the database means to the user, and what to do."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        raise Invalid(f"{error.object!r} is not valid Unicode; names and paths must be") from error
-    except NoJson as error:
-        raise IntegrityError(
-            f"The database {url.database} is damaged: a record holds {error}; `lineal verify` says "
-            "where"
-        ) from error
-    except OverflowError as error:
-        if "SQLite" not in str(error):
-            raise
-        raise Invalid("A number is too large: the database has whole numbers of 64 bits") from error
-    except NoConnection as error:
-        raise Unavailable(
-            f"Other threads of this process used all {_CONNECTIONS_MOST} connections to the "
-            f"database {url.database} for too long; try again with fewer of them, or raise "
-            "LINEAL_BUSY_TIMEOUT"
-        ) from error
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        cause = error.orig if isinstance(error, DatabaseError) else error
-        if _is_damage(str(cause)):
-            raise IntegrityError(
-                f"The database {url.database} is damaged: {cause}. The bytes of files in blobs/ "
-                "beside it are not touched by that: move nothing away, and put the database back "
-                "from a backup, without a lineal.db-wal and lineal.db-shm of another beside it "
-                "(docs/guides/operating.md)"
-            ) from error
-        if "rror binding parameter" in str(cause):
-            raise Invalid(f"The database has no place for such a value: {cause}") from error
-        if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
-            raise
-        name = getattr(cause, "sqlite_errorname", None)
-        raise _meaning(str(cause), name, str(url.database)) from error
-
-
-def _is_damage(text: str) -> bool:
-    return "malformed" in text or "not a database" in text
-
-
-def _meaning(text: str, name: str | None, place: str) -> LinealError:
-    if "full" in text:
-        return NoSpace(f"The disk that holds {place} is full; nothing was changed")
-    if "readonly" in text:
-        return _unwritable(text, place)
-    if "unable to open" in text:
-        return _unopened(text, place)
-    if "locked" in text or "busy" in text:
-        return Unavailable(
-            f"Another process held the database {place} for too long; try again, or raise "
-            "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
-        )
-    if "I/O error" in text:
-        code = f" ({name})" if name else ""
-        folder = os.path.dirname(place)
-        return Unavailable(
-            f"The file system of {folder} failed while the database {place} was used: {text}{code}"
-            ". See whether that disk, its inodes or a quota is full, a limit on the size of files "
-            "was reached, it is a network file system that went away or that processes share no "
-            "memory through, or somebody removed the files beside the database. What was "
-            "committed stays; put that right, and repeat the call"
-        )
-    return Unavailable(f"The database {place} failed: {text}")
-
-
-def _unopened(text: str, place: str) -> Unavailable:
-    """Say why SQLite opens neither a database nor the files beside it; it names no reason."""
-    if os.path.isdir(place):
-        return Unavailable(
-            f"{place} is a folder, and not the database. Put that right, or set LINEAL_HOME to "
-            "another folder"
-        )
-    needed = [path for path in (os.path.dirname(place), place) if os.path.exists(path)]
-    if not needed or not all(os.access(path, os.W_OK) for path in needed):
-        return _unwritable(text, place)
-    return Unavailable(
-        f"Cannot open the database {place} and the files beside it: {text}. See whether its disk "
-        "has no inodes left (`df -i`), or this process too many files open (`ulimit -n`), and "
-        "repeat the call"
-    )
-
-
-def _unwritable(why: str, place: str) -> Unavailable:
-    return Unavailable(
-        f"Cannot write to the database {place}: {why}. Set LINEAL_HOME to a folder you may write to"
-    )
-
-
 def on_sqlite(connection: Connection) -> bool:
     """Tell which spelling a statement needs that is built once for each of the two."""
     return connection.dialect.name == "sqlite"
@@ -466,6 +377,12 @@ def listed(connection: Connection, ids: Sequence[int]) -> Select[Any]:
     is_sqlite = on_sqlite(connection)
     texts = each_text(is_sqlite, literal(json.dumps(list(ids)), Text))
     return texts if is_sqlite else select(cast(texts.selected_columns.value, BigInteger))
+
+
+def batches(items: Iterable[T], size: int = IN_MOST) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def each_text(is_sqlite: bool, document: ColumnElement[str]) -> Select[Any]:

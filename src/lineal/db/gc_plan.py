@@ -29,9 +29,9 @@ from sqlalchemy import (
 
 from lineal.core.cleanup import Amount, Reason
 from lineal.db import checks
-from lineal.db.blobs import CONDEMNED, STORED, batches, has_state
+from lineal.db.blobs import CONDEMNED, STORED, has_state
 from lineal.db.drafts import UNFINISHED, is_under_way
-from lineal.db.engine import listed
+from lineal.db.engine import batches, listed
 from lineal.db.gc import is_undone_no_more
 from lineal.db.schema import (
     blobs,

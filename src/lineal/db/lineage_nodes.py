@@ -16,8 +16,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from lineal.core.lineage import LineageNode
 from lineal.core.records import RunKey, VersionId, VersionState
 from lineal.db import schema
-from lineal.db.blobs import batches
-from lineal.db.engine import listed
+from lineal.db.engine import batches, listed
 from lineal.db.runs import state_at
 
 

@@ -19,8 +19,8 @@ from sqlalchemy import (
 
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
-from lineal.db.blobs import batches
 from lineal.db.deletion import lock_collections
+from lineal.db.engine import batches
 from lineal.db.schema import (
     deletions,
     memberships,

@@ -31,10 +31,10 @@ from lineal.core.names import LATEST
 from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
-from lineal.db.blobs import STORED, batches, has_state
+from lineal.db.blobs import STORED, has_state
 from lineal.db.deletion import is_linked, is_protected
 from lineal.db.drafts import is_under_way
-from lineal.db.engine import listed
+from lineal.db.engine import batches, listed
 from lineal.db.fields import FieldSpec, document_field, find_operand
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import (

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, Select, delete, select
 
 from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunFileRecord
-from lineal.db.blobs import IS_STORED, batches
-from lineal.db.engine import insert
+from lineal.db.blobs import IS_STORED
+from lineal.db.engine import batches, insert
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import blobs, run_files

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
 from lineal.db import engine, redirects
-from lineal.db.blobs import batches
+from lineal.db.engine import batches
 from lineal.db.fields import (
     FieldSpec,
     document_field,

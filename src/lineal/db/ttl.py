@@ -22,9 +22,9 @@ from sqlalchemy import (
 from lineal.core.records import Page, PageRequest
 from lineal.core.retention import NEVER_SECONDS, UNLINK_GRACE, Expiring, Level
 from lineal.db import versions as versions_db
-from lineal.db.blobs import batches
 from lineal.db.column_types import Moment
 from lineal.db.deletion import is_linked, is_protected, may_go
+from lineal.db.engine import batches
 from lineal.db.fields import moment_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import collections, entities, memberships, projects, versions

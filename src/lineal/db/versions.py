@@ -27,9 +27,8 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.names import LATEST, version_number
 from lineal.core.records import EdgeKind, MembershipId, VersionId, VersionRecord, VersionState
 from lineal.db import collections as collections_db
-from lineal.db.blobs import batches
 from lineal.db.collections import LIVE
-from lineal.db.engine import insert
+from lineal.db.engine import batches, insert
 from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     aliases,

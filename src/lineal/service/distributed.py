@@ -15,6 +15,7 @@ from lineal.core.moments import in_utc
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
 from lineal.db import runs as runs_db
+from lineal.db.engine import batches
 from lineal.errors import Conflict, Gone
 from lineal.service import transfers
 from lineal.service.instance import Instance
@@ -50,7 +51,7 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
         part_id = drafts_db.add_part(connection, held)
         manifest_id, _ = blobs_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
-    for page in blobs_db.batches(merged, PAGE_SEGMENTS):
+    for page in batches(merged, PAGE_SEGMENTS):
         checked = transfers.check_segments(page)
         with instance.database.writing() as connection:
             transfers.hold(instance, connection, draft.id)

@@ -14,7 +14,7 @@ from lineal.core.digest import Key, of_key
 from lineal.core.records import DraftId
 from lineal.db import drafts as drafts_db
 from lineal.db import gc as gc_db
-from lineal.db.blobs import batches
+from lineal.db.engine import batches
 from lineal.service.instance import Instance
 
 BATCH = 2_000

@@ -29,6 +29,7 @@ from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
 from lineal.db import run_files as run_files_db
 from lineal.db import versions as versions_db
+from lineal.db.engine import batches
 from lineal.errors import Conflict, Gone, IntegrityError, Invalid, NotFound
 from lineal.service.instance import Instance
 
@@ -251,7 +252,7 @@ def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segme
 
     Raises IntegrityError for one that is missing, has no content yet, or is damaged.
     """
-    for page in blobs_db.batches(heads, PAGE_SEGMENTS):
+    for page in batches(heads, PAGE_SEGMENTS):
         with instance.database.reading() as connection:
             lines = blobs_db.segment_lines(connection, [head.digest for head in page])
         for head in page:
