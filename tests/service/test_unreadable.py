@@ -10,7 +10,7 @@ from sqlalchemy import Column, LargeBinary, Table
 
 from lineal.core.access import Actor
 from lineal.core.records import RunSpec
-from lineal.db import checks
+from lineal.db import damage
 from lineal.db.schema import metadata
 from lineal.service import lineage, runs
 from lineal.service.instance import Instance
@@ -38,7 +38,7 @@ def found_after(instance: Instance, *statements: str) -> list[str]:
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         for statement in statements:
             connection.exec_driver_sql(statement)
-        found += [f"{where}: {what}" for _, where, what in checks.unreadable(connection)]
+        found += [f"{where}: {what}" for _, where, what in damage.of_values(connection)]
         raise RolledBack
     return found
 

@@ -16,6 +16,7 @@ from lineal.core.manifest import Segment, SegmentHead, check_segment
 from lineal.core.records import Finding
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
+from lineal.db import damage as damage_db
 from lineal.db.compression import decompress
 from lineal.errors import IntegrityError, MissingFile, Unavailable
 from lineal.service.instance import Instance
@@ -46,7 +47,7 @@ def verify(
     are what a killed upload left, and the sweep removes them.
     """
     access.require(actor, Action.ADMINISTER, "the instance")
-    for look in (checks.damage, checks.violations):  # the latter may fail where there is damage
+    for look in (damage_db.of_file, checks.violations):  # the latter may fail where there is damage
         with instance.database.reading() as connection:
             findings = [Finding(*found) for found in look(connection)]
         yield from findings
@@ -59,7 +60,7 @@ def damage(instance: Instance, actor: Actor) -> list[Finding]:
     """Return what is wrong with the database's own pages; reads them once, and no stored bytes."""
     access.require(actor, Action.ADMINISTER, "the instance")
     with instance.database.reading() as connection:
-        return [Finding(*found) for found in checks.damage(connection, quick=True)]
+        return [Finding(*found) for found in damage_db.of_file(connection, quick=True)]
 
 
 def unreadable(instance: Instance, actor: Actor) -> Finding | None:
@@ -70,7 +71,7 @@ def unreadable(instance: Instance, actor: Actor) -> Finding | None:
     access.require(actor, Action.ADMINISTER, "the instance")
     with instance.database.reading() as connection:
         found = itertools.chain(
-            checks.damage(connection, quick=True), checks.unreadable(connection)
+            damage_db.of_file(connection, quick=True), damage_db.of_values(connection)
         )
         return next((Finding(*each) for each in found), None)
 
