@@ -80,7 +80,7 @@ except AttributeError as error:
     print(type(error).__name__)
 """
     done = script(text, tmp_path)
-    assert done.stdout.split() == ["NotFound", "UsageError", "ArtifactNotLoggedError"]
+    assert done.stdout.split() == ["ProjectNotFound", "UsageError", "ArtifactNotLoggedError"]
 
 
 def test_a_script_that_ends_without_finish_loses_nothing(tmp_path: Path) -> None:
