@@ -137,5 +137,5 @@ def child(
 
 def _environment(home: str | None) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(_OWN_SETTINGS)}
-    kept |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "LINEAL_QUIET": "true"}
+    kept |= {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "LINEAL_SILENT": "true"}
     return kept if home is None else kept | {"LINEAL_HOME": home, "TRACKIO_DIR": home}

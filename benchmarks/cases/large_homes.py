@@ -8,7 +8,9 @@ already; of a command it is all of the command.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr
 from datetime import timedelta
 from typing import Any
 
@@ -120,7 +122,7 @@ def _command(watch: Stopwatch, *args: str) -> None:
     """Run a command in this process; what it prints goes nowhere."""
     from lineal.cli.app import execute
 
-    with watch:
+    with redirect_stderr(io.StringIO()), watch:
         assert execute(args) == 0
 
 
