@@ -34,6 +34,7 @@ from lineal.core.records import Handover, PageRequest, Upload, VersionQuery
 from lineal.db.blobs import STORED
 from lineal.db.schema import blobs
 from lineal.errors import NotFound
+from lineal.files.reading import Advance
 
 FILE_STEPS = {
     "os.rename",
@@ -183,9 +184,15 @@ class Counting(EmbeddedBackend):
 
     sent: list[Digest]
 
-    def send(self, upload: Upload, source: str, handover: Handover = Handover.COPY) -> None:
+    def send(
+        self,
+        upload: Upload,
+        source: str,
+        handover: Handover = Handover.COPY,
+        advance: Advance | None = None,
+    ) -> None:
         self.sent.append(upload.digest)
-        super().send(upload, source, handover)
+        super().send(upload, source, handover, advance)
 
 
 def judge(scenario: Scenario, home: str, source: str) -> None:
