@@ -16,18 +16,9 @@ from typing import Any
 
 import pytest
 
-from lineal.db.engine import Database, make_empty, sqlite_url
+from lineal.db.engine import Database, sqlite_url
 
 STEPS_MOST = 2_000
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "file.db"
-    make_empty(str(path))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE rows (number INTEGER)")
-    return path
 
 
 @pytest.fixture

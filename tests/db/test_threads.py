@@ -10,19 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lineal.db.engine import Database, make_empty, sqlite_url
+from lineal.db.engine import Database, sqlite_url
 from lineal.errors import LinealError, Unavailable
 
 MORE_THREADS_THAN_CONNECTIONS = 40
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "file.db"
-    make_empty(str(path))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE rows (number INTEGER)")
-    return path
 
 
 def opened(path: Path, *, busy_timeout_seconds: float) -> Database:

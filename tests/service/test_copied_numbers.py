@@ -1,5 +1,7 @@
 """A copy of a version keeps its number where that was never given (docs/design/008-bundles.md)."""
 
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ OWNER = Actor("ana", Role.OWNER)
 
 
 @pytest.fixture
-def instance(url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Instance]:  # noqa: F811
+def instance(url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Instance]:
     opened = open_on(url, tmp_path / "home", clock)
     yield opened
     opened.close()

@@ -16,7 +16,7 @@ class Shown:
 
     def _to_show(self) -> tuple[str, Sequence[tuple[str, Any]]]:
         """Return what it is called, and its keys and values."""
-        raise NotImplementedError
+        raise NotImplementedError("each kind of them has its own")
 
     def display(self, height: int = PIXELS, hidden: bool = False) -> bool:
         """Show it in a notebook; False, and nothing is shown, where this is none."""

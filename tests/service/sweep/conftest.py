@@ -1,5 +1,7 @@
 """Making sweeps and carrying out their trials, for the tests of sweeps."""
 
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ RANDOM = {
 
 
 @pytest.fixture
-def instance(url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Instance]:  # noqa: F811
+def instance(url: str, tmp_path: Path, clock: MovableClock) -> Iterator[Instance]:
     opened = open_on(url, tmp_path / "home", clock)
     yield opened
     opened.close()
