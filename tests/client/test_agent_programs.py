@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -77,15 +78,17 @@ def test_an_agent_goes_on_when_a_program_deletes_its_run(tmp_path: Path) -> None
     assert [trial.state for trial in trials(path)] == ["finished", "finished"]
 
 
-def test_a_killed_agents_trial_is_handed_out_again(tmp_path: Path, monkeypatch) -> None:
+def test_a_killed_agents_trial_is_handed_out_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LINEAL_TRIAL_LEASE_SECONDS", "1")
     marker = tmp_path / "began"
+    script = f"echo x >> {marker}; [ $(wc -l < {marker}) -gt 1 ] || sleep 20"
     document = {
         "method": "grid",
-        "command": ["bash", "-c", f"echo $PPID >> {marker}; test $(wc -l < {marker}) -gt 1"],
+        "command": ["bash", "-c", script],
         "parameters": {"n": {"values": [1]}},
     }
-    document["command"][2] = f"echo x >> {marker}; [ $(wc -l < {marker}) -gt 1 ] || sleep 20"
     path = make(document)
     lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
     while not marker.exists():
@@ -95,6 +98,38 @@ def test_a_killed_agents_trial_is_handed_out_again(tmp_path: Path, monkeypatch) 
     lineal.agent(path)
     (trial,) = trials(path)
     assert (trial.state, trial.attempt) == (TrialState.FINISHED, 2)
+
+
+def test_a_killed_agents_folder_goes_once_its_program_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEAL_TRIAL_LEASE_SECONDS", "1")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    began, later, read = (tmp_path / name for name in ("began", "later", "read"))
+    script = (
+        f"[ -e {began} ] && exit; touch {began}; "
+        f'until [ -e {later} ]; do sleep 0.05; done; cp "$LINEAL_SWEEP_PARAM_PATH" {read}'
+    )
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", script],
+        "parameters": {"n": {"values": [1]}},
+    }
+    path = make(document)
+    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not began.exists():
+        time.sleep(0.05)
+    lost.send_signal(signal.SIGKILL)
+    lost.wait()
+    lineal.agent(path)
+    assert len(list(tmp_path.glob("lineal-trial-*"))) == 1
+    later.touch()
+    until = time.monotonic() + 60
+    while list(tmp_path.glob("lineal-trial-*")) and time.monotonic() < until:
+        lineal.agent(make(document))
+    assert not list(tmp_path.glob("lineal-trial-*"))
+    assert read.read_text() == "n:\n  value: 1\n"
 
 
 def test_a_cancelled_program_is_terminated(tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ class TemporaryFolder:
         parent = tempfile.gettempdir()
         _remove_leftovers(parent, prefix)
         self.path = tempfile.mkdtemp(prefix=prefix, dir=parent)
-        self._remove = weakref.finalize(self, _remove, self.path, _locked(self.path), os.getpid())
+        self.lock = _locked(self.path)
+        """Descriptor of the lock, None without one; a program that inherits it keeps the folder."""
+        self._remove = weakref.finalize(self, _remove, self.path, self.lock, os.getpid())
 
     def close(self) -> None:
         self._remove()

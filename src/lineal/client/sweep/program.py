@@ -7,10 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
@@ -25,6 +24,7 @@ from lineal.config import Settings
 from lineal.core.records import RunState
 from lineal.core.trials import SweepRecord, TrialState
 from lineal.errors import Invalid, RunNotFoundError
+from lineal.files.temporary import TemporaryFolder
 from lineal.home import home_of
 
 LOOK_SECONDS = 0.1
@@ -47,13 +47,13 @@ class Program:
         self._forward_signals = forward_signals
 
     def __call__(self, trial: Trial) -> TrialState:
-        with tempfile.TemporaryDirectory(prefix="lineal-trial-") as folder:
-            parameters = os.path.join(folder, "parameters.yaml")
+        with closing(TemporaryFolder("lineal-trial-")) as folder:
+            parameters = os.path.join(folder.path, "parameters.yaml")
             _write_parameters(parameters, trial)
-            arguments = command.build(self._sweep.document, trial.parameters, folder)
+            arguments = command.build(self._sweep.document, trial.parameters, folder.path)
             began = time.monotonic()
             try:
-                code = self._run(arguments, self._environment(trial, parameters), trial)
+                code = self._run(arguments, self._environment(trial, parameters), folder, trial)
             except BaseException:  # Ctrl-C, which has ended the program by now
                 self._end_run(trial, process_exit.INTERRUPTED, time.monotonic() - began)
                 raise
@@ -81,10 +81,20 @@ class Program:
         environment["LINEAL_HOME"] = os.path.abspath(os.path.expanduser(self._settings.home))
         return environment
 
-    def _run(self, arguments: list[str], environment: dict[str, str], trial: Trial) -> int:
+    def _run(
+        self,
+        arguments: list[str],
+        environment: dict[str, str],
+        folder: TemporaryFolder,
+        trial: Trial,
+    ) -> int:
+        # it outlives an agent that is killed, and may read its parameters later
+        inherited = () if folder.lock is None else (folder.lock,)
         with _Signals(trial, passes_on=self._forward_signals) as signals:
             try:
-                process = subprocess.Popen(arguments, env=environment, start_new_session=True)
+                process = subprocess.Popen(
+                    arguments, env=environment, start_new_session=True, pass_fds=inherited
+                )
             except (OSError, ValueError) as error:  # a NUL among the arguments
                 reason = error.strerror if isinstance(error, OSError) else error
                 term.error(f"Cannot start {arguments[0]}: {reason}")
