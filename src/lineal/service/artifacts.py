@@ -24,11 +24,8 @@ from lineal.core.records import (
     Committed,
     DraftId,
     DraftSpec,
-    RunKey,
     VersionId,
-    VersionRecord,
 )
-from lineal.db import aliases as aliases_db
 from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
@@ -38,8 +35,9 @@ from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.db.drafts import Asked
 from lineal.errors import Exists, Invalid, NotFound, Superseded
-from lineal.service import distributed, runs, transfers
+from lineal.service import distributed, log_calls, runs, transfers
 from lineal.service.instance import Instance
+from lineal.service.log_calls import LogCall
 
 INLINE_UPLOADS = 2_000
 """So many blobs to be sent are named by `begin` itself, which saves asking for them."""
@@ -66,12 +64,14 @@ def begin(
     access.require(actor, Action.WRITE, f"project {draft.entity}/{draft.project}")
     checked = transfers.check_segments(segments)
     now = instance.clock.now()
+    asked = log_calls.asked_by(draft)
+    call = _Begin(actor, draft, asked, checked, now, now + instance.draft_ttl)
     # A power cut may take a draft back: nothing shows it, and its files become strays.
     with instance.database.writing(is_durable=False) as connection:
-        begun = _begun(instance, connection, actor, draft, checked, now)
+        begun = _begun(connection, call)
     if begun is None:  # what is reused becomes visible at once, and so must stay
         with instance.database.writing() as connection:
-            begun = _begun(instance, connection, actor, draft, checked, now, may_reuse=True)
+            begun = _begun(connection, call, may_reuse=True)
         assert begun is not None
     return begun
 
@@ -113,19 +113,32 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         transfers.require_unexpired(locked, now)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
-        head = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
-        if locked.distributed_id is not None and not drafts_db.asked(locked).is_final:
+        totals = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
+        call = LogCall(locked.collection_id, locked.run_id, drafts_db.asked(locked), actor, now)
+        if locked.distributed_id is not None and not call.asked.is_final:
             # it waits for the others as long as a draft may
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
             drafts_db.change(connection, [draft_id], values)
             return Committed(None, is_new=False)
-        finished = _finish(connection, actor, locked, head, contributions, now)
+        finished = _finish(connection, call, locked, totals, contributions)
     if finished is None:
         raise Superseded(f"Draft {draft_id} adds to a version that is not the latest any more")
     return finished
 
 
 # --- begin, step by step ------------------------------------------------------------------------
+
+
+class _Begin(NamedTuple):
+    """A call of `begin`."""
+
+    actor: Actor
+    draft: DraftSpec
+    asked: Asked
+    segments: Sequence[transfers.CheckedSegment]
+    now: datetime
+    expires_at: datetime
+    """When the draft does, if one is opened."""
 
 
 def _check(draft: DraftSpec) -> None:
@@ -147,24 +160,16 @@ def _check(draft: DraftSpec) -> None:
         )
 
 
-def _begun(
-    instance: Instance,
-    connection: Connection,
-    actor: Actor,
-    draft: DraftSpec,
-    segments: Sequence[transfers.CheckedSegment],
-    now: datetime,
-    *,
-    may_reuse: bool = False,
-) -> Begun | None:
+def _begun(connection: Connection, call: _Begin, *, may_reuse: bool = False) -> Begun | None:
     """Answer `begin`; None if a version would have to be reused, and may not."""
+    draft = call.draft
     known = drafts_db.by_client_id(connection, draft.client_id)
     if known is not None:
-        return _begun_before(instance, connection, actor, known, draft, segments, now)
-    for source in _sources(draft):
+        return _begun_before(connection, call, known)
+    for source in call.asked.sources:
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
-    collection = _sequence(connection, draft, now)
+    collection = _sequence(connection, draft, call.now)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
         # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
@@ -174,9 +179,9 @@ def _begun(
                 return None
             if draft.on_latest and not _is_latest(connection, collection.id, draft.base):
                 raise Superseded(f"{draft.collection} got another version meanwhile")
-            return _reuse(connection, actor, draft, collection.id, same, now)
-    opened, missing = _opened(instance, connection, draft, segments)
-    draft_id = drafts_db.add(connection, _row(draft, collection.id, actor, now) | opened)
+            return _reuse(connection, call, collection.id, same)
+    opened, missing = _opened(connection, call)
+    draft_id = drafts_db.add(connection, _row(call, collection.id) | opened)
     uploads = None
     if not missing and draft.manifest.entry_count <= INLINE_UPLOADS:
         uploads = transfers.first_uploads(
@@ -191,35 +196,22 @@ def _is_whole(connection: Connection, version_id: int) -> bool:
     return manifest_id is not None and not blobs_db.awaited(connection, manifest_id, limit=1)
 
 
-def _opened(
-    instance: Instance,
-    connection: Connection,
-    draft: DraftSpec,
-    segments: Sequence[transfers.CheckedSegment],
-) -> tuple[dict[str, Any], tuple[Digest, ...]]:
+def _opened(connection: Connection, call: _Begin) -> tuple[dict[str, Any], tuple[Digest, ...]]:
     """Return what makes a row an open draft, and the segments still to be sent."""
-    manifest_id, missing = blobs_db.ensure_manifest(connection, draft.manifest)
+    manifest_id, missing = blobs_db.ensure_manifest(connection, call.draft.manifest)
     if missing is None:
         missing = blobs_db.missing_segments(connection, manifest_id)
-    lacking = transfers.fill(connection, missing, segments)
+    lacking = transfers.fill(connection, missing, call.segments)
     opened = {
         "manifest_id": manifest_id,
         "nonce": secrets.token_hex(8),
         "state": drafts_db.OPEN,
-        "expires_at": instance.clock.now() + instance.draft_ttl,
+        "expires_at": call.expires_at,
     }
     return opened, lacking
 
 
-def _begun_before(
-    instance: Instance,
-    connection: Connection,
-    actor: Actor,
-    known: Row[Any],
-    draft: DraftSpec,
-    segments: Sequence[transfers.CheckedSegment],
-    now: datetime,
-) -> Begun:
+def _begun_before(connection: Connection, call: _Begin, known: Row[Any]) -> Begun:
     """Answer as the first time; a draft that expired meanwhile is opened anew (SEM-13).
 
     It gets a new nonce: the sweep may be deleting what the old one stored. While it is open it
@@ -232,10 +224,11 @@ def _begun_before(
         return Begun(known_id, versions_db.by_id(connection, locked.version_id))
     if locked.state != drafts_db.OPEN:  # a contribution
         return Begun(known_id, None)
-    values = _row(draft, _sequence(connection, draft, now).id, actor, now)
-    is_expired = transfers.is_expired(locked, now)
-    if is_expired or locked.distributed_id != draft.distributed_id:  # it may hold others' parts
-        opened, missing = _opened(instance, connection, draft, segments)
+    values = _row(call, _sequence(connection, call.draft, call.now).id)
+    is_expired = transfers.is_expired(locked, call.now)
+    is_other = locked.distributed_id != call.draft.distributed_id  # it may hold others' parts
+    if is_expired or is_other:
+        opened, missing = _opened(connection, call)
         values |= opened
     else:
         missing = tuple(blobs_db.missing_segments(connection, locked.manifest_id))
@@ -274,68 +267,32 @@ def _require_fitting(collection: Row[Any], draft: DraftSpec) -> None:
         )
 
 
-def _sources(draft: DraftSpec) -> list[int]:
-    base = () if draft.base is None else (draft.base,)
-    return sorted({*base, *draft.sources})
-
-
-def _row(draft: DraftSpec, collection_id: int, actor: Actor, now: datetime) -> dict[str, Any]:
+def _row(call: _Begin, collection_id: int) -> dict[str, Any]:
+    draft = call.draft
     return {
         "client_id": draft.client_id,
         "collection_id": collection_id,
         "run_id": draft.run,
         "distributed_id": draft.distributed_id,
-        "created_by": actor.name,
-        "created_at": now,
-        "spec": _asked(draft)._asdict(),
+        "created_by": call.actor.name,
+        "created_at": call.now,
+        "spec": call.asked._asdict(),
     }
 
 
-def _asked(draft: DraftSpec) -> Asked:
-    return Asked(
-        description=draft.description,
-        metadata=draft.metadata,
-        aliases=draft.aliases,
-        tags=draft.tags,
-        history_step=draft.history_step,
-        sources=_sources(draft),
-        on_unchanged=draft.on_unchanged,
-        is_final=draft.is_final,
-        base=draft.base,
-        on_latest=draft.on_latest,
-        ttl_seconds=draft.ttl_seconds,
-        number=draft.number,
-    )
-
-
-def _reuse(
-    connection: Connection,
-    actor: Actor,
-    draft: DraftSpec,
-    collection_id: int,
-    version_id: int,
-    now: datetime,
-) -> Begun:
+def _reuse(connection: Connection, call: _Begin, collection_id: int, version_id: int) -> Begun:
     committed = {
         "nonce": secrets.token_hex(8),
         "state": drafts_db.COMMITTED,
-        "expires_at": now,
+        "expires_at": call.now,
         "version_id": version_id,
     }
-    draft_id = drafts_db.add(connection, _row(draft, collection_id, actor, now) | committed)
-    log = _Log(collection_id, draft.run, _asked(draft))
-    return Begun(DraftId(draft_id), _apply(connection, actor, log, version_id, None, now))
+    draft_id = drafts_db.add(connection, _row(call, collection_id) | committed)
+    log_call = LogCall(collection_id, call.draft.run, call.asked, call.actor, call.now)
+    return Begun(DraftId(draft_id), log_calls.carry_out(connection, log_call, version_id))
 
 
 # --- commit, step by step -----------------------------------------------------------------------
-
-
-class _Log(NamedTuple):
-    """A log call: to which collection, for which run, and what it asks for."""
-
-    collection_id: int
-    run_id: RunKey | None
-    asked: Asked
 
 
 def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
@@ -355,73 +312,58 @@ def _require_target(connection: Connection, actor: Actor, draft: Row[Any]) -> No
 
 def _finish(
     connection: Connection,
-    actor: Actor,
+    call: LogCall,
     draft: Row[Any],
-    head: Row[Any],
+    totals: Row[Any],
     contributions: Sequence[int],
-    now: datetime,
 ) -> Committed | None:
     """Make the version; None if the draft's base had to be the latest, and is not any more.
 
-    head: the totals of the draft's manifest. contributions: drafts whose content it holds, too;
-    their aliases, tags and sources go to the version, and their runs are further producers.
+    totals: of the draft's manifest. contributions: drafts whose content it holds, too; their
+    aliases, tags and sources go to the version, and their runs are further producers.
     """
     parts = drafts_db.specs(connection, contributions)
-    log = _Log(draft.collection_id, draft.run_id, _united(drafts_db.asked(draft), parts))
-    asked = log.asked
-    _require_target(connection, actor, draft)
-    collections_db.lock(connection, log.collection_id)
-    if asked.on_latest and not _is_latest(connection, log.collection_id, asked.base):
+    call = log_calls.united(call, parts)
+    asked = call.asked
+    _require_target(connection, call.actor, draft)
+    collections_db.lock(connection, call.collection_id)
+    if asked.on_latest and not _is_latest(connection, call.collection_id, asked.base):
         return None
     version_id = membership = None
     if asked.on_unchanged != "new_version":
-        version_id = versions_db.same_content(connection, log.collection_id, head.digest)
+        version_id = versions_db.same_content(connection, call.collection_id, totals.digest)
     is_new = version_id is None
     if version_id is None:
-        version_id, membership = _add_version(connection, actor, draft, asked, head, now)
+        version_id, membership = _add_version(connection, call, draft.manifest_id, totals)
         lineage_db.add_derived(connection, VersionId(version_id), asked.sources)
     drafts_db.change(
         connection,
         [draft.id, *contributions],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
-    version = _apply(connection, actor, log, version_id, membership, now)
+    version = log_calls.carry_out(connection, call, version_id, membership)
     for run_id in dict.fromkeys(part.run_id for part in parts):  # after the one that finished
-        if run_id not in (None, log.run_id):
+        if run_id not in (None, call.run_id):
             lineage_db.add_logged(
-                connection, run_id, VersionId(version_id), now, is_new_version=is_new
+                connection, run_id, VersionId(version_id), call.now, is_new_version=is_new
             )
     return Committed(version, is_new=is_new)
 
 
-def _united(asked: Asked, parts: Sequence[Row[Any]]) -> Asked:
-    """Add the aliases, tags and sources that contributions ask for, each once."""
-    every = [asked, *map(drafts_db.asked, parts)]
-    return asked._replace(
-        aliases=list(dict.fromkeys(alias for each in every for alias in each.aliases)),
-        tags=list(dict.fromkeys(tag for each in every for tag in each.tags)),
-        sources=list(dict.fromkeys(source for each in every for source in each.sources)),
-    )
-
-
 def _add_version(
-    connection: Connection,
-    actor: Actor,
-    draft: Row[Any],
-    asked: Asked,
-    head: Row[Any],
-    now: datetime,
+    connection: Connection, call: LogCall, manifest_id: int, totals: Row[Any]
 ) -> tuple[int, versions_db.Membership]:
+    asked, now = call.asked, call.now
     values = {
-        "collection_id": draft.collection_id,
-        "manifest_id": draft.manifest_id,
-        "digest": head.digest,
-        "size_bytes": head.size_bytes,
-        "entry_count": head.entry_count,
+        "collection_id": call.collection_id,
+        "manifest_id": manifest_id,
+        "digest": totals.digest,
+        "size_bytes": totals.size_bytes,
+        "entry_count": totals.entry_count,
         "description": asked.description,
         "metadata": asked.metadata or {},
         "history_step": asked.history_step,
-        "created_by": actor.name,
+        "created_by": call.actor.name,
         "created_at": now,
         "updated_at": now,
         "ttl_seconds": asked.ttl_seconds,
@@ -435,53 +377,3 @@ def _is_latest(connection: Connection, collection_id: int, base: int | None) -> 
     if latest is None or latest.deleted_at is not None:
         return base is None
     return latest.id == base
-
-
-def _apply(
-    connection: Connection,
-    actor: Actor,
-    log: _Log,
-    version_id: int,
-    membership: versions_db.Membership | None,
-    now: datetime,
-) -> VersionRecord:
-    """Do what a log call asks for besides content: aliases, tags, the edge, new metadata.
-
-    membership: that of a version just made, None for one that was there.
-    """
-    asked = log.asked
-    is_new = membership is not None
-    if membership is None:
-        membership = versions_db.live_membership(connection, log.collection_id, version_id)
-        assert membership is not None
-    aliases = _aliases_to_put(connection, log, membership, is_new=is_new)
-    aliases_db.put(connection, log.collection_id, membership, aliases, actor=actor.name, now=now)
-    versions_db.add_tags(connection, version_id, asked.tags)
-    if not is_new and asked.on_unchanged == "update_metadata":
-        kept = {
-            "metadata": asked.metadata,
-            "description": asked.description,
-            "ttl_seconds": asked.ttl_seconds,
-        }
-        changes = {name: value for name, value in kept.items() if value is not None}
-        versions_db.change(connection, version_id, changes | {"updated_at": now})
-    if log.run_id is not None:
-        lineage_db.add_logged(
-            connection, log.run_id, VersionId(version_id), now, is_new_version=is_new
-        )
-    version = versions_db.by_id(connection, version_id)
-    assert version is not None
-    return version
-
-
-def _aliases_to_put(
-    connection: Connection, log: _Log, membership: versions_db.Membership, *, is_new: bool
-) -> list[str]:
-    """Return the aliases of a draft and `latest`; of a copy those that it may take."""
-    aliases = list(dict.fromkeys([*log.asked.aliases, names.LATEST]))
-    if log.asked.number is None:
-        return aliases
-    taken = aliases_db.numbers(connection, log.collection_id, aliases)
-    if is_new and taken.get(names.LATEST, membership.number) < membership.number:
-        del taken[names.LATEST]
-    return [alias for alias in aliases if alias not in taken]
