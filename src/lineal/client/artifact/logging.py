@@ -19,7 +19,6 @@ from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.draft import clean
 from lineal.client.backend import Backend
-from lineal.client.transfer import Worker
 from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -52,45 +51,45 @@ CONFIRM_BYTES = 4 << 30
 
 def log(
     backend: Backend,
-    worker: Worker,
+    run: RunRecord,
     artifact: Artifact,
     *,
-    entity: str,
-    project: str,
-    run: RunRecord | None,
-    aliases: str | Sequence[str] | None = None,
-    tags: str | Sequence[str] | None = None,
+    is_input: bool = False,
+    aliases: Sequence[str] = (),
+    tags: Sequence[str] = (),
     history_step: int | None = None,
     distributed_id: str | None = None,
     is_final: bool = True,
     on_unchanged: str = "reuse",
-) -> Artifact:
+) -> None:
     """Freeze a draft and upload it in the background; `artifact.wait()` tells how it went.
 
-    Raises at once what can be known at once: ArtifactFinalizedError, Invalid (names, reserved
-    types, another type or project than what is there, a path that is file and folder).
+    is_input: the run uses it, and so did not make it. Raises at once what can be known at once:
+    NotFound (the version it began with), Exists, Invalid (names, reserved types, another type or
+    project than what is there).
     """
-    artifact._name_for(project, run)
+    producer = None if is_input else run
+    artifact._name_for(run.project, producer)
     if not artifact._is_internal:
         names.user_artifact(artifact.name, artifact.type)
     base = None if artifact._base_record is None else _renewed_base(backend, artifact)
-    if base is not None and (base.source_entity, base.source_project) != (entity, project):
+    if base is not None and (base.source_entity, base.source_project) != (run.entity, run.project):
         raise Invalid(
             f"A draft of {base.path} can only be logged to {base.source_entity}/"
-            f"{base.source_project}, not to {entity}/{project} (ART-43)"
+            f"{base.source_project}, not to {run.entity}/{run.project} (ART-43)"
         )
     spec = DraftSpec(
         client_id=artifact._id_to_log(),
-        entity=entity,
-        project=project,
+        entity=run.entity,
+        project=run.project,
         collection=artifact.name,
         type=artifact.type,
         manifest=manifest_head(()),  # known once the content is final
-        run=None if run is None else run.key,
+        run=None if producer is None else producer.key,
         description=artifact._description,
         metadata=clean(artifact._metadata) or None,  # a copy: the user may go on changing it
-        aliases=tuple(names.aliases(aliases)),
-        tags=tuple(names.tags(tags)),
+        aliases=tuple(aliases),
+        tags=tuple(tags),
         history_step=history_step,
         base=None if base is None else base.id,
         sources=tuple(sorted(artifact._sources)),
@@ -104,8 +103,8 @@ def log(
     artifact.finalize()
     if distributed_id is not None:
         artifact.distributed_id = distributed_id
-    artifact._handed_over(backend, worker.submit(_Upload(backend, artifact, spec).run))
-    return artifact
+    upload = _Upload(backend, artifact, spec)
+    artifact._handed_over(backend, session.worker().submit(upload.run))
 
 
 def _renewed_base(backend: Backend, artifact: Artifact) -> VersionRecord:
@@ -132,20 +131,12 @@ def _renewed_base(backend: Backend, artifact: Artifact) -> VersionRecord:
 
 
 def log_input(
-    backend: Backend, run: RunRecord, artifact: Artifact, aliases: list[str] | None = None
+    backend: Backend, run: RunRecord, artifact: Artifact, aliases: Sequence[str] = ()
 ) -> None:
     """Log what a run uses and is a draft yet, as made by nobody; returns when it is stored."""
     with artifact._turn:
         if artifact._pending is None:  # else it is on its way already
-            log(
-                backend,
-                session.worker(),
-                artifact,
-                entity=run.entity,
-                project=run.project,
-                run=None,
-                aliases=aliases,
-            )
+            log(backend, run, artifact, is_input=True, aliases=aliases)
     artifact.wait()
 
 

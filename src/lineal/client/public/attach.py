@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lineal.client import session
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.backend import Backend
@@ -35,16 +34,7 @@ def log(
         if attaching.is_logged(artifact):
             version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)
             return committed(backend, version)
-        logging.log(
-            backend,
-            session.worker(),
-            artifact,
-            entity=run.entity,
-            project=run.project,
-            run=run,
-            aliases=checked_aliases,
-            tags=checked_tags,
-        )
+        logging.log(backend, run, artifact, aliases=checked_aliases, tags=checked_tags)
     return artifact.wait()
 
 

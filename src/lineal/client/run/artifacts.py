@@ -58,13 +58,10 @@ def log(
             attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
             artifact._labelled(checked_aliases, checked_tags)
             return artifact
-        logged = logging.log(
+        logging.log(
             run.backend,
-            session.worker(),
+            run.record,
             artifact,
-            entity=run.entity,
-            project=run.project,
-            run=run.record,
             aliases=checked_aliases,
             tags=checked_tags,
             history_step=run.history_step,
@@ -72,8 +69,8 @@ def log(
             is_final=is_final,
             on_unchanged=on_unchanged,
         )
-    run.keep_artifact(logged)
-    return logged
+    run.keep_artifact(artifact)
+    return artifact
 
 
 def use(
