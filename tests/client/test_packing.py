@@ -170,6 +170,22 @@ def test_a_draft_of_a_packed_version_can_be_made_offline(home, many, tmp_path):
     assert artifact.file_count == COUNT + 2
 
 
+def test_a_forked_child_leaves_the_packs_of_its_parent(home, many, tmp_path):
+    artifact = lineal.Artifact("many", "dataset")
+    artifact.add_dir(str(many))
+    as_added = shutil.copytree(many, tmp_path / "as added")
+    child = os.fork()
+    if child == 0:
+        with lineal.init(project="p", mode="offline") as run:  # which stores them elsewhere
+            run.log_artifact(artifact)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    shutil.rmtree(many)
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    assert same(as_added, Path(artifact.download(root=str(tmp_path / "out"))))
+
+
 def test_where_a_packed_file_lies_is_told(home, many):
     (file,) = log(many).files(names=["5/5.txt"])
     path, _, place = file.direct_url.removeprefix("file://").partition("#")

@@ -171,7 +171,7 @@ class _Upload:
         self._spec = spec
         self._kept: list[Segment] | None = None
         self._taken: set[str] = set()
-        """Private copies that the store took over."""
+        """Private copies and packs that were sent."""
         self._last_pack: frozenset[Digest] = frozenset()
         self._surplus = 0
         """Blobs that packs brought and nobody asked for."""
@@ -297,30 +297,34 @@ class _Upload:
                 f"The bytes of {upload.digest} are in no file of this draft and not stored; "
                 f"add the file again and log {self._spec.collection} once more"
             )
-        if source.staged is not None:
-            self._surplus -= source.is_packed
-            if source.staged in self._taken:  # a pack: it went as a whole
-                return
-            try:
-                if source.is_packed:
-                    self._last_pack = self._backend.send_pack(upload, source.staged)
-                    self._surplus += len(self._last_pack)
-                    self._taken.add(source.staged)
-                elif self._contents.owns_copies:
-                    self._backend.send(upload, source.staged, Handover.TAKE, advance)
-                    self._taken.add(source.staged)
-                else:  # it may be one of its parent's draft
-                    self._backend.send(upload, source.staged, Handover.COPY, advance)
-            except MissingFile as error:
-                if source.staged != source.path and os.path.lexists(source.path):
-                    self._send_source(upload, source, advance)
-                    return
+        if source.staged is None:
+            self._send_source(upload, source, advance)
+            return
+        try:
+            self._send_copy(upload, source.staged, source.is_packed, advance)
+        except MissingFile as error:
+            if source.staged == source.path or not os.path.lexists(source.path):
                 raise MissingFile(
                     f"The private copy of {source.path} is gone from the staging folder; "
                     f"add the file again and log {self._spec.collection} once more"
                 ) from error
-            return
-        self._send_source(upload, source, advance)
+            self._send_source(upload, source, advance)
+
+    def _send_copy(self, upload: Upload, staged: str, is_packed: bool, advance: Advance) -> None:
+        """Send a private copy, or the pack that has it; one of a parent's draft stays where it is.
+
+        A pack goes as a whole, with the first of its blobs.
+        """
+        is_ours = self._contents.owns_copies
+        if not is_packed:
+            handover = Handover.TAKE if is_ours else Handover.COPY
+            self._backend.send(upload, staged, handover, advance)
+        elif staged not in self._taken:
+            pack = staged if is_ours else self._artifact._adder.staging.copy(staged)[0]
+            self._last_pack = self._backend.send_pack(upload, pack)
+            self._surplus += len(self._last_pack)
+        self._surplus -= is_packed
+        self._taken.add(staged)
 
     def _send_source(self, upload: Upload, source: Source, advance: Advance) -> None:
         """Send a file itself: it is known, immutable, or its private copy was removed."""
