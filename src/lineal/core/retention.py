@@ -142,7 +142,7 @@ class Restored:
     projects: int = 0
     aliases: int = 0
     released: int = 0
-    """What the same act had hidden, and whose content is gone for good."""
+    """What the same deletion had hidden, and whose content is gone for good."""
     exempted: int = 0
     """Versions whose time was over: they never expire now, or the next sweep would take them."""
     let_go: int = 0

@@ -136,15 +136,15 @@ def delete_run(
                 )
         if row.deleted_at is not None and not produced:
             return
-        act = deletion_db.record(
+        deletion_id = deletion_db.record(
             connection,
             what=runs_db.full_name(row),
             reason=deletion_db.USER,
             actor=actor.name,
             now=now,
         )
-        deletion_db.hide(connection, act, produced, actor=actor.name, now=now, force=force)
-        deletion_db.hide_run(connection, act, run, actor=actor.name, now=now)
+        deletion_db.hide(connection, deletion_id, produced, actor=actor.name, now=now, force=force)
+        deletion_db.hide_run(connection, deletion_id, run, actor=actor.name, now=now)
 
 
 def delete_project(
@@ -172,16 +172,16 @@ def delete_project(
                 connection, f"project {full}", ids, outside=row.id, or_else=", or use force"
             )
             _require_unused_elsewhere(connection, full, row.id)
-        act = deletion_db.record(
+        deletion_id = deletion_db.record(
             connection, what=full, reason=deletion_db.USER, actor=actor.name, now=now
         )
-        deletion_db.hide_project(connection, act, row.id, actor=actor.name, now=now)
+        deletion_db.hide_project(connection, deletion_id, row.id, actor=actor.name, now=now)
         # Nothing protects what is inside any more: the check above was made under the lock.
-        deletion_db.hide(connection, act, ids, actor=actor.name, now=now, force=True)
+        deletion_db.hide(connection, deletion_id, ids, actor=actor.name, now=now, force=True)
 
 
 def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Deletion]:
-    """List all acts of deleting, the newest first: who, when, why, and what is still hidden."""
+    """List all deletions, the newest first: who, when, why, and what is still hidden."""
     access.require(actor, Action.READ, "deletions")
     with instance.database.reading() as connection:
         rows, cursor, total = deletion_db.page(connection, page)

@@ -208,7 +208,7 @@ class _Sweep:
     def _hide(
         self, reason: str, what: str, find: Callable[[Connection, datetime, int], list[int]]
     ) -> None:
-        act: int | None = None
+        deletion_id: int | None = None
         while True:
             now = self.instance.clock.now()
             with self.instance.database.reading() as connection:
@@ -216,13 +216,15 @@ class _Sweep:
                     return
             with self.instance.database.writing() as connection:
                 ids = find(connection, now, BATCH)
-                if act is None and ids:
-                    act = deletion_db.record(
+                if deletion_id is None and ids:
+                    deletion_id = deletion_db.record(
                         connection, what=what, reason=reason, actor=self.actor.name, now=now
                     )
                 hidden = 0
-                if act is not None:
-                    hidden = deletion_db.hide(connection, act, ids, actor=self.actor.name, now=now)
+                if deletion_id is not None:
+                    hidden = deletion_db.hide(
+                        connection, deletion_id, ids, actor=self.actor.name, now=now
+                    )
             self._count("expire", hidden, expired=hidden)
             if not hidden:  # PostgreSQL: somebody has just linked or protected them
                 return

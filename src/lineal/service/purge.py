@@ -118,10 +118,10 @@ def _release(
 ) -> None:
     if not force:
         deletion.require_unprotected(connection, what, ids, or_else=", or use force")
-    act = deletion_db.record(
+    deletion_id = deletion_db.record(
         connection, what=what, reason=deletion_db.PURGE, actor=actor.name, now=now
     )
-    deletion_db.hide(connection, act, ids, actor=actor.name, now=now, force=force)
+    deletion_db.hide(connection, deletion_id, ids, actor=actor.name, now=now, force=force)
     gc_db.release_at_once(connection, ids, now)
 
 

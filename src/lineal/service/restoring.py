@@ -28,7 +28,7 @@ from lineal.service.instance import Instance
 
 
 def restore(instance: Instance, actor: Actor, deletion_id: int) -> Restored:
-    """Undo an act of deleting: versions, runs and a project come back, with their aliases.
+    """Undo a deletion: versions, runs and a project come back, with their aliases.
 
     An alias that somebody set since stays where it is (DEL-7). Raises NotFound, Gone once all of
     it was released, Conflict while a project that holds it is itself deleted. Doing it again
@@ -82,7 +82,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
 def restore_collection(
     instance: Instance, actor: Actor, entity: str, project: str, name: str
 ) -> Restored:
-    """Bring back what the last act of deleting hid in a collection, and the collection itself.
+    """Bring back what the last deletion hid in a collection, and the collection itself.
 
     Raises NotFound, also when nothing of it can be restored.
     """
@@ -91,17 +91,17 @@ def restore_collection(
     now = instance.clock.now()
     with instance.database.writing() as connection:
         collection = finding.collection(connection, actor, path)
-        act = deletion_db.newest_of_collection(connection, collection.id)
-        if act is None and collection.deleted_at is None:
+        deletion_id = deletion_db.newest_of_collection(connection, collection.id)
+        if deletion_id is None and collection.deleted_at is None:
             raise NotFound(
                 f"No version of {path.without_ref} was deleted that could be restored; "
                 "`lineal deletions` lists what was deleted"
             )
         shown = collections_db.show(connection, [collection.id])
-        if act is None:
+        if deletion_id is None:
             return Restored(collections=shown)
         back = restoring_db.restore_in_collection(
-            connection, collection.id, act, actor=actor.name, now=now
+            connection, collection.id, deletion_id, actor=actor.name, now=now
         )
         restored = _restored(connection, back, now)
     return replace(restored, collections=shown + back.collections)
@@ -149,18 +149,18 @@ def _restore(
     instance: Instance, connection: Connection, actor: Actor, deletion_id: int
 ) -> Restored:
     now = instance.clock.now()
-    act = deletion_db.lock(connection, deletion_id)
-    if act is None:
+    deletion = deletion_db.lock(connection, deletion_id)
+    if deletion is None:
         raise NotFound(
             f"No deletion {deletion_id} (you are {actor.name}); `lineal deletions` lists them"
         )
-    hidden = act.version_count + act.run_count + act.project_count
-    if act.restored_at is not None or not hidden:
+    hidden = deletion.version_count + deletion.run_count + deletion.project_count
+    if deletion.restored_at is not None or not hidden:
         return Restored()
-    if hidden == act.released_count:
+    if hidden == deletion.released_count:
         raise Gone(
-            f"What {act.deleted_by} deleted on {in_utc(act.deleted_at)} ({act.what}) "
-            "was released and cannot come back"
+            f"What {deletion.deleted_by} deleted on {in_utc(deletion.deleted_at)} "
+            f"({deletion.what}) was released and cannot come back"
         )
     project = deletion_db.hidden_project_of(connection, deletion_id)
     if project is not None:
@@ -169,7 +169,7 @@ def _restore(
             f"`lineal project restore {shlex.quote(project)}`"
         )
     back = restoring_db.restore(connection, deletion_id, actor=actor.name, now=now)
-    return replace(_restored(connection, back, now), released=act.released_count)
+    return replace(_restored(connection, back, now), released=deletion.released_count)
 
 
 def _restored(connection: Connection, back: restoring_db.Back, now: datetime) -> Restored:

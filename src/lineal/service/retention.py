@@ -132,7 +132,7 @@ def delete_selected(
     collection: str | None,
     selection: Selection,
 ) -> Deletion | None:
-    """Hide all versions of a selection as one act, however many (DEL-9); None if there are none.
+    """Hide all versions of a selection as one deletion (DEL-9); None if there are none.
 
     Linked and protected versions are never selected. Their bytes go with the sweep. Doing it
     again finds nothing. Raises NotFound, Denied, Invalid.
@@ -148,7 +148,7 @@ def delete_selected(
         if not ids:
             return None
         what = {"in": place.partition(" ")[2], **selection_to_json(selection)}
-        act = deletion_db.hide_versions(
+        deletion_id = deletion_db.hide_versions(
             connection,
             ids,
             what=json.dumps(what),
@@ -156,7 +156,7 @@ def delete_selected(
             actor=actor.name,
             now=now,
         )
-        found = deletion_db.lock(connection, act)
+        found = deletion_db.lock(connection, deletion_id)
     assert found is not None
     return deletion.record(instance, found)
 
