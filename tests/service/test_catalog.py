@@ -20,7 +20,6 @@ from lineal.core.records import (
     VersionPatch,
     VersionQuery,
 )
-from lineal.db import projects as projects_db
 from lineal.errors import (
     Conflict,
     Denied,
@@ -28,7 +27,7 @@ from lineal.errors import (
     Gone,
     NotFound,
 )
-from lineal.service import catalog, deletion
+from lineal.service import catalog, deletion, finding
 from lineal.service.instance import Instance
 from tests.service.drafts import findings, log, path
 
@@ -142,7 +141,7 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
 def test_of_many_names_only_the_newest_are_compared_with_a_missing_one(
     instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projects_db, "NEAR_MISSES_MOST", 2)
+    monkeypatch.setattr(finding, "NEAR_MISSES_MOST", 2)
     for name in ("data", "model", "report"):
         log(instance, owner, tmp_path, {"a": b"1"}, collection=name)
     with pytest.raises(NotFound, match="did you mean model"):

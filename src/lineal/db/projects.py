@@ -16,11 +16,7 @@ from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
 from lineal.errors import Gone, NotFound, ProjectNotFound
-from lineal.nearest import nearest
-
-NEAR_MISSES_MOST = 1000
-"""Names compared when looking for a near miss; a message must not cost a table scan."""
-
+from lineal.nearest import NEAR_MISSES_MOST, near_misses
 
 _FIND = (
     select(projects)
@@ -159,11 +155,3 @@ def _near_entities(connection: Connection, entity: str) -> str:
         select(entities.c.name).order_by(entities.c.id).limit(NEAR_MISSES_MOST)
     ).all()
     return near_misses(entity, names, others="Entities here") if names else ""
-
-
-def near_misses(name: str, known: Sequence[str], *, prefix: str = "", others: str) -> str:
-    """Say which names are meant perhaps, or else which there are; continues a message."""
-    near = nearest(name, known, count=3)
-    if near:
-        return "; did you mean " + " or ".join(f"{prefix}{name}" for name in near) + "?"
-    return f". {others}: " + ", ".join(known[:5]) + (" …" if len(known) > 5 else "")

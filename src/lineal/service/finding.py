@@ -23,13 +23,11 @@ from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.errors import Gone, NotFound
-from lineal.nearest import nearest
+from lineal.nearest import NEAR_MISSES_MOST, near_misses, nearest
 
 NAMED_MOST = 5
 """Names in one message."""
 ALIASES_NAMED_MOST = 20
-NEAR_MOST = 2_000
-"""Aliases looked at for a near miss on the way to an error."""
 
 
 def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[Any]:
@@ -40,11 +38,11 @@ def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[
     project_id = projects_db.require(connection, path.entity, path.project, actor.name)
     row = collections_db.find(connection, project_id, path.name)
     if row is None:
-        known = collections_db.names(connection, project_id, projects_db.NEAR_MISSES_MOST)
+        known = collections_db.names(connection, project_id, NEAR_MISSES_MOST)
         project = "/".join((path.entity, path.project))
         listed = f"`lineal artifact ls {shlex.quote(project)}` lists"
         hint = (
-            projects_db.near_misses(path.name, known, others=listed)
+            near_misses(path.name, known, others=listed)
             if known
             else "; none is there yet, `lineal artifact put PATH` logs one"
         )
@@ -150,7 +148,7 @@ def _nearest(ref: str, known: list[str]) -> list[str]:
     """
     if len(known) <= ALIASES_NAMED_MOST:
         return known
-    near = nearest(ref, known[:NEAR_MOST], count=3)
+    near = nearest(ref, known[:NEAR_MISSES_MOST], count=3)
     near += [names.LATEST] if names.LATEST in known and names.LATEST not in near else []
     return near + [alias for alias in known if alias not in near]
 

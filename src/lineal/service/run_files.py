@@ -15,7 +15,6 @@ from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, storage_key
 from lineal.core.records import Handover, Page, PageRequest, RunFileRecord, RunKey
 from lineal.db import blobs as blobs_db
-from lineal.db import projects as projects_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
 from lineal.errors import Invalid, NotFound, SourceChanged, Unavailable
@@ -23,6 +22,7 @@ from lineal.files.copying import copy_and_hash
 from lineal.files.folders import renew_folder
 from lineal.files.reading import hash_file
 from lineal.files.writing import write_stream
+from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service import runs
 from lineal.service.instance import Instance
 
@@ -86,8 +86,8 @@ def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
     with instance.database.writing() as connection:
         row = runs.require(connection, run, lock=True)
         if not run_files_db.remove(connection, run, path):
-            known = run_files_db.paths(connection, run, projects_db.NEAR_MISSES_MOST)
-            near = projects_db.near_misses(path, known, others="Files there") if known else ""
+            known = run_files_db.paths(connection, run, NEAR_MISSES_MOST)
+            near = near_misses(path, known, others="Files there") if known else ""
             raise NotFound(f"Run {runs_db.full_name(row)} has no file {path}{near}")
 
 

@@ -31,6 +31,7 @@ from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db.json_values import json_text, json_value
 from lineal.errors import Conflict, Invalid, NotFound, RunGone, RunNotFoundError, UsageError
+from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service.instance import Instance
 from lineal.service.run_names import random_name
 
@@ -427,10 +428,10 @@ def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
     elsewhere = runs_db.elsewhere(connection, run_id, project_id)
     if elsewhere is not None:
         return f"; there is one in another project: {elsewhere}"
-    known = runs_db.ids(connection, project_id, projects_db.NEAR_MISSES_MOST)
+    known = runs_db.ids(connection, project_id, NEAR_MISSES_MOST)
     if not known:
         return "; the project has no runs yet"
-    return projects_db.near_misses(run_id, known, others="Runs there")
+    return near_misses(run_id, known, others="Runs there")
 
 
 def _no_project(

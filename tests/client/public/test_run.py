@@ -279,7 +279,7 @@ def test_only_some_of_many_files_are_looked_at_for_what_is_near(
     for name in ("a.txt", "b.txt", "zebra.txt"):
         (tmp_path / "work" / name).write_text("x")
         run.upload_file(name)
-    monkeypatch.setattr(public_run, "NEAR_MOST", 2)
+    monkeypatch.setattr(public_run, "NEAR_MISSES_MOST", 2)
     with pytest.raises(MissingFile, match=r"near: a\.txt, b\.txt$"):
         run.file("aa.txt")
     with pytest.raises(MissingFile, match=r"has no file zebra$"):

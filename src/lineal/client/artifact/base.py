@@ -18,14 +18,12 @@ from lineal.core.manifest import (
     segment_of,
     segments_under,
 )
-from lineal.nearest import nearest
+from lineal.nearest import NEAR_MISSES_MOST, nearest
 
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
     from lineal.core.records import VersionId
 
-NEAR_MOST = 2_000
-"""Paths looked at for a near miss on the way to an error."""
 SEGMENTS_HELD = 64
 """Segments of a version kept as they are stored (100 kB each), for looking up entries."""
 LOOKED_UP_SINGLY = 8
@@ -102,7 +100,7 @@ class Base:
             )
         folder = path.rpartition("/")[0]
         known = (entry.path for entry in self.under(f"{folder}/" if folder else ""))
-        near = nearest(path, islice(known, NEAR_MOST))
+        near = nearest(path, islice(known, NEAR_MISSES_MOST))
         return f"; did you mean {near[0]!r}?" if near else ""
 
     def segment(self, head: SegmentHead) -> Iterator[Entry]:

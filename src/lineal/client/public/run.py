@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
-from lineal.client.artifact.base import NEAR_MOST
 from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
 from lineal.client.public import configs, graph
@@ -33,7 +32,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import Conflict, Invalid, MissingFile, WaitTimeoutError
-from lineal.nearest import did_you_mean, nearest
+from lineal.nearest import NEAR_MISSES_MOST, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -429,7 +428,7 @@ class Run(Shown):
         found = self.files([name])
         if found:
             return found[0]
-        known = islice(self.files(per_page=NEAR_MOST), NEAR_MOST)
+        known = islice(self.files(per_page=NEAR_MISSES_MOST), NEAR_MISSES_MOST)
         near = nearest(name, [file.name for file in known], count=3)
         hint = f"; near: {', '.join(near)}" if near else ""
         raise MissingFile(f"Run {'/'.join(self.path)} has no file {name}{hint}")

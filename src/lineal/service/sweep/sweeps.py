@@ -18,6 +18,7 @@ from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, SweepNotFound
+from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service import runs
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Search, point_of
@@ -70,9 +71,9 @@ def sweep(
         project_id = projects_db.require(connection, entity, project, actor.name)
         row = sweeps_db.find(connection, entity, project, sweep_id)
         if row is None:
-            known = sweeps_db.ids(connection, project_id, projects_db.NEAR_MISSES_MOST)
+            known = sweeps_db.ids(connection, project_id, NEAR_MISSES_MOST)
             near = (
-                projects_db.near_misses(sweep_id, known, others="Sweeps there")
+                near_misses(sweep_id, known, others="Sweeps there")
                 if known
                 else "; the project has no sweeps yet"
             )
