@@ -27,8 +27,8 @@ def path_of(name: str, type_name: str) -> str:
     return name if name.endswith(suffix) else name + suffix
 
 
-class Target:
-    """A draft as data types write to it."""
+class DraftTarget:
+    """The `MediaTarget` that a draft is."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -44,7 +44,7 @@ class Target:
 
     def reference_to(self, obj: object, /) -> str | None:
         origin = getattr(obj, "_origin", None)
-        if origin is None or not isinstance(origin.source, Source):
+        if origin is None or not isinstance(origin.source, ArtifactSource):
             return None
         entry = origin.source.artifact._contents.get(origin.path)
         return None if entry is None else ManifestEntry(entry, origin.source.artifact).ref_url()
@@ -62,9 +62,10 @@ class _Folder:
     """So many are fetched if that one is asked for."""
 
 
-class Source:
-    """Fetches files as they are asked for, and more and more of those that follow along with them.
+class ArtifactSource:
+    """The `MediaSource` that a version is.
 
+    It fetches files as they are asked for, and more and more of those that follow along with them.
     Who looks at one picture of a table, or at some here and there, gets just these; who looks at
     one after the other waits for few requests, not for one each.
     """
@@ -125,7 +126,7 @@ def read(artifact: Artifact, entry: ManifestEntry) -> media.DataObject | None:
     try:
         with open(entry.download(), encoding="utf-8") as file:
             found = json.load(file)
-        return media.read(found, Source(artifact), entry.path)
+        return media.read(found, ArtifactSource(artifact), entry.path)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, LinealError):
             raise

@@ -273,7 +273,7 @@ class Draft:
             )
         path = data_objects.path_of(names.entry_path(name), kind.type_name)
         assert isinstance(obj, media.DataObject)
-        text = json.dumps(obj.write(data_objects.Target(self)), sort_keys=True)
+        text = json.dumps(obj.write(data_objects.DraftTarget(self)), sort_keys=True)
         return self.add_bytes(text.encode(), path, overwrite=overwrite)
 
     def __setitem__(self, name: str | os.PathLike[str], obj: object) -> None:
