@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
-from lineal.core import lineage_text
+from lineal.core import lineage_groups, lineage_text, openlineage
 from lineal.core.lineage import LineageEdge, LineageGraph
 from lineal.core.lineage_picture import to_svg
 from lineal.core.records import EdgeKind
@@ -197,7 +197,7 @@ def test_pictures_show_the_alias_of_a_use_unless_it_is_the_number(writer) -> Non
 
 
 def test_openlineage_has_one_event_per_run_with_versions_as_facets() -> None:
-    (event,) = lineage_text.to_openlineage(PIPELINE)
+    (event,) = openlineage.run_events(PIPELINE)
     assert event["eventType"] == "COMPLETE"
     assert event["job"] == {"namespace": "lineal://ana/vision", "name": "train"}
     (read,), (written,) = event["inputs"], event["outputs"]
@@ -206,7 +206,7 @@ def test_openlineage_has_one_event_per_run_with_versions_as_facets() -> None:
 
 
 def test_openlineage_gives_a_run_the_same_uuid_every_time() -> None:
-    ids = {lineage_text.to_openlineage(PIPELINE)[0]["run"]["runId"] for _ in range(2)}
+    ids = {openlineage.run_events(PIPELINE)[0]["run"]["runId"] for _ in range(2)}
     assert len(ids) == 1
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", ids.pop())
 
@@ -217,7 +217,7 @@ def test_openlineage_gives_a_run_the_same_uuid_every_time() -> None:
 def test_collapsing_groups_runs_by_job_type_and_artifacts_by_type() -> None:
     nodes = [version(0), *(run(n) for n in range(5)), run(9, job_type="evaluate")]
     edges = [*(used(0, n) for n in range(5)), used(0, 9)]
-    folded = lineage_text.collapsed(graph("version:0", nodes, edges))
+    folded = lineage_groups.collapsed(graph("version:0", nodes, edges))
     assert [(group.id, len(group.nodes), group.is_folded) for group in folded.groups] == [
         ("artifact/dataset", 1, False),
         ("run/train", 5, True),
@@ -241,7 +241,7 @@ def test_what_is_derived_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
     assert 'n1 -.->|"derived"| n0' in lineage_text.to_mermaid(taken_over)
     assert lineage_text.tree(taken_over).splitlines()[-1].endswith("⇠ derived")
     assert json.loads(lineage_text.to_json(taken_over))["edges"][0]["kind"] == "derived"
-    assert lineage_text.to_openlineage(taken_over) == []
+    assert openlineage.run_events(taken_over) == []
 
 
 def test_what_leads_past_other_types_is_dashed_in_pictures_and_marked_in_the_tree() -> None:
@@ -252,4 +252,4 @@ def test_what_leads_past_other_types_is_dashed_in_pictures_and_marked_in_the_tre
     assert 'class="dashed"' in to_svg(joined)
     assert lineage_text.tree(joined).splitlines()[-1].endswith("⇠ through other types")
     assert json.loads(lineage_text.to_json(joined))["edges"][0]["kind"] == "through"
-    assert [event["inputs"] for event in lineage_text.to_openlineage(joined)] == [[], []]
+    assert [event["inputs"] for event in openlineage.run_events(joined)] == [[], []]

@@ -1,4 +1,4 @@
-"""A lineage graph as text: JSON, DOT, Mermaid, OpenLineage, a tree for the terminal, and folded.
+"""A lineage graph as text: JSON, DOT, Mermaid, and a tree for the terminal.
 
 Pure and deterministic: the same graph gives the same text. Names come from users, so that every
 writer escapes them for its format.
@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
 from lineal.core.names import version_number
 from lineal.core.records import EdgeKind
 
-FOLD_FROM = 5
-"""A group of this many nodes folds into one (LIN-7)."""
 CUT = "there is more: raise the depth, or start nearer to what you look for"
 """Said of a graph that is cut."""
 
@@ -151,70 +148,6 @@ def printable(text: str) -> str:
     )
 
 
-# --- OpenLineage --------------------------------------------------------------------------------
-
-_PRODUCER = "urn:lineal"
-_RUN_EVENT = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
-_VERSION_FACET = (
-    "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json"
-    "#/$defs/DatasetVersionDatasetFacet"
-)
-_EVENT_TYPES = {
-    "pending": "START",
-    "running": "RUNNING",
-    "finished": "COMPLETE",
-    "failed": "FAIL",
-    "crashed": "FAIL",
-    "killed": "ABORT",
-}
-
-
-def to_openlineage(graph: LineageGraph) -> list[dict[str, Any]]:
-    """Return one RunEvent per run with what it read and wrote (OpenLineage 2-0-2).
-
-    Namespaces are `lineal://entity/project`; a job is the run's job type; a data set is a
-    collection, its version a facet. Edges that no run made are left out.
-    """
-    nodes = {node.id: node for node in graph.nodes}
-    inputs: dict[str, list[dict[str, Any]]] = {}
-    outputs: dict[str, list[dict[str, Any]]] = {}
-    for edge in graph.edges:
-        if edge.kind is EdgeKind.USED:
-            inputs.setdefault(edge.target, []).append(_dataset(nodes[edge.source]))
-        elif edge.kind is EdgeKind.LOGGED:
-            outputs.setdefault(edge.source, []).append(_dataset(nodes[edge.target]))
-    return [
-        {
-            "eventType": _EVENT_TYPES.get(node.state, "OTHER"),
-            "eventTime": node.created_at.isoformat(),
-            "producer": _PRODUCER,
-            "schemaURL": _RUN_EVENT,
-            "run": {"runId": _run_uuid(node)},
-            "job": {"namespace": _namespace(node), "name": node.type or "run"},
-            "inputs": inputs.get(node.id, []),
-            "outputs": outputs.get(node.id, []),
-        }
-        for node in graph.nodes
-        if node.kind == "run"
-    ]
-
-
-def _dataset(node: LineageNode) -> dict[str, Any]:
-    collection, _, version = node.name.rpartition("/")[2].partition(":")
-    facet = {"_producer": _PRODUCER, "_schemaURL": _VERSION_FACET, "datasetVersion": version}
-    return {"namespace": _namespace(node), "name": collection, "facets": {"version": facet}}
-
-
-def _namespace(node: LineageNode) -> str:
-    return "lineal://" + node.name.rpartition("/")[0]
-
-
-def _run_uuid(node: LineageNode) -> str:
-    import uuid  # loads slowly, and only this export needs it
-
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_namespace(node)}/runs/{node.name}"))
-
-
 # --- the terminal -------------------------------------------------------------------------------
 
 
@@ -287,66 +220,3 @@ def _line(node: LineageNode) -> str:
         parts = [node.label, node.type, ", ".join(node.aliases)]
     text = printable(" · ".join(part for part in parts if part))
     return f"✗ {text} · deleted" if node.is_deleted else text
-
-
-# --- folded -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Nodes of one kind and type: artifacts by type, runs by job type (LIN-6)."""
-
-    id: str
-    kind: str
-    type: str
-    nodes: tuple[str, ...]
-    """Ids, in the order of the graph."""
-    is_folded: bool
-    """Drawn as one node, because there are FOLD_FROM or more (LIN-7)."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupEdge:
-    source: str
-    target: str
-    count: int
-    """Edges of the graph that this one stands for."""
-
-
-@dataclass(frozen=True, slots=True)
-class CollapsedGraph:
-    groups: tuple[Group, ...]
-    edges: tuple[GroupEdge, ...]
-
-
-def collapsed(graph: LineageGraph) -> CollapsedGraph:
-    """Group the nodes by kind and type, and count the edges between groups.
-
-    Groups come in the order in which their first node does. Edges that would close a cycle are
-    left out; groups may form cycles all the same (a model fine-tuned into a model).
-    """
-    members: dict[str, list[LineageNode]] = {}
-    for node in graph.nodes:
-        members.setdefault(_group_id(node), []).append(node)
-    group_of = {node.id: _group_id(node) for node in graph.nodes}
-    counts: dict[tuple[str, str], int] = {}
-    for edge in graph.edges:
-        if not edge.is_relogged:
-            ends = group_of[edge.source], group_of[edge.target]
-            counts[ends] = counts.get(ends, 0) + 1
-    groups = [
-        Group(
-            id=group_id,
-            kind=nodes[0].kind,
-            type=nodes[0].type,
-            nodes=tuple(node.id for node in nodes),
-            is_folded=len(nodes) >= FOLD_FROM,
-        )
-        for group_id, nodes in members.items()
-    ]
-    edges = [GroupEdge(source, target, count) for (source, target), count in counts.items()]
-    return CollapsedGraph(tuple(groups), tuple(edges))
-
-
-def _group_id(node: LineageNode) -> str:
-    return f"{node.kind}/{node.type}"

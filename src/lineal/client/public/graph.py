@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.lists import NamedList
-from lineal.core import lineage_picture, lineage_text
+from lineal.core import lineage_groups, lineage_picture, lineage_text, openlineage
 from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery
 from lineal.core.names import strings
 from lineal.core.records import EdgeKind, RunKey, VersionId
@@ -69,11 +69,11 @@ class Graph:
 
     def to_openlineage(self) -> list[dict[str, Any]]:
         """Return one OpenLineage RunEvent, as a dict, per run."""
-        return lineage_text.to_openlineage(self._graph)
+        return openlineage.run_events(self._graph)
 
-    def collapsed(self) -> lineage_text.CollapsedGraph:
+    def collapsed(self) -> lineage_groups.CollapsedGraph:
         """Return runs grouped by job type and artifacts by type (LIN-6)."""
-        return lineage_text.collapsed(self._graph)
+        return lineage_groups.collapsed(self._graph)
 
     def __len__(self) -> int:
         return len(self._graph.nodes)
