@@ -64,6 +64,20 @@ def test_a_large_folder_takes_few_files_and_comes_back_whole(home, many, tmp_pat
     lineal_verify(home)
 
 
+def test_stored_bytes_are_verified_as_they_lie_in_packs(home, many, monkeypatch):
+    artifact = log(many)
+    calls = []
+    read = os.pread
+
+    def counted(*args):
+        calls.append(args)
+        return read(*args)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert artifact.verify(remote=True) == COUNT + 1
+    assert len(calls) < COUNT / 4
+
+
 def test_packs_can_be_turned_off(home, many):
     log(many, pack_files_up_to=0)
     assert stored(home, ".pack") == []

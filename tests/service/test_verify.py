@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from lineal.core.access import Actor
+from lineal.core.digest import of_bytes
 from lineal.service import deletion, gc
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
@@ -54,3 +57,48 @@ def test_what_a_sweep_takes_meanwhile_is_no_damage(
         gc.sweep(instance, owner)  # all that is stored has been looked up by now
 
     assert list(verify(instance, owner, sweep)) == []
+
+
+def test_a_pack_is_read_from_its_beginning_to_its_end(
+    instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"{number:03}": b"%d" % number * 1000 for number in range(200)}
+    log(instance, owner, tmp_path, files, in_pack=True)
+    offsets: list[int] = []
+    read = os.pread
+
+    def counted(descriptor: int, length: int, offset: int) -> bytes:
+        offsets.append(offset)
+        return read(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert list(verify(instance, owner)) == []
+    assert len(offsets) < 20
+
+
+def test_a_damaged_file_of_a_pack_is_named_and_its_neighbours_are_not(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    files = {f"{number:03}": b"%03d" % number * 100 for number in range(50)}
+    log(instance, owner, tmp_path, files, in_pack=True)
+    (pack,) = Path(instance.home.blobs).rglob("*.pack")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes().replace(b"007", b"700", 1))
+    (finding,) = verify(instance, owner)
+    assert of_bytes(files["007"]).partition(":")[2] in finding.where
+    assert "changed on disk" in finding.what
+
+
+def test_what_is_asked_of_the_database_does_not_grow_with_the_versions(
+    instance: Instance, owner: Actor, tmp_path: Path, statements: list[str]
+) -> None:
+    def asked() -> int:
+        statements.clear()
+        assert list(verify(instance, owner)) == []
+        return len(statements)
+
+    log(instance, owner, tmp_path, {"a": b"first"})
+    before = asked()
+    for number in range(20):
+        log(instance, owner, tmp_path, {"a": b"%d" % number})
+    assert asked() == before

@@ -133,7 +133,7 @@ class LocalStore:
         return [
             LocalPlace(self._file(key))
             if packed is None
-            else LocalPlace(packed[0], packed[1].offset)
+            else LocalPlace(packed[0], packed[1].offset, packed[1].length)
             for key, packed in zip(keys, self._packed.find(keys), strict=True)
         ]
 

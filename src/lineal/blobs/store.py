@@ -38,6 +38,8 @@ class LocalPlace(NamedTuple):
     path: str
     pack_offset: int | None = None
     """Where in the file the blob begins, if it is a pack; None: the file is the blob."""
+    pack_length: int | None = None
+    """Of how many bytes the pack says that the blob is."""
 
 
 class BlobStore(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -249,9 +249,17 @@ def chunks_of_lines(connection: Connection, *, after: int, limit: int) -> list[R
     return list(connection.execute(query.order_by(line_chunks.c.id).limit(limit)).all())
 
 
-def blob_digests(connection: Connection, segment_id: int) -> set[str]:
-    query = select(blobs.c.digest).join(segment_blobs, segment_blobs.c.blob_id == blobs.c.id)
-    return set(connection.execute(query.where(segment_blobs.c.segment_id == segment_id)).scalars())
+def blob_digests(connection: Connection, segment_ids: Sequence[int]) -> dict[int, set[str]]:
+    """Return the digests of the blobs that each of a few segments is paired with."""
+    found: dict[int, set[str]] = {id: set() for id in segment_ids}
+    query = (
+        select(segment_blobs.c.segment_id, blobs.c.digest)
+        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
+        .where(segment_blobs.c.segment_id.in_(segment_ids))
+    )
+    for id, digest in connection.execute(query):
+        found[id].add(digest)
+    return found
 
 
 def stored_blobs(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:

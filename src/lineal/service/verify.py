@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
+from lineal.blobs.store import LocalPlace
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
@@ -19,13 +20,14 @@ from lineal.db import checks
 from lineal.db import damage as damage_db
 from lineal.db.compression import decompress
 from lineal.errors import IntegrityError, MissingFile, Unavailable
+from lineal.packs import InTurn
 from lineal.service.instance import Instance
 
 Progress = Callable[[int, int], None]
 """Called with (blobs, bytes) read since the last call."""
 
-PAGE = 500
-"""Blobs looked up per query."""
+PAGE = 5_000
+"""Blobs looked up per query, and read in the order in which they lie in the store."""
 PAGE_CONTENTS = 50
 """Segments or chunks of lines, with their content, read per query."""
 CHUNK_BYTES = 1 << 20
@@ -82,7 +84,7 @@ def _segments(instance: Instance) -> Iterator[Finding]:
     while True:
         with instance.database.reading() as connection:
             rows = checks.segments_with_content(connection, after=after, limit=PAGE_CONTENTS)
-            pairs = {row.id: checks.blob_digests(connection, row.id) for row in rows}
+            pairs = checks.blob_digests(connection, [row.id for row in rows])
         for row in rows:
             head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
             try:
@@ -101,7 +103,8 @@ def _segments(instance: Instance) -> Iterator[Finding]:
 
 def _lines(instance: Instance) -> Iterator[Finding]:
     """Check that what runs logged can be read, and is as much as is said."""
-    for row in _rows(instance, checks.chunks_of_lines, PAGE_CONTENTS):
+    rows = itertools.chain.from_iterable(_pages(instance, checks.chunks_of_lines, PAGE_CONTENTS))
+    for row in rows:
         where = f"{row.name}: {row.stream} of {row.writer}, from {row.first_offset}"
         try:
             count = decompress(row.content, "the chunk").count(b"\n") + 1
@@ -114,38 +117,79 @@ def _lines(instance: Instance) -> Iterator[Finding]:
 
 
 def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[Finding]:
-    for row in _rows(instance, checks.stored_blobs, PAGE):
-        try:
-            key = storage_key(Digest(row.digest), row.nonce)
-        except ValueError as error:
-            yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
-            continue
-        problem = _problem(instance, key, row.digest, row.size_bytes, progress)
-        if problem is not None:
-            with instance.database.reading() as connection:
-                if not checks.is_stored(connection, row.id, row.nonce):
-                    continue  # a sweep has taken it since it was looked up
-                users = checks.users_of_blob(connection, row.id)
-            where = f"{key} (in {', '.join(users) or 'no live version'})"
-            what = problem.text
-            if repair and problem.is_lost:
-                with instance.database.writing() as connection:
-                    blobs_db.mark_lost(connection, row.id, row.nonce)
-                what += "; log the same content again to store it anew"
-            yield Finding("stored blob has its bytes", where, what)
-        progress(1, 0)
+    packed = InTurn()
+    for rows in _pages(instance, checks.stored_blobs, PAGE):
+        keyed: list[tuple[Row[Any], Key]] = []
+        for row in rows:
+            try:
+                keyed.append((row, storage_key(Digest(row.digest), row.nonce)))
+            except ValueError as error:
+                yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
+        for row, key, place in _in_order(instance, keyed):
+            chunks = _chunks(instance, packed, key, place)
+            problem = _problem(chunks, row.digest, row.size_bytes, progress)
+            if problem is not None:
+                yield from _said(instance, row, key, problem, repair=repair)
+            progress(1, 0)
 
 
-def _rows(instance: Instance, look: Callable[..., list[Row[Any]]], most: int) -> Iterator[Row[Any]]:
-    """Yield the rows that a query of `checks` returns page by page, so many at a time."""
+def _pages(
+    instance: Instance, look: Callable[..., list[Row[Any]]], most: int
+) -> Iterator[list[Row[Any]]]:
+    """Yield what a query of `checks` returns, so many rows at a time."""
     after = 0
     while True:
         with instance.database.reading() as connection:
             rows = look(connection, after=after, limit=most)
-        yield from rows
         if not rows:
             return
+        yield rows
         after = rows[-1].id
+
+
+def _in_order(
+    instance: Instance, keyed: Sequence[tuple[Row[Any], Key]]
+) -> list[tuple[Row[Any], Key, LocalPlace | None]]:
+    """Return blobs with their places as they lie in the store: of a pack one after the other."""
+    places: Sequence[LocalPlace | None]
+    try:
+        places = instance.store.places([key for _, key in keyed])
+    except Unavailable:  # for one folder or pack: whoever opens each finds out for which
+        places = [None] * len(keyed)
+    found = [(row, key, place) for (row, key), place in zip(keyed, places, strict=True)]
+    return sorted(found, key=lambda each: _where(each[2]))
+
+
+def _where(place: LocalPlace | None) -> tuple[str, int]:
+    return ("", 0) if place is None else (place.path, place.pack_offset or 0)
+
+
+def _chunks(
+    instance: Instance, packed: InTurn, key: Key, place: LocalPlace | None
+) -> Iterator[bytes | memoryview]:
+    if place is not None and place.pack_offset is not None and place.pack_length is not None:
+        yield packed.file(place.path, place.pack_offset, place.pack_length)
+        return
+    with instance.store.open(key) as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _said(
+    instance: Instance, row: Row[Any], key: Key, problem: _Problem, *, repair: bool
+) -> Iterator[Finding]:
+    """Say what is wrong with the bytes of a blob, unless a sweep took it since it was looked up."""
+    with instance.database.reading() as connection:
+        if not checks.is_stored(connection, row.id, row.nonce):
+            return
+        users = checks.users_of_blob(connection, row.id)
+    where = f"{key} (in {', '.join(users) or 'no live version'})"
+    what = problem.text
+    if repair and problem.is_lost:
+        with instance.database.writing() as connection:
+            blobs_db.mark_lost(connection, row.id, row.nonce)
+        what += "; log the same content again to store it anew"
+    yield Finding("stored blob has its bytes", where, what)
 
 
 class _Problem(NamedTuple):
@@ -155,15 +199,14 @@ class _Problem(NamedTuple):
 
 
 def _problem(
-    instance: Instance, key: Key, digest: str, size_bytes: int, progress: Progress
+    chunks: Iterator[bytes | memoryview], digest: str, size_bytes: int, progress: Progress
 ) -> _Problem | None:
     running, size = hashlib.sha256(), 0
     try:
-        with instance.store.open(key) as file:
-            while chunk := file.read(CHUNK_BYTES):
-                running.update(chunk)
-                size += len(chunk)
-                progress(0, len(chunk))
+        for chunk in chunks:
+            running.update(chunk)
+            size += len(chunk)
+            progress(0, len(chunk))
     except MissingFile:
         return _Problem("the bytes are missing", is_lost=True)
     except IntegrityError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lineal.client import term
@@ -19,11 +20,14 @@ from lineal.errors import IntegrityError, Invalid, MissingFile
 from lineal.files.parts import PART
 from lineal.files.reading import Advance, hash_file
 from lineal.files.refusals import access_to
+from lineal.packs import InTurn
 
 if TYPE_CHECKING:
     from lineal.client.references import References
 
 CHUNK_BYTES = 1 << 20
+BATCH = 5_000
+"""Files located in one request, and read in the order in which they lie in the store."""
 
 
 def folder(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
@@ -64,32 +68,57 @@ def _is_file(path: str) -> bool:
 def stored(backend: Backend, record: VersionRecord) -> int:
     """Read the stored bytes of one version; returns how many files were checked.
 
-    References are not ours to check. Raises IntegrityError naming the first file that is wrong.
+    References are not ours to check. Raises IntegrityError naming the first file found wrong.
     """
     checked = 0
+    packed = InTurn()
+    segments = backend.read_segments(record.id, backend.manifest(record.id).segments)
+    stored = (
+        entry
+        for segment in segments
+        for entry in decode_entries(segment.lines)
+        if entry.ref is None
+    )
     with term.progress("Checking", files=record.entry_count, size=record.size_bytes) as progress:
-        for segment in backend.read_segments(record.id, backend.manifest(record.id).segments):
-            entries = [each for each in decode_entries(segment.lines) if each.ref is None]
-            digests = list({entry.digest for entry in entries})
-            locations = backend.locate(digests, version=record.id)
-            for entry in entries:
+        while batch := list(islice(stored, BATCH)):
+            for entry, location in _in_order(backend, record, batch):
                 file = progress.file()
-                _check(backend, entry, locations.get(entry.digest), record.path, file)
+                _check(entry, _chunks(backend, packed, location), record.path, file)
                 file.done(entry.size)
-            checked += len(entries)
+            checked += len(batch)
     return checked
 
 
-def _check(
-    backend: Backend, entry: Entry, location: Location | None, version: str, advance: Advance
-) -> None:
-    if location is None:
-        raise IntegrityError(f"The bytes of {entry.path} in {version} are not stored")
-    running = hashlib.sha256()
+def _in_order(
+    backend: Backend, record: VersionRecord, entries: Sequence[Entry]
+) -> list[tuple[Entry, Location]]:
+    """Return entries as they lie in the store: those of a pack one after the other."""
+    locations = backend.locate(list({entry.digest for entry in entries}), version=record.id)
+    found = []
+    for entry in entries:
+        location = locations.get(entry.digest)
+        if location is None:
+            raise IntegrityError(f"The bytes of {entry.path} in {record.path} are not stored")
+        found.append((entry, location))
+    return sorted(found, key=lambda each: (each[1].pack or "", each[1].offset))
+
+
+def _chunks(backend: Backend, packed: InTurn, location: Location) -> Iterator[bytes | memoryview]:
+    if location.pack is not None:
+        yield packed.file(location.pack, location.offset, location.size)
+        return
     with backend.open(location) as file:
         while chunk := file.read(CHUNK_BYTES):
-            running.update(chunk)
-            advance(len(chunk))
+            yield chunk
+
+
+def _check(
+    entry: Entry, chunks: Iterable[bytes | memoryview], version: str, advance: Advance
+) -> None:
+    running = hashlib.sha256()
+    for chunk in chunks:
+        running.update(chunk)
+        advance(len(chunk))
     digest = of_hash(running)
     if digest != entry.digest:
         raise IntegrityError(
