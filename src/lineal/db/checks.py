@@ -64,19 +64,32 @@ def _queries() -> Iterator[tuple[str, Select[Any]]]:
 
 
 def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
-    version_blobs = (
-        named_versions(func.min(blobs.c.digest) + " is " + func.min(blobs.c.state))
-        .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
-        .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
-        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
-        .where(_LIVE_VERSION, ~has_state(STORED))
-        .group_by(
-            versions.c.id,
-            entities.c.name,
-            projects.c.name,
-            collections.c.name,
-            memberships.c.number,
+    # step by step: a thousand versions may share most of their million blobs
+    unstored = (
+        select(
+            segment_blobs.c.segment_id,
+            func.min(blobs.c.digest).label("digest"),
+            func.min(blobs.c.state).label("state"),
         )
+        .join(blobs, blobs.c.id == segment_blobs.c.blob_id)
+        .where(~has_state(STORED))
+        .group_by(segment_blobs.c.segment_id)
+        .cte("unstored")
+    )
+    lacking = (
+        select(
+            manifest_segments.c.manifest_id,
+            func.min(unstored.c.digest).label("digest"),
+            func.min(unstored.c.state).label("state"),
+        )
+        .join(unstored, unstored.c.segment_id == manifest_segments.c.segment_id)
+        .group_by(manifest_segments.c.manifest_id)
+        .cte("lacking")
+    )
+    version_blobs = (
+        named_versions(lacking.c.digest + " is " + lacking.c.state)
+        .join(lacking, lacking.c.manifest_id == versions.c.manifest_id)
+        .where(_LIVE_VERSION)
     )
     yield "a committed version references only stored blobs", version_blobs
     unsent = (
