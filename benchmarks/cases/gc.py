@@ -1,10 +1,10 @@
-"""Garbage collection: a plan over 1,000,000 blobs, and a sweep beside `rm -r`.
+"""Garbage collection: a plan over 1,000,000 blobs, their purge, and a sweep beside `rm -r`.
 
 The plan reads an instance of 10,000 versions with 100 blobs each, half of them live, a quarter in
-the undo period, a quarter past it; its memory is that of a process of its own, above the bare
-imports. The sweep frees 100,000 files of 1 KiB; the yardstick removes as many of the same size in
-as many folders. Usage by hand: `python -m benchmarks.cases.gc HOME` prints the peak memory of a
-plan.
+the undo period, a quarter past it; its memory is that of a process of its own. The purge then
+takes all of them. The sweep frees 100,000 files of 1 KiB; the yardstick removes as many of the
+same size in as many folders. Usage by hand: `python -m benchmarks.cases.gc plan HOME`, or
+`purge HOME`, prints the seconds and the peak memory.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from benchmarks.timing import Taken
 from lineal.config import load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest, storage_key
+from lineal.core.names import ArtifactPath
 from lineal.db import schema
-from lineal.service import gc
+from lineal.service import gc, purge
 from lineal.service.instance import Instance, open_instance
 
 VERSIONS, BLOBS_EACH = 10_000, 100
@@ -42,41 +43,48 @@ NONCE = "bench"
 
 
 def measure(bench: Bench) -> Iterator[Result]:
-    yield from _plan(bench)
+    yield from _plan_and_purge(bench)
     yield _sweep(bench)
 
 
-# --- plan ---------------------------------------------------------------------------------------
+# --- plan and purge -----------------------------------------------------------------------------
 
 
-def _plan(bench: Bench) -> Iterator[Result]:
+def _plan_and_purge(bench: Bench) -> Iterator[Result]:
     home = bench.folder("gc-plan")
     count = bench.size(VERSIONS, QUICK_VERSIONS)
     instance = open_instance(load({"home": home}))
     fill(instance, count, BLOBS_EACH)
     instance.close()
-    runs = [_measured_plan(home) for _ in range(bench.runs)]
+    runs = [_measured("plan", home) for _ in range(bench.runs)]
     seconds = min(run["seconds"] for run in runs)
     what = f"plan over {count * BLOBS_EACH:,} blobs, {count:,} versions"
     yield Result(what, seconds, "s", PLAN_SECONDS)
     yield Result(f"{what}: memory", max(run["megabytes"] for run in runs), "MB", PLAN_MEGABYTES)
+    purged = _measured("purge", home)
+    what = f"purge of {count * BLOBS_EACH:,} files, whose bytes are not there"
+    yield Result(what, purged["seconds"], "s")
+    yield Result(f"{what}: memory", purged["megabytes"], "MB", PLAN_MEGABYTES)
 
 
-def _measured_plan(home: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.cases.gc", home]
+def _measured(work: str, home: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.cases.gc", work, home]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
-def main(home: str) -> None:
-    """Make one plan and print what it took."""
+def main(work: str, home: str) -> None:
+    """Make one plan, or purge everything, and print what it took."""
     instance = open_instance(load({"home": home}))
     began = time.perf_counter()
-    plan = gc.plan(instance, OWNER)
+    if work == "plan":
+        assert gc.plan(instance, OWNER).condemn.count
+    else:
+        path = ArtifactPath("bench", "bench", "data")
+        assert purge.purge(instance, OWNER, path, all_versions=True).is_complete
     seconds = time.perf_counter() - began
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    assert plan.condemn.count
     print(json.dumps({"seconds": seconds, "megabytes": megabytes}))
 
 
@@ -195,4 +203,4 @@ def _write(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

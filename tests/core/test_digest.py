@@ -77,3 +77,15 @@ def test_foreign_text_is_no_key(text: str) -> None:
 def test_key_that_contradicts_itself_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="not a"):
         digest.of_key(Key(key))
+
+
+@given(added=st.lists(st.tuples(st.binary(), NONCES)))
+def test_many_keys_are_kept_as_they_were_added(added: list[tuple[bytes, str]]) -> None:
+    expected = [digest.storage_key(digest.of_bytes(data), nonce) for data, nonce in added]
+    keys = digest.Keys()
+    for key in expected:
+        keys.add(key)
+    assert list(keys) == expected
+    assert list(reversed(keys)) == expected[::-1]
+    assert (len(keys), keys[1:-1]) == (len(expected), expected[1:-1])
+    assert [keys.digest(place) for place in range(len(keys))] == list(map(digest.of_key, expected))

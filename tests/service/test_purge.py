@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor, Role
+from lineal.core.cleanup import Amount
 from lineal.core.digest import of_bytes, storage_key
 from lineal.core.lineage import LineageQuery
+from lineal.db import gc as gc_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
 from lineal.service import artifacts, catalog, deletion, lineage, purge, restoring, retention
 from lineal.service.instance import Instance
@@ -52,7 +54,7 @@ def test_bytes_in_an_open_draft_stay_and_are_named(
     spec, segments = draft({"person": b"123"}, collection="other")
     begun = artifacts.begin(instance, owner, spec, segments)
     proof = purge.purge(instance, owner, path("latest"))
-    assert (proof.is_complete, proof.removed) == (False, ())
+    assert (proof.is_complete, len(proof.removed)) == (False, 0)
     assert proof.kept[0].needed_by == ("a draft of ana/vision/other",)
     artifacts.commit(instance, owner, begun.draft)
     assert list(verify(instance, owner)) == []
@@ -131,3 +133,36 @@ def test_only_who_administers_may_purge(
         purge.purge(instance, stranger, path("v0"))
     with pytest.raises(Denied):
         purge.purge(instance, Actor("mel", Role.MEMBER), path("v0"))
+
+
+def test_which_files_go_is_asked_once_however_many_they_are(
+    instance: Instance,
+    owner: Actor,
+    tmp_path: Path,
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gc_db, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(purge, "PAGE", 10)
+    files = {f"{number:03}": b"%d" % number for number in range(50)}
+    version = log(instance, owner, tmp_path, files)
+    keys = sorted(file.key for file in instance.store.walk() if file.key is not None)
+    statements.clear()
+    proof = purge.purge(instance, owner, path("v0"))
+    asked = [each for each in statements if "SELECT" in each and "ORDER BY blobs.digest" in each]
+    assert len(asked) == 1
+    assert sorted(proof.removed) == keys
+    assert (len(keys), proof.removed_bytes) == (50, version.size_bytes)
+
+
+def test_what_other_versions_need_is_counted_and_the_first_is_named(
+    instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "PAGE", 3)
+    monkeypatch.setattr(purge, "NAMED_MOST", 4)
+    files = {str(number): b"%d" % number for number in range(10)}
+    log(instance, owner, tmp_path, files | {"own": b"own"})
+    log(instance, owner, tmp_path, files, collection="other")
+    proof = purge.purge(instance, owner, path("v0"))
+    assert (len(proof.removed), proof.kept_total) == (1, Amount(10, 10))
+    assert [each.needed_by for each in proof.kept] == [("ana/vision/other:v0",)] * 4

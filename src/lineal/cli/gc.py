@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -192,7 +192,9 @@ def _purge(connection: Connection, name: str, *, force: bool, yes: bool, json: b
     output.confirm(f"Delete the content of {what} at once? Nothing brings it back.", yes=yes)
     proof = connection.backend.purge(path, all_versions=all_versions, force=force)
     if json:
-        output.as_json(asdict(proof) | {"is_complete": proof.is_complete})
+        said = asdict(replace(proof, removed=())) | {"is_complete": proof.is_complete}
+        del said["removed"]  # there may be a million: they come last, one by one
+        output.as_json_ending(said, "removed", proof.removed)
     else:
         _print_proof(proof)
     if proof.failures:

@@ -6,6 +6,7 @@ beside them are not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -164,7 +165,7 @@ class Proof:
     purged_at: datetime
     versions: tuple[str, ...]
     """The tombstones that stay: `entity/project/collection:vN`."""
-    removed: tuple[Key, ...]
+    removed: Sequence[Key]
     """The store said of each that it has nothing under it."""
     removed_bytes: int
     kept_total: Amount = Amount()

@@ -10,7 +10,7 @@ so nobody can wait for it in a circle; what was skipped is found by the next swe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,9 @@ from lineal.db.schema import (
     segments,
     versions,
 )
+
+ROWS_AT_ONCE = 10_000
+"""Of a statement whose rows are read as they come."""
 
 # --- conditions ---------------------------------------------------------------------------------
 
@@ -288,9 +291,12 @@ def versions_in(connection: Connection, collection_id: int) -> list[int]:
 
 
 def content_of(
-    connection: Connection, version_ids: Sequence[int], *, after: int, limit: int
-) -> list[Row[*tuple[Any, ...]]]:
-    """Return (id, digest, nonce, size_bytes) of the stored blobs of versions, by id, each once."""
+    connection: Connection, version_ids: Sequence[int]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield (id, digest, nonce, size_bytes) of the stored blobs of versions, each once, by digest.
+
+    In one statement: which blobs are of the versions is not found out anew for each page.
+    """
     needed = (
         select(segment_blobs.c.blob_id)
         .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
@@ -298,9 +304,10 @@ def content_of(
         .where(versions.c.id.in_(listed(connection, version_ids)))
     )
     query = select(blobs.c.id, blobs.c.digest, blobs.c.nonce, blobs.c.size_bytes).where(
-        blobs.c.id.in_(needed), blobs.c.id > after, has_state(STORED)
+        blobs.c.id.in_(needed), has_state(STORED)
     )
-    return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
+    in_parts = {"yield_per": ROWS_AT_ONCE}
+    yield from connection.execute(query.order_by(blobs.c.digest), execution_options=in_parts)
 
 
 def release_at_once(connection: Connection, version_ids: Sequence[int], now: datetime) -> None:

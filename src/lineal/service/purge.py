@@ -5,30 +5,35 @@ What stays is the tombstone: name, number, digest, producer, edges (invariant 5)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import chain
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.cleanup import NAMED_MOST, Amount, Failure, KeptBlob, Proof
-from lineal.core.digest import Digest, Key, of_key, storage_key
+from lineal.core.digest import Digest, Key, Keys, of_key, storage_key
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionKind, VersionRecord
 from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db import gc_plan
 from lineal.db import versions as versions_db
+from lineal.db.engine import batches
 from lineal.errors import Invalid, NotFound
 from lineal.service import deletion, finding, gc, strays
 from lineal.service.instance import Instance
 
 PAGE = 10_000
-"""Blobs read per query."""
+"""Blobs that are asked for at once."""
+NO_ROW = 0
+"""In place of the id of a blob."""
 NEEDED_BY_MOST = 5
 """Names of those that need a kept blob."""
 UNDER_WAY = "an upload under way"
@@ -62,7 +67,7 @@ def purge(
         with instance.database.writing() as connection:
             _release(connection, actor, what, ids, instance.clock.now(), force=force)
         gc.forget_unneeded(instance, actor)
-    copies = _remove_copies(instance, {Digest(row.digest) for row in content})
+    copies = _remove_copies(instance, content)
     return _proof(instance, what, ids, content, copies)
 
 
@@ -96,15 +101,35 @@ def _version(
     return found
 
 
-def _content(instance: Instance, version_ids: Sequence[int]) -> list[Row[*tuple[Any, ...]]]:
-    found: list[Row[*tuple[Any, ...]]] = []
-    while True:
-        after = found[-1].id if found else 0
-        with instance.database.reading() as connection:
-            page = gc_db.content_of(connection, version_ids, after=after, limit=PAGE)
-        found += page
-        if len(page) < PAGE:
-            return found
+class _Blobs:
+    """Keys with the rows and sizes of their blobs; 60 bytes for each, for there may be millions."""
+
+    def __init__(self) -> None:
+        self._keys = Keys()
+        self._ids, self._sizes = array("q"), array("q")
+
+    def add(self, key: Key, size_bytes: int, id: int = NO_ROW) -> None:
+        self._keys.add(key)
+        self._ids.append(id)
+        self._sizes.append(size_bytes)
+
+    def has(self, digest: Digest) -> bool:
+        """Say whether a blob has this digest; they must have been added in the order of these."""
+        place = bisect_left(range(len(self._ids)), digest, key=self._keys.digest)
+        return place < len(self._ids) and self._keys.digest(place) == digest
+
+    def __iter__(self) -> Iterator[tuple[Key, int, int]]:
+        """Yield (key, id, size_bytes)."""
+        return zip(self._keys, self._ids, self._sizes, strict=True)
+
+
+def _content(instance: Instance, version_ids: Sequence[int]) -> _Blobs:
+    """Return the stored blobs of versions, in the order of their digests."""
+    found = _Blobs()
+    with instance.database.reading() as connection:
+        for row in gc_db.content_of(connection, version_ids):
+            found.add(storage_key(Digest(row.digest), row.nonce), row.size_bytes, row.id)
+    return found
 
 
 def _release(
@@ -129,66 +154,82 @@ def _release(
 class _Copies:
     """Further copies of the same bytes that are no blobs."""
 
-    removed: dict[Key, int]
-    """Keys that were to be deleted, with sizes: killed uploads and lost races left them."""
-    fresh: dict[Key, int]
-    """An upload that is under way may still need them."""
+    removed: _Blobs
+    """What was to be deleted: killed uploads and lost races left it."""
+    fresh: _Blobs
+    """An upload that is under way may still need it."""
 
 
-def _remove_copies(instance: Instance, digests: set[Digest]) -> _Copies:
-    copies = _Copies({}, {})
+def _remove_copies(instance: Instance, content: _Blobs) -> _Copies:
+    copies = _Copies(_Blobs(), _Blobs())
     for found in strays.find(instance):
-        dead = [file for file in found.dead if _has_one_of(file, digests)]
+        dead = [file for file in found.dead if _is_copy(file, content)]
         strays.delete(instance, dead)
         for files, into in ((dead, copies.removed), (found.fresh, copies.fresh)):
             for file in files:
-                if file.key is not None and _has_one_of(file, digests):
-                    into[file.key] = file.size
+                if file.key is not None and _is_copy(file, content):
+                    into.add(file.key, file.size)
     return copies
 
 
-def _has_one_of(file: StoredFile, digests: set[Digest]) -> bool:
-    return file.key is not None and of_key(file.key) in digests
+def _is_copy(file: StoredFile, content: _Blobs) -> bool:
+    return file.key is not None and content.has(of_key(file.key))
+
+
+@dataclass
+class _Asked:
+    """What the store said of each key."""
+
+    removed: Keys = field(default_factory=Keys)
+    removed_bytes: int = 0
+    kept: list[tuple[Key, int, int]] = field(default_factory=list)
+    """The first of those that something needs, as (key, id, size_bytes)."""
+    kept_total: Amount = field(default_factory=Amount)
+    failures: list[Failure] = field(default_factory=list)
+
+
+def _asked(instance: Instance, blobs: Iterable[tuple[Key, int, int]]) -> _Asked:
+    """Ask the store for every key; what is still there is either needed or a failure."""
+    asked = _Asked()
+    for page in batches(blobs, PAGE):
+        there = []
+        for key, id, size_bytes in page:
+            if instance.store.size(key) is None:
+                asked.removed.add(key)
+                asked.removed_bytes += size_bytes
+            else:
+                there.append((key, id, size_bytes))
+        with instance.database.reading() as connection:
+            stored = gc_db.still_stored(connection, [id for _, id, _ in there])
+        kept = [each for each in there if each[1] in stored]
+        asked.kept += kept[: NAMED_MOST - len(asked.kept)]
+        asked.kept_total += Amount(len(kept), sum(size for _, _, size in kept))
+        asked.failures += [
+            Failure(key, "the store still has it") for key, id, _ in there if id not in stored
+        ]
+    return asked
 
 
 def _proof(
-    instance: Instance,
-    what: str,
-    version_ids: Sequence[int],
-    content: Sequence[Row[*tuple[Any, ...]]],
-    copies: _Copies,
+    instance: Instance, what: str, version_ids: Sequence[int], content: _Blobs, copies: _Copies
 ) -> Proof:
-    """Ask the store for every key; what is still there is either needed or a failure."""
-    blob_ids = {storage_key(Digest(row.digest), row.nonce): row.id for row in content}
-    sizes = {key: row.size_bytes for key, row in zip(blob_ids, content, strict=True)}
-    sizes |= copies.removed
-    there = {key for key in sizes if instance.store.size(key) is not None}
+    asked = _asked(instance, chain(content, copies.removed))
     now = instance.clock.now()
     with instance.database.reading() as connection:
         named = gc_plan.names_of(connection, version_ids)
-        stored = gc_db.still_stored(connection, [blob_ids[key] for key in there & blob_ids.keys()])
-        kept = [key for key in blob_ids if blob_ids[key] in stored and key in there]
         survivors = gc_plan.Survivors(connection, cutoff=now - instance.undo_period, now=now)
         needed = [
-            KeptBlob(
-                key,
-                sizes[key],
-                tuple(gc_plan.needing(connection, survivors, [blob_ids[key]], NEEDED_BY_MOST)),
-            )
-            for key in kept[:NAMED_MOST]
+            KeptBlob(key, size, tuple(gc_plan.needing(connection, survivors, [id], NEEDED_BY_MOST)))
+            for key, id, size in asked.kept
         ]
-    fresh = [KeptBlob(key, size, (UNDER_WAY,)) for key, size in copies.fresh.items()]
-    removed = [key for key in sizes if key not in there]
+    fresh = [KeptBlob(key, size, (UNDER_WAY,)) for key, _, size in copies.fresh]
     return Proof(
         what=what,
         purged_at=now,
         versions=tuple(named[id].name for id in version_ids),
-        removed=tuple(removed),
-        removed_bytes=sum(sizes[key] for key in removed),
-        kept_total=Amount(
-            len(kept) + len(fresh),
-            sum(sizes[key] for key in kept) + sum(copies.fresh.values()),
-        ),
+        removed=asked.removed,
+        removed_bytes=asked.removed_bytes,
+        kept_total=asked.kept_total + Amount(len(fresh), sum(each.size_bytes for each in fresh)),
         kept=tuple([*needed, *fresh][:NAMED_MOST]),
-        failures=tuple(Failure(key, "the store still has it") for key in sorted(there - set(kept))),
+        failures=tuple(asked.failures),
     )
