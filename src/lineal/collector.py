@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,19 +18,27 @@ _FROZEN_BY_PYTHON = 1000
 
 
 class _State:
-    """What `seldom_collected` is to put back in this process."""
+    """What `seldom_collected` is to put back in this process.
+
+    Without a lock: the handler of a signal that interrupts whoever holds one would wait for ever.
+    Where threads meet, one of them may be looked at as often as usual.
+    """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.usual: list[tuple[int, int, int]] = []
-        """The thresholds to go back to, once for each block that is under way."""
+        self.blocks: list[None] = []
+        """An item for each block that is under way."""
+        self.usual: tuple[int, int, int] | None = None
+        """The thresholds to go back to."""
 
     def begin_anew(self) -> None:
-        """After a fork the other threads are gone, and one of them may have held the lock."""
-        self.lock = threading.Lock()
-        if self.usual:
-            gc.set_threshold(*self.usual[0])
-            self.usual.clear()
+        """After a fork the other threads are gone, with their blocks."""
+        self.blocks.clear()
+        self.restore()
+
+    def restore(self) -> None:
+        usual, self.usual = self.usual, None
+        if usual is not None:
+            gc.set_threshold(*usual)
 
 
 _state = _State()
@@ -63,16 +70,15 @@ def seldom_collected() -> Iterator[None]:
     It goes on, so that what other threads leave behind meanwhile does not pile up. A fifth of the
     time of logging 10,000 small files, a third of that of a large lineage graph.
     """
-    with _state.lock:
-        usual = _state.usual[0] if _state.usual else gc.get_threshold()
-        _state.usual.append(usual)
-        if 0 < usual[0] < SELDOM:  # 0: it is switched off
-            gc.set_threshold(SELDOM, *usual[1:])
+    _state.blocks.append(None)
+    found = gc.get_threshold()
+    if 0 < found[0] < SELDOM:  # 0: it is switched off
+        _state.usual = found
+        gc.set_threshold(SELDOM, *found[1:])
     try:
         yield
     finally:
-        with _state.lock:
-            if _state.usual:
-                _state.usual.pop()
-                if not _state.usual:
-                    gc.set_threshold(*usual)
+        if _state.blocks:  # a fork in the block has emptied it
+            _state.blocks.pop()
+        if not _state.blocks:
+            _state.restore()

@@ -7,11 +7,13 @@ waits for; and one that comes back here waits for the very thread that it has in
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import ClassVar, Protocol
 
 _NUMBERS = (
     signal.SIGINT,
@@ -23,17 +25,25 @@ _NUMBERS = (
 )
 """Those that programs handle: to end, to stop what takes too long, to save before they end."""
 
+LOOK_SECONDS = 0.2
+"""Who waits for a lock looks so often whether a signal came: SQLite itself hears of none."""
+
 _Handler = Callable[[int, FrameType | None], object]
+
+
+class Lock(Protocol):
+    def acquire(self, blocking: bool = ..., timeout: float = ...) -> bool: ...
+    def release(self) -> None: ...
 
 
 @contextmanager
 def deferred() -> Iterator[Late]:
     """Let handlers of signals run once the block is left; one that comes again runs at once.
 
-    In other threads than the main one, where no handlers run, it does nothing.
+    It does nothing within such a block, nor in other threads than the main one: they run none.
     """
     late = Late()
-    if threading.get_ident() != threading.main_thread().ident:
+    if threading.get_ident() != threading.main_thread().ident or Late.in_place is not None:
         yield late
         return
     try:
@@ -46,12 +56,50 @@ def deferred() -> Iterator[Late]:
             late.run()
 
 
+@contextmanager
+def held(*locks: Lock) -> Iterator[None]:
+    """Hold locks, and let handlers of signals run once they are let go, as `deferred` does.
+
+    Else a handler would wait for ever that waits for a thread that wants one of them. While other
+    threads have a lock, handlers run. For short work: Ctrl-C waits for it.
+    """
+    while True:
+        with deferred() as late:
+            if not _acquired(locks, late):
+                continue  # once the handlers have run
+            try:
+                yield
+                return
+            finally:
+                for lock in reversed(locks):
+                    lock.release()
+
+
+def _acquired(locks: tuple[Lock, ...], late: Late) -> bool:
+    """Acquire all locks, or none if a signal comes before."""
+    for number, lock in enumerate(locks):
+        while not lock.acquire(timeout=LOOK_SECONDS):
+            if late.has_come:
+                for before in reversed(locks[:number]):
+                    before.release()
+                return False
+    return True
+
+
 class Late:
     """Stands in for handlers, and remembers for which of them a signal came."""
 
+    in_place: ClassVar[Late | None] = None
+    """The one that does so now."""
+
     def __init__(self) -> None:
+        self._thread = threading.get_ident()
         self._handlers: dict[int, _Handler] = {}
         self._came: dict[int, FrameType | None] = {}
+
+    @property
+    def is_of_this_thread(self) -> bool:
+        return self._thread == threading.get_ident()
 
     @property
     def has_come(self) -> bool:
@@ -69,8 +117,10 @@ class Late:
             if callable(handler) and not isinstance(handler, Late):
                 self._handlers[number] = handler
                 signal.signal(number, self)
+        Late.in_place = self
 
     def give_back(self) -> None:
+        Late.in_place = None
         try:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
@@ -87,3 +137,13 @@ class Late:
                 self._handlers[number](number, frame)
             finally:
                 self.run()
+
+
+def _after_fork() -> None:
+    """Put handlers back that a thread has put off which is the parent's alone."""
+    late = Late.in_place
+    if late is not None and not late.is_of_this_thread:
+        late.give_back()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -8,7 +8,8 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from lineal.db.engine import Database, sqlite_url
+from lineal.interrupts import deferred, held
 
 STEPS_MOST = 2_000
 
@@ -185,3 +187,51 @@ def test_handlers_are_what_they_were(database: Database) -> None:
     assert found is handler
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert numbers(database) == []
+
+
+def test_a_lock_is_let_go_before_the_handler_runs() -> None:
+    lock, found = threading.RLock(), []
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        with ThreadPoolExecutor(1) as other:
+            found.append(other.submit(lock.acquire, timeout=5).result())
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with held(lock):
+            signal.raise_signal(signal.SIGUSR1)
+            assert found == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert found == [True]
+
+
+def test_ctrl_c_ends_the_wait_for_a_lock() -> None:
+    lock, free = threading.RLock(), threading.RLock()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lock.acquire).result()
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt), held(free, lock):
+            pytest.fail("another thread has it")
+        timer.join()
+        assert other.submit(free.acquire, timeout=5).result()
+
+
+def test_a_child_of_another_thread_has_the_handlers_of_the_program() -> None:
+    with deferred(), ThreadPoolExecutor(1) as other:
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        assert other.submit(in_child, handles_ctrl_c).result() == 0
+        assert in_child(handles_ctrl_c) == 1, "it goes on in this block, too"
+    assert handles_ctrl_c()
+
+
+def handles_ctrl_c() -> bool:
+    return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def in_child(is_so: Callable[[], bool]) -> int:
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if is_so() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

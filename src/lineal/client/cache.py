@@ -26,6 +26,7 @@ from lineal.files.folders import make_folder
 from lineal.files.modes import set_mode, shared_mode
 from lineal.files.stamps import Stamp
 from lineal.forks import around_forks
+from lineal.interrupts import held
 
 FINE_WINDOW_NS = 20_000_000
 """A file modified this shortly before it was read may change again within the same tick of the
@@ -212,14 +213,14 @@ class DigestCache:
         return [f"{self._path}{suffix}" for suffix in ("", "-wal", "-shm")]
 
     def close(self) -> None:
-        with inside_sqlite:
+        with held(inside_sqlite):
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        with inside_sqlite:
+        with held(inside_sqlite):
             if self._connection is not None and not self._is_in_place():
                 self.close()
             if self._connection is None:

@@ -13,6 +13,8 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from lineal.interrupts import held
+
 PREFIX = "lineal: "
 REDRAW_SECONDS = 0.1
 """Between two drawings of a progress line; more often than that nobody can read."""
@@ -78,7 +80,7 @@ def warn_once(text: str, *, key: str | None = None, again_seconds: float | None 
 def _is_due(key: str, again_seconds: float | None) -> bool:
     """Tell whether something was not said yet, or long ago; it counts as said now."""
     now = time.monotonic()
-    with _voice.lock:
+    with held(_voice.lock):
         last = _voice.said.get(key)
         if last is not None and (again_seconds is None or now - last < again_seconds):
             return False
@@ -111,7 +113,7 @@ def termerror(string: str, newline: bool = True, repeat: bool = True, prefix: bo
 
 def forget_warnings() -> None:
     """Let `warn_once` say everything again, as a new process would: each test begins so."""
-    with _voice.lock:
+    with held(_voice.lock):
         _voice.said.clear()
 
 
@@ -163,7 +165,7 @@ class Progress:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _voice.lock:
+        with held(_voice.lock):
             if _voice.progress is self:
                 _voice.progress = None
                 _write(ERASE_LINE)
@@ -172,7 +174,7 @@ class Progress:
         """Count files and bytes done; draws at most ten times a second."""
         if not self._is_shown:
             return  # as wherever nobody watches: called for every file
-        with _voice.lock:
+        with held(_voice.lock):
             self._files_done += files
             self._size_done += size
             now = time.monotonic()
@@ -230,7 +232,7 @@ def _duration(seconds: float) -> str:
 
 def _say(text: str, prefix: str) -> None:
     lines = "".join(f"{prefix}{_visible(line)}\n" for line in text.splitlines() or [""])
-    with _voice.lock:
+    with held(_voice.lock):
         if _voice.progress is None:
             _write(lines)
         else:

@@ -18,6 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from lineal.errors import Unavailable
+from lineal.interrupts import held
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,7 +71,7 @@ class Worker:
             self._reset()
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
-        with self._lock:
+        with held(self._lock):
             if name in self._threads:
                 return
             thread = threading.Thread(target=work, name=name, daemon=True)

@@ -45,7 +45,7 @@ from lineal.db.unwritable import UnwritableFile
 from lineal.db.write_lock import SignalCame, WriteTurn
 from lineal.errors import Unavailable
 from lineal.forks import around_forks
-from lineal.interrupts import deferred
+from lineal.interrupts import LOOK_SECONDS, deferred
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -198,7 +198,7 @@ class Database:
             if self._opened_file is None:
                 self._opened_file = self._file()
             if self.is_sqlite and writes:
-                _wait_at_most(connection, min(self._wait_seconds(), write_lock.LOOK_SECONDS))
+                _wait_at_most(connection, min(self._wait_seconds(), LOOK_SECONDS))
                 _make_durable(connection, is_durable)
                 write_lock.begin(plain(connection), until, late)
             elif self.is_sqlite:

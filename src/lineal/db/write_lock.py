@@ -8,10 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lineal.interrupts import Late
-
-LOOK_SECONDS = 0.2
-"""Who waits looks so often whether a signal came; in SQLite itself nothing is heard of them."""
+from lineal.interrupts import LOOK_SECONDS, Late
 
 
 class SignalCame(Exception):

@@ -31,8 +31,9 @@ from lineal.core.manifest import (
     build_segments,
     rewrite,
 )
-from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace, Unavailable
+from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace, Unavailable, UsageError
 from lineal.files.stamps import Stamp
+from lineal.interrupts import held
 
 _PUT = """
     INSERT OR REPLACE INTO entries
@@ -80,6 +81,8 @@ class _Copy(NamedTuple):
 class Contents:
     """Entries by path; safe for threads."""
 
+    _opened: sqlite3.Connection | None = None
+
     def __init__(self, base: Base = NOTHING, *, is_final: bool = False) -> None:
         self.base = base
         self._is_final = is_final
@@ -90,7 +93,6 @@ class Contents:
         """Entries put in, also in place of others."""
         self._is_one_folder = False
         """All that was put in is of one folder of a disk, where no file is a folder, too."""
-        self._opened: sqlite3.Connection | None = None
         self._forks = 0
 
     @property
@@ -112,8 +114,12 @@ class Contents:
             self._opened, self._forks = scratch.copied(self._opened), scratch.forks()
 
     def finalize(self) -> None:
-        """Refuse every change from now on; returns when those of other threads are done."""
+        """Refuse every change from now on; returns when those of other threads are done.
+
+        Raises UsageError in the handler of a signal that interrupted a change.
+        """
         with self._lock:
+            self._require_no_change_under_way()
             self._is_final = True
 
     @seldom_collected()
@@ -132,17 +138,20 @@ class Contents:
             checks = not overwrite and (has_own or self.base is not NOTHING)
             put = _PUT if overwrite or checks else _PUT_FIRST
             spare: list[_Copy] = []
+            coming = iter(added)
             self._change("BEGIN")
             try:
-                rows = map(_row, self._new(added, spare) if checks else added)
-                at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
-                while batch := list(islice(rows, at_once)):
-                    paths = [str(row[0]) for row in batch] if overwrite and has_own else []
-                    spare += self._copies_at(paths)
-                    if self._change_many(put, batch) < len(batch):  # a path came twice
-                        for row in batch:
-                            self._is_new(_entry(row[:5]))  # raises if it came with two contents
-                    self._put_count += len(batch)
+                while some := list(islice(coming, ADDED_AT_ONCE)):
+                    with held(inside_sqlite):  # once for all: each time costs as much as a row
+                        rows = map(_row, self._new(some, spare) if checks else some)
+                        at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
+                        while batch := list(islice(rows, at_once)):
+                            paths = [str(row[0]) for row in batch] if overwrite and has_own else []
+                            spare += self._copies_at(paths)
+                            if self._change_many(put, batch) < len(batch):  # a path came twice
+                                for row in batch:
+                                    self._is_new(_entry(row[:5]))  # raises if it has two contents
+                            self._put_count += len(batch)
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._change("COMMIT")
                 self._is_one_folder = is_folder and not has_own
@@ -158,6 +167,15 @@ class Contents:
         if self._is_final:
             raise ArtifactFinalizedError(
                 "Another thread logged or finalized the artifact meanwhile; nothing was changed"
+            )
+        self._require_no_change_under_way()
+
+    def _require_no_change_under_way(self) -> None:
+        """To be called with the lock held: a change that goes on is one of this thread's own."""
+        if self._opened is not None and self._opened.in_transaction:
+            raise UsageError(
+                "Something is being added to the artifact by the code that was interrupted, which "
+                "cannot go on meanwhile; change it or log it afterwards, or use another artifact"
             )
 
     def _new(self, added: Iterable[Added], spare: list[_Copy]) -> Iterator[Added]:
@@ -407,17 +425,17 @@ class Contents:
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if not self._is_changed:
             return []
-        with self._lock, inside_sqlite:
+        with held(self._lock, inside_sqlite):
             return self._database.execute(query, values).fetchall()
 
     def _change(self, statement: str) -> None:
-        with self._lock, inside_sqlite:
+        with held(self._lock, inside_sqlite):
             self._unshare()
             self._database.execute(statement)
 
     def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
         """Return how many rows of the database it changed."""
-        with self._lock, inside_sqlite:
+        with held(self._lock, inside_sqlite):
             self._unshare()
             return self._database.executemany(statement, rows).rowcount
 

@@ -89,7 +89,7 @@ class Draft:
         self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
         self._contents = Contents()
         self._is_final = False
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         """Held to hand it over, so that of several threads one does and the others find it done."""
         self._is_internal = False
         self._base_record: VersionRecord | None = None
@@ -300,8 +300,8 @@ class Draft:
 
         What another thread is adding right now becomes part of it.
         """
-        self._is_final = True
         self._contents.finalize()
+        self._is_final = True
 
     # --- for the modules beside this one ---
 

@@ -12,6 +12,7 @@ import os
 import sqlite3
 
 from lineal.client.fork_gate import inside_sqlite
+from lineal.interrupts import held
 
 _TABLES = (
     """
@@ -44,7 +45,7 @@ def forks() -> int:
 
 def take() -> sqlite3.Connection:
     """Return an empty database; any thread may use it."""
-    with inside_sqlite:
+    with held(inside_sqlite):
         database = _spare.pop() if _spare else _new()
         _lent.add(database)
         return database
@@ -62,7 +63,7 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
 
     The other one is closed here, and so nobody changes it any more.
     """
-    with inside_sqlite:
+    with held(inside_sqlite):
         own = take()
         database.backup(own)
         _lent.discard(database)
@@ -72,7 +73,7 @@ def copied(database: sqlite3.Connection) -> sqlite3.Connection:
 
 def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
     """Take a database that nobody uses any more; is_small: it may be worth keeping."""
-    with inside_sqlite:
+    with held(inside_sqlite):
         _lent.discard(database)
         if not is_small or len(_spare) == SPARE_MOST or database.in_transaction:
             database.close()
@@ -84,7 +85,7 @@ def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
 
 def close() -> None:
     """Give up the spare ones."""
-    with inside_sqlite:
+    with held(inside_sqlite):
         while _spare:
             _spare.pop().close()
 

@@ -26,6 +26,7 @@ from lineal.files.folders import make_folder, renew_folder
 from lineal.files.reading import Advance, read_small
 from lineal.files.refusals import access_to, room_on
 from lineal.files.stamps import Stamp
+from lineal.interrupts import held
 
 _LOCK = "lock"
 LOOSE_FILE_SECONDS = 24 * 3600.0
@@ -54,11 +55,11 @@ class Staging:
     def new_path(self) -> str:
         """Return a path in this process's folder where nothing is yet."""
         if self._owner != os.getpid():  # a forked child must not use its parent's folder
-            with self._making:
+            with held(self._making):
                 if self._owner != os.getpid():
                     self._make()
         elif not os.path.isdir(self._folder):  # whoever tidies folders of `/tmp` took it
-            with self._making:
+            with held(self._making):
                 if not os.path.isdir(self._folder):
                     renew_folder(self._root)
                     os.close(self._lock_descriptor)
