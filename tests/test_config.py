@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from enum import Enum
 from pathlib import Path
@@ -290,6 +291,25 @@ def test_settings_that_nobody_would_hear_are_refused(name: str) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         Settings().project = "x"  # type: ignore[misc]  # this is what is tested
+
+
+def test_settings_are_names_and_values() -> None:
+    settings = Settings(project="p", mode="offline")
+    assert list(dict(settings)) == setting_names()
+    assert settings.model_dump() == dict(settings)
+    assert settings.model_dump(exclude_unset=True) == {"project": "p", "mode": "offline"}
+    assert Settings(**dict(settings)) == settings
+
+
+def test_a_copy_of_settings_differs_in_what_is_given() -> None:
+    settings = Settings(project="p", entity="ana")
+    assert settings.copy() == copy.deepcopy(settings) == settings
+    changed = settings.model_copy(update={"project": "q", "root_dir": "runs"})
+    assert (changed.project, changed.entity, changed.dir) == ("q", "ana", "runs")
+    environ = {"LINEAL_MODE": "offline"}
+    assert load(base=changed, environ=environ).mode == "offline"  # which nobody said
+    with pytest.raises(Invalid, match="projcet"):
+        settings.copy(update={"projcet": "q"})
 
 
 # --- the home ---

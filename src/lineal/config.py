@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,21 @@ class Settings:
         for one in dataclasses.fields(self):
             object.__setattr__(self, one.name, ours.get(one.name, one.default))
         object.__setattr__(self, "_given", frozenset(ours))
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Yield names and values, so that `dict(settings)` has them all."""
+        return iter([(name, getattr(self, name)) for name in setting_names()])
+
+    def model_dump(self, *, exclude_unset: bool = False) -> dict[str, Any]:
+        """Return the settings as a dict, all or those that were said."""
+        given: frozenset[str] = self.__dict__["_given"]
+        return {name: value for name, value in self if name in given or not exclude_unset}
+
+    def copy(self, *, update: Mapping[str, Any] | None = None) -> Settings:
+        """Return settings that differ from these in what is given."""
+        return Settings(**{**self.model_dump(exclude_unset=True), **_ours(update or {})})
+
+    model_copy = copy
 
     # where things are
     home: str = setting(
@@ -325,8 +340,7 @@ def said(settings: Settings | Mapping[str, Any] | None) -> dict[str, Any]:
         raise TypeError(
             f"settings must be a Settings object or a dict of settings, not {settings!r}"
         )
-    given: frozenset[str] = settings.__dict__["_given"]
-    return _given({name: getattr(settings, name) for name in setting_names() if name in given})
+    return _given(settings.model_dump(exclude_unset=True))
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -40,6 +40,18 @@ def test_a_run_gets_an_id_a_label_and_the_default_project():
     assert run_of(run).state == "running"
 
 
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_the_settings_of_a_run_say_what_run_it_is(mode):
+    with lineal.init(mode=mode) as run:
+        said = dict(run.settings)
+    assert [said[name] for name in ("entity", "project", "run_id", "run_name")] == [
+        run.entity,
+        run.project,
+        run.id,
+        run.name,
+    ]
+
+
 def test_what_a_run_logs_in_a_work_tree_is_found_by_its_bare_name(monkeypatch, tmp_path):
     tree = tmp_path / "vision"
     (tree / ".git").mkdir(parents=True)

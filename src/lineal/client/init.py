@@ -243,9 +243,17 @@ def _begun(
         offline_folder=opened.offline_folder,
         resume_file=_remember(settings, opened, record),
     )
+    settings = settings.copy(
+        update={
+            "entity": record.entity,
+            "project": record.project,
+            "run_id": record.run_id,
+            "run_name": record.name,
+        }
+    )
     if opened.offline_folder is not None:
         # what the run stages and looks up belongs into its folder, too
-        settings = dataclasses.replace(settings, home=opened.offline_folder, entity=opened.entity)
+        settings = settings.copy(update={"home": opened.offline_folder})
     run = Run(opened.backend, settings, started, place, allow_val_change=allow_val_change)
     with _failed_with_init(run):
         run.begin(call)
