@@ -57,7 +57,7 @@ def test_importing_loads_nothing_heavy(statement: str) -> None:
 def test_no_module_takes_the_place_of_a_public_name() -> None:
     """Once it is imported, Python gives the package a module of its name."""
     modules = {module.name for module in pkgutil.iter_modules(lineal.__path__)}
-    known = {"config", "data_types", "errors", "util"}
+    known = {"config", "data_types", "errors", "integration", "util"}
     assert modules & set(lineal.__all__) == known
 
 

@@ -79,9 +79,12 @@ _MODULE_OF = {name: module for module, names in _SOURCES.items() for name in nam
 _MODULES = {
     "data_types": "lineal.data_types",
     "errors": "lineal.errors",
+    "integration": "lineal.integration",
     "plot": "lineal.client.plot",
     "util": "lineal.util",
 }
+_INTEGRATIONS = ("keras", "lightgbm", "xgboost")
+"""Short names of modules of `integration`; `from lineal import *` leaves them, as they import."""
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""
 
@@ -90,6 +93,7 @@ __all__ = [*_MODULE_OF, *_ACTIVE, *_MODULES, "__version__"]
 if TYPE_CHECKING:
     from lineal import data_types as data_types
     from lineal import errors as errors
+    from lineal import integration as integration
     from lineal import util as util
     from lineal.client import plot as plot
     from lineal.client.active import alert as alert
@@ -165,6 +169,8 @@ def __getattr__(name: str) -> Any:
         return load_module("lineal.client.active").active(name)
     if name in _MODULES:
         return load_module(_MODULES[name])
+    if name in _INTEGRATIONS:
+        return load_module(f"lineal.integration.{name}")
     if name not in _MODULE_OF:
         raise _NoAttribute(name=name)
     value = getattr(load_module(_MODULE_OF[name]), name)

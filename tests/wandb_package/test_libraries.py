@@ -63,3 +63,69 @@ def test_lightning_keeps_checkpoints_and_uses_the_best(start: Start, tmp_path: P
     for version in versions[1:]:  # two are kept
         file = Path(version.download(root=str(tmp_path / version.version))) / "model.ckpt"
         assert file.read_bytes() in saved
+
+
+@needs("xgboost")
+def test_xgboost_logs_its_rounds_and_its_model(start: Start) -> None:
+    start("-c", example("xgboost"))
+    [run] = lineal.Api().runs("trees")
+    rows = list(run.scan_history(keys=["epoch", "train-logloss", "train-auc"]))
+    assert [row["epoch"] for row in rows] == list(range(10))
+    assert run.summary["train-auc"]["max"] == max(row["train-auc"] for row in rows)
+    assert run.summary["train-logloss"]["min"] == rows[-1]["train-logloss"]
+    assert run.config["learner"]["objective"]["name"] == "binary:logistic"
+    models = [each for each in run.logged_artifacts() if each.type == "model"]
+    assert [each.name for each in models] == [f"{run.id}_model.json:v0"]
+    assert "Feature Importance" in run.summary
+
+
+@needs("xgboost")
+def test_xgboost_logs_what_is_cross_validated(start: Start) -> None:
+    start("-c", example("xgboost").replace("train(", "cv(").replace('evals=[(data, "train")],', ""))
+    [run] = lineal.Api().runs("trees")
+    [*_, last] = run.scan_history(keys=["epoch", "test-auc-mean", "test-auc-std"])
+    assert run.summary["test-auc-mean"]["max"] >= last["test-auc-mean"] > 0.5
+
+
+@needs("lightgbm")
+def test_lightgbm_logs_its_rounds_and_its_model(start: Start, tmp_path: Path) -> None:
+    start("-c", example("lightgbm"))
+    [run] = lineal.Api().runs("leaves")
+    rows = list(run.scan_history(keys=["iteration", "train_auc", "train_binary_logloss"]))
+    assert [row["iteration"] for row in rows] == list(range(10))
+    assert run.summary["train_auc"]["max"] == max(row["train_auc"] for row in rows)
+    assert run.summary["train_binary_logloss"]["min"] == rows[-1]["train_binary_logloss"]
+    assert (run.config["objective"], run.config["num_iterations"]) == ("binary", 10)
+    assert "Feature Importance" in run.summary
+    [model] = [each for each in run.logged_artifacts() if each.type == "model"]
+    assert (model.name, model.aliases) == (f"model_{run.id}:v0", ["best", "latest"])
+    assert Path(model.file(tmp_path)).read_text().startswith("tree")
+
+
+@needs("keras")
+def test_keras_logs_its_epochs_and_the_best_models(start: Start) -> None:
+    start("-c", example("keras"), KERAS_BACKEND="jax")
+    [run] = lineal.Api().runs("layers")
+    rows = list(run.scan_history(keys=["epoch/epoch", "epoch/loss", "epoch/learning_rate"]))
+    assert [row["epoch/epoch"] for row in rows] == [0, 1, 2]
+    best, expected = float("inf"), []
+    for row in rows:
+        if row["epoch/loss"] < best:
+            best = row["epoch/loss"]
+            expected.append([f"epoch_{row['epoch/epoch']}"])
+    models = run.logged_artifacts()
+    assert [[each for each in model.aliases if each != "latest"] for model in models] == expected
+    assert all(model.name.startswith(f"run_{run.id}_model:") for model in models)
+
+
+@needs("stable_baselines3", "gymnasium")
+def test_stable_baselines_logs_its_reports_and_its_model(start: Start, tmp_path: Path) -> None:
+    start("-c", example("stable_baselines3"), CUDA_VISIBLE_DEVICES="")
+    [run] = lineal.Api().runs("cart-pole")
+    steps = [row["global_step"] for row in run.scan_history(keys=["global_step", "train/loss"])]
+    assert steps == [128, 192, 256]
+    assert (run.config["algo"], run.config["n_steps"]) == ("PPO", 64)
+    models = run.logged_artifacts()
+    assert [each.aliases for each in models] == [["step_100"], ["step_200"], ["latest", "step_256"]]
+    got = Path(models[-1].file(tmp_path))
+    assert got.read_bytes() == Path("models/model.zip").read_bytes()

@@ -5,16 +5,26 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import lineal
 from lineal.wandb_package import path
 from tests.wandb_package.conftest import Start
 
 PACKAGE = Path(path.FOLDER) / "wandb"
+LIBRARIES = {
+    "keras": "keras",
+    "lightgbm": "lightgbm",
+    "sb3": "stable_baselines3",
+    "xgboost": "xgboost",
+}
+"""What the modules of callbacks import."""
+CALLBACKS = [f"wandb.integration.{name}" for name in LIBRARIES]
 
 
 def modules() -> list[str]:
     names = [".".join(file.relative_to(path.FOLDER).with_suffix("").parts) for file in files()]
-    return [name.removesuffix(".__init__") for name in names if name != "wandb.integration"]
+    return [name.removesuffix(".__init__") for name in names if name not in CALLBACKS]
 
 
 def files() -> list[Path]:
@@ -24,8 +34,8 @@ def files() -> list[Path]:
 def test_each_name_is_lineals(as_wandb: Start) -> None:
     program = (
         "import lineal, wandb\n"
-        "for name in set(lineal.__all__) - {'__version__', 'data_types', 'errors', 'plot',\n"
-        "                                   'util', 'config', 'summary'}:\n"
+        "for name in set(lineal.__all__) - {'__version__', 'data_types', 'errors', 'integration',\n"
+        "                                   'plot', 'util', 'config', 'summary'}:\n"
         "    assert getattr(wandb, name) is getattr(lineal, name), name\n"
         "assert set(lineal.__all__) <= set(dir(wandb))\n"
         "from wandb import *\n"
@@ -155,11 +165,19 @@ def test_a_function_sets_the_project_of_the_runs_to_come(as_wandb: Start) -> Non
     as_wandb(program)
 
 
-def test_wandbs_own_callbacks_are_not_there_and_say_what_to_do(as_wandb: Start) -> None:
-    program = "from wandb.integration.sb3 import WandbCallback"
-    message = "wandb.integration is not in Lineal yet: call run.log in a callback of your own"
-    assert message in as_wandb(program, code=1).stderr
-    as_wandb("import wandb\nassert not hasattr(wandb, 'keras')")
+@pytest.mark.parametrize(("name", "library"), LIBRARIES.items())
+def test_callbacks_import_the_library_that_they_are_for(
+    name: str, library: str, as_wandb: Start
+) -> None:
+    program = f"import sys; sys.modules['{library}'] = None\nimport wandb.integration.{name}"
+    [*_, error] = as_wandb(program, code=1).stderr.splitlines()
+    assert error.startswith("ModuleNotFoundError")
+    assert library in error
+
+
+def test_callbacks_that_are_not_there_are_named(as_wandb: Start) -> None:
+    program = "import wandb\nwandb.integration.catboost"
+    assert "no attribute 'catboost'" in as_wandb(program, code=1).stderr
 
 
 def test_importing_it_loads_as_little_as_lineal_does(as_wandb: Start) -> None:

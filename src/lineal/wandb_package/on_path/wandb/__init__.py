@@ -24,7 +24,10 @@ except ModuleNotFoundError as error:
 __version__ = "0.31.0"
 """The version of W&B's package whose interface this is; as the folder beside this one says."""
 
-_MODULES = ("api", "apis", "data_types", "env", "errors", "plot", "sdk", "util", "wandb_run")
+_MODULES = (
+    *("api", "apis", "data_types", "env", "errors", "integration", "plot", "sdk", "util"),
+    "wandb_run",
+)
 
 
 def ensure_configured() -> None:

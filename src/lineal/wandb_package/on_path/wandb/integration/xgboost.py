@@ -1,0 +1,3 @@
+"""The callbacks for XGBoost."""
+
+from lineal.integration.xgboost import WandbCallback as WandbCallback
