@@ -193,6 +193,31 @@ def test_define_metric_summarises_as_told(run):
     assert (run.summary["lr"], run.summary["epoch"]) == ({"first": 3.0}, 7)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("min", "MAX", {"min": 1, "max": 3}),
+        ("min,max", "mean", {"min": 1, "max": 3, "mean": 2}),
+        ("min", None, {"min": 1}),
+        ("none", "min", {"min": 1}),
+        ("min", "none", None),
+    ],
+)
+def test_what_is_said_of_a_metric_later_is_added(run, first, second, expected):
+    run.define_metric("m", summary=first)
+    run.define_metric("m", summary=second)
+    for value in (2, 1, 3):
+        run.log({"m": value})
+    assert run.summary.get("m") == expected
+
+
+def test_what_was_said_of_a_metric_can_be_forgotten(run):
+    run.define_metric("m", summary="min")
+    run.define_metric("m", summary="max", overwrite=True)
+    run.log({"m": 2})
+    assert run.summary["m"] == {"max": 2}
+
+
 def test_metric_definitions_survive_a_resume(run):
     run.define_metric("loss", summary="min")
     run.log({"loss": 1.0})

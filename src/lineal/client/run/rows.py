@@ -85,7 +85,7 @@ def define(
         )
     if isinstance(step_metric, Metric):
         step_metric = step_metric.name
-    parts = (part.strip() for part in (summary or "").split(","))
+    parts = (part.strip().lower() for part in (summary or "").split(","))
     aggregates = tuple(part for part in parts if part not in ("", "copy"))  # W&B's word for nothing
     for aggregate in aggregates:
         if aggregate not in AGGREGATES:
@@ -139,7 +139,7 @@ class Metrics:
                 step_metric=metric.step_metric or before.step_metric,
                 step_sync=metric.step_sync,
                 hidden=metric.hidden or before.hidden,
-                summary=metric.summary or before.summary,
+                summary=_both(before.summary, metric.summary),
                 goal=metric.goal or before.goal,
             )
         self._defined[metric.name] = metric
@@ -234,6 +234,13 @@ class Metrics:
                 if has_mean[key] and is_number(value) and not math.isnan(value):
                     counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _both(before: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all aggregates; `none` and others do not go together, and the later wins."""
+    if added and "none" in (*before, *added):
+        return added
+    return tuple(dict.fromkeys((*before, *added)))
 
 
 def metrics_of(
