@@ -78,6 +78,31 @@ def test_given_types_are_checked_from_the_first_row() -> None:
     assert len(table) == 1
 
 
+def test_a_column_that_is_cast_takes_what_was_said() -> None:
+    table = Table(["a", "b"], [[1, None], [2, None]])
+    assert str(table.cast("a", int)) == "number"
+    with pytest.raises(TypeError, match="Row 2, column `a`: None is not allowed"):
+        table.add_data(None, None)
+    table.cast("a", int, optional=True)
+    table.cast("b", str, optional=True)
+    table.add_data(None, "x")
+    with pytest.raises(TypeError, match="Row 3, column `b`: expected"):
+        table.add_data(3, 4)
+    assert table.data == [[1, None], [2, None], [None, "x"]]
+
+
+@pytest.mark.parametrize(("dtype", "optional"), [(str, True), (int, False), (bool, True)])
+def test_a_cast_that_a_cell_does_not_fit_changes_nothing(dtype: type, optional: bool) -> None:
+    table = Table(["a"], [[1], [None]])
+    before = table.column_types
+    with pytest.raises(TypeError, match=r"Row [01], column `a`"):
+        table.cast("a", dtype, optional)
+    assert table.column_types == before
+    table.add_data(None)
+    with pytest.raises(ValueError, match="no column `zz`"):
+        table.cast("zz", int)
+
+
 def test_nan_among_texts_is_a_missing_one() -> None:
     table = Table(columns=["name", "score"], data=[["a", 1.0]])
     table.add_data(math.nan, math.nan)

@@ -53,6 +53,15 @@ def test_each_key_has_a_collection_of_its_own() -> None:
     assert f"run-{run.id}-val_t" in by_collection
 
 
+def test_a_list_of_tables_is_a_list_of_logged_tables() -> None:
+    tables = [Table(["i"], [[number]]) for number in range(2)]
+    with lineal.init(project="p") as run:
+        run.log({"t": tables})
+    [values] = logged_rows(run, "t")
+    found = [artifact_and_path(value) for value in values]
+    assert [artifact.get(path) for artifact, path in found] == tables
+
+
 def test_each_row_points_to_the_table_as_it_was_then() -> None:
     table = Table(["i"], log_mode="MUTABLE")
     with lineal.init(project="p") as run:

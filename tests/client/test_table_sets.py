@@ -95,11 +95,21 @@ def test_before_it_is_logged_there_are_no_parts() -> None:
         lineal.PartitionedTable("../parts")
 
 
-def test_a_run_does_not_log_them_and_says_what_to_do() -> None:
-    with lineal.init() as run:
-        for several in (lineal.PartitionedTable("p"), lineal.JoinedTable(LEFT, RIGHT, "id")):
-            with pytest.raises(Invalid, match="add it to an artifact"):
-                run.log({"t": several})
+def test_a_run_logs_joined_tables_as_an_artifact() -> None:
+    with lineal.init(project="p") as run:
+        run.log({"val/both": lineal.JoinedTable(LEFT, RIGHT, "id")})
+    [row] = lineal.Api().run(run.path).scan_history()
+    value = row["val/both"]
+    [artifact] = lineal.Api().run(run.path).logged_artifacts()
+    assert (artifact.type, value["_type"]) == ("run_table", "joined-table")
+    folder, _, path = value["artifact_path"].partition(f"{artifact.digest}/")
+    assert folder == f"lineal-artifact://{artifact.entity}/p/{artifact.collection.name}:"
+    assert artifact.get(path) == lineal.JoinedTable(LEFT, RIGHT, "id")
+
+
+def test_a_run_does_not_log_a_table_of_what_is_beside_it_in_an_artifact() -> None:
+    with lineal.init() as run, pytest.raises(Invalid, match="beside it in an artifact"):
+        run.log({"t": lineal.PartitionedTable("p")})
 
 
 def test_foreign_json_is_refused(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def log_value(
     if isinstance(value, DataObject):
         return value._log(run, key, step)
     if isinstance(value, list | tuple) and value and isinstance(value[0], DataObject):
-        if all(isinstance(item, DataObject) and item.is_inline for item in value):
+        if all(isinstance(item, DataObject) and not item.has_lists for item in value):
             return [item._log(run, f"{key}_{at}", step) for at, item in enumerate(value)]
         return _log_list(value, run, key, step)
     return None

@@ -21,7 +21,6 @@ class Classes(DataObject):
     """
 
     type_name: ClassVar[str] = "classes"
-    is_inline: ClassVar[bool] = True
 
     labels: dict[int, str]
 

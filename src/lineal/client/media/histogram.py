@@ -34,7 +34,6 @@ class Histogram(DataObject):
     """
 
     type_name: ClassVar[str] = "histogram"
-    is_inline: ClassVar[bool] = True
     MAX_LENGTH: ClassVar[int] = 512
     """Bins at most: a histogram is part of a row."""
 

@@ -14,6 +14,7 @@ from lineal.core.names import LATEST, generated_apart
 
 if TYPE_CHECKING:
     from lineal.client.media.table import Table
+    from lineal.client.media.types import DataObject
 
 RUN_TABLE = "run_table"
 INCREMENTAL_FILE = "incremental-table-file"
@@ -89,6 +90,18 @@ def next_part(last: Part | None, run: Any, key: str) -> Part:
     if isinstance(before, dict) and before.get("_type") == INCREMENTAL_FILE:
         return Part(before["increment_num"] + 1, f"-{new_id()}")
     return Part(0, f"-{new_id()}" if run.resumed else "")
+
+
+def log_object(obj: DataObject, run: Any, key: str) -> dict[str, Any]:
+    """Log an object as a version of the run's own artifact, and return what stands for it."""
+    from lineal.client.artifact.artifact import Artifact  # it imports this package
+
+    name = generated_apart(f"run-{run.id}-{key}")
+    artifact = Artifact._internal(name, RUN_TABLE)
+    entry = artifact.add(obj, safe_key(key))
+    path = f"{run.entity}/{run.project}/{name}:{artifact.digest}/{entry.path}"
+    run._log_internal_artifact(artifact)
+    return {"_type": obj.type_name, "artifact_path": f"lineal-artifact://{path}"}
 
 
 def log_table(table: Table, run: Any, key: str, *, part: Part | None = None) -> dict[str, Any]:

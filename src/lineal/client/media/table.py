@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lineal.client.media import arrays, markup
-from lineal.client.media.cells import array_of, decoder, encoder, equal, plain
+from lineal.client.media.cells import equal, plain
 from lineal.client.media.columns import (
     ANY,
     NONE,
@@ -21,9 +21,9 @@ from lineal.client.media.columns import (
     infer,
     merge,
     takes_numbers,
-    to_json,
 )
 from lineal.client.media.logged import Logged, log_table, next_part
+from lineal.client.media.table_file import read_column, write_columns
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.client.term import warn_once
 from lineal.errors import IntegrityError, Invalid
@@ -310,6 +310,30 @@ class Table(DataObject):
             and all(cell is None or cell != cell for cell in cells)
         )
 
+    def cast(self, col_name: str | int, dtype: Any, optional: bool = False) -> ColumnType:
+        """Say what a column takes from now on, and return its type; nothing is converted.
+
+        dtype: as of the table. optional: whether None is a value. Raises Invalid for an unknown
+        column, TypeError for a cell that is none of these, and then changes nothing.
+        """
+        position = self._position(col_name)
+        before = self._types[position], self._optional[position]
+        self._types[position], self._optional[position] = from_spec(dtype), optional
+        cells: list[Any] = []
+        try:
+            for number, row in enumerate(self._rows):
+                cell, type_ = self._fit(row[position], position, number, ())
+                cells.append(cell)
+                self._types[position] = type_
+        except TypeError:
+            self._types[position], self._optional[position] = before
+            raise
+        for row, cell in zip(self._rows, cells, strict=True):
+            row[position] = cell
+        self._is_given[position] = True
+        self._quick[position] = _quick(self._types[position])
+        return self._types[position]
+
     def _set_type(self, position: int, type_: ColumnType) -> bool:
         """Widen a column; True if it was of numbers and is not now: then its NaNs become None."""
         known = self._types[position]
@@ -321,46 +345,9 @@ class Table(DataObject):
     # --- the file ---
 
     def write(self, target: MediaTarget) -> dict[str, Any]:
-        """Return the table's JSON object (DAT-2); media and big arrays go to side files.
-
-        Columns of arrays with more than one dimension are in one `.npz` file, their cells null.
-        Vectors are lists, their dtype in `array_dtypes`. NaN and infinities are written as
-        Python's json does.
-        """
-        rows = self._rows
-        types = {str(name): to_json(type_) for name, type_ in self.column_types.items()}
-        columns = [[row[position] for row in rows] for position in range(len(self._columns))]
-        dtypes: dict[str, str] = {}
-        packed: dict[str, Sequence[Any]] = {}
-        for position, (name, type_) in enumerate(self.column_types.items()):
-            cells = columns[position]
-            array = arrays.array_type(type_)
-            if array is not None and any(cell is not None for cell in cells):
-                if len(array.shape) > 1:
-                    packed[str(position)] = cells
-                    columns[position] = [None] * len(rows)
-                else:
-                    dtypes[str(name)] = arrays.vector_dtype(cells)
-                    columns[position] = [None if c is None else c.tolist() for c in cells]
-            elif (encode := encoder(type_, target)) is not None:
-                columns[position] = list(map(encode, cells))
-        if packed:
-            path = arrays.pack(packed).write(target, arrays.ARRAY_FOLDER)["path"]
-            for key in packed:
-                place = {"path": path, "key": key}
-                _array_params(types[str(self._columns[int(key)])])["serialization_path"] = place
-        written: dict[str, Any] = {
-            "_type": self.type_name,
-            "columns": self.columns,
-            "column_types": {"wb_type": "typedDict", "params": {"type_map": types}},
-            "data": [list(row) for row in zip(*columns, strict=True)],
-            "ncols": len(self._columns),
-            "nrows": len(rows),
-            "log_mode": self.log_mode,
-        }
-        if dtypes:
-            written["array_dtypes"] = dtypes
-        return written
+        """Return the table's JSON object (DAT-2); media and big arrays go to side files."""
+        written = {"_type": self.type_name, **write_columns(self.column_types, self._rows, target)}
+        return {**written, "log_mode": self.log_mode}
 
     @classmethod
     def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:
@@ -392,7 +379,7 @@ class Table(DataObject):
             table._new_column(name, from_json(tree), True)
             cells = [row[position] for row in rows]
             columns.append(
-                _read_column(cells, tree, table._types[position], dtypes.get(str(name)), source)
+                read_column(cells, tree, table._types[position], dtypes.get(str(name)), source)
             )
         table._rows = [list(row) for row in zip(*columns, strict=True)]
         return table
@@ -446,36 +433,6 @@ def _quick(type: ColumnType) -> frozenset[type]:
         known = [_QUICK.get(option.name, frozenset()) for option in type.options]
         return frozenset().union(*known, {_NONE_TYPE} if NONE in type.options else set())
     return _QUICK.get(type.name, frozenset())
-
-
-def _array_params(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the ndarray type in a column's tree; empty if it has none."""
-    params: dict[str, Any] = tree.get("params") or {}
-    if tree["wb_type"] == "ndarray":
-        return params
-    for option in params.get("allowed_types", ()):
-        if option["wb_type"] == "ndarray":
-            return option.get("params") or {}
-    return {}
-
-
-def _read_column(
-    cells: list[Any],
-    tree: dict[str, Any],
-    type: ColumnType,
-    dtype: str | None,
-    source: MediaSource,
-) -> list[Any]:
-    place = _array_params(tree).get("serialization_path")
-    if place is not None:
-        found = arrays.unpack(source.path(place["path"]), place["key"])
-        if len(found) != len(cells):
-            raise IntegrityError(f"{place['path']} has {len(found)} rows, the table {len(cells)}")
-        return found
-    if arrays.array_type(type) is not None:
-        return [None if cell is None else array_of(cell, dtype) for cell in cells]
-    decode = decoder(type, source)
-    return cells if decode is None else list(map(decode, cells))
 
 
 def _rows(data: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from lineal.client.media.files import json_file
+from lineal.client.media.logged import log_object
 from lineal.client.media.table import Table
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.core.names import entry_path, folder_path
@@ -22,15 +23,7 @@ TABLE_FOLDER = "media/tables"
 _ENDING = f".{Table.type_name}.json"
 
 
-class _OnlyInArtifacts(DataObject):
-    def _log(self, run: Any, key: str, step: int) -> NoReturn:
-        raise Invalid(
-            f"{type(self).__name__} has no place in the history of a run: add it to an artifact, "
-            f"or log its tables; `{key}` was not logged"
-        )
-
-
-class JoinedTable(_OnlyInArtifacts):
+class JoinedTable(DataObject):
     """Two tables whose rows belong together where a column of both has the same value.
 
     table1, table2: tables, which are stored with it, entries of tables of a logged artifact, which
@@ -79,6 +72,10 @@ class JoinedTable(_OnlyInArtifacts):
             "join_key": self.join_key,
         }
 
+    def _log(self, run: Any, key: str, step: int) -> dict[str, Any]:
+        """Log it with its tables as an artifact of its own, as a table is."""
+        return log_object(self, run, key)
+
     @classmethod
     def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:
         """Rebuild it with both tables; raises IntegrityError for foreign JSON."""
@@ -89,7 +86,7 @@ class JoinedTable(_OnlyInArtifacts):
             raise IntegrityError(f"This is no JoinedTable that can be read: {error!r}") from error
 
 
-class PartitionedTable(_OnlyInArtifacts):
+class PartitionedTable(DataObject):
     """All tables below a folder of the artifact as one, in the order of their paths.
 
     Add it once, and tables below the folder whenever there are more, as with `incremental=True`.
@@ -137,6 +134,12 @@ class PartitionedTable(_OnlyInArtifacts):
     def write(self, target: MediaTarget) -> dict[str, Any]:
         """Return the JSON object; the tables are entries of their own."""
         return {"_type": self.type_name, "parts_path": self.parts_path}
+
+    def _log(self, run: Any, key: str, step: int) -> NoReturn:
+        raise Invalid(
+            "A PartitionedTable is of the tables beside it in an artifact: add it there, and log "
+            f"that; `{key}` was not logged"
+        )
 
     @classmethod
     def read(cls, json_obj: dict[str, Any], source: MediaSource) -> Self:

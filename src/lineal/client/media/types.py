@@ -80,11 +80,8 @@ class DataObject:
     type_name: ClassVar[str]
     """Stands in file names (`t.table.json`) and as `_type` in the JSON object."""
 
-    is_inline: ClassVar[bool] = False
-    """Whether the JSON object is all there is: no files, so that lists of it are just lists."""
-
     has_lists: ClassVar[bool] = False
-    """Whether several may be logged at once, under one key."""
+    """Whether several that are logged at once are one value; a list of others is just a list."""
 
     _origin: Origin | None = None
     """Set by `media.read` for an object that is a whole file, not for one inside a table."""
