@@ -6,21 +6,24 @@ import hashlib
 import io
 import json
 import os
+import re
 from typing import Any
 
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
-from lineal.errors import MissingFile, SourceChanged
+from lineal.errors import Invalid, MissingFile, SourceChanged
 from lineal.files.writing import write_whole
 
 HASH_DIGITS = 20
 """Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""
+_ADDRESS = re.compile("(gs|s3|https?)://")
 
 
 class MediaFile:
     """The bytes of a side file, wherever they are; named by their hash when they are stored.
 
-    A file on the disk is read when it is stored or looked at, not when this object is made.
+    A file on the disk is read when it is stored or looked at, not when this object is made. One
+    that is elsewhere becomes a reference of the artifact that it is added to, and is read from it.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class MediaFile:
         *,
         data: bytes | None = None,
         local_path: str | None = None,
+        uri: str | None = None,
         origin: Origin | None = None,
         sha256: str | None = None,
         size: int | None = None,
@@ -36,6 +40,7 @@ class MediaFile:
         self.suffix = suffix
         self._data = data
         self._local_path = local_path
+        self._uri = uri
         self._origin = origin
         self._sha256 = hashlib.sha256(data).hexdigest() if data is not None else sha256
         self._size = len(data) if data is not None else size
@@ -44,6 +49,11 @@ class MediaFile:
     def local_path(self) -> str | None:
         """The user's file that it is, if it is one: it may change."""
         return self._local_path
+
+    @property
+    def uri(self) -> str | None:
+        """Where the file is, if it is elsewhere and in no artifact yet."""
+        return self._uri
 
     @property
     def sha256(self) -> str:
@@ -62,12 +72,20 @@ class MediaFile:
         """What a message calls it."""
         if self._origin is not None:
             return f"{self._origin.path} of the artifact"
-        return self._local_path or "what was made here"
+        return self._uri or self._local_path or "what was made here"
 
     def path(self) -> str:
-        """Return a local path, fetching the file if need be; not for a file in memory."""
+        """Return a local path, fetching the file if need be; not for a file in memory.
+
+        Raises Invalid for one that is elsewhere and in no artifact.
+        """
         if self._local_path is not None:
             return self._local_path
+        if self._uri is not None:
+            raise Invalid(
+                f"{self._uri} is not on this machine: add it to an artifact, which refers to it, "
+                "or fetch it and give the path of the file"
+            )
         assert self._origin is not None
         return self._origin.source.path(self._origin.path)
 
@@ -84,12 +102,24 @@ class MediaFile:
         with self.open() as file:
             return file.read()
 
+    def same_as(self, other: MediaFile) -> bool:
+        """Compare the bytes; of files that are elsewhere where they are."""
+        if self._uri is not None or other._uri is not None:
+            return self._uri == other._uri
+        return self.sha256 == other.sha256
+
     def write(self, target: MediaTarget, folder: str) -> dict[str, Any]:
         """Store under `<folder>/<hash><suffix>` and return the stub: `path`, `sha256`, `size`.
 
-        What another artifact holds becomes a reference to it (DAT-7). Its name is made from the
-        URI, so that it meets neither the same bytes added here nor those of a third artifact.
+        What another artifact holds becomes a reference to it (DAT-7), and so does what is
+        elsewhere, whose hash and size are not known. The name of a reference is made from the URI,
+        so that it meets neither the same bytes added here nor those of a third artifact.
         """
+        if self._uri is not None:
+            stem = hashlib.sha256(self._uri.encode()).hexdigest()
+            name = f"{folder}/{stem[:HASH_DIGITS]}{self.suffix}"
+            target.add_reference(self._uri, name)
+            return {"path": name}
         sha256, size = self.sha256, self.size_bytes
         uri = target.reference_to(self)
         stem = sha256 if uri is None else hashlib.sha256(uri.encode()).hexdigest()
@@ -108,6 +138,11 @@ class MediaFile:
         """Write the bytes to a file, which appears as a whole, making its folders."""
         os.makedirs(os.path.dirname(local_path), exist_ok=True)
         write_whole(local_path, self.read())
+
+
+def is_address(path: str | os.PathLike[str]) -> bool:
+    """Tell the URL of a file, of a web server or a store, from a path."""
+    return isinstance(path, str) and _ADDRESS.match(path) is not None
 
 
 def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:

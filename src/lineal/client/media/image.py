@@ -30,7 +30,8 @@ class Image(DataObject):
     classes: labels for boxes and masks that bring none: `Classes`, or what makes them.
     boxes, masks: layers by name, see `layers.boxes_file` and `layers.mask`.
     normalize: scale values to 0–255, as `pixels.to_uint8` says, instead of cutting them off.
-    An image given by path is read when it is logged: the file as it is then.
+    An image given by path is read when it is logged: the file as it is then. One given by its URL
+    is only for artifacts, which refer to it.
     Raises Invalid, or MissingFile for a path that is not a file.
     """
 
@@ -74,12 +75,15 @@ class Image(DataObject):
 
     @property
     def width(self) -> int:
-        """In pixels, like the height; of an image given by path, when it was made or logged."""
-        return self._pixels.width
+        """In pixels, like the height; of an image given by path, when it was made or logged.
+
+        One at a URL is fetched first, which needs an artifact.
+        """
+        return int(self._pixels.width or self.image.width)
 
     @property
     def height(self) -> int:
-        return self._pixels.height
+        return int(self._pixels.height or self.image.height)
 
     @property
     def format(self) -> str:
@@ -110,7 +114,9 @@ class Image(DataObject):
 
     def __repr__(self) -> str:
         caption = f" {self.caption!r}" if self.caption else ""
-        return f"<Image {self.width}×{self.height} {self.format}{caption}>"
+        file, width, height, _ = self._pixels
+        size = f"at {file.uri}" if file.uri else f"{width}×{height} {self.format}" if width else ""
+        return f"<Image {size or self.format}{caption}>"
 
     def _repr_html_(self) -> str:
         """Show the picture in a notebook."""
@@ -121,8 +127,9 @@ class Image(DataObject):
         if not isinstance(other, Image):
             return NotImplemented
         left, right = pixels.as_now(self._pixels), pixels.as_now(other._pixels)
+        are_looked_at = left.width is not None and right.width is not None
         return (
-            (left.width, left.height) == (right.width, right.height)
+            (not are_looked_at or (left.width, left.height) == (right.width, right.height))
             and (self.caption, self.grouping) == (other.caption, other.grouping)
             and self.classes == other.classes
             and {name: file.sha256 for name, file in self._boxes.items()}
@@ -143,13 +150,9 @@ class Image(DataObject):
 
     def _stub(self, file: Mapping[str, Any], target: MediaTarget) -> dict[str, Any]:
         """Return the JSON of an image whose pixels are stored; stores its layers."""
-        stub: dict[str, Any] = {
-            "_type": self.type_name,
-            **file,
-            "width": self.width,
-            "height": self.height,
-            "format": self.format,
-        }
+        stub: dict[str, Any] = {"_type": self.type_name, **file, "format": self.format}
+        if self._pixels.width is not None:
+            stub |= {"width": self._pixels.width, "height": self._pixels.height}
         if self.caption is not None:
             stub["caption"] = self.caption
         if self.grouping is not None:
@@ -176,8 +179,8 @@ class Image(DataObject):
             file = stored(json_obj, source)
             image._pixels = pixels.Pixels(
                 file,
-                json_obj["width"],
-                json_obj["height"],
+                json_obj.get("width"),
+                json_obj.get("height"),
                 json_obj.get("format") or file.suffix[1:],
             )
             classes = json_obj.get("classes")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
-from lineal.client.media.files import HASH_DIGITS, MediaFile, stored
+from lineal.client.media.files import HASH_DIGITS, MediaFile, is_address, stored
 from lineal.client.media.logged import RunFiles, safe_key
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.errors import IntegrityError, Invalid, MissingFile
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class OneFile(DataObject):
-    """A file with a caption. One that is given by path is read when it is logged."""
+    """A file with a caption. One that is given by path is read when it is logged; one that is given
+    by its URL is only for artifacts, which refer to it.
+    """
 
     folder: ClassVar[str]
     """Where in an artifact or a run such files are."""
@@ -46,10 +49,10 @@ class OneFile(DataObject):
         return f"<{type(self).__name__} {self.format}{caption}>"
 
     def __eq__(self, other: object) -> bool:
-        """Compare the bytes and the caption."""
+        """Compare the bytes and the caption; of files that are elsewhere the URLs."""
         if type(other) is not type(self):
             return NotImplemented
-        return (self.caption, self._file.sha256) == (other.caption, other._file.sha256)
+        return self.caption == other.caption and self._file.same_as(other._file)
 
     __hash__ = None  # type: ignore[assignment]  # a file on the disk may change
 
@@ -92,14 +95,17 @@ class OneFile(DataObject):
 
 
 def file_at(path: str | os.PathLike[str], what: str, endings: Sequence[str] = ()) -> MediaFile:
-    """Return a file of the user's; raises MissingFile, and Invalid for another ending.
+    """Return a file of the user's, or one at a URL; raises MissingFile, Invalid for another ending.
 
     endings: those that are taken, without their first dot; none: every one. The longest wins.
     """
     text = os.fspath(path)
-    fitting = _fitting(text, endings) if endings else os.path.splitext(text)[1].lower()
+    name = urlsplit(text).path if is_address(text) else text
+    fitting = _fitting(name, endings) if endings else os.path.splitext(name)[1].lower()
     if fitting is None:
         raise Invalid(f"{text} is no file for {what}: its name ends in none of {_list(endings)}")
+    if is_address(text):
+        return MediaFile(fitting, uri=text)
     if not os.path.isfile(text):
         raise MissingFile(f"No file at {text} to make {what} of")
     return MediaFile(fitting, local_path=os.path.abspath(text))

@@ -10,9 +10,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from lineal.client.media.arrays import as_numpy, is_tensor, numpy_for
-from lineal.client.media.files import MediaFile
+from lineal.client.media.files import MediaFile, is_address
 from lineal.client.media.types import needs_media_extra
 from lineal.errors import Invalid, LinealError, MissingFile
 
@@ -35,8 +36,9 @@ class Pixels(NamedTuple):
     """An encoded image; width and height in pixels, format as in the file's name."""
 
     file: MediaFile
-    width: int
-    height: int
+    width: int | None
+    height: int | None
+    """None of an image at a URL, which was not looked at."""
     format: str
 
 
@@ -51,6 +53,9 @@ def _pil() -> Any:
 def from_path(path: str | os.PathLike[str]) -> Pixels:
     """Look at an image file; its bytes stay where they are. Raises MissingFile or Invalid."""
     text = os.fspath(path)
+    if is_address(text):
+        suffix = os.path.splitext(urlsplit(text).path)[1].lower()
+        return Pixels(MediaFile(suffix, uri=text), None, None, suffix[1:])
     if not os.path.isfile(text):
         raise MissingFile(f"No image file at {text}")
     with _opened(text, text) as image:
@@ -194,9 +199,11 @@ def to_numpy(file: MediaFile) -> Any:
 
 
 def same(left: MediaFile, right: MediaFile) -> bool:
-    """Compare pixels; equal digests make looking unnecessary."""
-    if left.sha256 == right.sha256:
+    """Compare pixels, of what is elsewhere its URL; equal digests make looking unnecessary."""
+    if left.same_as(right):
         return True
+    if left.uri is not None or right.uri is not None:
+        return False
     one, other = to_numpy(left), to_numpy(right)
     return bool(one.shape == other.shape and (one == other).all())
 
