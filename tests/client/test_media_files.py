@@ -345,6 +345,36 @@ def test_a_molecule_is_a_file_of_a_known_format(tmp_path: Path) -> None:
         lineal.Molecule(3)  # type: ignore[arg-type]  # what users pass
 
 
+def test_rdkit_makes_molecules(tmp_path: Path) -> None:
+    chem = pytest.importorskip("rdkit.Chem")
+    ethanol = lineal.Molecule.from_smiles("CCO", caption="ethanol")
+    assert (ethanol.caption, ethanol.format) == ("ethanol", "pdb")
+    assert ethanol.content.count(b"HETATM") == 9
+    flat = lineal.Molecule.from_rdkit(chem.MolFromSmiles("CCO"), convert_to_3d_and_optimize=False)
+    assert flat.content.count(b"HETATM") == 3
+    path = tmp_path / "ethanol.mol"
+    path.write_text(chem.MolToMolBlock(chem.MolFromSmiles("CCO")))
+    assert lineal.Molecule.from_rdkit(path).content.count(b"HETATM") == 9
+    for wrong in ("CCO(", ""):
+        with pytest.raises(Invalid, match="no molecule"):
+            lineal.Molecule.from_smiles(wrong)
+    path.write_text("no molecule")
+    for file in (path, tmp_path / "a.txt", 3):
+        with pytest.raises(Invalid):
+            lineal.Molecule.from_rdkit(file)
+    with pytest.raises(MissingFile):
+        lineal.Molecule.from_rdkit(tmp_path / "none.sdf")
+
+
+@pytest.mark.parametrize("make", [lineal.Molecule.from_smiles, lineal.Molecule.from_rdkit])
+def test_molecules_without_rdkit_say_what_to_install(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rdkit", None)
+    with pytest.raises(Invalid, match="pip install rdkit"):
+        make("CCO")
+
+
 def test_media_load_no_library_before_they_need_one() -> None:
     script = (
         "import sys, lineal\n"
