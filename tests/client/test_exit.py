@@ -112,8 +112,11 @@ else:
     assert steps() == [0]
 
 
-def test_ctrl_c_is_a_failure_with_255():
-    script("lineal.init(id='a', settings=QUICK)\nraise KeyboardInterrupt", code=1)
+@pytest.mark.parametrize("begin", ["{init}\n", "with {init}: "])
+def test_ctrl_c_is_a_failure_with_255_and_ends_python_as_ever(begin):
+    begin = begin.replace("{init}", "lineal.init(id='a', settings=QUICK)")
+    code = -signal.SIGINT  # by which a shell knows that its loop is to end, too
+    script(f"{begin}raise KeyboardInterrupt", code=code)
     _, run = record()
     assert (run.state, run.exit_code) == ("failed", 255)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -328,7 +329,9 @@ def test_mistakes_are_said_as_a_list_says_them() -> None:
     found = lazy([1, 2, 1])
     with pytest.raises(TypeError, match="list indices must be integers or slices, not str"):
         found["a"]  # type: ignore[call-overload]  # the test
-    with pytest.raises(ValueError, match="'x' is not in list"):
+    with pytest.raises(ValueError, match=r"^.* not in list$") as said:
+        [1, 2, 1].index("x")  # type: ignore[arg-type]  # the test
+    with pytest.raises(ValueError, match=re.escape(str(said.value))):
         found.index("x")
     assert (found.index(1), found.index(1, 1)) == (0, 2)
     with pytest.raises(TypeError, match="not supported between"):

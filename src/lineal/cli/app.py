@@ -136,7 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with the code of what happened."""
     output.prepare()
     left_at_exit(is_ours=True)
-    sys.exit(execute(sys.argv[1:] if arguments is None else arguments))
+    code = execute(sys.argv[1:] if arguments is None else arguments)
+    output.flush_notes()
+    sys.exit(code)
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -175,7 +177,7 @@ def _wrong_usage(error: typer.TyperException) -> int:
 
 def _nobody_reads() -> int:
     """Whoever read our output has had enough; let Python's own flush at exit fail in silence."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    output.forget(sys.stdout)
     return BROKEN_PIPE_EXIT_CODE
 
 

@@ -81,9 +81,21 @@ def flush() -> None:
         raise _unwritable(error) from error
 
 
+def flush_notes() -> None:
+    """Bring notes to where they go; those that cannot be written are nobody's failure."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        forget(sys.stderr)
+
+
+def forget(stream: TextIO) -> None:
+    """Let go of what could not be printed: to exit would fail of it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _unwritable(error: OSError) -> Unavailable:
-    """Return what to raise; what could not be printed is forgotten, or exiting would fail again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    forget(sys.stdout)
     text = f"Cannot write to standard output: {error.strerror}; what was printed is not complete"
     return NoSpace(text) if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable(text)
 

@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from opcode import opname
 from types import FrameType, TracebackType
 from typing import Any
@@ -37,6 +38,8 @@ class _Ending:
         self.installed_in: int | None = None
         self.program: FrameType | None = None
         """The outermost frame of the main thread; None as long as only others made runs."""
+        self.is_interrupted = False
+        """Ctrl-C ended it: Python itself is about to end by SIGINT."""
         self.set(0)
 
     def set(self, exit_code: int, left_from: FrameType | None = None) -> None:
@@ -88,6 +91,22 @@ def finish_all(exit_code: int | None = None) -> None:
             term.error(error.message)
         except Exception as error:  # noqa: BLE001 - the other runs are to be finished all the same
             term.error(f"Run {run.path} could not be finished: {error!r}")
+    if _ending.is_interrupted:
+        _interrupt_again()
+
+
+def _interrupt_again() -> None:
+    """Remind Python that it is to end by SIGINT, without which the loop of a shell goes on.
+
+    It forgets that when a text is evaluated meanwhile, as each named tuple does once (before 3.14),
+    and notes it when what is evaluated is interrupted.
+    """
+    with suppress(KeyboardInterrupt):
+        eval("interrupt()", {"interrupt": _interrupt})  # noqa: S307 - there is no other way
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def code_of(kind: type[BaseException] | None, value: BaseException | None) -> int:
@@ -130,6 +149,7 @@ def _wrap_excepthook() -> None:
     def hook(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         if not _goes_on(trace):
             _ending.set(code_of(kind, value))
+            _ending.is_interrupted = issubclass(kind, KeyboardInterrupt)
         if issubclass(kind, TrialStopped):
             term.info(str(value))  # no mistake of the program's, so nobody wants its place
         else:
@@ -147,8 +167,11 @@ def _goes_on(trace: TracebackType | None) -> bool:
 
 
 def _was_typed(trace: TracebackType | None) -> bool:
-    """Tell whether an exception is of Python's own prompt, which no function calls."""
-    is_of_input = trace is not None and trace.tb_frame.f_code.co_filename.startswith("<stdin>")
+    """Tell whether an exception is of Python's own prompt, which no function calls.
+
+    What is typed there is of the file `<stdin>`, from Python 3.14 on `<stdin-3>`.
+    """
+    is_of_input = trace is not None and trace.tb_frame.f_code.co_filename.startswith("<stdin")
     return is_of_input and hasattr(sys, "ps1")  # else a program is read from a pipe
 
 
