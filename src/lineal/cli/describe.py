@@ -6,12 +6,14 @@ from typing import Any
 
 from lineal.core.manifest import Diff, Entry
 from lineal.core.records import (
+    AliasMove,
     CollectionRecord,
     ProjectRecord,
     RunFileRecord,
     RunRecord,
     VersionRecord,
 )
+from lineal.core.trials import SweepRecord, TrialRecord, TrialState
 
 
 def project(record: ProjectRecord) -> dict[str, Any]:
@@ -84,6 +86,16 @@ def diff(change: Diff) -> dict[str, Any]:
     }
 
 
+def alias_move(move: AliasMove) -> dict[str, Any]:
+    return {
+        "moved_at": move.moved_at,
+        "alias": move.alias,
+        "before": move.before,
+        "after": move.after,
+        "actor": move.actor,
+    }
+
+
 def run(record: RunRecord) -> dict[str, Any]:
     return {
         "path": record.path,
@@ -115,4 +127,37 @@ def run_file(record: RunFileRecord) -> dict[str, Any]:
         "size": record.size,
         "digest": record.digest,
         "updated_at": record.updated_at,
+    }
+
+
+def sweep(record: SweepRecord) -> dict[str, Any]:
+    return {
+        "path": record.path,
+        "id": record.sweep_id,
+        "entity": record.entity,
+        "project": record.project,
+        "name": record.name,
+        "description": record.description,
+        "state": record.state.value,
+        "config": record.document,
+        "user": record.user,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "trials": {state.value: record.trial_counts.get(state, 0) for state in TrialState},
+        "best_run": record.best_run_id,
+        "best_value": record.best_value,
+    }
+
+
+def trial(record: TrialRecord) -> dict[str, Any]:
+    return {
+        "number": record.number,
+        "run": record.run_id,
+        "state": record.state.value,
+        "attempt": record.attempt,
+        "value": record.value,
+        "parameters": record.parameters,
+        "is_prior": record.is_prior,
+        "created_at": record.created_at,
+        "ended_at": record.ended_at,
     }

@@ -10,7 +10,7 @@ from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json, Source, Version
 from lineal.core import names
-from lineal.core.records import AliasMove, CollectionPatch, VersionPatch
+from lineal.core.records import CollectionPatch, VersionPatch
 from lineal.errors import Invalid
 
 
@@ -76,7 +76,7 @@ def _print_history(name: str, alias: str | None, *, json: bool) -> None:
     collection = connection.backend.collection(path.entity, path.project, path.name)
     moves = connection.backend.alias_history(collection.id, alias)
     if json:
-        output.as_json_list(_move(move) for move in moves)
+        output.as_json_list(describe.alias_move(move) for move in moves)
         return
     output.table(
         ("moved", "alias", "from", "to", "by"),
@@ -86,16 +86,6 @@ def _print_history(name: str, alias: str | None, *, json: bool) -> None:
         ),
         none=f"{collection.path} never had an alias{'' if alias is None else f' `{alias}`'}",
     )
-
-
-def _move(move: AliasMove) -> dict[str, object]:
-    return {
-        "moved_at": move.moved_at,
-        "alias": move.alias,
-        "before": move.before,
-        "after": move.after,
-        "actor": move.actor,
-    }
 
 
 def tag(

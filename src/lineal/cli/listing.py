@@ -82,19 +82,9 @@ def ls(
         )
         _list_versions(connection.backend, query, matching, json=json)
         return
-    queries = [
-        CollectionQuery(*project, type=type, filters=filters, order=order)
-        for project in _projects(connection, found)
-    ]
+    places = [found] if found is not None else connection.places(None)
+    queries = [CollectionQuery(*place, type=type, filters=filters, order=order) for place in places]
     _list_collections(connection, queries, matching, path, json=json)
-
-
-def _projects(connection: Connection, named: tuple[str, str] | None) -> list[tuple[str, str]]:
-    if named is not None:
-        return [named]
-    if connection.project:
-        return [(connection.backend.entity, connection.project)]
-    return [(project.entity, project.name) for project in connection.projects()]
 
 
 def _list_versions(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineal.cli import folding, output, sweep_page
+from lineal.cli import describe, folding, output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import Json
@@ -21,7 +21,7 @@ from lineal.client.sweep import sweep as sweeps
 from lineal.config import load
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan
-from lineal.core.trials import SweepRecord, SweepState, TrialRecord, TrialState, parameters_text
+from lineal.core.trials import SweepRecord, SweepState, TrialRecord, parameters_text
 from lineal.errors import Invalid, MissingFile, TrialsFailed
 from lineal.nearest import nearest
 
@@ -122,7 +122,7 @@ def create(
             )
         changed = _change(file, wanted[0], entity=entity, project=project)
         if json:
-            output.as_json(describe(changed))
+            output.as_json(describe.sweep(changed))
         return
     if not os.path.exists(file):
         raise MissingFile(
@@ -141,7 +141,7 @@ def create(
     else:
         record = sweeps.create(document, entity=entity, project=project, prior_runs=prior_run)
     if json:
-        output.as_json(describe(record))
+        output.as_json(describe.sweep(record))
     else:
         output.data(record.path)
 
@@ -158,7 +158,7 @@ def ls(
     connection = connect()
     found = _sweeps(connection, project)
     if json:
-        output.as_json_list(describe(record) for record in found)
+        output.as_json_list(describe.sweep(record) for record in found)
         return
     output.table(
         ("sweep", "name", "method", "state", "trials", "best", "created"),
@@ -216,8 +216,8 @@ def show(
         output.note(f"Wrote {html}")
     if json:
         output.as_json(
-            describe(record)
-            | {"importance": importance, "trials": [_described(trial) for trial in trials]}
+            describe.sweep(record)
+            | {"importance": importance, "trials": [describe.trial(trial) for trial in trials]}
         )
     elif html is None:
         _print_sweep(record, trials, importance)
@@ -364,37 +364,3 @@ def controller(
     if sweep.endswith((".yaml", ".yml")) and not os.path.exists(sweep):
         raise MissingFile(f"Nothing is at {sweep}; name the YAML file of a new sweep, or a sweep")
     sweeps.controller(read_yaml(sweep) if os.path.isfile(sweep) else sweep).run()
-
-
-def describe(record: SweepRecord) -> dict[str, Any]:
-    """Return a sweep as JSON shows it."""
-    return {
-        "path": record.path,
-        "id": record.sweep_id,
-        "entity": record.entity,
-        "project": record.project,
-        "name": record.name,
-        "description": record.description,
-        "state": record.state.value,
-        "config": record.document,
-        "user": record.user,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        "trials": {state.value: record.trial_counts.get(state, 0) for state in TrialState},
-        "best_run": record.best_run_id,
-        "best_value": record.best_value,
-    }
-
-
-def _described(trial: TrialRecord) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "run": trial.run_id,
-        "state": trial.state.value,
-        "attempt": trial.attempt,
-        "value": trial.value,
-        "parameters": trial.parameters,
-        "is_prior": trial.is_prior,
-        "created_at": trial.created_at,
-        "ended_at": trial.ended_at,
-    }
