@@ -3,7 +3,7 @@
 One worker per process. It runs jobs one after the other in the order they were given (X-5:
 versions of one name are numbered in call order), and beside them calls about once a second
 whoever has lines or a heartbeat to send, however long a job takes. Both threads are daemons,
-started when first needed and again after a fork; `drain` waits for the jobs.
+started when first needed and again after a fork.
 """
 
 from __future__ import annotations
@@ -51,12 +51,6 @@ class Worker:
         calls = self._calls
         calls.append(call)
         return lambda: calls.remove(call) if call in calls else None
-
-    def drain(self) -> None:
-        """Return once every job given so far is done."""
-        self._renew()
-        if "lineal-jobs" in self._threads:
-            self.submit(lambda: None).result()
 
     def _reset(self) -> None:
         self._owner = os.getpid()

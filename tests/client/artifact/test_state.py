@@ -121,7 +121,7 @@ def test_it_stays_a_draft_if_it_was_not_stored() -> None:
 def test_of_equal_content_it_tells_what_was_there_before(run: lineal.Run) -> None:
     run.log_artifact(draft(description="first", metadata={"epoch": 1}))
     again = run.log_artifact(draft(description="second", metadata={"epoch": 2}))
-    session.worker().drain()
+    session.worker().submit(lambda: None).result()
     assert (again.description, again.metadata) == ("first", {"epoch": 1})
 
 
