@@ -34,7 +34,7 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     draft is no contribution then.
     """
     with instance.database.writing() as connection:
-        own = transfers.hold(instance, connection, draft.id)
+        own = transfers.lock_draft(instance, connection, draft.id)
         parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
     _require_unexpired(instance, parts)
     is_part = any(drafts_db.is_part_of(part, own) for part in parts)
@@ -43,18 +43,18 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     merged = list(build_segments(_united(instance, parts)))
     head = manifest_head(segment.head for segment in merged)
     with instance.database.writing() as connection:
-        held = transfers.hold(instance, connection, draft.id)
+        locked = transfers.lock_draft(instance, connection, draft.id)
         if not is_part:
             # complete, as every contribution: another draft may be the one that finishes
-            transfers.complete(instance, connection, held, stored, nonce=draft.nonce)
+            transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
         # its own part becomes a contribution, so that something keeps it while the whole is built
-        part_id = drafts_db.add_part(connection, held)
+        part_id = drafts_db.add_part(connection, locked)
         manifest_id, _ = blobs_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in batches(merged, PAGE_SEGMENTS):
         checked = transfers.check_segments(page)
         with instance.database.writing() as connection:
-            transfers.hold(instance, connection, draft.id)
+            transfers.lock_draft(instance, connection, draft.id)
             missing = blobs_db.missing_segments(connection, manifest_id)
             transfers.fill(connection, missing, checked)
     return sorted({part_id, *(part.id for part in parts)} - {draft.id})

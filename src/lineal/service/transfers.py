@@ -43,17 +43,10 @@ CheckedSegment = tuple[Segment, list[Entry]]
 # --- sending ------------------------------------------------------------------------------------
 
 
-def open_draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
-    """Return a draft, finished ones too; raises NotFound, Gone when it expired unfinished."""
-    access.require(actor, Action.WRITE, f"draft {draft_id}")
-    with instance.database.reading() as connection:
-        return find_draft(instance, connection, actor, draft_id)
-
-
 def find_draft(
     instance: Instance, connection: Connection, actor: Actor, draft_id: DraftId
 ) -> Row[Any]:
-    """Return what `open_draft` does, for an actor who may."""
+    """Return a draft, finished ones too; raises NotFound, Gone when it expired unfinished."""
     draft = drafts_db.by_id(connection, draft_id)
     if draft is None:
         raise NotFound(f"No draft {draft_id} (you are {actor.name})")
@@ -61,7 +54,7 @@ def find_draft(
     return draft
 
 
-def hold(instance: Instance, connection: Connection, draft_id: DraftId) -> Row[Any]:
+def lock_draft(instance: Instance, connection: Connection, draft_id: DraftId) -> Row[Any]:
     """Return a draft that the sweep lets live until the transaction ends; Gone if it did not.
 
     What is read outside the transaction may be out of date: the sweep takes a draft's manifest
@@ -90,6 +83,12 @@ def check_segments(segments: Sequence[Segment]) -> list[CheckedSegment]:
     return [(segment, check_segment(segment)) for segment in segments]
 
 
+def _draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
+    access.require(actor, Action.WRITE, f"draft {draft_id}")
+    with instance.database.reading() as connection:
+        return find_draft(instance, connection, actor, draft_id)
+
+
 def put_segments(
     instance: Instance, actor: Actor, draft_id: DraftId, segments: Sequence[Segment]
 ) -> None:
@@ -97,10 +96,10 @@ def put_segments(
 
     Raises NotFound, Gone, IntegrityError (one that is not what its head says; then none is taken).
     """
-    open_draft(instance, actor, draft_id)
+    _draft(instance, actor, draft_id)
     checked = check_segments(segments)
     with instance.database.writing() as connection:
-        draft = hold(instance, connection, draft_id)
+        draft = lock_draft(instance, connection, draft_id)
         if draft.state == drafts_db.OPEN:  # otherwise it is complete
             fill(connection, blobs_db.missing_segments(connection, draft.manifest_id), checked)
 
@@ -124,7 +123,7 @@ def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterat
 
     Raises NotFound or Gone with the first.
     """
-    draft = open_draft(instance, actor, draft_id)
+    draft = _draft(instance, actor, draft_id)
     after = 0
     while True:
         with instance.database.reading() as connection:
@@ -154,15 +153,15 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
     The store is asked for each. Raises NotFound, Gone, Conflict if one is not there or has another
     size.
     """
-    draft = open_draft(instance, actor, draft_id)
+    draft = _draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
     keys = [storage_key(digest, draft.nonce) for digest in digests]
     for upload, size in zip(sent, instance.store.sync(keys), strict=True):
         if size != upload.size:
             raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
     with instance.database.writing() as connection:
-        held = hold(instance, connection, draft_id)
-        if held.state != drafts_db.OPEN or held.nonce != draft.nonce:
+        locked = lock_draft(instance, connection, draft_id)
+        if locked.state != drafts_db.OPEN or locked.nonce != draft.nonce:
             return  # committed, or opened anew: the files looked at are not its files any more
         now = instance.clock.now()
         blobs_db.mark_stored(connection, digests, draft_id=draft.id, nonce=draft.nonce, now=now)
@@ -186,24 +185,24 @@ def stored_now(
 def complete(
     instance: Instance,
     connection: Connection,
-    held: Row[Any],
+    locked: Row[Any],
     stored: Sequence[Digest],
     *,
     nonce: str,
 ) -> Row[Any]:
     """Make a draft's blobs known as stored, and return the totals of its manifest.
 
-    held: the draft as it is in this transaction; stored: its blobs whose bytes were found in
+    locked: the draft as it is in this transaction; stored: its blobs whose bytes were found in
     the store under this nonce. Raises Conflict if bytes or segments are still not stored: no
     version references such (invariant 1).
     """
-    if held.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
+    if locked.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
         now = instance.clock.now()
-        blobs_db.mark_stored(connection, stored, draft_id=held.id, nonce=nonce, now=now)
-    totals = blobs_db.manifest_totals(connection, held.manifest_id)
+        blobs_db.mark_stored(connection, stored, draft_id=locked.id, nonce=nonce, now=now)
+    totals = blobs_db.manifest_totals(connection, locked.manifest_id)
     if totals.unstored_count:
         raise Conflict(
-            f"Draft {held.id} cannot be committed: {totals.unstored_count} of its segments and "
+            f"Draft {locked.id} cannot be committed: {totals.unstored_count} of its segments and "
             "blobs are not stored; send what `missing_blobs` lists and commit again"
         )
     return totals
