@@ -31,14 +31,19 @@ def read(
         mistakes.add("parameters", "must be a mapping of names to what may be chosen")
         return constants, searched
     for path, spec in _leaves((), given, mistakes):
-        place = ".".join(("parameters", *path))
+        place = _place(path)
         if "value" in spec or spec.get("distribution") == "constant":
-            _constant(place, path, spec, constants, mistakes)
+            if _is_constant(place, spec, mistakes):
+                constants[path] = spec["value"]
             continue
         distribution = _distribution(place, spec, mistakes)
         if distribution is not None:
             searched[path] = distribution
     return constants, searched
+
+
+def _place(path: Path) -> str:
+    return ".".join(("parameters", *path))
 
 
 def _leaves(
@@ -47,7 +52,7 @@ def _leaves(
     """Yield each parameter with its path, nested ones too."""
     for key, spec in given.items():
         path = (*above, str(key))
-        place = ".".join(("parameters", *path))
+        place = _place(path)
         if not isinstance(spec, Mapping):
             example = (
                 f"{{value: {spec!r}}}" if not isinstance(spec, list) else f"{{values: {spec}}}"
@@ -67,13 +72,7 @@ def _leaves(
             mistakes.add(f"{place}.parameters", "must be a mapping with at least one parameter")
 
 
-def _constant(
-    place: str,
-    path: Path,
-    spec: Mapping[str, Any],
-    constants: dict[Path, Any],
-    mistakes: Mistakes,
-) -> None:
+def _is_constant(place: str, spec: Mapping[str, Any], mistakes: Mistakes) -> bool:
     others = sorted(set(spec) - {"value", "distribution"})
     if "value" not in spec:
         mistakes.add(f"{place}.value", "is missing; a constant needs one")
@@ -82,7 +81,8 @@ def _constant(
     elif spec.get("distribution", "constant") != "constant":
         mistakes.add(f"{place}.distribution", "can only be constant beside `value`")
     else:
-        constants[path] = spec["value"]
+        return True
+    return False
 
 
 def _distribution(place: str, spec: Mapping[str, Any], mistakes: Mistakes) -> Distribution | None:
@@ -145,15 +145,27 @@ def _numeric(
     own = {"min", "max"} if is_bounded else {"mu", "sigma"}
     q = _quantum(place, name, spec, mistakes)
     _refuse(place, spec, own | {"distribution", "q"}, name, mistakes)
-    if not is_bounded:
-        mu, sigma = spec.get("mu", 0.0), spec.get("sigma", 1.0)
-        if not is_finite(mu):
-            mistakes.add(f"{place}.mu", f"must be a number, not {mu!r}")
-        if not is_finite(sigma) or sigma <= 0:
-            mistakes.add(f"{place}.sigma", f"must be a number above 0, not {sigma!r}")
-        if not (is_finite(mu) and is_finite(sigma) and sigma > 0):
-            return None
-        return distributions.normal(name, float(mu), float(sigma), q)
+    if is_bounded:
+        return _bounded(place, name, spec, q, mistakes)
+    return _normal(place, name, spec, q, mistakes)
+
+
+def _normal(
+    place: str, name: str, spec: Mapping[str, Any], q: float | None, mistakes: Mistakes
+) -> Distribution | None:
+    mu, sigma = spec.get("mu", 0.0), spec.get("sigma", 1.0)
+    if not is_finite(mu):
+        mistakes.add(f"{place}.mu", f"must be a number, not {mu!r}")
+    if not is_finite(sigma) or sigma <= 0:
+        mistakes.add(f"{place}.sigma", f"must be a number above 0, not {sigma!r}")
+    if not (is_finite(mu) and is_finite(sigma) and sigma > 0):
+        return None
+    return distributions.normal(name, float(mu), float(sigma), q)
+
+
+def _bounded(
+    place: str, name: str, spec: Mapping[str, Any], q: float | None, mistakes: Mistakes
+) -> Distribution | None:
     low, high = spec.get("min"), spec.get("max")
     whole = name == "int_uniform"
     kind = "a whole number" if whole else "a number"
@@ -207,11 +219,8 @@ def check_names(given: Any, mistakes: Mistakes, above: Path = ()) -> None:
     for key, spec in given.items() if isinstance(given, Mapping) else ():
         path = (*above, str(key))
         if key is None or isinstance(key, bool):
-            place, word = (
-                ".".join(("parameters", *path)),
-                "null" if key is None else str(key).lower(),
-            )
-            mistakes.add(place, f"has a name that YAML takes for {word}; put it in quotes")
+            word = "null" if key is None else str(key).lower()
+            mistakes.add(_place(path), f"has a name that YAML takes for {word}; put it in quotes")
         elif isinstance(spec, Mapping):
             check_names(spec.get("parameters"), mistakes, path)
 
@@ -219,7 +228,7 @@ def check_names(given: Any, mistakes: Mistakes, above: Path = ()) -> None:
 def check_grid(searched: Mapping[Path, Distribution], mistakes: Mistakes) -> None:
     """Note what a grid cannot try one by one."""
     for path, distribution in searched.items():
-        place = ".".join(("parameters", *path))
+        place = _place(path)
         if distribution.values() is None:
             mistakes.add(
                 place,
@@ -240,10 +249,9 @@ def check_values(
     """Note what would only fail when a value is drawn, or never be recognised again."""
     for path, value in constants.items():
         if _has_nan(value):
-            place = ".".join(("parameters", *path))
-            mistakes.add(f"{place}.value", "cannot hold NaN, which equals nothing; use null")
+            mistakes.add(f"{_place(path)}.value", "cannot hold NaN, which equals nothing; use null")
     for path, distribution in searched.items():
-        place = ".".join(("parameters", *path))
+        place = _place(path)
         if _has_nan(distribution.choices):
             mistakes.add(f"{place}.values", "cannot hold NaN, which equals nothing; use null")
         if not distribution.choices:
