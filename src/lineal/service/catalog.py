@@ -257,16 +257,12 @@ def update_collection(
         if row.deleted_at is not None:
             path = "/".join(collections_db.full_name(connection, collection_id))
             raise finding.gone_collection(row, path)
-        values: dict[str, Any] = {"updated_at": instance.clock.now()}
+        now = instance.clock.now()
+        values: dict[str, Any] = {"updated_at": now}
         if patch.name is not None and patch.name != row.name:
-            names.artifact_name(patch.name)
-            names.user_artifact(patch.name, patch.type or row.type)
-            if collections_db.named(connection, row.project_id, patch.name) is not None:
-                raise Exists(f"A collection {patch.name} exists already; choose another name")
+            names.user_artifact(names.artifact_name(patch.name), patch.type or row.type)
+            _take_name(connection, row, patch.name, now)
             values["name"] = patch.name
-            place, kind = row.project_id, redirects_db.COLLECTION
-            redirects_db.add(connection, kind, place, row.name, row.id, values["updated_at"])
-            redirects_db.remove(connection, kind, place, patch.name)
         if patch.type is not None and patch.type != row.type:
             _require_type_change(row, patch.type)
             values["type"] = patch.type
@@ -360,6 +356,14 @@ def _portfolio(
     if row.type != source.type:
         raise Invalid(f"{target.without_ref} holds links to type `{row.type}`, not `{source.type}`")
     return row
+
+
+def _take_name(connection: Connection, row: Row[Any], name: str, now: datetime) -> None:
+    """Let a collection be renamed: its old name leads on, and the new one leads nowhere else."""
+    if collections_db.named(connection, row.project_id, name) is not None:
+        raise Exists(f"A collection {name} exists already; choose another name")
+    redirects_db.add(connection, redirects_db.COLLECTION, row.project_id, row.name, row.id, now)
+    redirects_db.remove(connection, redirects_db.COLLECTION, row.project_id, name)
 
 
 def _require_type_change(row: Row[Any], type: str) -> None:
