@@ -278,6 +278,9 @@ class _Upload:
 
     def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
         """Send blobs; those that lie in the pack which went last are sent already."""
+        sent = [upload for upload in batch if upload.digest in self._last_pack]
+        self._surplus -= len(sent)
+        progress.advance(files=len(sent), size=sum(upload.size for upload in sent))
         left = [upload for upload in batch if upload.digest not in self._last_pack]
         sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
         for upload in left:
@@ -287,9 +290,6 @@ class _Upload:
             else:
                 self._send_blob(upload, sources.get(upload.digest), file)
             file.done(upload.size)
-        self._surplus -= len(batch) - len(left)
-        packed_bytes = sum(upload.size for upload in batch) - sum(upload.size for upload in left)
-        progress.advance(files=len(batch) - len(left), size=packed_bytes)
 
     def _send_blob(self, upload: Upload, source: Source | None, advance: Advance) -> None:
         if source is None:
