@@ -1,7 +1,8 @@
 """The SDK's `Artifact`: what can be done with a version: read, change, link, trace.
 
 `draft.py` fills one, `version.py` has its state. What takes more than some lines is beside them:
-`adding`, `download`, `verifying`, `data_objects`, and the lineage in the public API's `graph`.
+`adding`, `referring`, `download`, `verifying`, `data_objects`, and the lineage in the public API's
+`graph`.
 Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
 """
 

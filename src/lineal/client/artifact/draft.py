@@ -17,8 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 from lineal.client import media, session, term, values
 from lineal.client.artifact import adding, data_objects, patterns
-from lineal.client.artifact.base import Base
-from lineal.client.artifact.contents import MUTABLE, Added, Contents
+from lineal.client.artifact.contents import MUTABLE, Contents
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.config import Settings, load
 from lineal.core import names
@@ -31,6 +30,7 @@ from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid, MissingF
 if TYPE_CHECKING:
     from lineal.client import references
     from lineal.client.artifact.artifact import Artifact
+    from lineal.client.artifact.referring import Referred
 
 MAX_REFERENCES = 10_000_000
 """Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
@@ -95,8 +95,8 @@ class Draft:
         self._base_record: VersionRecord | None = None
         self._sources: set[VersionId] = set()
         """Versions that entries were taken over from (LIN-11)."""
-        self._referred: tuple[str | VersionId, Artifact | None, Base] | None = None
-        """The last of them, as it was named: a table may refer to each of its pictures."""
+        self._referred: Referred | None = None
+        """The last of them: a table may refer to each of its pictures."""
         self._chosen_adder: adding.Adder | None = None
 
     @classmethod
@@ -242,6 +242,7 @@ class Draft:
         All entries are added or none.
         """
         from lineal.client import references  # few artifacts have any
+        from lineal.client.artifact import referring
 
         self._require_draft()
         if max_objects is not None and not isinstance(max_objects, int):
@@ -254,11 +255,9 @@ class Draft:
             patterns.matches(included, excluded),
             bool(included or excluded),
         )
-        artifact = uri.parent_artifact() if isinstance(uri, ManifestEntry) else None
-        made = references.Made()
-        self._contents.add(made.noting(self._referenced(_uri(uri), wanted, artifact)))
+        made = referring.add(self, uri, wanted)
         self._note_change()
-        return made.shown(self._shown)
+        return made
 
     def add(
         self, obj: object, name: str | os.PathLike[str], overwrite: bool = False
@@ -360,69 +359,14 @@ class Draft:
         _, dot, endings = base.partition(".")  # all of them, as of `x.tar.gz`
         return os.path.join(folder, digest[:20] + dot + endings)
 
-    def _referenced(
-        self, uri: str, wanted: references.Wanted, artifact: Artifact | None
-    ) -> Iterator[Added]:
-        """Yield the entries that a URI makes; of another artifact's files, those of its version.
-
-        artifact: the one that is meant, if it was given.
-        """
-        from lineal.client import references  # as above
-
-        if uri.partition("://")[0] not in references.ARTIFACT_SCHEMES:
-            return references.added(self._references, uri, wanted)
-        # a version is an Artifact, and so a Draft
-        from lineal.client.artifact import attaching
-        from lineal.client.artifact.artifact import committed
-
-        run = session.latest_run()
-        backend = session.open_backend(self._settings) if run is None else run.backend
-        place = references.artifacts.parse(uri)
-        if self._referred is None or self._referred[:2] != (place.version, artifact):
-            if artifact is None:
-                record = references.artifacts.resolve(place, backend, self._settings)
-            else:
-                record = attaching.version_of(backend, artifact.source_artifact)
-            base = committed(backend, record)._contents.base
-            self._sources.add(record.id)
-            is_fixed = references.artifacts.is_fixed(place)
-            self._referred = (place.version, artifact, base) if is_fixed else None
-        else:
-            base = self._referred[2]
-        return references.shared(uri, base, place.path, wanted)
-
     @property
     def _references(self) -> references.References:
-        from lineal.client import references  # as above
+        from lineal.client import references  # few artifacts have any
 
         return references.opened(self._settings.reference_timeout)
 
     def _shown(self, entry: Entry) -> ManifestEntry:
         return ManifestEntry(entry, cast("Artifact", self))  # nobody makes a bare Draft
-
-
-def _uri(uri: object) -> str:
-    """Return what `add_reference` is given as a URI whose scheme is in small letters."""
-    if isinstance(uri, ManifestEntry):
-        return uri.ref_url()
-    if isinstance(uri, os.PathLike):
-        raise TypeError(
-            f"add_reference takes a URI, not {uri!r}; give `path.absolute().as_uri()`, or add the "
-            "file itself with `add_file`"
-        )
-    if not isinstance(uri, str):
-        raise TypeError(
-            f"add_reference takes a URI such as `s3://bucket/key`, or an entry of another "
-            f"artifact, not {uri!r}"
-        )
-    try:
-        uri.encode()
-    except UnicodeEncodeError as error:
-        raise Invalid(
-            f"{uri!r} is not valid Unicode, and so no URI; a file has one as `path.as_uri()`"
-        ) from error
-    scheme, colon, rest = uri.partition("://")
-    return f"{scheme.lower()}{colon}{rest}" if colon else uri
 
 
 def described(text: str | None) -> str | None:
