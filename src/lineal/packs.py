@@ -10,7 +10,6 @@ Beside `files` below all rooms: the SDK writes packs, the local store keeps and 
 from __future__ import annotations
 
 import os
-import stat
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +19,8 @@ from lineal import libc
 from lineal.errors import IntegrityError
 from lineal.files.flushing import FLUSH_BYTES, begin_flush
 from lineal.files.modes import set_mode
-from lineal.files.refusals import access_to, room_on, unreadable
+from lineal.files.reading import open_file
+from lineal.files.refusals import access_to, room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_all
 
@@ -129,10 +129,7 @@ class Pack:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor = -1
-        with access_to(path):
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        if stat.S_ISDIR(os.fstat(self._descriptor).st_mode):
-            raise unreadable(path, IsADirectoryError())
+        self._descriptor = open_file(path)
         self._read_at_ns = -1
         self._entries = b""
 

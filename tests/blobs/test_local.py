@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import tracemalloc
 from pathlib import Path
@@ -203,3 +204,32 @@ def test_a_file_on_another_file_system_is_copied(local, tmp_path):
         finally:
             if os.path.exists(path):
                 os.unlink(path)
+
+
+def socket_at(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))  # since it may have 108 bytes
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, socket_at, os.mkdir])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_blob_whose_file_is_another_thing_is_missing_and_nobody_waits(
+    local, source, pack, make, is_packed
+):
+    key = key_of(b"a")
+    if is_packed:
+        local.put_pack(key, pack([b"a"]))
+    else:
+        put(local, source(b"a"), b"a")
+    path = path_of(local, key)
+    os.unlink(path)
+    make(path)
+    store = LocalStore(local.root)
+    with pytest.raises(MissingFile):
+        store.open(key)
+    with pytest.raises(MissingFile):
+        packs.Pack(path)
+    list(store.walk())
+    assert store.sync([key]) == [None]
+    failed = store.delete([key])
+    assert len(failed) == (make is os.mkdir and not is_packed)

@@ -12,6 +12,7 @@ import errno
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, TypeVar
 
@@ -22,9 +23,8 @@ from lineal.core.records import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
 from lineal.files.copying import copy_and_hash
 from lineal.files.flushing import flush
-from lineal.files.reading import Advance
+from lineal.files.reading import Advance, open_file
 from lineal.files.refusals import access_to, room_on, unreadable
-from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new
 
 _PARTS = "parts"
@@ -115,19 +115,20 @@ class LocalStore:
         packed = self._packed.read(key)
         if packed is not None:
             return io.BytesIO(packed)
-        path = self._file(key)
-        with access_to(path):
-            return open(path, "rb")
+        return open(open_file(self._file(key)), "rb")
 
     def size(self, key: Key) -> int | None:
         packed = next(self._packed.find([key]))
         return self._size(key) if packed is None else packed[1].length
 
     def _size(self, key: Key) -> int | None:
+        path = self._file(key)
         try:
-            return Stamp.at(self._file(key)).size
+            with access_to(path):
+                status = os.stat(path)
         except MissingFile:
             return None
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
         return [

@@ -65,6 +65,23 @@ def read_small(path: str, most: int) -> tuple[bytes, Hashed, bytes] | None:
     return data, Hashed(hashed.hexdigest(), before.size, before), hashed.digest()
 
 
+def open_file(path: str) -> int:
+    """Return a descriptor to read a file with; raises MissingFile for a folder, a pipe, a device.
+
+    Without O_NONBLOCK, to open a pipe waits until somebody writes to it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        Stamp.of_open(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 class opened:  # noqa: N801 - read as a word of the `with` statement
     """A file open for reading; a class, since a generator costs three times as much a file."""
 
@@ -72,18 +89,13 @@ class opened:  # noqa: N801 - read as a word of the `with` statement
         self._path = path
 
     def __enter__(self) -> int:
-        try:
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise unreadable(self._path, error) from error
+        self._descriptor = open_file(self._path)
         return self._descriptor
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
         os.close(self._descriptor)
-        if isinstance(error, IsADirectoryError):  # opening a folder succeeds, reading does not
-            raise unreadable(self._path, error) from error
 
 
 def read_whole(path: str, descriptor: int, before: Stamp) -> bytes:

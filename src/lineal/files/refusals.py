@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 
 from lineal.errors import LinealError, MissingFile, NoSpace, Unavailable
 
@@ -64,8 +65,17 @@ def unreadable(path: str, error: OSError) -> MissingFile | Unavailable:
     if error.errno == errno.ELOOP:
         return MissingFile(f"{path} is a symbolic link that leads to itself")
     if isinstance(error, IsADirectoryError):
-        return MissingFile(f"{path} is a folder, not a file")
+        return not_a_file(path, stat.S_IFDIR)
+    if error.errno == errno.ENXIO:  # what opening a socket says
+        return not_a_file(path, stat.S_IFSOCK)
     return Unavailable(f"Cannot read {path}: {_reason(error)}")
+
+
+def not_a_file(path: str, mode: int) -> MissingFile:
+    """Say that something else is where a file should be."""
+    if stat.S_ISDIR(mode):
+        return MissingFile(f"{path} is a folder, not a file")
+    return MissingFile(f"{path} is a pipe, a socket or a device, not a file")
 
 
 def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:

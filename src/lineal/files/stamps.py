@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 from lineal.errors import SourceChanged
-from lineal.files.refusals import unreadable
+from lineal.files.refusals import not_a_file, unreadable
 
 
 class Stamp(NamedTuple):
@@ -39,11 +40,14 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of_open(cls, path: str, descriptor: int) -> Stamp:
-        """Return the stamp of a file that was opened at a path; raises Unavailable."""
+        """Return the stamp of what was opened at a path; raises MissingFile if it is no file."""
         try:
-            return cls.of(os.fstat(descriptor))
+            status = os.fstat(descriptor)
         except OSError as error:
             raise unreadable(path, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            raise not_a_file(path, status.st_mode)
+        return cls.of(status)
 
 
 def is_still_at(path: str, descriptor: int) -> bool:

@@ -22,7 +22,7 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
 from lineal.files.copying import copy_and_hash
-from lineal.files.reading import Advance, hash_file
+from lineal.files.reading import Advance, hash_file, open_file
 
 ENCODED = "file://localhost/"
 """How references to files begin whose path is no Unicode, and so is encoded; no other path is."""
@@ -81,7 +81,7 @@ class LocalRanges:
     """Parts of a file; the open file stays the one that was checked, whatever takes its name."""
 
     def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = open_file(path)
         self._is_open = True
 
     @property

@@ -65,7 +65,7 @@ def copy(folder: str, to: str) -> None:
 
 def _adopt_file(backend: Backend, path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except (FileNotFoundError, PermissionError):
         return False
     except OSError as error:
@@ -140,7 +140,7 @@ def is_written(folder: str, run: RunKey, *, besides: str | None = None) -> bool:
 
 def _is_held(path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     except PermissionError:
