@@ -53,7 +53,8 @@ class Home:
         """Make the folders; raises Unavailable naming the variable to set (STO-1).
 
         A new home is for this user alone: configs, console output and data are in it. One that is
-        there keeps its mode.
+        there keeps its mode. One that has a database gets no folder of blobs: it had one, which
+        may come back (`service.instance`).
         """
         length = len(os.fsencode(self.database))
         if length > DATABASE_PATH_MOST_BYTES:
@@ -62,6 +63,8 @@ class Home:
                 f"{DATABASE_PATH_MOST_BYTES}: {self.database}. Set LINEAL_HOME to a shorter one"
             )
         for path in (self.root, self.blobs, self.staging, self.spool, self.cache):
+            if path == self.blobs and os.path.exists(self.database) and not os.path.lexists(path):
+                continue
             try:
                 os.makedirs(path, 0o700 if path == self.root else 0o777, exist_ok=True)
             except FileExistsError as error:

@@ -114,3 +114,74 @@ def test_a_file_system_that_fails_the_database_says_where_to_look(home: Path) ->
         backend.project("local", "new", create=True)
     assert str(home / "lineal.db") in str(raised.value)
     assert backend.project("local", "new", create=True).name == "new"
+
+
+def empty(blobs: Path, *, stays: bool) -> None:
+    """Take the stored bytes away, as if a disk were not mounted any more; or with its folder."""
+    blobs.rename(blobs.parent / "disk")
+    if stays:
+        blobs.mkdir()
+
+
+def put_back(blobs: Path) -> None:
+    if blobs.exists():
+        blobs.rmdir()  # it must be as empty as it was
+    (blobs.parent / "disk").rename(blobs)
+
+
+@pytest.mark.parametrize("stays", [True, False])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_home_without_its_blobs_is_refused_and_left_as_it_is(
+    home: Path, tmp_path: Path, stays: bool, is_packed: bool
+) -> None:
+    with workers.start() as run:
+        artifact = workers.draft("content")
+        if is_packed:
+            artifact.add_dir(workers.many_files(tmp_path / "source"))
+        run.log_artifact(artifact).wait()
+    session.close()
+    empty(home / "blobs", stays=stays)
+    with pytest.raises(Unavailable, match=r"knows of stored files.* a disk not mounted") as raised:
+        lineal.Api().artifact("vision/data:latest")
+    with pytest.raises(Unavailable, match="knows of stored files"):
+        workers.start()
+    put_back(home / "blobs")
+    artifact = lineal.Api().artifact("vision/data:latest")
+    assert Path(artifact.download(), "data.txt").read_text() == "content"
+
+    session.close()
+    shutil.rmtree(home / "blobs")
+    (home / "blobs" / "sha256").mkdir(parents=True)  # as the error says, if they are lost
+    assert str(home / "blobs" / "sha256") in str(raised.value)
+    backend = session.open_backend(load())
+    assert len(list(backend.verify(repair=True))) == len(artifact.manifest)  # type: ignore[attr-defined]  # of embedded ones only
+    session.close()
+    shutil.rmtree(home / "blobs")
+    with workers.start() as run:  # since nothing is stored any more
+        run.log_artifact(workers.draft("content")).wait()
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_nothing_is_stored_where_the_blobs_were(home: Path, tmp_path: Path, stays: bool) -> None:
+    with workers.start() as run:
+        run.log_artifact(workers.draft("content")).wait()
+        empty(home / "blobs", stays=stays)
+        folder = lineal.Artifact("folder", "dataset")
+        folder.add_dir(workers.many_files(tmp_path / "source"))
+        linked = lineal.Artifact("linked", "dataset")
+        linked.add_file(tmp_path / "source" / "0", policy="immutable")
+        drafts = workers.draft("more"), folder, linked
+        for artifact in drafts:
+            with pytest.raises(Unavailable, match="is gone since this process stored there"):
+                run.log_artifact(artifact).wait()
+        put_back(home / "blobs")
+        for artifact in drafts:
+            run.log_artifact(artifact).wait()
+
+
+def test_a_home_that_stored_nothing_needs_no_blobs(home: Path) -> None:
+    workers.start().finish()
+    session.close()
+    (home / "blobs").rmdir()
+    with workers.start() as run:
+        run.log_artifact(workers.draft("content")).wait()

@@ -20,13 +20,15 @@ from lineal.blobs.packed import PACKS, PackedBlobs
 from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
 from lineal.core.records import Handover
-from lineal.errors import IntegrityError, MissingFile, SourceChanged
+from lineal.errors import IntegrityError, MissingFile, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.flushing import flush
 from lineal.files.reading import Advance, open_file
 from lineal.files.refusals import access_to, room_on, unreadable
 from lineal.files.writing import write_new
 
+_LOOSE = "sha256"
+"""Folder of blobs that are files of their own."""
 _PARTS = "parts"
 """Folder of files that are being written; a rename makes them blobs."""
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES, errno.ENOTSUP}
@@ -39,8 +41,21 @@ class LocalStore:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self.begun_by = os.path.join(root, _LOOSE)
+        """The folder that is made with the first blob, and stays."""
         self._parts = os.path.join(root, _PARTS)
         self._packed = PackedBlobs(os.path.join(root, PACKS))
+        self._was_begun = False
+
+    def is_begun(self) -> bool:
+        """Tell whether anything was ever stored here.
+
+        If so, and it is gone later, nothing is stored any more until it is back: the folder may be
+        one on which a disk is mounted again.
+        """
+        is_begun = any(map(os.path.isdir, (self.begun_by, os.path.join(self.root, PACKS))))
+        self._was_begun = self._was_begun or is_begun
+        return is_begun
 
     def put(
         self,
@@ -183,16 +198,24 @@ class LocalStore:
 
     def _file(self, key: Key) -> str:
         _, first, _, hex_digits, nonce = key.split("/")
-        return f"{self.root}/sha256/{first}/{hex_digits}-{nonce}"
+        return f"{self.begun_by}/{first}/{hex_digits}-{nonce}"
 
     def _part(self) -> str:
-        os.makedirs(self._parts, exist_ok=True)
-        return f"{self._parts}/{secrets.token_hex(8)}"
+        part = f"{self._parts}/{secrets.token_hex(8)}"
+        self._make_folder(part)
+        return part
 
     def _make_folder(self, target: str) -> None:
         folder = os.path.dirname(target)
-        if not os.path.isdir(folder):
-            os.makedirs(folder, exist_ok=True)
+        if os.path.isdir(folder):
+            return
+        if self._was_begun and not self.is_begun():
+            raise Unavailable(
+                f"What was in {self.root} is gone since this process stored there. Is a disk not "
+                "mounted any more, or was it moved away? Put it back, and repeat the call"
+            )
+        os.makedirs(folder, exist_ok=True)
+        self.is_begun()
 
     def _move(self, source: str, target: str) -> bool:
         """Rename a file of ours; whether the folder is there is found out by trying."""

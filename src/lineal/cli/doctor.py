@@ -87,7 +87,8 @@ def _done(name: str, work: Callable[[], str]) -> Check:
 
 def _home(home: Home) -> str:
     home.create()
-    for folder in (home.root, home.blobs, home.staging, home.spool, home.cache):
+    folders = home.root, home.blobs, home.staging, home.spool, home.cache
+    for folder in filter(os.path.isdir, folders):
         try:
             with tempfile.NamedTemporaryFile(dir=folder):
                 pass

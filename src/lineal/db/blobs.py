@@ -241,6 +241,11 @@ def insert_stored(
     return int(row.id)
 
 
+def any_stored(connection: Connection) -> bool:
+    """Tell whether any bytes are stored that somebody may use."""
+    return connection.execute(select(blobs.c.id).where(IS_STORED).limit(1)).first() is not None
+
+
 def mark_lost(connection: Connection, blob_id: int, nonce: str) -> None:
     """Await the bytes of a blob anew: whoever logs the same content sends them again."""
     connection.execute(

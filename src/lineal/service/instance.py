@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.config import Settings
+from lineal.db import blobs as blobs_db
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
@@ -55,8 +56,8 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
     Any number of processes may do so at once. A home that is there and may only be read is
     opened for that: writing to it raises Unavailable. So does this when there is no home and none
     can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
-    this Lineal, or is missing while there are bytes. What it keeps of the settings is listed in
-    `config.OPENED_WITH`.
+    this Lineal, is missing while there are bytes, or knows of some while there are none. What it
+    keeps of the settings is listed in `config.OPENED_WITH`.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
@@ -75,6 +76,7 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
             else:
                 wait = min(settings.busy_timeout, settings.init_timeout)
                 _bring_up_to_date(database, home, store, wait_seconds=wait)
+                _require_store(database, home, store)
     except BaseException:
         database.close()
         raise
@@ -121,6 +123,20 @@ def _require_no_bytes(home: Home, store: LocalStore) -> None:
             f"There are stored files in {home.blobs}, but no database: {home.database} is missing "
             "or empty. Put it back from a backup; or, to begin anew, move the home away"
         )
+
+
+def _require_store(database: Database, home: Home, store: LocalStore) -> None:
+    """Refuse to begin a new store beside a database that has one: what it holds is elsewhere."""
+    if store.is_begun():
+        return
+    with database.reading() as connection:
+        if not blobs_db.any_stored(connection):
+            return
+    raise Unavailable(
+        f"The database {home.database} knows of stored files, and nothing is in {home.blobs}. Is "
+        "a disk not mounted, or was the folder moved? Put it back; or, if the files are lost for "
+        f"good, make the folder {store.begun_by}, and `lineal verify --repair` notes what is gone"
+    )
 
 
 @contextmanager

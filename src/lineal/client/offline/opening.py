@@ -107,7 +107,7 @@ def opened_apart(settings: Settings) -> Iterator[EmbeddedBackend]:
             # it is said of the copy, which nobody finds any more
             if isinstance(error, IntegrityError):
                 raise _damaged(there, "its pages or records cannot be read") from error
-            raise type(error)(error.message.replace(copy.database, there.database)) from error
+            raise type(error)(error.message.replace(home, there.root)) from error
 
 
 def require_readable(source: EmbeddedBackend, there: Home) -> None:
