@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 
 from lineal.config import Settings
-from lineal.errors import Unavailable
+from lineal.errors import NoSpace, Unavailable
+from lineal.files.refusals import refusal
 
 DATABASE, BLOBS = "lineal.db", "blobs"
 """The file and the folder of a home that make it one."""
@@ -75,10 +76,17 @@ class Home:
                     "LINEAL_HOME to another folder"
                 ) from error
             except OSError as error:
-                raise Unavailable(
-                    f"Cannot write to {path}: {error.strerror}. "
-                    "Set LINEAL_HOME to a folder you may write to"
-                ) from error
+                raise unwritable(path, error) from error
+
+
+def unwritable(path: str, error: OSError) -> Unavailable:
+    """Say why a file or folder of the home cannot be made."""
+    refused = refusal(path, error)
+    if isinstance(refused, NoSpace):
+        return refused  # which is no reason to go elsewhere, and a bundle is no home
+    return Unavailable(
+        f"Cannot write to {path}: {error.strerror}. Set LINEAL_HOME to a folder you may write to"
+    )
 
 
 def home_of(settings: Settings) -> Home:

@@ -13,7 +13,7 @@ import pytest
 import lineal
 from lineal.client import session
 from lineal.client.embedded import EmbeddedBackend
-from lineal.client.offline import sync
+from lineal.client.offline import bundles, sync
 from lineal.config import load
 from lineal.errors import ArtifactsFailed, NoSpace, Unavailable
 from tests.robust import workers
@@ -21,12 +21,12 @@ from tests.robust import workers
 DISK_BYTES = 8 << 20
 
 
-def mounted(folder: Path) -> bool:
+def mounted(folder: Path, *, inodes: int = 10_000) -> bool:
     """Mount a small file system of its own; only root may."""
     if os.geteuid() != 0:
         return False
     folder.mkdir(exist_ok=True)
-    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES},nr_inodes={inodes}", "tmpfs", str(folder)]
     return subprocess.run(["mount", *options], capture_output=True, check=False).returncode == 0
 
 
@@ -297,3 +297,22 @@ def test_a_sweep_by_itself_that_cannot_be_noted_says_so(disk: Path) -> None:
     fill(disk)
     with pytest.raises(NoSpace, match="No space left to write"):
         backend.sweep_if_due()
+
+
+@pytest.mark.parametrize("inodes", [2, 3, 7, 8, 12])
+def test_a_bundle_on_a_disk_without_inodes_names_what_is_full(tmp_path: Path, inodes: int) -> None:
+    other = tmp_path / "other"
+    if not mounted(other, inodes=inodes):
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        with workers.start() as run:
+            artifact = run.log_artifact(workers.draft("content")).wait()
+        backend, settings = session.open_backend(load()), load()
+        record = backend.version_by_id(artifact._record.id)
+        with pytest.raises(NoSpace, match=f"No space left to write {other}/bundle/"):
+            bundles.export(backend, [record], str(other / "bundle"), settings=settings)
+        subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(other)], check=True)
+        bundles.export(backend, [record], str(other / "bundle"), settings=settings)
+        assert bundles.import_(str(other / "bundle"), backend, settings=settings)
+    finally:
+        unmount(other)

@@ -19,7 +19,7 @@ from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.errors import Unavailable
 from lineal.files.modes import set_mode, shared_mode
-from lineal.home import Home, home_of
+from lineal.home import Home, home_of, unwritable
 from lineal.service.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _open_lock(path: str) -> int:
     try:
         return _open_shared(path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _make_shared(path: str) -> None:
@@ -203,7 +203,7 @@ def _make_shared(path: str) -> None:
         make_empty(part)
         os.rename(part, path)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def _open_shared(path: str) -> int:
@@ -214,9 +214,3 @@ def _open_shared(path: str) -> int:
     if mode & ~found.st_mode and found.st_uid == os.geteuid():  # the umask took some of it
         set_mode(descriptor, found.st_mode | mode)
     return descriptor
-
-
-def _unwritable(path: str, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"Cannot write to {path}: {error.strerror}. Set LINEAL_HOME to a folder you may write to"
-    )
