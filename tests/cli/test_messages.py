@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -310,6 +311,28 @@ def test_what_ends_a_question_without_an_answer_does_not_stand_behind_it(lineal,
     os.close(end)
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == "Nothing was done"
+
+
+@pytest.mark.parametrize("words", [("artifact", "rm", "demo/photos", "--all"), ("gc",)])
+def test_ctrl_c_at_a_question_ends_as_it_does_elsewhere(lineal, photos, monkeypatch, words):
+    if words == ("gc",):
+        lineal("artifact", "rm", "demo/photos", "--all", "--yes")
+        monkeypatch.setenv("LINEAL_UNDO_DAYS", "0")
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-c", "from lineal.cli import main; main()", *words]
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
+    with subprocess.Popen(command, stdin=end, stderr=subprocess.PIPE, env=environment) as process:
+        told = b""
+        while not told.endswith(b"[y/N]:"):
+            read = os.read(process.stderr.fileno(), 1000)
+            assert read, told
+            told += read
+        process.send_signal(signal.SIGINT)
+        told += process.stderr.read()
+    os.close(terminal)
+    os.close(end)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == b"Nothing was done"
 
 
 def test_no_name_reaches_a_terminal_as_a_command_to_it(lineal):

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from lineal.cli import (
+    INTERRUPTED_EXIT_CODE,
     artifact,
     as_wandb,
     bundle,
@@ -149,9 +150,9 @@ def execute(arguments: Sequence[str]) -> int:
         output.flush()
     except typer.TyperException as error:
         return _wrong_usage(error)
-    except typer.Abort:
+    except typer.Abort as error:
         output.note("Nothing was done")
-        return 1
+        return INTERRUPTED_EXIT_CODE if isinstance(error.__context__, KeyboardInterrupt) else 1
     except BrokenPipeError:
         return _nobody_reads()
     except SystemExit as error:

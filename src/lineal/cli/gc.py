@@ -67,7 +67,7 @@ def gc(
             output.note("Nothing to free")
             return
         _print_plan(plan, json=False)
-        typer.confirm("Do this?", abort=True, err=True)
+        output.confirm("Do this?", yes=False)
     _sweep(connection, json=json)
 
 
