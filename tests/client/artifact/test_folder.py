@@ -97,3 +97,16 @@ def test_a_folder_of_any_depth_is_made_verified_and_emptied(tmp_path: Path, deep
     assert found == f"{deep}a"
     folder.remove(root, [found])
     assert os.listdir(root) == []
+
+
+def test_what_a_download_leaves_that_is_killed_as_it_begins_is_not_held_against_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.txt").write_bytes(b"a")
+    entry = Entry("a.txt", of_bytes(b"a"), 1)
+    monkeypatch.setattr(folder, "unlink", lambda _path: None)  # it does not come to that
+    folder.require_distinct(str(root), [entry])
+    assert len(os.listdir(root)) == 2
+    assert verifying.folder(str(root), [entry]) == (1, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 
 from lineal.core.manifest import Entry
@@ -16,6 +15,7 @@ from lineal.errors import (
     Unavailable,
 )
 from lineal.files.folders import make_folders, walk
+from lineal.files.parts import new_stem
 from lineal.files.refusals import refusal, room_on
 from lineal.files.writing import write_new
 from lineal.home import DATABASE
@@ -149,7 +149,8 @@ def require_distinct(root: str, entries: Iterable[Entry]) -> None:
 
 
 def _ignores_case(root: str) -> bool:
-    probe = os.path.join(root, f".{secrets.token_hex(6)}.probe")
+    # by its name, what a killed process leaves of it is no part of the version (`parts.PART`)
+    probe = os.path.join(root, f"{new_stem()}-0.part")
     try:
         write_new(probe, b"")
     except (OSError, Unavailable):
