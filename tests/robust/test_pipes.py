@@ -111,10 +111,14 @@ def test_what_is_no_file_is_not_added(
     assert len(artifact.manifest) == 0
 
 
-def test_a_pipe_in_the_spool_keeps_nobody_waiting(tmp_path: Path) -> None:
+def test_a_pipe_among_the_files_of_a_home_keeps_nobody_waiting() -> None:
     with workers.start() as run:
         run.log({"x": 1})
     session.close()
-    spool = Path(os.environ["LINEAL_HOME"], "spool")
-    os.mkfifo(spool / "a.spool")
+    home = Path(os.environ["LINEAL_HOME"])
+    (home / "gc.last").unlink()
+    for name in ("spool/a.spool", "gc.last"):
+        os.mkfifo(home / name)
     workers.start().finish()
+    assert (home / "gc.last").is_file()
+    assert os.listdir(home / "spool") == []

@@ -53,13 +53,17 @@ def note(instance: Instance, moment: datetime) -> None:
 def _noted(instance: Instance) -> datetime | None:
     path = _path(instance)
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", opener=_open) as file:
             moment = datetime.fromisoformat(file.read())
     except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
         raise unreadable(path, error) from error
     return moment if moment.tzinfo is not None else None  # we write no other
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe has nothing to say, and would wait
 
 
 def _path(instance: Instance) -> str:
