@@ -258,6 +258,8 @@ def load(
                 raise
             place = _sources(environ, home)[name]
             raise Invalid(f"{error.message}; it comes from {place}") from error
+    if not parsed.get("home", "~").startswith("~"):  # `home_of` says where that leads nowhere
+        parsed["home"] = os.path.abspath(parsed["home"])  # a run may go on in another folder
     return dataclasses.replace(Settings(**parsed))  # as one in which every value was said
 
 

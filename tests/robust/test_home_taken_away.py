@@ -185,3 +185,23 @@ def test_a_home_that_stored_nothing_needs_no_blobs(home: Path) -> None:
     (home / "blobs").rmdir()
     with workers.start() as run:
         run.log_artifact(workers.draft("content")).wait()
+
+
+def test_a_run_keeps_its_home_where_the_program_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEAL_HOME", "relative")
+    with workers.start(id="run1") as run:
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        path = tmp_path / "file"
+        path.write_text("content")
+        artifact = lineal.Artifact("data", "dataset")
+        artifact.add_file(path)
+        run.log_artifact(artifact).wait()
+        run.save(path, base_path=tmp_path)
+        run.log({"loss": 1.0})
+        run.use_artifact("data:latest").download("target")
+    assert os.listdir(tmp_path / "elsewhere") == ["target"]
+    monkeypatch.chdir(tmp_path / "work")
+    assert losses() == [1.0]
