@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -279,3 +280,17 @@ def test_run_files_of_a_dead_process_go_after_a_day_and_new_ones_stay(tmp_path: 
     os.utime(old, (day_ago, day_ago))
     remove_leftovers(str(tmp_path))
     assert os.listdir(tmp_path) == ["run-file-new"]
+
+
+def test_a_folder_that_cannot_be_made_again_may_be_asked_for_again_and_again(root: str) -> None:
+    own = Staging(root)
+    own.new_path()
+    shutil.rmtree(root)
+    Path(root).write_text("in the way")
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="Cannot write to"):
+            own.new_path()
+    os.unlink(root)
+    assert os.path.isdir(os.path.dirname(own.new_path()))
+    own.close()
+    assert os.listdir(root) == []

@@ -62,8 +62,9 @@ class Staging:
             with held(self._making):
                 if not os.path.isdir(self._folder):
                     renew_folder(self._root)
-                    os.close(self._lock_descriptor)
+                    before = self._lock_descriptor
                     self._make()
+                    os.close(before)  # not earlier: to make it may fail, now and again
         return f"{self._folder}/{next(self._numbers)}"
 
     def drop(self, numbers: Iterable[int]) -> None:
