@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -204,4 +205,31 @@ def test_a_run_keeps_its_home_where_the_program_changes_its_folder(
         run.use_artifact("data:latest").download("target")
     assert os.listdir(tmp_path / "elsewhere") == ["target"]
     monkeypatch.chdir(tmp_path / "work")
+    assert losses() == [1.0]
+
+
+@contextmanager
+def without_entry(home: Path) -> Iterator[None]:
+    home.chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+        home.chmod(0o700)
+
+
+def test_a_home_that_may_not_be_entered_any_more_is_not_taken_for_a_missing_one(
+    home: Path,
+) -> None:
+    run = workers.start(id="run1")
+    backend = run.backend
+    with without_entry(home):
+        with pytest.raises(Unavailable, match=r"Cannot read .*/lineal\.db: Permission denied"):
+            backend.project("local", "new", create=True)
+        run.log({"loss": 1.0})
+    run.finish()
     assert losses() == [1.0]

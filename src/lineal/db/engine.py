@@ -43,7 +43,8 @@ from lineal.db.json_values import json_text, json_value
 from lineal.db.refusals import CONNECTIONS_MOST, translated, unwritable
 from lineal.db.unwritable import UnwritableFile
 from lineal.db.write_lock import SignalCame, WriteTurn
-from lineal.errors import Unavailable
+from lineal.errors import MissingFile, Unavailable
+from lineal.files.refusals import access_to
 from lineal.forks import around_forks
 from lineal.interrupts import LOOK_SECONDS, deferred
 
@@ -223,9 +224,13 @@ class Database:
     def _require_in_place(self) -> None:
         """Raises Unavailable if the file that is open has lost its name: what were written to it
         would be gone with this process, and what another one has there is not what is known here.
+        So it does if nobody can tell, as its folder may not be entered any more.
         """
-        if self._opened_file is not None and self._file() != self._opened_file:
-            what = "was replaced" if self._file() is not None else "was removed or moved away"
+        if self._opened_file is None:
+            return
+        found = self._file()
+        if found != self._opened_file:
+            what = "was removed or moved away" if found is None else "was replaced"
             raise Unavailable(
                 f"The database {self._place} {what} since this process opened it. Put the one that "
                 "was there back, and repeat the call; what is there now is for a new process"
@@ -236,8 +241,9 @@ class Database:
         if self._place is None:
             return None
         try:
-            return os.stat(self._place).st_ino
-        except OSError:
+            with access_to(self._place):
+                return os.stat(self._place).st_ino
+        except MissingFile:
             return None
 
     def _unchanged(self, connection: Connection) -> AbstractContextManager[None]:
