@@ -309,7 +309,7 @@ def test_a_bundle_on_a_disk_without_inodes_names_what_is_full(tmp_path: Path, in
             artifact = run.log_artifact(workers.draft("content")).wait()
         backend, settings = session.open_backend(load()), load()
         record = backend.version_by_id(artifact._record.id)
-        with pytest.raises(NoSpace, match=f"No space left to write {other}/bundle/"):
+        with pytest.raises(NoSpace, match=rf"No inodes \(`df -i`\) left to write {other}/bundle/"):
             bundles.export(backend, [record], str(other / "bundle"), settings=settings)
         subprocess.run(["mount", "-o", "remount,nr_inodes=100", str(other)], check=True)
         bundles.export(backend, [record], str(other / "bundle"), settings=settings)

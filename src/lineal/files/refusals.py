@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import stat
 
 from lineal.errors import LinealError, MissingFile, NoSpace, Unavailable
@@ -81,13 +82,26 @@ def not_a_file(path: str, mode: int) -> MissingFile:
 def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
     """Return what a failed write means to the user; None where its own words say it."""
     if error.errno in _NO_ROOM:
+        what = "No inodes (`df -i`)" if _lacks_inodes(path) else "No space"
         return NoSpace(
-            f"No space left to write {path}; free some and repeat the call: "
+            f"{what} left to write {path}; free some and repeat the call: "
             "it sends only what is missing"
         )
     if error.errno in _REFUSED:
         return Unavailable(f"Cannot write {path}: {_reason(error)}")
     return None
+
+
+def _lacks_inodes(path: str) -> bool:
+    """Tell whether a disk has no room for files, however much it has for bytes."""
+    try:
+        place = os.path.abspath(path)
+        while not os.path.exists(place):  # the folder itself may be what could not be made
+            place = os.path.dirname(place)
+        status = os.statvfs(place)
+    except OSError:
+        return False
+    return status.f_files > 0 and status.f_favail == 0
 
 
 def _reason(error: OSError) -> str:
