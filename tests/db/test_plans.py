@@ -22,6 +22,8 @@ GROWING = {
 """Tables that may have millions of rows."""
 
 
+LISTED_RUNS = "ix_runs_project_id_created_at"
+
 Step = tuple[str, str]
 """A statement, and one step of how the database runs it."""
 
@@ -183,7 +185,32 @@ def test_runs_are_counted_in_the_index_of_the_live_ones(plans, run):
 
     steps = [step for statement, step in plans(count) if "count(" in statement and "runs" in step]
     assert len(steps) == 1
-    assert steps[0].startswith("SEARCH runs USING INDEX ix_runs_project_id_created_at (project_id=")
+    assert steps[0].startswith(f"SEARCH runs USING COVERING INDEX {LISTED_RUNS} (project_id=?")
+
+
+def test_a_run_is_found_among_all_by_its_id(plans, run):
+    steps = [step for _, step in plans(lambda: lineal.Api().runs("p", filters={"name": "r1"})[0])]
+    assert any("runs" in step and step.endswith("(project_id=? AND run_id=?)") for step in steps)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "createdAt", "displayName", "duration", "group", "heartbeatAt", "host", "jobType", "state",
+        "username",
+    ],
+)  # fmt: skip
+def test_lists_of_runs_are_filtered_and_ordered_without_their_wide_rows(plans, run, field):
+    value = 1 if field == "duration" else "2020-01-01"
+    filters = {"$or": [{field: {"$gt": value}}, {"username": "bob"}]}
+    api = lineal.Api()
+    for work in (
+        lambda: api.runs("p", order=f"-{field}")[0],
+        lambda: list(api.runs("p", filters=filters)),
+        lambda: len(api.runs("p", filters=filters, per_page=1)),
+    ):
+        steps = [step for statement, step in plans(work) if "FROM runs \n" in statement]
+        assert [step for step in steps if f"COVERING INDEX {LISTED_RUNS} (project_id=?" in step]
 
 
 def test_no_statement_is_planned_anew_each_time_it_runs(plans, run):

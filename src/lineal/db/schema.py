@@ -144,12 +144,25 @@ runs = Table(
     *_tombstone(),
     Column("released_at", Moment),  # files and lines are gone
     UniqueConstraint("project_id", "run_id"),
-    # only of live runs: to count and list them, their wide rows need not be read for `deleted_at`
+    # Only of live runs, and with what lists of them are filtered and ordered by: their rows, which
+    # documents make wide, are not read for it. Not with `sweep_id`, which has an index of its own
+    # that SQLite would leave for this one. On PostgreSQL, which keeps documents apart and lets no
+    # index be that wide, it ends after `id`.
     Index(
         "ix_runs_project_id_created_at",
         "project_id",
         "created_at",
         "id",
+        "deleted_at",  # always NULL, but SQLite would look into the row
+        "state",
+        "heartbeat_at",
+        "runtime_seconds",
+        "run_id",
+        "name",
+        "group_name",
+        "job_type",
+        "created_by",
+        "host",
         sqlite_where=text("deleted_at IS NULL"),  # on PostgreSQL too, as for blobs
     ),
     Index("ix_runs_deletion_id", "deletion_id"),

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from lineal.db.engine import Database
 from lineal.errors import Unavailable
 
-HEAD = "0013"
+HEAD = "0014"
 """Newest revision in `versions/`; a test holds it against the scripts."""
 
 
