@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -257,11 +258,28 @@ def test_pages_grow_with_what_was_loaded() -> None:
         return source.fetch(page)
 
     found = LazyList(fetch, int, per_page=10)
-    assert found[39] == 39
-    assert sizes == [10] * 4
+    assert [found[index] for index in (0, 10, 20)] == [0, 10, 20]
+    assert sizes == [10] * 3
     assert sum(item for item in found) == sum(range(20_000))
-    assert len(sizes) < 50
-    assert max(sizes) <= 20_000 // 4
+    assert len(sizes) < 25
+    assert max(sizes) <= 20_000 // 2
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda found: found[39],
+        lambda found: found[30:35],
+        lambda found: found[-39],
+        lambda found: found[-35:-30],
+    ],
+)
+def test_what_is_asked_for_comes_as_one_page(look: Callable[[LazyList[int]], object]) -> None:
+    source = Source(list(range(1000)))
+    found = LazyList(source.fetch, int, per_page=10)
+    look(found)
+    assert source.pages_served == 1
+    assert look(found) == look(list(range(1000)))
 
 
 def test_nothing_is_counted_that_nobody_asks_for() -> None:
@@ -283,7 +301,7 @@ def test_only_the_pages_looked_at_are_loaded() -> None:
     found = LazyList(source.fetch, int, per_page=10)
     assert source.pages_served == 0
     assert (found[15], found[3:18][0], bool(found)) == (15, 3, True)
-    assert source.pages_served == 2
+    assert source.pages_served == 1
     assert (found.cursor, found.more) == ("20", True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 import threading
@@ -19,7 +20,7 @@ R = TypeVar("R")
 REPR_ITEMS = 3
 PAGE_SIZE = 50
 """W&B's default `per_page`."""
-GROWTH = 4
+GROWTH = 2
 """Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
 PAGE_SIZE_MOST = 10_000
 FAR = 1_000
@@ -292,7 +293,7 @@ class _PageReader(Generic[R, T]):
         while self._lacks(self._items, count):
             with self._lock:
                 if self._lacks(self._items, count):  # another thread may have loaded it meanwhile
-                    self._load_page()
+                    self._load_page(count)
         return self._items
 
     def tail(self, count: int) -> list[T]:
@@ -304,13 +305,13 @@ class _PageReader(Generic[R, T]):
         while self._lacks(self._last, count):
             with self._lock:
                 if self._lacks(self._last, count):
-                    self._load_last_page()
+                    self._load_last_page(count)
 
     def _lacks(self, items: list[T], count: int | None) -> bool:
         return self.more and (count is None or len(items) < count)
 
-    def _load_page(self) -> None:
-        size, start = self._size(self._items), len(self._items)
+    def _load_page(self, count: int | None) -> None:
+        size, start = self._size(self._items, count), len(self._items)
         page = self._fetch(PageRequest(size, self.cursor, False, until=self._last_cursor))
         self._items += [self._reached(at, record) for at, record in enumerate(page.items, start)]
         self.cursor = page.cursor
@@ -322,16 +323,15 @@ class _PageReader(Generic[R, T]):
         return self._make(record) if item is None or known != record else item
 
     def _load_far(self, position: int) -> None:
-        size, skip = self._size(self._far), position - len(self._items)
+        size, skip = self._size(self._far, 0), position - len(self._items)
         request = PageRequest(size, self.cursor, False, until=self._last_cursor, skip=skip)
         for at, record in enumerate(self._fetch(request).items, position):
             if at not in self._far:
                 self._far[at] = record, self._make(record)
 
-    def _load_last_page(self) -> None:
-        request = PageRequest(
-            self._size(self._last), self._last_cursor, False, backwards=True, until=self.cursor
-        )
+    def _load_last_page(self, count: int) -> None:
+        size = self._size(self._last, count)
+        request = PageRequest(size, self._last_cursor, False, backwards=True, until=self.cursor)
         page = self._fetch(request)
         self._last += [self._make(record) for record in page.items]
         if self._last_cursor is None:
@@ -341,9 +341,15 @@ class _PageReader(Generic[R, T]):
             self.cursor = None
             self._complete()
 
-    def _size(self, loaded: Sized) -> int:
-        """Return the size of the next page: where each costs a sort, few large ones are better."""
-        return max(min(self._per_page, sys.maxsize - 1), min(len(loaded) // GROWTH, PAGE_SIZE_MOST))
+    def _size(self, loaded: Sized, count: int | None) -> int:
+        """Return the size of the next page: where each costs a sort, few large ones are better.
+
+        count: how many items are wanted in all; None: all there are. So many pages come as one.
+        """
+        per_page = min(self._per_page, sys.maxsize - 1)
+        missing = PAGE_SIZE_MOST if count is None else count - len(loaded)
+        wanted = min(max(missing, len(loaded) // GROWTH), PAGE_SIZE_MOST)
+        return max(1, math.ceil(wanted / per_page)) * per_page
 
     def _complete(self) -> None:
         self._items += reversed(self._last)
