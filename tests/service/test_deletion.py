@@ -30,6 +30,22 @@ from tests.service.drafts import findings, path
 # --- versions -----------------------------------------------------------------------------------
 
 
+def test_many_acts_are_listed_by_as_many_statements_as_one(
+    instance: Instance, owner: Actor, log: Log, statements: list[str]
+) -> None:
+    for number in range(6):
+        delete(instance, owner, log(str(number)))
+    statements.clear()
+    (last,) = deletion.deletions(instance, owner, FIRST._replace(size=1)).items
+    count = len(statements)
+    acts = deletion.deletions(instance, owner, FIRST).items
+    assert len(statements) == 2 * count
+    assert acts[0] == last
+    assert [act.versions for act in acts] == [
+        (f"ana/vision/data:v{number}",) for number in reversed(range(6))
+    ]
+
+
 def test_a_deleted_number_is_never_given_again(instance: Instance, owner: Actor, log: Log) -> None:
     log("0")
     second = log("1")

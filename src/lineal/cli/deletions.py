@@ -15,7 +15,7 @@ from lineal.cli import output, selection
 from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import NUMBER_MAX, Json, Yes
 from lineal.cli.retention import ttl_words
-from lineal.client.pages import all_of
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.core import names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection
@@ -237,7 +237,8 @@ def deletions(
         restored = connection.backend.restore(undo)
         print_restored(f"deletion {undo}", restored, json=json)
         return
-    listed = all_of(connection.backend.deletions)
+    size = min(limit + 1, BULK_PAGE_SIZE) if limit else BULK_PAGE_SIZE
+    listed = all_of(connection.backend.deletions, size=size)
     found = islice(listed, limit or None)
     if json:
         output.as_json_list(asdict(each) for each in found)

@@ -112,7 +112,9 @@ def _list_collections(
     backend = connection.backend
     if len(queries) > 1 and queries[0].order is not None:
         output.note("Ordered within each project; name a project to order all of it")
-    found = chain.from_iterable(all_of(partial(backend.collections, each)) for each in queries)
+    found = chain.from_iterable(
+        all_of(partial(backend.collections, each), size=BULK_PAGE_SIZE) for each in queries
+    )
     if json:
         output.as_json_list(describe.collection(record) for record in found)
     elif shown := list(found):

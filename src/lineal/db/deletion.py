@@ -30,7 +30,7 @@ from sqlalchemy import (
 from lineal.core.records import PageRequest
 from lineal.db import aliases as aliases_db
 from lineal.db.documents import Holds
-from lineal.db.engine import batches, on_sqlite
+from lineal.db.engine import batches, listed, on_sqlite
 from lineal.db.fields import moment_field
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.orders import fetch_page, parse_order
@@ -343,10 +343,22 @@ def page(
     return fetch_page(connection, _listing(), order, request)
 
 
-def hidden_versions(connection: Connection, deletion_id: int, limit: int) -> list[int]:
-    """Return the first versions that an act hid and that are still hidden."""
-    query = select(versions.c.id).where(versions.c.deletion_id == deletion_id)
-    return list(connection.execute(query.order_by(versions.c.id).limit(limit)).scalars())
+def hidden_versions(
+    connection: Connection, deletion_ids: Sequence[int], limit: int
+) -> dict[int, list[int]]:
+    """Return the first versions that each act hid and that are still hidden."""
+    found: dict[int, list[int]] = {id: [] for id in deletion_ids}
+    own = versions.c.deletion_id
+    number = func.row_number().over(partition_by=own, order_by=versions.c.id).label("number")
+    hidden = (
+        select(versions.c.id, own, number)
+        .where(own.in_(listed(connection, deletion_ids)))
+        .subquery()
+    )
+    first = select(hidden.c.deletion_id, hidden.c.id).where(hidden.c.number <= limit)
+    for deletion_id, id in connection.execute(first.order_by(hidden.c.id)):
+        found[deletion_id].append(id)
+    return found
 
 
 def newest_of_collection(connection: Connection, collection_id: int) -> int | None:

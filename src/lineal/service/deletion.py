@@ -185,7 +185,8 @@ def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Delet
     access.require(actor, Action.READ, "deletions")
     with instance.database.reading() as connection:
         rows, cursor, total = deletion_db.page(connection, page)
-        found = tuple(record(instance, row, _hidden_names(connection, row.id)) for row in rows)
+        names = _hidden_names(connection, [row.id for row in rows if row.version_count])
+    found = tuple(record(instance, row, names.get(row.id, ())) for row in rows)
     return Page(found, cursor, total)
 
 
@@ -212,10 +213,13 @@ def record(instance: Instance, row: Row[Any], versions: tuple[str, ...] = ()) ->
 # --- the small steps ------------------------------------------------------------------------------
 
 
-def _hidden_names(connection: Connection, deletion_id: int) -> tuple[str, ...]:
-    ids = deletion_db.hidden_versions(connection, deletion_id, finding.NAMED_MOST)
-    names = gc_plan.names_of(connection, ids)
-    return tuple(names[id].name for id in ids)
+def _hidden_names(
+    connection: Connection, deletion_ids: Sequence[int]
+) -> dict[int, tuple[str, ...]]:
+    """Return the names of the first versions that each act hides."""
+    hidden = deletion_db.hidden_versions(connection, deletion_ids, finding.NAMED_MOST)
+    names = gc_plan.names_of(connection, [id for ids in hidden.values() for id in ids])
+    return {act: tuple(names[id].name for id in ids) for act, ids in hidden.items()}
 
 
 def require_unprotected(
