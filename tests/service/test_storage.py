@@ -1,5 +1,7 @@
 """Where the bytes are: own, shared, pending, orphaned, and all of them (DEL-8)."""
 
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -13,6 +15,7 @@ from lineal.errors import Invalid, NotFound
 from lineal.service import artifacts, deletion, gc, run_files, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
+from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.service.drafts import draft, log, send
 
 

@@ -13,16 +13,12 @@ from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
-from lineal.db.engine import plain
 from lineal.db.schema import blobs
 from lineal.service import deletion, gc
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
 from tests.service.drafts import log
-
-STEPS_COUNTED = 10
-"""Of SQLite's machine, which takes as many to read a row."""
 
 
 @contextmanager
@@ -110,25 +106,6 @@ def test_what_is_asked_of_the_database_does_not_grow_with_the_versions(
     for number in range(20):
         log(instance, owner, tmp_path, {"a": b"%d" % number})
     assert asked() == before
-
-
-def test_files_that_many_versions_share_are_looked_at_once(
-    instance: Instance, owner: Actor, tmp_path: Path
-) -> None:
-    def steps() -> int:
-        taken: list[None] = []
-        with instance.database.reading() as connection:
-            plain(connection).set_progress_handler(lambda: taken.append(None), STEPS_COUNTED)
-            assert list(checks.violations(connection)) == []
-            plain(connection).set_progress_handler(None, 0)
-        return len(taken) * STEPS_COUNTED
-
-    files = {f"{number:03}": b"%d" % number for number in range(300)}
-    log(instance, owner, tmp_path, files, in_pack=True)
-    before = steps()
-    for number in range(20):
-        log(instance, owner, tmp_path, files, collection=f"copy{number}")
-    assert steps() < 2 * before
 
 
 def test_a_blob_that_is_not_stored_is_named_with_every_version_that_has_it(
