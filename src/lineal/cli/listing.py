@@ -91,7 +91,7 @@ def _list_versions(
     backend: Backend, query: VersionQuery, matching: str | None, *, json: bool
 ) -> None:
     """matching: the filter as it was written, None if there is none."""
-    size = 100 if query.order is None else BULK_PAGE_SIZE
+    size = 100 if json and query.order is None else BULK_PAGE_SIZE  # their metadata may be large
     versions = all_of(partial(backend.versions, query), size=size)
     if json:
         output.as_json_list(describe.version(record) for record in versions)

@@ -324,6 +324,8 @@ def test_files_are_listed_from_both_ends_and_in_the_segments_that_hold_them(
     resumed = many.files(per_page=2, start=names[4])
     assert (resumed[-1].name, len(resumed)) == (names[-1], len(names) - 5)
     monkeypatch.setattr(lists, "FAR", 2)
+    read.clear()
+    assert (many.files(per_page=2)[len(names) - 3].name, len(read)) == (names[-3], 4)
     far = many.files(per_page=2)
     assert [file.name for file in (far[9], far[5], *far[6:8], far[-1], *far)] == [
         *(names[at] for at in (9, 5, 6, 7, -1)),

@@ -350,8 +350,7 @@ class _PagedEntries:
         is_first = request.cursor is None and request.with_total
         if self.wanted or not (is_first or request.only_total):
             return None
-        ends = {segment_of(self._manifest(), end) for end in _range(request) if end is not None}
-        heads = self._heads(*_range(request))
+        ends, heads = self._ends(request), self._heads(*_range(request))
         within = sum(head.entry_count for head in heads if head not in ends)
         cut = self._read([head for head in heads if head in ends], request)
         return within + sum(1 for _ in cut)
@@ -364,8 +363,27 @@ class _PagedEntries:
     def _entries(self, request: PageRequest) -> Iterator[Entry]:
         """Yield what follows the cursor, in the direction that is asked for."""
         heads = self._heads(*_range(request))
-        entries = self._read(heads[::-1] if request.backwards else heads, request)
-        return islice(entries, request.skip, None)
+        heads, skip = self._skipped(heads[::-1] if request.backwards else heads, request)
+        return islice(self._read(heads, request), skip, None)
+
+    def _skipped(
+        self, heads: tuple[SegmentHead, ...], request: PageRequest
+    ) -> tuple[tuple[SegmentHead, ...], int]:
+        """Return what is left of the segments, and how many of its entries are still skipped."""
+        skip, ends = request.skip, self._ends(request)
+        while heads and skip and not self.wanted:
+            is_cut = heads[0] in ends
+            count = (
+                sum(1 for _ in self._read(heads[:1], request)) if is_cut else heads[0].entry_count
+            )
+            if count > skip:
+                break
+            heads, skip = heads[1:], skip - count
+        return heads, skip
+
+    def _ends(self, request: PageRequest) -> set[SegmentHead | None]:
+        """Return the segments of which only a part lies between the ends of a page."""
+        return {segment_of(self._manifest(), end) for end in _range(request) if end is not None}
 
     def _heads(self, after: str | None, before: str | None) -> tuple[SegmentHead, ...]:
         """Return the segments that hold what is wanted between two paths."""
