@@ -12,7 +12,7 @@ INSTEAD = (
     dict.fromkeys(("plots", "sklearn", "visualize"), _CHARTS)
     | dict.fromkeys(("Bokeh", "Graph"), _FILES)
     | dict.fromkeys(
-        ("catboost", "fastai", "gym", "tensorboard"),
+        ("catboost", "fastai", "gym"),
         _CALLBACK,
     )
     | dict.fromkeys(

@@ -31,12 +31,6 @@ def test_an_existing_id_without_resume_is_an_error_naming_the_choices():
         lineal.init(id="a")
 
 
-def test_that_tensorboard_is_not_recorded_is_said_once(capsys):
-    for _ in range(2):
-        lineal.init(sync_tensorboard=True).finish()
-    assert capsys.readouterr().err.count("TensorBoard and Gym are not recorded") == 1
-
-
 def test_resume_table(capsys):
     with pytest.raises(RunNotFoundError):
         lineal.init(id="a", resume="must")

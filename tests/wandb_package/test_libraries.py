@@ -129,3 +129,12 @@ def test_stable_baselines_logs_its_reports_and_its_model(start: Start, tmp_path:
     assert [each.aliases for each in models] == [["step_100"], ["step_200"], ["latest", "step_256"]]
     got = Path(models[-1].file(tmp_path))
     assert got.read_bytes() == Path("models/model.zip").read_bytes()
+
+
+@needs("torch", "tensorboard")
+def test_what_pytorch_writes_for_tensorboard_is_logged(start: Start) -> None:
+    start("-c", example("torch.utils"), CUDA_VISIBLE_DEVICES="")
+    [run] = lineal.Api().runs("board")
+    rows = list(run.scan_history(keys=["global_step", "loss", "step"]))
+    assert [row["global_step"] for row in rows] == list(range(0, 100, 10))
+    assert all(row["step"] == row["global_step"] for row in rows)

@@ -73,7 +73,8 @@ def init(
     `finish_previous` (in notebooks) or `create_new` beside it.
     fork_from: `id?_step=N`, whose history up to that step a new run shares; resume_from: the
     same, for that run itself (RUN-19). save_code: keep the main script or notebook.
-    force, anonymous, tensorboard, sync_tensorboard, monitor_gym: W&B's, without effect.
+    sync_tensorboard (also: tensorboard): log the numbers that are written for TensorBoard by
+    PyTorch and tensorboardX, too. force, anonymous, monitor_gym: W&B's, without effect.
 
     Raises UsageError (id exists, names of project or run, contradictory arguments),
     RunNotFoundError (`must`), Gone (the id was deleted), Invalid (other names, config), Unavailable
@@ -107,8 +108,10 @@ def init(
     previous = _previous(loaded, fork, trial)
     if previous is not None:
         return previous
-    if tensorboard or sync_tensorboard or monitor_gym:
-        term.warn_once("TensorBoard and Gym are not recorded by this version")
+    if monitor_gym:
+        term.warn_once("Videos of Gym are not recorded by this version")
+    if tensorboard or sync_tensorboard:
+        _record_tensorboard()
     process_exit.install()
     defaults = run_config.defaults(loaded.config_paths)
     early, given = map(run_config.read_config, (session.early_config(), config))
@@ -125,6 +128,16 @@ def init(
     if loaded.code_dir and not run.disabled:
         run.log_code(loaded.code_dir)
     return run
+
+
+def _record_tensorboard() -> None:
+    from lineal.client.capture import tensorboard  # few programs write for it
+
+    if not tensorboard.record():
+        term.warn_once(
+            "sync_tensorboard=True records nothing: neither tensorboard nor tensorboardX is "
+            "installed"
+        )
 
 
 def _trial(settings: Settings) -> Trial | None:

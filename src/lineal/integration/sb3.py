@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter
+from stable_baselines3.common.logger import KVWriter, TensorBoardOutputFormat
 
 import lineal
+from lineal.client.capture import tensorboard
 from lineal.errors import Invalid
 from lineal.integration.running import active_run
 
@@ -54,7 +55,10 @@ class WandbCallback(BaseCallback):
             self._run.watch(self.model.policy, log=self._watched, log_freq=self._watch_freq)
 
     def _on_training_start(self) -> None:
-        self.logger.output_formats.append(_Writer(self._run))
+        writers = self.logger.output_formats
+        has_tensorboard = any(isinstance(each, TensorBoardOutputFormat) for each in writers)
+        if not (has_tensorboard and tensorboard.is_recording()):  # which would log it as well
+            writers.append(_Writer(self._run))
 
     def _on_step(self) -> bool:
         if self._save_freq > 0 and self.n_calls % self._save_freq == 0:
