@@ -246,15 +246,53 @@ def test_a_step_metric_is_the_last_one_whatever_its_own_summary_is(run, summary)
     assert [row.get("epoch") for row in history(run)] == [2, 2, 1, 1]
 
 
-def test_a_summary_that_is_defined_late_takes_the_place_of_the_last_value(run):
-    run.log({"val/acc": 7})
-    run.flush()
-    run.define_metric("val/acc", summary="max")
-    run.log({"val/acc": 5})
-    run.log({"val/acc": 4})
-    assert run.summary["val/acc"] == {"max": 5}
-    run.finish()
-    assert lineal.Api().run(run.path).summary["val/acc"] == {"max": 5}
+@pytest.mark.parametrize("mode", ["online", "offline"])
+@pytest.mark.parametrize(
+    ("summary", "expected"),
+    [
+        ("max", {"max": 7}),
+        ("min,mean,first", {"min": 1, "mean": 4, "first": 5}),
+        ("none", None),
+        (None, 3),
+    ],
+)
+def test_a_summary_that_is_defined_late_is_of_all_that_was_logged(mode, summary, expected):
+    with lineal.init(mode=mode) as run:
+        run.summary["val/own"] = 9
+        for value in (5, 7):
+            run.log({"val/acc": value, "other": value})
+        run.flush()
+        run.log({"val/acc": 1}, commit=False)
+        run.define_metric("val/*", summary=summary)
+        run.log({})
+        run.log({"val/acc": 3})
+    assert run.summary.get("val/acc") == expected
+    assert (run.summary["val/own"], run.summary["other"]) == (9, 7)
+    if mode == "online":
+        assert lineal.Api().run(run.path).summary.get("val/acc") == expected
+
+
+def test_a_summary_that_is_defined_anew_is_of_all_that_was_logged():
+    with lineal.init() as run:
+        run.define_metric("m", summary="min")
+        for value in (2, 1, 3):
+            run.log({"m": value})
+        run.define_metric("m", summary="max")
+        assert run.summary["m"] == {"min": 1, "max": 3}
+        run.define_metric("m", summary="best", goal="maximize", overwrite=True)
+        assert run.summary["m"] == {"best": 3}
+    with lineal.init(id=run.id, resume="must") as run:
+        run.define_metric("m", summary="mean", overwrite=True)
+        run.log({"m": 6})
+    assert lineal.Api().run(run.path).summary["m"] == {"mean": 3}
+
+
+def test_a_disabled_run_summarises_what_is_logged_from_then_on():
+    with lineal.init(mode="disabled") as run:
+        run.log({"m": 1})
+        run.define_metric("m", summary="min")
+        run.log({"m": 2})
+    assert run.summary["m"] == {"min": 2}
 
 
 def test_a_pattern_takes_all_but_its_star_as_it_is(run):

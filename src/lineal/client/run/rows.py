@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +30,8 @@ OWN_KEYS = ("_step", "_runtime", "_timestamp")
 """Lineal sets these in every row (RUN-27); the user's values of that name are ignored."""
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 COUNTED_ROWS_MAX = 1_000_000
-"""Rows read to go on with a mean: some ten seconds, once. Of more their number is taken for it."""
+"""Rows read to go on with a mean, or for a new definition: some ten seconds, once. Of more their
+number is taken for a mean, and what they hold is not summarised anew."""
 
 
 def _encoder() -> Callable[[Any], str]:
@@ -131,7 +133,8 @@ class Metrics:
     def __bool__(self) -> bool:
         return bool(self._defined)
 
-    def add(self, metric: Metric, *, overwrite: bool) -> None:
+    def add(self, metric: Metric, *, overwrite: bool) -> bool:
+        """Take a definition; True if it changes how values are summarised."""
         before = self._defined.get(metric.name)
         if before is not None and not overwrite:
             metric = Metric(
@@ -144,6 +147,27 @@ class Metrics:
             )
         self._defined[metric.name] = metric
         self._found.clear()
+        how = None if before is None else (before.summary, before.goal)
+        return (metric.summary, metric.goal) != (how or ((), None))
+
+    def logged(self, name: str, summary: Summary) -> list[str]:
+        """Return the keys in the summary that a definition is about."""
+        keys = {_summarised_key(key) for key in summary._values if key.startswith(name.rstrip("*"))}
+        return [key for key in sorted(keys) if getattr(self.of(key), "name", None) == name]
+
+    def summarise_again(
+        self, keys: Iterable[str], rows: Iterable[Mapping[str, Any]], summary: Summary
+    ) -> None:
+        """Summarise keys as they are defined now; rows: all that were logged, with flat keys."""
+        waiting = set(keys)
+        wanted = frozenset(waiting)
+        for row in rows:
+            values = {key: row[key] for key in wanted.intersection(row)}
+            for key in waiting.intersection(values):  # what is in no row was set by hand
+                summary._remove([key, *(f"{key}.{aggregate}" for aggregate in AGGREGATES)])
+                self._counts.pop(key, None)
+                waiting.discard(key)
+            summary._record(self.summarised(values, summary))
 
     def as_config(self) -> dict[str, Any]:
         return {name: asdict(metric) for name, metric in self._defined.items()}
@@ -234,6 +258,23 @@ class Metrics:
                 if has_mean[key] and is_number(value) and not math.isnan(value):
                     counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _summarised_key(name: str) -> str:
+    """Return the key that a name in the summary belongs to: `loss` for `loss.min`."""
+    key, _, aggregate = name.rpartition(".")
+    return key if aggregate in AGGREGATES and key else name
+
+
+def so_far(run: Any) -> Iterable[Mapping[str, Any]]:
+    """Return the rows of a run as they are now, the one that still grows as well.
+
+    None of a run that keeps none, or has more than COUNTED_ROWS_MAX.
+    """
+    if run.disabled or run.step > COUNTED_ROWS_MAX:
+        return ()
+    run.flush()
+    return chain(run._earlier_rows(), [flat(run._rows._row)])
 
 
 def _both(before: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:

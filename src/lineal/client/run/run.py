@@ -105,7 +105,10 @@ class Run(RunCore, Shown):
             summary=summary,
             goal=goal or objective,
         )
-        self._metrics.add(metric, overwrite=bool(overwrite))
+        if self._metrics.add(metric, overwrite=bool(overwrite)):
+            logged = self._metrics.logged(metric.name, self.summary)
+            if logged:
+                self._metrics.summarise_again(logged, rows.so_far(self), self.summary)
         self.config._own(metrics=self._metrics.as_config())
         return metric
 
