@@ -9,7 +9,7 @@ _INSIDE = "use lineal.Run, lineal.Api, lineal.Settings and lineal.errors"
 _TABLE = "log one Table"
 
 INSTEAD = (
-    dict.fromkeys(("plots", "sklearn", "visualize"), _CHARTS)
+    dict.fromkeys(("plots", "visualize"), _CHARTS)
     | dict.fromkeys(("Bokeh", "Graph"), _FILES)
     | dict.fromkeys(
         ("catboost", "fastai", "gym"),

@@ -16,6 +16,7 @@ LIBRARIES = {
     "keras": "keras",
     "lightgbm": "lightgbm",
     "sb3": "stable_baselines3",
+    "sklearn": "sklearn",
     "xgboost": "xgboost",
 }
 """What the modules of callbacks import."""
