@@ -42,6 +42,7 @@ _SOURCES = {
     ),
     "lineal.client.sweep.sweep": ("sweep", "controller"),
     "lineal.client.sweep.agent": ("agent",),
+    "lineal.client.run.config": ("Config",),
     "lineal.client.run.run": ("AlertLevel", "Run"),
     "lineal.client.artifact.artifact": ("Artifact",),
     "lineal.client.artifact.ttl": ("ArtifactTTL",),
@@ -137,6 +138,7 @@ if TYPE_CHECKING:
     from lineal.client.media.video import Video as Video
     from lineal.client.plot import plot_table as plot_table
     from lineal.client.public.api import Api as Api
+    from lineal.client.run.config import Config as Config
     from lineal.client.run.run import AlertLevel as AlertLevel
     from lineal.client.run.run import Run as Run
     from lineal.client.run.summary import Summary

@@ -98,7 +98,8 @@ def test_what_libraries_compare_with_is_what_lineal_returns(as_wandb: Start) -> 
         "import wandb.wandb_run\n"
         "with wandb.init(project='p', config={'a': 1}) as run:\n"
         "    assert isinstance(run, Run) and not isinstance(run, RunDisabled)\n"
-        "    assert isinstance(run.config, wandb.sdk.wandb_config.Config)\n"
+        "    assert isinstance(run.config, wandb.Config)\n"
+        "    assert wandb.Config is wandb.sdk.wandb_config.Config\n"
         "    assert isinstance(run.summary, wandb.sdk.wandb_summary.Summary)\n"
         "    try: run.config['a'] = 2\n"
         "    except ConfigError: pass\n"
@@ -151,6 +152,7 @@ def test_ray_asks_what_can_be_logged(as_wandb: Start) -> None:
         "else: raise AssertionError\n"
         "from wandb.sdk.data_types.base_types.wb_value import WBValue\n"
         "assert issubclass(wandb.Image, WBValue) and issubclass(wandb.Table, WBValue)\n"
+        "assert wandb.data_types.WBValue is wandb.data_types.Media is WBValue\n"
     )
     as_wandb(program)
 

@@ -480,3 +480,7 @@ def _is_same(stored: Any, now: Any) -> bool:
         return bool(stored == now)
     except Exception:  # noqa: BLE001 - an array is equal to nothing, and says so in its own way
         return False
+
+
+Config = RunConfig
+"""W&B's name of it, as `lineal.Config`."""

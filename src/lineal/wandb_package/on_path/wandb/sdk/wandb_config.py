@@ -1,5 +1,3 @@
 """The config of a run."""
 
-from lineal.client.run.config import RunConfig as Config
-
-__all__ = ["Config"]
+from lineal.client.run.config import Config as Config
