@@ -74,7 +74,8 @@ def init(
     fork_from: `id?_step=N`, whose history up to that step a new run shares; resume_from: the
     same, for that run itself (RUN-19). save_code: keep the main script or notebook.
     sync_tensorboard (also: tensorboard): log the numbers that are written for TensorBoard by
-    PyTorch and tensorboardX, too. force, anonymous, monitor_gym: W&B's, without effect.
+    PyTorch and tensorboardX, too. monitor_gym: log the videos that Gymnasium's `RecordVideo` makes.
+    force, anonymous: W&B's, without effect.
 
     Raises UsageError (id exists, names of project or run, contradictory arguments),
     RunNotFoundError (`must`), Gone (the id was deleted), Invalid (other names, config), Unavailable
@@ -109,7 +110,7 @@ def init(
     if previous is not None:
         return previous
     if monitor_gym:
-        term.warn_once("Videos of Gym are not recorded by this version")
+        _record_videos()
     if tensorboard or sync_tensorboard:
         _record_tensorboard()
     process_exit.install()
@@ -128,6 +129,13 @@ def init(
     if loaded.code_dir and not run.disabled:
         run.log_code(loaded.code_dir)
     return run
+
+
+def _record_videos() -> None:
+    from lineal.client.capture import gym  # few programs make any
+
+    if not gym.record():
+        term.warn_once("monitor_gym=True records nothing: Gymnasium 1.0 is not installed")
 
 
 def _record_tensorboard() -> None:

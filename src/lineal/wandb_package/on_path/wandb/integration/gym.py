@@ -1,0 +1,3 @@
+"""Videos of agents."""
+
+from lineal.integration.gym import monitor as monitor
