@@ -84,7 +84,7 @@ _MODULES = {
     "plot": "lineal.client.plot",
     "util": "lineal.util",
 }
-_INTEGRATIONS = ("gym", "keras", "lightgbm", "sklearn", "tensorboard", "xgboost")
+_INTEGRATIONS = ("catboost", "gym", "keras", "lightgbm", "sklearn", "tensorboard", "xgboost")
 """Short names of modules of `integration`; `from lineal import *` leaves them, as they import."""
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""

@@ -12,7 +12,7 @@ INSTEAD = (
     dict.fromkeys(("plots", "visualize"), _CHARTS)
     | dict.fromkeys(("Bokeh", "Graph"), _FILES)
     | dict.fromkeys(
-        ("catboost", "fastai"),
+        ("fastai",),
         _CALLBACK,
     )
     | dict.fromkeys(

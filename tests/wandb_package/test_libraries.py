@@ -102,6 +102,22 @@ def test_lightgbm_logs_its_rounds_and_its_model(start: Start, tmp_path: Path) ->
     assert Path(model.file(tmp_path)).read_text().startswith("tree")
 
 
+@needs("catboost")
+def test_catboost_logs_its_rounds_and_its_model(start: Start, tmp_path: Path) -> None:
+    start("-c", example("catboost"))
+    [run] = lineal.Api().runs("cats")
+    step = "iteration@metric-period-1"
+    rows = list(run.scan_history(keys=[step, "learn-Logloss", "validation-Logloss"]))
+    assert [row[step] for row in rows] == list(range(1, 11))
+    assert run.summary["best_iteration"] == 9
+    assert run.summary["best_score"]["validation"]["Logloss"] == rows[-1]["validation-Logloss"]
+    assert run.config["iterations"] == 10
+    assert "Feature Importance" in run.summary
+    [model] = [each for each in run.logged_artifacts() if each.type == "model"]
+    assert (model.name, model.aliases) == (f"model_{run.id}:v0", ["best", "latest"])
+    assert Path(model.file(tmp_path)).stat().st_size > 0
+
+
 @needs("keras")
 def test_keras_logs_its_epochs_and_the_best_models(start: Start) -> None:
     start("-c", example("keras"), KERAS_BACKEND="jax")

@@ -13,6 +13,7 @@ from tests.wandb_package.conftest import Start
 
 PACKAGE = Path(path.FOLDER) / "wandb"
 LIBRARIES = {
+    "catboost": "catboost",
     "keras": "keras",
     "lightgbm": "lightgbm",
     "sb3": "stable_baselines3",
@@ -179,8 +180,8 @@ def test_callbacks_import_the_library_that_they_are_for(
 
 
 def test_callbacks_that_are_not_there_are_named(as_wandb: Start) -> None:
-    program = "import wandb\nwandb.integration.catboost"
-    assert "no attribute 'catboost'" in as_wandb(program, code=1).stderr
+    program = "import wandb\nwandb.integration.fastai"
+    assert "no attribute 'fastai'" in as_wandb(program, code=1).stderr
 
 
 def test_importing_it_loads_as_little_as_lineal_does(as_wandb: Start) -> None:

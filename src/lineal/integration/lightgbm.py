@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import Any
 
 from lightgbm import Booster
 
-import lineal
 from lineal.errors import Invalid
+from lineal.integration.boosters import log_importance, log_model
 from lineal.integration.running import active_run
 
 
@@ -70,14 +68,14 @@ def log_summary(
     run.summary["best_iteration"] = model.best_iteration
     run.summary["best_score"] = model.best_score
     if feature_importance:
-        pairs = zip(model.feature_name(), model.feature_importance().tolist(), strict=True)
-        table = lineal.Table(["Feature", "Importance"], list(map(list, pairs)))
-        title = "Feature Importance"
-        run.log({title: lineal.plot.bar(table, "Feature", "Importance", title=title)})
+        names = model.feature_name()
+        log_importance(run, zip(names, model.feature_importance().tolist(), strict=True))
     if save_model_checkpoint:
-        artifact = lineal.Artifact(f"model_{run.id}", type="model")
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, f"model_ckpt_{model.best_iteration}.txt")
-            model.save_model(path, num_iteration=model.best_iteration)
-            artifact.add_file(path)
-        run.log_artifact(artifact, aliases=["best"])
+        best = model.best_iteration
+        log_model(
+            run,
+            f"model_{run.id}",
+            file_name=f"model_ckpt_{best}.txt",
+            save=lambda path: model.save_model(path, num_iteration=best),
+            aliases=["best"],
+        )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from xgboost import Booster
 from xgboost.callback import TrainingCallback
 
-import lineal
+from lineal.integration.boosters import log_importance, log_model
 from lineal.integration.running import active_run
 
 MINIMIZED = {"rmse", "rmsle", "mae", "mape", "mphe", "logloss", "error", "merror"}
@@ -69,9 +67,11 @@ class WandbCallback(TrainingCallback):
     def after_training(self, model: Any) -> Any:
         if isinstance(model, Booster):
             if self._log_model:
-                self._log_artifact(model)
+                name = f"{self._run.id}_model.json"
+                log_model(self._run, name, file_name=name, save=model.save_model)
             if self._importance_type is not None:
-                self._log_importance(model, self._importance_type)
+                scores = model.get_score(importance_type=self._importance_type)
+                log_importance(self._run, scores.items())
             if model.attr("best_score") is not None:
                 self._run.log(
                     {
@@ -80,20 +80,6 @@ class WandbCallback(TrainingCallback):
                     }
                 )
         return model
-
-    def _log_artifact(self, model: Booster) -> None:
-        artifact = lineal.Artifact(f"{self._run.id}_model.json", type="model")
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, artifact.name)
-            model.save_model(path)
-            artifact.add_file(path)
-        self._run.log_artifact(artifact)
-
-    def _log_importance(self, model: Booster, importance_type: str) -> None:
-        scores = model.get_score(importance_type=importance_type)
-        table = lineal.Table(["Feature", "Importance"], list(map(list, scores.items())))
-        title = "Feature Importance"
-        self._run.log({title: lineal.plot.bar(table, "Feature", "Importance", title=title)})
 
 
 def _best(metric: str) -> Literal["min", "max"] | None:

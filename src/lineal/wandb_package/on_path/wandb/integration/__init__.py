@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-_MODULES = ("gym", "keras", "lightgbm", "sb3", "sklearn", "tensorboard", "xgboost")
+_MODULES = ("catboost", "gym", "keras", "lightgbm", "sb3", "sklearn", "tensorboard", "xgboost")
 
 
 def __getattr__(name: str) -> Any:
