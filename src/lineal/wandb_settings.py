@@ -55,7 +55,6 @@ _ONLY_WANDB = frozenset(
         "summary_timeout",
         "summary_warnings",
         "symlink",
-        "sync_tensorboard",
         "table_raise_on_max_row_limit_exceeded",
         "use_dot_wandb",
     }

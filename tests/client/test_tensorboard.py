@@ -89,6 +89,22 @@ def test_each_run_begins_with_a_row_and_a_folder_of_its_own(writer: Any, tmp_pat
     assert [rows(run) for run in runs] == [[row], [row]]
 
 
+@pytest.mark.parametrize("how", ["argument", "settings", "environment"])
+def test_it_is_a_setting_as_others_are(
+    how: str, writer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = lineal.Settings(sync_tensorboard=True) if how == "settings" else None
+    if how == "environment":
+        monkeypatch.setenv("WANDB_SYNC_TENSORBOARD", "true")
+    is_argument = True if how == "argument" else None
+    with (
+        lineal.init(tensorboard=is_argument, settings=settings) as run,
+        writer(str(tmp_path)) as board,
+    ):
+        board.add_scalar("loss", 0.5, 1)
+    assert rows(run) == [{"loss": 0.5, "global_step": 1}]
+
+
 @pytest.fixture
 def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tensorboard.WRITERS:

@@ -95,6 +95,7 @@ def init(
         "reinit": reinit,
         "resume": resume,
         "save_code": save_code,
+        "sync_tensorboard": tensorboard if sync_tensorboard is None else sync_tensorboard,
     }
     loaded = load(explicit, base={**session.settings(), **said(settings)})
     term.configure(quiet=loaded.quiet, silent=loaded.silent)
@@ -111,7 +112,7 @@ def init(
         return previous
     if monitor_gym:
         _record_videos()
-    if tensorboard or sync_tensorboard:
+    if loaded.sync_tensorboard:
         _record_tensorboard()
     process_exit.install()
     defaults = run_config.defaults(loaded.config_paths)
