@@ -182,7 +182,8 @@ def test_finish_with_an_exit_code_fails_the_run_and_twice_does_nothing():
 def test_settings_of_setup_hold_for_each_init_until_teardown(monkeypatch):
     monkeypatch.setenv("LINEAL_PROJECT", "of-environment")
     lineal.setup(settings=lineal.Settings(project="common", run_group="night"))
-    lineal.setup({"reinit": "create_new"})
+    in_force = lineal.setup({"reinit": "create_new"}).settings
+    assert (in_force.project, in_force.reinit, in_force.mode) == ("common", "create_new", "online")
     first, second = lineal.init(), lineal.init(project="own", settings={"run_group": "day"})
     assert (first.project, first.group) == ("common", "night")
     assert (second.project, second.group) == ("own", "day")

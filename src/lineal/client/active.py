@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from lineal.client import exit as process_exit
 from lineal.client import session
 from lineal.client.init import init
 from lineal.client.run.run import Run
-from lineal.config import Settings, said
+from lineal.config import Settings, load, said
 from lineal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,9 +147,19 @@ def login(*_: Any, **__: Any) -> bool:
     return True
 
 
-def setup(settings: Settings | dict[str, Any] | None = None) -> None:
-    """Add settings that each `init` of this process begins with, until `teardown`."""
+class Setup(NamedTuple):
+    """What the runs of this process begin with."""
+
+    settings: Settings
+
+
+def setup(settings: Settings | dict[str, Any] | None = None) -> Setup:
+    """Add settings that each `init` of this process begins with, until `teardown`.
+
+    Returns all that are in force, as `.settings`.
+    """
     session.set_settings({**session.settings(), **said(settings)})
+    return Setup(load(base=session.settings()))
 
 
 def require(*_: Any, **__: Any) -> None:
