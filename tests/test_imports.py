@@ -98,6 +98,17 @@ def test_names_that_only_wandb_has_are_told_with_what_to_do_instead() -> None:
             getattr(lineal, name)
 
 
+def test_callbacks_are_no_attribute_where_their_library_is_not_installed() -> None:
+    program = (
+        "import sys; sys.modules['xgboost'] = None\n"
+        "import lineal\n"
+        "assert not hasattr(lineal, 'xgboost')\n"
+        "try: lineal.xgboost\n"
+        "except AttributeError as error: print(error)\n"
+    )
+    assert printed_by(program) == "lineal.xgboost needs xgboost, which is not installed\n"
+
+
 def test_the_data_types_have_the_path_that_older_scripts_know() -> None:
     names = {name for name, value in vars(data_types).items() if isinstance(value, type)}
     assert names == {found[1] for found in media._WHERE.values()}

@@ -172,12 +172,19 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return load_module(_MODULES[name])
     if name in _INTEGRATIONS:
-        return load_module(f"lineal.integration.{name}")
+        return _integration(name)
     if name not in _MODULE_OF:
         raise _NoAttribute(name=name)
     value = getattr(load_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
+
+
+def _integration(name: str) -> ModuleType:
+    try:
+        return load_module(f"lineal.integration.{name}")
+    except ModuleNotFoundError as error:
+        raise AttributeError(f"lineal.{name} needs {error.name}, which is not installed") from error
 
 
 def __dir__() -> list[str]:
