@@ -1,20 +1,25 @@
-"""Forward-only migrations (Alembic). Opening an up-to-date database never imports Alembic.
+"""Forward-only migrations (Alembic), and the tables that all of them together make.
 
+Neither opening an up-to-date database nor making one in SQLite imports Alembic.
 Several processes may open a new home at once; the caller holds a lock around `migrate`.
 """
 
 from __future__ import annotations
 
 import os
+import pkgutil
 
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from lineal.db.engine import Database
+from lineal.db.engine import Database, plain
 from lineal.errors import Unavailable
 
 HEAD = "0014"
 """Newest revision in `versions/`; a test holds it against the scripts."""
+NEW_DATABASE = "new_database.sql"
+"""What the scripts make of an empty SQLite database, statement by statement, as they would leave
+it; a test holds it against them, and `python -m tests.db.made_anew` writes it."""
 
 
 def revision(database: Database) -> str | None:
@@ -41,18 +46,21 @@ def require_current(database: Database) -> None:
 
 def migrate(database: Database) -> None:
     """Bring the database to HEAD, in one transaction; raises Unavailable if it is newer."""
-    # Alembic costs 0.13 s to import; a database that is up to date does not come here.
+    present = revision(database)
+    if present == HEAD:
+        return
+    if present is None and database.is_sqlite:
+        _make_tables(database)
+        return
+    # Alembic costs 0.13 s to import, and as much again to run through all migrations.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-    present = revision(database)
-    if present == HEAD:
-        return
     scripts = os.path.dirname(__file__)
     if not os.path.isdir(scripts):  # Alembic wants files
         raise Unavailable(
-            f"Lineal is run from an archive, and {scripts} must be a folder to make or migrate the "
+            f"Lineal is run from an archive, and {scripts} must be a folder to migrate the "
             f"database {database.url.database}. Install Lineal, or unpack the archive"
         )
     config = Config()
@@ -66,3 +74,12 @@ def migrate(database: Database) -> None:
     with database.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _make_tables(database: Database) -> None:
+    script = pkgutil.get_data(__name__, NEW_DATABASE)
+    assert script is not None
+    with database.writing() as connection:
+        for statement in script.decode().split(";\n"):
+            plain(connection).execute(statement)
+        plain(connection).execute("INSERT INTO alembic_version VALUES (?)", [HEAD])
