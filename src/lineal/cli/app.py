@@ -39,7 +39,7 @@ from lineal.cli import (
     sync,
     verify,
 )
-from lineal.cli.groups import ARTIFACTS, HERE, RUNS, SPACE, SWEEPS, Group
+from lineal.cli.groups import ARTIFACTS, HERE, RUNS, SPACE, SWEEPS, Group, narrowed
 from lineal.config import working_folder
 from lineal.errors import LinealError
 from lineal.leaving import left_at_exit
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code, having printed the error if there was one."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(narrowed(app, arguments))
     try:
         result = command.main(args=list(arguments), prog_name="lineal", standalone_mode=False)
         output.flush()
