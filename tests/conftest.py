@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,13 @@ from lineal.config import Settings, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Key
 from lineal.service.instance import Instance, open_instance
+from tests.gc.databases import (
+    Databases,
+    PostgresDatabases,
+    SqliteDatabases,
+    memory,
+    postgres_server,
+)
 
 
 class MovableClock:
@@ -117,3 +125,28 @@ def statements() -> Iterator[list[str]]:
     event.listen(Engine, "before_cursor_execute", note)
     yield sent
     event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.fixture(scope="session")
+def sqlite() -> Iterator[SqliteDatabases]:
+    with tempfile.TemporaryDirectory(prefix="lineal-sqlite-", dir=memory()) as folder:
+        yield SqliteDatabases(Path(folder))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresDatabases]:
+    with postgres_server() as url:
+        yield PostgresDatabases(url)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def databases(request: pytest.FixtureRequest) -> Databases:
+    found: Databases = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def url(databases: Databases) -> Iterator[str]:
+    made = databases.fresh()
+    yield made
+    databases.drop(made)

@@ -1,7 +1,5 @@
 """The migrations make exactly the tables that the code expects."""
 
-# ruff: noqa: F811 - fixtures that are imported
-
 from __future__ import annotations
 
 import os
@@ -21,7 +19,6 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select, text
 from tests.db.made_anew import alembic, tables, tables_of_migrations
-from tests.gc.conftest import databases, postgres, sqlite  # noqa: F401 - fixtures
 from tests.gc.databases import Databases
 
 import lineal

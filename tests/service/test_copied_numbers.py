@@ -1,7 +1,5 @@
 """A copy of a version keeps its number where that was never given (docs/design/008-bundles.md)."""
 
-# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -16,7 +14,6 @@ from lineal.errors import Invalid
 from lineal.service import artifacts, catalog, moving, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
 from tests.service.drafts import draft, log
 

@@ -23,7 +23,7 @@ from lineal.errors import Conflict, Denied, Gone, NotFound
 from lineal.service import catalog, deletion, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.deleting import FIRST, Log, delete, listed, live, log, release, run  # noqa: F401 - fixtures
 from tests.service.drafts import findings, path
 

@@ -13,7 +13,7 @@ from lineal.core.retention import Restored
 from lineal.errors import Conflict, Gone, NotFound
 from lineal.service import catalog, deletion, lineage, projects, restoring, runs
 from lineal.service.instance import Instance
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.deleting import FIRST, Log, delete, live, log, run  # noqa: F401 - fixtures
 from tests.service.drafts import findings, path
 

@@ -12,7 +12,7 @@ from lineal.core.records import RunPatch, RunQuery, RunRecord, RunSpec
 from lineal.errors import Conflict, Gone
 from lineal.service import catalog, deletion, restoring, retention, runs
 from lineal.service.instance import Instance
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.deleting import FIRST, Log, live, log, run  # noqa: F401 - fixtures
 
 

@@ -20,7 +20,7 @@ from lineal.errors import Conflict, Gone, Invalid, NotFound
 from lineal.service import catalog, deletion, restoring, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.deleting import (  # noqa: F401 - fixtures
     FIRST,
     Log,

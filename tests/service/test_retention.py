@@ -31,7 +31,7 @@ from lineal.service import (
 )
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.drafts import draft, findings, path, send
 from tests.service.retaining import DAY, FIRST, Log, live, log  # noqa: F401 - fixtures
 

@@ -15,7 +15,7 @@ from lineal.errors import Invalid, NotFound
 from lineal.service import artifacts, deletion, gc, run_files, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.drafts import draft, log, send
 
 

@@ -19,7 +19,7 @@ from lineal.errors import Gone, Invalid
 from lineal.service import catalog, deletion, lineage, restoring, retention, runs, ttl
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.drafts import path
 from tests.service.retaining import DAY, FIRST, Log, live, log  # noqa: F401 - fixtures
 

@@ -1,7 +1,5 @@
 """Making sweeps and carrying out their trials, for the tests of sweeps."""
 
-# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ from lineal.service import runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
 from tests.conftest import MovableClock
-from tests.gc.conftest import databases, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.gc.databases import open_on
 
 OWNER = Actor("ana", Role.OWNER)
