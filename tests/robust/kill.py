@@ -4,11 +4,12 @@ Run as a program: `python -m tests.robust.kill FOLDER SCENARIO EVERY` prints one
 step is whatever changes something that outlives the process: a file made, renamed, linked or
 removed, a lock, a writing SQL statement, a commit. It is counted before it happens; what follows
 a commit is the next step. Every attempt starts from a copy of one prepared home, in a forked
-child, and is judged in another one.
+child, and is judged in another one. What both load, they find loaded.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -294,6 +295,24 @@ def prepare(folder: str, scenario: Scenario) -> tuple[str, str]:
     return source, home
 
 
+def load_modules(folder: str, scenario: Scenario, template: str, source: str) -> None:
+    """Load what an attempt and its judgement load; loading is a third of what a death takes."""
+    home, names = os.path.join(folder, "first"), os.path.join(folder, "modules")
+    shutil.copytree(template, home)
+
+    def note() -> None:
+        judge(scenario, home, source)
+        with open(names, "w", encoding="utf-8") as file:
+            file.write(" ".join(name for name in sys.modules if name.startswith("lineal.")))
+
+    problem = in_child(note, os.path.join(folder, "problem"))[1]
+    assert problem is None, problem
+    shutil.rmtree(home)
+    with open(names, encoding="utf-8") as file:
+        for name in file.read().split():
+            importlib.import_module(name)
+
+
 def in_child(work: Callable[[], None], note: str) -> tuple[int, str | None]:
     """Run in a forked child; returns (wait status, traceback if it raised)."""
     pid = os.fork()
@@ -319,6 +338,7 @@ def outcomes(folder: str, name: str, every: int) -> Iterator[dict[str, Any]]:
     scenario = SCENARIOS[name]
     source, template = prepare(folder, scenario)
     home, note = os.path.join(folder, "home"), os.path.join(folder, "note")
+    load_modules(folder, scenario, template, source)
     for fatal in count(1, every):
         assert fatal < MOST_STEPS, "the attempt never completes"
         shutil.copytree(template, home)
