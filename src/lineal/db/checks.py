@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -56,11 +57,10 @@ def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
             yield invariant, str(where), str(what)
 
 
-def _queries() -> Iterator[tuple[str, Select[Any]]]:
-    """Yield each invariant with the query of (where, what) that contradicts it."""
-    yield from _of_versions()
-    yield from _of_names()
-    yield from _of_blobs()
+@functools.cache
+def _queries() -> list[tuple[str, Select[Any]]]:
+    """Return each invariant with the query of (where, what) that contradicts it."""
+    return [*_of_versions(), *_of_names(), *_of_blobs()]
 
 
 def _of_versions() -> Iterator[tuple[str, Select[Any]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Float,
     Integer,
     LargeBinary,
+    Select,
     Text,
     select,
 )
@@ -125,6 +127,18 @@ def _no_tables(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 def _wrong_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield rows of SQLite with a value that is not of its column's type."""
+    for table, key_count, query in _queries_for_wrong_values():
+        for row in connection.exec_driver_sql(query):
+            where = " ".join(map(str, (table, *row[:key_count])))
+            for what in row[key_count:]:
+                if what is not None:
+                    yield "records can be read", where, what
+
+
+@functools.cache
+def _queries_for_wrong_values() -> list[tuple[str, int, str]]:
+    """Return each table, how many columns its key has, and the query of keys and complaints."""
+    found = []
     for table in metadata.sorted_tables:
         keys = [column.name for column in table.primary_key.columns]
         said = ", ".join(map(_complaint, table.columns))
@@ -133,11 +147,8 @@ def _wrong_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
             f"SELECT {', '.join(keys)}, {said} FROM {table.name} "  # noqa: S608 - our own names
             f"WHERE coalesce({said}, NULL) IS NOT NULL"
         )
-        for row in connection.exec_driver_sql(query):
-            where = " ".join(map(str, (table.name, *row[: len(keys)])))
-            for what in row[len(keys) :]:
-                if what is not None:
-                    yield "records can be read", where, what
+        found.append((table.name, len(keys), query))
+    return found
 
 
 def _complaint(column: Column[Any]) -> str:
@@ -162,6 +173,16 @@ def _complaint(column: Column[Any]) -> str:
 
 def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield the tables of SQLite with rows that lead to none, whatever constraints are declared."""
+    for table, parent, query in _queries_for_lost_rows():
+        count = connection.exec_driver_sql(query).scalar()
+        if count:
+            yield "rows lead to rows that exist", table, f"{count} lead to {parent} that are lost"
+
+
+@functools.cache
+def _queries_for_lost_rows() -> list[tuple[str, str, str]]:
+    """Return each table, one that it leads to, and the query of how many of its rows do not."""
+    found = []
     for table in metadata.sorted_tables:
         for column in table.columns:
             for key in column.foreign_keys:
@@ -171,10 +192,8 @@ def _lost_rows(connection: Connection) -> Iterator[tuple[str, str, str]]:
                     f"WHERE {column.name} IS NOT NULL AND NOT EXISTS "
                     f"(SELECT 1 FROM {parent} AS parent WHERE parent.id = child.{column.name})"
                 )
-                count = connection.exec_driver_sql(query).scalar()
-                if count:
-                    what = f"{count} lead to {parent} that are lost"
-                    yield "rows lead to rows that exist", table.name, what
+                found.append((table.name, parent, query))
+    return found
 
 
 def _no_names(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -189,8 +208,15 @@ def _no_names(connection: Connection) -> Iterator[tuple[str, str, str]]:
 
 def _unknown_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield rows that say something that is in no enumeration."""
-    for column, values in _ENUMERATIONS.items():
-        query = select(column.table.c.id, column).where(column.not_in(values))
+    for column, query in _queries_for_unknown_values():
         for row_id, value in connection.execute(query):
             what = f"{column.name} is {value!r}"
             yield "records can be read", f"{column.table.name} {row_id}", what
+
+
+@functools.cache
+def _queries_for_unknown_values() -> list[tuple[Column[Any], Select[Any]]]:
+    return [
+        (column, select(column.table.c.id, column).where(column.not_in(values)))
+        for column, values in _ENUMERATIONS.items()
+    ]
