@@ -10,7 +10,11 @@ import pytest
 
 # Python 3.12 freezes some hundred objects itself
 LAST = "import atexit, gc; atexit.register(lambda: print('frozen', gc.get_freeze_count() > 9000))\n"
-RUN = """
+# the module and its function refer to each other
+PLAIN = (
+    LAST
+    + """
+def function(): pass
 import lineal
 with lineal.init(project="p") as run:
     run.log({"loss": 1})
@@ -19,12 +23,7 @@ with lineal.init(project="p") as run:
         file.write("x")
     run.log_artifact(artifact)
 """
-PLAIN = LAST + "def function(): pass\n" + RUN  # the module and its function refer to each other
-
-
-@pytest.fixture(autouse=True)
-def _home(tmp_path: Path) -> None:
-    _ended(RUN, tmp_path)  # the first one makes the database, with libraries of its own
+)
 
 
 def _ended(code: str, folder: Path, *arguments: str) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import sqlite3
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from lineal.db.engine import Database, plain
 from lineal.errors import Unavailable
@@ -24,10 +25,14 @@ it; a test holds it against them, and `python -m tests.db.made_anew` writes it."
 
 def revision(database: Database) -> str | None:
     """Return the revision of the database, None if it is new."""
+    query = "SELECT version_num FROM alembic_version"
     with database.reading() as connection:
         try:
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        except (OperationalError, ProgrammingError) as error:
+            if database.is_sqlite:  # not through SQLAlchemy, which loads asyncio for any error
+                found = plain(connection).execute(query).fetchone()
+                return found[0] if found else None
+            return connection.execute(text(query)).scalar()
+        except (sqlite3.OperationalError, ProgrammingError) as error:
             if "no such table" in str(error) or "does not exist" in str(error):
                 return None
             raise
