@@ -24,7 +24,8 @@ def demo() -> subprocess.CompletedProcess[str]:
         [sys.executable, "-c", "from lineal.cli import main; main()", "demo"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": SOURCE},
+        # others use the cores, too: threads for such small matrices mostly wait for each other
+        env={**os.environ, "PYTHONPATH": SOURCE, "OPENBLAS_NUM_THREADS": "1"},
         timeout=3 * SECONDS,
     )
 
