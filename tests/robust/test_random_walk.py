@@ -29,6 +29,7 @@ from lineal.config import load
 from lineal.core.names import ArtifactPath
 from lineal.core.records import PageRequest, VersionQuery
 from lineal.errors import CommError, Conflict
+from tests.gc.databases import memory
 from tests.robust import workers
 
 Files = dict[str, bytes]
@@ -75,7 +76,7 @@ class Collection:
 class Walk(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="lineal-walk-")
+        self.folder = tempfile.mkdtemp(prefix="lineal-walk-", dir=memory())
         os.environ["LINEAL_HOME"] = self.folder
         self.run = workers.start(id="walk", reinit="create_new")
         backend = self.run.backend
