@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -98,9 +99,11 @@ def test_versions_are_deleted_by_conditions_after_a_preview(lineal, photos):
     assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 4
 
 
-def test_a_project_is_cleaned_by_conditions(lineal, photos):
+def test_a_project_is_cleaned_by_conditions(lineal, photos, home):
     put(lineal, photos, "1\n")
-    time.sleep(1.1)
+    with closing(sqlite3.connect(home / "lineal.db")) as database:
+        database.execute("UPDATE versions SET created_at = created_at - 2000000")  # microseconds
+        database.commit()
     words = ("artifact", "rm", "demo", "--older-than", "1s", "--keep-last", "0", "--dry-run")
     assert "2 versions" in lineal(*words).out
     answer = lineal("artifact", "rm", "demo", "--older-than", "9w", "--dry-run")
