@@ -34,7 +34,9 @@ $(AZURITE): $(STAMP) tests/references/azurite/package-lock.json
 		--silent --no-audit --no-fund
 	@touch $@
 
+# Where Python writes no bytecode, every process that a test starts would compile what has changed.
 test: lint $(AZURITE)
+	$(BIN)/python -m compileall -q src/lineal
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(STAMP)
