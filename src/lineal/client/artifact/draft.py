@@ -90,7 +90,10 @@ class Draft:
         self._contents = Contents()
         self._is_final = False
         self._turn = threading.RLock()
-        """Held to hand it over, so that of several threads one does and the others find it done."""
+        """Held to hand it over, so that of several threads one does and the others find it done.
+
+        Not against the handler of a signal, which may do so amid it: to the instance both are one.
+        """
         self._is_internal = False
         self._base_record: VersionRecord | None = None
         self._sources: set[VersionId] = set()
