@@ -115,6 +115,27 @@ def test_no_point_is_lost_when_its_silent_agent_wakes_before_anybody_takes_it(
     assert [trial.parameters for trial in again if trial] == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_trial_whose_run_finished_is_done_though_its_agent_could_not_say_so(
+    instance: Instance, clock: MovableClock, code: int
+) -> None:
+    sweep = make(instance, RANDOM | {"run_cap": 1})
+    lost, other = join(instance, sweep, "lost"), join(instance, sweep, "other")
+    answer = ask(instance, sweep, lost)
+    assert answer.trial is not None
+    runs.finish(instance, OWNER, run_of(instance, answer, sweep, loss=0.5), code, 1.0)
+    clock.move(seconds=61)
+    following = ask(instance, sweep, other)
+    if code:  # whether it was the program's fault, nobody knows
+        assert following.trial is not None
+        assert following.trial.run_id != answer.trial.run_id
+        return
+    assert following.trial is None
+    assert again(instance, sweep).state is SweepState.FINISHED
+    [trial] = trials.trials(instance, OWNER, sweep.key, PageRequest()).items
+    assert (trial.state, trial.value, trial.attempt) == (TrialState.FINISHED, 0.5, 1)
+
+
 def preempted(
     instance: Instance, sweep: SweepRecord, agent: AgentKey
 ) -> tuple[TrialRecord, RunKey]:

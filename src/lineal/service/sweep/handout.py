@@ -16,7 +16,6 @@ from lineal.core.ids import new_id
 from lineal.core.records import RunState
 from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
-from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Point, name_of, point_of
@@ -43,8 +42,6 @@ def without_new(
     connection: Connection, instance: Instance, row: Row[Any], plan: Plan, agent: AgentKey
 ) -> Answer | None:
     """Hand out a trial that came back, or say why there is none; None: a new one is to be made."""
-    now = instance.clock.now()
-    _take_back(connection, row, now)
     if row.state == SweepState.PAUSED:
         return Answer(None, waits=True, reason="the sweep is paused")
     if row.state in OVER:
@@ -56,7 +53,8 @@ def without_new(
         return None
     if sweeps_db.in_state(connection, SweepKey(row.id), TrialState.RUNNING, limit=1):
         return Answer(None, waits=True, reason="the last trials are running elsewhere")
-    sweeps_db.change(connection, SweepKey(row.id), {"state": str(SweepState.FINISHED)}, now)
+    finished = {"state": str(SweepState.FINISHED)}
+    sweeps_db.change(connection, SweepKey(row.id), finished, instance.clock.now())
     return Answer(None, reason="all trials are done")
 
 
@@ -147,14 +145,6 @@ def is_preempted(run: Row[Any] | None) -> bool:
     if run is None or run.deleted_at is not None:
         return False
     return run.state in (RunState.PREEMPTING, RunState.PREEMPTED)
-
-
-def _take_back(connection: Connection, row: Row[Any], now: datetime) -> None:
-    """Put trials whose agent fell silent back into the queue."""
-    for trial in sweeps_db.late(connection, SweepKey(row.id), now):
-        sweep = sweeps_db.by_key(connection, SweepKey(row.id))
-        run = runs_db.find(connection, sweep.entity, sweep.project, trial.run_id)
-        put_back(connection, trial, run)
 
 
 def _claimed(

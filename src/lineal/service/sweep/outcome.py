@@ -37,6 +37,25 @@ def judged(connection: Connection, trial: Row[Any]) -> Beat:
     return Beat(True, TrialState.RUNNING)
 
 
+def take_back(
+    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, actor: Actor
+) -> bool:
+    """Queue the trials whose agent fell silent again; returns whether there were any.
+
+    One whose run finished is done: its agent was killed before it could say so.
+    """
+    late = sweeps_db.late(connection, SweepKey(row.id), instance.clock.now())
+    for trial in late:
+        sweep = sweeps_db.by_key(connection, SweepKey(row.id))
+        run = runs_db.find(connection, sweep.entity, sweep.project, trial.run_id)
+        is_done = run is not None and run.deleted_at is None and run.state == RunState.FINISHED
+        state = TrialState.FINISHED if is_done else TrialState.QUEUED
+        end(connection, instance, row, plan, trial, state)
+    if late:
+        conclude(connection, instance, row, plan, actor)
+    return bool(late)
+
+
 def end(
     connection: Connection,
     instance: Instance,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core import sweeps as rules
@@ -176,7 +176,7 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
-        row = sweeps_db.lock_live(connection, sweep)
+        row = _locked(connection, instance, actor, sweep)
         plan = rules.plan(row.document)
         answer = handout.without_search(connection, instance, row, plan, agent)
         if answer is not None:
@@ -184,7 +184,7 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     search = _search_of(instance, sweep, plan)
     number, point = search.ask()
     with instance.database.writing() as connection:
-        row = sweeps_db.lock_live(connection, sweep)
+        row = _locked(connection, instance, actor, sweep)
         if rules.plan(row.document) != plan:
             return Answer(None, waits=True, reason="the sweep was changed")
         answer = handout.without_new(connection, instance, row, plan, agent)
@@ -195,6 +195,14 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
             return answer
     search.forget(number)
     return answer
+
+
+def _locked(connection: Connection, instance: Instance, actor: Actor, sweep: SweepKey) -> Row[Any]:
+    """Lock a sweep of which a trial is wanted, once those of silent agents were taken back."""
+    row = sweeps_db.lock_live(connection, sweep)
+    if not outcome.take_back(connection, instance, row, rules.plan(row.document), actor):
+        return row
+    return sweeps_db.lock_live(connection, sweep)
 
 
 def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> Beat:
