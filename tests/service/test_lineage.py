@@ -1,5 +1,7 @@
 """The graph of a run or version: how far it goes, what it shows, where it is cut (section 10)."""
 
+# ruff: noqa: F811 - `instance` of these tests is on SQLite and on PostgreSQL, not the usual one
+
 from __future__ import annotations
 
 import pytest
@@ -13,6 +15,7 @@ from lineal.db import lineage as lineage_db
 from lineal.errors import Denied, Invalid, NotFound
 from lineal.service import lineage
 from lineal.service.instance import Instance
+from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
 from tests.service.edges import (
     DOWN,
     UP,

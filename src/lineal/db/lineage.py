@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
     Connection,
     and_,
@@ -168,7 +169,7 @@ def _walk(root: int, *, downstream: bool, depth: int | None) -> CTE:
     (`depth=None`) leave it at 0, and each node comes once.
     """
     from_run, from_version = _kinds(downstream)
-    walk = select(literal(root).label("node"), literal(0).label("depth")).cte(
+    walk = select(literal(root, BigInteger).label("node"), literal(0).label("depth")).cte(
         "downstream" if downstream else "upstream", recursive=True
     )
     # One reference to the walk and two indexable alternatives: PostgreSQL allows no second
