@@ -46,6 +46,8 @@ def measure(bench: Bench) -> Iterator[Result]:
         (f"{listed}: its first 50", first_page, END_LIMIT_SECONDS),
         (f"{listed}: `[-1]`", last, END_LIMIT_SECONDS),
         (f"{listed}: 10 in its middle", middle, END_LIMIT_SECONDS),
+        (f"{listed}: one by its display name", named, END_LIMIT_SECONDS),
+        (f"{listed}: the 50 whose heart beat last", latest, END_LIMIT_SECONDS),
         (f"{listed}: the first 50 by a key of the summary", best, None),
         (f"`files()` of {version}", all_files, None),
         (f"`files()[-1]` of {version}", last_file, END_LIMIT_SECONDS),
@@ -81,6 +83,19 @@ def middle(watch: Stopwatch) -> None:
         runs = api.runs(PLACE)
         half = len(runs) // 2
         assert len(runs[half : half + 10]) == 10
+
+
+def named(watch: Stopwatch) -> None:
+    api = lineal.Api()
+    with watch:
+        (run,) = api.runs(PLACE, filters={"display_name": "run 1"})
+    assert run.id == _run_id(1)
+
+
+def latest(watch: Stopwatch) -> None:
+    api = lineal.Api()
+    with watch:
+        assert len(api.runs(PLACE, order="-heartbeat_at")[:50]) == 50
 
 
 def best(watch: Stopwatch) -> None:
