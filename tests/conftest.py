@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ from tests.gc.databases import (
     memory,
     postgres_server,
 )
+
+
+def pytest_configure() -> None:
+    """Let SIGHUP end what tests start, also where `nohup` had it ignored."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class MovableClock:

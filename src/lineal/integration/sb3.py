@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, Literal
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -56,6 +57,7 @@ class WandbCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         writers = self.logger.output_formats
+        writers[:] = [each for each in writers if not isinstance(each, _Writer)]  # of a call before
         has_tensorboard = any(isinstance(each, TensorBoardOutputFormat) for each in writers)
         if not (has_tensorboard and tensorboard.is_recording()):  # which would log it as well
             writers.append(_Writer(self._run))
@@ -91,7 +93,7 @@ class _Writer(KVWriter):
         numbers = {
             key: value
             for key, value in key_values.items()
-            if isinstance(value, int | float) and "tensorboard" not in (key_excluded[key] or ())
+            if isinstance(value, Real) and "tensorboard" not in (key_excluded[key] or ())
         }
         self._run.log({**numbers, "global_step": step})
 
