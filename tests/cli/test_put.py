@@ -56,6 +56,16 @@ def test_put_refuses_another_type_before_it_reads_anything(lineal, photos):
     )
 
 
+def test_put_refuses_a_run_that_began_before_it_reads_anything(lineal, photos):
+    os.mkfifo("other")  # which is refused when it is read
+    run = lineal("run", "ls", "demo", "--json").json[0]["id"]
+    answer = lineal("artifact", "put", "other", "-n", "demo/more", "--id", run, fails=True)
+    assert answer.err == (
+        f"error: Run ana/demo/{run} exists already; `--resume` goes on with it. Leave out `--id` "
+        "for a new run\n"
+    )
+
+
 def test_put_makes_no_other_name_of_words(lineal):
     Path("data.csv").write_text("1\n")
     answer = lineal("artifact", "put", "data.csv", "-n", "demo/My Data", fails=True)

@@ -19,7 +19,8 @@ from lineal.client.artifact import patterns, verifying
 from lineal.core import names
 from lineal.core.manifest import Entry
 from lineal.core.names import ArtifactPath
-from lineal.errors import Invalid, MissingFile, NotFound
+from lineal.core.records import RunState
+from lineal.errors import Invalid, MissingFile, NotFound, UsageError
 
 app = typer.Typer(
     cls=Group,
@@ -122,6 +123,8 @@ def put(
     names.project_name(target.project)
     if id is not None:
         names.run_id(id)
+    if id is not None and not resume and connection.settings.mode == "online":
+        _require_new(connection, target, id)
     _require_type(connection, target, type)
     artifact = lineal.Artifact(
         target.display_name or target.name,
@@ -162,6 +165,19 @@ def put(
         output.data(f"artifact = run.use_artifact({name_in_code})")
         if run.offline:
             output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
+
+
+def _require_new(connection: Connection, target: ArtifactPath, run_id: str) -> None:
+    """Raise UsageError for the id of a run that began already: before gigabytes are read."""
+    try:
+        run = connection.backend.run(target.entity, target.project, run_id)
+    except NotFound:
+        return
+    if run.state is RunState.PENDING:
+        return
+    raise UsageError(
+        f"Run {run.path} exists already; `--resume` goes on with it. Leave out `--id` for a new run"
+    )
 
 
 def _require_type(connection: Connection, target: ArtifactPath, type: str) -> None:
