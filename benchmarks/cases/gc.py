@@ -91,6 +91,7 @@ def main(work: str, home: str) -> None:
 def fill(instance: Instance, count: int, each: int) -> None:
     """Write rows of versions with blobs of their own; no bytes."""
     now = instance.clock.now()
+    os.makedirs(os.path.join(instance.home.blobs, "sha256"))  # else they would seem to be gone
     with instance.database.writing() as connection:
         connection.execute(insert(schema.entities).values(id=1, name="bench", created_at=now))
         connection.execute(

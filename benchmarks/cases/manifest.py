@@ -46,6 +46,7 @@ def store_blobs(_: Stopwatch, count: int) -> None:
     from lineal.service.instance import open_instance
 
     instance = open_instance(load())
+    os.makedirs(os.path.join(instance.home.blobs, "sha256"))  # else they would seem to be gone
     now = instance.clock.now()
     for start in range(0, count, 50_000):
         rows = [

@@ -15,7 +15,7 @@ from lineal.db import lineage as lineage_db
 from lineal.errors import Denied, Invalid, NotFound
 from lineal.service import lineage
 from lineal.service.instance import Instance
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.edges import (
     DOWN,
     UP,

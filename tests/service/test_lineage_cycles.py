@@ -10,7 +10,7 @@ from lineal.client.embedded import EmbeddedBackend
 from lineal.core.lineage import LineageQuery
 from lineal.core.records import EdgeKind, RunKey
 from lineal.db import schema
-from tests.gc.conftest import databases, instance, postgres, sqlite, url  # noqa: F401 - fixtures
+from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.edges import (
     UP,
     around,
