@@ -87,6 +87,27 @@ def test_xgboost_logs_what_is_cross_validated(start: Start) -> None:
     assert run.summary["test-auc-mean"]["max"] >= last["test-auc-mean"] > 0.5
 
 
+LINEAR = """
+import numpy as np, xgboost, lineal as wandb
+from lineal.integration.xgboost import WandbCallback
+random = np.random.default_rng(0)
+data = xgboost.DMatrix(random.random((60, 2)), random.integers(0, 3, 60))
+parameters = {"booster": "gblinear", "objective": "multi:softprob", "num_class": 3}
+with wandb.init(project="lines"):
+    xgboost.train(parameters, data, 3, callbacks=[WandbCallback()])
+"""
+
+
+@needs("xgboost")
+def test_xgboost_logs_the_weights_of_a_linear_model_for_each_class(start: Start) -> None:
+    start("-c", LINEAR)
+    [run] = lineal.Api().runs("lines")
+    [logged] = run.logged_artifacts()
+    table = logged.get("Feature_Importance")
+    features = [row[0] for row in table.data]
+    assert features == [f"f{feature} of class {of}" for feature in range(2) for of in range(3)]
+
+
 @needs("lightgbm")
 def test_lightgbm_logs_its_rounds_and_its_model(start: Start, tmp_path: Path) -> None:
     start("-c", example("lightgbm"))

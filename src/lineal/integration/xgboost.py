@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from xgboost import Booster
@@ -70,8 +70,7 @@ class WandbCallback(TrainingCallback):
                 name = f"{self._run.id}_model.json"
                 log_model(self._run, name, file_name=name, save=model.save_model)
             if self._importance_type is not None:
-                scores = model.get_score(importance_type=self._importance_type)
-                log_importance(self._run, scores.items())
+                log_importance(self._run, _importances(model, self._importance_type))
             if model.attr("best_score") is not None:
                 self._run.log(
                     {
@@ -80,6 +79,18 @@ class WandbCallback(TrainingCallback):
                     }
                 )
         return model
+
+
+def _importances(model: Booster, importance_type: str) -> Iterator[tuple[str, float]]:
+    """Yield what is asked for of each feature; a linear model has weights, one for each class."""
+    config = json.loads(model.save_config())
+    if config["learner"]["gradient_booster"]["name"] == "gblinear":
+        importance_type = "weight"
+    for feature, score in model.get_score(importance_type=importance_type).items():
+        if isinstance(score, list):
+            yield from ((f"{feature} of class {number}", of) for number, of in enumerate(score))
+        else:
+            yield feature, score
 
 
 def _best(metric: str) -> Literal["min", "max"] | None:
