@@ -65,6 +65,8 @@ class Worker:
             self._reset()
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
+        if name in self._threads:  # else each job would cost a look at the handlers of signals
+            return
         with held(self._lock):
             if name in self._threads:
                 return
