@@ -78,6 +78,15 @@ def test_an_agent_goes_on_when_a_program_deletes_its_run(tmp_path: Path) -> None
     assert [trial.state for trial in trials(path)] == ["finished", "finished"]
 
 
+def kill_amid_trial(path: str, began: Path) -> None:
+    """Kill an agent once its program has made a file."""
+    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
+    while not began.exists():
+        time.sleep(0.05)
+    lost.kill()
+    lost.wait()
+
+
 def test_a_killed_agents_trial_is_handed_out_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,11 +99,7 @@ def test_a_killed_agents_trial_is_handed_out_again(
         "parameters": {"n": {"values": [1]}},
     }
     path = make(document)
-    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not marker.exists():
-        time.sleep(0.05)
-    lost.send_signal(signal.SIGKILL)
-    lost.wait()
+    kill_amid_trial(path, marker)
     lineal.agent(path)
     (trial,) = trials(path)
     assert (trial.state, trial.attempt) == (TrialState.FINISHED, 2)
@@ -117,11 +122,7 @@ def test_a_killed_agents_folder_goes_once_its_program_has_ended(
         "parameters": {"n": {"values": [1]}},
     }
     path = make(document)
-    lost = subprocess.Popen([sys.executable, "-c", f"import lineal; lineal.agent({path!r})"])
-    while not began.exists():
-        time.sleep(0.05)
-    lost.send_signal(signal.SIGKILL)
-    lost.wait()
+    kill_amid_trial(path, began)
     lineal.agent(path)
     assert len(list(tmp_path.glob("lineal-trial-*"))) == 1
     later.touch()
