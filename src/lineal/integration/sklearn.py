@@ -15,7 +15,6 @@ from sklearn import base, calibration, metrics, model_selection
 from sklearn.linear_model import LogisticRegression
 
 import lineal
-from lineal.client.media.chart import CustomChart
 from lineal.integration.running import active_run
 
 TRAIN_SIZES = (0.1, 0.325, 0.55, 0.775, 1.0)
@@ -116,7 +115,7 @@ def plot_learning_curve(
     n_jobs: int = 1,
     scoring: Any = None,
 ) -> None:
-    """Log the scores of clones fitted on more and more data; see `sklearn.learning_curve`."""
+    """Log the scores of clones fitted on more and more data, as scikit-learn's function does."""
     sizes, train, test = model_selection.learning_curve(
         model,
         X,
@@ -306,5 +305,5 @@ def plot_silhouette(
 def _log(key: str, kind: str, columns: Sequence[str], rows: list[list[Any]]) -> None:
     """Log a table as a chart that W&B draws."""
     table = lineal.Table(columns, rows)
-    chart = CustomChart(f"wandb/{kind}", table, {name: name for name in columns})
+    chart = lineal.plot_table(f"wandb/{kind}", table, {name: name for name in columns})
     active_run(f"plot_{key}").log({key: chart})
