@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +54,9 @@ def photos(lineal: Command) -> Path:
     """A folder that is logged as demo/photos:v0."""
     folder = Path("photos")
     (folder / "cats").mkdir(parents=True)
-    (folder / "a.txt").write_text("first\n")
-    (folder / "cats" / "b.txt").write_text("second\n")
+    for name, text in (("a.txt", "first\n"), ("cats/b.txt", "second\n")):
+        (folder / name).write_text(text)
+        os.utime(folder / name, (0, 0))  # old enough for the digest cache
     lineal("artifact", "put", str(folder), "-n", "demo/photos", "-a", "raw", "--tag", "holiday")
     return folder
 
