@@ -33,6 +33,7 @@ def many(tmp_path: Path) -> Path:
         path = folder / f"{number % 7}" / f"{number}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"content {number}\n" * number)
+        os.utime(path, (0, 0))  # old enough for the digest cache
     (folder / "large.bin").write_bytes(os.urandom(300_000))
     return folder
 
