@@ -8,6 +8,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -37,6 +39,13 @@ DIGEST = of_bytes(b"abc")
 def test_a_remembered_digest_is_known_by_folder_and_name(cache: DigestCache) -> None:
     cache.remember([("/data/a.bin", stamp(), DIGEST)], read_at_ns=LATER)
     assert cache.of_folder("/data") == {"a.bin": (stamp(), DIGEST)}
+
+
+def test_inodes_may_be_as_large_as_a_file_system_makes_them(cache: DigestCache) -> None:
+    found = SimpleNamespace(st_size=3, st_mtime_ns=1, st_ctime_ns=1, st_ino=2**64 - 1)
+    large = Stamp.of(cast(os.stat_result, found))
+    cache.remember([("/data/a.bin", large, DIGEST)], read_at_ns=LATER)
+    assert cache.of_file("/data/a.bin") == (large, DIGEST)
 
 
 def test_one_file_is_known_without_the_others_of_its_folder(cache: DigestCache) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,19 @@ def settled(path: Path, data: bytes) -> None:
     """Write a file and let it look as old as most are, so that its digest is remembered."""
     path.write_bytes(data)
     os.utime(path, ns=(1_600_000_000_123_456_789, 1_600_000_000_123_456_789))
+
+
+@pytest.mark.parametrize("policy", ["mutable", "immutable"])
+@pytest.mark.parametrize("year", [1902, 2400])
+def test_a_file_of_any_time_can_be_logged(
+    run: lineal.Run, artifact: lineal.Artifact, source: Path, year: int, policy: str
+) -> None:
+    (source / "data.bin").write_bytes(b"data")
+    seconds = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+    os.utime(source / "data.bin", (seconds, seconds))
+    artifact.add_dir(source, policy=policy)
+    run.log_artifact(artifact).wait()
+    assert Path(artifact.file()).read_bytes() == b"data"
 
 
 def test_an_immutable_file_that_changes_after_all_is_refused(

@@ -12,6 +12,8 @@ import os
 import time
 from collections.abc import Iterator
 
+from lineal.files.stamps import kept
+
 WINDOW_NS = 60_000_000_000
 """Twice as long as Linux leaves a changed page in memory before it is written back."""
 LARGE_BYTES = 1 << 20
@@ -54,7 +56,7 @@ def _mapped() -> Iterator[int]:
     for line in _lines("/proc/self/maps"):
         _, rights, _, _, inode, *_ = line.split(None, 5)
         if rights[1:2] == b"w" and rights[3:4] == b"s":
-            yield int(inode)
+            yield kept(int(inode))
 
 
 @functools.lru_cache(1)

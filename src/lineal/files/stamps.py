@@ -9,6 +9,9 @@ from typing import NamedTuple
 from lineal.errors import SourceChanged
 from lineal.files.refusals import not_a_file, unreadable
 
+_MOST = (1 << 63) - 1
+"""The largest number that SQLite has, which keeps stamps."""
+
 
 class Stamp(NamedTuple):
     """What tells cheaply that a file is still the one that was hashed."""
@@ -20,7 +23,8 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        mtime_ns, inode = kept(status.st_mtime_ns), kept(status.st_ino)
+        return cls(status.st_size, mtime_ns, status.st_ctime_ns, inode)
 
     @classmethod
     def at(cls, path: str) -> Stamp:
@@ -33,10 +37,9 @@ class Stamp(NamedTuple):
     def is_at(self, path: str) -> bool:
         """Tell whether what has that path has this stamp; raises as `at`."""
         try:
-            now = os.stat(path)
+            return self == Stamp.of(os.stat(path))
         except OSError as error:
             raise unreadable(path, error) from error
-        return self == (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino)
 
     @classmethod
     def of_open(cls, path: str, descriptor: int) -> Stamp:
@@ -48,6 +51,14 @@ class Stamp(NamedTuple):
         if not stat.S_ISREG(status.st_mode):
             raise not_a_file(path, status.st_mode)
         return cls.of(status)
+
+
+def kept(number: int) -> int:
+    """Return what is kept of a number: its lower 63 bits, if it has more.
+
+    So have inodes where file systems make them up, as mergerfs, and times after the year 2262.
+    """
+    return number if number <= _MOST else number & _MOST
 
 
 def is_still_at(path: str, descriptor: int) -> bool:

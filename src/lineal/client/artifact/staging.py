@@ -16,6 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 
 from lineal import packs
 from lineal.client import term
@@ -106,7 +107,8 @@ class Staging:
         """Remove this process's folder; copies that were not stored go with it."""
         if self._owner == os.getpid():
             shutil.rmtree(self._folder, ignore_errors=True)
-            os.close(self._lock_descriptor)
+            with suppress(OSError):  # a network file system that went away
+                os.close(self._lock_descriptor)
             self._owner = None
 
 
