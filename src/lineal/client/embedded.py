@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lineal import service
+from lineal.client import term
 from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
@@ -571,7 +572,7 @@ class EmbeddedBackend:
 
 def open_embedded(settings: Settings) -> EmbeddedBackend:
     """Open the instance in the settings' home as its owner."""
-    instance = open_instance(settings)
+    instance = open_instance(settings, tell=term.warning)
     actor = Actor(acting_user(settings), Role.OWNER, settings.entity)
     opened_with = {name: getattr(settings, name) for name in OPENED_WITH}
     return EmbeddedBackend(instance, actor, opened_with)

@@ -12,7 +12,6 @@ import json
 import os
 import sqlite3
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -42,7 +41,7 @@ from lineal.db import write_lock
 from lineal.db.json_values import json_text, json_value
 from lineal.db.refusals import CONNECTIONS_MOST, translated, unwritable
 from lineal.db.unwritable import UnwritableFile
-from lineal.db.write_lock import SignalCame, WriteTurn
+from lineal.db.write_lock import SignalCame, Wait, WriteTurn
 from lineal.errors import MissingFile, Unavailable
 from lineal.files.refusals import access_to
 from lineal.forks import around_forks
@@ -67,12 +66,21 @@ class Database:
     """One database; `reading` and `writing` are the only ways to a connection."""
 
     def __init__(
-        self, url: str | URL, *, busy_timeout_seconds: float = 120.0, is_unwritable: bool = False
+        self,
+        url: str | URL,
+        *,
+        busy_timeout_seconds: float = 120.0,
+        is_unwritable: bool = False,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        """is_unwritable: the folder of this SQLite database may only be read."""
+        """is_unwritable: the folder of this SQLite database may only be read.
+
+        tell: takes a message for the user of a thread that waits for another process.
+        """
         self.url = sqlalchemy.make_url(url)
         self._unwritable = UnwritableFile(str(self.url.database)) if is_unwritable else None
         self._busy_timeout_seconds = busy_timeout_seconds
+        self._tell = tell
         self._patience = threading.local()
         self.engine = _create_engine(self.url, self._wait_seconds, self._unwritable)
         self._turn = WriteTurn()
@@ -175,23 +183,23 @@ class Database:
         if writes and self._unwritable is not None:
             raise unwritable("its folder may only be read", self._unwritable.path)
         self._require_in_place()
-        until = time.monotonic() + self._wait_seconds()
+        wait = Wait(str(self.url.database), self._wait_seconds(), self._tell)
         while True:
             with (
                 suppress(SignalCame),
-                self._begun(until, writes=writes, is_durable=is_durable) as connection,
+                self._begun(wait, writes=writes, is_durable=is_durable) as connection,
             ):
                 yield connection
                 return
 
     @contextmanager
-    def _begun(self, until: float, *, writes: bool, is_durable: bool) -> Iterator[Connection]:
-        """Open a transaction by a moment; raises SignalCame if a signal came before it could be."""
+    def _begun(self, wait: Wait, *, writes: bool, is_durable: bool) -> Iterator[Connection]:
+        """Open a transaction; raises SignalCame if a signal came before it could be."""
         with (
             deferred() as late,
             self._counted(),
             translated(self.url),
-            self._turn.taken(until, late) if writes and self.is_sqlite else nullcontext(),
+            self._turn.taken(wait, late) if writes and self.is_sqlite else nullcontext(),
             self.engine.connect() as connection,
             connection.begin(),
             self._unchanged(connection),
@@ -201,7 +209,7 @@ class Database:
             if self.is_sqlite and writes:
                 _wait_at_most(connection, min(self._wait_seconds(), LOOK_SECONDS))
                 _make_durable(connection, is_durable)
-                write_lock.begin(plain(connection), until, late)
+                write_lock.begin(plain(connection), wait, late)
             elif self.is_sqlite:
                 _wait_at_most(connection, self._wait_seconds())
                 plain(connection).execute("BEGIN")  # an event of SQLAlchemy's slows all statements

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from lineal.db.json_values import NoJson
+from lineal.db.lock_holder import lock_holder
 from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavailable
 
 CONNECTIONS_MOST = 25
@@ -69,9 +70,10 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
     if "unable to open" in text:
         return _unopened(text, place)
     if "locked" in text or "busy" in text:
+        who = lock_holder(place)
         return Unavailable(
-            f"Another process held the database {place} for too long; try again, or raise "
-            "LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
+            f"{who[0].upper()}{who[1:]} held the database {place} for too long; see whether it "
+            "hangs, and try again, or raise LINEAL_BUSY_TIMEOUT (for `init`, LINEAL_INIT_TIMEOUT)"
         )
     if "I/O error" in text:
         code = f" ({name})" if name else ""

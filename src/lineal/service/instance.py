@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -50,14 +50,17 @@ class Instance:
         self.database.close()
 
 
-def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance:
+def open_instance(
+    settings: Settings, *, clock: Clock | None = None, tell: Callable[[str], None] | None = None
+) -> Instance:
     """Open the embedded instance in the settings' home, creating or migrating it if need be.
 
     Any number of processes may do so at once. A home that is there and may only be read is
     opened for that: writing to it raises Unavailable. So does this when there is no home and none
     can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
     this Lineal, is missing while there are bytes, or knows of some while there are none. What it
-    keeps of the settings is listed in `config.OPENED_WITH`.
+    keeps of the settings is listed in `config.OPENED_WITH`. tell: takes a message for the user of
+    a call that waits for another process.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
@@ -68,6 +71,7 @@ def open_instance(settings: Settings, *, clock: Clock | None = None) -> Instance
         sqlite_url(home.database),
         busy_timeout_seconds=settings.busy_timeout,
         is_unwritable=is_unwritable,
+        tell=tell,
     )
     try:
         with database.waiting(settings.init_timeout):
