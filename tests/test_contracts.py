@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-NUMBERS = {"act.id"}
+NUMBERS = {"deletion.id"}
 """What a shell takes as it is."""
 
 

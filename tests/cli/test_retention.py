@@ -91,8 +91,8 @@ def test_versions_are_deleted_by_conditions_after_a_preview(lineal, photos):
     listed = lineal("artifact", "ls", "demo/photos", "--json").json
     assert [version["version"] for version in listed] == ["v3", "v2", "v0"]
     assert lineal(*words, "--yes", "--json").json["count"] == 0
-    (act,) = lineal("deletions", "--json").json
-    assert act["versions"] == ["ana/demo/photos:v1"]
+    (deletion,) = lineal("deletions", "--json").json
+    assert deletion["versions"] == ["ana/demo/photos:v1"]
     assert lineal("deletions").out.endswith(": ana/demo/photos:v1\n")
     lineal("deletions", "--restore", "1")
     assert lineal("deletions", "--json").json[0]["versions"] == []

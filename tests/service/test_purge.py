@@ -159,7 +159,7 @@ def test_what_other_versions_need_is_counted_and_the_first_is_named(
     instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "PAGE", 3)
-    monkeypatch.setattr(purge, "NAMED_MOST", 4)
+    monkeypatch.setattr(purge, "REPORTED_MOST", 4)
     files = {str(number): b"%d" % number for number in range(10)}
     log(instance, owner, tmp_path, files | {"own": b"own"})
     log(instance, owner, tmp_path, files, collection="other")

@@ -162,10 +162,10 @@ def test_latest_comes_back_to_the_only_link_after_the_newest_one_was_removed(
     links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "01"]
     with instance.database.writing() as connection:
         by = {"actor": "ana", "now": clock.now()}
-        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
-        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
+        deletion_id = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
+        deletion_db.hide(connection, deletion_id, [links[0].id], force=True, **by)
     catalog.unlink_version(instance, owner, links[1].membership_id)
-    restoring.restore(instance, owner, act)
+    restoring.restore(instance, owner, deletion_id)
     found = catalog.versions(instance, owner, VersionQuery("ana", "registry", "detector"), FIRST)
     assert [version.aliases for version in found.items] == [("latest",)]
 
@@ -179,11 +179,11 @@ def test_latest_comes_back_to_a_link_after_the_one_it_fell_back_to_was_removed(
     catalog.update_version(instance, owner, links[0].membership_id, patch)
     with instance.database.writing() as connection:
         by = {"actor": "ana", "now": clock.now()}
-        act = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
-        deletion_db.hide(connection, act, [links[0].id], force=True, **by)
+        deletion_id = deletion_db.record(connection, what="v0", reason=deletion_db.USER, **by)
+        deletion_db.hide(connection, deletion_id, [links[0].id], force=True, **by)
     clock.move(hours=1)
     catalog.unlink_version(instance, owner, links[2].membership_id)
-    restoring.restore(instance, owner, act)
+    restoring.restore(instance, owner, deletion_id)
     query = VersionQuery("ana", "registry", "detector", order="+version_index")
     found = catalog.versions(instance, owner, query, FIRST)
     assert [version.aliases for version in found.items] == [("latest",), ()]
@@ -232,15 +232,15 @@ def test_latest_of_a_portfolio_goes_to_the_highest_link_that_comes_back(
     links = [catalog.link_version(instance, owner, log(text).id, target, []) for text in "0123"]
     with instance.database.writing() as connection:
         by = {"actor": "ana", "now": clock.now()}
-        act = deletion_db.record(connection, what="some", reason=deletion_db.USER, **by)
+        deletion_id = deletion_db.record(connection, what="some", reason=deletion_db.USER, **by)
         ids = [link.id for link in links[1:3]]
-        deletion_db.hide(connection, act, ids, force=True, **by)
+        deletion_db.hide(connection, deletion_id, ids, force=True, **by)
     catalog.unlink_version(instance, owner, links[3].membership_id)
     query = VersionQuery("ana", "registry", "detector", order="+version_index")
     for expected in ([("latest",)], [(), (), ("latest",)]):
         found = catalog.versions(instance, owner, query, FIRST)
         assert [version.aliases for version in found.items] == expected
-        restoring.restore(instance, owner, act)
+        restoring.restore(instance, owner, deletion_id)
 
 
 def test_a_released_version_cannot_be_restored(
@@ -250,10 +250,10 @@ def test_a_released_version_cannot_be_restored(
     release(instance)
     with pytest.raises(Gone, match="released and cannot come back"):
         restoring.restore_version(instance, owner, path("v0"))
-    (act,) = deletion.deletions(instance, owner, FIRST).items
-    assert (act.version_count, act.released_count, act.restorable_until) == (1, 1, None)
+    (one,) = deletion.deletions(instance, owner, FIRST).items
+    assert (one.version_count, one.released_count, one.restorable_until) == (1, 1, None)
     with pytest.raises(Gone):
-        restoring.restore(instance, owner, act.id)
+        restoring.restore(instance, owner, one.id)
 
 
 def test_content_logged_again_after_its_deletion_gets_a_new_number_and_both_may_live(
@@ -350,9 +350,9 @@ def test_what_was_deleted_in_a_project_waits_for_the_project(
     deletion.delete_run(instance, owner, run.key)
     deletion.delete_project(instance, owner, "ana", "vision")
     _, of_run, of_version = deletion.deletions(instance, owner, FIRST).items
-    for act in (of_run, of_version):
+    for one in (of_run, of_version):
         with pytest.raises(Conflict, match="`lineal project restore ana/vision`"):
-            restoring.restore(instance, owner, act.id)
+            restoring.restore(instance, owner, one.id)
     with pytest.raises(Gone, match="lineal project restore"):
         restoring.restore_run(instance, owner, "ana", "vision", "train")
     restoring.restore_project(instance, owner, "ana", "vision")

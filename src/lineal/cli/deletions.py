@@ -96,12 +96,12 @@ def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json
         selection.print_preview(preview)
     if not dry_run and preview.count:
         output.confirm(f"Delete {output.plural(preview.count, 'version')}?", yes=yes)
-        act = connection.backend.delete_selected(*place, chosen)
-        if act is not None:
-            shown |= {"count": act.version_count, "deletion": act.id}
+        deletion = connection.backend.delete_selected(*place, chosen)
+        if deletion is not None:
+            shown |= {"count": deletion.version_count, "deletion": deletion.id}
             output.note(
-                f"Deleted {output.plural(act.version_count, 'version')}; "
-                f"`lineal deletions --restore {act.id}` undoes it"
+                f"Deleted {output.plural(deletion.version_count, 'version')}; "
+                f"`lineal deletions --restore {deletion.id}` undoes it"
             )
     if json:
         output.as_json(shown)
@@ -269,7 +269,7 @@ def _print(found: Iterable[Deletion]) -> None:
 
 
 def _what(each: Deletion) -> str:
-    """Say what an act hid, with names where it is told as a number only."""
+    """Say what a deletion hid, with names where it is told as a number only."""
     if not each.versions or each.versions[0].startswith(each.what):
         return each.what
     more = " …" if each.version_count > len(each.versions) else ""

@@ -1,6 +1,6 @@
 """What garbage collection plans, did and proved; see docs/design/003-deletion.md.
 
-Sizes are bytes, moments are aware and in UTC. Lists of names are cut at `NAMED_MOST`; the totals
+Sizes are bytes, moments are aware and in UTC. Lists of names are cut at `REPORTED_MOST`; the totals
 beside them are not.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 from lineal.core.digest import Key
 from lineal.core.records import VersionId
 
-NAMED_MOST = 100
+REPORTED_MOST = 100
 """Versions, blobs or files that a plan or report names."""
 
 
@@ -56,7 +56,7 @@ class DoomedVersion:
 class VersionsStep:
     total: Amount = Amount()
     versions: tuple[DoomedVersion, ...] = ()
-    """The first `NAMED_MOST`."""
+    """The first `REPORTED_MOST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Swept:
     compacted_bytes: int = 0
     """By which the database's file shrank."""
     failures: tuple[Failure, ...] = ()
-    """The first `NAMED_MOST`."""
+    """The first `REPORTED_MOST`."""
     failed: int = 0
     is_complete: bool = True
     """False when the time was up; what is left is done by the next sweep."""
@@ -170,7 +170,7 @@ class Proof:
     removed_bytes: int
     kept_total: Amount = Amount()
     kept: tuple[KeptBlob, ...] = ()
-    """The first `NAMED_MOST`."""
+    """The first `REPORTED_MOST`."""
     failures: tuple[Failure, ...] = ()
     """Keys that are still there though nothing needs them."""
 

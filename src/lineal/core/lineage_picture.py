@@ -19,7 +19,7 @@ from lineal.core.records import EdgeKind
 
 SHOWN_MOST = 12
 """Nodes of one kind and type in a column; more of them become one box."""
-NAMED_MOST = 30
+TOOLTIP_MOST = 30
 """Names that the tooltip of such a box lists."""
 BOX_WIDTH, BOX_HEIGHT = 200, 40
 GAP_ACROSS, GAP_DOWN, MARGIN = 80, 18, 16
@@ -259,9 +259,9 @@ def _many(nodes: Sequence[LineageNode]) -> tuple[str, str, str]:
         note = ", ".join(f"{count:,} {state}" for state, count in states.most_common())
     else:
         note = ", ".join(sorted({alias for node in nodes for alias in node.aliases}))
-    names = [node.name for node in nodes[:NAMED_MOST]]
-    if len(nodes) > NAMED_MOST:
-        names.append(f"and {len(nodes) - NAMED_MOST:,} more")
+    names = [node.name for node in nodes[:TOOLTIP_MOST]]
+    if len(nodes) > TOOLTIP_MOST:
+        names.append(f"and {len(nodes) - TOOLTIP_MOST:,} more")
     return f"{len(nodes):,} {what}", note, "\n".join(names)
 
 

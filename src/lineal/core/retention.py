@@ -112,7 +112,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """One act of deleting, and how much of it is still hidden."""
+    """What was deleted together, and how much of it is still hidden."""
 
     id: int
     what: str

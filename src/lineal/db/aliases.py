@@ -185,7 +185,7 @@ def _record(
 def take_from_deleted(
     connection: Connection, deletion_id: int, *, actor: str, now: datetime
 ) -> set[int]:
-    """Take the aliases from what an act hid; returns the collections that lost `latest`."""
+    """Take the aliases from what a deletion hid; returns the collections that lost `latest`."""
     of_deleted = (
         select(memberships.c.id)
         .join(versions, versions.c.id == memberships.c.version_id)

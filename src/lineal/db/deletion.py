@@ -1,6 +1,6 @@
-"""Tombstones: versions, runs and projects hidden by one act; `restoring` undoes it.
+"""Tombstones: versions, runs and projects hidden by one deletion; `restoring` undoes it.
 
-Everything is set-based: one statement per step, however many versions an act hides
+Everything is set-based: one statement per step, however many versions a deletion hides
 (docs/design/003-deletion.md). Locks are taken in one order, collections before versions, each by
 id, so that two deletions cannot wait for each other.
 """
@@ -206,7 +206,7 @@ def versions_of_run(connection: Connection, run: int) -> list[int]:
 
 
 def record(connection: Connection, *, what: str, reason: str, actor: str, now: datetime) -> int:
-    """Begin an act of deleting; returns its id, to which all that it hides will point."""
+    """Begin a deletion; returns its id, to which all that it hides will point."""
     id = connection.execute(
         insert(deletions)
         .values(what=what, reason=reason, deleted_by=actor, deleted_at=now)
@@ -224,7 +224,7 @@ def hide_versions(
     actor: str,
     now: datetime,
 ) -> int:
-    """Turn versions into tombstones by one act; returns the id of the deletion.
+    """Turn versions into tombstones by one deletion; returns its id.
 
     Those that are linked or have a protected alias by now, or are deleted already, are left
     alone. Their aliases go, with a line in the history each; where `latest` goes, it falls back
@@ -244,7 +244,10 @@ def hide(
     now: datetime,
     force: bool = False,
 ) -> int:
-    """Add versions to an act; returns how many it hid. force: linked and protected ones too."""
+    """Add versions to a deletion; returns how many it hid.
+
+    force: linked and protected ones, too.
+    """
     ids = sorted(version_ids)
     _lock(connection, ids)
     kept = set() if force else _kept(connection, ids)
@@ -328,7 +331,7 @@ def lock_collections(connection: Connection, ids: Iterable[int]) -> None:
 
 
 def lock(connection: Connection, deletion_id: int) -> Row[Any] | None:
-    """Return an act, and let nobody else undo it until the transaction ends."""
+    """Return a deletion, and let nobody else undo it until the transaction ends."""
     own = select(deletions.c.id).where(deletions.c.id == deletion_id)
     connection.execute(own.with_for_update()).all()
     return connection.execute(_listing().where(deletions.c.id == deletion_id)).one_or_none()
@@ -337,7 +340,7 @@ def lock(connection: Connection, deletion_id: int) -> Row[Any] | None:
 def page(
     connection: Connection, request: PageRequest
 ) -> tuple[Sequence[Row[Any]], str | None, int | None]:
-    """List all acts, the newest first; returns rows, cursor and total."""
+    """List all deletions, the newest first; returns rows, cursor and total."""
     fields = {"deleted_at": moment_field(deletions.c.deleted_at)}
     order = parse_order("-deleted_at", fields, deletions.c.id)
     return fetch_page(connection, _listing(), order, request)
@@ -346,7 +349,7 @@ def page(
 def hidden_versions(
     connection: Connection, deletion_ids: Sequence[int], limit: int
 ) -> dict[int, list[int]]:
-    """Return the first versions that each act hid and that are still hidden."""
+    """Return the first versions that each deletion hid and that are still hidden."""
     found: dict[int, list[int]] = {id: [] for id in deletion_ids}
     own = versions.c.deletion_id
     number = func.row_number().over(partition_by=own, order_by=versions.c.id).label("number")
@@ -362,7 +365,7 @@ def hidden_versions(
 
 
 def newest_of_collection(connection: Connection, collection_id: int) -> int | None:
-    """Return the last act that hid versions of a collection and can still be undone."""
+    """Return the last deletion that hid versions of a collection and can still be undone."""
     query = select(func.max(versions.c.deletion_id)).where(
         versions.c.collection_id == collection_id,
         versions.c.deleted_at.is_not(None),
@@ -382,7 +385,7 @@ def reason_of(connection: Connection, version_id: int) -> str | None:
 
 
 def hidden_project_of(connection: Connection, deletion_id: int) -> str | None:
-    """Return the full name of a deleted project that holds what another act hid, if there is."""
+    """Return the full name of a deleted project that holds what another deletion hid, if any."""
     holds = or_(
         exists().where(
             versions.c.deletion_id == deletion_id,
@@ -404,7 +407,7 @@ def hidden_project_of(connection: Connection, deletion_id: int) -> str | None:
 
 
 def _listing() -> Select[Any]:
-    """Select acts, and how much each still hides."""
+    """Select deletions, and how much each still hides."""
 
     def count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[int]:
         hidden = select(func.count()).where(table.c.deletion_id == deletions.c.id, *conditions)

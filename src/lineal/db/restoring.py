@@ -1,4 +1,4 @@
-"""Undoing acts of deleting: what they hid is live again, with its aliases (DEL-7)."""
+"""Undoing deletions: what they hid is live again, with its aliases (DEL-7)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Back:
 
 
 def restore(connection: Connection, deletion_id: int, *, actor: str, now: datetime) -> Back:
-    """Undo an act: project, runs and versions that are not released come back."""
+    """Undo a deletion: project, runs and versions that are not released come back."""
     returned = {
         table.name: connection.execute(
             update(table)
@@ -53,21 +53,21 @@ def restore(connection: Connection, deletion_id: int, *, actor: str, now: dateti
         ).rowcount
         for table in (projects, runs)
     }
-    of_act = versions.c.deletion_id == deletion_id
-    back = _restore_versions(connection, of_act, actor=actor, now=now)
+    of_deletion = versions.c.deletion_id == deletion_id
+    back = _restore_versions(connection, of_deletion, actor=actor, now=now)
     _close_restored(connection, [deletion_id], now)
     return replace(back, projects=returned["projects"], runs=returned["runs"])
 
 
 def restore_version(connection: Connection, version_id: int, *, actor: str, now: datetime) -> Back:
-    """Bring one version back, of however many its act hid."""
+    """Bring one version back, of however many its deletion hid."""
     return _restore_some(connection, versions.c.id == version_id, actor=actor, now=now)
 
 
 def restore_in_collection(
     connection: Connection, collection_id: int, deletion_id: int, *, actor: str, now: datetime
 ) -> Back:
-    """Bring back what an act hid in one collection."""
+    """Bring back what a deletion hid in one collection."""
     which = and_(versions.c.collection_id == collection_id, versions.c.deletion_id == deletion_id)
     return _restore_some(connection, which, actor=actor, now=now)
 
@@ -79,8 +79,8 @@ def _unreleased(table: Table) -> list[ColumnElement[bool]]:
 def _restore_some(
     connection: Connection, which: ColumnElement[bool], *, actor: str, now: datetime
 ) -> Back:
-    acts = select(versions.c.deletion_id).where(which, versions.c.deletion_id.is_not(None))
-    ids = list(connection.execute(acts.distinct()).scalars())
+    hiding = select(versions.c.deletion_id).where(which, versions.c.deletion_id.is_not(None))
+    ids = list(connection.execute(hiding.distinct()).scalars())
     back = _restore_versions(connection, which, actor=actor, now=now)
     _close_restored(connection, ids, now)
     return back
@@ -115,7 +115,7 @@ def _restore_versions(
 
 
 def _close_restored(connection: Connection, deletion_ids: Sequence[int], now: datetime) -> None:
-    """Mark those acts as undone that hide nothing any more."""
+    """Mark those deletions as undone that hide nothing any more."""
     for batch in batches(deletion_ids):
         hides = [
             exists().where(table.c.deletion_id == deletions.c.id)

@@ -53,7 +53,7 @@ def _ttl() -> Column[int | None]:
 
 
 def _tombstone() -> list[Column[Any]]:
-    """What stays said of a deleted thing; `deletion_id` leads to the act, to undo it."""
+    """What stays said of a deleted thing; `deletion_id` leads to the deletion, to undo it."""
     return [
         Column("deleted_at", Moment),
         Column("deleted_by", Text),
@@ -84,7 +84,7 @@ projects = Table(
     UniqueConstraint("entity_id", "name"),
 )
 
-# One act of deleting: what it hid is restored together (docs/design/003-deletion.md).
+# What one deletion hid is restored together (docs/design/003-deletion.md).
 deletions = Table(
     "deletions",
     metadata,

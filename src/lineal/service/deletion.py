@@ -216,10 +216,10 @@ def record(instance: Instance, row: Row[Any], versions: tuple[str, ...] = ()) ->
 def _hidden_names(
     connection: Connection, deletion_ids: Sequence[int]
 ) -> dict[int, tuple[str, ...]]:
-    """Return the names of the first versions that each act hides."""
-    hidden = deletion_db.hidden_versions(connection, deletion_ids, finding.NAMED_MOST)
+    """Return the names of the first versions that each deletion hides."""
+    hidden = deletion_db.hidden_versions(connection, deletion_ids, finding.IN_MESSAGE_MOST)
     names = gc_plan.names_of(connection, [id for ids in hidden.values() for id in ids])
-    return {act: tuple(names[id].name for id in ids) for act, ids in hidden.items()}
+    return {key: tuple(names[id].name for id in ids) for key, ids in hidden.items()}
 
 
 def require_unprotected(
@@ -253,7 +253,7 @@ def require_unprotected(
 
 def _require_unused_elsewhere(connection: Connection, project: str, project_id: int) -> None:
     """Raise Conflict if runs of other projects used or logged what is in this one."""
-    found = deletion_db.runs_elsewhere(connection, project_id, finding.NAMED_MOST + 1)
+    found = deletion_db.runs_elsewhere(connection, project_id, finding.IN_MESSAGE_MOST + 1)
     if found:
         raise Conflict(
             f"Cannot delete project {project}: runs of other projects used or logged versions that "

@@ -25,9 +25,9 @@ from lineal.db import versions as versions_db
 from lineal.errors import Gone, NotFound
 from lineal.nearest import NEAR_MISSES_MOST, near_misses, nearest
 
-NAMED_MOST = 5
-"""Names in one message."""
-ALIASES_NAMED_MOST = 20
+IN_MESSAGE_MOST = 5
+"""Names that one message lists."""
+ALIASES_IN_MESSAGE_MOST = 20
 
 
 def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[Any]:
@@ -117,7 +117,7 @@ def how_it_went(connection: Connection, version_id: VersionId, deleted_by: str |
     return f"was deleted by {deleted_by}"
 
 
-def some(found: Sequence[str], most: int = NAMED_MOST) -> str:
+def some(found: Sequence[str], most: int = IN_MESSAGE_MOST) -> str:
     """Name some of what was found, in one line."""
     return ", ".join(found[:most]) + (" …" if len(found) > most else "")
 
@@ -128,13 +128,13 @@ def _no_version(
     known = aliases_db.names(connection, collection_id)
     if names.LATEST not in known and _has_live_version(connection, collection_id):
         known = sorted([*known, names.LATEST])  # taken off by hand, it falls back (ALI-4)
-    shown = some(_nearest(path.ref, known), ALIASES_NAMED_MOST)
+    shown = some(_nearest(path.ref, known), ALIASES_IN_MESSAGE_MOST)
     there = f"Aliases there: {shown}" if known else "It has no live version"
     if not known and deletion_db.newest_of_collection(connection, collection_id) is not None:
         restore = f"`lineal artifact restore {shlex.quote(path.without_ref)}`"
         there += f"; {restore} brings back what was deleted last"
     if known and names.version_number(path.ref) is not None:
-        numbers = versions_db.live_numbers(connection, collection_id, NAMED_MOST + 1)
+        numbers = versions_db.live_numbers(connection, collection_id, IN_MESSAGE_MOST + 1)
         there = f"Versions there: {some([f'v{number}' for number in numbers])}. {there}"
     return NotFound(
         f"No version `{path.ref}` in {path.without_ref} (you are {actor.name}). {there}"
@@ -146,7 +146,7 @@ def _nearest(ref: str, known: list[str]) -> list[str]:
 
     A pipeline may name every version: of so many, only a part is looked at for what is near.
     """
-    if len(known) <= ALIASES_NAMED_MOST:
+    if len(known) <= ALIASES_IN_MESSAGE_MOST:
         return known
     near = nearest(ref, known[:NEAR_MISSES_MOST], count=3)
     near += [names.LATEST] if names.LATEST in known and names.LATEST not in near else []

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.cleanup import (
-    NAMED_MOST,
+    REPORTED_MOST,
     Amount,
     CleanupPlan,
     DoomedVersion,
@@ -88,12 +88,12 @@ def plan(instance: Instance, actor: Actor) -> CleanupPlan:
         amounts = gc_plan.amounts(connection, survivors)
         moments = gc_plan.earliest(connection, cutoff, now)
         manifests, segments = gc_plan.unneeded_counts(connection, survivors)
-        releasing = gc_db.releasable_versions(cutoff, connection, after=0, limit=NAMED_MOST)
+        releasing = gc_db.releasable_versions(cutoff, connection, after=0, limit=REPORTED_MOST)
         planned = CleanupPlan(
             made_at=now,
             expire=VersionsStep(
                 Amount(len(expiring), gc_plan.sizes_of(connection, expiring)),
-                _doomed(connection, survivors, expiring[:NAMED_MOST]),
+                _doomed(connection, survivors, expiring[:REPORTED_MOST]),
             ),
             release=VersionsStep(
                 gc_plan.release_amount(connection, cutoff),
@@ -320,7 +320,7 @@ class _Sweep:
             self.progress(step, count)
 
     def _fail(self, failures: Sequence[Failure]) -> None:
-        named = (*self.swept.failures, *failures)[:NAMED_MOST]
+        named = (*self.swept.failures, *failures)[:REPORTED_MOST]
         failed = self.swept.failed + len(failures)
         self.swept = replace(self.swept, failures=named, failed=failed)
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import NAMED_MOST, Amount, Failure, KeptBlob, Proof
+from lineal.core.cleanup import REPORTED_MOST, Amount, Failure, KeptBlob, Proof
 from lineal.core.digest import Digest, Key, Keys, of_key, storage_key
 from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionKind, VersionRecord
@@ -202,7 +202,7 @@ def _asked(instance: Instance, blobs: Iterable[tuple[Key, int, int]]) -> _Asked:
         with instance.database.reading() as connection:
             stored = gc_db.still_stored(connection, [id for _, id, _ in there])
         kept = [each for each in there if each[1] in stored]
-        asked.kept += kept[: NAMED_MOST - len(asked.kept)]
+        asked.kept += kept[: REPORTED_MOST - len(asked.kept)]
         asked.kept_total += Amount(len(kept), sum(size for _, _, size in kept))
         asked.failures += [
             Failure(key, "the store still has it") for key, id, _ in there if id not in stored
@@ -230,6 +230,6 @@ def _proof(
         removed=asked.removed,
         removed_bytes=asked.removed_bytes,
         kept_total=asked.kept_total + Amount(len(fresh), sum(each.size_bytes for each in fresh)),
-        kept=tuple([*needed, *fresh][:NAMED_MOST]),
+        kept=tuple([*needed, *fresh][:REPORTED_MOST]),
         failures=tuple(asked.failures),
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import NAMED_MOST, Amount, Failure
+from lineal.core.cleanup import REPORTED_MOST, Amount, Failure
 from lineal.core.digest import Key, of_key
 from lineal.core.records import DraftId
 from lineal.db import drafts as drafts_db
@@ -42,7 +42,7 @@ class Totals:
     dead: Amount
     fresh: Amount
     foreign: tuple[str, ...]
-    """Names, at most NAMED_MOST."""
+    """Names, at most REPORTED_MOST."""
 
 
 def find(instance: Instance, *, expired_by: datetime | None = None) -> Iterator[Strays]:
@@ -62,7 +62,7 @@ def totals(instance: Instance, *, expired_by: datetime) -> Totals:
     for found in find(instance, expired_by=expired_by):
         dead += Amount(len(found.dead), sum(file.size for file in found.dead))
         fresh += Amount(len(found.fresh), sum(file.size for file in found.fresh))
-        foreign += [file.name for file in found.foreign[: NAMED_MOST - len(foreign)]]
+        foreign += [file.name for file in found.foreign[: REPORTED_MOST - len(foreign)]]
     return Totals(dead, fresh, tuple(foreign))
 
 

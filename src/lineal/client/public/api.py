@@ -301,7 +301,7 @@ class Api:
     def delete_versions(
         self, path: str, selection: Selection | Mapping[str, Any]
     ) -> Deletion | None:
-        """Delete all versions of a selection as one act; None if there were none.
+        """Delete all versions of a selection as one deletion; None if there were none.
 
         Linked and protected versions stay. `restore` takes the `id` of what this returns. Raises
         NotFound, and Invalid for `name:alias`: `delete()` of that artifact deletes one version.

@@ -304,7 +304,7 @@ class Collection:
         self._backend.delete_collection(self._record.id)
 
     def restore(self) -> Restored:
-        """Bring back what the last act of deleting hid here; says how much that was."""
+        """Bring back what the last deletion hid here; says how much that was."""
         record = self._record
         restored = self._backend.restore_collection(record.entity, record.project, record.name)
         self.load()
