@@ -13,6 +13,7 @@ import lineal
 from lineal.client.artifact import adding
 from lineal.client.embedded import open_embedded
 from lineal.config import load
+from lineal.errors import IntegrityError
 from lineal.service.instance import open_instance
 
 COUNT = adding.PACKED_LEAST
@@ -218,6 +219,15 @@ def lineal_verify(home: Path) -> None:
         assert list(verify(instance, Actor("ana", Role.OWNER))) == []
     finally:
         instance.close()
+
+
+def test_a_damaged_file_of_a_pack_is_named_where_it_is_opened(home, many):
+    artifact = log(many)
+    (pack,) = stored(home, ".pack")
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes().replace(b"content 5\n", b"c0ntent 5\n"))
+    with pytest.raises(IntegrityError, match=r"bytes of 5/5\.txt do not .* `lineal verify` says"):
+        artifact.open("5/5.txt")
 
 
 @pytest.mark.parametrize("damage", ["bytes", "file", "noted"])

@@ -22,12 +22,21 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _DIGEST_AND_NONCE = re.compile(r"sha256:[0-9a-f]{64}/[A-Za-z0-9]{1,64}")
 
 
-def of_bytes(data: bytes) -> Digest:
+def of_bytes(data: bytes | memoryview) -> Digest:
     return Digest(PREFIX + hashlib.sha256(data).hexdigest())
 
 
 def of_hash(running: hashlib._Hash) -> Digest:
     return Digest(PREFIX + running.hexdigest())
+
+
+def check_stored(found: Digest, promised: Digest, path: str) -> None:
+    """Raise IntegrityError unless the stored bytes of a file have the digest it promises."""
+    if found != promised:
+        raise IntegrityError(
+            f"The stored bytes of {path} do not have the digest {promised}; "
+            "`lineal verify` says what else is affected"
+        )
 
 
 def is_content(digest: str) -> bool:

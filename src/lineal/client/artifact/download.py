@@ -8,7 +8,6 @@ is removed except by `checkout`, and what is left of downloads that were killed.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -27,7 +26,7 @@ from lineal.client.references.scheme import has_checked_content, identity, is_un
 from lineal.client.transfer import in_parallel
 from lineal.collector import seldom_collected
 from lineal.core import names
-from lineal.core.digest import PREFIX, Digest
+from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import (
@@ -209,10 +208,10 @@ class Download:
         data = None if is_linked else self._small(entry, location)
         if data is None:
             fetch = self._linked if is_linked else self._copy
-            self._place(target, partial(fetch, entry, location, advance), entry.digest)
+            self._place(target, partial(fetch, entry, location, advance), stored=entry)
             stamp = Stamp.at(target)
         else:
-            _require_digest(target, PREFIX + hashlib.sha256(data).hexdigest(), entry.digest)
+            check_stored(of_bytes(data), entry.digest, entry.path)
             stamp = _write(target, data)
         self._fresh.append((target, stamp, entry.digest))
         self._fresh_bytes += entry.size
@@ -227,7 +226,7 @@ class Download:
         if is_unchecked(entry):
             self._warn_unchecked(entry)
         try:
-            self._place(target, partial(scheme.fetch, entry, advance=file), None)
+            self._place(target, partial(scheme.fetch, entry, advance=file))
             if has_checked_content(entry):
                 self._fetched.append((target, Stamp.at(target), identity(entry)))
         except MissingFile as error:
@@ -300,8 +299,11 @@ class Download:
     def _name(self) -> str:
         return self._backend.version_by_id(self._version).path
 
-    def _place(self, target: str, fetch: Callable[[str], str], digest: Digest | None) -> None:
-        """Fetch to a temporary name beside the target; rename once the digest is right."""
+    def _place(self, target: str, fetch: Callable[[str], str], stored: Entry | None = None) -> None:
+        """Fetch to a temporary name beside the target; rename once the digest is right.
+
+        stored: what is fetched, unless it is a reference, whose scheme has checked it.
+        """
         folder, _, _ = target.rpartition("/")
         if folder not in self._tidied:
             self._tidied.add(folder)
@@ -310,8 +312,8 @@ class Download:
         try:
             for _ in range(PLACE_ATTEMPTS):
                 hex_digest = _in_folder(folder, lambda: fetch(part))
-                if digest is not None:
-                    _require_digest(target, PREFIX + hex_digest, digest)
+                if stored is not None:
+                    check_stored(Digest(PREFIX + hex_digest), stored.digest, stored.path)
                 if os.path.lexists(part):
                     break  # else another process checks out into the folder, and removed it
             with room_on(target):
@@ -342,14 +344,6 @@ def _in_folder(folder: str, write: Callable[[], T]) -> T:
         with room_on(folder):
             make_folders(folder)
         return write()
-
-
-def _require_digest(target: str, found: str, wanted: Digest) -> None:
-    if found != wanted:
-        raise IntegrityError(
-            f"The stored bytes of {os.path.basename(target)} do not have the digest {wanted}; "
-            "`lineal verify` says what else is affected"
-        )
 
 
 def _in_the_way(target: str) -> InTheWay:

@@ -7,7 +7,6 @@ of a large one cannot be, `lineal verify` checks the whole.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tempfile
@@ -17,10 +16,10 @@ from lineal.client.backend import Backend
 from lineal.client.references import References
 from lineal.client.references.local import LocalRanges
 from lineal.client.references.scheme import Ranges
-from lineal.core.digest import PREFIX
+from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
-from lineal.errors import IntegrityError, MissingFile
+from lineal.errors import MissingFile
 from lineal.files.writing import write_stream
 from lineal.packs import Pack
 
@@ -40,26 +39,21 @@ def opened(backend: Backend, version: VersionId, entry: Entry, references: Refer
         location = backend.locate([entry.digest], version=version).get(entry.digest)
         if location is None:
             raise MissingFile(f"The bytes of {entry.path} ({entry.digest}) are not stored any more")
-        ranges = _stored(backend, location)
+        ranges = _stored(backend, location, entry)
     return Reader(ranges)
 
 
-def _stored(backend: Backend, location: Location) -> Ranges:
+def _stored(backend: Backend, location: Location, entry: Entry) -> Ranges:
     if location.path is not None:
         return LocalRanges(location.path)
     if location.pack is not None:
         data = Pack(location.pack).read_at(location.offset, location.size)
-        _require_digest(hashlib.sha256(data).hexdigest(), location)
+        check_stored(of_bytes(data), entry.digest, entry.path)
         return BytesRanges(data)
     with backend.open(location) as source, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "whole")
-        _require_digest(write_stream(source, path), location)
+        check_stored(Digest(PREFIX + write_stream(source, path)), entry.digest, entry.path)
         return LocalRanges(path)  # stays readable after its name is gone
-
-
-def _require_digest(hex_digest: str, location: Location) -> None:
-    if PREFIX + hex_digest != location.digest:
-        raise IntegrityError(f"The stored bytes do not have the digest {location.digest}")
 
 
 class BytesRanges:

@@ -14,7 +14,7 @@ from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
 from lineal.core import names
-from lineal.core.digest import PREFIX, Digest, is_content
+from lineal.core.digest import Digest, check_stored, is_content, of_hash
 from lineal.core.manifest import (
     Entry,
     ManifestHead,
@@ -33,7 +33,6 @@ from lineal.core.records import (
 )
 from lineal.errors import (
     FileExists,
-    IntegrityError,
     InTheWay,
     Invalid,
     MissingFile,
@@ -194,8 +193,7 @@ class File:
             while chunk := source.read(CHUNK_BYTES):
                 running.update(chunk)
                 yield chunk
-        if PREFIX + running.hexdigest() != self.digest:
-            raise IntegrityError(f"The stored bytes of {self.id} do not match {self.digest}")
+        check_stored(of_hash(running), self.digest, self.id)
 
     def _location(self) -> Location:
         if not is_content(self.digest) or self.ref is not None:
