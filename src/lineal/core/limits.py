@@ -1,13 +1,14 @@
-"""What metadata and a TTL may be, wherever they come from."""
+"""What metadata, a TTL and `on_unchanged` may be, wherever they come from."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from lineal.core import names
+from lineal.core.records import OnUnchanged
 from lineal.errors import Invalid
 
 LONGEST_TTL = timedelta(days=365_000)
@@ -42,3 +43,10 @@ def check_metadata(metadata: Mapping[str, Any] | None) -> None:
             f"Metadata has {size} bytes as JSON, at most {METADATA_MAX_BYTES} are allowed; "
             "put large values into a file of the artifact"
         )
+
+
+def check_on_unchanged(choice: str) -> None:
+    """Raise Invalid unless it says what to do with content that is there already (SEM-3)."""
+    known = get_args(OnUnchanged)
+    if choice not in known:
+        raise Invalid(f"on_unchanged cannot be {choice!r}; use {', '.join(known)}")

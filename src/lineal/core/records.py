@@ -10,7 +10,7 @@ infinities are allowed in config, summary and history and survive.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, NewType, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NewType, TypeVar
 
 from lineal.core.digest import Digest, Key
 from lineal.core.manifest import ManifestHead
@@ -25,6 +25,8 @@ DraftId = NewType("DraftId", int)
 
 T = TypeVar("T")
 JsonObject = dict[str, Any]
+OnUnchanged = Literal["reuse", "update_metadata", "new_version"]
+"""What to do with a draft whose content its collection has already (SEM-3)."""
 
 EXIT_CODE_MAX = 2**31 - 1
 """Also of what a signal makes, below 0."""
@@ -339,8 +341,7 @@ class DraftSpec(NamedTuple):
     """Refuse with Superseded unless `base` (None: no version) still is the latest (ART-42)."""
     sources: tuple[VersionId, ...] = ()
     """Other versions that it took entries over from (REF-14): derived-from edges too."""
-    on_unchanged: str = "reuse"
-    """`reuse`, `update_metadata` or `new_version` when the content exists already (SEM-3)."""
+    on_unchanged: OnUnchanged = "reuse"
     distributed_id: str | None = None
     is_final: bool = True
     """False: a contribution to a distributed version, to be finished by another (ART-44)."""

@@ -153,11 +153,7 @@ def _check(draft: DraftSpec) -> None:
         limits.check_ttl(draft.ttl_seconds, draft.type)
     if draft.number is not None and not 0 <= draft.number <= NUMBER_MAX:
         raise Invalid(f"Versions are numbered from 0 to {NUMBER_MAX:,}, not {draft.number}")
-    if draft.on_unchanged not in ("reuse", "update_metadata", "new_version"):
-        raise Invalid(
-            f"on_unchanged cannot be {draft.on_unchanged!r}; "
-            "use reuse, update_metadata or new_version"
-        )
+    limits.check_on_unchanged(draft.on_unchanged)
 
 
 def _begun(connection: Connection, call: _Begin, *, may_reuse: bool = False) -> Begun | None:

@@ -29,6 +29,7 @@ from lineal.core.records import (
     Committed,
     DraftSpec,
     Handover,
+    OnUnchanged,
     RunRecord,
     Upload,
     VersionId,
@@ -60,7 +61,7 @@ def log(
     history_step: int | None = None,
     distributed_id: str | None = None,
     is_final: bool = True,
-    on_unchanged: str = "reuse",
+    on_unchanged: OnUnchanged = "reuse",
 ) -> None:
     """Freeze a draft and upload it in the background; `artifact.wait()` tells how it went.
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
 from lineal.client.artifact import artifact as artifacts
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.capture import code
-from lineal.core import names
+from lineal.core import limits, names
 from lineal.core.moments import in_utc
 from lineal.core.names import ArtifactPath
-from lineal.core.records import VersionPatch, VersionRecord
+from lineal.core.records import OnUnchanged, VersionPatch, VersionRecord
 from lineal.errors import Invalid, MissingFile, NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
 
-OnUnchanged = Literal["reuse", "update_metadata", "new_version"]
-ON_UNCHANGED = get_args(OnUnchanged)
 Names = str | list[str] | tuple[str, ...] | None
 Pathlike = str | os.PathLike[str]
 MODEL_PROJECT = "model-registry"
@@ -44,8 +42,7 @@ def log(
     on_unchanged: OnUnchanged = "reuse",
 ) -> Artifact:
     """Hand an artifact to the background worker; see `Run.log_artifact`."""
-    if on_unchanged not in ON_UNCHANGED:
-        raise Invalid(f"on_unchanged cannot be {on_unchanged!r}; use {', '.join(ON_UNCHANGED)}")
+    limits.check_on_unchanged(on_unchanged)
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
     with artifact._turn:

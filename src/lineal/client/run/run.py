@@ -23,9 +23,10 @@ from lineal.errors import ArtifactsFailed, Invalid
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
-    from lineal.client.run.artifacts import Names, OnUnchanged, Pathlike
+    from lineal.client.run.artifacts import Names, Pathlike
     from lineal.client.run.config import RunConfig
     from lineal.client.run.watching import Watching
+    from lineal.core.records import OnUnchanged
 
 __all__ = ["AlertLevel", "Place", "Run", "Status"]
 
