@@ -142,7 +142,7 @@ def test_use_of_another_type_or_of_nothing_fails(run):
 
 def test_a_draft_that_cannot_be_used_or_linked_as_asked_is_not_stored(run):
     artifact = draft()
-    with pytest.raises(ValueError, match="data is of type 'dataset', not 'model'"):
+    with pytest.raises(ValueError, match="Artifact data has type `dataset`, not `model`"):
         run.use_artifact(artifact, type="model")
     for refused, given in (
         (run.use_artifact, (artifact,)),

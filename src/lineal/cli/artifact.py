@@ -186,11 +186,12 @@ def _require_type(connection: Connection, target: ArtifactPath, type: str) -> No
         there = connection.backend.collection(target.entity, target.project, target.name).type
     except NotFound:
         return
-    if there != type:
-        raise Invalid(
-            f"Artifact {target.without_ref} has type `{there}`, not `{type}`; say `--type "
-            f"{shlex.quote(there)}`, or use another name"
-        )
+    names.require_type(
+        f"Artifact {target.without_ref}",
+        there,
+        type,
+        f"; say `--type {shlex.quote(there)}`, or use another name",
+    )
 
 
 def _add(

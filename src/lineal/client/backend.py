@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from lineal.core import names
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
 from lineal.core.names import ArtifactPath
@@ -51,7 +52,6 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Invalid
 from lineal.files.reading import Advance
 
 if TYPE_CHECKING:
@@ -472,6 +472,5 @@ class Backend(Protocol):
 def version_of_type(backend: Backend, path: ArtifactPath, type: str | None) -> VersionRecord:
     """Resolve a name; raises NotFound, and Invalid (a ValueError) for another type."""
     record = backend.version(path)
-    if type is not None and record.type != type:
-        raise Invalid(f"Artifact {record.path} has type `{record.type}`, not `{type}`")
+    names.require_type(f"Artifact {record.path}", record.type, type)
     return record

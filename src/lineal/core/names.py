@@ -82,6 +82,15 @@ def type_name(name: str) -> str:
     return _short(name, "Artifact type")
 
 
+def require_type(what: str, found: str, wanted: str | None, instead: str = "") -> None:
+    """Raise Invalid for an artifact of another type than is wanted (NAM-2); None: any will do.
+
+    what: its name, as the message begins. instead: what to do, as it ends.
+    """
+    if wanted is not None and found != wanted:
+        raise Invalid(f"{what} has type `{found}`, not `{wanted}`{instead}")
+
+
 def user_artifact(name: str | None, type: str) -> None:
     """Refuse the types and names that Lineal makes itself (NAM-3)."""
     reserved = (

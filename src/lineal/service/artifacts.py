@@ -256,11 +256,9 @@ def _require_fitting(collection: Row[Any], draft: DraftSpec) -> None:
     path = f"{draft.entity}/{draft.project}/{draft.collection}"
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
-    if collection.type != draft.type:
-        raise Invalid(
-            f"Artifact {path} has type `{collection.type}`, not `{draft.type}`; "
-            "use that type or another name"
-        )
+    names.require_type(
+        f"Artifact {path}", collection.type, draft.type, "; use that type or another name"
+    )
 
 
 def _row(call: _Begin, collection_id: int) -> dict[str, Any]:

@@ -75,10 +75,7 @@ def versions(
     access.require(actor, Action.READ, f"collection {path.without_ref}")
     with instance.database.reading() as connection:
         collection = finding.collection(connection, actor, path)
-        if query.type is not None and collection.type != query.type:
-            raise Invalid(
-                f"Collection {path.without_ref} has type `{collection.type}`, not `{query.type}`"
-            )
+        names.require_type(f"Collection {path.without_ref}", collection.type, query.type)
         return lists_db.versions_page(connection, collection.id, query, page)
 
 
@@ -353,8 +350,7 @@ def _portfolio(
         )
     if row.kind != CollectionKind.PORTFOLIO:
         raise Exists(f"{target.without_ref} holds versions of its own; link to another name")
-    if row.type != source.type:
-        raise Invalid(f"{target.without_ref} holds links to type `{row.type}`, not `{source.type}`")
+    names.require_type(f"Collection {target.without_ref}", row.type, source.type)
     return row
 
 

@@ -417,7 +417,7 @@ def test_using_records_an_input_once(run: lineal.Run, logged: Artifact) -> None:
 
 
 def test_using_as_another_type_is_a_value_error(run: lineal.Run, logged: Artifact) -> None:
-    with pytest.raises(ValueError, match="'dataset', not 'model'"):
+    with pytest.raises(ValueError, match="`dataset`, not `model`"):
         run.use_artifact("data:v0", type="model")
 
 

@@ -26,7 +26,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.core.retention import Restored, Selection, selection_from_json
-from lineal.errors import Invalid, NotFound
+from lineal.errors import NotFound
 from lineal.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -342,10 +342,7 @@ def collection(
 ) -> Collection:
     """Return one collection; raises NotFound, and Invalid (a ValueError) for another type."""
     record = backend.collection(entity, project, names.path_text(name, "A name"))
-    if type is not None and record.type != type:
-        raise Invalid(
-            f"Collection {entity}/{project}/{name} has type `{record.type}`, not `{type}`"
-        )
+    names.require_type(f"Collection {entity}/{project}/{name}", record.type, type)
     return Collection(backend, record)
 
 

@@ -78,15 +78,16 @@ def use(
     if isinstance(artifact_or_name, str):
         path = names.artifact_path(artifact_or_name, run.entity, run.project)
         version = _named(run, path)
-        _require_type(type, version.type, artifact_or_name)
+        names.require_type(f"Artifact {version.path}", version.type, type)
         run.backend.use(run.record.key, version.id, alias=path.ref)
         _warn_of_expiry(run, version)
     elif isinstance(artifact_or_name, Artifact):
-        _require_type(type, artifact_or_name.type, artifact_or_name.name)  # else a draft is stored
-        version = _committed_version(run, artifact_or_name, added)
+        artifact = artifact_or_name
+        names.require_type(f"Artifact {artifact.name}", artifact.type, type)  # before it is stored
+        version = _committed_version(run, artifact, added)
         run.backend.use(run.record.key, version.id, alias=None)
         _warn_of_expiry(run, version)
-        return artifact_or_name
+        return artifact
     else:
         raise TypeError(
             "use_artifact takes an Artifact or a name such as `data:latest`, not a "
@@ -259,11 +260,6 @@ def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> Vers
         version = run.backend.update_version(version.membership_id, patch)
     artifact._labelled(aliases)
     return version
-
-
-def _require_type(wanted: str | None, found: str, name: str) -> None:
-    if wanted is not None and found != wanted:
-        raise Invalid(f"{name} is of type {found!r}, not {wanted!r}")
 
 
 def _warn_of_expiry(run: Run, version: VersionRecord) -> None:
