@@ -35,7 +35,7 @@ def tree() -> None:
 def files_of(run: lineal.Run) -> dict[str, bytes]:
     found = {}
     for file in run.backend.run_files(run.record.key, PageRequest()).items:
-        location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+        location = run.backend.locate_run_files(run.record.key, [file.digest])[file.digest]
         with run.backend.open(location) as stream:
             found[file.path] = stream.read()
     return found

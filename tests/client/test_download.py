@@ -35,7 +35,7 @@ class Far:
         self.located: list[list[Digest]] = []
         self.opened: list[Digest] = []
 
-    def locate(self, digests: list[Digest], *, version: VersionId) -> dict[Digest, Location]:
+    def locate(self, version: VersionId, digests: list[Digest]) -> dict[Digest, Location]:
         self.located.append(list(digests))
         return {
             digest: Location(

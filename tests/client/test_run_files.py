@@ -92,7 +92,7 @@ def test_a_file_that_may_not_be_read_is_told_and_left_out(run, capsys):
 
 def content(run: lineal.Run, path: str) -> bytes:
     (file,) = run.backend.run_files(run.record.key, PageRequest(), names=[path]).items
-    location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+    location = run.backend.locate_run_files(run.record.key, [file.digest])[file.digest]
     with run.backend.open(location) as stream:
         return stream.read()
 
@@ -274,7 +274,7 @@ def test_a_damaged_file_is_not_restored(run):
     Path("a.txt").write_text("as it was")
     run.save("a.txt", policy="now")
     (file,) = run.backend.run_files(run.record.key, PageRequest()).items
-    location = run.backend.locate([file.digest], run=run.record.key)[file.digest]
+    location = run.backend.locate_run_files(run.record.key, [file.digest])[file.digest]
     Path(location.path).chmod(0o644)
     Path(location.path).write_text("as it is.")
     with pytest.raises(IntegrityError, match=r"a\.txt .* `lineal verify` says"):

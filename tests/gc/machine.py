@@ -351,9 +351,7 @@ class Histories(RuleBasedStateMachine):
         for version in self.model.live():
             found = transfers.manifest(self.instance, OWNER, VersionId(version.id))
             digests = {of_bytes(content): content for content in version.files.values()}
-            places = transfers.locate(
-                self.instance, OWNER, list(digests), version=VersionId(version.id)
-            )
+            places = transfers.locate(self.instance, OWNER, VersionId(version.id), list(digests))
             assert found.entry_count == len(version.files)
             for digest, content in digests.items():
                 with self.instance.store.open(places[digest].key) as file:

@@ -68,8 +68,8 @@ def test_every_entrance_asks_who_may(name: str, function: ast.FunctionDef) -> No
     "call",
     [
         lambda i, a: transfers.manifest(i, a, VersionId(1)),
-        lambda i, a: transfers.locate(i, a, [], version=VersionId(1)),
-        lambda i, a: transfers.locate(i, a, [], run=RunKey(1)),
+        lambda i, a: transfers.locate(i, a, VersionId(1), []),
+        lambda i, a: transfers.locate_run_files(i, a, RunKey(1), []),
         lambda i, a: list(history.read(i, a, RunKey(1), Stream.HISTORY)),
         lambda i, a: runs.run_by_key(i, a, RunKey(1)),
         lambda i, a: lineage.lineage(i, a, "version:1", LineageQuery()),

@@ -22,7 +22,7 @@ def test_a_digest_opens_only_the_versions_it_belongs_to(
     first = log(instance, owner, tmp_path, {"a": b"1"})
     second = log(instance, owner, tmp_path, {"b": b"2"}, collection="other")
     mine, foreign = of_bytes(b"1"), of_bytes(b"2")
-    found = transfers.locate(instance, owner, [mine, foreign], version=first.id)
+    found = transfers.locate(instance, owner, first.id, [mine, foreign])
     assert list(found) == [mine]
     heads = transfers.manifest(instance, owner, second.id).segments
     with pytest.raises(NotFound):
@@ -35,6 +35,6 @@ def test_a_blob_remembers_the_version_that_stored_it_first(
     first = log(instance, owner, tmp_path, {"a": b"1"})
     second = log(instance, owner, tmp_path, {"b": b"1", "c": b"2"}, collection="other")
     one, two = of_bytes(b"1"), of_bytes(b"2")
-    births = transfers.births(instance, owner, [one, two], version=second.id)
+    births = transfers.births(instance, owner, second.id, [one, two])
     assert births == {one: first.id, two: second.id}
-    assert transfers.births(instance, owner, [one, two], version=first.id) == {one: first.id}
+    assert transfers.births(instance, owner, first.id, [one, two]) == {one: first.id}

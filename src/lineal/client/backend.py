@@ -384,17 +384,15 @@ class Backend(Protocol):
         """Yield segments of a version in the order asked; each checked against its digest."""
         ...
 
-    def locate(
-        self,
-        digests: Sequence[Digest],
-        *,
-        version: VersionId | None = None,
-        run: RunKey | None = None,
-    ) -> dict[Digest, Location]:
-        """Say where blobs of a version, or files of a run, are kept; others are left out."""
+    def locate(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, Location]:
+        """Say where blobs of a version are kept; those that are not its own are left out."""
         ...
 
-    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
+    def locate_run_files(self, run: RunKey, digests: Sequence[Digest]) -> dict[Digest, Location]:
+        """Say where the blobs of a run's files are kept; others are left out."""
+        ...
+
+    def births(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, VersionId]:
         """Say which versions first stored blobs of this version, where that is known."""
         ...
 

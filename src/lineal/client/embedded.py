@@ -476,19 +476,14 @@ class EmbeddedBackend:
     def read_segments(self, version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
         return service.transfers.read_segments(self.instance, self.actor, version, heads)
 
-    def locate(
-        self,
-        digests: Sequence[Digest],
-        *,
-        version: VersionId | None = None,
-        run: RunKey | None = None,
-    ) -> dict[Digest, Location]:
-        return service.transfers.locate(
-            self.instance, self.actor, digests, version=version, run=run
-        )
+    def locate(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, Location]:
+        return service.transfers.locate(self.instance, self.actor, version, digests)
 
-    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
-        return service.transfers.births(self.instance, self.actor, digests, version=version)
+    def locate_run_files(self, run: RunKey, digests: Sequence[Digest]) -> dict[Digest, Location]:
+        return service.transfers.locate_run_files(self.instance, self.actor, run, digests)
+
+    def births(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, VersionId]:
+        return service.transfers.births(self.instance, self.actor, version, digests)
 
     def open(self, location: Location) -> BinaryIO:
         return self.instance.store.open(location.key)

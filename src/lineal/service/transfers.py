@@ -30,7 +30,7 @@ from lineal.db import drafts as drafts_db
 from lineal.db import run_files as run_files_db
 from lineal.db import versions as versions_db
 from lineal.db.engine import batches
-from lineal.errors import Conflict, Gone, IntegrityError, Invalid, NotFound
+from lineal.errors import Conflict, Gone, IntegrityError, NotFound
 from lineal.service.instance import Instance
 
 PAGE_BLOBS = 50_000
@@ -263,28 +263,33 @@ def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segme
 
 
 def locate(
-    instance: Instance,
-    actor: Actor,
-    digests: Sequence[Digest],
-    *,
-    version: VersionId | None = None,
-    run: RunKey | None = None,
+    instance: Instance, actor: Actor, version_id: VersionId, digests: Sequence[Digest]
 ) -> dict[Digest, Location]:
-    """Say where blobs are that belong to a version, or to the files of a run; others are left out.
+    """Say where blobs of a version are; those that are not its own are left out.
 
     A digest alone opens nothing: who may read one version must not read the bytes of another.
-    A deleted version answers until it is released. Raises Invalid unless one of the two is named.
+    A deleted version answers until it is released.
     """
-    if (version is None) == (run is None):
-        raise Invalid("Name the version or the run whose bytes are asked for")
-    what = f"version {version}" if version is not None else f"run {run}"
-    access.require(actor, Action.READ, what)
+    access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        if version is not None:
-            rows = blobs_db.stored_of_version(connection, version, digests)
-        else:
-            assert run is not None
-            rows = run_files_db.stored(connection, run, digests)
+        rows = blobs_db.stored_of_version(connection, version_id, digests)
+    return _locations(instance, rows)
+
+
+def locate_run_files(
+    instance: Instance, actor: Actor, run: RunKey, digests: Sequence[Digest]
+) -> dict[Digest, Location]:
+    """Say where blobs of a run's files are; others are left out, as by `locate`."""
+    access.require(actor, Action.READ, f"run {run}")
+    with instance.database.reading() as connection:
+        rows = run_files_db.stored(connection, run, digests)
+    return _locations(instance, rows)
+
+
+def _locations(
+    instance: Instance, rows: Sequence[tuple[Digest, int, str]]
+) -> dict[Digest, Location]:
+    """Say where blobs are; rows: the digest, size in bytes and nonce of each."""
     keys = [storage_key(digest, nonce) for digest, _, nonce in rows]
     found = {}
     for (digest, size, _), key, place in zip(rows, keys, instance.store.places(keys), strict=True):
@@ -298,14 +303,14 @@ def locate(
 
 
 def births(
-    instance: Instance, actor: Actor, digests: Sequence[Digest], *, version: VersionId
+    instance: Instance, actor: Actor, version_id: VersionId, digests: Sequence[Digest]
 ) -> dict[Digest, VersionId]:
     """Say which version first stored the blobs that a version has; what is not known is left out.
 
     Not known is it of bytes that came as a file of a run, or by a draft that was never committed.
     Source: SEM-4.
     """
-    access.require(actor, Action.READ, f"version {version}")
+    access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        found = blobs_db.births(connection, version, digests)
+        found = blobs_db.births(connection, version_id, digests)
     return {digest: VersionId(born) for digest, born in found.items()}

@@ -148,7 +148,7 @@ class Download:
             else:
                 missing.append((entry, target))
         stored = [entry.digest for entry, _ in missing if entry.ref is None]
-        locations = self._backend.locate(stored, version=self._version) if stored else {}
+        locations = self._backend.locate(self._version, stored) if stored else {}
         for entry, target in missing:
             if entry.ref is None:
                 file = progress.file()

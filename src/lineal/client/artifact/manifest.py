@@ -212,7 +212,7 @@ def _births(artifact: Artifact | None, entries: Iterable[Entry]) -> dict[Digest,
     stored = [entry.digest for entry in entries if entry.ref is None]
     if artifact is None or artifact._backend is None or version is None or not stored:
         return {}
-    born = artifact._backend.births(stored, version.id)
+    born = artifact._backend.births(version.id, stored)
     return {digest: str(version_id) for digest, version_id in born.items()}
 
 

@@ -36,7 +36,7 @@ def opened(backend: Backend, version: VersionId, entry: Entry, references: Refer
     if entry.ref is not None:
         ranges = references.of(entry.ref).ranges(entry)
     else:
-        location = backend.locate([entry.digest], version=version).get(entry.digest)
+        location = backend.locate(version, [entry.digest]).get(entry.digest)
         if location is None:
             raise MissingFile(f"The bytes of {entry.path} ({entry.digest}) are not stored any more")
         ranges = _stored(backend, location, entry)

@@ -93,7 +93,7 @@ def _in_order(
     backend: Backend, record: VersionRecord, entries: Sequence[Entry]
 ) -> list[tuple[Entry, Location]]:
     """Return entries as they lie in the store: those of a pack one after the other."""
-    locations = backend.locate(list({entry.digest for entry in entries}), version=record.id)
+    locations = backend.locate(record.id, list({entry.digest for entry in entries}))
     found = []
     for entry in entries:
         location = locations.get(entry.digest)

@@ -125,6 +125,8 @@ class OfflineBackend(EmbeddedBackend):
     alias_history = _by_id(EmbeddedBackend.alias_history)
     manifest = _by_id(EmbeddedBackend.manifest)
     read_segments = _by_id(EmbeddedBackend.read_segments)
+    locate = _by_id(EmbeddedBackend.locate)
+    locate_run_files = _by_id(EmbeddedBackend.locate_run_files)
     effective_ttl = _by_id(EmbeddedBackend.effective_ttl)
     runs_of = _by_id(EmbeddedBackend.runs_of)
     versions_of = _by_id(EmbeddedBackend.versions_of)
@@ -253,7 +255,7 @@ class OfflineBackend(EmbeddedBackend):
         while page := list(itertools.islice(uploads, _FILL_AT_ONCE)):
             located: dict[Digest, Location] = {}
             for source in sources:
-                located |= home.locate([upload.digest for upload in page], version=source)
+                located |= home.locate(source, [upload.digest for upload in page])
             held = [upload for upload in page if upload.digest in located]
             for upload in held:
                 copying.send_blob(home, located[upload.digest], self, upload)
@@ -309,23 +311,10 @@ class OfflineBackend(EmbeddedBackend):
                 return version
         raise NotFound(f"No version {name or number} with the id {number}, here or in the home")
 
-    def locate(
-        self,
-        digests: Sequence[Digest],
-        *,
-        version: VersionId | None = None,
-        run: RunKey | None = None,
-    ) -> dict[Digest, Location]:
-        if run is not None and is_at_home(run):
-            return self.home.backend.locate(digests, run=plain(run))
-        if version is not None and is_at_home(version):
-            return self.home.backend.locate(digests, version=plain(version))
-        return super().locate(digests, version=version, run=run)
-
-    def births(self, digests: Sequence[Digest], version: VersionId) -> dict[Digest, VersionId]:
+    def births(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, VersionId]:
         if not is_at_home(version):
-            return super().births(digests, version)
-        born = self.home.backend.births(digests, plain(version))
+            return super().births(version, digests)
+        born = self.home.backend.births(plain(version), digests)
         return {digest: marked(each) for digest, each in born.items()}
 
     # --- lineage ---

@@ -229,7 +229,7 @@ class _Blobs:
                 self._target.confirm(draft, batch)
 
     def _send_batch(self, batch: Sequence[Upload], progress: term.Progress) -> None:
-        located = self._source.locate([each.digest for each in batch], version=self._version.id)
+        located = self._source.locate(self._version.id, [each.digest for each in batch])
         most = self._pack_files_up_to
         packed = [each for each in batch if each.size <= most] if most else []
         if len(packed) < PACKED_LEAST:

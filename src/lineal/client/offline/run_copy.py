@@ -200,7 +200,7 @@ class RunCopy:
             self._marks.done("files")
 
     def _copy_file(self, file: RunFileRecord) -> None:
-        found = self._source.locate([file.digest], run=self._from.key).get(file.digest)
+        found = self._source.locate_run_files(self._from.key, [file.digest]).get(file.digest)
         if found is None:
             raise NotFound(f"The content of run file {file.path} is missing in the folder")
         if found.path is not None:

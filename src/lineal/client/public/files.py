@@ -240,7 +240,7 @@ def run_files(
             digest=record.digest,
             size=record.size,
             updated_at=iso(record.updated_at),
-            locate=partial(backend.locate, run=run.key),
+            locate=partial(backend.locate_run_files, run.key),
             tidied=tidied,
             remove=partial(backend.delete_run_file, run.key, record.path),
         )
@@ -292,7 +292,7 @@ def artifact_files(
             digest=entry.digest,
             size=entry.size,
             updated_at=updated_at,
-            locate=partial(backend.locate, version=version.id),
+            locate=partial(backend.locate, version.id),
             tidied=tidied,
             ref=entry.ref,
             fetch=None if entry.ref is None else partial(fetch, entry),
