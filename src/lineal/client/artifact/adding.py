@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
+from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
@@ -50,6 +51,18 @@ STAGED = "lineal-staging"
 PACKED_LEAST = 100
 """Files of an added folder from which on the small ones are copied into packs; of few, each stays
 a file of its own, which other programs can read in the store."""
+
+
+class Folder(NamedTuple):
+    """A folder of this machine to be added, and which of its files."""
+
+    path: str
+    prefix: str
+    """The folder of the artifact that they go under; empty for its top."""
+    policy: str
+    chosen: Chosen
+    empty_dirs: bool
+    """Add a marker for each folder of which nothing else is added."""
 
 
 class Adder:
@@ -132,29 +145,15 @@ class Adder:
         source = Source(staged, staged, MUTABLE, Stamp.at(staged))
         return Entry(inside, of_bytes(data), memoryview(data).nbytes), source
 
-    def add_dir(
-        self,
-        contents: Contents,
-        folder: str,
-        prefix: str,
-        *,
-        policy: str,
-        overwrite: bool,
-        chosen: Chosen,
-        empty_dirs: bool = False,
-    ) -> int:
-        """Add all chosen files below a folder; returns how many. All or none are added.
-
-        empty_dirs: add a marker for each folder of which nothing else is added.
-        """
-        check_policy(policy)
-        if not os.path.isdir(folder):
-            raise _not_a_folder(folder)
-        root = os.path.abspath(folder)
+    def add_dir(self, contents: Contents, folder: Folder, *, overwrite: bool) -> int:
+        """Add all chosen files below a folder; returns how many. All or none are added."""
+        check_policy(folder.policy)
+        if not os.path.isdir(folder.path):
+            raise _not_a_folder(folder.path)
+        root = os.path.abspath(folder.path)
         with term.progress(f"adding {os.path.basename(root) or root}") as progress:
             before = len(contents)
-            prefix = names.entry_path(prefix) if prefix else ""
-            found = self._walk(root, prefix, policy, chosen, empty_dirs, progress)
+            found = self._walk(root, folder, progress)
             copies = array("Q")  # eight bytes for each of a million
             try:
                 with closing(found):
@@ -164,20 +163,14 @@ class Adder:
                 raise
         return len(contents) - before
 
-    def _walk(
-        self,
-        root: str,
-        prefix: str,
-        policy: str,
-        chosen: Chosen,
-        empty_dirs: bool,
-        progress: term.Progress,
-    ) -> Generator[Added]:
+    def _walk(self, root: str, wanted: Folder, progress: term.Progress) -> Generator[Added]:
+        """Yield the files below `root`, the folder's absolute path."""
+        chosen, policy = wanted.chosen, wanted.policy
         is_large, folders = _peeked(walk(root, chosen))
         packing = None
         if is_large and self._pack_files_up_to:
             packing = Packing(self.staging, self._pack_files_up_to)
-        head = f"{prefix}/" if prefix else ""
+        head = f"{wanted.prefix}/" if wanted.prefix else ""
         fresh: list[tuple[str, Stamp, Digest]] = []
         read_at = now_ns()
         try:
@@ -185,7 +178,7 @@ class Adder:
                 inner = f"{relative_folder}/" if relative_folder else ""
                 below = head + inner
                 if not entries:
-                    if empty_dirs and chosen(inner + EMPTY_MARKER):
+                    if wanted.empty_dirs and chosen(inner + EMPTY_MARKER):
                         yield Added(*self._made(b"", names.entry_path(below + EMPTY_MARKER)))
                     continue
                 folder = os.path.join(root, relative_folder) if relative_folder else root

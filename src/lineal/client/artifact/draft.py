@@ -169,17 +169,15 @@ class Draft:
         a download has the folder, too; without it empty folders are not stored.
         """
         self._require_draft()
-        folder = names.local_path(local_path)
-        added = self._adder.add_dir(
-            self._contents,
-            folder,
-            names.folder_path(name),
+        path = names.local_path(local_path)
+        folder = adding.Folder(
+            path,
+            prefix=names.folder_path(name),
             policy=policy or MUTABLE,
-            overwrite=merge,
-            chosen=patterns.selection(folder, names.strings(include), names.strings(exclude)),
+            chosen=patterns.selection(path, names.strings(include), names.strings(exclude)),
             empty_dirs=empty_dirs,
         )
-        if added:
+        if self._adder.add_dir(self._contents, folder, overwrite=merge):
             self._note_change()
 
     def add_bytes(
