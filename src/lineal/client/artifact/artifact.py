@@ -1,46 +1,40 @@
-"""The SDK's `Artifact`: what can be done with a version: read, change, link, trace.
+"""The SDK's `Artifact`, and what becomes of it: saved, deleted, linked, traced (ART-1…ART-46).
 
-`draft.py` fills one, `version.py` has its state. What takes more than some lines is beside them:
-`adding`, `referring`, `download`, `verifying`, `data_objects`, and the lineage in the public API's
-`graph`.
-Requirements: sections 2 to 5 of the behaviour (ART-1…ART-46).
+It is one class, as in W&B: `core.py` has its state, `draft.py` the methods that fill a draft,
+`version.py` those that read a version. What takes more than some lines is beside them: `adding`,
+`referring`, `download`, `verifying`, `data_objects`, and the lineage in the public API's `graph`.
 """
 
 from __future__ import annotations
 
 import copy
-import io
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lineal.client import media, session, term
-from lineal.client.artifact import data_objects, patterns
-from lineal.client.artifact import folder as folders
+from lineal.client import session, term
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.manifest import ManifestEntry
-from lineal.client.artifact.version import Version
+from lineal.client.artifact.core import clean
+from lineal.client.artifact.draft import DraftMethods
+from lineal.client.artifact.version import VersionMethods
 from lineal.client.backend import Backend
+from lineal.client.values import is_same, text_change
 from lineal.config import Settings
 from lineal.core import names
-from lineal.core.manifest import Entry
 from lineal.core.names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord
-from lineal.errors import ArtifactNotLoggedError, HostilePath, Invalid, MissingFile
+from lineal.errors import ArtifactNotLoggedError
+from lineal.nearest import nearest
 
 if TYPE_CHECKING:
-    from lineal.client.artifact.download import Download
     from lineal.client.public.catalog import Collection
-    from lineal.client.public.files import File
     from lineal.client.public.graph import Graph
-    from lineal.client.public.lists import LazyList
     from lineal.client.public.run import Run
 
 LINK_INSTEAD = "its aliases name the link, and links are numbered as they come"
 """What to do where a link was given a version to become."""
 
 
-class Artifact(Version):
+class Artifact(DraftMethods, VersionMethods):
     """A set of files under one name; every change of content is a new version.
 
     Construction is local: no server, no account, no run (ART-1). `name` may be left out and is
@@ -80,186 +74,6 @@ class Artifact(Version):
             return []
         return [committed(self._home, link) for link in self._home.links(record.id)]
 
-    # --- reading content ---
-
-    def get_entry(self, name: str | os.PathLike[str]) -> ManifestEntry:
-        """Return an entry by path, or by the name a data object was added under (ART-36).
-
-        Raises KeyError naming what is near.
-        """
-        _ = self._record
-        path = _inside(name)
-        for candidate in (path, *(path + suffix for suffix in media.suffixes())):
-            entry = self._contents.get(candidate)
-            if entry is not None:
-                return ManifestEntry(entry, self)
-        raise KeyError(f"Artifact {self.name} has no file {path!r}{self._contents.base.near(path)}")
-
-    def open(
-        self, name: str | os.PathLike[str], mode: str = "rb", encoding: str | None = None
-    ) -> IO[Any]:
-        """Open one file for reading without downloading it; only what is read is fetched.
-
-        mode: "rb", or "r" for text (UTF-8 unless `encoding` says otherwise). The file can be
-        seeked. Raises FileNotFoundError naming what is near, ReferenceChanged if a reference leads
-        to other bytes now.
-        """
-        if mode not in ("r", "rb", "rt"):
-            raise Invalid(f"Artifact.open reads: mode {mode!r} must be 'rb' or 'r'")
-        file = self._opened(name)
-        return cast(IO[Any], file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8"))
-
-    def _opened(self, name: str | os.PathLike[str]) -> io.BufferedIOBase:
-        from lineal.client.artifact import reading  # most processes download whole files
-
-        record = self._record
-        return reading.opened(self._home, record.id, self._file(_inside(name)), self._references)
-
-    def _file(self, path: str) -> Entry:
-        """Return the entry of exactly this path; raises MissingFile naming what is near."""
-        entry = self._contents.get(path)
-        if entry is None:
-            near = self._contents.base.near(path)
-            raise MissingFile(f"Artifact {self.name} has no file {path!r}{near}")
-        return entry
-
-    def get_path(self, name: str | os.PathLike[str]) -> ManifestEntry:
-        """Deprecated spelling of `get_entry`."""
-        return self.get_entry(name)
-
-    def get(self, name: str | os.PathLike[str]) -> media.DataObject | None:
-        """Rebuild the data object added under `name`, None if there is none (ART-36).
-
-        Fetches only the files that the object needs, when it needs them.
-        """
-        try:
-            entry = self.get_entry(name)
-        except KeyError:
-            return None
-        return data_objects.read(self, entry)
-
-    def __getitem__(self, name: str | os.PathLike[str]) -> media.DataObject | None:
-        return self.get(name)
-
-    def download(
-        self,
-        root: str | os.PathLike[str] | None = None,
-        allow_missing_references: bool = False,
-        skip_cache: bool | None = None,
-        path_prefix: str | os.PathLike[str] | None = None,
-        multipart: bool | None = None,
-        include: str | Sequence[str] = (),
-        exclude: str | Sequence[str] = (),
-        link: str | None = None,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
-    ) -> str:
-        """Bring the files to a folder and return its path (ART-28, ART-29).
-
-        root: default `./artifacts/<name>:vN`, whose absolute path is returned. What is there with
-        the right digest is not fetched again, other files are left alone. path_prefix: a plain
-        prefix of paths.
-        include, exclude: patterns as in `.gitignore`. paths: only these files, each by its exact
-        path. link: `hard` or `symbolic` links to stored files instead of copies, where they are
-        files of their own on this machine; whoever writes into one damages what is stored.
-        skip_cache, multipart: W&B's, ignored.
-        Raises MissingFile for one of `paths` that is no file of the artifact and for a reference
-        that leads nowhere (unless allowed), IntegrityError for bytes without the promised digest.
-        """
-        record = self._record
-        target = self._root(root)
-        chosen = patterns.matches(names.strings(include), names.strings(exclude))
-        prefix = "" if path_prefix is None else names.path_text(path_prefix)
-        listed = None if paths is None else self._listed(paths, prefix)
-        count, size = record.entry_count, record.size_bytes
-        if listed is not None:
-            count, size = len(listed), sum(entry.size for entry in listed)
-
-        def wanted() -> Iterator[Entry]:
-            entries = self._contents.base.under(prefix) if listed is None else listed
-            return (entry for entry in entries if chosen(entry.path))
-
-        folders.require_distinct(target, wanted())
-        self._download(target, allow_missing_references, link).run(wanted(), count=count, size=size)
-        return target
-
-    def _listed(
-        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], prefix: str
-    ) -> list[Entry]:
-        """Return the entries of exactly these paths, sorted; raises MissingFile for any other."""
-        named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
-        found = map(self._file, sorted(set(map(_inside, named))))
-        return [entry for entry in found if entry.path.startswith(prefix)]
-
-    def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
-        """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
-
-        Empty folders and links to folders go as well; what is behind a link stays.
-        root: default `./artifacts/<name>` without version. dry_run: only say what would go.
-        """
-        record = self._record
-        target = self._root(root or self._default_root(record.source_collection))
-        surplus = folders.surplus(target, self._contents)
-        if dry_run:
-            for path in surplus:
-                term.info(f"would delete {os.path.join(target, path)}")
-            return target
-        folders.remove(target, surplus)
-        return self.download(target)
-
-    def verify(
-        self, root: str | None = None, references: bool = False, remote: bool = False
-    ) -> int:
-        """Hold a downloaded folder against this version, every byte of it (ART-33).
-
-        references: hold them against the objects they lead to, too; the default folder need not be
-        there then. remote: read the stored bytes, too; no folder is looked at then unless `root`
-        names one. Returns how many files were read, those of the folder if there is one. Raises
-        ValueError for a file that is missing, different, or not part of the artifact, or a
-        reference that is lost.
-        """
-        from lineal.client.artifact import verifying  # most only fetch
-
-        record = self._record
-        checked = verifying.stored(self._home, record) if remote else 0
-        skipped = 0
-        folder = self._root(root)
-        if root is not None or not (remote or (references and not os.path.isdir(folder))):
-            checked, skipped = verifying.folder(folder, self._contents)
-        if references:
-            verifying.references(self._references, self._contents)
-        elif skipped:
-            term.warning(f"{skipped} references were not checked")
-        return checked
-
-    def file(self, root: str | None = None) -> str:
-        """Download the only file and return its path; ValueError if there are several (ART-34)."""
-        record = self._record
-        if record.entry_count != 1:
-            raise Invalid(
-                f"{self.name} has {record.entry_count} files, not one; "
-                "use download() and take the path you want"
-            )
-        entry = next(iter(self._contents))
-        return self._download_entry(entry, root)
-
-    def files(
-        self,
-        names: str | Sequence[str] | None = None,
-        per_page: int = 50,
-        start: str | None = None,
-    ) -> LazyList[File]:
-        """List the files, paging as they are looked at (ART-35)."""
-        from lineal.client.public.files import artifact_files  # it needs this module's users
-
-        return artifact_files(
-            self._home,
-            self._record,
-            names,
-            fetch=self._download_entry,
-            per_page=per_page,
-            start=start,
-        )
-
     # --- saving ---
 
     def save(self, project: str | None = None, settings: Settings | None = None) -> None:
@@ -282,6 +96,25 @@ class Artifact(Version):
             entity, project = base.source_entity, project or base.source_project
         with init.init(entity=entity, project=project, job_type="auto", settings=settings) as run:
             run.log_artifact(self)
+
+    def _push(self) -> None:
+        record = self._record
+        metadata = clean(self._metadata)
+        patch = VersionPatch(
+            description=text_change(record.description, self._description),
+            metadata=None if is_same(metadata, record.metadata) else metadata,
+            aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
+            aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
+            tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),
+            tags_removed=tuple(set(record.tags) - set(self._tags)),
+        )
+        changed, seconds = record, self._ttl_seconds
+        if patch != VersionPatch():
+            changed = self._home.update_version(record.membership_id, patch)
+        if seconds != record.ttl_seconds:
+            changed = self._home.set_version_ttl(record.membership_id, seconds)
+        if changed is not record:
+            self._become(self._home, changed)
 
     def new_draft(self) -> Artifact:
         """Return a draft with this version's content, to change and log as the next (ART-41).
@@ -406,6 +239,19 @@ class Artifact(Version):
             "usedAs": None,
         }
 
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(type(self), name, None)
+        if isinstance(found, property):
+            # Python comes here also when a property raises an AttributeError, as that of a draft
+            # is (ART-5); asked again, it tells what is wrong.
+            return found.__get__(self)
+        known = [member for member in dir(type(self)) if not member.startswith("_")]
+        near = [] if name.startswith("_") else nearest(name, known)
+        # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
+        near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
+
     def __repr__(self) -> str:
         return f"<Artifact {self.name if self.is_draft() else self.qualified_name}>"
 
@@ -422,43 +268,6 @@ class Artifact(Version):
                 "or fill another Artifact with the same files"
             )
         return committed, (self._home, self._record)
-
-    def _download_some(self, paths: Sequence[str]) -> dict[str, str]:
-        """Fetch the files that there are of some; returns where they are now."""
-        found = (self._contents.get(path) for path in sorted(paths))  # as they are in the manifest
-        entries = [entry for entry in found if entry is not None]
-        download = self._download(self._root(None), False)
-        download.run(entries, count=len(entries), size=sum(entry.size for entry in entries))
-        return {entry.path: download.path_of(entry) for entry in entries}
-
-    def _download_entry(self, entry: Entry, root: str | None) -> str:
-        path: str = self._download(self._root(root), False).one(entry)
-        return path
-
-    def _download(
-        self, root: str, allow_missing_references: bool, link: str | None = None
-    ) -> Download:
-        from lineal.client.artifact.download import Download  # not for those who only log
-
-        return Download(
-            self._home,
-            self._record.id,
-            root,
-            self._adder.cache,
-            references=self._references,
-            allow_missing_references=allow_missing_references,
-            link=link,
-        )
-
-    def _root(self, root: str | os.PathLike[str] | None) -> str:
-        if root is not None:
-            return names.local_path(root)
-        name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
-        return self._default_root(name)
-
-    def _default_root(self, name: str) -> str:
-        """Return a folder that stays the same one when the working directory changes."""
-        return os.path.abspath(os.path.join(self._settings.artifact_dir, name))
 
     def _as_named_now(self) -> VersionRecord:
         """Return this version with the names that its collections have by now."""
@@ -481,11 +290,3 @@ def committed(backend: Backend, version: VersionRecord) -> Artifact:
     artifact._is_internal = False
     artifact._become(backend, version)
     return artifact
-
-
-def _inside(name: str | os.PathLike[str]) -> str:
-    """Return the path that a name was added under: `./a` is `a`; what cannot be one stays."""
-    try:
-        return names.entry_path(name)
-    except HostilePath:
-        return names.path_text(name)

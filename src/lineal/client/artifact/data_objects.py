@@ -15,7 +15,7 @@ from lineal.files.stamps import Stamp
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
-    from lineal.client.artifact.draft import Draft
+    from lineal.client.artifact.draft import DraftMethods
 
 AHEAD_MOST = 1_000
 """Files fetched at once."""
@@ -30,7 +30,7 @@ def path_of(name: str, type_name: str) -> str:
 class DraftTarget:
     """The `MediaTarget` that a draft is."""
 
-    def __init__(self, draft: Draft) -> None:
+    def __init__(self, draft: DraftMethods) -> None:
         self._draft = draft
 
     def add_file(self, local_path: str, name: str, /) -> ManifestEntry:

@@ -1,124 +1,36 @@
-"""A draft: the content of a version before it is logged (ART-1, ART-16…ART-27).
+"""What can be done with a draft: its content is added and removed (ART-16…ART-27).
 
-Every `Artifact` begins as one and inherits this. `version.py` has what becomes of it, `artifact.py`
-what only a committed version can do.
+The methods of `Artifact` that raise ArtifactFinalizedError once it was logged or finalized.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, Any
 
-from lineal.client import media, session, term, values
+from lineal.client import media
 from lineal.client.artifact import adding, data_objects, patterns
-from lineal.client.artifact.contents import MUTABLE, Contents
+from lineal.client.artifact.contents import MUTABLE
+from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
-from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
-from lineal.core.ids import new_id
 from lineal.core.manifest import Entry
-from lineal.core.records import RunRecord, VersionId, VersionRecord
-from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid, MissingFile
-
-if TYPE_CHECKING:
-    from lineal.client import references
-    from lineal.client.artifact.artifact import Artifact
-    from lineal.client.artifact.referring import Referred
+from lineal.core.records import RunRecord
+from lineal.errors import HostilePath, Invalid, MissingFile
 
 MAX_REFERENCES = 10_000_000
 """Default of `max_objects`; beyond it is an error, never a truncation (X-4)."""
-CLIENT_ID_LENGTH = 32
-FOREIGN_ALGORITHMS = ("MD5", "XXH128")
-"""W&B's; taken so that its scripts run, but nothing is told apart by them (ART-2)."""
 SCRIPT_FALLBACK = "session"
 """In the name of code that no script made."""
 
 
-class Draft:
-    """Files by path, and what is said about them; nothing here needs an instance."""
-
-    def __init__(
-        self,
-        name: str | None = None,
-        type: str | None = None,
-        description: str | None = None,
-        metadata: dict[str, Any] | None = None,
-        incremental: bool = False,
-        use_as: str | None = None,
-        storage_region: str | None = None,
-        digest_algorithm: str | None = None,
-    ) -> None:
-        """type: what it is, such as `dataset` or `model`; one collection has one type.
-
-        metadata: a JSON object of at most 1 MiB. incremental: add to the latest version instead
-        of replacing it. use_as: deprecated, ignored. storage_region: one instance has one store;
-        ignored with a warning. digest_algorithm: `MD5` or `XXH128`, ignored; content is told apart
-        by SHA-256. Raises Invalid (a ValueError) for bad names and metadata, TypeError without a
-        type.
-        """
-        if type is None:
-            raise TypeError(
-                "Artifact needs a type, such as type='dataset' or type='model'; "
-                "one collection holds one type"
-            )
-        self._type = names.type_name(type)
-        self._name = None if name is None else names.artifact_name(name)
-        names.user_artifact(self._name, type)
-        if digest_algorithm not in (None, *FOREIGN_ALGORITHMS):
-            known = " or ".join(f"`{each}`" for each in FOREIGN_ALGORITHMS)
-            raise Invalid(f"digest_algorithm is {known}, not {digest_algorithm!r}")
-        if storage_region is not None:
-            term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
-        self._set_up(description, metadata, incremental)
-
-    def _set_up(
-        self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
-    ) -> None:
-        self._description = described(description)
-        self._metadata = clean(metadata)
-        self._incremental = incremental
-        self._distributed_id: str | None = None
-        self._ttl_seconds: int | None = None
-        self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
-        self._contents = Contents()
-        self._is_final = False
-        self._turn = threading.RLock()
-        """Held to hand it over, so that of several threads one does and the others find it done.
-
-        Not against the handler of a signal, which may do so amid it: to the instance both are one.
-        """
-        self._is_internal = False
-        self._base_record: VersionRecord | None = None
-        self._sources: set[VersionId] = set()
-        """Versions that entries were taken over from (LIN-11)."""
-        self._referred: Referred | None = None
-        """The last of them: a table may refer to each of its pictures."""
-        self._chosen_adder: adding.Adder | None = None
-
-    @classmethod
-    def _internal(cls, name: str, type: str, *, incremental: bool = False) -> Self:
-        """Make a draft under a name and type that users may not take (NAM-3)."""
-        artifact = cls.__new__(cls)
-        artifact._type, artifact._name = names.type_name(type), names.artifact_name(name)
-        artifact._set_up(None, None, incremental)
-        artifact._is_internal = True
-        return artifact
-
-    @property
-    def name(self) -> str:
-        """The collection's name; provisional if none was given (SEED-6)."""
-        return self._name if self._name is not None else f"run-<run id>-{self._type}"
-
-    @property
-    def type(self) -> str:
-        return self._type
+class DraftMethods(ArtifactCore):
+    """The methods of `Artifact` that fill a draft; none of them needs an instance."""
 
     # --- adding content ---
 
@@ -305,39 +217,6 @@ class Draft:
 
     # --- for the modules beside this one ---
 
-    @property
-    def _settings(self) -> Settings:
-        run = session.latest_run()
-        return load() if run is None else run.settings
-
-    @property
-    def _adder(self) -> adding.Adder:
-        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
-        if self._chosen_adder is None:
-            self._chosen_adder = adding.adder(self._settings)
-        return self._chosen_adder
-
-    def _require_draft(self) -> None:
-        """Raise unless content may change."""
-        if self._is_final:
-            raise ArtifactFinalizedError(self._why_final())
-
-    def _id_to_log(self) -> str:
-        """Return what the backend is to know this draft by; a fork makes two of it (STO-10)."""
-        if self._process != os.getpid():
-            self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
-        return self._client_id
-
-    def _note_change(self) -> None:
-        """From now on there is something that wants to be logged."""
-        self._adder.unlogged[self._client_id] = self.name
-
-    def _why_final(self) -> str:
-        return (
-            f"Artifact {self.name!r} was finalized and cannot change; log it and use its "
-            "new_draft(), or begin another Artifact"
-        )
-
     def _name_for(self, project: str, run: RunRecord | None) -> None:
         """Choose the name of an artifact that was given none (SEED-6)."""
         if self._name is not None:
@@ -360,51 +239,5 @@ class Draft:
         _, dot, endings = base.partition(".")  # all of them, as of `x.tar.gz`
         return os.path.join(folder, digest[:20] + dot + endings)
 
-    @property
-    def _references(self) -> references.References:
-        from lineal.client import references  # few artifacts have any
-
-        return references.opened(self._settings.reference_timeout)
-
     def _shown(self, entry: Entry) -> ManifestEntry:
-        return ManifestEntry(entry, cast("Artifact", self))  # nobody makes a bare Draft
-
-
-def described(text: str | None) -> str | None:
-    """Return a description as it can be stored; raises TypeError for what is no text."""
-    if text is None:
-        return None
-    if not isinstance(text, str):
-        raise TypeError(f"description must be text, not a {text.__class__.__name__}")
-    return values.text(text)
-
-
-def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:
-    """Copy metadata as JSON: NumPy values converted, NaN to null, infinities refused (MET-1)."""
-    if metadata is None:
-        return {}
-    if not isinstance(metadata, dict):
-        raise TypeError(f"metadata must be a dict, not a {metadata.__class__.__name__}")
-    cleaned = _finite(values.plain(metadata, "metadata"))
-    assert isinstance(cleaned, dict)
-    return cleaned
-
-
-def _finite(value: Any, path: str = "") -> Any:
-    """path: where the value stands, with dots, for the message."""
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise Invalid(
-                f"Metadata may not hold infinities, since JSON has no word for them: `{path}` is "
-                f"{value}. Keep None or the text '{value}' there"
-            )
-        return None if math.isnan(value) else value
-    if isinstance(value, dict):
-        return {key: _finite(item, _below(path, key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item, _below(path, place)) for place, item in enumerate(value)]
-    return value
-
-
-def _below(path: str, part: str | int) -> str:
-    return f"{path}.{part}" if path else str(part)
+        return ManifestEntry(entry, self._whole)

@@ -17,7 +17,7 @@ from lineal.client.artifact import attaching
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
-from lineal.client.artifact.draft import clean
+from lineal.client.artifact.core import clean
 from lineal.client.backend import Backend
 from lineal.collector import seldom_collected
 from lineal.core import names

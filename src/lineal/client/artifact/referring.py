@@ -11,7 +11,7 @@ from lineal.client.artifact import attaching
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Added
-from lineal.client.artifact.draft import Draft
+from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.core.records import VersionId
 from lineal.errors import Invalid
@@ -26,7 +26,7 @@ class Referred(NamedTuple):
 
 
 def add(
-    draft: Draft, uri: str | ManifestEntry, wanted: references.Wanted
+    draft: DraftMethods, uri: str | ManifestEntry, wanted: references.Wanted
 ) -> Sequence[ManifestEntry]:
     """Add the entries that a URI makes, all or none; of another artifact, those of its version."""
     given = uri.parent_artifact() if isinstance(uri, ManifestEntry) else None
@@ -41,7 +41,7 @@ def add(
 
 
 def _taken_over(
-    draft: Draft, uri: str, wanted: references.Wanted, given: Artifact | None
+    draft: DraftMethods, uri: str, wanted: references.Wanted, given: Artifact | None
 ) -> Iterator[Added]:
     place = references.artifacts.parse(uri)
     last = draft._referred

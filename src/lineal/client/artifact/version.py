@@ -1,198 +1,34 @@
-"""From draft to version: what an artifact is called, and says of itself (ART-3…ART-15).
+"""What a version says of itself, and its files (ART-6…ART-15, ART-28…ART-36).
 
-The state lives here: the draft, the upload on its way, the committed version. What can be done
-with an artifact is `artifact.py`.
+The methods of `Artifact` that wait for an upload, and raise ArtifactNotLoggedError for a draft.
+What takes more than some lines is beside them: `download`, `reading`, `verifying`, `data_objects`.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, cast
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from lineal.client import term
-from lineal.client.artifact import ttl as ttls
-from lineal.client.artifact.base import Base
-from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.draft import CLIENT_ID_LENGTH, Draft, clean, described
-from lineal.client.artifact.manifest import Manifest
-from lineal.client.backend import Backend
-from lineal.client.values import is_same, iso, text_change
+from lineal.client import media, term
+from lineal.client.artifact import data_objects, patterns
+from lineal.client.artifact.core import ArtifactCore
+from lineal.client.artifact.manifest import ManifestEntry
+from lineal.client.values import iso
 from lineal.core import names
-from lineal.core.digest import Digest
-from lineal.core.ids import new_id
-from lineal.core.manifest import SegmentHead, manifest_head
-from lineal.core.records import VersionPatch, VersionRecord, VersionState
-from lineal.errors import ArtifactNotLoggedError, Invalid, WaitTimeoutError
-from lineal.nearest import nearest
+from lineal.core.manifest import Entry
+from lineal.errors import HostilePath, Invalid, MissingFile
 
 if TYPE_CHECKING:
-    from lineal.client.artifact.artifact import Artifact
-    from lineal.core.retention import EffectiveTtl
+    from lineal.client.artifact.download import Download
+    from lineal.client.public.files import File
+    from lineal.client.public.lists import LazyList
 
 
-class Version(Draft):
-    """A draft on its way to be a version, or one already; what it says of itself either way."""
-
-    _backend: Backend | None = None
-    _pending: Future[VersionRecord | None] | None = None
-    _version: VersionRecord | None = None
-    _as_logged: tuple[str | None, dict[str, Any]]
-    """Description and metadata as they were handed over."""
-    _aliases: list[str]
-    _tags: list[str]
-
-    # --- what it is, draft or not ---
-
-    @property
-    def id(self) -> str | None:
-        """Stable identifier of the version, None for a draft."""
-        version = self._known
-        return None if version is None else str(version.id)
-
-    @property
-    def name(self) -> str:
-        """`collection` for a draft, `collection:vN` afterwards; of a link its own N (ART-8)."""
-        version = self._known
-        return super().name if version is None else version.name
-
-    @property
-    def source_name(self) -> str:
-        version = self._known
-        if version is None:
-            return self.name
-        return f"{version.source_collection}:v{version.source_number}"
-
-    @property
-    def description(self) -> str | None:
-        _ = self._known
-        return self._description
-
-    @description.setter
-    def description(self, text: str | None) -> None:
-        text = described(text)
-        self._warn_of_links("description")
-        self._description = text
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """A JSON object; after changing it on a logged artifact call `save()` (ART-12)."""
-        _ = self._known
-        return self._metadata
-
-    @metadata.setter
-    def metadata(self, value: dict[str, Any]) -> None:
-        self._warn_of_links("metadata")
-        self._metadata = clean(value)
-
-    @property
-    def ttl(self) -> timedelta | None:
-        """How long after its creation it is deleted; None: never (TTL-2…TTL-6).
-
-        Set a timedelta, a number of days, `30d` or ISO `P30D`, None, or ArtifactTTL.INHERIT;
-        then log it, or `save()` what is logged. A new artifact inherits. Raises
-        ArtifactNotLoggedError while it inherits and is not logged or saved, Invalid (a
-        ValueError) when set to nothing positive, or on a link.
-        """
-        _ = self._known
-        if self._ttl_seconds is not None:
-            return timedelta(seconds=self._ttl_seconds) if self._ttl_seconds else None
-        if self._record.ttl_seconds is not None:
-            raise ArtifactNotLoggedError(
-                f"What TTL {self.name!r} inherits is known once it is saved; call save()"
-            )
-        return self.effective_ttl.ttl
-
-    @ttl.setter
-    def ttl(self, value: ttls.TTL) -> None:
-        if self._pending is not None:
-            _ = self._record
-        if self.is_link:
-            raise Invalid(
-                f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
-                f"set the TTL of {self.source_name}"
-            )
-        if self._type == names.HISTORY_TYPE:
-            raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
-        self._ttl_seconds = ttls.stored(value)
-
-    @property
-    def distributed_id(self) -> str | None:
-        return self._distributed_id
-
-    @distributed_id.setter
-    def distributed_id(self, value: str | None) -> None:
-        self._distributed_id = value
-
-    @property
-    def incremental(self) -> bool:
-        return self._incremental
-
-    @property
-    def use_as(self) -> str | None:
-        """None: what W&B once kept there is deprecated."""
-        return None
-
-    @property
-    def state(self) -> str:
-        """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
-        version = self._known
-        return "PENDING" if version is None else str(version.state)
-
-    def is_draft(self) -> bool:
-        """Tell whether this is not committed yet; waits for nothing."""
-        return self._known is None
-
-    @property
-    def is_link(self) -> bool:
-        version = self._known
-        return version is not None and version.is_link
-
-    @property
-    def manifest(self) -> Manifest:
-        """All entries; read as they are looked at (MAN-1)."""
-        return Manifest(self._contents, cast("Artifact", self))
-
-    @property
-    def digest(self) -> Digest:
-        """`sha256:…` over paths and contents; equal content has an equal digest (MAN-4)."""
-        version = self._known
-        if version is not None:
-            return version.digest
-        parts = self._contents.segments()
-        return manifest_head(
-            part if isinstance(part, SegmentHead) else part.head for part in parts
-        ).digest
-
-    @property
-    def size(self) -> int:
-        """Bytes of all entries, references included (ART-10)."""
-        version = self._known
-        return self._contents.size_bytes if version is None else version.size_bytes
-
-    # --- what only a committed version has (ART-6) ---
-
-    @property
-    def _known(self) -> VersionRecord | None:
-        """The committed version if the upload is done by now; waits for nothing."""
-        if self._version is None and self._pending is not None and _is_well_done(self._pending):
-            self.wait()
-        return self._version
-
-    @property
-    def _record(self) -> VersionRecord:
-        """The committed version; an upload on its way is waited for."""
-        if self._version is None and self._pending is not None:
-            self.wait()
-        if self._version is None:
-            raise ArtifactNotLoggedError(
-                f"Artifact {self.name!r} is not logged yet; "
-                "log it with run.log_artifact(artifact) and wait() for it"
-            )
-        return self._version
+class VersionMethods(ArtifactCore):
+    """The methods of `Artifact` that read a committed version."""
 
     @property
     def entity(self) -> str:
@@ -279,12 +115,6 @@ class Version(Draft):
         return ""
 
     @property
-    def effective_ttl(self) -> EffectiveTtl:
-        """The TTL in force, the level that sets it, and what suspends it (TTL-8, TTL-11)."""
-        record = self._record
-        return self._home.effective_ttl(record.id)
-
-    @property
     def expires_at(self) -> datetime | None:
         """When the next sweep may delete it; None if never, or not while it is suspended."""
         found = self.effective_ttl
@@ -295,138 +125,231 @@ class Version(Draft):
         """The sweep of the run that logged it first (SWP-12)."""
         return self._record.sweep_id
 
-    # --- on its way ---
+    # --- reading content ---
 
-    def wait(self, timeout: float | None = None) -> Self:
-        """Return once the artifact is committed (ART-39).
+    def get_entry(self, name: str | os.PathLike[str]) -> ManifestEntry:
+        """Return an entry by path, or by the name a data object was added under (ART-36).
 
-        timeout: seconds. Raises WaitTimeoutError, ArtifactNotLoggedError if it was never logged,
-        and whatever made the upload fail.
+        Raises KeyError naming what is near.
         """
-        if self._version is not None:
-            return self
-        if self._pending is None:
-            raise ArtifactNotLoggedError(
-                f"Artifact {self.name!r} was not handed to run.log_artifact; nothing to wait for"
-            )
+        _ = self._record
+        path = _inside(name)
+        for candidate in (path, *(path + suffix for suffix in media.suffixes())):
+            entry = self._contents.get(candidate)
+            if entry is not None:
+                return ManifestEntry(entry, self._whole)
+        raise KeyError(f"Artifact {self.name} has no file {path!r}{self._contents.base.near(path)}")
+
+    def open(
+        self, name: str | os.PathLike[str], mode: str = "rb", encoding: str | None = None
+    ) -> IO[Any]:
+        """Open one file for reading without downloading it; only what is read is fetched.
+
+        mode: "rb", or "r" for text (UTF-8 unless `encoding` says otherwise). The file can be
+        seeked. Raises FileNotFoundError naming what is near, ReferenceChanged if a reference leads
+        to other bytes now.
+        """
+        if mode not in ("r", "rb", "rt"):
+            raise Invalid(f"Artifact.open reads: mode {mode!r} must be 'rb' or 'r'")
+        file = self._opened(name)
+        return cast(IO[Any], file if mode == "rb" else io.TextIOWrapper(file, encoding or "utf-8"))
+
+    def _opened(self, name: str | os.PathLike[str]) -> io.BufferedIOBase:
+        from lineal.client.artifact import reading  # most processes download whole files
+
+        record = self._record
+        return reading.opened(self._home, record.id, self._file(_inside(name)), self._references)
+
+    def _file(self, path: str) -> Entry:
+        """Return the entry of exactly this path; raises MissingFile naming what is near."""
+        entry = self._contents.get(path)
+        if entry is None:
+            near = self._contents.base.near(path)
+            raise MissingFile(f"Artifact {self.name} has no file {path!r}{near}")
+        return entry
+
+    def get_path(self, name: str | os.PathLike[str]) -> ManifestEntry:
+        """Deprecated spelling of `get_entry`."""
+        return self.get_entry(name)
+
+    def get(self, name: str | os.PathLike[str]) -> media.DataObject | None:
+        """Rebuild the data object added under `name`, None if there is none (ART-36).
+
+        Fetches only the files that the object needs, when it needs them.
+        """
         try:
-            version = self._pending.result(timeout)
-        except FutureTimeout as error:
-            if self._pending.done():  # the upload itself failed with a timeout
-                raise
-            raise WaitTimeoutError(
-                f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
-            ) from error
-        if version is not None:
-            self._stored_as(version)
-        return self
+            entry = self.get_entry(name)
+        except KeyError:
+            return None
+        return data_objects.read(self._whole, entry)
 
-    @property
-    def _home(self) -> Backend:
-        _ = self._record  # a draft has none yet, and says so
-        assert self._backend is not None
-        return self._backend
+    def __getitem__(self, name: str | os.PathLike[str]) -> media.DataObject | None:
+        return self.get(name)
 
-    def _why_final(self) -> str:
-        if self.is_draft() and self._pending is None:
-            return super()._why_final()
-        return f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
+    def download(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        allow_missing_references: bool = False,
+        skip_cache: bool | None = None,
+        path_prefix: str | os.PathLike[str] | None = None,
+        multipart: bool | None = None,
+        include: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+        link: str | None = None,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    ) -> str:
+        """Bring the files to a folder and return its path (ART-28, ART-29).
 
-    def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
-        self._as_logged = self._description, clean(self._metadata)
-        self._backend, self._pending = backend, pending
-        self._adder.unlogged.pop(self._client_id, None)
+        root: default `./artifacts/<name>:vN`, whose absolute path is returned. What is there with
+        the right digest is not fetched again, other files are left alone. path_prefix: a plain
+        prefix of paths.
+        include, exclude: patterns as in `.gitignore`. paths: only these files, each by its exact
+        path. link: `hard` or `symbolic` links to stored files instead of copies, where they are
+        files of their own on this machine; whoever writes into one damages what is stored.
+        skip_cache, multipart: W&B's, ignored.
+        Raises MissingFile for one of `paths` that is no file of the artifact and for a reference
+        that leads nowhere (unless allowed), IntegrityError for bytes without the promised digest.
+        """
+        from lineal.client.artifact import folder as folders  # not for those who only log
 
-    def _id_to_log(self) -> str:
-        if self._pending is not None and self._failure() is None:
-            # what was handed over is a contribution (ART-44); this is another draft
-            self._client_id = new_id(CLIENT_ID_LENGTH)
-        return super()._id_to_log()
-
-    def _note_change(self) -> None:
-        super()._note_change()
-        if self._pending is not None:  # another thread logged it while this one added to it
-            self._adder.unlogged.pop(self._client_id, None)
-
-    def _failure(self) -> BaseException | None:
-        """Wait for the upload and return what made it fail."""
-        return None if self._pending is None else self._pending.exception()
-
-    def _stored_as(self, version: VersionRecord) -> None:
-        """Take the state of what became of the draft; later changes wait for `save()`."""
-        assert self._backend is not None
-        description, metadata = self._description, self._metadata
-        logged_description, logged_metadata = self._as_logged
-        self._become(self._backend, version)
-        if description != logged_description:
-            self._description = description
-        if _is_changed(metadata, logged_metadata):
-            self._metadata = metadata
-
-    def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
-        """Show labels that the stored version just got; what was changed and not saved stays."""
         record = self._record
-        self._aliases += [alias for alias in aliases if alias not in self._aliases]
-        self._tags += [tag for tag in tags if tag not in self._tags]
-        self._version = record._replace(
-            aliases=tuple(dict.fromkeys([*record.aliases, *aliases])),
-            tags=tuple(dict.fromkeys([*record.tags, *tags])),
+        target = self._root(root)
+        chosen = patterns.matches(names.strings(include), names.strings(exclude))
+        prefix = "" if path_prefix is None else names.path_text(path_prefix)
+        listed = None if paths is None else self._listed(paths, prefix)
+        count, size = record.entry_count, record.size_bytes
+        if listed is not None:
+            count, size = len(listed), sum(entry.size for entry in listed)
+
+        def wanted() -> Iterator[Entry]:
+            entries = self._contents.base.under(prefix) if listed is None else listed
+            return (entry for entry in entries if chosen(entry.path))
+
+        folders.require_distinct(target, wanted())
+        self._download(target, allow_missing_references, link).run(wanted(), count=count, size=size)
+        return target
+
+    def _listed(
+        self, paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], prefix: str
+    ) -> list[Entry]:
+        """Return the entries of exactly these paths, sorted; raises MissingFile for any other."""
+        named = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+        found = map(self._file, sorted(set(map(_inside, named))))
+        return [entry for entry in found if entry.path.startswith(prefix)]
+
+    def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
+        """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
+
+        Empty folders and links to folders go as well; what is behind a link stays.
+        root: default `./artifacts/<name>` without version. dry_run: only say what would go.
+        """
+        from lineal.client.artifact import folder as folders
+
+        record = self._record
+        target = self._root(root or self._default_root(record.source_collection))
+        surplus = folders.surplus(target, self._contents)
+        if dry_run:
+            for path in surplus:
+                term.info(f"would delete {os.path.join(target, path)}")
+            return target
+        folders.remove(target, surplus)
+        return self.download(target)
+
+    def verify(
+        self, root: str | None = None, references: bool = False, remote: bool = False
+    ) -> int:
+        """Hold a downloaded folder against this version, every byte of it (ART-33).
+
+        references: hold them against the objects they lead to, too; the default folder need not be
+        there then. remote: read the stored bytes, too; no folder is looked at then unless `root`
+        names one. Returns how many files were read, those of the folder if there is one. Raises
+        ValueError for a file that is missing, different, or not part of the artifact, or a
+        reference that is lost.
+        """
+        from lineal.client.artifact import verifying  # most only fetch
+
+        record = self._record
+        checked = verifying.stored(self._home, record) if remote else 0
+        skipped = 0
+        folder = self._root(root)
+        if root is not None or not (remote or (references and not os.path.isdir(folder))):
+            checked, skipped = verifying.folder(folder, self._contents)
+        if references:
+            verifying.references(self._references, self._contents)
+        elif skipped:
+            term.warning(f"{skipped} references were not checked")
+        return checked
+
+    def file(self, root: str | None = None) -> str:
+        """Download the only file and return its path; ValueError if there are several (ART-34)."""
+        record = self._record
+        if record.entry_count != 1:
+            raise Invalid(
+                f"{self.name} has {record.entry_count} files, not one; "
+                "use download() and take the path you want"
+            )
+        entry = next(iter(self._contents))
+        return self._download_entry(entry, root)
+
+    def files(
+        self,
+        names: str | Sequence[str] | None = None,
+        per_page: int = 50,
+        start: str | None = None,
+    ) -> LazyList[File]:
+        """List the files, paging as they are looked at (ART-35)."""
+        from lineal.client.public.files import artifact_files  # it needs this module's users
+
+        return artifact_files(
+            self._home,
+            self._record,
+            names,
+            fetch=self._download_entry,
+            per_page=per_page,
+            start=start,
         )
 
-    def _become(self, backend: Backend, version: VersionRecord) -> None:
-        """Take the state of a committed version."""
-        self._type, self._name = version.type, version.collection
-        self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
-        self._aliases, self._tags = list(version.aliases), list(version.tags)
-        self._ttl_seconds = version.ttl_seconds
-        self._is_final = True
-        if version.state is VersionState.COMMITTED:
-            self._contents = Contents(Base.of(backend, version.id), is_final=True)
-        self._backend, self._version = backend, version  # last: another thread may look
+    def _download_some(self, paths: Sequence[str]) -> dict[str, str]:
+        """Fetch the files that there are of some; returns where they are now."""
+        found = (self._contents.get(path) for path in sorted(paths))  # as they are in the manifest
+        entries = [entry for entry in found if entry is not None]
+        download = self._download(self._root(None), False)
+        download.run(entries, count=len(entries), size=sum(entry.size for entry in entries))
+        return {entry.path: download.path_of(entry) for entry in entries}
 
-    def _push(self) -> None:
-        record = self._record
-        metadata = clean(self._metadata)
-        patch = VersionPatch(
-            description=text_change(record.description, self._description),
-            metadata=None if is_same(metadata, record.metadata) else metadata,
-            aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
-            aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
-            tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),
-            tags_removed=tuple(set(record.tags) - set(self._tags)),
+    def _download_entry(self, entry: Entry, root: str | None) -> str:
+        path: str = self._download(self._root(root), False).one(entry)
+        return path
+
+    def _download(
+        self, root: str, allow_missing_references: bool, link: str | None = None
+    ) -> Download:
+        from lineal.client.artifact.download import Download  # not for those who only log
+
+        return Download(
+            self._home,
+            self._record.id,
+            root,
+            self._adder.cache,
+            references=self._references,
+            allow_missing_references=allow_missing_references,
+            link=link,
         )
-        changed, seconds = record, self._ttl_seconds
-        if patch != VersionPatch():
-            changed = self._home.update_version(record.membership_id, patch)
-        if seconds != record.ttl_seconds:
-            changed = self._home.set_version_ttl(record.membership_id, seconds)
-        if changed is not record:
-            self._become(self._home, changed)
 
-    def _warn_of_links(self, what: str) -> None:
-        if self.is_link:
-            term.warning(f"the {what} of a link is its source's: {self.source_name} changes too")
+    def _root(self, root: str | os.PathLike[str] | None) -> str:
+        if root is not None:
+            return names.local_path(root)
+        name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
+        return self._default_root(name)
 
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(type(self), name, None)
-        if isinstance(found, property):
-            # Python comes here also when a property raises an AttributeError, as that of a draft
-            # is (ART-5); asked again, it tells what is wrong.
-            return found.__get__(self)
-        known = [member for member in dir(type(self)) if not member.startswith("_")]
-        near = [] if name.startswith("_") else nearest(name, known)
-        # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
-        near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
-        hint = f"; did you mean `{near[0]}`?" if near else ""
-        raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
+    def _default_root(self, name: str) -> str:
+        """Return a folder that stays the same one when the working directory changes."""
+        return os.path.abspath(os.path.join(self._settings.artifact_dir, name))
 
 
-def _is_well_done(pending: Future[Any]) -> bool:
-    return pending.done() and pending.exception() is None
-
-
-def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
+def _inside(name: str | os.PathLike[str]) -> str:
+    """Return the path that a name was added under: `./a` is `a`; what cannot be one stays."""
     try:
-        return clean(metadata) != logged
-    except (TypeError, ValueError):
-        return True  # to something that `save` will refuse
+        return names.entry_path(name)
+    except HostilePath:
+        return names.path_text(name)

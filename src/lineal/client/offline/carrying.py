@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeGuard
 
 from lineal.client import term
-from lineal.client.artifact.draft import CLIENT_ID_LENGTH
+from lineal.client.artifact.core import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
 from lineal.client.pages import all_of

@@ -1,0 +1,463 @@
+"""What an `Artifact` is at any time: a draft, on its way to be a version, or one (ART-1…ART-15).
+
+`Artifact` is one class, as in W&B, whatever becomes of it; only its methods are in several files.
+All of its state is here, with what can be asked of it at any time. `draft.py` has the methods that
+fill a draft, `version.py` those that read a version, `artifact.py` the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from lineal.client import session, term, values
+from lineal.client.artifact import adding
+from lineal.client.artifact import ttl as ttls
+from lineal.client.artifact.base import Base
+from lineal.client.artifact.contents import Contents
+from lineal.client.artifact.manifest import Manifest
+from lineal.client.backend import Backend
+from lineal.config import Settings, load
+from lineal.core import names
+from lineal.core.digest import Digest
+from lineal.core.ids import new_id
+from lineal.core.manifest import SegmentHead, manifest_head
+from lineal.core.records import VersionId, VersionRecord, VersionState
+from lineal.errors import ArtifactFinalizedError, ArtifactNotLoggedError, Invalid, WaitTimeoutError
+
+if TYPE_CHECKING:
+    from lineal.client import references
+    from lineal.client.artifact.artifact import Artifact
+    from lineal.client.artifact.referring import Referred
+    from lineal.core.retention import EffectiveTtl
+
+CLIENT_ID_LENGTH = 32
+FOREIGN_ALGORITHMS = ("MD5", "XXH128")
+"""W&B's; taken so that its scripts run, but nothing is told apart by them (ART-2)."""
+
+
+class ArtifactCore:
+    """The state of an artifact, and what it says of itself whatever that is."""
+
+    _backend: Backend | None = None
+    _pending: Future[VersionRecord | None] | None = None
+    _version: VersionRecord | None = None
+    _as_logged: tuple[str | None, dict[str, Any]]
+    """Description and metadata as they were handed over."""
+    _aliases: list[str]
+    _tags: list[str]
+
+    def __init__(
+        self,
+        name: str | None = None,
+        type: str | None = None,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        incremental: bool = False,
+        use_as: str | None = None,
+        storage_region: str | None = None,
+        digest_algorithm: str | None = None,
+    ) -> None:
+        """type: what it is, such as `dataset` or `model`; one collection has one type.
+
+        metadata: a JSON object of at most 1 MiB. incremental: add to the latest version instead
+        of replacing it. use_as: deprecated, ignored. storage_region: one instance has one store;
+        ignored with a warning. digest_algorithm: `MD5` or `XXH128`, ignored; content is told apart
+        by SHA-256. Raises Invalid (a ValueError) for bad names and metadata, TypeError without a
+        type.
+        """
+        if type is None:
+            raise TypeError(
+                "Artifact needs a type, such as type='dataset' or type='model'; "
+                "one collection holds one type"
+            )
+        self._type = names.type_name(type)
+        self._name = None if name is None else names.artifact_name(name)
+        names.user_artifact(self._name, type)
+        if digest_algorithm not in (None, *FOREIGN_ALGORITHMS):
+            known = " or ".join(f"`{each}`" for each in FOREIGN_ALGORITHMS)
+            raise Invalid(f"digest_algorithm is {known}, not {digest_algorithm!r}")
+        if storage_region is not None:
+            term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
+        self._set_up(description, metadata, incremental)
+
+    def _set_up(
+        self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
+    ) -> None:
+        self._description = described(description)
+        self._metadata = clean(metadata)
+        self._incremental = incremental
+        self._distributed_id: str | None = None
+        self._ttl_seconds: int | None = None
+        self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
+        self._contents = Contents()
+        self._is_final = False
+        self._turn = threading.RLock()
+        """Held to hand it over, so that of several threads one does and the others find it done.
+
+        Not against the handler of a signal, which may do so amid it: to the instance both are one.
+        """
+        self._is_internal = False
+        self._base_record: VersionRecord | None = None
+        self._sources: set[VersionId] = set()
+        """Versions that entries were taken over from (LIN-11)."""
+        self._referred: Referred | None = None
+        """The last of them: a table may refer to each of its pictures."""
+        self._chosen_adder: adding.Adder | None = None
+
+    @classmethod
+    def _internal(cls, name: str, type: str, *, incremental: bool = False) -> Self:
+        """Make a draft under a name and type that users may not take (NAM-3)."""
+        artifact = cls.__new__(cls)
+        artifact._type, artifact._name = names.type_name(type), names.artifact_name(name)
+        artifact._set_up(None, None, incremental)
+        artifact._is_internal = True
+        return artifact
+
+    # --- what it is, draft or not ---
+
+    @property
+    def id(self) -> str | None:
+        """Stable identifier of the version, None for a draft."""
+        version = self._known
+        return None if version is None else str(version.id)
+
+    @property
+    def name(self) -> str:
+        """`collection` for a draft, provisional if it was given none (SEED-6).
+
+        `collection:vN` afterwards; of a link its own N (ART-8).
+        """
+        version = self._known
+        if version is not None:
+            return version.name
+        return self._name if self._name is not None else f"run-<run id>-{self._type}"
+
+    @property
+    def source_name(self) -> str:
+        version = self._known
+        if version is None:
+            return self.name
+        return f"{version.source_collection}:v{version.source_number}"
+
+    @property
+    def type(self) -> str:
+        return self._type
+
+    @property
+    def description(self) -> str | None:
+        _ = self._known
+        return self._description
+
+    @description.setter
+    def description(self, text: str | None) -> None:
+        text = described(text)
+        self._warn_of_links("description")
+        self._description = text
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A JSON object; after changing it on a logged artifact call `save()` (ART-12)."""
+        _ = self._known
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, value: dict[str, Any]) -> None:
+        self._warn_of_links("metadata")
+        self._metadata = clean(value)
+
+    @property
+    def ttl(self) -> timedelta | None:
+        """How long after its creation it is deleted; None: never (TTL-2…TTL-6).
+
+        Set a timedelta, a number of days, `30d` or ISO `P30D`, None, or ArtifactTTL.INHERIT;
+        then log it, or `save()` what is logged. A new artifact inherits. Raises
+        ArtifactNotLoggedError while it inherits and is not logged or saved, Invalid (a
+        ValueError) when set to nothing positive, or on a link.
+        """
+        _ = self._known
+        if self._ttl_seconds is not None:
+            return timedelta(seconds=self._ttl_seconds) if self._ttl_seconds else None
+        if self._record.ttl_seconds is not None:
+            raise ArtifactNotLoggedError(
+                f"What TTL {self.name!r} inherits is known once it is saved; call save()"
+            )
+        return self.effective_ttl.ttl
+
+    @ttl.setter
+    def ttl(self, value: ttls.TTL) -> None:
+        if self._pending is not None:
+            _ = self._record
+        if self.is_link:
+            raise Invalid(
+                f"{self.name} is a link, and linked versions do not expire; unlink it first, then "
+                f"set the TTL of {self.source_name}"
+            )
+        if self._type == names.HISTORY_TYPE:
+            raise Invalid(f"Artifacts of type `{names.HISTORY_TYPE}` cannot have a TTL")
+        self._ttl_seconds = ttls.stored(value)
+
+    @property
+    def effective_ttl(self) -> EffectiveTtl:
+        """The TTL in force, the level that sets it, and what suspends it (TTL-8, TTL-11)."""
+        record = self._record
+        return self._home.effective_ttl(record.id)
+
+    @property
+    def distributed_id(self) -> str | None:
+        return self._distributed_id
+
+    @distributed_id.setter
+    def distributed_id(self, value: str | None) -> None:
+        self._distributed_id = value
+
+    @property
+    def incremental(self) -> bool:
+        return self._incremental
+
+    @property
+    def use_as(self) -> str | None:
+        """None: what W&B once kept there is deprecated."""
+        return None
+
+    @property
+    def state(self) -> str:
+        """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
+        version = self._known
+        return "PENDING" if version is None else str(version.state)
+
+    def is_draft(self) -> bool:
+        """Tell whether this is not committed yet; waits for nothing."""
+        return self._known is None
+
+    @property
+    def is_link(self) -> bool:
+        version = self._known
+        return version is not None and version.is_link
+
+    @property
+    def manifest(self) -> Manifest:
+        """All entries; read as they are looked at (MAN-1)."""
+        return Manifest(self._contents, self._whole)
+
+    @property
+    def digest(self) -> Digest:
+        """`sha256:…` over paths and contents; equal content has an equal digest (MAN-4)."""
+        version = self._known
+        if version is not None:
+            return version.digest
+        parts = self._contents.segments()
+        return manifest_head(
+            part if isinstance(part, SegmentHead) else part.head for part in parts
+        ).digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of all entries, references included (ART-10)."""
+        version = self._known
+        return self._contents.size_bytes if version is None else version.size_bytes
+
+    # --- on its way ---
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Return once the artifact is committed (ART-39).
+
+        timeout: seconds. Raises WaitTimeoutError, ArtifactNotLoggedError if it was never logged,
+        and whatever made the upload fail.
+        """
+        if self._version is not None:
+            return self
+        if self._pending is None:
+            raise ArtifactNotLoggedError(
+                f"Artifact {self.name!r} was not handed to run.log_artifact; nothing to wait for"
+            )
+        try:
+            version = self._pending.result(timeout)
+        except FutureTimeout as error:
+            if self._pending.done():  # the upload itself failed with a timeout
+                raise
+            raise WaitTimeoutError(
+                f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
+            ) from error
+        if version is not None:
+            self._stored_as(version)
+        return self
+
+    @property
+    def _known(self) -> VersionRecord | None:
+        """The committed version if the upload is done by now; waits for nothing."""
+        if self._version is None and self._pending is not None and _is_well_done(self._pending):
+            self.wait()
+        return self._version
+
+    @property
+    def _record(self) -> VersionRecord:
+        """The committed version; an upload on its way is waited for."""
+        if self._version is None and self._pending is not None:
+            self.wait()
+        if self._version is None:
+            raise ArtifactNotLoggedError(
+                f"Artifact {self.name!r} is not logged yet; "
+                "log it with run.log_artifact(artifact) and wait() for it"
+            )
+        return self._version
+
+    @property
+    def _home(self) -> Backend:
+        _ = self._record  # a draft has none yet, and says so
+        assert self._backend is not None
+        return self._backend
+
+    def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
+        self._as_logged = self._description, clean(self._metadata)
+        self._backend, self._pending = backend, pending
+        self._adder.unlogged.pop(self._client_id, None)
+
+    def _id_to_log(self) -> str:
+        """Return what the backend is to know this draft by; a fork makes two of it (STO-10)."""
+        was_handed_over = self._pending is not None and self._failure() is None
+        # what was handed over is a contribution (ART-44); this is another draft
+        if was_handed_over or self._process != os.getpid():
+            self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
+        return self._client_id
+
+    def _note_change(self) -> None:
+        """From now on there is something that wants to be logged."""
+        self._adder.unlogged[self._client_id] = self.name
+        if self._pending is not None:  # another thread logged it while this one added to it
+            self._adder.unlogged.pop(self._client_id, None)
+
+    def _failure(self) -> BaseException | None:
+        """Wait for the upload and return what made it fail."""
+        return None if self._pending is None else self._pending.exception()
+
+    def _stored_as(self, version: VersionRecord) -> None:
+        """Take the state of what became of the draft; later changes wait for `save()`."""
+        assert self._backend is not None
+        description, metadata = self._description, self._metadata
+        logged_description, logged_metadata = self._as_logged
+        self._become(self._backend, version)
+        if description != logged_description:
+            self._description = description
+        if _is_changed(metadata, logged_metadata):
+            self._metadata = metadata
+
+    def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
+        """Show labels that the stored version just got; what was changed and not saved stays."""
+        record = self._record
+        self._aliases += [alias for alias in aliases if alias not in self._aliases]
+        self._tags += [tag for tag in tags if tag not in self._tags]
+        self._version = record._replace(
+            aliases=tuple(dict.fromkeys([*record.aliases, *aliases])),
+            tags=tuple(dict.fromkeys([*record.tags, *tags])),
+        )
+
+    def _become(self, backend: Backend, version: VersionRecord) -> None:
+        """Take the state of a committed version."""
+        self._type, self._name = version.type, version.collection
+        self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
+        self._aliases, self._tags = list(version.aliases), list(version.tags)
+        self._ttl_seconds = version.ttl_seconds
+        self._is_final = True
+        if version.state is VersionState.COMMITTED:
+            self._contents = Contents(Base.of(backend, version.id), is_final=True)
+        self._backend, self._version = backend, version  # last: another thread may look
+
+    def _require_draft(self) -> None:
+        """Raise unless content may change."""
+        if self._is_final:
+            raise ArtifactFinalizedError(self._why_final())
+
+    def _why_final(self) -> str:
+        if self._pending is not None or not self.is_draft():
+            return f"Artifact {self.name!r} was logged and cannot change; use new_draft()"
+        return (
+            f"Artifact {self.name!r} was finalized and cannot change; log it and use its "
+            "new_draft(), or begin another Artifact"
+        )
+
+    # --- for the modules beside this one ---
+
+    @property
+    def _references(self) -> references.References:
+        from lineal.client import references  # few artifacts have any
+
+        return references.opened(self._settings.reference_timeout)
+
+    @property
+    def _whole(self) -> Artifact:
+        return cast("Artifact", self)  # nobody makes less of one
+
+    @property
+    def _settings(self) -> Settings:
+        run = session.latest_run()
+        return load() if run is None else run.settings
+
+    @property
+    def _adder(self) -> adding.Adder:
+        # not `cached_property`: until Python 3.12 it has a lock that a fork can leave held
+        if self._chosen_adder is None:
+            self._chosen_adder = adding.adder(self._settings)
+        return self._chosen_adder
+
+    def _warn_of_links(self, what: str) -> None:
+        if self.is_link:
+            term.warning(f"the {what} of a link is its source's: {self.source_name} changes too")
+
+
+def _is_well_done(pending: Future[Any]) -> bool:
+    return pending.done() and pending.exception() is None
+
+
+def _is_changed(metadata: dict[str, Any], logged: dict[str, Any]) -> bool:
+    try:
+        return clean(metadata) != logged
+    except (TypeError, ValueError):
+        return True  # to something that `save` will refuse
+
+
+def described(text: str | None) -> str | None:
+    """Return a description as it can be stored; raises TypeError for what is no text."""
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise TypeError(f"description must be text, not a {text.__class__.__name__}")
+    return values.text(text)
+
+
+def clean(metadata: dict[str, Any] | None) -> dict[str, Any]:
+    """Copy metadata as JSON: NumPy values converted, NaN to null, infinities refused (MET-1)."""
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dict, not a {metadata.__class__.__name__}")
+    cleaned = _finite(values.plain(metadata, "metadata"))
+    assert isinstance(cleaned, dict)
+    return cleaned
+
+
+def _finite(value: Any, path: str = "") -> Any:
+    """path: where the value stands, with dots, for the message."""
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise Invalid(
+                f"Metadata may not hold infinities, since JSON has no word for them: `{path}` is "
+                f"{value}. Keep None or the text '{value}' there"
+            )
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {key: _finite(item, _below(path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item, _below(path, place)) for place, item in enumerate(value)]
+    return value
+
+
+def _below(path: str, part: str | int) -> str:
+    return f"{path}.{part}" if path else str(part)
