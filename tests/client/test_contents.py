@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineal.client.artifact import contents as contents_module
 from lineal.client.artifact import scratch
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import (
@@ -224,7 +223,7 @@ def test_a_private_copy_is_preferred_as_source() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_entries_are_all_read_page_by_page(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(contents_module, "ROWS_PAGE", 2)
+    monkeypatch.setattr(scratch, "ROWS_PAGE", 2)
     contents = Contents()
     contents.add(added(f"f{number}") for number in reversed(range(count)))
     assert [each.path for each in contents] == [f"f{number}" for number in range(count)]
@@ -304,7 +303,7 @@ def test_no_room_for_the_list_of_files_adds_none_and_says_where(
 ) -> None:
     contents = Contents()
     contents.add([added("a")])
-    contents._database.execute("PRAGMA max_page_count = 20")
+    contents._scratch.change("PRAGMA max_page_count = 20")
     monkeypatch.setenv("SQLITE_TMPDIR", "/small")
     with pytest.raises(NoSpace, match="kept in /small"):
         contents.add(added(f"file{number}") for number in range(10_000))
@@ -318,7 +317,7 @@ def test_a_limit_on_files_that_the_list_of_files_reaches_adds_none_and_is_named(
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
     contents = Contents()
     contents.add([added("a")])
-    contents._database.execute("PRAGMA cache_size = 10")  # so that it comes to the disk soon
+    contents._scratch.change("PRAGMA cache_size = 10")  # so that it comes to the disk soon
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
     try:
@@ -335,11 +334,11 @@ def test_a_database_that_is_used_again_is_empty() -> None:
     first = Contents(base_of([entry("c")]))
     first.add([added("a"), added("b")])
     assert first.remove("c") == 1
-    database = first._database
+    database = first._scratch._database
     del first
     again = Contents(base_of([entry("c")]))
     again.add([added("d")])
-    assert again._database is database
+    assert again._scratch._database is database
     assert [each.path for each in again] == ["c", "d"]
 
 

@@ -1,6 +1,6 @@
 """The content of a draft: entries, and where on this machine their bytes are.
 
-Kept in a private SQLite database (`scratch.py`), so that a draft of any number of files needs
+Kept in a private SQLite database (`scratch`), so that a draft of any number of files needs
 little memory. Gone with the draft. A draft made from a version keeps only what differs from it.
 """
 
@@ -12,13 +12,12 @@ import os
 import sqlite3
 import sys
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from lineal.client.artifact import scratch
 from lineal.client.artifact.base import NOTHING, Base
+from lineal.client.artifact.scratch import Scratch
 from lineal.client.artifact.staging import remove_copy
 from lineal.client.fork_gate import inside_sqlite
 from lineal.collector import seldom_collected
@@ -47,8 +46,6 @@ SOURCES_MOST = 500
 """Digests asked for at once: every SQLite takes so many values."""
 ADDED_AT_ONCE = 500
 """Rows that go into the database in one call; a fork waits that long at most."""
-ROWS_PAGE = 10_000
-"""Rows read at once where all are wanted."""
 MUTABLE, IMMUTABLE = "mutable", "immutable"
 
 
@@ -79,46 +76,27 @@ class _Copy(NamedTuple):
 
 
 class Contents:
-    """Entries by path; safe for threads."""
-
-    _opened: sqlite3.Connection | None = None
+    """Entries by path, and where their bytes are; safe for threads."""
 
     def __init__(self, base: Base = NOTHING, *, is_final: bool = False) -> None:
+        self._scratch = Scratch()
         self.base = base
         self._is_final = is_final
-        self._lock = threading.RLock()
         self._owner = os.getpid()
         self._has_copies = True
         self._put_count = 0
         """Entries put in, also in place of others."""
         self._is_one_folder = False
         """All that was put in is of one folder of a disk, where no file is a folder, too."""
-        self._forks = 0
 
-    @property
-    def _database(self) -> sqlite3.Connection:
-        """Made by the first change: a version that is only read needs none."""
-        with self._lock:
-            if self._opened is None:
-                self._opened, self._forks = scratch.take(), scratch.forks()
-            return self._opened
-
-    def _unshare(self) -> None:
-        """Before a change, get a database of our own if a fork has the one that we have, too.
-
-        Parent and child both do, so that the file that they share stays as it was at the fork.
-        """
-        if self._opened is not None and self._forks != scratch.forks():
-            if self._opened.in_transaction:  # of a thread that is the parent's alone
-                return
-            self._opened, self._forks = scratch.copied(self._opened), scratch.forks()
+    # --- entries ---
 
     def finalize(self) -> None:
         """Refuse every change from now on; returns when those of other threads are done.
 
         Raises UsageError in the handler of a signal that interrupted a change.
         """
-        with self._lock:
+        with self._scratch.lock:
             self._require_no_change_under_way()
             self._is_final = True
 
@@ -132,14 +110,14 @@ class Contents:
         Invalid unless `overwrite` (ART-18). Private copies of what is replaced, or changes
         nothing, are removed. is_folder: the entries are what a folder of a disk holds.
         """
-        with self._lock:
+        with self._scratch.lock:
             self._require_draft()
             has_own = self._has_own()
             checks = not overwrite and (has_own or self.base is not NOTHING)
             put = _PUT if overwrite or checks else _PUT_FIRST
             spare: list[_Copy] = []
             coming = iter(added)
-            self._change("BEGIN")
+            self._scratch.change("BEGIN")
             try:
                 while some := list(islice(coming, ADDED_AT_ONCE)):
                     with held(inside_sqlite):  # once for all: each time costs as much as a row
@@ -148,16 +126,17 @@ class Contents:
                         while batch := list(islice(rows, at_once)):
                             paths = [str(row[0]) for row in batch] if overwrite and has_own else []
                             spare += self._copies_at(paths)
-                            if self._change_many(put, batch) < len(batch):  # a path came twice
+                            count = self._scratch.change_many(put, batch)
+                            if count < len(batch):  # a path came twice
                                 for row in batch:
                                     self._is_new(_entry(row[:5]))  # raises if it has two contents
                             self._put_count += len(batch)
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
-                self._change("COMMIT")
+                self._scratch.change("COMMIT")
                 self._is_one_folder = is_folder and not has_own
             except BaseException as error:
-                if self._database.in_transaction:  # SQLite itself may have rolled back
-                    self._change("ROLLBACK")
+                if self._scratch.is_amid_change:  # SQLite itself may have rolled back
+                    self._scratch.change("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError):
                     raise _not_kept(error) from error
                 raise
@@ -172,7 +151,7 @@ class Contents:
 
     def _require_no_change_under_way(self) -> None:
         """To be called with the lock held: a change that goes on is one of this thread's own."""
-        if self._opened is not None and self._opened.in_transaction:
+        if self._scratch.is_amid_change:
             raise UsageError(
                 "Something is being added to the artifact by the code that was interrupted, which "
                 "cannot go on meanwhile; change it or log it afterwards, or use another artifact"
@@ -199,7 +178,7 @@ class Contents:
         return False
 
     def get(self, path: str) -> Entry | None:
-        rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
+        rows = self._scratch.rows(f"{_ENTRY} WHERE path = ?", path)
         if rows:
             return _entry(rows[0])
         return None if self._is_removed(path) else self.base.get(path)
@@ -234,58 +213,19 @@ class Contents:
 
     def remove(self, path: str) -> int:
         """Remove a file, or a folder with all below it; returns how many entries went."""
-        with self._lock:
+        with self._scratch.lock:
             self._require_draft()
             gone = [entry.path for entry in self._below(path)]
             copies: set[str | bytes] = set()
             for start in range(0, len(gone), SOURCES_MOST):
                 some = gone[start : start + SOURCES_MOST]
                 removed = self._copies_at(some)
-                self._change_many("DELETE FROM entries WHERE path = ?", zip(some))
+                self._scratch.change_many("DELETE FROM entries WHERE path = ?", zip(some))
                 copies |= self._handed_on(removed)
             inherited = [entry for entry in gone if self.base.get(entry) is not None]
-            self._change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+            self._scratch.change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
             self._remove_copies(self._unneeded(copies))
             return len(gone)
-
-    def _copies_at(self, paths: Sequence[str]) -> list[_Copy]:
-        """Return the private copies that up to 500 entries have."""
-        marks = ", ".join("?" * len(paths))
-        query = "SELECT staged, packed, digest FROM entries WHERE staged NOT NULL AND path IN"
-        return [_Copy(*row) for row in self._rows(f"{query} ({marks})", *paths)] if paths else []
-
-    def _handed_on(self, copies: Sequence[_Copy]) -> set[str | bytes]:
-        """Give copies that entries had to others of that content; returns the copies' paths.
-
-        A file that is added while another entry has its copy gets none of its own.
-        """
-        if copies:
-            self._change(_BY_DIGEST)
-            self._change_many(
-                "UPDATE entries SET staged = ?, packed = ?"
-                " WHERE digest = ? AND staged IS NULL AND source NOT NULL",
-                copies,
-            )
-        return {copy.staged for copy in copies}
-
-    def _unneeded(self, copies: set[str | bytes]) -> set[str | bytes]:
-        """Return the copies that no entry has any more: a pack holds the bytes of many."""
-        if copies:
-            self._change(
-                "CREATE INDEX IF NOT EXISTS by_copy ON entries (staged) WHERE staged NOT NULL"
-            )
-        query = "SELECT 1 FROM entries WHERE staged = ? LIMIT 1"
-        return {copy for copy in copies if not self._rows(query, copy)}
-
-    @property
-    def owns_copies(self) -> bool:
-        """Whether private copies are this process's; a forked child's are those of its parent."""
-        return self._owner == os.getpid()
-
-    def _remove_copies(self, copies: Iterable[str | bytes]) -> None:
-        if self.owns_copies:
-            for copy in copies:
-                remove_copy(os.fsdecode(copy))
 
     def under(self, folder: str) -> list[Entry]:
         """Return the entries below a folder, sorted by path, without reading the others."""
@@ -295,7 +235,7 @@ class Contents:
     def _below(self, path: str) -> Iterator[Entry]:
         yield from (
             _entry(row)
-            for row in self._rows(
+            for row in self._scratch.rows(
                 f"{_ENTRY} WHERE path = ? OR (path > ? AND path < ?)", path, f"{path}/", f"{path}0"
             )  # `0` follows `/`
         )
@@ -307,22 +247,52 @@ class Contents:
         """Return a path that is a file and a folder at once, which no disk can hold."""
         if self.base is NOTHING and (self._is_one_folder or self._put_count < 2):
             return None
-        rows = self._rows(
+        rows = self._scratch.rows(
             "SELECT path FROM entries AS one WHERE EXISTS (SELECT 1 FROM entries AS other"
             " WHERE other.path > one.path || '/' AND other.path < one.path || '0') LIMIT 1"
         )
         if rows or self.base is NOTHING:
             return str(rows[0][0]) if rows else None
-        for (path,) in self._rows("SELECT path FROM entries"):
+        for (path,) in self._scratch.rows("SELECT path FROM entries"):
             folders = (path[:at] for at in range(len(path)) if path[at] == "/")
             clashing: str | None = next((each for each in folders if self.get(each)), None)
             if clashing is not None or next(self.base.under(f"{path}/"), None) is not None:
                 return clashing or path
         return None
 
+    def _own(self) -> Iterator[Entry]:
+        return map(_entry, self._scratch.paged(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT ?"))
+
+    def _total(self, what: str) -> int:
+        rows = self._scratch.rows(f"SELECT {what} FROM entries")  # noqa: S608 - constants
+        return int(rows[0][0]) if rows else 0
+
+    def _has_own(self) -> bool:
+        return bool(self._scratch.rows("SELECT 1 FROM entries LIMIT 1"))
+
+    def _is_removed(self, path: str) -> bool:
+        return bool(self._scratch.rows("SELECT 1 FROM removed WHERE path = ?", path))
+
+    def _is_touched(self, path: str) -> bool:
+        return self._is_removed(path) or bool(
+            self._scratch.rows("SELECT 1 FROM entries WHERE path = ?", path)
+        )
+
+    def _touched_paths(self) -> Iterator[str]:
+        query = "SELECT path FROM entries UNION SELECT path FROM removed ORDER BY path"
+        return (path for (path,) in self._scratch.rows(query))
+
+    def _changes(self) -> Iterator[tuple[str, Entry | None]]:
+        for path in self._touched_paths():
+            rows = self._scratch.rows(f"{_ENTRY} WHERE path = ?", path)
+            yield path, _entry(rows[0]) if rows else None
+
+    # --- where their bytes are ---
+
     def name_of(self, source: str) -> str | None:
         """Return the path in the artifact of a local file added earlier (ART-27)."""
-        rows = self._rows("SELECT path FROM entries WHERE source = ? LIMIT 1", _kept(source))
+        query = "SELECT path FROM entries WHERE source = ? LIMIT 1"
+        rows = self._scratch.rows(query, _kept(source))
         return str(rows[0][0]) if rows else None
 
     def source_of(self, digest: Digest) -> Source | None:
@@ -331,10 +301,10 @@ class Contents:
 
     def sources_of(self, digests: Sequence[Digest]) -> dict[Digest, Source]:
         """Return where the bytes of up to 500 digests are; the others are left out."""
-        if not self._is_changed:
+        if not self._scratch.is_made:
             return {}
         if self._put_count > SOURCES_MOST:
-            self._change(_BY_DIGEST)
+            self._scratch.change(_BY_DIGEST)
         marks = ", ".join("?" * len(digests))
         query = (
             "SELECT digest, source, staged, packed, policy,"  # noqa: S608 - only question marks
@@ -342,7 +312,7 @@ class Contents:
             f" WHERE digest IN ({marks}) AND source IS NOT NULL"
             " ORDER BY staged IS NOT NULL"  # copies come last, and so win
         )
-        rows = self._rows(query, *digests)
+        rows = self._scratch.rows(query, *digests)
         return {
             Digest(digest): _source(source, staged, packed, policy, Stamp(*stamp))
             for digest, source, staged, packed, policy, *stamp in rows
@@ -354,7 +324,8 @@ class Contents:
             "SELECT path, digest, source, staged, packed, policy, size, mtime_ns, ctime_ns, inode"
             " FROM entries WHERE path > ? AND policy = ? ORDER BY path LIMIT ?"
         )
-        for _, digest, source, staged, packed, policy, *stamp in self._paged(query, IMMUTABLE):
+        rows = self._scratch.paged(query, IMMUTABLE)
+        for _, digest, source, staged, packed, policy, *stamp in rows:
             yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
 
     def drop_copies(self, *, taken: int = 0) -> None:
@@ -369,75 +340,60 @@ class Contents:
             or taken == self._total("count(DISTINCT staged)")
         ):
             return
-        for (staged,) in self._rows("SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"):
+        query = "SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"
+        for (staged,) in self._scratch.rows(query):
             remove_copy(os.fsdecode(staged))
+
+    def _copies_at(self, paths: Sequence[str]) -> list[_Copy]:
+        """Return the private copies that up to 500 entries have."""
+        if not paths:
+            return []
+        marks = ", ".join("?" * len(paths))
+        query = "SELECT staged, packed, digest FROM entries WHERE staged NOT NULL AND path IN"
+        return [_Copy(*row) for row in self._scratch.rows(f"{query} ({marks})", *paths)]
+
+    def _handed_on(self, copies: Sequence[_Copy]) -> set[str | bytes]:
+        """Give copies that entries had to others of that content; returns the copies' paths.
+
+        A file that is added while another entry has its copy gets none of its own.
+        """
+        if copies:
+            self._scratch.change(_BY_DIGEST)
+            self._scratch.change_many(
+                "UPDATE entries SET staged = ?, packed = ?"
+                " WHERE digest = ? AND staged IS NULL AND source NOT NULL",
+                copies,
+            )
+        return {copy.staged for copy in copies}
+
+    def _unneeded(self, copies: set[str | bytes]) -> set[str | bytes]:
+        """Return the copies that no entry has any more: a pack holds the bytes of many."""
+        if copies:
+            self._scratch.change(
+                "CREATE INDEX IF NOT EXISTS by_copy ON entries (staged) WHERE staged NOT NULL"
+            )
+        query = "SELECT 1 FROM entries WHERE staged = ? LIMIT 1"
+        return {copy for copy in copies if not self._scratch.rows(query, copy)}
+
+    @property
+    def owns_copies(self) -> bool:
+        """Whether private copies are this process's; a forked child's are those of its parent."""
+        return self._owner == os.getpid()
+
+    def _remove_copies(self, copies: Iterable[str | bytes]) -> None:
+        if self.owns_copies:
+            for copy in copies:
+                remove_copy(os.fsdecode(copy))
 
     def __del__(self) -> None:
         # A draft that nobody logged, or that failed, would fill the disk until the process ends.
-        if sys.is_finalizing() or not self._is_changed:
+        scratch = vars(self).get("_scratch")  # None where an interrupt came amid `__init__`
+        if sys.is_finalizing() or scratch is None or not scratch.is_made:
             return
         if self._has_copies:
             self.drop_copies()
         is_small = self.owns_copies and self._put_count <= ADDED_AT_ONCE
-        scratch.give_back(self._database, is_small=is_small)
-
-    def _own(self) -> Iterator[Entry]:
-        return map(_entry, self._paged(f"{_ENTRY} WHERE path > ? ORDER BY path LIMIT ?"))
-
-    def _paged(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
-        """Yield rows in the order of their paths, which come first; changes may come in between."""
-        after = ""
-        while True:
-            rows = self._rows(query, after, *values, ROWS_PAGE)
-            yield from rows
-            if len(rows) < ROWS_PAGE:
-                return
-            after = rows[-1][0]
-
-    @property
-    def _is_changed(self) -> bool:
-        return self._opened is not None
-
-    def _total(self, what: str) -> int:
-        rows = self._rows(f"SELECT {what} FROM entries")  # noqa: S608 - constants
-        return int(rows[0][0]) if rows else 0
-
-    def _has_own(self) -> bool:
-        return bool(self._rows("SELECT 1 FROM entries LIMIT 1"))
-
-    def _is_removed(self, path: str) -> bool:
-        return bool(self._rows("SELECT 1 FROM removed WHERE path = ?", path))
-
-    def _is_touched(self, path: str) -> bool:
-        return self._is_removed(path) or bool(
-            self._rows("SELECT 1 FROM entries WHERE path = ?", path)
-        )
-
-    def _touched_paths(self) -> Iterator[str]:
-        query = "SELECT path FROM entries UNION SELECT path FROM removed ORDER BY path"
-        return (path for (path,) in self._rows(query))
-
-    def _changes(self) -> Iterator[tuple[str, Entry | None]]:
-        for path in self._touched_paths():
-            rows = self._rows(f"{_ENTRY} WHERE path = ?", path)
-            yield path, _entry(rows[0]) if rows else None
-
-    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        if not self._is_changed:
-            return []
-        with held(self._lock, inside_sqlite):
-            return self._database.execute(query, values).fetchall()
-
-    def _change(self, statement: str) -> None:
-        with held(self._lock, inside_sqlite):
-            self._unshare()
-            self._database.execute(statement)
-
-    def _change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
-        """Return how many rows of the database it changed."""
-        with held(self._lock, inside_sqlite):
-            self._unshare()
-            return self._database.executemany(statement, rows).rowcount
+        scratch.give_back(is_small=is_small)
 
 
 def _not_kept(error: sqlite3.OperationalError) -> Unavailable:

@@ -1,4 +1,4 @@
-"""The private SQLite databases without a name that hold what drafts contain.
+"""Private SQLite databases without a name, each of which holds what a draft contains.
 
 In memory while they are small, in a temporary file that nobody else sees when they grow. A small
 one is emptied and used again: to make one, and to have SQLite read each statement for the first
@@ -10,6 +10,9 @@ from __future__ import annotations
 import atexit
 import os
 import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from lineal.client.fork_gate import inside_sqlite
 from lineal.interrupts import held
@@ -26,24 +29,92 @@ _TABLES = (
 )
 SPARE_MOST = 4
 """Kept for drafts to come: more are seldom written at a time."""
+ROWS_PAGE = 10_000
+"""Rows read at once where all are wanted."""
 
 _spare: list[sqlite3.Connection] = []
 _lent: set[sqlite3.Connection] = set()
 """What drafts have. Held here, too: Python 3.13 closes a database that it finds in a cycle, with
 the draft that has it or before, and it would be closed when the draft gives it back."""
 _forks = 0
+"""How often this process or one that it came from was forked."""
 
 
-def forks() -> int:
-    """Return how often this process or one that it came from was forked.
+class Scratch:
+    """One of them; made by the first change, so that a version that is only read has none.
 
-    Whoever has a database since before the last fork shares it with another process, and must
-    `copied` it to change it.
+    Safe for threads. After a fork parent and child have the same one, until each makes its own copy
+    to change that: the file that they share stays as it was at the fork.
     """
-    return _forks
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        """Held for a change, or for several that belong together."""
+        self._database: sqlite3.Connection | None = None
+        self._forks = 0
+
+    @property
+    def is_made(self) -> bool:
+        return self._database is not None
+
+    @property
+    def is_amid_change(self) -> bool:
+        """Whether a transaction goes on; with the lock held, one of this thread's own."""
+        return self._database is not None and self._database.in_transaction
+
+    def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if self._database is None:
+            return []
+        with held(self.lock, inside_sqlite):
+            return self._database.execute(query, values).fetchall()
+
+    def paged(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Yield rows in the order of their paths, which come first; changes may come in between.
+
+        The query takes the path after which to go on, then the values, then how many rows.
+        """
+        after = ""
+        while True:
+            rows = self.rows(query, after, *values, ROWS_PAGE)
+            yield from rows
+            if len(rows) < ROWS_PAGE:
+                return
+            after = rows[-1][0]
+
+    def change(self, statement: str) -> None:
+        with held(self.lock, inside_sqlite):
+            self._own().execute(statement)
+
+    def change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
+        """Return how many rows of the database it changed."""
+        with held(self.lock, inside_sqlite):
+            return self._own().executemany(statement, rows).rowcount
+
+    def _own(self) -> sqlite3.Connection:
+        """Return a database that is this process's alone."""
+        if self._database is None:
+            self._database, self._forks = _taken(), _forks
+        elif self._forks != _forks and not self._database.in_transaction:
+            # a transaction that goes on is of a thread that only the parent has
+            self._database, self._forks = _copied(self._database), _forks
+        return self._database
+
+    def give_back(self, *, is_small: bool) -> None:
+        """Let a draft to come have it; is_small: it may be worth keeping."""
+        database = self._database
+        if database is None:
+            return
+        with held(inside_sqlite):
+            _lent.discard(database)
+            if not is_small or len(_spare) == SPARE_MOST or database.in_transaction:
+                database.close()
+                return
+            database.execute("DELETE FROM entries")
+            database.execute("DELETE FROM removed")
+            _spare.append(database)
 
 
-def take() -> sqlite3.Connection:
+def _taken() -> sqlite3.Connection:
     """Return an empty database; any thread may use it."""
     with held(inside_sqlite):
         database = _spare.pop() if _spare else _new()
@@ -58,29 +129,17 @@ def _new() -> sqlite3.Connection:
     return database
 
 
-def copied(database: sqlite3.Connection) -> sqlite3.Connection:
+def _copied(database: sqlite3.Connection) -> sqlite3.Connection:
     """Return a database of the same content that this process has for itself.
 
     The other one is closed here, and so nobody changes it any more.
     """
     with held(inside_sqlite):
-        own = take()
+        own = _taken()
         database.backup(own)
         _lent.discard(database)
         database.close()
         return own
-
-
-def give_back(database: sqlite3.Connection, *, is_small: bool) -> None:
-    """Take a database that nobody uses any more; is_small: it may be worth keeping."""
-    with held(inside_sqlite):
-        _lent.discard(database)
-        if not is_small or len(_spare) == SPARE_MOST or database.in_transaction:
-            database.close()
-            return
-        database.execute("DELETE FROM entries")
-        database.execute("DELETE FROM removed")
-        _spare.append(database)
 
 
 def close() -> None:
