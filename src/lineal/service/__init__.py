@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lineal.service import artifacts as artifacts
     from lineal.service import catalog as catalog
     from lineal.service import deletion as deletion
+    from lineal.service import distributed as distributed
     from lineal.service import due as due
     from lineal.service import gc as gc
     from lineal.service import history as history

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
+from lineal import service
 from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest
@@ -35,7 +36,7 @@ from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.db.drafts import Asked
 from lineal.errors import Exists, Invalid, NotFound, Superseded
-from lineal.service import distributed, log_calls, runs, transfers
+from lineal.service import log_calls, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.log_calls import LogCall
 
@@ -105,7 +106,7 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
     stored = transfers.stored_now(instance, draft, awaited)
     contributions: list[int] = []
     if draft.distributed_id is not None and drafts_db.asked(draft).is_final:
-        contributions = distributed.merge(instance, draft, stored)
+        contributions = service.distributed.merge(instance, draft, stored)
     with instance.database.writing() as connection:
         locked = drafts_db.to_commit(connection, draft_id, draft.collection_id)
         assert locked is not None  # drafts are never deleted

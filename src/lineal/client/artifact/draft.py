@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from lineal.client import media
-from lineal.client.artifact import adding, data_objects, patterns
+from lineal.client.artifact import adding, patterns
 from lineal.client.artifact.contents import MUTABLE
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
@@ -176,6 +176,8 @@ class DraftMethods(ArtifactCore):
         self, obj: object, name: str | os.PathLike[str], overwrite: bool = False
     ) -> ManifestEntry:
         """Add a table, an image or another data type as `<name>.<type>.json` (ART-23)."""
+        from lineal.client.artifact import data_objects  # few artifacts have any
+
         self._require_draft()
         kind = media.type_of(obj)
         if kind is None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from lineal.client import media, term
-from lineal.client.artifact import data_objects, patterns
+from lineal.client.artifact import patterns
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.values import iso
@@ -177,6 +177,8 @@ class VersionMethods(ArtifactCore):
 
         Fetches only the files that the object needs, when it needs them.
         """
+        from lineal.client.artifact import data_objects  # few artifacts have any
+
         try:
             entry = self.get_entry(name)
         except KeyError:
