@@ -27,7 +27,7 @@ from benchmarks.timing import Taken
 from lineal.config import load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest, storage_key
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.db import schema
 from lineal.service import gc, purge
 from lineal.service.instance import Instance, open_instance

@@ -11,7 +11,7 @@ from lineal.client.backend import Backend
 from lineal.client.offline import bundles
 from lineal.client.offline.carrying import Carried
 from lineal.config import Settings, load
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (
     EdgeKind,
     PageRequest,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from lineal.core import manifest
 from lineal.core.digest import Digest, of_bytes
+from lineal.core.file_paths import entry_path
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
-from lineal.core.names import entry_path
 from lineal.errors import HostilePath, IntegrityError
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event
 
 import lineal
 from lineal.client.embedded import EmbeddedBackend
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 
 GROWING = {
     "aliases", "blobs", "derivations", "drafts", "edges", "line_chunks", "manifest_segments",

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from lineal.blobs.local import LocalStore
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest, of_bytes
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import DraftId, MembershipId, RunKey, RunSpec, VersionId, VersionPatch
 from lineal.core.retention import Selection
 from lineal.errors import Conflict, Gone

@@ -15,7 +15,7 @@ import lineal
 from lineal.client.artifact.artifact import committed
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.config import load
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import AliasMove, EdgeKind, PageRequest, VersionQuery, VersionRecord
 from tests.robust import workers
 

@@ -26,7 +26,7 @@ from lineal.client.artifact import adding
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.embedded import EmbeddedBackend
 from lineal.config import load
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import PageRequest, VersionQuery
 from lineal.errors import CommError, Conflict
 from tests.gc.databases import memory

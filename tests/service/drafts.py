@@ -9,8 +9,8 @@ from pathlib import Path
 from lineal import packs
 from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import Entry, Segment, build_segments, manifest_head
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     Committed,
     DraftSpec,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor, Role
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import RunSpec, VersionRecord
 from lineal.errors import Invalid
 from lineal.service import artifacts, catalog, moving, runs

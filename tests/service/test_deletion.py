@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, insert, select, update
 
 from lineal.core.access import Actor, Role
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import CollectionPatch, EdgeKind, RunRecord, VersionPatch, VersionRecord
 from lineal.core.retention import Restored
 from lineal.db import aliases as aliases_db

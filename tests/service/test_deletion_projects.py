@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import CollectionQuery, EdgeKind, RunQuery, RunRecord, RunSpec
 from lineal.core.retention import Restored
 from lineal.errors import Conflict, Gone, NotFound

@@ -8,7 +8,7 @@ import pytest
 
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (
     CollectionPatch,
     EdgeKind,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from lineal.core.access import Actor, Role
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (
     RunRecord,
     RunSpec,

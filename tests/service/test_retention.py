@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lineal.core.access import Actor, Role
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import RunPatch, RunSpec, VersionPatch
 from lineal.core.retention import KeepBest, Level, Policy, Selection
 from lineal.db import aliases as aliases_db

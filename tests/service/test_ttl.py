@@ -10,7 +10,7 @@ import pytest
 
 from lineal.core import names
 from lineal.core.access import Actor
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import PageRequest, RunSpec
 from lineal.core.retention import Level
 from lineal.db import deletion as deletion_db

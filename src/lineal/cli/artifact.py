@@ -17,8 +17,8 @@ from lineal.cli.groups import Group
 from lineal.cli.options import Exclude, Include, Type, Version, read_object
 from lineal.client.artifact import patterns, verifying
 from lineal.core import names
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import Entry
-from lineal.core.names import ArtifactPath
 from lineal.core.records import RunState
 from lineal.errors import Invalid, MissingFile, NotFound, UsageError
 

@@ -16,9 +16,9 @@ from lineal.client.default_project import default_project
 from lineal.client.pages import all_of
 from lineal.client.public import addresses
 from lineal.config import Settings, load
-from lineal.core import names
+from lineal.core import full_names
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import Entry, SegmentHead, decode_entries
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     CollectionRecord,
     ProjectRecord,
@@ -67,10 +67,10 @@ class Connection:
         return addresses.path_of(self.backend, text)
 
     def artifact_path(self, text: str) -> ArtifactPath:
-        return names.artifact_path(text, self.backend.entity, self.default_project)
+        return full_names.artifact_path(text, self.backend.entity, self.default_project)
 
     def collection_path(self, text: str, *, instead: str) -> ArtifactPath:
-        return names.collection_path(
+        return full_names.collection_path(
             text, self.backend.entity, self.default_project, instead=instead
         )
 
@@ -96,14 +96,14 @@ class Connection:
 
     def named_project(self, text: str) -> tuple[str, str]:
         """Return (entity, project) of what is changed, and so must be named."""
-        return names.named_project(self.path(text), self.backend.entity)
+        return full_names.named_project(self.path(text), self.backend.entity)
 
     def run(self, text: str) -> RunRecord:
         with self._told_projects(text, "lineal run ls"):
             return self.backend.run(*self.run_path(text))
 
     def run_path(self, text: str) -> tuple[str, str, str]:
-        return names.run_path(self.path(text), self.backend.entity, self.default_project)
+        return full_names.run_path(self.path(text), self.backend.entity, self.default_project)
 
     def artifact(self, record: VersionRecord) -> Artifact:
         """Return a version as the SDK shows it."""
@@ -127,7 +127,7 @@ class Connection:
         """Return entity and name of the project that is meant, or of all where none is."""
         if project or self.project:
             path = self.path(project) if project else None
-            return [names.project_path(path, self.backend.entity, self.project)]
+            return [full_names.project_path(path, self.backend.entity, self.project)]
         return [(record.entity, record.name) for record in self.projects()]
 
 
@@ -150,7 +150,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     the other reading names nothing, NotFound saying both readings, Invalid for a version.
     """
     backend = connection.backend
-    name = names.without_scheme(connection.path(text)).strip("/")
+    name = full_names.without_scheme(connection.path(text)).strip("/")
     path = connection.collection_path(
         name, instead=f"`lineal artifact show {shlex.quote(name)}` shows that version"
     )
@@ -159,7 +159,7 @@ def project_or_collection(connection: Connection, text: str) -> tuple[str, str] 
     as_project = partial(_project, backend, *project)
     as_collection = partial(backend.collection, path.entity, path.project, path.name)
     readings: list[Callable[[], tuple[str, str] | CollectionRecord]] = [as_collection]
-    if not names.is_with_scheme(text) and len(parts) <= 2:
+    if not full_names.is_with_scheme(text) and len(parts) <= 2:
         readings.insert(0 if len(parts) == 1 else 1, as_project)
     failed: list[NotFound] = []
     for reading in readings:

@@ -16,7 +16,7 @@ from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import NUMBER_MAX, Json, Yes
 from lineal.cli.retention import ttl_words
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
-from lineal.core import names
+from lineal.core import full_names
 from lineal.core.records import CollectionKind, CollectionRecord
 from lineal.core.retention import Deletion, Level, Restored, Selection
 from lineal.errors import Conflict, Invalid
@@ -86,7 +86,7 @@ def rm(
 
 
 def _rm_selected(name: str, chosen: Selection, *, dry_run: bool, yes: bool, json: bool) -> None:
-    if names.names_version(name):
+    if full_names.names_version(name):
         raise Invalid(f"Conditions choose among the versions of a name; leave out `:` in {name}")
     connection = connect()
     place = place_of(connection, name)
@@ -146,7 +146,7 @@ def _preview_collection(connection: Connection, collection: CollectionRecord) ->
 
 
 def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) -> None:
-    if not names.names_version(name):
+    if not full_names.names_version(name):
         raise Invalid(f"Say which version of {name} to delete, such as `{name}:v0`, or `--all`")
     connection = connect()
     record = connection.version(name)
@@ -188,7 +188,7 @@ def restore(
     """
     connection = connect()
     path = connection.artifact_path(name)
-    if not names.names_version(name):
+    if not full_names.names_version(name):
         restored = connection.backend.restore_collection(path.entity, path.project, path.name)
         print_restored(path.without_ref, restored, json=json)
         return

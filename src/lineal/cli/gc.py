@@ -14,7 +14,7 @@ from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
 from lineal.core.cleanup import CleanupPlan, Failure, Proof, Swept, VersionsStep
-from lineal.core.names import names_version
+from lineal.core.full_names import names_version
 from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 
 SHOWN = 20

@@ -13,9 +13,9 @@ from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.client.pages import all_of
 from lineal.client.public.graph import Graph
+from lineal.core.full_names import ArtifactPath
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.lineage_text import CUT
-from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionQuery
 from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest

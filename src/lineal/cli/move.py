@@ -9,7 +9,7 @@ import typer
 from lineal.cli import output
 from lineal.cli.connect import connect
 from lineal.cli.options import Run
-from lineal.core import names
+from lineal.core import full_names
 
 
 def mv(
@@ -29,7 +29,7 @@ def mv(
     connection = connect()
     record = connection.run(run)
     before = record.path
-    entity, name = names.named_project(connection.path(project), record.entity)
+    entity, name = full_names.named_project(connection.path(project), record.entity)
     if (entity, name) == (record.entity, record.project):
         output.note(f"Run {before} is there already; nothing was changed")
         return

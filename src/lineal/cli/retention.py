@@ -12,7 +12,7 @@ from lineal.cli.groups import Group
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.artifact import ttl as ttls
 from lineal.client.pages import all_of
-from lineal.core import names
+from lineal.core import full_names
 from lineal.core.retention import (
     EffectiveTtl,
     Level,
@@ -61,7 +61,7 @@ def ttl(
     """
     connection = connect()
     path = connection.artifact_path(name)
-    if not names.names_version(name):
+    if not full_names.names_version(name):
         record = connection.backend.collection(path.entity, path.project, path.name)
         if set is not None:
             record = connection.backend.set_collection_ttl(record.id, _stored(set))

@@ -20,7 +20,7 @@ from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.files import File
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.numbers import is_finite
 from lineal.core.records import (
     EdgeKind,
@@ -367,7 +367,7 @@ def _fetch(files: Iterable[File], folder: str, *, replace: bool) -> list[File]:
     """
     missing = []
     for file in files:
-        target = os.path.join(folder, *names.entry_path(file.name).split("/"))
+        target = os.path.join(folder, *file_paths.entry_path(file.name).split("/"))
         if os.path.isfile(target) and adding.digest_of(target) == file.digest:
             continue
         if os.path.lexists(target) and not replace:

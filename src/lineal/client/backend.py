@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lineal.core import names
 from lineal.core.digest import Digest
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     AliasMove,
     Begun,

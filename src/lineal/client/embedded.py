@@ -17,8 +17,8 @@ from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     AliasMove,
     Begun,

@@ -19,7 +19,7 @@ from json.encoder import encode_basestring
 from typing import Any, NamedTuple
 
 from lineal.core.digest import Digest, of_bytes, of_hash
-from lineal.core.names import entry_path
+from lineal.core.file_paths import entry_path
 from lineal.errors import HostilePath, IntegrityError
 
 CUT_MODULUS = 1024

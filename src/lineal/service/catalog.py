@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
+from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     AliasMove,
     CollectionId,

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import names
 from lineal.core.access import Actor
+from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
-from lineal.core.names import ArtifactPath
 from lineal.core.records import CollectionId, MembershipId, VersionId, VersionRecord
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
-from lineal.core.names import ArtifactPath, version_number
+from lineal.core.names import version_number
 from lineal.core.records import CollectionKind, RunRecord
 from lineal.core.retention import Restored, RestoredVersion
 from lineal.db import collections as collections_db

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import CollectionKind, ProjectRecord
 from lineal.core.retention import (
     Deletion,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
-from lineal.core import access, names
+from lineal.core import access, file_paths
 from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, storage_key
 from lineal.core.records import Handover, Page, PageRequest, RunFileRecord, RunKey
@@ -45,7 +45,7 @@ def put(
     MissingFile, NoSpace, RunNotFoundError, Gone; then no path was changed.
     """
     access.require(actor, Action.WRITE, f"run {run}")
-    wanted = {names.entry_path(path): local for path, local in files}
+    wanted = {file_paths.entry_path(path): local for path, local in files}
     with instance.database.reading() as connection:
         runs.require(connection, run)
     digests = {path: _hashed(local) for path, local in wanted.items()}
@@ -54,7 +54,7 @@ def put(
         _send_missing(instance, wanted, digests, sent)
         found = _record(instance, run, digests, sent)
         if found is not None:
-            return [found[names.entry_path(path)] for path, _ in files]
+            return [found[file_paths.entry_path(path)] for path, _ in files]
     raise Unavailable("Content was removed again and again while it was stored; try again")
 
 
@@ -82,7 +82,7 @@ def files(
 def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
     """Remove a file from a run. Raises NotFound (no such file), RunNotFoundError, Gone."""
     access.require(actor, Action.WRITE, f"run {run}")
-    path = names.entry_path(path)
+    path = file_paths.entry_path(path)
     with instance.database.writing() as connection:
         row = runs.require(connection, run, lock=True)
         if not run_files_db.remove(connection, run, path):

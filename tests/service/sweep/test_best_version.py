@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lineal.core.names import ArtifactPath
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import PageRequest, RunSpec, VersionQuery, VersionRecord
 from lineal.errors import NotFound
 from lineal.service import artifacts, catalog, runs

@@ -28,7 +28,7 @@ from lineal.client.artifact.staging import (
 )
 from lineal.client.cache import DigestCache, now_ns
 from lineal.config import Settings
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid, MissingFile
@@ -102,7 +102,7 @@ class Adder:
         with term.progress(label, files=1, size=size) as progress:
             digest, found = self._digest(source, known, policy, None, progress.file())
         with _undone(found.staged):
-            entry = Entry(names.entry_path(name), digest, found.stamp.size)
+            entry = Entry(file_paths.entry_path(name), digest, found.stamp.size)
             contents.add([Added(entry, found)], overwrite=overwrite)
         if found.staged or policy == IMMUTABLE:
             self.cache.remember([(source, found.stamp, digest)], read_at_ns=read_at)
@@ -127,13 +127,15 @@ class Adder:
             with room_on(staged):
                 set_mode(staged, 0o444)
             hashed = hash_file(staged)
-            entry = Entry(names.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size)
+            entry = Entry(
+                file_paths.entry_path(name), Digest(PREFIX + hashed.hex_digest), hashed.size
+            )
             source = Source(staged, staged, MUTABLE, hashed.stamp)
             contents.add([Added(entry, source)], overwrite=overwrite)
 
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
-        entry, source = self._made(data, names.entry_path(name))
+        entry, source = self._made(data, file_paths.entry_path(name))
         with _undone(source.staged):
             contents.add([Added(entry, source)], overwrite=overwrite)
         return entry
@@ -179,13 +181,13 @@ class Adder:
                 below = head + inner
                 if not entries:
                     if wanted.empty_dirs and chosen(inner + EMPTY_MARKER):
-                        yield Added(*self._made(b"", names.entry_path(below + EMPTY_MARKER)))
+                        yield Added(*self._made(b"", file_paths.entry_path(below + EMPTY_MARKER)))
                     continue
                 folder = os.path.join(root, relative_folder) if relative_folder else root
                 known = self.cache.of_folder(folder)
                 for name in entries:
                     path = f"{folder}/{name}"
-                    inside = names.entry_path(below + name)  # before a copy of it is made
+                    inside = file_paths.entry_path(below + name)  # before a copy of it is made
                     file = progress.file()
                     digest, source = self._digest(path, known.get(name), policy, packing, file)
                     if source.staged or name not in known:

@@ -19,8 +19,8 @@ from lineal.client.artifact.version import VersionMethods
 from lineal.client.backend import Backend
 from lineal.client.values import is_same, text_change
 from lineal.config import Settings
-from lineal.core import names
-from lineal.core.names import ArtifactPath
+from lineal.core import full_names, names
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord
 from lineal.errors import ArtifactNotLoggedError
 from lineal.nearest import nearest
@@ -160,10 +160,11 @@ class Artifact(DraftMethods, VersionMethods):
         """Put this version into another collection, where it has a number of its own (REG-2)."""
         added = names.aliases(aliases)
         if self.is_draft() and self._pending is None:
-            names.collection_path(target_path, "", None, instead=LINK_INSTEAD)  # else it is stored
+            # before it is stored, what cannot be linked to is refused
+            full_names.collection_path(target_path, "", None, instead=LINK_INSTEAD)
             self.save()
         record = self._record
-        target = names.collection_path(
+        target = full_names.collection_path(
             target_path, record.source_entity, record.source_project, instead=LINK_INSTEAD
         )
         linked = self._home.link_version(record.id, target, added)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.core.digest import Digest
-from lineal.core.names import artifact_path
+from lineal.core.full_names import artifact_path
 from lineal.core.records import RunRecord, VersionPatch, VersionRecord
 from lineal.errors import NotFound, UsageError
 

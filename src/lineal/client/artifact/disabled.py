@@ -18,7 +18,7 @@ from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.backend import Backend
 from lineal.client.run.disabled import new_folder
-from lineal.core import names
+from lineal.core import file_paths, full_names, names
 from lineal.core.digest import Digest, of_bytes
 from lineal.core.lineage import LineageGraph, LineageNode, LineageQuery
 from lineal.core.manifest import Entry, ManifestHead, Segment, manifest_head
@@ -96,7 +96,7 @@ class DisabledArtifact(Artifact):
 
     def _download_entry(self, entry: Entry, root: str | None) -> str:
         # never into `root`: an empty file there would be taken for the real one later
-        path = os.path.join(new_folder(), *names.entry_path(entry.path).split("/"))
+        path = os.path.join(new_folder(), *file_paths.entry_path(entry.path).split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "xb"):
             return path
@@ -218,9 +218,9 @@ def logged(run: Run, artifact: Artifact) -> Artifact:
 def named(run: Run, name: str, type: str | None) -> Artifact:
     """Return a version for `[[entity/]project/]name[:ref]`; any text will do."""
     try:
-        path = names.artifact_path(name, run.entity, run.project)
+        path = full_names.artifact_path(name, run.entity, run.project)
     except Invalid:
-        path = names.ArtifactPath(run.entity, run.project, name)
+        path = full_names.ArtifactPath(run.entity, run.project, name)
     number = names.version_number(path.ref) or 0
     collection = names.generated(path.name)
     return _of(_record(path.entity, path.project, collection, number, _type(type)))

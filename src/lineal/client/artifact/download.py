@@ -25,7 +25,7 @@ from lineal.client.references import References
 from lineal.client.references.scheme import has_checked_content, identity, is_unchecked
 from lineal.client.transfer import in_parallel
 from lineal.collector import seldom_collected
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
@@ -165,7 +165,7 @@ class Download:
 
     def path_of(self, entry: Entry) -> str:
         """Return where an entry goes, or is once it was fetched."""
-        return f"{self._root}/{names.entry_path(entry.path)}"
+        return f"{self._root}/{file_paths.entry_path(entry.path)}"
 
     def _is_there(self, entry: Entry, target: str) -> bool:
         try:

@@ -17,7 +17,7 @@ from lineal.client.artifact import adding, patterns
 from lineal.client.artifact.contents import MUTABLE
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
-from lineal.core import names
+from lineal.core import file_paths, names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.core.records import RunRecord
@@ -51,8 +51,8 @@ class DraftMethods(ArtifactCore):
         there is nothing to skip.
         """
         self._require_draft()
-        path = names.local_path(local_path)
-        target = os.path.basename(path) if name is None else names.entry_path(name)
+        path = file_paths.local_path(local_path)
+        target = os.path.basename(path) if name is None else file_paths.entry_path(name)
         if is_tmp:
             target = self._name_by_digest(path, target)
         entry = self._adder.add_file(
@@ -81,10 +81,10 @@ class DraftMethods(ArtifactCore):
         a download has the folder, too; without it empty folders are not stored.
         """
         self._require_draft()
-        path = names.local_path(local_path)
+        path = file_paths.local_path(local_path)
         folder = adding.Folder(
             path,
-            prefix=names.folder_path(name),
+            prefix=file_paths.folder_path(name),
             policy=policy or MUTABLE,
             chosen=patterns.selection(path, names.strings(include), names.strings(exclude)),
             empty_dirs=empty_dirs,
@@ -100,7 +100,7 @@ class DraftMethods(ArtifactCore):
         given: object = data
         if isinstance(given, str):
             raise TypeError("add_bytes takes bytes, not text; give `text.encode()`")
-        path = names.entry_path(name)
+        path = file_paths.entry_path(name)
         entry = self._adder.add_bytes(self._contents, data, path, overwrite=overwrite)
         self._note_change()
         return self._shown(entry)
@@ -121,7 +121,7 @@ class DraftMethods(ArtifactCore):
         """
         self._require_draft()
         adding.check_policy(policy or MUTABLE)
-        path = names.entry_path(name)
+        path = file_paths.entry_path(name)
         kind = re.sub("[bt+]", "", str(mode))
         if kind not in ("x", "w"):
             raise Invalid(f"Mode {mode!r} does not write a new file; use `x`, `w`, `xb` or `wb`")
@@ -162,7 +162,7 @@ class DraftMethods(ArtifactCore):
             raise Invalid(f"max_objects is a number of files, not {max_objects!r}")
         included, excluded = names.strings(include), names.strings(exclude)
         wanted = references.Wanted(
-            None if name is None else names.path_text(name),
+            None if name is None else file_paths.path_text(name),
             checksum,
             MAX_REFERENCES if max_objects is None else max_objects,
             patterns.matches(included, excluded),
@@ -185,7 +185,7 @@ class DraftMethods(ArtifactCore):
                 f"Cannot add a {obj.__class__.__name__}; add() takes data types such as Table "
                 "and Image, add_file and add_bytes take everything else"
             )
-        path = data_objects.path_of(names.entry_path(name), kind.type_name)
+        path = data_objects.path_of(file_paths.entry_path(name), kind.type_name)
         assert isinstance(obj, media.DataObject)
         text = json.dumps(obj.write(data_objects.DraftTarget(self)), sort_keys=True)
         return self.add_bytes(text.encode(), path, overwrite=overwrite)
@@ -196,9 +196,9 @@ class DraftMethods(ArtifactCore):
     def remove(self, item: str | os.PathLike[str] | ManifestEntry) -> None:
         """Remove an entry, a file, or a folder with all below it (ART-24)."""
         self._require_draft()
-        given = item.path if isinstance(item, ManifestEntry) else names.path_text(item)
+        given = item.path if isinstance(item, ManifestEntry) else file_paths.path_text(item)
         try:
-            is_removed = self._contents.remove(names.entry_path(given))
+            is_removed = self._contents.remove(file_paths.entry_path(given))
         except HostilePath:  # nothing can have such a name
             is_removed = False
         if not is_removed:
@@ -207,7 +207,7 @@ class DraftMethods(ArtifactCore):
 
     def get_added_local_path_name(self, local_path: str) -> str | None:
         """Return the path in the artifact of a local file added earlier, else None (ART-27)."""
-        return self._contents.name_of(os.path.abspath(names.local_path(local_path)))
+        return self._contents.name_of(os.path.abspath(file_paths.local_path(local_path)))
 
     def finalize(self) -> None:
         """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4).

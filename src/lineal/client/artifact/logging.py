@@ -22,8 +22,8 @@ from lineal.client.backend import Backend
 from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest
+from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead, manifest_head
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     Begun,
     Committed,

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lineal.client.artifact.contents import Contents
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid
@@ -183,10 +183,10 @@ class Manifest:
         return self._artifact.size
 
     def get_entry_by_path(self, path: str | os.PathLike[str]) -> ManifestEntry | None:
-        return self.entries.get(names.path_text(path))
+        return self.entries.get(file_paths.path_text(path))
 
     def get_entries_in_directory(self, directory: str | os.PathLike[str]) -> list[ManifestEntry]:
-        return self.entries.under(names.path_text(directory).rstrip("/"))
+        return self.entries.under(file_paths.path_text(directory).rstrip("/"))
 
     def to_manifest_json(self) -> dict[str, Any]:
         """Return the whole manifest as one JSON object (MAN-3)."""

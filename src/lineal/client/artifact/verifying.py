@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lineal.client import term
 from lineal.client.artifact.folder import present
 from lineal.client.backend import Backend
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.digest import PREFIX, of_hash
 from lineal.core.manifest import Entry, decode_entries
 from lineal.core.records import Location, VersionRecord
@@ -46,7 +46,7 @@ def folder(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
         if entry.ref is not None:
             references_count += 1
             continue
-        target = os.path.join(root, names.entry_path(entry.path))
+        target = os.path.join(root, file_paths.entry_path(entry.path))
         if not _is_file(target):
             raise IntegrityError(f"{entry.path} is missing in {root}")
         if PREFIX + hash_file(target).hex_digest != entry.digest:

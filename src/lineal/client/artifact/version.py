@@ -17,7 +17,7 @@ from lineal.client.artifact import patterns
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.values import iso
-from lineal.core import names
+from lineal.core import file_paths, names
 from lineal.core.manifest import Entry
 from lineal.errors import HostilePath, Invalid, MissingFile
 
@@ -217,7 +217,7 @@ class VersionMethods(ArtifactCore):
         record = self._record
         target = self._root(root)
         chosen = patterns.matches(names.strings(include), names.strings(exclude))
-        prefix = "" if path_prefix is None else names.path_text(path_prefix)
+        prefix = "" if path_prefix is None else file_paths.path_text(path_prefix)
         listed = None if paths is None else self._listed(paths, prefix)
         count, size = record.entry_count, record.size_bytes
         if listed is not None:
@@ -340,7 +340,7 @@ class VersionMethods(ArtifactCore):
 
     def _root(self, root: str | os.PathLike[str] | None) -> str:
         if root is not None:
-            return names.local_path(root)
+            return file_paths.local_path(root)
         name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
         return self._default_root(name)
 
@@ -352,6 +352,6 @@ class VersionMethods(ArtifactCore):
 def _inside(name: str | os.PathLike[str]) -> str:
     """Return the path that a name was added under: `./a` is `a`; what cannot be one stays."""
     try:
-        return names.entry_path(name)
+        return file_paths.entry_path(name)
     except HostilePath:
-        return names.path_text(name)
+        return file_paths.path_text(name)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lineal.client.capture import git, notebook
 from lineal.client.values import text
-from lineal.core.names import entry_path, local_path
+from lineal.core.file_paths import entry_path, local_path
 from lineal.errors import HostilePath
 from lineal.files.folders import walk
 from lineal.files.refusals import access_to

@@ -11,7 +11,7 @@ from lineal.client.media.files import json_file
 from lineal.client.media.logged import log_object
 from lineal.client.media.table import Table
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
-from lineal.core.names import entry_path, folder_path
+from lineal.core.file_paths import entry_path, folder_path
 from lineal.errors import IntegrityError, Invalid
 
 if TYPE_CHECKING:

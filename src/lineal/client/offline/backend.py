@@ -23,9 +23,9 @@ from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, 
 from lineal.client.run import rewinding
 from lineal.config import Settings, default_entity
 from lineal.core.digest import Digest
+from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
 from lineal.core.manifest import Segment
-from lineal.core.names import ArtifactPath
 from lineal.core.records import (
     Begun,
     CollectionRecord,

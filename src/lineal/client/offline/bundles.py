@@ -27,7 +27,7 @@ from lineal.client.offline.carrying import (
 )
 from lineal.client.public.graph import producer_of
 from lineal.config import Settings, default_entity
-from lineal.core import names
+from lineal.core import full_names, names
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.records import (
     CollectionKind,
@@ -146,7 +146,8 @@ def _contents(source: Backend, about: About, folder: str) -> list[VersionRecord]
     """Return the versions of a bundle; raises IntegrityError unless all are what it says."""
     try:
         versions = [
-            source.version(names.artifact_path(path, about.entity, "")) for path in about.versions
+            source.version(full_names.artifact_path(path, about.entity, ""))
+            for path in about.versions
         ]
         for version in versions:
             source.manifest(version.id)

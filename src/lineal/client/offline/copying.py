@@ -13,10 +13,11 @@ from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.core.digest import PREFIX, Digest
+from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.manifest import SegmentHead
-from lineal.core.names import ARTIFACT_SCHEMES, LATEST
+from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionPatch,
     DraftId,

@@ -22,7 +22,7 @@ from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, 
 from lineal.client.pages import all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
-from lineal.core import names
+from lineal.core import full_names, names
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
 from lineal.core.records import (
@@ -318,7 +318,9 @@ class RunCopy:
     def _copy_link(self, link: VersionRecord, copied: VersionRecord) -> None:
         entity = self._where.entity if link.entity == self._about.entity else link.entity
         name = copying.display_name(self._source, link)
-        collection = names.ArtifactPath(entity, self._project_there(link.project), link.collection)
+        collection = full_names.ArtifactPath(
+            entity, self._project_there(link.project), link.collection
+        )
         if name is not None and names.generated(name) == link.collection != name:
             collection = collection._replace(display_name=name)  # the link was to these words
         linked = self._link(collection, copied, copying.without_latest(link.aliases))
@@ -326,7 +328,7 @@ class RunCopy:
             copying.give_display_name(self._target, linked, name)
 
     def _link(
-        self, collection: names.ArtifactPath, version: VersionRecord, aliases: Sequence[str]
+        self, collection: full_names.ArtifactPath, version: VersionRecord, aliases: Sequence[str]
     ) -> VersionRecord:
         self._target.project(collection.entity, collection.project, create=True)
         return self._target.link_version(version.id, collection, aliases)
@@ -378,7 +380,7 @@ class RunCopy:
             patch = VersionPatch(aliases_added=intent.aliases)
             self._target.update_version(version.membership_id, patch)
         else:
-            self._link(names.artifact_path(intent.target, "", None), version, intent.aliases)
+            self._link(full_names.artifact_path(intent.target, "", None), version, intent.aliases)
 
     def _needed(self, path: str, digest: str | None = None) -> VersionRecord | None:
         """Return what the target has of a version of the home; None to go without it."""
@@ -395,7 +397,7 @@ class RunCopy:
 
     def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
         """Return what the target has of a version of the home: that name, or that content."""
-        named = names.artifact_path(path, self._where.entity, self._where.project)
+        named = full_names.artifact_path(path, self._where.entity, self._where.project)
         if self._about.is_default_entity and named.entity == self._about.entity:
             named = named._replace(entity=self._target.entity)
         gone = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lineal.client.backend import Backend
-from lineal.core.names import ARTIFACT_SCHEMES
+from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.errors import Invalid
 
 

@@ -26,7 +26,7 @@ from lineal.client.public.runs import Runs
 from lineal.client.public.user import Viewer
 from lineal.client.values import as_filter
 from lineal.config import Settings, load
-from lineal.core import names
+from lineal.core import full_names, names
 from lineal.core.ids import new_id
 from lineal.core.records import (
     CollectionQuery,
@@ -193,7 +193,7 @@ class Api:
         False for `name:alias`, which is a version: `artifact_exists` asks for those.
         """
         path = self._artifact_path(name)
-        if names.names_version(name):
+        if full_names.names_version(name):
             return False
         try:
             record = self._backend.collection(path.entity, path.project, path.name)
@@ -334,9 +334,9 @@ class Api:
         if isinstance(what, int):
             return self._backend.restore(what)
         what = self._path(what)
-        if names.names_version(what):
+        if full_names.names_version(what):
             return self._backend.restore_version(self._artifact_path(what)).restored
-        if names.is_with_scheme(what):
+        if full_names.is_with_scheme(what):
             path = self._artifact_path(what)
             return self._backend.restore_collection(path.entity, path.project, path.name)
         parts = what.strip("/").split("/")
@@ -344,7 +344,7 @@ class Api:
             return self._restore_run_or_collection(*self._run_path(what))
         if len(parts) == 2 and parts[0] != self.default_entity:
             return self._restore_run_or_collection(self.default_entity, parts[0], parts[1])
-        return self._backend.restore_project(*names.named_project(what, self.default_entity))
+        return self._backend.restore_project(*full_names.named_project(what, self.default_entity))
 
     def _restore_run_or_collection(self, entity: str, project: str, name: str) -> Restored:
         was_live = self._is_live_run(entity, project, name)
@@ -382,7 +382,7 @@ class Api:
         `name:alias`.
         """
         path = self._path(path)
-        if names.names_version(path) or names.is_with_scheme(path):
+        if full_names.names_version(path) or full_names.is_with_scheme(path):
             return self.artifact(path)
         parts = path.strip("/").split("/")
         if "sweeps" in parts[-2:-1]:
@@ -412,24 +412,24 @@ class Api:
             return parts[0], parts[1], None
         return place.entity, place.project, place.name
 
-    def _collection_path(self, name: str, instead: str) -> names.ArtifactPath:
-        return names.collection_path(name, self.default_entity, self._project, instead=instead)
+    def _collection_path(self, name: str, instead: str) -> full_names.ArtifactPath:
+        return full_names.collection_path(name, self.default_entity, self._project, instead=instead)
 
-    def _artifact_path(self, name: str) -> names.ArtifactPath:
-        return names.artifact_path(name, self.default_entity, self._project)
+    def _artifact_path(self, name: str) -> full_names.ArtifactPath:
+        return full_names.artifact_path(name, self.default_entity, self._project)
 
     def _project_path(self, path: str | None) -> tuple[str, str]:
         text = None if path is None else addresses.path_of(self._backend, path)
-        return names.project_path(text, self.default_entity, self._project)
+        return full_names.project_path(text, self.default_entity, self._project)
 
     def _run_path(self, path: str) -> tuple[str, str, str]:
         text = addresses.path_of(self._backend, path)
-        return names.run_path(text, self.default_entity, self._project)
+        return full_names.run_path(text, self.default_entity, self._project)
 
     def _project_of(self, name: str, entity: str | None) -> tuple[str, str]:
         """Read a project and, beside it, the entity that may be said there, too."""
         text = addresses.path_of(self._backend, name)
-        found = names.named_project(text, entity or self.default_entity)
+        found = full_names.named_project(text, entity or self.default_entity)
         if entity and found[0] != entity:
             raise Invalid(
                 f"`{name}` is of the entity `{found[0]}`, but entity={entity!r} says another; "

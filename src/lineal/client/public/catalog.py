@@ -15,7 +15,7 @@ from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.user import User
 from lineal.client.shown import Shown
 from lineal.client.values import as_filter, iso, text_change
-from lineal.core import names
+from lineal.core import file_paths, names
 from lineal.core.records import (
     CollectionKind,
     CollectionPatch,
@@ -341,7 +341,7 @@ def collection(
     backend: Backend, entity: str, project: str, name: str, *, type: str | None = None
 ) -> Collection:
     """Return one collection; raises NotFound, and Invalid (a ValueError) for another type."""
-    record = backend.collection(entity, project, names.path_text(name, "A name"))
+    record = backend.collection(entity, project, file_paths.path_text(name, "A name"))
     names.require_type(f"Collection {entity}/{project}/{name}", record.type, type)
     return Collection(backend, record)
 

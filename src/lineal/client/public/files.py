@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
-from lineal.core import names
+from lineal.core import file_paths, names
 from lineal.core.digest import Digest, check_stored, is_content, of_hash
 from lineal.core.manifest import (
     Entry,
@@ -137,7 +137,7 @@ class File:
         Raises FileExists (a ValueError), InTheWay, IntegrityError (nothing is left behind),
         MissingFile for bytes that are gone, ReferenceChanged for a reference to others by now.
         """
-        target = os.path.join(root, *names.entry_path(self.name).split("/"))
+        target = os.path.join(root, *file_paths.entry_path(self.name).split("/"))
         if os.path.exists(target) and not replace:
             if not exist_ok:
                 raise FileExists(
@@ -256,11 +256,11 @@ def run_files(
 
 def name_below(root: str, path: str) -> str:
     """Return what a local file is called in a run; raises Invalid unless it is below the root."""
-    root, path = names.local_path(root), names.local_path(path)
+    root, path = file_paths.local_path(root), file_paths.local_path(path)
     below = os.path.relpath(path, root).replace(os.sep, "/")
     if below.startswith("../"):
         raise Invalid(f"{path} is not below root={root!r}; give as `root` a folder that it is in")
-    return names.entry_path(below)
+    return file_paths.entry_path(below)
 
 
 # --- artifacts ----------------------------------------------------------------------------------
@@ -418,4 +418,4 @@ def _range(request: PageRequest) -> tuple[str | None, str | None]:
 
 
 def _strings(value: str | Sequence[str] | None) -> list[str]:
-    return [names.path_text(name) for name in names.strings(value)]
+    return [file_paths.path_text(name) for name in names.strings(value)]

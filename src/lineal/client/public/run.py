@@ -23,7 +23,7 @@ from lineal.client.public.summary import PublicSummary
 from lineal.client.public.user import User
 from lineal.client.shown import Shown, of_summary
 from lineal.client.values import iso, text_change
-from lineal.core import names
+from lineal.core import full_names, names
 from lineal.core.records import (
     EdgeKind,
     RunPatch,
@@ -303,7 +303,7 @@ class Run(Shown):
         """
         if artifacts not in ("keep", "move"):
             raise Invalid(f"move(artifacts={artifacts!r}): use `keep` or `move`")
-        target = names.named_project(project, entity or self.entity)
+        target = full_names.named_project(project, entity or self.entity)
         result = self._backend.move_run(
             self._record.key, *target, with_artifacts=artifacts == "move"
         )

@@ -21,7 +21,7 @@ from lineal.client.artifact.patterns import Chosen
 from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
 from lineal.client.references.scheme import Found, Listing, Scheme, extra
-from lineal.core import names
+from lineal.core import file_paths
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import HostilePath, Invalid, Unavailable
@@ -140,10 +140,10 @@ def _entries(uri: str, listing: Listing, wanted: Wanted) -> Iterator[Added]:
 def _path(uri: str, found: str, name: str | None, *, is_folder: bool) -> str:
     """Return the name inside the artifact (REF-3)."""
     if name is not None and not is_folder:
-        return names.entry_path(name)
-    folder = names.folder_path(name)
+        return file_paths.entry_path(name)
+    folder = file_paths.folder_path(name)
     try:
-        return names.entry_path(f"{folder}/{found}" if folder else found)
+        return file_paths.entry_path(f"{folder}/{found}" if folder else found)
     except HostilePath as error:
         raise HostilePath(
             f"{error.message} ({found!r} under {uri}); leave it out with exclude=, or add it alone "
@@ -159,7 +159,7 @@ def _unknown(uri: str, name: str | None) -> Added:
             "add_reference(uri, name=…), or `--as NAME` of `lineal artifact put`"
         )
     term.warning(f"{uri} is recorded as it is: its scheme is unknown, nothing can be checked")
-    return Added(Entry(names.entry_path(name), Digest(uri), 0, uri), None)
+    return Added(Entry(file_paths.entry_path(name), Digest(uri), 0, uri), None)
 
 
 def _no_uri(uri: str) -> Invalid:

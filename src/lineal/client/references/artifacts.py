@@ -15,7 +15,7 @@ from lineal.client.backend import Backend
 from lineal.client.default_project import default_project
 from lineal.client.references.scheme import Found
 from lineal.config import Settings, default_entity
-from lineal.core import names
+from lineal.core import full_names, names
 from lineal.core.manifest import Entry
 from lineal.core.records import VersionId, VersionRecord
 from lineal.errors import Invalid, MissingFile
@@ -65,7 +65,9 @@ def resolve(place: Place, backend: Backend, settings: Settings) -> VersionRecord
     if not isinstance(place.version, str):
         return backend.version_by_id(place.version)
     entity = default_entity(settings)
-    return backend.version(names.artifact_path(place.version, entity, default_project(settings)))
+    return backend.version(
+        full_names.artifact_path(place.version, entity, default_project(settings))
+    )
 
 
 def taken_over(base: Base, path: str, uri: str) -> tuple[bool, Iterator[tuple[str, Entry]]]:

@@ -12,9 +12,9 @@ from lineal.client.artifact import artifact as artifacts
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.capture import code
-from lineal.core import limits, names
+from lineal.core import full_names, limits, names
+from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
-from lineal.core.names import ArtifactPath
 from lineal.core.records import OnUnchanged, VersionPatch, VersionRecord
 from lineal.errors import Invalid, MissingFile, NotFound, UsageError
 
@@ -76,7 +76,7 @@ def use(
     """Record an artifact as an input of the run; see `Run.use_artifact`."""
     added = names.aliases(aliases)
     if isinstance(artifact_or_name, str):
-        path = names.artifact_path(artifact_or_name, run.entity, run.project)
+        path = full_names.artifact_path(artifact_or_name, run.entity, run.project)
         version = _named(run, path)
         names.require_type(f"Artifact {version.path}", version.type, type)
         run.backend.use(run.record.key, version.id, alias=path.ref)
@@ -116,7 +116,7 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
     """Link a version into another collection, logging it first if it is a draft."""
     if not isinstance(artifact, Artifact):
         raise TypeError(f"link_artifact takes an Artifact, not a {artifact.__class__.__name__}")
-    target = names.collection_path(
+    target = full_names.collection_path(
         target_path, run.entity, run.project, instead=artifacts.LINK_INSTEAD
     )
     added = names.aliases(aliases)
@@ -135,7 +135,7 @@ def use_model(run: Run, name: Artifact | str) -> str:
     if isinstance(name, Artifact):
         found = name
     else:
-        found = _named(run, names.artifact_path(name, run.entity, run.project))
+        found = _named(run, full_names.artifact_path(name, run.entity, run.project))
     _require_model(found)  # before a use is recorded
     model = use(run, name, type=None, aliases=None)
     return model.file() if model.file_count == 1 else str(model.download())
@@ -151,7 +151,7 @@ def link_model(
             f"{registered_model_name!r}; link_artifact takes a path"
         )
     target = f"{run.entity}/{MODEL_PROJECT}/{registered_model_name}"
-    names.artifact_name(names.artifact_path(target, run.entity, run.project).name)
+    names.artifact_name(full_names.artifact_path(target, run.entity, run.project).name)
     added = names.aliases(aliases)
     model = log(run, path, name=name, type=_model_type(run, name))
     return link(run, model.wait(), target, added)
@@ -162,7 +162,7 @@ def _model_type(run: Run, name: str | None) -> str:
     if name is None:
         return "model"
     try:
-        found = _named(run, names.artifact_path(name, run.entity, run.project))
+        found = _named(run, full_names.artifact_path(name, run.entity, run.project))
     except NotFound:
         return "model"
     _require_model(found)

@@ -13,7 +13,8 @@ from typing import Any
 from lineal.client import term
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
-from lineal.core.names import ARTIFACT_SCHEMES, OWN_KEY, strings
+from lineal.core.full_names import ARTIFACT_SCHEMES
+from lineal.core.names import OWN_KEY, strings
 from lineal.errors import Invalid, MissingFile, UsageError
 from lineal.files.refusals import unreadable
 from lineal.nearest import did_you_mean

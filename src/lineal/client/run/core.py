@@ -20,8 +20,9 @@ from lineal.client.run.config import RunConfig
 from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
 from lineal.config import Settings
+from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
-from lineal.core.names import ArtifactPath, strings
+from lineal.core.names import strings
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
 

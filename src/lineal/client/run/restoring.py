@@ -12,7 +12,7 @@ from lineal.client.offline.backend import OfflineBackend
 from lineal.client.offline.earlier import Attempt
 from lineal.client.public.api import Api
 from lineal.client.public.files import run_files
-from lineal.core import names
+from lineal.core import file_paths, full_names
 from lineal.core.records import RunRecord
 from lineal.errors import HostilePath, Invalid
 
@@ -26,12 +26,12 @@ def restore(
     """Put the file into `root` unless it is there already, and open it; see `Run.restore`."""
     source = run.record
     if run_path is not None:
-        source = run.backend.run(*names.run_path(run_path, run.entity, run.project))
+        source = run.backend.run(*full_names.run_path(run_path, run.entity, run.project))
     is_own = source.key == run.record.key
     with closing(_attempts(run.backend, source, is_own=is_own)) as attempts:
         target, is_new = _put(attempts, source, name, root or run.dir, replace=replace)
     if is_new and root is None:
-        run._files.restored(names.entry_path(name), target)
+        run._files.restored(file_paths.entry_path(name), target)
     return _opened(target)
 
 
@@ -59,7 +59,7 @@ def _put(
     replace: bool,
 ) -> tuple[str, bool]:
     """Return where the file is, and whether it was fetched, from the first that has it."""
-    target = os.path.join(names.local_path(folder), *_inside(run, name).split("/"))
+    target = os.path.join(file_paths.local_path(folder), *_inside(run, name).split("/"))
     is_new = replace or not os.path.exists(target)
     if is_new:
         _fetch(attempts, run, name, target)
@@ -72,7 +72,7 @@ def _opened(target: str) -> IO[str]:
 
 def _inside(run: RunRecord, name: str) -> str:
     try:
-        return names.entry_path(name)
+        return file_paths.entry_path(name)
     except HostilePath as error:
         raise HostilePath(
             f"No file of a run is called {name!r}: those of {run.path} "

@@ -17,7 +17,7 @@ from lineal.client.run import rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
 from lineal.client.run.rows import Metric
 from lineal.client.shown import Shown, of_summary
-from lineal.core import names
+from lineal.core import full_names
 from lineal.core.records import RunPatch, RunState, Stream
 from lineal.errors import ArtifactsFailed, Invalid
 
@@ -489,7 +489,7 @@ class Run(RunCore, Shown):
     def _use_from_config(self, key: str, value: Any) -> Artifact:
         from lineal.client.run import artifacts as run_artifacts  # loads all of Artifact
 
-        if isinstance(value, str) and (number := names.artifact_id(value)) is not None:
+        if isinstance(value, str) and (number := full_names.artifact_id(value)) is not None:
             value = {"id": number}
         if isinstance(value, dict):
             return run_artifacts.use_stub(self, key, value)

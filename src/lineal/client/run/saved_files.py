@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.core.file_paths import entry_path, path_text
 from lineal.core.ids import new_id
-from lineal.core.names import entry_path, path_text
 from lineal.core.records import RunKey
 from lineal.errors import HostilePath, Invalid, Unavailable
 from lineal.files.folders import walk

@@ -16,7 +16,7 @@ from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public import addresses
 from lineal.client.values import as_metric, kind_of, plain
 from lineal.config import WITH_INSTANCE, Settings, load
-from lineal.core import names, parameters
+from lineal.core import full_names, names, parameters
 from lineal.core.mistakes import Mistakes
 from lineal.core.trials import OVER, SweepRecord, SweepSpec, TrialRecord, TrialState
 from lineal.errors import Invalid, NotFound, SweepNotFound, UsageError
@@ -73,7 +73,7 @@ def create(
 
 def _prior_run(path: str, entity: str, project: str) -> str:
     """Return the id of a run that a sweep begins with; raises Invalid for another project's."""
-    *place, run_id = names.run_path(path, entity, project)
+    *place, run_id = full_names.run_path(path, entity, project)
     if place != [entity, project]:
         raise Invalid(
             f"Run {'/'.join([*place, run_id])} cannot inform a sweep of {entity}/{project}: that "
@@ -124,7 +124,7 @@ def find(
     backend = open_backend(settings)
     owner = settings.entity or backend.entity
     path = addresses.path_of(backend, path)
-    place = names.sweep_path(path, owner, project or default_project(settings))
+    place = full_names.sweep_path(path, owner, project or default_project(settings))
     session.flush()  # what runs of this process logged counts
     is_id_alone = project is None and "/" not in path.strip("/")
     if not is_id_alone:
