@@ -297,11 +297,8 @@ class VersionRecord(NamedTuple):
 
     @property
     def is_link(self) -> bool:
-        return (self.entity, self.project, self.collection) != (
-            self.source_entity,
-            self.source_project,
-            self.source_collection,
-        )
+        own = (self.entity, self.project, self.collection)
+        return own != (self.source_entity, self.source_project, self.source_collection)
 
     @property
     def name(self) -> str:
@@ -312,10 +309,13 @@ class VersionRecord(NamedTuple):
         return f"{self.entity}/{self.project}/{self.name}"
 
     @property
+    def source_name(self) -> str:
+        return f"{self.source_collection}:v{self.source_number}"
+
+    @property
     def source_path(self) -> str:
         """Of a link, the version that it leads to; of any other, its own path."""
-        source = f"{self.source_entity}/{self.source_project}/{self.source_collection}"
-        return f"{source}:v{self.source_number}"
+        return f"{self.source_entity}/{self.source_project}/{self.source_name}"
 
 
 class DraftSpec(NamedTuple):

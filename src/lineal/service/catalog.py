@@ -292,8 +292,8 @@ def _locked(
     removed_at = versions_db.removed_at(connection, membership_id)
     if removed_at is not None:
         raise Gone(
-            f"Link {found.path} was removed on {in_utc(removed_at)}; link "
-            f"{found.source_collection}:v{found.source_number} again, or change that itself"
+            f"Link {found.path} was removed on {in_utc(removed_at)}; link {found.source_name} "
+            "again, or change that itself"
         )
     return found, collection_id
 

@@ -94,10 +94,7 @@ def _version(
             f"(you are {actor.name}); a deleted version is named by its number"
         )
     if found.is_link:
-        raise Invalid(
-            f"{found.path} is a link; purge {found.source_entity}/{found.source_project}/"
-            f"{found.source_collection}:v{found.source_number}, which has the content"
-        )
+        raise Invalid(f"{found.path} is a link; purge {found.source_path}, which has the content")
     return found
 
 

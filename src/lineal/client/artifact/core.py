@@ -143,9 +143,7 @@ class ArtifactCore:
     @property
     def source_name(self) -> str:
         version = self._known
-        if version is None:
-            return self.name
-        return f"{version.source_collection}:v{version.source_number}"
+        return self.name if version is None else version.source_name
 
     @property
     def type(self) -> str:

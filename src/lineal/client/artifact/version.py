@@ -62,7 +62,7 @@ class VersionMethods(ArtifactCore):
 
     @property
     def source_qualified_name(self) -> str:
-        return f"{self.source_entity}/{self.source_project}/{self.source_name}"
+        return self._record.source_path
 
     @property
     def aliases(self) -> list[str]:

@@ -307,7 +307,7 @@ class OfflineBackend(EmbeddedBackend):
                 version = self.version_by_id(candidate)
             except NotFound:
                 continue
-            if name in (None, f"{version.source_collection}:v{version.source_number}"):
+            if name in (None, version.source_name):
                 return version
         raise NotFound(f"No version {name or number} with the id {number}, here or in the home")
 
