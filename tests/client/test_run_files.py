@@ -199,7 +199,8 @@ def test_a_users_file_is_kept_where_lineal_makes_one_of_that_name(policy, capsys
 
 def test_a_users_file_takes_the_place_of_one_stored_before_and_stays(capsys):
     run = lineal.init(settings=LOUD)
-    run._store_surroundings(wait=True)  # what a tick does once they are collected
+    run._collected.result()
+    run._store_surroundings()  # what a tick does once they are collected
     Path("requirements.txt").write_text("mine")
     run.save("requirements.txt", policy="now")
     Path("requirements.txt").unlink()

@@ -423,7 +423,7 @@ class RunCore:
         pause = min(PUSH_MAX_SECONDS, 1.0 + (now - self._began) * PUSH_GROWTH)
         try:
             if now - self._pushed_at >= pause:
-                self._store_surroundings(wait=False)
+                self._store_surroundings()
                 self.flush()
                 self._files.store_changed()
             if now - self._beat_at >= self.settings.heartbeat_seconds and not self._is_forked:
@@ -451,8 +451,8 @@ class RunCore:
             self.config._own(code_path=found.code_path)
         return found
 
-    def _store_surroundings(self, *, wait: bool) -> None:
-        found = self._surroundings(wait=wait)
+    def _store_surroundings(self) -> None:
+        found = self._surroundings(wait=False)
         if found is not None:
             self._files.store(found.contents, found.copies)
             self._forget_surroundings()
