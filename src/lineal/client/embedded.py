@@ -1,7 +1,7 @@
 """The embedded backend: calls the service in this process, as the owner of the instance.
 
 The only module of `client` that loads `service`. It adds who asks, and after a restore the lines
-that waited in the spool meanwhile; it decides nothing.
+that waited in the spool meanwhile; it decides nothing. It is as long as the seam has methods.
 """
 
 from __future__ import annotations
