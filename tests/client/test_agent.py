@@ -309,6 +309,7 @@ def test_a_cancelled_sweep_ends_the_function() -> None:
 
     lineal.agent(path, train)
     assert [trial.state for trial in trials(path)] == ["cancelled"]
+    assert [run.state for run in lineal.Api().sweep(path).runs] == ["killed"]
 
 
 def test_an_agent_ends_when_its_project_is_deleted() -> None:

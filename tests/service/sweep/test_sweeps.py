@@ -206,6 +206,25 @@ def test_pause_stop_and_cancel_reach_agents(instance: Instance) -> None:
         sweeps.set_state(instance, OWNER, sweep.key, SweepState.RUNNING)
 
 
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_runs_that_go_on_when_a_sweep_is_cancelled_are_killed(
+    instance: Instance, code: int
+) -> None:
+    sweep = make(instance, RANDOM)
+    agent = join(instance, sweep)
+    over, going_on = ask(instance, sweep, agent), ask(instance, sweep, agent)
+    done(instance, over, sweep, agent, loss=0.5)
+    key = run_of(instance, going_on, sweep)
+    sweeps.set_state(instance, OWNER, sweep.key, SweepState.CANCELLED)
+    runs.finish(instance, OWNER, key, code, 1.0)
+    states = [
+        runs.run(instance, OWNER, "ana", "p", answer.trial.run_id).state
+        for answer in (over, going_on)
+        if answer.trial is not None
+    ]
+    assert states == [RunState.FINISHED, RunState.KILLED]
+
+
 def test_the_target_ends_the_sweep(instance: Instance) -> None:
     document = RANDOM | {"metric": {"name": "acc", "goal": "maximize", "target": 0.9}}
     sweep = make(instance, document)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -11,7 +12,7 @@ from lineal.core import access, names
 from lineal.core import sweeps as rules
 from lineal.core.access import Action, Actor
 from lineal.core.ids import new_id
-from lineal.core.records import Page, PageRequest
+from lineal.core.records import Page, PageRequest, RunState
 from lineal.core.sweeps import Plan
 from lineal.core.trials import MAY_BECOME, SweepKey, SweepRecord, SweepSpec, SweepState, TrialState
 from lineal.db import projects as projects_db
@@ -94,6 +95,7 @@ def sweeps(
 def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepState) -> SweepRecord:
     """Pause, resume (`running`), stop or cancel a sweep; what it is already changes nothing.
 
+    To cancel it stops the runs that go on (SWP-8); they are `killed`.
     Raises Conflict for what a sweep in its state cannot become, Invalid for states that only
     follow from its trials.
     """
@@ -113,7 +115,18 @@ def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepSta
             )
         if row.state != state:
             sweeps_db.change(connection, sweep, {"state": str(state)}, instance.clock.now())
+            if state is SweepState.CANCELLED:
+                _stop_runs(connection, sweep, instance.clock.now())
         return sweeps_db.record(connection, sweeps_db.by_key(connection, sweep))
+
+
+def _stop_runs(connection: Connection, sweep: SweepKey, now: datetime) -> None:
+    row = sweeps_db.by_key(connection, sweep)
+    for trial in sweeps_db.in_state(connection, sweep, TrialState.RUNNING):
+        run = runs_db.find(connection, row.entity, row.project, trial.run_id, lock=True)
+        if run is not None and run.state in (RunState.RUNNING, RunState.PREEMPTING):
+            stopped = {"state": str(RunState.KILLED), "finished_at": now}
+            runs_db.change(connection, run.id, stopped)
 
 
 def update(
