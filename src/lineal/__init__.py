@@ -208,7 +208,7 @@ def _hint(name: str) -> str:
 
 
 class _Package(ModuleType):
-    """Keeps `lineal.config` the active run's config (RUN-7)."""
+    """Keeps `lineal.config` and `lineal.summary` those of the active run (RUN-7)."""
 
     @property
     def config(self) -> Any:
@@ -223,6 +223,15 @@ class _Package(ModuleType):
         if isinstance(values, ModuleType):
             return
         load_module("lineal.client.active").set_config(values)
+
+    @property
+    def summary(self) -> Any:
+        return __getattr__("summary")
+
+    @summary.setter
+    def summary(self, values: Any) -> None:
+        """Give values to the active run: `wandb.summary = {"best": 1}`."""
+        load_module("lineal.client.active").set_summary(values)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be imported where it is sent: cloudpickle, of joblib and Ray, knows plain modules only.

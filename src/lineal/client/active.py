@@ -54,7 +54,15 @@ def set_config(values: Any) -> None:
     if run is None:
         session.set_early_config(values)
     else:
-        run.config.update(values, allow_val_change=True)
+        run.config = values
+
+
+def set_summary(values: Any) -> None:
+    """Carry out `lineal.summary = values`. Raises UsageError without an active run."""
+    run = session.active_run()
+    if run is None:
+        raise _no_run("summary")
+    run.summary = values
 
 
 def _no_run(what: str) -> UsageError:

@@ -65,7 +65,7 @@ class Run(Shown):
         self.group = record.group
         self.job_type = record.job_type
         self.tags = list(record.tags)
-        for made_when_asked_for in ("config", "summary"):
+        for made_when_asked_for in ("config", "_changeable_summary"):
             vars(self).pop(made_when_asked_for, None)
 
     # --- what it is ---
@@ -74,8 +74,12 @@ class Run(Shown):
     def config(self) -> dict[str, Any]:
         return configs.visible(self._record.config)
 
-    @cached_property
+    @property
     def summary(self) -> PublicSummary:
+        return self._changeable_summary
+
+    @cached_property
+    def _changeable_summary(self) -> PublicSummary:
         return PublicSummary(self._record.summary, self._save_summary)
 
     @property

@@ -16,6 +16,7 @@ from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.capture.console import Console
 from lineal.client.run import adopting, rows, saved_files, surroundings
+from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
 from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
@@ -56,7 +57,7 @@ class Status(NamedTuple):
     sync_time: datetime | None = None
 
 
-class RunCore:
+class RunCore(Attributes):
     """The state of a run, and the moving of what it logged; `Run` adds what users call."""
 
     def __init__(
@@ -91,14 +92,14 @@ class RunCore:
         self._collected: Future[surroundings.Surroundings] | None = None
         self._stop_ticking: Callable[[], None] | None = None
 
-        self.config = RunConfig(
+        self._config = RunConfig(
             record.config,
             allow_changes=allow_val_change,
             resolver=self._use_from_config,
             check=lambda: self._check("config"),
             noted=lambda values: self._note(values),
         )
-        self.summary = Summary(
+        self._summary = Summary(
             record.summary,
             check=lambda: self._check("summary"),
             media=lambda value, key: self._log_media(value, key),

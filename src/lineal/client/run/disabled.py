@@ -45,8 +45,8 @@ class DisabledRun(Run):
         self.record = _record(settings, config)
         self.resumed = False
         self.starting_step = 0
-        self.config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
-        self.summary = Summary(media=lambda *_: None)
+        self._config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
+        self._summary = Summary(media=lambda *_: None)
         self._metrics = rows.Metrics({}, 0)
         self._console = self._trial = self._watched = None
         self._is_finished = self._is_forked = False
@@ -204,7 +204,7 @@ def _copied(
     defined: dict[str, Any],
 ) -> DisabledRun:
     run = DisabledRun(settings, config)
-    run.record, run.summary = record, summary
+    run.record, run._summary = record, summary
     run._metrics = rows.Metrics(defined, 0)
     return run
 

@@ -1,0 +1,58 @@
+"""What `run.name = value` does: config and summary take the values."""
+
+from __future__ import annotations
+
+import pytest
+
+import lineal
+from lineal.client.public.run import Run
+from lineal.errors import UsageError
+
+
+def run_of(run: lineal.Run) -> Run:
+    return lineal.Api().run(run.path)
+
+
+def test_what_is_assigned_to_a_runs_config_is_taken_into_it() -> None:
+    with lineal.init(config={"lr": 1, "seed": 3}) as run:
+        config = run.config
+        run.config = {"lr": 0.1, "epochs": 2}
+        run.config["late"] = True
+        assert run.config is config
+    assert run_of(run).config == {"lr": 0.1, "epochs": 2, "seed": 3, "late": True}
+
+
+@pytest.mark.parametrize("through", ["run", "package"])
+def test_what_is_assigned_to_a_summary_is_taken_into_it(through: str) -> None:
+    with lineal.init() as run:
+        run.log({"loss": 1})
+        if through == "run":
+            run.summary = {"best": 0.5}
+        else:
+            lineal.summary = {"best": 0.5}
+        run.summary["late"] = True
+        assert lineal.summary is run.summary
+    summary = run_of(run).summary
+    assert (summary["loss"], summary["best"], summary["late"]) == (1, 0.5, True)
+
+
+def test_a_disabled_run_takes_what_is_assigned_to_its_config_and_summary() -> None:
+    with lineal.init(mode="disabled", config={"lr": 1}) as run:
+        run.config = {"epochs": 2}
+        run.summary = {"best": 0.5}
+        assert (run.config.as_dict(), run.summary["best"]) == ({"lr": 1, "epochs": 2}, 0.5)
+
+
+def test_a_summary_assigned_without_a_run_is_refused() -> None:
+    with pytest.raises(UsageError, match="no active run"):
+        lineal.summary = {"best": 0.5}
+
+
+def test_the_summary_of_a_run_of_the_api_cannot_be_replaced() -> None:
+    with lineal.init() as run:
+        run.log({"loss": 1})
+    read = run_of(run)
+    with pytest.raises(AttributeError, match="summary"):
+        read.summary = {"best": 0.5}  # type: ignore[misc,assignment]  # that is the point
+    read.update()
+    assert run_of(run).summary["loss"] == 1
