@@ -1,4 +1,4 @@
-"""What `run.name = value` does: config and summary take the values."""
+"""What `run.name = value` does: config and summary take the values; names must be known."""
 
 from __future__ import annotations
 
@@ -56,3 +56,16 @@ def test_the_summary_of_a_run_of_the_api_cannot_be_replaced() -> None:
         read.summary = {"best": 0.5}  # type: ignore[misc,assignment]  # that is the point
     read.update()
     assert run_of(run).summary["loss"] == 1
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_an_attribute_that_no_run_has_is_refused_with_the_nearest(mode: str) -> None:
+    with lineal.init(mode=mode) as run:
+        with pytest.raises(AttributeError, match=r"no attribute `note`; did you mean `notes`\?"):
+            run.note = "misspelt"  # type: ignore[attr-defined]  # that is the point
+        with pytest.raises(AttributeError, match=r"`lr`; .* `run\.config`"):
+            run.lr = 0.1  # type: ignore[attr-defined]  # that is the point
+        with pytest.raises(AttributeError, match=r"no attribute `logg`; did you mean `log`\?"):
+            _ = run.logg  # type: ignore[attr-defined]  # that is the point
+        run.notes = "right"
+        assert run.notes == "right"

@@ -117,6 +117,7 @@ class RunCore(Attributes):
         self._files = saved_files.SavedFiles(
             backend, record.key, place.files, settings.ignore_globs
         )
+        self._is_made = True
 
     # --- what it is ---
 

@@ -51,6 +51,7 @@ class DisabledRun(Run):
         self._console = self._trial = self._watched = None
         self._is_finished = self._is_forked = False
         self._folder: str | None = None
+        self._is_made = True
 
     def __reduce__(self) -> tuple[Callable[..., DisabledRun], tuple[Any, ...]]:
         """Let other processes have a copy, as there is nothing that they could share."""
