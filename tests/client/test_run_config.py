@@ -133,6 +133,15 @@ def test_an_artifact_deeper_in_the_config_is_refused():
         lineal.init(config={"nested": {"data": "wandb-artifact://data:latest"}})
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set])
+def test_an_artifact_in_a_list_of_the_config_is_refused(kind):
+    data_version()
+    data = lineal.Api().artifact("data:v0")
+    for given in ({"data": kind([data])}, {"all": [{"data": kind([data])}]}):
+        with pytest.raises(Invalid, match=r"data\.0` is an artifact"):
+            lineal.init(config=given)
+
+
 def test_what_is_nested_too_deeply_is_refused():
     deep = 1
     for _ in range(2_000):

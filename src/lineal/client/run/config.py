@@ -460,14 +460,15 @@ def _as_text(value: Any, key: str) -> str:
 def _refuse_nested_artifacts(key: str, value: Any, depth: int = 0) -> None:
     if depth > NESTING_MAX:  # `plain` refuses it by name
         return
-    fields = fields_of(value)
-    if fields is not None:
-        for name, item in fields.items():
-            if is_artifact(item):
-                raise Invalid(
-                    f"Config `{key}.{name}` is an artifact; artifacts are recorded as used only "
-                    "at the top level of the config"
-                )
+    is_sequence = isinstance(value, list | tuple | set | frozenset)
+    items = enumerate(value) if is_sequence else (fields_of(value) or {}).items()
+    for name, item in items:
+        if is_artifact(item):
+            raise Invalid(
+                f"Config `{key}.{name}` is an artifact; artifacts are recorded as used only "
+                "at the top level of the config"
+            )
+        if not isinstance(item, str | int | float):  # of which a list may hold many
             _refuse_nested_artifacts(f"{key}.{name}", item, depth + 1)
 
 
