@@ -383,6 +383,17 @@ def test_code_is_chosen_in_folders_of_any_depth(deep):
     assert [name for name, _ in code.select(".").files] == [f"{deep}a.py"]
 
 
+def test_log_code_takes_what_links_lead_to():
+    Path("src").mkdir()
+    Path("common.py").write_text("x = 1\n")
+    Path("src/common.py").symlink_to("../common.py")
+    Path("src/gone.py").symlink_to("nowhere.py")
+    with lineal.init() as run:
+        artifact = run.log_code("src")
+    assert list(artifact.manifest.entries) == ["common.py"]
+    assert artifact.manifest.entries["common.py"].size == 6
+
+
 def test_log_code_without_sources_warns_and_returns_none(capsys):
     Path("empty").mkdir()
     with lineal.init() as run:

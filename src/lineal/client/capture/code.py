@@ -161,7 +161,7 @@ def _ask(predicate: Predicate, path: str, root: str) -> bool:
 
 
 def _unignored(selection: Selection) -> Iterator[tuple[str, str]]:
-    """Yield (relative path, path) of the regular files that no rule excludes."""
+    """Yield (relative path, path) of the files that no rule excludes, of links as of files."""
     rules: dict[str, list[tuple[str, Any]]] = {}
     root, unreadable = selection.root, selection.unreadable
     outer = _rules_above(root)
@@ -178,7 +178,7 @@ def _unignored(selection: Selection) -> Iterator[tuple[str, str]]:
         )
         for name in names:
             path = os.path.join(folder, name)
-            if os.path.isfile(path) and not os.path.islink(path) and not _is_ignored(path, here):
+            if os.path.isfile(path) and not _is_ignored(path, here):
                 yield below + name, path
 
 
