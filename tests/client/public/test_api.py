@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from tests.client.public.conftest import start
 
+from lineal import wandb_names
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.init import init
@@ -297,6 +299,15 @@ def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
 def test_an_unknown_override_is_refused_with_the_nearest() -> None:
     with pytest.raises(Invalid, match="did you mean `project`"):
         Api({"projct": "vision"})
+
+
+def test_an_unknown_attribute_is_told_with_the_nearest_or_with_what_to_do_instead(api: Api) -> None:
+    with pytest.raises(AttributeError, match=r"no attribute `artifct`; did you mean `artifact`\?"):
+        _ = api.artifct  # type: ignore[attr-defined]  # that is the point
+    for name, instead in wandb_names.OF_API.items():
+        with pytest.raises(AttributeError, match=f"`{name}` yet: {re.escape(instead)}"):
+            getattr(api, name)
+    assert not hasattr(api, "_repr_mimebundle_")
 
 
 def test_another_home_is_reached_by_its_address(data: Artifact, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from lineal.core.records import (
 from lineal.core.retention import Deletion, Preview, Restored, Selection, selection_from_json
 from lineal.errors import Invalid, NotFound, RunGone, RunNotFoundError
 from lineal.nearest import did_you_mean
+from lineal.wandb_names import OF_API
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -66,6 +67,17 @@ class Api:
         self._backend: Backend = session.open_backend(self._settings)
         self._project = default_project(self._settings)
         self._runs: dict[tuple[str, str, str], Run] = {}
+
+    if not TYPE_CHECKING:  # type checkers see by themselves which names there are
+
+        def __getattr__(self, name: str) -> Any:
+            if name in OF_API:
+                hint = f" yet: {OF_API[name]}; docs/compatibility.md lists what is missing"
+            elif name.startswith("_"):
+                hint = ""
+            else:
+                hint = did_you_mean(name, [each for each in dir(self) if not each.startswith("_")])
+            raise AttributeError(f"Api has no attribute `{name}`{hint}")
 
     # --- who and where ---
 
