@@ -161,6 +161,17 @@ def test_the_summary_takes_tables_and_images(run):
     assert read.file(read.summary["last"]["picture"]["path"]).size > 0
 
 
+def test_true_and_false_are_summarised_as_one_and_zero(run):
+    run.define_metric("solved", summary="mean,max,min,last")
+    for solved in (True, False, numpy.bool_(True), float("nan"), True):
+        run.log({"solved": solved})
+    run.finish()
+    with lineal.init(id=run.id, resume="must") as again:
+        again.log({"solved": False})
+    solved = lineal.Api().run(run.path).summary["solved"]
+    assert solved == {"mean": 0.6, "max": 1, "min": 0, "last": False}
+
+
 @pytest.mark.parametrize("how", [{"id": "a", "resume": "must"}, {"fork_from": "a?_step=4"}])
 def test_a_mean_goes_on_as_the_mean_of_all_values(how):
     with lineal.init(id="a") as run:

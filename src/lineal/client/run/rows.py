@@ -221,8 +221,8 @@ class Metrics:
                 result[name] = value
             elif aggregate == "first":
                 continue
-            elif is_number(value) and not math.isnan(value):
-                result[name] = self._next(aggregate, metric, key, before, value)
+            elif (number := _number(value)) is not None:
+                result[name] = self._next(aggregate, metric, key, before, number)
         return result
 
     def _next(self, aggregate: str, metric: Metric, key: str, before: Any, value: float) -> float:
@@ -255,9 +255,16 @@ class Metrics:
                 if key not in has_mean:
                     metric = self.of(key)
                     has_mean[key] = metric is not None and "mean" in metric.summary
-                if has_mean[key] and is_number(value) and not math.isnan(value):
+                if has_mean[key] and _number(value) is not None:
                     counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _number(value: object) -> float | None:
+    """Return a number as it is, True and False as 1 and 0; None for NaN and whatever else."""
+    if isinstance(value, bool):
+        return int(value)
+    return value if is_number(value) and not math.isnan(value) else None
 
 
 def _summarised_key(name: str) -> str:
