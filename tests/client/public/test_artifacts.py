@@ -174,6 +174,14 @@ def test_existence_is_a_question_not_an_error(api: Api, data: Artifact) -> None:
     assert not api.artifact_collection_exists("data:v0", "dataset")
 
 
+def test_a_type_that_is_loaded_again_says_when_it_is_gone(api: Api, data: Artifact) -> None:
+    dataset = api.artifact_type("dataset", "vision")
+    assert dataset.load()["name"] == "dataset"
+    dataset.collection("data").delete()
+    with pytest.raises(NotFound, match="has the type `dataset`"):
+        dataset.load(force=True)
+
+
 def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
     log(api, "make", "net", "weights", type="model")
     assert [found.name for found in api.artifact_types("vision")] == ["dataset", "model"]

@@ -175,6 +175,12 @@ class ArtifactType:
     def collection(self, name: str) -> Collection:
         return collection(self._backend, self.entity, self.project, name, type=self.name)
 
+    def load(self, force: bool = True) -> dict[str, Any]:
+        """Look whether the project still has the type. Raises NotFound naming all types."""
+        if force:
+            artifact_type(self._backend, self.entity, self.project, name=self.name)
+        return {"name": self.name, "project": self.project, "entityName": self.entity}
+
     def __repr__(self) -> str:
         return f"<ArtifactType {self.name} of {self.entity}/{self.project}>"
 
