@@ -180,6 +180,16 @@ def test_a_removed_file_can_be_added_again(run: lineal.Run, logged: Artifact) ->
     assert content(changed.download())["a.txt"] == b"other"
 
 
+def test_a_removed_folder_makes_room_for_a_file_of_its_name(
+    run: lineal.Run, logged: Artifact
+) -> None:
+    changed = logged.new_draft()
+    changed.remove("b")
+    changed.add_bytes(b"file", "b")
+    run.log_artifact(changed).wait()
+    assert paths(changed) == ["a.txt", "a/x.txt", "ab.txt", "b"]
+
+
 def test_a_draft_changed_back_is_the_version_it_came_from(
     run: lineal.Run, logged: Artifact
 ) -> None:

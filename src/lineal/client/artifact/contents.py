@@ -256,7 +256,7 @@ class Contents:
         for (path,) in self._scratch.rows("SELECT path FROM entries"):
             folders = (path[:at] for at in range(len(path)) if path[at] == "/")
             clashing: str | None = next((each for each in folders if self.get(each)), None)
-            if clashing is not None or next(self.base.under(f"{path}/"), None) is not None:
+            if clashing is not None or any(each.path != path for each in self._below(path)):
                 return clashing or path
         return None
 
