@@ -18,7 +18,7 @@ from lineal.client.backend import Backend
 from lineal.client.offline import opening, run_folder, sync
 from lineal.client.offline.marks import MARK_FILE
 from lineal.config import load
-from lineal.core.records import CollectionPatch
+from lineal.core.records import CollectionPatch, EdgeKind
 from lineal.errors import UsageError
 
 
@@ -357,6 +357,25 @@ def test_a_later_sync_does_not_take_back_what_others_moved_since(home):
 
 def display_name(home: Path, name: str) -> str | None:
     return target(home).collection("ana", "p", name).display_name
+
+
+@pytest.mark.parametrize("where", ["home", "folder"])
+def test_what_a_run_read_and_logged_again_is_what_its_models_were_made_from(home, where):
+    if where == "home":
+        with lineal.init(project="p") as online:
+            online.log_artifact(write_dataset()).wait()
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.use_artifact("data:v0" if where == "home" else write_dataset())
+        run.log_artifact(write_dataset()).wait()
+        run.log_artifact(write_dataset("model"))
+    synced(home)
+    graph = lineal.Api().artifact("p/model:v0").upstream()
+    assert "data:v0" in [node.label for node in graph.artifacts]
+    again = [edge.kind for edge in graph.edges if edge.is_relogged]
+    assert again == [EdgeKind.LOGGED]
+    before = state(home, "a")
+    synced(home, again=True)
+    assert state(home, "a") == before
 
 
 def test_display_names_come_along_where_there_is_none(home):

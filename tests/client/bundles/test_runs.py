@@ -142,6 +142,19 @@ def test_with_upstream_all_it_was_made_from_comes_along(ana, bob, chain):
     assert len(neighbours(bob, chain)) == 6
 
 
+def test_what_would_close_a_cycle_here_does_there(ana, bob, chain):
+    with ana.run(id="make-split", resume="must") as run:
+        run.use_artifact(f"{chain}:latest")
+    ana.export(chain, upstream=True)
+    bob.import_()
+    for home in (ana, bob):
+        graph = committed(home.backend, home.version(chain)).upstream()
+        (marked,) = [edge for edge in graph.edges if edge.is_relogged]
+        names = {node.id: node.label for node in graph.nodes}
+        assert names[marked.source] == f"{chain}:v0"
+    assert neighbours(bob, chain) == neighbours(ana, chain)
+
+
 def test_without_upstream_only_its_run_comes_along(ana, bob, chain):
     ana.export(chain)
     bob.import_()

@@ -77,9 +77,10 @@ class Carry:
     def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
         carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
         self._name(carried)
-        for here, there in self._runs.items():
-            if there is not None:
-                self._use(here, there)
+        runs = [(here, there) for here, there in self._runs.items() if there is not None]
+        late = [(there, self._use(here, there)) for here, there in runs]
+        for there, versions in late:
+            self._note_uses(there, versions)
         for run, there in self._begun:
             self._finish(run, there)
         return carried
@@ -177,11 +178,19 @@ class Carry:
         except UsageError:
             return self._target.run(spec.entity, spec.project, spec.run_id)
 
-    def _use(self, here: RunKey, there: RunRecord) -> None:
-        for version in _used(self._source, here):
-            copied = self._versions.get(version.id)
-            if copied is None:
-                continue
+    def _use(self, here: RunKey, there: RunRecord) -> list[VersionRecord]:
+        """Note what a run used; returns the versions whose edges are left for the end.
+
+        They close a cycle here, and do there once all others are in place.
+        """
+        used = [version for version in _used(self._source, here) if version.id in self._versions]
+        followed = copying.followed(self._source, here, EdgeKind.USED, len(used) + 1)
+        self._note_uses(there, (version for version in used if version.id in followed))
+        return [version for version in used if version.id not in followed]
+
+    def _note_uses(self, there: RunRecord, versions: Iterable[VersionRecord]) -> None:
+        for version in versions:
+            copied = self._versions[version.id]
             try:
                 self._target.use(there.key, copied.id, alias=None)
             except LinealError as error:  # the same content may stand otherwise there

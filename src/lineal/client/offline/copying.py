@@ -77,6 +77,18 @@ def copy_version(
     return copied
 
 
+def followed(source: Backend, run: RunKey, kind: EdgeKind, most: int) -> set[VersionId]:
+    """Return what a run used or logged by edges that close no cycle, at most so many.
+
+    Written before those that do close one, they close none on the other side either (LIN-10).
+    """
+    direction = Direction.UPSTREAM if kind is EdgeKind.USED else Direction.DOWNSTREAM
+    near = source.lineage(f"run:{run}", LineageQuery(direction, depth=1, limit=most))
+    edges = [edge for edge in near.edges if edge.kind is kind and not edge.is_relogged]
+    ends = {edge.source if kind is EdgeKind.USED else edge.target for edge in edges}
+    return {VersionId(int(end.partition(":")[2])) for end in ends}
+
+
 def send_blob(
     source: Backend,
     location: Location,

@@ -92,6 +92,10 @@ class RunCopy:
         self._from = source.run(job.about.entity, job.about.project, job.about.run_id)
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)
+        self._relogged = self._logged.keys() - copying.followed(
+            source, self._from.key, EdgeKind.LOGGED, len(self._logged) + 1
+        )
+        """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
 
     def run(self) -> None:
@@ -100,6 +104,9 @@ class RunCopy:
         for stream in Stream:
             self._copy_lines(stream)
         self._copy_files()
+        # First what it read at home: if it logged the same content again, that is what closes
+        # the cycle.
+        self._fulfil_all(Use, Relog)
         # What the run logged, and what its user made and it used, in the order of making.
         for _, version in sorted({**self._logged, **self._used}.items()):
             self._attempt(f"artifact {version.name}", self._copy_version, version)
@@ -107,10 +114,12 @@ class RunCopy:
         self._once("latest", "alias latest", self._settle_latest)
         for version in self._used.values():
             self._attempt(f"use of {version.name}", self._copy_use, version)
-        for number, intent in enumerate(self._intents):
-            if not isinstance(intent, Source):  # those went with their versions
-                name = f"{type(intent).__name__.lower()} of {intent.version}"
-                self._once(f"intent {number}", name, self._fulfil, intent)
+        for id in self._relogged & self._copied.keys():
+            name = self._logged[id].name
+            self._attempt(
+                f"logging of {name}", self._target.relog, self._to.key, self._copied[id].id
+            )
+        self._fulfil_all(Alias, Link)
         self._finish()
 
     def _once(
@@ -289,7 +298,7 @@ class RunCopy:
                 self._project_there(version.source_project),
                 version.source_collection,
             ),
-            run=self._to.key if version.id in self._logged else None,
+            run=self._to.key if version.id in self._logged.keys() - self._relogged else None,
             sources=self._sources_of(version),
         )
         copied = copying.copy_version(
@@ -366,6 +375,12 @@ class RunCopy:
         copied = self._copied.get(version.id)
         if copied is not None:
             self._target.use(self._to.key, copied.id, alias=None)
+
+    def _fulfil_all(self, *kinds: type[Use | Relog | Alias | Link]) -> None:
+        for number, intent in enumerate(self._intents):
+            if isinstance(intent, kinds):
+                name = f"{type(intent).__name__.lower()} of {intent.version}"
+                self._once(f"intent {number}", name, self._fulfil, intent)
 
     def _fulfil(self, intent: Use | Relog | Alias | Link) -> None:
         digest = intent.digest if isinstance(intent, Use | Relog) else None
