@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, LargeBinary, Table
+from sqlalchemy import Column, Connection, LargeBinary, Table, Text
 
 from lineal.core.access import Actor
-from lineal.core.records import RunSpec
+from lineal.core.records import RunSpec, VersionId
 from lineal.db import damage
+from lineal.db.column_types import Json
 from lineal.db.schema import metadata
-from lineal.service import lineage, runs
+from lineal.errors import IntegrityError
+from lineal.service import catalog, lineage, runs
 from lineal.service.instance import Instance
-from lineal.service.verify import unreadable
+from lineal.service.verify import unreadable, verify
 from tests.service.drafts import log
+
+Look = Callable[[Connection], Iterator[tuple[str, str, str]]]
+NO_TEXT = "CAST(x'41ff42' AS TEXT)"
 
 
 class RolledBack(Exception):
@@ -31,14 +37,14 @@ def filled(instance: Instance, owner: Actor, tmp_path: Path) -> Instance:
     return instance
 
 
-def found_after(instance: Instance, *statements: str) -> list[str]:
+def found_after(instance: Instance, *statements: str, look: Look = damage.of_values) -> list[str]:
     """Return what is wrong after some statements, none of which stays."""
     found: list[str] = []
     with suppress(RolledBack), instance.database.writing() as connection:
         connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         for statement in statements:
             connection.exec_driver_sql(statement)
-        found += [f"{where}: {what}" for _, where, what in damage.of_values(connection)]
+        found += [f"{where}: {what}" for _, where, what in look(connection)]
         raise RolledBack
     return found
 
@@ -87,3 +93,41 @@ def test_a_value_of_another_type_is_found_in_every_column(filled: Instance, owne
 )
 def test_what_cannot_be_is_said_with_its_place(filled: Instance, damage: str, said: str) -> None:
     assert said in "\n".join(found_after(filled, damage))
+
+
+def test_a_text_that_is_no_utf_8_is_found_in_every_column(filled: Instance, owner: Actor) -> None:
+    with filled.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE runs SET name = 'Été', notes = char(1) || char(127)")
+    assert unreadable(filled, owner) is None
+    for table, every in columns(filled).items():
+        texts = [each.name for each in every if isinstance(each.type, (Json, Text))]
+        for name in texts:
+            damaged = f"UPDATE OR REPLACE {table.name} SET {name} = {NO_TEXT}"
+            found = found_after(filled, damaged, look=damage.of_texts)
+            assert found, name
+            assert all(f"{name} is no UTF-8: b'A\\xffB'" in each for each in found)
+    assert unreadable(filled, owner) is None
+
+
+def test_verify_names_the_text_and_others_say_that_the_database_is_damaged(
+    filled: Instance, owner: Actor
+) -> None:
+    with filled.database.writing() as connection:
+        connection.exec_driver_sql(f"UPDATE versions SET description = {NO_TEXT} WHERE id = 1")
+    (found,) = verify(filled, owner)
+    assert (found.where, found.what) == ("versions 1", "description is no UTF-8: b'A\\xffB'")
+    assert unreadable(filled, owner) == found
+    with pytest.raises(IntegrityError, match=r"lineal\.db is damaged: Could not decode"):
+        catalog.version_by_id(filled, owner, VersionId(1))
+
+
+def test_a_schema_that_is_no_utf_8_is_said_as_damage(filled: Instance, owner: Actor) -> None:
+    with filled.database.writing() as connection:
+        connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        connection.exec_driver_sql(
+            f"UPDATE sqlite_master SET sql = replace(sql, 'REFERENCES', {NO_TEXT})"
+            " WHERE name = 'runs'"
+        )
+    filled.close()
+    with pytest.raises(IntegrityError, match=r"lineal\.db is damaged: malformed .*A.xffB"):
+        unreadable(filled, owner)

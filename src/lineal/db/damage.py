@@ -85,6 +85,10 @@ _MOMENTS = (
 """Beyond them there is no year."""
 _SHOWN_MOST = 20
 """Complaints of SQLite about one file."""
+_SHOWN_BYTES = 40
+"""Of a text that is none."""
+_NOT_ASCII = "*[^\x01-\x7f]*"
+"""A pattern of GLOB; what it leaves is UTF-8 for sure, and most of all texts."""
 
 
 def of_values(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -114,6 +118,40 @@ def of_file(connection: Connection, *, quick: bool = False) -> Iterator[tuple[st
                 yield "the database is whole", "lineal.db", text
         if quick or found != ["ok"]:
             return
+
+
+def of_texts(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield the texts of SQLite that are not UTF-8, which nobody can be given, nor their rows."""
+    if not on_sqlite(connection):
+        return
+    for table, key_count, names_of_texts, query in _queries_for_texts():
+        parameters = (_NOT_ASCII,) * len(names_of_texts)
+        for row in connection.exec_driver_sql(query, parameters):
+            where = " ".join(map(str, (table, *row[:key_count])))
+            for name, text in zip(names_of_texts, row[key_count:], strict=True):
+                try:
+                    (text or b"").decode()
+                except UnicodeDecodeError:
+                    shown = text[:_SHOWN_BYTES]
+                    yield "records can be read", where, f"{name} is no UTF-8: {shown!r}"
+
+
+@functools.cache
+def _queries_for_texts() -> list[tuple[str, int, list[str], str]]:
+    """Return each table, how many numbers its key has, its texts, and the query of both.
+
+    It has a parameter for each text.
+    """
+    found = []
+    for table in metadata.sorted_tables:
+        texts = [each.name for each in table.columns if isinstance(each.type, (Json, Text))]
+        keys = [each.name for each in table.primary_key.columns if each.name not in texts]
+        asked = ", ".join([*keys, *(f"CAST({name} AS BLOB)" for name in texts)])
+        wanted = " OR ".join(f"{name} GLOB ?" for name in texts)
+        if texts:
+            query = f"SELECT {asked} FROM {table.name} WHERE {wanted}"  # noqa: S608 - our own names
+            found.append((table.name, len(keys), texts, query))
+    return found
 
 
 def _no_tables(connection: Connection) -> Iterator[tuple[str, str, str]]:

@@ -17,6 +17,8 @@ from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavail
 
 CONNECTIONS_MOST = 25
 """Of one process; each takes three descriptors on SQLite."""
+SHOWN_BYTES = 200
+"""Of a complaint that is no text."""
 
 
 @contextmanager
@@ -26,6 +28,8 @@ def translated(url: URL) -> Iterator[None]:
         yield
     except UnicodeEncodeError as error:
         raise Invalid(f"{error.object!r} is not valid Unicode; names and paths must be") from error
+    except UnicodeDecodeError as error:  # SQLite's own complaint quotes bytes that are no text
+        raise _damaged(url, error.object[:SHOWN_BYTES].decode(errors="backslashreplace")) from error
     except NoJson as error:
         raise IntegrityError(
             f"The database {url.database} is damaged: a record holds {error}; `lineal verify` says "
@@ -44,12 +48,7 @@ def translated(url: URL) -> Iterator[None]:
     except (DatabaseError, sqlite3.DatabaseError) as error:
         cause = error.orig if isinstance(error, DatabaseError) else error
         if _is_damage(str(cause)):
-            raise IntegrityError(
-                f"The database {url.database} is damaged: {cause}. The bytes of files in blobs/ "
-                "beside it are not touched by that: move nothing away, and put the database back "
-                "from a backup, without a lineal.db-wal and lineal.db-shm of another beside it "
-                "(docs/guides/operating.md)"
-            ) from error
+            raise _damaged(url, str(cause)) from error
         if "rror binding parameter" in str(cause):
             raise Invalid(f"The database has no place for such a value: {cause}") from error
         if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
@@ -59,7 +58,16 @@ def translated(url: URL) -> Iterator[None]:
 
 
 def _is_damage(text: str) -> bool:
-    return "malformed" in text or "not a database" in text
+    return any(each in text for each in ("malformed", "not a database", "not decode to UTF-8"))
+
+
+def _damaged(url: URL, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"The database {url.database} is damaged: {why}. The bytes of files in blobs/ beside it "
+        "are not touched by that: move nothing away, and put the database back from a backup, "
+        "without a lineal.db-wal and lineal.db-shm of another beside it "
+        "(docs/guides/operating.md)"
+    )
 
 
 def _meaning(text: str, name: str | None, place: str) -> LinealError:

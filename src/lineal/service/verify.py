@@ -49,7 +49,8 @@ def verify(
     are what a killed upload left, and the sweep removes them.
     """
     access.require(actor, Action.ADMINISTER, "the instance")
-    for look in (damage_db.of_file, checks.violations):  # the latter may fail where there is damage
+    # each may fail where those before it found damage
+    for look in (damage_db.of_file, damage_db.of_texts, checks.violations):
         with instance.database.reading() as connection:
             findings = [Finding(*found) for found in look(connection)]
         yield from findings
@@ -73,7 +74,9 @@ def unreadable(instance: Instance, actor: Actor) -> Finding | None:
     access.require(actor, Action.ADMINISTER, "the instance")
     with instance.database.reading() as connection:
         found = itertools.chain(
-            damage_db.of_file(connection, quick=True), damage_db.of_values(connection)
+            damage_db.of_file(connection, quick=True),
+            damage_db.of_texts(connection),
+            damage_db.of_values(connection),
         )
         return next((Finding(*each) for each in found), None)
 
