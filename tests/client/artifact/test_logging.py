@@ -407,7 +407,20 @@ def test_a_change_of_metadata_alone_makes_no_version_and_says_so(
     run.log_artifact(draft(metadata={"k": 1})).wait()
     again = run.log_artifact(draft(metadata={"k": 2})).wait()
     assert (again.version, again.metadata) == ("v0", {"k": 1})
-    assert "on_unchanged='update_metadata'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "its metadata (on_unchanged='update_metadata'" in said
+
+
+def test_a_change_of_description_and_ttl_alone_makes_no_version_and_says_so(
+    run: lineal.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run.log_artifact(draft(description="first")).wait()
+    changed = draft(description="second")
+    changed.ttl = 5
+    again = run.log_artifact(changed).wait()
+    assert (again.version, again.description, again.ttl) == ("v0", "first", None)
+    said = capsys.readouterr().err
+    assert "its description and TTL (on_unchanged='update_metadata'" in said
 
 
 def test_unchanged_content_may_update_metadata_or_make_a_version(run: lineal.Run) -> None:

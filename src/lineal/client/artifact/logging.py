@@ -356,13 +356,17 @@ class _Upload:
         if version is None or committed.is_new:
             return
         text = f"{spec.collection} is unchanged, still v{version.number}"
-        if spec.metadata and spec.metadata != version.metadata:
+        asked = {
+            "metadata": (spec.metadata or None, version.metadata),
+            "description": (spec.description or None, version.description),
+            "TTL": (spec.ttl_seconds, version.ttl_seconds),
+        }
+        left = [what for what, (new, old) in asked.items() if new not in (None, old)]
+        if left:
             text += (
-                "; its metadata was left as it is "
+                f"; left as it was: its {' and '.join(left)} "
                 "(on_unchanged='update_metadata' or 'new_version' would not)"
             )
-        if spec.ttl_seconds not in (None, version.ttl_seconds):
-            text += "; its TTL was left as it is"
         term.info(text)
 
 
