@@ -103,6 +103,19 @@ def test_compare_and_swap_moves_an_alias_only_from_where_it_was(run: lineal.Run)
     assert run.use_artifact("data:best").version == "v1"
 
 
+def test_moving_an_alias_leaves_unsaved_changes_alone(logged: Artifact, api: lineal.Api) -> None:
+    logged.metadata["reviewed"] = True
+    logged.tags.append("checked")
+    logged.aliases.append("stable")
+    logged.move_alias("best")
+    assert api.artifact("data:best").metadata == {"rows": 3}
+    logged.save()
+    found = api.artifact("data:best")
+    assert found.metadata == {"rows": 3, "reviewed": True}
+    assert found.tags == ["checked"]
+    assert sorted(found.aliases) == ["best", "latest", "stable"]
+
+
 def test_every_move_of_an_alias_is_kept(run: lineal.Run) -> None:
     for number in range(3):
         run.log_artifact(draft({"n": bytes([number])}), aliases=["prod"]).wait()

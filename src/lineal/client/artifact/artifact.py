@@ -181,13 +181,15 @@ class Artifact(DraftMethods, VersionMethods):
     def move_alias(self, alias: str, expected_version: str | None = None) -> None:
         """Put an alias on this version only if it is on `expected_version` now (ALI-6).
 
-        expected_version: `vN`, or None for "on none yet". Raises Conflict otherwise.
+        expected_version: `vN`, or None for "on none yet". Raises Conflict otherwise. Changes that
+        are not saved stay so.
         """
         record = self._record
         patch = VersionPatch(
             aliases_added=(names.alias(alias),), expected_version={alias: expected_version}
         )
-        self._become(self._home, self._home.update_version(record.membership_id, patch))
+        self._home.update_version(record.membership_id, patch)
+        self._labelled([alias])
 
     # --- lineage ---
 
