@@ -118,13 +118,16 @@ def test_verify_goes_on_after_damage_in_the_database_and_names_all_of_it(lineal,
         database.execute("UPDATE line_chunks SET content = zeroblob(20) WHERE id = 1")
         database.execute("UPDATE line_chunks SET line_count = 77 WHERE id = 2")
         database.execute("UPDATE alias_moves SET after_number = 9 WHERE alias = 'latest'")
+        database.execute("DELETE FROM aliases WHERE alias = 'raw'")
     findings = lineal("verify", "--json", fails=True).json
     assert [finding["invariant"] for finding in findings] == [
+        "every move of an alias is recorded",
         "every move of an alias is recorded",
         "segment matches its digest",
         "lines of a run can be read",
         "lines of a run can be read",
     ]
+    assert findings[1]["what"] == "alias raw went without a record"
     assert "instead of 77" in findings[-1]["what"]
     answer = lineal("artifact", "get", "demo/photos", "--root", "out", fails=True)
     assert answer.code == 7

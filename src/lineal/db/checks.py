@@ -170,6 +170,26 @@ def _of_names() -> Iterator[tuple[str, Select[Any]]]:
         )
     )
     yield "every move of an alias is recorded", unrecorded
+    later = alias_moves.alias("later")
+    lost = (
+        select(
+            collections.c.name, literal("alias ") + alias_moves.c.alias + " went without a record"
+        )
+        .join(alias_moves, alias_moves.c.collection_id == collections.c.id)
+        .where(
+            alias_moves.c.after_number.is_not(None),
+            ~exists().where(
+                later.c.collection_id == alias_moves.c.collection_id,
+                later.c.alias == alias_moves.c.alias,
+                later.c.id > alias_moves.c.id,
+            ),
+            ~exists().where(
+                aliases.c.collection_id == alias_moves.c.collection_id,
+                aliases.c.alias == alias_moves.c.alias,
+            ),
+        )
+    )
+    yield "every move of an alias is recorded", lost
     dead_alias = (
         select(collections.c.name, literal("alias ") + aliases.c.alias + " is on a deleted version")
         .join(aliases, aliases.c.collection_id == collections.c.id)
