@@ -49,6 +49,8 @@ _QUICK: Mapping[str, frozenset[type]] = {
 class Table(DataObject):
     """Rows of typed columns. All rows are kept, however many there are (DAT-3).
 
+    From 10,000 rows on they are stored as Parquet as well, for other programs, where pyarrow is.
+
     columns: names; rows given without names may have three values (Input, Output, Expected).
     data, rows: an iterable of rows, a 2-D array, or a table of pandas, polars or pyarrow (`rows`
     is the old name).

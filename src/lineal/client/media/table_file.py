@@ -1,4 +1,7 @@
-"""The columns of a table as its file has them: JSON, and beside it media and big arrays (DAT-2)."""
+"""The columns of a table as its file has them: JSON, and beside it media and big arrays (DAT-2).
+
+A large table is there as Parquet, too (DAT-3).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 from lineal.client.media import arrays
 from lineal.client.media.cells import array_of, decoder, encoder
 from lineal.client.media.columns import ColumnType, to_json
+from lineal.client.media.parquet import LARGE_ROWS, PARQUET_FOLDER, as_parquet
 from lineal.client.media.types import MediaSource, MediaTarget
 from lineal.errors import IntegrityError
 
@@ -19,7 +23,7 @@ def write_columns(
 
     Columns of arrays with more than one dimension are in one `.npz` file, their cells null.
     Vectors are lists, their dtype in `array_dtypes`. NaN and infinities are written as Python's
-    json does.
+    json does. Where pyarrow is, a large table has all columns but the packed ones as `parquet`.
     """
     types = {str(name): to_json(type_) for name, type_ in column_types.items()}
     columns = [[row[position] for row in rows] for position in range(len(column_types))]
@@ -52,6 +56,15 @@ def write_columns(
     }
     if dtypes:
         written["array_dtypes"] = dtypes
+    if len(rows) >= LARGE_ROWS:
+        found = {
+            name: (type_, columns[position])
+            for position, (name, type_) in enumerate(column_types.items())
+            if str(position) not in packed
+        }
+        file = as_parquet(found, dtypes)
+        if file is not None:
+            written["parquet"] = file.write(target, PARQUET_FOLDER)
     return written
 
 
