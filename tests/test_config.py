@@ -279,7 +279,8 @@ def test_what_only_wandb_has_changes_nothing(only_wandb: dict[str, Any]) -> None
 def test_wandbs_names_of_our_settings_are_read() -> None:
     given = Settings(root_dir="runs", _disable_meta=True, x_disable_machine_info=True)
     loaded = load(base=given, environ={})
-    assert (loaded.dir, loaded.disable_meta, loaded.disable_machine_info) == ("runs", True, True)
+    assert loaded.dir == os.path.abspath("runs")
+    assert (loaded.disable_meta, loaded.disable_machine_info) == (True, True)
 
 
 @pytest.mark.parametrize("name", ["projcet", "git_commit", "x_save_requirements"])
@@ -366,3 +367,48 @@ def test_a_path_without_text_counts_as_not_given(tmp_path: Path) -> None:
     loaded = load({"home": "", "cache_dir": ""}, environ=environ)
     assert (loaded.home, loaded.cache_dir, loaded.dir) == (str(tmp_path), "/from/variable", None)
     assert load(base=Settings(cache_dir=""), environ=environ).cache_dir == "/from/variable"
+
+
+# --- relative folders ---
+
+
+@pytest.mark.parametrize("name", ["home", "dir", "artifact_dir", "cache_dir", "data_dir"])
+def test_the_folder_of_a_variable_is_the_same_after_a_change_of_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"LINEAL_{name.upper()}", "mine/../here")
+    before = getattr(load(), name)
+    monkeypatch.chdir(tmp_path)
+    assert getattr(load(), name) == before == str(tmp_path / "work" / "here")
+
+
+def test_what_is_no_folder_of_ours_is_left_as_it_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINEAL_PROGRAM", "train.py")
+    monkeypatch.setenv("LINEAL_HOME", "~/mine")
+    assert load().program == "train.py"
+    assert (os.environ["LINEAL_PROGRAM"], os.environ["LINEAL_HOME"]) == ("train.py", "~/mine")
+
+
+def test_a_folder_that_an_argument_says_is_below_the_working_directory_of_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load({"dir": "runs"}).dir == str(tmp_path / "work" / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert load({"dir": "runs"}).dir == str(tmp_path / "runs")
+
+
+def test_only_the_environment_of_this_process_is_changed(tmp_path: Path) -> None:
+    environ = {"LINEAL_HOME": "mine"}
+    assert load(environ=environ).home == str(tmp_path / "work" / "mine")
+    assert environ == {"LINEAL_HOME": "mine"}
+
+
+def test_a_relative_folder_of_a_removed_working_directory_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    monkeypatch.setenv("LINEAL_HOME", "mine")
+    with pytest.raises(Unavailable, match="working directory of this process is gone"):
+        load()

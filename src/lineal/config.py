@@ -226,6 +226,8 @@ _LOGIN_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 """cron sets only the second: what its jobs make belongs where their user looks for it."""
 FOLDER_FILE = ".lineal"
 """Settings of the working directory."""
+_FOLDERS = ("home", "dir", "artifact_dir", "cache_dir", "data_dir")
+"""Settings that say where things are: there, wherever the program goes on."""
 
 
 def environment_variables(name: str) -> list[str]:
@@ -243,11 +245,13 @@ def load(
 ) -> Settings:
     """Merge arguments, a settings object, the environment and files into one `Settings`.
 
-    Values that are None count as not given, and so do paths without text. Raises Invalid for an
-    unknown name (with the nearest valid one) or a value of the wrong type (with the variable or
-    file that has it).
+    Values that are None count as not given, and so do paths without text. Relative folders are
+    those below the working directory. Raises Invalid for an unknown name (with the nearest valid
+    one) or a value of the wrong type (with the variable or file that has it), Unavailable for a
+    relative folder where the working directory is gone.
     """
-    environ = os.environ if environ is None else environ
+    if environ is None:
+        environ = _settled_environment()
     told = {**said(base), **_given(explicit or {})}
     values: dict[str, Any] = {**_from_environment(environ), **told}
     home = _parsed("home", values.get("home", Settings.home))
@@ -261,9 +265,37 @@ def load(
                 raise
             place = _sources(environ, home)[name]
             raise Invalid(f"{error.message}; it comes from {place}") from error
-    if not parsed.get("home", "~").startswith("~"):  # `home_of` says where that leads nowhere
-        parsed["home"] = os.path.abspath(parsed["home"])  # a run may go on in another folder
-    return dataclasses.replace(Settings(**parsed))  # as one in which every value was said
+    return dataclasses.replace(Settings(**settled(parsed)))  # as one where every value was said
+
+
+def settled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings whose relative folders are absolute: the program may go on in another one.
+
+    Raises Unavailable if the working directory is gone.
+    """
+    moved = {name: _absolute(values[name]) for name in _FOLDERS if name in values}
+    return {**values, **moved}
+
+
+def _settled_environment() -> Mapping[str, str]:
+    """Return the environment, after a change: the variables of relative folders are absolute.
+
+    So they lead to the same folders when this process has gone on in another one, and in the
+    processes that it starts there.
+    """
+    found = _variables_set(os.environ)
+    for variable in [found[name] for name in _FOLDERS if name in found]:
+        path = os.environ[variable]
+        if path != (absolute := _absolute(path)):
+            os.environ[variable] = absolute
+    return os.environ
+
+
+def _absolute(path: Any) -> Any:
+    text = os.fsdecode(path)
+    if text.startswith("~") or os.path.isabs(text):  # `home_of` says where `~` leads nowhere
+        return path
+    return os.path.normpath(os.path.join(working_folder(), text))
 
 
 def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -191,6 +191,13 @@ def test_settings_of_setup_hold_for_each_init_until_teardown(monkeypatch):
     assert lineal.init().project == "of-environment"
 
 
+def test_the_home_that_setup_says_is_the_same_after_a_change_of_folder(tmp_path, monkeypatch):
+    lineal.setup({"home": "relative"})
+    monkeypatch.chdir(tmp_path)
+    lineal.init().finish()
+    assert (tmp_path / "work" / "relative" / "lineal.db").is_file()
+
+
 def test_setup_refuses_what_init_refuses():
     with pytest.raises(Invalid, match="No setting is called `projekt`; did you mean `project`"):
         lineal.setup({"projekt": "p"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -204,8 +206,24 @@ def test_a_run_keeps_its_home_where_the_program_changes_its_folder(
         run.log({"loss": 1.0})
         run.use_artifact("data:latest").download("target")
     assert os.listdir(tmp_path / "elsewhere") == ["target"]
-    monkeypatch.chdir(tmp_path / "work")
     assert losses() == [1.0]
+
+
+READ = "import lineal; print(lineal.Api().artifact('vision/data:latest').version)"
+
+
+def test_runs_and_programs_begun_after_a_change_of_folder_have_the_same_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINEAL_HOME", "relative")
+    (tmp_path / "elsewhere").mkdir()
+    for folder, text in (("work", "first"), ("elsewhere", "second")):
+        monkeypatch.chdir(tmp_path / folder)
+        with workers.start() as run:
+            run.log_artifact(workers.draft(text)).wait()
+    assert os.listdir(tmp_path / "elsewhere") == []
+    answer = subprocess.run([sys.executable, "-c", READ], stdout=subprocess.PIPE, check=True)
+    assert answer.stdout == b"v1\n"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from lineal.client import exit as process_exit
 from lineal.client import session
 from lineal.client.init import init
 from lineal.client.run.run import Run
-from lineal.config import Settings, load, said
+from lineal.config import Settings, load, said, settled
 from lineal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -166,8 +166,10 @@ def setup(settings: Settings | dict[str, Any] | None = None) -> Setup:
 
     Returns all that are in force, as `.settings`.
     """
-    session.set_settings({**session.settings(), **said(settings)})
-    return Setup(load(base=session.settings()))
+    told = {**session.settings(), **said(settings)}
+    in_force = load(base=told)
+    session.set_settings(settled(told))
+    return Setup(in_force)
 
 
 def require(*_: Any, **__: Any) -> None:
