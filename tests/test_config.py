@@ -186,6 +186,7 @@ def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) 
         ({"home": 5}, "`home` cannot be 5: expected str, bytes or os.PathLike object, not int"),
         ({"dir": []}, r"`dir` cannot be \[\]: expected str"),
         ({"cache_dir": "a\0b"}, "`cache_dir` cannot be 'a.*b': no path has a NUL"),
+        ({"home": "a\ud800"}, "`home` cannot be 'a.*': it is not valid Unicode"),
         ({"config_paths": ["a", "b\0"]}, "`config_paths` cannot be .*: no path has a NUL"),
         ({"init_timeout": "soon"}, "`init_timeout` cannot be 'soon'"),
         ({"undo_days": -5}, "`undo_days` cannot be -5: expected a number from 0 to 36,500"),

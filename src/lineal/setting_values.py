@@ -72,6 +72,10 @@ def _parse_path(value: Any) -> str:
     path = _text(os.fsdecode(value))
     if "\0" in path:
         raise ValueError("no path has a NUL")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError("it is not valid Unicode") from error
     return os.path.expanduser(path)
 
 

@@ -19,7 +19,7 @@ from tests.client.media_folder import Folder, round_trip
 import lineal
 from lineal.cli import output
 from lineal.client.media.one_file import OneFile
-from lineal.errors import IntegrityError, Invalid, MissingFile
+from lineal.errors import IntegrityError, Invalid, MissingFile, Unavailable
 
 PDB = "HEADER    WATER\nHETATM    1  O   HOH A   1       0.000   0.000   0.000\nEND\n"
 
@@ -98,6 +98,11 @@ def test_lists_are_logged_as_one_value(medium: OneFile) -> None:
     assert stored >= set(value["filenames"])
     assert output.cell(value).startswith("2 ")
     assert value["filenames"][0] in output.cell(value)
+
+
+def test_a_key_longer_than_any_path_is_said() -> None:
+    with lineal.init(project="p") as run, pytest.raises(Unavailable, match="File name too long"):
+        run.log({"/".join(["folder" * 20] * 40): lineal.Html("page")})
 
 
 def test_a_list_of_different_media_is_refused_before_anything_is_stored(tmp_path: Path) -> None:

@@ -289,3 +289,12 @@ def test_keys_may_be_pinned_to_a_page_that_there_is_not():
         run.pin_config_keys(["lr", "absent"])
         run.pin_config_keys()
     assert lineal.Api().run(run.path).config == {"lr": 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [("a\0b", "contains a NUL"), ("a\ud800", "not valid Unicode"), ("x/" * 3000, "too long")],
+)
+def test_a_path_that_no_config_file_can_have_is_said(path, why):
+    with pytest.raises(Invalid, match=why):
+        lineal.init(project="p", config=path)

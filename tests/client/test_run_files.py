@@ -329,6 +329,18 @@ def test_what_is_no_path_is_neither_saved_nor_restored_to(run):
             run.restore("a.txt", root=root)
 
 
+@pytest.mark.parametrize(
+    ("root", "why"),
+    [("a\0b", "contains a NUL"), ("a\ud800", "not valid Unicode"), ("x/" * 3000, "too long")],
+)
+def test_a_file_is_not_fetched_to_what_no_folder_can_be_called(run, root, why):
+    Path("a.txt").write_text("first")
+    run.save("a.txt", policy="now")
+    run.finish()
+    with pytest.raises(Invalid, match=why):
+        lineal.Api().run(run.path).file("a.txt").download(root=root)
+
+
 def test_what_a_killed_fetch_left_is_hidden_and_goes_with_a_later_one(run, tmp_path, monkeypatch):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

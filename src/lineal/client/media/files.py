@@ -12,6 +12,7 @@ from typing import Any
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
 from lineal.errors import Invalid, MissingFile, SourceChanged
+from lineal.files.refusals import room_on
 from lineal.files.writing import write_whole
 
 HASH_DIGITS = 20
@@ -136,7 +137,8 @@ class MediaFile:
 
     def copy_to(self, local_path: str) -> None:
         """Write the bytes to a file, which appears as a whole, making its folders."""
-        os.makedirs(os.path.dirname(local_path), exist_ok=True)
+        with room_on(local_path):
+            os.makedirs(os.path.dirname(local_path), exist_ok=True)
         write_whole(local_path, self.read())
 
 

@@ -137,6 +137,7 @@ class File:
         Raises FileExists (a ValueError), InTheWay, IntegrityError (nothing is left behind),
         MissingFile for bytes that are gone, ReferenceChanged for a reference to others by now.
         """
+        root = file_paths.local_path(root or ".")
         target = os.path.join(root, *file_paths.entry_path(self.name).split("/"))
         if os.path.exists(target) and not replace:
             if not exist_ok:

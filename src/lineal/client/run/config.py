@@ -13,6 +13,7 @@ from typing import Any
 from lineal.client import term
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
+from lineal.core.file_paths import local_path
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.names import OWN_KEY, strings
 from lineal.errors import Invalid, MissingFile, UsageError
@@ -327,13 +328,14 @@ def _is_pythons_own(name: str) -> bool:
 def read_yaml(path: str) -> dict[str, Any]:
     """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value.
 
-    `1e-5` is a number. Raises Invalid for a key that is there twice, of which one would be lost.
+    `1e-5` is a number. Raises Invalid for a key that is there twice, of which one would be lost,
+    and for what no file can be called.
     """
     import yaml  # 15 ms, and few runs have such a file
 
     loader = _unique_keys(with_all_numbers(yaml.SafeLoader))
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(local_path(path), encoding="utf-8") as file:
             content = yaml.load(file, loader)  # noqa: S506 - it is a SafeLoader
     except FileNotFoundError as error:
         raise MissingFile(f"Config file {path} does not exist") from error
