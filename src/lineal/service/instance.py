@@ -113,11 +113,24 @@ def _bring_up_to_date(
         holder="makes or migrates the database",
     ):
         if not os.path.exists(home.database):
+            _require_no_log(home)
             _require_no_bytes(home, store)
             _make_shared(home.database)
         elif migrations.revision(database) is None:
+            migrations.require_ours(database)
             _require_no_bytes(home, store)
         migrations.migrate(database)
+
+
+def _require_no_log(home: Home) -> None:
+    """Refuse to make a database beside the log of one that is gone: SQLite takes it for its own."""
+    log = f"{home.database}-wal"
+    if os.path.exists(log):
+        raise Unavailable(
+            f"There is {log}, the newest part of a database, but no {home.database}. Put the "
+            "database back that it belongs to; or, to take one from a backup or to begin anew, "
+            "move this file away"
+        )
 
 
 def _require_no_bytes(home: Home, store: LocalStore) -> None:

@@ -22,6 +22,9 @@ NEW_DATABASE = "new_database.sql"
 """What the scripts make of an empty SQLite database, statement by statement, as they would leave
 it; a test holds it against them, and `python -m tests.db.made_anew` writes it."""
 
+_SHOWN_MOST = 3
+"""Tables that a message names."""
+
 
 def revision(database: Database) -> str | None:
     """Return the revision of the database, None if it is new."""
@@ -38,9 +41,27 @@ def revision(database: Database) -> str | None:
             raise
 
 
+def require_ours(database: Database) -> None:
+    """Raises Unavailable for a SQLite database without a revision that has tables all the same."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name"
+    with database.reading() as connection:
+        found = [name for (name,) in plain(connection).execute(query)] if database.is_sqlite else []
+    if found:
+        shown = ", ".join(f"`{name}`" for name in found[:_SHOWN_MOST])
+        path = database.url.database
+        raise Unavailable(
+            f"The database {path} is another program's: it has the tables {shown}, and none of "
+            f"Lineal's. A `{os.path.basename(str(path))}-wal` of another database that lay beside "
+            "it does that: SQLite takes it for its own. Put the database back from a backup, with "
+            "no such file beside it; or set LINEAL_HOME to another folder"
+        )
+
+
 def require_current(database: Database) -> None:
     """Raises Unavailable unless the database, which may only be read here, is at HEAD."""
     present = revision(database)
+    if present is None:
+        require_ours(database)
     if present != HEAD:
         raise Unavailable(
             f"The database {database.url.database} is of another Lineal (revision {present}, this "
