@@ -103,6 +103,19 @@ def test_files_are_fetched_by_other_processes() -> None:
     assert (content, json.loads(summary)["loss"]) == ("content", 0.5)
 
 
+@pytest.mark.parametrize(
+    "how", [lambda it: pickle.loads(pickle.dumps(it)), copy.copy, copy.deepcopy]
+)
+def test_a_manifest_goes_along_with_its_artifact(how: Callable[[object], object]) -> None:
+    manifest = logged().manifest
+    again = how(manifest)
+    assert again.to_manifest_json() == manifest.to_manifest_json()
+    assert how(manifest.entries) == manifest.entries
+    entry = how(manifest.entries["x/data.bin"])
+    with open(entry.download()) as file:
+        assert file.read() == "content"
+
+
 @pytest.mark.parametrize("how", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
 def test_lineal_itself_goes_along_with_functions_that_use_it(how) -> None:
     assert how({"wandb": lineal})["wandb"] is lineal
@@ -112,6 +125,12 @@ def test_lineal_itself_goes_along_with_functions_that_use_it(how) -> None:
 def test_a_draft_says_that_it_cannot_be_copied(how: Callable[[object], object]) -> None:
     with pytest.raises(ArtifactNotLoggedError, match=r"'data' cannot be copied .* log it first"):
         how(lineal.Artifact("data", "dataset"))
+
+
+@pytest.mark.parametrize("how", [pickle.dumps, copy.deepcopy])
+def test_so_does_its_manifest(how: Callable[[object], object]) -> None:
+    with pytest.raises(ArtifactNotLoggedError, match=r"'data' cannot be copied .* log it first"):
+        how(lineal.Artifact("data", "dataset").manifest)
 
 
 def test_a_running_run_says_how_another_process_joins_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from lineal.client.artifact.contents import Contents
@@ -147,6 +148,10 @@ class Entries(Mapping[str, ManifestEntry]):
         """Return the entries below a folder, sorted by path, without reading the others."""
         return [ManifestEntry(entry, self._artifact) for entry in self._contents.under(folder)]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send them along with their artifact, which is to be logged."""
+        return attrgetter("manifest.entries"), (self._artifact,)
+
     def __repr__(self) -> str:
         return f"<{len(self)} entries>"
 
@@ -201,6 +206,10 @@ class Manifest:
             "storagePolicyConfig": {"storageLayout": STORAGE_LAYOUT},
             "contents": shown,
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send it along with its artifact, which is to be logged."""
+        return attrgetter("manifest"), (self._artifact,)
 
     def __repr__(self) -> str:
         return f"<Manifest of {len(self)} entries>"
