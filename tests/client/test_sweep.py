@@ -93,4 +93,7 @@ def test_best_artifact_and_alias_follow_the_sweep() -> None:
     assert sweep.best_artifact("dataset") is None
     assert sweep.expected_run_count == 3
     assert [each.id for each in lineal.Api().project("p").sweeps()] == [sweep.id]
+    found = lineal.Api().project("p").sweeps(filters={"state": "finished"}, order="+name")
+    assert [each.id for each in found] == [sweep.id]
+    assert len(lineal.Api().project("p").sweeps(filters={"state": "paused"})) == 0
     assert os.path.basename(sweep.url) == sweep.id

@@ -21,7 +21,7 @@ from lineal.client.sweep import sweep as sweeps
 from lineal.config import load
 from lineal.core.records import RunQuery
 from lineal.core.sweeps import plan
-from lineal.core.trials import SweepRecord, SweepState, TrialRecord, parameters_text
+from lineal.core.trials import SweepQuery, SweepRecord, SweepState, TrialRecord, parameters_text
 from lineal.errors import Invalid, MissingFile, TrialsFailed
 from lineal.nearest import nearest
 
@@ -180,8 +180,8 @@ def ls(
 
 
 def _sweeps(connection: Connection, project: str | None) -> Iterable[SweepRecord]:
-    sweeps = connection.backend.sweeps
-    return newest_first(all_of(partial(sweeps, *place)) for place in connection.places(project))
+    queries = [SweepQuery(*place) for place in connection.places(project)]
+    return newest_first(all_of(partial(connection.backend.sweeps, query)) for query in queries)
 
 
 @app.command()

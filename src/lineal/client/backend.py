@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         Answer,
         Beat,
         SweepKey,
+        SweepQuery,
         SweepRecord,
         SweepSpec,
         SweepState,
@@ -404,7 +405,7 @@ class Backend(Protocol):
 
     def sweep(self, entity: str, project: str, sweep_id: str) -> SweepRecord: ...
 
-    def sweeps(self, entity: str, project: str, page: PageRequest) -> Page[SweepRecord]: ...
+    def sweeps(self, query: SweepQuery, page: PageRequest) -> Page[SweepRecord]: ...
 
     def set_sweep_state(self, sweep: SweepKey, state: SweepState) -> SweepRecord: ...
 

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         Answer,
         Beat,
         SweepKey,
+        SweepQuery,
         SweepRecord,
         SweepSpec,
         SweepState,
@@ -496,8 +497,8 @@ class EmbeddedBackend:
     def sweep(self, entity: str, project: str, sweep_id: str) -> SweepRecord:
         return service.sweep.sweeps.sweep(self.instance, self.actor, entity, project, sweep_id)
 
-    def sweeps(self, entity: str, project: str, page: PageRequest) -> Page[SweepRecord]:
-        return service.sweep.sweeps.sweeps(self.instance, self.actor, entity, project, page)
+    def sweeps(self, query: SweepQuery, page: PageRequest) -> Page[SweepRecord]:
+        return service.sweep.sweeps.sweeps(self.instance, self.actor, query, page)
 
     def set_sweep_state(self, sweep: SweepKey, state: SweepState) -> SweepRecord:
         return service.sweep.sweeps.set_state(self.instance, self.actor, sweep, state)

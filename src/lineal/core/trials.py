@@ -64,6 +64,14 @@ class SweepSpec(NamedTuple):
     """Ids of runs of the project whose results inform the search."""
 
 
+class SweepQuery(NamedTuple):
+    entity: str
+    project: str
+    filters: JsonObject | None = None
+    order: str | None = None
+    """`+`/`-` and what filters name; None: the newest first."""
+
+
 class SweepRecord(NamedTuple):
     key: SweepKey
     sweep_id: str

@@ -28,6 +28,7 @@ from lineal.core.trials import (
     AgentKey,
     AgentRecord,
     SweepKey,
+    SweepQuery,
     SweepRecord,
     SweepState,
     TrialKey,
@@ -35,7 +36,8 @@ from lineal.core.trials import (
     TrialState,
 )
 from lineal.db import projects as projects_db
-from lineal.db.fields import moment_field, number_field
+from lineal.db.fields import FieldSpec, document_field, moment_field, number_field, text_field
+from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
@@ -53,6 +55,21 @@ from lineal.db.schema import (
 )
 from lineal.db.versions import Membership
 from lineal.errors import NotFound
+
+_FIELDS: Mapping[str, FieldSpec] = {
+    "config": document_field(sweeps.c.document),
+    "created_at": moment_field(sweeps.c.created_at),
+    "createdAt": moment_field(sweeps.c.created_at),
+    "updated_at": moment_field(sweeps.c.updated_at),
+    "updatedAt": moment_field(sweeps.c.updated_at),
+    "description": text_field(sweeps.c.description),
+    "name": text_field(sweeps.c.name),
+    "state": text_field(sweeps.c.state),
+    "sweep_id": text_field(sweeps.c.sweep_id),
+    "user": text_field(sweeps.c.created_by),
+    "username": text_field(sweeps.c.created_by),
+}
+"""What filters and orders of sweeps may name."""
 
 # Statements of the path that every trial takes.
 _LOCKED = Prepared(
@@ -126,13 +143,15 @@ def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
     return connection.scalars(query.order_by(sweeps.c.id.desc()).limit(limit)).all()
 
 
-def page(connection: Connection, project_id: int, request: PageRequest) -> Page[SweepRecord]:
-    """List the sweeps of a project, the newest first."""
-    order = parse_order(
-        "-created_at", {"created_at": moment_field(sweeps.c.created_at)}, sweeps.c.id
-    )
-    query = _rows().where(sweeps.c.project_id == project_id)
-    rows, cursor, total = fetch_page(connection, query, order, request)
+def page(
+    connection: Connection, project_id: int, query: SweepQuery, request: PageRequest
+) -> Page[SweepRecord]:
+    """List sweeps of a project, the newest first unless an order is given."""
+    order = parse_order(query.order or "-created_at", _FIELDS, sweeps.c.id)
+    wanted = _rows().where(sweeps.c.project_id == project_id)
+    if query.filters:
+        wanted = wanted.where(compile_filter(query.filters, _FIELDS))
+    rows, cursor, total = fetch_page(connection, wanted, order, request)
     return Page(tuple(record(connection, row) for row in rows), cursor, total)
 
 

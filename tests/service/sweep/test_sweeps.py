@@ -10,13 +10,14 @@ import pytest
 from lineal.core.records import PageRequest, RunKey, RunPatch, RunSpec, RunState
 from lineal.core.trials import (
     AgentKey,
+    SweepQuery,
     SweepRecord,
     SweepState,
     TrialProgress,
     TrialRecord,
     TrialState,
 )
-from lineal.errors import Conflict, Gone, NotFound, RunNotFoundError
+from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
 from lineal.service import deletion, restoring, runs
 from lineal.service.instance import Instance
 from lineal.service.sweep import sweeps, trials
@@ -309,3 +310,26 @@ def test_an_unknown_sweep_is_named_with_what_is_near(instance: Instance) -> None
     sweep = make(instance, RANDOM)
     with pytest.raises(NotFound, match=sweep.sweep_id):
         sweeps.sweep(instance, OWNER, "ana", "p", sweep.sweep_id[:-1] + "_")
+
+
+def named(instance: Instance, filters: dict[str, object], order: str | None = None) -> list[str]:
+    query = SweepQuery("ana", "p", filters, order)
+    return [each.name for each in sweeps.sweeps(instance, OWNER, query, PageRequest()).items]
+
+
+def test_sweeps_are_filtered_and_ordered(instance: Instance) -> None:
+    first = make(instance, GRID | {"name": "b", "description": "all of them"})
+    make(instance, RANDOM | {"name": "c"})
+    make(instance, RANDOM | {"name": "a"})
+    sweeps.set_state(instance, OWNER, first.key, SweepState.STOPPED)
+    assert named(instance, {}) == ["a", "c", "b"]
+    assert named(instance, {}, "+name") == ["a", "b", "c"]
+    assert named(instance, {}, "-config.method") == ["a", "c", "b"]
+    assert named(instance, {"state": "stopped"}) == ["b"]
+    assert named(instance, {"sweep_id": first.sweep_id, "user": "ana"}) == ["b"]
+    assert named(instance, {"config.method": "random", "name": {"$ne": "a"}}) == ["c"]
+    assert named(instance, {"description": {"$regex": "^all"}}) == ["b"]
+    assert named(instance, {"created_at": {"$lt": "2020-01-01"}}) == []
+    for wrong in ({"status": "stopped"}, {"config": 1}):
+        with pytest.raises(Invalid, match=r"did you mean `state`|name a key of it"):
+            named(instance, wrong)

@@ -70,12 +70,23 @@ class Project(Shown):
     def owner(self) -> User:
         return User(self.entity)
 
-    def sweeps(self, per_page: int = PAGE_SIZE) -> LazyList[Sweep]:
-        """List the sweeps of the project, the newest first."""
-        from lineal.client.public.sweep import Sweep  # few that look at a project ask for them
+    def sweeps(
+        self,
+        per_page: int = PAGE_SIZE,
+        filters: dict[str, Any] | None = None,
+        order: str | None = None,
+    ) -> LazyList[Sweep]:
+        """List the sweeps of the project, the newest first.
 
+        filters: Mongo-style on `name`, `sweep_id`, `state`, `description`, `user`, `config.…`,
+        `created_at` and `updated_at` (API-8). order: `+` or `-` and one of these.
+        """
+        from lineal.client.public.sweep import Sweep  # few that look at a project ask for them
+        from lineal.core.trials import SweepQuery
+
+        query = SweepQuery(self.entity, self.name, filters, order)
         return LazyList(
-            lambda page: self._backend.sweeps(self.entity, self.name, page),
+            lambda page: self._backend.sweeps(query, page),
             lambda record: Sweep(self._backend, record),
             per_page=per_page,
         )

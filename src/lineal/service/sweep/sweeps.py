@@ -14,7 +14,15 @@ from lineal.core.access import Action, Actor
 from lineal.core.ids import new_id
 from lineal.core.records import Page, PageRequest, RunState
 from lineal.core.sweeps import Plan
-from lineal.core.trials import MAY_BECOME, SweepKey, SweepRecord, SweepSpec, SweepState, TrialState
+from lineal.core.trials import (
+    MAY_BECOME,
+    SweepKey,
+    SweepQuery,
+    SweepRecord,
+    SweepSpec,
+    SweepState,
+    TrialState,
+)
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
@@ -83,13 +91,16 @@ def sweep(
 
 
 def sweeps(
-    instance: Instance, actor: Actor, entity: str, project: str, page: PageRequest
+    instance: Instance, actor: Actor, query: SweepQuery, page: PageRequest
 ) -> Page[SweepRecord]:
-    """List the sweeps of a project, the newest first. Raises ProjectNotFound."""
-    access.require(actor, Action.READ, f"project {entity}/{project}")
+    """List sweeps of a project, the newest first unless an order is given.
+
+    Raises ProjectNotFound, Invalid for a wrong filter or order.
+    """
+    access.require(actor, Action.READ, f"project {query.entity}/{query.project}")
     with instance.database.reading() as connection:
-        project_id = projects_db.require(connection, entity, project, actor.name)
-        return sweeps_db.page(connection, project_id, page)
+        project_id = projects_db.require(connection, query.entity, query.project, actor.name)
+        return sweeps_db.page(connection, project_id, query, page)
 
 
 def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepState) -> SweepRecord:
