@@ -56,6 +56,7 @@ _SOURCES = {
     "lineal.client.media.molecule": ("Molecule",),
     "lineal.client.media.object3d": ("Object3D", "box3d"),
     "lineal.client.media.plotly": ("Plotly",),
+    "lineal.client.media.eval_table": ("EvalTable",),
     "lineal.client.media.table": ("Table",),
     "lineal.client.media.table_sets": ("JoinedTable", "PartitionedTable"),
     "lineal.client.media.video": ("Video",),
@@ -125,6 +126,7 @@ if TYPE_CHECKING:
     from lineal.client.init import init as init
     from lineal.client.media.audio import Audio as Audio
     from lineal.client.media.classes import Classes as Classes
+    from lineal.client.media.eval_table import EvalTable as EvalTable
     from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.html import Html as Html
     from lineal.client.media.image import Image as Image

@@ -2,6 +2,7 @@
 
 from lineal.client.media.audio import Audio as Audio
 from lineal.client.media.classes import Classes as Classes
+from lineal.client.media.eval_table import EvalTable as EvalTable
 from lineal.client.media.histogram import Histogram as Histogram
 from lineal.client.media.html import Html as Html
 from lineal.client.media.image import Image as Image

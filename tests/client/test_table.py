@@ -243,6 +243,7 @@ def test_tables_differ_by_columns_types_and_cells(other: Table) -> None:
 def test_registry_names_the_types() -> None:
     assert media.suffixes() == [
         ".table.json",
+        ".eval-table.json",
         ".joined-table.json",
         ".partitioned-table.json",
         ".image-file.json",

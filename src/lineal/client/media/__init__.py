@@ -26,6 +26,7 @@ __all__ = [
 
 _WHERE: Mapping[str, tuple[str, str]] = {
     "table": ("lineal.client.media.table", "Table"),
+    "eval-table": ("lineal.client.media.eval_table", "EvalTable"),
     "joined-table": ("lineal.client.media.table_sets", "JoinedTable"),
     "partitioned-table": ("lineal.client.media.table_sets", "PartitionedTable"),
     "image-file": ("lineal.client.media.image", "Image"),
