@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _SOURCES = {
     "lineal.client.init": ("init",),
+    "lineal.client.attach": ("attach",),
     "lineal.client.active": (
         "finish",
         "join",
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from lineal.client.active import watch as watch
     from lineal.client.artifact.artifact import Artifact as Artifact
     from lineal.client.artifact.ttl import ArtifactTTL as ArtifactTTL
+    from lineal.client.attach import attach as attach
     from lineal.client.init import init as init
     from lineal.client.media.audio import Audio as Audio
     from lineal.client.media.classes import Classes as Classes

@@ -36,9 +36,7 @@ def ensure_configured() -> None:
 
 def _attach(attach_id: str) -> lineal.Run:
     """Go on with the run of another process, as Lightning does where it spawns them."""
-    mode, _, path = attach_id.partition(":")
-    entity, project, run_id = path.split("/")
-    return lineal.init(mode=mode, entity=entity, project=project, id=run_id, resume="allow")
+    return lineal.attach(attach_id)
 
 
 def __getattr__(name: str) -> Any:
