@@ -151,7 +151,7 @@ class Settings:
         False, "Do not record program, arguments and folder", "X_DISABLE_META"
     )
     sync_tensorboard: bool = setting(
-        False, "Log the numbers that PyTorch and tensorboardX write for TensorBoard"
+        False, "Log what PyTorch and tensorboardX write for TensorBoard"
     )
     program: str | None = setting(None, "Main script, where it cannot be found out", is_path=True)
     git_root: str | None = setting(None, "Work tree to take the commit from", is_path=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image as PIL_Image
 
 import lineal
 from lineal.client.capture import tensorboard
+from lineal.client.capture.tensorboard_values import values_of
 from lineal.errors import Invalid
 
 
@@ -39,7 +43,6 @@ def test_numbers_of_one_step_are_one_row(writer: Any, tmp_path: Path) -> None:
         for step in (0, 10):
             board.add_scalar("train/loss", 0.5, step)
             board.add_scalar("train/acc", step / 20, step)
-        board.add_text("note", "no number", 11)
         run.log({"mine": 1})
         board.add_scalar("train/loss", 0.25, 20)
     assert rows(run) == [
@@ -48,6 +51,52 @@ def test_numbers_of_one_step_are_one_row(writer: Any, tmp_path: Path) -> None:
         {"train/loss": 0.25, "global_step": 20},
     ]
     assert list((tmp_path / "tb").glob("events.out.tfevents.*"))
+
+
+def test_pictures_histograms_and_texts_are_logged(writer: Any, tmp_path: Path) -> None:
+    picture = np.zeros((3, 4, 5), dtype="uint8")
+    picture[0] = 255
+    with lineal.init(sync_tensorboard=True) as run, writer(str(tmp_path / "tb")) as board:
+        board.add_image("picture", picture, 1)
+        board.add_text("note", "all is well", 1)
+        board.add_histogram("weights", np.array([0.5, 1.5, 1.5, 2.5]), 1, bins=[0, 1, 2, 3])
+        board.add_histogram("many", np.arange(1_000), 1, bins=1_000)
+        board.add_hparams({"lr": 0.1}, {})
+    [row] = rows(run)
+    assert (row["note"], row["global_step"]) == ("all is well", 1)
+    assert row["weights"] == {"_type": "histogram", "values": [1, 2, 1], "bins": [0, 1, 2, 2.5]}
+    assert row["many"]["values"] == [2] * 500
+    assert (row["picture"]["width"], row["picture"]["height"]) == (5, 4)
+    with lineal.Api().run(run.path).file(row["picture"]["path"]).download(tmp_path) as file:
+        shown = np.asarray(PIL_Image.open(file.name))
+    assert shown.tolist() == picture.transpose(1, 2, 0).tolist()
+
+
+def test_pictures_and_texts_of_the_newer_form_are_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    proto = pytest.importorskip("tensorboardX.proto.summary_pb2")
+    png, gif = io.BytesIO(), io.BytesIO()
+    PIL_Image.new("RGB", (5, 4)).save(png, "png")
+    PIL_Image.new("P", (5, 4)).save(gif, "gif")
+    summary = proto.Summary()
+    for plugin, parts in (
+        ("images", [b"5", b"4", png.getvalue(), gif.getvalue()]),
+        ("text", [b"one", b"two"]),
+        ("images", [b"5", b"4"]),
+        ("unknown", [b"?"]),
+    ):
+        value = summary.value.add(tag=f"{plugin}{len(parts)}")
+        value.metadata.plugin_data.plugin_name = plugin
+        value.tensor.string_val.extend(parts)
+    summary.value.add(tag="broken").image.encoded_image_string = b"no picture"
+    summary.value.add(tag="empty").histo.min = 1
+    found = values_of(summary)
+    assert {tag: str(value) for tag, value in found.items()} == {
+        "images4": "[<Image 5×4 png>, <Video gif>]",
+        "text2": "['one', 'two']",
+    }
+    assert "`broken` of TensorBoard is not logged" in capsys.readouterr().err
 
 
 def test_keys_tell_folders_apart(writer: Any, tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def init(
     `finish_previous` (in notebooks) or `create_new` beside it.
     fork_from: `id?_step=N`, whose history up to that step a new run shares; resume_from: the
     same, for that run itself (RUN-19). save_code: keep the main script or notebook.
-    sync_tensorboard (also: tensorboard): log the numbers that are written for TensorBoard by
-    PyTorch and tensorboardX, too. monitor_gym: log the videos that Gymnasium's `RecordVideo` makes.
+    sync_tensorboard (also: tensorboard): log what is written for TensorBoard by PyTorch and
+    tensorboardX, too. monitor_gym: log the videos that Gymnasium's `RecordVideo` makes.
     force, anonymous: W&B's, without effect.
 
     Raises UsageError (id exists, names of project or run, contradictory arguments),

@@ -12,7 +12,7 @@ def patch(
     pytorch: bool | None = None,
     root_logdir: str = "",
 ) -> None:
-    """Log to the active run the numbers that are written for TensorBoard from now on.
+    """Log to the active run what is written for TensorBoard from now on.
 
     root_logdir: of several folders, keys begin with the path from here; default the first folder.
     save, tensorboard_x, pytorch: W&B's, without effect; the files stay where they are.

@@ -1,4 +1,4 @@
-"""Numbers that a program writes for TensorBoard become rows of the history, too.
+"""What a program writes for TensorBoard becomes rows of the history, too.
 
 TensorBoard's own writer, which PyTorch has, and tensorboardX hand each event to a method of their
 `EventFileWriter`; this stands around it. What TensorFlow writes does not come there.
@@ -80,9 +80,12 @@ class _Events:
 
     def log(self, folder: str, event: Any) -> None:
         run = session.active_run()
-        numbers = {each.tag: _number(each) for each in event.summary.value}
-        known = {tag: number for tag, number in numbers.items() if number is not None}
-        if run is None or run.disabled or not known:
+        if run is None or run.disabled:
+            return
+        from lineal.client.capture.tensorboard_values import values_of  # loads media
+
+        known = values_of(event.summary)
+        if not known:
             return
         with self._lock:
             if run.id != self._run_id:
@@ -91,7 +94,7 @@ class _Events:
                 run._rows.flush()
             self._step = event.step
             prefix = self._prefix(os.path.abspath(folder))
-            row = {f"{prefix}{tag}": number for tag, number in known.items()}
+            row = {f"{prefix}{tag}": value for tag, value in known.items()}
             run.log({**row, STEP: event.step}, commit=False)
 
     def _prefix(self, folder: str) -> str:
@@ -99,13 +102,3 @@ class _Events:
             self._root = folder
         path = os.path.relpath(folder, self._root)
         return "" if path == os.curdir or path.startswith(os.pardir) else f"{path}/"
-
-
-def _number(value: Any) -> float | None:
-    """Return a scalar, of the older or the newer form; None for pictures, histograms and texts."""
-    if value.HasField("simple_value"):
-        return float(value.simple_value)
-    if value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
-        numbers = [*value.tensor.float_val, *value.tensor.double_val]
-        return float(numbers[0]) if len(numbers) == 1 else None
-    return None
