@@ -102,6 +102,27 @@ def test_verify_finds_a_changed_file(lineal, photos):
     assert "a.txt" in answer.err
 
 
+def test_sizes_that_nobody_told_are_shown_as_not_known(lineal):
+    Path("empty").touch()
+    with sdk.init(project="demo") as run:
+        artifact = sdk.Artifact("links", "dataset")
+        artifact.add_reference(Path("empty").absolute().as_uri(), name="empty")
+        artifact.add_reference(Path("empty").absolute().as_uri(), name="unread", checksum=False)
+        artifact.add_reference("tape://17/4", name="tape")
+        run.log_artifact(artifact).wait()
+        run.log_artifact(sdk.Artifact("none", "dataset")).wait()
+    shown = lineal("artifact", "show", "demo/links").out
+    assert [line.split()[:3] for line in shown.splitlines() if "->" in line] == [
+        ["0", "B", "empty"],
+        ["?", "tape", "->"],
+        ["?", "unread", "->"],
+    ]
+    entries = lineal("artifact", "show", "demo/links", "--json").json["entries"]
+    assert [entry["size"] for entry in entries] == [0, None, None]
+    answer = lineal("artifact", "diff", "demo/none:v0", "demo/links:v0").out
+    assert "+ tape  ?\n" in answer
+
+
 def test_verify_does_not_count_references_as_correct(lineal, photos):
     Path("mixed").mkdir()
     (Path("mixed") / "kept.txt").write_text("1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lineal.client.references import known_size
 from lineal.core.manifest import Diff, Entry
 from lineal.core.records import (
     AliasMove,
@@ -65,7 +66,7 @@ def entry(record: Entry) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "path": record.path,
         "digest": record.digest,
-        "size": record.size,
+        "size": known_size(record),
     }
     if record.ref is not None:
         shown["ref"] = record.ref

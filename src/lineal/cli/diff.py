@@ -7,6 +7,7 @@ from typing import Any
 from lineal.cli import describe, output
 from lineal.cli.connect import connect, read_entries
 from lineal.cli.options import After, Before, Json
+from lineal.client.references import known_size
 from lineal.core import manifest
 from lineal.core.manifest import Diff
 from lineal.core.records import JsonObject
@@ -56,14 +57,15 @@ def _print_diff(change: Diff) -> None:
         ("-", "red", change.removed),
     ):
         for entry in entries:
-            text = f"{sign} {output.cell(entry.path)}  {output.size(entry.size)}"
+            text = f"{sign} {output.cell(entry.path)}  {output.size(known_size(entry))}"
             output.data(text, colour=colour)
     for old, new in change.changed:
-        sizes = f"{output.size(old.size)} → {output.size(new.size)}"
+        sizes = f"{output.size(known_size(old))} → {output.size(known_size(new))}"
         text = f"~ {output.cell(new.path)}  {sizes}"
         output.data(text, colour="yellow")
     for old, new in change.renamed:
-        text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {output.size(new.size)}"
+        size = output.size(known_size(new))
+        text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {size}"
         output.data(text, colour="cyan")
     output.data(
         f"{len(change.added):,} added, {len(change.removed):,} removed, "

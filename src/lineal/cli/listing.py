@@ -15,6 +15,7 @@ from lineal.cli.options import Json, Type, Version, read_object
 from lineal.cli.retention import ttl_fields, ttl_words
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
+from lineal.client.references import known_size
 from lineal.core.manifest import Entry
 from lineal.core.records import (
     CollectionQuery,
@@ -233,4 +234,4 @@ def _some_users(users: Callable[[PageRequest], Page[RunRecord]]) -> list[str]:
 def _print_entries(entries: Iterator[Entry], limit: int) -> None:
     for entry in islice(entries, limit):
         where = f"  -> {output.cell(entry.ref)}" if entry.ref else ""
-        output.data(f"{output.size(entry.size):>10}  {output.cell(entry.path)}{where}")
+        output.data(f"{output.size(known_size(entry)):>10}  {output.cell(entry.path)}{where}")

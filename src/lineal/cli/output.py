@@ -338,9 +338,9 @@ def _visible(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 
 
-def size(size_bytes: int) -> str:
-    """Return `0 B`, `12.3 KiB`, `1.5 GiB`: as everywhere else."""
-    return term.size_text(size_bytes)
+def size(size_bytes: int | None) -> str:
+    """Return `0 B`, `12.3 KiB`, `1.5 GiB`: as everywhere else; `?` where it is not known."""
+    return "?" if size_bytes is None else term.size_text(size_bytes)
 
 
 def exact_size(size_bytes: int) -> str:

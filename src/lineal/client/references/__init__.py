@@ -20,7 +20,7 @@ from lineal.client.artifact.contents import Added
 from lineal.client.artifact.patterns import Chosen
 from lineal.client.references import anyfs, artifacts, secret
 from lineal.client.references.made import Made as Made
-from lineal.client.references.scheme import Found, Listing, Scheme, extra
+from lineal.client.references.scheme import Found, Listing, Scheme, extra, is_unchecked
 from lineal.core import file_paths
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
@@ -160,6 +160,16 @@ def _unknown(uri: str, name: str | None) -> Added:
         )
     term.warning(f"{uri} is recorded as it is: its scheme is unknown, nothing can be checked")
     return Added(Entry(file_paths.entry_path(name), Digest(uri), 0, uri), None)
+
+
+def known_size(entry: Entry) -> int | None:
+    """Return the bytes of an entry, None where a reference does not know (`Entry.size`).
+
+    That is where nothing was asked (REF-4), or a web server did not say.
+    """
+    if entry.size or entry.ref is None:
+        return entry.size
+    return None if is_unchecked(entry) or _module(entry.ref) == "web" else 0
 
 
 def _no_uri(uri: str) -> Invalid:
