@@ -56,6 +56,7 @@ _SOURCES = {
     "lineal.client.media.image": ("Image",),
     "lineal.client.media.molecule": ("Molecule",),
     "lineal.client.media.object3d": ("Object3D", "box3d"),
+    "lineal.client.media.bokeh": ("Bokeh",),
     "lineal.client.media.plotly": ("Plotly",),
     "lineal.client.media.eval_table": ("EvalTable",),
     "lineal.client.media.table": ("Table",),
@@ -127,6 +128,7 @@ if TYPE_CHECKING:
     from lineal.client.attach import attach as attach
     from lineal.client.init import init as init
     from lineal.client.media.audio import Audio as Audio
+    from lineal.client.media.bokeh import Bokeh as Bokeh
     from lineal.client.media.classes import Classes as Classes
     from lineal.client.media.eval_table import EvalTable as EvalTable
     from lineal.client.media.histogram import Histogram as Histogram

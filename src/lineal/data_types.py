@@ -1,6 +1,7 @@
 """The data types under the path that older scripts know: `wandb.data_types.Table`."""
 
 from lineal.client.media.audio import Audio as Audio
+from lineal.client.media.bokeh import Bokeh as Bokeh
 from lineal.client.media.classes import Classes as Classes
 from lineal.client.media.eval_table import EvalTable as EvalTable
 from lineal.client.media.histogram import Histogram as Histogram

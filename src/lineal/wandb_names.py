@@ -9,7 +9,7 @@ _INSIDE = "use lineal.Run, lineal.Api, lineal.Settings and lineal.errors"
 
 INSTEAD = (
     dict.fromkeys(("plots", "visualize"), _CHARTS)
-    | dict.fromkeys(("Bokeh", "Graph"), _FILES)
+    | dict.fromkeys(("Graph",), _FILES)
     | dict.fromkeys(
         ("fastai",),
         _CALLBACK,

@@ -254,6 +254,7 @@ def test_registry_names_the_types() -> None:
         ".video-file.json",
         ".object3D-file.json",
         ".molecule-file.json",
+        ".bokeh-file.json",
         ".plotly-file.json",
     ]
     assert media.class_for("table") is Table
