@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path
@@ -110,6 +111,18 @@ def test_first_column_may_bring_the_rows() -> None:
     table.add_column("a", np.arange(3))
     assert table.data == [[0], [1], [2]]
     assert table.get_index() == [0, 1, 2]
+
+
+def test_the_number_of_a_row_leads_to_it() -> None:
+    table = Table(columns=["a", "b"], data=[[1, "x"], [2, "y"]])
+    for index in (table.index_ref(1), table.get_index()[1], list(table.iterrows())[1][0]):
+        assert (index, index.get_row()) == (1, {"a": 2, "b": "y"})
+        assert type(pickle.loads(pickle.dumps(index))) is int
+    other = Table(columns=["of"], data=[[table.index_ref(0)]])
+    assert (str(other.column_types["of"]), type(other.data[0][0])) == ("number", int)
+    for wrong in (2, -1):
+        with pytest.raises(Invalid, match=f"2 rows, from 0 on, and no row {wrong}"):
+            table.index_ref(wrong)
 
 
 def test_column_comes_as_list_or_array() -> None:

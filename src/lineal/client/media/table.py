@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -44,6 +45,25 @@ _QUICK: Mapping[str, frozenset[type]] = {
     "any": frozenset({str, int, float, bool, _NONE_TYPE}),
 }
 """Python types that a column takes without another look; most cells of most tables."""
+
+
+class TableIndex(int):
+    """The number of a row, which knows its table; copied or sent elsewhere, a number."""
+
+    _table: Table
+
+    @classmethod
+    def _of(cls, table: Table, number: int) -> Self:
+        made = cls(number)
+        made._table = table
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, (int(self),)
+
+    def get_row(self) -> dict[str | int, Any]:
+        """Return the cells of the row by their columns."""
+        return dict(zip(self._table.columns, self._table.data[self], strict=True))
 
 
 class Table(DataObject):
@@ -170,12 +190,25 @@ class Table(DataObject):
 
     __hash__ = None  # type: ignore[assignment]  # equal tables may change
 
-    def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
-        """Yield (index, row)."""
-        return enumerate(self._rows)
+    def iterrows(self) -> Iterator[tuple[TableIndex, list[Any]]]:
+        """Yield (number of the row, row)."""
+        return zip(self._indexes(), self._rows, strict=True)
 
-    def get_index(self) -> list[int]:
-        return list(range(len(self)))
+    def get_index(self) -> list[TableIndex]:
+        """Return the numbers of all rows."""
+        return list(self._indexes())
+
+    def index_ref(self, index: int) -> TableIndex:
+        """Return the number of a row, to say in another table which row is meant.
+
+        There it is a number. Raises Invalid where there is no such row.
+        """
+        if not 0 <= operator.index(index) < len(self):
+            raise Invalid(f"The table has {len(self)} rows, from 0 on, and no row {index}")
+        return TableIndex._of(self, index)
+
+    def _indexes(self) -> Iterator[TableIndex]:
+        return (TableIndex._of(self, number) for number in range(len(self)))
 
     def get_column(self, name: str | int, convert_to: Literal["numpy"] | None = None) -> Any:
         """Return one column as a list, or as an array.
