@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from lineal.core.access import Actor
 from lineal.db import checks, storage
-from lineal.db.engine import plain
 from lineal.service.instance import Instance
 from tests.service.drafts import log
+from tests.service.steps import steps
 
-STEPS_COUNTED = 10
-"""Of SQLite's machine, which takes as many to read a row."""
 FILES = {f"{number:03}": b"%d" % number for number in range(300)}
-
-
-def steps(instance: Instance, work: Callable[[object], object]) -> int:
-    """Return how many steps SQLite takes for what is asked of a connection."""
-    taken: list[None] = []
-    with instance.database.reading() as connection:
-        plain(connection).set_progress_handler(lambda: taken.append(None), STEPS_COUNTED)
-        work(connection)
-        plain(connection).set_progress_handler(None, 0)
-    return len(taken) * STEPS_COUNTED
 
 
 def test_content_of_many_versions_is_checked_once(

@@ -20,7 +20,6 @@ from sqlalchemy import (
     func,
     intersect,
     not_,
-    or_,
     select,
     union,
     update,
@@ -292,10 +291,19 @@ def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple
     chosen = query.order_by(None).cte("chosen")
     ids = select(chosen.c.id)
     theirs = (
-        select(segment_blobs.c.blob_id)
+        select(segment_blobs.c.blob_id.label("id"))
         .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
         .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
         .where(versions.c.id.in_(ids))
+        .distinct()
+        .cte("theirs")
+    )
+    # a step of its own, for else SQLite tries every segment with every blob
+    pairs = (
+        select(theirs.c.id, segment_blobs.c.segment_id)
+        .join(segment_blobs, segment_blobs.c.blob_id == theirs.c.id)
+        .distinct()
+        .cte("pairs")
     )
     of_live = (
         select(manifest_segments.c.segment_id)
@@ -307,20 +315,16 @@ def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple
         .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
         .where(is_under_way(now))
     )
-    kept = union(of_live, of_drafts).subquery("kept")
-    others = segment_blobs.alias("others")
-    in_kept = exists().where(
-        others.c.blob_id == blobs.c.id, others.c.segment_id.in_(select(kept.c.segment_id))
+    in_kept = select(pairs.c.id).where(pairs.c.segment_id.in_(union(of_live, of_drafts)))
+    in_runs = (
+        select(run_files.c.blob_id)
+        .join(runs, runs.c.id == run_files.c.run_id)
+        .where(run_files.c.blob_id.in_(select(theirs.c.id)), runs.c.deleted_at.is_(None))
     )
-    in_runs = exists().where(
-        run_files.c.blob_id == blobs.c.id,
-        runs.c.id == run_files.c.run_id,
-        runs.c.deleted_at.is_(None),
-    )
-    is_shared = or_(in_kept, in_runs)
+    is_shared = blobs.c.id.in_(union(in_kept, in_runs))
     sizes = select(
-        func.coalesce(func.sum(case((is_shared, 0), else_=blobs.c.size_bytes)), 0),
+        func.coalesce(func.sum(blobs.c.size_bytes), 0),
         func.coalesce(func.sum(case((is_shared, blobs.c.size_bytes), else_=0)), 0),
-    ).where(blobs.c.id.in_(theirs), has_state(STORED))
-    freed, shared = connection.execute(sizes).one()
-    return int(freed), int(shared)
+    ).where(blobs.c.id.in_(select(theirs.c.id)), has_state(STORED))
+    every, shared = connection.execute(sizes).one()
+    return int(every - shared), int(shared)
