@@ -36,7 +36,14 @@ from lineal.core.trials import (
     TrialState,
 )
 from lineal.db import projects as projects_db
-from lineal.db.fields import FieldSpec, document_field, moment_field, number_field, text_field
+from lineal.db.fields import (
+    FieldSpec,
+    document_field,
+    find_operand,
+    moment_field,
+    number_field,
+    text_field,
+)
 from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.prepared import NO_LIMIT, Prepared
@@ -375,12 +382,15 @@ def agents(connection: Connection, sweep: SweepKey, alive_since: datetime) -> li
 # --- what trials logged -------------------------------------------------------------------------
 
 
-def with_progress(connection: Connection, sweep: SweepKey) -> Sequence[Row[Any]]:
-    """Return the progress of every trial that told of any."""
-    query = select(trials.c.progress).where(
-        trials.c.sweep_id == sweep, trials.c.progress.is_not(None)
-    )
-    return connection.execute(query).all()
+def best_at(connection: Connection, sweep: SweepKey, bracket: int) -> Sequence[float]:
+    """Return the best value that each trial had at a bracket; of those that got there."""
+    best = find_operand(f"progress.at.{bracket}", _PROGRESS).number
+    assert best is not None
+    query = select(best).where(trials.c.sweep_id == sweep, best.is_not(None))
+    return connection.execute(query).scalars().all()
+
+
+_PROGRESS = {"progress": document_field(trials.c.progress)}
 
 
 def logged_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 
@@ -304,6 +305,21 @@ def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     assert stopped is not None
     trials.report(instance, OWNER, stopped.key, stopped.run_id, TrialProgress(3, 0.05, {2: 0.2}))
     assert trials.beat(instance, OWNER, stopped.key, agent).goes_on  # it has caught up
+
+
+def test_trials_are_compared_by_one_number_each(instance: Instance, statements: list[str]) -> None:
+    document = RANDOM | {"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 3}}
+    sweep = make(instance, document)
+    agent = join(instance, sweep)
+    given = [ask(instance, sweep, agent).trial for _ in range(4)]
+    for trial, best in zip(given, (math.inf, 1, 2, -math.inf), strict=True):
+        assert trial is not None
+        told = TrialProgress(2, best, {2: best})
+        trials.report(instance, OWNER, trial.key, trial.run_id, told)
+    statements.clear()
+    goes_on = [trials.beat(instance, OWNER, trial.key, agent).goes_on for trial in given if trial]
+    assert goes_on == [False, True, False, True]
+    assert not [each for each in statements if each.startswith("SELECT trials.progress")]
 
 
 def test_an_unknown_sweep_is_named_with_what_is_near(instance: Instance) -> None:

@@ -116,10 +116,6 @@ def _does_badly(connection: Connection, stops: hyperband.Hyperband, trial: Row[A
     bracket = hyperband.reached(stops, progress["logged"])
     if bracket is None:
         return False
-    others = [
-        each.progress["at"][str(bracket)]
-        for each in sweeps_db.with_progress(connection, trial.sweep_id)
-        if str(bracket) in each.progress["at"]
-    ]
+    others = sweeps_db.best_at(connection, trial.sweep_id, bracket)
     own = {int(at): best for at, best in progress["at"].items()}
     return hyperband.should_stop(stops, progress["logged"], own, progress["best"], others)
