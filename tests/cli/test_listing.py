@@ -28,6 +28,17 @@ def test_ls_lists_the_versions_of_a_name_newest_first(lineal, photos):
     assert "raw" in lineal("artifact", "ls", "demo/photos").out
 
 
+def test_ls_names_some_of_many_labels(lineal, photos):
+    version = Api().artifact("demo/photos")
+    version.aliases += [f"a{number:02}" for number in range(13)]
+    version.tags += [f"t{number:02}" for number in range(11)]
+    version.save()
+    told = lineal("artifact", "ls", "demo/photos").out
+    assert "a00, a01, a02, a03, a04, a05, a06, a07, a08, a09, … 5 more" in told
+    assert "t07, t08, … 2 more" in told
+    assert "a12, latest" in lineal("artifact", "show", "demo/photos").out
+
+
 def test_ls_finds_versions_by_their_metadata(lineal, photos):
     for number, accuracy in enumerate((0.7, 0.9, 0.8), 1):
         (photos / "a.txt").write_text(f"changed {number}\n")

@@ -140,6 +140,20 @@ def test_show_has_config_results_curves_and_artifacts(lineal, trained):
     assert lineal("run", "show", "demo/low", "--json").json["config"] == {"lr": 1}
 
 
+def test_show_names_some_of_many_artifacts_and_counts_the_rest(lineal):
+    with sdk.init(project="demo", id="many") as run:
+        for number in range(53):
+            artifact = sdk.Artifact(f"part{number:02}", "part")
+            artifact.metadata = {"number": number}
+            run.log_artifact(artifact)
+    parts = [f"ana/demo/part{number:02}:v0" for number in range(53)]
+    shown = lineal("run", "show", "demo/many").lines
+    told = shown[shown.index("logged artifacts") + 1 :]
+    assert [line.split()[0] for line in told[:-1]] == parts[:50]
+    assert told[-1] == "… and 3 more; `--json` lists them all"
+    assert lineal("run", "show", "demo/many", "--json").json["logged_artifacts"] == parts
+
+
 def test_history_prints_every_row(lineal, trained):
     rows = lineal("run", "history", "demo/high", "--json").json
     assert [row["_step"] for row in rows] == list(range(101))

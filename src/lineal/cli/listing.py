@@ -141,11 +141,11 @@ def _print_versions(versions: Iterable[VersionRecord], *, none: str) -> None:
         (
             (
                 f"v{record.number}",
-                record.aliases,
+                output.labels(record.aliases),
                 output.size(record.size_bytes),
                 f"{record.entry_count:,}",
                 record.created_at,
-                record.tags,
+                output.labels(record.tags),
             )
             for record in versions
         ),
@@ -195,7 +195,7 @@ def show(
             "display_name": display_name,
             "ttl": ttl_fields(artifact.effective_ttl),
             "logged_by": made_by,
-            "used_by": [run.path for run in all_of(users)],
+            "used_by": [run.path for run in all_of(users, size=BULK_PAGE_SIZE)],
         }
         entries = (describe.entry(entry) for entry in connection.entries(record))
         output.as_json_ending(shown, "entries", entries)

@@ -33,6 +33,8 @@ COLUMNS_UNKNOWN = 80
 """Of a terminal that does not say how wide it is."""
 MEASURED_ROWS = 1000
 """Rows that a streamed table looks at before it fixes the width of its columns."""
+LABELS_SHOWN = 10
+"""Aliases or tags in one cell of a table; a version may have thousands."""
 _END_OF_OBJECT = "\n}"
 
 
@@ -286,6 +288,12 @@ def cell(value: Any) -> str:
     if isinstance(value, Mapping):
         text = _media(value) or json.dumps(plain(value), ensure_ascii=False, default=str)
     return text if text.isprintable() else "".join(_visible(character) for character in text)
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """Return the first of some aliases or tags, and how many more there are."""
+    left = len(names) - LABELS_SHOWN
+    return [*names[:LABELS_SHOWN], *([f"… {left:,} more"] if left > 0 else [])]
 
 
 _FILES = {

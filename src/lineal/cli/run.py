@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,8 @@ from lineal.core.numbers import is_finite
 from lineal.core.records import (
     EdgeKind,
     JsonObject,
+    Page,
+    PageRequest,
     RunFileRecord,
     RunQuery,
     RunRecord,
@@ -38,8 +40,12 @@ if TYPE_CHECKING:
 
 RUNS_SHOWN = 50
 SPARKLINE_SAMPLES = 500
+ARTIFACTS_SHOWN = 50
+"""Versions that a run used, and as many that it logged, of which `show` prints as many."""
 VALUE_MOST = 60
 """Characters of one value in the table of a history."""
+
+Listed = Callable[[PageRequest], Page[VersionRecord]]
 
 app = typer.Typer(
     cls=Group,
@@ -149,16 +155,14 @@ def show(run: Run, json: Json = False) -> None:
     """Show one run: configuration, results, metrics as small curves, artifacts in and out."""
     connection = connect()
     record = connection.run(run)
-    used = list(_versions(connection, record, EdgeKind.USED))
-    logged = list(_versions(connection, record, EdgeKind.LOGGED))
     if json:
+        used, logged = (
+            [version.path for version in all_of(listed, size=BULK_PAGE_SIZE)]
+            for listed in _artifacts(connection, record).values()
+        )
         output.as_json(
             describe.run(record)
-            | {
-                "metadata": record.metadata,
-                "used_artifacts": [version.path for version in used],
-                "logged_artifacts": [version.path for version in logged],
-            }
+            | {"metadata": record.metadata, "used_artifacts": used, "logged_artifacts": logged}
         )
         return
     _print_overview(record)
@@ -168,17 +172,28 @@ def show(run: Run, json: Json = False) -> None:
             output.heading(title)
             output.fields(shown)
     _print_curves(connection.public_run(record))
-    for title, versions in (("used artifacts", used), ("logged artifacts", logged)):
-        if versions:
-            output.heading(title)
-            for version in versions:
-                aliases = f"  ({', '.join(version.aliases)})" if version.aliases else ""
-                output.entry("", f"{version.path}  {version.type}{aliases}")
+    for title, listed in _artifacts(connection, record).items():
+        _print_artifacts(title, listed)
 
 
-def _versions(connection: Connection, record: RunRecord, kind: EdgeKind) -> Iterator[VersionRecord]:
-    listed = partial(connection.backend.versions_of, record.key, kind, with_metadata=False)
-    return all_of(listed, size=BULK_PAGE_SIZE)
+def _artifacts(connection: Connection, record: RunRecord) -> dict[str, Listed]:
+    """Return what lists the versions that a run used and logged, by what they are called."""
+    versions_of = partial(connection.backend.versions_of, with_metadata=False)
+    kinds = {"used artifacts": EdgeKind.USED, "logged artifacts": EdgeKind.LOGGED}
+    return {title: partial(versions_of, record.key, kind) for title, kind in kinds.items()}
+
+
+def _print_artifacts(title: str, listed: Listed) -> None:
+    page = listed(PageRequest(ARTIFACTS_SHOWN, with_total=False))
+    if not page.items:
+        return
+    output.heading(title)
+    for version in page.items:
+        aliases = f"  ({', '.join(output.labels(version.aliases))})" if version.aliases else ""
+        output.entry("", f"{version.path}  {version.type}{aliases}")
+    if page.cursor is not None:
+        left = listed(PageRequest(cursor=page.cursor, only_total=True)).total
+        output.entry("", f"… and {left:,} more; `--json` lists them all")
 
 
 def _print_overview(record: RunRecord) -> None:
@@ -310,7 +325,8 @@ def files(
         else:
             output.data("\n".join(fetched))
         return
-    found: Iterator[RunFileRecord] = all_of(partial(connection.backend.run_files, record.key))
+    listed = partial(connection.backend.run_files, record.key)
+    found: Iterator[RunFileRecord] = all_of(listed, size=BULK_PAGE_SIZE)
     if json:
         output.as_json_list(describe.run_file(file) for file in found)
         return

@@ -104,7 +104,7 @@ def print_preview(found: Preview) -> None:
         (
             (
                 f"{each.project}/{each.name}",
-                each.aliases,
+                output.labels(each.aliases),
                 output.size(each.size_bytes),
                 each.created_at,
             )
