@@ -102,6 +102,19 @@ def test_a_short_list_asks_for_short_pages():
     assert sizes == [6, 100, 100, 100]
 
 
+def test_pages_of_what_is_sorted_for_each_grow_with_the_list():
+    sizes = []
+
+    def fetch(request: PageRequest) -> Page[int]:
+        sizes.append(request.size)
+        return Page(tuple(range(request.size)), "more", None)
+
+    assert len(list(all_of(fetch, limit=110, size=10, size_most=30))) == 110
+    assert sizes == [10, 10, 10, 15, 22, 30, 30]
+    assert len(list(all_of(fetch, limit=5, size=10, size_most=30))) == 5
+    assert sizes[-1] == 5
+
+
 def test_lists_do_not_count_what_they_do_not_show(lineal, trained, statements):
     lineal("run", "ls", "demo", "--limit", "1")
     lineal("run", "show", "demo/high")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, event
 import lineal
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.full_names import ArtifactPath
+from lineal.core.records import PageRequest
 
 GROWING = {
     "aliases", "blobs", "derivations", "drafts", "edges", "line_chunks", "manifest_segments",
@@ -160,6 +162,20 @@ def test_what_is_sorted_is_sorted_without_its_documents(plans, run):
     for order in ("-heartbeat_at", "+summary_metrics.loss", "-config.lr"):
         _require_narrow(plans(lambda order=order: api.runs("p", order=order)[0]))
     _require_narrow(plans(lambda: api.artifacts(name="p/data", order="-size")[0]))
+
+
+def test_what_will_expire_is_sorted_by_its_moment_alone(plans, run):
+    backend = lineal.Api()._backend
+    backend.set_project_ttl("ana", "p", 60)
+    sorted_ = [
+        statement.partition(" FROM ")[0]
+        for statement, step in plans(
+            lambda: backend.expiring("ana", "p", timedelta(days=1), PageRequest())
+        )
+        if step == "USE TEMP B-TREE FOR ORDER BY"
+    ]
+    assert sorted_
+    assert not [each for each in sorted_ if "digest" in each]
 
 
 def test_versions_are_searched_in_their_collection_alone(scans, run):

@@ -14,7 +14,7 @@ from lineal.cli.connect import Connection, connect, project_or_collection
 from lineal.cli.options import Json, Type, Version, read_object
 from lineal.cli.retention import ttl_fields, ttl_words
 from lineal.client.backend import Backend
-from lineal.client.pages import BULK_PAGE_SIZE, all_of
+from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
 from lineal.client.references import known_size
 from lineal.core.manifest import Entry
 from lineal.core.records import (
@@ -93,7 +93,8 @@ def _list_versions(
 ) -> None:
     """matching: the filter as it was written, None if there is none."""
     size = 100 if json and query.order is None else BULK_PAGE_SIZE  # their metadata may be large
-    versions = all_of(partial(backend.versions, query), size=size)
+    size_most = 0 if json or query.order is None else SORTED_PAGE_SIZE
+    versions = all_of(partial(backend.versions, query), size=size, size_most=size_most)
     if json:
         output.as_json_list(describe.version(record) for record in versions)
     else:

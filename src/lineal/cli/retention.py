@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from lineal.cli.connect import connect, place_of
 from lineal.cli.groups import Group
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.artifact import ttl as ttls
-from lineal.client.pages import all_of
+from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
 from lineal.core import full_names
 from lineal.core.retention import (
     EffectiveTtl,
@@ -201,7 +202,8 @@ def expiring(
     if project is not None:
         entity, name = connection.named_project(project)
     span = duration(within)
-    found = all_of(lambda page: connection.backend.expiring(entity, name, span, page))
+    listed = partial(connection.backend.expiring, entity, name, span)
+    found = all_of(listed, size=BULK_PAGE_SIZE, size_most=SORTED_PAGE_SIZE)
     if json:
         output.as_json_list(
             {

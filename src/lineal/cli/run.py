@@ -18,7 +18,7 @@ from lineal.cli.groups import Group
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
-from lineal.client.pages import BULK_PAGE_SIZE, all_of
+from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
 from lineal.client.public.files import File
 from lineal.core import file_paths
 from lineal.core.numbers import is_finite
@@ -111,8 +111,11 @@ def _runs(
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
     queries = [RunQuery(*place, filters=filters, order=order) for place in places]
-    size = 100 if order is None else BULK_PAGE_SIZE
-    lists = [all_of(partial(backend.runs, query), limit=limit, size=size) for query in queries]
+    size, size_most = (100, 0) if order is None else (BULK_PAGE_SIZE, SORTED_PAGE_SIZE)
+    lists = [
+        all_of(partial(backend.runs, query), limit=limit, size=size, size_most=size_most)
+        for query in queries
+    ]
     if order is None:
         return newest_first(lists)
     if len(lists) > 1:

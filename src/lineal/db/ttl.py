@@ -68,21 +68,22 @@ def expiring(
     """
     fields = {"expires": moment_field(_expiry())}
     order = parse_order("+expires", fields, memberships.c.id)
-    query = (
-        versions_db.listing(with_metadata=False)
-        .add_columns(_expiry().label("expires"))
-        .where(
-            memberships.c.collection_id == versions.c.collection_id,
-            scope,
-            _LIVE,
-            _ttl() > 0,
-            _expiry() <= before,
-            may_go(),
-        )
+    # Of the key alone, as for lists: each of these is sorted for each page.
+    query = _with_levels(
+        select(memberships.c.id, _expiry().label("expires"))
+        .select_from(memberships)
+        .join(versions, versions.c.id == memberships.c.version_id)
+    ).where(
+        memberships.c.collection_id == versions.c.collection_id,
+        scope,
+        _LIVE,
+        _ttl() > 0,
+        _expiry() <= before,
+        may_go(),
     )
     rows, cursor, total = fetch_page(connection, query, order, request)
-    moments = [row.expires for row in rows]
-    return Page(tuple(map(Expiring, versions_db.records(rows), moments)), cursor, total)
+    found = versions_db.by_memberships(connection, [row.id for row in rows], with_metadata=False)
+    return Page(tuple(Expiring(found[row.id], row.expires) for row in rows), cursor, total)
 
 
 def ttl_of(connection: Connection, version_id: int) -> Row[Any] | None:

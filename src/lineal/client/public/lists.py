@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import count, islice
 from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
+from lineal.client.pages import GROWTH
 from lineal.core.records import Page, PageRequest
 from lineal.errors import Invalid
 
@@ -20,8 +21,6 @@ R = TypeVar("R")
 REPR_ITEMS = 3
 PAGE_SIZE = 50
 """W&B's default `per_page`."""
-GROWTH = 2
-"""Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
 PAGE_SIZE_MOST = 10_000
 FAR = 1_000
 """So many items before what is looked at are not loaded for it."""
