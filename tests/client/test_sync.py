@@ -54,6 +54,40 @@ def test_sync_copies_everything_and_twice_changes_nothing(home):
     assert state(home, "a") == first
 
 
+def offline_with_files(run_id: str, count: int) -> None:
+    os.makedirs(run_id)
+    for number in range(count):
+        Path(run_id, f"{number}.txt").write_text(f"{run_id} {number}")
+    with lineal.init(mode="offline", project="p", id=run_id) as run:
+        run.save(f"{run_id}/*.txt", base_path=run_id, policy="end")
+
+
+def test_many_files_of_a_run_are_copied_together(home, statements):
+    def count(run_id: str, files: int) -> int:
+        offline_with_files(run_id, files)
+        statements.clear()
+        result = synced(home)[-1]
+        assert result.failures == {}
+        assert f"{files - 1}.txt" in dict(state(home, run_id)["files"])
+        return len(statements)
+
+    count("warm", 1)
+    assert count("many", 60) < count("few", 5) + 10
+
+
+def test_a_file_that_cannot_be_copied_is_named_and_the_others_are_copied(home):
+    offline_with_files("a", 5)
+    (lost,) = (
+        path for path in Path("lineal").rglob("*") if path.is_file() and path.read_bytes() == b"a 3"
+    )
+    lost.unlink()
+    (result,) = synced(home)
+    assert list(result.failures) == ["file 3.txt"]
+    copied = dict(state(home, "a")["files"])
+    assert {"0.txt", "4.txt"} <= copied.keys()
+    assert "3.txt" not in copied
+
+
 @pytest.mark.parametrize("is_marked", [True, False], ids=["marked", "not marked"])
 def test_another_sync_does_not_end_a_run_once_more(home, is_marked):
     with lineal.init(mode="offline", project="p", id="a", config={"lr": 1}) as run:

@@ -39,7 +39,7 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
 from lineal.core.manifest import manifest_head as build_head
 from lineal.db.compression import compress, decompress
-from lineal.db.engine import batches, each_pair, each_text, insert, insert_new
+from lineal.db.engine import batches, each_pair, each_text, insert_new
 from lineal.db.prepared import NO_LIMIT, Prepared
 from lineal.db.schema import (
     blobs,
@@ -162,6 +162,21 @@ def _add_awaited(is_sqlite: bool) -> Insert:
 
 
 @Prepared
+def _held(is_sqlite: bool) -> Select[Any]:
+    """Select the live rows of digests, and hold them."""
+    chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
+    query = select(blobs.c.digest, blobs.c.id, blobs.c.state)
+    return (
+        query.where(blobs.c.digest.in_(chosen), IS_LIVE)
+        .order_by(blobs.c.digest)
+        .with_for_update(of=blobs)
+    )
+
+
+_STORE = Prepared(update(blobs).where(blobs.c.id == bindparam("blob")))
+
+
+@Prepared
 def _add_pairs(is_sqlite: bool) -> Insert:
     """Pair a segment with the live rows of digests, and hold these rows."""
     digest, _ = each_pair(is_sqlite, bindparam("sizes", type_=Text))
@@ -219,26 +234,28 @@ def reuse(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int
 
 
 def insert_stored(
-    connection: Connection, digest: Digest, size_bytes: int, nonce: str, now: datetime
-) -> int:
-    """Record a blob whose bytes are stored under this nonce; if it was stored already, that one."""
-    live = and_(blobs.c.digest == digest, IS_LIVE)
-    query = select(blobs.c.id, blobs.c.state).where(live).with_for_update()
-    row = None
-    while row is None:  # PostgreSQL: GC may take the row away between the two statements
-        connection.execute(
-            insert(connection, blobs)
-            .values(digest=digest, size_bytes=size_bytes, state=AWAITED)
-            .on_conflict_do_nothing()
-        )
-        row = connection.execute(query).one_or_none()
-    if row.state == AWAITED:
-        connection.execute(
-            update(blobs)
-            .where(blobs.c.id == row.id)
-            .values(state=STORED, nonce=nonce, stored_at=now)
-        )
-    return int(row.id)
+    connection: Connection, sent: Mapping[Digest, tuple[int, str]], now: datetime
+) -> dict[Digest, int]:
+    """Record blobs whose bytes are stored: sizes and nonces; returns their ids.
+
+    Of one that was stored already, that one's.
+    """
+    ids: dict[Digest, int] = {}
+    for batch in batches(sorted(sent), LOCATED_MOST):
+        sizes = json.dumps({digest: sent[digest][0] for digest in batch})
+        rows: Sequence[Row[*tuple[Any, ...]]] = ()
+        while len(rows) < len(batch):  # PostgreSQL: GC may take one away between the two statements
+            _add_awaited.run(connection, sizes=sizes)
+            rows = _held.rows(connection, digests=json.dumps(batch))
+        stored = [
+            {"blob": id, "state": STORED, "nonce": sent[Digest(digest)][1], "stored_at": now}
+            for digest, id, state in rows
+            if state == AWAITED
+        ]
+        if stored:
+            _STORE.run_each(connection, stored)
+        ids.update((Digest(row.digest), row.id) for row in rows)
+    return ids
 
 
 def any_stored(connection: Connection) -> bool:

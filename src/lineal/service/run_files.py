@@ -130,11 +130,7 @@ def _record(
         if not missing <= sent.keys():
             return None  # before a row is written: it would name bytes that look needless later
         needless = [storage_key(digest, sent[digest].nonce) for digest in ids if digest in sent]
-        for digest in sorted(missing):
-            blob = sent[digest]
-            ids[digest] = blobs_db.insert_stored(
-                connection, digest, blob.size_bytes, blob.nonce, now
-            )
+        ids |= blobs_db.insert_stored(connection, {each: sent[each] for each in missing}, now)
         run_files_db.put(connection, run, {path: ids[digests[path]] for path in digests}, now)
         records = run_files_db.records(connection, run, list(digests))
     instance.store.delete(needless)  # somebody else stored the same meanwhile; no row names ours

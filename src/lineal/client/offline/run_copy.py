@@ -10,8 +10,10 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ParamSpec
 
 from lineal.client import term
@@ -19,10 +21,11 @@ from lineal.client.backend import Backend
 from lineal.client.offline import copying, run_folder
 from lineal.client.offline.marks import Marks, Where
 from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
-from lineal.client.pages import all_of
+from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
+from lineal.core.digest import Digest
 from lineal.core.ids import new_id
 from lineal.core.names import LATEST
 from lineal.core.records import (
@@ -41,6 +44,8 @@ from lineal.errors import Gone, LinealError, NotFound, UsageError
 from lineal.files.writing import write_stream
 
 LINES_AT_ONCE = 10_000
+FILES_AT_ONCE = 500
+"""So many are flushed together, and in one transaction."""
 P = ParamSpec("P")
 
 
@@ -200,33 +205,50 @@ class RunCopy:
         return copying.with_tables_at(value, here, f"{self._where.entity}/{self._where.project}")
 
     def _copy_files(self) -> None:
-        files = list(all_of(lambda page: self._source.run_files(self._from.key, page)))
+        listed = partial(self._source.run_files, self._from.key)
+        files = list(all_of(listed, size=BULK_PAGE_SIZE))
         if self._marks.is_done("files"):
             self._result.file_count = len(files)
             return
-        copied = [self._attempt(f"file {file.path}", self._copy_file, file) for file in files]
+        portions = range(0, len(files), FILES_AT_ONCE)
+        copied = [self._copy_some_files(files[at : at + FILES_AT_ONCE]) for at in portions]
         if all(copied):
             self._marks.done("files")
 
-    def _copy_file(self, file: RunFileRecord) -> None:
-        found = self._source.locate_run_files(self._from.key, [file.digest]).get(file.digest)
-        if found is None:
-            raise NotFound(f"The content of run file {file.path} is missing in the folder")
-        if found.path is not None:
-            self._target.put_run_files(self._to.key, [(file.path, found.path)])
-        else:
-            self._copy_packed(file.path, found)
-        self._result.file_count += 1
-
-    def _copy_packed(self, path: str, found: Location) -> None:
-        """Copy a run file that shares the bytes of an artifact's, which may be in a pack."""
-        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
-        with self._source.open(found) as packed:
-            write_stream(packed, local)
+    def _copy_some_files(self, files: Sequence[RunFileRecord]) -> bool:
+        """Copy files together, and where that fails one by one, to say which cannot be."""
         try:
-            self._target.put_run_files(self._to.key, [(path, local)])
-        finally:
-            os.unlink(local)
+            self._put_files(files)
+        except (LinealError, OSError):
+            alone = [self._attempt(f"file {file.path}", self._put_files, [file]) for file in files]
+            return all(alone)
+        return True
+
+    def _put_files(self, files: Sequence[RunFileRecord]) -> None:
+        digests = [file.digest for file in files]
+        found = self._source.locate_run_files(self._from.key, digests)
+        with ExitStack() as until_stored:
+            local = [(file.path, self._local(file, found, until_stored)) for file in files]
+            self._target.put_run_files(self._to.key, local)
+        self._result.file_count += len(files)
+
+    def _local(
+        self, file: RunFileRecord, found: Mapping[Digest, Location], until_stored: ExitStack
+    ) -> str:
+        """Return a local file with the content of a run file.
+
+        It is a copy, until it is stored, where an artifact has the same bytes in a pack.
+        """
+        location = found.get(file.digest)
+        if location is None:
+            raise NotFound(f"The content of run file {file.path} is missing in the folder")
+        if location.path is not None:
+            return location.path
+        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
+        with self._source.open(location) as packed:
+            write_stream(packed, local)
+        until_stored.callback(os.unlink, local)
+        return local
 
     def _finish(self) -> None:
         """End the run; one that an earlier sync has ended may have been gone on with since."""
