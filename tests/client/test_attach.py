@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,11 +20,13 @@ def log_in_child(path: str, loss: float) -> tuple[str, int]:
     return run.path, os.getpid()
 
 
+@pytest.mark.parametrize("given", ["id", "path"])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_a_process_logs_to_the_run_of_another(method: str) -> None:
+def test_a_process_logs_to_the_run_of_another(method: str, given: str) -> None:
+    lineal.init(project="other").finish()
     run = lineal.init(project="p")
     with multiprocessing.get_context(method).Pool(1) as pool:
-        found, process = pool.apply(log_in_child, [run.path, 1.0])
+        found, process = pool.apply(log_in_child, [getattr(run, given), 1.0])
         pool.close()
         pool.join()
     run.log({"loss": 2.0})
@@ -54,5 +58,27 @@ def test_what_is_no_run_is_said() -> None:
         with pytest.raises(UsageError, match=r"path of one|not the path of a run"):
             lineal.attach(**wrong)
     lineal.finish()
-    with pytest.raises(RunNotFoundError, match="p/nothing"):
-        lineal.attach("p/nothing")
+    for path in ("p/nothing", "nothing"):
+        with pytest.raises(RunNotFoundError, match="/nothing"):
+            lineal.attach(path)
+
+
+def test_in_a_new_home_there_is_no_run() -> None:
+    with pytest.raises(RunNotFoundError, match="uncategorized/nothing"):
+        lineal.attach("nothing")
+
+
+def in_child(call: Callable[..., Any], *arguments: Any) -> Any:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.apply(call, arguments)
+        pool.close()
+        pool.join()
+        return found
+
+
+def test_of_several_running_ones_the_settings_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [lineal.init(project=p, id="one", reinit="create_new") for p in "pq"]
+    with pytest.raises(RunNotFoundError, match="in another project: ana/q/one"):
+        in_child(log_in_child, "one", 1.0)
+    monkeypatch.setenv("LINEAL_PROJECT", "p")
+    assert in_child(log_in_child, "one", 1.0)[0] == runs[0].path

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lineal.client import session
 from lineal.client.init import init
+from lineal.client.pages import all_of
+from lineal.config import WITH_INSTANCE, default_entity, load
+from lineal.core.records import PageRequest, RunQuery, RunState
 from lineal.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,9 +21,10 @@ def attach(
 ) -> Run:
     """Return a run that another process has begun, to log to it from here as well.
 
-    attach_id, or run_id, which means the same: `run.path`, or `[[entity/]project/]run_id`, where
-    the settings say the rest. run: one of this process, which is returned, as is any other that it
-    has. The first `finish()` ends the run, so what attaches should end before what began it.
+    attach_id, or run_id, which means the same: `run.path`, or `[[entity/]project/]run_id`. Without
+    its project it is the one that is running, unless the settings name a project. run: one of this
+    process, which is returned, as is any other that it has.
+    The first `finish()` ends the run, so what attaches should end before what began it.
     Raises UsageError without any of them or with several, and while another run is active;
     RunNotFoundError.
     """
@@ -35,4 +40,24 @@ def attach(
     for each in session.open_runs():
         if each.id == wanted and project in (None, each.project) and entity in (None, each.entity):
             return each
+    if project is None:
+        project = _project_of(wanted)
     return init(mode=mode or None, entity=entity, project=project, id=wanted, resume="must")
+
+
+def _project_of(run_id: str) -> str | None:
+    """Return where the entity has a running run with this id, if that is in one project alone.
+
+    None also where the settings name the project, or the run is in no instance: `init` knows.
+    """
+    settings = load(base=session.settings())
+    if settings.project is not None or settings.mode not in WITH_INSTANCE:
+        return None
+    backend, entity = session.open_backend(settings), default_entity(settings)
+    is_it = {"name": run_id, "state": str(RunState.RUNNING)}
+    found = [
+        project.name
+        for project in all_of(partial(backend.projects, entity))
+        if backend.runs(RunQuery(entity, project.name, is_it), PageRequest(1)).items
+    ]
+    return found[0] if len(found) == 1 else None
