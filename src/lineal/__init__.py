@@ -214,7 +214,16 @@ def _hint(name: str) -> str:
 
 
 class _Package(ModuleType):
-    """Keeps `lineal.config` and `lineal.summary` those of the active run (RUN-7)."""
+    """Keeps `lineal.run`, `lineal.config` and `lineal.summary` those of the process (RUN-7)."""
+
+    @property
+    def run(self) -> Any:
+        return vars(self).get("_stand_in") or __getattr__("run")
+
+    @run.setter
+    def run(self, value: Any) -> None:
+        """Let tests put something in the place of the active run; None takes it away again."""
+        self._stand_in = value
 
     @property
     def config(self) -> Any:

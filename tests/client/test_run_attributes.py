@@ -43,6 +43,17 @@ def test_a_disabled_run_takes_what_is_assigned_to_its_config_and_summary() -> No
         assert (run.config.as_dict(), run.summary["best"]) == ({"lr": 1, "epochs": 2}, 0.5)
 
 
+def test_what_stood_in_for_the_active_run_hides_no_later_one(monkeypatch) -> None:
+    lineal.run = None
+    stand_in = object()
+    with monkeypatch.context() as patched:
+        patched.setattr(lineal, "run", stand_in)
+        assert lineal.run is stand_in
+    with lineal.init() as run:
+        assert lineal.run is run
+    assert lineal.run is None
+
+
 def test_a_summary_assigned_without_a_run_is_refused() -> None:
     with pytest.raises(UsageError, match="no active run"):
         lineal.summary = {"best": 0.5}
