@@ -438,3 +438,15 @@ def test_heartbeats_and_lines_reach_the_backend_while_the_run_goes_on():
     assert now.heartbeat_at > before.heartbeat_at
     assert now.summary["x"] == 1
     assert now.metadata
+
+
+def test_the_last_words_name_the_state_that_a_run_ended_in(capsys):
+    with lineal.init(name="stopped") as run:
+        lineal.Api().run(run.path).stop()
+    run = lineal.init(name="moved on")
+    run.mark_preempting()
+    run.finish(exit_code=1)
+    lineal.init(name="wrong").finish(exit_code=3)
+    said = capsys.readouterr().err
+    for words in ("stopped killed", "moved on preempted", "wrong failed with exit code 3"):
+        assert f"run {words}; see" in said

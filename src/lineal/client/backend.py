@@ -44,6 +44,7 @@ from lineal.core.records import (
     RunQuery,
     RunRecord,
     RunSpec,
+    RunState,
     StartedRun,
     Stream,
     Upload,
@@ -141,7 +142,7 @@ class Backend(Protocol):
         """Say that the last process that wrote to a run is dead; a heartbeat says otherwise."""
         ...
 
-    def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None: ...
+    def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> RunState: ...
 
     def delete_run(
         self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False

@@ -47,6 +47,7 @@ from lineal.core.records import (
     RunQuery,
     RunRecord,
     RunSpec,
+    RunState,
     StartedRun,
     Stream,
     Upload,
@@ -172,8 +173,8 @@ class EmbeddedBackend:
     def mark_crashed(self, run: RunKey, runtime_seconds: float) -> None:
         service.runs.mark_crashed(self.instance, self.actor, run, runtime_seconds)
 
-    def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> None:
-        service.runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
+    def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> RunState:
+        return service.runs.finish(self.instance, self.actor, run, exit_code, runtime_seconds)
 
     def delete_run(
         self, run: RunKey, *, delete_artifacts: bool = False, force: bool = False

@@ -315,12 +315,12 @@ def mark_crashed(instance: Instance, actor: Actor, run: RunKey, runtime_seconds:
 
 def finish(
     instance: Instance, actor: Actor, run: RunKey, exit_code: int, runtime_seconds: float
-) -> None:
+) -> RunState:
     """End a run: `finished` on exit code 0, else `failed`, or `preempted` if that was announced.
 
-    runtime_seconds: of this attempt. A run that was killed stays so, and one that failed does until
-    it is resumed: another writer ended well (RUN-16). Raises RunNotFoundError, Gone, Invalid (of
-    a code beyond 32 bits).
+    Returns which of them. runtime_seconds: of this attempt. A run that was killed stays so, and one
+    that failed does until it is resumed: another writer ended well (RUN-16). Raises
+    RunNotFoundError, Gone, Invalid (of a code beyond 32 bits).
     """
     access.require(actor, Action.WRITE, f"run {run}")
     if abs(exit_code) > EXIT_CODE_MAX:
@@ -341,6 +341,7 @@ def finish(
         runs_db.change(
             connection, run, changed | {"finished_at": row.finished_at if is_repeated else now}
         )
+        return state
 
 
 # --- values and messages ------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
 from lineal.client.run import resuming, surroundings
-from lineal.core.records import Stream
+from lineal.core.records import RunState, Stream
 from lineal.errors import ArtifactsFailed, LinealError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         failures = _wait_for_artifacts(run)
         _store(run)
         code = exit_code or (1 if failures else 0)
-        run.backend.finish_run(run.record.key, code, run._runtime_seconds())
+        state = run.backend.finish_run(run.record.key, code, run._runtime_seconds())
         run._rows.spool.remove()
         if run.offline:
             run.backend.close()  # folds the log of the database into it: the folder may be copied
@@ -57,7 +57,7 @@ def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         note = resuming.remembered(run.record, run.place.spool)
         resuming.forget(run.place.resume_file, note)
     if not quiet:
-        _say_end(run, code)
+        _say_end(run, state, code)
     if run.settings.auto_gc and not run.offline:
         _free_space(run)
     if failures:
@@ -133,9 +133,9 @@ def _yaml(config: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def _say_end(run: Run, exit_code: int) -> None:
-    state = "finished" if exit_code == 0 else f"failed with exit code {exit_code}"
+def _say_end(run: Run, state: RunState, exit_code: int) -> None:
+    by_code = f" with exit code {exit_code}" if state is RunState.FAILED and exit_code else ""
     hint = f"`lineal run show {shlex.quote(run.path)}`"
     if run.place.offline_folder is not None:
         hint = f"`lineal sync {shlex.quote(run.place.offline_folder)}`"
-    term.info(f"run {run.name} {state}; see {hint}")
+    term.info(f"run {run.name} {state}{by_code}; see {hint}")
