@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,37 @@ def test_auto_resumes_what_did_not_finish_in_this_folder():
     assert again.resumed
     again.finish()
     assert lineal.init(resume="auto").id != run.id
+
+
+def die_amid_a_run(**how: str) -> None:
+    """Log three rows of a run in a process that ends without a word."""
+    options = {"project": "p", "name": "died"} | how
+    program = (
+        "import os, lineal\n"
+        f"run = lineal.init(**{options!r})\n"
+        "for loss in (3, 2, 1): run.log({'loss': loss})\n"
+        "run.config['lr'], run.summary['best'] = 0.1, 7\n"
+        "os._exit(1)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 1
+
+
+@pytest.mark.parametrize("how", [{"id": "a", "resume": "must"}, {"resume": "auto"}])
+def test_a_run_whose_process_died_goes_on_where_that_was_in_one_that_had_the_home_open(how):
+    lineal.init(project="p").finish()
+    die_amid_a_run(**({"id": "a"} if "id" in how else how))
+    with lineal.init(project="p", **how) as run:
+        assert (run.name, run.resumed, run.step) == ("died", True, 3)
+        assert (run.config["lr"], run.summary["best"], run.summary["loss"]) == (0.1, 7, 1)
+        run.log({"loss": 0})
+    assert [row["_step"] for row in history(run)] == [0, 1, 2, 3]
+
+
+def test_what_a_dead_process_logged_is_read_in_one_that_had_the_home_open():
+    lineal.init(project="p").finish()
+    die_amid_a_run(id="a")
+    read = lineal.Api().run("p/a")
+    assert (read.state, read.summary["best"], len(read.history())) == ("crashed", 7, 3)
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])

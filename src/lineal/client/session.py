@@ -60,9 +60,10 @@ _process = _Process()
 def open_backend(settings: Settings) -> Backend:
     """Return this process's backend for the settings' home; opened once, and again after a fork.
 
-    Opening moves lines that dead processes left behind (see `adopting`). Raises Invalid for the
-    name of an entity that cannot be, Unavailable when the home cannot be written or stays locked
-    for `init_timeout` seconds (RUN-8).
+    Each time, lines that dead processes left behind are moved (see `adopting`): runs go on where
+    those were, and are read as they left them, also in a process that had the home open before.
+    Raises Invalid for the name of an entity that cannot be, Unavailable when the home cannot be
+    written or stays locked for `init_timeout` seconds (RUN-8).
     """
     names.entity_name(default_entity(settings))  # else it would seem to own nothing
     home = home_of(settings)
@@ -72,8 +73,8 @@ def open_backend(settings: Settings) -> Backend:
         if backend is None:
             backend = _opened(settings)
             _process.backends[key] = backend
-            with backend.waiting(settings.init_timeout):
-                adopting.adopt(backend, home.spool)
+        with backend.waiting(settings.init_timeout):
+            adopting.adopt(backend, home.spool)
     return backend
 
 
