@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.artifact.conftest import draft, uploads_held
@@ -13,12 +15,15 @@ from tests.client.artifact.conftest import draft, uploads_held
 import lineal
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
+from lineal.client.embedded import EmbeddedBackend
+from lineal.core.records import Upload
 from lineal.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,
     ArtifactsFailed,
     ArtifactStatusError,
     CommError,
+    Unavailable,
 )
 
 # --- construction and state (ART-1…ART-7) -------------------------------------------------------
@@ -116,6 +121,34 @@ def test_it_stays_a_draft_if_it_was_not_stored() -> None:
     with pytest.raises(ArtifactsFailed):
         run.finish()
     assert identity(artifact) == (True, "PENDING", "data", "data")
+
+
+def test_most_of_what_was_sent_before_a_failure_is_not_sent_again(
+    api: lineal.Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(4):
+        with open(files / f"{number}", "wb") as file:
+            file.write(b"%d" % number)
+            file.truncate(128 << 20)
+    send = EmbeddedBackend.send
+    sent: list[str] = []
+
+    def failing(backend: EmbeddedBackend, upload: Upload, *how: Any) -> None:
+        sent.append(upload.digest)
+        if len(sent) == 4:
+            raise Unavailable("the disk went away")
+        send(backend, upload, *how)
+
+    monkeypatch.setattr(EmbeddedBackend, "send", failing)
+    for _ in range(2):
+        artifact = Artifact("data", "dataset")
+        artifact.add_dir(files, policy="immutable")
+        with suppress(ArtifactsFailed), lineal.init() as run:
+            run.log_artifact(artifact)
+    assert len(sent) == 4 + 2  # 256 MiB were there
+    assert api.artifact("data:v0").size == 512 << 20
 
 
 def test_of_equal_content_it_tells_what_was_there_before(run: lineal.Run) -> None:

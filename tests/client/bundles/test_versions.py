@@ -13,10 +13,11 @@ import pytest
 from tests.client.bundling import Home, many
 
 import lineal
+from lineal.client import pages
 from lineal.client.artifact.artifact import committed
 from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import bundles
-from lineal.core.records import CollectionPatch
+from lineal.core.records import CollectionPatch, Upload
 from lineal.errors import NoSpace
 
 
@@ -111,6 +112,32 @@ def test_an_import_that_was_killed_describes_the_collection_when_it_is_repeated(
     bob.import_()
     assert described(bob) == ("Pictures", ("raw",), 3600)
     assert [version.number for version in bob.versions()] == [0]
+
+
+def test_an_import_that_failed_goes_on_behind_what_was_confirmed(
+    ana: Home, bob: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    for number in range(4):
+        artifact.add_bytes(b"%d" % number * 100, str(number))
+    with ana.run() as run:
+        run.log_artifact(artifact)
+    ana.export("data")
+    monkeypatch.setattr(pages, "CONFIRM_BYTES", 150)
+    send, sent = EmbeddedBackend.send, []
+
+    def failing(backend: EmbeddedBackend, upload: Upload, *how: object, **more: object) -> None:
+        sent.append(upload.digest)
+        if len(sent) == 4:
+            raise NoSpace("the disk is full")
+        send(backend, upload, *how, **more)
+
+    monkeypatch.setattr(EmbeddedBackend, "send", failing)
+    with pytest.raises(NoSpace):
+        bob.import_()
+    bob.import_()
+    assert len(sent) == 4 + 2
+    assert bob.version("data").size_bytes == 400
 
 
 def test_an_import_removes_the_copies_that_killed_ones_left(

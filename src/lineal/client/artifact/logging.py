@@ -19,6 +19,7 @@ from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.core import clean
 from lineal.client.backend import Backend
+from lineal.client.pages import CONFIRM_BYTES, portions
 from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -46,8 +47,7 @@ KEPT_ENTRIES = 50_000
 larger one is built again."""
 SEGMENTS_PAGE = 16
 CONFIRM_FILES = 20_000
-CONFIRM_BYTES = 4 << 30
-"""What a killed upload may have to send again at most: so many files or bytes, or one file."""
+"""Sent before they are confirmed, if they have less than CONFIRM_BYTES."""
 
 
 def log(
@@ -268,8 +268,8 @@ class _Upload:
             unconfirmed: list[Upload] = []
             size = 0
             uploads = begun.uploads
-            missing = iter(self._backend.missing_blobs(begun.draft) if uploads is None else uploads)
-            while batch := list(islice(missing, SOURCES_MOST)):
+            missing = self._backend.missing_blobs(begun.draft) if uploads is None else uploads
+            for batch in portions(missing, min(SOURCES_MOST, CONFIRM_FILES)):
                 self._send_batch(batch, progress)
                 unconfirmed += batch
                 size += sum(upload.size for upload in batch)

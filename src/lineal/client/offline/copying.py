@@ -12,6 +12,7 @@ from typing import Any
 from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.client.pages import portions
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
@@ -237,7 +238,7 @@ class _Blobs:
         version, uploads = self._version, self._target.missing_blobs(draft)
         label = f"copying {version.name}"
         with term.progress(label, files=version.entry_count, size=version.size_bytes) as progress:
-            while batch := list(itertools.islice(uploads, BLOBS_AT_ONCE)):
+            for batch in portions(uploads, BLOBS_AT_ONCE):
                 self._send_batch(batch, progress)
                 self._target.confirm(draft, batch)
 
