@@ -27,6 +27,17 @@ def test_what_is_no_entry_is_surplus(workplace: Path) -> None:
     assert folder.surplus(str(workplace / "absent"), kept) == []
 
 
+@pytest.mark.parametrize("git", ["dir/repo/.git", "dir/repo/.git/config"])
+def test_a_git_work_tree_below_is_not_deleted(workplace: Path, git: str) -> None:
+    kept = [Entry(git, of_bytes(b""), 0)]
+    (workplace / "t" / git).parent.mkdir(parents=True)
+    (workplace / "t" / git).write_bytes(b"")
+    (workplace / "t" / ".github").write_bytes(b"")
+    with pytest.raises(Invalid, match=r"would delete the Git work tree .*/t/dir/repo;"):
+        folder.surplus(str(workplace / "t"), [])
+    assert ".github" in folder.surplus(str(workplace / "t"), kept)
+
+
 def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> None:
     (workplace / "t" / "link").symlink_to(workplace / "outside" / "f")
     (workplace / "t" / "dirlink").symlink_to(workplace / "outside")

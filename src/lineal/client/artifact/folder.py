@@ -79,7 +79,7 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
 
     A link to a folder is one of them even if entries lie below: what is behind it is elsewhere.
     Raises Invalid for folders that nobody wants emptied: `/`, the user's home or what holds it, a
-    git work tree, and what holds Lineal's own data, as a home or an offline run.
+    git work tree or what holds one, and what holds Lineal's own data, as a home or an offline run.
     """
     real = os.path.realpath(root)
     home = os.path.realpath(os.path.expanduser("~"))
@@ -94,6 +94,13 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
         raise Invalid(
             f"Refusing to check out into {real}: it would delete the data that Lineal keeps in "
             f"{os.path.dirname(os.path.join(real, database))}; name another folder as `root`"
+        )
+    split = (f"/{path}/".partition("/.git/") for path in found)
+    repository = next((before for before, git, _ in split if git), None)
+    if repository is not None:
+        raise Invalid(
+            f"Refusing to check out into {real}: it would delete the Git work tree "
+            f"{real}{repository}; name another folder as `root`"
         )
     return sorted([*found, *_empty_folders(real)])
 
