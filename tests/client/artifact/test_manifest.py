@@ -35,6 +35,7 @@ def test_entries_can_be_walked_again_and_again(logged: Artifact) -> None:
 def test_an_entry_has_the_documented_fields(logged: Artifact) -> None:
     entry = logged.manifest.entries["ab.txt"]
     assert (entry.path, entry.digest, entry.size) == ("ab.txt", of_bytes(b"ab"), 2)
+    assert entry.name == entry.path
     assert (entry.ref, entry.extra, entry.extra.get("etag")) == (None, {}, None)
     assert entry.to_json() == {
         "digest": of_bytes(b"ab"),

@@ -37,6 +37,11 @@ class ManifestEntry:
         return self._entry.path
 
     @property
+    def name(self) -> str:
+        """Deprecated spelling of `path`."""
+        return self.path
+
+    @property
     def digest(self) -> Digest:
         """`sha256:…` of the content; for a reference whatever identifies the foreign object."""
         return self._entry.digest
