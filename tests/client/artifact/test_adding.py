@@ -268,6 +268,15 @@ def test_a_linealignore_may_begin_with_a_byte_order_mark(folder: Path) -> None:
     assert not [path for path in paths(artifact) if path.endswith(".txt")]
 
 
+def test_what_exclude_or_a_linealignore_excludes_the_other_does_not_bring_back(
+    folder: Path,
+) -> None:
+    (folder / ".linealignore").write_text("*\n!*/\n!*.txt\n")
+    artifact = Artifact("data", "dataset")
+    artifact.add_dir(folder, exclude=["sub/c.txt", "!b.log"])
+    assert paths(artifact) == ["a.txt", "skip/e.txt", "sub/deep/d.txt"]
+
+
 def test_a_linealignore_that_is_no_text_is_named(folder: Path) -> None:
     (folder / ".linealignore").write_bytes(b"caf\xe9\n")
     with pytest.raises(Invalid, match=r"\.linealignore is not text in UTF-8"):

@@ -22,18 +22,20 @@ below it may be."""
 def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Chosen:
     """Return what include and exclude globs and the folder's `.linealignore` leave (ART-20).
 
-    Patterns are those of `.gitignore`; an excluded folder is not entered.
+    Patterns are those of `.gitignore`; an excluded folder is not entered. What one of the two
+    excludes, a `!` of the other does not bring back.
     """
     ignore_file = os.path.join(folder, IGNORE_FILE)
-    lines = list(exclude)
+    ignored: list[str] = []
     if os.path.isfile(ignore_file):
-        lines += [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
-    if not lines and not include:
+        ignored = [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
+    excluding = [_patterns(lines) for lines in (ignored, exclude) if lines]
+    if not excluding and not include:
         return lambda _: True
-    excluded, included = _patterns(lines), _patterns(include)
+    included = _patterns(include)
 
     def chosen(path: str) -> bool:
-        if excluded.match_file(path):
+        if any(each.match_file(path) for each in excluding):
             return False
         return path.endswith("/") or not include or included.match_file(path)
 
