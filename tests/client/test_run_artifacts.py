@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import lineal
+from lineal.client.run.logged import REMEMBERED
 from lineal.errors import ArtifactsFailed, Exists, Invalid, NotFound, Unavailable, UsageError
 
 
@@ -98,6 +101,27 @@ def test_threads_that_log_one_artifact_at_once_all_have_their_say(run):
             thread.join()
         artifact.wait()
         assert sorted(lineal.Api().artifact(f"p/{name}").aliases) == ["a", "b", "c", "d", "latest"]
+
+
+def test_of_very_many_artifacts_few_are_on_their_way_at_once(home, run):
+    on_their_way = []
+
+    def log_many() -> None:
+        for number in range(REMEMBERED + 40):
+            run.log_artifact(draft(f"many{number}"))
+            on_their_way.append(run._artifacts.waiting_count())
+
+    logging = threading.Thread(target=log_many)
+    blocker = sqlite3.connect(home / "lineal.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")  # nothing can be stored
+    logging.start()
+    while len(on_their_way) < REMEMBERED - 1:
+        time.sleep(0.01)
+    blocker.close()
+    logging.join()
+    assert max(on_their_way) < REMEMBERED
+    run.finish()
+    assert len(lineal.Api().run(run.path).logged_artifacts()) == REMEMBERED + 40
 
 
 def test_what_was_just_logged_can_be_used_at_once(run):

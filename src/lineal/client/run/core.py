@@ -18,6 +18,7 @@ from lineal.client.capture.console import Console
 from lineal.client.run import adopting, rows, saved_files, surroundings
 from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
+from lineal.client.run.logged import Logged
 from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
 from lineal.config import Settings
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 PUSH_MAX_SECONDS = 10.0
 PUSH_GROWTH = 1 / 30
 """Lines go to the database every second at first, later every ten: fewer and longer chunks."""
-ARTIFACTS_REMEMBERED = 256
-"""Stored artifacts beyond that are forgotten; a run may log a million."""
 
 
 class Place(NamedTuple):
@@ -82,7 +81,7 @@ class RunCore(Attributes):
         self._is_forked = False
         self._lock = threading.RLock()
         self._push_lock = threading.RLock()
-        self._artifacts: list[Artifact] = []
+        self._artifacts = Logged()
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
         self._patch: RunPatch | None = None
@@ -253,8 +252,7 @@ class RunCore(Attributes):
 
     def status(self) -> Status:
         self._check("status")
-        waiting = sum(not _is_done(artifact) for artifact in self._waiting())
-        pending = self._rows.spool.pending_count() + waiting
+        pending = self._rows.spool.pending_count() + self._artifacts.waiting_count()
         return Status(sync_items_total=pending, sync_items_pending=pending)
 
     def __repr__(self) -> str:
@@ -310,10 +308,7 @@ class RunCore(Attributes):
         if self._is_forked:  # such a child often ends without finishing anything
             artifact.wait()
             return
-        with self._lock:
-            if len(self._artifacts) >= ARTIFACTS_REMEMBERED:
-                self._artifacts = [a for a in self._artifacts if not _is_stored(a)]
-            self._artifacts.append(artifact)
+        self._artifacts.add(artifact)
 
     def wait_for_collection(self, path: ArtifactPath) -> BaseException | None:
         """Wait for what this run logs to a collection: it may ask for that now.
@@ -323,7 +318,7 @@ class RunCore(Attributes):
         if (path.entity, path.project) != (self.entity, self.project):
             return None
         failure = None
-        for artifact in self._waiting():
+        for artifact in self._artifacts.all():
             if artifact.name.partition(":")[0] == path.name:
                 failure = artifact._failure()
         return failure
@@ -332,7 +327,7 @@ class RunCore(Attributes):
         """Become another writer of the same run, in a forked child (RUN-16)."""
         self._is_forked = True
         self._lock, self._push_lock = threading.RLock(), threading.RLock()
-        self._artifacts = []
+        self._artifacts = Logged()
         self._collected = None
         self._stop_ticking = None
         self._rows.spool.disown()
@@ -370,10 +365,6 @@ class RunCore(Attributes):
 
     def _note(self, values: Mapping[str, Any]) -> None:
         self._rows.spool.change(json.dumps(values).encode())
-
-    def _waiting(self) -> list[Artifact]:
-        with self._lock:
-            return [a for a in self._artifacts if a._pending is not None]
 
     def _update(self, what: str, patch: RunPatch) -> None:
         self._check(what)
@@ -488,12 +479,3 @@ class RunCore(Attributes):
 def _cleared(value: str | None) -> str:
     """Return what a patch says of a text that None takes away."""
     return "" if value is None else value
-
-
-def _is_done(artifact: Artifact) -> bool:
-    return artifact._pending is None or artifact._pending.done()
-
-
-def _is_stored(artifact: Artifact) -> bool:
-    pending = artifact._pending
-    return pending is None or (pending.done() and pending.exception() is None)

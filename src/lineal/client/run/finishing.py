@@ -85,7 +85,7 @@ def _free_space(run: Run) -> None:
 def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
     """Wait for every artifact; return name → cause of those that were not stored."""
     failures: dict[str, BaseException] = {}
-    for artifact in run._waiting():
+    for artifact in run._artifacts.all():
         failure = artifact._failure()
         if failure is not None:
             failures[artifact.name] = failure
