@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +19,7 @@ from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
 from lineal.client.public.files import File
+from lineal.client.public.history import parsed
 from lineal.core import file_paths
 from lineal.core.numbers import is_finite
 from lineal.core.records import (
@@ -402,10 +402,7 @@ def log(run: Run, json: Json = False) -> None:
     """Print what a run wrote to its console."""
     connection = connect()
     record = connection.run(run)
-    lines = (
-        json_module.loads(line)
-        for line in connection.backend.read_lines(record.key, Stream.CONSOLE)
-    )
+    lines = parsed(connection.backend.read_lines(record.key, Stream.CONSOLE))
     if json:
         output.as_json_list(lines)
         return

@@ -52,6 +52,29 @@ def test_nested_keys_are_joined_with_dots(run: Run, record: RunRecord, backend: 
     assert list(run.scan_history(keys=["eval.acc"])) == [{"_step": 0, "eval.acc": 0.5}]
 
 
+NAMES = st.text(st.sampled_from('ab._/é" \\'), max_size=4)
+
+
+@given(
+    st.dictionaries(NAMES, st.one_of(st.integers(), st.dictionaries(NAMES, st.integers()))),
+    st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_line_that_has_a_key_is_never_left_out(row: dict[str, object], is_ascii: bool) -> None:
+    line = json.dumps(row, ensure_ascii=is_ascii).encode()
+    for keys in [flat(row), *([key] for key in flat(row))]:
+        assert list(public_history._with_texts(iter([line]), keys)) == [line]
+
+
+def test_lines_without_a_key_are_not_parsed(run: Run, record: RunRecord, backend: Backend) -> None:
+    lines = [b'{"_step":0,"a":1}', b'{"_step":1,"no JSON}', b'{"_step":2,"a":2,"b":{"c":3}}']
+    backend.append_lines(record.key, [Lines(Stream.HISTORY, "writer", 0, lines)])
+    assert [row["a"] for row in run.scan_history(keys=["a"])] == [1, 2]
+    assert list(run.scan_history(keys=["b.c"])) == [{"_step": 2, "b.c": 3}]
+    with pytest.raises(ValueError, match="Unterminated"):
+        list(run.scan_history())
+
+
 def test_history_keeps_the_first_and_the_last_row(
     run: Run, record: RunRecord, backend: Backend
 ) -> None:
