@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select
+from sqlalchemy import Connection, Row, Select, Text, bindparam, delete, select
 
 from lineal.core.digest import Digest
 from lineal.core.records import Page, PageRequest, RunFileRecord
-from lineal.db.blobs import IS_STORED
-from lineal.db.engine import batches, insert
+from lineal.db.blobs import IS_STORED, LOCATED_MOST
+from lineal.db.engine import batches, each_text, insert
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
+from lineal.db.prepared import Prepared
 from lineal.db.schema import blobs, run_files
 
 
@@ -70,19 +72,25 @@ def paths(connection: Connection, run: int, limit: int) -> Sequence[str]:
     return connection.scalars(query.order_by(run_files.c.path).limit(limit)).all()
 
 
+@Prepared
+def _stored(is_sqlite: bool) -> Select[Any]:
+    chosen = each_text(is_sqlite, bindparam("digests", type_=Text))
+    of_run = select(run_files.c.path).where(
+        run_files.c.run_id == bindparam("run"), run_files.c.blob_id == blobs.c.id
+    )
+    return select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
+        blobs.c.digest.in_(chosen), IS_STORED, of_run.exists()
+    )
+
+
 def stored(
     connection: Connection, run: int, digests: Iterable[Digest]
 ) -> list[tuple[Digest, int, str]]:
     """Return (digest, size_bytes, nonce) of those that are files of a run and stored."""
-    of_run = select(run_files.c.path).where(
-        run_files.c.run_id == run, run_files.c.blob_id == blobs.c.id
-    )
     found: list[tuple[Digest, int, str]] = []
-    for some in batches(digests):
-        query = select(blobs.c.digest, blobs.c.size_bytes, blobs.c.nonce).where(
-            blobs.c.digest.in_(some), IS_STORED, of_run.exists()
-        )
-        found += [(Digest(row[0]), row[1], row[2]) for row in connection.execute(query)]
+    for some in batches(digests, LOCATED_MOST):
+        rows = _stored.rows(connection, run=run, digests=json.dumps(some))
+        found += [(Digest(row[0]), row[1], row[2]) for row in rows]
     return found
 
 
