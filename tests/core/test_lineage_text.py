@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.core.graphs import HOSTILE, graph, logged, run, used, version
 
 from lineal.core import lineage_groups, lineage_text, openlineage
-from lineal.core.lineage import LineageEdge, LineageGraph
+from lineal.core.lineage import NODES_MOST, LineageEdge, LineageGraph
 from lineal.core.lineage_picture import to_svg
 from lineal.core.records import EdgeKind
 
@@ -89,7 +89,10 @@ def test_a_tree_of_one_node_is_one_line() -> None:
 
 def test_a_tree_says_that_it_was_cut() -> None:
     cut = LineageGraph("run:1", (run(1),), (), is_cut=True)
-    assert "there is more" in lineage_text.tree(cut).splitlines()[-1]
+    assert "there is more: raise the depth" in lineage_text.tree(cut).splitlines()[-1]
+    large = cut._replace(nodes=(run(1),) * NODES_MOST)
+    last = lineage_text.tree(large).splitlines()[-1]
+    assert last == "… there is more than the nearest 10,000: start nearer to what you look for"
 
 
 def test_a_tree_of_a_long_chain_is_drawn() -> None:

@@ -15,7 +15,7 @@ from lineal.client.pages import all_of
 from lineal.client.public.graph import Graph
 from lineal.core.full_names import ArtifactPath
 from lineal.core.lineage import Direction, LineageQuery
-from lineal.core.lineage_text import CUT
+from lineal.core.lineage_text import cut_words
 from lineal.core.records import CollectionQuery
 from lineal.errors import Gone, NotFound
 from lineal.nearest import nearest
@@ -101,11 +101,12 @@ def lineage(
         direction=_DIRECTIONS[direction], depth=depth, types=tuple(type or ()), derived=derived
     )
     root = _root(connection, name)
-    graph = Graph(connection.backend.lineage(root, query))
+    found = connection.backend.lineage(root, query)
+    graph = Graph(found)
     if query.types and not any(each.type in query.types for each in graph.artifacts):
         _note_types(connection, root, query)
     if graph.is_cut and wanted in (Format.DOT, Format.MERMAID, Format.OPENLINEAGE):
-        output.note(CUT.capitalize())
+        output.note(cut_words(found).capitalize())
     if wanted is Format.JSON:
         output.as_json(json_module.loads(graph.to_json()))
     elif wanted is Format.DOT:

@@ -57,12 +57,15 @@ class LineageGraph(NamedTuple):
     """True when `limit` or `depth` left out a node, or `limit` an edge."""
 
 
+NODES_MOST = 10_000
+
+
 class LineageQuery(NamedTuple):
     direction: Direction = Direction.BOTH
     depth: int = 100
     types: tuple[str, ...] = ()
     """Only versions of these types; the runs stay, joined by `through` edges past the others."""
-    limit: int = 10_000
+    limit: int = NODES_MOST
     """Nodes at most, and `through` edges at most."""
     derived: bool = False
     """Whether derived-from edges are followed and shown as well (LIN-11)."""

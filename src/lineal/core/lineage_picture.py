@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
-from lineal.core.lineage_text import CUT, asked_for, cycle_words, is_dashed, printable
+from lineal.core.lineage_text import asked_for, cut_words, cycle_words, is_dashed, printable
 from lineal.core.moments import in_utc
 from lineal.core.records import EdgeKind
 
@@ -109,7 +109,8 @@ def to_svg(graph: LineageGraph) -> str:
     drawn += [_box(box, graph.root) for box in boxes]
     if graph.is_cut:
         height += MARGIN
-        drawn.append(f'<text class="note" x="{MARGIN}" y="{height - MARGIN / 2:g}">{CUT}</text>')
+        y, text = height - MARGIN / 2, cut_words(graph)
+        drawn.append(f'<text class="note" x="{MARGIN}" y="{y:g}">{text}</text>')
     name = html.escape(printable(next(node.name for node in graph.nodes if node.id == graph.root)))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="Lineage of {name}" '

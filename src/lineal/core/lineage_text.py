@@ -11,12 +11,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
+from lineal.core.lineage import NODES_MOST, LineageEdge, LineageGraph, LineageNode
 from lineal.core.names import version_number
 from lineal.core.records import EdgeKind
 
-CUT = "there is more: raise the depth, or start nearer to what you look for"
-"""Said of a graph that is cut."""
+
+def cut_words(graph: LineageGraph) -> str:
+    """Say of a graph that is cut what to do about it."""
+    nearer = "start nearer to what you look for"
+    if len(graph.nodes) >= NODES_MOST:
+        return f"there is more than the nearest {NODES_MOST:,}: {nearer}"
+    return f"there is more: raise the depth, or {nearer}"
+
 
 # --- data ---------------------------------------------------------------------------------------
 
@@ -169,7 +175,7 @@ def tree(graph: LineageGraph) -> str:
         lines.append(("└─ " if is_last else "├─ ") + name)
         lines += [("   " if is_last else "│  ") + line for line in drawn]
     if graph.is_cut:
-        lines.append(f"… {CUT}")
+        lines.append(f"… {cut_words(graph)}")
     return "\n".join(lines)
 
 
