@@ -283,13 +283,12 @@ def selected_ids(connection: Connection, query: Select[Any]) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def bytes_of(connection: Connection, query: Select[Any], now: datetime) -> tuple[int, int]:
+def bytes_of(connection: Connection, version_ids: Sequence[int], now: datetime) -> tuple[int, int]:
     """Return the bytes that only these versions need, and those that others need, too.
 
     Others: live versions, files of live runs, drafts under way. Equal content counts once.
     """
-    chosen = query.order_by(None).cte("chosen")
-    ids = select(chosen.c.id)
+    ids = listed(connection, version_ids)
     theirs = (
         select(segment_blobs.c.blob_id.label("id"))
         .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)

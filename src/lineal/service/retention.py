@@ -117,7 +117,7 @@ def preview(
         scope = _scope(*_place(connection, actor, entity, project, collection))
         query = retention_db.selected(selection, scope, now, by_policy=by_policy)
         ids = retention_db.selected_ids(connection, query)
-        freed, shared = retention_db.bytes_of(connection, query, now) if ids else (0, 0)
+        freed, shared = retention_db.bytes_of(connection, ids, now) if ids else (0, 0)
         shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS], with_metadata=with_metadata)
         is_rated = retention_db.is_rated(connection, selection, scope)
     first = tuple(shown[id] for id in ids[:PREVIEW_VERSIONS])
