@@ -125,9 +125,17 @@ def test_a_run_whose_process_died_goes_on_where_that_was_in_one_that_had_the_hom
 
 def test_what_a_dead_process_logged_is_read_in_one_that_had_the_home_open():
     lineal.init(project="p").finish()
-    die_amid_a_run(id="a")
-    read = lineal.Api().run("p/a")
-    assert (read.state, read.summary["best"], len(read.history())) == ("crashed", 7, 3)
+    api = lineal.Api()
+    for number, find in enumerate(
+        (
+            lambda: api.run("p/r0"),
+            lambda: api.runs("p", filters={"name": "r1"})[0],
+            lambda: lineal.Api().run("p/r2"),
+        )
+    ):
+        die_amid_a_run(id=f"r{number}")
+        read = find()
+        assert (read.state, read.summary["best"], len(read.history())) == ("crashed", 7, 3)
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])

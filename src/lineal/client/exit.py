@@ -4,7 +4,7 @@ A clean end is `finished`; an uncaught exception, Ctrl-C, or `sys.exit`, `exit` 
 code that the program does not catch is `failed`. Python tells nobody of a `raise SystemExit(3)`;
 outside of `with` it looks clean. So is a session whose user made errors at its prompt and went on.
 After kill -9, as after any signal that ends the process and that the program does not handle, the
-run has crashed: whoever opens the home next sees that nobody writes to it (see `adopting`), and
+run has crashed: whoever opens or reads the home next sees that nobody writes (see `adopting`), and
 wherever that cannot be seen its heartbeats stop. No handlers are set, since those of schedulers and
 frameworks would be in the way of ours, and ours of theirs.
 """

@@ -18,7 +18,7 @@ from lineal.collector import uncollected
 from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
 from lineal.errors import LinealError
-from lineal.home import home_of
+from lineal.home import Home, home_of
 from lineal.leaving import left_at_exit
 from lineal.startup.stand_ins import SQLALCHEMY, unloaded
 
@@ -91,6 +91,11 @@ def _key(settings: Settings) -> _Key:
     return os.getpid(), home_of(settings).root, entity, user, kept
 
 
+def _is_mine(key: _Key) -> bool:
+    """Tell whether a backend is this process's, rather than that of the one it was forked from."""
+    return key[0] == os.getpid()
+
+
 def _opened(settings: Settings) -> Backend:
     # Not where other threads run: one that imports a part of asyncio would load it twice.
     unused = SQLALCHEMY if threading.active_count() == 1 else {}
@@ -106,7 +111,7 @@ def worker() -> Worker:
 
 
 def flush() -> None:
-    """Bring every line logged in this process to its backend, so that reading finds it.
+    """Bring every line logged here, or left by processes that died, to its backend to be read.
 
     A run that cannot be stored, such as one that was deleted meanwhile, is told; what is read may
     be another's.
@@ -116,12 +121,16 @@ def flush() -> None:
             run.flush()
         except LinealError as error:
             run.warn_of(error)
+    with _process.lock:
+        by_home = {key[1]: backend for key, backend in _process.backends.items() if _is_mine(key)}
+        for root, backend in by_home.items():
+            adopting.adopt(backend, Home(root).spool)
 
 
 def close() -> None:
     """Close all backends of this process; runs must be finished before."""
     with _process.lock:
-        mine = [key for key in _process.backends if key[0] == os.getpid()]
+        mine = [key for key in _process.backends if _is_mine(key)]
         backends = [_process.backends.pop(key) for key in mine]
     for backend in backends:
         backend.close()

@@ -1,4 +1,4 @@
-"""What processes that died left in the spool: whoever opens the instance next takes it over."""
+"""What processes that died left in the spool: whoever opens or reads the instance next takes it."""
 
 from __future__ import annotations
 
