@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lineal.errors import Invalid
 from lineal.files.refusals import access_to
 
 if TYPE_CHECKING:
-    from pathspec import PathSpec
+    from pathspec import GitIgnoreSpec
 
 IGNORE_FILE = ".linealignore"
 
@@ -29,13 +29,13 @@ def selection(folder: str, include: Sequence[str] = (), exclude: Sequence[str] =
     ignored: list[str] = []
     if os.path.isfile(ignore_file):
         ignored = [*_ignored(ignore_file), f"/{IGNORE_FILE}"]
-    excluding = [_patterns(lines) for lines in (ignored, exclude) if lines]
+    excluding = [_excluding(lines) for lines in (ignored, exclude) if lines]
     if not excluding and not include:
         return lambda _: True
     included = _patterns(include)
 
     def chosen(path: str) -> bool:
-        if any(each.match_file(path) for each in excluding):
+        if any(is_excluded(path) for is_excluded in excluding):
             return False
         return path.endswith("/") or not include or included.match_file(path)
 
@@ -50,11 +50,27 @@ def _ignored(ignore_file: str) -> list[str]:
         raise Invalid(f"{ignore_file} is not text in UTF-8: {error}") from error
 
 
-def _patterns(lines: Sequence[str]) -> PathSpec[Any]:
-    from pathspec import PathSpec  # 30 ms that only patterns are worth
+def _excluding(lines: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells whether a file, or a folder, is excluded.
+
+    The last line that matches decides. What is below a folder, `sub/*` matches by that folder
+    alone, and `!*/` does not: that only GitIgnoreSpec knows, which is wrong of folders themselves.
+    """
+    from pathspec import PathSpec
+
+    of_files, nearly = _patterns(lines), PathSpec.from_lines("gitignore", lines)
+
+    def is_excluded(path: str) -> bool:
+        return nearly.match_file(path) or (not path.endswith("/") and of_files.match_file(path))
+
+    return is_excluded
+
+
+def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec  # 14 ms that only patterns are worth
 
     try:
-        return PathSpec.from_lines("gitignore", lines)
+        return GitIgnoreSpec.from_lines(lines)
     except ValueError as error:
         raise Invalid(
             f"{error}; `include`, `exclude` and {IGNORE_FILE} take patterns as in `.gitignore`"
@@ -68,12 +84,12 @@ def matches(include: Sequence[str], exclude: Sequence[str]) -> Chosen:
     """
     if not include and not exclude:
         return lambda _: True
-    included, excluded = _patterns(include), _patterns(exclude)
+    included, excludes = _patterns(include), _excluding(exclude)
     takes_back = any(line.startswith("!") for line in exclude)
 
     def chosen(path: str) -> bool:
         if path.endswith("/"):
-            return takes_back or not excluded.match_file(path)
-        return (not include or included.match_file(path)) and not excluded.match_file(path)
+            return takes_back or not excludes(path)
+        return (not include or included.match_file(path)) and not excludes(path)
 
     return chosen
