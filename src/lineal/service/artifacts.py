@@ -257,9 +257,10 @@ def _require_fitting(collection: Row[Any], draft: DraftSpec) -> None:
     path = f"{draft.entity}/{draft.project}/{draft.collection}"
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
-    names.require_type(
-        f"Artifact {path}", collection.type, draft.type, "; use that type or another name"
-    )
+    hint = "; use that type or another name"
+    if collection.deleted_at is not None:
+        hint = f", also now that it is deleted{hint}"
+    names.require_type(f"Artifact {path}", collection.type, draft.type, hint)
 
 
 def _row(call: _Begin, collection_id: int) -> dict[str, Any]:

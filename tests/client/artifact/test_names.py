@@ -26,6 +26,14 @@ def test_a_name_has_one_type_in_a_project(run: lineal.Run, logged: Artifact) -> 
     run._artifacts.clear()  # its failure was looked at
 
 
+def test_a_name_keeps_its_type_when_its_artifact_was_deleted(
+    run: lineal.Run, logged: Artifact, api: lineal.Api
+) -> None:
+    api.artifact_collection("dataset", "data").delete()
+    with pytest.raises(ValueError, match=r"`dataset`, not `model`, also now that it is deleted;"):
+        run.log_artifact(Artifact("data", "model"))
+
+
 @pytest.mark.parametrize(
     "name", ["data", "data:latest", "data:v0", "vision/data:v0", "ana/vision/data:latest"]
 )
