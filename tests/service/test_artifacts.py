@@ -168,6 +168,16 @@ def test_new_version_on_request_even_without_a_change(
     assert again.number == 1
 
 
+def test_of_several_with_the_same_content_the_newest_is_reused(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    for number in range(2):
+        made = log(instance, owner, tmp_path, {"a": b"1"}, on_unchanged="new_version")
+        assert made.number == number
+    again = log(instance, owner, tmp_path, {"a": b"1"})
+    assert (again.number, again.aliases) == (1, ("latest",))
+
+
 def test_metadata_of_unchanged_content_is_updated_on_request_only(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:

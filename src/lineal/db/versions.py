@@ -183,7 +183,7 @@ _SAME_CONTENT = Prepared(
         versions.c.digest == bindparam("content"),
         versions.c.deleted_at.is_(None),
     )
-    .order_by(versions.c.id)
+    .order_by(versions.c.id.desc())
     .limit(1)
     .with_for_update()
 )
@@ -283,7 +283,7 @@ def _is_digest(ref: str) -> bool:
 
 
 def same_content(connection: Connection, collection_id: int, digest: Digest) -> int | None:
-    """Return the oldest live version with this digest (X-2: any, not only the latest)."""
+    """Return the newest live version with this digest (X-2: any, not only the latest)."""
     found = _SAME_CONTENT.value(connection, collection=collection_id, content=digest)
     return None if found is None else int(found)
 
