@@ -31,8 +31,10 @@ from tests.gc.databases import (
 
 
 def pytest_configure() -> None:
-    """Let SIGHUP end what tests start, also where `nohup` had it ignored."""
+    """Let signals end what tests start, also where `nohup` or a shell's `&` had them ignored."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MovableClock:

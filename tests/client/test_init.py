@@ -323,7 +323,7 @@ def test_init_gives_up_on_a_busy_instance_after_its_timeout(home):
     blocker = sqlite3.connect(home / "lineal.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     try:
-        with pytest.raises(Unavailable, match="Another process"):
+        with pytest.raises(Unavailable, match="held the database"):
             lineal.init(settings={"init_timeout": 0.1})
     finally:
         blocker.close()
