@@ -123,6 +123,8 @@ class Settings:
         "`online`, `offline`, `disabled`, or `shared`: online, in a run of several processes",
     )
     resume: str | None = setting(None, "`allow`, `must`, `never` or `auto`")
+    resume_from: str | None = setting(None, "`id?_step=N`: the run to take back to a step")
+    fork_from: str | None = setting(None, "`id?_step=N`: the run to share the history of")
     reinit: str = setting(
         "default",
         "While a run is active `init` does `return_previous`, `finish_previous` or `create_new`; "

@@ -222,6 +222,27 @@ def test_the_summary_of_a_fork_is_that_of_the_step_with_metric_definitions():
     assert run_of(fork).summary["loss.min"] == 2
 
 
+@pytest.mark.parametrize("prefix", ["LINEAL", "WANDB"])
+def test_the_environment_may_say_what_is_forked_or_rewound(prefix, monkeypatch):
+    with lineal.init(id="parent") as parent:
+        for value in range(5):
+            parent.log({"x": value})
+    monkeypatch.setenv(f"{prefix}_FORK_FROM", "parent?_step=2")
+    with lineal.init() as fork:
+        assert (fork.id != "parent", fork.step) == (True, 3)
+    monkeypatch.delenv(f"{prefix}_FORK_FROM")
+    monkeypatch.setenv(f"{prefix}_RESUME_FROM", "parent?_step=1")
+    with lineal.init() as rewound:
+        assert (rewound.id, rewound.step) == ("parent", 2)
+
+
+def test_settings_may_say_what_is_forked():
+    with lineal.init(id="parent") as parent:
+        parent.log({"x": 1})
+    with lineal.init(settings=lineal.Settings(fork_from="parent?_step=0")) as fork:
+        assert (fork.id != "parent", fork.step) == (True, 1)
+
+
 def test_a_fork_that_is_not_possible_leaves_no_run_behind():
     with lineal.init(id="parent") as parent:
         parent.log({"x": 1})

@@ -47,8 +47,8 @@ def test_a_rewound_run_goes_on_under_its_id(trained):
     assert public().state == "finished"
 
 
-def test_a_moment_that_is_no_text_is_named():
-    with pytest.raises(Invalid, match="resume_from=5"):
+def test_a_moment_that_is_none_is_named():
+    with pytest.raises(Invalid, match="resume_from='5'"):
         lineal.init(project="p", resume_from=5)
 
 

@@ -94,6 +94,8 @@ def init(
         "mode": mode,
         "reinit": reinit,
         "resume": resume,
+        "resume_from": resume_from,
+        "fork_from": fork_from,
         "save_code": save_code,
         "sync_tensorboard": tensorboard if sync_tensorboard is None else sync_tensorboard,
     }
@@ -102,7 +104,7 @@ def init(
     trial = _trial(loaded)
     if trial is not None:
         loaded = trial.settings(loaded)
-    fork = _fork(fork_from, resume_from, loaded.resume)
+    fork = _fork(loaded)
     if loaded.mode == "shared" and loaded.resume is None and fork is None:
         loaded = dataclasses.replace(loaded, resume="allow")  # the others may have begun (RUN-35)
     if fork is not None and fork.is_rewind:
@@ -158,12 +160,12 @@ def _trial(settings: Settings) -> Trial | None:
     return session.trial() or of_environment(settings)
 
 
-def _fork(fork_from: str | None, resume_from: str | None, resume: str | None) -> Fork | None:
-    if fork_from is None and resume_from is None:
+def _fork(settings: Settings) -> Fork | None:
+    if settings.fork_from is None and settings.resume_from is None:
         return None
     from lineal.client.run import forking  # few runs are forks
 
-    return forking.parse(fork_from, resume_from, resume)
+    return forking.parse(settings.fork_from, settings.resume_from, settings.resume)
 
 
 def _rewinding(settings: Settings, target: Fork) -> Settings:

@@ -38,7 +38,7 @@ def parse(fork_from: str | None, resume_from: str | None, resume: str | None) ->
     moment = fork_from if resume_from is None else resume_from
     if moment is None:
         return None
-    found = _MOMENT.fullmatch(moment) if isinstance(moment, str) else None
+    found = _MOMENT.fullmatch(moment)
     if found is None:
         name = "fork_from" if resume_from is None else "resume_from"
         raise Invalid(f"Cannot read {name}={moment!r} as `id?_step=N`")
