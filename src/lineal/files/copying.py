@@ -20,7 +20,7 @@ from lineal.files.reading import (
     read_whole,
 )
 from lineal.files.refusals import unreadable
-from lineal.files.stamps import Stamp, require_unchanged
+from lineal.files.stamps import require_unchanged
 from lineal.files.writing import created, write_new
 
 PIECE_BYTES = 4 << 20
@@ -42,8 +42,7 @@ def copy_and_hash(
     source changed while being read (the copy would be a mixture), MissingFile if it is gone,
     NoSpace; on any error the target is removed.
     """
-    with opened(source) as reading:
-        before = Stamp.of_open(source, reading)
+    with opened(source) as (reading, before):
         if before.size <= SMALL_BYTES:
             data = read_whole(source, reading, before)
             require_unchanged(source, reading, before)

@@ -23,7 +23,9 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        mtime_ns, inode = kept(status.st_mtime_ns), kept(status.st_ino)
+        mtime_ns, inode = status.st_mtime_ns, status.st_ino
+        if mtime_ns > _MOST or inode > _MOST:  # as hardly ever
+            mtime_ns, inode = kept(mtime_ns), kept(inode)
         return cls(status.st_size, mtime_ns, status.st_ctime_ns, inode)
 
     @classmethod
@@ -58,7 +60,7 @@ def kept(number: int) -> int:
 
     So have inodes where file systems make them up, as mergerfs, and times after the year 2262.
     """
-    return number if number <= _MOST else number & _MOST
+    return number & _MOST if number > _MOST else number
 
 
 def is_still_at(path: str, descriptor: int) -> bool:
