@@ -40,7 +40,8 @@ class Disk:
 
     @contextmanager
     def after_power_cut(self) -> Iterator[Path]:
-        """Mount what would be found if the power went now."""
+        """Mount what would be found if the power went now, while nobody writes."""
+        session.flush()
         subprocess.run(["cp", "--sparse=always", self._image, self._copy], check=True)
         _mount(self._copy, self._after)
         try:
