@@ -1,12 +1,12 @@
-"""Lists of a backend read to their end, or as far as is wanted, page by page; and uploads."""
+"""Lists of a backend read to their end, or as far as is wanted, page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeVar
 
-from lineal.core.records import Page, PageRequest, Upload
+from lineal.core.records import Page, PageRequest
 
 T = TypeVar("T")
 
@@ -16,8 +16,6 @@ SORTED_PAGE_SIZE = 5_000
 """Where each page sorts the whole list: few large ones are better."""
 GROWTH = 2
 """Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
-CONFIRM_BYTES = 256 << 20
-"""Sent before it is confirmed; a killed upload may have to send it, or one file, again."""
 
 
 def all_of(
@@ -47,17 +45,3 @@ def _pages(
         page = fetch(request._replace(size=size, cursor=page.cursor))
         count += len(page.items)
         yield from page.items
-
-
-def portions(uploads: Iterable[Upload], most: int) -> Iterator[list[Upload]]:
-    """Yield uploads in lists of up to `most`, each closed once it has CONFIRM_BYTES."""
-    portion: list[Upload] = []
-    size_bytes = 0
-    for upload in uploads:
-        portion.append(upload)
-        size_bytes += upload.size
-        if len(portion) == most or size_bytes >= CONFIRM_BYTES:
-            yield portion
-            portion, size_bytes = [], 0
-    if portion:
-        yield portion

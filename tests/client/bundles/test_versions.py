@@ -13,7 +13,7 @@ import pytest
 from tests.client.bundling import Home, many
 
 import lineal
-from lineal.client import pages
+from lineal.client import uploads
 from lineal.client.artifact.artifact import committed
 from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline import bundles
@@ -123,7 +123,7 @@ def test_an_import_that_failed_goes_on_behind_what_was_confirmed(
     with ana.run() as run:
         run.log_artifact(artifact)
     ana.export("data")
-    monkeypatch.setattr(pages, "CONFIRM_BYTES", 150)
+    monkeypatch.setattr(uploads, "CONFIRM_BYTES", 150)
     send, sent = EmbeddedBackend.send, []
 
     def failing(backend: EmbeddedBackend, upload: Upload, *how: object, **more: object) -> None:

@@ -19,7 +19,7 @@ from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.core import clean
 from lineal.client.backend import Backend
-from lineal.client.pages import CONFIRM_BYTES, portions
+from lineal.client.uploads import CONFIRM_BYTES, portions
 from lineal.collector import seldom_collected
 from lineal.core import names
 from lineal.core.digest import Digest

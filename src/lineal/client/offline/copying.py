@@ -12,7 +12,7 @@ from typing import Any
 from lineal import packs
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.pages import portions
+from lineal.client.uploads import portions
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
