@@ -11,11 +11,12 @@ import pytest
 
 from lineal.core.access import Actor
 from lineal.core.records import PageRequest, RunSpec, VersionQuery
-from lineal.errors import Conflict
+from lineal.errors import Conflict, NotFound
 from lineal.service import catalog, runs, transfers
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance
 from tests.service.drafts import commit, findings, log
+from tests.service.drafts import path as at
 
 
 def test_contributions_are_merged_when_one_finishes(
@@ -56,6 +57,33 @@ def test_conflicting_contributions_are_refused_naming_both_runs(
         )
     with pytest.raises(Conflict, match="rank0 and rank1"):
         commit(instance, owner, tmp_path, {}, distributed_id="d")
+
+
+def test_finishing_nothing_is_refused_naming_the_ids_that_parts_wait_under(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match=r"contributed to ana/vision/data under 'nigth', and"):
+        commit(instance, owner, tmp_path, {}, distributed_id="nigth")
+    commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="night", is_final=False)
+    with pytest.raises(NotFound, match=r"under 'nigth'; contributions to it wait under 'night'"):
+        commit(instance, owner, tmp_path, {}, distributed_id="nigth")
+    final = log(instance, owner, tmp_path, {}, distributed_id="night")
+    assert (final.number, final.entry_count) == (0, 1)
+    with pytest.raises(NotFound, match=r"under 'night' since v0 was made of it"):
+        commit(instance, owner, tmp_path, {}, distributed_id="night")
+    assert catalog.version(instance, owner, at("latest")).number == 0
+    assert findings(instance, owner) == []
+
+
+@pytest.mark.parametrize("is_part", [True, False])
+def test_an_empty_version_is_finished_where_somebody_asked_for_one(
+    instance: Instance, owner: Actor, tmp_path: Path, is_part: bool
+) -> None:
+    if is_part:
+        commit(instance, owner, tmp_path, {}, distributed_id="d", is_final=False)
+    files = {} if is_part else {"own": b"1"}
+    final = log(instance, owner, tmp_path, files, distributed_id="d")
+    assert final.entry_count == len(files)
 
 
 @pytest.mark.parametrize("between", [{}, {"same.txt": b"", "same!/a": b"", "sa": b""}])

@@ -11,7 +11,7 @@ from sqlalchemy import insert as plain_insert
 
 from lineal.db.engine import insert, on_sqlite
 from lineal.db.prepared import Prepared
-from lineal.db.schema import collections, drafts, projects, runs
+from lineal.db.schema import collections, drafts, memberships, projects, runs
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 UNFINISHED = (OPEN, CONTRIBUTED)
@@ -143,6 +143,31 @@ def contributions(
         drafts.c.state == CONTRIBUTED,
     )
     return list(connection.execute(query.order_by(drafts.c.id).with_for_update()).all())
+
+
+def distributed_ids(connection: Connection, collection_id: int, most: int = 5) -> list[str]:
+    """Return the ids under which something was contributed that nobody has finished yet."""
+    query = select(drafts.c.distributed_id).where(
+        drafts.c.collection_id == collection_id,
+        drafts.c.distributed_id.is_not(None),
+        drafts.c.state == CONTRIBUTED,
+    )
+    query = query.distinct().order_by(drafts.c.distributed_id).limit(most)
+    return [str(id) for id in connection.scalars(query)]
+
+
+def number_made(connection: Connection, collection_id: int, distributed_id: str) -> int | None:
+    """Return the number of the last version that was made of contributions under an id."""
+    query = (
+        select(memberships.c.number)
+        .join(drafts, drafts.c.version_id == memberships.c.version_id)
+        .where(
+            drafts.c.collection_id == collection_id,
+            drafts.c.distributed_id == distributed_id,
+            memberships.c.collection_id == collection_id,
+        )
+    )
+    return connection.scalar(query.order_by(drafts.c.id.desc()).limit(1))
 
 
 def specs(connection: Connection, draft_ids: Sequence[int]) -> list[Row[Any]]:

@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
 from lineal.core.moments import in_utc
 from lineal.db import blobs as blobs_db
+from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
 from lineal.db import runs as runs_db
 from lineal.db.engine import batches
-from lineal.errors import Conflict, Gone
+from lineal.errors import Conflict, Gone, NotFound
 from lineal.service import transfers
 from lineal.service.instance import Instance
 
@@ -30,14 +31,17 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     stored: those of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
     the contributions in the union. Raises Conflict naming the path and both runs where two
     contributed different content, or one a file and the other a folder, or if bytes of the draft's
-    own are not stored, Gone where a contribution waited longer than a draft may; the finishing
-    draft is no contribution then.
+    own are not stored, Gone where a contribution waited longer than a draft may, NotFound where
+    nobody contributed anything and the draft is empty, too; the finishing draft is no contribution
+    then.
     """
     with instance.database.writing() as connection:
         own = transfers.lock_draft(instance, connection, draft.id)
         parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
+        is_part = any(drafts_db.is_part_of(part, own) for part in parts)
+        if len(parts) == is_part:  # nobody else's
+            _require_content(connection, own)
     _require_unexpired(instance, parts)
-    is_part = any(drafts_db.is_part_of(part, own) for part in parts)
     if not is_part:
         parts.append(own)
     merged = list(build_segments(_united(instance, parts)))
@@ -58,6 +62,21 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
             missing = blobs_db.missing_segments(connection, manifest_id)
             transfers.fill(connection, missing, checked)
     return sorted({part_id, *(part.id for part in parts)} - {draft.id})
+
+
+def _require_content(connection: Connection, own: Row[Any]) -> None:
+    """Refuse to finish nothing: most likely the id or the name is not what the others gave."""
+    if blobs_db.manifest_head(connection, own.manifest_id).entry_count:
+        return
+    path = "/".join(collections_db.full_name(connection, own.collection_id))
+    text = f"Nothing was contributed to {path} under {own.distributed_id!r}"
+    number = drafts_db.number_made(connection, own.collection_id, own.distributed_id)
+    if number is not None:
+        text += f" since v{number} was made of it"
+    others = drafts_db.distributed_ids(connection, own.collection_id)
+    if others:
+        text += f"; contributions to it wait under {', '.join(map(repr, others))}"
+    raise NotFound(f"{text}, and the finishing call holds no files itself: no version was made")
 
 
 def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:

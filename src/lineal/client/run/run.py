@@ -213,7 +213,11 @@ class Run(RunCore, Shown):
         aliases: Names = None,
         distributed_id: str | None = None,
     ) -> Artifact:
-        """Make the contributions of all `upsert_artifact` calls, and this one, a version."""
+        """Make the contributions of all `upsert_artifact` calls, and this one, a version (ART-44).
+
+        Its `wait` raises Conflict for different content at one path, and NotFound where nothing
+        was contributed under this id and this call has no files either.
+        """
         return self._distributed(
             "finish_artifact", artifact_or_path, name, type, aliases, distributed_id, True
         )
