@@ -11,6 +11,7 @@ import pytest
 
 from lineal.core.access import Actor
 from lineal.core.records import PageRequest, RunSpec, VersionQuery
+from lineal.core.retention import NEVER_SECONDS
 from lineal.errors import Conflict, NotFound
 from lineal.service import catalog, runs, transfers
 from lineal.service.clock import Clock
@@ -73,6 +74,31 @@ def test_finishing_nothing_is_refused_naming_the_ids_that_parts_wait_under(
         commit(instance, owner, tmp_path, {}, distributed_id="night")
     assert catalog.version(instance, owner, at("latest")).number == 0
     assert findings(instance, owner) == []
+
+
+@pytest.mark.parametrize(
+    ("contributed", "finishing", "in_force"),
+    [
+        ((None, 60, 90), None, 90),
+        ((60, NEVER_SECONDS), None, NEVER_SECONDS),
+        ((90, NEVER_SECONDS), 60, 60),
+        ((None,), None, None),
+    ],
+)
+def test_the_longest_ttl_that_was_contributed_holds_unless_the_finisher_sets_one(
+    instance: Instance,
+    owner: Actor,
+    tmp_path: Path,
+    contributed: tuple[int | None, ...],
+    finishing: int | None,
+    in_force: int | None,
+) -> None:
+    for number, seconds in enumerate(contributed):
+        files = {f"part{number}": b""}
+        part = {"distributed_id": "d", "is_final": False, "ttl_seconds": seconds}
+        commit(instance, owner, tmp_path, files, **part)
+    final = log(instance, owner, tmp_path, {}, distributed_id="d", ttl_seconds=finishing)
+    assert final.ttl_seconds == in_force
 
 
 @pytest.mark.parametrize("is_part", [True, False])

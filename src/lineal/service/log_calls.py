@@ -49,14 +49,28 @@ def asked_by(draft: DraftSpec) -> Asked:
 
 
 def united(call: LogCall, parts: Sequence[Row[Any]]) -> LogCall:
-    """Add the aliases, tags and sources that contributions ask for, each once."""
+    """Add the aliases, tags and sources that contributions ask for, each once, and their TTL.
+
+    Where the call itself asks for no TTL it is the longest of those that contributions ask for, as
+    nobody's part may go before its time.
+    """
     every = [call.asked, *map(drafts_db.asked, parts)]
     asked = call.asked._replace(
         aliases=list(dict.fromkeys(alias for each in every for alias in each.aliases)),
         tags=list(dict.fromkeys(tag for each in every for tag in each.tags)),
         sources=list(dict.fromkeys(source for each in every for source in each.sources)),
+        ttl_seconds=_longest(call.asked.ttl_seconds, [part.ttl_seconds for part in every]),
     )
     return call._replace(asked=asked)
+
+
+def _longest(own: int | None, every: Sequence[int | None]) -> int | None:
+    asked = [seconds for seconds in every if seconds is not None]
+    if own is not None or not asked:
+        return own
+    from lineal.core.retention import NEVER_SECONDS  # 5 ms that few runs need
+
+    return NEVER_SECONDS if NEVER_SECONDS in asked else max(asked)
 
 
 def carry_out(

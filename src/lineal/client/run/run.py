@@ -197,7 +197,8 @@ class Run(RunCore, Shown):
     ) -> Artifact:
         """Contribute to a version that several runs write together (ART-44).
 
-        Once it is finished this run is one of its producers, and it has these aliases, too.
+        Once it is finished this run is one of its producers, and it has these aliases, too, as
+        well as the longest TTL that was contributed, unless whoever finishes sets one.
         distributed_id: by default the run's group; TypeError if there is neither. Raises
         UsageError for what is a version already.
         """
@@ -215,8 +216,9 @@ class Run(RunCore, Shown):
     ) -> Artifact:
         """Make the contributions of all `upsert_artifact` calls, and this one, a version (ART-44).
 
-        Its `wait` raises Conflict for different content at one path, and NotFound where nothing
-        was contributed under this id and this call has no files either.
+        Description and metadata are those of this one. Its `wait` raises Conflict for different
+        content at one path, and NotFound where nothing was contributed under this id and this call
+        has no files either.
         """
         return self._distributed(
             "finish_artifact", artifact_or_path, name, type, aliases, distributed_id, True
