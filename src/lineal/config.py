@@ -173,6 +173,15 @@ class Settings:
         "Seconds a writer waits for the database's write lock",
         within=(0, LONGEST_BUSY_SECONDS),
     )
+    finish_timeout: float = setting(
+        0.0,
+        "Seconds `finish()` waits for artifacts that are being stored; `0`: until they are. The "
+        "end of the process waits for the rest",
+        within=(0, A_CENTURY_SECONDS),
+    )
+    finish_timeout_raises: bool = setting(
+        False, "`finish()` raises when `finish_timeout` is over, instead of printing it"
+    )
     heartbeat_seconds: float = setting(
         30.0, "Seconds between heartbeats (RUN-9)", within=(0, A_CENTURY_SECONDS)
     )

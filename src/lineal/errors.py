@@ -229,7 +229,7 @@ class NoSpace(Unavailable):
 
 
 class WaitTimeoutError(LinealError, TimeoutError):
-    """`wait(timeout)` ran out; the upload goes on."""
+    """`wait(timeout)` or `finish_timeout` ran out; the upload goes on."""
 
     code = "wait_timeout"
     exit_code = 8

@@ -25,8 +25,6 @@ _ONLY_WANDB = frozenset(
         "disable_job_creation",
         "docker",
         "email",
-        "finish_timeout",
-        "finish_timeout_raises",
         "force",
         "http_proxy",
         "https_proxy",

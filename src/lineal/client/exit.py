@@ -79,12 +79,16 @@ def install() -> None:
 
 
 def finish_all(exit_code: int | None = None) -> None:
-    """Finish every run of this process, the newest first; failures are printed, not raised."""
+    """Finish every run of this process, the newest first; failures are printed, not raised.
+
+    It takes as long as the uploads do, whatever `finish_timeout` says.
+    """
     settled = _ending.settled()
     if exit_code is None:
         child_code = _child_exit_code()
         exit_code = settled if child_code is None else child_code
     for run in reversed(session.unfinished_runs()):
+        run._finish_timeout = None  # what is not stored now never is
         try:
             run.finish(exit_code=exit_code)
         except LinealError as error:

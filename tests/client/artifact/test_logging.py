@@ -91,6 +91,55 @@ def test_waiting_has_a_time_limit(run: lineal.Run) -> None:
     assert artifact.wait().version == "v0"
 
 
+def test_a_run_waits_for_its_end_no_longer_than_it_may(capsys: pytest.CaptureFixture[str]) -> None:
+    run = lineal.init(settings={"finish_timeout": 0.01})
+    with uploads_held():
+        logged = [run.log_artifact(draft(name=f"data{n}")) for n in range(12)]
+        run.finish(exit_code=3)
+        said = capsys.readouterr().err
+        assert "12 of its artifacts were not stored within `finish_timeout`, 0.01 s" in said
+        assert "data0, data1, data2" in said
+        assert "data9 and 2 more. They go on" in said
+        assert lineal.run is None
+    assert [artifact.wait().version for artifact in logged] == ["v0"] * 12
+    lineal.teardown()
+    found = lineal.Api().run(run.path)
+    assert (found.state, len(found.logged_artifacts())) == ("failed", 12)
+
+
+def test_a_run_whose_end_takes_too_long_raises_where_it_is_told_to() -> None:
+    settings = {"finish_timeout": 0.01, "finish_timeout_raises": True}
+    with (
+        uploads_held(),
+        pytest.raises(WaitTimeoutError, match=r"1 of its artifacts .* 0\.01 s: data\. They go on"),
+        lineal.init(settings=settings) as run,
+    ):
+        run.log_artifact(draft())
+    lineal.teardown()
+    assert lineal.Api().run(run.path).state == "finished"
+
+
+def test_an_error_in_a_run_is_raised_even_if_its_end_takes_too_long() -> None:
+    def fail() -> None:
+        with lineal.init(settings={"finish_timeout": 0.01, "finish_timeout_raises": True}) as run:
+            run.log_artifact(draft())
+            raise ZeroDivisionError
+
+    with uploads_held(), pytest.raises(ZeroDivisionError):
+        fail()
+    lineal.teardown()
+    assert lineal.Api().runs()[0].state == "failed"
+
+
+def test_the_end_of_the_process_waits_for_what_finish_left() -> None:
+    run = lineal.init(settings={"finish_timeout": 1e-9})
+    for number in range(30):
+        run.log_artifact(draft({"a": b"%d" % number}))
+    run.finish()
+    lineal.teardown()
+    assert len(lineal.Api().run(run.path).logged_artifacts()) == 30
+
+
 def test_a_failed_upload_is_raised_by_wait_and_by_finish() -> None:
     run = lineal.init()
     artifact = run.log_artifact(draft({"a": b"1", "a/b": b"2"}))

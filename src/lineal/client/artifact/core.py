@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait as wait_for
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -331,6 +332,10 @@ class ArtifactCore:
         self._adder.unlogged[self._client_id] = self.name
         if self._pending is not None:  # another thread logged it while this one added to it
             self._adder.unlogged.pop(self._client_id, None)
+
+    def _is_over(self, seconds: float | None) -> bool:
+        """Wait so long for the upload, None: for ever, and tell whether it ended, however."""
+        return self._pending is None or not wait_for([self._pending], seconds).not_done
 
     def _failure(self) -> BaseException | None:
         """Wait for the upload and return what made it fail."""

@@ -79,6 +79,9 @@ class RunCore(Attributes):
         self._began = time.monotonic()
         self._is_finished = False
         self._is_forked = False
+        self._exit_code = 0
+        self._finish_timeout: float | None = settings.finish_timeout or None
+        """Seconds that `finish` waits for artifacts; None: as long as it takes."""
         self._lock = threading.RLock()
         self._push_lock = threading.RLock()
         self._artifacts = Logged()

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
 from lineal.client.run import resuming, surroundings
 from lineal.core.records import RunState, Stream
-from lineal.errors import ArtifactsFailed, LinealError
+from lineal.errors import ArtifactsFailed, LinealError, WaitTimeoutError
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
 
+NAMED = 10
+"""Of artifacts that are on their way, so many are named."""
 CONFIG_FILE = "config.yaml"
 _TEXT_OR_EXPONENT = re.compile(r'("(?:[^"\\]|\\.)*")|(?<![\d.])(\d+)(e[-+]\d+)')
 SUMMARY_FILE = "wandb-summary.json"
@@ -22,7 +25,27 @@ CONSOLE_FILE = "output.log"
 
 
 def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
-    """Store all that waits, then mark the run; see `Run.finish`.
+    """See `Run.finish`; an exit code that a first call had is that of the next one, too."""
+    with run._lock:
+        if run._is_finished:
+            return
+        run._is_finished = True
+    run._exit_code = exit_code or run._exit_code
+    if run._watched is not None:
+        run._watched.remove()
+    try:
+        _finish(run, run._exit_code, quiet=quiet)
+    except ArtifactsFailed:
+        raise
+    except BaseException as error:
+        run._is_finished = False
+        if not isinstance(error, WaitTimeoutError) or run.settings.finish_timeout_raises:
+            raise
+        term.error(error.message)
+
+
+def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
+    """Store all that waits, then mark the run.
 
     If that fails, the failed artifacts are named, the error is raised, and all stays as it is, to
     be done again: by the next call, when this process ends, or, as far as the spool has it, by
@@ -83,13 +106,32 @@ def _free_space(run: Run) -> None:
 
 
 def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
-    """Wait for every artifact; return name → cause of those that were not stored."""
+    """Wait for every artifact; return name → cause of those that were not stored.
+
+    Raises WaitTimeoutError where they take longer than the run is to wait.
+    """
     failures: dict[str, BaseException] = {}
+    began, limit = time.monotonic(), run._finish_timeout
     for artifact in run._artifacts.all():
+        left = None if limit is None else max(0.0, began + limit - time.monotonic())
+        if not artifact._is_over(left):
+            raise _timed_out(run)
         failure = artifact._failure()
         if failure is not None:
             failures[artifact.name] = failure
     return failures
+
+
+def _timed_out(run: Run) -> WaitTimeoutError:
+    names = [artifact.name for artifact in run._artifacts.all() if not artifact._is_over(0.0)]
+    named, more = names[:NAMED], len(names) - NAMED
+    what = ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
+    be = "was" if len(names) == 1 else "were"
+    return WaitTimeoutError(
+        f"Run {run.path} is not finished: {len(names):,} of its artifacts {be} not stored within "
+        f"`finish_timeout`, {run.settings.finish_timeout:g} s: {what}. They go on; call `finish` "
+        "again, or else they are waited for when the process ends"
+    )
 
 
 def _store(run: Run) -> None:

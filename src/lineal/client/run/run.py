@@ -19,7 +19,7 @@ from lineal.client.run.rows import Metric
 from lineal.client.shown import Shown, of_summary
 from lineal.core import full_names
 from lineal.core.records import RunPatch, RunState, Stream
-from lineal.errors import ArtifactsFailed, Invalid
+from lineal.errors import ArtifactsFailed, Invalid, WaitTimeoutError
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -408,26 +408,15 @@ class Run(RunCore, Shown):
         exit_code: of 32 bits; not 0 makes the run failed. Raises ArtifactsFailed naming each
         artifact that was not stored, unless `raise_on_failed_artifacts` is off; the run is then
         failed. A second call does nothing, unless the first one raised something else, such as
-        NoSpace: then it does what is left. In a forked child only its own lines are written.
+        NoSpace: then it does what is left. So where uploads take longer than `finish_timeout`:
+        that is printed, or with `finish_timeout_raises` a WaitTimeoutError; they go on, and are
+        waited for at the end of the process. In a forked child only its own lines are written.
         """
         if not isinstance(exit_code, SupportsIndex | None):
             raise TypeError(f"finish(exit_code={exit_code!r}): give a whole number; 0 is success")
-        code = index(exit_code or 0)
-        with self._lock:
-            if self._is_finished:
-                return
-            self._is_finished = True
-        if self._watched is not None:
-            self._watched.remove()
         from lineal.client.run import finishing  # last, so that `init` need not wait for it
 
-        try:
-            finishing.finish(self, code, quiet=bool(quiet))
-        except ArtifactsFailed:
-            raise
-        except BaseException:
-            self._is_finished = False
-            raise
+        finishing.finish(self, index(exit_code or 0), quiet=bool(quiet))
 
     def __enter__(self) -> Run:
         return self
@@ -443,7 +432,7 @@ class Run(RunCore, Shown):
             self._console.write(process_exit.words_of(kind, value, trace), level="error")
         try:
             self.finish(exit_code=process_exit.code_of(kind, value))
-        except ArtifactsFailed as error:
+        except (ArtifactsFailed, WaitTimeoutError) as error:
             if kind is None:
                 raise
             term.error(error.message)  # the exception on its way tells more
