@@ -74,6 +74,28 @@ def test_uncommitted_changes_are_not_lost(lineal, tree):
     assert git("branch", "--list", "lineal/*") == ""
 
 
+@pytest.mark.parametrize("where", [(), ("--root", "../then")])
+def test_changes_that_do_not_apply_leave_no_branch_and_no_folder(lineal, tree, where):
+    Path("new.py").write_text("print('staged')\n")
+    git("add", "new.py")
+    lineal_module.init(project="p", id="staged", settings={"console": "off"}).finish()
+    session.close()
+    git("rm", "-q", "--cached", "new.py")
+    if where:  # nothing lies in the way there: the changes themselves must not fit
+        broken = lineal_module.init(project="p", id="staged", resume="must")
+        Path(broken.dir, "diff.patch").write_text("--- a/no.py\n+++ b/no.py\n@@ -1 +1 @@\n-a\n+b\n")
+        broken.finish()
+        session.close()
+    answer = lineal("restore", "p/staged", *where, fails=True)
+    assert answer.code == 5
+    assert "uncommitted changes do not apply" in answer.err
+    assert git("branch", "--list", "lineal/*") == ""
+    assert git("branch", "--show-current") == "trunk\n"
+    assert not Path("../then").exists()
+    assert Path("train.py").read_text() == "print('later')\n"
+    assert Path("new.py").read_text() == "print('staged')\n"
+
+
 def test_a_branch_or_folder_that_is_there_is_left_alone(lineal, tree):
     lineal("restore", "p/r", "--root", "../then")
     assert "name another with `--branch`" in lineal("restore", "p/r", fails=True).err

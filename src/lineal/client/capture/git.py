@@ -117,7 +117,8 @@ def recreate(
 
     patch: its uncommitted changes, None for none. folder: of a work tree to be made beside the one
     at `root`; without, that one is used, and must have no uncommitted changes of its own.
-    Raises NotFound (the commit is not here), Exists (the branch or folder), Conflict.
+    Raises NotFound (the commit is not here), Exists (the branch), Conflict (the folder is there,
+    git refuses, or the changes do not apply: then branch and folder are removed again).
     """
     found = _COMMIT.fullmatch(commit) and _call(root, "cat-file", "-e", f"{commit}^{{commit}}")
     if not found or found.returncode != 0:
@@ -139,11 +140,21 @@ def recreate(
     if patch:
         done = _call(folder, "apply", "--binary", "--whitespace=nowarn", "-", given=patch)
         if done.returncode != 0:
+            _undo(root, branch, None if folder == root else folder)
             raise Conflict(
-                f"Branch {branch} is in {folder}, but the run's uncommitted changes do not apply "
-                f"there: {_said(done)}. They are in its file `diff.patch`"
+                f"The run's uncommitted changes do not apply to its commit: {_said(done)}. They "
+                f"are in its file `diff.patch`; `git checkout {commit}` has the commit alone"
             )
     return folder
+
+
+def _undo(root: str, branch: str, folder: str | None) -> None:
+    """Take back the branch that was just made, and the folder if it got one of its own."""
+    if folder is None:
+        _must(_call(root, "checkout", "--quiet", "-"))
+    else:
+        _must(_call(root, "worktree", "remove", "--force", folder))
+    _must(_call(root, "branch", "--quiet", "-D", branch))
 
 
 def _call(
