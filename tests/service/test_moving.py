@@ -107,7 +107,7 @@ def test_an_old_id_can_be_resumed_but_not_started_anew(world: World) -> None:
     world.move(run)
     resumed = world.backend.start_run(RunSpec("ana", "old", "r", resume="must"))
     assert (resumed.run.key, resumed.run.project, resumed.is_resumed) == (run, "new", True)
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match=r"ana/old/r exists already .*is ana/new/r now"):
         world.start()
     assert world.run_ids("old") == []
 

@@ -140,13 +140,16 @@ def _check_resume(
     """Apply the table of RUN-11 to a run that is in the way, or is not there."""
     name = f"{spec.entity}/{spec.project}/{spec.run_id}"
     exists = row is not None and row.state != RunState.PENDING
+    present = name if row is None else runs_db.full_name(row)
+    moved = "" if present == name else f" (it was moved, and is {present} now)"
     if exists and spec.resume == "never":
-        raise UsageError(f"Run {name} exists already and `resume` is `never`; use another id")
+        raise UsageError(
+            f"Run {name} exists already{moved} and `resume` is `never`; use another id"
+        )
     if exists and spec.resume is None:
         raise UsageError(
-            f'Run {name} exists already. To go on with it, say `resume="allow"` (or `must`, or '
-            "`--resume` on the command line); "
-            "to start a new run, use another id"
+            f'Run {name} exists already{moved}. To go on with it, say `resume="allow"` (or '
+            "`must`, or `--resume` on the command line); to start a new run, use another id"
         )
     if spec.resume != "must" or (row is not None and _has_run(row)):
         return

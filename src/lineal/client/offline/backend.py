@@ -198,8 +198,7 @@ class OfflineBackend(EmbeddedBackend):
             return None
         if spec.resume == "never":
             raise UsageError(
-                f"Run {spec.entity}/{spec.project}/{spec.run_id} exists already and `resume` is "
-                "`never`; use another id"
+                f"Run {run.path} exists already and `resume` is `never`; use another id"
             )
         if rewind_step is None:
             return run
