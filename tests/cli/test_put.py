@@ -85,11 +85,13 @@ def test_put_again_makes_no_new_version(lineal, photos):
     assert "already" not in lineal("artifact", "put", str(photos), "-n", "demo/other").err
 
 
-def test_put_leaves_out_what_linealignore_names(lineal, photos):
+@pytest.mark.parametrize("source", [str, Path.as_uri])
+def test_put_leaves_out_what_linealignore_names(lineal, photos, source):
     (photos / ".linealignore").write_text("cats/\n")
-    lineal("artifact", "put", str(photos), "-n", "demo/some")
+    lineal("artifact", "put", source(photos.absolute()), "-n", "demo/some")
     entries = lineal("artifact", "show", "demo/some", "--json").json["entries"]
     assert "cats/b.txt" not in [entry["path"] for entry in entries]
+    assert ".linealignore" not in [entry["path"] for entry in entries]
     assert "a.txt" in [entry["path"] for entry in entries]
 
 

@@ -149,10 +149,10 @@ class DraftMethods(ArtifactCore):
         uri: an object, or a folder or prefix with everything below it (docs/guides/references.md
         lists the schemes), or an entry of another artifact, whose bytes are then shared.
         name: of the object, or of the folder that the entries go under. checksum=False records
-        the URI alone. include, exclude: patterns as in `.gitignore`, of paths below the folder.
-        Raises Invalid for a text without scheme, a signed URL, more than `max_objects` files, or
-        none at all; TypeError for what is no URI; Denied and Unavailable as the store answers.
-        All entries are added or none.
+        the URI alone. include, exclude: patterns as in `.gitignore`, of paths below the folder;
+        a `.linealignore` in a local one is honoured. Raises Invalid for a text without scheme, a
+        signed URL, more than `max_objects` files, or none at all; TypeError for what is no URI;
+        Denied and Unavailable as the store answers. All entries are added or none.
         """
         from lineal.client import references  # few artifacts have any
         from lineal.client.artifact import referring

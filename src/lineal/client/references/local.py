@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
 from lineal.client.artifact.adding import walk
-from lineal.client.artifact.patterns import Chosen
+from lineal.client.artifact.patterns import Chosen, selection
 from lineal.client.references.scheme import (
     Found,
     Freshness,
@@ -36,13 +36,17 @@ class LocalScheme:
     """Files have no versions: what is recorded is their content's digest."""
 
     def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
-        """With `checksum` an entry tells of its content, else only of its URI (REF-4)."""
+        """With `checksum` an entry tells of its content, else only of its URI (REF-4).
+
+        What a `.linealignore` in the folder names stays out, as where the folder is added.
+        """
         path = local_path(uri)
         if os.path.isfile(path):
             return Listing(False, iter([_found(path, os.path.basename(path), checksum)]))
         if not os.path.isdir(path):
             raise MissingFile(f"{uri} leads to no file or folder")
-        return Listing(True, _below(path, checksum, chosen))
+        left = selection(path)
+        return Listing(True, _below(path, checksum, lambda name: left(name) and chosen(name)))
 
     def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         path = _present(entry)
