@@ -151,6 +151,11 @@ def test_files_that_are_asked_for_are_empty(used):
     assert os.listdir("given") == os.listdir(used.checkout()) == []
 
 
+def test_checking_out_on_trial_makes_no_folder(used, tmp_path):
+    assert used.checkout(str(tmp_path / "new"), dry_run=True) == str(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_checking_out_deletes_nothing(used, tmp_path):
     (tmp_path / "mine").write_text("x")
     used.checkout(str(tmp_path))

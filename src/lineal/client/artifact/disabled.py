@@ -66,9 +66,12 @@ class DisabledArtifact(Artifact):
         os.makedirs(folder, exist_ok=True)
         return folder
 
-    def checkout(self, root: str | None = None, *_: Any, **__: Any) -> str:
-        """Do as `download`: there is no version that the folder could be made to hold."""
-        return self.download(root)
+    def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
+        """Do as `download`: there is no version that the folder could be made to hold.
+
+        dry_run: leave all as it is.
+        """
+        return os.fspath(root) if dry_run and root is not None else self.download(root)
 
     def file(self, *_: Any, **__: Any) -> str:
         return self.get_entry(NAME).download()
