@@ -107,7 +107,7 @@ class Sweep(Shown):
     def best_run(self, order: str | None = None) -> Run | None:
         """Return the best run by the sweep's metric and goal, or first by `order`; None: no runs.
 
-        Runs without a value, or with NaN, are not the best of any.
+        Runs without a value, or with NaN, are not the best of any; one of `prior_runs` may be.
         """
         if order is None and self._metric is not None:
             self.load()
