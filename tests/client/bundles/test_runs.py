@@ -187,6 +187,41 @@ def test_an_offline_run_that_used_it_is_traced_at_home(ana, bob, own):
     assert user.run_id == "away"
 
 
+def test_runs_that_logged_it_again_come_along(ana, bob):
+    for id in ("first", "second"):
+        with ana.run(id=id, config={"id": id}) as run:
+            ana._logged(run, "same", "data")
+    with ana.run(id="reader") as run:
+        run.use_artifact("data:latest")
+        ana._logged(run, "same", "data")
+        ana._logged(run, "other", "model")
+    ana.export("data", "model")
+    bob.import_()
+    before = bob.state()
+    version = bob.version("data:v0")
+    producers = bob.backend.runs_of(version.id, EdgeKind.LOGGED, PageRequest()).items
+    assert [run.run_id for run in producers] == ["first", "second", "reader"]
+    assert [run.state for run in producers] == ["finished"] * 3
+    assert committed(bob.backend, version).logged_by().id == "first"
+    tree = [str(committed(home.backend, home.version("model")).lineage()) for home in (ana, bob)]
+    assert tree[0].replace("ana/", "bob/") == tree[1]
+    assert "second" in tree[1]
+    bob.import_()
+    assert bob.state() == before
+
+
+def test_nobody_takes_the_place_of_the_run_that_logged_it_first(ana, bob):
+    for id in ("first", "second"):
+        with ana.run(id=id) as run:
+            ana._logged(run, "same", "data")
+    ana.backend.delete_run(ana.backend.run("ana", "vision", "first").key)
+    ana.export("data")
+    bob.import_()
+    version = committed(bob.backend, bob.version("data"))
+    assert version.logged_by() is None
+    assert not bob.backend.runs_of(version._record.id, EdgeKind.LOGGED, PageRequest()).items
+
+
 def test_another_run_of_that_id_is_left_alone(ana, bob, capsys):
     with bob.run(id="train", config={"mine": 1}):
         pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeGuard
 
 from lineal.client import term
@@ -13,6 +14,7 @@ from lineal.client.offline import copying
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.records import (
     CollectionPatch,
     CollectionRecord,
@@ -39,6 +41,8 @@ ENDED = "finished_at"
 """Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
 Place = Callable[[str, str], tuple[str, str]]
 """From entity and project here to those there."""
+LoggedAgain = tuple[RunRecord, VersionRecord]
+"""A run and a version that it logged, too; both as they are there."""
 CollectionPath = tuple[str, str, str]
 """Entity, project and name."""
 
@@ -77,10 +81,13 @@ class Carry:
     def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
         carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
         self._name(carried)
+        again, closing = self._logged_again(carried)
+        self._relog(again)
         runs = [(here, there) for here, there in self._runs.items() if there is not None]
         late = [(there, self._use(here, there)) for here, there in runs]
         for there, versions in late:
             self._note_uses(there, versions)
+        self._relog(closing)
         for run, there in self._begun:
             self._finish(run, there)
         return carried
@@ -177,6 +184,36 @@ class Carry:
             return self._target.start_run(spec).run
         except UsageError:
             return self._target.run(spec.entity, spec.project, spec.run_id)
+
+    def _logged_again(
+        self, carried: Iterable[Carried]
+    ) -> tuple[list[LoggedAgain], list[LoggedAgain]]:
+        """Return what other runs logged that came along, and what of it closes a cycle (LIN-3).
+
+        Not where nothing says who logged a version first: none of the others is to take its place.
+        """
+        followed: list[LoggedAgain] = []
+        closing: list[LoggedAgain] = []
+        for each in carried:
+            logged = list(all_of(partial(self._source.runs_of, each.source.id, EdgeKind.LOGGED)))
+            if len(logged) < 2 or producer_of(self._target, each.target.id) is None:
+                continue
+            root = f"version:{each.source.id}"
+            near = self._source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
+            plain = {edge.source for edge in near.edges if not edge.is_relogged}
+            for run in logged:
+                there = self._run(run.key)
+                if there is not None:
+                    pairs = followed if f"run:{run.key}" in plain else closing
+                    pairs.append((there, each.target))
+        return followed, closing
+
+    def _relog(self, pairs: Iterable[LoggedAgain]) -> None:
+        for there, copied in pairs:
+            try:
+                self._target.relog(there.key, copied.id)
+            except LinealError as error:  # as of a use
+                term.warning(f"that {there.run_id} logged {copied.path} is not said there: {error}")
 
     def _use(self, here: RunKey, there: RunRecord) -> list[VersionRecord]:
         """Note what a run used; returns the versions whose edges are left for the end.
