@@ -294,6 +294,7 @@ class VersionRecord(NamedTuple):
     """As stored: None inherits, 0 is never (`core.retention`)."""
     released_at: datetime | None = None
     """When the content of a deleted version was given up; it cannot be restored after that."""
+    linked_at: datetime | None = None  # of a link
 
     @property
     def is_link(self) -> bool:

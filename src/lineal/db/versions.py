@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     func,
     null,
     or_,
@@ -42,6 +43,7 @@ from lineal.db.schema import (
     versions,
 )
 
+_is_link = memberships.c.collection_id != versions.c.collection_id
 _source_membership = memberships.alias("source_membership")
 _source = collections.alias("source_collection")
 _source_project = projects.alias("source_project")
@@ -90,6 +92,7 @@ def listing(*, with_metadata: bool = True) -> Select[Any]:
             memberships.c.id.label("membership_id"),
             memberships.c.number,
             memberships.c.removed_at,
+            case((_is_link, memberships.c.created_at)).label("linked_at"),
             entities.c.name.label("entity"),
             projects.c.name.label("project"),
             collections.c.name.label("collection"),
@@ -163,6 +166,7 @@ def records(rows: Iterable[Row[Any]]) -> list[VersionRecord]:
             sweep_id=row.sweep_id,
             ttl_seconds=row.ttl_seconds,
             released_at=row.released_at,
+            linked_at=row.linked_at,
         )
         for row in rows
     ]

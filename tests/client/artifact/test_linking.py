@@ -43,6 +43,17 @@ def test_deleting_a_link_only_unlinks(
     assert logged.linked_artifacts == []
 
 
+def test_a_link_tells_when_it_was_made(logged: Artifact) -> None:
+    logged.link("released").unlink()
+    link = logged.link("released")
+    assert (link.version, logged.linked_at) == ("v1", None)
+    assert link.linked_at is not None
+    assert logged.created_at < link.linked_at
+    for found in (lineal.Api().artifact("vision/released"), *logged.linked_artifacts):
+        assert found.linked_at == link.linked_at
+    assert link.source_artifact.linked_at is None
+
+
 def test_a_linked_version_cannot_be_deleted(logged: Artifact) -> None:
     logged.link("released")
     with pytest.raises(CommError, match="is linked as ana/vision/released:v0"):

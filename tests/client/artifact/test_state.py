@@ -222,6 +222,7 @@ def test_what_a_draft_can_tell() -> None:
         "file_count",
         "created_at",
         "updated_at",
+        "linked_at",
         "history_step",
         "url",
         "linked_artifacts",

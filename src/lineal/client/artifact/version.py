@@ -103,6 +103,12 @@ class VersionMethods(ArtifactCore):
         return iso(self._record.updated_at)
 
     @property
+    def linked_at(self) -> str | None:
+        """When this link was made; None for what is no link."""
+        linked_at = self._record.linked_at
+        return None if linked_at is None else iso(linked_at)
+
+    @property
     def history_step(self) -> int | None:
         """The run's last completed step when this was logged, None if it had logged nothing."""
         step = self._record.history_step
