@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -67,6 +68,7 @@ def test_who_is_refused_learns_of_which_process(holder, path):
 
 def test_a_process_that_is_stopped_is_said_to_be(holder, path):
     holder.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, holder.pid, os.WSTOPPED)
     with pytest.raises(Unavailable, match=rf"^Process {holder.pid} \(.*, stopped\) held"):
         write(path, busy_timeout_seconds=0)
 
