@@ -185,6 +185,10 @@ def test_a_type_that_is_loaded_again_says_when_it_is_gone(api: Api, data: Artifa
 def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
     log(api, "make", "net", "weights", type="model")
     assert [found.name for found in api.artifact_types("vision")] == ["dataset", "model"]
+    types = api.artifact_types("vision", start=api.artifact_types("vision").cursor)
+    assert (types[-1].name, len(types), types.more) == ("model", 2, False)
+    with pytest.raises(Invalid, match="start='x': all types come at once"):
+        list(api.artifact_types("vision", start="x"))
     assert [found.name for found in api.artifact_type("model").collections()] == ["net"]
     assert [found.name for found in api.artifact_collections("vision")] == ["data", "net"]
     first = api.project("vision").collections(per_page=1)

@@ -161,9 +161,16 @@ class Api:
             return False
         return type is None or record.type == type
 
-    def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
-        """List the types of the artifacts of a project (`[entity/]project`)."""
-        return public_catalog.artifact_types(self._backend, *self._project_path(project))
+    def artifact_types(
+        self, project: str | None = None, start: str | None = None
+    ) -> LazyList[ArtifactType]:
+        """List the types of the artifacts of a project (`[entity/]project`).
+
+        start: W&B's; all types come at once, so no list of them has a `cursor` to go on at.
+        """
+        return public_catalog.artifact_types(
+            self._backend, *self._project_path(project), start=start
+        )
 
     def artifact_type(self, type_name: str, project: str | None = None) -> ArtifactType:
         """Return a type of a project, to list its collections; raises NotFound naming all types."""

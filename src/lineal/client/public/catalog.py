@@ -21,12 +21,14 @@ from lineal.core.records import (
     CollectionPatch,
     CollectionQuery,
     CollectionRecord,
+    Page,
+    PageRequest,
     ProjectRecord,
     VersionQuery,
     VersionRecord,
 )
 from lineal.core.retention import Restored, Selection, selection_from_json
-from lineal.errors import NotFound
+from lineal.errors import Invalid, NotFound
 from lineal.nearest import did_you_mean
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ class Project(Shown):
             per_page=per_page,
         )
 
-    def artifacts_types(self, per_page: int = PAGE_SIZE) -> list[ArtifactType]:
+    def artifacts_types(self, per_page: int = PAGE_SIZE) -> LazyList[ArtifactType]:
         """Return the types that the project has artifacts of; per_page does nothing here."""
         return artifact_types(self._backend, self.entity, self.name)
 
@@ -339,9 +341,24 @@ class Collection:
 # --- lists --------------------------------------------------------------------------------------
 
 
-def artifact_types(backend: Backend, entity: str, project: str) -> list[ArtifactType]:
+def artifact_types(
+    backend: Backend, entity: str, project: str, *, start: str | None = None
+) -> LazyList[ArtifactType]:
     found = backend.artifact_types(entity, project)
-    return [ArtifactType(backend, entity, project, name) for name in found]
+
+    def all_at_once(page: PageRequest) -> Page[str]:
+        if page.cursor is not None:
+            raise Invalid(f"start={page.cursor!r}: all types come at once, and no list ends there")
+        in_turn = found[::-1] if page.backwards else found
+        items = () if page.only_total else tuple(in_turn[page.skip :])
+        return Page(items, None, len(found))
+
+    return LazyList(
+        all_at_once,
+        lambda name: ArtifactType(backend, entity, project, name),
+        start=start,
+        empty=f"{entity}/{project} has no artifacts yet",
+    )
 
 
 def artifact_type(backend: Backend, entity: str, project: str, name: str) -> ArtifactType:
