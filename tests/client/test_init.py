@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import subprocess
 import sys
 import threading
 from argparse import Namespace
@@ -15,8 +16,10 @@ import yaml
 
 import lineal
 from lineal.client import session
+from lineal.config import load
 from lineal.core.records import PageRequest
 from lineal.errors import Invalid, Unavailable, UsageError
+from lineal.service import instance
 
 
 def run_of(run: lineal.Run):
@@ -403,6 +406,29 @@ def test_init_gives_up_on_a_home_that_another_process_never_finishes_making(home
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(Unavailable, match=r"migrate\.lock for 0\.2 seconds"):
             lineal.init(settings={"init_timeout": 0.2})
+
+
+def test_who_waits_for_a_home_to_be_made_is_told_once_for_which_process(home, monkeypatch):
+    monkeypatch.setattr(instance, "TOLD_AFTER_SECONDS", 0)
+    home.mkdir()
+    program = (
+        "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"
+        "print('held', flush=True); sys.stdin.readline()"
+    )
+    command = [sys.executable, "-c", program, str(home / "migrate.lock")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    told = []
+    with subprocess.Popen(command, **pipes) as holder:
+        holder.stdout.readline()
+
+        def tell(text):
+            told.append(text)
+            print(file=holder.stdin, flush=True)
+
+        instance.open_instance(load(), tell=tell).close()
+    (said,) = told
+    assert said.startswith(f"process {holder.pid} ({sys.executable} -c")
+    assert f"makes or migrates the database (it holds {home / 'migrate.lock'}); waiting" in said
 
 
 def test_login_needs_no_account():

@@ -17,6 +17,8 @@ from lineal.config import Settings
 from lineal.db import blobs as blobs_db
 from lineal.db import migrations
 from lineal.db.engine import Database, make_empty, sqlite_url
+from lineal.db.lock_holder import file_lock_holder
+from lineal.db.write_lock import TOLD_AFTER_SECONDS
 from lineal.errors import Unavailable
 from lineal.files.modes import set_mode, shared_mode
 from lineal.home import Home, home_of, unwritable
@@ -79,7 +81,7 @@ def open_instance(
                 migrations.require_current(database)
             else:
                 wait = min(settings.busy_timeout, settings.init_timeout)
-                _bring_up_to_date(database, home, store, wait_seconds=wait)
+                _bring_up_to_date(database, home, store, wait_seconds=wait, tell=tell)
                 _require_store(database, home, store)
     except BaseException:
         database.close()
@@ -103,7 +105,12 @@ def _may_only_be_read(home: Home) -> bool:
 
 
 def _bring_up_to_date(
-    database: Database, home: Home, store: LocalStore, *, wait_seconds: float
+    database: Database,
+    home: Home,
+    store: LocalStore,
+    *,
+    wait_seconds: float,
+    tell: Callable[[str], None] | None,
 ) -> None:
     if os.path.exists(home.database) and migrations.revision(database) == migrations.HEAD:
         return
@@ -111,6 +118,7 @@ def _bring_up_to_date(
         os.path.join(home.root, "migrate.lock"),
         wait_seconds=wait_seconds,
         holder="makes or migrates the database",
+        tell=tell,
     ):
         if not os.path.exists(home.database):
             _require_no_log(home)
@@ -157,21 +165,28 @@ def _require_store(database: Database, home: Home, store: LocalStore) -> None:
 
 
 @contextmanager
-def locked(path: str, *, wait_seconds: float, holder: str) -> Iterator[None]:
+def locked(
+    path: str, *, wait_seconds: float, holder: str, tell: Callable[[str], None] | None = None
+) -> Iterator[None]:
     """Hold a lock file; the kernel lets go of it when the process dies.
 
-    holder: what a process does that holds it. Raises Unavailable, with that, if another holds it
-    that long.
+    holder: what a process does that holds it. tell: takes a message for a user who waits long.
+    Raises Unavailable if another holds it for `wait_seconds`.
     """
     descriptor = _open_lock(path)
-    until = time.monotonic() + wait_seconds
+    began = time.monotonic()
     try:
         while not _is_taken(path, descriptor):
-            if time.monotonic() > until:
+            waited = time.monotonic() - began
+            if waited > wait_seconds:
+                who = file_lock_holder(path)
                 raise Unavailable(
-                    f"Another process has held {path} for {wait_seconds:g} seconds, as it "
-                    f"{holder}; see whether it hangs, and try again"
+                    f"{who[0].upper()}{who[1:]} has held {path} for {wait_seconds:g} seconds, as "
+                    f"it {holder}; see whether it hangs, and try again"
                 )
+            if tell is not None and waited >= TOLD_AFTER_SECONDS:
+                tell(f"{file_lock_holder(path)} {holder} (it holds {path}); waiting for it")
+                tell = None
             time.sleep(_LOOK_AGAIN_SECONDS)
         yield
     finally:
