@@ -123,6 +123,7 @@ def test_verify_goes_on_after_damage_in_the_database_and_names_all_of_it(lineal,
     assert [finding["invariant"] for finding in findings] == [
         "every move of an alias is recorded",
         "every move of an alias is recorded",
+        "a run has its whole history",
         "segment matches its digest",
         "lines of a run can be read",
         "lines of a run can be read",

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
+from lineal.core.records import Lines, RunSpec, Stream
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
-from lineal.db.schema import blobs
-from lineal.service import deletion, gc
+from lineal.db.schema import blobs, edges, line_chunks
+from lineal.service import deletion, gc, history, runs
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -106,6 +107,38 @@ def test_what_is_asked_of_the_database_does_not_grow_with_the_versions(
     for number in range(20):
         log(instance, owner, tmp_path, {"a": b"%d" % number})
     assert asked() == before
+
+
+def test_runs_that_logged_a_version_and_lines_of_a_history_are_missed(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    keys = [runs.start(instance, owner, RunSpec("ana", "vision", name)).run.key for name in "ab"]
+    for key in keys:
+        log(instance, owner, tmp_path, {"a": b"1"}, run=key)
+        lines = tuple(b'{"_step": %d}' % step for step in range(3))
+        streams = Stream.HISTORY, Stream.CONSOLE
+        history.append(instance, owner, key, [Lines(each, "w", 0, lines) for each in streams])
+    assert list(verify(instance, owner)) == []
+    with instance.database.writing() as connection:
+        connection.execute(delete(edges).where(edges.c.run_id == keys[0]))
+        connection.execute(delete(line_chunks).where(line_chunks.c.run_id == keys[1]))
+    assert list(verify(instance, owner)) == [
+        ("a version has the runs that logged it", "ana/vision/data:v0", "1 of 2 are lost"),
+        ("a run has its whole history", "ana/vision/b", "0 lines instead of 3"),
+    ]
+
+
+def test_a_deleted_run_that_gave_up_its_lines_is_whole(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    lines = Lines(Stream.HISTORY, "w", 0, (b'{"_step": 0}',))
+    history.append(instance, owner, key, [lines])
+    deletion.delete_run(instance, owner, key)
+    assert list(verify(instance, owner)) == []
+    clock.move(days=8)
+    gc.sweep(instance, owner)
+    assert list(verify(instance, owner)) == []
 
 
 def test_a_blob_that_is_not_stored_is_named_with_every_version_that_has_it(

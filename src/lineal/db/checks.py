@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from lineal.core.records import EdgeKind, Stream
 from lineal.db import damage
 from lineal.db.blobs import CONDEMNED, STORED, has_state
 from lineal.db.schema import (
@@ -28,6 +29,7 @@ from lineal.db.schema import (
     blobs,
     collections,
     drafts,
+    edges,
     entities,
     line_chunks,
     manifest_segments,
@@ -48,6 +50,8 @@ VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.na
     memberships.c.number, Text
 )
 
+RUN_NAME = entities.c.name + "/" + projects.c.name + "/" + runs.c.run_id
+
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield (invariant, where, what) for everything the rows alone can tell."""
@@ -60,7 +64,7 @@ def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
 @functools.cache
 def _queries() -> list[tuple[str, Select[Any]]]:
     """Return each invariant with the query of (where, what) that contradicts it."""
-    return [*_of_versions(), *_of_names(), *_of_blobs()]
+    return [*_of_versions(), *_of_names(), *_of_blobs(), *_of_runs()]
 
 
 def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
@@ -232,6 +236,43 @@ def _of_blobs() -> Iterator[tuple[str, Select[Any]]]:
     yield "a condemned blob is never referenced again", held_after_all
 
 
+def _of_runs() -> Iterator[tuple[str, Select[Any]]]:
+    """Rows of theirs that are counted elsewhere, and would be missed by nothing else."""
+    asked = (
+        select(drafts.c.version_id, func.count(drafts.c.run_id.distinct()).label("count"))
+        .where(drafts.c.version_id.is_not(None), drafts.c.run_id.is_not(None))
+        .group_by(drafts.c.version_id)
+        .cte("asked")
+    )
+    said = (  # what a rewound run logged may be its copy's by now: that is one edge, too
+        select(func.count())
+        .where(edges.c.version_id == versions.c.id, edges.c.kind == EdgeKind.LOGGED)
+        .scalar_subquery()
+    )
+    forgotten = (
+        named_versions(_text(asked.c.count - said) + " of " + _text(asked.c.count) + " are lost")
+        .join(asked, asked.c.version_id == versions.c.id)
+        .where(said < asked.c.count)
+    )
+    yield "a version has the runs that logged it", forgotten
+    stored = (
+        select(line_chunks.c.run_id, func.sum(line_chunks.c.line_count).label("count"))
+        .where(line_chunks.c.stream == Stream.HISTORY)
+        .group_by(line_chunks.c.run_id)
+        .cte("stored")
+    )
+    count = func.coalesce(stored.c.count, 0)
+    short = (
+        select(RUN_NAME, _text(count) + " lines instead of " + _text(runs.c.history_count))
+        .select_from(runs)
+        .join(projects, projects.c.id == runs.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+        .outerjoin(stored, stored.c.run_id == runs.c.id)
+        .where(runs.c.released_at.is_(None), count != runs.c.history_count)
+    )
+    yield "a run has its whole history", short
+
+
 def _text(number: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(number, Text)
 
@@ -271,9 +312,8 @@ def segments_with_content(connection: Connection, *, after: int, limit: int) -> 
 
 def chunks_of_lines(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     """Return chunks of lines with the full name of their run."""
-    name = entities.c.name + "/" + projects.c.name + "/" + runs.c.run_id
     query = (
-        select(line_chunks, name.label("name"))
+        select(line_chunks, RUN_NAME.label("name"))
         .join(runs, runs.c.id == line_chunks.c.run_id)
         .join(projects, projects.c.id == runs.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
