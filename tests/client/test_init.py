@@ -431,6 +431,24 @@ def test_who_waits_for_a_home_to_be_made_is_told_once_for_which_process(home, mo
     assert f"makes or migrates the database (it holds {home / 'migrate.lock'}); waiting" in said
 
 
+@pytest.mark.parametrize(
+    ("mode", "umask", "is_told"),
+    [(0o2770, 0o077, True), (0o2775, 0o022, True), (0o2770, 0o002, False), (0o770, 0o077, False)],
+)
+def test_a_umask_that_keeps_others_out_of_a_shared_home_is_told(home, mode, umask, is_told):
+    home.mkdir()
+    home.chmod(mode)
+    told = []
+    before = os.umask(umask)
+    try:
+        instance.open_instance(load(), tell=told.append).close()
+    finally:
+        os.umask(before)
+    assert [
+        f"the umask {umask:03o} of this process the group of {home}" in each for each in told
+    ] == ([True] if is_told else [])
+
+
 def test_login_needs_no_account():
     assert lineal.login(key="x") is True
     lineal.require("core")

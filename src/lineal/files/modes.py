@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 _NO_MODES = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
@@ -24,3 +25,20 @@ def shared_mode(folder: str) -> int:
     """Return the mode with which all read and write a file who may write to its folder."""
     writers = os.stat(folder).st_mode & 0o022
     return 0o600 | writers | writers << 1
+
+
+def umask_against(folder: str) -> int | None:
+    """Return the umask if it locks out the group that a folder is set up for; None if it does not.
+
+    Set up so are folders with the set-group-id bit. None, too, where Linux does not tell the umask:
+    the other way to learn it is to change it, which other threads would notice.
+    """
+    mode = os.stat(folder).st_mode
+    if not mode & stat.S_ISGID:
+        return None
+    try:
+        with open("/proc/self/status", "rb") as file:
+            masks = [int(line.split()[1], 8) for line in file if line.startswith(b"Umask:")]
+    except OSError:
+        return None
+    return next((mask for mask in masks if mask & mode & stat.S_IRWXG), None)

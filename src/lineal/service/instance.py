@@ -20,7 +20,7 @@ from lineal.db.engine import Database, make_empty, sqlite_url
 from lineal.db.lock_holder import file_lock_holder
 from lineal.db.write_lock import TOLD_AFTER_SECONDS
 from lineal.errors import Unavailable
-from lineal.files.modes import set_mode, shared_mode
+from lineal.files.modes import set_mode, shared_mode, umask_against
 from lineal.home import Home, home_of, unwritable
 from lineal.service.clock import Clock, SystemClock
 
@@ -61,13 +61,18 @@ def open_instance(
     opened for that: writing to it raises Unavailable. So does this when there is no home and none
     can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
     this Lineal, is missing while there are bytes, or knows of some while there are none. What it
-    keeps of the settings is listed in `config.OPENED_WITH`. tell: takes a message for the user of
-    a call that waits for another process.
+    keeps of the settings is listed in `config.OPENED_WITH`. tell: takes messages for the user: of
+    a call that waits for another process, and of a umask that keeps others out of a shared home.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
     if not is_unwritable:
         home.create()
+        if tell is not None and (umask := umask_against(home.root)) is not None:
+            tell(
+                f"with the umask {umask:03o} of this process the group of {home.root} may not use "
+                "all that it makes there; call `umask 002` before"
+            )
     store = LocalStore(home.blobs)
     database = Database(
         sqlite_url(home.database),
