@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 import lineal
+from lineal.client import session
 from lineal.core.records import Stream
 from lineal.errors import ArtifactsFailed, Invalid
 
@@ -422,6 +424,26 @@ def test_failed_artifacts_only_warn_when_told_so(capsys):
     run.finish()
     assert "one" in capsys.readouterr().err
     assert run.backend.run_by_key(run.record.key).state == "failed"
+
+
+def test_a_run_says_that_it_is_alive_while_its_end_takes_long():
+    run = lineal.init(settings={"heartbeat_seconds": 0.0})
+    held = threading.Event()
+    session.worker().submit(held.wait)
+    run.log_artifact(lineal.Artifact("one", "dataset"))
+    ending = threading.Thread(target=run.finish)
+    ending.start()
+    try:
+        seen = set()
+        until = time.monotonic() + 20
+        while len(seen) < 3 and time.monotonic() < until:
+            seen.add(run.backend.run_by_key(run.record.key).heartbeat_at)
+            time.sleep(0.05)
+    finally:
+        held.set()
+        ending.join()
+    assert len(seen) == 3
+    assert run.backend.run_by_key(run.record.key).state == "finished"
 
 
 def test_heartbeats_and_lines_reach_the_backend_while_the_run_goes_on():

@@ -95,12 +95,14 @@ def test_a_run_waits_for_its_end_no_longer_than_it_may(capsys: pytest.CaptureFix
     run = lineal.init(settings={"finish_timeout": 0.01})
     with uploads_held():
         logged = [run.log_artifact(draft(name=f"data{n}")) for n in range(12)]
+        run.summary["loss"] = 1
         run.finish(exit_code=3)
         said = capsys.readouterr().err
         assert "12 of its artifacts were not stored within `finish_timeout`, 0.01 s" in said
         assert "data0, data1, data2" in said
         assert "data9 and 2 more. They go on" in said
         assert lineal.run is None
+        assert run.backend.run_by_key(run.record.key).summary["loss"] == 1
     assert [artifact.wait().version for artifact in logged] == ["v0"] * 12
     lineal.teardown()
     found = lineal.Api().run(run.path)

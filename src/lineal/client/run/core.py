@@ -410,26 +410,39 @@ class RunCore(Attributes):
             raise
 
     def _tick(self) -> None:
-        """Called every second or so by the worker; whatever fails is tried again next time."""
-        if self._is_finished:
-            return
-        if self._trial is not None:
-            self._trial.tick()
+        """Called every second or so by the worker; whatever fails is tried again next time.
+
+        While the run is being finished, which may take hours, it only says that it is alive.
+        """
         now = time.monotonic()
         pause = min(PUSH_MAX_SECONDS, 1.0 + (now - self._began) * PUSH_GROWTH)
         try:
-            if now - self._pushed_at >= pause:
-                self._store_surroundings()
-                self.flush()
-                self._files.store_changed()
+            if not self._is_finished:
+                if self._trial is not None:
+                    self._trial.tick()
+                if now - self._pushed_at >= pause:
+                    self._store_surroundings()
+                    self.flush()
+                    self._files.store_changed()
             if now - self._beat_at >= self.settings.heartbeat_seconds and not self._is_forked:
                 self._beat_at = now
-                self.backend.heartbeat(self.record.key, self._runtime_seconds())
+                self._beat()
         except LinealError as error:
             self._pushed_at = now
             self.warn_of(error)
         except Exception as error:  # noqa: BLE001 - a tick must not kill the worker
             term.warn_once(f"Run {self.path}: {error!r}", key="tick", again_seconds=300)
+
+    def _beat(self) -> None:
+        with self._push_lock:  # no beat comes after `_stop_ticks`
+            if self._stop_ticking is not None:
+                self.backend.heartbeat(self.record.key, self._runtime_seconds())
+
+    def _stop_ticks(self) -> None:
+        with self._push_lock:
+            stop, self._stop_ticking = self._stop_ticking, None
+        if stop is not None:
+            stop()
 
     def _surroundings(self, *, wait: bool) -> surroundings.Surroundings | None:
         """Return what was captured at the start when it is there, until it is stored."""

@@ -54,23 +54,25 @@ def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
     run._rows.flush()
     if run._console is not None and not run._is_forked:
         run._console.close()
-    if run._stop_ticking is not None:
-        run._stop_ticking()
     failures: dict[str, BaseException] = {}
     try:
         if run._is_forked:
+            run._stop_ticks()
             run.flush()
             run._rows.spool.remove()
             session.run_finished(run)
             return
         failures = _wait_for_artifacts(run)
         _store(run)
+        run._stop_ticks()
         code = exit_code or (1 if failures else 0)
         state = run.backend.finish_run(run.record.key, code, run._runtime_seconds())
         run._rows.spool.remove()
         if run.offline:
             run.backend.close()  # folds the log of the database into it: the folder may be copied
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, WaitTimeoutError):
+            run._stop_ticks()
         session.run_left(run)
         if failures:
             term.error(ArtifactsFailed(failures).message)
@@ -115,6 +117,7 @@ def _wait_for_artifacts(run: Run) -> dict[str, BaseException]:
     for artifact in run._artifacts.all():
         left = None if limit is None else max(0.0, began + limit - time.monotonic())
         if not artifact._is_over(left):
+            run.flush()  # what it logged can be read meanwhile
             raise _timed_out(run)
         failure = artifact._failure()
         if failure is not None:
