@@ -155,6 +155,24 @@ def test_what_would_close_a_cycle_here_does_there(ana, bob, chain):
     assert neighbours(bob, chain) == neighbours(ana, chain)
 
 
+def test_what_closes_a_cycle_does_there_whatever_else_was_used(ana, bob):
+    ana.log("raw", "raw")
+    with ana.run(id="make-split") as run:
+        ana._logged(run, "split", "split")
+    with ana.run(id="make-model") as run:
+        for source in ("raw", "split"):
+            run.use_artifact(f"{source}:latest")
+        ana._logged(run, "model", "model")
+    with ana.run(id="make-split", resume="must") as run:
+        run.use_artifact("model:latest")
+    ana.export("split", "model")  # without all that was used
+    bob.import_()
+    for home in (ana, bob):
+        graph = committed(home.backend, home.version("model")).upstream()
+        names = {node.id: node.label for node in graph.nodes}
+        assert [names[edge.source] for edge in graph.edges if edge.is_relogged] == ["model:v0"]
+
+
 def test_without_upstream_only_its_run_comes_along(ana, bob, chain):
     ana.export(chain)
     bob.import_()

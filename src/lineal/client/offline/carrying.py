@@ -220,8 +220,9 @@ class Carry:
 
         They close a cycle here, and do there once all others are in place.
         """
-        used = [version for version in _used(self._source, here) if version.id in self._versions]
-        followed = copying.followed(self._source, here, EdgeKind.USED, len(used) + 1)
+        every = _used(self._source, here)
+        used = [version for version in every if version.id in self._versions]
+        followed = copying.followed(self._source, here, EdgeKind.USED, len(every))
         self._note_uses(there, (version for version in used if version.id in followed))
         return [version for version in used if version.id not in followed]
 

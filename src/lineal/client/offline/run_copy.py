@@ -98,7 +98,7 @@ class RunCopy:
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)
         self._relogged = self._logged.keys() - copying.followed(
-            source, self._from.key, EdgeKind.LOGGED, len(self._logged) + 1
+            source, self._from.key, EdgeKind.LOGGED, len(self._logged)
         )
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
