@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineal import libc, packs
-from lineal.errors import IntegrityError, MissingFile
+from lineal.errors import IntegrityError, MissingFile, NoSpace
 
 CONTENTS = st.lists(st.binary(max_size=9000), unique=True, min_size=1, max_size=12)
 
@@ -54,6 +54,25 @@ def test_deleting_some_leaves_the_others_whole(
         assert content(pack, each) is None
         place = packs.Pack(path)
         assert sha256(each) not in place.places()
+
+
+def test_many_megabytes_come_out_as_they_went_in(folder: Path) -> None:
+    contents = [os.urandom(size) for size in (700_000, 1, 3 << 20, 0, 1 << 20, 2_000_000)] * 2
+    pack = packs.Pack(written(folder, contents))
+    assert [content(pack, each) for each in contents] == contents
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="asks a device that is always full")
+def test_a_full_disk_that_a_thread_meets_is_told_and_nothing_is_left(folder: Path) -> None:
+    writer = packs.Writer(str(folder / "pack"))
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, writer._descriptor)
+    os.close(full)
+    writer.add(bytes(32), bytes(1 << 20))
+    with pytest.raises(NoSpace):
+        writer.seal()
+    writer.discard()
+    assert os.listdir(folder) == []
 
 
 def test_the_same_content_is_kept_once(folder: Path) -> None:

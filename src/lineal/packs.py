@@ -13,6 +13,7 @@ import os
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from lineal import libc
@@ -23,6 +24,8 @@ from lineal.files.reading import open_file
 from lineal.files.refusals import access_to, room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_all
+from lineal.interrupts import deferred
+from lineal.parallel import Threads
 
 _ENTRY = struct.Struct("<32sQII")
 """SHA-256, offset, length, and whether it is deleted: 48 bytes, little-endian."""
@@ -54,7 +57,11 @@ class Place(NamedTuple):
 
 
 class Writer:
-    """A pack being written; `seal` makes it one, `discard` removes it."""
+    """A pack being written; `seal` makes it one, `discard` removes it.
+
+    A thread writes, a megabyte at a time, while the next files are read and hashed: a new page of
+    memory for each four kilobytes takes as long as that.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -65,6 +72,7 @@ class Writer:
         self._buffered = 0
         self._size = 0
         self._flushed = 0
+        self._writing = Threads[None](1, "lineal-pack")
 
     @property
     def is_full(self) -> bool:
@@ -78,7 +86,7 @@ class Writer:
         if data:
             self._append(data)
         if self._buffered >= _BUFFER_BYTES or len(self._buffers) >= _BUFFERS_MOST:
-            self._write()
+            self._write_beside()
 
     def seal(self) -> None:
         """Write the index and close the file; it is not on the disk yet."""
@@ -88,7 +96,8 @@ class Writer:
         )
         footer = _FOOTER.pack(self._size, len(self._entries), _MAGIC)
         self._append(index + footer)
-        self._write()
+        self._writing.wait()
+        self._write(self._buffers, self._size)
         with room_on(self.path):
             set_mode(self._descriptor, 0o444)
         self._close()
@@ -100,6 +109,8 @@ class Writer:
             os.unlink(self.path)
 
     def _close(self) -> None:
+        with deferred():  # nobody may write to this descriptor when it is another file's
+            self._writing.end()
         os.close(self._descriptor)
         self._descriptor = -1
 
@@ -108,15 +119,20 @@ class Writer:
         self._buffered += len(data)
         self._size += len(data)
 
-    def _write(self) -> None:
-        with room_on(self.path):
-            written = os.writev(self._descriptor, self._buffers)
-            if written < self._buffered:
-                write_all(self._descriptor, b"".join(self._buffers)[written:])
+    def _write_beside(self) -> None:
+        self._writing.wait()
+        self._writing.begin(partial(self._write, self._buffers, self._size))
         self._buffers, self._buffered = [], 0
-        if self._size - self._flushed >= FLUSH_BYTES:
-            begin_flush(self._descriptor, self._flushed, self._size - self._flushed)
-            self._flushed = self._size
+
+    def _write(self, buffers: Sequence[bytes | memoryview], end: int) -> None:
+        """Write what comes next; end: how much of the pack is written then."""
+        with room_on(self.path):
+            written = os.writev(self._descriptor, buffers)
+            if written < sum(map(len, buffers)):
+                write_all(self._descriptor, b"".join(buffers)[written:])
+        if end - self._flushed >= FLUSH_BYTES:
+            begin_flush(self._descriptor, self._flushed, end - self._flushed)
+            self._flushed = end
 
 
 class Pack:

@@ -1,9 +1,9 @@
-"""All threads of the SDK: what uploads in the background, and what ticks.
+"""The threads that a process keeps: what uploads in the background, and what ticks.
 
 One worker per process. It runs jobs one after the other in the order they were given (X-5:
 versions of one name are numbered in call order), and beside them calls about once a second
 whoever has lines or a heartbeat to send, however long a job takes. Both threads are daemons,
-started when first needed and again after a fork.
+started when first needed and again after a fork. Threads of a single call: `lineal.parallel`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import os
 import queue
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from lineal.errors import Unavailable
 from lineal.interrupts import held
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 TICK_SECONDS = 1.0
 
@@ -97,25 +95,3 @@ class Worker:
             time.sleep(TICK_SECONDS)
             for call in list(self._calls):
                 call()
-
-
-def in_parallel(
-    work: Callable[[T], R], items: Iterable[T], *, threads: int
-) -> Iterator[tuple[T, R]]:
-    """Yield (item, what the work made of it) in the order of the items.
-
-    For requests to other machines; at most four times as many items as threads are taken ahead.
-    The first error ends it, once what is under way has ended.
-    """
-    pool = ThreadPoolExecutor(threads, "lineal-requests")
-    pending: deque[tuple[T, Future[R]]] = deque()
-    try:
-        for item in items:
-            pending.append((item, pool.submit(work, item)))
-            if len(pending) >= 4 * threads:
-                done, future = pending.popleft()
-                yield done, future.result()
-        for done, future in pending:
-            yield done, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)

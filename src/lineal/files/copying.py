@@ -6,8 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 
 from lineal.files.flushing import FLUSH_BYTES, begin_flush
 from lineal.files.reading import (
@@ -22,6 +21,7 @@ from lineal.files.reading import (
 from lineal.files.refusals import unreadable
 from lineal.files.stamps import require_unchanged
 from lineal.files.writing import created, write_new
+from lineal.parallel import Threads, require_wanted
 
 PIECE_BYTES = 4 << 20
 """Copied by the kernel at a time: no bytes come here, which takes half the processor's time of
@@ -52,7 +52,7 @@ def copy_and_hash(
             if _clone(reading, writing):
                 hex_digest = hash_file(target, advance=advance).hex_digest
             else:
-                hex_digest = _copy_large(source, reading, writing, advance)
+                hex_digest = _copy_large(source, reading, writing, before.size, advance)
             require_unchanged(source, reading, before)
     return Hashed(hex_digest, before.size, before)
 
@@ -67,30 +67,19 @@ def _clone(reading: int, writing: int) -> bool:
     return True
 
 
-def _copy_large(source: str, reading: int, writing: int, advance: Advance | None) -> str:
-    """Copy piece by piece here while one thread hashes the copy: both let go of the interpreter.
+def _copy_large(source: str, reading: int, writing: int, size: int, advance: Advance | None) -> str:
+    """Copy piece by piece here while one thread hashes the copy behind it.
 
-    Where no thread can be had it is hashed here: by a limit, or since the process is ending.
+    What grew beyond its size has changed: to follow it to its end might take for ever.
     """
     copier, running = _Copier(source, reading, writing), _Hash(writing, advance)
-    pending: deque[Future[None]] = deque()
-    has_thread = True
     offset = 0
-    with ThreadPoolExecutor(1, "lineal-hash") as hasher:
-        while count := copier.copy(offset):
-            if has_thread:
-                try:
-                    pending.append(hasher.submit(running.add, offset, count))
-                except RuntimeError:
-                    has_thread = False
-                    wait(pending)
-            if not has_thread:
-                running.add(offset, count)
-            if len(pending) > PIECES_AHEAD:
-                pending.popleft().result()
+    with Threads[None](1 if size > PIECE_BYTES else 0, "lineal-hash") as hasher:
+        while offset <= size and (count := copier.copy(offset)):
+            hasher.begin(partial(running.add, offset, count))
+            hasher.wait(PIECES_AHEAD)
             offset += count
-        for future in pending:
-            future.result()
+        hasher.wait()
     return running.hexdigest()
 
 
@@ -102,7 +91,8 @@ class _Copier:
         self._asks_kernel = hasattr(os, "sendfile")
 
     def copy(self, offset: int) -> int:
-        """Return how many bytes were copied, 0 at the end."""
+        """Return how many bytes were copied, 0 at the end; raises Abandoned."""
+        require_wanted()
         if self._asks_kernel:
             try:
                 count = os.sendfile(self._writing, self._reading, offset, PIECE_BYTES)

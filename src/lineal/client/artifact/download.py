@@ -23,7 +23,6 @@ from lineal.client.backend import Backend
 from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
 from lineal.client.references import References
 from lineal.client.references.scheme import has_checked_content, identity, is_unchecked
-from lineal.client.transfer import in_parallel
 from lineal.collector import seldom_collected
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
@@ -44,6 +43,7 @@ from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
 from lineal.packs import InTurn
+from lineal.parallel import in_parallel
 
 BATCH = 5_000
 """Files located in one request."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from lineal.client.references import References
 from lineal.client.references.scheme import Freshness, State
-from lineal.client.transfer import in_parallel
 from lineal.core.manifest import Entry
 from lineal.errors import Invalid
+from lineal.parallel import in_parallel
 
 THREADS = 32
 """Requests under way at once: a store answers each in some milliseconds."""

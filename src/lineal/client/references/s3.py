@@ -25,9 +25,9 @@ from lineal.client.references.objects import (
     Place,
 )
 from lineal.client.references.scheme import is_unchecked, unquoted
-from lineal.client.transfer import in_parallel
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
+from lineal.parallel import in_parallel
 
 T = TypeVar("T")
 
