@@ -24,6 +24,7 @@ NAMES = (
     "steps",
     "versions",
     "large_file",
+    "medium_files",
     "small_files",
     "download",
     "lineage",

@@ -18,7 +18,17 @@ from benchmarks.results import Result, table
 from benchmarks.timing import Taken
 
 ROOT = Path(__file__).parent.parent
-QUICK = ["imports", "hello", "steps", "large_file", "small_files", "download", "manifest", "gc"]
+QUICK = [
+    "imports",
+    "hello",
+    "steps",
+    "large_file",
+    "medium_files",
+    "small_files",
+    "download",
+    "manifest",
+    "gc",
+]
 """Those that take a second or two with small inputs."""
 
 

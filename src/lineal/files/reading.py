@@ -10,6 +10,7 @@ from typing import NamedTuple
 from lineal.errors import SourceChanged
 from lineal.files.refusals import unreadable
 from lineal.files.stamps import Stamp, require_unchanged
+from lineal.parallel import require_wanted
 
 SMALL_BYTES = 1 << 20
 """Files up to here are read whole: one read, one hash, one write."""
@@ -40,6 +41,7 @@ def hash_file(path: str, *, advance: Advance | None = None) -> Hashed:
                 buffer = memoryview(bytearray(CHUNK_BYTES))
                 try:
                     while count := file.readinto(buffer):
+                        require_wanted()
                         running.update(buffer[:count])
                         if advance is not None:
                             advance(count)

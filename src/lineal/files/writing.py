@@ -13,6 +13,7 @@ from lineal.files.parts import new_stem
 from lineal.files.reading import CHUNK_BYTES, Advance
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
+from lineal.parallel import require_wanted
 
 _OPEN_FILES = "/proc/self/fd"
 _HAS_NAMELESS = hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)
@@ -66,6 +67,7 @@ def write_stream(
     running = hashlib.sha256()
     with created(path, mode) as descriptor:
         while chunk := source.read(chunk_bytes):
+            require_wanted()
             running.update(chunk)
             write_all(descriptor, chunk)
             if advance is not None:

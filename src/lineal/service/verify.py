@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
@@ -21,10 +22,13 @@ from lineal.db import damage as damage_db
 from lineal.db.compression import decompress
 from lineal.errors import IntegrityError, MissingFile, Unavailable
 from lineal.packs import InTurn
+from lineal.parallel import large_in_parallel, require_wanted
 from lineal.service.instance import Instance
 
 Progress = Callable[[int, int], None]
-"""Called with (blobs, bytes) read since the last call."""
+"""Called with (blobs, bytes) read since the last call, by several threads."""
+
+_Located = tuple[Row[Any], Key, LocalPlace | None]
 
 PAGE = 5_000
 """Blobs looked up per query, and read in the order in which they lie in the store."""
@@ -128,9 +132,9 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
                 keyed.append((row, storage_key(Digest(row.digest), row.nonce)))
             except ValueError as error:
                 yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
-        for row, key, place in _in_order(instance, keyed):
-            chunks = _chunks(instance, packed, key, place)
-            problem = _problem(chunks, row.digest, row.size_bytes, progress)
+        for (row, key, _), problem in large_in_parallel(
+            partial(_problem, instance, packed, progress), _in_order(instance, keyed), _loose_bytes
+        ):
             if problem is not None:
                 yield from _said(instance, row, key, problem, repair=repair)
             progress(1, 0)
@@ -150,9 +154,7 @@ def _pages(
         after = rows[-1].id
 
 
-def _in_order(
-    instance: Instance, keyed: Sequence[tuple[Row[Any], Key]]
-) -> list[tuple[Row[Any], Key, LocalPlace | None]]:
+def _in_order(instance: Instance, keyed: Sequence[tuple[Row[Any], Key]]) -> list[_Located]:
     """Return blobs with their places as they lie in the store: of a pack one after the other."""
     places: Sequence[LocalPlace | None]
     try:
@@ -167,6 +169,12 @@ def _where(place: LocalPlace | None) -> tuple[str, int]:
     return ("", 0) if place is None else (place.path, place.pack_offset or 0)
 
 
+def _loose_bytes(located: _Located) -> int:
+    """Return the size of a blob; 0 for one in a pack, whose files are read in turn."""
+    row, _, place = located
+    return 0 if place is not None and place.pack_offset is not None else row.size_bytes
+
+
 def _chunks(
     instance: Instance, packed: InTurn, key: Key, place: LocalPlace | None
 ) -> Iterator[bytes | memoryview]:
@@ -175,6 +183,7 @@ def _chunks(
         return
     with instance.store.open(key) as file:
         while chunk := file.read(CHUNK_BYTES):
+            require_wanted()
             yield chunk
 
 
@@ -202,11 +211,12 @@ class _Problem(NamedTuple):
 
 
 def _problem(
-    chunks: Iterator[bytes | memoryview], digest: str, size_bytes: int, progress: Progress
+    instance: Instance, packed: InTurn, progress: Progress, located: _Located
 ) -> _Problem | None:
+    row, key, place = located
     running, size = hashlib.sha256(), 0
     try:
-        for chunk in chunks:
+        for chunk in _chunks(instance, packed, key, place):
             running.update(chunk)
             size += len(chunk)
             progress(0, len(chunk))
@@ -216,9 +226,9 @@ def _problem(
         return _Problem(f"cannot be read: {error}", is_lost=True)
     except (Unavailable, OSError) as error:
         return _Problem(f"cannot be read now: {error}", is_lost=False)
-    if size != size_bytes:
-        return _Problem(f"{size} bytes instead of {size_bytes}", is_lost=True)
-    if of_hash(running) != digest:
+    if size != row.size_bytes:
+        return _Problem(f"{size} bytes instead of {row.size_bytes}", is_lost=True)
+    if of_hash(running) != row.digest:
         text = "the bytes do not have the digest: they were changed on disk"
         return _Problem(text, is_lost=True)
     return None

@@ -13,12 +13,13 @@ import os
 from array import array
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, Added, Contents, Source
-from lineal.client.artifact.patterns import IGNORE_FILE, Chosen
+from lineal.client.artifact.patterns import Chosen
 from lineal.client.artifact.staging import (
     Packing,
     Staging,
@@ -26,20 +27,21 @@ from lineal.client.artifact.staging import (
     remove_copy,
     remove_leftovers,
 )
+from lineal.client.artifact.walking import not_a_file, walk
 from lineal.client.cache import DigestCache, now_ns
 from lineal.config import Settings
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
-from lineal.errors import Invalid, MissingFile
+from lineal.errors import Invalid
 from lineal.files.modes import set_mode
-from lineal.files.reading import Advance, hash_file
-from lineal.files.refusals import access_to, refusal, room_on
+from lineal.files.reading import hash_file
+from lineal.files.refusals import refusal, room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new
-from lineal.home import BLOBS, BUNDLE, DATABASE, home_of
+from lineal.home import home_of
+from lineal.parallel import LARGE_BYTES, Threads, local_threads
 
-_OF_INSTANCE = frozenset({DATABASE, BLOBS, BUNDLE})
 EMPTY_MARKER = ".linealkeep"
 """An empty file in a folder that has nothing else, where empty folders are wanted (ART-20)."""
 NAME_TAIL = 100
@@ -95,17 +97,20 @@ class Adder:
         check_policy(policy)
         source = os.path.abspath(path)
         if not os.path.isfile(source):
-            raise _not_a_file(path)
+            raise not_a_file(path)
+        inside = file_paths.entry_path(name)
         known = self.cache.of_file(source) if policy == MUTABLE else None
+        if known is not None and known[0].is_at(source):
+            entry, found = _unchanged(source, inside, policy, known)
+            contents.add([Added(entry, found)], overwrite=overwrite)
+            return entry
         read_at = now_ns()
         label, size = f"adding {os.path.basename(source)}", Stamp.at(source).size
         with term.progress(label, files=1, size=size) as progress:
-            digest, found = self._digest(source, known, policy, None, progress.file())
+            entry, found = self._read(source, inside, policy, progress.file())
         with _undone(found.staged):
-            entry = Entry(file_paths.entry_path(name), digest, found.stamp.size)
             contents.add([Added(entry, found)], overwrite=overwrite)
-        if found.staged or policy == IMMUTABLE:
-            self.cache.remember([(source, found.stamp, digest)], read_at_ns=read_at)
+        self.cache.remember([(source, found.stamp, entry.digest)], read_at_ns=read_at)
         return entry
 
     @contextmanager
@@ -166,65 +171,115 @@ class Adder:
         return len(contents) - before
 
     def _walk(self, root: str, wanted: Folder, progress: term.Progress) -> Generator[Added]:
-        """Yield the files below `root`, the folder's absolute path."""
-        chosen, policy = wanted.chosen, wanted.policy
-        is_large, folders = _peeked(walk(root, chosen))
+        """Yield the files below `root`, the folder's absolute path.
+
+        Large files are read in threads, and come when they are done.
+        """
+        policy = wanted.policy
+        is_many, folders = _peeked(walk(root, wanted.chosen))
         packing = None
-        if is_large and self._pack_files_up_to:
+        if is_many and policy == MUTABLE and self._pack_files_up_to:
             packing = Packing(self.staging, self._pack_files_up_to)
-        head = f"{wanted.prefix}/" if wanted.prefix else ""
-        fresh: list[tuple[str, Stamp, Digest]] = []
-        read_at = now_ns()
+        fresh = _Fresh(self.cache)
+        count = local_threads()
+        threads = Threads[tuple[Entry, Source]](count, "lineal-files", drop=_drop_copy)
         try:
-            for relative_folder, entries in folders:
-                inner = f"{relative_folder}/" if relative_folder else ""
-                below = head + inner
-                if not entries:
-                    if wanted.empty_dirs and chosen(inner + EMPTY_MARKER):
-                        yield Added(*self._made(b"", file_paths.entry_path(below + EMPTY_MARKER)))
-                    continue
-                folder = os.path.join(root, relative_folder) if relative_folder else root
-                known = self.cache.of_folder(folder)
-                for name in entries:
-                    path = f"{folder}/{name}"
-                    inside = file_paths.entry_path(below + name)  # before a copy of it is made
-                    file = progress.file()
-                    digest, source = self._digest(path, known.get(name), policy, packing, file)
-                    if source.staged or name not in known:
-                        fresh.append((path, source.stamp, digest))
-                    size = source.stamp.size
-                    yield Added(Entry(inside, digest, size), source)
-                    file.done(size)
-                    if len(fresh) >= REMEMBER_EACH:
-                        self.cache.remember(fresh, read_at_ns=read_at)
-                        fresh, read_at = [], now_ns()
+            for file in self._files(root, wanted, folders):
+                if file.path is None:
+                    yield Added(*self._made(b"", file.inside))
+                elif file.known is not None and file.known[0].is_at(file.path):
+                    entry, source = _unchanged(file.path, file.inside, policy, file.known)
+                    yield Added(entry, source)
+                    progress.advance(files=1, size=entry.size)
+                elif packing is not None and (packed := packing.copy(file.path)) is not None:
+                    staged, digest, stamp = packed
+                    entry = Entry(file.inside, digest, stamp.size)
+                    source = Source(file.path, staged, policy, stamp, is_packed=True)
+                    yield from fresh.noted([(entry, source)])
+                    progress.advance(files=1, size=entry.size)
+                else:
+                    read = partial(self._read, file.path, file.inside, policy, progress.file())
+                    if _size_of(file.path) < LARGE_BYTES:
+                        yield from fresh.noted([read()])
+                    else:
+                        threads.begin(read)
+                        yield from fresh.noted(threads.results(4 * count))
+            yield from fresh.noted(threads.results())
             if packing is not None:
                 packing.seal()
         finally:
+            threads.end()
             if packing is not None:
                 packing.discard()
-        self.cache.remember(fresh, read_at_ns=read_at)
+        fresh.remember()
 
-    def _digest(
-        self,
-        path: str,
-        known: tuple[Stamp, Digest] | None,
-        policy: str,
-        packing: Packing | None,
-        advance: Advance,
-    ) -> tuple[Digest, Source]:
-        if known is not None and known[0].is_at(path):
-            return known[1], Source(path, None, policy, known[0])
+    def _files(
+        self, root: str, wanted: Folder, folders: Iterable[tuple[str, list[str]]]
+    ) -> Iterator[_File]:
+        head = f"{wanted.prefix}/" if wanted.prefix else ""
+        for relative_folder, names in folders:
+            inner = f"{relative_folder}/" if relative_folder else ""
+            below = head + inner
+            if not names:
+                if wanted.empty_dirs and wanted.chosen(inner + EMPTY_MARKER):
+                    yield _File(None, file_paths.entry_path(below + EMPTY_MARKER), None)
+                continue
+            folder = os.path.join(root, relative_folder) if relative_folder else root
+            known = self.cache.of_folder(folder)
+            for name in names:
+                inside = file_paths.entry_path(below + name)  # before a copy of it is made
+                yield _File(f"{folder}/{name}", inside, known.get(name))
+
+    def _read(
+        self, path: str, inside: str, policy: str, file: term.FileProgress
+    ) -> tuple[Entry, Source]:
+        """Hash a file, and copy it unless it is immutable."""
         if policy == IMMUTABLE:
-            hashed = hash_file(path, advance=advance)
-            digest = Digest(PREFIX + hashed.hex_digest)
-            return digest, Source(path, None, policy, hashed.stamp)
-        packed = None if packing is None else packing.copy(path)
-        if packed is not None:
-            staged, digest, stamp = packed
-            return digest, Source(path, staged, policy, stamp, is_packed=True)
-        staged, digest, stamp = self.staging.copy(path, advance)
-        return digest, Source(path, staged, policy, stamp)
+            hashed = hash_file(path, advance=file)
+            staged, digest, stamp = None, Digest(PREFIX + hashed.hex_digest), hashed.stamp
+        else:
+            staged, digest, stamp = self.staging.copy(path, file)
+        file.done(stamp.size)
+        return Entry(inside, digest, stamp.size), Source(path, staged, policy, stamp)
+
+
+def _unchanged(
+    path: str, inside: str, policy: str, known: tuple[Stamp, Digest]
+) -> tuple[Entry, Source]:
+    stamp, digest = known
+    return Entry(inside, digest, stamp.size), Source(path, None, policy, stamp)
+
+
+class _File(NamedTuple):
+    """A file of a folder that is being added."""
+
+    path: str | None
+    """None: an empty folder, which a marker stands for."""
+    inside: str
+    """Its path in the artifact."""
+    known: tuple[Stamp, Digest] | None
+
+
+class _Fresh:
+    """Files that were read just now, on their way to the digest cache."""
+
+    def __init__(self, cache: DigestCache) -> None:
+        self._cache = cache
+        self._read: list[tuple[str, Stamp, Digest]] = []
+        self._began = self._remembered = now_ns()
+
+    def noted(self, read: Iterable[tuple[Entry, Source]]) -> Iterator[Added]:
+        """Pass on what was read."""
+        for entry, source in read:
+            self._read.append((source.path, source.stamp, entry.digest))
+            if len(self._read) >= REMEMBER_EACH:
+                self.remember()
+            yield Added(entry, source)
+
+    def remember(self) -> None:
+        # what threads were reading when this was called last comes now: it began before that
+        self._cache.remember(self._read, read_at_ns=self._began)
+        self._began, self._remembered, self._read = self._remembered, now_ns(), []
 
 
 @contextmanager
@@ -246,6 +301,20 @@ def _noting(found: Iterable[Added], copies: array[int]) -> Iterator[Added]:
             copies.append(number_of(staged))
             last = staged
         yield added
+
+
+def _size_of(path: str) -> int:
+    """Return a file's size; 0 if it cannot be had, which whoever reads it says better."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def _drop_copy(read: tuple[Entry, Source]) -> None:
+    _, source = read
+    if source.staged is not None:
+        remove_copy(source.staged)
 
 
 def _peeked(
@@ -298,73 +367,6 @@ def digest_of(path: str) -> Digest:
     return Digest(PREFIX + hash_file(os.path.abspath(path)).hex_digest)
 
 
-def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
-    """Yield (folder relative to root, sorted file names), following symbolic links.
-
-    A folder without chosen files is left out if it has folders, and else has no names.
-    Homes and offline runs of Lineal's own below the root are left out, and that is said once:
-    what is added there grows with each time it is added. Raises Invalid for a link that leads back
-    into itself and for what is neither file nor folder, MissingFile for a link that leads nowhere.
-    """
-    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", (_identity(root),))]
-    while pending:
-        relative, above = pending.pop()
-        read = _read_folder(root, relative, chosen)
-        if read is None:
-            continue
-        names_here, folders = read
-        for folder in folders:
-            identity = _identity(os.path.join(root, folder))
-            if identity in above:
-                raise Invalid(
-                    f"{os.path.join(root, folder)} is a symbolic link to a folder that holds it; "
-                    f"exclude it, or list it in {IGNORE_FILE}"
-                )
-            pending.append((folder, (*above, identity)))
-        if names_here or not folders:
-            yield relative, names_here
-
-
-def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], list[str]] | None:
-    """Return the sorted names of files, and the folders; None if it is to be left out."""
-    below = f"{relative}/" if relative else ""
-    found: list[str] = []
-    folders: list[str] = []
-    own: set[str] = set()
-    folder = os.path.join(root, relative) if relative else root
-    with access_to(folder), os.scandir(folder) as entries:
-        for entry in entries:
-            path = below + entry.name
-            if entry.name in _OF_INSTANCE:
-                own.add(entry.name)
-            if _is_folder(entry, path, chosen):
-                if chosen(path + "/"):
-                    folders.append(path)
-            elif chosen(path):
-                if not entry.is_file():
-                    raise _not_a_file(entry.path)
-                found.append(entry.name)
-    if relative and {DATABASE, BLOBS} <= own and BUNDLE not in own:
-        term.warn_once(f"{folder} holds data of Lineal's own and is left out", key=f"own {folder}")
-        return None
-    return sorted(found), sorted(folders, reverse=True)
-
-
-def _is_folder(entry: os.DirEntry[str], path: str, chosen: Chosen) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        if chosen(path):
-            raise
-        return False
-
-
-def _identity(folder: str) -> tuple[int, int]:
-    with access_to(folder):
-        status = os.stat(folder)
-    return status.st_dev, status.st_ino
-
-
 def check_policy(policy: str) -> None:
     if policy not in (MUTABLE, IMMUTABLE):
         raise Invalid(f"Policy {policy!r} is not known; use `mutable` or `immutable`")
@@ -376,13 +378,3 @@ def _not_a_folder(path: str) -> Invalid:
     if os.path.islink(path):
         return Invalid(f"{path} is a symbolic link that leads nowhere")
     return Invalid(f"Folder {os.path.abspath(path)} does not exist; nothing was added")
-
-
-def _not_a_file(path: str) -> Invalid | MissingFile:
-    if os.path.isdir(path):
-        return Invalid(f"{path} is a folder, not a file; use add_dir")
-    if os.path.islink(path):
-        return Invalid(f"{path} is a symbolic link that leads nowhere")
-    if os.path.exists(path):
-        return Invalid(f"{path} is neither a file nor a folder and cannot be stored")
-    return Invalid(f"File {path} does not exist")

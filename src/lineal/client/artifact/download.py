@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import count as numbers
@@ -43,7 +43,7 @@ from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
 from lineal.packs import InTurn
-from lineal.parallel import in_parallel
+from lineal.parallel import in_parallel, large_in_parallel
 
 BATCH = 5_000
 """Files located in one request."""
@@ -149,11 +149,15 @@ class Download:
                 missing.append((entry, target))
         stored = [entry.digest for entry, _ in missing if entry.ref is None]
         locations = self._backend.locate(self._version, stored) if stored else {}
-        for entry, target in missing:
-            if entry.ref is None:
-                file = progress.file()
-                self._fetch(entry, target, locations.get(entry.digest), file)
-                file.done(entry.size)
+        wanted = (
+            (entry, target, self._located(entry, locations))
+            for entry, target in missing
+            if entry.ref is None
+        )
+        for (entry, target, _), stamp in large_in_parallel(
+            lambda each: self._fetch(*each, progress.file()), wanted, _loose_bytes
+        ):
+            self._note(entry, target, stamp)
         elsewhere = [(entry, target) for entry, target in missing if entry.ref is not None]
         if elsewhere:
             for (entry, _), file in in_parallel(
@@ -196,23 +200,31 @@ class Download:
             self._folders[folder, table] = self._cache.of_folder(folder, table)
         return self._folders[folder, table].get(name)
 
-    def _fetch(
-        self, entry: Entry, target: str, location: Location | None, advance: Advance
-    ) -> None:
+    def _located(self, entry: Entry, locations: Mapping[Digest, Location]) -> Location:
+        location = locations.get(entry.digest)
         if location is None:
             raise MissingFile(
                 f"The bytes of {entry.path} ({entry.digest}) in {self._name()} are not stored any "
                 "more; `lineal verify` says what else is affected"
             )
-        is_linked = self._link is not None and location.path is not None
-        data = None if is_linked else self._small(entry, location)
+        return location
+
+    def _fetch(
+        self, entry: Entry, target: str, location: Location, file: term.FileProgress
+    ) -> Stamp:
+        link = self._link if location.path is not None else None
+        data = None if link is not None else self._small(entry, location)
         if data is None:
-            fetch = self._linked if is_linked else self._copy
-            self._place(target, partial(fetch, entry, location, advance), stored=entry)
+            fetch = self._copy if link is None else partial(self._linked, link)
+            self._place(target, partial(fetch, entry, location, file), stored=entry)
             stamp = Stamp.at(target)
         else:
             check_stored(of_bytes(data), entry.digest, entry.path)
             stamp = _write(target, data)
+        file.done(entry.size)
+        return stamp
+
+    def _note(self, entry: Entry, target: str, stamp: Stamp) -> None:
         self._fresh.append((target, stamp, entry.digest))
         self._fresh_bytes += entry.size
         if len(self._fresh) >= NOTED_FILES or self._fresh_bytes >= NOTED_BYTES:
@@ -253,22 +265,24 @@ class Download:
         with self._backend.open(location) as source:
             return write_stream(source, part, CHUNK_BYTES, advance=advance)
 
-    def _linked(self, entry: Entry, location: Location, advance: Advance, part: str) -> str:
+    def _linked(
+        self, link: str, entry: Entry, location: Location, advance: Advance, part: str
+    ) -> str:
         """Check a stored file and link it; where that cannot be, copy it."""
-        assert self._link is not None
         assert location.path is not None
         try:
             hex_digest = hash_file(location.path, advance=advance).hex_digest
         except MissingFile as error:
             raise self._lost(entry, location) from error
         try:
-            LINKS[self._link](location.path, part)
+            LINKS[link](location.path, part)
         except OSError as error:
             if error.errno not in _NO_LINK:
                 with room_on(part):
                     raise
-            self._link = None
-            term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
+            is_first, self._link = self._link is not None, None
+            if is_first:
+                term.warning(f"files are copied, as they cannot be linked here: {error.strerror}")
             return self._copy(entry, location, advance, part)
         return hex_digest
 
@@ -324,6 +338,12 @@ class Download:
             if isinstance(error, _IN_THE_WAY):
                 raise _in_the_way(target) from error
             raise
+
+
+def _loose_bytes(wanted: tuple[Entry, str, Location]) -> int:
+    """Return the size of a file; 0 for one in a pack, whose files are read in turn."""
+    entry, _, location = wanted
+    return entry.size if location.pack is None else 0
 
 
 def _write(target: str, data: bytes | memoryview) -> Stamp:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from lineal.files.parts import PART
 from lineal.files.reading import Advance, hash_file
 from lineal.files.refusals import access_to
 from lineal.packs import InTurn
+from lineal.parallel import large_in_parallel, require_wanted
 
 if TYPE_CHECKING:
     from lineal.client.references import References
@@ -41,20 +43,34 @@ def folder(root: str, entries: Iterable[Entry]) -> tuple[int, int]:
         raise Invalid(f"{root} is not a folder; download the artifact first")
     expected: set[str] = set()
     references_count = 0
-    for entry in entries:
-        expected.add(entry.path)
-        if entry.ref is not None:
-            references_count += 1
-            continue
-        target = os.path.join(root, file_paths.entry_path(entry.path))
-        if not _is_file(target):
-            raise IntegrityError(f"{entry.path} is missing in {root}")
-        if PREFIX + hash_file(target).hex_digest != entry.digest:
-            raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
+
+    def files() -> Iterator[Entry]:
+        nonlocal references_count
+        for entry in entries:
+            expected.add(entry.path)
+            if entry.ref is None:
+                yield entry
+            else:
+                references_count += 1
+
+    for _ in large_in_parallel(partial(_check_file, root), files(), _size):
+        continue
     for path in present(root):
         if path not in expected and not PART.fullmatch(os.path.basename(path)):
             raise IntegrityError(f"{path} in {root} is not part of the artifact")
     return len(expected) - references_count, references_count
+
+
+def _check_file(root: str, entry: Entry) -> None:
+    target = os.path.join(root, file_paths.entry_path(entry.path))
+    if not _is_file(target):
+        raise IntegrityError(f"{entry.path} is missing in {root}")
+    if PREFIX + hash_file(target).hex_digest != entry.digest:
+        raise IntegrityError(f"{entry.path} in {root} has other content than the artifact")
+
+
+def _size(entry: Entry) -> int:
+    return entry.size
 
 
 def _is_file(path: str) -> bool:
@@ -79,12 +95,17 @@ def stored(backend: Backend, record: VersionRecord) -> int:
         for entry in decode_entries(segment.lines)
         if entry.ref is None
     )
+
+    def check(located: tuple[Entry, Location]) -> None:
+        entry, location = located
+        file = progress.file()
+        _check(entry, _chunks(backend, packed, location), record.path, file)
+        file.done(entry.size)
+
     with term.progress("Checking", files=record.entry_count, size=record.size_bytes) as progress:
         while batch := list(islice(stored, BATCH)):
-            for entry, location in _in_order(backend, record, batch):
-                file = progress.file()
-                _check(entry, _chunks(backend, packed, location), record.path, file)
-                file.done(entry.size)
+            for _ in large_in_parallel(check, _in_order(backend, record, batch), _loose_bytes):
+                continue
             checked += len(batch)
     return checked
 
@@ -103,12 +124,19 @@ def _in_order(
     return sorted(found, key=lambda each: (each[1].pack or "", each[1].offset))
 
 
+def _loose_bytes(located: tuple[Entry, Location]) -> int:
+    """Return the size of a file; 0 for one in a pack, whose files are read in turn."""
+    entry, location = located
+    return entry.size if location.pack is None else 0
+
+
 def _chunks(backend: Backend, packed: InTurn, location: Location) -> Iterator[bytes | memoryview]:
     if location.pack is not None:
         yield packed.file(location.pack, location.offset, location.size)
         return
     with backend.open(location) as file:
         while chunk := file.read(CHUNK_BYTES):
+            require_wanted()
             yield chunk
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
-from lineal.client.artifact.adding import walk
 from lineal.client.artifact.patterns import Chosen, selection
+from lineal.client.artifact.walking import walk
 from lineal.client.references.scheme import (
     Found,
     Freshness,
