@@ -414,6 +414,26 @@ def test_finish_names_every_artifact_that_failed():
     assert lineal.run is None
 
 
+@pytest.mark.parametrize(
+    ("told", "last_line", "code"),
+    [("QUICK", "", 120), ("QUICK", "sys.exit(3)", 3), ("dict(QUICK, **warn)", "", 0)],
+)
+def test_a_script_that_leaves_finish_to_its_end_fails_where_an_artifact_did(told, last_line, code):
+    err = script(
+        "warn = {'raise_on_failed_artifacts': False}\n"
+        f"run = lineal.init(id='a', settings={told})\n"
+        "open('f.txt', 'w').write('x')\n"
+        "lost = lineal.Artifact('lost', 'dataset')\n"
+        "lost.add_file('f.txt', policy='immutable')\n"
+        "os.unlink('f.txt')\n"
+        f"run.log_artifact(lost)\n{last_line}",
+        code=code,
+    )
+    assert "1 artifact was not stored" in err
+    assert "Traceback" not in err
+    assert record()[1].state == "failed"
+
+
 def test_failed_artifacts_only_warn_when_told_so(capsys):
     run = lineal.init(settings={"raise_on_failed_artifacts": False})
     Path("a.txt").write_text("a")

@@ -125,7 +125,7 @@ artifact.add_file("f", policy="immutable")
 os.remove("f")
 wandb.log_artifact(artifact)
 """
-    done = script(text, tmp_path)
+    done = script(text, tmp_path, code=120)
     assert "doomed" in done.stderr
     assert "f does not exist" in done.stderr
 

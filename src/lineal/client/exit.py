@@ -19,7 +19,7 @@ import traceback
 from contextlib import suppress
 from opcode import opname
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from lineal.client import session, term
 from lineal.core.records import EXIT_CODE_MAX
@@ -87,16 +87,46 @@ def finish_all(exit_code: int | None = None) -> None:
     if exit_code is None:
         child_code = _child_exit_code()
         exit_code = settled if child_code is None else child_code
+    was_lost = False
     for run in reversed(session.unfinished_runs()):
         run._finish_timeout = None  # what is not stored now never is
         try:
             run.finish(exit_code=exit_code)
         except LinealError as error:
+            was_lost = True
             term.error(error.message)
         except Exception as error:  # noqa: BLE001 - the other runs are to be finished all the same
+            was_lost = True
             term.error(f"Run {run.path} could not be finished: {error!r}")
+    if was_lost and exit_code == 0:
+        _fail_at_the_end()
     if _ending.is_interrupted:
         _interrupt_again()
+
+
+def _fail_at_the_end() -> None:
+    """Let this process end with 120, as Python does if something failed when the program was over.
+
+    Else whatever comes next goes on without what could not be stored (ART-39). By then nobody can
+    raise or exit any more, but Python looks whether its last flush fails.
+    """
+    if sys.stderr is not None and not isinstance(sys.stderr, _FailingAtTheEnd):
+        sys.stderr = _FailingAtTheEnd(sys.stderr)
+
+
+class _FailingAtTheEnd:
+    """Standard error, whose flush fails once Python asks for it by itself; it says nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def flush(self) -> None:
+        self._stream.flush()
+        if sys.is_finalizing():
+            raise OSError
 
 
 def _interrupt_again() -> None:
