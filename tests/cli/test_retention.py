@@ -123,6 +123,7 @@ def test_a_project_is_cleaned_by_conditions(lineal, photos, home):
         ("demo/photos", "--keep-last", "1", "--minimize"),
         ("demo/photos", "--keep-last", "-1"),
         ("demo/photos", "--older-than", "soon"),
+        ("demo", "--type", "dataset"),
         ("demo/photos:v0", "--untagged"),
         ("demo/photos:v0", "--json"),
     ],
@@ -153,6 +154,22 @@ def test_a_policy_is_set_shown_and_cleared(lineal, photos):
     listed = lineal("artifact", "ls", "demo/photos", "--json").json
     assert [version["version"] for version in listed] == ["v2", "v0"]
     assert "every version stays" in lineal("retention", "clear", "demo").out
+
+
+def test_a_projects_policy_may_be_for_one_type(lineal, photos):
+    put(lineal, photos, "1\n", "2\n")
+    with wandb.init(project="demo", id="a") as run:
+        for step in range(3):
+            run.log({"seen": wandb.Table(columns=["step"], data=[[step]])})
+    words = ("--type", "run_table", "--keep-last", "1")
+    preview = lineal("artifact", "rm", "demo", *words, "--dry-run", "--json").json
+    tables = ["ana/demo/run-a-seen:v0", "ana/demo/run-a-seen:v1"]
+    assert [version["name"] for version in preview["versions"]] == tables
+    told = lineal("retention", "set", "demo", *words, "--yes").out
+    assert told.endswith("not among the last 1, of type run_table\n")
+    lineal("gc", "--yes")
+    assert len(lineal("artifact", "ls", "demo/run-a-seen", "--json").json) == 1
+    assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 3
 
 
 def test_what_is_restored_no_policy_takes_again(lineal, photos):

@@ -105,6 +105,7 @@ selections = st.builds(
     unaliased=st.booleans(),
     unused=st.booleans(),
     keep_last=st.none() | st.integers(0, 1000),
+    type=st.none() | st.just("run_table"),
     keep_best=st.none()
     | st.builds(
         KeepBest,
@@ -135,6 +136,8 @@ def test_a_selection_survives_json(selection):
         ({"keep_best": {"count": "1", "key": "summary.a"}}, "whole number"),
         ({"untagged": "yes"}, "true or false"),
         ({"keep_best": {"count": -1, "key": "summary.a"}}, "at least 0"),
+        ({"type": "run_table"}, "everything"),
+        ({"keep_last": 1, "type": ["run_table"]}, "`type` must be a text"),
         ({"keep_best": 3}, "`keep_best` is a dict, such as .* not 3"),
     ],
 )

@@ -73,6 +73,8 @@ def test_each_condition_selects_what_it_says(
     assert selected(instance, owner, unused=True) == [0, 1, 3]
     assert selected(instance, owner, keep_last=3) == [0]
     assert selected(instance, owner, keep_last=0) == [0, 1, 2, 3]
+    assert selected(instance, owner, keep_last=3, type="dataset") == [0]
+    assert selected(instance, owner, keep_last=3, type="model") == []
     everything = {"untagged": True, "unaliased": True, "unused": True}
     assert selected(instance, owner, **everything) == [3]
     assert selected(instance, owner, **everything, keep_last=1) == []

@@ -44,6 +44,7 @@ def rm(
     keep_best: selection.KeepBestOf = None,
     by: selection.By = None,
     minimize: selection.Minimize = False,
+    type: selection.OfType = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
     ] = False,
@@ -71,6 +72,7 @@ def rm(
         keep_best=keep_best,
         by=by,
         minimize=minimize,
+        type=type,
     )
     if chosen is not None:
         if all:

@@ -247,6 +247,7 @@ def set_policy(
     keep_best: selection.KeepBestOf = None,
     by: selection.By = None,
     minimize: selection.Minimize = False,
+    type: selection.OfType = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
@@ -268,6 +269,7 @@ def set_policy(
         keep_best=keep_best,
         by=by,
         minimize=minimize,
+        type=type,
     )
     if chosen is None:
         raise Invalid("Say which versions may go, such as `--keep-last 5 --unaliased`")

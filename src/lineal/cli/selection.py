@@ -50,6 +50,12 @@ By = Annotated[
     ),
 ]
 Minimize = Annotated[bool, typer.Option("--minimize", help="The smallest is best")]
+OfType = Annotated[
+    str | None,
+    typer.Option(
+        "--type", "-t", metavar="TYPE", help="Of artifacts of this type only, such as `run_table`"
+    ),
+]
 
 
 def read(
@@ -62,6 +68,7 @@ def read(
     keep_best: int | None,
     by: str | None,
     minimize: bool,
+    type: str | None,
 ) -> Selection | None:
     """Return the selection that options make, None if they say nothing."""
     if (keep_best is None) != (by is None):
@@ -79,7 +86,10 @@ def read(
         unused=unused,
         keep_last=keep_last,
         keep_best=best,
+        type=type,
     )
+    if selection.is_empty and type is not None:
+        raise Invalid("`--type` needs another condition beside it; `--keep-last 0` means all")
     return None if selection.is_empty else check(selection)
 
 
@@ -95,6 +105,8 @@ def words(selection: Selection) -> str:
     if best is not None:
         how = "highest" if best.goal == "maximize" else "lowest"
         parts.append(f"not among the {best.count:,} with the {how} {best.key}")
+    if selection.type is not None:
+        parts.append(f"of type {selection.type}")
     return ", ".join(parts)
 
 

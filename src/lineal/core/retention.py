@@ -80,11 +80,13 @@ class Selection:
     unused: bool = False
     keep_last: int | None = None
     keep_best: KeepBest | None = None
+    type: str | None = None
+    """Of artifacts of this type only, such as the tables that runs log; says nothing alone."""
 
     @property
     def is_empty(self) -> bool:
         """True when nothing is said: that would select everything, and is refused."""
-        return self == Selection()
+        return self == Selection(type=self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,8 @@ def check(selection: Selection) -> Selection:
         number = getattr(selection, name)
         if number is not None and not is_whole(number, least=0):
             raise Invalid(f"`{name}` must be a whole number of at least 0, not {number!r}")
+    if selection.type is not None and not isinstance(selection.type, str):
+        raise Invalid(f"`type` must be a text, such as 'run_table', not {selection.type!r}")
     for name in ("untagged", "unaliased", "unused"):
         if not isinstance(getattr(selection, name), bool):
             raise Invalid(f"`{name}` must be true or false, not {getattr(selection, name)!r}")

@@ -176,6 +176,7 @@ def selected(
     Each condition is a SELECT of its own and all are intersected: a planner that knows little of
     the tables (PostgreSQL before its first ANALYZE) makes loops in loops of them otherwise.
     """
+    scope = _of_type(selection, scope)
     live = (
         select(versions.c.id)
         .select_from(versions)
@@ -194,6 +195,10 @@ def selected(
         parts.append(select(ranked.c.id).where(ranked.c.from_best > kept))
     chosen = intersect(*parts).subquery("chosen_ids")
     return select(chosen.c.id).order_by(chosen.c.id)
+
+
+def _of_type(selection: Selection, scope: ColumnElement[bool]) -> ColumnElement[bool]:
+    return scope if selection.type is None else and_(scope, collections.c.type == selection.type)
 
 
 def _conditions(selection: Selection, now: datetime) -> list[ColumnElement[bool]]:
@@ -262,7 +267,7 @@ def is_rated(connection: Connection, selection: Selection, scope: ColumnElement[
     """Say whether a live version has the number that `keep_best` goes by; true if there is none."""
     if selection.keep_best is None:
         return True
-    ranked = _ranked(selection, scope)
+    ranked = _ranked(selection, _of_type(selection, scope))
     return connection.execute(select(func.min(ranked.c.is_unrated))).scalar() != 1
 
 
