@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+
+import lineal as wandb
 
 
 def put_again(lineal, photos, text: str) -> None:
@@ -48,6 +52,24 @@ def test_rm_asks_first_and_does_nothing_without_a_terminal(lineal, photos):
     assert "no terminal to ask on" in answer.err
     assert "--yes" in answer.err
     assert lineal("artifact", "show", "demo/photos:v0").code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("artifact", "rm", "demo/photos:v0", "--delete-aliases"),
+        ("artifact", "rm", "demo/photos", "--all"),
+        ("run", "rm", "demo/a"),
+    ],
+)
+def test_what_is_deleted_is_said_with_the_command_that_brings_it_back(lineal, photos, words):
+    with wandb.init(project="demo", id="a"):
+        pass
+    undo = re.search(r"; `lineal (.+)` undoes it", lineal(*words, "--yes").out)
+    assert undo is not None
+    lineal(*undo[1].split())
+    assert lineal("artifact", "show", "demo/photos:v0").code == 0
+    assert lineal("run", "show", "demo/a").code == 0
 
 
 def test_rm_of_all_refuses_a_version(lineal, photos):

@@ -58,6 +58,10 @@ def test_the_plan_says_whether_what_expires_can_be_restored(lineal, photos, monk
     session.close()
     planned = lineal("gc", "--dry-run").out
     assert "1 version to expire, restorable until the undo period ends" in planned
+    swept = lineal("gc", "--yes")
+    assert "Freed 0 B" in swept.out
+    assert "once it cannot be restored any more; `lineal deletions` says until when" in swept.err
+    assert lineal("gc", "--yes").err == ""
 
 
 def test_purge_removes_content_at_once_and_proves_it(lineal, photos, home, monkeypatch):

@@ -119,7 +119,9 @@ def _rm_collection(name: str, *, dry_run: bool, yes: bool) -> None:
     if dry_run:
         _preview_collection(connection, collection)
         return
-    told = f"{count} unlinked" if collection.kind is CollectionKind.PORTFOLIO else count
+    undo = f"`lineal artifact restore {shlex.quote(collection.path)}` undoes it"
+    is_portfolio = collection.kind is CollectionKind.PORTFOLIO
+    told = f"{count} unlinked" if is_portfolio else f"{count}; {undo}"
     output.confirm(f"Delete {collection.path} with {count}?", yes=yes)
     connection.backend.delete_collection(collection.id)
     output.data(f"Deleted {collection.path}: {told}")
@@ -170,7 +172,8 @@ def _rm_version(name: str, *, delete_aliases: bool, dry_run: bool, yes: bool) ->
         return
     output.confirm(f"Delete {record.path} ({size})?", yes=yes)
     delete()
-    output.data(f"Deleted {record.path}")
+    restore = f"`lineal artifact restore {shlex.quote(record.path)}`"
+    output.data(f"Deleted {record.path}; {restore} undoes it")
 
 
 def restore(

@@ -147,7 +147,7 @@ def _sweep(connection: Connection, *, json: bool) -> None:
     if json:
         output.as_json(asdict(swept) | {"freed_bytes": swept.freed_bytes})
     else:
-        _print_swept(swept)
+        _print_swept(swept, is_final=connection.settings.undo_days == 0)
     if swept.failed:
         raise Unavailable(
             f"{output.plural(swept.failed, 'file')} could not be deleted; the next sweep tries "
@@ -155,7 +155,7 @@ def _sweep(connection: Connection, *, json: bool) -> None:
         )
 
 
-def _print_swept(swept: Swept) -> None:
+def _print_swept(swept: Swept, *, is_final: bool) -> None:
     output.fields(
         [
             ("versions expired", swept.expired or None),
@@ -169,6 +169,11 @@ def _print_swept(swept: Swept) -> None:
     )
     _print_failures(swept.failures)
     output.data(f"Freed {output.size(swept.freed_bytes)}")
+    if swept.expired and not is_final:
+        output.note(
+            "What expired gives its bytes back once it cannot be restored any more; "
+            "`lineal deletions` says until when"
+        )
 
 
 def _print_failures(failures: tuple[Failure, ...]) -> None:

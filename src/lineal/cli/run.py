@@ -435,7 +435,8 @@ def rm(
     also = " with the artifacts it logged" if delete_artifacts else ""
     output.confirm(f"Delete run {record.path} ({output.cell(record.name)}){also}?", yes=yes)
     connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts, force=force)
-    output.data(f"Deleted run {record.path}{also}")
+    restore = f"`lineal run restore {shlex.quote(record.path)}`"
+    output.data(f"Deleted run {record.path}{also}; {restore} undoes it")
 
 
 @app.command()
