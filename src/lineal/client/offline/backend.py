@@ -290,9 +290,11 @@ class OfflineBackend(EmbeddedBackend):
         except NotFound as error:
             if self.home.is_there:
                 return self.home.ask(lambda home: home.version(path, with_deleted=with_deleted))
+            end = "" if error.message.endswith((".", "?")) else "."
             raise NotFound(
-                f"{error.message.rstrip('.')}. While offline, only versions of this run "
-                f"folder and of the instance in {self.home.root} can be used"
+                f"{error.message}{end} While offline, only versions of this run folder and of the "
+                f"instance in {self.home.root} can be used: `lineal artifact export` where it is "
+                "and `lineal artifact import` here bring one along"
             ) from error
 
     def version_in_config(self, number: int, name: str | None) -> VersionRecord:
