@@ -104,6 +104,16 @@ def test_by_version(instance: Instance, owner: Actor, clock: MovableClock, tmp_p
     assert sums(report) == report.total.size_bytes
 
 
+def test_versions_of_equal_size_are_in_the_order_of_their_numbers(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    for number in range(12):
+        log(instance, owner, tmp_path, {"a": b"%4d" % number})
+    report = storage.storage(instance, owner, entity="ana", project="vision", collection="data")
+    expected = [f"ana/vision/data:v{number}" for number in range(12)]
+    assert [row.name for row in report.rows] == expected
+
+
 def test_of_one_entity(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import Connection
 
 from lineal.core import access
@@ -14,6 +16,8 @@ from lineal.db import storage as storage_db
 from lineal.errors import Invalid
 from lineal.service import finding, strays
 from lineal.service.instance import Instance
+
+_DIGITS = re.compile("([0-9]+)")
 
 
 def storage(
@@ -43,7 +47,7 @@ def storage(
         sums = storage_db.sums(connection, scope, cutoff=cutoff, now=now)
         condemned = gc_plan.condemned_amount(connection)
     found = [StorageRow(names[unit], *sizes) for unit, *sizes in sums.rows]
-    found.sort(key=lambda row: (-row.own_bytes - row.shared_bytes - row.pending_bytes, row.name))
+    found.sort(key=_largest_first)
     sizes = {kind: size for kind, (_, size) in sums.totals.items()}
     no_blobs = strays.Totals(Amount(), Amount(), ())
     if not what:
@@ -61,6 +65,13 @@ def storage(
         strays=no_blobs.dead,
         fresh_strays=no_blobs.fresh,
     )
+
+
+def _largest_first(row: StorageRow) -> tuple[int, list[str | int]]:
+    """Order rows by their bytes, then by name; `v9` comes before `v10`."""
+    parts = _DIGITS.split(row.name)  # every second one is a number
+    name = [int(part) if index % 2 else part for index, part in enumerate(parts)]
+    return -row.own_bytes - row.shared_bytes - row.pending_bytes, name
 
 
 def _scope(
