@@ -38,7 +38,9 @@ def test_sync_with_nothing_to_do_says_so(lineal):
 def test_sync_can_put_a_run_elsewhere_and_remove_its_folder(lineal):
     log_offline("first", "1")
     (folder,) = Path("lineal").iterdir()
-    lineal("sync", str(folder), "-p", "other", "-e", "ana", "--id", "renamed", "--clean")
+    words = ("sync", str(folder), "-p", "other", "-e", "ana", "--id", "renamed")
+    assert "removed" not in lineal(*words).out
+    assert lineal(*words, "--clean").out == f"{folder}: copied before; the folder is removed\n"
     assert not folder.exists()
     assert lineal("run", "show", "other/renamed", "--json").json["state"] == "finished"
 

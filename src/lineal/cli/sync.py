@@ -115,17 +115,19 @@ def _parents(named: list[str], settings: Settings) -> list[str]:
 
 def _as_text(result: Synced) -> str:
     folder = os.path.relpath(result.folder)
+    removed = "; the folder is removed" if result.is_removed else ""
     if result.was_synced:
-        return f"{folder}: copied before"
+        return f"{folder}: copied before{removed}"
     if result.is_empty:
-        return f"{folder}: holds no run, since it was killed at its start; `--clean` removes it"
+        undone = removed or "; `--clean` removes it"
+        return f"{folder}: holds no run, since it was killed at its start{undone}"
     if result.run is None:
         return f"{folder}: failed"
     lines = output.plural(result.line_count, "line")
     files = output.plural(result.file_count, "file")
     versions = output.plural(result.version_count, "version")
     failed = f", {len(result.failures)} failed" if result.failures else ""
-    return f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}"
+    return f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}{removed}"
 
 
 def _failures(result: Synced) -> Iterator[str]:
@@ -140,6 +142,7 @@ def _as_fields(result: Synced) -> dict[str, Any]:
         "run": result.run,
         "was_synced": result.was_synced,
         "is_empty": result.is_empty,
+        "is_removed": result.is_removed,
         "lines": result.line_count,
         "files": result.file_count,
         "versions": result.version_count,

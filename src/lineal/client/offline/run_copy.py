@@ -60,6 +60,8 @@ class Synced:
     """Nothing was done: it is in this target already."""
     is_empty: bool = False
     """Nothing was done: it was killed before its run was started."""
+    is_removed: bool = False
+    """The folder is not there any more."""
     line_count: int = 0
     file_count: int = 0
     version_count: int = 0

@@ -60,7 +60,7 @@ def sync(
         results.append(result)
         with opening.alone_in(folder) as is_there:
             if not is_there:  # who synced it meanwhile cleaned up
-                result.was_synced = True
+                result.was_synced = result.is_removed = True
                 continue
             try:
                 opening.require_plain(folder)
@@ -75,6 +75,7 @@ def sync(
                     _copy(job, settings)
                 if clean and not result.failures:
                     _remove(folder)
+                    result.is_removed = True
             except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
                 result.failures[folder] = error
     return results
