@@ -360,7 +360,7 @@ def test_log_code_leaves_out_files_that_vanish_meanwhile_and_says_so(capsys):
     said = capsys.readouterr().err
     assert "left out a.py: it is gone" in said
     assert "left out b.py: it is gone" in said
-    assert "captured 1 files" in said
+    assert "captured 1 file below" in said
 
 
 def test_log_code_filters_may_take_the_root():
@@ -406,3 +406,23 @@ def test_code_dir_is_logged_at_init():
     with lineal.init(settings={"code_dir": "src"}) as run:
         pass
     assert [a.type for a in lineal.Api().run(run.path).logged_artifacts()] == ["code"]
+
+
+def test_log_code_of_several_folders_makes_one_artifact_that_has_them_all(capsys):
+    write("app/train.py", "a = 1\n")
+    write("app/same.py")
+    write("lib/same.py")
+    write("lib/net.py")
+    write("other/lib/net.py", "b = 2\n")
+    with lineal.init(project="p", settings={"program": "train.py"}) as run:
+        for folder in ("app", "lib", "other/lib", "app"):
+            artifact = run.log_code(folder)
+        own = run.log_code("lib", name="mine")
+    assert artifact.name == "source-p-train:v2"
+    paths = ["lib/net.py", "net.py", "same.py", "train.py"]
+    assert sorted(artifact.manifest.entries) == paths
+    assert Path(artifact.get_entry("lib/net.py").download()).read_text() == "b = 2\n"
+    assert sorted(own.manifest.entries) == ["net.py", "same.py"]
+    said = capsys.readouterr().err
+    assert "captured 1 file below" in said
+    assert "; with those of other calls 4 in all" in said

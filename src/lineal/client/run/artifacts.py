@@ -11,12 +11,11 @@ from lineal.client import session, term
 from lineal.client.artifact import artifact as artifacts
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
-from lineal.client.capture import code
 from lineal.core import full_names, limits, names
 from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
 from lineal.core.records import OnUnchanged, VersionPatch, VersionRecord
-from lineal.errors import Invalid, MissingFile, NotFound, UsageError
+from lineal.errors import Invalid, NotFound, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -172,39 +171,6 @@ def _model_type(run: Run, name: str | None) -> str:
 def _require_model(found: Artifact | VersionRecord) -> None:
     if "model" not in found.type.lower():
         raise AssertionError(f"{found.name} is of type {found.type!r}, which is not a model's")
-
-
-def log_code(
-    run: Run,
-    root: str,
-    name: str | None,
-    include: code.Predicate | None,
-    exclude: code.Predicate | None,
-) -> Artifact | None:
-    """Log the source files below a folder as an artifact of type `code` (COD-3, COD-6)."""
-    selection = code.select(root, include, exclude)
-    for path in selection.secrets:
-        term.warning(f"log_code left out {path}: it looks as if it held a key or password")
-    for path in selection.too_large:
-        term.warning(f"log_code left out {path}: it is over {term.size_text(code.FILE_MAX_BYTES)}")
-    for reason in selection.unreadable:
-        term.warning(f"log_code left out a folder: {reason}")
-    for reason in selection.unnameable:
-        term.warning(f"log_code left out a file: {reason}")
-    if not selection.files:
-        term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
-        return None
-    artifact = Artifact._internal(name, "code") if name else Artifact(type="code")
-    for relative, path in selection.files:
-        try:
-            artifact.add_file(path, relative)
-        except (Invalid, MissingFile):
-            if os.path.exists(path):
-                raise
-            term.warning(f"log_code left out {relative}: it is gone by now")
-    logged = log(run, artifact)
-    term.info(f"log_code captured {len(artifact.manifest)} files below {selection.root}")
-    return logged
 
 
 def distributed_id(run: Run, given: str | None) -> str:

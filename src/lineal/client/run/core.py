@@ -30,6 +30,7 @@ from lineal.errors import LinealError, UsageError
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
+    from lineal.client.run.sources import Sources
     from lineal.client.run.watching import Watching
     from lineal.client.sweep.trial import Trial
 
@@ -85,6 +86,8 @@ class RunCore(Attributes):
         self._lock = threading.RLock()
         self._push_lock = threading.RLock()
         self._artifacts = Logged()
+        self._sources: dict[str | None, Sources] = {}
+        """What `log_code` took, by the name that it was given."""
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
         self._patch: RunPatch | None = None

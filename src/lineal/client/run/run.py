@@ -288,15 +288,16 @@ class Run(RunCore, Shown):
         """Log the source files below `root` as an artifact of type `code` (COD-3, COD-6).
 
         Honours `.gitignore` and `.linealignore`; leaves out what looks like a secret and says
-        so. Nothing found: a warning, and None.
+        so. What the run took for this name before is in it, too. Nothing found: a warning, and
+        None.
         """
         self._check("log_code")
         if self.settings.disable_code:
             term.warning("log_code does nothing: saving code is disabled")
             return None
-        from lineal.client.run import artifacts as run_artifacts  # loads all of Artifact
+        from lineal.client.run import sources  # loads all of Artifact
 
-        return run_artifacts.log_code(self, root or ".", name, include_fn, exclude_fn)
+        return sources.log_code(self, root or ".", name, include_fn, exclude_fn)
 
     # --- files ---
 
