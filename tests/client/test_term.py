@@ -77,6 +77,22 @@ def test_a_large_file_is_seen_to_come_and_go(tmp_path, monkeypatch):
         run.log_artifact(other)
 
 
+def test_of_an_added_folder_it_is_said_how_much_there_is_and_how_long_it_takes(
+    tmp_path, monkeypatch
+):
+    terminal = watched(monkeypatch)
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "home"))
+    (tmp_path / "data" / "more").mkdir(parents=True)
+    for name in ("a", "more/b", "more/c"):
+        (tmp_path / "data" / name).write_bytes(bytes(1024))
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_dir(str(tmp_path / "data"))
+    (line,) = (line for line in terminal.text.split(term.ERASE_LINE) if " 2/3 files · " in line)
+    assert line.startswith("lineal: adding data · 2/3 files · 2.0 KiB of 3.0 KiB · ")
+    assert line.endswith(" left")
+    artifact._adder.unlogged.clear()
+
+
 def seen(terminal: Terminal, label: str) -> int:
     """Return how far a progress line was seen to be, how many different times; and forget it."""
     text, terminal.text = terminal.text, ""

@@ -183,6 +183,10 @@ class Progress:
                 _voice.progress = self
                 self.draw()
 
+    def expect(self, *, files: int, size: int) -> None:
+        """Say how many files and bytes there are, once that is known."""
+        self._files, self._size = files, size
+
     def file(self) -> FileProgress:
         """Return what counts one file, of which bytes may be told before it is done."""
         return FileProgress(self)
