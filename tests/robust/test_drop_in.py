@@ -142,9 +142,14 @@ for name in ("empty", "forgotten"):
     except ValueError:
         pass
 artifact.add_bytes(b"x", "x")
+more = [wandb.Artifact("again", "dataset") for _ in range(3)]
+for artifact in more:
+    artifact.add_bytes(b"x", "x")
 """
     done = script(text, tmp_path)
-    assert "artifact forgotten has content but was never logged" in done.stderr
+    assert "artifact forgotten has content but was never logged; nothing" in done.stderr
+    assert done.stderr.count("again has content") == 1
+    assert "artifact again has content but was never logged, 3 times; nothing" in done.stderr
     assert "empty" not in done.stderr
 
 

@@ -11,6 +11,7 @@ import atexit
 import functools
 import os
 from array import array
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -87,8 +88,11 @@ class Adder:
         from lineal.client import exit  # it loads runs, which load this
 
         exit.finish_all()  # their uploads still need the copies
-        for name in self.unlogged.values():
-            term.warning(f"artifact {name} has content but was never logged; nothing was stored")
+        for name, count in Counter(self.unlogged.values()).items():
+            times = "" if count == 1 else f", {count:,} times"
+            term.warning(
+                f"artifact {name} has content but was never logged{times}; nothing was stored"
+            )
         self.staging.close()
         self.cache.close()
 

@@ -335,9 +335,10 @@ class _Upload:
             source.stamp.mtime_ns,
             source.stamp.inode,
         ):
+            sizes = f" ({source.stamp.size:,} bytes then, {before.size:,} now)"
             raise SourceChanged(
-                f"File {source.path} changed after it was added "
-                f"({source.stamp.size} bytes then, {before.size} now); add it to a new artifact"
+                f"File {source.path} changed after it was added"
+                f"{'' if before.size == source.stamp.size else sizes}; add it to a new artifact"
             )
         handover = Handover.LINK if source.policy == IMMUTABLE else Handover.COPY
         self._backend.send(upload, source.path, handover, advance)
