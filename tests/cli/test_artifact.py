@@ -168,6 +168,23 @@ def test_diff_tells_added_removed_changed_and_renamed_apart(lineal, photos):
     assert as_json["metadata"]["removed"] == {"rows": 2}
 
 
+def test_diff_of_many_files_lists_some_of_each_kind(lineal, photos):
+    for number in range(30):
+        (photos / f"old{number:02}.txt").write_text(str(number))
+    lineal("artifact", "put", str(photos), "-n", "demo/photos")
+    for number in range(30):
+        (photos / f"old{number:02}.txt").rename(photos / f"new{number:02}.txt")
+        (photos / f"more{number:02}.txt").write_text(f"more {number}")
+    lineal("artifact", "put", str(photos), "-n", "demo/photos")
+    words = ("artifact", "diff", "demo/photos:v1", "demo/photos:v2")
+    some, everything = lineal(*words), lineal(*words, "--files")
+    assert some.out.count("\n") == 1 + 20 + 20 + 1
+    assert some.out.endswith("30 added, 0 removed, 0 changed, 30 renamed\n")
+    assert some.err == "Only the first 20 of each kind are listed; `--files` lists them all\n"
+    assert everything.out.count("\n") == 1 + 30 + 30 + 1
+    assert everything.err == ""
+
+
 def test_diff_of_equal_versions_says_same(lineal, photos):
     assert "same files" in lineal("artifact", "diff", "demo/photos:v0", "demo/photos:raw").out
 

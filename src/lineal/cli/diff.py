@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
 
 from lineal.cli import describe, output
 from lineal.cli.connect import connect, read_entries
@@ -12,8 +15,20 @@ from lineal.core import manifest
 from lineal.core.manifest import Diff
 from lineal.core.records import JsonObject
 
+SHOWN = 20
+"""Files of each kind that are listed, such as of a folder that was renamed."""
+T = TypeVar("T")
 
-def diff(before: Before, after: After, json: Json = False) -> None:
+
+def diff(
+    before: Before,
+    after: After,
+    files: Annotated[
+        bool,
+        typer.Option("--files", help=f"List all files, not only the first {SHOWN} of each kind"),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Compare two versions: files added, removed, changed and renamed, and their metadata.
 
     \b
@@ -32,7 +47,7 @@ def diff(before: Before, after: After, json: Json = False) -> None:
         )
         return
     output.data(f"{a.path} → {b.path}", bold=True)
-    _print_diff(change)
+    _print_diff(change, all_files=files)
     _print_metadata_diff(metadata)
 
 
@@ -48,7 +63,7 @@ def _metadata_diff(before: JsonObject, after: JsonObject) -> dict[str, Any]:
     }
 
 
-def _print_diff(change: Diff) -> None:
+def _print_diff(change: Diff, *, all_files: bool) -> None:
     if change.is_empty:
         output.data("same files")
         return
@@ -56,14 +71,14 @@ def _print_diff(change: Diff) -> None:
         ("+", "green", change.added),
         ("-", "red", change.removed),
     ):
-        for entry in entries:
+        for entry in _shown(entries, all_files):
             text = f"{sign} {output.cell(entry.path)}  {output.size(known_size(entry))}"
             output.data(text, colour=colour)
-    for old, new in change.changed:
+    for old, new in _shown(change.changed, all_files):
         sizes = f"{output.size(known_size(old))} → {output.size(known_size(new))}"
         text = f"~ {output.cell(new.path)}  {sizes}"
         output.data(text, colour="yellow")
-    for old, new in change.renamed:
+    for old, new in _shown(change.renamed, all_files):
         size = output.size(known_size(new))
         text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {size}"
         output.data(text, colour="cyan")
@@ -71,6 +86,13 @@ def _print_diff(change: Diff) -> None:
         f"{len(change.added):,} added, {len(change.removed):,} removed, "
         f"{len(change.changed):,} changed, {len(change.renamed):,} renamed"
     )
+    kinds = (change.added, change.removed, change.changed, change.renamed)
+    if not all_files and any(len(kind) > SHOWN for kind in kinds):
+        output.note(f"Only the first {SHOWN} of each kind are listed; `--files` lists them all")
+
+
+def _shown(found: Sequence[T], all_files: bool) -> Iterable[T]:
+    return found if all_files else found[:SHOWN]
 
 
 def _print_metadata_diff(metadata: dict[str, Any]) -> None:
