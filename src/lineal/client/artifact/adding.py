@@ -34,7 +34,7 @@ from lineal.config import Settings
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
-from lineal.errors import Invalid
+from lineal.errors import Invalid, NoSpace
 from lineal.files.modes import set_mode
 from lineal.files.reading import hash_file
 from lineal.files.refusals import refusal, room_on
@@ -244,9 +244,19 @@ class Adder:
             hashed = hash_file(path, advance=file)
             staged, digest, stamp = None, Digest(PREFIX + hashed.hex_digest), hashed.stamp
         else:
-            staged, digest, stamp = self.staging.copy(path, file)
+            staged, digest, stamp = self._copied(path, file)
         file.done(stamp.size)
         return Entry(inside, digest, stamp.size), Source(path, staged, policy, stamp)
+
+    def _copied(self, path: str, file: term.FileProgress) -> tuple[str | None, Digest, Stamp]:
+        try:
+            return self.staging.copy(path, file)
+        except NoSpace as error:
+            raise NoSpace(
+                f'{error.message}. Nothing is copied with `policy="immutable"`, which links files '
+                "that lie on the disk of the home, or by `add_reference`, which leaves them where "
+                "they are"
+            ) from error
 
 
 def _unchanged(
