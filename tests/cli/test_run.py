@@ -278,10 +278,18 @@ def test_log_prints_what_the_run_printed(lineal):
 
 
 def test_rm_deletes_the_run_and_keeps_its_artifacts(lineal, trained):
-    assert lineal("run", "rm", "demo/high", fails=True).code == 2
-    lineal("run", "rm", "demo/high", "--yes")
+    stays = "What it logged stays (1 version); `--delete-artifacts` takes it along\n"
+    asked = lineal("run", "rm", "demo/high", fails=True)
+    assert asked.code == 2
+    assert asked.err.startswith(stays)
+    assert lineal("run", "rm", "demo/high", "--yes").err == stays
     assert lineal("run", "show", "demo/high", fails=True).code == 4
     assert lineal("artifact", "show", "demo/model:v0").code == 0
+
+
+def test_rm_says_nothing_of_versions_that_are_deleted_already(lineal, trained):
+    lineal("artifact", "rm", "demo/model:v0", "--delete-aliases", "--yes")
+    assert lineal("run", "rm", "demo/high", "--yes").err == ""
 
 
 def test_rm_asks_on_one_line_whatever_the_run_is_called(lineal):

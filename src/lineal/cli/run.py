@@ -433,6 +433,11 @@ def rm(
     connection = connect()
     record = connection.run(run)
     also = " with the artifacts it logged" if delete_artifacts else ""
+    logged = _artifacts(connection, record)["logged artifacts"]
+    count = logged(PageRequest(only_total=True)).total
+    if count and not delete_artifacts:
+        versions = output.plural(count, "version")
+        output.note(f"What it logged stays ({versions}); `--delete-artifacts` takes it along")
     output.confirm(f"Delete run {record.path} ({output.cell(record.name)}){also}?", yes=yes)
     connection.backend.delete_run(record.key, delete_artifacts=delete_artifacts, force=force)
     restore = f"`lineal run restore {shlex.quote(record.path)}`"
