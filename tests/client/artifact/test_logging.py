@@ -439,7 +439,10 @@ def test_content_of_any_earlier_version_makes_no_new_one(
     again = run.log_artifact(draft({"n": b"1"}), aliases=["prod"]).wait()
     assert again.version == "v0"
     assert sorted(again.aliases) == ["latest", "prod"]
-    assert "data is unchanged, still v0" in capsys.readouterr().err
+    told = "data has this content already, as v0, which is `latest` again\n"
+    assert told in capsys.readouterr().err
+    run.log_artifact(draft({"n": b"2"})).wait()
+    assert "data is unchanged, still v1\n" in capsys.readouterr().err
 
 
 def test_another_run_that_logs_the_same_becomes_a_producer(api: lineal.Api) -> None:

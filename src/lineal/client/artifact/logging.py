@@ -31,12 +31,22 @@ from lineal.core.records import (
     DraftSpec,
     Handover,
     OnUnchanged,
+    PageRequest,
     RunRecord,
     Upload,
     VersionId,
+    VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Invalid, MissingFile, NotFound, SourceChanged, Superseded, Unavailable
+from lineal.errors import (
+    Invalid,
+    LinealError,
+    MissingFile,
+    NotFound,
+    SourceChanged,
+    Superseded,
+    Unavailable,
+)
 from lineal.files.reading import Advance
 from lineal.files.stamps import Stamp
 
@@ -357,6 +367,9 @@ class _Upload:
         if version is None or committed.is_new:
             return
         text = f"{spec.collection} is unchanged, still v{version.number}"
+        if self._is_older(version):
+            again = ", which is `latest` again" if names.LATEST in version.aliases else ""
+            text = f"{spec.collection} has this content already, as v{version.number}{again}"
         asked = {
             "metadata": (spec.metadata or None, version.metadata),
             "description": (spec.description or None, version.description),
@@ -369,6 +382,16 @@ class _Upload:
                 "(on_unchanged='update_metadata' or 'new_version' would not)"
             )
         term.info(text)
+
+    def _is_older(self, version: VersionRecord) -> bool:
+        """Tell whether its collection has newer versions."""
+        query = VersionQuery(
+            version.entity, version.project, version.collection, with_metadata=False
+        )
+        with suppress(LinealError):  # it is logged, and only what is said of it depends on this
+            newest = self._backend.versions(query, PageRequest(1, with_total=False)).items
+            return bool(newest) and newest[0].number != version.number
+        return False
 
 
 def _restamped(
