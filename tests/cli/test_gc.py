@@ -60,7 +60,9 @@ def test_the_plan_says_whether_what_expires_can_be_restored(lineal, photos, monk
     assert "1 version to expire, restorable until the undo period ends" in planned
     swept = lineal("gc", "--yes")
     assert "Freed 0 B" in swept.out
-    assert "once it cannot be restored any more; `lineal deletions` says until when" in swept.err
+    assert "keeps its bytes as long as it can be restored" in swept.err
+    assert lineal("gc", "--yes").err == swept.err
+    lineal("deletions", "--restore", "1")
     assert lineal("gc", "--yes").err == ""
 
 

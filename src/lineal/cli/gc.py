@@ -15,6 +15,7 @@ from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
 from lineal.core.cleanup import CleanupPlan, Failure, Proof, Swept, VersionsStep
 from lineal.core.full_names import names_version
+from lineal.core.records import PageRequest
 from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 
 SHOWN = 20
@@ -65,6 +66,7 @@ def gc(
         plan = connection.backend.gc_plan()
         if plan.is_empty:
             output.note("Nothing to free")
+            _note_what_waits(connection)
             return
         _print_plan(plan, json=False)
         output.confirm("Do this?", yes=False)
@@ -147,7 +149,8 @@ def _sweep(connection: Connection, *, json: bool) -> None:
     if json:
         output.as_json(asdict(swept) | {"freed_bytes": swept.freed_bytes})
     else:
-        _print_swept(swept, is_final=connection.settings.undo_days == 0)
+        _print_swept(swept)
+        _note_what_waits(connection)
     if swept.failed:
         raise Unavailable(
             f"{output.plural(swept.failed, 'file')} could not be deleted; the next sweep tries "
@@ -155,7 +158,7 @@ def _sweep(connection: Connection, *, json: bool) -> None:
         )
 
 
-def _print_swept(swept: Swept, *, is_final: bool) -> None:
+def _print_swept(swept: Swept) -> None:
     output.fields(
         [
             ("versions expired", swept.expired or None),
@@ -169,10 +172,15 @@ def _print_swept(swept: Swept, *, is_final: bool) -> None:
     )
     _print_failures(swept.failures)
     output.data(f"Freed {output.size(swept.freed_bytes)}")
-    if swept.expired and not is_final:
+
+
+def _note_what_waits(connection: Connection) -> None:
+    """Say why bytes stay that somebody just deleted."""
+    newest = connection.backend.deletions(PageRequest(SHOWN, with_total=False)).items
+    if any(deletion.restorable_until for deletion in newest):
         output.note(
-            "What expired gives its bytes back once it cannot be restored any more; "
-            "`lineal deletions` says until when"
+            "What was deleted or expired keeps its bytes as long as it can be restored; "
+            "`lineal gc --dry-run` says how many, and until when"
         )
 
 
