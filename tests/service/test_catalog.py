@@ -136,6 +136,10 @@ def test_a_missing_alias_is_named_with_those_that_are_there(
         catalog.version(instance, owner, path("latest", "dat"))
     with pytest.raises(NotFound, match="`lineal artifact ls ana/vision` lists: "):
         catalog.version(instance, owner, path("latest", "model"))
+    log(instance, owner, tmp_path, {"a": b"1"}, collection="run-1-t", type="run_table")
+    log(instance, owner, tmp_path, {"a": b"1"}, collection="source-a-b", type="code")
+    with pytest.raises(NotFound, match=r"lists: data, source-a-b, run-1-t$"):
+        catalog.version(instance, owner, path("latest", "model"))
 
 
 def test_of_many_names_only_the_newest_are_compared_with_a_missing_one(

@@ -83,14 +83,14 @@ def require_type(what: str, found: str, wanted: str | None, instead: str = "") -
 
 def user_artifact(name: str | None, type: str) -> None:
     """Refuse the types and names that Lineal makes itself (NAM-3)."""
-    reserved = (
-        type == "job"
-        or type.startswith("wandb-")
-        or (type == "code" and name is not None and name.startswith("source-"))
-        or (type == "run_table" and name is not None and name.startswith("run-"))
-    )
-    if reserved:
+    if type == "job" or type.startswith("wandb-") or is_generated(name, type):
         raise Invalid(f"Artifact {name!r} of type {type!r} is reserved for internal use")
+
+
+def is_generated(name: str | None, type: str) -> bool:
+    """Tell whether this is what Lineal calls a table or the code that a run logs."""
+    begins = {"code": "source-", "run_table": "run-"}.get(type)
+    return begins is not None and name is not None and name.startswith(begins)
 
 
 def project_name(name: str) -> str:

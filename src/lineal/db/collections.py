@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import insert as plain_insert
 
-from lineal.core.names import LATEST
+from lineal.core.names import LATEST, is_generated
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
 from lineal.db.engine import insert, on_sqlite
@@ -205,9 +205,14 @@ def _is_free(connection: Connection, collection_id: int, number: int) -> bool:
 
 
 def names(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
-    """Return names of collections of a project, newest first; for near misses."""
-    query = select(collections.c.name).where(collections.c.project_id == project_id, SHOWN)
-    return connection.scalars(query.order_by(collections.c.id.desc()).limit(limit)).all()
+    """Return names of collections of a project, newest first; for near misses.
+
+    Those that Lineal made itself come last: nobody types them.
+    """
+    query = select(collections.c.name, collections.c.type)
+    query = query.where(collections.c.project_id == project_id, SHOWN)
+    rows = connection.execute(query.order_by(collections.c.id.desc()).limit(limit)).all()
+    return [name for name, _ in sorted(rows, key=lambda row: is_generated(*row))]
 
 
 def types(connection: Connection, project_id: int) -> list[str]:
