@@ -98,7 +98,11 @@ def test_verify_says_which_bytes_are_wrong_and_fails(lineal, photos, damage):
     assert answer.code == 7
     assert hashlib.sha256(b"first\n").hexdigest() in answer.out
     assert "photos" in answer.out
-    assert "1 problem found" in answer.err
+    told = "the bytes do not have the digest: they were changed on disk"
+    assert answer.out.endswith(f"): {told} (not so: stored blob has its bytes)\n")
+    assert "1 problem found; put lost bytes back from a backup, or let `lineal verify --rep" in (
+        answer.err
+    )
     assert len(lineal("verify", "--json", fails=True).json) == 1
 
 
@@ -141,6 +145,7 @@ def test_after_a_repair_logging_the_same_again_stores_what_was_lost(lineal, phot
     assert lineal("artifact", "get", "demo/other", "--root", "out", fails=True).code == 7
     answer = lineal("verify", "--repair", fails=True)
     assert "log the same content again" in answer.out
+    assert answer.err == "error: 1 problem found\n"
     lineal("artifact", "put", str(photos), "-n", "demo/photos")  # the same version, whole again
     assert lineal("verify", "--json").json == []
     for name in ("demo/photos:v0", "demo/other:v0"):

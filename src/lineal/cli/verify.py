@@ -13,7 +13,7 @@ from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
 from lineal.config import load
-from lineal.core.records import Finding
+from lineal.core.records import STORED_BYTES, Finding
 from lineal.errors import IntegrityError, NotFound, UsageError
 from lineal.home import home_of
 
@@ -64,7 +64,8 @@ def verify(
             for each in findings
         )
     if findings:
-        raise IntegrityError(f"{output.plural(len(findings), 'problem')} found")
+        count = output.plural(len(findings), "problem")
+        raise IntegrityError(f"{count} found{_what_next(findings, repair=repair)}")
     output.note(
         f"{output.plural(status.counts.get('blobs', 0), 'blob')}, "
         f"{output.size(status.blob_bytes)}: everything is as it should be"
@@ -81,9 +82,19 @@ def _require_home() -> None:
         )
 
 
+def _what_next(findings: list[Finding], *, repair: bool) -> str:
+    """Say what to do where bytes are lost; nobody but a backup has the rest."""
+    if repair or all(finding.invariant != STORED_BYTES for finding in findings):
+        return ""
+    return (
+        "; put lost bytes back from a backup, or let `lineal verify --repair` note them, so that "
+        "logging the same again stores them"
+    )
+
+
 def _print(finding: Finding) -> None:
     output.erase_progress()
     output.data(
-        f"{output.cell(finding.invariant)}: {output.cell(finding.where)}: "
-        f"{output.cell(finding.what)}"
+        f"{output.cell(finding.where)}: {output.cell(finding.what)} "
+        f"(not so: {output.cell(finding.invariant)})"
     )

@@ -478,6 +478,9 @@ class EdgeKind(StrEnum):
 
 # --- the instance -------------------------------------------------------------------------------
 
+STORED_BYTES = "stored blob has its bytes"
+"""What `verify --repair` can do something about, as the `invariant` of a finding."""
+
 
 class Finding(NamedTuple):
     """Something `verify` found wrong; `where` is a full name, key or path."""

@@ -15,7 +15,7 @@ from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
 from lineal.core.manifest import Segment, SegmentHead, check_segment
-from lineal.core.records import Finding
+from lineal.core.records import STORED_BYTES, Finding
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
 from lineal.db import damage as damage_db
@@ -201,7 +201,7 @@ def _said(
         with instance.database.writing() as connection:
             blobs_db.mark_lost(connection, row.id, row.nonce)
         what += "; log the same content again to store it anew"
-    yield Finding("stored blob has its bytes", where, what)
+    yield Finding(STORED_BYTES, where, what)
 
 
 class _Problem(NamedTuple):
