@@ -315,6 +315,7 @@ def test_a_limit_on_files_that_the_list_of_files_reaches_adds_none_and_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    scratch.close()  # nobody else's, which may have a limit of its own
     contents = Contents()
     contents.add([added("a")])
     contents._scratch.change("PRAGMA cache_size = 10")  # so that it comes to the disk soon
