@@ -97,7 +97,8 @@ class Settings:
 
     pack_files_up_to: int = setting(
         131_072,
-        "Bytes up to which files of an added folder are kept together in packs; 0: never",
+        "Bytes up to which files, of 100 or more in an artifact, are kept together in packs; "
+        "0: never",
         within=(0, LARGEST_PACKED),
     )
 

@@ -13,7 +13,7 @@ import lineal
 from lineal.client.artifact import adding
 from lineal.client.embedded import open_embedded
 from lineal.config import load
-from lineal.errors import IntegrityError
+from lineal.errors import ArtifactsFailed, IntegrityError
 from lineal.service.instance import open_instance
 
 COUNT = adding.PACKED_LEAST
@@ -94,6 +94,48 @@ def test_few_files_stay_files(home, tmp_path):
 
 
 @pytest.mark.usefixtures("on_disk")
+def test_small_files_added_one_by_one_take_few_files_too(home, tmp_path):
+    artifact = lineal.Artifact("many", "dataset")
+    for number in range(adding.ALONE_MOST + COUNT):
+        artifact.add_bytes(b"%d" % number, f"bytes/{number}")
+        with artifact.new_file(f"new/{number}") as file:
+            file.write(f"new {number}")
+        Path("f").write_text(f"file {number}")
+        artifact.add_file("f", f"files/{number}")
+    artifact.add_bytes(os.urandom(300_000), "large.bin")
+    staged = sum(path.is_file() for path in (home / "staging").rglob("*"))
+    assert staged < adding.ALONE_MOST + 10
+    artifact.remove("new/7")
+    artifact.add_bytes(b"again", "bytes/7", overwrite=True)
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    assert len(stored(home)) < 20
+    out = Path(artifact.download(str(tmp_path / "out")))
+    for number in range(adding.ALONE_MOST + COUNT):
+        assert (out / "bytes" / f"{number}").read_text() == (
+            "again" if number == 7 else f"{number}"
+        )
+        assert (out / "new" / f"{number}").exists() == (number != 7)
+        assert (out / "files" / f"{number}").read_text() == f"file {number}"
+    backend = open_embedded(load())
+    assert list(backend.verify()) == []
+    backend.close()
+
+
+def test_what_cannot_be_packed_stays_as_it_is(home, tmp_path):
+    artifact = lineal.Artifact("many", "dataset")
+    for number in range(COUNT):
+        artifact.add_bytes(b"%d" % number, f"{number}")
+    copies = [path for path in (home / "staging").rglob("*") if path.is_file()]
+    (lost,) = (path for path in copies if path.read_bytes() == b"7")
+    lost.unlink()
+    run = lineal.init(project="p")
+    run.log_artifact(artifact)
+    with pytest.raises(ArtifactsFailed, match=r"private copy of .* is gone from the staging"):
+        run.finish()
+    assert not stored(home, ".pack")
+
+
 def test_what_is_stored_already_is_not_stored_again(home, many):
     log(many)
     before = sorted(stored(home, ".pack"))
@@ -200,6 +242,23 @@ def test_a_forked_child_leaves_the_packs_of_its_parent(home, many, tmp_path):
     with lineal.init(project="p") as run:
         run.log_artifact(artifact).wait()
     assert same(as_added, Path(artifact.download(root=str(tmp_path / "out"))))
+
+
+def test_a_forked_child_packs_nothing_of_its_parents_draft(home, tmp_path):
+    artifact = lineal.Artifact("many", "dataset")
+    for number in range(COUNT):
+        artifact.add_bytes(b"%d" % number, f"{number}.txt")
+    child = os.fork()
+    if child == 0:
+        with lineal.init(project="p", mode="offline") as run:
+            run.log_artifact(artifact)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert not list(Path("lineal").rglob("*.pack"))
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    assert len(list(Path(artifact.download(root=str(tmp_path / "out"))).iterdir())) == COUNT
+    assert stored(home, ".pack")
 
 
 def test_where_a_packed_file_lies_is_told(home, many):

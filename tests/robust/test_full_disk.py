@@ -119,6 +119,24 @@ def test_an_immutable_file_that_must_be_copied_and_does_not_fit_fails_by_name(
     assert_invariants()
 
 
+def test_the_call_may_be_repeated_where_nobody_else_has_what_went_in_a_pack(
+    disk: Path, tmp_path: Path
+) -> None:
+    artifact = lineal.Artifact("data", "dataset")
+    for number in range(200):
+        artifact.add_bytes(b"%d" % number, f"{number}")
+    artifact.add_file(large(tmp_path, 4 << 20), policy="immutable")
+    run = workers.start()
+    ballast = fill(disk, leave=1 << 20)
+    with pytest.raises(NoSpace, match="repeat the call"):
+        run.log_artifact(artifact).wait()
+    ballast.unlink()
+    logged = run.log_artifact(artifact).wait()
+    assert logged.file_count == 201
+    run.finish()
+    assert_invariants()
+
+
 def test_the_call_may_be_repeated_after_some_of_the_files_went_in_a_pack(
     disk: Path, tmp_path: Path
 ) -> None:

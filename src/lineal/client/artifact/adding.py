@@ -49,6 +49,9 @@ NAME_TAIL = 100
 """Characters of a name that a file being written keeps at its end: libraries look at them."""
 REMEMBER_EACH = 5_000
 """Files hashed between two writes to the digest cache: what a killed process hashes again."""
+ALONE_MOST = 500
+"""Small files added one by one, by whose number their copies are put into a pack: a draft of any
+number of them needs few files more."""
 STAGED = "lineal-staging"
 """Our folder in the `data_dir`, where other things may lie."""
 COUNTED_MOST = 50_000
@@ -116,6 +119,7 @@ class Adder:
             entry, found = self._read(source, inside, policy, progress.file())
         with _undone(found.staged):
             contents.add([Added(entry, found)], overwrite=overwrite)
+        self._note_copy(contents, entry, found)
         self.cache.remember([(source, found.stamp, entry.digest)], read_at_ns=read_at)
         return entry
 
@@ -143,13 +147,26 @@ class Adder:
             )
             source = Source(staged, staged, MUTABLE, hashed.stamp)
             contents.add([Added(entry, source)], overwrite=overwrite)
+        self._note_copy(contents, entry, source)
 
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
         entry, source = self._made(data, file_paths.entry_path(name))
         with _undone(source.staged):
             contents.add([Added(entry, source)], overwrite=overwrite)
+        self._note_copy(contents, entry, source)
         return entry
+
+    def _note_copy(self, contents: Contents, entry: Entry, source: Source) -> None:
+        most = self._pack_files_up_to
+        if most and source.staged is not None and entry.size <= most:
+            contents.alone.append(entry.path)
+            self.pack_copies(contents, least=ALONE_MOST)
+
+    def pack_copies(self, contents: Contents, *, least: int = PACKED_LEAST) -> None:
+        """Put the small private copies of a draft into one file, if there are so many of them."""
+        if len(contents.alone) >= least:
+            contents.pack_copies(self.staging.new_path())
 
     def _made(self, data: bytes, inside: str) -> tuple[Entry, Source]:
         """Write bytes to the staging folder as the file that has this path in the artifact."""

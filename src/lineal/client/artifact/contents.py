@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.scratch import Scratch
-from lineal.client.artifact.staging import remove_copy
+from lineal.client.artifact.staging import pack_copies, remove_copy
 from lineal.client.fork_gate import inside_sqlite
 from lineal.collector import seldom_collected
 from lineal.core.digest import Digest
@@ -40,6 +40,7 @@ _PUT = """
 """
 _PUT_FIRST = _PUT.replace("REPLACE", "IGNORE")
 _BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_digest ON entries (digest)"
+_BY_COPY = "CREATE INDEX IF NOT EXISTS by_copy ON entries (staged) WHERE staged NOT NULL"
 _ENTRY = "SELECT path, digest, size, ref, extra FROM entries"
 
 SOURCES_MOST = 500
@@ -88,6 +89,8 @@ class Contents:
         """Entries put in, also in place of others."""
         self._is_one_folder = False
         """All that was put in is of one folder of a disk, where no file is a folder, too."""
+        self.alone: list[str] = []
+        """Paths of small files whose private copies are files of their own, as far as is known."""
 
     # --- entries ---
 
@@ -328,6 +331,28 @@ class Contents:
         for _, digest, source, staged, packed, policy, *stamp in rows:
             yield _source(source, staged, packed, policy, Stamp(*stamp)), Digest(digest)
 
+    def pack_copies(self, pack: str) -> None:
+        """Put the copies that are files of their own into one new file, so that few are needed.
+
+        Where that cannot be, for want of room or since a copy is gone, all stay as they are.
+        """
+        with self._scratch.lock:
+            paths, self.alone = self.alone, []
+            if self._is_final or self._scratch.is_amid_change or not self.owns_copies:
+                return
+            copies: dict[str | bytes, str] = {}
+            for start in range(0, len(paths), SOURCES_MOST):
+                found = self._copies_at(paths[start : start + SOURCES_MOST])
+                copies.update((copy.staged, copy.digest) for copy in found if not copy.is_packed)
+            if not copies or not pack_copies(pack, copies):
+                return
+            self._scratch.change(_BY_COPY)
+            self._scratch.change_many(
+                "UPDATE entries SET staged = ?, packed = 1 WHERE staged = ?",
+                ((_kept(pack), copy) for copy in copies),
+            )
+            self._remove_copies(copies)
+
     def drop_copies(self, *, taken: int = 0) -> None:
         """Remove the private copies that were not stored: their content was there already.
 
@@ -369,9 +394,7 @@ class Contents:
     def _unneeded(self, copies: set[str | bytes]) -> set[str | bytes]:
         """Return the copies that no entry has any more: a pack holds the bytes of many."""
         if copies:
-            self._scratch.change(
-                "CREATE INDEX IF NOT EXISTS by_copy ON entries (staged) WHERE staged NOT NULL"
-            )
+            self._scratch.change(_BY_COPY)
         query = "SELECT 1 FROM entries WHERE staged = ? LIMIT 1"
         return {copy for copy in copies if not self._scratch.rows(query, copy)}
 

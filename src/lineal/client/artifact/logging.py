@@ -111,6 +111,7 @@ def log(
     )
     with suppress(Unavailable):  # it may be over when the upload begins
         backend.check_collection(spec)
+    artifact._adder.pack_copies(artifact._contents)
     artifact.finalize()
     if distributed_id is not None:
         artifact.distributed_id = distributed_id

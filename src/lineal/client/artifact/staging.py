@@ -13,15 +13,16 @@ import itertools
 import os
 import secrets
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from lineal import packs
 from lineal.client import term
 from lineal.core.digest import PREFIX, Digest
-from lineal.errors import MissingFile, Unavailable
+from lineal.errors import MissingFile, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import make_folder, renew_folder
 from lineal.files.reading import Advance, read_small
@@ -142,6 +143,26 @@ class Packing:
         """Remove a pack that was not sealed."""
         if self._writer is not None:
             self._writer.discard()
+
+
+def pack_copies(pack: str, copies: Mapping[str | bytes, str]) -> bool:
+    """Write a pack of small copies, given with their digests; tells whether that was possible."""
+    writer = None
+    try:
+        writer = packs.Writer(pack)
+        for copy, digest in copies.items():
+            read = read_small(os.fsdecode(copy), sys.maxsize)
+            if read is None or digest != PREFIX + read[1].hex_digest:
+                raise SourceChanged(f"{os.fsdecode(copy)} changed after it was added")
+            writer.add(read[2], read[0])
+        writer.seal()
+    except BaseException as error:
+        if writer is not None:
+            writer.discard()
+        if isinstance(error, (MissingFile, SourceChanged, Unavailable)):
+            return False  # whoever sends the copies says what is wrong
+        raise
+    return True
 
 
 def number_of(copy: str) -> int:
