@@ -414,6 +414,26 @@ def test_finish_names_every_artifact_that_failed():
     assert lineal.run is None
 
 
+def test_what_could_not_be_stored_is_said_while_the_run_goes_on(capsys):
+    run = lineal.init()
+    run._stop_ticks()  # it happens below, when it is known what has failed by then
+    for name in ("lost", "waited-for"):
+        Path("f.txt").write_text(name)
+        artifact = lineal.Artifact(name, "dataset")
+        artifact.add_file("f.txt", policy="immutable")
+        Path("f.txt").unlink()
+        run.log_artifact(artifact)
+    with pytest.raises(FileNotFoundError):
+        artifact.wait()  # the second; the first failed before
+    for _ in range(2):
+        run._tick()
+    said = capsys.readouterr().err
+    assert said.count("artifact lost was not stored: ") == 1
+    assert "waited-for was not stored" not in said
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
+
+
 @pytest.mark.parametrize(
     ("told", "last_line", "code"),
     [("QUICK", "", 120), ("QUICK", "sys.exit(3)", 3), ("dict(QUICK, **warn)", "", 0)],

@@ -49,6 +49,8 @@ class ArtifactCore:
 
     _backend: Backend | None = None
     _pending: Future[VersionRecord | None] | None = None
+    _told: Future[VersionRecord | None] | None = None
+    """The upload of which somebody was told that it failed."""
     _version: VersionRecord | None = None
     _as_logged: tuple[str | None, dict[str, Any]]
     """Description and metadata as they were handed over."""
@@ -285,6 +287,9 @@ class ArtifactCore:
             raise WaitTimeoutError(
                 f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
             ) from error
+        except Exception:
+            self._told = self._pending
+            raise
         if version is not None:
             self._stored_as(version)
         return self

@@ -87,7 +87,6 @@ class RunCore(Attributes):
         self._push_lock = threading.RLock()
         self._artifacts = Logged()
         self._sources: dict[str | None, Sources] = {}
-        """What `log_code` took, by the name that it was given."""
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
         self._patch: RunPatch | None = None
@@ -421,6 +420,7 @@ class RunCore(Attributes):
         pause = min(PUSH_MAX_SECONDS, 1.0 + (now - self._began) * PUSH_GROWTH)
         try:
             if not self._is_finished:
+                self._artifacts.warn_of_failed()
                 if self._trial is not None:
                     self._trial.tick()
                 if now - self._pushed_at >= pause:

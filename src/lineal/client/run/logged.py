@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from lineal.client import term
+
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
 
@@ -37,6 +39,17 @@ class Logged:
         """Return those that were handed over, the oldest first."""
         with self._lock:
             return [a for a in self._artifacts if a._pending is not None]
+
+    def warn_of_failed(self) -> None:
+        """Say of each that could not be stored why, once, unless `wait` raised that."""
+        for artifact in self.all():
+            pending = artifact._pending
+            if pending is None or not pending.done() or artifact._told is pending:
+                continue
+            failure = pending.exception()
+            if failure is not None:
+                artifact._told = pending
+                term.warning(f"artifact {artifact.name} was not stored: {failure}")
 
     def waiting_count(self) -> int:
         """Return how many are on their way."""
