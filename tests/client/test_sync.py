@@ -54,6 +54,23 @@ def test_sync_copies_everything_and_twice_changes_nothing(home):
     assert state(home, "a") == first
 
 
+def test_a_run_whose_process_was_killed_has_crashed_at_home_too(home):
+    child = os.fork()
+    if child == 0:
+        lineal.init(mode="offline", project="p", id="a").log({"x": 1})
+        os._exit(1)
+    os.waitpid(child, 0)
+    for again in (False, True):
+        (result,) = synced(home, again=again)
+        assert result.failures == {}
+        assert state(home, "a")["run"][:2] == ("crashed", None)
+    with lineal.init(mode="offline", project="p", id="a", resume="must") as run:
+        run.log({"x": 2})
+    assert not any(result.failures for result in synced(home))
+    assert state(home, "a")["run"][:2] == ("finished", 0)
+    assert [row["x"] for row in lineal.Api().run("p/a").scan_history()] == [1, 2]
+
+
 def offline_with_files(run_id: str, count: int) -> None:
     os.makedirs(run_id)
     for number in range(count):

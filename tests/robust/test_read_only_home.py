@@ -211,7 +211,7 @@ return [result.line_count, {{name: str(error) for name, error in result.failures
     for _ in range(2):
         assert child(medium, sync)["answer"] == [1, {}]
     run = lineal.Api({"project": "vision"}).run("run1")
-    assert run.state == ("failed" if is_killed else "finished")
+    assert run.state == ("crashed" if is_killed else "finished")
     assert [row["loss"] for row in run.scan_history()] == [0.5]
     assert [each.name for each in run.logged_artifacts()] == ["data:v0"]
 

@@ -74,6 +74,20 @@ def test_a_run_without_an_end_has_failed_there(ana, bob):
     assert (there.state, there.exit_code) == ("failed", 1)
 
 
+def test_a_run_that_crashed_has_crashed_there_until_a_later_bundle_brings_its_end(ana, bob):
+    with ana.run(id="train") as run:
+        ana._logged(run, "weights", "model")
+        ana.backend.mark_crashed(run.record.key, 3.0)
+        ana.export("model", to="crashed")
+        run.log({"loss": 1})
+    ana.export("model", to="finished")
+    states = []
+    for folder in ("crashed", "crashed", "finished", "crashed"):
+        bob.import_(folder)
+        states.append(bob.backend.run("bob", "vision", "train").state)
+    assert states == ["crashed", "crashed", "finished", "finished"]
+
+
 def test_a_later_bundle_brings_the_end_of_a_run(ana, bob):
     with ana.run(id="train") as run:
         run.log({"loss": 2})

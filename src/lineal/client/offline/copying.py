@@ -194,8 +194,12 @@ def with_tables_at(value: Any, here: str, there: str) -> Any:
 def finish(target: Backend, run: RunRecord, there: RunRecord) -> None:
     """End the copy of a run, `there`, as the run has ended.
 
-    A run without an end, such as one whose process was killed, did not end well: its copy fails.
+    One whose process was killed has crashed there, too. Any other without an end, such as one that
+    goes on while it is carried, did not end well: its copy fails.
     """
+    if run.state is RunState.CRASHED:
+        target.mark_crashed(there.key, run.runtime_seconds)
+        return
     state = _SAID_BEFORE.get(run.state)
     if state is not None and there.state in BEGUN:
         target.update_run(there.key, RunPatch(state=state))
