@@ -93,7 +93,8 @@ def test_versions_are_deleted_by_conditions_after_a_preview(lineal, photos):
     assert lineal(*words, "--yes", "--json").json["count"] == 0
     (deletion,) = lineal("deletions", "--json").json
     assert deletion["versions"] == ["ana/demo/photos:v1"]
-    assert lineal("deletions").out.endswith(": ana/demo/photos:v1\n")
+    told = "in ana/demo/photos what was unaliased, not among the last 2: ana/demo/photos:v1\n"
+    assert lineal("deletions").out.endswith(f"  {told}")
     lineal("deletions", "--restore", "1")
     assert lineal("deletions", "--json").json[0]["versions"] == []
     assert len(lineal("artifact", "ls", "demo/photos", "--json").json) == 4

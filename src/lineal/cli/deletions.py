@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
+from json import loads
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from lineal.cli.retention import ttl_words
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.core import full_names
 from lineal.core.records import CollectionKind, CollectionRecord
-from lineal.core.retention import Deletion, Level, Restored, Selection
+from lineal.core.retention import Deletion, Level, Restored, Selection, selection_from_json
 from lineal.errors import Conflict, Invalid
 
 
@@ -276,9 +277,20 @@ def _print(found: Iterable[Deletion]) -> None:
 def _what(each: Deletion) -> str:
     """Say what a deletion hid, with names where it is told as a number only."""
     if not each.versions or each.versions[0].startswith(each.what):
-        return each.what
+        return _in_words(each.what)
     more = " …" if each.version_count > len(each.versions) else ""
-    return f"{each.what}: {', '.join(each.versions)}{more}"
+    return f"{_in_words(each.what)}: {', '.join(each.versions)}{more}"
+
+
+def _in_words(what: str) -> str:
+    """Say conditions as people do; what else was deleted is a name already."""
+    if not what.startswith("{"):  # of no name
+        return what
+    try:
+        said = loads(what)
+        return f"in {said.pop('in')} what was {selection.words(selection_from_json(said))}"
+    except (ValueError, KeyError):  # of a version to come, with conditions that nobody knows yet
+        return what
 
 
 def _hidden(each: Deletion) -> str:
