@@ -28,9 +28,22 @@ def flush(paths: Iterable[str], folder: str) -> None:
 
 
 def begin_flush(descriptor: int, offset: int, size: int) -> None:
-    """Let the kernel start writing a range to disk; on Linux that is what this advice does."""
+    """Let the kernel start writing a range to disk; on Linux that is what this advice does.
+
+    size: 0 means up to the end of the file.
+    """
     if hasattr(os, "posix_fadvise"):
         os.posix_fadvise(descriptor, offset, size, os.POSIX_FADV_DONTNEED)
+
+
+def begin_flush_of(path: str) -> None:
+    """Let the kernel start writing a file to disk."""
+    with room_on(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            begin_flush(descriptor, 0, 0)
+        finally:
+            os.close(descriptor)
 
 
 def _fsync(path: str) -> None:

@@ -24,11 +24,13 @@ from lineal.client import term
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import MissingFile, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
+from lineal.files.flushing import begin_flush_of
 from lineal.files.folders import make_folder, renew_folder
 from lineal.files.reading import Advance, read_small
 from lineal.files.refusals import access_to, room_on
 from lineal.files.stamps import Stamp
 from lineal.interrupts import held
+from lineal.parallel import LARGE_BYTES
 
 _LOCK = "lock"
 LOOSE_FILE_SECONDS = 24 * 3600.0
@@ -52,6 +54,8 @@ class Staging:
         """Copy and hash a file; returns (path of the copy, digest, stamp of the source)."""
         target = self.new_path()
         copied = copy_and_hash(source, target, advance=advance)
+        if copied.size >= LARGE_BYTES:
+            begin_flush_of(target)  # it will be flushed, and the disk has time now
         return target, Digest(PREFIX + copied.hex_digest), copied.stamp
 
     def new_path(self) -> str:
