@@ -463,6 +463,9 @@ class EmbeddedBackend:
     def collection(self, entity: str, project: str, name: str) -> CollectionRecord:
         return service.catalog.collection(self.instance, self.actor, entity, project, name)
 
+    def collection_by_id(self, collection: CollectionId) -> CollectionRecord:
+        return service.catalog.collection_by_id(self.instance, self.actor, collection)
+
     def collections(self, query: CollectionQuery, page: PageRequest) -> Page[CollectionRecord]:
         return service.catalog.collections(self.instance, self.actor, query, page)
 

@@ -130,6 +130,16 @@ def collection(
         return lists_db.collection(connection, row.id)
 
 
+def collection_by_id(
+    instance: Instance, actor: Actor, collection_id: CollectionId
+) -> CollectionRecord:
+    """Return a collection under the name that it has by now, a deleted one too. Raises NotFound."""
+    access.require(actor, Action.READ, f"collection {collection_id}")
+    with instance.database.reading() as connection:
+        finding.collection_by_id(connection, actor, collection_id)
+        return lists_db.collection(connection, collection_id)
+
+
 def collections(
     instance: Instance, actor: Actor, query: CollectionQuery, page: PageRequest
 ) -> Page[CollectionRecord]:

@@ -221,6 +221,41 @@ def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:
     assert [artifact.name for artifact in renamed.artifacts()] == ["pictures:v0"]
 
 
+def test_a_collection_stays_itself_when_another_takes_the_name_it_had(
+    api: Api, data: Artifact
+) -> None:
+    held = api.artifact_collection("dataset", "data")
+    renamed = api.artifact_collection("dataset", "data")
+    renamed.name = "pictures"
+    renamed.save()
+    log(api, "make", "data", "another")
+
+    held.retention = {"keep_last": 1}
+    assert [version.name for version in held.artifacts()] == ["pictures:v0"]
+    assert held.retention is not None
+    assert api.artifact_collection("dataset", "data").retention is None
+    held.delete()
+    assert held.restore().versions == 1
+    held.load()
+    assert (held.name, held.aliases) == ("pictures", ["latest", "prod"])
+
+
+def test_a_version_is_restored_itself_when_another_has_its_name_by_now(
+    api: Api, data: Artifact
+) -> None:
+    log(api, "make", "other", "another").delete(delete_aliases=True)
+    held = api.artifact("data:v0")
+    api.artifact("data:v0").delete(delete_aliases=True)
+    for name, new in (("data", "pictures"), ("other", "data")):
+        collection = api.artifact_collection("dataset", name)
+        collection.name = new
+        collection.save()
+
+    held.restore()
+    assert (held.qualified_name, held.id) == ("ana/vision/pictures:v0", data.id)
+    assert [version.name for version in api.artifacts("dataset", "vision/data")] == []
+
+
 @pytest.mark.parametrize(
     ("name", "type"),
     [("source-data", "code"), ("run-data", "run_table"), ("data", "job"), ("data", "wandb-x")],

@@ -147,7 +147,7 @@ class Artifact(DraftMethods, VersionMethods):
 
         Aliases come back unless they were set since. Raises Gone when it is too late.
         """
-        record = self._record
+        record = self._home.version_by_id(self._record.id)  # its collection may be renamed
         path = ArtifactPath(
             record.source_entity,
             record.source_project,

@@ -192,7 +192,7 @@ class _Nowhere:
             updated_at=version.created_at,
         )
 
-    update_collection = set_collection_ttl = collection
+    collection_by_id = update_collection = set_collection_ttl = collection
 
     def _nothing(self, *_: Any, **__: Any) -> None:
         return None

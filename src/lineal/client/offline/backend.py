@@ -121,6 +121,7 @@ class OfflineBackend(EmbeddedBackend):
     read_lines = _by_id(EmbeddedBackend.read_lines)
     run_files = _by_id(EmbeddedBackend.run_files)
     version_by_id = _by_id(EmbeddedBackend.version_by_id)
+    collection_by_id = _by_id(EmbeddedBackend.collection_by_id)
     links = _by_id(EmbeddedBackend.links)
     alias_history = _by_id(EmbeddedBackend.alias_history)
     manifest = _by_id(EmbeddedBackend.manifest)

@@ -265,11 +265,12 @@ class Collection:
 
         Set a Selection, a dict such as `{"keep_last": 5, "unaliased": True}`, or None.
         """
-        return self._backend.policy(self.entity, self.project, self._record.name).selection
+        record = self._as_named_now()
+        return self._backend.policy(record.entity, record.project, record.name).selection
 
     @retention.setter
     def retention(self, policy: Retention) -> None:
-        record = self._record
+        record = self._as_named_now()
         self._backend.set_policy(record.entity, record.project, record.name, _selection(policy))
 
     def artifacts(
@@ -280,9 +281,8 @@ class Collection:
         order: str | None = None,
     ) -> LazyList[Artifact]:
         """List the versions, the newest first; filters and order as of `Api.artifacts`."""
-        query = VersionQuery(
-            self.entity, self.project, self._record.name, filters=filters, order=order
-        )
+        now = self._as_named_now()
+        query = VersionQuery(now.entity, now.project, now.name, filters=filters, order=order)
         return versions(self._backend, query, per_page=per_page, start=start)
 
     versions = artifacts
@@ -324,15 +324,19 @@ class Collection:
 
     def restore(self) -> Restored:
         """Bring back what the last deletion hid here; says how much that was."""
-        record = self._record
+        record = self._as_named_now()
         restored = self._backend.restore_collection(record.entity, record.project, record.name)
         self.load()
         return restored
 
     def load(self, force: bool = True) -> None:
         if force:
-            before = self._record
-            self._show(self._backend.collection(before.entity, before.project, before.name))
+            now = self._as_named_now()
+            self._show(self._backend.collection(now.entity, now.project, now.name))
+
+    def _as_named_now(self) -> CollectionRecord:
+        """Return this collection under its present name: its old one may be another's by now."""
+        return self._backend.collection_by_id(self._record.id)
 
     def __repr__(self) -> str:
         return f"<Collection {self.entity}/{self.project}/{self.name} ({self.type})>"
