@@ -15,6 +15,9 @@ from lineal.client.backend import Backend
 from lineal.client.offline.backend import OfflineBackend
 from lineal.errors import NotFound, UsageError
 
+SEVERAL_SEGMENTS = 5_000
+"""Entries that the manifest is cut into about five segments for."""
+
 
 def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     with lineal.init(project="p") as online:
@@ -38,6 +41,28 @@ def test_versions_of_the_normal_home_can_be_used_and_linked_offline(home):
     before = state(home, "a")
     synced(home, again=True)
     assert state(home, "a") == before
+
+
+@pytest.mark.parametrize("how", ["unchanged", "changed", "incremental"])
+def test_a_draft_takes_over_offline_what_it_changes_nothing_in(home, how):
+    with lineal.init(project="p") as online:
+        many = lineal.Artifact("many", "dataset")
+        for number in range(SEVERAL_SEGMENTS):
+            many.add_bytes(b"", f"{number:05}")
+        online.log_artifact(many)
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("many:v0")
+        if how == "incremental":
+            draft = lineal.Artifact("many", "dataset", incremental=True)
+        else:
+            draft = used.new_draft()
+        if how != "unchanged":
+            draft.add_bytes(b"new", "new")
+        run.log_artifact(draft).wait()
+        assert len(draft.manifest) == SEVERAL_SEGMENTS + (how != "unchanged")
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert lineal.Api().artifact("p/many:latest").digest == draft.digest
 
 
 def test_words_that_were_linked_to_offline_lead_to_no_collection_that_is_shown_otherwise(home):

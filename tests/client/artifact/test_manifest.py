@@ -10,6 +10,8 @@ from tests.client.artifact.conftest import draft, paths
 import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.core.digest import of_bytes
+from lineal.core.full_names import ArtifactPath
+from lineal.errors import ArtifactsFailed, Gone
 
 
 def test_the_manifest_is_a_mapping_sorted_by_path(logged: Artifact) -> None:
@@ -61,6 +63,21 @@ def test_an_entry_remembers_the_version_that_brought_its_bytes(
     (tmp_path / "f").write_bytes(b"a")
     reference = draft(name="refs").add_reference(f"file://{tmp_path}/f")[0]
     assert reference.birth_artifact_id is None
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_draft_of_a_version_that_was_purged_meanwhile_says_so(
+    run: lineal.Run, logged: Artifact, is_changed: bool
+) -> None:
+    changed = logged.new_draft()
+    assert len(changed.manifest) == 4
+    if is_changed:
+        changed.add_bytes(b"new", "new.txt")
+    logged._home.purge(ArtifactPath("ana", "vision", "data", "v0"))
+    with pytest.raises(Gone, match="The content of ana/vision/data:v0 was released"):
+        run.log_artifact(changed).wait()
+    with pytest.raises(ArtifactsFailed):
+        run.finish()
 
 
 def test_an_entry_has_all_fields_before_and_after_it_is_logged(

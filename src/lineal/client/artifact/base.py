@@ -104,8 +104,12 @@ class Base:
         return f"; did you mean {near[0]!r}?" if near else ""
 
     def segment(self, head: SegmentHead) -> Iterator[Entry]:
-        for segment in self._read([head]):
+        for segment in self.segments([head]):
             yield from decode_entries(segment.lines)
+
+    def segments(self, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
+        """Yield segments in the order asked; raises Gone if the version was released."""
+        return self._read(heads)
 
 
 NOTHING = Base(lambda: ManifestHead(Digest(""), ()), lambda _: iter(()))

@@ -181,7 +181,7 @@ class _Upload:
         self._artifact = artifact
         self._contents = artifact._contents
         self._spec = spec
-        self._kept: list[Segment] | None = None
+        self._kept: list[Segment | SegmentHead] | None = None
         self._taken: set[str] = set()
         """Private copies and packs that were sent."""
         self._last_pack: frozenset[Digest] = frozenset()
@@ -245,33 +245,37 @@ class _Upload:
         )
 
     def _manifest(self) -> tuple[ManifestHead, list[Segment]]:
-        """Return the manifest's head, and its segments as long as they are few."""
+        """Return the manifest's head, and the segments that are new as long as they are few."""
         heads: list[SegmentHead] = []
-        kept: list[Segment] = []
+        kept: list[Segment | SegmentHead] = []
         entry_count = 0
         for part in self._contents.segments():
-            if isinstance(part, Segment):
-                heads.append(part.head)
-                entry_count += part.head.entry_count
-                if entry_count <= KEPT_ENTRIES:
-                    kept.append(part)
-            else:
-                heads.append(part)
+            heads.append(_head(part))
+            entry_count += part.head.entry_count if isinstance(part, Segment) else 0
+            if entry_count <= KEPT_ENTRIES:
+                kept.append(part)
         self._kept = kept if entry_count <= KEPT_ENTRIES else None
-        return manifest_head(heads), kept if entry_count <= INLINE_ENTRIES else []
+        new = kept if entry_count <= INLINE_ENTRIES else []
+        return manifest_head(heads), [part for part in new if isinstance(part, Segment)]
 
     def _parts(self) -> Iterable[Segment | SegmentHead]:
         return self._contents.segments() if self._kept is None else self._kept
 
     def _send_segments(self, begun: Begun) -> None:
+        """Send those that are missing.
+
+        The base's own are, too, where the draft is logged offline or the base was released
+        meanwhile. Raises Gone for these.
+        """
         missing = set(begun.missing_segments)
         wanted = (
-            part
-            for part in (self._parts() if missing else ())
-            if isinstance(part, Segment) and part.head.digest in missing
+            part for part in (self._parts() if missing else ()) if _head(part).digest in missing
         )
         while page := list(islice(wanted, SEGMENTS_PAGE)):
-            self._backend.put_segments(begun.draft, page)
+            own = [part for part in page if isinstance(part, Segment)]
+            heads = [part for part in page if isinstance(part, SegmentHead)]
+            own += self._contents.base.segments(heads) if heads else []
+            self._backend.put_segments(begun.draft, own)
 
     def _send_blobs(self, begun: Begun, manifest: ManifestHead) -> None:
         label = f"storing {self._spec.collection}"
@@ -393,6 +397,10 @@ class _Upload:
             newest = self._backend.versions(query, PageRequest(1, with_total=False)).items
             return bool(newest) and newest[0].number != version.number
         return False
+
+
+def _head(part: Segment | SegmentHead) -> SegmentHead:
+    return part.head if isinstance(part, Segment) else part
 
 
 def _restamped(
