@@ -330,6 +330,19 @@ def test_versions_in_the_config_are_those_of_the_home_before_and_after_sync(home
         assert lineal.Api().artifact(path).id == id
 
 
+def test_what_the_run_asked_for_is_kept_of_each_use(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("base", "shared"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.use_artifact("base:latest")
+        run.log_artifact(write_dataset(text="one"), aliases=["best"]).wait()
+        run.use_artifact("data:best")
+    synced(home)
+    key = target(home).run("ana", "p", "a").key
+    used = target(home).edges_of(key, EdgeKind.USED)
+    assert [(edge.alias, edge.is_relogged) for edge in used] == [("latest", False), ("best", True)]
+
+
 def test_another_project_gets_a_copy_of_its_own(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("base", "shared"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lineal.client.embedded import EmbeddedBackend
+from lineal.core.lineage import RunEdge
 from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, RunRecord, VersionId
 from lineal.errors import Gone, Invalid, NotFound
 from tests.service.edges import log, pipeline, start, use
@@ -66,6 +67,22 @@ def test_using_twice_makes_one_edge(backend: EmbeddedBackend) -> None:
     backend.use(run, data.id, alias="prod")
     page = backend.versions_of(run, EdgeKind.USED, PageRequest())
     assert [version.id for version in page.items] == [data.id]
+
+
+def test_the_edges_of_a_run_say_what_was_asked_for_and_what_closes_a_cycle(
+    backend: EmbeddedBackend,
+) -> None:
+    run, data = start(backend, "train"), log(backend, None, "data")
+    model = log(backend, run, "model")
+    backend.use(run, data.id, alias="prod")
+    backend.use(run, model.id, alias="latest")
+    assert backend.edges_of(run, EdgeKind.USED) == [
+        RunEdge(data.id, "prod", is_relogged=False),
+        RunEdge(model.id, "latest", is_relogged=True),
+    ]
+    assert backend.edges_of(run, EdgeKind.LOGGED) == [RunEdge(model.id, None, is_relogged=False)]
+    with pytest.raises(NotFound, match="No run 99"):
+        backend.edges_of(RunKey(99), EdgeKind.USED)
 
 
 def test_every_producer_lists_the_version_it_logged_again(backend: EmbeddedBackend) -> None:

@@ -57,7 +57,7 @@ from lineal.files.reading import Advance
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
-    from lineal.core.lineage import LineageGraph, LineageQuery
+    from lineal.core.lineage import LineageGraph, LineageQuery, RunEdge
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,
@@ -466,6 +466,10 @@ class Backend(Protocol):
 
         with_metadata: as in VersionQuery.
         """
+        ...
+
+    def edges_of(self, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
+        """Return the edges to the versions that a run used or logged, the oldest first."""
         ...
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:

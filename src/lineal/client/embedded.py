@@ -63,7 +63,7 @@ from lineal.service.instance import Instance, open_instance
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
-    from lineal.core.lineage import LineageGraph, LineageQuery
+    from lineal.core.lineage import LineageGraph, LineageQuery, RunEdge
     from lineal.core.retention import (
         Deletion,
         EffectiveTtl,
@@ -565,6 +565,9 @@ class EmbeddedBackend:
         return service.lineage.versions_of(
             self.instance, self.actor, run, kind, page, with_metadata=with_metadata
         )
+
+    def edges_of(self, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
+        return service.lineage.edges_of(self.instance, self.actor, run, kind)
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         return service.lineage.lineage(self.instance, self.actor, root, query)

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from lineal.core.records import EdgeKind
+from lineal.core.records import EdgeKind, VersionId
 
 
 class Direction(StrEnum):
@@ -47,6 +47,16 @@ class LineageEdge(NamedTuple):
     """The alias that was asked for (SEM-9)."""
     is_relogged: bool = False
     """Would close a cycle; shown, never followed (LIN-10)."""
+
+
+class RunEdge(NamedTuple):
+    """What a run used or logged, as seen from the run."""
+
+    version: VersionId
+    alias: str | None
+    """The alias that was asked for (SEM-9)."""
+    is_relogged: bool
+    """As in LineageEdge."""
 
 
 class LineageGraph(NamedTuple):

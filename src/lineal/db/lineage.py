@@ -28,6 +28,7 @@ from sqlalchemy import (
     select,
 )
 
+from lineal.core.lineage import RunEdge
 from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, VersionId
 from lineal.db import schema
 from lineal.db.engine import listed, on_sqlite
@@ -334,6 +335,13 @@ def versions_of(
     query = select(edges.c.version_id).where(_live_versions(run, kind))
     rows, cursor, total = fetch_page(connection, query, _OLDEST_EDGE_FIRST, page)
     return Page(tuple(VersionId(row.version_id) for row in rows), cursor, total)
+
+
+def edges_of_run(connection: Connection, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
+    """Return the edges to what a run used or logged and is live, the oldest first."""
+    query = select(edges.c.version_id, edges.c.alias, edges.c.closes_cycle)
+    rows = connection.execute(query.where(_live_versions(run, kind)).order_by(edges.c.id))
+    return [RunEdge(VersionId(version), alias, closes) for version, alias, closes in rows]
 
 
 _OLDEST_EDGE_FIRST = parse_order("+id", {"id": number_field(edges.c.id)}, None)

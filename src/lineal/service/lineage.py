@@ -11,7 +11,14 @@ from sqlalchemy import Connection
 from lineal.collector import seldom_collected
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery
+from lineal.core.lineage import (
+    Direction,
+    LineageEdge,
+    LineageGraph,
+    LineageNode,
+    LineageQuery,
+    RunEdge,
+)
 from lineal.core.moments import in_utc
 from lineal.core.records import (
     EdgeKind,
@@ -120,6 +127,18 @@ def versions_of(
         ids, cursor, total = lineage_db.versions_of(connection, run, kind, page)
         records = versions_db.by_ids(connection, ids, with_metadata=with_metadata)
     return Page(tuple(records[id_] for id_ in ids), cursor, total)
+
+
+def edges_of(instance: Instance, actor: Actor, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
+    """Return the edges to the live versions that a run used or logged, the oldest first.
+
+    Raises NotFound for an unknown run (a deleted one still answers).
+    """
+    access.require(actor, Action.READ, f"run {run}")
+    with instance.database.reading() as connection:
+        if lineage_nodes.run_end(connection, run) is None:
+            raise NotFound(f"No run {run} (you are {actor.name})")
+        return lineage_db.edges_of_run(connection, run, kind)
 
 
 # --- the graph ----------------------------------------------------------------------------------

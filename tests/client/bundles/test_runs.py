@@ -35,6 +35,17 @@ def test_the_run_that_logged_it_comes_along_without_its_history(ana, bob):
     assert logged.path == "bob/vision/model:v0"
 
 
+def test_what_a_run_asked_for_is_kept_of_each_use(ana, bob):
+    ana.log("raw", aliases=["checked"])
+    with ana.run(id="train") as run:
+        run.use_artifact("data:checked")
+        ana._logged(run, "weights", "model")
+    ana.export("model", upstream=True)
+    bob.import_()
+    key = bob.backend.run("bob", "vision", "train").key
+    assert [edge.alias for edge in bob.backend.edges_of(key, EdgeKind.USED)] == ["checked"]
+
+
 def test_the_tables_of_a_run_are_named_where_they_arrive(ana, bob):
     with ana.run(id="train") as run:
         run.log({"t": lineal.Table(["x"], [[1]])})

@@ -131,6 +131,7 @@ class OfflineBackend(EmbeddedBackend):
     effective_ttl = _by_id(EmbeddedBackend.effective_ttl)
     runs_of = _by_id(EmbeddedBackend.runs_of)
     versions_of = _by_id(EmbeddedBackend.versions_of)
+    edges_of = _by_id(EmbeddedBackend.edges_of)
     lineage = _by_id(EmbeddedBackend.lineage)
 
     run = _by_name(EmbeddedBackend.run)

@@ -14,7 +14,7 @@ from lineal.client.offline import copying
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
-from lineal.core.lineage import Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery, RunEdge
 from lineal.core.records import (
     CollectionPatch,
     CollectionRecord,
@@ -85,8 +85,8 @@ class Carry:
         self._relog(again)
         runs = [(here, there) for here, there in self._runs.items() if there is not None]
         late = [(there, self._use(here, there)) for here, there in runs]
-        for there, versions in late:
-            self._note_uses(there, versions)
+        for there, uses in late:
+            self._note_uses(there, uses)
         self._relog(closing)
         for run, there in self._begun:
             self._finish(run, there)
@@ -215,22 +215,23 @@ class Carry:
             except LinealError as error:  # as of a use
                 term.warning(f"that {there.run_id} logged {copied.path} is not said there: {error}")
 
-    def _use(self, here: RunKey, there: RunRecord) -> list[VersionRecord]:
-        """Note what a run used; returns the versions whose edges are left for the end.
+    def _use(self, here: RunKey, there: RunRecord) -> list[RunEdge]:
+        """Note what a run used; returns the edges that are left for the end.
 
-        They close a cycle here, and do there once all others are in place.
+        They close a cycle here, and do there once all others, which close none, are in place
+        (LIN-10).
         """
-        every = _used(self._source, here)
-        used = [version for version in every if version.id in self._versions]
-        followed = copying.followed(self._source, here, EdgeKind.USED, len(every))
-        self._note_uses(there, (version for version in used if version.id in followed))
-        return [version for version in used if version.id not in followed]
+        used = self._source.edges_of(here, EdgeKind.USED)
+        self._note_uses(there, (edge for edge in used if not edge.is_relogged))
+        return [edge for edge in used if edge.is_relogged]
 
-    def _note_uses(self, there: RunRecord, versions: Iterable[VersionRecord]) -> None:
-        for version in versions:
-            copied = self._versions[version.id]
+    def _note_uses(self, there: RunRecord, used: Iterable[RunEdge]) -> None:
+        for edge in used:
+            copied = self._versions.get(edge.version)
+            if copied is None:
+                continue
             try:
-                self._target.use(there.key, copied.id, alias=None)
+                self._target.use(there.key, copied.id, alias=edge.alias)
             except LinealError as error:  # the same content may stand otherwise there
                 term.warning(f"that {there.run_id} used {copied.path} is not said there: {error}")
 
@@ -262,10 +263,6 @@ def collection_there(version: VersionRecord, place: Place) -> CollectionPath:
 def path_of(collection: CollectionRecord) -> CollectionPath:
     """Return where a collection is, which is elsewhere than it was found if it has moved."""
     return collection.entity, collection.project, collection.name
-
-
-def _used(source: Backend, run: RunKey) -> list[VersionRecord]:
-    return list(all_of(lambda page: source.versions_of(run, EdgeKind.USED, page)))
 
 
 def _is_new(target: Backend, there: CollectionPath) -> bool:

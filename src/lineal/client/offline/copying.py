@@ -16,7 +16,7 @@ from lineal.client.uploads import portions
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
-from lineal.core.lineage import NODES_MOST, Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.manifest import SegmentHead
 from lineal.core.names import LATEST
 from lineal.core.records import (
@@ -76,19 +76,6 @@ def copy_version(
     copied = target.commit(begun.draft).version
     assert copied is not None  # it is no contribution to a distributed version
     return copied
-
-
-def followed(source: Backend, run: RunKey, kind: EdgeKind, count: int) -> set[VersionId]:
-    """Return what a run used or logged by edges that close no cycle.
-
-    count: of all that it used or logged; deleted ones, which are not counted, may come on top.
-    Written before those that do close one, they close none on the other side either (LIN-10).
-    """
-    direction = Direction.UPSTREAM if kind is EdgeKind.USED else Direction.DOWNSTREAM
-    near = source.lineage(f"run:{run}", LineageQuery(direction, depth=1, limit=count + NODES_MOST))
-    edges = [edge for edge in near.edges if edge.kind is kind and not edge.is_relogged]
-    ends = {edge.source if kind is EdgeKind.USED else edge.target for edge in edges}
-    return {VersionId(int(end.partition(":")[2])) for end in ends}
 
 
 def send_blob(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.config import Settings
-from lineal.core.lineage import LineageGraph
+from lineal.core.lineage import LineageGraph, RunEdge
 from lineal.core.records import CollectionRecord, Page, RunRecord, VersionRecord
 from lineal.errors import Unavailable, UsageError
 from lineal.home import home_of
@@ -97,6 +97,8 @@ class NormalHome:
                 membership = marked(answer.membership_id)
                 version = answer._replace(id=marked(answer.id), membership_id=membership)
                 return self._remembered(version, membership)
+            case RunEdge():
+                return answer._replace(version=marked(answer.version))
             case LineageGraph():
                 return _marked_graph(answer)
             case Page():

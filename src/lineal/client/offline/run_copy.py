@@ -27,6 +27,7 @@ from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
+from lineal.core.lineage import RunEdge
 from lineal.core.names import LATEST
 from lineal.core.records import (
     EdgeKind,
@@ -99,9 +100,8 @@ class RunCopy:
         self._from = source.run(job.about.entity, job.about.project, job.about.run_id)
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)
-        self._relogged = self._logged.keys() - copying.followed(
-            source, self._from.key, EdgeKind.LOGGED, len(self._logged)
-        )
+        logged = source.edges_of(self._from.key, EdgeKind.LOGGED)
+        self._relogged = {edge.version for edge in logged if edge.is_relogged}
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
 
@@ -119,8 +119,9 @@ class RunCopy:
             self._attempt(f"artifact {version.name}", self._copy_version, version)
         self._copy_display_names()
         self._once("latest", "alias latest", self._settle_latest)
-        for version in self._used.values():
-            self._attempt(f"use of {version.name}", self._copy_use, version)
+        for edge in self._source.edges_of(self._from.key, EdgeKind.USED):
+            name = self._used[edge.version].name
+            self._attempt(f"use of {name}", self._copy_use, edge)
         for id in self._relogged & self._copied.keys():
             name = self._logged[id].name
             self._attempt(
@@ -395,10 +396,10 @@ class RunCopy:
 
     # --- edges ---
 
-    def _copy_use(self, version: VersionRecord) -> None:
-        copied = self._copied.get(version.id)
+    def _copy_use(self, edge: RunEdge) -> None:
+        copied = self._copied.get(edge.version)
         if copied is not None:
-            self._target.use(self._to.key, copied.id, alias=None)
+            self._target.use(self._to.key, copied.id, alias=edge.alias)
 
     def _fulfil_all(self, *kinds: type[Use | Relog | Alias | Link]) -> None:
         for number, intent in enumerate(self._intents):
