@@ -13,7 +13,7 @@ from tests.client.syncing import folders, state, synced, write_dataset
 import lineal
 from lineal.client.backend import Backend
 from lineal.client.offline.backend import OfflineBackend
-from lineal.errors import NotFound, UsageError
+from lineal.errors import Exists, Gone, Invalid, NotFound, UsageError
 
 SEVERAL_SEGMENTS = 5_000
 """Entries that the manifest is cut into about five segments for."""
@@ -84,12 +84,12 @@ def test_words_that_were_linked_to_offline_lead_to_no_collection_that_is_shown_o
 
 def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(home):
     with lineal.init(project="p") as online:
-        online.log_artifact(write_dataset(text="at home"))
+        online.log_artifact(write_dataset("base", "at home"))
     with lineal.init(mode="offline", project="p", id="a") as run:
-        at_home = run.use_artifact("data:v0")
         offline = run.log_artifact(write_dataset(text="in the folder")).wait()
-        run.link_artifact(at_home, "p/linked")
-    assert offline.name == at_home.name
+        run.link_artifact(run.use_artifact("base:v0"), "p/linked")
+    with lineal.init(project="p") as online:
+        assert online.log_artifact(write_dataset(text="at home")).wait().name == offline.name
     with lineal.init(project="p", id="b") as online:
         for attach in (online.use_artifact, online.log_artifact):
             with pytest.raises(UsageError, match=r"data:v0 in .* has other content"):
@@ -98,14 +98,52 @@ def test_what_an_offline_run_logged_is_not_taken_for_what_has_its_name_at_home(h
         online.use_artifact(offline, aliases=["prod"])
     assert state(home, "b")["used"] == ["ana/p/data:v1"]
     assert lineal.Api().artifact("p/data:prod").version == "v1"
-    assert lineal.Api().artifact("p/linked:v0").source_name == "data:v0"
+    assert lineal.Api().artifact("p/linked:v0").source_name == "base:v0"
+
+
+def test_a_number_means_offline_what_it_means_at_home(home):
+    with lineal.init(project="p") as online:
+        for text in ("zero", "one"):
+            online.log_artifact(write_dataset(text=text)).wait()
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        logged = [run.log_artifact(write_dataset(text=text)).wait() for text in ("two", "three")]
+        assert [version.name for version in logged] == ["data:v2", "data:v3"]
+        used = [run.use_artifact(f"data:{ref}") for ref in ("v0", "v2", "latest")]
+        assert [Path(each.download(), "a.txt").read_text() for each in used] == [
+            "zero",
+            "two",
+            "three",
+        ]
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/data:v2", "ana/p/data:v3"]
+
+
+def test_what_sync_could_not_bring_home_is_refused_offline(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset()).wait().link("p/linked")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        with pytest.raises(Invalid, match="ana/p/data has type `dataset`, not `model`"):
+            run.log_artifact(lineal.Artifact("data", "model"))
+        with pytest.raises(Exists, match="ana/p/linked holds links only"):
+            run.log_artifact(lineal.Artifact("linked", "dataset"))
+
+
+def test_what_was_deleted_offline_is_told_so(home):
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset("other"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        logged = run.log_artifact(write_dataset()).wait()
+        logged.delete(delete_aliases=True)
+        with pytest.raises(Gone, match="ana/p/data:v0 was deleted by ana"):
+            run.use_artifact("data:v0")
 
 
 def test_a_draft_of_what_an_offline_run_logged_is_logged_at_home_once_that_is_there(home):
-    with lineal.init(project="p") as online:
-        online.log_artifact(write_dataset(text="at home"))
     with lineal.init(mode="offline", project="p", id="a") as run:
         offline = run.log_artifact(write_dataset(text="in the folder")).wait()
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset(text="at home"))
 
     def changed() -> lineal.Artifact:
         draft = offline.new_draft()
@@ -147,6 +185,8 @@ def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its
         path = Path(run.log_artifact(both).wait().download())
         assert (path / "own.txt").read_text() == "in the folder"
         assert (path / "home.txt").read_text() == "at home"
+    with lineal.init(project="p") as online:
+        assert online.log_artifact(write_dataset(text="newer")).wait().name == offline.name
     other = lineal.Artifact("other", "dataset")
     with pytest.raises(UsageError, match="has other content"):
         other.add_reference(offline.get_entry("a.txt"))
@@ -296,7 +336,7 @@ def test_a_version_that_was_deleted_meanwhile_is_named_with_the_way_on(home):
     lineal.Api().artifact("p/data:v0").delete()
     (result,) = synced(home, clean=True)
     assert sorted(result.failures) == [
-        "artifact data:v0",
+        "artifact data:v2",
         "link of ana/p/data:v0",
         "use of ana/p/data:v0",
     ]

@@ -15,6 +15,7 @@ from operator import methodcaller
 from typing import Any, NoReturn, TypeVar, cast
 
 from lineal.client import session, term
+from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, earlier, run_folder
 from lineal.client.offline.earlier import Attempt
@@ -33,6 +34,7 @@ from lineal.core.records import (
     DraftSpec,
     Location,
     MembershipId,
+    PageRequest,
     RunKey,
     RunRecord,
     RunSpec,
@@ -40,12 +42,14 @@ from lineal.core.records import (
     Upload,
     VersionId,
     VersionPatch,
+    VersionQuery,
     VersionRecord,
 )
-from lineal.errors import MissingFile, NotFound, UsageError
+from lineal.errors import Gone, MissingFile, NotFound, Unavailable, UsageError
 
 _FILL_AT_ONCE = 1_000
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 
 def open_offline(settings: Settings, folder: str, rewind_step: int | None = None) -> OfflineBackend:
@@ -78,10 +82,10 @@ def _by_name(method: F) -> F:
     def answer(self: OfflineBackend, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except (NotFound, MissingFile):
+        except (NotFound, MissingFile) as error:
             if not self.home.is_there:
                 raise
-            return self.home.ask(methodcaller(method.__name__, *args, **kwargs))
+            return self.ask_instead(error, methodcaller(method.__name__, *args, **kwargs))
 
     return cast(F, answer)
 
@@ -161,6 +165,15 @@ class OfflineBackend(EmbeddedBackend):
         if is_at_home(id):
             raise self.home.unchangeable(self.home.seen(kind, id))
 
+    def ask_instead(self, error: Exception, question: Callable[[Backend], T]) -> T:
+        """Return what the home answers; what was deleted here and is not there is told so."""
+        try:
+            return self.home.ask(question)
+        except NotFound:
+            if isinstance(error, Gone):
+                raise error from None
+            raise
+
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun:
@@ -227,9 +240,30 @@ class OfflineBackend(EmbeddedBackend):
 
     # --- artifacts: writing ---
 
+    def check_collection(self, draft: DraftSpec) -> None:
+        """Raise what `sync` would say of the collection of the home, too, while it can be helped.
+
+        The run may have ended by then, and be brought home under no other name.
+        """
+        super().check_collection(draft)
+        if self.home.is_there:
+            self.home.backend.check_collection(draft._replace(run=None))
+
+    def _counted_on(self, draft: DraftSpec) -> DraftSpec:
+        """Number on from the home, so that `name:v3` goes on meaning what it means there."""
+        if draft.number is not None or not self.home.is_there:
+            return draft
+        query = VersionQuery(draft.entity, draft.project, draft.collection, with_metadata=False)
+        try:
+            newest = self.home.backend.versions(query, PageRequest(1, with_total=False)).items
+        except (NotFound, Unavailable):
+            return draft
+        return draft._replace(number=newest[0].number + 1) if newest else draft
+
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:
             self.require_own(RunRecord, draft.run)
+        draft = self._counted_on(draft)
         sources = (draft.base, *draft.sources)
         at_home = [each for each in sources if each is not None and is_at_home(each)]
         if not at_home:
@@ -291,7 +325,9 @@ class OfflineBackend(EmbeddedBackend):
             return super().version(path, with_deleted=with_deleted)
         except NotFound as error:
             if self.home.is_there:
-                return self.home.ask(lambda home: home.version(path, with_deleted=with_deleted))
+                return self.ask_instead(
+                    error, lambda home: home.version(path, with_deleted=with_deleted)
+                )
             end = "" if error.message.endswith((".", "?")) else "."
             raise NotFound(
                 f"{error.message}{end} While offline, only versions of this run folder and of the "
