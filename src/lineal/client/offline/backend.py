@@ -20,7 +20,7 @@ from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, earlier, run_folder
 from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
-from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
+from lineal.client.offline.run_folder import About, Alias, Anew, Link, Relog, Source, Use
 from lineal.client.run import rewinding
 from lineal.config import Settings, default_entity
 from lineal.core.digest import Digest
@@ -110,6 +110,8 @@ class OfflineBackend(EmbeddedBackend):
         self.home = home
         self._taken_from: dict[DraftId, list[VersionId]] = {}
         """Versions of the home, as they are called there, that drafts took entries over from."""
+        self._anew: set[str] = set()
+        """Collections of which is noted that they are no moved ones."""
         self._at_home: RunRecord | None = None
         """What the run goes on from there, as it is called there."""
 
@@ -250,7 +252,10 @@ class OfflineBackend(EmbeddedBackend):
             self.home.backend.check_collection(draft._replace(run=None))
 
     def _counted_on(self, draft: DraftSpec) -> DraftSpec:
-        """Number on from the home, so that `name:v3` goes on meaning what it means there."""
+        """Number on from the home, so that `name:v3` goes on meaning what it means there.
+
+        A name that leads to a moved collection there is free, as for any run.
+        """
         if draft.number is not None or not self.home.is_there:
             return draft
         query = VersionQuery(draft.entity, draft.project, draft.collection, with_metadata=False)
@@ -258,7 +263,13 @@ class OfflineBackend(EmbeddedBackend):
             newest = self.home.backend.versions(query, PageRequest(1, with_total=False)).items
         except (NotFound, Unavailable):
             return draft
-        return draft._replace(number=newest[0].number + 1) if newest else draft
+        if not newest:
+            return draft
+        path = f"{draft.entity}/{draft.project}/{draft.collection}"
+        if newest[0].path.rpartition(":")[0] != path and path not in self._anew:
+            run_folder.note(self.folder, Anew(path))
+            self._anew.add(path)
+        return draft._replace(number=newest[0].number + 1)
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:

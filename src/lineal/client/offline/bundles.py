@@ -16,15 +16,9 @@ from dataclasses import asdict, dataclass
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.embedded import open_embedded
-from lineal.client.offline import fields, opening
-from lineal.client.offline.carrying import (
-    Carried,
-    Carry,
-    CollectionPath,
-    Place,
-    collection_there,
-    path_of,
-)
+from lineal.client.offline import fields, opening, places
+from lineal.client.offline.carrying import Carried, Carry
+from lineal.client.offline.places import CollectionPath, Place, collection_there, path_of
 from lineal.client.public.graph import producer_of
 from lineal.config import Settings, default_entity
 from lineal.core import full_names, names
@@ -136,7 +130,7 @@ def import_(
         versions = _contents(source, about, folder)
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
-        moved = _moved(versions, place, target)
+        moved = places.moved(versions, place, target)
         carry = Carry(source, target, place, settings.pack_files_up_to, moved)
         with _blaming(folder, target):
             return carry.run(versions)
@@ -244,7 +238,7 @@ def _require_fitting(versions: Iterable[VersionRecord], place: Place, target: Ba
     """Raise Invalid naming each collection whose name there belongs to something else."""
     unfit = [
         f"{'/'.join(there)} {why}"
-        for there, type in _types_there(versions, place).items()
+        for there, type in places.types_there(versions, place).items()
         if (why := _misfit(target, there, type)) is not None
     ]
     if unfit:
@@ -270,31 +264,6 @@ def _misfit(target: Backend, there: CollectionPath, type: str) -> str | None:
     if found.kind is not CollectionKind.SEQUENCE:
         return "holds links only"
     return None if found.type == type else f"has type `{found.type}`, not `{type}`"
-
-
-def _moved(
-    versions: Iterable[VersionRecord], place: Place, target: Backend
-) -> dict[CollectionPath, CollectionPath]:
-    """Return where collections are there now that moved away from the names they would get.
-
-    One that another of these collections would get stays apart from it, under the old name.
-    """
-    types = _types_there(versions, place)
-    moved: dict[CollectionPath, CollectionPath] = {}
-    for there, type in types.items():
-        try:
-            found = target.collection(*there)
-        except NotFound:
-            continue
-        now = path_of(found)
-        is_same = found.kind is CollectionKind.SEQUENCE and found.type == type
-        if is_same and now not in types and now not in moved.values():
-            moved[there] = now
-    return moved
-
-
-def _types_there(versions: Iterable[VersionRecord], place: Place) -> dict[CollectionPath, str]:
-    return {collection_there(each, place): each.type for each in versions}
 
 
 def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[VersionRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeGuard
@@ -11,13 +11,13 @@ from lineal.client import term
 from lineal.client.artifact.core import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
+from lineal.client.offline.places import CollectionPath, Place, collection_there, path_of
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery, RunEdge
 from lineal.core.records import (
     CollectionPatch,
-    CollectionRecord,
     DraftSpec,
     EdgeKind,
     RunKey,
@@ -39,12 +39,8 @@ ORIGIN_KEY = "origin"
 """In the metadata of a carried run: where, when and by whom it was made."""
 ENDED = "finished_at"
 """Key in it: when the run had ended, None if it had not or its copy is not ended yet."""
-Place = Callable[[str, str], tuple[str, str]]
-"""From entity and project here to those there."""
 LoggedAgain = tuple[RunRecord, VersionRecord]
 """A run and a version that it logged, too; both as they are there."""
-CollectionPath = tuple[str, str, str]
-"""Entity, project and name."""
 
 
 class Carried(NamedTuple):
@@ -253,16 +249,6 @@ class Carry:
         copying.finish(self._target, run, there)
         # last, so that one without it is still to be ended
         self._target.update_run(there.key, RunPatch(metadata={ORIGIN_KEY: origin}))
-
-
-def collection_there(version: VersionRecord, place: Place) -> CollectionPath:
-    """Return the collection that a version goes to, unless that has moved there."""
-    return *place(version.source_entity, version.source_project), version.source_collection
-
-
-def path_of(collection: CollectionRecord) -> CollectionPath:
-    """Return where a collection is, which is elsewhere than it was found if it has moved."""
-    return collection.entity, collection.project, collection.name
 
 
 def _is_new(target: Backend, there: CollectionPath) -> bool:

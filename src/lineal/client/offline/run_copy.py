@@ -18,9 +18,10 @@ from typing import Any, ParamSpec
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.offline import copying, run_folder
+from lineal.client.offline import copying, places, run_folder
 from lineal.client.offline.marks import Marks, Where
-from lineal.client.offline.run_folder import About, Alias, Link, Relog, Source, Use
+from lineal.client.offline.places import CollectionPath
+from lineal.client.offline.run_folder import About, Alias, Anew, Link, Relog, Source, Use
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
@@ -41,7 +42,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
-from lineal.errors import Gone, LinealError, NotFound, UsageError
+from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, RunGone, UsageError
 from lineal.files.writing import write_stream
 
 LINES_AT_ONCE = 10_000
@@ -104,6 +105,8 @@ class RunCopy:
         self._relogged = {edge.version for edge in logged if edge.is_relogged}
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
+        self._moved: dict[CollectionPath, CollectionPath] = {}
+        self._folder = os.path.relpath(job.folder)
 
     def run(self) -> None:
         self._to = self._started()
@@ -114,6 +117,7 @@ class RunCopy:
         # First what it read at home: if it logged the same content again, that is what closes
         # the cycle.
         self._fulfil_all(Use, Relog)
+        self._moved = self._moved_since()
         # What the run logged, and what its user made and it used, in the order of making.
         for _, version in sorted({**self._logged, **self._used}.items()):
             self._attempt(f"artifact {version.name}", self._copy_version, version)
@@ -179,8 +183,10 @@ class RunCopy:
         try:
             return self._target.start_run(spec).run
         except (UsageError, NotFound) as error:  # `init` cannot be called again
-            folder = os.path.relpath(self._job.folder)
-            way = f"`lineal sync {shlex.quote(folder)} --id NEW` brings it in as a run of its own"
+            sync = f"`lineal sync {shlex.quote(self._folder)}"
+            way = f"{sync} --id NEW` brings it in as a run of its own"
+            if isinstance(error, Gone) and not isinstance(error, RunGone):
+                way = f"{sync} --project OTHER` copies it elsewhere"
             raise type(error)(f"{error.message}. {way}") from error
 
     def _copy_lines(self, stream: Stream) -> None:
@@ -314,28 +320,45 @@ class RunCopy:
     # --- artifacts ---
 
     def _copy_version(self, version: VersionRecord) -> None:
+        named = places.collection_there(version, self._place)
         spec = copying.draft_spec(
             self._source,
             version,
             client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
-            place=(
-                self._where.entity,
-                self._project_there(version.source_project),
-                version.source_collection,
-            ),
+            place=self._moved.get(named, named),
             run=self._to.key if version.id in self._logged.keys() - self._relogged else None,
             sources=self._sources_of(version),
         )
-        copied = copying.copy_version(
-            self._source, version, self._target, spec, pack_files_up_to=self._job.pack_files_up_to
-        )
+        try:
+            copied = copying.copy_version(
+                self._source,
+                version,
+                self._target,
+                spec,
+                pack_files_up_to=self._job.pack_files_up_to,
+            )
+        except (Invalid, Exists) as error:  # another type, or links only: nobody can log it again
+            sync = f"`lineal sync {shlex.quote(self._folder)} --project OTHER`"
+            raise type(error)(f"{error.message}. {sync} copies the run elsewhere") from error
         self._copied[version.id] = copied
         self._result.version_count += 1
         for link in self._source.links(version.id):
             self._once(f"link {link.path}", f"link {link.path}", self._copy_link, link, copied)
 
+    def _place(self, _entity: str, project: str) -> tuple[str, str]:
+        return self._where.entity, self._project_there(project)
+
     def _project_there(self, project: str) -> str:
         return self._where.project if project == self._about.project else project
+
+    def _moved_since(self) -> dict[CollectionPath, CollectionPath]:
+        """Return where collections are that got another name since the run logged to them."""
+        found = places.moved({**self._logged, **self._used}.values(), self._place, self._target)
+        for intent in self._intents:
+            if isinstance(intent, Anew):
+                _, project, name = intent.collection.split("/")
+                found.pop((self._where.entity, self._project_there(project), name), None)
+        return found
 
     def _sources_of(self, version: VersionRecord) -> set[VersionId]:
         """Return what it took entries over from: versions of the home, and of the folder."""
@@ -431,9 +454,8 @@ class RunCopy:
                 self._result.skipped.append(error.message)
                 term.warning(f"{error.message}; the run goes without it")
                 return None
-            folder = os.path.relpath(self._job.folder)
-            way = f"`lineal sync {shlex.quote(folder)} --skip-gone` goes on without it"
-            raise type(error)(f"{error.message}. {way}") from error
+            sync = f"`lineal sync {shlex.quote(self._folder)} --skip-gone`"
+            raise type(error)(f"{error.message}. {sync} goes on without it") from error
 
     def _home_version(self, path: str, digest: str | None = None) -> VersionRecord:
         """Return what the target has of a version of the home: that name, or that content."""

@@ -82,13 +82,24 @@ class Source:
     source: str
 
 
-Intent = Use | Relog | Alias | Link | Source
+@dataclass(frozen=True)
+class Anew:
+    """A collection, as `entity/project/name`, whose name led to a moved one of the normal home.
+
+    The run made another of that name. A collection that moved only later takes its versions.
+    """
+
+    collection: str
+
+
+Intent = Use | Relog | Alias | Link | Source | Anew
 _KINDS: dict[str, type[Intent]] = {
     "use": Use,
     "relog": Relog,
     "alias": Alias,
     "link": Link,
     "source": Source,
+    "anew": Anew,
 }
 
 
@@ -153,8 +164,10 @@ def _intent(said: object) -> Intent:
     if kind is None:
         raise ValueError(f"its kind is {said.get('kind')!r}, not one of {', '.join(_KINDS)}")
     intent = fields.read(kind, found)
-    if isinstance(intent, Link) and intent.target.count("/") != 2:
-        raise ValueError(f"`target` is {intent.target!r}, not `entity/project/name`")
+    for name in ("target", "collection"):
+        path = getattr(intent, name, None)
+        if path is not None and path.count("/") != 2:
+            raise ValueError(f"`{name}` is {path!r}, not `entity/project/name`")
     return intent
 
 

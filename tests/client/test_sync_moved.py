@@ -1,0 +1,91 @@
+"""`lineal sync` into a home where names, types and projects are others by now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.client.syncing import state, synced, write_dataset
+
+import lineal
+
+
+@pytest.fixture
+def made() -> None:
+    with lineal.init(project="p", id="make") as run:
+        run.log_artifact(write_dataset(text="at home"))
+
+
+def go_on_offline() -> None:
+    """Log the next version of what is at home, and refer to that in all ways there are."""
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("data:v0", aliases=["seen"])
+        draft = used.new_draft()
+        draft.add_bytes(b"more", "b.txt")
+        run.log_artifact(draft)
+        run.link_artifact(used, "registry/released")
+        taken = lineal.Artifact("taken", "dataset")
+        taken.add_reference("lineal://p/data:v0/a.txt")
+        run.log_artifact(taken)
+
+
+@pytest.mark.parametrize("now", ["ana/p/pictures", "ana/q/data"])
+def test_versions_go_where_their_collection_has_gone_since(
+    home: Path, made: None, now: str
+) -> None:
+    go_on_offline()
+    api = lineal.Api()
+    if now == "ana/q/data":
+        api.run("p/make").move("q", artifacts="move")
+    else:
+        collection = api.artifact_collection("dataset", "p/data")
+        collection.name = "pictures"
+        collection.save()
+    (result,) = synced(home)
+    assert result.failures == {}
+    found = state(home, "a")
+    assert found["used"] == [f"{now}:v0"]
+    assert [path for path, *_ in found["logged"]] == [f"{now}:v1", "ana/p/taken:v0"]
+    assert api.artifact(f"{now}:seen").version == "v0"
+    assert api.artifact("registry/released:v0").source_qualified_name == f"{now}:v0"
+    (again,) = synced(home, again=True)
+    assert again.failures == {}
+    assert state(home, "a") == found
+
+
+def test_a_name_that_was_free_when_the_run_logged_it_is_a_collection_of_its_own(
+    home: Path, made: None
+) -> None:
+    lineal.Api().run("p/make").move("q", artifacts="move")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for text in ("one", "two"):
+            run.log_artifact(write_dataset(text=text)).wait()
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert [path for path, *_ in state(home, "a")["logged"]] == ["ana/p/data:v1", "ana/p/data:v2"]
+    assert [each.name for each in lineal.Api().artifacts("dataset", "q/data")] == ["data:v0"]
+
+
+def test_what_has_another_type_by_now_can_be_copied_elsewhere(home: Path, made: None) -> None:
+    go_on_offline()
+    collection = lineal.Api().artifact_collection("dataset", "p/data")
+    collection.type = "model"
+    collection.save()
+    (result,) = synced(home)
+    message = str(result.failures["artifact data:v1"])
+    assert "has type `model`, not `dataset`" in message
+    assert "a --project OTHER` copies the run elsewhere" in message
+    (result,) = synced(home, project="other")
+    assert result.failures == {}
+    assert lineal.Api().artifact("other/data:latest").type == "dataset"
+
+
+def test_a_run_of_a_project_that_is_deleted_by_now_can_be_copied_elsewhere(
+    home: Path, made: None
+) -> None:
+    go_on_offline()
+    lineal.Api().project("p").delete()
+    (result,) = synced(home)
+    (message,) = map(str, result.failures.values())
+    assert "lineal project restore ana/p" in message
+    assert "a --project OTHER` copies it elsewhere" in message
