@@ -74,9 +74,14 @@ def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
 def test_a_protected_alias_keeps_its_version(instance: Instance, owner: Actor, log: Log) -> None:
     version = log("0", aliases=("prod",))
     retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
-    with pytest.raises(Conflict, match="protected alias ana/vision/data:prod"):
+    with pytest.raises(Conflict, match=r"alias ana/vision/data:prod keeps .* take it off"):
         delete(instance, owner, version)
-    patch = VersionPatch(aliases_removed=("prod",))
+    retention.protect_aliases(instance, owner, "ana", "vision", ["latest-good", "prod"])
+    both = VersionPatch(aliases_added=("latest-good",))
+    catalog.update_version(instance, owner, version.membership_id, both)
+    with pytest.raises(Conflict, match=r"aliases .*-good, .*:prod keep .* take them off"):
+        delete(instance, owner, version)
+    patch = VersionPatch(aliases_removed=("prod", "latest-good"))
     catalog.update_version(instance, owner, version.membership_id, patch)
     delete(instance, owner, version)
 

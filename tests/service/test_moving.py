@@ -270,8 +270,17 @@ def test_a_renamed_collection_is_found_by_its_old_name_until_something_else_has_
     with pytest.raises(NotFound, match="v2"):
         world.path("old/data:v0")
     assert world.path("old/pictures:v0") == "ana/old/pictures:v0"
-    with pytest.raises(Exists):
+    with pytest.raises(Exists, match="Collection ana/old/data exists already"):
         world.rename("pictures", "data")
+
+
+def test_a_deleted_collection_keeps_its_name_and_that_is_said(world: World) -> None:
+    run = world.start()
+    world.log(run)
+    world.log(run, "other")
+    world.backend.delete_collection(world.backend.collection("ana", "old", "data").id)
+    with pytest.raises(Exists, match=r"ana/old/data was deleted.*restore ana/old/data`"):
+        world.rename("other", "data")
 
 
 def test_a_collection_can_have_its_old_name_back_and_others_can_take_it(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -366,8 +367,14 @@ def _portfolio(
 
 def _take_name(connection: Connection, row: Row[Any], name: str, now: datetime) -> None:
     """Let a collection be renamed: its old name leads on, and the new one leads nowhere else."""
-    if collections_db.named(connection, row.project_id, name) is not None:
-        raise Exists(f"A collection {name} exists already; choose another name")
+    holder = collections_db.named(connection, row.project_id, name)
+    if holder is not None:
+        path = "/".join(collections_db.full_name(connection, holder.id))
+        why = "exists already"
+        if holder.deleted_at is not None:  # its numbers are never given again (DEL-10)
+            back = f"`lineal artifact restore {shlex.quote(path)}` brings it back"
+            why = f"was deleted, and keeps its name and numbers ({back})"
+        raise Exists(f"Collection {path} {why}; choose another name")
     redirects_db.add(connection, redirects_db.COLLECTION, row.project_id, row.name, row.id, now)
     redirects_db.remove(connection, redirects_db.COLLECTION, row.project_id, name)
 

@@ -237,9 +237,12 @@ def require_unprotected(
     protected = deletion_db.protections_of(connection, version_ids)
     if protected:
         alias = protected[0].rpartition(":")[2]
+        keeps = f"alias {protected[0]} keeps"
+        if len(protected) > 1:
+            keeps = f"aliases {finding.some(protected)} keep"
         raise Conflict(
-            f"The protected alias {finding.some(protected)} keeps {what}; an administrator must "
-            "take it off first, as "
+            f"The protected {keeps} {what}; an administrator must take "
+            f"{'it' if len(protected) == 1 else 'them'} off first, as "
             f"`lineal artifact alias {shlex.quote(protected[0])} {shlex.quote(alias)} --remove` "
             f"does{or_else}. Nothing was deleted"
         )

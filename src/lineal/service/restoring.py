@@ -62,7 +62,7 @@ def restore_version(instance: Instance, actor: Actor, path: ArtifactPath) -> Res
             )
         if found is None:
             raise NotFound(
-                f"No version {path} was ever logged (you are {actor.name}); "
+                f"No version {path}, nor a deleted one (you are {actor.name}); "
                 "`lineal deletions` lists what was deleted"
             )
         if found.deleted_at is None:
