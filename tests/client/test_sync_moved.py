@@ -1,7 +1,8 @@
-"""`lineal sync` into a home where names, types and projects are others by now."""
+"""`lineal sync` and collections: moved, retyped or deleted by now, and what is said of them."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,22 @@ def test_a_run_of_a_project_that_is_deleted_by_now_can_be_copied_elsewhere(
     (message,) = map(str, result.failures.values())
     assert "lineal project restore ana/p" in message
     assert "a --project OTHER` copies it elsewhere" in message
+
+
+def test_what_was_said_of_a_new_collection_comes_home_with_it(home: Path, made: None) -> None:
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for name in ("data", "fresh"):
+            collection = run.log_artifact(write_dataset(name, "new")).wait().collection
+            collection.description, collection.tags = "from the field", ["wet"]
+            collection.save()
+            collection.ttl = "30d"
+    for _ in range(2):
+        synced(home, again=True)
+        found = [
+            lineal.Api().artifact_collection("dataset", f"p/{name}") for name in ("data", "fresh")
+        ]
+        assert [(each.description, each.tags) for each in found] == [
+            (None, []),  # what is said at home stays as it is
+            ("from the field", ["wet"]),
+        ]
+        assert [each.ttl for each in found] == [lineal.ArtifactTTL.INHERIT, timedelta(days=30)]

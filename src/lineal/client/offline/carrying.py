@@ -11,14 +11,13 @@ from lineal.client import term
 from lineal.client.artifact.core import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
-from lineal.client.offline.places import CollectionPath, Place, collection_there, path_of
+from lineal.client.offline.introducing import Introducing
+from lineal.client.offline.places import CollectionPath, Place, collection_there
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery, RunEdge
 from lineal.core.records import (
-    CollectionPatch,
-    DraftSpec,
     EdgeKind,
     RunKey,
     RunPatch,
@@ -67,8 +66,7 @@ class Carry:
         self._source, self._target, self._place = source, target, place
         self._pack_files_up_to = pack_files_up_to
         self._moved = moved or {}
-        self._introduced: set[CollectionPath] = set()
-        """Collections there of which all is said by now."""
+        self._introducing = Introducing(source, target)
         self._versions: dict[VersionId, VersionRecord] = {}
         self._runs: dict[RunKey, RunRecord | None] = {}
         self._begun: list[tuple[RunRecord, RunRecord]] = []
@@ -103,36 +101,13 @@ class Carry:
             run=None if run is None else run.key,
             sources=(self._versions[each].id for each in sources if each in self._versions),
         )._replace(number=version.source_number)
-        self._introduce(version, spec)
+        self._introducing.introduce(version, spec)
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
         )
         self._versions[version.id] = copied
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
-
-    def _introduce(self, version: VersionRecord, spec: DraftSpec) -> None:
-        """Say of a collection that is new there what is said of it here; before it has versions.
-
-        After them, an import that was killed could not tell a new one from one that was there.
-        """
-        there = (spec.entity, spec.project, spec.collection)
-        if there in self._introduced:
-            return
-        self._introduced.add(there)
-        if not _is_new(self._target, there):
-            return
-        self._target.begin(spec)  # makes it; to copy the version begins in the same way
-        found = self._target.collection(*there)
-        here = self._source.collection(version.entity, version.project, version.collection)
-        patch = CollectionPatch(
-            description=None if found.description else here.description or None,
-            tags=None if found.tags else here.tags or None,
-        )
-        if patch != CollectionPatch():
-            self._target.update_collection(found.id, patch)
-        if here.ttl_seconds is not None and found.ttl_seconds is None:
-            self._target.set_collection_ttl(found.id, here.ttl_seconds)
 
     def _name(self, carried: Iterable[Carried]) -> None:
         """Give each collection the display name that it has here, if it has none there."""
@@ -249,15 +224,6 @@ class Carry:
         copying.finish(self._target, run, there)
         # last, so that one without it is still to be ended
         self._target.update_run(there.key, RunPatch(metadata={ORIGIN_KEY: origin}))
-
-
-def _is_new(target: Backend, there: CollectionPath) -> bool:
-    """Tell whether nobody has a version under a name yet, nor had a collection that was deleted."""
-    try:
-        found = target.collection(*there)
-    except NotFound as error:
-        return not isinstance(error, Gone)
-    return path_of(found) != there or found.version_count == 0
 
 
 def _origin(run: RunRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import Any, ParamSpec
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import copying, places, run_folder
+from lineal.client.offline.introducing import Introducing
 from lineal.client.offline.marks import Marks, Where
 from lineal.client.offline.places import CollectionPath
 from lineal.client.offline.run_folder import About, Alias, Anew, Link, Relog, Source, Use
@@ -106,6 +107,7 @@ class RunCopy:
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
         self._moved: dict[CollectionPath, CollectionPath] = {}
+        self._introducing = Introducing(source, job.target)
         self._folder = os.path.relpath(job.folder)
 
     def run(self) -> None:
@@ -330,6 +332,7 @@ class RunCopy:
             sources=self._sources_of(version),
         )
         try:
+            self._introducing.introduce(version, spec)
             copied = copying.copy_version(
                 self._source,
                 version,

@@ -1,0 +1,50 @@
+"""What is said of a collection, on its way to where it is new."""
+
+from __future__ import annotations
+
+from lineal.client.backend import Backend
+from lineal.client.offline.places import CollectionPath, path_of
+from lineal.core.records import CollectionPatch, DraftSpec, VersionRecord
+from lineal.errors import Gone, NotFound
+
+
+class Introducing:
+    """Gives collections that are new in the target what is said of them in the source."""
+
+    def __init__(self, source: Backend, target: Backend) -> None:
+        self._source, self._target = source, target
+        self._introduced: set[CollectionPath] = set()
+        """Collections there of which all is said by now."""
+
+    def introduce(self, version: VersionRecord, spec: DraftSpec) -> None:
+        """Say of a collection that is new there what is said of it here; before it has versions.
+
+        After them, a copying that was killed could not tell a new one from one that was there.
+        spec: the version as it is to be there.
+        """
+        there = (spec.entity, spec.project, spec.collection)
+        if there in self._introduced:
+            return
+        self._introduced.add(there)
+        if not _is_new(self._target, there):
+            return
+        self._target.begin(spec)  # makes it; to copy the version begins in the same way
+        found = self._target.collection(*there)
+        here = self._source.collection(version.entity, version.project, version.collection)
+        patch = CollectionPatch(
+            description=None if found.description else here.description or None,
+            tags=None if found.tags else here.tags or None,
+        )
+        if patch != CollectionPatch():
+            self._target.update_collection(found.id, patch)
+        if here.ttl_seconds is not None and found.ttl_seconds is None:
+            self._target.set_collection_ttl(found.id, here.ttl_seconds)
+
+
+def _is_new(target: Backend, there: CollectionPath) -> bool:
+    """Tell whether nobody has a version under a name yet, nor had a collection that was deleted."""
+    try:
+        found = target.collection(*there)
+    except NotFound as error:
+        return not isinstance(error, Gone)
+    return path_of(found) != there or found.version_count == 0
