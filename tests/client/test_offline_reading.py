@@ -129,6 +129,22 @@ def test_what_sync_could_not_bring_home_is_refused_offline(home):
             run.log_artifact(lineal.Artifact("linked", "dataset"))
 
 
+def test_what_only_the_home_has_is_not_said_to_be_nowhere_when_it_is_to_be_changed(home):
+    with lineal.init(project="p") as online:
+        collection = online.log_artifact(write_dataset()).wait().collection
+        collection.retention = {"keep_last": 3}
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        used = run.use_artifact("data:v0")
+        assert used.collection.retention.keep_last == 3
+        for change in (used.restore, used.collection.restore):
+            with pytest.raises(UsageError, match=r"ana/p/data.* not in the folder"):
+                change()
+        with pytest.raises(UsageError, match="Collection ana/p/data is not in the folder"):
+            used.collection.retention = None
+        with pytest.raises(NotFound, match="nothing"):
+            run.backend.restore_collection("ana", "p", "nothing")
+
+
 def test_what_was_deleted_offline_is_told_so(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("other"))

@@ -101,6 +101,28 @@ def _change(kind: type[Record], method: F) -> F:
     return cast(F, change)
 
 
+def _change_by_name(look: Callable[..., Any], method: F) -> F:
+    """Change what names say in the folder, and refuse to what only the home has.
+
+    look: asks a backend for it, with the arguments of the method.
+    """
+
+    @functools.wraps(method)
+    def change(self: OfflineBackend, *args: Any) -> Any:
+        try:
+            return method(self, *args)
+        except NotFound as error:
+            if isinstance(error, Gone) or not self.home.is_there:
+                raise
+            try:
+                found = self.home.ask(lambda home: look(home, *args))
+            except NotFound:
+                raise error from None
+            raise self.home.unchangeable(found) from None
+
+    return cast(F, change)
+
+
 class OfflineBackend(EmbeddedBackend):
     """The folder's instance; what it does not have is read from the normal home."""
 
@@ -143,6 +165,7 @@ class OfflineBackend(EmbeddedBackend):
     run = _by_name(EmbeddedBackend.run)
     versions = _by_name(EmbeddedBackend.versions)
     collection = _by_name(EmbeddedBackend.collection)
+    policy = _by_name(EmbeddedBackend.policy)
     open = _by_name(EmbeddedBackend.open)
 
     update_run = _change(RunRecord, EmbeddedBackend.update_run)
@@ -161,6 +184,17 @@ class OfflineBackend(EmbeddedBackend):
     update_collection = _change(CollectionRecord, EmbeddedBackend.update_collection)
     delete_collection = _change(CollectionRecord, EmbeddedBackend.delete_collection)
     set_collection_ttl = _change(CollectionRecord, EmbeddedBackend.set_collection_ttl)
+
+    set_policy = _change_by_name(
+        lambda home, entity, project, name, _: home.collection(entity, project, name or ""),
+        EmbeddedBackend.set_policy,
+    )
+    restore_version = _change_by_name(
+        lambda home, path: home.version(path, with_deleted=True), EmbeddedBackend.restore_version
+    )
+    restore_collection = _change_by_name(
+        lambda home, *path: home.collection(*path), EmbeddedBackend.restore_collection
+    )
 
     def require_own(self, kind: type[Record], id: int) -> None:
         """Raise UsageError for what is at home. id: of a version, that of its membership."""
