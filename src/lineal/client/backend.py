@@ -231,6 +231,10 @@ class Backend(Protocol):
 
     def commit(self, draft: DraftId) -> Committed: ...
 
+    def unfinished(self, run: RunKey) -> list[tuple[str, str]]:
+        """Return (full name, distributed id) of what a run contributed to and nobody finished."""
+        ...
+
     def remove_surplus(self, draft: DraftId) -> None:
         """Free what packs of a committed draft brought beside what was missing, if that can be."""
         ...

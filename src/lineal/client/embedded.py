@@ -266,6 +266,9 @@ class EmbeddedBackend:
     def commit(self, draft: DraftId) -> Committed:
         return service.artifacts.commit(self.instance, self.actor, draft)
 
+    def unfinished(self, run: RunKey) -> list[tuple[str, str]]:
+        return service.distributed.unfinished(self.instance, self.actor, run)
+
     def remove_surplus(self, draft: DraftId) -> None:
         service.strays.remove_surplus(self.instance, self.actor, draft)
 

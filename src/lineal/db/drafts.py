@@ -170,6 +170,14 @@ def number_made(connection: Connection, collection_id: int, distributed_id: str)
     return connection.scalar(query.order_by(drafts.c.id.desc()).limit(1))
 
 
+def unfinished_of_run(connection: Connection, run: int) -> list[tuple[int, str]]:
+    """Return (collection, distributed id) of what a run contributed and nobody has finished."""
+    query = select(drafts.c.collection_id, drafts.c.distributed_id).where(
+        drafts.c.run_id == run, drafts.c.state == CONTRIBUTED
+    )
+    return [(row[0], row[1]) for row in connection.execute(query.order_by(drafts.c.id))]
+
+
 def specs(connection: Connection, draft_ids: Sequence[int]) -> list[Row[Any]]:
     """Return run_id and spec of some drafts, the oldest first."""
     if not draft_ids:

@@ -9,9 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from lineal.core import access
+from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
 from lineal.core.moments import in_utc
+from lineal.core.records import RunKey
 from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
@@ -77,6 +80,17 @@ def _require_content(connection: Connection, own: Row[Any]) -> None:
     if others:
         text += f"; contributions to it wait under {', '.join(map(repr, others))}"
     raise NotFound(f"{text}, and the finishing call holds no files itself: no version was made")
+
+
+def unfinished(instance: Instance, actor: Actor, run: RunKey) -> list[tuple[str, str]]:
+    """Return what a run contributed to that nobody has finished: (full name, distributed id)."""
+    access.require(actor, Action.READ, f"run {run}")
+    with instance.database.reading() as connection:
+        found = dict.fromkeys(drafts_db.unfinished_of_run(connection, run))
+        return [
+            ("/".join(collections_db.full_name(connection, collection)), distributed_id)
+            for collection, distributed_id in found
+        ]
 
 
 def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:

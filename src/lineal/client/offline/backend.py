@@ -160,6 +160,7 @@ class OfflineBackend(EmbeddedBackend):
     runs_of = _by_id(EmbeddedBackend.runs_of)
     versions_of = _by_id(EmbeddedBackend.versions_of)
     edges_of = _by_id(EmbeddedBackend.edges_of)
+    unfinished = _by_id(EmbeddedBackend.unfinished)
     lineage = _by_id(EmbeddedBackend.lineage)
 
     run = _by_name(EmbeddedBackend.run)
@@ -308,6 +309,11 @@ class OfflineBackend(EmbeddedBackend):
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:
             self.require_own(RunRecord, draft.run)
+        if draft.distributed_id is not None:
+            term.warn_once(
+                f"offline, {draft.collection} can be made of what this run contributes alone: "
+                "`lineal sync` brings home no part of a version that another run finishes"
+            )
         draft = self._counted_on(draft)
         sources = (draft.base, *draft.sources)
         at_home = [each for each in sources if each is not None and is_at_home(each)]

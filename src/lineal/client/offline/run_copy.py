@@ -43,7 +43,16 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
-from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, RunGone, UsageError
+from lineal.errors import (
+    Conflict,
+    Exists,
+    Gone,
+    Invalid,
+    LinealError,
+    NotFound,
+    RunGone,
+    UsageError,
+)
 from lineal.files.writing import write_stream
 
 LINES_AT_ONCE = 10_000
@@ -134,6 +143,9 @@ class RunCopy:
                 f"logging of {name}", self._target.relog, self._to.key, self._copied[id].id
             )
         self._fulfil_all(Alias, Link)
+        for path, distributed_id in self._source.unfinished(self._from.key):
+            name = f"contribution to {path}"
+            self._attempt(name, self._tell_unfinished, path, distributed_id)
         self._finish()
 
     def _once(
@@ -347,6 +359,22 @@ class RunCopy:
         self._result.version_count += 1
         for link in self._source.links(version.id):
             self._once(f"link {link.path}", f"link {link.path}", self._copy_link, link, copied)
+
+    def _tell_unfinished(self, path: str, distributed_id: str) -> None:
+        """Say of a contribution that it stays behind: what it belongs to is no version here."""
+        message = (
+            f"What the run contributed to {path} under {distributed_id!r} was not finished in its "
+            "folder, and no version has it"
+        )
+        if self._job.skip_gone:
+            self._result.skipped.append(message)
+            term.warning(f"{message}; the run goes without it")
+            return
+        folder = shlex.quote(self._folder)
+        raise Conflict(
+            f"{message}. Resume the run with LINEAL_HOME={folder} and call `finish_artifact` to "
+            f"make one; `lineal sync {shlex.quote(self._folder)} --skip-gone` goes on without it"
+        )
 
     def _place(self, _entity: str, project: str) -> tuple[str, str]:
         return self._where.entity, self._project_there(project)
