@@ -185,6 +185,7 @@ def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
         ("https://[::1/x", "no URI"),
         ("https://user:word@[::1/x", "no URI"),
         ("https://host/new\nline", "no address"),
+        ("https:///path", "https:///path names no host"),
         ("https://user:word@host/x", "carries a login"),
         ("https://host/x?X-Amz-Signature=abc", "is signed"),
         ("https://host/x?sig=abc", "is signed"),

@@ -87,6 +87,8 @@ class WebScheme:
         weakref.finalize(self, client.close)
 
     def listing(self, uri: str, *, checksum: bool, chosen: Chosen) -> Listing:
+        if not secret.split(uri).hostname:
+            raise Invalid(f"{secret.shown(uri)} names no host; write https://host/path")
         with self._response(uri) as response:
             etag = _etag(response.headers)
             size = 0 if _is_packed(uri, response.headers) else _length(response.headers) or 0
