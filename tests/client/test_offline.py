@@ -48,6 +48,15 @@ def test_a_version_in_a_config_that_is_nowhere_is_not_found_where_there_is_no_ho
         lineal.init(mode="offline", project="p", config=config)
 
 
+def test_an_offline_run_goes_on_beside_a_home_that_is_damaged(home, capsys):
+    home.mkdir()
+    (home / "lineal.db").write_bytes(b"no database" * 1000)
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        assert run.log_artifact(write_dataset()).wait().version == "v0"
+    said = capsys.readouterr().err
+    assert said.count("the instance here could not be asked about data: The database") == 1
+
+
 @pytest.mark.parametrize("bad", [{"id": "x/../../escaped"}, {"id": "a", "tags": ["bad/tag"]}])
 def test_an_init_that_is_refused_leaves_no_folder(home, bad):
     with pytest.raises(ValueError, match=r"bad/tag|escaped"):

@@ -45,7 +45,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Gone, MissingFile, NotFound, Unavailable, UsageError
+from lineal.errors import Exists, Gone, Invalid, LinealError, MissingFile, NotFound, UsageError
 
 _FILL_AT_ONCE = 1_000
 F = TypeVar("F", bound=Callable[..., Any])
@@ -283,8 +283,17 @@ class OfflineBackend(EmbeddedBackend):
         The run may have ended by then, and be brought home under no other name.
         """
         super().check_collection(draft)
-        if self.home.is_there:
+        if not self.home.is_there:
+            return
+        try:
             self.home.backend.check_collection(draft._replace(run=None))
+        except (Exists, Invalid):
+            raise
+        except LinealError as error:  # a run goes on without a home that is damaged
+            term.warn_once(
+                f"offline, the instance here could not be asked about {draft.collection}: {error}",
+                key=f"home {self.home.root}",
+            )
 
     def _counted_on(self, draft: DraftSpec) -> DraftSpec:
         """Number on from the home, so that `name:v3` goes on meaning what it means there.
@@ -296,7 +305,7 @@ class OfflineBackend(EmbeddedBackend):
         query = VersionQuery(draft.entity, draft.project, draft.collection, with_metadata=False)
         try:
             newest = self.home.backend.versions(query, PageRequest(1, with_total=False)).items
-        except (NotFound, Unavailable):
+        except LinealError:  # there is none, or what `check_collection` said
             return draft
         if not newest:
             return draft
