@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,6 +32,7 @@ from lineal.core.records import (
     RunState,
     Upload,
     VersionId,
+    VersionPatch,
     VersionRecord,
 )
 from lineal.errors import Gone, IntegrityError, MissingFile
@@ -96,6 +97,25 @@ def send_blob(
 def display_name(source: Backend, version: VersionRecord) -> str | None:
     """Return what people see beside the name of the collection of a version (NAM-1)."""
     return source.collection(version.entity, version.project, version.collection).display_name
+
+
+def settle_latest(
+    source: Backend, target: Backend, copied: Mapping[VersionId, VersionRecord]
+) -> None:
+    """Put `latest` where the source has it, when content that was logged before came back.
+
+    copied: what each version is in the target, by its id in the source.
+    """
+    newest: dict[tuple[str, str, str], int] = {}
+    for after in copied.values():
+        path = (after.entity, after.project, after.collection)
+        newest[path] = max(after.number, newest.get(path, after.number))
+    for before, after in copied.items():
+        if after.number == newest[after.entity, after.project, after.collection]:
+            continue
+        if LATEST in source.version_by_id(before).aliases:
+            patch = VersionPatch(aliases_added=(LATEST,))
+            target.update_version(after.membership_id, patch)
 
 
 def give_display_name(target: Backend, copied: VersionRecord, name: str) -> None:

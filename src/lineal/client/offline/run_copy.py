@@ -30,7 +30,6 @@ from lineal.core import full_names, names
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
 from lineal.core.lineage import RunEdge
-from lineal.core.names import LATEST
 from lineal.core.records import (
     EdgeKind,
     Lines,
@@ -133,7 +132,8 @@ class RunCopy:
         for _, version in sorted({**self._logged, **self._used}.items()):
             self._attempt(f"artifact {version.name}", self._copy_version, version)
         self._copy_display_names()
-        self._once("latest", "alias latest", self._settle_latest)
+        settle = copying.settle_latest
+        self._once("latest", "alias latest", settle, self._source, self._target, self._copied)
         for edge in self._source.edges_of(self._from.key, EdgeKind.USED):
             name = self._used[edge.version].name
             self._attempt(f"use of {name}", self._copy_use, edge)
@@ -434,19 +434,6 @@ class RunCopy:
             if name is not None:
                 step = f"display name of {path}"
                 self._once(step, step, copying.give_display_name, self._target, copied, name)
-
-    def _settle_latest(self) -> None:
-        """Put `latest` where the run had it, when content it had logged before came back."""
-        newest: dict[tuple[str, str, str], int] = {}
-        for after in self._copied.values():
-            path = (after.entity, after.project, after.collection)
-            newest[path] = max(after.number, newest.get(path, after.number))
-        for before, after in self._copied.items():
-            if after.number == newest[after.entity, after.project, after.collection]:
-                continue
-            if LATEST in self._source.version_by_id(before).aliases:
-                patch = VersionPatch(aliases_added=(LATEST,))
-                self._target.update_version(after.membership_id, patch)
 
     # --- edges ---
 
