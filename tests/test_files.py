@@ -22,11 +22,11 @@ from lineal.files import copying, writing
 from lineal.files.copying import PIECE_BYTES, copy_and_hash
 from lineal.files.flushing import SYNC_EACH_MOST, flush
 from lineal.files.parts import PART
-from lineal.files.reading import SMALL_BYTES, hash_file, read_small
+from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, hash_file, read_small
 from lineal.files.stamps import Stamp
 from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
 
-COPY_IN_KERNEL = os.sendfile
+COPY_IN_KERNEL, WRITE = os.sendfile, os.write
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
 
 
@@ -98,6 +98,23 @@ def test_more_pieces_than_may_wait_are_copied_in_order(
     (tmp_path / "f").write_bytes(data)
     assert copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g")).hex_digest == hex_of(data)
     assert (tmp_path / "g").read_bytes() == data
+
+
+def test_a_file_is_written_in_pieces_for_which_memory_is_found_easily(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def write_some(descriptor: int, data: memoryview) -> int:
+        """Write as the kernel may: less than was asked for."""
+        sizes.append(len(data))
+        return WRITE(descriptor, data[:100_000])
+
+    monkeypatch.setattr(os, "write", write_some)
+    data = os.urandom(SMALL_BYTES)
+    write_new(str(tmp_path / "f"), data)
+    assert (tmp_path / "f").read_bytes() == data
+    assert max(sizes) == CHUNK_BYTES
 
 
 def test_a_copy_that_others_cut_short_is_none(

@@ -76,10 +76,14 @@ def write_stream(
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write everything to an open file, in as many calls as it takes."""
-    written = os.write(descriptor, data)
-    while written < len(data):  # a signal, or a disk that is nearly full
-        written += os.write(descriptor, memoryview(data)[written:])
+    """Write everything to an open file, in as many calls as it takes.
+
+    Not in one: for a whole megabyte the kernel looks for that much memory in one piece, which a
+    virtual machine may have given back to its host (500 files of 1 MiB: 1.3 s instead of 0.25).
+    """
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left[:CHUNK_BYTES]) :]
 
 
 @contextmanager
