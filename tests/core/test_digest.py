@@ -64,6 +64,38 @@ def test_nonce_that_could_leave_its_folder_is_refused(nonce: str) -> None:
         digest.storage_key(digest.of_bytes(b""), nonce)
 
 
+@given(contents=st.lists(st.binary(), max_size=5), nonce=NONCES)
+def test_many_keys_are_those_of_each(contents: list[bytes], nonce: str) -> None:
+    digests = [digest.of_bytes(data) for data in contents]
+    assert digest.storage_keys(digests, nonce) == [
+        digest.storage_key(each, nonce) for each in digests
+    ]
+
+
+GOOD = digest.of_bytes(b"good")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["sha256:", GOOD[7:]],
+        [f"{GOOD}\n{GOOD}", ""],
+        [GOOD[:40], GOOD[40:]],
+        [GOOD, GOOD[:-1] + "G", GOOD],
+        [GOOD, "../" + GOOD[3:]],
+    ],
+)
+def test_no_key_comes_of_what_is_no_digest_among_many(bad: list[str]) -> None:
+    with pytest.raises(IntegrityError):
+        digest.storage_keys([Digest(each) for each in bad], "n")
+
+
+@pytest.mark.parametrize("nonce", ["", "a/b", "..", "x" * 65, "n\n"])
+def test_many_keys_need_a_nonce_like_one(nonce: str) -> None:
+    with pytest.raises(IntegrityError):
+        digest.storage_keys([GOOD], nonce)
+
+
 @given(text=st.text("sha256/0a.", max_size=90))
 def test_foreign_text_is_no_key(text: str) -> None:
     with pytest.raises(ValueError, match="not a"):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.digest import Digest, storage_key
+from lineal.core.digest import Digest, storage_key, storage_keys
 from lineal.core.manifest import (
     Entry,
     ManifestHead,
@@ -143,8 +143,9 @@ def first_uploads(
 
 
 def _uploads(rows: Sequence[Row[*tuple[Any, ...]]], nonce: str) -> Iterator[Upload]:
-    for _, digest, size_bytes in rows:
-        yield Upload(digest, size_bytes, storage_key(digest, nonce))
+    keys = storage_keys([digest for _, digest, _ in rows], nonce)
+    for (_, digest, size_bytes), key in zip(rows, keys, strict=True):
+        yield Upload(digest, size_bytes, key)
 
 
 def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[Upload]) -> None:
@@ -155,7 +156,7 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
     """
     draft = _draft(instance, actor, draft_id)
     digests = [upload.digest for upload in sent]
-    keys = [storage_key(digest, draft.nonce) for digest in digests]
+    keys = storage_keys(digests, draft.nonce)
     for upload, size in zip(sent, instance.store.sync(keys), strict=True):
         if size != upload.size:
             raise Conflict(f"Blob {upload.digest} was not sent whole; send it again")
@@ -174,7 +175,7 @@ def stored_now(
 
     rows: its awaited blobs as (id, digest, size_bytes).
     """
-    sizes = instance.store.sync([storage_key(digest, draft.nonce) for _, digest, _ in rows])
+    sizes = instance.store.sync(storage_keys([digest for _, digest, _ in rows], draft.nonce))
     return [
         Digest(digest)
         for (_, digest, size_bytes), size in zip(rows, sizes, strict=True)
