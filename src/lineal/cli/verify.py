@@ -13,7 +13,7 @@ from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
 from lineal.config import load
-from lineal.core.records import STORED_BYTES, Finding
+from lineal.core.findings import STORED_BYTES, Finding
 from lineal.errors import IntegrityError, NotFound, UsageError
 from lineal.home import home_of
 

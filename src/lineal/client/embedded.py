@@ -17,6 +17,7 @@ from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
 from lineal.core.digest import Digest
+from lineal.core.findings import Finding
 from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
 from lineal.core.records import (
@@ -30,7 +31,6 @@ from lineal.core.records import (
     DraftId,
     DraftSpec,
     EdgeKind,
-    Finding,
     Handover,
     InstanceStatus,
     JsonObject,

@@ -478,17 +478,6 @@ class EdgeKind(StrEnum):
 
 # --- the instance -------------------------------------------------------------------------------
 
-STORED_BYTES = "stored blob has its bytes"
-"""What `verify --repair` can do something about, as the `invariant` of a finding."""
-
-
-class Finding(NamedTuple):
-    """Something `verify` found wrong; `where` is a full name, key or path."""
-
-    invariant: str
-    where: str
-    what: str
-
 
 class InstanceStatus(NamedTuple):
     entity: str

@@ -14,8 +14,8 @@ from lineal.blobs.store import LocalPlace
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
+from lineal.core.findings import STORED_BYTES, Finding
 from lineal.core.manifest import Segment, SegmentHead, check_segment
-from lineal.core.records import STORED_BYTES, Finding
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
 from lineal.db import damage as damage_db
