@@ -97,8 +97,8 @@ class Settings:
 
     pack_files_up_to: int = setting(
         131_072,
-        "Bytes up to which files, of 100 or more in an artifact, are kept together in packs; "
-        "0: never",
+        "Bytes up to which files, of 100 or more in an artifact and of 4 or more that a run stores "
+        "at once, are kept together in packs; 0: never",
         within=(0, LARGEST_PACKED),
     )
 
@@ -225,6 +225,7 @@ OPENED_WITH = (
     "busy_timeout",
     "crashed_after_seconds",
     "draft_ttl_hours",
+    "pack_files_up_to",
     "trial_lease_seconds",
     "undo_days",
 )

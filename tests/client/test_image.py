@@ -105,7 +105,7 @@ def test_file_that_was_written_anew_is_what_it_is_when_it_is_stored(tmp_path: Pa
     Image(np.zeros((4, 5))).image.save(path)
     assert images[0] == Image(path)
     stored = images[1].write(Folder(tmp_path / "artifact"))
-    logged = media.log_value(images[2], RunOfTest(tmp_path / "run"), "k", 0)
+    logged = media.log_value(images[2], RunOfTest(), "k", 0)
     assert isinstance(logged, dict)
     for stub in (stored, logged):
         assert (stub["width"], stub["height"]) == (5, 4)
@@ -333,18 +333,17 @@ def test_foreign_json_is_refused(tmp_path: Path) -> None:
 
 
 class RunOfTest:
-    """The two things of a run that a picture needs."""
+    """What a picture needs of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        self.dir = str(folder)
+    def __init__(self) -> None:
         self.saved: dict[str, bytes] = {}
 
-    def _save_media(self, local_path: str, name: str) -> None:
-        self.saved[name] = Path(local_path).read_bytes()
+    def _save_medium(self, name: str, data: bytes) -> None:
+        self.saved[name] = data
 
 
-def test_logged_image_is_a_file_of_the_run(tmp_path: Path) -> None:
-    run = RunOfTest(tmp_path)
+def test_logged_image_is_a_file_of_the_run() -> None:
+    run = RunOfTest()
     image = Image(np.zeros((4, 4)), caption="c", boxes=BOXES)
     value = media.log_value(image, run, "val/../a b", 3)
     assert value is not None
@@ -355,8 +354,8 @@ def test_logged_image_is_a_file_of_the_run(tmp_path: Path) -> None:
     json.dumps(value)
 
 
-def test_logged_list_of_images_is_one_value(tmp_path: Path) -> None:
-    run = RunOfTest(tmp_path)
+def test_logged_list_of_images_is_one_value() -> None:
+    run = RunOfTest()
     images = [Image(np.full((2, 2), i, "uint8"), caption=str(i)) for i in range(2)]
     value = media.log_value(images, run, "k", 0)
     assert value is not None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 
 from lineal.core.access import Actor, Role
-from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.core.digest import Digest, Key, of_bytes, storage_key
 from lineal.core.records import PageRequest, RunFileRecord, RunKey, RunRecord, RunSpec
 from lineal.db import run_files as run_files_db
 from lineal.db.schema import blobs
@@ -23,9 +24,11 @@ from lineal.errors import (
     MissingFile,
     NotFound,
     RunNotFoundError,
+    SourceChanged,
 )
 from lineal.files.copying import copy_and_hash
-from lineal.files.reading import Hashed
+from lineal.files.reading import Hashed, Piece, Source
+from lineal.packs import Pack
 from lineal.service import deletion, run_files, runs
 from lineal.service.instance import Instance
 from tests.conftest import stored_blobs
@@ -120,6 +123,70 @@ def test_an_unchanged_file_is_not_stored_again(
     assert put(instance, owner, run, "a") == first
     put(instance, owner, run, written("b", "same"))
     assert stored_blobs(instance.store) == keys
+    assert os.listdir(instance.home.staging) == []
+
+
+def packs_of(instance: Instance) -> list[Path]:
+    return list(Path(instance.home.blobs).glob("packs/*/*.pack"))
+
+
+def test_many_small_files_share_one(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    put(instance, owner, run, written("known", "content 0"))
+    names = [written(f"f{i}", f"content {i}") for i in range(50)] + [written("same", "content 1")]
+    large = written("large", "x" * (instance.pack_files_up_to + 1))
+    stored = put(instance, owner, run, *names, large, written("empty", ""))
+    assert [content(instance, file) for file in stored[:50]] == [
+        b"content %d" % i for i in range(50)
+    ]
+    assert [file.size for file in stored[50:]] == [9, instance.pack_files_up_to + 1, 0]
+    [pack] = packs_of(instance)
+    assert len(Pack(str(pack)).places()) == 50  # 49 that were not known, and the empty one
+    assert len(list(Path(instance.home.blobs, "sha256").glob("*/*"))) == 2
+    assert os.listdir(instance.home.staging) == []
+
+
+def test_few_files_are_files_of_their_own(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    put(instance, owner, run, *(written(f"f{i}", str(i)) for i in range(run_files.PACK_LEAST - 1)))
+    assert packs_of(instance) == []
+
+
+def test_files_share_none_where_packs_are_switched_off(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    without = replace(instance, pack_files_up_to=0)
+    stored = put(without, owner, run, *(written(f"f{i}", str(i or "")) for i in range(9)))
+    assert [content(instance, file) for file in stored][:2] == [b"", b"1"]
+    assert packs_of(instance) == []
+
+
+@pytest.mark.parametrize("count", [1, 9])
+def test_pieces_of_a_file_are_stored(
+    instance: Instance, owner: Actor, run: RunRecord, count: int
+) -> None:
+    whole = written("whole", "".join(f"{i:03}" for i in range(count)))
+    files = [(f"f{i}", Piece(whole, 3 * i, 3)) for i in range(count)]
+    stored = run_files.put(instance, owner, run.key, files)
+    assert [content(instance, file) for file in stored] == [b"%03d" % i for i in range(count)]
+    with pytest.raises(SourceChanged, match="ends at"):
+        run_files.put(instance, owner, run.key, [("f0", Piece(whole, 3 * count - 1, 3))])
+
+
+def test_what_cannot_be_read_leaves_no_half_pack(
+    instance: Instance, owner: Actor, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [written(f"f{i}", str(i)) for i in range(9)]
+    hashed = run_files._hashed
+
+    def hash_and_lose(source: Source) -> Digest:
+        found = hashed(source)
+        if source == "f8":
+            os.unlink("f8")
+        return found
+
+    monkeypatch.setattr(run_files, "_hashed", hash_and_lose)
+    with pytest.raises(MissingFile):
+        put(instance, owner, run, *names)
+    assert listed(instance, owner, run) == []
     assert os.listdir(instance.home.staging) == []
 
 

@@ -53,7 +53,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.files.reading import Advance
+from lineal.files.reading import Advance, Source
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
@@ -174,8 +174,10 @@ class Backend(Protocol):
         """
         ...
 
-    def put_run_files(self, run: RunKey, files: Sequence[tuple[str, str]]) -> list[RunFileRecord]:
-        """Store local files as run files: (path in the run, local path); the last write wins."""
+    def put_run_files(
+        self, run: RunKey, files: Sequence[tuple[str, Source]]
+    ) -> list[RunFileRecord]:
+        """Store local files as run files: (path in the run, source); the last write wins."""
         ...
 
     def run_files(

@@ -57,7 +57,7 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.files.folders import renew_folder
-from lineal.files.reading import Advance
+from lineal.files.reading import Advance, Source
 from lineal.service.instance import Instance, open_instance
 
 if TYPE_CHECKING:
@@ -208,7 +208,9 @@ class EmbeddedBackend:
             self.instance, self.actor, run, stream, min_step=min_step, max_step=max_step
         )
 
-    def put_run_files(self, run: RunKey, files: Sequence[tuple[str, str]]) -> list[RunFileRecord]:
+    def put_run_files(
+        self, run: RunKey, files: Sequence[tuple[str, Source]]
+    ) -> list[RunFileRecord]:
         return service.run_files.put(self.instance, self.actor, run, files)
 
     def run_files(

@@ -107,5 +107,5 @@ def _checked_length(path: str) -> str:
     if len(encoded) > PATH_MAX_BYTES or any(
         len(part) > PATH_PART_MAX_BYTES for part in encoded.split(b"/")
     ):
-        raise HostilePath(f"Path {path!r} is too long for a file system")
+        raise HostilePath(f"Path {path[:40]!r}… is too long for a file system")
     return path

@@ -30,6 +30,33 @@ class Hashed(NamedTuple):
     stamp: Stamp
 
 
+class Piece(NamedTuple):
+    """Some bytes of a file to which nobody writes any more."""
+
+    path: str
+    offset: int
+    size: int
+
+    def read(self) -> bytes:
+        """Return the bytes; raises MissingFile if the file is gone, SourceChanged if it is cut."""
+        with opened(self.path) as (descriptor, _):
+            try:
+                data = os.pread(descriptor, self.size, self.offset)
+                while len(data) < self.size:  # a file system may answer in pieces
+                    end = self.offset + len(data)
+                    more = os.pread(descriptor, self.size - len(data), end)
+                    if not more:
+                        raise SourceChanged(f"File {self.path} ends at {end}; it was longer before")
+                    data += more
+            except OSError as error:
+                raise unreadable(self.path, error) from error
+        return data
+
+
+Source = str | Piece
+"""Where on this machine content is: the path of a file, or a piece of one."""
+
+
 def hash_file(path: str, *, advance: Advance | None = None) -> Hashed:
     """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
     with opened(path) as (descriptor, before):

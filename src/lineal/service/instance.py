@@ -41,6 +41,8 @@ class Instance:
     crashed_after: timedelta = timedelta(seconds=300)
     undo_period: timedelta = timedelta(days=7)
     trial_lease: timedelta = timedelta(seconds=60)
+    pack_files_up_to: int = 128 << 10
+    """Bytes up to which files of runs that are stored together share one; 0: never."""
     searches: dict[int, Search] = field(default_factory=dict)
     """What this process knows of sweeps, by their keys; `service.sweep.search`."""
 
@@ -100,6 +102,7 @@ def open_instance(
         crashed_after=timedelta(seconds=settings.crashed_after_seconds),
         undo_period=timedelta(days=settings.undo_days),
         trial_lease=timedelta(seconds=settings.trial_lease_seconds),
+        pack_files_up_to=settings.pack_files_up_to,
     )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from lineal import packs
 from lineal.core import access, file_paths
 from lineal.core.access import Action, Actor
-from lineal.core.digest import PREFIX, Digest, storage_key
+from lineal.core.digest import PREFIX, Digest, Key, of_bytes, storage_key
 from lineal.core.records import Handover, Page, PageRequest, RunFileRecord, RunKey
 from lineal.db import blobs as blobs_db
 from lineal.db import run_files as run_files_db
@@ -20,14 +21,19 @@ from lineal.db import runs as runs_db
 from lineal.errors import Invalid, NotFound, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import renew_folder
-from lineal.files.reading import hash_file
+from lineal.files.reading import Piece, Source, hash_file, read_small
 from lineal.files.writing import write_stream
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service import runs
 from lineal.service.instance import Instance
 
+if TYPE_CHECKING:
+    from typing import Self
+
 _ATTEMPTS = 5
 """Content may be removed while it is looked for; after so many attempts that is said."""
+PACK_LEAST = 4
+"""So many small files become one, a pack (docs/design/007-packs.md): a file in its own folder."""
 
 
 class _Sent(NamedTuple):
@@ -36,19 +42,19 @@ class _Sent(NamedTuple):
 
 
 def put(
-    instance: Instance, actor: Actor, run: RunKey, files: Sequence[tuple[str, str]]
+    instance: Instance, actor: Actor, run: RunKey, files: Sequence[tuple[str, Source]]
 ) -> list[RunFileRecord]:
-    """Store local files as files of a run: (path in the run, local path); the last write wins.
+    """Store local files as files of a run: (path in the run, source); the last write wins.
 
     Content that is stored already is not stored again. A log that somebody keeps writing to is
     stored as far as it went. Returns a record per given path, in order. Raises HostilePath,
     MissingFile, NoSpace, RunNotFoundError, Gone; then no path was changed.
     """
     access.require(actor, Action.WRITE, f"run {run}")
-    wanted = {file_paths.entry_path(path): local for path, local in files}
+    wanted = {file_paths.entry_path(path): source for path, source in files}
     with instance.database.reading() as connection:
         runs.require(connection, run)
-    digests = {path: _hashed(local) for path, local in wanted.items()}
+    digests = {path: _hashed(source) for path, source in wanted.items()}
     sent: dict[Digest, _Sent] = {}
     for _ in range(_ATTEMPTS):
         _send_missing(instance, wanted, digests, sent)
@@ -93,26 +99,105 @@ def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
 
 def _send_missing(
     instance: Instance,
-    wanted: Mapping[str, str],
+    wanted: Mapping[str, Source],
     digests: dict[str, Digest],
     sent: dict[Digest, _Sent],
 ) -> None:
     """Store what is not stored; a file that changed since it was hashed gets its new digest."""
     with instance.database.reading() as connection:
-        stored = blobs_db.reuse(connection, set(digests.values()))
-    keys = []
+        known = blobs_db.reuse(connection, set(digests.values())).keys() | sent.keys()
+    missing = [path for path, digest in digests.items() if digest not in known]
+    if not missing:
+        return
     renew_folder(instance.home.staging)
-    for path, digest in list(digests.items()):
-        if digest in stored or digest in sent:
-            continue
-        nonce = os.urandom(16).hex()
-        part = os.path.join(instance.home.staging, nonce)
-        digests[path], size = _copied(wanted[path], part)
-        sent[digests[path]] = _Sent(size, nonce)
-        keys.append(storage_key(digests[path], nonce))
-        instance.store.put(keys[-1], part, size=size, handover=Handover.TAKE)
-    if keys:
-        instance.store.sync(keys)
+    with _Sending(instance, sent, is_packing=len(missing) >= PACK_LEAST) as sending:
+        for path in missing:
+            if digests[path] not in sent:
+                digests[path] = sending.send(wanted[path])
+
+
+class _Sending:
+    """Content on its way to the store, under one nonce; on the disk when the `with` block ends."""
+
+    def __init__(self, instance: Instance, sent: dict[Digest, _Sent], *, is_packing: bool) -> None:
+        """sent: hears of what is sent. is_packing: small files become one."""
+        self._store, self._staging, self._sent = instance.store, instance.home.staging, sent
+        self._packed_most = instance.pack_files_up_to if is_packing else 0
+        self._nonce = os.urandom(16).hex()
+        self._keys: list[Key] = []
+        self._pack: packs.Writer | None = None
+        self._packed: Key | None = None
+        """One that is in the pack."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._store_pack()
+                self._store.sync(self._keys)
+        finally:
+            if self._pack is not None:
+                self._pack.discard()
+
+    def send(self, source: Source) -> Digest:
+        """Store the content of a file; returns the digest that it has by now."""
+        if isinstance(source, Piece):
+            data = source.read()
+        else:
+            small = self._small(source)
+            if small is None:
+                return self._send_file(source)
+            data = small
+        digest = of_bytes(data)
+        if digest not in self._sent:
+            if self._packed_most and len(data) <= self._packed_most:
+                self._add_to_pack(digest, data)
+            else:
+                self._store.put_bytes(self._key(digest, len(data)), data)
+        return digest
+
+    def _small(self, path: str) -> bytes | None:
+        """Return what is in a file that goes into a pack; None for any other."""
+        try:
+            read = read_small(path, self._packed_most) if self._packed_most else None
+        except SourceChanged:
+            return None  # somebody keeps writing to it
+        return None if read is None else read[0]
+
+    def _send_file(self, path: str) -> Digest:
+        part = self._new_part()
+        digest, size = _copied(path, part)
+        if digest in self._sent:  # it changed, to what another file is
+            os.unlink(part)
+        else:
+            key = self._key(digest, size)
+            self._store.put(key, part, size=size, handover=Handover.TAKE)
+        return digest
+
+    def _add_to_pack(self, digest: Digest, data: bytes) -> None:
+        if self._pack is not None and self._pack.is_full:
+            self._store_pack()
+        if self._pack is None:
+            self._pack = packs.Writer(self._new_part())
+        self._pack.add(bytes.fromhex(digest.removeprefix(PREFIX)), data)
+        self._packed = self._key(digest, len(data))
+
+    def _store_pack(self) -> None:
+        if self._pack is not None and self._packed is not None:
+            self._pack.seal()
+            self._store.put_pack(self._packed, self._pack.path)
+            self._pack = self._packed = None
+
+    def _key(self, digest: Digest, size: int) -> Key:
+        """Return the key of content that is sent now."""
+        self._sent[digest] = _Sent(size, self._nonce)
+        self._keys.append(storage_key(digest, self._nonce))
+        return self._keys[-1]
+
+    def _new_part(self) -> str:
+        return os.path.join(self._staging, os.urandom(16).hex())
 
 
 def _record(
@@ -137,10 +222,12 @@ def _record(
     return records
 
 
-def _hashed(local: str) -> Digest:
+def _hashed(source: Source) -> Digest:
     """Return the digest of a file; of one that does not rest, one that nothing has."""
+    if isinstance(source, Piece):
+        return of_bytes(source.read())
     try:
-        return Digest(PREFIX + hash_file(local).hex_digest)
+        return Digest(PREFIX + hash_file(source).hex_digest)
     except SourceChanged:
         return Digest(PREFIX + os.urandom(32).hex())
 

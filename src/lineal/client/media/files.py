@@ -12,8 +12,6 @@ from typing import Any
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
 from lineal.errors import Invalid, MissingFile, SourceChanged
-from lineal.files.refusals import room_on
-from lineal.files.writing import write_whole
 
 HASH_DIGITS = 20
 """Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""
@@ -134,12 +132,6 @@ class MediaFile:
             if entry.digest != PREFIX + sha256:
                 raise SourceChanged(f"{self.path()} changed while it was being added")
         return {"path": name, "sha256": sha256, "size": size}
-
-    def copy_to(self, local_path: str) -> None:
-        """Write the bytes to a file, which appears as a whole, making its folders."""
-        with room_on(local_path):
-            os.makedirs(os.path.dirname(local_path), exist_ok=True)
-        write_whole(local_path, self.read())
 
 
 def is_address(path: str | os.PathLike[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -44,9 +44,9 @@ def safe_key(key: str) -> str:
 
 
 class RunFiles:
-    """The files of a run as a place for media. They are copied into its folder first.
+    """The files of a run as a place for media.
 
-    A copy, because a picture given by path may be overwritten at the next step.
+    Their bytes are kept at once: a picture given by path may be overwritten at the next step.
     """
 
     def __init__(self, run: Any) -> None:
@@ -54,11 +54,9 @@ class RunFiles:
 
     def add(self, file: MediaFile, name: str) -> dict[str, Any]:
         """Save under this name and return the stub."""
-        local_path = os.path.join(self._run.dir, *name.split("/"))
-        file.copy_to(local_path)
-        self._run._save_media(local_path, name)
-        kept = MediaFile(file.suffix, local_path=local_path)
-        return {"path": name, "sha256": kept.sha256, "size": kept.size_bytes}
+        data = file.read()
+        self._run._save_medium(name, data)
+        return {"path": name, "sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
 
     def add_bytes(self, data: bytes, name: str, /) -> Entry:
         return self._entry(MediaFile("", data=data), name)

@@ -6,12 +6,13 @@ import fcntl
 import glob
 import json
 import os
+import shutil
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.run import rows, spool
+from lineal.client.run import media_spool, rows, spool
 from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
@@ -60,7 +61,11 @@ def copy(folder: str, to: str) -> None:
             raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
         except OSError as error:
             raise unreadable(path, error) from error
-        copy_and_hash(path, os.path.join(to, os.path.basename(path)), mode=0o600)
+        copied = os.path.join(to, os.path.basename(path))
+        copy_and_hash(path, copied, mode=0o600)
+        media = spool.media_folder(path)
+        if os.path.isdir(media):
+            shutil.copytree(media, spool.media_folder(copied))
 
 
 def _adopt_file(backend: Backend, path: str) -> bool:
@@ -82,7 +87,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
             run = None if header is None else _run_of(backend, header.writer)
             if header is not None and run is not None:
                 _take_over(backend, run, spool.read(header, file.read()), path)
-        os.unlink(path)
+        spool.remove(path)
     except BlockingIOError:
         return False
     except Gone:
@@ -110,6 +115,10 @@ def _run_of(backend: Backend, writer: spool.Writer) -> RunRecord | None:
 
 
 def _take_over(backend: Backend, run: RunRecord, left: spool.Left, path: str) -> None:
+    media = media_spool.left(spool.media_folder(path), left.media)
+    if media:
+        files = [(medium.path, medium.source) for medium in media]
+        backend.put_run_files(run.key, files)
     refused: dict[bytes, Invalid] = {}
     for batch in left.batches:
         refused |= _append(backend, run.key, batch)

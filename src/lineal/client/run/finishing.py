@@ -59,6 +59,7 @@ def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
         if run._is_forked:
             run._stop_ticks()
             run.flush()
+            run._files.store({})
             run._rows.spool.remove()
             session.run_finished(run)
             return

@@ -445,9 +445,9 @@ class Run(RunCore, Shown):
         self._check("log")
         return self._logged(artifact)
 
-    def _save_media(self, local_path: str, name: str) -> None:
-        """Store a file in `run.dir` with the run, within seconds."""
-        self._files.add_soon(name, local_path)
+    def _save_medium(self, name: str, data: bytes) -> None:
+        """Store a file with the run, within seconds."""
+        self._files.add_medium(name, data)
 
     def _log_media(self, value: Any, key: str) -> Any:
         from lineal.client import media  # only runs that log tables or images need it

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
+from lineal.client.run.media_spool import MediaSpool
 from lineal.core.file_paths import entry_path, path_text
 from lineal.core.ids import new_id
 from lineal.core.records import RunKey
@@ -82,17 +83,23 @@ def _files_of(
 class SavedFiles:
     """The files of one run, and which of them have been stored as they are now."""
 
-    def __init__(self, backend: Backend, run: RunKey, folder: str, ignored: Sequence[str]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        run: RunKey,
+        folder: str,
+        media: MediaSpool,
+        ignored: Sequence[str],
+    ) -> None:
         """folder: `run.dir`; made when it is first asked for. ignored: globs never saved."""
         self._backend, self._run = backend, run
-        self._folder = folder
+        self._folder, self._media = folder, media
         self._ignored = ignored
         self._choices: dict[str, Choice] = {}
         self._stored: dict[str, Stamp] = {}
         self._restored: dict[str, Stamp] = {}
         self._generated: set[str] = set()
         """Paths that Lineal wrote, or would have, and nothing was said about yet."""
-        self._soon: list[Choice] = []
         self._lock = threading.RLock()
 
     @property
@@ -109,10 +116,10 @@ class SavedFiles:
                 self._restored.pop(choice.path, None)
             self._store((choice for choice in choices if choice.policy == "now"), is_asked=True)
 
-    def add_soon(self, path: str, local: str) -> None:
-        """Store a file once with the next that are stored; it stays as it is."""
-        with self._lock:
-            self._soon.append(Choice(path, local, "end"))
+    def add_medium(self, path: str, data: bytes) -> None:
+        """Store a file with the next that are stored; raises as `MediaSpool.add`."""
+        if not self._is_ignored(path):
+            self._media.add(path, data)
 
     def restored(self, path: str, local: str) -> None:
         """Remember that a file in the folder came from a run: as long as it stays as it is, it
@@ -122,12 +129,9 @@ class SavedFiles:
             self._restored[path] = stamp
 
     def store_changed(self) -> None:
-        """Store what was asked to be stored soon, and `live` files that changed."""
+        """Store media that wait, and `live` files that changed."""
         with self._lock:
-            soon = list(self._soon)
-            live = [choice for choice in self._choices.values() if choice.policy == "live"]
-            self._store([*soon, *live])
-            del self._soon[: len(soon)]
+            self._store(choice for choice in self._choices.values() if choice.policy == "live")
 
     def store_all(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]]) -> None:
         """Store everything: what was saved, what is in the folder, and what Lineal wrote.
@@ -142,7 +146,7 @@ class SavedFiles:
                 for choice in self._choices.values()
                 if choice.policy != "now" or choice.path not in self._stored
             ]
-            self._store([*self._soon, *saved], contents, copies)
+            self._store(saved, contents, copies)
             for choice in saved:
                 is_stored = choice.path in self._stored or self._is_ignored(choice.path)
                 if not is_stored and _stamp(choice.local) is None:
@@ -150,7 +154,6 @@ class SavedFiles:
                         f"{choice.local} was gone before it was stored with the run; "
                         'save(…, policy="now") stores at once'
                     )
-            self._soon.clear()
 
     def store(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]] = ()) -> None:
         """Store content that Lineal itself made, and copies of files, as run files.
@@ -160,8 +163,11 @@ class SavedFiles:
         with self._lock:
             self._store((), contents, copies)
 
-    def after_fork(self) -> None:
+    def after_fork(self, media: MediaSpool) -> None:
+        """Go on in a forked child; what waits is the parent's."""
         self._lock = threading.RLock()
+        self._media.disown()
+        self._media = media
 
     def _store(
         self,
@@ -175,6 +181,7 @@ class SavedFiles:
         contents = contents or {}
         kept = self._users_among([*contents, *(path for path, _ in copies)])
         stamps: dict[str, Stamp] = {}
+        media = [(medium.path, medium.source) for medium in self._media.waiting()]
         sent = [file for file in copies if file[0] not in kept and not self._is_ignored(file[0])]
         for choice in choices:
             stamp = _stamp(choice.local)
@@ -188,12 +195,13 @@ class SavedFiles:
                 sent.append((choice.path, choice.local))
         made = self._written({path: contents[path] for path in contents if path not in kept})
         try:
-            if sent or made:
-                self._backend.put_run_files(self._run, [*sent, *made])
+            if media or sent or made:
+                self._backend.put_run_files(self._run, [*media, *sent, *made])
         finally:
             for _, local in made:
                 with suppress(OSError):  # it was taken over, or goes with what others left there
                     os.unlink(local)
+        self._media.stored()
         self._stored.update(stamps)
 
     def _users_among(self, generated: Iterable[str]) -> set[str]:

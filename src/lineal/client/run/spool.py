@@ -3,7 +3,8 @@
 One append-only file per writer, held by a lock that the kernel drops when its process dies:
 what can be locked is a dead writer's leftover, and whoever opens the instance next moves its
 lines (RUN-32, see `adopting`). A file is a header line, then one line per logged line with a
-letter in front, and one per change of config or summary. Lines have offsets, so moving them twice
+letter in front, one per change of config or summary, and one per picture or other medium, which
+waits in a folder beside it (see `media_spool`). Lines have offsets, so moving them twice
 changes nothing.
 """
 
@@ -13,6 +14,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,6 +40,8 @@ _PARTIAL = b"p"
 """The row of the present step so far; the next history line replaces it."""
 _CHANGE = b"v"
 """Values of the config and the summary that the program set itself."""
+_MEDIUM = b"m"
+"""Where a file of the run waits to be stored."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,19 @@ class Writer:
     run_key: int
     writer: str
     """Unique for ever: offsets count per run, stream and writer (RUN-16)."""
+
+
+def media_folder(path: str) -> str:
+    """Return the folder for media of the writer whose file is at a path."""
+    return path.removesuffix(SUFFIX) + ".media"
+
+
+def remove(path: str) -> None:
+    """Delete a writer's file, and its media first: nobody would know whose they are."""
+    folder = media_folder(path)
+    if os.path.isdir(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+    os.unlink(path)
 
 
 def prefix(run_key: int) -> str:
@@ -78,10 +95,15 @@ class Spool:
         self._pending: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
         self._partial: bytes | None = None
         self._changes: list[bytes] = []
+        self._media: list[bytes] = []
 
     @property
     def writer(self) -> str:
         return self._writer.writer
+
+    @property
+    def media_folder(self) -> str:
+        return media_folder(self._path)
 
     def begin(self) -> None:
         """Make the file now: its lock tells others that the writer lives."""
@@ -108,6 +130,12 @@ class Spool:
             self._changes.append(values)
             self._put(_CHANGE + values + b"\n")
 
+    def keep_medium(self, line: bytes) -> None:
+        """Keep where a file of the run waits, a JSON object, until it is stored."""
+        with self._lock:
+            self._media.append(line)
+            self._put(_MEDIUM + line + b"\n")
+
     def change_count(self) -> int:
         """Return how many changes the database lacks; give it to `moved` once it has them."""
         return len(self._changes)
@@ -124,16 +152,17 @@ class Spool:
                 if lines
             ]
 
-    def moved(self, batches: list[Lines], change_count: int = 0) -> None:
-        """Forget lines, and the oldest changes, that are in the database now."""
+    def moved(self, batches: list[Lines], change_count: int = 0, *, media_count: int = 0) -> None:
+        """Forget lines, the oldest changes and the oldest media, that are stored now."""
         with self._lock:
             del self._changes[:change_count]
+            del self._media[:media_count]
             for batch in batches:
                 del self._pending[batch.stream][: len(batch.lines)]
                 self._moved[batch.stream] += len(batch.lines)
             if self._descriptor is None:
                 return
-            left = (self._partial, self._changes, *self._pending.values())
+            left = (self._partial, self._changes, self._media, *self._pending.values())
             is_empty = not any(left)
             if is_empty or self._is_broken or self._size > REWRITE_BYTES:
                 self._rewrite(in_place=is_empty)
@@ -143,7 +172,7 @@ class Spool:
         with self._lock:
             if self._descriptor is not None:
                 with suppress(OSError):  # a file that stays tells nobody anything new
-                    os.unlink(self._path)
+                    remove(self._path)
                 os.close(self._descriptor)
                 self._descriptor = None
 
@@ -222,6 +251,8 @@ class Spool:
             self._put(_PARTIAL + self._partial + b"\n")
         if self._changes:
             self._put(b"".join(_CHANGE + values + b"\n" for values in self._changes))
+        if self._media:
+            self._put(b"".join(_MEDIUM + line + b"\n" for line in self._media))
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -249,6 +280,7 @@ class Left(NamedTuple):
     batches: list[Lines]
     entries: list[Entry]
     """What makes config and summary, in the order of writing; the rows among `batches`, too."""
+    media: list[bytes]
 
 
 def read_header(line: bytes) -> Header | None:
@@ -274,18 +306,19 @@ def read(header: Header, content: bytes) -> Left:
 
     A half-written last line is dropped; a row that was still growing counts.
     """
-    lines, entries = _sorted(content)
+    lines, entries, media = _sorted(content)
     batches = [
         Lines(stream, header.writer.writer, header.offsets[stream.value], tuple(lines[stream]))
         for stream in Stream
         if lines[stream]
     ]
-    return Left(header.writer, batches, entries)
+    return Left(header.writer, batches, entries, media)
 
 
-def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry]]:
+def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry], list[bytes]]:
     lines: dict[Stream, list[bytes]] = {stream: [] for stream in Stream}
     entries: list[Entry] = []
+    media: list[bytes] = []
     partial: bytes | None = None
     for whole in content.split(b"\n")[:-1]:
         letter, line = whole[:1], whole[1:]
@@ -293,6 +326,8 @@ def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry]]:
             partial = line
         elif letter == _CHANGE:
             entries.append(Entry(line, is_change=True))
+        elif letter == _MEDIUM:
+            media.append(line)
         elif letter in _STREAMS:
             stream = _STREAMS[letter]
             lines[stream].append(line)
@@ -302,4 +337,4 @@ def _sorted(content: bytes) -> tuple[dict[Stream, list[bytes]], list[Entry]]:
     if partial is not None:
         lines[Stream.HISTORY].append(partial)
         entries.append(Entry(partial, is_change=False))
-    return lines, entries
+    return lines, entries, media
