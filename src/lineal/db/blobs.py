@@ -64,7 +64,8 @@ def has_state(state: str) -> ColumnElement[bool]:
     return blobs.c.state == literal_column(f"'{state}'")
 
 
-IS_LIVE = ~has_state(CONDEMNED)
+IS_LIVE = blobs.c.condemned_at.is_(None)
+"""Not told by the state, which changes once more for each blob, and with it its indexes would."""
 IS_STORED = and_(has_state(STORED), IS_LIVE)
 """SQLite finds a digest by its index, which leaves out condemned rows, only where both are said."""
 IS_LOST = and_(has_state(AWAITED), blobs.c.stored_at.is_not(None))

@@ -233,7 +233,7 @@ blobs = Table(
         "digest",
         unique=True,
         # on PostgreSQL too, but only the migration says so: naming a dialect here loads it (30 ms)
-        sqlite_where=text("state <> 'condemned'"),
+        sqlite_where=text("condemned_at IS NULL"),
     ),
     Index("ix_blobs_draft_id", "draft_id"),
     # few; on PostgreSQL too, as above

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ProgrammingError
 from lineal.db.engine import Database, plain
 from lineal.errors import Unavailable
 
-HEAD = "0014"
+HEAD = "0015"
 """Newest revision in `versions/`; a test holds it against the scripts."""
 NEW_DATABASE = "new_database.sql"
 """What the scripts make of an empty SQLite database, statement by statement, as they would leave

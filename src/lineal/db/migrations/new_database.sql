@@ -238,7 +238,6 @@ CREATE TABLE blobs (
 	CONSTRAINT fk_blobs_draft_id FOREIGN KEY(draft_id) REFERENCES drafts (id)
 );
 CREATE INDEX ix_blobs_draft_id ON blobs (draft_id);
-CREATE UNIQUE INDEX uq_blobs_digest_live ON blobs (digest) WHERE state <> 'condemned';
 CREATE TABLE run_files (
 	run_id INTEGER NOT NULL, 
 	path TEXT NOT NULL, 
@@ -351,3 +350,4 @@ CREATE INDEX ix_runs_project_id_sweep_id ON runs (project_id, sweep_id, created_
 CREATE INDEX ix_edges_run_id_kind ON edges (run_id, kind);
 CREATE INDEX ix_blobs_lost ON blobs (id) WHERE state = 'awaited' AND stored_at IS NOT NULL;
 CREATE INDEX ix_runs_project_id_created_at ON runs (project_id, created_at, id, deleted_at, state, heartbeat_at, runtime_seconds, run_id, name, group_name, job_type, created_by, host) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX uq_blobs_digest_live ON blobs (digest) WHERE condemned_at IS NULL;
