@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from lineal.db.engine import Database, sqlite_url
 from lineal.errors import LinealError, Unavailable
@@ -94,3 +95,33 @@ def test_more_readers_than_connections_are_told_so(path: Path) -> None:
     with database.reading():
         pass
     database.close()
+
+
+def leave_deleted(connection: sqlite3.Connection, _record: object) -> None:
+    """Be as SQLite is by default; Debian's overwrites what is deleted anyway."""
+    connection.execute("PRAGMA secure_delete = OFF")
+
+
+def test_what_a_thread_deletes_is_overwritten_though_another_is_done_with_it(path: Path) -> None:
+    database = opened(path, busy_timeout_seconds=60)
+    event.listen(database.engine, "connect", leave_deleted)
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE names (name TEXT)")
+        connection.exec_driver_sql("INSERT INTO names VALUES ('a person of that name')")
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def scrub() -> None:
+        with database.scrubbing():
+            is_begun.set()
+            may_end.wait()
+
+    other = threading.Thread(target=scrub)
+    other.start()
+    is_begun.wait()
+    with database.scrubbing():
+        may_end.set()
+        other.join()
+        with database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM names")
+    database.close()
+    assert b"a person of that name" not in path.read_bytes()

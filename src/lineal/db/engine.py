@@ -86,7 +86,8 @@ class Database:
         self._turn = WriteTurn()
         self._gate = threading.Condition()
         self._open_count = 0
-        self._scrubs = False
+        self._scrubbers = 0
+        """Calls that are within `scrubbing`, of any thread."""
         self._place = str(self.url.database) if self.is_sqlite and not is_unwritable else None
         """The file that must keep its name while it is open."""
         self._opened_file: int | None = None
@@ -128,19 +129,24 @@ class Database:
     def scrubbing(self) -> Iterator[None]:
         """Overwrite what this process deletes meanwhile, and empty the write-ahead log after it.
 
+        Threads may do so at once: what is deleted is overwritten until the last of them is done.
         Else SQLite leaves deleted rows, file names among them, readable in its files until their
         place is used again. On PostgreSQL vacuuming does that; nothing is done here.
         """
-        self._scrubs = self.is_sqlite
+        if not self.is_sqlite:
+            yield
+            return
+        with self._gate:
+            self._scrubbers += 1
         try:
             yield
         finally:
-            self._scrubs = False
-            if self.is_sqlite:
-                self.engine.dispose()  # the pragma stays with a connection
-                with self.engine.connect() as connection:
-                    # as far as readers let it
-                    plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with self._gate:
+                self._scrubbers -= 1
+            self.engine.dispose()  # the pragma stays with a connection
+            with self.engine.connect() as connection:
+                # as far as readers let it
+                plain(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def compact(self) -> int:
         """Give the empty pages of SQLite's file back to the disk; returns the bytes it shrank by.
@@ -213,7 +219,7 @@ class Database:
             elif self.is_sqlite:
                 _wait_at_most(connection, self._wait_seconds())
                 plain(connection).execute("BEGIN")  # an event of SQLAlchemy's slows all statements
-            if writes and self._scrubs:
+            if writes and self._scrubbers:
                 connection.exec_driver_sql("PRAGMA secure_delete = ON")
             yield connection
 
