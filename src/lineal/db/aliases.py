@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from lineal.core.names import LATEST
-from lineal.db.collections import LIVE
+from lineal.db.conditions import LIVE_MEMBERSHIP
 from lineal.db.engine import batches, each_text, insert_for
 from lineal.db.prepared import Prepared
 from lineal.db.schema import alias_moves, aliases, memberships, versions
@@ -245,7 +245,7 @@ def _misplaced_latest(collection_ids: Sequence[int]) -> Select[Any]:
         )
         .join(versions, versions.c.id == memberships.c.version_id)
         .join(asked, asked.c.collection_id == memberships.c.collection_id)
-        .where(asked.c.number.is_not(None), LIVE)
+        .where(asked.c.number.is_not(None), LIVE_MEMBERSHIP)
         .group_by(memberships.c.collection_id)
         .subquery()
     )

@@ -21,8 +21,10 @@ from sqlalchemy import (
 )
 
 from lineal.core.records import EdgeKind, Stream
-from lineal.db import damage
+from lineal.db import damage, full_names
 from lineal.db.blobs import CONDEMNED, STORED, has_state
+from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
+from lineal.db.full_names import named_versions
 from lineal.db.schema import (
     alias_moves,
     aliases,
@@ -45,12 +47,6 @@ from lineal.db.schema import (
 
 _USERS_MOST = 5
 """Versions, and run files, that are named for one blob."""
-_LIVE_VERSION = versions.c.deleted_at.is_(None)
-VERSION_NAME = (entities.c.name + "/" + projects.c.name + "/" + collections.c.name + ":v") + cast(
-    memberships.c.number, Text
-)
-
-RUN_NAME = entities.c.name + "/" + projects.c.name + "/" + runs.c.run_id
 
 
 def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -93,18 +89,18 @@ def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
     version_blobs = (
         named_versions(lacking.c.digest + " is " + lacking.c.state)
         .join(lacking, lacking.c.manifest_id == versions.c.manifest_id)
-        .where(_LIVE_VERSION)
+        .where(LIVE_VERSION)
     )
     yield "a committed version references only stored blobs", version_blobs
     unsent = (
         named_versions(segments.c.digest + " has no content")
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segments, segments.c.id == manifest_segments.c.segment_id)
-        .where(_LIVE_VERSION, segments.c.content.is_(None))
+        .where(LIVE_VERSION, segments.c.content.is_(None))
     )
     yield "a committed version has its whole manifest", unsent
     released = named_versions(versions.c.digest + " has no manifest").where(
-        _LIVE_VERSION, versions.c.manifest_id.is_(None)
+        LIVE_VERSION, versions.c.manifest_id.is_(None)
     )
     yield "a live version has content", released
     other = (
@@ -142,12 +138,7 @@ def _of_names() -> Iterator[tuple[str, Select[Any]]]:
     homeless = (
         select(collections.c.name, literal("the number of ") + versions.c.digest + " is lost")
         .join(versions, versions.c.collection_id == collections.c.id)
-        .where(
-            ~exists().where(
-                memberships.c.version_id == versions.c.id,
-                memberships.c.collection_id == versions.c.collection_id,
-            )
-        )
+        .where(~exists().where(SOURCE_MEMBERSHIP))
     )
     yield "a version has a number in its collection", homeless
     given_again = (
@@ -199,7 +190,7 @@ def _of_names() -> Iterator[tuple[str, Select[Any]]]:
         .join(aliases, aliases.c.collection_id == collections.c.id)
         .join(memberships, memberships.c.id == aliases.c.membership_id)
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(~_LIVE_VERSION | memberships.c.removed_at.is_not(None))
+        .where(~LIVE_VERSION | memberships.c.removed_at.is_not(None))
     )
     yield "an alias is on a live version", dead_alias
     foreign_alias = (
@@ -263,7 +254,7 @@ def _of_runs() -> Iterator[tuple[str, Select[Any]]]:
     )
     count = func.coalesce(stored.c.count, 0)
     short = (
-        select(RUN_NAME, _text(count) + " lines instead of " + _text(runs.c.history_count))
+        select(full_names.RUN, _text(count) + " lines instead of " + _text(runs.c.history_count))
         .select_from(runs)
         .join(projects, projects.c.id == runs.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
@@ -277,34 +268,6 @@ def _text(number: ColumnElement[Any]) -> ColumnElement[str]:
     return cast(number, Text)
 
 
-def named_versions(*what: Any) -> Select[Any]:
-    """Select (full name, …) of versions in their source collections."""
-    return (
-        select(VERSION_NAME.label("name"), *what)
-        .select_from(versions)
-        .join(
-            memberships,
-            (memberships.c.version_id == versions.c.id)
-            & (memberships.c.collection_id == versions.c.collection_id),
-        )
-        .join(collections, collections.c.id == versions.c.collection_id)
-        .join(projects, projects.c.id == collections.c.project_id)
-        .join(entities, entities.c.id == projects.c.entity_id)
-    )
-
-
-def named_drafts() -> Select[Any]:
-    """Select what to call drafts."""
-    name = literal("a draft of ") + entities.c.name + "/" + projects.c.name + "/"
-    return (
-        select(name + collections.c.name)
-        .select_from(drafts)
-        .join(collections, collections.c.id == drafts.c.collection_id)
-        .join(projects, projects.c.id == collections.c.project_id)
-        .join(entities, entities.c.id == projects.c.entity_id)
-    )
-
-
 def segments_with_content(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     query = select(segments).where(segments.c.id > after, segments.c.content.is_not(None))
     return list(connection.execute(query.order_by(segments.c.id).limit(limit)).all())
@@ -313,7 +276,7 @@ def segments_with_content(connection: Connection, *, after: int, limit: int) -> 
 def chunks_of_lines(connection: Connection, *, after: int, limit: int) -> list[Row[Any]]:
     """Return chunks of lines with the full name of their run."""
     query = (
-        select(line_chunks, RUN_NAME.label("name"))
+        select(line_chunks, full_names.RUN.label("name"))
         .join(runs, runs.c.id == line_chunks.c.run_id)
         .join(projects, projects.c.id == runs.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
@@ -355,7 +318,7 @@ def users_of_blob(connection: Connection, blob_id: int) -> list[str]:
         named_versions(versions.c.digest)
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
-        .where(segment_blobs.c.blob_id == blob_id, _LIVE_VERSION)
+        .where(segment_blobs.c.blob_id == blob_id, LIVE_VERSION)
         .limit(_USERS_MOST)
     )
     in_runs = (

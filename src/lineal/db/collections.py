@@ -23,6 +23,7 @@ from sqlalchemy import insert as plain_insert
 from lineal.core.names import LATEST, is_generated
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
+from lineal.db.conditions import LIVE_MEMBERSHIP
 from lineal.db.engine import insert, on_sqlite
 from lineal.db.prepared import Prepared
 from lineal.db.schema import (
@@ -37,8 +38,6 @@ from lineal.db.schema import (
 )
 
 SHOWN = collections.c.deleted_at.is_(None)
-LIVE = (versions.c.deleted_at.is_(None)) & (memberships.c.removed_at.is_(None))
-
 
 # Statements of the path that every logged version takes.
 _FIND = Prepared(
@@ -323,7 +322,7 @@ def _totals(connection: Connection, ids: Sequence[int]) -> dict[int, tuple[int, 
             func.coalesce(func.sum(versions.c.size_bytes), 0),
         )
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id.in_(ids), LIVE)
+        .where(memberships.c.collection_id.in_(ids), LIVE_MEMBERSHIP)
         .group_by(memberships.c.collection_id)
     )
     return {id: (count, newest, int(size)) for id, count, newest, size in connection.execute(query)}

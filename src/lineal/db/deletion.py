@@ -29,6 +29,8 @@ from sqlalchemy import (
 
 from lineal.core.records import PageRequest
 from lineal.db import aliases as aliases_db
+from lineal.db import full_names
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.documents import Holds
 from lineal.db.engine import batches, listed, on_sqlite
 from lineal.db.fields import moment_field
@@ -126,7 +128,7 @@ def runs_elsewhere(connection: Connection, project_id: int, limit: int) -> list[
                 select(edges.c.run_id)
                 .join(versions, versions.c.id == edges.c.version_id)
                 .join(collections, collections.c.id == versions.c.collection_id)
-                .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
+                .where(collections.c.project_id == project_id, LIVE_VERSION)
             ),
             runs.c.project_id != project_id,
             runs.c.deleted_at.is_(None),
@@ -171,9 +173,7 @@ def _shown(what: ColumnElement[Any]) -> Select[Any]:
 
 def versions_of_collection(connection: Connection, collection_id: int) -> list[int]:
     """Return the live versions that were logged to a collection."""
-    query = select(versions.c.id).where(
-        versions.c.collection_id == collection_id, versions.c.deleted_at.is_(None)
-    )
+    query = select(versions.c.id).where(versions.c.collection_id == collection_id, LIVE_VERSION)
     return list(connection.execute(query).scalars())
 
 
@@ -182,7 +182,7 @@ def versions_of_project(connection: Connection, project_id: int) -> list[int]:
     query = (
         select(versions.c.id)
         .join(collections, collections.c.id == versions.c.collection_id)
-        .where(collections.c.project_id == project_id, versions.c.deleted_at.is_(None))
+        .where(collections.c.project_id == project_id, LIVE_VERSION)
     )
     return list(connection.execute(query).scalars())
 
@@ -197,7 +197,7 @@ def versions_of_run(connection: Connection, run: int) -> list[int]:
     query = (
         select(edges.c.version_id)
         .join(versions, versions.c.id == edges.c.version_id)
-        .where(edges.c.id.in_(first), edges.c.run_id == run, versions.c.deleted_at.is_(None))
+        .where(edges.c.id.in_(first), edges.c.run_id == run, LIVE_VERSION)
     )
     return list(connection.scalars(query.order_by(edges.c.id)))
 
@@ -395,7 +395,7 @@ def hidden_project_of(connection: Connection, deletion_id: int) -> str | None:
         exists().where(runs.c.deletion_id == deletion_id, runs.c.project_id == projects.c.id),
     )
     query = (
-        select(entities.c.name + "/" + projects.c.name)
+        select(full_names.PROJECT)
         .join(entities, entities.c.id == projects.c.entity_id)
         .where(
             projects.c.deleted_at.is_not(None),

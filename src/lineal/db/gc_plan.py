@@ -28,8 +28,9 @@ from sqlalchemy import (
 )
 
 from lineal.core.cleanup import Amount, Reason
-from lineal.db import checks
+from lineal.db import full_names
 from lineal.db.blobs import CONDEMNED, STORED, has_state
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import batches, listed
 from lineal.db.gc import is_undone_no_more
@@ -57,7 +58,7 @@ class Survivors:
         self, connection: Connection, *, cutoff: datetime, now: datetime, doomed: Sequence[int] = ()
     ) -> None:
         """doomed: live versions that are deleted and released by the same sweep."""
-        is_live: ColumnElement[bool] = versions.c.deleted_at.is_(None)
+        is_live: ColumnElement[bool] = LIVE_VERSION
         if doomed:
             is_live = and_(is_live, versions.c.id.not_in(listed(connection, doomed)))
         self.is_live = is_live
@@ -266,7 +267,7 @@ def needing(
     holding = select(manifest_segments.c.manifest_id).where(
         manifest_segments.c.segment_id.in_(its_segments)
     )
-    of_versions = checks.named_versions().where(
+    of_versions = full_names.named_versions().where(
         versions.c.manifest_id.in_(holding), or_(survivors.is_live, survivors.is_undoable)
     )
     of_runs = (
@@ -274,7 +275,9 @@ def needing(
         .join(run_files, run_files.c.run_id == runs.c.id)
         .where(run_files.c.blob_id.in_(blob_ids), survivors.run_rank.is_not(None))
     )
-    of_drafts = checks.named_drafts().where(drafts.c.manifest_id.in_(holding), survivors.is_draft)
+    of_drafts = full_names.named_drafts().where(
+        drafts.c.manifest_id.in_(holding), survivors.is_draft
+    )
     names: list[str] = []
     for query in (of_versions, of_runs, of_drafts):
         names += [str(row[0]) for row in connection.execute(query.limit(limit - len(names)))]
@@ -287,7 +290,7 @@ def names_of(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
     """Return (id, name, size_bytes) of versions by id."""
     found: dict[int, Row[Any]] = {}
     for batch in batches(ids):
-        query = checks.named_versions(versions.c.id, versions.c.size_bytes)
+        query = full_names.named_versions(versions.c.id, versions.c.size_bytes)
         for row in connection.execute(query.where(versions.c.id.in_(batch))):
             found[row.id] = row
     return found

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import Connection, select
 
 from lineal.core.lineage import LineageNode
 from lineal.core.records import RunKey, VersionId, VersionState
 from lineal.db import schema
+from lineal.db.conditions import SOURCE_MEMBERSHIP
 from lineal.db.engine import batches, listed
 from lineal.db.runs import state_at
 
@@ -115,7 +116,7 @@ def _version_rows(connection: Connection, ids: list[int]) -> list[Any]:
         versions.digest,
         versions.created_at,
         versions.deleted_at,
-    ).join_from(schema.versions, schema.memberships, _is_source_membership())
+    ).join_from(schema.versions, schema.memberships, SOURCE_MEMBERSHIP)
     return list(connection.execute(wanted.where(versions.id.in_(listed(connection, ids)))).all())
 
 
@@ -130,14 +131,6 @@ def _project_paths(connection: Connection, ids: Iterable[int]) -> dict[int, str]
         for some in batches(ids)
         for id_, entity, project in connection.execute(wanted.where(projects.id.in_(some)))
     }
-
-
-def _is_source_membership() -> ColumnElement[bool]:
-    """Join a version to its membership in the collection that it was logged to."""
-    versions, memberships = schema.versions.c, schema.memberships.c
-    return (memberships.version_id == versions.id) & (
-        memberships.collection_id == versions.collection_id
-    )
 
 
 def _collection_rows(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[int, str, str]]:
@@ -198,7 +191,7 @@ def version_end(connection: Connection, version: VersionId) -> End | None:
             schema.versions.c.deleted_at,
             schema.versions.c.deleted_by,
         )
-        .join_from(schema.versions, schema.memberships, _is_source_membership())
+        .join_from(schema.versions, schema.memberships, SOURCE_MEMBERSHIP)
         .join(schema.collections, schema.collections.c.id == schema.versions.c.collection_id)
         .join(schema.projects, schema.projects.c.id == schema.collections.c.project_id)
         .join(schema.entities, schema.entities.c.id == schema.projects.c.entity_id)

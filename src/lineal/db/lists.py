@@ -14,7 +14,7 @@ from lineal.core.records import (
 )
 from lineal.db import collections as collections_db
 from lineal.db import versions as versions_db
-from lineal.db.collections import LIVE
+from lineal.db.conditions import LIVE_MEMBERSHIP
 from lineal.db.fields import (
     FieldSpec,
     document_field,
@@ -71,7 +71,7 @@ def versions_page(
     wanted = (
         select(memberships.c.id)
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, LIVE)
+        .where(memberships.c.collection_id == collection_id, LIVE_MEMBERSHIP)
     )
     for tag in query.tags:
         has_tag = select(version_tags.c.tag).where(
@@ -114,5 +114,7 @@ def collection(connection: Connection, collection_id: int) -> CollectionRecord:
 
 def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
     """Return all live versions and links of a collection at once: as many as there are."""
-    query = versions_db.listing().where(memberships.c.collection_id == collection_id, LIVE)
+    query = versions_db.listing().where(
+        memberships.c.collection_id == collection_id, LIVE_MEMBERSHIP
+    )
     return versions_db.records(connection.execute(query))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, Integer, Row, case, cast, func, select
 
 from lineal.core.records import EdgeKind
+from lineal.db import full_names
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import collections, edges, entities, projects, runs, versions
 
@@ -33,14 +35,14 @@ def produced_collections(
         select(versions.c.collection_id)
         .join(first, first.c.version_id == versions.c.id)
         .join(edges, edges.c.id == first.c.edge_id)
-        .where(edges.c.run_id == run, versions.c.deleted_at.is_(None))
+        .where(edges.c.run_id == run, LIVE_VERSION)
     )
     is_home = case((runs.c.project_id == project_id, 1), else_=0)
     query = (
         select(
             collections.c.id,
             collections.c.name,
-            (entities.c.name + "/" + projects.c.name + "/" + collections.c.name).label("full_name"),
+            full_names.COLLECTION.label("full_name"),
             collections.c.project_id,
             func.count().label("live"),
             cast(func.sum(is_home), Integer).label("home"),
@@ -54,7 +56,7 @@ def produced_collections(
         .where(
             collections.c.id.in_(produced),
             collections.c.project_id != project_id,
-            versions.c.deleted_at.is_(None),
+            LIVE_VERSION,
         )
         .group_by(collections.c.id, projects.c.id, entities.c.id)
         .order_by(collections.c.id)

@@ -31,6 +31,7 @@ from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
 from lineal.db.blobs import STORED, has_state
+from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
 from lineal.db.deletion import is_linked, is_protected
 from lineal.db.drafts import is_under_way
 from lineal.db.engine import batches, listed
@@ -54,7 +55,6 @@ from lineal.db.schema import (
 
 _RANK_MOST = 2**62
 """More versions than there can be; the databases take no larger number."""
-_LIVE = versions.c.deleted_at.is_(None)
 
 # --- policies -----------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ def selected(
         select(versions.c.id)
         .select_from(versions)
         .join(collections, collections.c.id == versions.c.collection_id)
-        .where(_LIVE, scope)
+        .where(LIVE_VERSION, scope)
     )
     parts = [live.where(each) for each in _conditions(selection, now)]
     if by_policy:
@@ -245,15 +245,9 @@ def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
     query = (
         select(*columns)
         .select_from(versions)
-        .join(
-            memberships,
-            and_(
-                memberships.c.version_id == versions.c.id,
-                memberships.c.collection_id == versions.c.collection_id,
-            ),
-        )
+        .join(memberships, SOURCE_MEMBERSHIP)
         .join(collections, collections.c.id == versions.c.collection_id)
-        .where(_LIVE, scope)
+        .where(LIVE_VERSION, scope)
     )
     if best is not None and best.key.startswith("summary."):
         producer = edges.alias("producer")
@@ -312,7 +306,7 @@ def bytes_of(connection: Connection, version_ids: Sequence[int], now: datetime) 
     of_live = (
         select(manifest_segments.c.segment_id)
         .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(_LIVE, versions.c.id.not_in(ids))
+        .where(LIVE_VERSION, versions.c.id.not_in(ids))
     )
     of_drafts = (
         select(manifest_segments.c.segment_id)

@@ -30,8 +30,9 @@ from sqlalchemy import (
     union_all,
 )
 
-from lineal.db import checks
+from lineal.db import full_names
 from lineal.db.blobs import STORED, has_state
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.drafts import is_under_way
 from lineal.db.schema import (
     blobs,
@@ -190,14 +191,14 @@ def _bytes(groups: CTE, condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 def _uses(groups: CTE, scope: Scope, cutoff: datetime, now: datetime) -> CTE:
     """Select (blob_id, unit, kind), each once."""
-    kind = case((versions.c.deleted_at.is_(None), LIVE), else_=PENDING)
+    kind = case((LIVE_VERSION, LIVE), else_=PENDING)
     of_versions = (
         select(manifest_segments.c.segment_id, scope.of_version.label("unit"), kind.label("kind"))
         .select_from(versions)
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(collections, collections.c.id == versions.c.collection_id)
         .join(projects, projects.c.id == collections.c.project_id)
-        .where(or_(versions.c.deleted_at.is_(None), versions.c.deleted_at > cutoff))
+        .where(or_(LIVE_VERSION, versions.c.deleted_at > cutoff))
     )
     of_drafts = (
         select(manifest_segments.c.segment_id, literal(ELSEWHERE), literal(DRAFT))
@@ -250,21 +251,20 @@ def names(connection: Connection, scope: Scope) -> dict[int, str]:
 
 
 def _project_names() -> Select[Any]:
-    return select(projects.c.id, entities.c.name + "/" + projects.c.name).join(
+    return select(projects.c.id, full_names.PROJECT).join(
         entities, entities.c.id == projects.c.entity_id
     )
 
 
 def _collection_names(project: int) -> Select[Any]:
-    name = entities.c.name + "/" + projects.c.name
     of_collections = (
-        select(collections.c.id, name + "/" + collections.c.name)
+        select(collections.c.id, full_names.COLLECTION)
         .join(projects, projects.c.id == collections.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
         .where(projects.c.id == project)
     )
     of_runs = (
-        select(literal(RUN_FILES), name + " (run files)")
+        select(literal(RUN_FILES), full_names.PROJECT + " (run files)")
         .select_from(projects)
         .join(entities, entities.c.id == projects.c.entity_id)
         .where(projects.c.id == project)
@@ -274,7 +274,7 @@ def _collection_names(project: int) -> Select[Any]:
 
 def _version_names(collection: int) -> Select[Any]:
     return (
-        checks.named_versions()
-        .with_only_columns(versions.c.id, checks.VERSION_NAME)
+        full_names.named_versions()
+        .with_only_columns(versions.c.id, full_names.VERSION)
         .where(versions.c.collection_id == collection)
     )

@@ -36,6 +36,7 @@ from lineal.core.trials import (
     TrialState,
 )
 from lineal.db import projects as projects_db
+from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
 from lineal.db.fields import (
     FieldSpec,
     document_field,
@@ -403,17 +404,13 @@ def logged_by(
         .join(runs, runs.c.id == edges.c.run_id)
         .join(versions, versions.c.id == edges.c.version_id)
         .join(collections, collections.c.id == versions.c.collection_id)
-        .join(
-            memberships,
-            (memberships.c.version_id == versions.c.id)
-            & (memberships.c.collection_id == versions.c.collection_id),
-        )
+        .join(memberships, SOURCE_MEMBERSHIP)
         .where(
             runs.c.project_id == project_id,
             runs.c.run_id == run_id,
             edges.c.kind == EdgeKind.LOGGED,
             collections.c.type == type_,
-            versions.c.deleted_at.is_(None),
+            LIVE_VERSION,
         )
         .order_by(edges.c.id.desc())
         .limit(1)
@@ -435,11 +432,7 @@ def aliased(connection: Connection, sweep: SweepKey, alias: str) -> list[int]:
             edges,
             (edges.c.version_id == memberships.c.version_id) & (edges.c.kind == EdgeKind.LOGGED),
         )
-        .join(
-            versions,
-            (versions.c.id == memberships.c.version_id)
-            & (versions.c.collection_id == memberships.c.collection_id),
-        )
+        .join(versions, SOURCE_MEMBERSHIP)
         .join(runs, runs.c.id == edges.c.run_id)
         .join(trials, trials.c.run_id == runs.c.run_id)  # an id is unique in its project only
         .join(

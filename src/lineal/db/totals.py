@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from lineal.db.blobs import STORED, has_state
 from lineal.db.collections import SHOWN
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.drafts import is_under_way
 from lineal.db.schema import blobs, collections, projects, runs, versions
 
@@ -21,7 +22,7 @@ def counts(connection: Connection, now: datetime) -> dict[str, int]:
         "collections": select(func.count())
         .select_from(collections.join(projects))
         .where(SHOWN, is_live_project),
-        "versions": select(func.count()).where(versions.c.deleted_at.is_(None)),
+        "versions": select(func.count()).where(LIVE_VERSION),
         "blobs": select(func.count()).where(has_state(STORED)),
         "drafts": select(func.count()).where(is_under_way(now)),
     }
@@ -34,8 +35,6 @@ def stored_bytes(connection: Connection) -> tuple[int, int]:
         select(func.coalesce(func.sum(blobs.c.size_bytes), 0)).where(has_state(STORED))
     ).scalar_one()
     versions_bytes = connection.execute(
-        select(func.coalesce(func.sum(versions.c.size_bytes), 0)).where(
-            versions.c.deleted_at.is_(None)
-        )
+        select(func.coalesce(func.sum(versions.c.size_bytes), 0)).where(LIVE_VERSION)
     ).scalar_one()
     return int(blob_bytes), int(versions_bytes)

@@ -23,6 +23,7 @@ from lineal.core.records import Page, PageRequest
 from lineal.core.retention import NEVER_SECONDS, UNLINK_GRACE, Expiring, Level
 from lineal.db import versions as versions_db
 from lineal.db.column_types import Moment
+from lineal.db.conditions import LIVE_VERSION
 from lineal.db.deletion import is_linked, is_protected, may_go
 from lineal.db.engine import batches
 from lineal.db.fields import moment_field
@@ -31,7 +32,6 @@ from lineal.db.schema import collections, entities, memberships, projects, versi
 
 _SECOND = 1_000_000
 """In the unit that moments are stored in."""
-_LIVE = versions.c.deleted_at.is_(None)
 TABLES = {
     Level.VERSION: versions,
     Level.COLLECTION: collections,
@@ -49,7 +49,7 @@ def expired_versions(connection: Connection, now: datetime, limit: int) -> list[
     """
     query = (
         _with_levels(select(versions.c.id).select_from(versions))
-        .where(_LIVE, _ttl() > 0, _expiry() <= now, may_go())
+        .where(LIVE_VERSION, _ttl() > 0, _expiry() <= now, may_go())
         .order_by(versions.c.id)
         .limit(limit)
     )
@@ -76,7 +76,7 @@ def expiring(
     ).where(
         memberships.c.collection_id == versions.c.collection_id,
         scope,
-        _LIVE,
+        LIVE_VERSION,
         _ttl() > 0,
         _expiry() <= before,
         may_go(),

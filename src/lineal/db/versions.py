@@ -28,7 +28,7 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.names import LATEST, version_number
 from lineal.core.records import EdgeKind, MembershipId, VersionId, VersionRecord, VersionState
 from lineal.db import collections as collections_db
-from lineal.db.collections import LIVE
+from lineal.db.conditions import LIVE_MEMBERSHIP, LIVE_VERSION
 from lineal.db.engine import batches, insert
 from lineal.db.prepared import Prepared
 from lineal.db.schema import (
@@ -185,7 +185,7 @@ _SAME_CONTENT = Prepared(
     .where(
         versions.c.collection_id == bindparam("collection"),
         versions.c.digest == bindparam("content"),
-        versions.c.deleted_at.is_(None),
+        LIVE_VERSION,
     )
     .order_by(versions.c.id.desc())
     .limit(1)
@@ -273,7 +273,7 @@ def resolve(connection: Connection, collection_id: int, ref: str) -> VersionReco
     found = _record(connection.execute(named))
     if found is not None or not (ref == LATEST or _is_digest(ref)):
         return found
-    newest = here.where(LIVE).order_by(memberships.c.number.desc()).limit(1)
+    newest = here.where(LIVE_MEMBERSHIP).order_by(memberships.c.number.desc()).limit(1)
     if ref != LATEST:
         wanted = ref if ref.startswith(PREFIX) else PREFIX + ref
         newest = newest.where(or_(versions.c.digest == wanted, versions.c.compat_digest == ref))
@@ -304,7 +304,7 @@ def live_numbers(connection: Connection, collection_id: int, limit: int) -> list
     query = (
         select(memberships.c.number)
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(memberships.c.collection_id == collection_id, LIVE)
+        .where(memberships.c.collection_id == collection_id, LIVE_MEMBERSHIP)
         .order_by(memberships.c.number.desc())
     )
     return list(connection.execute(query.limit(limit)).scalars())
@@ -350,9 +350,7 @@ def add_membership(
 
 def lock(connection: Connection, version_id: int) -> bool:
     """Keep a version from being deleted until the transaction ends; False if it is by now."""
-    query = select(versions.c.id).where(
-        versions.c.id == version_id, versions.c.deleted_at.is_(None)
-    )
+    query = select(versions.c.id).where(versions.c.id == version_id, LIVE_VERSION)
     return connection.execute(query.with_for_update(read=True)).scalar() is not None
 
 
