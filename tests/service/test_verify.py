@@ -14,8 +14,8 @@ from lineal.core.digest import of_bytes
 from lineal.core.records import Lines, RunSpec, Stream
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
-from lineal.db.schema import blobs, edges, line_chunks
-from lineal.service import deletion, gc, history, runs
+from lineal.db.schema import aliases, blobs, collections, edges, line_chunks
+from lineal.service import deletion, gc, history, run_files, runs
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -125,6 +125,26 @@ def test_runs_that_logged_a_version_and_lines_of_a_history_are_missed(
     assert list(verify(instance, owner)) == [
         ("a version has the runs that logged it", "ana/vision/data:v0", "1 of 2 are lost"),
         ("a run has its whole history", "ana/vision/b", "0 lines instead of 3"),
+    ]
+
+
+def test_aliases_numbers_and_files_that_are_lost_are_named_with_their_project(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    note = tmp_path / "note.txt"
+    note.write_bytes(b"said")
+    run_files.put(instance, owner, key, [("note.txt", str(note))])
+    log(instance, owner, tmp_path, {"a": b"1"})
+    with instance.database.writing() as connection:
+        connection.execute(delete(aliases))
+        connection.execute(update(collections).values(next_number=0))
+        connection.execute(update(blobs).where(blobs.c.size_bytes == 4).values(state=AWAITED))
+        found = list(checks.violations(connection))
+    assert [(invariant, where) for invariant, where, _ in found] == [
+        ("a version number is never given twice", "ana/vision/data"),
+        ("every move of an alias is recorded", "ana/vision/data"),
+        ("a run file has its bytes", "ana/vision/a/note.txt"),
     ]
 
 

@@ -23,8 +23,8 @@ from sqlalchemy import (
 from lineal.core.records import EdgeKind, Stream
 from lineal.db import damage, full_names
 from lineal.db.blobs import CONDEMNED, STORED, has_state
-from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
-from lineal.db.full_names import named_versions
+from lineal.db.conditions import LIVE_MEMBERSHIP, LIVE_VERSION, SOURCE_MEMBERSHIP
+from lineal.db.full_names import named_collections, named_run_files, named_versions
 from lineal.db.schema import (
     alias_moves,
     aliases,
@@ -60,7 +60,7 @@ def violations(connection: Connection) -> Iterator[tuple[str, str, str]]:
 @functools.cache
 def _queries() -> list[tuple[str, Select[Any]]]:
     """Return each invariant with the query of (where, what) that contradicts it."""
-    return [*_of_versions(), *_of_names(), *_of_blobs(), *_of_runs()]
+    return [*_of_versions(), *_of_numbers(), *_of_aliases(), *_of_blobs(), *_of_runs()]
 
 
 def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
@@ -133,43 +133,41 @@ def _of_versions() -> Iterator[tuple[str, Select[Any]]]:
     yield "a version has the size of its manifest", other_size
 
 
-def _of_names() -> Iterator[tuple[str, Select[Any]]]:
-    """Numbers and aliases."""
+def _of_numbers() -> Iterator[tuple[str, Select[Any]]]:
     homeless = (
-        select(collections.c.name, literal("the number of ") + versions.c.digest + " is lost")
+        named_collections(literal("the number of ") + versions.c.digest + " is lost")
         .join(versions, versions.c.collection_id == collections.c.id)
         .where(~exists().where(SOURCE_MEMBERSHIP))
     )
     yield "a version has a number in its collection", homeless
+    highest = func.max(memberships.c.number)
     given_again = (
-        select(collections.c.name, literal("number ") + _text(func.max(memberships.c.number)))
-        .where(memberships.c.collection_id == collections.c.id)
-        .group_by(collections.c.id)
-        .having(func.max(memberships.c.number) >= collections.c.next_number)
+        named_collections(literal("number ") + _text(highest))
+        .join(memberships, memberships.c.collection_id == collections.c.id)
+        .group_by(collections.c.id, projects.c.id, entities.c.id)
+        .having(highest >= collections.c.next_number)
     )
     yield "a version number is never given twice", given_again
-    unrecorded = (
-        select(collections.c.name, literal("alias ") + aliases.c.alias + " moved without a record")
-        .join(aliases, aliases.c.collection_id == collections.c.id)
-        .join(memberships, memberships.c.id == aliases.c.membership_id)
+
+
+def _of_aliases() -> Iterator[tuple[str, Select[Any]]]:
+    last_move = (
+        select(alias_moves.c.after_number)
         .where(
-            select(alias_moves.c.after_number)
-            .where(
-                alias_moves.c.collection_id == aliases.c.collection_id,
-                alias_moves.c.alias == aliases.c.alias,
-            )
-            .order_by(alias_moves.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-            .is_distinct_from(memberships.c.number)
+            alias_moves.c.collection_id == aliases.c.collection_id,
+            alias_moves.c.alias == aliases.c.alias,
         )
+        .order_by(alias_moves.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    unrecorded = _placed_aliases("moved without a record").where(
+        last_move.is_distinct_from(memberships.c.number)
     )
     yield "every move of an alias is recorded", unrecorded
     later = alias_moves.alias("later")
     lost = (
-        select(
-            collections.c.name, literal("alias ") + alias_moves.c.alias + " went without a record"
-        )
+        named_collections(literal("alias ") + alias_moves.c.alias + " went without a record")
         .join(alias_moves, alias_moves.c.collection_id == collections.c.id)
         .where(
             alias_moves.c.after_number.is_not(None),
@@ -185,23 +183,25 @@ def _of_names() -> Iterator[tuple[str, Select[Any]]]:
         )
     )
     yield "every move of an alias is recorded", lost
-    dead_alias = (
-        select(collections.c.name, literal("alias ") + aliases.c.alias + " is on a deleted version")
-        .join(aliases, aliases.c.collection_id == collections.c.id)
-        .join(memberships, memberships.c.id == aliases.c.membership_id)
+    dead = (
+        _placed_aliases("is on a deleted version")
         .join(versions, versions.c.id == memberships.c.version_id)
-        .where(~LIVE_VERSION | memberships.c.removed_at.is_not(None))
+        .where(~LIVE_MEMBERSHIP)
     )
-    yield "an alias is on a live version", dead_alias
-    foreign_alias = (
-        select(
-            collections.c.name, literal("alias ") + aliases.c.alias + " is on another collection"
-        )
+    yield "an alias is on a live version", dead
+    foreign = _placed_aliases("is on another collection").where(
+        memberships.c.collection_id != aliases.c.collection_id
+    )
+    yield "an alias is on a version of its collection", foreign
+
+
+def _placed_aliases(what: str) -> Select[Any]:
+    """Select (collection, what is wrong) of aliases, joined with the membership each is on."""
+    return (
+        named_collections(literal("alias ") + aliases.c.alias + f" {what}")
         .join(aliases, aliases.c.collection_id == collections.c.id)
         .join(memberships, memberships.c.id == aliases.c.membership_id)
-        .where(memberships.c.collection_id != aliases.c.collection_id)
     )
-    yield "an alias is on a version of its collection", foreign_alias
 
 
 def _of_blobs() -> Iterator[tuple[str, Select[Any]]]:
@@ -213,8 +213,7 @@ def _of_blobs() -> Iterator[tuple[str, Select[Any]]]:
     )
     yield "a storage key is never reused", reused
     run_blobs = (
-        select(runs.c.run_id + "/" + run_files.c.path, blobs.c.digest + " is " + blobs.c.state)
-        .join(run_files, run_files.c.run_id == runs.c.id)
+        named_run_files(blobs.c.digest + " is " + blobs.c.state)
         .join(blobs, blobs.c.id == run_files.c.blob_id)
         .where(~has_state(STORED))
     )
@@ -315,17 +314,12 @@ def is_stored(connection: Connection, blob_id: int, nonce: str) -> bool:
 def users_of_blob(connection: Connection, blob_id: int) -> list[str]:
     """Return some of the live versions and run files that need a blob."""
     in_versions = (
-        named_versions(versions.c.digest)
+        named_versions()
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .where(segment_blobs.c.blob_id == blob_id, LIVE_VERSION)
         .limit(_USERS_MOST)
     )
-    in_runs = (
-        select(runs.c.run_id + "/" + run_files.c.path)
-        .join(run_files, run_files.c.run_id == runs.c.id)
-        .where(run_files.c.blob_id == blob_id)
-        .limit(_USERS_MOST)
-    )
+    in_runs = named_run_files().where(run_files.c.blob_id == blob_id).limit(_USERS_MOST)
     found = [row[0] for row in connection.execute(in_versions)]
     return found + list(connection.execute(in_runs).scalars())

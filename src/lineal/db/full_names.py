@@ -7,7 +7,16 @@ from typing import Any
 from sqlalchemy import Select, Text, cast, literal, select
 
 from lineal.db.conditions import SOURCE_MEMBERSHIP
-from lineal.db.schema import collections, drafts, entities, memberships, projects, runs, versions
+from lineal.db.schema import (
+    collections,
+    drafts,
+    entities,
+    memberships,
+    projects,
+    run_files,
+    runs,
+    versions,
+)
 
 PROJECT = entities.c.name + "/" + projects.c.name
 RUN = PROJECT + "/" + runs.c.run_id
@@ -23,6 +32,27 @@ def named_versions(*what: Any) -> Select[Any]:
         .join(memberships, SOURCE_MEMBERSHIP)
         .join(collections, collections.c.id == versions.c.collection_id)
         .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def named_collections(*what: Any) -> Select[Any]:
+    """Select (name, …) of collections."""
+    return (
+        select(COLLECTION.label("name"), *what)
+        .select_from(collections)
+        .join(projects, projects.c.id == collections.c.project_id)
+        .join(entities, entities.c.id == projects.c.entity_id)
+    )
+
+
+def named_run_files(*what: Any) -> Select[Any]:
+    """Select (name, …) of the files of runs, each as `entity/project/run_id/path`."""
+    return (
+        select((RUN + "/" + run_files.c.path).label("name"), *what)
+        .select_from(run_files)
+        .join(runs, runs.c.id == run_files.c.run_id)
+        .join(projects, projects.c.id == runs.c.project_id)
         .join(entities, entities.c.id == projects.c.entity_id)
     )
 

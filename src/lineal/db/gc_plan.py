@@ -270,10 +270,8 @@ def needing(
     of_versions = full_names.named_versions().where(
         versions.c.manifest_id.in_(holding), or_(survivors.is_live, survivors.is_undoable)
     )
-    of_runs = (
-        select(runs.c.run_id + "/" + run_files.c.path)
-        .join(run_files, run_files.c.run_id == runs.c.id)
-        .where(run_files.c.blob_id.in_(blob_ids), survivors.run_rank.is_not(None))
+    of_runs = full_names.named_run_files().where(
+        run_files.c.blob_id.in_(blob_ids), survivors.run_rank.is_not(None)
     )
     of_drafts = full_names.named_drafts().where(
         drafts.c.manifest_id.in_(holding), survivors.is_draft
