@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from lineal.core.access import Actor
 from lineal.core.retention import Selection
-from lineal.db import retention
+from lineal.db import gc_plan, retention
 from lineal.service.instance import Instance
 from tests.service.drafts import log
 from tests.service.steps import steps
@@ -42,6 +42,7 @@ def test_the_bytes_of_many_versions_are_added_up_once(instance: Instance, growth
     def work(connection: Connection) -> None:
         chosen = retention.selected(Selection(unaliased=True), retention.within(project_id=1), now)
         ids = retention.selected_ids(connection, chosen)
-        assert retention.bytes_of(connection, ids, now)[0] > 0
+        survivors = gc_plan.Survivors(connection, cutoff=now, now=now, doomed=ids)
+        assert gc_plan.parts_together(connection, survivors, ids)[0] > 0
 
     assert growth(work) < 12

@@ -57,7 +57,10 @@ class Survivors:
     def __init__(
         self, connection: Connection, *, cutoff: datetime, now: datetime, doomed: Sequence[int] = ()
     ) -> None:
-        """doomed: live versions that are deleted and released by the same sweep."""
+        """cutoff: what was deleted later can still be undone.
+
+        doomed: live versions that are deleted and released by the same sweep.
+        """
         is_live: ColumnElement[bool] = LIVE_VERSION
         if doomed:
             is_live = and_(is_live, versions.c.id.not_in(listed(connection, doomed)))
@@ -217,7 +220,7 @@ def earliest(connection: Connection, cutoff: datetime, now: datetime) -> dict[Re
     return found
 
 
-# --- single versions ----------------------------------------------------------------------------
+# --- of some versions ---------------------------------------------------------------------------
 
 
 def parts(
@@ -246,6 +249,27 @@ def parts(
         .group_by(own.c.version_id)
     )
     return {id: (int(size) - int(stay), int(stay)) for id, size, stay in connection.execute(query)}
+
+
+def parts_together(
+    connection: Connection, survivors: Survivors, version_ids: Sequence[int]
+) -> tuple[int, int]:
+    """Return (bytes that go, bytes that stay) of many versions; what they share counts once."""
+    theirs = (
+        select(segment_blobs.c.blob_id)
+        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
+        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
+        .where(versions.c.id.in_(listed(connection, version_ids)))
+        .distinct()
+        .cte("theirs")
+    )
+    stays = blobs.c.id.in_(survivors.needs_of(theirs))
+    sizes = select(
+        func.coalesce(func.sum(blobs.c.size_bytes), 0),
+        func.coalesce(func.sum(case((stays, blobs.c.size_bytes), else_=0)), 0),
+    ).where(blobs.c.id.in_(select(theirs.c.blob_id)), has_state(STORED))
+    every, staying = connection.execute(sizes).one()
+    return int(every - staying), int(staying)
 
 
 def sharers(connection: Connection, survivors: Survivors, version_id: int, limit: int) -> list[str]:

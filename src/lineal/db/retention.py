@@ -21,7 +21,6 @@ from sqlalchemy import (
     intersect,
     not_,
     select,
-    union,
     update,
 )
 
@@ -30,25 +29,18 @@ from lineal.core.names import LATEST
 from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
-from lineal.db.blobs import STORED, has_state
 from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
 from lineal.db.deletion import is_linked, is_protected
-from lineal.db.drafts import is_under_way
 from lineal.db.engine import batches, listed
 from lineal.db.fields import FieldSpec, document_field, find_operand
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import (
     aliases,
-    blobs,
     collections,
-    drafts,
     edges,
-    manifest_segments,
     memberships,
     projects,
-    run_files,
     runs,
-    segment_blobs,
     version_tags,
     versions,
 )
@@ -197,6 +189,10 @@ def selected(
     return select(chosen.c.id).order_by(chosen.c.id)
 
 
+def selected_ids(connection: Connection, query: Select[Any]) -> list[int]:
+    return list(connection.execute(query).scalars())
+
+
 def _of_type(selection: Selection, scope: ColumnElement[bool]) -> ColumnElement[bool]:
     return scope if selection.type is None else and_(scope, collections.c.type == selection.type)
 
@@ -273,56 +269,3 @@ def _value(best: KeepBest) -> ColumnElement[float]:
     number = find_operand(best.key, fields).number
     assert number is not None
     return number
-
-
-# --- what a selection would free ----------------------------------------------------------------
-
-
-def selected_ids(connection: Connection, query: Select[Any]) -> list[int]:
-    return list(connection.execute(query).scalars())
-
-
-def bytes_of(connection: Connection, version_ids: Sequence[int], now: datetime) -> tuple[int, int]:
-    """Return the bytes that only these versions need, and those that others need, too.
-
-    Others: live versions, files of live runs, drafts under way. Equal content counts once.
-    """
-    ids = listed(connection, version_ids)
-    theirs = (
-        select(segment_blobs.c.blob_id.label("id"))
-        .join(manifest_segments, manifest_segments.c.segment_id == segment_blobs.c.segment_id)
-        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(versions.c.id.in_(ids))
-        .distinct()
-        .cte("theirs")
-    )
-    # a step of its own, for else SQLite tries every segment with every blob
-    pairs = (
-        select(theirs.c.id, segment_blobs.c.segment_id)
-        .join(segment_blobs, segment_blobs.c.blob_id == theirs.c.id)
-        .distinct()
-        .cte("pairs")
-    )
-    of_live = (
-        select(manifest_segments.c.segment_id)
-        .join(versions, versions.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(LIVE_VERSION, versions.c.id.not_in(ids))
-    )
-    of_drafts = (
-        select(manifest_segments.c.segment_id)
-        .join(drafts, drafts.c.manifest_id == manifest_segments.c.manifest_id)
-        .where(is_under_way(now))
-    )
-    in_kept = select(pairs.c.id).where(pairs.c.segment_id.in_(union(of_live, of_drafts)))
-    in_runs = (
-        select(run_files.c.blob_id)
-        .join(runs, runs.c.id == run_files.c.run_id)
-        .where(run_files.c.blob_id.in_(select(theirs.c.id)), runs.c.deleted_at.is_(None))
-    )
-    is_shared = blobs.c.id.in_(union(in_kept, in_runs))
-    sizes = select(
-        func.coalesce(func.sum(blobs.c.size_bytes), 0),
-        func.coalesce(func.sum(case((is_shared, blobs.c.size_bytes), else_=0)), 0),
-    ).where(blobs.c.id.in_(select(theirs.c.id)), has_state(STORED))
-    every, shared = connection.execute(sizes).one()
-    return int(every - shared), int(shared)

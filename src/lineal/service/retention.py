@@ -25,6 +25,7 @@ from lineal.core.retention import (
     selection_to_json,
 )
 from lineal.db import deletion as deletion_db
+from lineal.db import gc_plan
 from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
 from lineal.db import versions as versions_db
@@ -117,7 +118,10 @@ def preview(
         scope = _scope(*_place(connection, actor, entity, project, collection))
         query = retention_db.selected(selection, scope, now, by_policy=by_policy)
         ids = retention_db.selected_ids(connection, query)
-        freed, shared = retention_db.bytes_of(connection, ids, now) if ids else (0, 0)
+        freed = shared = 0
+        if ids:  # as if the undo period were over: only then is anything freed
+            survivors = gc_plan.Survivors(connection, cutoff=now, now=now, doomed=ids)
+            freed, shared = gc_plan.parts_together(connection, survivors, ids)
         shown = versions_db.by_ids(connection, ids[:PREVIEW_VERSIONS], with_metadata=with_metadata)
         is_rated = retention_db.is_rated(connection, selection, scope)
     first = tuple(shown[id] for id in ids[:PREVIEW_VERSIONS])
