@@ -191,23 +191,14 @@ class _Sweep:
 
     def expire(self) -> None:
         """Make tombstones of versions past their TTL, and of those that policies let go."""
-        for reason, what, find in (
-            (
-                deletion_db.EXPIRED,
-                "versions past their time to live",
-                ttl_db.expired_versions,
-            ),
-            (
-                deletion_db.RETENTION,
-                "versions that retention policies let go",
-                retention_db.policy_victims,
-            ),
-        ):
-            self._hide(reason, what, find)
+        old, let_go = "versions past their time to live", "versions that retention policies let go"
+        self._hide(deletion_db.EXPIRED, old, ttl_db.expired_versions)
+        self._hide(deletion_db.RETENTION, let_go, retention_db.policy_victims)
 
     def _hide(
         self, reason: str, what: str, find: Callable[[Connection, datetime, int], list[int]]
     ) -> None:
+        """Make one deletion of all that is found, batch by batch; of nothing, none."""
         deletion_id: int | None = None
         while True:
             now = self.instance.clock.now()

@@ -35,8 +35,6 @@ from lineal.service import finding
 from lineal.service.instance import Instance
 from lineal.service.projects import is_still_to_come
 
-ANY_TYPE = ""
-
 
 def effective_ttl(instance: Instance, actor: Actor, version_id: VersionId) -> EffectiveTtl:
     """Say when a version expires, which level decides, and what suspends it (TTL-8, TTL-11).
@@ -89,7 +87,7 @@ def set_collection_ttl(
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     if seconds is not None:
-        limits.check_ttl(seconds, ANY_TYPE)
+        limits.check_seconds(seconds)
     with instance.database.writing() as connection:
         row = finding.collection_by_id(connection, actor, collection_id)
         if seconds is not None and row.kind != CollectionKind.SEQUENCE:
@@ -108,7 +106,7 @@ def set_project_ttl(
     """Set the TTL where neither version nor collection says anything. Raises NotFound."""
     access.require(actor, Action.ADMINISTER, f"project {entity}/{project}")
     if seconds is not None:
-        limits.check_ttl(seconds, ANY_TYPE)
+        limits.check_seconds(seconds)
     with instance.database.writing() as connection:
         project_id = projects_db.require(connection, entity, project, actor.name)
         ttl_db.set_ttl(connection, Level.PROJECT, project_id, seconds)
@@ -135,7 +133,7 @@ def set_entity_ttl(instance: Instance, actor: Actor, entity: str, seconds: int |
     """
     access.require(actor, Action.ADMINISTER, f"entity {entity}")
     if seconds is not None:
-        limits.check_ttl(seconds, ANY_TYPE)
+        limits.check_seconds(seconds)
     with instance.database.writing() as connection:
         if is_still_to_come(connection, actor, entity):
             projects_db.ensure_entity(connection, entity, instance.clock.now())
@@ -156,7 +154,8 @@ def expiring(
     project: None for all of the entity. Those whose time is over are first: the next sweep takes
     them (TTL-14). Raises NotFound.
     """
-    access.require(actor, Action.READ, f"project {entity}/{project or ''}".rstrip("/"))
+    what = f"entity {entity}" if project is None else f"project {entity}/{project}"
+    access.require(actor, Action.READ, what)
     before = instance.clock.now() + min(within, limits.LONGEST_TTL)
     with instance.database.reading() as connection:
         if project is None and is_still_to_come(connection, actor, entity):
