@@ -60,12 +60,20 @@ def find(connection: Connection, entity: str, project: str) -> int | None:
     return None if row is None or row.deleted_at is not None else int(row.id)
 
 
-def find_row(
-    connection: Connection, entity: str, project: str, *, lock: bool = False
-) -> Row[Any] | None:
-    """Return the row of a project, deleted ones too; lock: until the transaction ends."""
-    query = _FIND_LOCKED if lock else _FIND
-    return connection.execute(query, {"entity": entity, "project": project}).one_or_none()
+def find_row(connection: Connection, entity: str, project: str) -> Row[Any] | None:
+    """Return the row of a project, deleted ones too."""
+    return connection.execute(_FIND, {"entity": entity, "project": project}).one_or_none()
+
+
+def lock(connection: Connection, entity: str, project: str, actor_name: str) -> Row[Any]:
+    """Return the row of a project, deleted ones too, and let nobody else change it meanwhile.
+
+    Until the transaction ends. Raises ProjectNotFound saying what is called alike.
+    """
+    found = connection.execute(_FIND_LOCKED, {"entity": entity, "project": project}).one_or_none()
+    if found is None:
+        raise _not_found(connection, entity, project, actor_name)
+    return found
 
 
 def find_entity(connection: Connection, entity: str) -> int | None:
@@ -82,10 +90,7 @@ def require(connection: Connection, entity: str, project: str, actor_name: str) 
             f"restore it with `lineal project restore {shlex.quote(path)}`, or use another name"
         )
     if found is None:
-        raise ProjectNotFound(
-            f"No project {entity}/{project} (you are {actor_name})"
-            f"{_near_projects(connection, entity, project)}"
-        )
+        raise _not_found(connection, entity, project, actor_name)
     return int(found.id)
 
 
@@ -133,6 +138,13 @@ def _record(row: Row[Any]) -> ProjectRecord:
         ttl_seconds=row.ttl_seconds,
         protected_aliases=tuple(row.protected_aliases or ()),
     )
+
+
+def _not_found(
+    connection: Connection, entity: str, project: str, actor_name: str
+) -> ProjectNotFound:
+    near = _near_projects(connection, entity, project)
+    return ProjectNotFound(f"No project {entity}/{project} (you are {actor_name}){near}")
 
 
 def _near_projects(connection: Connection, entity: str, project: str) -> str:

@@ -152,18 +152,15 @@ def delete_project(
 ) -> None:
     """Hide a project with all its runs and versions, to be restored together (DEL-5).
 
-    Its name stays taken. Raises Conflict naming links from other projects, protected aliases, and
-    runs of other projects that used or logged its versions (RUN-38), unless `force`. Doing it again
-    changes nothing.
+    Its name stays taken. Raises ProjectNotFound, and Conflict naming links from other projects,
+    protected aliases, and runs of other projects that used or logged its versions (RUN-38), unless
+    `force`. Doing it again changes nothing.
     """
     full = f"{entity}/{name}"
     access.require(actor, Action.DELETE, f"project {full}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        row = projects_db.find_row(connection, entity, name, lock=True)
-        if row is None:
-            projects_db.require(connection, entity, name, actor.name)
-            return
+        row = projects_db.lock(connection, entity, name, actor.name)
         if row.deleted_at is not None:
             return
         ids = deletion_db.versions_of_project(connection, row.id)

@@ -138,10 +138,8 @@ def restore_project(instance: Instance, actor: Actor, entity: str, name: str) ->
     """
     access.require(actor, Action.DELETE, f"project {entity}/{name}")
     with instance.database.writing() as connection:
-        row = projects_db.find_row(connection, entity, name, lock=True)
-        if row is None:
-            projects_db.require(connection, entity, name, actor.name)
-        if row is None or row.deleted_at is None:
+        row = projects_db.lock(connection, entity, name, actor.name)
+        if row.deleted_at is None:
             return Restored()
         return _restore(instance, connection, actor, row.deletion_id)
 

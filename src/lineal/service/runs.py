@@ -242,9 +242,10 @@ def require_named(
     name = f"{entity}/{project}/{run_id}"
     row = runs_db.find(connection, entity, project, run_id)
     if row is None:
-        project_id = projects_db.find(connection, entity, project)
-        if project_id is None:
-            raise _no_project(connection, actor, entity, project, name)
+        try:
+            project_id = projects_db.require(connection, entity, project, actor.name)
+        except NotFound as error:
+            raise RunNotFoundError(f"No run {name}: {error.message}") from error
         raise RunNotFoundError(
             f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
         )
@@ -436,13 +437,3 @@ def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
     if not known:
         return "; the project has no runs yet"
     return near_misses(run_id, known, others="Runs there")
-
-
-def _no_project(
-    connection: Connection, actor: Actor, entity: str, project: str, name: str
-) -> RunNotFoundError:
-    try:
-        projects_db.require(connection, entity, project, actor.name)
-    except NotFound as error:
-        return RunNotFoundError(f"No run {name}: {error.message}")
-    return RunNotFoundError(f"No run {name} (you are {actor.name})")
