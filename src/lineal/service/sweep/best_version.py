@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, Row
-
 from lineal.core.access import Actor
-from lineal.core.sweeps import Plan
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
 from lineal.db import sweeps as sweeps_db
+from lineal.service.sweep.locked import LockedSweep
 
 
-def put_alias(
-    connection: Connection,
-    sweep: Row[Any],
-    run_id: str,
-    plan: Plan,
-    actor: Actor,
-    now: datetime,
-) -> None:
+def put_alias(sweep: LockedSweep, run_id: str, actor: Actor) -> None:
     """Put the sweep's alias on the newest version of its type that the run logged.
 
     It leaves other versions of this sweep, also where runs log into collections of their own.
     A run that logged none leaves the alias where it is.
     """
+    connection, plan, now = sweep.connection, sweep.plan, sweep.now()
     assert plan.best_alias is not None
-    found = sweeps_db.logged_by(connection, sweep.project_id, run_id, plan.best_type)
+    found = sweeps_db.logged_by(connection, sweep.row.project_id, run_id, plan.best_type)
     if found is None:
         return
     collection_id, membership = found
@@ -36,6 +25,6 @@ def put_alias(
     aliases_db.put(
         connection, collection_id, membership, [plan.best_alias], actor=actor.name, now=now
     )
-    for other in sweeps_db.aliased(connection, sweep.id, plan.best_alias):
+    for other in sweeps_db.aliased(connection, sweep.key, plan.best_alias):
         if other != collection_id:
             aliases_db.take_off(connection, other, [plan.best_alias], actor=actor.name, now=now)

@@ -1,12 +1,8 @@
-"""Which trial an agent gets: one that came back, else the next point; all inside one transaction.
-
-The caller has locked the sweep's row.
-"""
+"""Which trial an agent gets: one that came back, else the next point of the grid or a search."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -17,97 +13,82 @@ from lineal.core.records import RunState
 from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
 from lineal.db import sweeps as sweeps_db
-from lineal.service.instance import Instance
+from lineal.service.sweep.locked import LockedSweep
 from lineal.service.sweep.search import Point, name_of, point_of
 
 
-def without_search(
-    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, agent: AgentKey
-) -> Answer | None:
+def without_search(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
     """Answer where no search is needed; None where one must choose the point."""
-    answer = without_new(connection, instance, row, plan, agent)
+    answer = without_new(sweep, agent)
     if answer is not None:
         return answer
+    plan = sweep.plan
     if plan.method == "grid" or not plan.searched:
         point: Point = {}
         if plan.method == "grid":
-            chosen = rules.grid_point(plan, row.next_point)
+            chosen = rules.grid_point(plan, sweep.row.next_point)
             found = {path: plan.searched[path].point(value) for path, value in chosen.items()}
             point = {name_of(path): at for path, at in found.items() if at is not None}
-        return new(connection, instance, row, plan, agent, point)
+        return new(sweep, agent, point)
     return None
 
 
-def without_new(
-    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, agent: AgentKey
-) -> Answer | None:
+def without_new(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
     """Hand out a trial that came back, or say why there is none; None: a new one is to be made."""
+    connection, row = sweep.connection, sweep.row
     if row.state == SweepState.PAUSED:
         return Answer(None, waits=True, reason="the sweep is paused")
     if row.state in OVER:
         return Answer(None, reason=f"the sweep is {row.state}")
-    waiting = sweeps_db.in_state(connection, SweepKey(row.id), TrialState.QUEUED, limit=1)
+    waiting = sweeps_db.in_state(connection, sweep.key, TrialState.QUEUED, limit=1)
     if waiting:
-        return _claimed(connection, instance, row, waiting[0], agent)
-    if not is_used_up(row, plan):
+        return _claimed(sweep, waiting[0], agent)
+    if not is_used_up(row, sweep.plan):
         return None
-    if sweeps_db.in_state(connection, SweepKey(row.id), TrialState.RUNNING, limit=1):
+    if sweeps_db.in_state(connection, sweep.key, TrialState.RUNNING, limit=1):
         return Answer(None, waits=True, reason="the last trials are running elsewhere")
     finished = {"state": str(SweepState.FINISHED)}
-    sweeps_db.change(connection, SweepKey(row.id), finished, instance.clock.now())
+    sweeps_db.change(connection, sweep.key, finished, sweep.now())
     return Answer(None, reason="all trials are done")
 
 
-def new(
-    connection: Connection,
-    instance: Instance,
-    row: Row[Any],
-    plan: Plan,
-    agent: AgentKey,
-    point: Point,
-) -> Answer:
+def new(sweep: LockedSweep, agent: AgentKey, point: Point) -> Answer:
     """Make a trial of a point and hand it out."""
+    plan = sweep.plan
     values = {path: plan.searched[path].value(point[name_of(path)]) for path in plan.searched}
     trial = add_trial(
-        connection,
-        row,
+        sweep,
         {
             "point": point,
             "parameters": rules.nested({**values, **plan.constants}),
             "agent_id": agent,
             "attempt": 1,
-            "lease_until": instance.clock.now() + instance.trial_lease,
+            "lease_until": sweep.now() + sweep.instance.trial_lease,
         },
-        instance.clock.now(),
         state=TrialState.RUNNING,
-        grid_number=row.next_point if plan.method == "grid" else None,
+        grid_number=sweep.row.next_point if plan.method == "grid" else None,
     )
     return Answer(sweeps_db.trial_record(trial))
 
 
 def add_trial(
-    connection: Connection,
-    row: Row[Any],
-    values: Mapping[str, Any],
-    now: datetime,
-    *,
-    state: TrialState,
-    grid_number: int | None,
+    sweep: LockedSweep, values: Mapping[str, Any], *, state: TrialState, grid_number: int | None
 ) -> Row[Any]:
     """Add a trial with the sweep's next number; its point of the grid will not come again."""
+    connection, row, now = sweep.connection, sweep.row, sweep.now()
     changed: dict[str, Any] = {"next_number": row.next_number + 1}
     if grid_number is not None:
         changed |= _without_point(row, grid_number)
     if state is TrialState.RUNNING:
         changed["state"] = str(SweepState.RUNNING)
-    sweeps_db.change(connection, SweepKey(row.id), changed, now)
+    sweeps_db.change(connection, sweep.key, changed, now)
     fixed = {
         "number": row.next_number,
         "state": str(state),
         "run_id": new_id(),
         "created_at": now,
     }
-    key = sweeps_db.add_trial(connection, SweepKey(row.id), fixed | dict(values))
+    key = sweeps_db.add_trial(connection, sweep.key, fixed | dict(values))
     return sweeps_db.trial(connection, key)
 
 
@@ -118,8 +99,9 @@ def is_used_up(row: Row[Any], plan: Plan) -> bool:
     return plan.point_count is not None and row.next_point >= plan.point_count
 
 
-def grid_number(row: Row[Any], plan: Plan, parameters: Mapping[str, Any]) -> int | None:
+def grid_number(sweep: LockedSweep, parameters: Mapping[str, Any]) -> int | None:
     """Return the number of the grid's point that parameters are, None if they are none of them."""
+    row, plan = sweep.row, sweep.plan
     if plan.method != "grid":
         return None
     if not is_used_up(row, plan):
@@ -147,22 +129,20 @@ def is_preempted(run: Row[Any] | None) -> bool:
     return run.state in (RunState.PREEMPTING, RunState.PREEMPTED)
 
 
-def _claimed(
-    connection: Connection, instance: Instance, row: Row[Any], trial: Row[Any], agent: AgentKey
-) -> Answer:
-    now = instance.clock.now()
+def _claimed(sweep: LockedSweep, trial: Row[Any], agent: AgentKey) -> Answer:
+    connection, now = sweep.connection, sweep.now()
     sweeps_db.change_trial(
         connection,
-        SweepKey(row.id),
+        sweep.key,
         TrialKey(trial.id),
         {
             "state": str(TrialState.RUNNING),
             "agent_id": agent,
             "attempt": trial.attempt + 1,
-            "lease_until": now + instance.trial_lease,
+            "lease_until": now + sweep.instance.trial_lease,
         },
     )
-    sweeps_db.change(connection, SweepKey(row.id), {"state": str(SweepState.RUNNING)}, now)
+    sweeps_db.change(connection, sweep.key, {"state": str(SweepState.RUNNING)}, now)
     claimed = sweeps_db.trial_record(sweeps_db.trial(connection, TrialKey(trial.id)))
     return Answer(claimed, is_resumed=trial.is_resumed)
 

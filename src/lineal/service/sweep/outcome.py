@@ -1,4 +1,4 @@
-"""Whether a trial may go on, and what follows from its end; all inside one transaction."""
+"""Whether a trial may go on, and what follows from its end."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from lineal.core import hyperband
 from lineal.core import sweeps as rules
 from lineal.core.access import Actor
 from lineal.core.records import RunState
-from lineal.core.sweeps import Plan
-from lineal.core.trials import OVER, Beat, SweepKey, SweepState, TrialKey, TrialState
+from lineal.core.trials import OVER, Beat, SweepState, TrialKey, TrialState
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
-from lineal.service.instance import Instance
 from lineal.service.sweep import best_version
 from lineal.service.sweep.handout import is_preempted, is_used_up, put_back
+from lineal.service.sweep.locked import LockedSweep
 
 
 def judged(connection: Connection, trial: Row[Any]) -> Beat:
@@ -37,40 +36,30 @@ def judged(connection: Connection, trial: Row[Any]) -> Beat:
     return Beat(True, TrialState.RUNNING)
 
 
-def take_back(
-    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, actor: Actor
-) -> bool:
+def take_back(sweep: LockedSweep, actor: Actor) -> bool:
     """Queue the trials whose agent fell silent again; returns whether there were any.
 
     One whose run finished is done: its agent was killed before it could say so.
     """
-    late = sweeps_db.late(connection, SweepKey(row.id), instance.clock.now())
+    late = sweeps_db.late(sweep.connection, sweep.key, sweep.now())
     for trial in late:
-        sweep = sweeps_db.by_key(connection, SweepKey(row.id))
-        run = runs_db.find(connection, sweep.entity, sweep.project, trial.run_id)
+        run = _run_of(sweep, trial)
         is_done = run is not None and run.deleted_at is None and run.state == RunState.FINISHED
         state = TrialState.FINISHED if is_done else TrialState.QUEUED
-        end(connection, instance, row, plan, trial, state)
+        end(sweep, trial, state)
     if late:
-        conclude(connection, instance, row, plan, actor)
+        conclude(sweep, actor)
     return bool(late)
 
 
-def end(
-    connection: Connection,
-    instance: Instance,
-    row: Row[Any],
-    plan: Plan,
-    trial: Row[Any],
-    state: TrialState,
-) -> None:
+def end(sweep: LockedSweep, trial: Row[Any], state: TrialState) -> None:
     """Note how a trial ended; one that was left, or whose run was preempted, is queued again.
 
     So is one that failed when its project had been deleted with its run: both may be restored.
     """
-    whole = sweeps_db.by_key(connection, SweepKey(row.id))
-    run = runs_db.find(connection, whole.entity, whole.project, trial.run_id)
-    was_deleted = state is TrialState.FAILED and whole.project_deleted_at is not None
+    connection, plan = sweep.connection, sweep.plan
+    run = _run_of(sweep, trial)
+    was_deleted = state is TrialState.FAILED and sweep.row.project_deleted_at is not None
     if state is TrialState.QUEUED or is_preempted(run) or was_deleted:
         put_back(connection, trial, run)
         return
@@ -82,31 +71,33 @@ def end(
     changed = {
         "state": str(state),
         "value": value,
-        "ended_at": instance.clock.now(),
+        "ended_at": sweep.now(),
         "lease_until": None,
     }
-    sweeps_db.change_trial(connection, SweepKey(row.id), TrialKey(trial.id), changed)
-    if rules.is_reached(plan.metric, value) and row.state not in OVER:
+    sweeps_db.change_trial(connection, sweep.key, TrialKey(trial.id), changed)
+    if rules.is_reached(plan.metric, value) and sweep.row.state not in OVER:
         finished = {"state": str(SweepState.FINISHED)}
-        sweeps_db.change(connection, SweepKey(row.id), finished, instance.clock.now())
+        sweeps_db.change(connection, sweep.key, finished, sweep.now())
 
 
-def conclude(
-    connection: Connection, instance: Instance, row: Row[Any], plan: Plan, actor: Actor
-) -> None:
+def _run_of(sweep: LockedSweep, trial: Row[Any]) -> Row[Any] | None:
+    named = sweeps_db.by_key(sweep.connection, sweep.key)
+    return runs_db.find(sweep.connection, named.entity, named.project, trial.run_id)
+
+
+def conclude(sweep: LockedSweep, actor: Actor) -> None:
     """Move the alias of the best version, and end a sweep that has nothing left to do."""
-    now = instance.clock.now()
-    key = SweepKey(row.id)
+    connection, plan, key = sweep.connection, sweep.plan, sweep.key
     if plan.best_alias is not None and plan.metric is not None:
         best = sweeps_db.best_trial(connection, key, plan.metric.sign)
         if best is not None:
-            best_version.put_alias(connection, row, best.run_id, plan, actor, now)
+            best_version.put_alias(sweep, best.run_id, actor)
     present = sweeps_db.lock(connection, key)
     if present.state != SweepState.RUNNING or not is_used_up(present, plan):
         return
     left = (TrialState.RUNNING, TrialState.QUEUED)
     if not any(sweeps_db.in_state(connection, key, state, limit=1) for state in left):
-        sweeps_db.change(connection, key, {"state": str(SweepState.FINISHED)}, now)
+        sweeps_db.change(connection, key, {"state": str(SweepState.FINISHED)}, sweep.now())
 
 
 def _does_badly(connection: Connection, stops: hyperband.Hyperband, trial: Row[Any]) -> bool:

@@ -36,6 +36,7 @@ from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, NotFound
 from lineal.service.instance import Instance
 from lineal.service.sweep import handout, outcome
+from lineal.service.sweep.locked import LockedSweep
 from lineal.service.sweep.search import Search, name_of, point_of
 
 
@@ -82,10 +83,10 @@ def enqueue(
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
-        row = sweeps_db.lock_live(connection, sweep)
+        locked = LockedSweep.of(instance, connection, sweeps_db.lock_live(connection, sweep))
+        row, plan = locked.row, locked.plan
         if row.state in OVER:
             raise Conflict(_cannot_take(row))
-        plan = rules.plan(row.document)
         values = dict(plan.constants)
         _require_known(row, [*plan.constants, *plan.searched], parameters)
         for path in plan.searched:
@@ -97,12 +98,10 @@ def enqueue(
                 ) from error
         point = point_of(plan, parameters)
         trial = handout.add_trial(
-            connection,
-            row,
+            locked,
             {"point": point or {}, "parameters": rules.nested(values)},
-            instance.clock.now(),
             state=TrialState.QUEUED,
-            grid_number=handout.grid_number(row, plan, parameters),
+            grid_number=handout.grid_number(locked, parameters),
         )
         return sweeps_db.trial_record(trial)
 
@@ -176,20 +175,20 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     """
     access.require(actor, Action.WRITE, f"sweep {sweep}")
     with instance.database.writing() as connection:
-        row = _locked(connection, instance, actor, sweep)
-        plan = rules.plan(row.document)
-        answer = handout.without_search(connection, instance, row, plan, agent)
+        locked = _locked(instance, connection, actor, sweep)
+        answer = handout.without_search(locked, agent)
         if answer is not None:
             return answer
+    plan = locked.plan
     search = _search_of(instance, sweep, plan)
     number, point = search.ask()
     with instance.database.writing() as connection:
-        row = _locked(connection, instance, actor, sweep)
-        if rules.plan(row.document) != plan:
+        locked = _locked(instance, connection, actor, sweep)
+        if locked.plan != plan:
             return Answer(None, waits=True, reason="the sweep was changed")
-        answer = handout.without_new(connection, instance, row, plan, agent)
+        answer = handout.without_new(locked, agent)
         if answer is None:
-            answer = handout.new(connection, instance, row, plan, agent, point)
+            answer = handout.new(locked, agent, point)
             assert answer.trial is not None
             search.took(number, answer.trial.key)
             return answer
@@ -197,12 +196,14 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
     return answer
 
 
-def _locked(connection: Connection, instance: Instance, actor: Actor, sweep: SweepKey) -> Row[Any]:
+def _locked(
+    instance: Instance, connection: Connection, actor: Actor, sweep: SweepKey
+) -> LockedSweep:
     """Lock a sweep of which a trial is wanted, once those of silent agents were taken back."""
-    row = sweeps_db.lock_live(connection, sweep)
-    if not outcome.take_back(connection, instance, row, rules.plan(row.document), actor):
-        return row
-    return sweeps_db.lock_live(connection, sweep)
+    locked = LockedSweep.of(instance, connection, sweeps_db.lock_live(connection, sweep))
+    if not outcome.take_back(locked, actor):
+        return locked
+    return locked._replace(row=sweeps_db.lock_live(connection, sweep))
 
 
 def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> Beat:
@@ -255,12 +256,11 @@ def finish(
         raise Invalid(f"A trial cannot end as `{state}`")
     with instance.database.writing() as connection:
         found = sweeps_db.trial(connection, trial)
-        row = sweeps_db.lock(connection, found.sweep_id)
+        locked = LockedSweep.of(instance, connection, sweeps_db.lock(connection, found.sweep_id))
         found = sweeps_db.trial(connection, trial)  # as it is now that nobody else changes it
         if found.agent_id == agent and found.state == TrialState.RUNNING:
-            plan = rules.plan(row.document)
-            outcome.end(connection, instance, row, plan, found, state)
-            outcome.conclude(connection, instance, row, plan, actor)
+            outcome.end(locked, found, state)
+            outcome.conclude(locked, actor)
         return sweeps_db.trial_record(sweeps_db.trial(connection, trial))
 
 
