@@ -1,6 +1,8 @@
 """Sweeps, trials and agents: found, claimed, changed.
 
-Whoever changes a trial has locked its sweep (`lock`), so nothing here races with itself.
+Whoever changes a trial has locked its sweep (`lock`), so nothing here races with itself. For its
+lease and its progress, which no search looks at (`renew`), it is enough to lock the trial
+(`lock_trial`): agents and runs say every few seconds how it goes, and need not wait for each other.
 """
 
 from __future__ import annotations
@@ -92,7 +94,9 @@ _NEXT_REVISION = Prepared(
     .values(revision=sweeps.c.revision + 1)
     .returning(sweeps.c.revision)
 )
-_TRIAL = Prepared(select(trials).where(trials.c.id == bindparam("trial")))
+_one_trial = select(trials).where(trials.c.id == bindparam("trial"))
+_TRIAL = Prepared(_one_trial)
+_TRIAL_LOCKED = Prepared(_one_trial.with_for_update())
 _CHANGE_TRIAL = Prepared(update(trials).where(trials.c.id == bindparam("trial")))
 _CHANGE_SWEEP = Prepared(update(sweeps).where(sweeps.c.id == bindparam("sweep")))
 _CHANGE_AGENT = Prepared(update(sweep_agents).where(sweep_agents.c.id == bindparam("agent")))
@@ -231,13 +235,18 @@ def change_trial(
 
 
 def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) -> None:
-    """Change what no search looks at: the lease, the progress."""
+    """Change the lease or the progress of a locked trial."""
     _CHANGE_TRIAL.run(connection, trial=trial, **values)
 
 
 def trial(connection: Connection, key: TrialKey) -> Row[Any]:
     """Return a trial's row; raises NotFound."""
     return _required(_TRIAL.row(connection, trial=key), f"trial {key}")
+
+
+def lock_trial(connection: Connection, key: TrialKey) -> Row[Any]:
+    """Return a trial's row that nobody else changes until the transaction ends; raises NotFound."""
+    return _required(_TRIAL_LOCKED.row(connection, trial=key), f"trial {key}")
 
 
 def trial_of_run(

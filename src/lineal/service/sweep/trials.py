@@ -215,7 +215,7 @@ def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> 
     access.require(actor, Action.WRITE, f"trial {trial}")
     now = instance.clock.now()
     with instance.database.writing(is_durable=False) as connection:
-        found = sweeps_db.trial(connection, trial)
+        found = sweeps_db.lock_trial(connection, trial)
         if found.state != TrialState.RUNNING or found.agent_id != agent:
             return Beat(False, TrialState.CANCELLED, "another agent has it now")
         sweeps_db.renew(connection, trial, {"lease_until": now + instance.trial_lease})
@@ -232,7 +232,7 @@ def report(
     """
     access.require(actor, Action.WRITE, f"trial {trial}")
     with instance.database.writing(is_durable=False) as connection:
-        before = sweeps_db.trial(connection, trial)
+        before = sweeps_db.lock_trial(connection, trial)
         if before.run_id != run_id or before.state != TrialState.RUNNING:
             return Beat(False, TrialState.CANCELLED, "another agent has it now")
         told = {**progress._asdict(), "at": {str(at): best for at, best in progress.at.items()}}
