@@ -22,7 +22,8 @@ from lineal.db import gc as gc_db
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
 from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays, ttl
-from lineal.service.instance import Instance, locked_if_free
+from lineal.service.instance import Instance
+from lineal.service.lock_files import locked_if_free
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
 from tests.service import edges

@@ -23,7 +23,7 @@ from lineal.client.fork_gate import inside_sqlite
 from lineal.core.digest import PREFIX, Digest
 from lineal.errors import Unavailable
 from lineal.files.folders import make_folder
-from lineal.files.modes import set_mode, shared_mode
+from lineal.files.modes import share
 from lineal.files.stamps import Stamp
 from lineal.forks import around_forks
 from lineal.interrupts import held
@@ -243,7 +243,8 @@ class DigestCache:
         make_folder(os.path.dirname(self._path))
         connection = sqlite3.connect(self._path, timeout=5, check_same_thread=False)
         try:
-            self._share()  # now: SQLite gives the files beside it the mode that it has
+            # now: SQLite gives the files beside it the mode that it has
+            share(self._path, os.path.dirname(self._path))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = OFF")  # losing it costs one reading
             for table in _TABLES:
@@ -252,13 +253,6 @@ class DigestCache:
             connection.close()
             raise
         return connection
-
-    def _share(self) -> None:
-        """Let all use the cache who share the home, whatever the umask of who made it took."""
-        found = os.stat(self._path)
-        mode = shared_mode(os.path.dirname(self._path))
-        if mode & ~found.st_mode and found.st_uid == os.geteuid():
-            set_mode(self._path, found.st_mode | mode)
 
 
 _open_caches: weakref.WeakSet[DigestCache] = weakref.WeakSet()

@@ -21,8 +21,22 @@ def set_mode(file: str | int, mode: int) -> None:
             raise
 
 
-def shared_mode(folder: str) -> int:
-    """Return the mode with which all read and write a file who may write to its folder."""
+def open_shared(path: str) -> int:
+    """Open or make a file that all may read and write who may write to its folder."""
+    folder = os.path.dirname(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _shared_mode(folder))
+    share(descriptor, folder)
+    return descriptor
+
+
+def share(file: str | int, folder: str) -> None:
+    """Let all read and write our file who may write to its folder, whatever the umask took."""
+    mode, found = _shared_mode(folder), os.stat(file)
+    if mode & ~found.st_mode and found.st_uid == os.geteuid():
+        set_mode(file, found.st_mode | mode)
+
+
+def _shared_mode(folder: str) -> int:
     writers = os.stat(folder).st_mode & 0o022
     return 0o600 | writers | writers << 1
 

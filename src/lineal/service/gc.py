@@ -40,7 +40,8 @@ from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
 from lineal.errors import NoSpace, Unavailable
 from lineal.service import due, strays
-from lineal.service.instance import Instance, locked_if_free
+from lineal.service.instance import Instance
+from lineal.service.lock_files import locked_if_free
 
 Progress = Callable[[str, int], None]
 """Called with (step, how many more it has done)."""
