@@ -51,7 +51,8 @@ def setting(
 class Settings:
     """The settings of one process; immutable, so that threads and forks may share it.
 
-    Raises Invalid for a name that is none; those that only W&B knows are taken and mean nothing.
+    Raises Invalid for a name that no setting has; those that only W&B knows are taken, and mean
+    nothing.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -240,7 +241,7 @@ _LOGIN_VARIABLES = ("USER", "LOGNAME", "USERNAME")
 FOLDER_FILE = ".lineal"
 """Settings of the working directory."""
 _FOLDERS = ("home", "dir", "artifact_dir", "cache_dir", "data_dir")
-"""Settings that say where things are: there, wherever the program goes on."""
+"""Settings that are folders: relative ones are made absolute, for the program may go elsewhere."""
 
 
 def environment_variables(name: str) -> list[str]:
@@ -398,7 +399,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variables_set(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that says a setting, for each that one says."""
+    """Return the strongest variable for each setting that the environment says."""
     ours = {
         variable for variable in environ if variable.startswith(_PREFIXES) and environ.get(variable)
     }

@@ -92,7 +92,7 @@ def unwritable(path: str, error: OSError) -> Unavailable:
 def home_of(settings: Settings) -> Home:
     """Raises Unavailable where `~` leads nowhere, as for a container's user without a name."""
     home = os.path.expanduser(settings.home)
-    if home.startswith("~"):  # else it were a folder of this name, wherever one works
+    if home.startswith("~"):  # in vain: as a path it would be a folder `~…` wherever one works
         raise Unavailable(
             f"{settings.home} is not known: there is no such user, or HOME is not set and user "
             f"{os.getuid()} has no home. "

@@ -47,7 +47,7 @@ def deferred() -> Iterator[Late]:
     It does nothing within such a block, nor in other threads than the main one: they run none.
     """
     late = Late()
-    if _run_later():
+    if _runs_no_handler():
         yield late
         return
     try:
@@ -64,10 +64,10 @@ def deferred() -> Iterator[Late]:
 def held(*locks: Lock) -> Iterator[None]:
     """Hold locks, and let handlers of signals run once they are let go, as `deferred` does.
 
-    Else a handler would wait for ever that waits for a thread that wants one of them. While other
-    threads have a lock, handlers run. For short work: Ctrl-C waits for it.
+    Otherwise a handler that waits for a thread which wants one of them would wait for ever. While
+    other threads have a lock, handlers run. For short work: Ctrl-C waits for it.
     """
-    if _run_later():
+    if _runs_no_handler():
         for lock in locks:
             lock.acquire()
         try:
@@ -88,8 +88,11 @@ def held(*locks: Lock) -> Iterator[None]:
                     lock.release()
 
 
-def _run_later() -> bool:
-    """Tell whether no handler runs in this thread before its present block is left anyway."""
+def _runs_no_handler() -> bool:
+    """Tell whether no handler can run in this thread now: only the main one runs them.
+
+    Nor does that within a block of `deferred`.
+    """
     return Late.in_place is not None or threading.get_ident() != threading.main_thread().ident
 
 
@@ -158,7 +161,7 @@ class Late:
 
 
 def _after_fork() -> None:
-    """Put handlers back that a thread has put off which is the parent's alone."""
+    """Put back the handlers that were put off by a thread which the child does not have."""
     late = Late.in_place
     if late is not None and not late.is_of_this_thread:
         late.give_back()

@@ -175,7 +175,7 @@ ALSO = {"categorical_w_probabilities": "categorical"}
 BOUNDED = frozenset({"int_uniform", *_RANGES})
 QUANTISED = frozenset(name for name in NAMES if name.startswith("q_"))
 POSITIVE = frozenset({"log_uniform_values", "q_log_uniform_values", "inv_log_uniform_values"})
-"""Whose bounds must be above zero."""
+"""Names of those whose bounds must be above zero."""
 
 
 def categorical(values: Sequence[Any], weights: Sequence[float] = ()) -> Distribution:

@@ -29,7 +29,7 @@ OnUnchanged = Literal["reuse", "update_metadata", "new_version"]
 """What to do with a draft whose content its collection has already (SEM-3)."""
 
 EXIT_CODE_MAX = 2**31 - 1
-"""Also of what a signal makes, below 0."""
+"""Whichever the sign: a process that a signal ended has a code below 0."""
 LARGEST_STEP = 2**63 - 1
 """What a column of whole numbers holds."""
 

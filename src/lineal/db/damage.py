@@ -86,7 +86,7 @@ _MOMENTS = (
 _SHOWN_MOST = 20
 """Complaints of SQLite about one file."""
 _SHOWN_BYTES = 40
-"""Of a text that is none."""
+"""Of a text that is not UTF-8."""
 _NOT_ASCII = "*[^\x01-\x7f]*"
 """A pattern of GLOB; what it leaves is UTF-8 for sure, and most of all texts."""
 

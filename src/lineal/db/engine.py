@@ -236,9 +236,11 @@ class Database:
                 self._gate.notify_all()
 
     def _require_in_place(self) -> None:
-        """Raises Unavailable if the file that is open has lost its name: what were written to it
-        would be gone with this process, and what another one has there is not what is known here.
-        So it does if nobody can tell, as its folder may not be entered any more.
+        """Raise Unavailable if the file that is open does not have the database's name any more.
+
+        What is written to it would be gone with this process, and a file that has the name now is
+        not the one that this process knows. Also raised where that cannot be found out, since the
+        folder may not be entered any more.
         """
         if self._opened_file is None:
             return
@@ -328,7 +330,7 @@ def _create_engine(
 def _prepare_sqlite(engine: Engine, wait_seconds: Callable[[], float], *, is_written: bool) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # transactions begin where `_begin` says so
+        connection.isolation_level = None  # `Database._begun` begins transactions
         connection.create_function("regexp", 2, _regexp, deterministic=True)
         connection.execute(f"PRAGMA busy_timeout = {int(wait_seconds() * 1000)}")
         if is_written:

@@ -18,7 +18,7 @@ from lineal.errors import IntegrityError, Invalid, LinealError, NoSpace, Unavail
 CONNECTIONS_MOST = 25
 """Of one process; each takes three descriptors on SQLite."""
 SHOWN_BYTES = 200
-"""Of a complaint that is no text."""
+"""Of a complaint of SQLite's that is not UTF-8."""
 
 
 @contextmanager

@@ -136,9 +136,10 @@ def _groups() -> CTE:
 
 
 def _joined(place: Column[int], belongs: ColumnElement[bool]) -> ColumnElement[str]:
-    """Return the places of a blob as one text; in whichever order, since that only splits groups.
+    """Return the places of a blob as one text.
 
-    The two databases come to them in the order of an index, so it does not happen.
+    Their order is not asked for: in another one, groups would only be split. Both databases read
+    them in the order of an index.
     """
     listed = select(func.aggregate_strings(cast(place, Text), ",")).where(belongs)
     return func.coalesce(listed.correlate(blobs).scalar_subquery(), "")

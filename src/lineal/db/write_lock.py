@@ -49,9 +49,10 @@ class Wait:
 
 
 class WriteTurn:
-    """Of the thread that writes, or waits until no other process does.
+    """The turn to write, which one thread of this process has at a time.
 
-    Threads that all waited in SQLite would take a connection each, and leave none to read with.
+    It keeps the turn while it waits for other processes. Were all threads to wait in SQLite, each
+    would take a connection, and none would be left to read with.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ _NO_MODES = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 def set_mode(file: str | int, mode: int) -> None:
     """Set the mode of a file, by path or descriptor; where modes cannot be set it stays as it is.
 
-    So it is on file systems without modes: vfat, SMB, some of FUSE.
+    They cannot on file systems without modes: vfat, SMB, some of FUSE.
     """
     try:
         os.chmod(file, mode)
@@ -44,8 +44,8 @@ def _shared_mode(folder: str) -> int:
 def umask_against(folder: str) -> int | None:
     """Return the umask if it locks out the group that a folder is set up for; None if it does not.
 
-    Set up so are folders with the set-group-id bit. None, too, where Linux does not tell the umask:
-    the other way to learn it is to change it, which other threads would notice.
+    A folder with the set-group-id bit is set up for its group. None, too, where Linux does not tell
+    the umask: the other way to learn it is to change it, which other threads would notice.
     """
     mode = os.stat(folder).st_mode
     if not mode & stat.S_ISGID:

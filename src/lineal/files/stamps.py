@@ -58,7 +58,7 @@ class Stamp(NamedTuple):
 def kept(number: int) -> int:
     """Return what is kept of a number: its lower 63 bits, if it has more.
 
-    So have inodes where file systems make them up, as mergerfs, and times after the year 2262.
+    Inodes have more where file systems make them up, as mergerfs does, and times after 2262.
     """
     return number & _MOST if number > _MOST else number
 

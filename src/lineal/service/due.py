@@ -63,7 +63,7 @@ def _noted(instance: Instance) -> datetime | None:
 
 
 def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe has nothing to say, and would wait
+    return os.open(path, flags | os.O_NONBLOCK)  # or to open a pipe would wait for a writer
 
 
 def _path(instance: Instance) -> str:

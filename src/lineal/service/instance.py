@@ -53,11 +53,14 @@ def open_instance(
     """Open the embedded instance in the settings' home, creating or migrating it if need be.
 
     Any number of processes may do so at once. A home that is there and may only be read is
-    opened for that: writing to it raises Unavailable. So does this when there is no home and none
-    can be made, it stays locked for `init_timeout` seconds (RUN-8), its database is newer than
-    this Lineal, is missing while there are bytes, or knows of some while there are none. What it
-    keeps of the settings is listed in `config.OPENED_WITH`. tell: takes messages for the user: of
-    a call that waits for another process, and of a umask that keeps others out of a shared home.
+    opened for reading: then writing to it raises Unavailable. What the instance keeps of the
+    settings is listed in `config.OPENED_WITH`.
+
+    tell: takes messages for the user: of a call that waits for another process, and of a umask
+    that keeps others out of a shared home.
+    Raises Unavailable when there is no home and none can be made, when it stays locked for
+    `init_timeout` seconds (RUN-8), and when its database is newer than this Lineal, is missing
+    while there are bytes, or knows of bytes while there are none.
     """
     home = home_of(settings)
     is_unwritable = _may_only_be_read(home)
@@ -100,7 +103,10 @@ def open_instance(
 
 
 def _may_only_be_read(home: Home) -> bool:
-    """Say so of a home that is there; its database may be a link to one in another folder."""
+    """Tell whether a home is there and may not be written.
+
+    Its database may be a link to one in another folder.
+    """
     folders = home.root, os.path.dirname(os.path.realpath(home.database))
     return os.path.exists(home.database) and not all(os.access(each, os.W_OK) for each in folders)
 
@@ -143,7 +149,7 @@ def _require_no_log(home: Home) -> None:
 
 
 def _require_no_bytes(home: Home, store: LocalStore) -> None:
-    """Refuse to begin anew above stored bytes: to a new database all of them were garbage."""
+    """Refuse to begin anew above stored bytes: to a new database all of them would be garbage."""
     if any(not file.is_part for file in store.walk()):
         raise Unavailable(
             f"There are stored files in {home.blobs}, but no database: {home.database} is missing "

@@ -306,9 +306,9 @@ def _locations(
 def births(
     instance: Instance, actor: Actor, version_id: VersionId, digests: Sequence[Digest]
 ) -> dict[Digest, VersionId]:
-    """Say which version first stored the blobs that a version has; what is not known is left out.
+    """Say which version first stored the blobs that a version has, where that is known.
 
-    Not known is it of bytes that came as a file of a run, or by a draft that was never committed.
+    Left out are bytes that came as a file of a run, or by a draft that was never committed.
     Source: SEM-4.
     """
     access.require(actor, Action.READ, f"version {version_id}")

@@ -71,9 +71,9 @@ def damage(instance: Instance, actor: Actor) -> list[Finding]:
 
 
 def unreadable(instance: Instance, actor: Actor) -> Finding | None:
-    """Return the first thing for which the database cannot be read, None if it can.
+    """Return the first thing that keeps the database from being read, None if nothing does.
 
-    For one that comes from elsewhere; looks at every row, and at no stored bytes.
+    For a database that comes from elsewhere. Looks at every row, and at no stored bytes.
     """
     access.require(actor, Action.ADMINISTER, "the instance")
     with instance.database.reading() as connection:
