@@ -33,6 +33,7 @@ from lineal.db import lineage as lineage_db
 from lineal.db import lineage_nodes
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
+from lineal.db.lineage_nodes import End
 from lineal.errors import Gone, Invalid, NotFound
 from lineal.service import finding
 from lineal.service.instance import Instance
@@ -67,23 +68,35 @@ def relog(instance: Instance, actor: Actor, run: RunKey, version: VersionId) -> 
 
 
 def _require_live(connection: Connection, actor: Actor, run: RunKey, version: VersionId) -> None:
-    run_end = lineage_nodes.run_end(connection, run)
-    if run_end is None:
-        raise NotFound(f"No run {run} (you are {actor.name})")
+    run_end = _run_end(connection, actor, run)
     if run_end.deleted_at is not None:
         raise Gone(
             f"Run {run_end.name} was deleted by {run_end.deleted_by} on "
             f"{in_utc(run_end.deleted_at)}; it takes part in nothing new"
         )
-    version_end = lineage_nodes.version_end(connection, version)
-    if version_end is None:
-        raise NotFound(f"No version {version} (you are {actor.name})")
+    version_end = _version_end(connection, actor, version)
     if version_end.deleted_at is not None:
         how = finding.how_it_went(connection, version, version_end.deleted_by)
         raise Gone(
             f"Artifact {version_end.name} {how} on {in_utc(version_end.deleted_at)}; restore it to "
             "use it"
         )
+
+
+def _run_end(connection: Connection, actor: Actor, run: RunKey) -> End:
+    """Return what is to be said of a run, deleted ones too; raises NotFound."""
+    found = lineage_nodes.run_end(connection, run)
+    if found is None:
+        raise NotFound(f"No run {run} (you are {actor.name})")
+    return found
+
+
+def _version_end(connection: Connection, actor: Actor, version: VersionId) -> End:
+    """Return the same of a version."""
+    found = lineage_nodes.version_end(connection, version)
+    if found is None:
+        raise NotFound(f"No version {version} (you are {actor.name})")
+    return found
 
 
 # --- lists --------------------------------------------------------------------------------------
@@ -99,8 +112,7 @@ def runs_of(
     """
     access.require(actor, Action.READ, f"version {version}")
     with instance.database.reading() as connection:
-        if lineage_nodes.version_end(connection, version) is None:
-            raise NotFound(f"No version {version} (you are {actor.name})")
+        _version_end(connection, actor, version)
         keys, cursor, total = lineage_db.runs_of(connection, version, kind, page)
         records = runs_db.by_keys(connection, keys, instance.crashed_before())
     return Page(tuple(records[key] for key in keys), cursor, total)
@@ -122,8 +134,7 @@ def versions_of(
     """
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        if lineage_nodes.run_end(connection, run) is None:
-            raise NotFound(f"No run {run} (you are {actor.name})")
+        _run_end(connection, actor, run)
         ids, cursor, total = lineage_db.versions_of(connection, run, kind, page)
         records = versions_db.by_ids(connection, ids, with_metadata=with_metadata)
     return Page(tuple(records[id_] for id_ in ids), cursor, total)
@@ -136,8 +147,7 @@ def edges_of(instance: Instance, actor: Actor, run: RunKey, kind: EdgeKind) -> l
     """
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        if lineage_nodes.run_end(connection, run) is None:
-            raise NotFound(f"No run {run} (you are {actor.name})")
+        _run_end(connection, actor, run)
         return lineage_db.edges_of_run(connection, run, kind)
 
 
