@@ -135,13 +135,9 @@ def in_parallel(
     At most four times as many items as threads are taken ahead. The first error ends it, once what
     is under way has ended.
     """
-
-    def done(item: T) -> tuple[T, R]:
-        return item, work(item)
-
     with Threads[tuple[T, R]](threads, "lineal-items") as pool:
         for item in items:
-            pool.begin(partial(done, item))
+            pool.begin(partial(_done, work, item))
             yield from pool.results(4 * threads - 1)
         yield from pool.results()
 
@@ -153,19 +149,19 @@ def large_in_parallel(
 
     size_of: returns how many bytes an item has; large ones are worked on in threads.
     """
-
-    def done(item: T) -> tuple[T, R]:
-        return item, work(item)
-
     count = local_threads()
     with Threads[tuple[T, R]](count, "lineal-files") as pool:
         for item in items:
             if size_of(item) < LARGE_BYTES:
-                yield done(item)
+                yield _done(work, item)
             else:
-                pool.begin(partial(done, item))
+                pool.begin(partial(_done, work, item))
                 yield from pool.results(4 * count)
         yield from pool.results()
+
+
+def _done(work: Callable[[T], R], item: T) -> tuple[T, R]:
+    return item, work(item)
 
 
 def require_wanted() -> None:

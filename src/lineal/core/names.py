@@ -27,7 +27,7 @@ HISTORY_TYPE = "wandb-history"
 
 _WORDS = re.compile(r"[\w.\- ]+")
 _ARTIFACT_NAME = re.compile(r"[A-Za-z0-9_.\-]+")
-_PROJECT_FORBIDDEN = re.compile(r"[/\\#?%:\r\n\0]")
+_NOT_IN_URLS = re.compile(r"[/\\#?%:\r\n\0]")
 _NOT_IN_PROJECT = re.compile(r"(?:(?![A-Za-z0-9_.\-])[\0-\x7f]|[\s\x80-\x9f\ud800-\udfff])+")
 """What Lineal keeps out of names that it invents, beside what no project's name may hold."""
 _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
@@ -95,12 +95,7 @@ def is_generated(name: str | None, type: str) -> bool:
 
 def project_name(name: str) -> str:
     """Check the name of a project: 1 to 128 characters, none of `/ \\ # ? % :` (NAM-4)."""
-    if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
-        raise Invalid(
-            f"Project name {name!r} must not be empty, `.` or `..`, "
-            "or contain any of / \\ # ? % : or line breaks"
-        )
-    return _short(name, "Project name")
+    return _url_part(name, "Project name", NAME_MAX)
 
 
 def entity_name(name: str) -> str:
@@ -112,12 +107,7 @@ def entity_name(name: str) -> str:
 
 def run_id(name: str) -> str:
     """Check a run id: 1 to 64 characters, none of `/ \\ # ? % :` (RUN-3)."""
-    if not _is_plain(name) or _PROJECT_FORBIDDEN.search(name):
-        raise Invalid(
-            f"Run id {name!r} must not be empty, `.` or `..`, "
-            "or contain any of / \\ # ? % : or line breaks"
-        )
-    return _short(name, "Run id", RUN_ID_MAX)
+    return _url_part(name, "Run id", RUN_ID_MAX)
 
 
 def alias(name: str) -> str:
@@ -164,6 +154,15 @@ def version_number(ref: str) -> int | None:
     if not _VERSION.fullmatch(ref):
         return None
     return min(int(ref[1 : len(str(VERSION_MAX)) + 2]), VERSION_MAX)
+
+
+def _url_part(name: str, what: str, most: int) -> str:
+    if not _is_plain(name) or _NOT_IN_URLS.search(name):
+        raise Invalid(
+            f"{what} {name!r} must not be empty, `.` or `..`, "
+            "or contain any of / \\ # ? % : or line breaks"
+        )
+    return _short(name, what, most)
 
 
 def _is_plain(name: object) -> bool:
