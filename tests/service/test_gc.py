@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from lineal import packs
 from lineal.blobs.local import LocalStore
 from lineal.client.embedded import EmbeddedBackend
 from lineal.core.access import Actor, Role
@@ -238,6 +239,24 @@ def test_a_pack_cut_short_goes_unless_a_row_tells_of_what_is_in_it(
     assert gc.plan(instance, owner).foreign == (str(needed.relative_to(instance.home.blobs)),)
     assert gc.sweep(instance, owner).strays == Amount(1, 9)
     assert (needed.exists(), half.exists()) == (True, False)
+
+
+def test_a_pack_that_a_killed_sweep_emptied_is_removed_by_a_later_one(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    files = {"a": b"1", "b": b"22"}
+    delete(instance, owner, log(instance, owner, tmp_path, files, in_pack=True))
+    (pack,) = Path(instance.home.blobs).rglob("*.pack")
+    clock.move(days=8)
+    packs.delete(str(pack), packs.Pack(str(pack)).places())  # and then it was killed
+    gc.sweep(instance, owner)
+    os.utime(pack, (clock.now().timestamp(),) * 2)
+    gc.sweep(instance, owner)
+    assert gc.plan(instance, owner).fresh_strays.count == 1
+    clock.move(days=4)
+    assert gc.sweep(instance, owner).strays.count == 1
+    assert not pack.exists()
+    assert list(verify(instance, owner)) == []
 
 
 def test_a_file_that_nobody_recorded_goes_when_no_draft_can_be_that_old(

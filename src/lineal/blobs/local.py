@@ -33,6 +33,9 @@ _PARTS = "parts"
 """Folder of files that are being written; a rename makes them blobs."""
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES, errno.ENOTSUP}
 
+_BLOCK_BYTES = 512
+"""What `st_blocks` counts in."""
+
 Name = TypeVar("Name", bound=str)
 
 
@@ -183,12 +186,19 @@ class LocalStore:
             yield from self._inside(path, status, nonce)
 
     def _inside(self, pack: str, status: os.stat_result, nonce: str) -> Iterator[StoredFile]:
-        name, blobs = self._name(pack), self._packed.inside(pack)
+        name, modified_at = self._name(pack), status.st_mtime
+        try:
+            blobs = self._packed.inside(pack)
+        except MissingFile:
+            return  # emptied this moment
         if blobs is None:
-            yield StoredFile(name, status.st_size, status.st_mtime, None, True, nonce)
-            return
-        for key, size in blobs:
-            yield StoredFile(name, size, status.st_mtime, key, is_part=False)
+            yield StoredFile(name, status.st_size, modified_at, None, is_part=True, nonce=nonce)
+        elif not blobs:  # who emptied it was killed before it was removed
+            on_disk = min(status.st_size, status.st_blocks * _BLOCK_BYTES)
+            yield StoredFile(name, on_disk, modified_at, None, is_part=True)
+        else:
+            for key, size in blobs:
+                yield StoredFile(name, size, modified_at, key, is_part=False)
 
     def _name(self, path: str) -> str:
         return path[len(os.path.join(self.root, "")) :]

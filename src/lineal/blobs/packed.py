@@ -100,14 +100,15 @@ class PackedBlobs:
         is_pack = path.endswith(_SUFFIX) and os.path.dirname(os.path.dirname(path)) == self._root
         return _nonce_of(path) if is_pack else None
 
-    def inside(self, path: str) -> Iterator[tuple[Key, int]] | None:
-        """Return (key, size) of the blobs in a pack, None if it cannot be read as one."""
+    def inside(self, path: str) -> Sequence[tuple[Key, int]] | None:
+        """Return (key, size) of the blobs in a pack, None if it cannot be read as one.
+
+        Raises MissingFile.
+        """
         nonce = _nonce_of(path)
         try:
             places = self._pack(path).places()
-            return iter([(_key(sha256, nonce), place.length) for sha256, place in places.items()])
-        except MissingFile:
-            return iter(())
+            return [(_key(sha256, nonce), place.length) for sha256, place in places.items()]
         except (IntegrityError, Unavailable, ValueError):
             return None  # not ours, or damaged: `verify` names the blobs that miss it
 

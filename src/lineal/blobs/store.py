@@ -27,7 +27,7 @@ class StoredFile(NamedTuple):
     key: Key | None
     """None if it is no blob."""
     is_part: bool
-    """Half-written, or still being written."""
+    """Half-written, or still being written; or a pack in which nothing is left."""
     nonce: str | None = None
     """Of a part that may hold blobs of this nonce, but cannot be read: a pack cut short."""
 
