@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from lineal.startup import exits as _exits  # noqa: F401 - hears with what the program is left
 from lineal.startup.on_demand import load_module
 
 __version__ = "0.1.0"

@@ -89,6 +89,32 @@ def test_the_state_follows_the_end_of_the_script(last_line, code, state):
     assert steps() == [0]
 
 
+@pytest.mark.parametrize(
+    ("last_line", "code", "state"),
+    [
+        ("sys.exit(main(3))", 3, "failed"),
+        ("sys.exit(main(None))", 0, "finished"),
+        ("from sys import exit as leave\nleave(main(3))", 3, "failed"),
+        ("exit(main(3))", 3, "failed"),
+        ("before = sys.exit\nsys.exit = lambda code: before(code)\nsys.exit(main(3))", 3, "failed"),
+        ("try: sys.exit(main(3))\nexcept SystemExit: pass", 0, "finished"),
+    ],
+)
+def test_so_it_does_where_sys_exit_is_looked_up_before_the_run_begins(last_line, code, state):
+    script(
+        f"""
+def main(code):
+    lineal.init(id='a', settings=QUICK).log({{'x': 1}})
+    return code
+
+{last_line}
+""",
+        code=code,
+    )
+    _, run = record()
+    assert (run.state, run.exit_code) == (state, code)
+
+
 def test_what_finish_could_not_do_is_tried_again_at_the_end() -> None:
     script(
         """

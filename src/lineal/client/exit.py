@@ -24,6 +24,7 @@ from typing import Any, TextIO
 from lineal.client import session, term
 from lineal.core.records import EXIT_CODE_MAX
 from lineal.errors import LinealError, TrialStopped
+from lineal.startup import exits
 
 INTERRUPTED = 255
 _FIRST = 100
@@ -212,15 +213,18 @@ def _was_typed(trace: TracebackType | None) -> bool:
 def _wrap_exit() -> None:
     """Note the code of `sys.exit`, `exit` and `quit`: once Python exits, it tells it to nobody.
 
-    In any thread but the main one they end that thread alone.
+    `sys.exit(main())` takes the function before the run begins, see `startup.exits`. In any thread
+    but the main one they end that thread alone.
     """
-    before = sys.exit
+    exits.tell(_note)
+    if sys.exit is not exits.leave:  # somebody put another in its place since
+        before = sys.exit
 
-    def leave(code: Any = None, /) -> Any:
-        _note(code)
-        before(code)
+        def leave(code: Any = None, /) -> Any:
+            _note(code)
+            before(code)
 
-    sys.exit = leave
+        sys.exit = leave
     if "_sitebuiltins" not in sys.modules:  # as with `python -S`
         return
     from _sitebuiltins import Quitter  # both `exit` and `quit` are one
