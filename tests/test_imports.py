@@ -98,6 +98,24 @@ def test_names_that_only_wandb_has_are_told_with_what_to_do_instead() -> None:
             getattr(lineal, name)
 
 
+def test_classes_are_where_annotations_of_scripts_for_wandb_name_them() -> None:
+    program = (
+        "import lineal as wandb\n"
+        "def train(run: wandb.sdk.wandb_run.Run, old: wandb.wandb_sdk.wandb_run.Run) -> None: ...\n"
+        "def read(run: wandb.apis.public.Run, api: wandb.apis.public.Api) -> None: ...\n"
+        "assert wandb.sdk.wandb_run.Run is wandb.wandb_run.Run is wandb.Run\n"
+        "assert wandb.sdk.artifacts.artifact.Artifact is wandb.Artifact\n"
+        "assert wandb.apis.public.Api is wandb.Api\n"
+        "assert wandb.wandb_lib.config_util.ConfigError is wandb.errors.Invalid\n"
+        "assert wandb.env.get_project('mine', env={}) == 'mine'\n"
+        "wandb.env.set_project('p'); assert wandb.init(mode='disabled') and wandb.api.api_key\n"
+        "assert wandb.env.get_project() == 'p' and wandb.env.get_entity() is None\n"
+        "assert wandb.ensure_configured() is None\n"
+        "print('wandb' in __import__('sys').modules)"
+    )
+    assert printed_by(program) == "False\n"
+
+
 def test_callbacks_are_no_attribute_where_their_library_is_not_installed() -> None:
     program = (
         "import sys; sys.modules['xgboost'] = None\n"

@@ -37,6 +37,7 @@ _SOURCES = {
         "mark_preempting",
         "watch",
         "unwatch",
+        "ensure_configured",
         "login",
         "setup",
         "require",
@@ -90,6 +91,16 @@ _MODULES = {
 }
 _INTEGRATIONS = ("catboost", "gym", "keras", "lightgbm", "sklearn", "tensorboard", "xgboost")
 """Short names of modules of `integration`; `from lineal import *` leaves them, as they import."""
+_INSIDE = {
+    "api": "api",
+    "apis": "apis",
+    "env": "env",
+    "sdk": "sdk",
+    "wandb_lib": "sdk.lib",
+    "wandb_run": "wandb_run",
+    "wandb_sdk": "sdk",
+}
+"""Modules inside W&B's package, of which scripts name classes: `wandb.sdk.wandb_run.Run`."""
 _ACTIVE = ("run", "config", "summary")
 """What belongs to the active run, and so must be looked up each time."""
 
@@ -103,6 +114,7 @@ if TYPE_CHECKING:
     from lineal.client import plot as plot
     from lineal.client.active import alert as alert
     from lineal.client.active import define_metric as define_metric
+    from lineal.client.active import ensure_configured as ensure_configured
     from lineal.client.active import finish as finish
     from lineal.client.active import finish_artifact as finish_artifact
     from lineal.client.active import join as join
@@ -180,6 +192,8 @@ def __getattr__(name: str) -> Any:
         return load_module(_MODULES[name])
     if name in _INTEGRATIONS:
         return _integration(name)
+    if name in _INSIDE:
+        return load_module(f"lineal.wandb_package.on_path.wandb.{_INSIDE[name]}")
     if name not in _MODULE_OF:
         raise _NoAttribute(name=name)
     value = getattr(load_module(_MODULE_OF[name]), name)

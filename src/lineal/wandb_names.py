@@ -5,7 +5,6 @@ from __future__ import annotations
 _CHARTS = "log a chart of lineal.plot, or a figure of matplotlib"
 _FILES = "log lineal.Html, or add the files to an artifact"
 _CALLBACK = "call run.log in a callback of your own"
-_INSIDE = "use lineal.Run, lineal.Api, lineal.Settings and lineal.errors"
 
 INSTEAD = (
     dict.fromkeys(("plots", "visualize"), _CHARTS)
@@ -13,10 +12,6 @@ INSTEAD = (
     | dict.fromkeys(
         ("fastai",),
         _CALLBACK,
-    )
-    | dict.fromkeys(
-        ("api", "apis", "env", "sdk", "wandb_run", "wandb_sdk"),
-        _INSIDE,
     )
 )
 """What to do instead, by name. Source: docs/compatibility.md."""

@@ -213,7 +213,7 @@ def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
     }
     assert defined == {
-        *("__getattr__", "__dir__", "_attach", "ensure_configured"),
-        *("set_entity", "set_project", "json_dumps_safer"),
+        *("__getattr__", "__dir__", "_attach", "json_dumps_safer"),
+        *("get_entity", "get_project", "set_entity", "set_project", "_in"),
     }
     assert lineal.as_wandb is path.as_wandb

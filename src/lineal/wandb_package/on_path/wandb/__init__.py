@@ -30,10 +30,6 @@ _MODULES = (
 )
 
 
-def ensure_configured() -> None:
-    """Do nothing: there is no account, and so no key to look for."""
-
-
 def _attach(attach_id: str) -> lineal.Run:
     """Go on with the run of another process, as Lightning does where it spawns them."""
     return lineal.attach(attach_id)
