@@ -133,11 +133,48 @@ def test_so_does_its_manifest(how: Callable[[object], object]) -> None:
         how(lineal.Artifact("data", "dataset").manifest)
 
 
-def test_a_running_run_says_how_another_process_joins_it() -> None:
-    run = lineal.init(project='"pickled"', id="one")
-    call = r"""init\(project='"pickled"', id='one', resume='must'\)"""
-    with pytest.raises(UsageError, match=call):
-        pickle.dumps(run)
+def log_loss(run: lineal.Run, loss: float) -> tuple[str, bool]:
+    run.log({"loss": loss})
+    return run.path, lineal.run is run
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_process_goes_on_with_a_run_that_it_is_sent(method: str, mode: str) -> None:
+    run = lineal.init(project='"pickled"', id="one", mode=mode)
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert pool.starmap(log_loss, [(run, 1), (run, 2)]) == [(run.path, True)] * 2
+        pool.close()
+        pool.join()
+    run.log({"loss": 3})
+    run.finish()
+    if mode == "online":
+        rows = lineal.Api().run(run.path).scan_history()
+        assert sorted(row["loss"] for row in rows) == [1, 2, 3]
+
+
+def test_it_is_found_in_the_home_of_its_own(tmp_path) -> None:
+    run = lineal.init(project="p", settings={"home": str(tmp_path / "another")})
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(log_loss, (run, 1)) == (run.path, True)
+        pool.close()
+        pool.join()
+
+
+def test_here_it_is_the_same_run() -> None:
+    run = lineal.init(project="pickled")
+    assert pickle.loads(pickle.dumps({"trainer": run}))["trainer"] is run
+
+
+def test_one_that_is_over_is_read_and_not_begun_again() -> None:
+    with lineal.init(project="pickled", config={"lr": 1}) as run:
+        kept = pickle.dumps(run)
+        run.log({"loss": 0.5})
+    for pickled in (kept, pickle.dumps(run)):
+        found = pickle.loads(pickled)
+        assert (found.id, found.name, found.config) == (run.id, run.name, {"lr": 1})
+        assert (found.state, found.summary["loss"]) == ("finished", 0.5)
+    assert lineal.run is None
 
 
 def log_in_child(run: lineal.Run) -> tuple[str, dict[str, object], dict[str, object]]:
@@ -185,6 +222,8 @@ def test_what_an_offline_run_has_stays_there() -> None:
         run.log_artifact(artifact).wait()
         with pytest.raises(UsageError, match="offline run"):
             pickle.dumps(artifact)
+    with pytest.raises(UsageError, match="offline run"):
+        pickle.dumps(run)
 
 
 @pytest.mark.parametrize(

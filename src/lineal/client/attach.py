@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from lineal.client import session
 from lineal.client.init import init
 from lineal.client.pages import all_of
+from lineal.client.public.api import Api
 from lineal.config import WITH_INSTANCE, default_entity, load
 from lineal.core.records import PageRequest, RunQuery, RunState
 from lineal.errors import UsageError
 
 if TYPE_CHECKING:
+    from lineal.client.public.run import Run as FoundRun
     from lineal.client.run.run import Run
 
 
@@ -43,6 +45,30 @@ def attach(
     if project is None:
         project = _project_of(wanted)
     return init(mode=mode or None, entity=entity, project=project, id=wanted, resume="must")
+
+
+def sent(home: str, attach_id: str) -> Run | FoundRun:
+    """Return a run that was pickled: attached while it goes on, after its end as `Api` has it.
+
+    So a worker goes on with the run of its trainer, and an old checkpoint that holds one is read
+    without beginning that run again. Raises RunNotFoundError.
+    """
+    mode, _, path = attach_id.rpartition(":")
+    if path in {run.path for run in session.open_runs()}:
+        return attach(attach_id)
+    entity, project, run_id = path.split("/")
+    if mode in WITH_INSTANCE:
+        found = Api(overrides={"base_url": f"file://{home}"}).run(path)
+        if found.state != RunState.RUNNING:
+            return found
+    return init(
+        mode=mode,
+        entity=entity,
+        project=project,
+        id=run_id,
+        resume="must",
+        settings={"home": home},
+    )
 
 
 def _project_of(run_id: str) -> str | None:

@@ -264,11 +264,12 @@ class RunCore(Attributes):
         return f"<Run {self.path} ({self.name})>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise UsageError(
-            f"The running {self.path} cannot be sent to another process; call "
-            f"init(project={self.project!r}, id={self.id!r}, resume='must') there: "
-            "several processes may write to one run"
-        )
+        """Send what another process goes on with this run by; see `attach.sent`."""
+        from lineal.client import attach  # makes runs, and so loads this module
+
+        if self.offline and self._is_finished:
+            self.backend.__reduce__()  # says that this cannot be
+        return attach.sent, (self.settings.home, self._attach_id)
 
     # --- for the rest of the SDK ---
 
