@@ -227,6 +227,33 @@ def test_a_file_put_into_the_runs_folder_is_the_users():
     assert content(run, "config.yaml") == b"mine"
 
 
+@pytest.mark.parametrize("pattern", ["ck/best.h5", "ck/*.h5", "*/best.h5", "ck"])
+def test_what_is_saved_from_the_folder_of_the_run_is_its_file_once(run, pattern):
+    folder = Path(run.dir) / "ck"
+    folder.mkdir()
+    (folder / "best.h5").write_text("best")
+    run.save(str(Path(run.dir, pattern)), policy="now")
+    assert paths(run) == ["ck/best.h5"]
+    run.finish()
+    assert paths(run) == ["ck/best.h5"]
+
+
+@pytest.mark.parametrize("policy", ["live", "now", "end"])
+def test_a_file_is_restored_by_the_run_that_has_just_saved_it(run, policy):
+    Path("best.h5").write_text("best")
+    run.save("best.h5", policy=policy)
+    with run.restore("best.h5") as file:
+        assert file.read() == "best"
+
+
+def test_what_was_saved_now_is_restored_as_it_was_then(run):
+    Path("best.h5").write_text("best")
+    run.save("best.h5", policy="now")
+    Path("best.h5").write_text("changed")
+    with run.restore("best.h5") as file:
+        assert file.read() == "best"
+
+
 def test_restore_fetches_a_file_of_this_or_another_run(run):
     Path("a.txt").write_text("first")
     run.save("a.txt", policy="now")

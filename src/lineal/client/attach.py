@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from lineal.errors import UsageError
 
 if TYPE_CHECKING:
     from lineal.client.public.run import Run as FoundRun
+    from lineal.client.run.core import RunCore
     from lineal.client.run.run import Run
 
 
@@ -45,6 +47,16 @@ def attach(
     if project is None:
         project = _project_of(wanted)
     return init(mode=mode or None, entity=entity, project=project, id=wanted, resume="must")
+
+
+def reduced(run: RunCore) -> tuple[Callable[..., Run | FoundRun], tuple[str, str]]:
+    """Return by what another process makes a run out of a pickled one.
+
+    Raises UsageError for an offline run that is over: it stays in its folder.
+    """
+    if run.offline and run._is_finished:
+        run.backend.__reduce__()  # says that this cannot be
+    return sent, (run.settings.home, run._attach_id)
 
 
 def sent(home: str, attach_id: str) -> Run | FoundRun:

@@ -264,12 +264,9 @@ class RunCore(Attributes):
         return f"<Run {self.path} ({self.name})>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Send what another process goes on with this run by; see `attach.sent`."""
         from lineal.client import attach  # makes runs, and so loads this module
 
-        if self.offline and self._is_finished:
-            self.backend.__reduce__()  # says that this cannot be
-        return attach.sent, (self.settings.home, self._attach_id)
+        return attach.reduced(self)
 
     # --- for the rest of the SDK ---
 

@@ -28,6 +28,8 @@ def restore(
     if run_path is not None:
         source = run.backend.run(*full_names.run_path(run_path, run.entity, run.project))
     is_own = source.key == run.record.key
+    if is_own:
+        run._files.store_saved(_inside(source, name))
     with closing(_attempts(run.backend, source, is_own=is_own)) as attempts:
         target, is_new = _put(attempts, source, name, root or run.dir, replace=replace)
     if is_new and root is None:

@@ -316,7 +316,8 @@ class Run(RunCore, Shown):
         self._check("save")
         if glob_str is None:
             return []
-        choices = saved_files.choose(glob_str, base_path, policy, is_glob=glob)
+        own = self.place.files
+        choices = saved_files.choose(glob_str, base_path, policy, is_glob=glob, folder=own)
         if not choices:
             term.warning(f"save({str(glob_str)!r}) matches no file")
         self._files.add(choices)

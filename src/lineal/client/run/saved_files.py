@@ -39,20 +39,24 @@ class Choice(NamedTuple):
 
 
 def choose(
-    pattern: str | bytes | os.PathLike[str], base: str | None, policy: str, *, is_glob: bool
+    pattern: str | bytes | os.PathLike[str],
+    base: str | None,
+    policy: str,
+    *,
+    is_glob: bool,
+    folder: str | None = None,
 ) -> list[Choice]:
     """Find the files a `save` call means.
 
     Paths in the run are relative to `base`; without it an absolute pattern keeps one folder, a
-    relative one its whole path. Raises Invalid for what lies outside `base`, HostilePath for a
-    name that no run can have, Unavailable for a folder that cannot be listed.
+    relative one its whole path, and what is in `folder`, `run.dir`, its path there. Raises Invalid
+    for what lies outside `base`, HostilePath for a name that no run can have, Unavailable for a
+    folder that cannot be listed.
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
     text = path_text(os.fsdecode(pattern) if isinstance(pattern, bytes) else pattern)
-    if base is None:
-        base = os.path.dirname(os.path.dirname(text)) if os.path.isabs(text) else "."
-    base = os.path.abspath(base)
+    base = os.path.abspath(_base_of(text, folder) if base is None else base)
     found = sorted(globs.glob(text, recursive=True)) if is_glob else [text]
     choices = []
     for local in dict.fromkeys(_files_of(found)):  # a folder and what is in it may both match
@@ -61,6 +65,16 @@ def choose(
             raise Invalid(f"Cannot save {local}: it lies outside of {base}")
         choices.append(Choice(entry_path(path), local, policy))
     return choices
+
+
+def _base_of(pattern: str, folder: str | None) -> str:
+    if not os.path.isabs(pattern):
+        return "."
+    if folder is not None:
+        inside = os.path.join(os.path.abspath(folder), "")
+        if os.path.normpath(pattern).startswith(inside):
+            return inside
+    return os.path.dirname(os.path.dirname(pattern))
 
 
 def _files_of(
@@ -132,6 +146,13 @@ class SavedFiles:
         """Store media that wait, and `live` files that changed."""
         with self._lock:
             self._store(choice for choice in self._choices.values() if choice.policy == "live")
+
+    def store_saved(self, path: str) -> None:
+        """Store one that was saved and that somebody asks for before its policy says so."""
+        with self._lock:
+            choice = self._choices.get(path)
+            if choice is not None and (choice.policy != "now" or path not in self._stored):
+                self._store([choice])
 
     def store_all(self, contents: Mapping[str, bytes], copies: Sequence[tuple[str, str]]) -> None:
         """Store everything: what was saved, what is in the folder, and what Lineal wrote.
