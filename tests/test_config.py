@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -413,3 +414,27 @@ def test_a_relative_folder_of_a_removed_working_directory_is_said(
     monkeypatch.setenv("LINEAL_HOME", "mine")
     with pytest.raises(Unavailable, match="working directory of this process is gone"):
         load()
+
+
+def test_settings_are_read_by_the_names_that_wandb_has_for_them() -> None:
+    settings = Settings(root_dir="/runs", x_label="rank 0", base_url="https://example.org")
+    assert (settings.root_dir, settings.dir) == ("/runs", "/runs")
+    assert (settings.x_label, settings.base_url) == ("rank 0", "https://example.org")
+    assert Settings(_disable_stats=True).x_disable_stats is True
+    assert Settings(_disable_stats=True)._disable_stats is True
+    assert Settings().x_label is Settings().api_key is None
+    assert (Settings(mode="offline")._offline, Settings()._offline, Settings()._noop) == (
+        *(True, False, False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("files_dir", "; the run has it, as `run.dir`"), ("nothing", ""), ("_private", "")],
+)
+def test_a_name_that_is_no_setting_is_no_attribute(name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=re.escape(f"There is no setting `{name}`{hint}")):
+        getattr(Settings(), name)
+    settings = Settings(x_label="a", project="p")
+    assert copy.deepcopy(settings).x_label == settings.copy(update={"project": "q"}).x_label == "a"
+    assert settings.copy(update={"_label": "b", "root_dir": "/runs"}).x_label == "b"

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineal import setting_values, settings_file, wandb_settings
 from lineal.errors import Invalid, Unavailable
@@ -61,6 +61,16 @@ class Settings:
         for one in dataclasses.fields(self):
             object.__setattr__(self, one.name, ours.get(one.name, one.default))
         object.__setattr__(self, "_given", frozenset(ours))
+        object.__setattr__(self, "_only_wandb", wandb_settings.only_wandb(values))
+
+    if not TYPE_CHECKING:  # type checkers see by themselves which settings there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Read a setting by W&B's name; one that only W&B has is as it was given, or None."""
+            ours = wandb_settings.our_name(name)
+            if ours in setting_names() and not name.startswith("__"):
+                return getattr(self, ours)
+            return wandb_settings.read(name, self.__dict__.get("_only_wandb", {}), self)
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Yield names and values, so that `dict(settings)` has them all."""
@@ -73,7 +83,8 @@ class Settings:
 
     def copy(self, *, update: Mapping[str, Any] | None = None) -> Settings:
         """Return settings that differ from these in what is given."""
-        return Settings(**{**self.model_dump(exclude_unset=True), **_ours(update or {})})
+        only_wandb: dict[str, Any] = self.__dict__["_only_wandb"]
+        return Settings(**{**only_wandb, **self.model_dump(exclude_unset=True), **(update or {})})
 
     model_copy = copy
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 _SPELLINGS = {
     "root_dir": "dir",
     "x_disable_machine_info": "disable_machine_info",
@@ -61,6 +64,17 @@ _ONLY_WANDB = frozenset(
 _CHANGES_THE_RECORD = frozenset({"x_save_requirements"})
 """Of W&B's internal settings, `x_…`."""
 
+_BY_MODE = {"_offline": "offline", "_noop": "disabled"}
+"""What older scripts ask for, by the mode in which it is True."""
+_OF_RUN = {
+    "files_dir": "dir",
+    "resumed": "resumed",
+    "run_url": "url",
+    "start_time": "start_time",
+    "sync_dir": "sync_dir",
+}
+"""What W&B's settings know of the run, by the attribute of the run that has it."""
+
 
 def our_name(name: str) -> str:
     """Return what a setting is called here; `_…` is W&B's old spelling of `x_…`."""
@@ -71,3 +85,25 @@ def our_name(name: str) -> str:
 def means_nothing_here(name: str) -> bool:
     """Tell a setting that only W&B has, and whose absence changes nothing that is kept."""
     return name in _ONLY_WANDB or (name.startswith("x_") and name not in _CHANGES_THE_RECORD)
+
+
+def only_wandb(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is said of settings that only W&B has, by W&B's names of today."""
+    named = {our_name(name): value for name, value in values.items()}
+    return {name: value for name, value in named.items() if means_nothing_here(name)}
+
+
+def read(name: str, given: Mapping[str, Any], settings: Any) -> Any:
+    """Return what a script gets for a name that is none of our settings.
+
+    given: see `only_wandb`. Raises AttributeError, which says where the run has it.
+    """
+    if name in _BY_MODE:
+        return settings.mode == _BY_MODE[name]
+    ours = our_name(name)
+    if ours in given:
+        return given[ours]
+    if name in _ONLY_WANDB or name.startswith("x_"):
+        return None
+    hint = f"; the run has it, as `run.{_OF_RUN[name]}`" if name in _OF_RUN else ""
+    raise AttributeError(f"There is no setting `{name}`{hint}")
