@@ -121,6 +121,20 @@ def test_a_name_is_text_and_nothing_else(name: str) -> None:
     assert len(list(drawn.tree)) == 3  # style, defs and the one box
 
 
+def test_wide_letters_are_cut_sooner_so_that_they_stay_in_their_box() -> None:
+    def label(name: str) -> str:
+        (shown,) = Drawn(graph("run:1", [run(1, name)], [])).boxes
+        return shown
+
+    assert label("n" * 28) == "n" * 28
+    assert label("n" * 29) == "n" * 27 + "…"
+    assert label("名" * 14) == "名" * 14
+    assert label("名" * 28) == "名" * 14 + "…"
+    assert len(label("W" * 40)) < 18
+    assert len(label("E" * 40)) < 24
+    assert label("n" + "\N{COMBINING ACUTE ACCENT}" * 40).endswith("\N{COMBINING ACUTE ACCENT}")
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> LineageGraph:
     """Any graph of runs and versions whose edges lead from lower to higher numbers."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lineal.core.drawn_text import cut
 from lineal.core.lineage import LineageEdge, LineageGraph, LineageNode
 from lineal.core.lineage_text import asked_for, cut_words, cycle_words, is_dashed, printable
 from lineal.core.moments import in_utc
@@ -24,7 +25,7 @@ TOOLTIP_MOST = 30
 BOX_WIDTH, BOX_HEIGHT = 200, 40
 GAP_ACROSS, GAP_DOWN, MARGIN = 80, 18, 16
 LABEL_MOST, NOTE_MOST = 28, 32
-"""Characters that fit into a box: first line, second line."""
+"""Ordinary letters that fit into a box: first line, second line."""
 LANE_HEIGHT = 0.4
 """Of a box's: what a line takes where it passes a column."""
 DIP = 20
@@ -242,9 +243,9 @@ def _box(box: _Box, root: str) -> str:
     return (
         f'<g class="{" ".join(classes)}"><title>{_text(title)}</title>'
         f"{behind}{_rectangle(box.x, box.y)}"
-        f'<text x="{box.x + 10:g}" y="{box.y + 17:g}">{_text(_cut(label, LABEL_MOST))}</text>'
+        f'<text x="{box.x + 10:g}" y="{box.y + 17:g}">{_text(cut(label, LABEL_MOST))}</text>'
         f'<text class="note" x="{box.x + 10:g}" y="{box.y + 31:g}">'
-        f"{_text(_cut(note, NOTE_MOST))}</text></g>"
+        f"{_text(cut(note, NOTE_MOST))}</text></g>"
     )
 
 
@@ -311,11 +312,7 @@ def _said(edges: Sequence[LineageEdge]) -> str:
         return f"× {len(edges):,}"
     if edge.is_relogged:
         return cycle_words(edge)
-    return "derived" if edge.kind is EdgeKind.DERIVED else _cut(asked_for(edge), 12)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return "derived" if edge.kind is EdgeKind.DERIVED else cut(asked_for(edge), 12)
 
 
 def _text(text: str) -> str:
