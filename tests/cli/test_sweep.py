@@ -315,6 +315,29 @@ def test_names_too_long_for_the_page_are_cut_where_they_agree(lineal):
         assert f">{name}</text>" not in page
 
 
+def test_choices_on_the_page_are_text_that_turns_nothing_around_and_never_crowds(lineal):
+    choices = ["\u202eevil", "<b>", *(f"choice {number}" for number in range(60))]
+    document = {
+        "method": "grid", "metric": {"name": "loss"}, "parameters": {"pick": {"values": choices}},
+    }  # fmt: skip
+    sweep_id = sdk.sweep(document, project="p")
+
+    def train():
+        with sdk.init() as run:
+            run.log({"loss": 1.0})
+
+    sdk.agent(sweep_id, train)
+    lineal("sweep", "show", f"p/{sweep_id}", "--html", "sweep.html")
+    page = Path("sweep.html").read_text()
+    assert "\u202e" not in page
+    assert "<td>\N{REPLACEMENT CHARACTER}evil</td>" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    beside_the_axis = re.findall(
+        r"<text [^>]*>(?:<title>[^<]*</title>)?[^<]*choice \d+</text>", page
+    )
+    assert 5 <= len(beside_the_axis) <= 20
+
+
 def test_a_controller_watches_until_the_end(lineal, path):
     lineal("agent", path)
     assert "2 finished" in lineal("controller", path).err

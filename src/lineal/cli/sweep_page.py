@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lineal.core.drawn_text import cut_front
+from lineal.core.lineage_text import printable
 from lineal.core.moments import in_utc
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, at, plan
@@ -21,7 +23,9 @@ from lineal.files.refusals import room_on
 _ENDED = (TrialState.FINISHED, TrialState.STOPPED)
 WIDTH, HEIGHT, MARGIN = 960, 320, 56
 CHARACTER_WIDTH = 6.5
-"""Of the pictures' text, about; see the style below."""
+"""Of an ordinary letter of the pictures' text, about; see the style below."""
+NAMES_MOST = 20
+"""Texts that stand beside an axis; of more, every second, third … one does."""
 LINES_MOST = 2_000
 """Trials drawn in the parallel coordinates: more is only ink, and the best are among them."""
 
@@ -63,7 +67,7 @@ def page(
         _section("The metric over time", _over_time(sweep, trials)),
         _section("Trials", _table(sweep, trials, runs)),
     ]
-    title = html.escape(f"Sweep {record.name}")
+    title = _text(f"Sweep {record.name}")
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -76,8 +80,10 @@ body{font:15px/1.5 system-ui,sans-serif;margin:0;color:#1a1c1f;background:#fff}
 main{max-width:1000px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}
-dt{color:#666}dd{margin:0}svg{width:100%;height:auto;background:#fafafa;border:1px solid #e3e3e3}
+dt{color:#666}dd{margin:0}.wide{overflow-x:auto}
+svg{width:100%;min-width:600px;height:auto;background:#fafafa;border:1px solid #e3e3e3}
 svg text{font-size:11px;fill:#444}table{border-collapse:collapse;width:100%;font-size:13px}
+h1,p,dd{overflow-wrap:anywhere}th,td{max-width:20rem;overflow-wrap:break-word}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e8e8e8}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.best{background:#eef7ee}
 .bar{fill:#4466cc}.axis{stroke:#999}.empty{color:#777}
@@ -90,7 +96,12 @@ th,td{border-color:#333}tr.best{background:#1d3322}}
 
 
 def _section(title: str, content: str) -> str:
-    return f"<h2>{html.escape(title)}</h2>{content}"
+    return f'<h2>{_text(title)}</h2><div class="wide">{content}</div>'
+
+
+def _text(text: str) -> str:
+    """Return a text as what it says: no element, and nothing that would turn the line around."""
+    return html.escape("\n".join(map(printable, text.split("\n"))))
 
 
 def _head(record: SweepRecord, sweep: Plan) -> str:
@@ -106,9 +117,9 @@ def _head(record: SweepRecord, sweep: Plan) -> str:
         ("Best run", record.best_run_id or ""),
         ("Created", f"{in_utc(record.created_at)} by {record.user}"),
     ]
-    items = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in rows if text)
-    about = f"<p>{html.escape(record.description)}</p>" if record.description else ""
-    return f"<h1>{html.escape(record.name)}</h1>{about}<dl>{items}</dl>"
+    items = "".join(f"<dt>{name}</dt><dd>{_text(text)}</dd>" for name, text in rows if text)
+    about = f"<p>{_text(record.description)}</p>" if record.description else ""
+    return f"<h1>{_text(record.name)}</h1>{about}<dl>{items}</dl>"
 
 
 def _bars(shares: Mapping[str, float]) -> str:
@@ -128,7 +139,7 @@ def _bars(shares: Mapping[str, float]) -> str:
 
 def _svg(height: int, title: str, content: str) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{html.escape(title)}</title>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img"><title>{_text(title)}</title>'
         f"{content}</svg>"
     )
 
@@ -153,7 +164,7 @@ def _parallel(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
             for index, axis in enumerate(axes)
         )
         share = rank / max(len(done) - 1, 1)
-        label = html.escape(f"trial {trial.number}: {trial.value:.6g}")
+        label = _text(f"trial {trial.number}: {trial.value:.6g}")
         lines.append(
             f'<polyline class="line" stroke="{_colour(share)}" points="{points}">'
             f"<title>{label}</title></polyline>"
@@ -177,10 +188,8 @@ def _chosen(sweep: Plan, trial: TrialRecord) -> dict[str, Any]:
 
 def _fitting(text: str, room: float) -> str:
     """Return the end of a text that is too long, where names differ; pointing shows all of it."""
-    most = max(int(room / CHARACTER_WIDTH), 4)
-    if len(text) <= most:
-        return html.escape(text)
-    return f"<title>{html.escape(text)}</title>…{html.escape(text[1 - most :])}"
+    end = cut_front(text, max(room / CHARACTER_WIDTH, 4))
+    return _text(text) if end == text else f"<title>{_text(text)}</title>{_text(end)}"
 
 
 def _colour(share: float) -> str:
@@ -230,7 +239,8 @@ class _Axis:
             texts = [f"{math.exp(end) if self._is_log else end:.4g}" for end in ends]
             places = [bottom + 16, top - 6]
         else:
-            texts, places = self._names, [self.y(name) for name in self._names]
+            texts = self._names[:: math.ceil(len(self._names) / NAMES_MOST) or 1]
+            places = [self.y(name) for name in texts]
         marks += [
             f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{_fitting(text, room)}</text>'
             for text, y in zip(texts, places, strict=True)
@@ -258,7 +268,7 @@ def _over_time(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
         best = min(best, trial.value * sweep.metric.sign)
         x = MARGIN + gap * index
         steps.append(f"{x:.1f},{axis.y(best * sweep.metric.sign):.1f}")
-        label = html.escape(f"trial {trial.number}: {trial.value:.6g}")
+        label = _text(f"trial {trial.number}: {trial.value:.6g}")
         dots.append(
             f'<circle cx="{x:.1f}" cy="{axis.y(trial.value):.1f}" r="3.5" fill="#4466cc" '
             f'opacity=".7"><title>{label}</title></circle>'
@@ -276,22 +286,22 @@ def _over_time(sweep: Plan, trials: Sequence[TrialRecord]) -> str:
 def _table(sweep: Plan, trials: Sequence[TrialRecord], runs: Mapping[str, RunRecord]) -> str:
     names = [".".join(path) for path in sweep.searched]
     metric = sweep.metric.name if sweep.metric else "value"
-    heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    heads = "".join(f"<th>{_text(name)}</th>" for name in names)
     rows = []
     for rank, trial in enumerate(trials):
         values = _chosen(sweep, trial)
-        cells = "".join(f"<td>{html.escape(_cell(values.get(name)))}</td>" for name in names)
+        cells = "".join(f"<td>{_text(_cell(values.get(name)))}</td>" for name in names)
         run = runs.get(trial.run_id)
         label = f"{run.name} ({trial.run_id})" if run else trial.run_id
         kind = ' class="best"' if rank == 0 and trial.value is not None else ""
         number = "before" if trial.is_prior else str(trial.number)
         rows.append(
-            f'<tr{kind}><td class="n">{number}</td><td>{html.escape(label)}</td>'
+            f'<tr{kind}><td class="n">{number}</td><td>{_text(label)}</td>'
             f'<td>{trial.state}</td><td class="n">{_cell(trial.value)}</td>{cells}</tr>'
         )
     return (
         f'<table><thead><tr><th class="n">trial</th><th>run</th><th>state</th>'
-        f'<th class="n">{html.escape(metric)}</th>{heads}</tr></thead>'
+        f'<th class="n">{_text(metric)}</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
