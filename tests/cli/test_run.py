@@ -35,6 +35,20 @@ def trained(lineal):
         run.save("plot.txt")
 
 
+def test_the_name_of_a_run_or_an_id_without_its_project_leads_to_it(lineal, trained):
+    with sdk.init(project="demo", id="k3x9a1bq", name="bold owl"):
+        pass
+
+    def told(name: str) -> str:
+        return lineal("run", "show", name, fails=True).err
+
+    assert "`bold owl` is the name of ana/demo/k3x9a1bq" in told("demo/bold owl")
+    assert "No run ana/uncategorized/bold owl (you are ana); `bold owl` is" in told("bold owl")
+    assert "there is one in another project: ana/demo/k3x9a1bq" in told("k3x9a1bq")
+    assert "Runs there: k3x9a1bq" in told("demo/nothing")
+    assert "Projects there: demo" in told("nothing")
+
+
 def test_ls_lists_the_newest_first_with_results(lineal, trained):
     runs = lineal("run", "ls", "demo", "--json").json
     assert [run["id"] for run in runs] == ["high", "low"]

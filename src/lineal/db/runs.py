@@ -68,14 +68,32 @@ def full_name(row: Row[Any]) -> str:
     return f"{row.entity}/{row.project}/{row.run_id}"
 
 
-def elsewhere(connection: Connection, run_id: str, project_id: int) -> str | None:
-    """Return the full name of the newest started run with this id in another project (SEED-1)."""
+def elsewhere(connection: Connection, run_id: str, project_id: int | None) -> str | None:
+    """Return the full name of the newest started run with this id in another project (SEED-1).
+
+    project_id: the one that is meant; None if there is no such project.
+    """
     query = _rows().where(
         runs.c.run_id == run_id,
-        runs.c.project_id != project_id,
         runs.c.deleted_at.is_(None),
         runs.c.state != RunState.PENDING,
     )
+    if project_id is not None:
+        query = query.where(runs.c.project_id != project_id)
+    row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
+    return None if row is None else full_name(row)
+
+
+def called(connection: Connection, name: str, project_id: int | None, among: int) -> str | None:
+    """Return the full name of the newest run whose label this is; no index finds labels.
+
+    project_id: where to look, None for everywhere. among: the newest runs that are looked at.
+    """
+    newest = select(runs.c.id).where(runs.c.deleted_at.is_(None))
+    if project_id is not None:
+        newest = newest.where(runs.c.project_id == project_id)
+    newest = newest.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(among)
+    query = _rows().where(runs.c.id.in_(newest), runs.c.name == name)
     row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
     return None if row is None else full_name(row)
 

@@ -245,6 +245,9 @@ def require_named(
         try:
             project_id = projects_db.require(connection, entity, project, actor.name)
         except NotFound as error:
+            meant = _meant(connection, run_id, None)
+            if meant:
+                raise RunNotFoundError(f"No run {name} (you are {actor.name}){meant}") from error
             raise RunNotFoundError(f"No run {name}: {error.message}") from error
         raise RunNotFoundError(
             f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
@@ -430,10 +433,19 @@ def gone(row: Row[Any]) -> RunGone:
 
 
 def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
-    elsewhere = runs_db.elsewhere(connection, run_id, project_id)
-    if elsewhere is not None:
-        return f"; there is one in another project: {elsewhere}"
+    found = _meant(connection, run_id, project_id)
+    if found:
+        return found
     known = runs_db.ids(connection, project_id, NEAR_MISSES_MOST)
     if not known:
         return "; the project has no runs yet"
     return near_misses(run_id, known, others="Runs there")
+
+
+def _meant(connection: Connection, run_id: str, project_id: int | None) -> str:
+    """Say which run has the id in another project, or has it for a name; empty if none is known."""
+    elsewhere = runs_db.elsewhere(connection, run_id, project_id)
+    if elsewhere is not None:
+        return f"; there is one in another project: {elsewhere}"
+    called = runs_db.called(connection, run_id, project_id, NEAR_MISSES_MOST)
+    return "" if called is None else f"; `{run_id}` is the name of {called}"

@@ -140,9 +140,11 @@ def test_an_unknown_run_is_an_error_with_near_misses(
     with pytest.raises(RunNotFoundError, match="did you mean baseline1"):
         runs.run(instance, owner, "ana", "p", "baseline2")
     with pytest.raises(RunNotFoundError, match="did you mean ana/p"):
-        runs.run(instance, owner, "ana", "p2", "baseline1")
+        runs.run(instance, owner, "ana", "p2", "baseline2")
     with pytest.raises(ValueError, match="no entity anna; did you mean ana"):
-        runs.run(instance, owner, "anna", "p", "baseline1")
+        runs.run(instance, owner, "anna", "p", "baseline2")
+    with pytest.raises(RunNotFoundError, match="another project: ana/p/baseline1"):
+        runs.run(instance, owner, "ana", "p2", "baseline1")
     with pytest.raises(NotFound, match="did you mean ana/p"):
         runs.runs(instance, owner, RunQuery("ana", "pp"), FIRST)
 
