@@ -44,3 +44,36 @@ def test_where_no_command_is_named_all_are_made(words):
 def test_where_only_a_group_is_named_all_of_it_is_made(words):
     made = dict(commands(typer.main.get_command(narrowed(app, words))))
     assert made.keys() == {words for words in ALL if words[0] == "artifact"}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("artifact lss", "`lineal artifact ls`"),
+        ("artefact ls", "`lineal artifact`"),
+        ("get vision/net", "`lineal artifact get`"),
+        ("diff a b", "`lineal artifact diff`"),
+        ("ls", "`lineal artifact ls` or `lineal run ls` or `lineal sweep ls`"),
+        ("artifact download a", "`lineal artifact get`"),
+        ("run list", "`lineal run ls`"),
+        ("project delete p", "`lineal project rm`"),
+        ("help", "`lineal --help`"),
+        ("artifact help", "`lineal artifact --help`"),
+    ],
+)
+def test_a_command_that_there_is_not_names_those_that_may_be_meant(lineal, words, meant):
+    answer = lineal(*words.split(), fails=True)
+    assert answer.code == 2
+    assert answer.err.startswith("error: No such command '")
+    assert f"; did you mean {meant}?\n" in answer.err
+
+
+def test_where_nothing_is_meant_nothing_is_guessed(lineal):
+    assert lineal("zzzz", fails=True).err == (
+        "error: No such command 'zzzz'\nTry `lineal --help`\n"
+    )
+
+
+def test_a_wrong_value_is_told_without_a_preface(lineal):
+    answer = lineal("lineage", "p/net", "--format", "pdf", fails=True)
+    assert "error: Invalid value for '--format' / '-f': 'pdf' is not one of 'tree'" in answer.err

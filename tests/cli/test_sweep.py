@@ -226,7 +226,7 @@ def test_a_key_may_take_the_place_of_one_that_is_merged_in(lineal):
 
 def test_what_is_no_file_is_told_apart_from_a_command_misspelt(lineal, path):
     answer = lineal("sweep", "shwo", path, fails=True)
-    assert (answer.code, "Did you mean 'show'?" in answer.err) == (2, True)
+    assert (answer.code, "did you mean `lineal sweep show`?" in answer.err) == (2, True)
     answer = lineal("sweep", path, fails=True)
     assert (answer.code, "`lineal sweep show SWEEP`" in answer.err) == (4, True)
     Path("show").write_text(FILE)  # a file of that name is still one to `create`

@@ -170,7 +170,9 @@ def _wrong_usage(error: typer.TyperException) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         output.data(context.get_help() if context else str(error))
         return 0
-    output.note(f"error: {error.format_message()}")
+    # what checks values says so first, and some sentences end with a full stop
+    said = error.format_message().replace("Value error, ", "").removesuffix(".")
+    output.note(f"error: {said}")
     if context is not None:
         output.note(f"Try `{context.command_path} --help`")
     return error.exit_code

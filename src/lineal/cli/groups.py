@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+from lineal.nearest import nearest
+
 ARTIFACTS = "Artifacts"
 RUNS = "Runs"
 SWEEPS = "Sweeps"
@@ -21,8 +23,31 @@ _COMMANDS = "Commands"
 _SUBJECTS = (ARTIFACTS, RUNS, SWEEPS, SPACE, HERE, _COMMANDS)
 
 
+_WORDS_OF_OTHERS = {
+    "add": "put", "log": "put", "upload": "put", "push": "put",
+    "download": "get", "fetch": "get", "pull": "get",
+    "list": "ls", "info": "show", "describe": "show", "cat": "show",
+    "delete": "rm", "remove": "rm", "del": "rm", "undelete": "restore",
+    "compare": "diff", "move": "mv", "graph": "lineage", "du": "storage",
+}  # fmt: skip
+"""What other programs call some commands."""
+_MEANT_MOST = 3
+"""Commands that one message names."""
+
+
 class Group(typer.core.TyperGroup):
-    """Has help in which nothing is cut short."""
+    """Has help in which nothing is cut short, and says which commands a misspelt one may mean."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.suggest_commands = False  # Typer's know this group alone, and no other words
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            if args and (found := _meant(ctx, args[0])):
+                said = str(getattr(error, "message", error)).removesuffix(".")
+                words = " or ".join(f"`{each}`" for each in found)
+                error.message = f"{said}; did you mean {words}?"
+            raise
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         subjects: dict[str, list[tuple[str, str]]] = {subject: [] for subject in _SUBJECTS}
@@ -34,6 +59,35 @@ class Group(typer.core.TyperGroup):
             if rows:
                 with formatter.section(subject):
                     formatter.write_dl(rows)
+
+
+def _meant(context: Any, word: str) -> list[str]:
+    """Return the commands that a word may mean: of this group, or else of one beside it.
+
+    Names that are the same come before what is spelt alike: `lineal get` is `lineal artifact get`.
+    """
+    if word.startswith("-"):
+        return []
+    if word == "help":
+        return [f"{context.command_path} --help"]
+    top = context.find_root()
+    here, everywhere = _paths(context.command), _paths(top.command)
+    other = _WORDS_OF_OTHERS.get(word)
+    for known, prefix in ((here, context.command_path), (everywhere, top.info_name)):
+        for wanted in (word, other):
+            same = [path for path in known if path[-1] == wanted]
+            if same:
+                return [" ".join((prefix, *path)) for path in same[:_MEANT_MOST]]
+    near = nearest(word, [path[-1] for path in here if len(path) == 1], count=_MEANT_MOST)
+    return [f"{context.command_path} {name}" for name in near]
+
+
+def _paths(command: Any, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Return the words of all commands and groups below a group."""
+    found = []
+    for name, child in getattr(command, "commands", {}).items():
+        found += [(*words, name), *_paths(child, (*words, name))]
+    return found
 
 
 def _subject(command: Any) -> str:
