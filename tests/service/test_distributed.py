@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import PageRequest, RunSpec, VersionQuery
+from lineal.core.records import EdgeKind, PageRequest, RunSpec, VersionQuery
 from lineal.core.retention import NEVER_SECONDS
 from lineal.errors import Conflict, NotFound
-from lineal.service import catalog, runs, transfers
+from lineal.service import catalog, distributed, gc, lineage, runs, transfers
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance
+from tests.conftest import MovableClock
 from tests.service.drafts import commit, findings, log
 from tests.service.drafts import path as at
 
@@ -173,4 +174,54 @@ def test_after_a_fault_in_one_finisher_another_one_finishes_what_was_contributed
     query = VersionQuery("ana", "vision", "data")
     first = catalog.versions(instance, owner, query, PageRequest()).items[-1]
     assert transfers.manifest(instance, owner, first.id).entry_count >= 2
+    assert findings(instance, owner) == []
+
+
+def test_a_copy_that_finishes_takes_what_was_made_up_to_its_moment(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    early, late = (datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (1, 3))
+    moments = {"early": early, "late": late, "here": None}
+    for name, moment in moments.items():
+        part = {"distributed_id": "d", "is_final": False, "as_of": moment}
+        commit(instance, owner, tmp_path, {name: b""}, **part)
+    final = log(instance, owner, tmp_path, {}, distributed_id="d", as_of=early)
+    assert final.entry_count == 2
+    rest = log(instance, owner, tmp_path, {}, distributed_id="d")
+    assert rest.entry_count == 1
+    made = distributed.made_of(instance, owner, ("ana", "vision", "data"), "d")
+    assert [each.version.number for each in made] == [0, 1]
+    assert made[0].as_of == early
+    assert findings(instance, owner) == []
+
+
+def test_a_version_that_completes_another_has_its_producers_too(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    one, two, late = (
+        runs.start(instance, owner, RunSpec("ana", "vision", name)).run.key
+        for name in ("one", "two", "late")
+    )
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    copy = {"distributed_id": "d", "as_of": moment}
+    commit(instance, owner, tmp_path, {"1": b""}, run=one, is_final=False, **copy)
+    lacks = log(instance, owner, tmp_path, {}, run=two, **copy)
+    commit(instance, owner, tmp_path, {"3": b""}, run=late, is_final=False, **copy)
+    own = {"run": two, "base": lacks.id, "on_latest": True}
+    whole = log(instance, owner, tmp_path, {"1": b""}, **own, **copy)
+    page = lineage.runs_of(instance, owner, whole.id, EdgeKind.LOGGED, PageRequest())
+    assert [run.run_id for run in page.items] == ["two", "late", "one"]
+    assert (whole.number, whole.entry_count) == (1, 2)
+    assert findings(instance, owner) == []
+
+
+def test_a_contribution_that_waited_too_long_can_be_made_again(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    part = {"distributed_id": "d", "is_final": False, "client_id": "again"}
+    commit(instance, owner, tmp_path, {"a": b"1"}, **part)
+    clock.move(hours=73)
+    gc.sweep(instance, owner)
+    commit(instance, owner, tmp_path, {"a": b"1"}, **part)
+    assert log(instance, owner, tmp_path, {}, distributed_id="d").entry_count == 1
     assert findings(instance, owner) == []

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lineal.core import names
+from lineal.core.contributions import Made, Part
 from lineal.core.digest import Digest
 from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -233,8 +234,12 @@ class Backend(Protocol):
 
     def commit(self, draft: DraftId) -> Committed: ...
 
-    def unfinished(self, run: RunKey) -> list[tuple[str, str]]:
-        """Return (full name, distributed id) of what a run contributed to and nobody finished."""
+    def parts_of(self, run: RunKey) -> list[Part]:
+        """Return what a run contributed to versions of many, or finished them with, in order."""
+        ...
+
+    def made_of(self, collection: tuple[str, str, str], distributed_id: str) -> list[Made]:
+        """Return the versions made of what was contributed under an id, the first first."""
         ...
 
     def remove_surplus(self, draft: DraftId) -> None:

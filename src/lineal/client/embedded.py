@@ -16,6 +16,7 @@ from lineal.client import term
 from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
+from lineal.core.contributions import Made, Part
 from lineal.core.digest import Digest
 from lineal.core.findings import Finding
 from lineal.core.full_names import ArtifactPath
@@ -268,8 +269,11 @@ class EmbeddedBackend:
     def commit(self, draft: DraftId) -> Committed:
         return service.artifacts.commit(self.instance, self.actor, draft)
 
-    def unfinished(self, run: RunKey) -> list[tuple[str, str]]:
-        return service.distributed.unfinished(self.instance, self.actor, run)
+    def parts_of(self, run: RunKey) -> list[Part]:
+        return service.distributed.parts_of(self.instance, self.actor, run)
+
+    def made_of(self, collection: tuple[str, str, str], distributed_id: str) -> list[Made]:
+        return service.distributed.made_of(self.instance, self.actor, collection, distributed_id)
 
     def remove_surplus(self, draft: DraftId) -> None:
         service.strays.remove_surplus(self.instance, self.actor, draft)

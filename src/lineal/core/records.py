@@ -346,6 +346,10 @@ class DraftSpec(NamedTuple):
     distributed_id: str | None = None
     is_final: bool = True
     """False: a contribution to a distributed version, to be finished by another (ART-44)."""
+    as_of: datetime | None = None
+    """Of a copied contribution, when it was made; one that finishes takes none made later."""
+    is_elsewhere: bool = False
+    """What others contribute is not here: one that finishes may have no content of its own."""
     ttl_seconds: int | None = None
     """As stored: None inherits, 0 is never (`core.retention`)."""
     number: int | None = None

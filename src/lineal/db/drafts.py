@@ -17,6 +17,8 @@ OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 UNFINISHED = (OPEN, CONTRIBUTED)
 """States of what a version may still be made of, until it expires."""
 _PART = "/part"
+_PART_NONCE = "part"
+"""At the end of a nonce; without it they are hexadecimal."""
 
 
 # Statements of the path that every logged version takes.
@@ -73,6 +75,8 @@ class Asked(NamedTuple):
     on_latest: bool = False
     ttl_seconds: int | None = None
     number: int | None = None
+    as_of: str | None = None
+    is_elsewhere: bool = False
 
 
 def asked(draft: Row[Any]) -> Asked:
@@ -118,7 +122,7 @@ def add_part(connection: Connection, draft: Row[Any]) -> int:
     """Add a draft's own manifest as a contribution to what it finishes, once; returns its id."""
     values = draft._asdict() | {
         "client_id": draft.client_id + _PART,
-        "nonce": f"{draft.nonce}part",
+        "nonce": draft.nonce + _PART_NONCE,
         "state": CONTRIBUTED,
     }
     del values["id"]
@@ -131,6 +135,11 @@ def add_part(connection: Connection, draft: Row[Any]) -> int:
 def is_part_of(part: Row[Any], draft: Row[Any]) -> bool:
     """Say whether a contribution is what `add_part` made of a draft."""
     return bool(part.client_id == draft.client_id + _PART)
+
+
+def is_part(draft: Row[Any]) -> bool:
+    """Say whether a draft is what `add_part` made of another."""
+    return bool(draft.nonce.endswith(_PART_NONCE))
 
 
 def contributions(
@@ -170,12 +179,25 @@ def number_made(connection: Connection, collection_id: int, distributed_id: str)
     return connection.scalar(query.order_by(drafts.c.id.desc()).limit(1))
 
 
-def unfinished_of_run(connection: Connection, run: int) -> list[tuple[int, str]]:
-    """Return (collection, distributed id) of what a run contributed and nobody has finished."""
-    query = select(drafts.c.collection_id, drafts.c.distributed_id).where(
-        drafts.c.run_id == run, drafts.c.state == CONTRIBUTED
+def parts_of_run(connection: Connection, run: int) -> list[Row[Any]]:
+    """Return what a run contributed to versions of many, or finished them with, the first first."""
+    query = select(drafts).where(
+        drafts.c.run_id == run,
+        drafts.c.distributed_id.is_not(None),
+        drafts.c.state.in_((CONTRIBUTED, COMMITTED)),
     )
-    return [(row[0], row[1]) for row in connection.execute(query.order_by(drafts.c.id))]
+    return list(connection.execute(query.order_by(drafts.c.id)))
+
+
+def finishing(connection: Connection, collection_id: int, distributed_id: str) -> list[Row[Any]]:
+    """Return the drafts that versions were made by of what was contributed under an id."""
+    query = select(drafts).where(
+        drafts.c.collection_id == collection_id,
+        drafts.c.distributed_id == distributed_id,
+        drafts.c.state == COMMITTED,
+    )
+    rows = connection.execute(query.order_by(drafts.c.id))
+    return [row for row in rows if asked(row).is_final and not is_part(row)]
 
 
 def specs(connection: Connection, draft_ids: Sequence[int]) -> list[Row[Any]]:

@@ -337,6 +337,12 @@ def versions_of(
     return Page(tuple(VersionId(row.version_id) for row in rows), cursor, total)
 
 
+def loggers(connection: Connection, version: VersionId) -> list[RunKey]:
+    """Return all live runs that logged a version, the oldest edge first."""
+    query = select(edges.c.run_id).where(_live_runs(version, EdgeKind.LOGGED)).order_by(edges.c.id)
+    return [RunKey(run) for run in connection.scalars(query)]
+
+
 def edges_of_run(connection: Connection, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
     """Return the edges to what a run used or logged and is live, the oldest first."""
     query = select(edges.c.version_id, edges.c.alias, edges.c.closes_cycle)

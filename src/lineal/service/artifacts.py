@@ -212,19 +212,20 @@ def _begun_before(connection: Connection, call: _Begin, known: Row[Any]) -> Begu
     """Answer as the first time; a draft that expired meanwhile is opened anew (SEM-13).
 
     It gets a new nonce: the sweep may be deleting what the old one stored. While it is open it
-    becomes what is asked for now: after a failure that may be another run, project or alias.
+    becomes what is asked for now: after a failure that may be another run, project or alias. So
+    does a contribution that waited too long.
     """
     known_id = DraftId(known.id)
     locked = drafts_db.by_id(connection, known_id, lock=True)
     assert locked is not None
     if locked.version_id is not None:
         return Begun(known_id, versions_db.by_id(connection, locked.version_id))
-    if locked.state != drafts_db.OPEN:  # a contribution
+    is_late = transfers.is_late(locked, call.now)
+    if locked.state == drafts_db.CONTRIBUTED and not is_late:
         return Begun(known_id, None)
     values = _row(call, _sequence(connection, call.draft, call.now).id)
-    is_expired = transfers.is_expired(locked, call.now)
     is_other = locked.distributed_id != call.draft.distributed_id  # it may hold others' parts
-    if is_expired or is_other:
+    if is_late or is_other:
         opened, missing = _opened(connection, call)
         values |= opened
     else:
@@ -338,7 +339,10 @@ def _finish(
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
     version = log_calls.carry_out(connection, call, version_id, membership)
-    for run_id in dict.fromkeys(part.run_id for part in parts):  # after the one that finished
+    runs_of_parts = [part.run_id for part in parts]
+    if asked.as_of is not None and asked.base is not None:  # it completes that version
+        runs_of_parts += lineage_db.loggers(connection, VersionId(asked.base))
+    for run_id in dict.fromkeys(runs_of_parts):  # after the one that finished
         if run_id not in (None, call.run_id):
             lineage_db.add_logged(
                 connection, run_id, VersionId(version_id), call.now, is_new_version=is_new

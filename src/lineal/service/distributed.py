@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import repeat
 from typing import Any
 
@@ -11,14 +12,16 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
+from lineal.core.contributions import Made, Part
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
 from lineal.core.moments import in_utc
-from lineal.core.records import RunKey
+from lineal.core.records import DraftId, DraftSpec, RunKey, VersionId
 from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
 from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
 from lineal.db.engine import batches
 from lineal.errors import Conflict, Gone, NotFound
 from lineal.service import transfers
@@ -40,9 +43,10 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     """
     with instance.database.writing() as connection:
         own = transfers.lock_draft(instance, connection, draft.id)
-        parts = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
+        waiting = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
+        parts = _taken_by(own, waiting)
         is_part = any(drafts_db.is_part_of(part, own) for part in parts)
-        if len(parts) == is_part:  # nobody else's
+        if len(parts) == is_part and not drafts_db.asked(own).is_elsewhere:  # nobody else's
             _require_content(connection, own)
     _require_unexpired(instance, parts)
     if not is_part:
@@ -82,14 +86,76 @@ def _require_content(connection: Connection, own: Row[Any]) -> None:
     raise NotFound(f"{text}, and the finishing call holds no files itself: no version was made")
 
 
-def unfinished(instance: Instance, actor: Actor, run: RunKey) -> list[tuple[str, str]]:
-    """Return what a run contributed to that nobody has finished: (full name, distributed id)."""
+def _taken_by(own: Row[Any], parts: list[Row[Any]]) -> list[Row[Any]]:
+    """Return the contributions that a finishing draft takes: of a copy, none made after it."""
+    if drafts_db.asked(own).as_of is None:
+        return parts
+    until = _as_of(own)
+    return [each for each in parts if drafts_db.is_part_of(each, own) or _as_of(each) <= until]
+
+
+def _as_of(draft: Row[Any]) -> datetime:
+    said = drafts_db.asked(draft).as_of
+    created_at: datetime = draft.created_at
+    return created_at if said is None else datetime.fromisoformat(said)
+
+
+def parts_of(instance: Instance, actor: Actor, run: RunKey) -> list[Part]:
+    """Return what a run contributed to versions of many, or finished them with, in order."""
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        found = dict.fromkeys(drafts_db.unfinished_of_run(connection, run))
+        return [_part(connection, row) for row in drafts_db.parts_of_run(connection, run)]
+
+
+def _part(connection: Connection, row: Row[Any]) -> Part:
+    collection = collections_db.by_id(connection, row.collection_id)
+    assert collection is not None
+    entity, project, name = collections_db.full_name(connection, row.collection_id)
+    asked = drafts_db.asked(row)
+    is_expired = row.state == drafts_db.CONTRIBUTED and row.manifest_id is None
+    head = blobs_db.manifest_head(connection, row.manifest_id) if row.manifest_id else None
+    spec = DraftSpec(
+        client_id=row.client_id,
+        entity=entity,
+        project=project,
+        collection=name,
+        type=collection.type,
+        manifest=head or manifest_head(()),
+        run=row.run_id,
+        description=asked.description,
+        metadata=asked.metadata,
+        aliases=tuple(asked.aliases),
+        tags=tuple(asked.tags),
+        history_step=asked.history_step,
+        sources=tuple(VersionId(each) for each in asked.sources),
+        distributed_id=row.distributed_id,
+        is_final=asked.is_final and not drafts_db.is_part(row),
+        ttl_seconds=asked.ttl_seconds,
+    )
+    return Part(DraftId(row.id), spec, _as_of(row), row.version_id, is_expired)
+
+
+def made_of(
+    instance: Instance, actor: Actor, collection: tuple[str, str, str], distributed_id: str
+) -> list[Made]:
+    """Return the versions that were made of what was contributed under an id, the first first.
+
+    Each once, and none that was deleted since.
+    """
+    access.require(actor, Action.READ, "/".join(collection))
+    with instance.database.reading() as connection:
+        found = collections_db.find_by_names(connection, *collection, None)
+        if found is None:
+            return []
+        moments = {
+            row.version_id: _as_of(row)
+            for row in drafts_db.finishing(connection, found.id, distributed_id)
+        }
+        versions = [versions_db.by_id(connection, VersionId(each)) for each in moments]
         return [
-            ("/".join(collections_db.full_name(connection, collection)), distributed_id)
-            for collection, distributed_id in found
+            Made(each, moments[each.id])
+            for each in versions
+            if each is not None and each.deleted_at is None
         ]
 
 

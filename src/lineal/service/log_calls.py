@@ -45,6 +45,8 @@ def asked_by(draft: DraftSpec) -> Asked:
         on_latest=draft.on_latest,
         ttl_seconds=draft.ttl_seconds,
         number=draft.number,
+        as_of=None if draft.as_of is None else draft.as_of.isoformat(),
+        is_elsewhere=draft.is_elsewhere,
     )
 
 

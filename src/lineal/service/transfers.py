@@ -68,8 +68,12 @@ def lock_draft(instance: Instance, connection: Connection, draft_id: DraftId) ->
 
 def is_expired(draft: Row[Any], now: datetime) -> bool:
     """Say whether an unfinished draft protects nothing any more (invariant 4)."""
-    is_late = draft.expires_at <= now or draft.manifest_id is None
-    return draft.state == drafts_db.OPEN and is_late
+    return draft.state == drafts_db.OPEN and is_late(draft, now)
+
+
+def is_late(draft: Row[Any], now: datetime) -> bool:
+    """Say whether nothing of an unfinished draft is kept for sure, also of a contribution."""
+    return bool(draft.expires_at <= now or draft.manifest_id is None)
 
 
 def require_unexpired(draft: Row[Any], now: datetime) -> None:

@@ -20,9 +20,9 @@ from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, earlier, run_folder
 from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
-from lineal.client.offline.run_folder import About, Alias, Anew, Link, Relog, Source, Use
+from lineal.client.offline.run_folder import About, Alias, Anew, Finish, Link, Relog, Source, Use
 from lineal.client.run import rewinding
-from lineal.config import Settings, default_entity
+from lineal.config import A_CENTURY_DAYS, Settings, default_entity
 from lineal.core.digest import Digest
 from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
@@ -58,7 +58,9 @@ def open_offline(settings: Settings, folder: str, rewind_step: int | None = None
     inside = dataclasses.replace(settings, home=folder, entity=entity)
     about = About(new_id(20), entity, settings.entity is None, rewind_step=rewind_step)
     run_folder.write_about(folder, about)  # first, so that `sync` finds it after a kill
-    backend = OfflineBackend(open_embedded(inside), folder, NormalHome(settings))
+    # what was contributed waits for `sync`, however long the run takes
+    waiting = dataclasses.replace(inside, draft_ttl_hours=A_CENTURY_DAYS * 24.0)
+    backend = OfflineBackend(open_embedded(waiting), folder, NormalHome(settings))
     session.share_backend(inside, backend)
     return backend
 
@@ -134,6 +136,8 @@ class OfflineBackend(EmbeddedBackend):
         """Versions of the home, as they are called there, that drafts took entries over from."""
         self._anew: set[str] = set()
         """Collections of which is noted that they are no moved ones."""
+        self._finished: set[str] = set()
+        """Collections of which is noted that the run finishes what many contribute to."""
         self._at_home: RunRecord | None = None
         """What the run goes on from there, as it is called there."""
 
@@ -160,7 +164,7 @@ class OfflineBackend(EmbeddedBackend):
     runs_of = _by_id(EmbeddedBackend.runs_of)
     versions_of = _by_id(EmbeddedBackend.versions_of)
     edges_of = _by_id(EmbeddedBackend.edges_of)
-    unfinished = _by_id(EmbeddedBackend.unfinished)
+    parts_of = _by_id(EmbeddedBackend.parts_of)
     lineage = _by_id(EmbeddedBackend.lineage)
 
     run = _by_name(EmbeddedBackend.run)
@@ -318,12 +322,9 @@ class OfflineBackend(EmbeddedBackend):
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:
             self.require_own(RunRecord, draft.run)
-        if draft.distributed_id is not None:
-            term.warn_once(
-                f"offline, {draft.collection} can be made of what this run contributes alone: "
-                "`lineal sync` brings home no part of a version that another run finishes"
-            )
         draft = self._counted_on(draft)
+        if draft.distributed_id is not None and draft.is_final:
+            draft = self._finishing(draft)
         sources = (draft.base, *draft.sources)
         at_home = [each for each in sources if each is not None and is_at_home(each)]
         if not at_home:
@@ -338,6 +339,18 @@ class OfflineBackend(EmbeddedBackend):
         begun = super().begin(own, segments)
         self._taken_from[begun.draft] = [plain(source) for source in at_home]
         return begun._replace(uploads=None)  # `missing_blobs` sends some of them itself
+
+    def _finishing(self, draft: DraftSpec) -> DraftSpec:
+        """Note that the run finishes what others contribute to, which only `sync` sees."""
+        path = f"{draft.entity}/{draft.project}/{draft.collection}"
+        if path not in self._finished:
+            run_folder.note(self.folder, Finish(path))
+            self._finished.add(path)
+            term.info(
+                f"offline, {draft.collection} has what this run contributed; what other runs did "
+                "is added by `lineal sync` of their folders"
+            )
+        return draft._replace(is_elsewhere=True)
 
     def missing_blobs(self, draft: DraftId) -> Iterator[Upload]:
         """Yield what must be sent; what the home holds is copied into the folder instead."""

@@ -130,7 +130,7 @@ def import_(
         versions = _contents(source, about, folder)
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
-        moved = places.moved(versions, place, target)
+        moved = places.moved(places.types_there(versions, place), target)
         carry = Carry(source, target, place, settings.pack_files_up_to, moved)
         with _blaming(folder, target):
             return carry.run(versions)

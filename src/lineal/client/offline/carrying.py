@@ -101,7 +101,8 @@ class Carry:
             run=None if run is None else run.key,
             sources=(self._versions[each].id for each in sources if each in self._versions),
         )._replace(number=version.source_number)
-        self._introducing.introduce(version, spec)
+        here = version.entity, version.project, version.collection
+        self._introducing.introduce(here, spec)
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
         )

@@ -69,14 +69,26 @@ def copy_version(
     Raises MissingFile for bytes that the source lost, IntegrityError or SourceChanged for bytes
     that are damaged there.
     """
+    copied = contribute(source, version, target, spec, pack_files_up_to=pack_files_up_to)
+    assert copied is not None  # it is no contribution to a distributed version
+    return copied
+
+
+def contribute(
+    source: Backend,
+    version: VersionRecord,
+    target: Backend,
+    spec: DraftSpec,
+    *,
+    pack_files_up_to: int,
+) -> VersionRecord | None:
+    """As `copy_version`, also for what is a part of a version there; None while it waits for it."""
     begun = target.begin(spec)
     if begun.version is not None:
         return begun.version
     _send_segments(source, version, target, begun.draft, set(begun.missing_segments))
     _Blobs(source, version, target, pack_files_up_to).send(begun.draft)
-    copied = target.commit(begun.draft).version
-    assert copied is not None  # it is no contribution to a distributed version
-    return copied
+    return target.commit(begun.draft).version
 
 
 def send_blob(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineal.client.backend import Backend
 from lineal.client.offline.places import CollectionPath, path_of
-from lineal.core.records import CollectionPatch, DraftSpec, VersionRecord
+from lineal.core.records import CollectionPatch, DraftSpec
 from lineal.errors import Gone, NotFound
 
 
@@ -16,11 +16,11 @@ class Introducing:
         self._introduced: set[CollectionPath] = set()
         """Collections there of which all is said by now."""
 
-    def introduce(self, version: VersionRecord, spec: DraftSpec) -> None:
+    def introduce(self, here: CollectionPath, spec: DraftSpec) -> None:
         """Say of a collection that is new there what is said of it here; before it has versions.
 
         After them, a copying that was killed could not tell a new one from one that was there.
-        spec: the version as it is to be there.
+        here: the collection in the source. spec: the version as it is to be there.
         """
         there = (spec.entity, spec.project, spec.collection)
         if there in self._introduced:
@@ -30,15 +30,15 @@ class Introducing:
             return
         self._target.begin(spec)  # makes it; to copy the version begins in the same way
         found = self._target.collection(*there)
-        here = self._source.collection(version.entity, version.project, version.collection)
+        said = self._source.collection(*here)
         patch = CollectionPatch(
-            description=None if found.description else here.description or None,
-            tags=None if found.tags else here.tags or None,
+            description=None if found.description else said.description or None,
+            tags=None if found.tags else said.tags or None,
         )
         if patch != CollectionPatch():
             self._target.update_collection(found.id, patch)
-        if here.ttl_seconds is not None and found.ttl_seconds is None:
-            self._target.set_collection_ttl(found.id, here.ttl_seconds)
+        if said.ttl_seconds is not None and found.ttl_seconds is None:
+            self._target.set_collection_ttl(found.id, said.ttl_seconds)
 
 
 def _is_new(target: Backend, there: CollectionPath) -> bool:

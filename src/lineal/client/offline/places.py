@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from lineal.client.backend import Backend
 from lineal.core.records import CollectionKind, CollectionRecord, VersionRecord
@@ -16,7 +16,13 @@ CollectionPath = tuple[str, str, str]
 
 def collection_there(version: VersionRecord, place: Place) -> CollectionPath:
     """Return the collection that a version goes to, unless that has moved there."""
-    return *place(version.source_entity, version.source_project), version.source_collection
+    path = version.source_entity, version.source_project, version.source_collection
+    return named_there(path, place)
+
+
+def named_there(here: CollectionPath, place: Place) -> CollectionPath:
+    entity, project, name = here
+    return *place(entity, project), name
 
 
 def path_of(collection: CollectionRecord) -> CollectionPath:
@@ -29,13 +35,13 @@ def types_there(versions: Iterable[VersionRecord], place: Place) -> dict[Collect
 
 
 def moved(
-    versions: Iterable[VersionRecord], place: Place, target: Backend
+    types: Mapping[CollectionPath, str], target: Backend
 ) -> dict[CollectionPath, CollectionPath]:
     """Return where collections are there now that moved away from the names they would get.
 
-    One that another of these collections would get stays apart from it, under the old name.
+    types: of the collections by these names. One that another of these collections would get
+    stays apart from it, under the old name.
     """
-    types = types_there(versions, place)
     found: dict[CollectionPath, CollectionPath] = {}
     for there, type in types.items():
         try:

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,8 @@ from typing import Any, ParamSpec
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.offline import copying, places, run_folder
+from lineal.client.offline import contributing, copying, places, run_folder
+from lineal.client.offline.contributing import Contributing, Waiting
 from lineal.client.offline.introducing import Introducing
 from lineal.client.offline.marks import Marks, Where
 from lineal.client.offline.places import CollectionPath
@@ -27,6 +28,7 @@ from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
+from lineal.core.contributions import Part
 from lineal.core.digest import Digest
 from lineal.core.ids import new_id
 from lineal.core.lineage import RunEdge
@@ -43,7 +45,6 @@ from lineal.core.records import (
     VersionRecord,
 )
 from lineal.errors import (
-    Conflict,
     Exists,
     Gone,
     Invalid,
@@ -81,6 +82,18 @@ class Synced:
     failures: dict[str, BaseException] = field(default_factory=dict)
     """What could not be copied, by name; empty means complete."""
 
+    def attempt(
+        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> bool:
+        """Call it, and keep under this name what goes wrong; returns whether nothing did."""
+        try:
+            call(*args, **kwargs)
+        except (LinealError, OSError) as error:
+            self.failures[name] = error
+            term.warning(f"{name} was not synced: {error}")
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class Job:
@@ -117,8 +130,11 @@ class RunCopy:
         self._moved: dict[CollectionPath, CollectionPath] = {}
         self._introducing = Introducing(source, job.target)
         self._folder = os.path.relpath(job.folder)
+        self._attempt = job.result.attempt
+        self._contributing = Contributing(source, job, self._from, self._introducing)
 
-    def run(self) -> None:
+    def run(self) -> list[Waiting]:
+        """Copy it; returns what it contributed to versions that it did not finish."""
         self._to = self._started()
         self._result.run = str(self._where)
         for stream in Stream:
@@ -143,27 +159,16 @@ class RunCopy:
                 f"logging of {name}", self._target.relog, self._to.key, self._copied[id].id
             )
         self._fulfil_all(Alias, Link)
-        for path, distributed_id in self._source.unfinished(self._from.key):
-            name = f"contribution to {path}"
-            self._attempt(name, self._tell_unfinished, path, distributed_id)
+        for part in self._contributing.unfinished:
+            self._attempt(contributing.label(part), self._contribute, part)
         self._finish()
+        return self._contributing.waiting
 
     def _once(
         self, step: str, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
     ) -> None:
         if not self._marks.is_done(step) and self._attempt(name, call, *args, **kwargs):
             self._marks.done(step)
-
-    def _attempt(
-        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-    ) -> bool:
-        try:
-            call(*args, **kwargs)
-        except (LinealError, OSError) as error:
-            self._result.failures[name] = error
-            term.warning(f"{name} was not synced: {error}")
-            return False
-        return True
 
     def _versions_of(self, kind: EdgeKind) -> dict[VersionId, VersionRecord]:
         versions = all_of(lambda page: self._source.versions_of(self._from.key, kind, page))
@@ -341,17 +346,18 @@ class RunCopy:
             client_id=f"offline-{self._about.uid}-{version.id}-{self._where}",
             place=self._moved.get(named, named),
             run=self._to.key if version.id in self._logged.keys() - self._relogged else None,
-            sources=self._sources_of(version),
+            sources=self._sources_of(version.digest, copying.derived_from(self._source, version)),
         )
         try:
-            self._introducing.introduce(version, spec)
-            copied = copying.copy_version(
-                self._source,
-                version,
-                self._target,
-                spec,
-                pack_files_up_to=self._job.pack_files_up_to,
-            )
+            self._introducing.introduce((version.entity, version.project, version.collection), spec)
+            for each in self._contributing.finishing(version.id, spec) or [spec]:
+                copied = copying.copy_version(
+                    self._source,
+                    version,
+                    self._target,
+                    each,
+                    pack_files_up_to=self._job.pack_files_up_to,
+                )
         except (Invalid, Exists) as error:  # another type, or links only: nobody can log it again
             sync = f"`lineal sync {shlex.quote(self._folder)} --project OTHER`"
             raise type(error)(f"{error.message}. {sync} copies the run elsewhere") from error
@@ -360,21 +366,11 @@ class RunCopy:
         for link in self._source.links(version.id):
             self._once(f"link {link.path}", f"link {link.path}", self._copy_link, link, copied)
 
-    def _tell_unfinished(self, path: str, distributed_id: str) -> None:
-        """Say of a contribution that it stays behind: what it belongs to is no version here."""
-        message = (
-            f"What the run contributed to {path} under {distributed_id!r} was not finished in its "
-            "folder, and no version has it"
-        )
-        if self._job.skip_gone:
-            self._result.skipped.append(message)
-            term.warning(f"{message}; the run goes without it")
-            return
-        folder = shlex.quote(self._folder)
-        raise Conflict(
-            f"{message}. Resume the run with LINEAL_HOME={folder} and call `finish_artifact` to "
-            f"make one; `lineal sync {shlex.quote(self._folder)} --skip-gone` goes on without it"
-        )
+    def _contribute(self, part: Part) -> None:
+        named = places.named_there(contributing.collection_of(part), self._place)
+        sources = self._sources_of(part.spec.manifest.digest, part.spec.sources)
+        place = self._moved.get(named, named)
+        self._contributing.contribute(part, self._to, place, tuple(sorted(sources)))
 
     def _place(self, _entity: str, project: str) -> tuple[str, str]:
         return self._where.entity, self._project_there(project)
@@ -384,22 +380,26 @@ class RunCopy:
 
     def _moved_since(self) -> dict[CollectionPath, CollectionPath]:
         """Return where collections are that got another name since the run logged to them."""
-        found = places.moved({**self._logged, **self._used}.values(), self._place, self._target)
+        types = places.types_there({**self._logged, **self._used}.values(), self._place)
+        for part in self._contributing.unfinished:
+            types[places.named_there(contributing.collection_of(part), self._place)] = (
+                part.spec.type
+            )
+        found = places.moved(types, self._target)
         for intent in self._intents:
             if isinstance(intent, Anew):
                 _, project, name = intent.collection.split("/")
                 found.pop((self._where.entity, self._project_there(project), name), None)
         return found
 
-    def _sources_of(self, version: VersionRecord) -> set[VersionId]:
+    def _sources_of(self, digest: str, from_folder: Iterable[VersionId]) -> set[VersionId]:
         """Return what it took entries over from: versions of the home, and of the folder."""
         found = [
             self._needed(intent.source)
             for intent in self._intents
-            if isinstance(intent, Source) and intent.digest == version.digest
+            if isinstance(intent, Source) and intent.digest == digest
         ]
         from_home = {each.id for each in found if each is not None}
-        from_folder = copying.derived_from(self._source, version)
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
         return from_home | copied
 

@@ -92,7 +92,14 @@ class Anew:
     collection: str
 
 
-Intent = Use | Relog | Alias | Link | Source | Anew
+@dataclass(frozen=True)
+class Finish:
+    """A collection, as `entity/project/name`, of which the run finished a version of many."""
+
+    collection: str
+
+
+Intent = Use | Relog | Alias | Link | Source | Anew | Finish
 _KINDS: dict[str, type[Intent]] = {
     "use": Use,
     "relog": Relog,
@@ -100,6 +107,7 @@ _KINDS: dict[str, type[Intent]] = {
     "link": Link,
     "source": Source,
     "anew": Anew,
+    "finish": Finish,
 }
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import opening, run_folder
+from lineal.client.offline import contributing, opening, run_folder
+from lineal.client.offline.contributing import Waiting
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
 from lineal.client.offline.run_copy import Job, RunCopy, Synced
-from lineal.client.offline.run_folder import About
+from lineal.client.offline.run_folder import About, Finish
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
-from lineal.errors import NoSpace, Unavailable, UsageError
+from lineal.errors import LinealError, NoSpace, Unavailable, UsageError
 from lineal.files.refusals import refusal
 from lineal.home import home_of
 
@@ -54,31 +56,68 @@ def sync(
     that are synced completely. skip_gone: go without what the run used, linked or took files over
     from that the target does not have (any more), instead of failing there each time.
     """
-    results = []
-    for folder in map(os.path.abspath, folders):
-        result = Synced(folder)
-        results.append(result)
-        with opening.alone_in(folder) as is_there:
-            if not is_there:  # who synced it meanwhile cleaned up
-                result.was_synced = result.is_removed = True
-                continue
-            try:
-                opening.require_plain(folder)
-                about = run_folder.read_about(folder)
-                result.is_empty = not about.run_id
-                where = _where(about, target, entity, project, run_id)
-                marks = Marks(folder, target, where)
-                result.was_synced = marks.is_complete and not again
-                if not (result.was_synced or result.is_empty):
-                    up_to = settings.pack_files_up_to
-                    job = Job(folder, about, target, where, marks, result, up_to, skip_gone)
-                    _copy(job, settings)
-                if clean and not result.failures:
-                    _remove(folder)
-                    result.is_removed = True
-            except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
-                result.failures[folder] = error
+    results = [Synced(os.path.abspath(folder)) for folder in folders]
+    contributed: list[tuple[Job, list[Waiting]]] = []
+
+    def copy(result: Synced) -> None:
+        opening.require_plain(result.folder)
+        about = run_folder.read_about(result.folder)
+        result.is_empty = not about.run_id
+        where = _where(about, target, entity, project, run_id)
+        marks = Marks(result.folder, target, where)
+        result.was_synced = marks.is_complete and not again
+        if not (result.was_synced or result.is_empty):
+            up_to = settings.pack_files_up_to
+            job = Job(result.folder, about, target, where, marks, result, up_to, skip_gone)
+            waiting = _copy(job, settings)
+            if waiting:
+                contributed.append((job, waiting))
+                return
+            _complete(job)
+        _clean(result, clean)
+
+    def settle(job: Job, waiting: list[Waiting]) -> None:
+        contributing.settle(job, waiting)
+        _complete(job)
+        _clean(job.result, clean)
+
+    # what finishes versions of many last, when all is there that others contributed
+    for result in sorted(results, key=lambda each: _finishes(each.folder)):
+        _in_turn(result, partial(copy, result))
+    for job, waiting in contributed:
+        _in_turn(job.result, partial(settle, job, waiting))
     return results
+
+
+def _finishes(folder: str) -> bool:
+    """Tell whether a run finished a version of many; False if its notes cannot be read."""
+    try:
+        return any(isinstance(each, Finish) for each in run_folder.read_intents(folder))
+    except (LinealError, OSError):
+        return False
+
+
+def _in_turn(result: Synced, call: Callable[[], None]) -> None:
+    """Do it while no other process syncs the folder; what goes wrong is kept."""
+    with opening.alone_in(result.folder) as is_there:
+        if not is_there:  # who synced it meanwhile cleaned up
+            result.was_synced = result.is_removed = True
+            return
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - one broken folder must not stop the others
+            result.failures[result.folder] = error
+
+
+def _complete(job: Job) -> None:
+    if not job.result.failures:
+        job.marks.complete()
+
+
+def _clean(result: Synced, clean: bool) -> None:
+    if clean and not result.failures:
+        _remove(result.folder)
+        result.is_removed = True
 
 
 def _where(
@@ -88,15 +127,13 @@ def _where(
     return Where(entity or default, project or about.project, run_id or about.run_id)
 
 
-def _copy(job: Job, settings: Settings) -> None:
+def _copy(job: Job, settings: Settings) -> list[Waiting]:
     inside = dataclasses.replace(settings, home=job.folder, entity=job.about.entity)
     with _opened(inside) as source:
         adopting.adopt(source, source.instance.home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
             raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
-        RunCopy(source, job).run()
-    if not job.result.failures:
-        job.marks.complete()
+        return RunCopy(source, job).run()
 
 
 @contextmanager
