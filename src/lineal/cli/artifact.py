@@ -331,7 +331,7 @@ def checkout(
         bool, typer.Option("--dry-run", help="Say what would be deleted; change nothing")
     ] = False,
 ) -> None:
-    """Make a folder exactly a version: delete what is not in it, fetch the rest.
+    """Make a folder exactly a version: fetch what it lacks, delete what is not in it.
 
     \b
     Example:

@@ -38,6 +38,16 @@ def test_a_git_work_tree_below_is_not_deleted(workplace: Path, git: str) -> None
     assert ".github" in folder.surplus(str(workplace / "t"), kept)
 
 
+def test_what_differs_by_its_case_alone_goes_first_where_that_is_one_file(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [Entry(path, of_bytes(b""), 0) for path in ("keep", "OLD")]
+    root = str(workplace / "t")
+    assert folder.in_the_way(root, ["old", "dir/old"], kept) == set()
+    monkeypatch.setattr(folder, "_ignores_case", lambda _root: True)  # none such is at hand
+    assert folder.in_the_way(root, ["old", "dir/old"], kept) == {"old"}
+
+
 def test_links_out_of_the_folder_are_removed_not_followed(workplace: Path) -> None:
     (workplace / "t" / "link").symlink_to(workplace / "outside" / "f")
     (workplace / "t" / "dirlink").symlink_to(workplace / "outside")

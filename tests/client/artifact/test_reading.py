@@ -185,6 +185,34 @@ def test_a_checkout_deletes_what_is_not_in_the_artifact(
     assert not (target / "old").exists()
 
 
+def test_a_checkout_that_fails_deletes_nothing(logged: Artifact, tmp_path: Path) -> None:
+    target = tmp_path / "t"
+    target.mkdir()
+    (target / "before").write_bytes(b"x")
+    for path in Path(os.environ["LINEAL_HOME"], "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"bcd":
+            path.unlink()
+    with pytest.raises(IntegrityError, match="lost"):
+        logged.checkout(str(target))
+    assert content(target)["before"] == b"x"
+
+
+def test_a_checkout_replaces_folders_by_files_and_files_by_folders(
+    logged: Artifact, tmp_path: Path
+) -> None:
+    target = tmp_path / "t"
+    (target / "a.txt" / "deep").mkdir(parents=True)
+    (target / "ab.txt").mkdir()
+    (target / "ab.txt" / "file").write_bytes(b"x")
+    (target / "a").write_bytes(b"x")
+    (tmp_path / "outside").mkdir()
+    (target / "b").symlink_to(tmp_path / "outside")
+    (target / "other").write_bytes(b"x")
+    assert logged.checkout(str(target)) == str(target)
+    assert sorted(content(target)) == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
 def test_a_checkout_goes_by_default_to_a_folder_without_version(logged: Artifact) -> None:
     assert logged.checkout() == os.path.abspath("artifacts/data")
 

@@ -105,6 +105,32 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
     return sorted([*found, *_empty_folders(real)])
 
 
+def in_the_way(root: str, surplus: Iterable[str], entries: Iterable[Entry]) -> set[str]:
+    """Return what of the surplus must go before the entries can be fetched.
+
+    It is a folder where a file belongs, or the reverse, or differs from a file by its case alone
+    on a file system that ignores it.
+    """
+    surplus = list(surplus)
+    if not surplus:
+        return set()
+    named = str.casefold if _ignores_case(root) else str
+    files = {named(entry.path) for entry in entries}
+    folders = {above for path in files for above in _above(path)}
+    found = set()
+    for path in surplus:
+        name = named(path.rstrip("/"))
+        is_folder_there = name in folders and not path.endswith("/")
+        if is_folder_there or name in files or not files.isdisjoint(_above(name)):
+            found.add(path)
+    return found
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def remove(root: str, paths: Iterable[str]) -> None:
     """Delete what `surplus` found below root, and the folders that become empty.
 

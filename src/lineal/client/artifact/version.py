@@ -248,7 +248,8 @@ class VersionMethods(ArtifactCore):
     def checkout(self, root: str | None = None, dry_run: bool = False) -> str:
         """Make a folder hold exactly this version: what is not part of it is deleted (ART-32).
 
-        Empty folders and links to folders go as well; what is behind a link stays.
+        Empty folders and links to folders go as well; what is behind a link stays. It is deleted
+        once all files are there, but for what is where one of them belongs.
         root: default `./artifacts/<name>` without version. dry_run: only say what would go.
         """
         from lineal.client.artifact import folder as folders
@@ -260,8 +261,11 @@ class VersionMethods(ArtifactCore):
             for path in surplus:
                 term.info(f"would delete {os.path.join(target, path)}")
             return target
-        folders.remove(target, surplus)
-        return self.download(target)
+        first = folders.in_the_way(target, surplus, self._contents)
+        folders.remove(target, first)
+        self.download(target)
+        folders.remove(target, (path for path in surplus if path not in first))
+        return target
 
     def verify(
         self, root: str | None = None, references: bool = False, remote: bool = False
