@@ -92,17 +92,33 @@ def test_many_files_of_a_run_are_copied_together(home, statements):
     assert count("many", 60) < count("few", 5) + 10
 
 
-def test_a_file_that_cannot_be_copied_is_named_and_the_others_are_copied(home):
-    offline_with_files("a", 5)
-    (lost,) = (
-        path for path in Path("lineal").rglob("*") if path.is_file() and path.read_bytes() == b"a 3"
+@pytest.mark.parametrize("pack_files_up_to", ["0", "100000"], ids=["alone", "in a pack"])
+def test_a_damaged_file_is_named_and_the_others_are_copied(home, pack_files_up_to, monkeypatch):
+    monkeypatch.setenv("LINEAL_PACK_FILES_UP_TO", pack_files_up_to)
+    offline_with_files("a", 4)
+    (damaged,) = (
+        path for path in Path("lineal").rglob("blobs/*/*/*") if b"a 2" in path.read_bytes()
     )
+    damaged.chmod(0o600)
+    damaged.write_bytes(damaged.read_bytes().replace(b"a 2", b"a X"))
+    (result,) = synced(home)
+    assert list(result.failures) == ["file 2.txt"]
+    assert "is damaged in the folder" in str(result.failures["file 2.txt"])
+    copied = dict(state(home, "a")["files"])
+    assert {"0.txt", "3.txt"} <= copied.keys()
+    assert "2.txt" not in copied
+
+
+def test_a_file_that_is_gone_is_named_and_the_others_are_copied(home, monkeypatch):
+    monkeypatch.setenv("LINEAL_PACK_FILES_UP_TO", "0")
+    offline_with_files("a", 3)
+    (lost,) = (path for path in Path("lineal").rglob("blobs/*/*/*") if path.read_bytes() == b"a 1")
     lost.unlink()
     (result,) = synced(home)
-    assert list(result.failures) == ["file 3.txt"]
+    assert list(result.failures) == ["file 1.txt"]
     copied = dict(state(home, "a")["files"])
-    assert {"0.txt", "4.txt"} <= copied.keys()
-    assert "3.txt" not in copied
+    assert {"0.txt", "2.txt"} <= copied.keys()
+    assert "1.txt" not in copied
 
 
 @pytest.mark.parametrize("is_marked", [True, False], ids=["marked", "not marked"])

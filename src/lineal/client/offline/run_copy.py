@@ -10,8 +10,7 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec
@@ -29,8 +28,6 @@ from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
 from lineal.core.contributions import Part
-from lineal.core.digest import Digest
-from lineal.core.ids import new_id
 from lineal.core.lineage import RunEdge
 from lineal.core.records import (
     EdgeKind,
@@ -47,13 +44,15 @@ from lineal.core.records import (
 from lineal.errors import (
     Exists,
     Gone,
+    IntegrityError,
     Invalid,
     LinealError,
     NotFound,
     RunGone,
     UsageError,
 )
-from lineal.files.writing import write_stream
+from lineal.files.reading import Piece
+from lineal.files.reading import Source as LocalSource
 
 LINES_AT_ONCE = 10_000
 FILES_AT_ONCE = 500
@@ -253,30 +252,17 @@ class RunCopy:
         return True
 
     def _put_files(self, files: Sequence[RunFileRecord]) -> None:
-        digests = [file.digest for file in files]
-        found = self._source.locate_run_files(self._from.key, digests)
-        with ExitStack() as until_stored:
-            local = [(file.path, self._local(file, found, until_stored)) for file in files]
-            self._target.put_run_files(self._to.key, local)
+        found = self._source.locate_run_files(self._from.key, [file.digest for file in files])
+        copied = self._target.put_run_files(
+            self._to.key, [(file.path, _here(file, found.get(file.digest))) for file in files]
+        )
+        for file, copy in zip(files, copied, strict=True):
+            if copy.digest != file.digest:
+                self._target.delete_run_file(self._to.key, file.path)
+                raise IntegrityError(
+                    f"The content of run file {file.path} is damaged in the folder"
+                )
         self._result.file_count += len(files)
-
-    def _local(
-        self, file: RunFileRecord, found: Mapping[Digest, Location], until_stored: ExitStack
-    ) -> str:
-        """Return a local file with the content of a run file.
-
-        It is a copy, until it is stored, where an artifact has the same bytes in a pack.
-        """
-        location = found.get(file.digest)
-        if location is None:
-            raise NotFound(f"The content of run file {file.path} is missing in the folder")
-        if location.path is not None:
-            return location.path
-        local = os.path.join(self._target.staging, f"run-file-{new_id(16)}")
-        with self._source.open(location) as packed:
-            write_stream(packed, local)
-        until_stored.callback(os.unlink, local)
-        return local
 
     def _finish(self) -> None:
         """End the run; one that an earlier sync has ended may have been gone on with since."""
@@ -496,3 +482,12 @@ class RunCopy:
             raise gone or NotFound(
                 f"{named} is not there with the content that was used, {digest}"
             ) from error
+
+
+def _here(file: RunFileRecord, location: Location | None) -> LocalSource:
+    """Return where the content of a run file is on this machine."""
+    if location is not None and location.path is not None:
+        return location.path
+    if location is None or location.pack is None:
+        raise NotFound(f"The content of run file {file.path} is missing in the folder")
+    return Piece(location.pack, location.offset, location.size)
