@@ -91,6 +91,8 @@ def sync(
 
 def _finishes(folder: str) -> bool:
     """Tell whether a run finished a version of many; False if its notes cannot be read."""
+    if not os.path.isfile(os.path.join(folder, run_folder.INTENTS_FILE)):  # else it may be a pipe
+        return False
     try:
         return any(isinstance(each, Finish) for each in run_folder.read_intents(folder))
     except (LinealError, OSError):
