@@ -16,7 +16,7 @@ from lineal.client.references.scheme import State
 from lineal.errors import HostilePath, Invalid, MissingFile, ReferenceChanged
 from tests.references.conftest import CLOUDS
 from tests.references.looking import BEFORE, content, logged, state
-from tests.references.places import Bucket, Place, S3Place, WebPlace
+from tests.references.places import Bucket, GcsPlace, Place, S3Place, WebPlace
 
 
 @pytest.mark.parametrize("place", ["file", *CLOUDS, "memory"], indirect=True)
@@ -184,3 +184,30 @@ def test_a_multipart_object_is_checked_by_its_etag(bucket: S3Place, tmp_path: Pa
     (entry,) = artifact.manifest.entries.values()
     assert "-" in entry.etag
     assert content(artifact, tmp_path) == data
+
+
+@pytest.mark.parametrize("place", [*CLOUDS, "memory"], indirect=True)
+@pytest.mark.parametrize("end", ["/", ""])
+def test_a_folder_recorded_without_checksum_is_not_fetched_as_one_file(
+    place: Place, end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = place.put("folder/data.bin", BEFORE).removesuffix("/data.bin")
+    if isinstance(place, S3Place | GcsPlace):
+        place.put_placeholder("folder" + end)
+    artifact = logged(uri + end, checksum=False)
+    warned = "can be neither listed nor downloaded" in capsys.readouterr().err
+    assert warned == bool(end)
+    assert state(artifact) is State.UNCHECKED
+    with pytest.raises(MissingFile, match=r"Reference folder .* is a folder, and was recorded"):
+        artifact.download(root=str(tmp_path / "out"))
+    with pytest.raises(MissingFile, match="is a folder, and was recorded"):
+        artifact.open("folder").read()
+    artifact.download(root=str(tmp_path / "out"), allow_missing_references=True)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_an_empty_object_is_fetched_without_checksum(place: Bucket, tmp_path: Path) -> None:
+    artifact = logged(place.put("folder/empty", b""), checksum=False)
+    artifact.download(root=str(tmp_path / "out"))
+    assert (tmp_path / "out" / "empty").read_bytes() == b""

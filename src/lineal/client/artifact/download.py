@@ -29,10 +29,13 @@ from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
 from lineal.core.records import Location, VersionId
 from lineal.errors import (
+    Denied,
     IntegrityError,
     InTheWay,
     Invalid,
+    LinealError,
     MissingFile,
+    NoSpace,
     Unavailable,
 )
 from lineal.files.copying import copy_and_hash
@@ -243,8 +246,10 @@ class Download:
                 self._fetched.append((target, Stamp.at(target), identity(entry)))
         except MissingFile as error:
             if not self._allow_missing_references:
-                raise
+                raise _of_reference(entry, error) from error
             term.warning(f"{error}; skipped")
+        except (Denied, Unavailable) as error:
+            raise _of_reference(entry, error) from error
         return file
 
     def _warn_unchecked(self, entry: Entry) -> None:
@@ -338,6 +343,16 @@ class Download:
             if isinstance(error, _IN_THE_WAY):
                 raise _in_the_way(target) from error
             raise
+
+
+def _of_reference(entry: Entry, error: LinealError) -> LinealError:
+    """Say which file of the artifact did not come, and that the others need not again."""
+    if isinstance(error, NoSpace) or f"Reference {entry.path} " in error.message:
+        return error
+    end = ""
+    if isinstance(error, Unavailable):
+        end = ". Download it again once that is mended; what is there is not fetched again"
+    return type(error)(f"Reference {entry.path} was not fetched: {error.message}{end}")
 
 
 def _loose_bytes(wanted: tuple[Entry, str, Location]) -> int:

@@ -116,6 +116,11 @@ def _listing(references: References, uri: str, wanted: Wanted) -> Listing:
     module = _module(uri)
     if wanted.checksum or module == "local":
         return references.of(uri).listing(uri, checksum=wanted.checksum, chosen=wanted.chosen)
+    if uri.endswith("/") and module != "web":
+        term.warning(
+            f"{uri} is recorded as one reference, as nobody is asked without checksum: what is in "
+            "it can be neither listed nor downloaded"
+        )
     name = importlib.import_module(f"{__name__}.{module}").name(uri)
     return Listing(False, iter([Found(name, uri, Digest(uri), 0, extra(None, None))]))
 

@@ -21,8 +21,11 @@ from lineal.client.references.scheme import (
     State,
     extra,
     is_unchecked,
+    no_object,
     unquoted,
 )
+from lineal.client.references.telling import reason, said
+from lineal.client.references.telling import status as status_of
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, LinealError, MissingFile, ReferenceChanged, Unavailable
@@ -31,6 +34,10 @@ from lineal.files.writing import write_stream
 
 _CHECKSUMS = ("etag", "ETag", "e_tag", "md5Hash", "md5", "checksum", "sha256", "blob_id", "CRC")
 _VERSIONS = ("generation", "VersionId", "version_id", "versionId")
+_REFUSED = (401, 403, 530)
+"""Answers to who may not read; the last is FTP's."""
+_OURS = {"s3a": "s3"}
+"""Schemes that lead to what is read without fsspec under another."""
 _MOMENTS = ("mtime", "updated", "last_modified", "LastModified", "modify", "created")
 
 
@@ -40,7 +47,8 @@ def knows(scheme: str) -> bool:
         return False
     import fsspec  # 0.1 s, and only schemes that are not ours come here
 
-    return scheme in fsspec.available_protocols()
+    # the registry has what this process registered itself
+    return scheme in fsspec.available_protocols() or scheme in fsspec.registry
 
 
 def opened(_timeout_seconds: float) -> AnyScheme:
@@ -81,7 +89,8 @@ class AnyScheme:
         try:
             fs, path = _filesystem(_uri(entry))
             info = _info(fs, path, _uri(entry))
-            _require_same(entry, info)
+            if not is_unchecked(entry):
+                _require_same(entry, info)
         except (MissingFile, ReferenceChanged) as error:
             return Freshness(State.LOST, error.message)
         except Denied as error:
@@ -120,9 +129,11 @@ class AnyRanges:
 class _Told:
     """Says what an error of a filesystem means to the user; one about `target` is the caller's."""
 
-    def __init__(self, uri: str, target: str | None = None) -> None:
+    def __init__(self, uri: str, target: str | None = None, *, is_opened: bool = False) -> None:
+        """is_opened: only the URI is taken apart, so that a wrong value is one in it."""
         self._shown = secret.shown(uri)
         self._target = target
+        self._is_opened = is_opened
 
     def __enter__(self) -> None:
         return
@@ -130,24 +141,40 @@ class _Told:
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
     ) -> None:
-        if isinstance(error, LinealError):
+        if isinstance(error, LinealError) or not isinstance(error, Exception):
             return
         if isinstance(error, OSError) and self._target and error.filename == self._target:
             return
         if isinstance(error, FileNotFoundError):
             raise MissingFile(f"{self._shown} does not exist (any more)") from error
-        if isinstance(error, PermissionError):
-            raise Denied(f"{self._shown} may not be read: {error}") from error
         if isinstance(error, ImportError):
-            raise Unavailable(f"{self._shown} cannot be read: {error}") from error
-        if isinstance(error, Exception):
-            raise Unavailable(f"{self._shown} cannot be read: {error}") from error
+            raise Unavailable(
+                f"{self._shown} is read by fsspec, which lacks a package for it: {said(error)}"
+                f"{self._or_ours()}"
+            ) from error
+        if isinstance(error, PermissionError) or status_of(error) in _REFUSED:
+            raise Denied(
+                f"{self._shown} may not be read ({said(error)}); fsspec takes logins from where "
+                "the store's own tools do, and from its settings in ~/.config/fsspec"
+            ) from error
+        if isinstance(error, IsADirectoryError):
+            raise no_object(self._shown) from error
+        if isinstance(error, TypeError | ValueError) and self._is_opened:
+            raise Invalid(
+                f"{self._shown} is no address that fsspec can read: {said(error)}"
+            ) from error
+        raise Unavailable(f"{self._shown} cannot be read: {reason(error)}") from error
+
+    def _or_ours(self) -> str:
+        scheme, _, rest = self._shown.partition("://")
+        own = _OURS.get(scheme)
+        return "" if own is None else f". Or write {own}://{rest}, which needs none"
 
 
 def _filesystem(uri: str) -> tuple[Any, str]:
     import fsspec  # see `knows`
 
-    with _Told(uri):
+    with _Told(uri, is_opened=True):
         fs, path = fsspec.core.url_to_fs(uri)
         return fs, path
     raise AssertionError
@@ -208,6 +235,8 @@ def _uri(entry: Entry) -> str:
 
 
 def _require_same(entry: Entry, info: Mapping[str, Any]) -> None:
+    if is_unchecked(entry) and info.get("type") == "directory":
+        raise no_object(secret.shown(_uri(entry)))
     if is_unchecked(entry) or _identity(info) == entry.digest:
         return
     raise ReferenceChanged(

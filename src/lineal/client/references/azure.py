@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote
 from lineal.client.references.arriving import ATTEMPTS
 from lineal.client.references.objects import CONNECTIONS, Body, Head, Md5, ObjectStore, Place
 from lineal.client.references.scheme import ETAG, unquoted
+from lineal.client.references.telling import reason
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
 
@@ -179,7 +180,7 @@ class AzureStore(ObjectStore):
                 raise Invalid(f"{where} is no blob's address ({code})") from error
             raise Unavailable(f"{where} cannot be read at present ({code})") from error
         except exceptions.AzureError as error:
-            raise Unavailable(f"{where} cannot be reached: {error}") from error
+            raise Unavailable(f"{where} cannot be reached: {reason(error)}") from error
         except ValueError as error:
             raise Invalid(f"{where} is no blob's address: {error}") from error
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from lineal.client.references.objects import CONNECTIONS, Body, Head, ObjectStore, Place
 from lineal.client.references.scheme import VERSION_ID, unquoted
+from lineal.client.references.telling import reason
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
 
@@ -152,11 +153,11 @@ class GoogleStore(ObjectStore):
         except (exceptions.Forbidden, exceptions.Unauthorized, RefreshError) as error:
             raise self._denied(where, type(error).__name__, right) from error
         except (GoogleAuthError, OSError) as error:  # requests' errors are OSErrors
-            raise Unavailable(f"{where} cannot be reached: {error}") from error
+            raise Unavailable(f"{where} cannot be reached: {reason(error)}") from error
         except (exceptions.BadRequest, ValueError) as error:
             raise Invalid(f"{where} is no object's address: {error}") from error
         except exceptions.GoogleAPIError as error:
-            raise Unavailable(f"{where} cannot be read at present: {error}") from error
+            raise Unavailable(f"{where} cannot be read at present: {reason(error)}") from error
 
     def _denied(self, where: str, code: str, right: str) -> Denied:
         from google.auth.credentials import AnonymousCredentials

@@ -24,8 +24,10 @@ from lineal.client.references.scheme import (
     State,
     extra,
     is_unchecked,
+    no_object,
     unquoted,
 )
+from lineal.client.references.telling import reason
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import (
@@ -210,7 +212,7 @@ class ObjectStore(ABC):
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the disk's, not the network's
             raise Unavailable(
-                f"{self.uri(place)} stopped arriving after {counted.size} bytes: {error}"
+                f"{self.uri(place)} stopped arriving after {counted.size} bytes: {reason(error)}"
             ) from error
         finally:
             body.stream.close()
@@ -229,6 +231,10 @@ class ObjectStore(ABC):
         place = self._place(entry)
         try:
             if is_unchecked(entry):
+                try:
+                    self._require_object(place)
+                except MissingFile as error:
+                    return Freshness(State.UNCHECKED, error.message)
                 if self.head(place) is None:
                     return Freshness(State.LOST, f"{self.uri(place)} does not exist any more")
                 return Freshness(State.UNCHECKED, "recorded without checksum")
@@ -261,6 +267,7 @@ class ObjectStore(ABC):
         """Return where the recorded version is now; raises MissingFile, ReferenceChanged."""
         place = self._place(entry)
         if is_unchecked(entry):
+            self._require_object(place)
             return place
         found = self.head(place)
         if found is not None and self.is_recorded(entry, found):
@@ -277,6 +284,22 @@ class ObjectStore(ABC):
             "what is there now as a new version"
         )
         raise (MissingFile if current is None else ReferenceChanged)(text)
+
+    def _require_object(self, place: Place) -> None:
+        """Refuse to fetch a folder or prefix as if it was one object (REF-4)."""
+        is_folder = not place.key or place.key.endswith("/")
+        found = self.head(place) if place.key else None
+        if found is not None and (
+            found.size or not (is_folder or self._is_placeholder(place, found))
+        ):
+            return
+        if found is None and not is_folder:
+            try:
+                if next(self.below(place._replace(key=place.key + "/")), None) is None:
+                    return  # nothing is there: whoever fetches it says so
+            except Denied:  # who may read an object may not always list others
+                return
+        raise no_object(self.uri(place))
 
     def _kept(self, entry: Entry, place: Place) -> Place | None:
         """Search the versions that the store kept for the recorded one."""

@@ -25,6 +25,7 @@ from lineal.client.references.objects import (
     Place,
 )
 from lineal.client.references.scheme import is_unchecked, unquoted
+from lineal.client.references.telling import reason, said
 from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged, Unavailable
 from lineal.parallel import in_parallel
@@ -213,7 +214,7 @@ class S3Store(ObjectStore):
                 raise self._denied(where, code, right) from error
             if code in _UNSUPPORTED or status == 501:
                 raise _Unsupported(f"The store of {where} cannot do that ({code})") from error
-            raise Unavailable(f"{where} cannot be read at present: {error}") from error
+            raise Unavailable(f"{where} cannot be read at present: {said(error)}") from error
         except exceptions.NoCredentialsError as error:
             raise Denied(
                 f"No credentials to read {where}: set AWS_ACCESS_KEY_ID and "
@@ -222,7 +223,7 @@ class S3Store(ObjectStore):
         except exceptions.ParamValidationError as error:
             raise Invalid(f"{where} is no object's address: {error}") from error
         except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
-            raise Unavailable(f"{where} cannot be reached: {error}") from error
+            raise Unavailable(f"{where} cannot be reached: {reason(error)}") from error
 
     def _denied(self, where: str, code: str, right: str) -> Denied:
         from botocore import UNSIGNED

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from lineal.client.artifact.patterns import Chosen
 from lineal.core.digest import Digest, is_content, of_bytes
 from lineal.core.manifest import NO_EXTRA, Entry
+from lineal.errors import MissingFile
 from lineal.files.reading import Advance
 
 ETAG, VERSION_ID = "etag", "versionID"
@@ -126,6 +127,15 @@ def is_unchecked(entry: Entry) -> bool:
         return False
     # empty: homes hold references to objects whose store gave an empty ETag
     return entry.digest in (entry.ref, "", uri_digest(entry.ref))
+
+
+def no_object(shown: str) -> MissingFile:
+    """Say that a URI that was recorded alone means many objects; shown: without secrets."""
+    return MissingFile(
+        f"{shown} is a folder, and was recorded without checksum, as one reference: nothing says "
+        "what was in it. Refer to it with checksums, or to each object, and log that; "
+        "allow_missing_references=True goes without it"
+    )
 
 
 def uri_digest(uri: str) -> Digest:

@@ -31,6 +31,7 @@ from lineal.client.references.scheme import (
     is_unchecked,
     unquoted,
 )
+from lineal.client.references.telling import reason
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
 from lineal.errors import (
@@ -157,7 +158,7 @@ class WebScheme:
         except httpx2.TooManyRedirects as error:
             raise Unavailable(f"{shown} leads in circles") from error
         except httpx2.HTTPError as error:
-            raise Unavailable(f"{shown} cannot be read: {error}") from error
+            raise Unavailable(f"{shown} cannot be read: {reason(error)}") from error
 
     @contextmanager
     def _begun(self, uri: str, headers: Mapping[str, str]) -> Iterator[Any]:
