@@ -379,6 +379,18 @@ def test_a_run_comes_home_without_what_is_gone_if_that_is_asked_for(home):
     assert folders() == []
 
 
+def test_what_a_run_came_home_without_is_not_asked_for_again(home, tmp_path):
+    used_offline(home)
+    lineal.Api().artifact("p/data:v0").delete()
+    synced(home, skip_gone=True)
+    first = state(home, "a")
+    (result,) = synced(home, again=True)
+    assert result.failures == {}
+    assert state(home, "a") == first
+    (result,) = synced(tmp_path / "elsewhere", again=True)
+    assert "artifact data:v2" in result.failures, "what is complete here is not so there"
+
+
 def test_what_never_was_where_the_run_goes_can_be_done_without(home, tmp_path):
     used_offline(home)
     (result,) = synced(tmp_path / "elsewhere")

@@ -15,8 +15,8 @@ from tests.client.syncing import folders, synced
 
 import lineal
 from lineal.client import session
+from lineal.client.offline.jobs import Synced
 from lineal.client.offline.marks import MARK_FILE
-from lineal.client.offline.run_copy import Synced
 from lineal.client.offline.sync import sync
 from lineal.config import load
 from lineal.core.records import EdgeKind, PageRequest

@@ -15,7 +15,7 @@ from lineal.config import Settings
 from lineal.errors import MissingFile, NotFound, SyncFailed
 
 if TYPE_CHECKING:
-    from lineal.client.offline.run_copy import Synced
+    from lineal.client.offline.jobs import Synced
 
 _MAKES_THEM = '`lineal.init(mode="offline")` makes them'
 

@@ -11,21 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
 from lineal.client.offline.introducing import Introducing
+from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
 from lineal.client.public.graph import producer_of
 from lineal.core.contributions import Made, Part
 from lineal.core.manifest import ManifestHead
 from lineal.core.records import DraftSpec, RunRecord, VersionId, VersionRecord
 from lineal.errors import Conflict, Gone, LinealError, Superseded
-
-if TYPE_CHECKING:
-    from lineal.client.offline.run_copy import Job
 
 CLOCKS_APART = timedelta(minutes=1)
 """So much may the clocks of two machines differ on which runs write one version."""
@@ -172,7 +169,7 @@ def _settle(job: Job, waiting: Waiting) -> None:
         _complete(job, what, spec, made, lacking[0].as_of)
     except LinealError as error:
         sync = f"`lineal sync {shlex.quote(os.path.relpath(job.folder))} --skip-gone`"
-        if not job.skip_gone:
+        if not job.goes_without:
             raise type(error)(f"{error.message}. {sync} goes on without it") from error
         job.result.skipped.append(error.message)
         term.warning(f"{error.message}; the run goes without it")

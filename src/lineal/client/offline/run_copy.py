@@ -11,7 +11,6 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ParamSpec
 
@@ -20,9 +19,9 @@ from lineal.client.backend import Backend
 from lineal.client.offline import contributing, copying, places, run_folder
 from lineal.client.offline.contributing import Contributing, Waiting
 from lineal.client.offline.introducing import Introducing
-from lineal.client.offline.marks import Marks, Where
+from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
-from lineal.client.offline.run_folder import About, Alias, Anew, Link, Relog, Source, Use
+from lineal.client.offline.run_folder import Alias, Anew, Link, Relog, Source, Use
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
@@ -58,56 +57,6 @@ LINES_AT_ONCE = 10_000
 FILES_AT_ONCE = 500
 """So many are flushed together, and in one transaction."""
 P = ParamSpec("P")
-
-
-@dataclass
-class Synced:
-    """What became of one folder."""
-
-    folder: str
-    run: str | None = None
-    """`entity/project/run_id` in the target."""
-    was_synced: bool = False
-    """Nothing was done: it is in this target already."""
-    is_empty: bool = False
-    """Nothing was done: it was killed before its run was started."""
-    is_removed: bool = False
-    """The folder is not there any more."""
-    line_count: int = 0
-    file_count: int = 0
-    version_count: int = 0
-    skipped: list[str] = field(default_factory=list)
-    """Why it went without versions that are not there any more; only where that was asked for."""
-    failures: dict[str, BaseException] = field(default_factory=dict)
-    """What could not be copied, by name; empty means complete."""
-
-    def attempt(
-        self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
-    ) -> bool:
-        """Call it, and keep under this name what goes wrong; returns whether nothing did."""
-        try:
-            call(*args, **kwargs)
-        except (LinealError, OSError) as error:
-            self.failures[name] = error
-            term.warning(f"{name} was not synced: {error}")
-            return False
-        return True
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is to be copied, where to, and what is known of it."""
-
-    folder: str
-    about: About
-    target: Backend
-    where: Where
-    marks: Marks
-    result: Synced
-    """Filled in while it is copied."""
-    pack_files_up_to: int
-    skip_gone: bool
-    """Go without versions that the target does not have (any more)."""
 
 
 class RunCopy:
@@ -454,7 +403,7 @@ class RunCopy:
         try:
             return self._home_version(path, digest)
         except NotFound as error:
-            if self._job.skip_gone:
+            if self._job.goes_without:
                 self._result.skipped.append(error.message)
                 term.warning(f"{error.message}; the run goes without it")
                 return None

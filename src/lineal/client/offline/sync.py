@@ -17,8 +17,9 @@ from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
 from lineal.client.offline import contributing, opening, run_folder
 from lineal.client.offline.contributing import Waiting
+from lineal.client.offline.jobs import Job, Synced
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
-from lineal.client.offline.run_copy import Job, RunCopy, Synced
+from lineal.client.offline.run_copy import RunCopy
 from lineal.client.offline.run_folder import About, Finish
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
