@@ -109,3 +109,30 @@ def test_what_was_said_of_a_new_collection_comes_home_with_it(home: Path, made: 
             ("from the field", ["wet"]),
         ]
         assert [each.ttl for each in found] == [lineal.ArtifactTTL.INHERIT, timedelta(days=30)]
+
+
+def test_a_policy_set_offline_comes_home_where_the_artifact_is_new(home: Path) -> None:
+    with lineal.init(project="p") as run:
+        run.log_artifact(write_dataset("old"))
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for name in ("old", "new"):
+            artifact = run.log_artifact(write_dataset(name, "b")).wait()
+            artifact.collection.retention = {"keep_last": 2}
+    (result,) = synced(home)
+    assert result.failures == {}
+    api = lineal.Api()
+    found = [api.artifact(f"p/{name}:latest").collection.retention for name in ("old", "new")]
+    assert found[0] is None
+    assert found[1] is not None
+    assert found[1].keep_last == 2
+
+
+def test_what_was_deleted_in_the_folder_stays_behind_and_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.log_artifact(write_dataset(text="worse")).wait().delete(delete_aliases=True)
+        run.log_artifact(write_dataset(text="better"))
+    (result,) = synced(home)
+    assert (result.failures, result.version_count) == ({}, 1)
+    assert "not copied, as they were deleted in lineal/offline-run-" in capsys.readouterr().err

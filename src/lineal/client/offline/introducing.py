@@ -11,8 +11,9 @@ from lineal.errors import Gone, NotFound
 class Introducing:
     """Gives collections that are new in the target what is said of them in the source."""
 
-    def __init__(self, source: Backend, target: Backend) -> None:
-        self._source, self._target = source, target
+    def __init__(self, source: Backend, target: Backend, *, with_policy: bool = False) -> None:
+        """with_policy: also which versions every sweep may delete (DEL-11)."""
+        self._source, self._target, self._with_policy = source, target, with_policy
         self._introduced: set[CollectionPath] = set()
         """Collections there of which all is said by now."""
 
@@ -39,6 +40,15 @@ class Introducing:
             self._target.update_collection(found.id, patch)
         if said.ttl_seconds is not None and found.ttl_seconds is None:
             self._target.set_collection_ttl(found.id, said.ttl_seconds)
+        if self._with_policy:
+            self._set_policy(here, there)
+
+    def _set_policy(self, here: CollectionPath, there: CollectionPath) -> None:
+        from lineal.core.retention import Level  # 5 ms that few runs need
+
+        own = self._source.policy(*here)
+        if own.level is Level.COLLECTION and own.selection is not None:
+            self._target.set_policy(*there, own.selection)
 
 
 def _is_new(target: Backend, there: CollectionPath) -> bool:

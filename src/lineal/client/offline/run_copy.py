@@ -27,7 +27,7 @@ from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
 from lineal.core.contributions import Part
-from lineal.core.lineage import RunEdge
+from lineal.core.lineage import Direction, LineageQuery, RunEdge
 from lineal.core.records import (
     EdgeKind,
     Lines,
@@ -54,6 +54,8 @@ from lineal.files.reading import Piece
 from lineal.files.reading import Source as LocalSource
 
 LINES_AT_ONCE = 10_000
+TOLD_MOST = 10
+"""Versions named in a line."""
 FILES_AT_ONCE = 500
 """So many are flushed together, and in one transaction."""
 P = ParamSpec("P")
@@ -76,7 +78,7 @@ class RunCopy:
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
         self._moved: dict[CollectionPath, CollectionPath] = {}
-        self._introducing = Introducing(source, job.target)
+        self._introducing = Introducing(source, job.target, with_policy=True)
         self._folder = os.path.relpath(job.folder)
         self._attempt = job.result.attempt
         self._contributing = Contributing(source, job, self._from, self._introducing)
@@ -109,8 +111,21 @@ class RunCopy:
         self._fulfil_all(Alias, Link)
         for part in self._contributing.unfinished:
             self._attempt(contributing.label(part), self._contribute, part)
+        self._tell_deleted()
         self._finish()
         return self._contributing.waiting
+
+    def _tell_deleted(self) -> None:
+        """Say which versions stay behind, since the run or its user deleted them in the folder."""
+        query = LineageQuery(Direction.DOWNSTREAM, depth=1)
+        near = self._source.lineage(f"run:{self._from.key}", query)
+        gone = sorted(node.label for node in near.nodes if node.is_deleted)
+        if gone:
+            more = f" and {len(gone) - TOLD_MOST} more" if len(gone) > TOLD_MOST else ""
+            term.info(
+                f"not copied, as they were deleted in {self._folder}: "
+                f"{', '.join(gone[:TOLD_MOST])}{more}"
+            )
 
     def _once(
         self, step: str, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs
