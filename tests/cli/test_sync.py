@@ -19,7 +19,9 @@ def log_offline(name: str, text: str) -> str:
 def test_sync_brings_offline_runs_home_once(lineal):
     log_offline("first", "1")
     log_offline("second", "2")
-    assert "→ ana/demo/first: " in lineal("sync", "--sync-all").out
+    said = lineal("sync", "--sync-all").out
+    assert "→ ana/demo/first: " in said
+    assert said.count("\n  measured:v0 is measured:v1 there\n") == 1
     again = lineal("sync", "--json").json
     assert [result["was_synced"] for result in again] == [True, True]
     lineal("sync", "--again")
@@ -84,4 +86,5 @@ def test_sync_can_go_without_what_is_gone(lineal):
     assert "Version ana/demo/measured:v0 was deleted" in answer.err
     (result,) = lineal("sync", "--clean", "--skip-gone", "--json").json
     assert "ana/demo/measured:v0" in result["skipped"][0]
+    assert result["renumbered"] == {}
     assert list(Path("lineal").iterdir()) == []

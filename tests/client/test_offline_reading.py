@@ -71,7 +71,7 @@ def test_words_that_were_linked_to_offline_lead_to_no_collection_that_is_shown_o
     with lineal.init(mode="offline", project="p", id="a") as run:
         run.link_artifact(run.log_artifact(write_dataset()).wait(), "ana/registry/My Models")
     (result,) = synced(home)
-    assert list(result.failures) == ["link ana/registry/My_Models:v0"]
+    assert list(result.failures) == ["link ana/registry/My_Models:v1"]
     assert "'My Models' would be the collection" in str(*result.failures.values())
     collection = lineal.Api().artifact_collection("dataset", "registry/My_Models")
     assert (len(collection.artifacts()), collection.display_name) == (1, None)
@@ -398,3 +398,24 @@ def test_what_never_was_where_the_run_goes_can_be_done_without(home, tmp_path):
     assert "ana/p/data:v0 is not there with the content that was used, sha256:" in said
     (result,) = synced(tmp_path / "elsewhere", skip_gone=True)
     assert (result.failures, result.version_count) == ({}, 1)
+
+
+def test_links_are_numbered_on_from_those_of_the_home(home):
+    with lineal.init(project="p") as online:
+        online.link_artifact(online.log_artifact(write_dataset(text="base")).wait(), "models")
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        for text in ("one", "two"):
+            run.link_artifact(run.log_artifact(write_dataset(text=text)).wait(), "models")
+        assert run.use_artifact("models:v0").source_name == "data:v0"
+        assert run.use_artifact("models:latest").name == "models:v2"
+    with lineal.init(project="p") as online:
+        online.link_artifact(online.log_artifact(write_dataset(text="new")).wait(), "models")
+    (result,) = synced(home)
+    assert result.failures == {}
+    assert result.renumbered == {
+        "data:v1": "data:v2",
+        "data:v2": "data:v3",
+        "models:v1": "models:v2",
+        "models:v2": "models:v3",
+    }
+    assert lineal.Api().artifact("p/models:v3").source_name == "data:v3"

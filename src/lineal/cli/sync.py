@@ -17,6 +17,8 @@ from lineal.errors import MissingFile, NotFound, SyncFailed
 if TYPE_CHECKING:
     from lineal.client.offline.jobs import Synced
 
+TOLD_MOST = 10
+"""Versions of a run named with their other number."""
 _MAKES_THEM = '`lineal.init(mode="offline")` makes them'
 
 
@@ -127,7 +129,15 @@ def _as_text(result: Synced) -> str:
     files = output.plural(result.file_count, "file")
     versions = output.plural(result.version_count, "version")
     failed = f", {len(result.failures)} failed" if result.failures else ""
-    return f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}{removed}"
+    text = f"{folder} → {result.run}: {lines}, {files}, {versions}{failed}{removed}"
+    return "\n  ".join([text, *_renumbered(result)])
+
+
+def _renumbered(result: Synced) -> list[str]:
+    """Say what versions are called where they came to, if that is not what the run called them."""
+    pairs = [f"{here} is {there} there" for here, there in result.renumbered.items()]
+    left = len(pairs) - TOLD_MOST
+    return pairs if left <= 0 else [*pairs[:TOLD_MOST], f"and {left} more; `--json` lists them"]
 
 
 def _failures(result: Synced) -> Iterator[str]:
@@ -146,6 +156,7 @@ def _as_fields(result: Synced) -> dict[str, Any]:
         "lines": result.line_count,
         "files": result.file_count,
         "versions": result.version_count,
+        "renumbered": result.renumbered,
         "skipped": result.skipped,
         "failures": {name: str(cause) for name, cause in result.failures.items()},
     }

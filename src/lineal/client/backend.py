@@ -253,8 +253,15 @@ class Backend(Protocol):
     ) -> None: ...
 
     def link_version(
-        self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
-    ) -> VersionRecord: ...
+        self,
+        version: VersionId,
+        target: ArtifactPath,
+        aliases: Sequence[str],
+        *,
+        number: int | None = None,
+    ) -> VersionRecord:
+        """Link it; number: of the link, unless its collection has given that before."""
+        ...
 
     def unlink_version(self, membership: MembershipId) -> None: ...
 

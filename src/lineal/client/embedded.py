@@ -289,9 +289,16 @@ class EmbeddedBackend:
         )
 
     def link_version(
-        self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
+        self,
+        version: VersionId,
+        target: ArtifactPath,
+        aliases: Sequence[str],
+        *,
+        number: int | None = None,
     ) -> VersionRecord:
-        return service.catalog.link_version(self.instance, self.actor, version, target, aliases)
+        return service.catalog.link_version(
+            self.instance, self.actor, version, target, aliases, number=number
+        )
 
     def unlink_version(self, membership: MembershipId) -> None:
         service.catalog.unlink_version(self.instance, self.actor, membership)

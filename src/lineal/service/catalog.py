@@ -209,10 +209,13 @@ def link_version(
     version_id: VersionId,
     target: ArtifactPath,
     aliases: Sequence[str],
+    *,
+    number: int | None = None,
 ) -> VersionRecord:
     """Put a version into a portfolio, with a number and a `latest` of that portfolio's own.
 
-    Linking it again only moves the aliases. Raises Exists if the target holds versions of its
+    number: the one to take if the portfolio has never given it. Linking it again only moves the
+    aliases. Raises Exists if the target holds versions of its
     own, or is shown as something else than the target's display name, Invalid if it holds another
     type, or for a name that may not be. Source: REG-2, REG-3, ART-9, NAM-1, NAM-4.
     """
@@ -231,7 +234,9 @@ def link_version(
             raise finding.gone_version(connection, gone)
         link = versions_db.live_membership(connection, portfolio.id, version_id)
         if link is None:
-            link = versions_db.add_membership(connection, portfolio.id, version_id, now)
+            link = versions_db.add_membership(
+                connection, portfolio.id, version_id, now, wanted_number=number
+            )
         aliases_db.put(connection, portfolio.id, link, wanted, actor=actor.name, now=now)
         return finding.membership(connection, actor, MembershipId(link.id))
 

@@ -304,20 +304,26 @@ class OfflineBackend(EmbeddedBackend):
 
         A name that leads to a moved collection there is free, as for any run.
         """
-        if draft.number is not None or not self.home.is_there:
+        if draft.number is not None:
             return draft
-        query = VersionQuery(draft.entity, draft.project, draft.collection, with_metadata=False)
+        newest = self._newest_at_home(draft.entity, draft.project, draft.collection)
+        if newest is None:
+            return draft
+        path = f"{draft.entity}/{draft.project}/{draft.collection}"
+        if newest.path.rpartition(":")[0] != path and path not in self._anew:
+            run_folder.note(self.folder, Anew(path))
+            self._anew.add(path)
+        return draft._replace(number=newest.number + 1)
+
+    def _newest_at_home(self, entity: str, project: str, name: str) -> VersionRecord | None:
+        if not self.home.is_there:
+            return None
+        query = VersionQuery(entity, project, name, with_metadata=False)
         try:
             newest = self.home.backend.versions(query, PageRequest(1, with_total=False)).items
         except LinealError:  # there is none, or what `check_collection` said
-            return draft
-        if not newest:
-            return draft
-        path = f"{draft.entity}/{draft.project}/{draft.collection}"
-        if newest[0].path.rpartition(":")[0] != path and path not in self._anew:
-            run_folder.note(self.folder, Anew(path))
-            self._anew.add(path)
-        return draft._replace(number=newest[0].number + 1)
+            return None
+        return newest[0] if newest else None
 
     def begin(self, draft: DraftSpec, segments: Sequence[Segment] = ()) -> Begun:
         if draft.run is not None:
@@ -381,11 +387,22 @@ class OfflineBackend(EmbeddedBackend):
         return version
 
     def link_version(
-        self, version: VersionId, target: ArtifactPath, aliases: Sequence[str]
+        self,
+        version: VersionId,
+        target: ArtifactPath,
+        aliases: Sequence[str],
+        *,
+        number: int | None = None,
     ) -> VersionRecord:
-        """Link in the folder what the folder has; note the rest, and return the source."""
+        """Link in the folder what the folder has; note the rest, and return the source.
+
+        Links are numbered on from the home, as versions are.
+        """
         if not is_at_home(version):
-            return super().link_version(version, target, aliases)
+            newest = self._newest_at_home(target.entity, target.project, target.name)
+            if newest is not None:
+                number = newest.number + 1
+            return super().link_version(version, target, aliases, number=number)
         found = self.version_by_id(version)
         collection = f"{target.entity}/{target.project}/{target.display_name or target.name}"
         run_folder.note(self.folder, Link(found.path, collection, tuple(aliases)))

@@ -10,6 +10,7 @@ from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline.marks import Marks, Where
 from lineal.client.offline.run_folder import About
+from lineal.core.records import VersionRecord
 from lineal.errors import LinealError
 
 P = ParamSpec("P")
@@ -31,10 +32,17 @@ class Synced:
     line_count: int = 0
     file_count: int = 0
     version_count: int = 0
+    renumbered: dict[str, str] = field(default_factory=dict)
+    """Versions and links that are called otherwise in the target, such as `data:v0`: `data:v3`."""
     skipped: list[str] = field(default_factory=list)
     """Why it went without versions that are not there any more; only where that was asked for."""
     failures: dict[str, BaseException] = field(default_factory=dict)
     """What could not be copied, by name; empty means complete."""
+
+    def named(self, here: VersionRecord, there: VersionRecord) -> None:
+        """Note what a version or link is called in the target."""
+        if here.name != there.name:
+            self.renumbered[here.name] = there.name
 
     def attempt(
         self, name: str, call: Callable[P, None], *args: P.args, **kwargs: P.kwargs

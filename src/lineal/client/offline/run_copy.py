@@ -313,6 +313,7 @@ class RunCopy:
             raise type(error)(f"{error.message}. {sync} copies the run elsewhere") from error
         self._copied[version.id] = copied
         self._result.version_count += 1
+        self._result.named(version, copied)
         for link in self._source.links(version.id):
             self._once(f"link {link.path}", f"link {link.path}", self._copy_link, link, copied)
 
@@ -362,6 +363,7 @@ class RunCopy:
         if name is not None and names.generated(name) == link.collection != name:
             collection = collection._replace(display_name=name)  # the link was to these words
         linked = self._link(collection, copied, copying.without_latest(link.aliases))
+        self._result.named(link, linked)
         if name is not None:
             copying.give_display_name(self._target, linked, name)
 
