@@ -124,7 +124,7 @@ def test_pages_of_what_is_sorted_for_each_grow_with_the_list():
         return Page(tuple(range(request.size)), "more", None)
 
     assert len(list(all_of(fetch, limit=110, size=10, size_most=30))) == 110
-    assert sizes == [10, 10, 10, 15, 22, 30, 30]
+    assert sizes == [10, 20, 30, 30, 30]
     assert len(list(all_of(fetch, limit=5, size=10, size_most=30))) == 5
     assert sizes[-1] == 5
 

@@ -188,7 +188,7 @@ def show(
     artifact = connection.artifact(record)
     producer = artifact.logged_by()
     made_by = "/".join(producer.path) if producer else None
-    users = partial(connection.backend.runs_of, record.id, EdgeKind.USED)
+    users = partial(connection.backend.runs_of, record.id, EdgeKind.USED, with_documents=False)
     place = record.entity, record.project, record.collection
     display_name = connection.backend.collection(*place).display_name
     if json:

@@ -111,16 +111,24 @@ def _runs(
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
     queries = [RunQuery(*place, filters=filters, order=order) for place in places]
-    size, size_most = (100, 0) if order is None else (BULK_PAGE_SIZE, SORTED_PAGE_SIZE)
-    lists = [
-        all_of(partial(backend.runs, query), limit=limit, size=size, size_most=size_most)
-        for query in queries
-    ]
     if order is None:
-        return newest_first(lists)
-    if len(lists) > 1:
+        return newest_first(all_of(partial(backend.runs, query), limit=limit) for query in queries)
+    if len(queries) > 1:
         output.note("Ordered within each project; name a project to order all of it")
-    return chain.from_iterable(lists)
+    return chain.from_iterable(_in_order(backend, query, limit) for query in queries)
+
+
+def _in_order(backend: Backend, query: RunQuery, limit: int | None) -> Iterator[RunRecord]:
+    """Yield runs that are sorted for each page: in large pages, and few with their documents."""
+    runs = all_of(
+        partial(backend.runs, query._replace(with_documents=False)),
+        limit=limit,
+        size=BULK_PAGE_SIZE,
+        size_most=SORTED_PAGE_SIZE,
+    )
+    while some := list(islice(runs, BULK_PAGE_SIZE)):
+        found = backend.run_documents([run.key for run in some])
+        yield from (run._replace(**found[run.key]._asdict()) for run in some if run.key in found)
 
 
 def _print_runs(runs: Iterable[RunRecord], *, none: str) -> None:

@@ -8,7 +8,7 @@ arguments and then changes nothing twice; a method that raises leaves nothing ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -30,7 +30,6 @@ from lineal.core.records import (
     DraftSpec,
     EdgeKind,
     Handover,
-    InstanceStatus,
     JsonObject,
     Lines,
     Location,
@@ -39,6 +38,7 @@ from lineal.core.records import (
     Page,
     PageRequest,
     ProjectRecord,
+    RunDocuments,
     RunFileRecord,
     RunKey,
     RunPatch,
@@ -54,6 +54,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.status import InstanceStatus
 from lineal.files.reading import Advance, Source
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Backend(Protocol):
     ) -> RunRecord: ...
 
     def run_by_key(self, run: RunKey) -> RunRecord: ...
+
+    def run_documents(self, runs: Collection[RunKey]) -> dict[RunKey, RunDocuments]: ...
 
     def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]: ...
 
@@ -473,8 +476,13 @@ class Backend(Protocol):
         """Attach an existing version to a run as one of its outputs (SEM-11)."""
         ...
 
-    def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
-        """List the runs that used or logged a version, the oldest edge first."""
+    def runs_of(
+        self, version: VersionId, kind: EdgeKind, page: PageRequest, *, with_documents: bool = True
+    ) -> Page[RunRecord]:
+        """List the runs that used or logged a version, the oldest edge first.
+
+        with_documents: as in RunQuery.
+        """
         ...
 
     def versions_of(

@@ -6,7 +6,7 @@ that waited in the spool meanwhile; it decides nothing. It is as long as the sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -33,7 +33,6 @@ from lineal.core.records import (
     DraftSpec,
     EdgeKind,
     Handover,
-    InstanceStatus,
     JsonObject,
     Lines,
     Location,
@@ -42,6 +41,7 @@ from lineal.core.records import (
     Page,
     PageRequest,
     ProjectRecord,
+    RunDocuments,
     RunFileRecord,
     RunKey,
     RunPatch,
@@ -57,6 +57,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.status import InstanceStatus
 from lineal.files.folders import renew_folder
 from lineal.files.reading import Advance, Source
 from lineal.service.instance import Instance, open_instance
@@ -161,6 +162,9 @@ class EmbeddedBackend:
 
     def run_by_key(self, run: RunKey) -> RunRecord:
         return service.runs.run_by_key(self.instance, self.actor, run)
+
+    def run_documents(self, runs: Collection[RunKey]) -> dict[RunKey, RunDocuments]:
+        return service.runs.documents(self.instance, self.actor, runs)
 
     def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
         return service.runs.runs(self.instance, self.actor, query, page)
@@ -572,8 +576,12 @@ class EmbeddedBackend:
     def relog(self, run: RunKey, version: VersionId) -> None:
         service.lineage.relog(self.instance, self.actor, run, version)
 
-    def runs_of(self, version: VersionId, kind: EdgeKind, page: PageRequest) -> Page[RunRecord]:
-        return service.lineage.runs_of(self.instance, self.actor, version, kind, page)
+    def runs_of(
+        self, version: VersionId, kind: EdgeKind, page: PageRequest, *, with_documents: bool = True
+    ) -> Page[RunRecord]:
+        return service.lineage.runs_of(
+            self.instance, self.actor, version, kind, page, with_documents=with_documents
+        )
 
     def versions_of(
         self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True

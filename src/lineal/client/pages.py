@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 BULK_PAGE_SIZE = 1_000
 """Where all pages are wanted anyway."""
-SORTED_PAGE_SIZE = 5_000
-"""Where each page sorts the whole list: few large ones are better."""
+SORTED_PAGE_SIZE = 25_000
+"""Where each page sorts the whole list, and items are small: few large ones are better."""
 GROWTH = 2
-"""Who has looked at so many pages' worth of a list probably wants more: then pages grow with it."""
+"""Who has looked at many items probably wants more: the next page has so many times as many."""
 
 
 def all_of(
@@ -41,7 +41,7 @@ def _pages(
     count = len(page.items)
     yield from page.items
     while page.cursor is not None:
-        size = max(request.size, min(count // GROWTH, size_most))
+        size = max(request.size, min(count * GROWTH, size_most))
         page = fetch(request._replace(size=size, cursor=page.cursor))
         count += len(page.items)
         yield from page.items

@@ -126,6 +126,14 @@ class RunRecord(NamedTuple):
         return f"{self.entity}/{self.project}/{self.run_id}"
 
 
+class RunDocuments(NamedTuple):
+    """What of a run may be large; its record has the same."""
+
+    config: JsonObject
+    summary: JsonObject
+    metadata: JsonObject
+
+
 class RunSpec(NamedTuple):
     """What `init` asks for. None means: not said (on resume: keep what is there)."""
 
@@ -216,6 +224,8 @@ class RunQuery(NamedTuple):
     """Mongo-style (API-8)."""
     order: str | None = None
     """`+`/`-` and a key (API-8); None: newest first (X-3)."""
+    with_documents: bool = True
+    """Without them the records have neither config, summary nor metadata, whatever is stored."""
 
 
 # --- artifacts ----------------------------------------------------------------------------------
@@ -478,19 +488,3 @@ class EdgeKind(StrEnum):
     """Between versions: a draft's base, or entries taken over; shown only if asked for (LIN-11)."""
     THROUGH = "through"
     """Between nodes of a graph, by way of versions of types that were not asked for (LIN-13)."""
-
-
-# --- the instance -------------------------------------------------------------------------------
-
-
-class InstanceStatus(NamedTuple):
-    entity: str
-    paths: Mapping[str, str]
-    """What is where: database, blobs, staging …"""
-    sizes: Mapping[str, int]
-    """Bytes under each of the paths."""
-    counts: Mapping[str, int]
-    """projects, runs, collections, versions, blobs, drafts: those that are live"""
-    blob_bytes: int
-    versions_bytes: int
-    """Sum over versions; the difference to `blob_bytes` is what sharing saves."""

@@ -16,11 +16,20 @@ from sqlalchemy import (
     delete,
     insert,
     literal,
+    null,
     select,
     update,
 )
 
-from lineal.core.records import Page, PageRequest, RunKey, RunQuery, RunRecord, RunState
+from lineal.core.records import (
+    Page,
+    PageRequest,
+    RunDocuments,
+    RunKey,
+    RunQuery,
+    RunRecord,
+    RunState,
+)
 from lineal.db import engine, redirects
 from lineal.db.engine import batches
 from lineal.db.fields import (
@@ -165,21 +174,37 @@ def page(
         wanted = wanted.where(compile_filter(query.filters, columns))
     order = parse_order(query.order or NEWEST_FIRST, columns, runs.c.id)
     rows, cursor, total = fetch_page(connection, wanted, order, request)
-    found = by_keys(connection, [row.id for row in rows], crashed_before)
-    return Page(tuple(found[row.id] for row in rows), cursor, total)
+    keys = [row.id for row in rows]
+    found = by_keys(connection, keys, crashed_before, with_documents=query.with_documents)
+    return Page(tuple(found[key] for key in keys), cursor, total)
 
 
 def by_keys(
-    connection: Connection, keys: Iterable[int], crashed_before: datetime
+    connection: Connection,
+    keys: Iterable[int],
+    crashed_before: datetime,
+    *,
+    with_documents: bool = True,
 ) -> dict[int, RunRecord]:
-    """Return those of the runs that are not deleted, by key."""
+    """Return those of the runs that are not deleted, by key; with_documents: as in RunQuery."""
     found: dict[int, RunRecord] = {}
     for some in batches(keys):
+        wanted = _rows(with_documents=with_documents)
         rows = connection.execute(
-            _rows().where(runs.c.id.in_(some), runs.c.deleted_at.is_(None))
+            wanted.where(runs.c.id.in_(some), runs.c.deleted_at.is_(None))
         ).all()
         found.update((run.key, run) for run in records(connection, rows, crashed_before))
     return found
+
+
+def documents(connection: Connection, keys: Iterable[int]) -> dict[int, RunDocuments]:
+    """Return the documents of those runs that there are, deleted ones too, by key."""
+    query = select(runs.c.id, runs.c.config, runs.c.summary, runs.c.metadata)
+    return {
+        key: RunDocuments(*read)
+        for some in batches(keys)
+        for key, *read in connection.execute(query.where(runs.c.id.in_(some)))
+    }
 
 
 def records(
@@ -245,9 +270,16 @@ def _state_column(crashed_before: datetime) -> ColumnElement[str]:
     return case((is_crashed, literal(str(RunState.CRASHED))), else_=runs.c.state)
 
 
-def _rows() -> Select[Any]:
+_BUT_DOCUMENTS = [
+    null().label(column.name) if column.name in RunDocuments._fields else column
+    for column in runs.c
+]
+
+
+def _rows(*, with_documents: bool = True) -> Select[Any]:
+    own = runs.c if with_documents else _BUT_DOCUMENTS
     return (
-        select(runs, projects.c.name.label("project"), entities.c.name.label("entity"))
+        select(*own, projects.c.name.label("project"), entities.c.name.label("entity"))
         .select_from(runs)
         .join(projects, runs.c.project_id == projects.c.id)
         .join(entities, projects.c.entity_id == entities.c.id)
@@ -266,9 +298,9 @@ def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> R
         group=row.group_name,
         job_type=row.job_type,
         tags=tags,
-        config=row.config,
-        summary=row.summary,
-        metadata=row.metadata,
+        config=row.config or {},
+        summary=row.summary or {},
+        metadata=row.metadata or {},
         sweep_id=row.sweep_id,
         user=row.created_by,
         git_commit=row.git_commit,

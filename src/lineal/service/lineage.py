@@ -103,18 +103,27 @@ def _version_end(connection: Connection, actor: Actor, version: VersionId) -> En
 
 
 def runs_of(
-    instance: Instance, actor: Actor, version: VersionId, kind: EdgeKind, page: PageRequest
+    instance: Instance,
+    actor: Actor,
+    version: VersionId,
+    kind: EdgeKind,
+    page: PageRequest,
+    *,
+    with_documents: bool = True,
 ) -> Page[RunRecord]:
     """List the runs that used or logged a version, the oldest edge first; all of them (LIN-4).
 
-    Uses through links count; deleted runs are left out. Raises NotFound for an unknown version
-    (a deleted one still answers) and Invalid for a cursor that no page returned.
+    with_documents: as in RunQuery. Uses through links count; deleted runs are left out. Raises
+    NotFound for an unknown version (a deleted one still answers) and Invalid for a cursor that no
+    page returned.
     """
     access.require(actor, Action.READ, f"version {version}")
     with instance.database.reading() as connection:
         _version_end(connection, actor, version)
         keys, cursor, total = lineage_db.runs_of(connection, version, kind, page)
-        records = runs_db.by_keys(connection, keys, instance.crashed_before())
+        records = runs_db.by_keys(
+            connection, keys, instance.crashed_before(), with_documents=with_documents
+        )
     return Page(tuple(records[key] for key in keys), cursor, total)
 
 

@@ -19,6 +19,7 @@ from lineal.core.records import (
     JsonObject,
     Page,
     PageRequest,
+    RunDocuments,
     RunKey,
     RunPatch,
     RunQuery,
@@ -212,6 +213,16 @@ def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -
     with instance.database.reading() as connection:
         project_id = projects_db.require(connection, query.entity, query.project, actor.name)
         return runs_db.page(connection, project_id, query, page, instance.crashed_before())
+
+
+def documents(
+    instance: Instance, actor: Actor, keys: Collection[RunKey]
+) -> dict[RunKey, RunDocuments]:
+    """Return the documents of those runs that there are, deleted ones too."""
+    access.require(actor, Action.READ, f"{len(keys)} runs")
+    with instance.database.reading() as connection:
+        found = runs_db.documents(connection, keys)
+    return {RunKey(key): documents for key, documents in found.items()}
 
 
 def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[Any]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.records import InstanceStatus
+from lineal.core.status import InstanceStatus
 from lineal.db import totals
 from lineal.files.folders import walk
 from lineal.service.instance import Instance

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import pickle
 import sys
+from collections.abc import Sequence
 
 import pytest
+from tests.client.public.conftest import start
 
 import lineal
 from lineal import Api
+from lineal.client.backend import Backend
+from lineal.client.embedded import EmbeddedBackend
+from lineal.core.records import RunDocuments, RunKey, RunPatch
 from lineal.errors import Invalid
 
 
@@ -57,3 +63,76 @@ def test_next_goes_through_a_list_and_loops_change_nothing(api: Api) -> None:
     assert next(runs, None) is None
     with pytest.raises(StopIteration):
         next(runs)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many runs documents were read, query by query."""
+    sizes: list[int] = []
+    read = EmbeddedBackend.run_documents
+
+    def counted(backend: EmbeddedBackend, runs: Sequence[RunKey]) -> dict[RunKey, RunDocuments]:
+        sizes.append(len(runs))
+        return read(backend, runs)
+
+    monkeypatch.setattr(EmbeddedBackend, "run_documents", counted)
+    return sizes
+
+
+def many(backend: Backend, count: int = 10) -> None:
+    for number in range(count):
+        record = start(backend, f"run{number}", config={"lr": number, "opt": {"beta": number}})
+        backend.update_run(
+            record.key, RunPatch(summary={"loss": number}, metadata={"program": f"{number}.py"})
+        )
+
+
+def test_documents_of_listed_runs_are_read_for_many_at_once(
+    api: Api, backend: Backend, asked: list[int]
+) -> None:
+    many(backend)
+    runs = api.runs("vision", order="+created_at", per_page=4)
+    assert [run.id for run in runs] == [f"run{number}" for number in range(10)]
+    assert asked == []
+    assert [run.summary["loss"] for run in runs] == list(range(10))
+    assert asked == [2, 4, 4]
+    assert [run.config["opt"]["beta"] for run in runs] == list(range(10))
+    assert [run.metadata["program"] for run in runs] == [f"{number}.py" for number in range(10)]
+    assert asked == [2, 4, 4]
+    asked.clear()
+    again = api.runs("vision", order="+created_at", per_page=4)
+    assert [run.summary["loss"] for run in again] == list(range(10))  # page by page
+    assert asked == [2, 2, 6]
+
+
+def test_documents_of_runs_are_right_in_whatever_order_they_are_asked_for(
+    api: Api, backend: Backend, asked: list[int]
+) -> None:
+    many(backend)
+    runs = api.runs("vision", order="+created_at", per_page=4)
+    assert [runs[place].config["lr"] for place in (7, -1, 0, 1, -2, 2)] == [7, 9, 0, 1, 8, 2]
+    assert sum(asked) < 15
+    assert [run.rawconfig["lr"]["value"] for run in runs] == list(range(10))
+
+
+def test_documents_come_with_the_list_that_is_not_lazy(
+    api: Api, backend: Backend, asked: list[int]
+) -> None:
+    many(backend, 2)
+    runs = api.runs("vision", order="+created_at", lazy=False)
+    assert [run.summary["loss"] for run in runs] == [0, 1]
+    assert asked == []
+
+
+def test_listed_runs_are_changed_copied_and_deleted_like_others(api: Api, backend: Backend) -> None:
+    many(backend, 4)
+    changed, copied, moved, deleted = api.runs("vision", order="+created_at")
+    changed.name = "other"
+    changed.config["lr"] = 1.5
+    changed.update()
+    assert api.run("vision/run0").config == {"lr": 1.5, "opt": {"beta": 0}}
+    assert pickle.loads(pickle.dumps(copied)).summary["loss"] == 1
+    assert moved.move("other").config["lr"] == 2
+    deleted.delete()
+    assert deleted.summary["loss"] == 3
+    assert deleted.state == "running"

@@ -138,7 +138,7 @@ class _Nowhere:
     def alias_history(self, *_: Any) -> list[AliasMove]:
         return []
 
-    def runs_of(self, *_: Any) -> Page[Any]:
+    def runs_of(self, *_: Any, **_options: Any) -> Page[Any]:
         return Page((), None, 0)
 
     versions = runs_of

@@ -255,10 +255,11 @@ class Api:
 
         filters: Mongo-style on `config.…`, `summary_metrics.…`, `state`, `tags` … (API-8).
         order: `+` or `-` and `created_at`, `heartbeat_at`, `config.…` or `summary_metrics.…`.
-        include_sweeps, lazy: W&B's; runs say their `sweep_name` and load page by page anyway.
+        lazy: read config, summary and metadata of runs when they are asked for, those of many at
+        once; False: with the list. include_sweeps: W&B's; runs say their `sweep_name` anyway.
         """
         entity, project = self._project_path(path)
-        query = RunQuery(entity, project, as_filter(filters), order)
+        query = RunQuery(entity, project, as_filter(filters), order, with_documents=not lazy)
         such = " that match" if filters else ""
         return public_runs.runs(
             self._backend,

@@ -145,9 +145,9 @@ def producer_of(backend: Backend, version_id: VersionId) -> RunKey | None:
 
 def used_by(backend: Backend, version_id: VersionId) -> list[Run]:
     """Return all runs that used a version, also through links (LIN-4); the first user first."""
-    from lineal.client.public.run import Run  # it loads artifacts, which load this
+    from lineal.client.public.listed import ListedRuns  # it loads artifacts, which load this
 
-    used = partial(backend.runs_of, version_id, EdgeKind.USED)
-    users = [Run(backend, record) for record in all_of(used, size=BULK_PAGE_SIZE)]
+    used = partial(backend.runs_of, version_id, EdgeKind.USED, with_documents=False)
+    users = list(map(ListedRuns(backend).run, all_of(used, size=BULK_PAGE_SIZE)))
     name = "" if users else backend.version_by_id(version_id).path
     return NamedList(users, f"no run has used {name}")

@@ -21,7 +21,7 @@ R = TypeVar("R")
 REPR_ITEMS = 3
 PAGE_SIZE = 50
 """W&B's default `per_page`."""
-PAGE_SIZE_MOST = 10_000
+PAGE_SIZE_MOST = 50_000
 FAR = 1_000
 """So many items before what is looked at are not loaded for it."""
 
@@ -347,7 +347,7 @@ class _PageReader(Generic[R, T]):
         """
         per_page = min(self._per_page, sys.maxsize - 1)
         missing = PAGE_SIZE_MOST if count is None else count - len(loaded)
-        wanted = min(max(missing, len(loaded) // GROWTH), PAGE_SIZE_MOST)
+        wanted = min(max(missing, len(loaded) * GROWTH), PAGE_SIZE_MOST)
         return max(1, math.ceil(wanted / per_page)) * per_page
 
     def _complete(self) -> None:

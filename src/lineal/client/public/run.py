@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
-from lineal.client.public import configs, graph
+from lineal.client.public import configs, graph, waiting
 from lineal.client.public import history as public_history
 from lineal.client.public.files import File, name_below, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
@@ -26,12 +25,13 @@ from lineal.client.values import iso, text_change
 from lineal.core import full_names, names
 from lineal.core.records import (
     EdgeKind,
+    RunDocuments,
+    RunKey,
     RunPatch,
     RunRecord,
     RunState,
-    VersionRecord,
 )
-from lineal.errors import Conflict, Invalid, MissingFile, WaitTimeoutError
+from lineal.errors import Conflict, Invalid, MissingFile
 from lineal.nearest import NEAR_MISSES_MOST, did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
-POLL_SECONDS = (0.05, 2.0)
-"""First and longest pause while waiting for a run to finish."""
-_GOING_ON = (RunState.PENDING, RunState.RUNNING, RunState.PREEMPTING, RunState.PREEMPTED)
 
 
 class Run(Shown):
@@ -50,16 +47,32 @@ class Run(Shown):
     Changes are sent by `update()`, those of `summary` also by `summary.update()`.
     """
 
-    def __init__(self, backend: Backend, record: RunRecord) -> None:
+    _record: RunRecord
+
+    def __init__(
+        self,
+        backend: Backend,
+        record: RunRecord,
+        read: Callable[[RunKey], RunDocuments] | None = None,
+    ) -> None:
+        """read: returns the documents of the run, where its record is without them."""
         self._backend = backend
-        self._tidied: set[str] = set()  # see `File`
         self._show(record)
+        self._read = read
 
     def __reduce__(self) -> tuple[type[Run], tuple[Backend, RunRecord]]:
-        return Run, (self._backend, self._record)
+        return Run, (self._backend, self._whole)
+
+    @property
+    def _whole(self) -> RunRecord:
+        """The record with its documents."""
+        if (read := self._read) is not None:
+            documents = read(self._record.key)
+            self._record, self._read = self._record._replace(**documents._asdict()), None
+        return self._record
 
     def _show(self, record: RunRecord) -> None:
-        self._record = record
+        self._record, self._read = record, None
         self.name = record.name
         self.notes = record.notes
         self.group = record.group
@@ -72,7 +85,7 @@ class Run(Shown):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return configs.visible(self._record.config)
+        return configs.visible(self._whole.config)
 
     @property
     def summary(self) -> PublicSummary:
@@ -80,7 +93,7 @@ class Run(Shown):
 
     @cached_property
     def _changeable_summary(self) -> PublicSummary:
-        return PublicSummary(self._record.summary, self._save_summary)
+        return PublicSummary(self._whole.summary, self._save_summary)
 
     @property
     def id(self) -> str:
@@ -162,7 +175,7 @@ class Run(Shown):
     @property
     def metadata(self) -> dict[str, Any]:
         """What was captured of machine and program (RUN-31)."""
-        return self._record.metadata
+        return self._whole.metadata
 
     @property
     def host(self) -> str | None:
@@ -192,7 +205,7 @@ class Run(Shown):
     @property
     def rawconfig(self) -> dict[str, Any]:
         """The config as W&B stores it, hidden keys included: key → {"value": …}."""
-        return {key: {"value": value} for key, value in self._record.config.items()}
+        return {key: {"value": value} for key, value in self._whole.config.items()}
 
     @property
     def json_config(self) -> str:
@@ -200,7 +213,7 @@ class Run(Shown):
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        return dict(self._record.summary)
+        return dict(self._whole.summary)
 
     @property
     def system_metrics(self) -> dict[str, Any]:
@@ -274,7 +287,7 @@ class Run(Shown):
 
     def _patch(self) -> RunPatch:
         """Return what is to be changed, but for the summary. Raises TypeError, Invalid."""
-        before = self._record
+        before = self._whole
         config, config_removed = configs.changes(before.config, self.config)
         tags = names.strings(self.tags, "Tags")
         return RunPatch(
@@ -313,7 +326,7 @@ class Run(Shown):
         )
         for reason in result.kept:
             term.warning(f"Stays where it is: {reason}")
-        self._record = result.run
+        self._record, self._read = result.run, None
         return self
 
     def stop(self) -> None:
@@ -344,19 +357,7 @@ class Run(Shown):
 
     def wait_until_finished(self, timeout: float | None = None) -> None:
         """Return once the run is over, however it ended; raises WaitTimeoutError."""
-        if not isinstance(timeout, SupportsFloat | None):
-            raise TypeError(f"wait_until_finished(timeout={timeout!r}): give seconds")
-        pause, longest = POLL_SECONDS
-        deadline = None if timeout is None else time.monotonic() + float(timeout)
-        self.load()
-        while self._record.state in _GOING_ON:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise WaitTimeoutError(
-                    f"Run {'/'.join(self.path)} is still {self.state} after {timeout} s"
-                )
-            time.sleep(pause)
-            pause = min(2 * pause, longest)
-            self.load()
+        waiting.until_finished(self, timeout)
 
     def _save_summary(self, changed: dict[str, Any], removed: tuple[str, ...]) -> None:
         patch = RunPatch(summary=changed or None, summary_removed=removed)
@@ -427,6 +428,10 @@ class Run(Shown):
             tidied=self._tidied,
         )
 
+    @cached_property
+    def _tidied(self) -> set[str]:
+        return set()  # see `File`
+
     def file(self, name: str) -> File:
         """Return one file; raises MissingFile (a FileNotFoundError) naming those that are near."""
         found = self.files([name])
@@ -454,12 +459,9 @@ class Run(Shown):
         return self._artifacts(EdgeKind.USED, per_page)
 
     def _artifacts(self, kind: EdgeKind, per_page: int) -> LazyList[Artifact]:
-        def make(record: VersionRecord) -> Artifact:
-            return committed(self._backend, record)
-
         return LazyList(
             lambda page: self._backend.versions_of(self._record.key, kind, page),
-            make,
+            partial(committed, self._backend),
             per_page=per_page,
             empty=f"run {'/'.join(self.path)} has {kind.value} no artifact",
         )

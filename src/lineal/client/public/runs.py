@@ -9,6 +9,7 @@ from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.client.media.types import needs_package
 from lineal.client.public import history
+from lineal.client.public.listed import ListedRuns
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import HISTORY_SAMPLES, Run
 from lineal.core.records import RunQuery
@@ -53,9 +54,10 @@ def runs(
 ) -> Runs:
     """List what a query finds, with what this process has logged so far."""
     session.flush()
+    make = ListedRuns(backend).run
     return Runs(
         lambda page: backend.runs(query, page),
-        lambda record: Run(backend, record),
+        make if not query.with_documents else lambda record: Run(backend, record),
         per_page=per_page,
         start=start,
         empty=empty,

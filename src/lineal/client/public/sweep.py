@@ -186,7 +186,13 @@ class Sweep(Shown):
         self._record = self._backend.set_sweep_state(self._record.key, state)
 
     def _runs(self, order: str | None) -> Runs:
-        query = RunQuery(self.entity, self.project, filters={"sweep": self.id}, order=order)
+        query = RunQuery(
+            self.entity,
+            self.project,
+            filters={"sweep": self.id},
+            order=order,
+            with_documents=False,
+        )
         empty = f"sweep {'/'.join(self.path)} has no runs yet"
         return public_runs.runs(self._backend, query, empty=empty)
 

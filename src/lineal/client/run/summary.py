@@ -197,8 +197,9 @@ class Summary:
 
     def _index(self, names: Iterable[str]) -> None:
         for name in names:
-            for key in _above(name):
-                self._below.setdefault(key, {})[name] = None
+            if "." in name:  # few names lie below a key
+                for key in _above(name):
+                    self._below.setdefault(key, {})[name] = None
 
     def _take_changes(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return (changed, removed) since the last time, and start anew.
