@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from sys import intern
 from typing import Any
 
 from sqlalchemy import (
@@ -289,8 +290,8 @@ def _rows(*, with_documents: bool = True) -> Select[Any]:
 def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> RunRecord:
     return RunRecord(
         key=RunKey(row.id),
-        entity=row.entity,
-        project=row.project,
+        entity=intern(row.entity),
+        project=intern(row.project),
         run_id=row.run_id,
         name=row.name,
         state=state_at(row.state, row.heartbeat_at, crashed_before),
@@ -302,7 +303,7 @@ def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> R
         summary=row.summary or {},
         metadata=row.metadata or {},
         sweep_id=row.sweep_id,
-        user=row.created_by,
+        user=intern(row.created_by),
         git_commit=row.git_commit,
         git_remote=row.git_remote,
         host=row.host,

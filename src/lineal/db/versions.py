@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from sys import intern
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -135,21 +136,21 @@ def _parted(joined: str | None) -> tuple[str, ...]:
 
 
 def records(rows: Iterable[Row[Any]]) -> list[VersionRecord]:
-    """Turn rows of `listing` into records."""
+    """Turn rows of `listing` into records; of names that many have each is kept once."""
     return [
         VersionRecord(
             id=VersionId(row.id),
             membership_id=MembershipId(row.membership_id),
-            entity=row.entity,
-            project=row.project,
-            collection=row.collection,
+            entity=intern(row.entity),
+            project=intern(row.project),
+            collection=intern(row.collection),
             number=row.number,
             aliases=_parted(row.aliases),
-            source_entity=row.source_entity,
-            source_project=row.source_project,
-            source_collection=row.source_collection,
+            source_entity=intern(row.source_entity),
+            source_project=intern(row.source_project),
+            source_collection=intern(row.source_collection),
             source_number=row.source_number,
-            type=row.type,
+            type=intern(row.type),
             state=VersionState.DELETED if row.deleted_at else VersionState.COMMITTED,
             digest=Digest(row.digest),
             compat_digest=row.compat_digest,
@@ -225,7 +226,7 @@ def by_ids(
         query = listing(with_metadata=with_metadata).where(
             versions.c.id.in_(batch), memberships.c.collection_id == versions.c.collection_id
         )
-        for record in records(connection.execute(query)):
+        for record in records(connection.execute(query).all()):
             found[record.id] = record
     return found
 
@@ -237,7 +238,7 @@ def by_memberships(
     found: dict[int, VersionRecord] = {}
     for batch in batches(membership_ids):
         query = listing(with_metadata=with_metadata).where(memberships.c.id.in_(batch))
-        for record in records(connection.execute(query)):
+        for record in records(connection.execute(query).all()):
             found[record.membership_id] = record
     return found
 

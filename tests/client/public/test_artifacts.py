@@ -9,6 +9,7 @@ import pytest
 from tests.client.public.conftest import log, start
 
 from lineal.client.artifact.artifact import Artifact
+from lineal.client.artifact.contents import Contents
 from lineal.client.backend import Backend
 from lineal.client.public.api import Api
 from lineal.errors import CommError, Invalid, NotFound
@@ -58,6 +59,24 @@ def test_versions_are_listed_newest_first_across_pages(api: Api, data: Artifact)
     assert (len(found), found[-1].version, found[1:3]) == (4, "v0", found[1:3])
     ordered = api.artifacts(name="data", order="+version_index")
     assert [artifact.version for artifact in ordered] == ["v0", "v1", "v2", "v3"]
+
+
+def test_listed_versions_share_their_names_and_are_not_looked_into(
+    api: Api, data: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log(api, "make", "data", "two")
+    made: list[Contents] = []
+    make = Contents.__init__
+    monkeypatch.setattr(
+        Contents,
+        "__init__",
+        lambda self, *args, **how: made.append(self) or make(self, *args, **how),
+    )
+    newest, oldest = api.artifacts("dataset", "vision/data")
+    assert made == []
+    assert newest._record.source_collection is oldest._record.collection
+    assert list(newest.manifest.entries) == ["data.txt"]
+    assert len(made) == 1
 
 
 def test_a_list_goes_on_where_another_stopped(api: Api, data: Artifact) -> None:

@@ -289,7 +289,7 @@ class Artifact(DraftMethods, VersionMethods):
 
 def committed(backend: Backend, version: VersionRecord) -> Artifact:
     """Wrap a version that exists."""
-    artifact = Artifact._internal(version.collection, version.type)
-    artifact._is_internal = False
+    artifact = Artifact.__new__(Artifact)  # its names were valid when it was logged
+    artifact._set_up(None, None, incremental=False)
     artifact._become(backend, version)
     return artifact

@@ -7,7 +7,6 @@ fill a draft, `version.py` those that read a version, `artifact.py` the rest.
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import threading
@@ -52,6 +51,9 @@ class ArtifactCore:
     _told: Future[VersionRecord | None] | None = None
     """The upload of which somebody was told that it failed."""
     _version: VersionRecord | None = None
+    _held: Contents | None = None
+    _sources: frozenset[VersionId] = frozenset()
+    """Versions that entries were taken over from (LIN-11)."""
     _as_logged: tuple[str | None, dict[str, Any]]
     """Description and metadata as they were handed over."""
     _aliases: list[str]
@@ -90,6 +92,7 @@ class ArtifactCore:
         if storage_region is not None:
             term.warning(f"storage_region={storage_region!r} is ignored: there is one store")
         self._set_up(description, metadata, incremental)
+        self._contents = Contents()
 
     def _set_up(
         self, description: str | None, metadata: dict[str, Any] | None, incremental: bool
@@ -100,7 +103,6 @@ class ArtifactCore:
         self._distributed_id: str | None = None
         self._ttl_seconds: int | None = None
         self._client_id, self._process = new_id(CLIENT_ID_LENGTH), os.getpid()
-        self._contents = Contents()
         self._is_final = False
         self._turn = threading.RLock()
         """Held to hand it over, so that of several threads one does and the others find it done.
@@ -109,8 +111,6 @@ class ArtifactCore:
         """
         self._is_internal = False
         self._base_record: VersionRecord | None = None
-        self._sources: set[VersionId] = set()
-        """Versions that entries were taken over from (LIN-11)."""
         self._referred: Referred | None = None
         """The last of them: a table may refer to each of its pictures."""
         self._chosen_adder: adding.Adder | None = None
@@ -121,6 +121,7 @@ class ArtifactCore:
         artifact = cls.__new__(cls)
         artifact._type, artifact._name = names.type_name(type), names.artifact_name(name)
         artifact._set_up(None, None, incremental)
+        artifact._contents = Contents()
         artifact._is_internal = True
         return artifact
 
@@ -370,13 +371,24 @@ class ArtifactCore:
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
         self._type, self._name = version.type, version.collection
-        self._description, self._metadata = version.description, copy.deepcopy(version.metadata)
+        self._description, self._metadata = version.description, values.copied(version.metadata)
         self._aliases, self._tags = list(version.aliases), list(version.tags)
         self._ttl_seconds = version.ttl_seconds
         self._is_final = True
-        if version.state is VersionState.COMMITTED:
-            self._contents = Contents(Base.of(backend, version.id), is_final=True)
+        if version.state is VersionState.COMMITTED and self._held is not None:
+            self._contents = _contents_of(backend, version)
         self._backend, self._version = backend, version  # last: another thread may look
+
+    @property
+    def _contents(self) -> Contents:
+        """Of a version that was listed, they are made when somebody looks into it: few do."""
+        if self._held is None:
+            self._held = _contents_of(self._home, self._record)
+        return self._held
+
+    @_contents.setter
+    def _contents(self, contents: Contents) -> None:
+        self._held = contents
 
     def _require_draft(self) -> None:
         """Raise unless content may change."""
@@ -469,3 +481,9 @@ def _finite(value: Any, path: str = "") -> Any:
 
 def _below(path: str, part: str | int) -> str:
     return f"{path}.{part}" if path else str(part)
+
+
+def _contents_of(backend: Backend, version: VersionRecord) -> Contents:
+    if version.state is not VersionState.COMMITTED:
+        return Contents()
+    return Contents(Base.of(backend, version.id), is_final=True)

@@ -54,7 +54,7 @@ def _taken_over(
     else:
         record = attaching.version_of(backend, given.source_artifact)
     base = committed(backend, record)._contents.base
-    draft._sources.add(record.id)
+    draft._sources |= {record.id}
     is_fixed = references.artifacts.is_fixed(place)
     draft._referred = Referred(place.version, given, base) if is_fixed else None
     return references.shared(uri, base, place.path, wanted)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lineal.client.values import is_same, plain
+from lineal.client.values import copied, is_same, plain
 
 
 def visible(config: dict[str, Any]) -> dict[str, Any]:
     """Return what users see of a config: their own, however deep they change it."""
-    return {key: _copied(value) for key, value in config.items() if not key.startswith("_")}
+    return {key: copied(value) for key, value in config.items() if not key.startswith("_")}
 
 
 def changes(before: dict[str, Any], now: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -25,9 +25,3 @@ def changes(before: dict[str, Any], now: Any) -> tuple[dict[str, Any], tuple[str
         if key not in shown or not is_same(shown[key], value)
     }
     return changed, tuple(key for key in shown if key not in values)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
