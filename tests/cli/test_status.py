@@ -106,6 +106,34 @@ def test_verify_says_which_bytes_are_wrong_and_fails(lineal, photos, damage):
     assert len(lineal("verify", "--json", fails=True).json) == 1
 
 
+def test_verify_names_a_lost_pack_and_prints_the_first_of_its_files(lineal, home, monkeypatch):
+    for name, count in (("many", 120), ("few", 2)):
+        Path(name).mkdir()
+        for number in range(count):
+            Path(name, f"{number}.txt").write_text(f"{name} {number}")
+        lineal("artifact", "put", name, "-n", f"p/{name}")
+    (pack,) = (home / "blobs" / "packs").rglob("*.pack")
+    for blob in (home / "blobs" / "sha256").rglob("*-*"):
+        blob.unlink()  # of `few`
+    pack.chmod(0o600)
+    pack.write_bytes(pack.read_bytes()[:-1])
+    answer = lineal("verify", fails=True)
+    lines = answer.out.splitlines()
+    of_many = [line for line in lines if "(in ana/p/many:v0)" in line]
+    damaged = f"the bytes are missing; damaged: {pack.relative_to(home)} (not so"
+    assert len(of_many) == 6
+    assert all(damaged in line for line in of_many[:5])
+    assert of_many[5].startswith(
+        f"… and 115 more …/{pack.parent.name} (in ana/p/many:v0): the bytes"
+    )
+    assert (
+        len([line for line in lines if "(in ana/p/few:v0): the bytes are missing (" in line]) == 2
+    )
+    found = lineal("verify", "--json", fails=True).json
+    assert len([each for each in found if "(in ana/p/many:v0)" in each["where"]]) == 120
+    assert f"{len(found)} problems found" in answer.err
+
+
 def test_version_is_printed(lineal):
     assert lineal("version").out == lineal("--version").out
     assert lineal("version").out.startswith("lineal ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -16,6 +17,9 @@ from lineal.config import load
 from lineal.core.findings import STORED_BYTES, Finding
 from lineal.errors import IntegrityError, NotFound, UsageError
 from lineal.home import home_of
+
+SHOWN_MOST = 5
+"""Lost files of one pack that are printed; it may have had 20,000."""
 
 
 @runtime_checkable
@@ -49,6 +53,7 @@ def verify(
         raise UsageError("`lineal verify` checks an instance on this machine")
     status = backend.status()
     findings = []
+    told = _Told()
     with term.progress(
         "Checking", files=status.counts.get("blobs"), size=status.blob_bytes
     ) as progress:
@@ -57,7 +62,9 @@ def verify(
         ):
             findings.append(finding)
             if not json:
-                _print(finding)
+                told.tell(finding)
+    if not json:
+        told.end()
     if json:
         output.as_json_list(
             {"invariant": each.invariant, "where": each.where, "what": each.what}
@@ -92,9 +99,37 @@ def _what_next(findings: list[Finding], *, repair: bool) -> str:
     )
 
 
-def _print(finding: Finding) -> None:
-    output.erase_progress()
-    output.data(
-        f"{output.cell(finding.where)}: {output.cell(finding.what)} "
-        f"(not so: {output.cell(finding.invariant)})"
-    )
+class _Told:
+    """Prints findings; of many files that are lost together, as those of a pack, the first ones."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, ...]] = Counter()
+
+    def tell(self, finding: Finding) -> None:
+        like = _likeness(finding)
+        if like:
+            self._counts[like] += 1
+        if self._counts[like] <= SHOWN_MOST:
+            output.erase_progress()
+            output.data(
+                f"{output.cell(finding.where)}: {output.cell(finding.what)} "
+                f"(not so: {output.cell(finding.invariant)})"
+            )
+
+    def end(self) -> None:
+        """Say how many of which were left out."""
+        for (where, what), count in self._counts.items():
+            if count > SHOWN_MOST:
+                told = f"… and {count - SHOWN_MOST:,} more …/{where}: {what}; `--json` lists them"
+                output.data(output.cell(told))
+
+
+def _likeness(finding: Finding) -> tuple[str, ...]:
+    """Return what findings have in common whose bytes came together, all but the digest.
+
+    Nothing if it is no matter of stored bytes.
+    """
+    if finding.invariant != STORED_BYTES:
+        return ()
+    after_digest = finding.where.split("/", 4)[-1]  # sha256/ab/cd/DIGEST/NONCE (in …)
+    return after_digest, finding.what

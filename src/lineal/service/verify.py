@@ -125,6 +125,7 @@ def _lines(instance: Instance) -> Iterator[Finding]:
 
 def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[Finding]:
     packed = InTurn()
+    damaged: dict[str, str] = {}
     for rows in _pages(instance, checks.stored_blobs, PAGE):
         keyed: list[tuple[Row[Any], Key]] = []
         for row in rows:
@@ -136,6 +137,9 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
             partial(_problem, instance, packed, progress), _in_order(instance, keyed), _loose_bytes
         ):
             if problem is not None:
+                if problem.is_missing:
+                    pack = _damaged_pack(instance, row.nonce, damaged)
+                    problem = problem._replace(text=problem.text + pack)
                 yield from _said(instance, row, key, problem, repair=repair)
             progress(1, 0)
 
@@ -204,10 +208,23 @@ def _said(
     yield Finding(STORED_BYTES, where, what)
 
 
+def _damaged_pack(instance: Instance, nonce: str, known: dict[str, str]) -> str:
+    """Say which packs of a nonce cannot be read as such: their file is to be put back."""
+    if nonce not in known:
+        try:
+            names = {file.name for file in instance.store.packed(nonce) if file.is_part}
+        except Unavailable:
+            names = set()
+        listed = ", ".join(f"blobs/{name}" for name in sorted(names))
+        known[nonce] = f"; damaged: {listed}" if names else ""
+    return known[nonce]
+
+
 class _Problem(NamedTuple):
     text: str
     is_lost: bool
     """False if the bytes cannot be read now and may well be there: nothing to repair here."""
+    is_missing: bool = False
 
 
 def _problem(
@@ -221,7 +238,7 @@ def _problem(
             size += len(chunk)
             progress(0, len(chunk))
     except MissingFile:
-        return _Problem("the bytes are missing", is_lost=True)
+        return _Problem("the bytes are missing", is_lost=True, is_missing=True)
     except IntegrityError as error:
         return _Problem(f"cannot be read: {error}", is_lost=True)
     except (Unavailable, OSError) as error:
