@@ -8,6 +8,7 @@ import os
 import pytest
 
 import lineal as sdk
+from lineal.blobs.local import LocalStore
 from lineal.client import session
 from lineal.core.retention import Restored
 
@@ -260,3 +261,14 @@ def test_a_run_frees_space_at_its_end_once_a_day(lineal, photos, home, capsys):
 def test_a_plan_is_json_all_the_way(lineal, photos):
     lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
     assert json.loads(lineal("gc", "--dry-run", "--json").out)["made_at"]
+
+
+def test_files_that_stay_for_one_reason_are_told_in_one_line(lineal, photos, monkeypatch):
+    monkeypatch.setattr(
+        LocalStore, "delete", lambda self, keys: [(k, OSError("busy")) for k in keys]
+    )
+    lineal("artifact", "rm", "demo/photos:v0", "--delete-aliases", "--yes")
+    answer = lineal("gc", "--yes", fails=True)
+    (line,) = (line for line in answer.err.splitlines() if line.endswith("busy"))
+    assert " and others: " in line
+    assert "2 files could not be deleted" in answer.err

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import lineal as sdk
+from lineal.blobs.local import LocalStore
 from lineal.client import session
+from lineal.errors import Unavailable
 
 
 def test_status_shows_paths_sizes_and_counts(lineal, photos, home):
@@ -132,6 +134,17 @@ def test_verify_names_a_lost_pack_and_prints_the_first_of_its_files(lineal, home
     found = lineal("verify", "--json", fails=True).json
     assert len([each for each in found if "(in ana/p/many:v0)" in each["where"]]) == 120
     assert f"{len(found)} problems found" in answer.err
+
+
+def test_verify_calls_nothing_lost_that_only_cannot_be_read_now(lineal, photos, monkeypatch):
+    def refuse(self, key):
+        raise Unavailable(f"Cannot read {key}: Permission denied")
+
+    monkeypatch.setattr(LocalStore, "open", refuse)
+    answer = lineal("verify", fails=True)
+    assert answer.code == 7
+    assert "cannot be read now may well be there" in answer.err
+    assert "backup" not in answer.err
 
 
 def test_version_is_printed(lineal):

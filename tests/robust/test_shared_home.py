@@ -39,6 +39,19 @@ def read():
     run = artifact.logged_by()
     print(open(artifact.file()).read(), run.entity, run.user)
 
+def log_many():
+    artifact = lineal.Artifact("many", "dataset")
+    for number in range(120):
+        artifact.add_bytes(str(number).encode(), f"{number}.txt")
+    with lineal.init(project="vision") as run:
+        run.log_artifact(artifact)
+
+def why_it_stays():
+    for run in lineal.Api().runs("vision"):
+        run.delete(delete_artifacts=True)
+    swept = lineal.Api()._backend.gc_sweep()
+    print(swept.failed, {failure.why for failure in swept.failures})
+
 def sweep():
     for run in lineal.Api().runs("vision"):
         run.delete(delete_artifacts=True)
@@ -140,3 +153,11 @@ def test_one_user_works_while_the_run_of_another_is_live(act: Act) -> None:
 def test_one_user_deletes_what_another_logged(act: Act) -> None:
     answer(act("ana", "log", "one"))
     assert answer(act("ben", "sweep")) == "() 0 None"
+
+
+def test_a_pack_that_another_user_has_to_free_is_named_with_that_user(act: Act) -> None:
+    answer(act("ana", "log_many"))
+    failed, reason = answer(act("ben", "why_it_stays")).split(" ", 1)
+    assert failed == "120"
+    assert ".pack belongs to " in reason
+    assert f"user {USERS['ana']}, whose `lineal gc` frees it" in reason

@@ -185,8 +185,12 @@ def _note_what_waits(connection: Connection) -> None:
 
 
 def _print_failures(failures: tuple[Failure, ...]) -> None:
-    for failure in failures[:SHOWN]:
-        output.note(f"  {failure.key}: {failure.why}")
+    reasons: dict[str, list[str]] = {}
+    for failure in failures:
+        reasons.setdefault(failure.why, []).append(failure.key)
+    for why, keys in list(reasons.items())[:SHOWN]:
+        others = " and others" if len(keys) > 1 else ""
+        output.note(f"  {keys[0]}{others}: {why}")
 
 
 # --- purge --------------------------------------------------------------------------------------

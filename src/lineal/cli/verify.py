@@ -14,7 +14,7 @@ from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
 from lineal.config import load
-from lineal.core.findings import STORED_BYTES, Finding
+from lineal.core.findings import STORED_BYTES, UNREADABLE, Finding
 from lineal.errors import IntegrityError, NotFound, UsageError
 from lineal.home import home_of
 
@@ -91,7 +91,10 @@ def _require_home() -> None:
 
 def _what_next(findings: list[Finding], *, repair: bool) -> str:
     """Say what to do where bytes are lost; nobody but a backup has the rest."""
-    if repair or all(finding.invariant != STORED_BYTES for finding in findings):
+    of_bytes = [finding for finding in findings if finding.invariant == STORED_BYTES]
+    if of_bytes and all(finding.what.startswith(UNREADABLE) for finding in of_bytes):
+        return "; what cannot be read now may well be there: let it be read, and verify again"
+    if repair or not of_bytes:
         return ""
     return (
         "; put lost bytes back from a backup, or let `lineal verify --repair` note them, so that "

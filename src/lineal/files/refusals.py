@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import stat
 
 from lineal.errors import LinealError, MissingFile, NoSpace, Unavailable
@@ -108,3 +109,21 @@ def _reason(error: OSError) -> str:
     if error.errno in _FAILING:
         return f"{error.strerror}. Its disk fails or is gone; see to that, and repeat the call"
     return str(error.strerror)
+
+
+def why_it_stays(error: OSError) -> str:
+    """Say why a file could not be deleted, and whose it is if that is the reason."""
+    if not isinstance(error, PermissionError) or error.filename is None:
+        return str(error)
+    path = os.fsdecode(error.filename)
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return str(error)
+    if owner == os.geteuid():
+        return str(error)
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"user {owner}"
+    return f"{path} belongs to {name}, whose `lineal gc` frees it"

@@ -39,6 +39,7 @@ from lineal.db import gc_plan
 from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
 from lineal.errors import NoSpace, Unavailable
+from lineal.files.refusals import why_it_stays
 from lineal.service import due, strays
 from lineal.service.instance import Instance
 from lineal.service.lock_files import locked_if_free
@@ -341,7 +342,7 @@ def delete_bytes(instance: Instance, rows: Sequence[_Row]) -> tuple[Amount, list
     gone = [row for key, row in keys.items() if key not in failed]
     with instance.database.writing() as connection:
         gc_db.drop(connection, [row.id for row in gone])
-    failures = [Failure(key, str(error)) for key, error in failed.items()]
+    failures = [Failure(key, why_it_stays(error)) for key, error in failed.items()]
     return Amount(len(gone), sum(row.size_bytes for row in gone)), failures
 
 

@@ -15,6 +15,7 @@ from lineal.core.records import DraftId
 from lineal.db import drafts as drafts_db
 from lineal.db import gc as gc_db
 from lineal.db.engine import batches
+from lineal.files.refusals import why_it_stays
 from lineal.service.instance import Instance
 
 BATCH = 2_000
@@ -89,7 +90,7 @@ def delete(instance: Instance, files: Sequence[StoredFile]) -> tuple[Amount, lis
         **dict(instance.store.delete_parts([file.name for file in files if file.is_part])),
     }
     gone = [file for file in files if (file.key or file.name) not in failed]
-    failures = [Failure(name, str(error)) for name, error in failed.items()]
+    failures = [Failure(name, why_it_stays(error)) for name, error in failed.items()]
     return Amount(len(gone), sum(file.size for file in gone)), failures
 
 

@@ -14,7 +14,7 @@ from lineal.blobs.store import LocalPlace
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
-from lineal.core.findings import STORED_BYTES, Finding
+from lineal.core.findings import STORED_BYTES, UNREADABLE, Finding
 from lineal.core.manifest import Segment, SegmentHead, check_segment
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
@@ -242,7 +242,7 @@ def _problem(
     except IntegrityError as error:
         return _Problem(f"cannot be read: {error}", is_lost=True)
     except (Unavailable, OSError) as error:
-        return _Problem(f"cannot be read now: {error}", is_lost=False)
+        return _Problem(f"{UNREADABLE}: {error}", is_lost=False)
     if size != row.size_bytes:
         return _Problem(f"{size} bytes instead of {row.size_bytes}", is_lost=True)
     if of_hash(running) != row.digest:
