@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from typing import Any
 
@@ -247,3 +248,32 @@ def test_a_figure_of_plotly_is_kept_as_one() -> None:
     assert lineal.Api().artifact("figures:latest").get("one").figure == figure
     with pytest.raises(Invalid, match="not dict"):
         lineal.Plotly({})
+
+
+def test_names_that_mean_something_to_matplotlib_are_drawn_as_they_are() -> None:
+    formula, long = "cost $x_{ per $y", "n" * 300
+    names = [formula, "_hidden", long, "\x1b[31m"]
+    rows = [[name, number] for number, name in enumerate(names)]
+    table = lineal.Table(columns=[formula, "value"], data=rows)
+    charts = [
+        lineal.plot.line(table, "value", "value", stroke=formula, title=formula),
+        lineal.plot.bar(table, formula, "value", title=long),
+        lineal.plot.histogram(table, "value", title="$$"),
+        lineal.plot.confusion_matrix(y_true=[0, 1, 2, 3], preds=[0, 1, 2, 3], class_names=names),
+    ]
+    figures = [chart.figure() for chart in charts]
+    for figure in figures:
+        figure.savefig(io.BytesIO())  # a warning, such as of no room left, is an error here
+    ((lines,), (bars,), _, (matrix,)) = (figure.axes for figure in figures)
+    assert lines.get_title() == formula.replace("$", r"\$")
+    assert len(lines.get_legend().get_texts()) == len(names)
+    assert [tick.get_text() for tick in bars.get_yticklabels()][1] == "_hidden"
+    assert len(bars.get_title()) < 100
+    assert matrix.get_xticklabels()[0].get_rotation() == 90
+
+
+def test_bars_of_one_name_stand_one_below_the_other() -> None:
+    table = lineal.Table(columns=["name", "value"], data=[["a", 1], ["a", 2]])
+    (axes,) = lineal.plot.bar(table, "name", "value").figure().axes
+    assert [bar.get_width() for bar in axes.patches] == [1, 2]
+    assert len({bar.get_y() for bar in axes.patches}) == 2

@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lineal.client.media.types import needs_package
+from lineal.core.drawn_text import cut, letters_of
+from lineal.core.lineage_text import printable
 from lineal.errors import Invalid
 
 if TYPE_CHECKING:
     from lineal.client.media.chart import CustomChart
 
 SIZE_INCHES = (6.0, 4.0)
+TITLE_MOST, NAME_MOST = 70, 30
+"""Ordinary letters that have room above a chart, and beside or below it."""
+CROWDED_FROM = 40
+"""Ordinary letters of all names below a matrix from which on they stand upright."""
 
 
 def figure(chart: CustomChart) -> Any:
@@ -24,7 +30,7 @@ def figure(chart: CustomChart) -> Any:
     except ImportError as error:
         needs_package("To draw a chart", "matplotlib", error)
     drawn = Figure(figsize=SIZE_INCHES, layout="constrained")
-    axes = drawn.add_subplot(title=chart.title)
+    axes = drawn.add_subplot(title=_text(chart.title, TITLE_MOST))
     columns = {part: chart.table.get_column(name) for part, name in chart.fields.items()}
     draw(axes, columns, chart)
     return drawn
@@ -53,7 +59,9 @@ def _draw_lines(axes: Any, xs: list[Any], ys: list[Any], names: list[Any] | None
     for name, points in lines.items():
         points.sort()
         marker = "." if len(points) == 1 else None  # a line of one point is not seen
-        axes.plot([x for x, _ in points], [y for _, y in points], marker=marker, label=name)
+        axes.plot(
+            [x for x, _ in points], [y for _, y in points], marker=marker, label=_in_legend(name)
+        )
     if names is not None and lines:
         axes.legend()
 
@@ -65,7 +73,9 @@ def _scatter(axes: Any, columns: Columns, chart: CustomChart) -> None:
 
 def _bar(axes: Any, columns: Columns, chart: CustomChart) -> None:
     _label(axes, chart, chart.fields["value"], "")
-    axes.barh(list(map(str, columns["label"])), columns["value"])
+    places = range(len(columns["label"]))
+    axes.barh(places, columns["value"])
+    axes.set_yticks(places, [_text(str(label)) for label in columns["label"]])
     axes.invert_yaxis()  # the first row on top
 
 
@@ -84,8 +94,10 @@ def _confusion_matrix(axes: Any, columns: Columns, chart: CustomChart) -> None:
         )
     )
     axes.imshow([[counts[row, column] for column in names] for row in names], cmap="Blues")
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
+    shown = [_text(str(name)) for name in names]
+    is_crowded = sum(map(letters_of, shown)) > CROWDED_FROM
+    axes.set_xticks(range(len(names)), shown, rotation=90 if is_crowded else 0)
+    axes.set_yticks(range(len(names)), shown)
     _label(axes, chart, "Predicted", "Actual")
     half = max(counts.values(), default=0) / 2
     for y, row in enumerate(names):
@@ -96,8 +108,20 @@ def _confusion_matrix(axes: Any, columns: Columns, chart: CustomChart) -> None:
 
 
 def _label(axes: Any, chart: CustomChart, x: str, y: str) -> None:
-    axes.set_xlabel(chart.string_fields.get("x-axis-title", x))
-    axes.set_ylabel(chart.string_fields.get("y-axis-title", y))
+    axes.set_xlabel(_text(chart.string_fields.get("x-axis-title", x), TITLE_MOST))
+    axes.set_ylabel(_text(chart.string_fields.get("y-axis-title", y), TITLE_MOST))
+
+
+def _in_legend(name: str | None) -> str | None:
+    if name is None:
+        return None
+    shown = _text(name)
+    return f" {shown}" if shown.startswith("_") else shown  # else matplotlib leaves it out
+
+
+def _text(text: str, most: int = NAME_MOST) -> str:
+    """Return a text as matplotlib draws it as it is: what stands between two `$` is a formula."""
+    return cut(printable(text), most).replace("$", r"\$")
 
 
 _DRAWN: Mapping[str, Callable[[Any, Columns, CustomChart], None]] = {
