@@ -50,6 +50,28 @@ def test_every_version_is_carried_and_what_differs_is_said(lineal, photos, move)
     assert "prod: on another version there" in shown
 
 
+def test_a_whole_project_is_carried(lineal, photos, move):
+    for text in ("one", "two"):
+        Path("own.txt").write_text(text)
+        lineal("artifact", "put", "own.txt", "-n", "demo/own")
+        lineal("artifact", "put", "own.txt", "-n", f"other/{text}")
+    lineal("artifact", "link", "other/one", "demo/linked")
+    lineal("artifact", "export", "demo", "--all", "--to", "bundle")
+    move()
+    carried = lineal("artifact", "import", "bundle", "--json").json
+    names = [each["version"] for each in carried]
+    assert sorted(names) == ["ana/demo/own:v0", "ana/demo/own:v1", "ana/demo/photos:v0"]
+
+
+def test_a_project_without_versions_has_nothing_to_carry(lineal, photos):
+    Path("own.txt").write_text("text")
+    lineal("artifact", "put", "own.txt", "-n", "other/own")
+    lineal("artifact", "rm", "other/own", "--all", "--yes")
+    answer = lineal("artifact", "export", "other", "--all", "--to", "bundle", fails=True)
+    assert "Project ana/other has no versions to export" in answer.err
+    assert not Path("bundle").exists()
+
+
 def test_a_name_with_a_version_and_all_contradict_each_other(lineal, photos):
     answer = lineal("artifact", "export", "demo/photos:v0", "--all", "--to", "bundle", fails=True)
     assert "`--all` exports all of them" in answer.err

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lineal.cli import output
-from lineal.cli.connect import Connection, connect
+from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import IntoEntity, IntoProject, Json
 from lineal.client.pages import all_of
-from lineal.core.records import VersionQuery, VersionRecord
+from lineal.core.records import CollectionQuery, VersionQuery, VersionRecord
+from lineal.errors import NotFound
 
 if TYPE_CHECKING:
     from lineal.client.offline.carrying import Carried
@@ -29,7 +30,9 @@ def export(
         str,
         typer.Option("--to", metavar="FOLDER", help="The bundle; it is made, or gets them as well"),
     ],
-    every: Annotated[bool, typer.Option("--all", help="Every version of the artifacts")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every version of the artifacts, or of a project's")
+    ] = False,
     upstream: Annotated[
         bool, typer.Option("--upstream", help="Also all versions that they were made from")
     ] = False,
@@ -44,6 +47,7 @@ def export(
     Examples:
       lineal artifact export vision/net:best vision/faces --to bundle
       lineal artifact export vision/net:best --upstream --to /media/usb/net
+      lineal artifact export vision --all --to vision-bundle
     """
     from lineal.client.offline import bundles  # loads SQLAlchemy: 0.2 s that `--help` need not wait
 
@@ -90,7 +94,30 @@ def _versions(connection: Connection, name: str, *, every: bool) -> list[Version
     if not every:
         return [connection.version(name)]
     path = connection.collection_path(name, instead="`--all` exports all of them")
-    query = VersionQuery(path.entity, path.project, path.name)
+    try:
+        connection.backend.collection(path.entity, path.project, path.name)
+    except NotFound:
+        entity, project, collection = place_of(connection, name)
+        if collection is None:
+            return _versions_of_project(connection, entity, project)
+    return _all_versions(connection, VersionQuery(path.entity, path.project, path.name))
+
+
+def _versions_of_project(connection: Connection, entity: str, project: str) -> list[VersionRecord]:
+    """Return all that was logged in a project; a link belongs to where its version was logged."""
+    query = CollectionQuery(entity, project)
+    found = [
+        version
+        for each in all_of(lambda page: connection.backend.collections(query, page))
+        for version in _all_versions(connection, VersionQuery(entity, project, each.name))
+        if not version.is_link
+    ]
+    if not found:
+        raise NotFound(f"Project {entity}/{project} has no versions to export")
+    return found
+
+
+def _all_versions(connection: Connection, query: VersionQuery) -> list[VersionRecord]:
     return list(all_of(lambda page: connection.backend.versions(query, page)))
 
 
