@@ -250,6 +250,16 @@ def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatc
     assert f"No {kind}s in {tmp_path}/moved away yet" in lineal(kind, "ls").err
 
 
+@pytest.mark.parametrize(
+    "words", ["run show 5u3ecmrw", "artifact get p/net", "sweep show p/5u3ecmrw"]
+)
+def test_who_asks_an_empty_home_for_something_is_told_that_it_is_empty(lineal, words):
+    answer = lineal(*words.split(), fails=True)
+    assert answer.code == 4
+    assert "; this home has no projects yet, `lineal status` says where it is\n" in answer.err
+    assert "entity" not in answer.err
+
+
 def test_an_empty_list_of_one_project_names_it(lineal, photos, monkeypatch):
     assert "No sweeps in ana/demo yet" in lineal("sweep", "ls", "demo").err
     monkeypatch.setenv("LINEAL_PROJECT", "demo")

@@ -150,7 +150,10 @@ def _not_found(
 def _near_projects(connection: Connection, entity: str, project: str) -> str:
     entity_id = find_entity(connection, entity)
     if entity_id is None:
-        return f": there is no entity {entity}{_near_entities(connection, entity)}"
+        near = _near_entities(connection, entity)
+        # an empty home may be the wrong one
+        empty = "; this home has no projects yet, `lineal status` says where it is"
+        return f": there is no entity {entity}{near}" if near else empty
     names: Sequence[str] = connection.scalars(
         select(projects.c.name)
         .where(projects.c.entity_id == entity_id, projects.c.deleted_at.is_(None))
