@@ -429,3 +429,35 @@ def test_a_script_that_leaves_finish_to_its_end_fails_where_an_artifact_did(told
     assert "1 artifact was not stored" in err
     assert "Traceback" not in err
     assert record()[1].state == "failed"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("last_line", ["", "raise SystemExit(3)"])
+def test_so_does_a_child_of_multiprocessing(method, last_line):
+    ends = 3 if last_line else 120
+    script(
+        f"""
+import atexit, multiprocessing
+from multiprocessing import util
+
+def work(said):
+    run = lineal.init(id='a', settings=QUICK)
+    open('f.txt', 'w').write('x')
+    lost = lineal.Artifact('lost', 'dataset')
+    lost.add_file('f.txt', policy='immutable')
+    os.unlink('f.txt')
+    run.log_artifact(lost)
+    util.Finalize(None, said.put, args=('all is done',), exitpriority=-1)
+    {last_line}
+
+if __name__ == '__main__':
+    context = multiprocessing.get_context('{method}')
+    said = context.SimpleQueue()
+    child = context.Process(target=work, args=(said,))
+    child.start()
+    child.join()
+    assert child.exitcode == {ends}, child.exitcode
+    assert said.get() == 'all is done'
+"""
+    )
+    assert record()[1].state == "failed"

@@ -27,8 +27,11 @@ from lineal.errors import LinealError, TrialStopped
 from lineal.startup import exits
 
 INTERRUPTED = 255
+LOST = 120
+"""With which a process ends that would have ended with 0, had all been stored."""
 _FIRST = 100
 """Priority among multiprocessing's finalizers: before it takes down queues and managers."""
+_LAST = -1_000_000
 _FORKING = ("multiprocessing.popen_fork", "multiprocessing.forkserver")
 
 
@@ -79,10 +82,10 @@ def install() -> None:
     _wrap_exit()
 
 
-def finish_all(exit_code: int | None = None) -> None:
+def finish_all(exit_code: int | None = None) -> bool:
     """Finish every run of this process, the newest first; failures are printed, not raised.
 
-    It takes as long as the uploads do, whatever `finish_timeout` says.
+    Returns whether the process should fail for them, which else would not. It takes as long as the uploads do, whatever `finish_timeout` says.
     """
     settled = _ending.settled()
     if exit_code is None:
@@ -99,14 +102,16 @@ def finish_all(exit_code: int | None = None) -> None:
         except Exception as error:  # noqa: BLE001 - the other runs are to be finished all the same
             was_lost = True
             term.error(f"Run {run.path} could not be finished: {error!r}")
-    if was_lost and exit_code == 0:
+    is_to_fail = was_lost and exit_code == 0
+    if is_to_fail:
         _fail_at_the_end()
     if _ending.is_interrupted:
         _interrupt_again()
+    return is_to_fail
 
 
 def _fail_at_the_end() -> None:
-    """Let this process end with 120, as Python does if something failed when the program was over.
+    """Let this process end with LOST, as Python does if something failed when the program was over.
 
     Else whatever comes next goes on without what could not be stored (ART-39). By then nobody can
     raise or exit any more, but Python looks whether its last flush fails.
@@ -290,9 +295,19 @@ def _install_in_multiprocessing_child() -> None:
     def finish_child() -> None:
         kind, value, _ = sys.exc_info()  # of what the target function raised, up to Python 3.12
         child_code = _child_exit_code()
-        finish_all(code_of(kind, value) if child_code is None else child_code)
+        if finish_all(code_of(kind, value) if child_code is None else child_code):
+            util.Finalize(None, _fail_child, exitpriority=_LAST)
 
     util.Finalize(None, finish_child, exitpriority=_FIRST)
+
+
+def _fail_child() -> None:
+    """End a child of multiprocessing with LOST, when everything else at its end is done."""
+    if sys.version_info < (3, 13):
+        raise SystemExit(LOST)  # the caller ends with that
+    if _child_exit_code() is not None:
+        sys.stdout.flush()
+        os._exit(LOST)
 
 
 def _child_exit_code() -> int | None:
