@@ -32,6 +32,8 @@ LOST = 120
 _FIRST = 100
 """Priority among multiprocessing's finalizers: before it takes down queues and managers."""
 _LAST = -1_000_000
+_ENDS_LATER = tuple(sys.version_info) >= (3, 13)
+"""Whether such a child has its exit code before its finalizers are called, and at its very end."""
 _FORKING = ("multiprocessing.popen_fork", "multiprocessing.forkserver")
 
 
@@ -82,10 +84,10 @@ def install() -> None:
     _wrap_exit()
 
 
-def finish_all(exit_code: int | None = None) -> bool:
+def finish_all(exit_code: int | None = None) -> None:
     """Finish every run of this process, the newest first; failures are printed, not raised.
 
-    Returns whether the process should fail for them, which else would not. It takes as long as the uploads do, whatever `finish_timeout` says.
+    It takes as long as the uploads do, whatever `finish_timeout` says.
     """
     settled = _ending.settled()
     if exit_code is None:
@@ -102,12 +104,10 @@ def finish_all(exit_code: int | None = None) -> bool:
         except Exception as error:  # noqa: BLE001 - the other runs are to be finished all the same
             was_lost = True
             term.error(f"Run {run.path} could not be finished: {error!r}")
-    is_to_fail = was_lost and exit_code == 0
-    if is_to_fail:
+    if was_lost and exit_code == 0:
         _fail_at_the_end()
     if _ending.is_interrupted:
         _interrupt_again()
-    return is_to_fail
 
 
 def _fail_at_the_end() -> None:
@@ -118,6 +118,10 @@ def _fail_at_the_end() -> None:
     """
     if sys.stderr is not None and not isinstance(sys.stderr, _FailingAtTheEnd):
         sys.stderr = _FailingAtTheEnd(sys.stderr)
+    if _is_multiprocessing_child():
+        from multiprocessing import util  # loaded already in such a child
+
+        util.Finalize(None, _fail_child, exitpriority=_LAST)
 
 
 class _FailingAtTheEnd:
@@ -287,25 +291,28 @@ def _has_returned(frame: FrameType) -> bool:
 
 def _install_in_multiprocessing_child() -> None:
     """Such a child ends by `os._exit`, which skips atexit (before 3.13), not these finalizers."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None or process.parent_process() is None:
+    if not _is_multiprocessing_child():
         return
     from multiprocessing import util  # loaded already in such a child
 
     def finish_child() -> None:
         kind, value, _ = sys.exc_info()  # of what the target function raised, up to Python 3.12
         child_code = _child_exit_code()
-        if finish_all(code_of(kind, value) if child_code is None else child_code):
-            util.Finalize(None, _fail_child, exitpriority=_LAST)
+        finish_all(code_of(kind, value) if child_code is None else child_code)
 
     util.Finalize(None, finish_child, exitpriority=_FIRST)
 
 
+def _is_multiprocessing_child() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
+
+
 def _fail_child() -> None:
     """End a child of multiprocessing with LOST, when everything else at its end is done."""
-    if sys.version_info < (3, 13):
+    if not _ENDS_LATER:
         raise SystemExit(LOST)  # the caller ends with that
-    if _child_exit_code() is not None:
+    if _child_exit_code() is not None:  # else as any other process
         sys.stdout.flush()
         os._exit(LOST)
 
