@@ -32,6 +32,13 @@ def test_a_file_is_named_by_its_basename(tmp_path: Path) -> None:
     assert (entry.path, entry.size, entry.digest) == ("f.bin", 4, of_bytes(b"data"))
 
 
+def test_so_is_one_that_is_added_under_no_name(tmp_path: Path) -> None:
+    artifact = Artifact("data", "dataset")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "a.txt").write_text("a")
+    assert artifact.add_file(str(tmp_path / "deep" / "a.txt"), name="").path == "a.txt"
+
+
 def test_one_file_of_many_is_added_without_a_look_at_the_others(tmp_path: Path) -> None:
     (tmp_path / "f.bin").write_bytes(b"data")
     artifact = Artifact("data", "dataset")

@@ -76,6 +76,7 @@ def test_what_lineal_makes_itself_cannot_be_made_by_users(name: str, type: str) 
 def test_the_digest_is_the_same_whatever_algorithm_is_asked_for(algorithm: str | None) -> None:
     asked = Artifact("data", "dataset", digest_algorithm=algorithm)
     assert asked.digest == Artifact("data", "dataset").digest
+    assert asked.digest_algorithm == "SHA256"
 
 
 def test_an_algorithm_that_nobody_has_is_refused() -> None:

@@ -230,6 +230,11 @@ class ArtifactCore:
         return None
 
     @property
+    def digest_algorithm(self) -> str:
+        """`SHA256`, whatever was asked for (ART-2)."""
+        return "SHA256"
+
+    @property
     def state(self) -> str:
         """`PENDING`, `COMMITTED` or `DELETED` (ART-3)."""
         version = self._known

@@ -52,7 +52,7 @@ class DraftMethods(ArtifactCore):
         """
         self._require_draft()
         path = file_paths.local_path(local_path)
-        target = os.path.basename(path) if name is None else file_paths.entry_path(name)
+        target = file_paths.entry_path(name) if name not in (None, "") else os.path.basename(path)
         if is_tmp:
             target = self._name_by_digest(path, target)
         entry = self._adder.add_file(
