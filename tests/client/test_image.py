@@ -12,9 +12,11 @@ import PIL.Image
 import pytest
 from media_folder import Folder, round_trip
 
+import lineal
 from lineal.client import media
 from lineal.client.media.classes import Classes
 from lineal.client.media.image import Image
+from lineal.client.media.layer import BoundingBoxes2D, ImageMask
 from lineal.errors import IntegrityError, Invalid, MissingFile
 
 BOXES = {
@@ -52,6 +54,40 @@ def test_grouping_is_kept_as_a_plain_number(tmp_path: Path) -> None:
     image = Image(np.zeros((2, 2)), grouping=np.int64(3))
     assert round_trip(image, tmp_path / "3").grouping == 3
     assert round_trip(Image(image, grouping=np.int64(4)), tmp_path / "4").grouping == 4
+
+
+def test_layers_may_be_objects_of_their_own(tmp_path: Path) -> None:
+    boxes = BoundingBoxes2D(BOXES["predictions"], "predictions")
+    mask = ImageMask(MASKS["truth"], "truth")
+    image = Image(np.zeros((4, 4)), boxes={"predictions": boxes}, masks={"truth": mask})
+    assert image == Image(np.zeros((4, 4)), boxes=BOXES, masks=MASKS)
+    found = round_trip(boxes, tmp_path / "boxes"), round_trip(mask, tmp_path / "mask")
+    assert found == (boxes, mask)
+    assert found[0].layer["class_labels"] == {0: "dog", 1: "cat"}
+    assert found[1].layer["mask_data"].tolist() == np.eye(4).tolist()
+
+
+def test_an_artifact_takes_layers_and_finds_them_by_their_names() -> None:
+    mask = ImageMask(MASKS["truth"], "truth")
+    artifact = lineal.Artifact("data", "dataset")
+    assert artifact.add(mask, "m").path == "m.mask.json"
+    assert artifact.add(BoundingBoxes2D(BOXES["predictions"], "p"), "b").path == "b.boxes2D.json"
+    artifact.add(Image(np.zeros((4, 4)), boxes=BOXES), "image")
+    with lineal.init() as run:
+        found = run.log_artifact(artifact).wait()
+        with pytest.raises(Invalid, match="`m` is a layer of an image"):
+            run.log({"m": mask})
+    assert (found["m"], len(found["b"].layer["box_data"])) == (mask, 2)
+    (beside, *_) = [path for path in found.manifest.entries if path.startswith("media/metadata")]
+    assert found.get(beside) is None
+
+
+@pytest.mark.parametrize("kind", [BoundingBoxes2D, ImageMask])
+def test_a_wrong_layer_is_named(kind: type) -> None:
+    with pytest.raises(Invalid, match=r"(Boxes|Mask) `p` must be a dict with"):
+        kind({}, "p")
+    with pytest.raises(IntegrityError, match="Lineal can read"):
+        kind.read({"_type": "mask"}, None)
 
 
 def test_labels_may_hold_what_is_no_valid_unicode(tmp_path: Path) -> None:

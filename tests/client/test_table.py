@@ -248,6 +248,8 @@ def test_registry_names_the_types() -> None:
         ".partitioned-table.json",
         ".image-file.json",
         ".classes.json",
+        ".boxes2D.json",
+        ".mask.json",
         ".histogram.json",
         ".html-file.json",
         ".audio-file.json",

@@ -31,6 +31,8 @@ _WHERE: Mapping[str, tuple[str, str]] = {
     "partitioned-table": ("lineal.client.media.table_sets", "PartitionedTable"),
     "image-file": ("lineal.client.media.image", "Image"),
     "classes": ("lineal.client.media.classes", "Classes"),
+    "boxes2D": ("lineal.client.media.layer", "BoundingBoxes2D"),
+    "mask": ("lineal.client.media.layer", "ImageMask"),
     "histogram": ("lineal.client.media.histogram", "Histogram"),
     "html-file": ("lineal.client.media.html", "Html"),
     "audio-file": ("lineal.client.media.audio", "Audio"),

@@ -27,13 +27,13 @@ def read_labels(file: MediaFile) -> dict[int, str]:
 
 
 def named(layers: Any, what: str) -> Mapping[Any, Any]:
-    """Return layers by name; raises Invalid for anything but a dict of them."""
+    """Return layers by name, as dicts; raises Invalid for anything but a dict of them."""
     if layers is not None and not isinstance(layers, Mapping):
         raise Invalid(
             f'{what} must be a dict of layers by name, such as {what}={{"predictions": …}}, '
             f"not {layers!r:.80}"
         )
-    return layers or {}
+    return {name: getattr(layer, "layer", layer) for name, layer in (layers or {}).items()}
 
 
 # --- boxes ---
