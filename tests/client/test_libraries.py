@@ -78,7 +78,9 @@ def test_a_figure_is_logged_as_the_image_it_draws(figure: Any) -> None:
     image = lineal.Image(figure)
     assert image == lineal.Image(PIL.Image.open(drawn))
     assert lineal.Image(plt) == image
-    for value in (figure, plt, PIL.Image.open(drawn)):
+    axes = figure.axes[0]  # as seaborn returns them
+    assert lineal.Image(axes) == lineal.Image(axes.lines[0]) == image
+    for value in (figure, axes, plt, PIL.Image.open(drawn)):
         stub = logged(value)
         assert stub["_type"] == "image-file"
         assert (stub["width"], stub["height"]) == (image.width, image.height)

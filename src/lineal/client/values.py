@@ -180,7 +180,7 @@ def _as_media(value: object) -> object | None:
         from lineal.client.media.table import Table  # costs an import that few runs need
 
         return Table(dataframe=value)
-    if callable(getattr(value, "savefig", None)) or _is_a(value, "PIL.Image", "Image"):
+    if figure_of(value) is not None or _is_a(value, "PIL.Image", "Image"):
         from lineal.client.media.image import Image
 
         return Image(value)
@@ -189,6 +189,19 @@ def _as_media(value: object) -> object | None:
 
         return Plotly(value)
     return None
+
+
+def figure_of(value: object) -> Any:
+    """Return what draws a value by `savefig`: itself, or the figure of axes of matplotlib.
+
+    Those are what seaborn's functions return. None for anything else.
+    """
+    if callable(getattr(value, "savefig", None)):
+        return value
+    if not any(kind.__module__.startswith("matplotlib.") for kind in type(value).__mro__):
+        return None
+    figure = getattr(value, "figure", None)
+    return figure if callable(getattr(figure, "savefig", None)) else None
 
 
 def _array(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwise) -> Any:

@@ -24,8 +24,8 @@ class Image(DataObject):
     """A picture, encoded once; stored once per content however often it is used.
 
     data_or_path: path of an image file (its bytes are kept as they are), array of H×W or H×W×C
-    (float 0–1, -1–1 or 0–255, integer, bool), torch tensor (C×H×W), PIL image, matplotlib figure,
-    or another Image.
+    (float 0–1, -1–1 or 0–255, integer, bool), torch tensor (C×H×W), PIL image, matplotlib figure
+    or axes, or another Image.
     mode: of PIL, such as `L` or `RGBA`; default by the data. file_type: `png` by default.
     classes: labels for boxes and masks that bring none: `Classes`, or what makes them.
     boxes, masks: layers by name, see `layers.boxes_file` and `layers.mask`.

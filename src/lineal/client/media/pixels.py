@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from lineal.client.media.arrays import as_numpy, is_tensor, numpy_for
 from lineal.client.media.files import MediaFile, is_address
 from lineal.client.media.types import needs_media_extra
+from lineal.client.values import figure_of
 from lineal.errors import Invalid, LinealError, MissingFile
 
 FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "bmp": "BMP", "gif": "GIF", "webp": "WEBP"}
@@ -75,12 +76,13 @@ def as_now(pixels: Pixels) -> Pixels:
 
 
 def from_data(data: Any, *, mode: str | None, file_type: str | None, normalize: bool) -> Pixels:
-    """Encode an array, a tensor, a PIL image or a figure with `savefig`; PNG unless told else."""
+    """Encode an array, a tensor, a PIL image, or a figure or its axes; PNG unless told else."""
     if isinstance(data, _pil().Image):
         return encode(data, mode=mode, file_type=file_type, normalize=normalize)
-    if hasattr(data, "savefig"):  # a matplotlib figure
+    figure = figure_of(data)
+    if figure is not None:
         buffer = io.BytesIO()
-        data.savefig(buffer, format="png")
+        figure.savefig(buffer, format="png")
         buffer.seek(0)
         with _opened(buffer, "the figure") as image:
             return encode(image, mode=mode, file_type=file_type)
