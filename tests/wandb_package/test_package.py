@@ -21,7 +21,7 @@ LIBRARIES = {
     "xgboost": "xgboost",
 }
 """What the modules of callbacks import."""
-CALLBACKS = [f"wandb.integration.{name}" for name in LIBRARIES]
+CALLBACKS = [*(f"wandb.integration.{name}" for name in LIBRARIES), "wandb.sklearn"]
 
 
 def modules() -> list[str]:
@@ -177,6 +177,16 @@ def test_callbacks_import_the_library_that_they_are_for(
     [*_, error] = as_wandb(program, code=1).stderr.splitlines()
     assert error.startswith("ModuleNotFoundError")
     assert library in error
+
+
+def test_charts_of_models_have_a_short_path(as_wandb: Start) -> None:
+    pytest.importorskip("sklearn")
+    program = (
+        "from wandb.sklearn import plot_roc\n"
+        "import wandb.integration.sklearn\n"
+        "assert wandb.sklearn.plot_roc is plot_roc is wandb.integration.sklearn.plot_roc\n"
+    )
+    as_wandb(program)
 
 
 def test_callbacks_that_are_not_there_are_named(as_wandb: Start) -> None:

@@ -1,0 +1,3 @@
+"""`wandb.integration.sklearn` under its short name."""
+
+from .integration.sklearn import *  # noqa: F403 - all of it
