@@ -330,26 +330,26 @@ def test_only_who_administers_may_plan_or_sweep(instance: Instance, stranger: Ac
 def test_by_itself_it_runs_at_most_once_a_day(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
-    assert gc.sweep_if_due(instance, owner) is None, "a new home has nothing to free"
+    assert gc.sweep_briefly(instance, owner) is None, "a new home has nothing to free"
     delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1"}))
     clock.move(days=8)
-    swept = gc.sweep_if_due(instance, owner)
+    swept = gc.sweep_briefly(instance, owner)
     assert swept is not None
     assert swept.freed_bytes == 1
-    assert gc.sweep_if_due(instance, owner) is None
+    assert gc.sweep_briefly(instance, owner) is None
     clock.move(hours=25)
-    assert gc.sweep_if_due(instance, owner) is not None
+    assert gc.sweep_briefly(instance, owner) is not None
 
 
 def test_by_itself_it_does_not_wait_for_another_process(
     instance: Instance, owner: Actor, clock: MovableClock
 ) -> None:
-    gc.sweep_if_due(instance, owner)
+    gc.sweep_briefly(instance, owner)
     clock.move(days=2)
     with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
         assert is_mine
-        assert gc.sweep_if_due(instance, owner) is None
-    assert gc.sweep_if_due(instance, owner) is not None
+        assert gc.sweep_briefly(instance, owner) is None
+    assert gc.sweep_briefly(instance, owner) is not None
 
 
 @pytest.mark.parametrize("content", ["", "rubbish", "2026-01-01T00:00:00"])
@@ -360,9 +360,9 @@ def test_a_damaged_marker_is_written_anew(
     marker.write_text(content)
     assert not due.is_due(instance)
     marker.write_text(content)
-    assert gc.sweep_if_due(instance, owner) is None
+    assert gc.sweep_briefly(instance, owner) is None
     clock.move(days=2)
-    assert gc.sweep_if_due(instance, owner) is not None
+    assert gc.sweep_briefly(instance, owner) is not None
 
 
 def test_an_empty_plan_says_so(instance: Instance, owner: Actor) -> None:

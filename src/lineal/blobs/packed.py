@@ -93,7 +93,7 @@ class PackedBlobs:
             os.unlink(path)
             os.rmdir(os.path.dirname(path))
         except OSError:
-            return  # gone already, or the folder holds another pack
+            return  # gone already, or the folder holds another pack; what stays is a stray
 
     def nonce_of(self, path: str) -> str | None:
         """Return the nonce under which a path keeps blobs, None if it is not that of a pack."""

@@ -1,4 +1,8 @@
-"""Aliases: where they are, where they were, and what becomes of them with their versions."""
+"""Aliases: where they are, where they were, and what becomes of them with their versions.
+
+Whoever moves aliases has locked their collection (`collections.lock`), so that what is read here
+of where they are is still true when the move is written.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Subquery,
     and_,
     case,
     exists,
@@ -222,7 +223,7 @@ def _has_alias() -> ColumnElement[bool]:
     )
 
 
-def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Any:
+def _ranked(selection: Selection, scope: ColumnElement[bool]) -> Subquery:
     newest_first = memberships.c.number.desc()
     by_collection = versions.c.collection_id
     columns: list[Any] = [versions.c.id]

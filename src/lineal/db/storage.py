@@ -83,7 +83,7 @@ class Scope:
             self.of_run = _unit(is_asked, projects.c.id)
 
 
-def _unit(condition: Any, unit: ColumnElement[int]) -> ColumnElement[int]:
+def _unit(condition: ColumnElement[bool], unit: ColumnElement[int]) -> ColumnElement[int]:
     return case((condition, unit), else_=ELSEWHERE)
 
 

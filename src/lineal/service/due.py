@@ -25,9 +25,9 @@ EVERY = timedelta(days=1)
 def sweep_if_due(instance: Instance, actor: Actor) -> Swept | None:
     """Sweep for a short while, if nobody did so today; None if it was not due.
 
-    Raises what `is_due` and `gc.sweep` do.
+    Raises what `is_due` and `gc.sweep_briefly` do.
     """
-    return service.gc.sweep_if_due(instance, actor) if is_due(instance) else None
+    return service.gc.sweep_briefly(instance, actor) if is_due(instance) else None
 
 
 def is_due(instance: Instance) -> bool:

@@ -363,12 +363,12 @@ def _portions(rows: Sequence[_Row]) -> Iterator[list[int]]:
 # --- by itself ----------------------------------------------------------------------------------
 
 
-def sweep_if_due(
+def sweep_briefly(
     instance: Instance, actor: Actor, *, time_limit_seconds: float = 2.0
 ) -> Swept | None:
-    """Sweep for a short while, if nobody did so today; None if it was not due.
+    """Sweep for a short while; None if somebody did so today, or is at it, who is not waited for.
 
-    At most once a day per home (`due`); another process that is at it is not waited for.
+    Called by `due.sweep_if_due`, which has looked before; here that is done again, under the lock.
     """
     with locked_if_free(os.path.join(instance.home.root, "gc.lock")) as is_mine:
         if not is_mine or not due.is_due(instance):
