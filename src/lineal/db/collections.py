@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from lineal.core.names import LATEST, is_generated
 from lineal.core.records import CollectionId, CollectionKind, CollectionRecord
 from lineal.db import redirects
 from lineal.db.conditions import LIVE_MEMBERSHIP
-from lineal.db.engine import insert, on_sqlite
+from lineal.db.engine import batches, insert, on_sqlite
 from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     aliases,
@@ -174,6 +174,15 @@ def lock(connection: Connection, collection_id: int) -> None:
     """Let nobody else number or alias here until the transaction ends (SQLite: already so)."""
     if not on_sqlite(connection):
         connection.execute(_LOCK, {"collection": collection_id}).one()
+
+
+def lock_all(connection: Connection, collection_ids: Iterable[int]) -> None:
+    """Do what `lock` does for several, by id: so that two who do so never wait for each other."""
+    if on_sqlite(connection):
+        return
+    for batch in batches(sorted(collection_ids)):
+        query = select(collections.c.id).where(collections.c.id.in_(batch))
+        connection.execute(query.order_by(collections.c.id).with_for_update()).all()
 
 
 def next_number(

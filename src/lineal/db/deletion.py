@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from lineal.core.records import PageRequest
 from lineal.db import aliases as aliases_db
+from lineal.db import collections as collections_db
 from lineal.db import full_names
 from lineal.db.conditions import LIVE_VERSION
 from lineal.db.documents import Holds
@@ -314,17 +315,10 @@ def _lock(connection: Connection, version_ids: Sequence[int]) -> None:
     for batch in batches(version_ids):
         query = select(memberships.c.collection_id).where(memberships.c.version_id.in_(batch))
         found.update(connection.execute(query.distinct()).scalars())
-    lock_collections(connection, found)
+    collections_db.lock_all(connection, found)
     for batch in batches(version_ids):
         query = select(versions.c.id).where(versions.c.id.in_(batch)).order_by(versions.c.id)
         connection.execute(query.with_for_update()).all()
-
-
-def lock_collections(connection: Connection, ids: Iterable[int]) -> None:
-    """Let nobody number or alias in these until the transaction ends."""
-    for batch in batches(sorted(ids)):
-        query = select(collections.c.id).where(collections.c.id.in_(batch))
-        connection.execute(query.order_by(collections.c.id).with_for_update()).all()
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from sqlalchemy import (
 
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
-from lineal.db.deletion import lock_collections
 from lineal.db.engine import batches
 from lineal.db.schema import (
     deletions,
@@ -102,7 +101,7 @@ def _restore_versions(
             .distinct()
         ).scalars()
     )
-    lock_collections(connection, touched)
+    collections_db.lock_all(connection, touched)
     returning = aliases_db.to_return(connection, hidden)
     statement = update(versions).where(hidden).values(**_NOT_DELETED).returning(versions.c.id)
     ids = tuple(connection.execute(statement).scalars())

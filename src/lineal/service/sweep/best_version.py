@@ -21,10 +21,10 @@ def put_alias(sweep: LockedSweep, run_id: str, actor: Actor) -> None:
     if found is None:
         return
     collection_id, membership = found
-    collections_db.lock(connection, collection_id)
+    others = set(sweeps_db.aliased(connection, sweep.key, plan.best_alias)) - {collection_id}
+    collections_db.lock_all(connection, {collection_id, *others})
     aliases_db.put(
         connection, collection_id, membership, [plan.best_alias], actor=actor.name, now=now
     )
-    for other in sweeps_db.aliased(connection, sweep.key, plan.best_alias):
-        if other != collection_id:
-            aliases_db.take_off(connection, other, [plan.best_alias], actor=actor.name, now=now)
+    for other in sorted(others):
+        aliases_db.take_off(connection, other, [plan.best_alias], actor=actor.name, now=now)
