@@ -173,7 +173,7 @@ def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
 def lock(connection: Connection, collection_id: int) -> None:
     """Let nobody else number or alias here until the transaction ends (SQLite: already so)."""
     if not on_sqlite(connection):
-        connection.execute(_LOCK, {"collection": collection_id}).one()
+        connection.execute(_LOCK, {"collection": collection_id}).all()  # none if there is none
 
 
 def lock_all(connection: Connection, collection_ids: Iterable[int]) -> None:

@@ -266,6 +266,7 @@ def update_collection(
     """
     access.require(actor, Action.WRITE, f"collection {collection_id}")
     with instance.database.writing() as connection:
+        collections_db.lock(connection, collection_id)
         row = finding.collection_by_id(connection, actor, collection_id)
         if row.deleted_at is not None:
             path = "/".join(collections_db.full_name(connection, collection_id))

@@ -1,0 +1,63 @@
+"""Collections that another connection changes at the same moment (PostgreSQL)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lineal.core.access import Actor
+from lineal.core.records import CollectionId, CollectionPatch
+from lineal.db import collections as collections_db
+from lineal.db import redirects
+from lineal.errors import NotFound
+from lineal.service import catalog, deletion
+from lineal.service.instance import Instance
+from tests.conftest import MovableClock
+from tests.gc.databases import PostgresDatabases, open_on
+from tests.gc.test_races import PATIENCE, is_waiting, wait_until
+from tests.service.drafts import log
+
+
+@pytest.fixture
+def instance(
+    postgres: PostgresDatabases, tmp_path: Path, clock: MovableClock
+) -> Iterator[Instance]:
+    url = postgres.fresh()
+    opened = open_on(url, tmp_path / "home", clock)
+    yield opened
+    opened.close()
+    postgres.drop(url)
+
+
+def test_a_collection_that_two_rename_at_once_is_found_by_each_name_it_had(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    found = catalog.collection(instance, owner, "ana", "vision", "data")
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            collections_db.lock(connection, found.id)
+            row = collections_db.by_id(connection, found.id)
+            assert row is not None
+            place = redirects.COLLECTION, row.project_id
+            redirects.add(connection, *place, "data", found.id, instance.clock.now())
+            collections_db.change(connection, found.id, {"name": "second"})
+            other = threads.submit(
+                catalog.update_collection, instance, owner, found.id, CollectionPatch(name="third")
+            )
+            wait_until(lambda: is_waiting(instance))
+        other.result(PATIENCE)
+    for name in ("data", "second", "third"):
+        assert catalog.collection(instance, owner, "ana", "vision", name).name == "third"
+
+
+def test_a_collection_that_never_was_can_be_neither_deleted_nor_changed(
+    instance: Instance, owner: Actor
+) -> None:
+    with pytest.raises(NotFound):
+        deletion.delete_collection(instance, owner, CollectionId(4711))
+    with pytest.raises(NotFound):
+        catalog.update_collection(instance, owner, CollectionId(4711), CollectionPatch())
