@@ -1,4 +1,4 @@
-"""Collections that another connection changes at the same moment (PostgreSQL)."""
+"""Collections and versions that another connection changes at the same moment (PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from lineal.core.access import Actor
 from lineal.core.records import CollectionId, CollectionPatch
 from lineal.db import collections as collections_db
 from lineal.db import redirects
+from lineal.db import versions as versions_db
 from lineal.errors import NotFound
-from lineal.service import catalog, deletion
+from lineal.service import catalog, deletion, ttl
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.databases import PostgresDatabases, open_on
@@ -52,6 +53,22 @@ def test_a_collection_that_two_rename_at_once_is_found_by_each_name_it_had(
         other.result(PATIENCE)
     for name in ("data", "second", "third"):
         assert catalog.collection(instance, owner, "ana", "vision", name).name == "third"
+
+
+def test_a_version_gets_a_ttl_while_it_is_linked(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert versions_db.lock(connection, version.id)
+            other = threads.submit(
+                ttl.set_version_ttl, instance, owner, version.membership_id, 3600
+            )
+            wait_until(lambda: is_waiting(instance))
+            versions_db.change(connection, version.id, {"description": "linked"})
+        assert other.result(PATIENCE).ttl_seconds == 3600
+    assert catalog.version_by_id(instance, owner, version.id).description == "linked"
 
 
 def test_a_collection_that_never_was_can_be_neither_deleted_nor_changed(

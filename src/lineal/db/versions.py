@@ -350,7 +350,10 @@ def add_membership(
 
 
 def lock(connection: Connection, version_id: int) -> bool:
-    """Keep a version from being deleted until the transaction ends; False if it is by now."""
+    """Keep a version from being deleted until the transaction ends; False if it is by now.
+
+    To be linked, that is: who changes its row after this would wait for others that did the same.
+    """
     query = select(versions.c.id).where(versions.c.id == version_id, LIVE_VERSION)
     return connection.execute(query.with_for_update(read=True)).scalar() is not None
 
@@ -386,8 +389,10 @@ def remove_membership(connection: Connection, membership_id: int, now: datetime)
     )
 
 
-def change(connection: Connection, version_id: int, values: Mapping[str, Any]) -> None:
-    connection.execute(update(versions).where(versions.c.id == version_id).values(**values))
+def change(connection: Connection, version_id: int, values: Mapping[str, Any]) -> bool:
+    """Change a live version; False if it is deleted by now."""
+    statement = update(versions).where(versions.c.id == version_id, LIVE_VERSION)
+    return connection.execute(statement.values(**values)).rowcount > 0
 
 
 def add_tags(connection: Connection, version_id: int, tags: Iterable[str]) -> None:

@@ -70,12 +70,12 @@ def set_version_ttl(
             )
         if seconds is not None:
             limits.check_ttl(seconds, found.type)
-        if found.deleted_at is not None or not versions_db.lock(connection, found.id):
-            gone = finding.membership(connection, actor, membership_id)
-            raise finding.gone_version(connection, gone)
-        ttl_db.set_ttl(connection, Level.VERSION, found.id, seconds)
-        versions_db.change(connection, found.id, {"updated_at": instance.clock.now()})
-        return finding.membership(connection, actor, membership_id)
+        changed = {"ttl_seconds": seconds, "updated_at": instance.clock.now()}
+        is_live = versions_db.change(connection, found.id, changed)
+        found = finding.membership(connection, actor, membership_id)
+        if not is_live:
+            raise finding.gone_version(connection, found)
+        return found
 
 
 def set_collection_ttl(
