@@ -26,6 +26,7 @@ from tests.gc.databases import (
     PostgresDatabases,
     SqliteDatabases,
     memory,
+    open_on,
     postgres_server,
 )
 
@@ -147,6 +148,17 @@ def sqlite() -> Iterator[SqliteDatabases]:
 def postgres() -> Iterator[PostgresDatabases]:
     with postgres_server() as url:
         yield PostgresDatabases(url)
+
+
+@pytest.fixture
+def postgres_instance(
+    postgres: PostgresDatabases, tmp_path: Path, clock: MovableClock
+) -> Iterator[Instance]:
+    url = postgres.fresh()
+    opened = open_on(url, tmp_path / "home", clock)
+    yield opened
+    opened.close()
+    postgres.drop(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, event, func, select, text, update
+from sqlalchemy import Connection, Engine, event, func, select, update
 
 from lineal.core.access import Actor
 from lineal.core.records import Begun
@@ -27,14 +27,13 @@ from lineal.service import artifacts, deletion, gc, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
-from tests.gc.databases import PostgresDatabases, open_on
+from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import draft, log, send
 
 Condemner = Callable[[Connection, list[int], datetime], object]
 FILES = {"a": b"reused"}
 GATE = 4711
 """Number of the advisory lock at which a statement waits after it took its snapshot."""
-PATIENCE = 20
 
 
 def naive_in_one_statement(connection: Connection, ids: list[int], now: datetime) -> None:
@@ -63,14 +62,8 @@ CONDEMNERS: dict[str, Condemner] = {
 
 
 @pytest.fixture
-def instance(
-    postgres: PostgresDatabases, tmp_path: Path, clock: MovableClock
-) -> Iterator[Instance]:
-    url = postgres.fresh()
-    opened = open_on(url, tmp_path / "home", clock)
-    yield opened
-    opened.close()
-    postgres.drop(url)
+def instance(postgres_instance: Instance) -> Instance:
+    return postgres_instance
 
 
 @pytest.fixture
@@ -283,22 +276,3 @@ def closed_gate(instance: Instance) -> Iterator[Callable[[], None]]:
             connection.execute(select(func.pg_advisory_unlock(GATE)))
 
         yield open_gate
-
-
-def is_waiting(instance: Instance) -> bool:
-    """Say whether some connection waits for a lock."""
-    query = text(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with instance.database.reading() as connection:
-        return bool(connection.execute(query).scalar_one())
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    tick = threading.Event()
-    for _ in range(PATIENCE * 100):
-        if condition():
-            return
-        tick.wait(0.01)
-    raise AssertionError("what was waited for did not come")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,21 +15,13 @@ from lineal.db import versions as versions_db
 from lineal.errors import NotFound
 from lineal.service import catalog, deletion, ttl
 from lineal.service.instance import Instance
-from tests.conftest import MovableClock
-from tests.gc.databases import PostgresDatabases, open_on
-from tests.gc.test_races import PATIENCE, is_waiting, wait_until
+from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import log
 
 
 @pytest.fixture
-def instance(
-    postgres: PostgresDatabases, tmp_path: Path, clock: MovableClock
-) -> Iterator[Instance]:
-    url = postgres.fresh()
-    opened = open_on(url, tmp_path / "home", clock)
-    yield opened
-    opened.close()
-    postgres.drop(url)
+def instance(postgres_instance: Instance) -> Instance:
+    return postgres_instance
 
 
 def test_a_collection_that_two_rename_at_once_is_found_by_each_name_it_had(

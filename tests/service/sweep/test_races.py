@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,22 +16,14 @@ from lineal.db import versions as versions_db
 from lineal.service import catalog
 from lineal.service.instance import Instance
 from lineal.service.sweep import handout, trials
-from tests.conftest import MovableClock
-from tests.gc.databases import PostgresDatabases, open_on
-from tests.gc.test_races import PATIENCE, is_waiting, wait_until
+from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import log
 from tests.service.sweep.conftest import OWNER, RANDOM, ask, done, join, make, run_of
 
 
 @pytest.fixture
-def instance(
-    postgres: PostgresDatabases, tmp_path: Path, clock: MovableClock
-) -> Iterator[Instance]:
-    url = postgres.fresh()
-    opened = open_on(url, tmp_path / "home", clock)
-    yield opened
-    opened.close()
-    postgres.drop(url)
+def instance(postgres_instance: Instance) -> Instance:
+    return postgres_instance
 
 
 def test_the_record_of_a_best_version_that_is_left_says_where_the_alias_was(
