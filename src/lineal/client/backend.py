@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lineal.core import names
-from lineal.core.contributions import Made, Part
 from lineal.core.digest import Digest
 from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
@@ -54,11 +53,11 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.core.status import InstanceStatus
 from lineal.files.reading import Advance, Source
 
 if TYPE_CHECKING:
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.contributions import Made, Part
     from lineal.core.lineage import LineageGraph, LineageQuery, RunEdge
     from lineal.core.retention import (
         Deletion,
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
         RestoredVersion,
         Selection,
     )
+    from lineal.core.status import InstanceStatus
     from lineal.core.trials import (
         AgentKey,
         AgentRecord,

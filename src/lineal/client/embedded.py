@@ -16,7 +16,6 @@ from lineal.client import term
 from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
-from lineal.core.contributions import Made, Part
 from lineal.core.digest import Digest
 from lineal.core.findings import Finding
 from lineal.core.full_names import ArtifactPath
@@ -57,7 +56,6 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.core.status import InstanceStatus
 from lineal.files.folders import renew_folder
 from lineal.files.reading import Advance, Source
 from lineal.service.instance import Instance, open_instance
@@ -65,6 +63,7 @@ from lineal.service.instance import Instance, open_instance
 if TYPE_CHECKING:
     from lineal.client.backend import Backend
     from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.contributions import Made, Part
     from lineal.core.lineage import LineageGraph, LineageQuery, RunEdge
     from lineal.core.retention import (
         Deletion,
@@ -76,6 +75,7 @@ if TYPE_CHECKING:
         RestoredVersion,
         Selection,
     )
+    from lineal.core.status import InstanceStatus
     from lineal.core.trials import (
         AgentKey,
         AgentRecord,

@@ -12,7 +12,7 @@ from typing import Any
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.run import media_spool, rows, spool
+from lineal.client.run import rows, spool
 from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
@@ -115,8 +115,10 @@ def _run_of(backend: Backend, writer: spool.Writer) -> RunRecord | None:
 
 
 def _take_over(backend: Backend, run: RunRecord, left: spool.Left, path: str) -> None:
-    media = media_spool.left(spool.media_folder(path), left.media)
-    if media:
+    if left.media:
+        from lineal.client.run import media_spool  # few runs log any
+
+        media = media_spool.left(spool.media_folder(path), left.media)
         files = [(medium.path, medium.source) for medium in media]
         backend.put_run_files(run.key, files)
     refused: dict[bytes, Invalid] = {}

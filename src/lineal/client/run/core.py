@@ -19,7 +19,6 @@ from lineal.client.run import adopting, rows, saved_files, surroundings
 from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
 from lineal.client.run.logged import Logged
-from lineal.client.run.media_spool import MediaSpool
 from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
 from lineal.config import Settings
@@ -119,8 +118,8 @@ class RunCore(Attributes):
             step=self.starting_step,
             started_at=self._began - earlier_seconds,
         )
-        media, ignored = MediaSpool(self._rows.spool), settings.ignore_globs
-        self._files = saved_files.SavedFiles(backend, record.key, place.files, media, ignored)
+        spool, ignored = self._rows.spool, settings.ignore_globs
+        self._files = saved_files.SavedFiles(backend, record.key, place.files, spool, ignored)
         self._is_made = True
 
     # --- what it is ---
@@ -335,7 +334,7 @@ class RunCore(Attributes):
         self._stop_ticking = None
         self._rows.spool.disown()
         self._rows.after_fork(self._new_spool())
-        self._files.after_fork(MediaSpool(self._rows.spool))
+        self._files.after_fork(self._rows.spool)
         self.summary._after_fork()
         self.config._after_fork()
         if self._console is not None:

@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fnmatch import fnmatch
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.run.media_spool import MediaSpool
+from lineal.client.run.spool import Spool
 from lineal.core.file_paths import entry_path, path_text
 from lineal.core.ids import new_id
 from lineal.core.records import RunKey
@@ -23,6 +23,9 @@ from lineal.errors import HostilePath, Invalid, Unavailable
 from lineal.files.folders import walk
 from lineal.files.refusals import room_on, unreadable
 from lineal.files.writing import write_new
+
+if TYPE_CHECKING:
+    from lineal.client.run.media_spool import MediaSpool
 
 POLICIES = ("live", "now", "end")
 Stamp = tuple[int, int, int]
@@ -102,12 +105,13 @@ class SavedFiles:
         backend: Backend,
         run: RunKey,
         folder: str,
-        media: MediaSpool,
+        spool: Spool,
         ignored: Sequence[str],
     ) -> None:
         """folder: `run.dir`; made when it is first asked for. ignored: globs never saved."""
         self._backend, self._run = backend, run
-        self._folder, self._media = folder, media
+        self._folder, self._spool = folder, spool
+        self._media: MediaSpool | None = None
         self._ignored = ignored
         self._choices: dict[str, Choice] = {}
         self._stored: dict[str, Stamp] = {}
@@ -132,8 +136,15 @@ class SavedFiles:
 
     def add_medium(self, path: str, data: bytes) -> None:
         """Store a file with the next that are stored; raises as `MediaSpool.add`."""
-        if not self._is_ignored(path):
-            self._media.add(path, data)
+        if self._is_ignored(path):
+            return
+        with self._lock:
+            if self._media is None:
+                from lineal.client.run.media_spool import MediaSpool  # few runs log any
+
+                self._media = MediaSpool(self._spool)
+            media = self._media
+        media.add(path, data)
 
     def restored(self, path: str, local: str) -> None:
         """Remember that a file in the folder came from a run: as long as it stays as it is, it
@@ -184,11 +195,12 @@ class SavedFiles:
         with self._lock:
             self._store((), contents, copies)
 
-    def after_fork(self, media: MediaSpool) -> None:
+    def after_fork(self, spool: Spool) -> None:
         """Go on in a forked child; what waits is the parent's."""
         self._lock = threading.RLock()
-        self._media.disown()
-        self._media = media
+        if self._media is not None:
+            self._media.disown()
+        self._spool, self._media = spool, None
 
     def _store(
         self,
@@ -202,7 +214,8 @@ class SavedFiles:
         contents = contents or {}
         kept = self._users_among([*contents, *(path for path, _ in copies)])
         stamps: dict[str, Stamp] = {}
-        media = [(medium.path, medium.source) for medium in self._media.waiting()]
+        waiting = () if self._media is None else self._media.waiting()
+        media = [(medium.path, medium.source) for medium in waiting]
         sent = [file for file in copies if file[0] not in kept and not self._is_ignored(file[0])]
         for choice in choices:
             stamp = _stamp(choice.local)
@@ -222,7 +235,8 @@ class SavedFiles:
             for _, local in made:
                 with suppress(OSError):  # it was taken over, or goes with what others left there
                     os.unlink(local)
-        self._media.stored()
+        if self._media is not None:
+            self._media.stored()
         self._stored.update(stamps)
 
     def _users_among(self, generated: Iterable[str]) -> set[str]:
