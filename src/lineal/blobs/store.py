@@ -57,11 +57,9 @@ class BlobStore(Protocol):
         A copy is hashed in the same read. Raises SourceChanged if the bytes do not have the key's
         digest, NoSpace if they do not fit. An existing key is left alone.
         """
-        ...
 
     def put_bytes(self, key: Key, data: bytes) -> None:
         """Store bytes of this process under a new key; raises as `put`."""
-        ...
 
     def put_pack(self, key: Key, pack: str) -> list[Digest]:
         """Take over a pack that we wrote (`lineal.packs`) and that holds the blob of a new key.
@@ -70,42 +68,33 @@ class BlobStore(Protocol):
         that no row ever names are strays. A pack that was taken over before is not asked for again.
         Raises MissingFile if there is no such pack, IntegrityError if it is damaged.
         """
-        ...
 
     def sync(self, keys: Sequence[Key]) -> list[int | None]:
         """Return the size of each once those that are there would survive a power cut.
 
         None where nothing is stored.
         """
-        ...
 
     def open(self, key: Key) -> BinaryIO:
         """Open for reading; raises MissingFile, Unavailable if it cannot be read now."""
-        ...
 
     def size(self, key: Key) -> int | None:
         """Return the bytes stored under a key, None if there is nothing; raises Unavailable."""
-        ...
 
     def places(self, keys: Sequence[Key]) -> list[LocalPlace | None]:
         """Say where this machine can read each (never write); None where it must use `open`."""
-        ...
 
     def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
         """Delete what is stored under keys; returns those that are still there, and why."""
-        ...
 
     def walk(self) -> Iterator[StoredFile]:
         """Walk all that is there, blob or not, in any order; for garbage collection.
 
         Raises Unavailable if something cannot be read now.
         """
-        ...
 
     def packed(self, nonce: str) -> Iterator[StoredFile]:
         """Walk the blobs that packs brought under a nonce; as `walk` otherwise."""
-        ...
 
     def delete_parts(self, names: Iterable[str]) -> list[tuple[str, OSError]]:
         """Delete half-written files by the names that `walk` told."""
-        ...

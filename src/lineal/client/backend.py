@@ -93,22 +93,18 @@ class Backend(Protocol):
     @property
     def entity(self) -> str:
         """The entity that owns what names none."""
-        ...
 
     @property
     def username(self) -> str:
         """Who acts; recorded as the maker of what is made."""
-        ...
 
     @property
     def url(self) -> str:
         """Where the data is: `file:///…` or the server's address."""
-        ...
 
     @property
     def staging(self) -> str:
         """A folder for private copies; a file there can be sent with `take` at no cost."""
-        ...
 
     def status(self) -> InstanceStatus: ...
 
@@ -116,7 +112,6 @@ class Backend(Protocol):
 
     def waiting(self, seconds: float) -> AbstractContextManager[None]:
         """Let calls of this thread wait at most so long for other writers, in the block."""
-        ...
 
     # --- projects ---
 
@@ -144,7 +139,6 @@ class Backend(Protocol):
 
     def mark_crashed(self, run: RunKey, runtime_seconds: float) -> None:
         """Say that the last process that wrote to a run is dead; a heartbeat says otherwise."""
-        ...
 
     def finish_run(self, run: RunKey, exit_code: int, runtime_seconds: float) -> RunState: ...
 
@@ -154,13 +148,11 @@ class Backend(Protocol):
 
     def rewind_run(self, run: RunKey, step: int, summary: JsonObject) -> RunRecord:
         """Take a run back to a step, and its summary; a copy keeps it as it was (RUN-19)."""
-        ...
 
     def move_run(
         self, run: RunKey, entity: str, project: str, *, with_artifacts: bool = False
     ) -> MovedRun:
         """Move a run to another project; its old name goes on leading to it (RUN-38)."""
-        ...
 
     def append_lines(self, run: RunKey, batches: Sequence[Lines]) -> None: ...
 
@@ -176,13 +168,11 @@ class Backend(Protocol):
 
         `min_step` inclusive, `max_step` exclusive; both concern history only.
         """
-        ...
 
     def put_run_files(
         self, run: RunKey, files: Sequence[tuple[str, Source]]
     ) -> list[RunFileRecord]:
         """Store local files as run files: (path in the run, source); the last write wins."""
-        ...
 
     def run_files(
         self,
@@ -217,11 +207,9 @@ class Backend(Protocol):
 
         Raises SourceChanged if the bytes do not have the digest, NoSpace if they do not fit.
         """
-        ...
 
     def send_bytes(self, upload: Upload, data: bytes) -> None:
         """Store bytes that are in memory; as `send` otherwise."""
-        ...
 
     def send_pack(self, upload: Upload, pack: str) -> frozenset[Digest]:
         """Store a pack of ours (`lineal.packs`) that holds the upload's blob among others.
@@ -229,25 +217,20 @@ class Backend(Protocol):
         Returns all that are in it: they are sent with that. Raises MissingFile, IntegrityError,
         NoSpace.
         """
-        ...
 
     def confirm(self, draft: DraftId, sent: Sequence[Upload]) -> None:
         """Make what was sent durable and known, so that a later attempt need not send it."""
-        ...
 
     def commit(self, draft: DraftId) -> Committed: ...
 
     def parts_of(self, run: RunKey) -> list[Part]:
         """Return what a run contributed to versions of many, or finished them with, in order."""
-        ...
 
     def made_of(self, collection: tuple[str, str, str], distributed_id: str) -> list[Made]:
         """Return the versions made of what was contributed under an id, the first first."""
-        ...
 
     def remove_surplus(self, draft: DraftId) -> None:
         """Free what packs of a committed draft brought beside what was missing, if that can be."""
-        ...
 
     def update_version(self, membership: MembershipId, patch: VersionPatch) -> VersionRecord: ...
 
@@ -264,7 +247,6 @@ class Backend(Protocol):
         number: int | None = None,
     ) -> VersionRecord:
         """Link it; number: of the link, unless its collection has given that before."""
-        ...
 
     def unlink_version(self, membership: MembershipId) -> None: ...
 
@@ -280,7 +262,6 @@ class Backend(Protocol):
 
     def set_version_ttl(self, membership: MembershipId, seconds: int | None) -> VersionRecord:
         """Seconds as stored: None inherits, 0 is never (`core.retention`)."""
-        ...
 
     def set_collection_ttl(
         self, collection: CollectionId, seconds: int | None
@@ -299,7 +280,6 @@ class Backend(Protocol):
 
         The versions come without their metadata.
         """
-        ...
 
     def protect_aliases(
         self, entity: str, project: str, aliases: Sequence[str]
@@ -351,11 +331,9 @@ class Backend(Protocol):
 
         progress: called with a step's name and how many more it has done.
         """
-        ...
 
     def sweep_if_due(self) -> Swept | None:
         """Sweep briefly if nobody has done so for a day and nobody is doing it; else None."""
-        ...
 
     def purge(
         self, path: ArtifactPath, *, all_versions: bool = False, force: bool = False
@@ -364,7 +342,6 @@ class Backend(Protocol):
 
         all_versions: those of the path's name, whatever its ref. force: linked and protected too.
         """
-        ...
 
     def storage(
         self,
@@ -374,7 +351,6 @@ class Backend(Protocol):
         collection: str | None = None,
     ) -> StorageReport:
         """Say where the bytes are: by project, collection or version, the largest first."""
-        ...
 
     # --- artifacts: reading ---
 
@@ -387,7 +363,6 @@ class Backend(Protocol):
 
         Offline, the same number may stand for one of the folder and for one of the home.
         """
-        ...
 
     def versions(self, query: VersionQuery, page: PageRequest) -> Page[VersionRecord]: ...
 
@@ -397,7 +372,6 @@ class Backend(Protocol):
 
     def collection_by_id(self, collection: CollectionId) -> CollectionRecord:
         """Return a collection under the name that it has by now, a deleted one too."""
-        ...
 
     def collections(self, query: CollectionQuery, page: PageRequest) -> Page[CollectionRecord]: ...
 
@@ -409,19 +383,15 @@ class Backend(Protocol):
 
     def read_segments(self, version: VersionId, heads: Sequence[SegmentHead]) -> Iterator[Segment]:
         """Yield segments of a version in the order asked; each checked against its digest."""
-        ...
 
     def locate(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, Location]:
         """Say where blobs of a version are kept; those that are not its own are left out."""
-        ...
 
     def locate_run_files(self, run: RunKey, digests: Sequence[Digest]) -> dict[Digest, Location]:
         """Say where the blobs of a run's files are kept; others are left out."""
-        ...
 
     def births(self, version: VersionId, digests: Sequence[Digest]) -> dict[Digest, VersionId]:
         """Say which versions first stored blobs of this version, where that is known."""
-        ...
 
     def open(self, location: Location) -> BinaryIO: ...
 
@@ -442,7 +412,6 @@ class Backend(Protocol):
 
         The shares add up to 1; empty with too few results, or where no parameter explains any.
         """
-        ...
 
     def sweep_agents(self, sweep: SweepKey) -> list[AgentRecord]: ...
 
@@ -474,7 +443,6 @@ class Backend(Protocol):
 
     def relog(self, run: RunKey, version: VersionId) -> None:
         """Attach an existing version to a run as one of its outputs (SEM-11)."""
-        ...
 
     def runs_of(
         self, version: VersionId, kind: EdgeKind, page: PageRequest, *, with_documents: bool = True
@@ -483,7 +451,6 @@ class Backend(Protocol):
 
         with_documents: as in RunQuery.
         """
-        ...
 
     def versions_of(
         self, run: RunKey, kind: EdgeKind, page: PageRequest, *, with_metadata: bool = True
@@ -492,15 +459,12 @@ class Backend(Protocol):
 
         with_metadata: as in VersionQuery.
         """
-        ...
 
     def edges_of(self, run: RunKey, kind: EdgeKind) -> list[RunEdge]:
         """Return the edges to the versions that a run used or logged, the oldest first."""
-        ...
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
         """Walk from `run:KEY` or `version:ID`."""
-        ...
 
 
 def version_of_type(backend: Backend, path: ArtifactPath, type: str | None) -> VersionRecord:

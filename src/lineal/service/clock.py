@@ -9,7 +9,6 @@ from typing import Protocol
 class Clock(Protocol):
     def now(self) -> datetime:
         """Return the present moment, aware and in UTC."""
-        ...
 
 
 class SystemClock:

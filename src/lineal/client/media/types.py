@@ -31,13 +31,11 @@ class MediaTarget(Protocol):
 
     def add_file(self, local_path: str, name: str, /) -> StoredEntry:
         """Take a file as it is now; later changes to it do not matter."""
-        ...
 
     def add_bytes(self, data: bytes, name: str, /) -> StoredEntry: ...
 
     def add_reference(self, uri: str, name: str, /) -> object:
         """Add an entry whose bytes are those of an entry of another artifact."""
-        ...
 
     def reference_to(self, obj: object, /) -> str | None:
         """Return the URI of the entry in another logged artifact that `obj` was read from.
@@ -45,7 +43,6 @@ class MediaTarget(Protocol):
         `obj` is a data object or one of its side files; both say so in `_origin`. None for what
         was made here, or cannot be referred to: then its bytes are added.
         """
-        ...
 
 
 class MediaSource(Protocol):
@@ -56,15 +53,12 @@ class MediaSource(Protocol):
 
         What is expected may be fetched along with what is asked for.
         """
-        ...
 
     def path(self, name: str, /) -> str:
         """Fetch one file of the artifact, if not done yet, and return where it is now."""
-        ...
 
     def under(self, folder: str, /) -> list[str]:
         """Return the names of all files below a folder; `""` is the artifact."""
-        ...
 
 
 class Origin(NamedTuple):
