@@ -25,6 +25,7 @@ NAMES = (
     "versions",
     "large_file",
     "medium_files",
+    "pictures",
     "small_files",
     "download",
     "lineage",

@@ -24,6 +24,7 @@ QUICK = [
     "steps",
     "large_file",
     "medium_files",
+    "pictures",
     "small_files",
     "download",
     "manifest",
