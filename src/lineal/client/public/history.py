@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, SupportsFloat, SupportsIndex, TypeVar
@@ -22,6 +23,8 @@ Row = dict[str, Any]
 
 ROWS_AT_ONCE = 100
 """Lines that are parsed by one call, which takes a third of the time of one for each."""
+LINES_AT_ONCE = 1_000
+"""Lines that are looked through for the texts of keys in a row."""
 SHAPES_MOST = 1_000
 STEP = "_step"
 STREAMS = {"default": Stream.HISTORY, "system": Stream.EVENTS, "events": Stream.EVENTS}
@@ -62,10 +65,8 @@ def rows(
     if not wanted:
         yield from parsed(lines)
         return
-    needed = set(wanted)
-    for row in parsed(_with_texts(lines, needed)):
-        if row.keys() >= needed:
-            yield {key: row[key] for key in wanted}
+    for row in _having(lines, wanted):
+        yield {key: row[key] for key in wanted}
 
 
 def sampled_rows(
@@ -77,9 +78,18 @@ def sampled_rows(
     stream: str = "default",
 ) -> list[Row]:
     """Return a `sample` of `rows`; without keys, only the rows of the sample are parsed."""
-    if strings(keys, "Keys"):
-        return sample(rows(backend, run, keys, stream=stream), count)
-    return list(parsed(sample(_lines(backend, run, stream), count)))
+    wanted = strings(keys, "Keys")
+    lines = _lines(backend, run, stream)
+    if not wanted:
+        return list(parsed(sample(lines, count)))
+    found = sample(_having(lines, wanted), count)
+    return [{key: row[key] for key in wanted} for row in found]
+
+
+def _having(lines: Iterator[bytes], keys: Sequence[str]) -> Iterator[Row]:
+    """Yield whole those rows that have all keys."""
+    needed = set(keys)
+    return (row for row in parsed(_with_texts(lines, needed)) if row.keys() >= needed)
 
 
 def _with_texts(lines: Iterator[bytes], keys: Iterable[str]) -> Iterator[bytes]:
@@ -87,15 +97,16 @@ def _with_texts(lines: Iterator[bytes], keys: Iterable[str]) -> Iterator[bytes]:
 
     Of a key with dots the last part counts, which nested objects have as well.
     """
-    for key in keys:
-        end = key.rpartition(".")[2]
-        if _AS_IT_IS.fullmatch(end) and not end.startswith("_"):  # these are in every line
-            lines = _with_text(lines, f'{end}"'.encode())
-    return lines
-
-
-def _with_text(lines: Iterator[bytes], text: bytes) -> Iterator[bytes]:
-    return (line for line in lines if text in line)
+    ends = {key.rpartition(".")[2] for key in keys}
+    texts = [
+        f'{end}"'.encode()
+        for end in ends
+        if _AS_IT_IS.fullmatch(end) and not end.startswith("_")  # these are in every line
+    ]
+    while batch := list(islice(lines, LINES_AT_ONCE)):
+        for text in texts:
+            batch = [line for line in batch if text in line]
+        yield from batch
 
 
 def _lines(
@@ -119,13 +130,17 @@ def parsed(lines: Iterable[bytes]) -> Iterator[Row]:
     """Yield lines as rows; nested keys are joined with dots (RUN-25)."""
     source = iter(lines)
     while batch := list(islice(source, ROWS_AT_ONCE)):
-        for row in _objects(batch):
-            yield flat(row) if dict in map(type, row.values()) else row
+        text = b"[%b]" % b",".join(batch)
+        found = _objects(text, batch)
+        if text.count(b"{") == len(batch):  # none is nested
+            yield from found
+        else:
+            yield from (flat(row) if dict in map(type, row.values()) else row for row in found)
 
 
-def _objects(lines: list[bytes]) -> Iterator[Row]:
+def _objects(text: bytes, lines: list[bytes]) -> Iterator[Row]:
     try:
-        found: list[Row] = json.loads(b"[%b]" % b",".join(lines))
+        found: list[Row] = json.loads(text)
     except ValueError:
         found = []
     # of a line that is no JSON, those before it are still rows, and the error is about it alone
@@ -143,15 +158,16 @@ def sample(all_rows: Iterable[T], count: int) -> list[T]:
         raise Invalid(f"samples must be at least 1, not {count}")
     kept: list[T] = []
     stride = 1
-    last: T | None = None
-    for position, row in enumerate(all_rows):
-        last = row
-        if position % stride == 0:
-            kept.append(row)
-            if len(kept) > 4 * count:
-                kept, stride = kept[::2], stride * 2
-    if last is not None and kept[-1] is not last:
-        kept.append(last)
+    source = iter(all_rows)
+    passed = deque[T](maxlen=1)
+    """The last row after the last that is kept."""
+    for row in source:
+        kept.append(row)
+        if len(kept) > 4 * count:
+            kept, stride = kept[::2], stride * 2
+        passed.clear()
+        passed.extend(islice(source, stride - 1))
+    kept += passed
     if len(kept) <= count:
         return kept
     if count == 1:
