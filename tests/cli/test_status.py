@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import sqlite3
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 import lineal as sdk
 from lineal.blobs.local import LocalStore
+from lineal.cli import doctor
 from lineal.client import session
 from lineal.errors import Unavailable
 
@@ -70,6 +73,28 @@ def test_the_doctor_names_what_is_wrong(lineal, photos, home):
     assert answer.code == 8
     assert "Something is wrong with: database" in answer.err
     assert "a whole round" in answer.out
+
+
+def test_the_doctor_looks_at_each_disk_of_the_home(lineal, photos, home):
+    shm = Path("/dev/shm")
+    if not os.access(shm, os.W_OK) or shm.stat().st_dev == home.stat().st_dev:
+        pytest.skip("needs a second file system")
+    session.close()
+    with tempfile.TemporaryDirectory(dir=shm) as other:
+        shutil.move(home / "blobs", other)
+        (home / "blobs").symlink_to(Path(other, "blobs"))
+        checks = {each["check"]: each["told"] for each in lineal("doctor", "--json").json}
+        session.close()
+    assert re.fullmatch(rf".* free for {home}, .* free for {home}/blobs", checks["space"])
+
+
+def test_the_doctor_says_where_inodes_are_scarce(lineal, photos, home, monkeypatch):
+    if os.statvfs(home).f_files == 0:
+        pytest.skip("this file system makes inodes as they are needed")
+    monkeypatch.setattr(doctor, "INODES_LEAST", 1 << 60)
+    answer = lineal("doctor", fails=True)
+    assert "Something is wrong with: space" in answer.err
+    assert re.search(r"and only [\d,]+ inodes \(`df -i`\); `lineal gc` frees", answer.out)
 
 
 def test_the_doctor_names_a_home_that_cannot_be_written(lineal, monkeypatch):
@@ -269,3 +294,8 @@ def test_status_says_so_where_every_setting_is_at_its_default(lineal, monkeypatc
     answer = lineal("status")
     assert re.search(r"^All \d+ settings are at their default", answer.err, re.MULTILINE)
     assert "settings" not in answer.out
+
+
+def test_a_type_without_name_is_no_empty_home(lineal, photos):
+    told = lineal("artifact", "ls", "demo", "--type", "").err
+    assert "No artifacts of type `` here; types here: dataset" in told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sqlite3
 import sys
 import tempfile
@@ -28,6 +27,8 @@ PYTHON_LEAST = (3, 11)
 SQLITE_LEAST = (3, 35)
 """The first with RETURNING."""
 SPACE_LEAST_BYTES = 1 << 30
+INODES_LEAST = 10_000
+"""Each file that is not in a pack takes one, and each run some."""
 CLOCK_MOST_SECONDS = 5.0
 """How far the clocks of this machine and of the home's file system may differ."""
 
@@ -98,13 +99,24 @@ def _home(home: Home) -> str:
 
 
 def _space(home: Home) -> Check:
-    folder = home.root
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    free = shutil.disk_usage(folder).free
-    is_enough = free >= SPACE_LEAST_BYTES
+    """Look at each disk that the home is on: `blobs` may be a link, `data_dir` elsewhere."""
+    disks: dict[int, str] = {}
+    for folder in (home.root, home.blobs, home.staging):
+        place = folder
+        while not os.path.isdir(place):
+            place = os.path.dirname(place)
+        disks.setdefault(os.stat(place).st_dev, place)
+    is_enough, told = True, []
+    for folder in disks.values():
+        disk = os.statvfs(folder)
+        free = disk.f_bavail * disk.f_frsize
+        has_inodes = disk.f_files == 0 or disk.f_favail >= INODES_LEAST  # 0: made as needed
+        is_enough &= free >= SPACE_LEAST_BYTES and has_inodes
+        where = f" for {folder}" if len(disks) > 1 else ""
+        inodes = "" if has_inodes else f", and only {disk.f_favail:,} inodes (`df -i`)"
+        told.append(f"{output.size(free)} free{where}{inodes}")
     advice = "" if is_enough else "; `lineal gc` frees what nothing needs"
-    return Check("space", is_enough, f"{output.size(free)} free{advice}")
+    return Check("space", is_enough, f"{', '.join(told)}{advice}")
 
 
 def _clock(home: Home) -> str:

@@ -132,7 +132,7 @@ def _list_collections(
 
 def _types_beside(backend: Backend, queries: list[CollectionQuery]) -> str:
     """Name the types that there are, where only one was asked for."""
-    projects = [(each.entity, each.project) for each in queries if each.type]
+    projects = [(each.entity, each.project) for each in queries if each.type is not None]
     return ", ".join(sorted({type for each in projects for type in backend.artifact_types(*each)}))
 
 
