@@ -129,11 +129,11 @@ def test_callbacks_are_no_attribute_where_their_library_is_not_installed() -> No
 
 def test_the_data_types_have_the_path_that_older_scripts_know() -> None:
     names = {name for name, value in vars(data_types).items() if isinstance(value, type)}
-    bases, of_images = {"Media", "WBValue"}, {"BoundingBoxes2D", "ImageMask"}
-    assert names == {found[1] for found in media._WHERE.values()} | bases
+    bases, parts = {"Media", "WBValue"}, {"BoundingBoxes2D", "ImageMask", "Edge", "Node"}
+    assert names == {found[1] for found in media._WHERE.values()} | bases | parts
     assert issubclass(lineal.Table, data_types.Media)
     assert data_types.Media is data_types.WBValue
-    for name in names - bases - of_images:
+    for name in names - bases - parts:
         assert getattr(lineal.data_types, name) is getattr(lineal, name)
 
 

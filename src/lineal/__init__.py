@@ -56,6 +56,7 @@ _SOURCES = {
     "lineal.client.media.histogram": ("Histogram",),
     "lineal.client.media.html": ("Html",),
     "lineal.client.media.image": ("Image",),
+    "lineal.client.media.model_graph": ("Graph",),
     "lineal.client.media.molecule": ("Molecule",),
     "lineal.client.media.object3d": ("Object3D", "box3d"),
     "lineal.client.media.bokeh": ("Bokeh",),
@@ -147,6 +148,7 @@ if TYPE_CHECKING:
     from lineal.client.media.histogram import Histogram as Histogram
     from lineal.client.media.html import Html as Html
     from lineal.client.media.image import Image as Image
+    from lineal.client.media.model_graph import Graph as Graph
     from lineal.client.media.molecule import Molecule as Molecule
     from lineal.client.media.object3d import Object3D as Object3D
     from lineal.client.media.object3d import box3d as box3d

@@ -9,6 +9,9 @@ from lineal.client.media.html import Html as Html
 from lineal.client.media.image import Image as Image
 from lineal.client.media.layer import BoundingBoxes2D as BoundingBoxes2D
 from lineal.client.media.layer import ImageMask as ImageMask
+from lineal.client.media.model_graph import Edge as Edge
+from lineal.client.media.model_graph import Graph as Graph
+from lineal.client.media.model_graph import Node as Node
 from lineal.client.media.molecule import Molecule as Molecule
 from lineal.client.media.object3d import Object3D as Object3D
 from lineal.client.media.object3d import box3d as box3d

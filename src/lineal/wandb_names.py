@@ -6,13 +6,9 @@ _CHARTS = "log a chart of lineal.plot, or a figure of matplotlib"
 _FILES = "log lineal.Html, or add the files to an artifact"
 _CALLBACK = "call run.log in a callback of your own"
 
-INSTEAD = (
-    dict.fromkeys(("plots", "visualize"), _CHARTS)
-    | dict.fromkeys(("Graph",), _FILES)
-    | dict.fromkeys(
-        ("fastai",),
-        _CALLBACK,
-    )
+INSTEAD = dict.fromkeys(("plots", "visualize"), _CHARTS) | dict.fromkeys(
+    ("fastai",),
+    _CALLBACK,
 )
 """What to do instead, by name. Source: docs/compatibility.md."""
 

@@ -257,6 +257,7 @@ def test_registry_names_the_types() -> None:
         ".object3D-file.json",
         ".molecule-file.json",
         ".bokeh-file.json",
+        ".graph-file.json",
         ".plotly-file.json",
     ]
     assert media.class_for("table") is Table

@@ -40,6 +40,7 @@ _WHERE: Mapping[str, tuple[str, str]] = {
     "object3D-file": ("lineal.client.media.object3d", "Object3D"),
     "molecule-file": ("lineal.client.media.molecule", "Molecule"),
     "bokeh-file": ("lineal.client.media.bokeh", "Bokeh"),
+    "graph-file": ("lineal.client.media.model_graph", "Graph"),
     "plotly-file": ("lineal.client.media.plotly", "Plotly"),
 }
 """Type name → module and class; loaded when first used, so that `import lineal` stays quick."""
