@@ -1,4 +1,4 @@
-"""Collections and versions that another connection changes at the same moment (PostgreSQL)."""
+"""What another connection changes at the same moment (PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import CollectionId, CollectionPatch
+from lineal.core.records import CollectionId, CollectionPatch, RunSpec
 from lineal.db import collections as collections_db
 from lineal.db import redirects
+from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
 from lineal.errors import NotFound
-from lineal.service import catalog, deletion, ttl
+from lineal.service import catalog, deletion, runs, ttl
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import log
@@ -60,6 +61,24 @@ def test_a_version_gets_a_ttl_while_it_is_linked(
             versions_db.change(connection, version.id, {"description": "linked"})
         assert other.result(PATIENCE).ttl_seconds == 3600
     assert catalog.version_by_id(instance, owner, version.id).description == "linked"
+
+
+@pytest.mark.parametrize("content", [b"the same", b"other"])
+def test_a_run_logs_while_it_is_deleted_with_what_it_logged(
+    content: bytes, instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    """Whoever deletes it has locked the run, and is about to lock the collection."""
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    first = log(instance, owner, tmp_path, {"a": b"the same"}, run=key)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+            other = threads.submit(log, instance, owner, tmp_path, {"a": content}, run=key)
+            wait_until(lambda: other.done() or is_waiting(instance))
+            collections_db.lock(connection, collection)
+        version = other.result(PATIENCE)
+    assert (version.id == first.id) == (content == b"the same")
 
 
 def test_a_collection_that_never_was_can_be_neither_deleted_nor_changed(

@@ -56,7 +56,7 @@ def add_used(
     alias: the text that was asked for (SEM-9). The edge is marked when the version descends from
     the run: a run that reads what it logged itself.
     """
-    _hold(connection, run)
+    hold(connection, run)
     if _exists(connection, run, version, EdgeKind.USED):
         return
     closes = _has_followed(connection, run, EdgeKind.LOGGED) and _reaches(
@@ -80,7 +80,7 @@ def add_logged(
     """
     closes = False
     if not is_new_version:
-        _hold(connection, run)
+        hold(connection, run)
         if _exists(connection, run, version, EdgeKind.LOGGED):
             return
         closes = _has_followed(connection, run, EdgeKind.USED) and _reaches(
@@ -120,14 +120,15 @@ def _insert(
 _ADD_EDGE = Prepared(insert(edges))
 
 
-def _hold(connection: Connection, run: RunKey) -> None:
+def hold(connection: Connection, run: RunKey) -> None:
     """Let nobody else add edges to a run until the transaction ends (SQLite: already so).
 
-    Else two could add the same one.
+    Else two could add the same one. Whoever deletes or moves a run locks it before collections, so
+    that this is to be called before one is locked, too.
     """
     if not on_sqlite(connection):
         row = select(schema.runs.c.id).where(schema.runs.c.id == run)
-        connection.execute(row.with_for_update())
+        connection.execute(row.with_for_update(key_share=True))
 
 
 def _exists(connection: Connection, run: RunKey, version: VersionId, kind: EdgeKind) -> bool:

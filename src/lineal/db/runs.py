@@ -61,7 +61,7 @@ def find(
     query = _rows().where(
         entities.c.name == entity, projects.c.name == project, runs.c.run_id == run_id
     )
-    row = connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+    row = connection.execute(_locked(query) if lock else query).one_or_none()
     if row is not None:
         return row
     moved = redirects.target_of_path(connection, redirects.RUN, entity, project, run_id)
@@ -71,7 +71,16 @@ def find(
 def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> Row[Any] | None:
     """Return the row of a run, deleted ones too; lock: until the transaction ends."""
     query = _rows().where(runs.c.id == key)
-    return connection.execute(query.with_for_update(of=runs) if lock else query).one_or_none()
+    return connection.execute(_locked(query) if lock else query).one_or_none()
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """Lock runs, but not against rows that only refer to them.
+
+    Who deletes or moves a run locks it before its collections, and who logs to a collection has
+    locked that when the edge to the run is added: one would wait for the other.
+    """
+    return query.with_for_update(of=runs, key_share=True)
 
 
 def full_name(row: Row[Any]) -> str:
