@@ -83,7 +83,7 @@ def unwritable(path: str, error: OSError) -> Unavailable:
     """Say why a file or folder of the home cannot be made."""
     refused = refusal(path, error)
     if isinstance(refused, NoSpace):
-        return refused  # which is no reason to go elsewhere, and a bundle is no home
+        return refused  # to go elsewhere would not make room; and what is written may be a bundle
     return Unavailable(
         f"Cannot write to {path}: {error.strerror}. Set LINEAL_HOME to a folder you may write to"
     )

@@ -100,7 +100,7 @@ def ensure(
     *,
     display_name: str | None = None,
 ) -> Row[Any]:
-    """Return the row of a collection, creating it if there is none; all else may differ."""
+    """Return the row of a collection, made if there is none; one that is there may differ."""
     known = named(connection, project_id, name)
     if known is not None:
         return known
@@ -142,9 +142,9 @@ def _count_on(connection: Connection, project_id: int, name: str) -> None:
 def find_by_names(
     connection: Connection, entity: str, project: str, name: str, run: int | None
 ) -> Row[Any] | None:
-    """Return the row of a collection in a project that is not deleted; no moved one.
+    """Return the row of a collection of a live project, by the name that it has now.
 
-    And is_run_live: whether there is this run and it is not deleted.
+    With `is_run_live`: whether there is this run and it is not deleted.
     """
     return _FIND_BY_NAMES.row(connection, entity=entity, project=project, called=name, run=run)
 

@@ -1,8 +1,8 @@
 """Tombstones: versions, runs and projects hidden by one deletion; `restoring` undoes it.
 
 Everything is set-based: one statement per step, however many versions a deletion hides
-(docs/design/003-deletion.md). Locks are taken in one order, collections before versions, each by
-id, so that two deletions cannot wait for each other.
+(docs/design/003-deletion.md). Whoever writes takes locks in one order: project, run, collections,
+versions, and several of a kind by id, so that no two wait for each other.
 """
 
 from __future__ import annotations

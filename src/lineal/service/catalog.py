@@ -83,7 +83,7 @@ def versions(
 def links(instance: Instance, actor: Actor, version_id: VersionId) -> list[VersionRecord]:
     """List the live links of a version, its source not among them (ART-14).
 
-    Raises NotFound for an unknown version; a deleted one still answers.
+    Raises NotFound for an unknown version; those of a deleted one are listed all the same.
     """
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:

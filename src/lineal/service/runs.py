@@ -131,7 +131,7 @@ def _resumed(
 
 
 def _has_run(row: Row[Any]) -> bool:
-    """Tell a run made in advance from all others, also those that are to be started anew."""
+    """Tell whether a run ever ran; one that was made in advance did not, whatever its state."""
     return bool(row.state != RunState.PENDING or row.history_count or row.runtime_seconds)
 
 

@@ -104,9 +104,9 @@ def sweeps(
 
 
 def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepState) -> SweepRecord:
-    """Pause, resume (`running`), stop or cancel a sweep; what it is already changes nothing.
+    """Pause, resume (`running`), stop or cancel a sweep; the state that it has changes nothing.
 
-    To cancel it stops the runs that go on (SWP-8); they are `killed`.
+    Cancelling it stops the runs that go on (SWP-8); they are `killed`.
     Raises Conflict for what a sweep in its state cannot become, Invalid for states that only
     follow from its trials.
     """
