@@ -125,6 +125,32 @@ def test_an_offline_run_goes_on_where_the_one_beside_it_ended(home, is_killed):
     assert lineal.init(id="a", mode="offline", project="p", resume="must").step == 6
 
 
+def test_a_mean_goes_on_with_all_rows_of_earlier_attempts(home):
+    with lineal.init(id="a", project="p") as run:
+        run.log({"loss": 1})
+        run.log({"other": 1})
+        run.log({"loss": 2})
+    for value in (3, 4):
+        with lineal.init(id="a", project="p", mode="offline", resume="must") as run:
+            run.define_metric("loss", summary="mean")
+            run.log({"loss": value})
+            assert run.summary["loss.mean"] == sum(range(value + 1)) / value
+    assert not any(result.failures for result in synced(home))
+    assert lineal.Api().run("p/a").summary["loss.mean"] == 2.5
+
+
+def test_a_name_given_to_a_run_that_goes_on_offline_comes_home(home):
+    lineal.init(id="a", project="p", name="first").finish()
+    for name, expected in ((None, "first"), ("second", "second"), (None, "second")):
+        lineal.init(id="a", project="p", mode="offline", resume="must", name=name).finish()
+        assert not any(result.failures for result in synced(home))
+        assert lineal.Api().run("p/a").name == expected
+    with lineal.init(id="a", project="p", mode="offline", resume="must") as run:
+        run.name = "third"
+    assert not any(result.failures for result in synced(home))
+    assert lineal.Api().run("p/a").name == "third"
+
+
 def test_a_run_that_goes_on_offline_restores_what_earlier_attempts_saved(home):
     def save(**files: str) -> None:
         for name, text in files.items():
@@ -163,11 +189,13 @@ def test_an_offline_run_goes_on_without_a_folder_that_is_damaged(capsys):
     assert "goes on without what is there" in capsys.readouterr().err
 
 
-def test_a_key_of_a_run_that_goes_on_offline_is_not_changed_unasked():
-    lineal.init(id="a", config={"lr": 1}).finish()
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_a_key_of_a_run_that_goes_on_offline_is_not_changed_unasked(mode):
+    lineal.init(id="a", mode=mode, config={"lr": 1}).finish()
+    before = folders() if mode == "offline" else []
     with pytest.raises(Invalid, match="Config `lr` is 1 and would become 2"):
         lineal.init(id="a", resume="must", mode="offline", config={"lr": 2})
-    assert folders() == []
+    assert folders() == before
     with lineal.init(id="a", resume="must", mode="offline", config={"lr": 1, "n": 2}) as run:
         assert run.config.as_dict() == {"lr": 1, "n": 2}
 

@@ -231,7 +231,7 @@ def _start(
         try:
             with backend.waiting(settings.init_timeout):
                 if spec.resume in ("allow", "must") or fork is not None:
-                    before = _config_before(backend, spec, fork)
+                    before = _config_before(opened, spec, fork)
                     wanted = run_config.with_defaults(values, defaults, before)
                     config, artifacts = run_config.split(wanted)
                     spec = spec._replace(config=config or None)
@@ -382,10 +382,16 @@ def _spec(
     )
 
 
-def _config_before(backend: Backend, spec: RunSpec, fork: Fork | None) -> dict[str, Any]:
+def _config_before(opened: _Opened, spec: RunSpec, fork: Fork | None) -> dict[str, Any]:
     """Return the config of the run that goes on, or that a new one goes on from."""
+    if opened.offline_folder is not None and fork is None:
+        from lineal.client.offline.backend import OfflineBackend  # not for those who are online
+
+        if isinstance(opened.backend, OfflineBackend):
+            before = opened.backend.run_before(spec)
+            return {} if before is None else before.config
     try:
-        run = backend.run(spec.entity, spec.project, fork.run_id if fork else spec.run_id)
+        run = opened.backend.run(spec.entity, spec.project, fork.run_id if fork else spec.run_id)
     except NotFound:
         return {}
     return run.config

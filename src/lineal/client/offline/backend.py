@@ -48,6 +48,7 @@ from lineal.core.records import (
 from lineal.errors import Exists, Gone, Invalid, LinealError, MissingFile, NotFound, UsageError
 
 _FILL_AT_ONCE = 1_000
+_GOING_ON = ("allow", "must")
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
@@ -138,6 +139,8 @@ class OfflineBackend(EmbeddedBackend):
         """Collections of which is noted that they are no moved ones."""
         self._finished: set[str] = set()
         """Collections of which is noted that the run finishes what many contribute to."""
+        self._before: tuple[RunRecord | None] | None = None
+        """What the run goes on from, once that was looked for."""
         self._at_home: RunRecord | None = None
         """What the run goes on from there, as it is called there."""
 
@@ -226,12 +229,12 @@ class OfflineBackend(EmbeddedBackend):
             run_id=spec.run_id,
             resume=spec.resume,
         )
-        before = self._at_home = self._run_at_home(spec, about.rewind_step)
-        if _goes_on(about):
-            before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
+        before = self.run_before(spec)
         mark = {**(spec.metadata or {}), run_folder.METADATA_KEY: [about.uid]}
         started = super().start_run(spec._replace(resume=None, metadata=mark))
-        run_folder.write_about(self.folder, about)  # says of a run that it is there
+        made_name = started.run.name if spec.name is None else ""
+        # says of a run that it is there
+        run_folder.write_about(self.folder, dataclasses.replace(about, made_name=made_name))
         step = about.rewind_step
         if step is not None:
             term.info(f"offline: the run is taken back to step {step} when it is synced")
@@ -242,6 +245,16 @@ class OfflineBackend(EmbeddedBackend):
         if step is not None:
             return StartedRun(started.run._replace(last_step=step), is_resumed=True)
         return started
+
+    def run_before(self, spec: RunSpec) -> RunRecord | None:
+        """Return the run that goes on as it is by now, at home and in folders beside this one."""
+        if self._before is None:
+            step = run_folder.read_about(self.folder).rewind_step
+            before = self._at_home = self._run_at_home(spec, step)
+            if step is None and spec.resume in _GOING_ON:
+                before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
+            self._before = (before,)
+        return self._before[0]
 
     def _run_at_home(self, spec: RunSpec, rewind_step: int | None) -> RunRecord | None:
         """Return the run that goes on, if it is at home; as it is once `sync` took it back."""
@@ -467,7 +480,7 @@ class OfflineBackend(EmbeddedBackend):
 
 def _goes_on(about: About) -> bool:
     """Tell whether the run goes on after the last of its attempts, where there is one."""
-    return about.rewind_step is None and about.resume in ("allow", "must")
+    return about.rewind_step is None and about.resume in _GOING_ON
 
 
 def _continued(run: RunRecord, before: RunRecord, spec: RunSpec) -> RunRecord:

@@ -159,7 +159,7 @@ class RunCopy:
             resume = None  # what `init` was to resume is not what it is called now
         spec = copying.run_spec(run, where.entity, where.project, where.run_id)._replace(
             resume=resume,
-            name=run.name if known is None else None,
+            name=run.name if known is None or self._is_named() else None,
             metadata={run_folder.METADATA_KEY: [*uids, self._about.uid]},
         )
         try:
@@ -170,6 +170,10 @@ class RunCopy:
             if isinstance(error, Gone) and not isinstance(error, RunGone):
                 way = f"{sync} --project OTHER` copies it elsewhere"
             raise type(error)(f"{error.message}. {way}") from error
+
+    def _is_named(self) -> bool:
+        """Tell whether somebody gave the run its name, which one that goes on takes, too."""
+        return self._about.made_name not in (None, self._from.name)
 
     def _copy_lines(self, stream: Stream) -> None:
         """Copy lines under one writer: the folder does not change any more, so offsets hold."""

@@ -38,6 +38,8 @@ class About:
     """What `init` asked for, to be applied by `sync` (RUN-18)."""
     rewind_step: int | None = None
     """The step that `resume_from` named; `sync` takes the run back to it first (RUN-19)."""
+    made_name: str | None = None
+    """What it is called if nobody gave it a name, else empty; None of folders that do not say."""
 
 
 @dataclass(frozen=True)

@@ -361,9 +361,9 @@ class RunCore(Attributes):
         self._rows.spool.append(Stream.CONSOLE, line)
 
     def _earlier_rows(self) -> Iterable[Mapping[str, Any]]:
-        from lineal.client.public import history  # few runs go on with a mean
+        from lineal.client.run import resuming  # few runs go on with a mean
 
-        return history.parsed(self.backend.read_lines(self.record.key, Stream.HISTORY))
+        return resuming.rows_so_far(self.backend, self.record)
 
     def _note(self, values: Mapping[str, Any]) -> None:
         self._rows.spool.change(json.dumps(values).encode())

@@ -8,14 +8,15 @@ from __future__ import annotations
 import errno
 import json
 import os
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.run import adopting
 from lineal.config import Settings
 from lineal.core.ids import new_id
-from lineal.core.records import RunKey, RunRecord, RunState
+from lineal.core.records import RunKey, RunRecord, RunState, Stream
 from lineal.errors import NotFound, Unavailable, UsageError
 from lineal.files.writing import write_whole
 
@@ -34,6 +35,17 @@ class Remembered(NamedTuple):
 
 def remembered(run: RunRecord, spool: str) -> Remembered:
     return Remembered(run.entity, run.project, run.run_id, run.key, os.path.abspath(spool))
+
+
+def rows_so_far(backend: Backend, run: RunRecord) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a run, in no order; an offline one also has those that it goes on from."""
+    from lineal.client.offline.backend import OfflineBackend  # few runs go on with a mean
+    from lineal.client.public import history
+
+    yield from history.parsed(backend.read_lines(run.key, Stream.HISTORY))
+    for there, before in backend.earlier_attempts() if isinstance(backend, OfflineBackend) else ():
+        lines = there.read_lines(before.key, Stream.HISTORY, max_step=before.last_step + 1)
+        yield from history.parsed(lines)
 
 
 class Identity(NamedTuple):
