@@ -138,13 +138,13 @@ class SavedFiles:
         """Store a file with the next that are stored; raises as `MediaSpool.add`."""
         if self._is_ignored(path):
             return
-        with self._lock:
-            if self._media is None:
-                from lineal.client.run.media_spool import MediaSpool  # few runs log any
+        if self._media is None:  # asked first, as a thread that stores holds the lock for long
+            with self._lock:
+                if self._media is None:
+                    from lineal.client.run.media_spool import MediaSpool  # few runs log any
 
-                self._media = MediaSpool(self._spool)
-            media = self._media
-        media.add(path, data)
+                    self._media = MediaSpool(self._spool)
+        self._media.add(path, data)
 
     def restored(self, path: str, local: str) -> None:
         """Remember that a file in the folder came from a run: as long as it stays as it is, it
