@@ -102,6 +102,40 @@ def test_verify_finds_a_changed_file(lineal, photos):
     assert "a.txt" in answer.err
 
 
+def test_verify_lists_all_that_is_wrong_in_a_folder(lineal, photos):
+    lineal("artifact", "get", "demo/photos", "--root", "copy")
+    assert lineal("artifact", "verify", "demo/photos", "--root", "copy", "--json").json == []
+    Path("copy/a.txt").write_text("FIRST\n")
+    Path("copy/cats/b.txt").unlink()
+    Path("copy/extra.txt").touch()
+    answer = lineal("artifact", "verify", "demo/photos", "--root", "copy", fails=True)
+    assert answer.code == 7
+    assert [line.split() for line in answer.out.splitlines()] == [
+        ["what", "file"], ["changed", "a.txt"], ["missing", "cats/b.txt"], ["extra", "extra.txt"],
+    ]  # fmt: skip
+    assert "a.txt in " in answer.err
+    assert "; 3 files are wrong in all\n" in answer.err
+    found = lineal("artifact", "verify", "demo/photos", "--root", "copy", "--json", fails=True)
+    assert found.json[1] == {"path": "cats/b.txt", "what": "missing"}
+
+
+def test_verify_lists_the_first_of_many(lineal, photos):
+    Path("wrong").mkdir()
+    for number in range(30):
+        Path("wrong", f"{number:02}").touch()
+    answer = lineal("artifact", "verify", "demo/photos", "--root", "wrong", fails=True)
+    assert len(answer.out.splitlines()) == 21
+    assert "… and 12 more; `--json` lists them all" in answer.err
+
+
+def test_verify_names_each_file_whose_stored_bytes_are_lost(lineal, photos, home):
+    for blob in (home / "blobs" / "sha256").rglob("*-*"):
+        blob.unlink()
+    answer = lineal("artifact", "verify", "demo/photos", fails=True)
+    assert [line.split()[1] for line in answer.out.splitlines()] == ["file", "a.txt", "cats/b.txt"]
+    assert "error: The bytes of a.txt in ana/demo/photos:v0 are not stored; 2 files" in answer.err
+
+
 def test_sizes_that_nobody_told_are_shown_as_not_known(lineal):
     Path("empty").touch()
     with sdk.init(project="demo") as run:
@@ -134,7 +168,7 @@ def test_verify_does_not_count_references_as_correct(lineal, photos):
     lineal("artifact", "get", "demo/mixed", "--root", "copy")
     answer = lineal("artifact", "verify", "demo/mixed", "--root", "copy")
     assert ": 1 file correct" in answer.out
-    assert "2 references were not checked" in answer.err
+    assert "2 references not checked; `lineal ref check demo/mixed` does that" in answer.err
     answer = lineal("artifact", "verify", "demo/mixed")
     assert ": 1 file correct" in answer.out
     assert "2 references not checked" in answer.err

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import json as json_module
 import os
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -14,13 +14,16 @@ import lineal
 from lineal.cli import output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.groups import Group
-from lineal.cli.options import Exclude, Include, Type, Version, read_object
+from lineal.cli.options import Exclude, Include, Json, Type, Version, read_object
 from lineal.client.artifact import patterns, verifying
-from lineal.core import names
+from lineal.core import file_paths, names
 from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import Entry
 from lineal.core.records import RunState
-from lineal.errors import Invalid, MissingFile, NotFound, UsageError
+from lineal.errors import IntegrityError, Invalid, MissingFile, NotFound, UsageError
+
+WRONG_SHOWN = 20
+"""Files that `verify` lists."""
 
 app = typer.Typer(
     cls=Group,
@@ -161,7 +164,7 @@ def put(
                 "That version has this content already, so there is no new one; its description "
                 "and metadata stay as they are"
             )
-        name_in_code = json.dumps(logged.qualified_name, ensure_ascii=False)
+        name_in_code = json_module.dumps(logged.qualified_name, ensure_ascii=False)
         output.data(f"artifact = run.use_artifact({name_in_code})")
         if run.offline:
             output.note(f"It is kept in {run.sync_dir} until `lineal sync` brings it home")
@@ -352,17 +355,41 @@ def verify(
             help="Check this folder against the version; default: the stored bytes",
         ),
     ] = None,
+    json: Json = False,
 ) -> None:
-    """Check every byte of a version against its digest."""
+    """Check every byte of a version against its digest, and name all that is wrong.
+
+    Exit code 7 if anything is: files that are missing, changed, or extra in the folder.
+    """
     connection = connect()
     record = connection.version(name)
+    counted = verifying.Counted()
     if root is None:
-        checked = verifying.stored(connection.backend, record)
-        if checked < record.entry_count:
-            references = output.plural(record.entry_count - checked, "reference")
-            output.note(
-                f"{references} not checked; `lineal ref check {shlex.quote(name)}` does that"
-            )
+        found = verifying.wrong_in_store(connection.backend, record, counted)
     else:
-        checked = connection.artifact(record).verify(root)
-    output.data(f"{record.path}: {output.plural(checked, 'file')} correct")
+        folder = file_paths.local_path(root)
+        found = verifying.wrong_in_folder(folder, connection.entries(record), counted)
+    wrong = sorted(found)
+    if json:
+        output.as_json_list({"path": each.path, "what": each.kind} for each in wrong)
+    else:
+        _show_wrong(wrong)
+    skipped = record.entry_count - counted.files
+    if skipped:
+        output.note(
+            f"{output.plural(skipped, 'reference')} not checked; "
+            f"`lineal ref check {shlex.quote(name)}` does that"
+        )
+    if wrong:
+        first = wrong[0].told
+        more = "" if len(wrong) == 1 else f"; {len(wrong):,} files are wrong in all"
+        raise IntegrityError(f"{first}{more}")
+    if not json:
+        output.data(f"{record.path}: {output.plural(counted.files, 'file')} correct")
+
+
+def _show_wrong(wrong: Sequence[verifying.Wrong]) -> None:
+    if wrong:
+        output.table(("what", "file"), ((each.kind, each.path) for each in wrong[:WRONG_SHOWN]))
+    if len(wrong) > WRONG_SHOWN:
+        output.note(f"… and {len(wrong) - WRONG_SHOWN:,} more; `--json` lists them all")
