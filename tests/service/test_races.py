@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import CollectionId, CollectionPatch, RunSpec
+from lineal.core.records import CollectionId, CollectionPatch, PageRequest, RunSpec
 from lineal.db import collections as collections_db
+from lineal.db import deletion as deletion_db
 from lineal.db import redirects
+from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
 from lineal.errors import NotFound
-from lineal.service import catalog, deletion, runs, ttl
+from lineal.service import catalog, deletion, restoring, runs, ttl
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import log
@@ -79,6 +81,22 @@ def test_a_run_logs_while_it_is_deleted_with_what_it_logged(
             collections_db.lock(connection, collection)
         version = other.result(PATIENCE)
     assert (version.id == first.id) == (content == b"the same")
+
+
+def test_a_run_is_restored_by_name_while_its_deletion_is_undone(
+    instance: Instance, owner: Actor
+) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    deletion.delete_run(instance, owner, key)
+    (deleted,) = deletion.deletions(instance, owner, PageRequest()).items
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            deletion_db.lock(connection, deleted.id)
+            other = threads.submit(restoring.restore_run, instance, owner, "ana", "vision", "a")
+            wait_until(lambda: is_waiting(instance))
+            now = instance.clock.now()
+            assert restoring_db.restore(connection, deleted.id, actor="ana", now=now).runs == 1
+        assert other.result(PATIENCE).key == key
 
 
 def test_a_collection_that_never_was_can_be_neither_deleted_nor_changed(

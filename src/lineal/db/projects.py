@@ -65,12 +65,15 @@ def find_row(connection: Connection, entity: str, project: str) -> Row[Any] | No
     return connection.execute(_FIND, {"entity": entity, "project": project}).one_or_none()
 
 
-def lock(connection: Connection, entity: str, project: str, actor_name: str) -> Row[Any]:
-    """Return the row of a project, deleted ones too, and let nobody else change it meanwhile.
+def require_row(
+    connection: Connection, entity: str, project: str, actor_name: str, *, lock: bool = False
+) -> Row[Any]:
+    """Return the row of a project, deleted ones too; lock: until the transaction ends.
 
-    Until the transaction ends. Raises ProjectNotFound saying what is called alike.
+    Raises ProjectNotFound saying what is called alike.
     """
-    found = connection.execute(_FIND_LOCKED, {"entity": entity, "project": project}).one_or_none()
+    query = _FIND_LOCKED if lock else _FIND
+    found = connection.execute(query, {"entity": entity, "project": project}).one_or_none()
     if found is None:
         raise _not_found(connection, entity, project, actor_name)
     return found

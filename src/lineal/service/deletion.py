@@ -160,7 +160,7 @@ def delete_project(
     access.require(actor, Action.DELETE, f"project {full}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        row = projects_db.lock(connection, entity, name, actor.name)
+        row = projects_db.require_row(connection, entity, name, actor.name, lock=True)
         if row.deleted_at is not None:
             return
         ids = deletion_db.versions_of_project(connection, row.id)

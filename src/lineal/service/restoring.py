@@ -118,7 +118,7 @@ def restore_run(
     name = f"{entity}/{project}/{run_id}"
     access.require(actor, Action.DELETE, f"run {name}")
     with instance.database.writing() as connection:
-        row = runs_db.find(connection, entity, project, run_id, lock=True)
+        row = runs_db.find(connection, entity, project, run_id)
         if row is None:
             raise RunNotFoundError(
                 f"No run {name} (you are {actor.name}); `lineal deletions` lists what was deleted"
@@ -138,7 +138,7 @@ def restore_project(instance: Instance, actor: Actor, entity: str, name: str) ->
     """
     access.require(actor, Action.DELETE, f"project {entity}/{name}")
     with instance.database.writing() as connection:
-        row = projects_db.lock(connection, entity, name, actor.name)
+        row = projects_db.require_row(connection, entity, name, actor.name)
         if row.deleted_at is None:
             return Restored()
         return _restore(instance, connection, actor, row.deletion_id)
@@ -147,6 +147,7 @@ def restore_project(instance: Instance, actor: Actor, entity: str, name: str) ->
 def _restore(
     instance: Instance, connection: Connection, actor: Actor, deletion_id: int
 ) -> Restored:
+    """Undo a deletion, which is locked before all that it hid: nobody else does so meanwhile."""
     now = instance.clock.now()
     deletion = deletion_db.lock(connection, deletion_id)
     if deletion is None:
