@@ -307,6 +307,34 @@ def test_hyperband_stops_who_is_worse_than_a_third(instance: Instance) -> None:
     assert trials.beat(instance, OWNER, stopped.key, agent).goes_on  # it has caught up
 
 
+def test_what_is_asked_for_a_list_does_not_grow_with_the_sweeps(
+    instance: Instance, statements: list[str]
+) -> None:
+    best = {}
+    for number in range(6):
+        metric = {"name": "loss", "goal": ("minimize", "maximize")[number % 2]}
+        sweep = make(instance, RANDOM | {"metric": metric})
+        agent = join(instance, sweep)
+        for loss in (0.5, 0.1, 0.9):
+            done(instance, ask(instance, sweep, agent), sweep, agent, loss=loss)
+        ask(instance, sweep, agent)
+        best[sweep.sweep_id] = (0.1, 0.9)[number % 2]
+
+    def listed(size: int) -> list[SweepRecord]:
+        statements.clear()
+        query = SweepQuery("ana", "p", order="+created_at")
+        return list(sweeps.sweeps(instance, OWNER, query, PageRequest(size=size)).items)
+
+    assert len(listed(2)) == 2
+    asked = len(statements)
+    found = listed(6)
+    assert len(statements) == asked
+    assert {sweep.sweep_id: sweep.best_value for sweep in found} == best
+    counts = {TrialState.FINISHED: 3, TrialState.RUNNING: 1}
+    assert all(sweep.trial_counts == counts for sweep in found)
+    assert found == [again(instance, sweep) for sweep in found]
+
+
 def test_trials_are_compared_by_one_number_each(instance: Instance, statements: list[str]) -> None:
     document = RANDOM | {"early_terminate": {"type": "hyperband", "min_iter": 2, "eta": 3}}
     sweep = make(instance, document)
