@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client.backend import Backend
 from lineal.client.run import adopting
-from lineal.client.worker import Worker
+from lineal.client.transfer import Worker
 from lineal.collector import uncollected
 from lineal.config import OPENED_WITH, Settings, acting_user, default_entity
 from lineal.core import names
