@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from lineal.cli import listing
+from lineal.client.embedded import EmbeddedBackend
 from lineal.client.public.api import Api
 
 
@@ -61,6 +63,22 @@ def test_ls_finds_collections_too(lineal, photos):
     assert [each["name"] for each in found] == ["ana/demo/other"]
     ordered = lineal("artifact", "ls", "demo", "--order", "-name", "--json").json
     assert [each["name"] for each in ordered] == ["ana/demo/photos", "ana/demo/other"]
+
+
+def test_ls_asks_for_large_pages_where_each_is_sorted(lineal, photos, monkeypatch):
+    for number in range(8):
+        lineal("artifact", "put", str(photos), "-n", f"demo/more{number}")
+    sizes = []
+    read = EmbeddedBackend.collections
+
+    def collections(backend, query, page):
+        sizes.append(page.size)
+        return read(backend, query, page)
+
+    monkeypatch.setattr(EmbeddedBackend, "collections", collections)
+    monkeypatch.setattr(listing, "BULK_PAGE_SIZE", 1)
+    assert len(lineal("artifact", "ls", "demo", "--order", "-updated_at", "--json").json) == 9
+    assert sizes == [1, 2, 6]
 
 
 def test_ls_says_that_an_order_is_within_each_project(lineal, photos):

@@ -115,7 +115,12 @@ def _list_collections(
     if len(queries) > 1 and queries[0].order is not None:
         output.note("Ordered within each project; name a project to order all of it")
     found = chain.from_iterable(
-        all_of(partial(backend.collections, each), size=BULK_PAGE_SIZE) for each in queries
+        all_of(
+            partial(backend.collections, each),
+            size=BULK_PAGE_SIZE,
+            size_most=0 if each.order is None else SORTED_PAGE_SIZE,
+        )
+        for each in queries
     )
     if json:
         output.as_json_list(describe.collection(record) for record in found)
