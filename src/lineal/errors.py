@@ -43,7 +43,13 @@ class NotFound(CommError):
 
 
 class RunNotFoundError(NotFound, ValueError):
+    """Also a ValueError, as W&B's is. meant: the full name of the run that is meant perhaps."""
+
     code = "run_not_found"
+
+    def __init__(self, *args: object, meant: str | None = None) -> None:
+        super().__init__(*args)
+        self.meant = meant
 
 
 class ProjectNotFound(NotFound, ValueError):

@@ -112,6 +112,13 @@ def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
     assert "write `project/run_id`" in answer.err
 
 
+def test_the_name_of_a_run_leads_to_it(lineal, chain):
+    with sdk.init(project="demo", id="k3x9a1bq", name="bold-owl"):
+        pass
+    for name in ("demo/bold-owl", "bold-owl", "k3x9a1bq"):
+        assert "did you mean `ana/demo/k3x9a1bq`?" in lineal("lineage", name, fails=True).err
+
+
 def test_a_name_that_is_nearly_one_or_was_one_says_so(lineal, chain):
     assert "did you mean `demo/model`?" in lineal("lineage", "demo/modle", fails=True).err
     lineal("artifact", "rm", "demo/model", "--all", "--yes")

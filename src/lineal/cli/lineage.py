@@ -17,7 +17,7 @@ from lineal.core.full_names import ArtifactPath
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.lineage_text import cut_words
 from lineal.core.records import CollectionQuery
-from lineal.errors import Gone, NotFound
+from lineal.errors import Gone, NotFound, RunNotFoundError
 from lineal.nearest import nearest
 
 DEPTH = 100
@@ -135,11 +135,12 @@ def _root(connection: Connection, name: str) -> str:
     """
     name = connection.path(name)
     backend = connection.backend
+    run_meant = None
     if ":" not in name:
         try:
             return f"run:{backend.run(*connection.run_path(name), with_deleted=True).key}"
-        except NotFound:
-            pass  # then it is the name of an artifact; if not, the error says both
+        except RunNotFoundError as error:  # then it names an artifact; if not, the error says both
+            run_meant = error.meant
     path = connection.artifact_path(name)
     try:
         return f"version:{backend.version(path, with_deleted=True).id}"
@@ -151,15 +152,16 @@ def _root(connection: Connection, name: str) -> str:
         except Gone:
             raise
         except NotFound:
-            raise _neither(connection, path) from error
+            raise _neither(connection, path, run_meant) from error
         raise  # it is there, but has no such version
 
 
-def _neither(connection: Connection, path: ArtifactPath) -> NotFound:
+def _neither(connection: Connection, path: ArtifactPath, run_meant: str | None) -> NotFound:
     near = nearest(path.name, _artifact_names(connection, path))
+    meant = run_meant or (f"{path.project}/{near[0]}" if near else None)
     return NotFound(
         f"{path.name} is neither a run nor an artifact in {path.entity}/{path.project}; "
-        f"{f'did you mean `{path.project}/{near[0]}`? ' if near else ''}`lineal run ls` and "
+        f"{f'did you mean `{meant}`? ' if meant else ''}`lineal run ls` and "
         "`lineal artifact ls` list both. Of another project write `project/run_id` or "
         "`project/name`"
     )

@@ -433,9 +433,9 @@ derivations = Table(
 
 # --- sweeps -------------------------------------------------------------------------------------
 
-# Whoever changes a sweep, hands out a trial of it or ends one holds the sweep's row: points are handed
-# out one at a time. Each such change takes the next revision, so that a search can ask for what is
-# new to it. Lease and progress of a trial hold only its own row.
+# Whoever changes a sweep, hands out a trial of it or ends one holds the sweep's row: points are
+# handed out one at a time. Each such change takes the next revision, so that a search can ask for
+# what is new to it. Lease and progress of a trial hold only its own row.
 sweeps = Table(
     "sweeps",
     metadata,

@@ -159,9 +159,9 @@ def _check_resume(
             f"`resume` is `must`, but run {name} is pending and was never started; "
             '`resume="allow"` starts it'
         )
+    near, meant = _near_runs(connection, spec.run_id, project_id)
     raise RunNotFoundError(
-        f"`resume` is `must`, but there is no run {name} (you are {actor.name})"
-        + _near_runs(connection, spec.run_id, project_id)
+        f"`resume` is `must`, but there is no run {name} (you are {actor.name}){near}", meant=meant
     )
 
 
@@ -250,19 +250,9 @@ def require_named(
     with_deleted: bool = False,
 ) -> Row[Any]:
     """Return the row of a run by its path. Raises as `run` does."""
-    name = f"{entity}/{project}/{run_id}"
     row = runs_db.find(connection, entity, project, run_id)
     if row is None:
-        try:
-            project_id = projects_db.require(connection, entity, project, actor.name)
-        except NotFound as error:
-            meant = _meant(connection, run_id, None)
-            if meant:
-                raise RunNotFoundError(f"No run {name} (you are {actor.name}){meant}") from error
-            raise RunNotFoundError(f"No run {name}: {error.message}") from error
-        raise RunNotFoundError(
-            f"No run {name} (you are {actor.name})" + _near_runs(connection, run_id, project_id)
-        )
+        raise _not_found(connection, actor, entity, project, run_id)
     if row.deleted_at is not None and not with_deleted:
         raise gone(row)
     return row
@@ -443,20 +433,33 @@ def gone(row: Row[Any]) -> RunGone:
     )
 
 
-def _near_runs(connection: Connection, run_id: str, project_id: int) -> str:
-    found = _meant(connection, run_id, project_id)
-    if found:
-        return found
-    known = runs_db.ids(connection, project_id, NEAR_MISSES_MOST)
-    if not known:
-        return "; the project has no runs yet"
-    return near_misses(run_id, known, others="Runs there")
+def _not_found(
+    connection: Connection, actor: Actor, entity: str, project: str, run_id: str
+) -> RunNotFoundError:
+    name = f"{entity}/{project}/{run_id}"
+    project_id = projects_db.find(connection, entity, project)
+    near, meant = _near_runs(connection, run_id, project_id)
+    if meant is None and project_id is None:
+        try:
+            projects_db.require(connection, entity, project, actor.name)
+        except NotFound as error:
+            return RunNotFoundError(f"No run {name}: {error.message}")
+    return RunNotFoundError(f"No run {name} (you are {actor.name}){near}", meant=meant)
 
 
-def _meant(connection: Connection, run_id: str, project_id: int | None) -> str:
-    """Say which run has the id in another project, or has it for a name; empty if none is known."""
+def _near_runs(
+    connection: Connection, run_id: str, project_id: int | None
+) -> tuple[str, str | None]:
+    """Return what continues a message, and the full name of the run that is meant, if one is."""
     elsewhere = runs_db.elsewhere(connection, run_id, project_id)
     if elsewhere is not None:
-        return f"; there is one in another project: {elsewhere}"
+        return f"; there is one in another project: {elsewhere}", elsewhere
     called = runs_db.called(connection, run_id, project_id, NEAR_MISSES_MOST)
-    return "" if called is None else f"; `{run_id}` is the name of {called}"
+    if called is not None:
+        return f"; `{run_id}` is the name of {called}", called
+    if project_id is None:
+        return "", None
+    known = runs_db.ids(connection, project_id, NEAR_MISSES_MOST)
+    if not known:
+        return "; the project has no runs yet", None
+    return near_misses(run_id, known, others="Runs there"), None
