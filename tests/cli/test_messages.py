@@ -250,6 +250,15 @@ def test_an_empty_home_is_named_since_it_may_be_the_wrong_one(lineal, monkeypatc
     assert f"No {kind}s in {tmp_path}/moved away yet" in lineal(kind, "ls").err
 
 
+@pytest.mark.parametrize("kind", ["artifact", "run", "sweep", "project"])
+def test_who_is_somebody_else_is_told_who_has_something_here(lineal, photos, monkeypatch, kind):
+    monkeypatch.delenv("LINEAL_PROJECT", raising=False)
+    monkeypatch.setenv("LINEAL_ENTITY", "cron")
+    told = lineal(kind, "ls").err
+    assert f"No {kind}s of cron in " in told
+    assert "(projects there are of ana; LINEAL_ENTITY says whose are meant)" in told
+
+
 @pytest.mark.parametrize(
     "words", ["run show 5u3ecmrw", "artifact get p/net", "sweep show p/5u3ecmrw"]
 )

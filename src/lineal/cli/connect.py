@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
     from lineal.client.public.run import Run as PublicRun
 
+OTHERS_SHOWN = 5
+"""Entities that a message names."""
 Started = TypeVar("Started", RunRecord, SweepRecord)
 
 
@@ -60,7 +62,18 @@ class Connection:
         """Say where nothing was found: in the project that was meant, else in the instance."""
         if named or self.project:
             return "in " + "/".join(self.places(named)[0])
-        return f"in {self.home}"
+        return self.in_home(self.backend.entity)
+
+    def in_home(self, entity: str) -> str:
+        """Say where an entity has nothing; a cron job, say, may be another one than its author."""
+        others = [each for each in self.backend.entities() if each != entity]
+        if not others:
+            return f"in {self.home}"
+        shown = ", ".join(others[:OTHERS_SHOWN]) + (" …" if len(others) > OTHERS_SHOWN else "")
+        return (
+            f"of {entity} in {self.home} (projects there are of {shown}; LINEAL_ENTITY says whose "
+            "are meant)"
+        )
 
     def path(self, text: str) -> str:
         """Return the path that is meant: a path, or the `url` of a run, a sweep or a project."""

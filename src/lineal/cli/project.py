@@ -33,7 +33,8 @@ def project_ls(
     """List projects by name; what is in one, `lineal artifact ls` and `lineal run ls` say."""
     connection = connect()
     backend = connection.backend
-    found = all_of(lambda page: backend.projects(entity or backend.entity, page))
+    whose = entity or backend.entity
+    found = all_of(lambda page: backend.projects(whose, page))
     if json:
         output.as_json_list(map(describe.project, found))
     else:
@@ -43,7 +44,7 @@ def project_ls(
                 (each.created_at, ", ".join(each.protected_aliases), f"{each.entity}/{each.name}")
                 for each in found
             ),
-            none=f"No projects in {connection.home} yet; `lineal demo` makes one",
+            none=f"No projects {connection.in_home(whose)} yet; `lineal demo` makes one",
         )
 
 

@@ -119,6 +119,10 @@ class Backend(Protocol):
 
     def projects(self, entity: str, page: PageRequest) -> Page[ProjectRecord]: ...
 
+    def entities(self) -> list[str]:
+        """Return who has projects here, by name; some of them, if there are many."""
+        ...
+
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun: ...

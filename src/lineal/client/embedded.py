@@ -148,6 +148,9 @@ class EmbeddedBackend:
     def projects(self, entity: str, page: PageRequest) -> Page[ProjectRecord]:
         return service.projects.projects(self.instance, self.actor, entity, page)
 
+    def entities(self) -> list[str]:
+        return service.projects.entities(self.instance, self.actor)
+
     # --- runs ---
 
     def start_run(self, spec: RunSpec) -> StartedRun:

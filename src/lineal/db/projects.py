@@ -79,6 +79,17 @@ def require_row(
     return found
 
 
+def owners(connection: Connection) -> list[str]:
+    """Return the names of entities that have projects; of many, `NEAR_MISSES_MOST`."""
+    query = (
+        select(entities.c.name)
+        .join(projects, projects.c.entity_id == entities.c.id)
+        .where(projects.c.deleted_at.is_(None))
+        .distinct()
+    )
+    return list(connection.scalars(query.order_by(entities.c.name).limit(NEAR_MISSES_MOST)).all())
+
+
 def find_entity(connection: Connection, entity: str) -> int | None:
     return connection.execute(select(entities.c.id).where(entities.c.name == entity)).scalar()
 

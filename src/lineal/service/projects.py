@@ -44,6 +44,13 @@ def projects(
         return projects_db.page(connection, entity_id, page)
 
 
+def entities(instance: Instance, actor: Actor) -> list[str]:
+    """Return who has projects here, by name; some of them, if there are many."""
+    access.require(actor, Action.READ, "the projects of all")
+    with instance.database.reading() as connection:
+        return projects_db.owners(connection)
+
+
 def is_still_to_come(connection: Connection, actor: Actor, entity: str) -> bool:
     """Say whether it is the actor's own entity, which is made with the first that it owns."""
     return entity == actor.entity and projects_db.find_entity(connection, entity) is None
