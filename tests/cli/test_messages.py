@@ -367,3 +367,13 @@ def test_no_name_reaches_a_terminal_as_a_command_to_it(lineal):
             shell(*words, stdout=stdout)
             told = read.read(4096).decode()
         assert shown in told
+
+
+def test_only_what_is_bold_or_coloured_brings_codes_to_a_terminal(photos):
+    terminal, end = pty.openpty()
+    with os.fdopen(terminal, "rb", buffering=0) as read, os.fdopen(end, "wb") as stdout:
+        shell("artifact", "ls", "demo", stdout=stdout, env={"TERM": "xterm", "NO_COLOR": ""})
+        head, row, *_ = read.read(4096).decode().splitlines()
+    assert head.startswith("\x1b[1m")
+    assert "photos" in row
+    assert "\x1b" not in row

@@ -418,7 +418,9 @@ def sparkline(values: Sequence[float], width: int = DRAWING_WIDTH) -> str:
 
 def _styled(text: str, *, bold: bool, colour: str | None) -> str:
     """Return the text with escape codes, where stdout is a terminal that wants them."""
-    return typer.style(text, bold=bold or None, fg=colour) if is_coloured(sys.stdout) else text
+    if not (bold or colour) or not is_coloured(sys.stdout):
+        return text
+    return typer.style(text, bold=bold or None, fg=colour)
 
 
 def is_coloured(stream: TextIO) -> bool:
