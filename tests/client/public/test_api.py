@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.client.public.conftest import start
 
+import lineal
 from lineal import wandb_names
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
@@ -299,6 +300,10 @@ def test_who_asks_is_the_login_unless_overridden(api: Api) -> None:
 def test_an_unknown_override_is_refused_with_the_nearest() -> None:
     with pytest.raises(Invalid, match="did you mean `project`"):
         Api({"projct": "vision"})
+
+
+def test_scripts_that_ask_for_a_key_go_on() -> None:
+    assert Api().api_key == lineal.api.api_key != ""
 
 
 def test_an_unknown_attribute_is_told_with_the_nearest_or_with_what_to_do_instead(api: Api) -> None:
