@@ -80,3 +80,13 @@ def test_an_attribute_that_no_run_has_is_refused_with_the_nearest(mode: str) -> 
             _ = run.logg  # type: ignore[attr-defined]  # that is the point
         run.notes = "right"
         assert run.notes == "right"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_scripts_name_folders_of_theirs_by_that_of_the_run(mode: str) -> None:
+    """As by `run.dir.split("/")[-2]`: it is another one for each run."""
+    runs = [lineal.init(mode=mode, reinit="create_new") for _ in range(2)]
+    for run in runs:
+        *_, folder, files = run.dir.split("/")
+        assert folder.endswith(f"-{run.id}")
+        assert files == "files"

@@ -19,6 +19,7 @@ def test_config_reads_as_dict_and_by_attribute():
     assert "lr" in config
     with pytest.raises(AttributeError, match="did you mean"):
         _ = config.lrr
+    assert config._as_dict() == config.as_dict()
 
 
 def test_changing_a_value_needs_permission():

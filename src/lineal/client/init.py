@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lineal.client.run.forking import Fork
     from lineal.client.sweep.trial import Trial
 
+FILES_FOLDER = "files"
+"""`run.dir` in the folder of the run: scripts name theirs by `run.dir.split("/")[-2]`."""
+
 
 def init(
     entity: str | None = None,
@@ -263,7 +266,7 @@ def _begun(
     record = started.run
     place = Place(
         spool=opened.home.spool,
-        files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}"),
+        files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}", FILES_FOLDER),
         offline_folder=opened.offline_folder,
         resume_file=_remember(settings, opened, record),
     )

@@ -129,6 +129,9 @@ class RunConfig:
             values = {**self._items, **self._set_inside(self._lent)}
         return {key: copy.deepcopy(value) for key, value in values.items() if key != OWN_KEY}
 
+    _as_dict = as_dict
+    """As many scripts for W&B ask for it."""
+
     def __repr__(self) -> str:
         return repr(self._public())
 
