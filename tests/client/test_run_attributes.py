@@ -90,3 +90,11 @@ def test_scripts_name_folders_of_theirs_by_that_of_the_run(mode: str) -> None:
         *_, folder, files = run.dir.split("/")
         assert folder.endswith(f"-{run.id}")
         assert files == "files"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "shared", "disabled"])
+def test_a_run_says_in_which_mode_it_is(mode: str) -> None:
+    run = lineal.init(mode=mode)
+    assert run.mode == mode
+    with pytest.raises(AttributeError):
+        run.mode = "online"

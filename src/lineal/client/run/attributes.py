@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client.run.config import RunConfig
 from lineal.client.run.summary import Summary
+from lineal.config import Settings
 from lineal.nearest import did_you_mean
 
 
 class Attributes:
     """The part of a run that decides what `run.name` and `run.name = value` do (SEED-10)."""
 
+    settings: Settings
     _config: RunConfig
     _summary: Summary
     _is_made = False
@@ -39,6 +41,11 @@ class Attributes:
     def _near(self, name: str, *, otherwise: str = "") -> str:
         known = [each for each in dir(self) if not each.startswith("_")]
         return did_you_mean(name, known, otherwise=otherwise)
+
+    @property
+    def mode(self) -> str:
+        """`online`, `offline`, `shared` or `disabled`, as older scripts ask for it."""
+        return self.settings.mode
 
     @property
     def config(self) -> RunConfig:
