@@ -39,6 +39,33 @@ def test_a_function_gets_the_parameters_and_cannot_change_them(capsys) -> None:
     assert all(run.sweep.id == sweep.id and run.state == "finished" for run in sweep.runs)
 
 
+@pytest.mark.parametrize("goal", ["minimize", "maximize"])
+def test_the_best_run_may_be_asked_for_by_the_bare_name_of_a_metric(goal: str) -> None:
+    def train() -> None:
+        with lineal.init() as run:
+            run.log({"loss": run.config.x, "cost": -run.config.x})
+
+    path = make(RANDOM | {"metric": {"name": "loss", "goal": goal}})
+    lineal.agent(path, train)
+    sweep = lineal.Api().sweep(path)
+    tried = sorted(run.config["x"] for run in sweep.runs)
+    best = {"minimize": tried[0], "maximize": tried[-1]}[goal]
+    found = {
+        order: sweep.best_run(order=order).config["x"]
+        for order in ("loss", "+loss", "-loss", "cost", "-cost", "+summary_metrics.loss")
+    }
+    assert found == {
+        "loss": best,
+        "+loss": tried[0],
+        "-loss": tried[-1],
+        "cost": tried[-1],
+        "-cost": tried[0],
+        "+summary_metrics.loss": tried[0],
+    }
+    with pytest.raises(Invalid, match="Nothing here is called `nothing`"):
+        sweep.best_run(order="nothing")
+
+
 def test_a_metric_that_the_run_defines_has_a_result() -> None:
     def train() -> None:
         with lineal.init() as run:

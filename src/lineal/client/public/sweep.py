@@ -20,7 +20,7 @@ from lineal.client.values import iso
 from lineal.core import sweeps
 from lineal.core.records import RunQuery
 from lineal.core.trials import AgentRecord, SweepRecord, SweepState, TrialRecord
-from lineal.errors import NotFound
+from lineal.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
     from lineal.core.sweeps import Metric
@@ -108,6 +108,8 @@ class Sweep(Shown):
         """Return the best run by the sweep's metric and goal, or first by `order`; None: no runs.
 
         Runs without a value, or with NaN, are not the best of any; one of `prior_runs` may be.
+        order: as of `Api.runs`, or the bare name of a metric: the one with the least value, for
+        the metric of the sweep by its goal, unless `+` or `-` says otherwise.
         """
         if order is None and self._metric is not None:
             self.load()
@@ -115,7 +117,21 @@ class Sweep(Shown):
             if best is not None:
                 return Run(self._backend, self._backend.run(self.entity, self.project, best))
             # what runs still may be better than nothing
-        return next(iter(self._runs(order or self.order)), None)
+        try:
+            return next(iter(self._runs(order or self.order)), None)
+        except Invalid:
+            if order is None or order.lstrip("+-").startswith("summary_metrics."):
+                raise
+            found = next(iter(self._runs(self._order_by(order))), None)
+            if found is None or order.lstrip("+-") not in found.summary:
+                raise
+            return found
+
+    def _order_by(self, metric: str) -> str | None:
+        if self._metric is not None and metric == self._metric.name:
+            return self.order
+        sign = metric[0] if metric[:1] in ("+", "-") else ""
+        return f"{sign}summary_metrics.{metric.removeprefix(sign)}"
 
     def best_artifact(self, type: str = "model") -> Artifact | None:
         """Return the newest artifact of a type that the best run logged; None: there is none."""
