@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -15,11 +16,12 @@ from tests.client.syncing import folders, synced
 
 import lineal
 from lineal.client import session
+from lineal.client.embedded import EmbeddedBackend
 from lineal.client.offline.jobs import Synced
 from lineal.client.offline.marks import MARK_FILE
 from lineal.client.offline.sync import sync
 from lineal.config import load
-from lineal.core.records import EdgeKind, PageRequest
+from lineal.core.records import Begun, DraftSpec, EdgeKind, PageRequest
 from lineal.service.verify import verify
 
 STEP = 13
@@ -175,6 +177,28 @@ def test_what_came_after_newer_versions_is_not_put_on_top_of_them(home: Path) ->
         result.failures["contribution to ana/p/parts"]
     )
     assert contents() == ["new.txt"]
+
+
+def test_two_that_complete_one_version_at_once_do_it_one_after_the_other(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finisher = contribute("finisher", {"c.txt": "3"}, finish=True)
+    one = contribute("one", {"a.txt": "1"})
+    two = contribute("two", {"b.txt": "2"})
+    brought(home, finisher)
+    real = EmbeddedBackend.begin
+
+    def begin(self: EmbeddedBackend, draft: DraftSpec, *segments: Any) -> Begun:
+        begun = real(self, draft, *segments)
+        if draft.on_latest:  # the other process is faster
+            monkeypatch.setattr(EmbeddedBackend, "begin", real)
+            assert brought(home, one)[0].failures == {}
+        return begun
+
+    monkeypatch.setattr(EmbeddedBackend, "begin", begin)
+    assert brought(home, two)[0].failures == {}
+    assert contents() == ["a.txt", "b.txt", "c.txt"]
+    assert sorted(producers(home)) == ["finisher", "one", "two"]
 
 
 def test_contributions_follow_what_was_renamed_and_say_of_a_new_one_what_was_said(

@@ -20,7 +20,7 @@ from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
 from lineal.client.public.graph import producer_of
 from lineal.core.contributions import Made, Part
-from lineal.core.manifest import ManifestHead
+from lineal.core.full_names import ArtifactPath
 from lineal.core.records import DraftSpec, RunRecord, VersionId, VersionRecord
 from lineal.errors import Conflict, Gone, LinealError, Superseded
 
@@ -74,6 +74,9 @@ class Contributing:
             )
             for part in self._finishing.get(version, ())
         ]
+
+    def has_finished(self, version: VersionId) -> bool:
+        return version in self._finishing
 
     def _until(self, finishing: Part) -> datetime:
         """Return up to when what others contributed belongs to what the run finished.
@@ -167,6 +170,8 @@ def _settle(job: Job, waiting: Waiting) -> None:
                 "one, then this one once more"
             )
         _complete(job, what, spec, made, lacking[0].as_of)
+    except Superseded:  # another process completed it at the same time: that lacks this
+        _settle(job, waiting)
     except LinealError as error:
         sync = f"`lineal sync {shlex.quote(os.path.relpath(job.folder))} --skip-gone`"
         if not job.goes_without:
@@ -176,19 +181,22 @@ def _settle(job: Job, waiting: Waiting) -> None:
 
 
 def _complete(job: Job, what: str, part: DraftSpec, made: list[Made], as_of: datetime) -> None:
-    """Make a version of one that lacks contributions and of those; raises Conflict if it is old."""
+    """Make a version of one that lacks contributions and of those.
+
+    Raises Conflict if that is not the newest, Superseded if it no longer is.
+    """
     lacks = [each.version for each in made if each.as_of == as_of][-1]
     too_late = Conflict(
         f"{what} came after {lacks.name} was made without it, and newer versions were made since; "
         "log it under a name of its own"
     )
-    if lacks.id != made[-1].version.id:
-        raise too_late
     target = job.target
-    head: ManifestHead = target.manifest(lacks.id)
+    newest = target.version(ArtifactPath(part.entity, part.project, part.collection))
+    if not newest.id == lacks.id == made[-1].version.id:
+        raise too_late
     spec = part._replace(
         client_id=f"{part.client_id}-onto-{lacks.id}",
-        manifest=head,
+        manifest=target.manifest(lacks.id),
         run=producer_of(target, lacks.id) or part.run,
         description=lacks.description,
         metadata=lacks.metadata,
@@ -202,10 +210,7 @@ def _complete(job: Job, what: str, part: DraftSpec, made: list[Made], as_of: dat
         as_of=as_of,
         ttl_seconds=lacks.ttl_seconds,
     )
-    try:
-        copied = target.commit(target.begin(spec).draft).version
-    except Superseded as error:
-        raise too_late from error
+    copied = target.commit(target.begin(spec).draft).version
     assert copied is not None
     term.info(
         f"{copied.path} is v{lacks.number} and what came since: that of run {job.where.run_id}"

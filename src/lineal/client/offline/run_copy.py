@@ -315,6 +315,11 @@ class RunCopy:
         except (Invalid, Exists) as error:  # another type, or links only: nobody can log it again
             sync = f"`lineal sync {shlex.quote(self._folder)} --project OTHER`"
             raise type(error)(f"{error.message}. {sync} copies the run elsewhere") from error
+        except NotFound as error:
+            if not self._contributing.has_finished(version.id):
+                raise
+            hint = "sync the folders of the runs that contributed to it together with this one"
+            raise type(error)(f"{error.message}. If these were offline, too, {hint}") from error
         self._copied[version.id] = copied
         self._result.version_count += 1
         self._result.named(version, copied)
