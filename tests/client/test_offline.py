@@ -139,6 +139,22 @@ def test_a_mean_goes_on_with_all_rows_of_earlier_attempts(home):
     assert lineal.Api().run("p/a").summary["loss.mean"] == 2.5
 
 
+def test_keys_that_a_run_going_on_offline_takes_out_are_gone_at_home_too(home):
+    with lineal.init(id="a", project="p") as run:
+        run.log({"loss": 1})
+        run.summary.update({"gone": 1, "back": 1})
+    with lineal.init(id="a", project="p", mode="offline", resume="must") as run:
+        run.define_metric("loss", summary="min")
+        run.log({"loss": 2})
+        del run.summary["gone"], run.summary["back"]
+        run.summary["back"] = 2
+    with lineal.init(id="a", project="p", mode="offline", resume="must") as run:
+        assert sorted(key for key in run.summary if key[0] != "_") == ["back", "loss.min"]
+    assert not any(result.failures for result in synced(home))
+    summary = lineal.Api().run("p/a").summary
+    assert {key: summary[key] for key in summary if key[0] != "_"} == {"back": 2, "loss.min": 1}
+
+
 def test_a_name_given_to_a_run_that_goes_on_offline_comes_home(home):
     lineal.init(id="a", project="p", name="first").finish()
     for name, expected in ((None, "first"), ("second", "second"), (None, "second")):

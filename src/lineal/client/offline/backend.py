@@ -8,19 +8,27 @@ linking them, resuming a run – is noted in the folder and done then (`run_fold
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from operator import methodcaller
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, earlier, run_folder
+from lineal.client.offline import copying, earlier, rules, run_folder
 from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
-from lineal.client.offline.run_folder import About, Alias, Anew, Finish, Link, Relog, Source, Use
+from lineal.client.offline.run_folder import (
+    About,
+    Alias,
+    Anew,
+    Finish,
+    Link,
+    Relog,
+    Removed,
+    Source,
+    Use,
+)
 from lineal.client.run import rewinding
 from lineal.config import A_CENTURY_DAYS, Settings, default_entity
 from lineal.core.digest import Digest
@@ -36,6 +44,7 @@ from lineal.core.records import (
     MembershipId,
     PageRequest,
     RunKey,
+    RunPatch,
     RunRecord,
     RunSpec,
     StartedRun,
@@ -45,7 +54,7 @@ from lineal.core.records import (
     VersionQuery,
     VersionRecord,
 )
-from lineal.errors import Exists, Gone, Invalid, LinealError, MissingFile, NotFound, UsageError
+from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, UsageError
 
 _FILL_AT_ONCE = 1_000
 _GOING_ON = ("allow", "must")
@@ -64,66 +73,6 @@ def open_offline(settings: Settings, folder: str, rewind_step: int | None = None
     backend = OfflineBackend(open_embedded(waiting), folder, NormalHome(settings))
     session.share_backend(inside, backend)
     return backend
-
-
-def _by_id(method: F) -> F:
-    """Let whoever has what the first argument names answer: the folder, or the home."""
-
-    @functools.wraps(method)
-    def answer(self: OfflineBackend, id: int | str, *args: Any, **kwargs: Any) -> Any:
-        if is_at_home(id):
-            return self.home.ask(methodcaller(method.__name__, plain(id), *args, **kwargs))
-        return method(self, id, *args, **kwargs)
-
-    return cast(F, answer)
-
-
-def _by_name(method: F) -> F:
-    """Ask the folder, and for what it does not have the home."""
-
-    @functools.wraps(method)
-    def answer(self: OfflineBackend, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except (NotFound, MissingFile) as error:
-            if not self.home.is_there:
-                raise
-            return self.ask_instead(error, methodcaller(method.__name__, *args, **kwargs))
-
-    return cast(F, answer)
-
-
-def _change(kind: type[Record], method: F) -> F:
-    """Change what the first argument names in the folder, and refuse to at home."""
-
-    @functools.wraps(method)
-    def change(self: OfflineBackend, id: int, *args: Any, **kwargs: Any) -> Any:
-        self.require_own(kind, id)
-        return method(self, id, *args, **kwargs)
-
-    return cast(F, change)
-
-
-def _change_by_name(look: Callable[..., Any], method: F) -> F:
-    """Change what names say in the folder, and refuse to what only the home has.
-
-    look: asks a backend for it, with the arguments of the method.
-    """
-
-    @functools.wraps(method)
-    def change(self: OfflineBackend, *args: Any) -> Any:
-        try:
-            return method(self, *args)
-        except NotFound as error:
-            if isinstance(error, Gone) or not self.home.is_there:
-                raise
-            try:
-                found = self.home.ask(lambda home: look(home, *args))
-            except NotFound:
-                raise error from None
-            raise self.home.unchangeable(found) from None
-
-    return cast(F, change)
 
 
 class OfflineBackend(EmbeddedBackend):
@@ -152,55 +101,54 @@ class OfflineBackend(EmbeddedBackend):
 
     # --- who answers ---
 
-    run_by_key = _by_id(EmbeddedBackend.run_by_key)
-    read_lines = _by_id(EmbeddedBackend.read_lines)
-    run_files = _by_id(EmbeddedBackend.run_files)
-    version_by_id = _by_id(EmbeddedBackend.version_by_id)
-    collection_by_id = _by_id(EmbeddedBackend.collection_by_id)
-    links = _by_id(EmbeddedBackend.links)
-    alias_history = _by_id(EmbeddedBackend.alias_history)
-    manifest = _by_id(EmbeddedBackend.manifest)
-    read_segments = _by_id(EmbeddedBackend.read_segments)
-    locate = _by_id(EmbeddedBackend.locate)
-    locate_run_files = _by_id(EmbeddedBackend.locate_run_files)
-    effective_ttl = _by_id(EmbeddedBackend.effective_ttl)
-    runs_of = _by_id(EmbeddedBackend.runs_of)
-    versions_of = _by_id(EmbeddedBackend.versions_of)
-    edges_of = _by_id(EmbeddedBackend.edges_of)
-    parts_of = _by_id(EmbeddedBackend.parts_of)
-    lineage = _by_id(EmbeddedBackend.lineage)
+    run_by_key = rules.by_id(EmbeddedBackend.run_by_key)
+    read_lines = rules.by_id(EmbeddedBackend.read_lines)
+    run_files = rules.by_id(EmbeddedBackend.run_files)
+    version_by_id = rules.by_id(EmbeddedBackend.version_by_id)
+    collection_by_id = rules.by_id(EmbeddedBackend.collection_by_id)
+    links = rules.by_id(EmbeddedBackend.links)
+    alias_history = rules.by_id(EmbeddedBackend.alias_history)
+    manifest = rules.by_id(EmbeddedBackend.manifest)
+    read_segments = rules.by_id(EmbeddedBackend.read_segments)
+    locate = rules.by_id(EmbeddedBackend.locate)
+    locate_run_files = rules.by_id(EmbeddedBackend.locate_run_files)
+    effective_ttl = rules.by_id(EmbeddedBackend.effective_ttl)
+    runs_of = rules.by_id(EmbeddedBackend.runs_of)
+    versions_of = rules.by_id(EmbeddedBackend.versions_of)
+    edges_of = rules.by_id(EmbeddedBackend.edges_of)
+    parts_of = rules.by_id(EmbeddedBackend.parts_of)
+    lineage = rules.by_id(EmbeddedBackend.lineage)
 
-    run = _by_name(EmbeddedBackend.run)
-    versions = _by_name(EmbeddedBackend.versions)
-    collection = _by_name(EmbeddedBackend.collection)
-    policy = _by_name(EmbeddedBackend.policy)
-    open = _by_name(EmbeddedBackend.open)
+    run = rules.by_name(EmbeddedBackend.run)
+    versions = rules.by_name(EmbeddedBackend.versions)
+    collection = rules.by_name(EmbeddedBackend.collection)
+    policy = rules.by_name(EmbeddedBackend.policy)
+    open = rules.by_name(EmbeddedBackend.open)
 
-    update_run = _change(RunRecord, EmbeddedBackend.update_run)
-    heartbeat = _change(RunRecord, EmbeddedBackend.heartbeat)
-    mark_crashed = _change(RunRecord, EmbeddedBackend.mark_crashed)
-    finish_run = _change(RunRecord, EmbeddedBackend.finish_run)
-    delete_run = _change(RunRecord, EmbeddedBackend.delete_run)
-    rewind_run = _change(RunRecord, EmbeddedBackend.rewind_run)
-    move_run = _change(RunRecord, EmbeddedBackend.move_run)
-    append_lines = _change(RunRecord, EmbeddedBackend.append_lines)
-    put_run_files = _change(RunRecord, EmbeddedBackend.put_run_files)
-    delete_run_file = _change(RunRecord, EmbeddedBackend.delete_run_file)
-    delete_version = _change(VersionRecord, EmbeddedBackend.delete_version)
-    unlink_version = _change(VersionRecord, EmbeddedBackend.unlink_version)
-    set_version_ttl = _change(VersionRecord, EmbeddedBackend.set_version_ttl)
-    update_collection = _change(CollectionRecord, EmbeddedBackend.update_collection)
-    delete_collection = _change(CollectionRecord, EmbeddedBackend.delete_collection)
-    set_collection_ttl = _change(CollectionRecord, EmbeddedBackend.set_collection_ttl)
+    heartbeat = rules.change(RunRecord, EmbeddedBackend.heartbeat)
+    mark_crashed = rules.change(RunRecord, EmbeddedBackend.mark_crashed)
+    finish_run = rules.change(RunRecord, EmbeddedBackend.finish_run)
+    delete_run = rules.change(RunRecord, EmbeddedBackend.delete_run)
+    rewind_run = rules.change(RunRecord, EmbeddedBackend.rewind_run)
+    move_run = rules.change(RunRecord, EmbeddedBackend.move_run)
+    append_lines = rules.change(RunRecord, EmbeddedBackend.append_lines)
+    put_run_files = rules.change(RunRecord, EmbeddedBackend.put_run_files)
+    delete_run_file = rules.change(RunRecord, EmbeddedBackend.delete_run_file)
+    delete_version = rules.change(VersionRecord, EmbeddedBackend.delete_version)
+    unlink_version = rules.change(VersionRecord, EmbeddedBackend.unlink_version)
+    set_version_ttl = rules.change(VersionRecord, EmbeddedBackend.set_version_ttl)
+    update_collection = rules.change(CollectionRecord, EmbeddedBackend.update_collection)
+    delete_collection = rules.change(CollectionRecord, EmbeddedBackend.delete_collection)
+    set_collection_ttl = rules.change(CollectionRecord, EmbeddedBackend.set_collection_ttl)
 
-    set_policy = _change_by_name(
+    set_policy = rules.change_by_name(
         lambda home, entity, project, name, _: home.collection(entity, project, name or ""),
         EmbeddedBackend.set_policy,
     )
-    restore_version = _change_by_name(
+    restore_version = rules.change_by_name(
         lambda home, path: home.version(path, with_deleted=True), EmbeddedBackend.restore_version
     )
-    restore_collection = _change_by_name(
+    restore_collection = rules.change_by_name(
         lambda home, *path: home.collection(*path), EmbeddedBackend.restore_collection
     )
 
@@ -255,6 +203,17 @@ class OfflineBackend(EmbeddedBackend):
                 before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
             self._before = (before,)
         return self._before[0]
+
+    def update_run(self, run: RunKey, patch: RunPatch) -> RunRecord:
+        """Change the run, and note what is taken out that it had before; else it stays at home."""
+        self.require_own(RunRecord, run)
+        before = self._before and self._before[0]
+        if before:
+            config = tuple(key for key in patch.config_removed if key in before.config)
+            summary = tuple(key for key in patch.summary_removed if key in before.summary)
+            if config or summary:
+                run_folder.note(self.folder, Removed(config, summary))
+        return super().update_run(run, patch)
 
     def _run_at_home(self, spec: RunSpec, rewind_step: int | None) -> RunRecord | None:
         """Return the run that goes on, if it is at home; as it is once `sync` took it back."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import opening, run_folder
 from lineal.client.offline.marks import MARK_FILE
-from lineal.client.offline.run_folder import About
+from lineal.client.offline.run_folder import About, Removed
 from lineal.client.run import adopting
 from lineal.client.run.summary import is_number
 from lineal.config import Settings
@@ -34,7 +34,8 @@ def goes_on_from(
     found = at_home
     for other in _beside(folder, spec, is_at_home=at_home is not None):
         with _opened(settings, other) as attempt:
-            found = found if attempt is None else _joined(found, attempt.run)
+            if attempt is not None:
+                found = _joined(_without(found, attempt.removed), attempt.run)
     return found
 
 
@@ -43,6 +44,8 @@ class Attempt(NamedTuple):
 
     backend: Backend
     run: RunRecord
+    removed: tuple[Removed, ...] = ()
+    """What it took out of what it went on from."""
 
 
 def attempts(
@@ -96,13 +99,33 @@ def _opened(settings: Settings, folder: str) -> Iterator[Attempt | None]:
                 adopting.adopt(source, spool)
             except UsageError:
                 pass  # another process still writes to it: what has left its hands counts
-            attempt = Attempt(source, source.run(about.entity, about.project, about.run_id))
+            run = source.run(about.entity, about.project, about.run_id)
+            attempt = Attempt(source, run, _removed(folder))
         except (LinealError, OSError) as error:
             term.warn_once(
                 f"{folder} cannot be read, so the run goes on without what is there: {error}",
                 key=folder,
             )
         yield attempt
+
+
+def _without(run: RunRecord | None, removed: Iterable[Removed]) -> RunRecord | None:
+    """Return a run without the keys that a later attempt took out of it."""
+    if run is None:
+        return None
+    config, summary = dict(run.config), dict(run.summary)
+    for each in removed:
+        for key in each.config:
+            config.pop(key, None)
+        for key in each.summary:
+            summary.pop(key, None)
+    return run._replace(config=config, summary=summary)
+
+
+def _removed(folder: str) -> tuple[Removed, ...]:
+    if not os.path.isfile(os.path.join(folder, run_folder.INTENTS_FILE)):  # else it may be a pipe
+        return ()
+    return tuple(each for each in run_folder.read_intents(folder) if isinstance(each, Removed))
 
 
 def _joined(earlier: RunRecord | None, later: RunRecord) -> RunRecord:

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ParamSpec
 
@@ -21,7 +21,7 @@ from lineal.client.offline.contributing import Contributing, Waiting
 from lineal.client.offline.introducing import Introducing
 from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
-from lineal.client.offline.run_folder import Alias, Anew, Link, Relog, Source, Use
+from lineal.client.offline.run_folder import Alias, Anew, Link, Relog, Removed, Source, Use
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
@@ -239,12 +239,15 @@ class RunCopy:
         if self._is_ended():
             self._settle_config(config)
             return
+        removed = [each for each in self._intents if isinstance(each, Removed)]
         metadata = {k: v for k, v in run.metadata.items() if k != run_folder.METADATA_KEY}
         self._target.update_run(
             self._to.key,
             RunPatch(
                 config=config or None,
+                config_removed=_gone((each.config for each in removed), config),
                 summary=self._tables_there(run.summary) or None,
+                summary_removed=_gone((each.summary for each in removed), run.summary),
                 metadata=metadata or None,
                 git_commit=run.git_commit,
                 git_remote=run.git_remote,
@@ -466,3 +469,8 @@ def _here(file: RunFileRecord, location: Location | None) -> LocalSource:
     if location is None or location.pack is None:
         raise NotFound(f"The content of run file {file.path} is missing in the folder")
     return Piece(location.pack, location.offset, location.size)
+
+
+def _gone(removed: Iterable[Iterable[str]], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys that were taken out and not set again."""
+    return tuple({key for keys in removed for key in keys if key not in now})

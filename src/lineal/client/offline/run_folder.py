@@ -101,7 +101,15 @@ class Finish:
     collection: str
 
 
-Intent = Use | Relog | Alias | Link | Source | Anew | Finish
+@dataclass(frozen=True)
+class Removed:
+    """Keys that a run which goes on took out of what it had before."""
+
+    config: tuple[str, ...]
+    summary: tuple[str, ...]
+
+
+Intent = Use | Relog | Alias | Link | Source | Anew | Finish | Removed
 _KINDS: dict[str, type[Intent]] = {
     "use": Use,
     "relog": Relog,
@@ -110,6 +118,7 @@ _KINDS: dict[str, type[Intent]] = {
     "source": Source,
     "anew": Anew,
     "finish": Finish,
+    "removed": Removed,
 }
 
 

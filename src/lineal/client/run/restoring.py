@@ -84,7 +84,7 @@ def _inside(run: RunRecord, name: str) -> str:
 
 def _fetch(attempts: Iterable[Attempt], run: RunRecord, name: str, target: str) -> None:
     there: list[str] = []
-    for backend, attempt in attempts:
+    for backend, attempt, _ in attempts:
         found = run_files(backend, attempt, [name], per_page=1)
         if found:
             found[0].write_to(target)

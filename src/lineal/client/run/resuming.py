@@ -43,9 +43,10 @@ def rows_so_far(backend: Backend, run: RunRecord) -> Iterator[Mapping[str, Any]]
     from lineal.client.public import history
 
     yield from history.parsed(backend.read_lines(run.key, Stream.HISTORY))
-    for there, before in backend.earlier_attempts() if isinstance(backend, OfflineBackend) else ():
-        lines = there.read_lines(before.key, Stream.HISTORY, max_step=before.last_step + 1)
-        yield from history.parsed(lines)
+    if isinstance(backend, OfflineBackend):
+        for there, before, _ in backend.earlier_attempts():
+            lines = there.read_lines(before.key, Stream.HISTORY, max_step=before.last_step + 1)
+            yield from history.parsed(lines)
 
 
 class Identity(NamedTuple):
