@@ -113,7 +113,7 @@ def test_what_waits_for_another_run_is_named_and_its_folder_kept(home: Path) -> 
         (result,) = synced(home, clean=True)
         ((name, failure),) = result.failures.items()
         assert name == "contribution to ana/p/parts"
-        assert "under 'g' is there, and waits for the run that finishes it" in str(failure)
+        assert "under 'g' came home, and waits for the run that finishes it" in str(failure)
         assert len(folders()) == 1
     (result,) = synced(home, clean=True, skip_gone=True)
     assert (result.failures, len(result.skipped), folders()) == ({}, 1, [])

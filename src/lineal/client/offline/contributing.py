@@ -166,8 +166,8 @@ def _settle(job: Job, waiting: Waiting) -> None:
         lacking = [each for each in made if each.as_of >= waiting.as_of]
         if not lacking:
             raise Conflict(
-                f"{what} is there, and waits for the run that finishes it: sync the folder of that "
-                "one, then this one once more"
+                f"{what} came home, and waits for the run that finishes it: sync the folder of "
+                "that one, then this one once more"
             )
         _complete(job, what, spec, made, lacking[0].as_of)
     except Superseded:  # another process completed it at the same time: that lacks this
