@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from xml.etree import ElementTree
+
 import pytest
 
 import lineal as sdk
@@ -110,6 +115,19 @@ def test_a_name_that_is_neither_run_nor_artifact_says_so(lineal, chain):
     answer = lineal("lineage", "5u3ecmrw", fails=True)
     assert "5u3ecmrw is neither a run nor an artifact in ana/uncategorized" in answer.err
     assert "write `project/run_id`" in answer.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_picture_can_be_read_whatever_encoding_the_shell_has(lineal, chain, encoding):
+    with sdk.init(project="demo", id="wide", name="größer →") as run:
+        run.use_artifact("model:latest")
+    svg = subprocess.run(
+        [sys.executable, "-m", "lineal", "lineage", "demo/model", "--format", "svg"],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    assert "größer →" in [text.text for text in ElementTree.fromstring(svg).iter()]
 
 
 def test_the_name_of_a_run_leads_to_it(lineal, chain):

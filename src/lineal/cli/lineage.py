@@ -114,7 +114,7 @@ def lineage(
     elif wanted is Format.MERMAID:
         output.data(graph.to_mermaid())
     elif wanted is Format.SVG:
-        output.data(graph.to_svg())
+        output.as_xml(graph.to_svg())
     elif wanted is Format.OPENLINEAGE:
         output.as_json(graph.to_openlineage())
     else:

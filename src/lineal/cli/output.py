@@ -111,6 +111,11 @@ def note(text: str = "") -> None:
         sys.stderr.write(text + "\n")
 
 
+def as_xml(text: str) -> None:
+    """Print an XML document, which names no encoding: what is no UTF-8 gets references instead."""
+    data(text.encode("ascii", "xmlcharrefreplace").decode() if _must_escape() else text)
+
+
 def as_json(value: Any) -> None:
     """Print one JSON document. NaN and infinities become the strings JSON has no numbers for."""
     data(_json_text(value, _must_escape(), indent=2))
