@@ -155,6 +155,24 @@ def test_rounds_of_one_run_under_one_id_stay_versions_of_their_own(home: Path) -
     ]
 
 
+def test_rounds_of_several_runs_under_one_id_are_told_apart_by_when_parts_were_made(
+    home: Path,
+) -> None:
+    how = {"mode": "offline", "project": "p", "group": "g", "reinit": "create_new"}
+    finisher, other = (lineal.init(id=name, **how) for name in ("finisher", "other"))
+    for number in range(3):
+        other.upsert_artifact(part({"other": f"{number}"})).wait()
+        finisher.finish_artifact(part({"own": f"{number}"})).wait()
+    other.finish()
+    finisher.finish()
+    session.close()
+    assert [each.failures for each in synced(home)] == [{}, {}]
+    for number in range(3):
+        artifact = lineal.Api().artifact(f"p/parts:v{number}")
+        texts = [artifact.open(name).read() for name in ("other", "own")]
+        assert texts == [str(number).encode()] * 2
+
+
 def test_different_content_for_one_path_fails_by_name_and_keeps_the_folders(home: Path) -> None:
     contribute("one", {"a.txt": "1"})
     contribute("finisher", {"a.txt": "2"}, finish=True)

@@ -81,19 +81,16 @@ class Contributing:
     def _until(self, finishing: Part) -> datetime:
         """Return up to when what others contributed belongs to what the run finished.
 
-        Their clocks may be ahead; but not so far that it could be meant for what the run itself
-        made next under this id.
+        Their clocks may be ahead, unless the run went on with the same id: then what they made
+        later may be meant for the next version.
         """
         key = collection_of(finishing), finishing.spec.distributed_id
-        later = [
-            part.made_at
-            for part in self._parts
-            if (collection_of(part), part.spec.distributed_id) == key
+        goes_on = any(
+            (collection_of(part), part.spec.distributed_id) == key
             and part.made_at > finishing.made_at
-        ]
-        if not later:
-            return finishing.made_at + CLOCKS_APART
-        return finishing.made_at + min(CLOCKS_APART, (min(later) - finishing.made_at) / 2)
+            for part in self._parts
+        )
+        return finishing.made_at if goes_on else finishing.made_at + CLOCKS_APART
 
     def contribute(
         self, part: Part, run: RunRecord, place: CollectionPath, sources: tuple[VersionId, ...]
