@@ -126,7 +126,7 @@ def read(artifact: Artifact, entry: ManifestEntry) -> media.DataObject | None:
     try:
         with open(entry.download(), encoding="utf-8") as file:
             found = json.load(file)
-        if "_type" not in found:  # the boxes of an image, which are a file beside it
+        if isinstance(found, dict) and "box_data" in found:  # of an image, which they are beside
             return None
         return media.read(found, ArtifactSource(artifact), entry.path)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
