@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lineal.client.public.run import Run as PublicRun
 
 RUNS_SHOWN = 50
+DOCUMENTS_AT_ONCE = 100
 SPARKLINE_SAMPLES = 500
 ARTIFACTS_SHOWN = 50
 """Versions that a run used, and as many that it logged, of which `show` prints as many."""
@@ -89,7 +90,7 @@ def ls(
     connection = connect()
     filters = read_object("--filter", filter)
     runs = _runs(connection, project, filters, order, limit + 1 if limit else None)
-    shown = islice(runs, limit or None)
+    shown = _with_documents(connection.backend, islice(runs, limit or None), with_config=json)
     if json:
         output.as_json_list(describe.run(run) for run in shown)
     else:
@@ -110,25 +111,31 @@ def _runs(
     places = connection.places(project)
     for place in places:
         backend.project(*place)  # says so if there is none, rather than listing nothing
-    queries = [RunQuery(*place, filters=filters, order=order) for place in places]
+    queries = [
+        RunQuery(*place, filters=filters, order=order, with_documents=False) for place in places
+    ]
+    size, size_most = (100, 0) if order is None else (BULK_PAGE_SIZE, SORTED_PAGE_SIZE)
+    lists = [
+        all_of(partial(backend.runs, query), limit=limit, size=size, size_most=size_most)
+        for query in queries
+    ]
     if order is None:
-        return newest_first(all_of(partial(backend.runs, query), limit=limit) for query in queries)
-    if len(queries) > 1:
+        return newest_first(lists)
+    if len(lists) > 1:
         output.note("Ordered within each project; name a project to order all of it")
-    return chain.from_iterable(_in_order(backend, query, limit) for query in queries)
+    return chain.from_iterable(lists)
 
 
-def _in_order(backend: Backend, query: RunQuery, limit: int | None) -> Iterator[RunRecord]:
-    """Yield runs that are sorted for each page: in large pages, and few with their documents."""
-    runs = all_of(
-        partial(backend.runs, query._replace(with_documents=False)),
-        limit=limit,
-        size=BULK_PAGE_SIZE,
-        size_most=SORTED_PAGE_SIZE,
-    )
-    while some := list(islice(runs, BULK_PAGE_SIZE)):
-        found = backend.run_documents([run.key for run in some])
-        yield from (run._replace(**found[run.key]._asdict()) for run in some if run.key in found)
+def _with_documents(
+    backend: Backend, runs: Iterator[RunRecord], *, with_config: bool
+) -> Iterator[RunRecord]:
+    """Yield runs that were listed without documents with what is shown of these."""
+    while some := list(islice(runs, DOCUMENTS_AT_ONCE)):
+        keys = [run.key for run in some]
+        summaries = backend.run_documents(keys, "summary")
+        configs = backend.run_documents(keys, "config") if with_config else {}
+        for run in some:
+            yield run._replace(config=configs.get(run.key, {}), summary=summaries.get(run.key, {}))
 
 
 def _print_runs(runs: Iterable[RunRecord], *, none: str) -> None:

@@ -37,7 +37,7 @@ from lineal.core.records import (
     Page,
     PageRequest,
     ProjectRecord,
-    RunDocuments,
+    RunDocument,
     RunFileRecord,
     RunKey,
     RunPatch,
@@ -133,7 +133,9 @@ class Backend(Protocol):
 
     def run_by_key(self, run: RunKey) -> RunRecord: ...
 
-    def run_documents(self, runs: Collection[RunKey]) -> dict[RunKey, RunDocuments]: ...
+    def run_documents(
+        self, runs: Collection[RunKey], name: RunDocument
+    ) -> dict[RunKey, JsonObject]: ...
 
     def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]: ...
 

@@ -40,7 +40,7 @@ from lineal.core.records import (
     Page,
     PageRequest,
     ProjectRecord,
-    RunDocuments,
+    RunDocument,
     RunFileRecord,
     RunKey,
     RunPatch,
@@ -166,8 +166,10 @@ class EmbeddedBackend:
     def run_by_key(self, run: RunKey) -> RunRecord:
         return service.runs.run_by_key(self.instance, self.actor, run)
 
-    def run_documents(self, runs: Collection[RunKey]) -> dict[RunKey, RunDocuments]:
-        return service.runs.documents(self.instance, self.actor, runs)
+    def run_documents(
+        self, runs: Collection[RunKey], name: RunDocument
+    ) -> dict[RunKey, JsonObject]:
+        return service.runs.documents(self.instance, self.actor, runs, name)
 
     def runs(self, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
         return service.runs.runs(self.instance, self.actor, query, page)

@@ -126,12 +126,8 @@ class RunRecord(NamedTuple):
         return f"{self.entity}/{self.project}/{self.run_id}"
 
 
-class RunDocuments(NamedTuple):
-    """What of a run may be large; its record has the same."""
-
-    config: JsonObject
-    summary: JsonObject
-    metadata: JsonObject
+RunDocument = Literal["config", "summary", "metadata"]
+"""A field of `RunRecord` that may be large."""
 
 
 class RunSpec(NamedTuple):

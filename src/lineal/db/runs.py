@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from sys import intern
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -23,9 +23,10 @@ from sqlalchemy import (
 )
 
 from lineal.core.records import (
+    JsonObject,
     Page,
     PageRequest,
-    RunDocuments,
+    RunDocument,
     RunKey,
     RunQuery,
     RunRecord,
@@ -207,13 +208,15 @@ def by_keys(
     return found
 
 
-def documents(connection: Connection, keys: Iterable[int]) -> dict[int, RunDocuments]:
-    """Return the documents of those runs that there are, deleted ones too, by key."""
-    query = select(runs.c.id, runs.c.config, runs.c.summary, runs.c.metadata)
+def documents(
+    connection: Connection, keys: Iterable[int], name: RunDocument
+) -> dict[int, JsonObject]:
+    """Return one document of each of those runs that there are, deleted ones too, by key."""
+    query = select(runs.c.id, runs.c[name])
     return {
-        key: RunDocuments(*read)
+        key: document
         for some in batches(keys)
-        for key, *read in connection.execute(query.where(runs.c.id.in_(some)))
+        for key, document in connection.execute(query.where(runs.c.id.in_(some))).all()
     }
 
 
@@ -281,7 +284,7 @@ def _state_column(crashed_before: datetime) -> ColumnElement[str]:
 
 
 _BUT_DOCUMENTS = [
-    null().label(column.name) if column.name in RunDocuments._fields else column
+    null().label(column.name) if column.name in get_args(RunDocument) else column
     for column in runs.c
 ]
 

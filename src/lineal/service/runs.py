@@ -19,7 +19,7 @@ from lineal.core.records import (
     JsonObject,
     Page,
     PageRequest,
-    RunDocuments,
+    RunDocument,
     RunKey,
     RunPatch,
     RunQuery,
@@ -216,13 +216,13 @@ def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -
 
 
 def documents(
-    instance: Instance, actor: Actor, keys: Collection[RunKey]
-) -> dict[RunKey, RunDocuments]:
-    """Return the documents of those runs that there are, deleted ones too."""
+    instance: Instance, actor: Actor, keys: Collection[RunKey], name: RunDocument
+) -> dict[RunKey, JsonObject]:
+    """Return one document of each of those runs that there are, deleted ones too."""
     access.require(actor, Action.READ, f"{len(keys)} runs")
     with instance.database.reading() as connection:
-        found = runs_db.documents(connection, keys)
-    return {RunKey(key): documents for key, documents in found.items()}
+        found = runs_db.documents(connection, keys, name)
+    return {RunKey(key): document for key, document in found.items()}
 
 
 def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[Any]:

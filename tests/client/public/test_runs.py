@@ -11,7 +11,7 @@ import lineal
 from lineal import Api
 from lineal.client.backend import Backend
 from lineal.client.embedded import EmbeddedBackend
-from lineal.core.records import RunDocuments, RunKey, RunPatch
+from lineal.core.records import JsonObject, RunDocument, RunKey, RunPatch
 from lineal.errors import Invalid
 
 
@@ -66,17 +66,19 @@ def test_next_goes_through_a_list_and_loops_change_nothing(api: Api) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Of how many runs documents were read, query by query."""
-    sizes: list[int] = []
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Which document was read of how many runs, query by query."""
+    found: list[tuple[str, int]] = []
     read = EmbeddedBackend.run_documents
 
-    def counted(backend: EmbeddedBackend, runs: Sequence[RunKey]) -> dict[RunKey, RunDocuments]:
-        sizes.append(len(runs))
-        return read(backend, runs)
+    def counted(
+        backend: EmbeddedBackend, runs: Sequence[RunKey], name: RunDocument
+    ) -> dict[RunKey, JsonObject]:
+        found.append((name, len(runs)))
+        return read(backend, runs, name)
 
     monkeypatch.setattr(EmbeddedBackend, "run_documents", counted)
-    return sizes
+    return found
 
 
 def many(backend: Backend, count: int = 10) -> None:
@@ -88,35 +90,36 @@ def many(backend: Backend, count: int = 10) -> None:
 
 
 def test_documents_of_listed_runs_are_read_for_many_at_once(
-    api: Api, backend: Backend, asked: list[int]
+    api: Api, backend: Backend, asked: list[tuple[str, int]]
 ) -> None:
     many(backend)
     runs = api.runs("vision", order="+created_at", per_page=4)
     assert [run.id for run in runs] == [f"run{number}" for number in range(10)]
     assert asked == []
     assert [run.summary["loss"] for run in runs] == list(range(10))
-    assert asked == [2, 4, 4]
+    assert asked == [("summary", 2), ("summary", 4), ("summary", 4)]
     assert [run.config["opt"]["beta"] for run in runs] == list(range(10))
     assert [run.metadata["program"] for run in runs] == [f"{number}.py" for number in range(10)]
-    assert asked == [2, 4, 4]
+    assert asked[3:6] == [("config", 2), ("config", 4), ("config", 4)]
+    assert len(asked) == 9
     asked.clear()
     again = api.runs("vision", order="+created_at", per_page=4)
     assert [run.summary["loss"] for run in again] == list(range(10))  # page by page
-    assert asked == [2, 2, 6]
+    assert asked == [("summary", 2), ("summary", 2), ("summary", 6)]
 
 
 def test_documents_of_runs_are_right_in_whatever_order_they_are_asked_for(
-    api: Api, backend: Backend, asked: list[int]
+    api: Api, backend: Backend, asked: list[tuple[str, int]]
 ) -> None:
     many(backend)
     runs = api.runs("vision", order="+created_at", per_page=4)
     assert [runs[place].config["lr"] for place in (7, -1, 0, 1, -2, 2)] == [7, 9, 0, 1, 8, 2]
-    assert sum(asked) < 15
+    assert sum(count for _, count in asked) < 15
     assert [run.rawconfig["lr"]["value"] for run in runs] == list(range(10))
 
 
 def test_documents_come_with_the_list_that_is_not_lazy(
-    api: Api, backend: Backend, asked: list[int]
+    api: Api, backend: Backend, asked: list[tuple[str, int]]
 ) -> None:
     many(backend, 2)
     runs = api.runs("vision", order="+created_at", lazy=False)

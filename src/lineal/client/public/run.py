@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
@@ -25,7 +25,8 @@ from lineal.client.values import iso, text_change
 from lineal.core import full_names, names
 from lineal.core.records import (
     EdgeKind,
-    RunDocuments,
+    JsonObject,
+    RunDocument,
     RunKey,
     RunPatch,
     RunRecord,
@@ -37,6 +38,7 @@ from lineal.nearest import NEAR_MISSES_MOST, did_you_mean, nearest
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
 
+Read = Callable[[RunKey, RunDocument], JsonObject]
 HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
 
@@ -49,30 +51,30 @@ class Run(Shown):
 
     _record: RunRecord
 
-    def __init__(
-        self,
-        backend: Backend,
-        record: RunRecord,
-        read: Callable[[RunKey], RunDocuments] | None = None,
-    ) -> None:
-        """read: returns the documents of the run, where its record is without them."""
+    def __init__(self, backend: Backend, record: RunRecord, read: Read | None = None) -> None:
+        """read: returns a document of the run, where its record is without them."""
         self._backend = backend
         self._show(record)
         self._read = read
 
     def __reduce__(self) -> tuple[type[Run], tuple[Backend, RunRecord]]:
-        return Run, (self._backend, self._whole)
+        config, summary, metadata = map(self._document, get_args(RunDocument))
+        whole = self._record._replace(config=config, summary=summary, metadata=metadata)
+        return Run, (self._backend, whole)
 
-    @property
-    def _whole(self) -> RunRecord:
-        """The record with its documents."""
-        if (read := self._read) is not None:
-            documents = read(self._record.key)
-            self._record, self._read = self._record._replace(**documents._asdict()), None
-        return self._record
+    def _document(self, name: RunDocument) -> JsonObject:
+        if (read := self._read) is not None and name not in self._documents:
+            self._documents[name] = read(self._record.key, name)
+        own: JsonObject = getattr(self._record, name)
+        return self._documents.get(name, own)
+
+    def _take(self, record: RunRecord) -> None:
+        self._record, self._read = record, None
+        self._documents: dict[str, JsonObject] = {}
+        """Those that were read after the record."""
 
     def _show(self, record: RunRecord) -> None:
-        self._record, self._read = record, None
+        self._take(record)
         self.name = record.name
         self.notes = record.notes
         self.group = record.group
@@ -85,7 +87,7 @@ class Run(Shown):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return configs.visible(self._whole.config)
+        return configs.visible(self._document("config"))
 
     @property
     def summary(self) -> PublicSummary:
@@ -93,7 +95,7 @@ class Run(Shown):
 
     @cached_property
     def _changeable_summary(self) -> PublicSummary:
-        return PublicSummary(self._whole.summary, self._save_summary)
+        return PublicSummary(self._document("summary"), self._save_summary)
 
     @property
     def id(self) -> str:
@@ -175,7 +177,7 @@ class Run(Shown):
     @property
     def metadata(self) -> dict[str, Any]:
         """What was captured of machine and program (RUN-31)."""
-        return self._whole.metadata
+        return self._document("metadata")
 
     @property
     def host(self) -> str | None:
@@ -205,7 +207,7 @@ class Run(Shown):
     @property
     def rawconfig(self) -> dict[str, Any]:
         """The config as W&B stores it, hidden keys included: key → {"value": …}."""
-        return {key: {"value": value} for key, value in self._whole.config.items()}
+        return {key: {"value": value} for key, value in self._document("config").items()}
 
     @property
     def json_config(self) -> str:
@@ -213,7 +215,7 @@ class Run(Shown):
 
     @property
     def summary_metrics(self) -> dict[str, Any]:
-        return dict(self._whole.summary)
+        return dict(self._document("summary"))
 
     @property
     def system_metrics(self) -> dict[str, Any]:
@@ -287,8 +289,8 @@ class Run(Shown):
 
     def _patch(self) -> RunPatch:
         """Return what is to be changed, but for the summary. Raises TypeError, Invalid."""
-        before = self._whole
-        config, config_removed = configs.changes(before.config, self.config)
+        before = self._record
+        config, config_removed = configs.changes(self._document("config"), self.config)
         tags = names.strings(self.tags, "Tags")
         return RunPatch(
             name=text_change(before.name, self.name),
@@ -326,7 +328,7 @@ class Run(Shown):
         )
         for reason in result.kept:
             term.warning(f"Stays where it is: {reason}")
-        self._record, self._read = result.run, None
+        self._take(result.run)
         return self
 
     def stop(self) -> None:
@@ -361,7 +363,7 @@ class Run(Shown):
 
     def _save_summary(self, changed: dict[str, Any], removed: tuple[str, ...]) -> None:
         patch = RunPatch(summary=changed or None, summary_removed=removed)
-        self._record = self._backend.update_run(self._record.key, patch)
+        self._take(self._backend.update_run(self._record.key, patch))
 
     # --- what it logged ---
 
