@@ -18,7 +18,7 @@ from lineal.client import session
 from lineal.config import load
 from lineal.core.records import PageRequest
 from lineal.errors import Unavailable
-from lineal.service import instance
+from lineal.service import instance, lock_files
 
 
 def test_a_home_that_cannot_be_written_names_the_variable(tmp_path, monkeypatch):
@@ -117,7 +117,7 @@ def test_init_gives_up_on_a_home_that_another_process_never_finishes_making(home
 
 
 def test_who_waits_for_a_home_to_be_made_is_told_once_for_which_process(home, monkeypatch):
-    monkeypatch.setattr(instance, "TOLD_AFTER_SECONDS", 0)
+    monkeypatch.setattr(lock_files, "TOLD_AFTER_SECONDS", 0)
     home.mkdir()
     program = (
         "import fcntl, sys; file = open(sys.argv[1], 'w'); fcntl.flock(file, fcntl.LOCK_EX)\n"

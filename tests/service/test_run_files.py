@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from lineal.service.instance import Instance
 from tests.conftest import stored_blobs
 
 FIRST = PageRequest(50)
+CONDEMNED = {"state": "condemned", "condemned_at": datetime(2026, 1, 1, tzinfo=UTC)}
 
 
 @pytest.fixture
@@ -195,7 +197,7 @@ def test_content_that_was_condemned_is_stored_anew(
 ) -> None:
     put(instance, owner, run, written("a", "text"))
     with instance.database.writing() as connection:
-        connection.execute(update(blobs).values(state="condemned"))
+        connection.execute(update(blobs).values(CONDEMNED))
     put(instance, owner, run, "a")
     assert len(stored_blobs(instance.store)) == 2
 
@@ -209,7 +211,7 @@ def test_content_that_is_condemned_while_other_content_is_sent_costs_neither(
 
     def condemn(keys: Sequence[Key]) -> list[int | None]:
         with instance.database.writing() as connection:
-            connection.execute(update(blobs).values(state="condemned"))
+            connection.execute(update(blobs).values(CONDEMNED))
         monkeypatch.setattr(instance.store, "sync", sync)
         return sync(keys)
 
