@@ -1,14 +1,15 @@
-"""Names of files on their way to their own, and what a killed process left of them."""
+"""Names of files and folders on their way to their own, and what a killed process left of them."""
 
 from __future__ import annotations
 
 import os
 import re
 import secrets
+import shutil
 import time
 
 PART = re.compile(r"\.[0-9a-f]{12}-[0-9]+\.part")
-"""Name of a file on its way to its own."""
+"""Name of a file, or a folder, on its way to its own."""
 OLD_PART_SECONDS = 24 * 3600.0
 """Age at which a file on its way to its name is nobody's any more: its download was killed."""
 
@@ -30,6 +31,9 @@ def remove_old_parts(folder: str) -> None:
     for entry in parts:
         try:
             if time.time() - entry.stat(follow_symlinks=False).st_mtime > OLD_PART_SECONDS:
-                os.unlink(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)
         except OSError:
             continue  # removed by another download, or another user's

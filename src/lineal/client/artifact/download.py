@@ -1,8 +1,9 @@
 """Fetching the files of a version into a folder.
 
-A file appears as a whole once its bytes have the promised digest; what is there already is
-skipped by digest, never by size (STO-3). Nothing outside the folder is touched, nothing in it
-is removed except by `checkout`, and what is left of downloads that were killed.
+A file appears as a whole once its bytes have the promised digest, and so does a new folder with
+the small files that are in it (`files/new_folder.py`). What is there already is skipped by digest,
+never by size (STO-3). Nothing outside the folder is touched, nothing in it is removed except by
+`checkout`, and what is left of downloads that were killed.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from lineal.errors import (
 )
 from lineal.files.copying import copy_and_hash
 from lineal.files.folders import make_folders
+from lineal.files.new_folder import NewFolder
 from lineal.files.parts import new_stem, remove_old_parts
 from lineal.files.reading import SMALL_BYTES, Advance, hash_file, read_small
 from lineal.files.refusals import room_on
@@ -104,6 +106,13 @@ class Download:
         self._tidied: set[str] = set()
         """Folders in which nothing is left of downloads that were killed long ago."""
         self._packs = InTurn()
+        self._is_own_root = not os.path.lexists(self._root)
+        """Whether nothing was there before, so that another folder may take its place."""
+        self._may_fill = False
+        """Whether new folders in it are made here."""
+        self._filled: NewFolder | None = None
+        self._last_folder = ""
+        """Where the last packed file went."""
 
     def run(self, entries: Iterable[Entry], *, count: int, size: int) -> None:
         """Fetch the entries; a second call after a failure fetches only what is missing."""
@@ -121,6 +130,7 @@ class Download:
         make_root(self._root)
         self._is_of_one = count == 1
         is_empty = is_empty_folder(self._root)
+        self._may_fill = is_empty and not self._is_of_one
         wanted = ((entry, self.path_of(entry)) for entry in entries)
         with term.progress("downloading", files=count, size=size) as progress:
             while batch := list(islice(wanted, BATCH)):
@@ -128,6 +138,7 @@ class Download:
                 try:
                     self._batch(batch, progress, is_empty=is_empty)
                 finally:  # what was fetched before a failure is not fetched again
+                    self._end_folder()
                     self._remember(read_at)
 
     def _remember(self, read_at_ns: int) -> None:
@@ -223,9 +234,45 @@ class Download:
             stamp = Stamp.at(target)
         else:
             check_stored(of_bytes(data), entry.digest, entry.path)
-            stamp = _write(target, data)
+            stamp = _write(target, data) if location.pack is None else self._put(target, data)
         file.done(entry.size)
         return stamp
+
+    def _put(self, target: str, data: memoryview | bytes) -> Stamp:
+        """Write a file that was in a pack; those of one folder come one after the other."""
+        folder, _, name = target.rpartition("/")
+        if folder != self._last_folder:
+            self._end_folder()
+            self._last_folder = folder
+            if folder != self._root or self._is_own_root:
+                self._tidy(os.path.dirname(folder))
+                if self._may_fill and self._is_new(folder):
+                    self._filled = self._begun(folder)
+        return _write(target, data) if self._filled is None else self._filled.write(name, data)
+
+    def _is_new(self, folder: str) -> bool:
+        return is_empty_folder(folder) if folder == self._root else not os.path.lexists(folder)
+
+    def _begun(self, folder: str) -> NewFolder | None:
+        above = os.path.dirname(folder)
+        part = f"{above}/{self._part}-{next(self._numbers)}.part"
+        try:
+            return _in_folder(above, lambda: NewFolder(folder, part))
+        except (OSError, LinealError):
+            return None  # to write the files there will tell why
+
+    def _end_folder(self) -> None:
+        filled, self._filled, self._last_folder = self._filled, None, ""
+        if filled is not None:
+            try:
+                filled.appear()
+            except _IN_THE_WAY as error:
+                raise _in_the_way(error.filename2) from error
+
+    def _tidy(self, folder: str) -> None:
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            remove_old_parts(folder)
 
     def _note(self, entry: Entry, target: str, stamp: Stamp) -> None:
         self._fresh.append((target, stamp, entry.digest))
@@ -324,9 +371,7 @@ class Download:
         stored: what is fetched, unless it is a reference, whose scheme has checked it.
         """
         folder, _, _ = target.rpartition("/")
-        if folder not in self._tidied:
-            self._tidied.add(folder)
-            remove_old_parts(folder)
+        self._tidy(folder)
         part = f"{folder}/{self._part}-{next(self._numbers)}.part"
         try:
             for _ in range(PLACE_ATTEMPTS):

@@ -94,7 +94,7 @@ def wrong_in_folder(root: str, entries: Iterable[Entry], counted: Counted) -> It
             if wrong is not None:
                 yield wrong
     for path in present(root):
-        if path not in expected and not PART.fullmatch(os.path.basename(path)):
+        if path not in expected and not any(map(PART.fullmatch, path.split("/"))):
             yield Wrong(path, "extra", f"{path} in {root} is not part of the artifact")
 
 

@@ -233,8 +233,9 @@ class VersionMethods(ArtifactCore):
             entries = self._contents.base.under(prefix) if listed is None else listed
             return (entry for entry in entries if chosen(entry.path))
 
+        download = self._download(target, allow_missing_references, link)
         folders.require_distinct(target, wanted())
-        self._download(target, allow_missing_references, link).run(wanted(), count=count, size=size)
+        download.run(wanted(), count=count, size=size)
         return target
 
     def _listed(
