@@ -1,4 +1,4 @@
-"""5,000 small pictures logged by a run, one a step: how long, and how many files they become."""
+"""5,000 small media files logged by a run, one a step: how long, and how many files they become."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.results import Bench, Result, ratio
 COUNT = 5_000
 SIZE_BYTES = 3_000
 FILES_MOST = 100
-"""A second or so of pictures is one file in a folder of its own."""
+"""A second or so of media is one file in a folder of its own."""
 
 
 def _pages(count: int) -> Iterator[bytes]:
@@ -50,6 +50,6 @@ def measure(bench: Bench) -> Iterator[Result]:
         return timing.child(log, count, folder=bench.root, home=homes[-1])[0]
 
     pairs = timing.paired(bench.runs, write_files, log_them)
-    yield ratio(f"log {count:,} pictures, one a step / write each to a file", pairs, None)
+    yield ratio(f"log {count:,} pages of HTML, one a step / write each to a file", pairs, None)
     most = max(sum(len(names) for _, _, names in os.walk(home)) for home in homes)
     yield Result("- files in the home afterwards", most, "files", FILES_MOST)

@@ -189,6 +189,7 @@ def test_what_a_killed_download_left_is_hidden_and_goes_with_a_later_one(
     assert shown.items() <= content(source).items()
     artifact.download(root=str(out))
     assert artifact.verify(str(out)) == len(content(source))
+    assert logged(out).digest == artifact.digest
     os.utime(left, (0, 0))
     next((out / "a" / "b" / "c").iterdir()).unlink()
     artifact.download(root=str(out))

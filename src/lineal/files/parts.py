@@ -14,6 +14,10 @@ OLD_PART_SECONDS = 24 * 3600.0
 """Age at which a file on its way to its name is nobody's any more: its download was killed."""
 
 
+def is_part(name: str) -> bool:
+    return name.endswith(".part") and PART.fullmatch(name) is not None
+
+
 def new_stem() -> str:
     """Return what the names of one download's parts begin with; then `-`, a number and `.part`.
 

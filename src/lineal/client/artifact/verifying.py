@@ -18,7 +18,7 @@ from lineal.core.digest import PREFIX, of_hash
 from lineal.core.manifest import Entry, decode_entries
 from lineal.core.records import Location, VersionRecord
 from lineal.errors import IntegrityError, Invalid, MissingFile
-from lineal.files.parts import PART
+from lineal.files.parts import is_part
 from lineal.files.reading import Advance, hash_file
 from lineal.files.refusals import access_to
 from lineal.packs import InTurn
@@ -94,7 +94,7 @@ def wrong_in_folder(root: str, entries: Iterable[Entry], counted: Counted) -> It
             if wrong is not None:
                 yield wrong
     for path in present(root):
-        if path not in expected and not any(map(PART.fullmatch, path.split("/"))):
+        if path not in expected and not any(map(is_part, path.split("/"))):
             yield Wrong(path, "extra", f"{path} in {root} is not part of the artifact")
 
 

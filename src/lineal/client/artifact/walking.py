@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lineal.client import term
 from lineal.client.artifact.patterns import IGNORE_FILE, Chosen
 from lineal.errors import Invalid, MissingFile
+from lineal.files.parts import is_part
 from lineal.files.refusals import access_to
 from lineal.home import BLOBS, BUNDLE, DATABASE
 
@@ -19,8 +20,9 @@ def walk(root: str, chosen: Chosen) -> Iterator[tuple[str, list[str]]]:
 
     A folder without chosen files is left out if it has folders, and else has no names.
     Homes and offline runs of Lineal's own below the root are left out, and that is said once:
-    what is added there grows with each time it is added. Raises Invalid for a link that leads back
-    into itself and for what is neither file nor folder, MissingFile for a link that leads nowhere.
+    what is added there grows with each time it is added. So is what a killed download left, which
+    may end anywhere. Raises Invalid for a link that leads back into itself and for what is neither
+    file nor folder, MissingFile for a link that leads nowhere.
     """
     pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [("", (_identity(root),))]
     while pending:
@@ -50,6 +52,8 @@ def _read_folder(root: str, relative: str, chosen: Chosen) -> tuple[list[str], l
     folder = os.path.join(root, relative) if relative else root
     with access_to(folder), os.scandir(folder) as entries:
         for entry in entries:
+            if is_part(entry.name):
+                continue
             path = below + entry.name
             if entry.name in _OF_INSTANCE:
                 own.add(entry.name)
