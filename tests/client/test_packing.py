@@ -136,6 +136,36 @@ def test_what_cannot_be_packed_stays_as_it_is(home, tmp_path):
     assert not stored(home, ".pack")
 
 
+def read_and_left(folder: Path) -> None:
+    """What a process leaves that was killed before it logged: digests that are known, no copies."""
+    lineal.Artifact("left", "dataset").add_dir(str(folder))
+
+
+def test_small_files_that_were_read_earlier_and_never_stored_take_few_files_too(
+    home, many, tmp_path
+):
+    read_and_left(many)
+    artifact = log(many)
+    assert len(stored(home, ".pack")) == 1
+    assert len(stored(home)) < COUNT / 10
+    assert [path for path in (home / "staging").rglob("*") if path.name.isdigit()] == []
+    assert same(many, Path(artifact.download(root=str(tmp_path / "out"))))
+    lineal_verify(home)
+
+
+def test_of_files_read_earlier_one_that_changed_meanwhile_is_named(home, many):
+    read_and_left(many)
+    run = lineal.init(project="p")
+    artifact = lineal.Artifact("many", "dataset")
+    artifact.add_dir(str(many))
+    (many / "3" / "3.txt").write_text("other")
+    run.log_artifact(artifact)
+    with pytest.raises(ArtifactsFailed, match=r"3/3.txt changed after it was added"):
+        run.finish()
+    assert log(many).version == "v0"
+    lineal_verify(home)
+
+
 def test_what_is_stored_already_is_not_stored_again(home, many):
     log(many)
     before = sorted(stored(home, ".pack"))

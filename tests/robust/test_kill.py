@@ -19,7 +19,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-W", "error", "-m", "tests.robust.kill"]
 
-SCENARIOS = {"folder": 1, "first": 6, "immutable": 4, "draft": 4, "unchanged": 4, "distributed": 6}
+SCENARIOS = {
+    "folder": 1,
+    "first": 6,
+    "known": 4,
+    "immutable": 4,
+    "draft": 4,
+    "unchanged": 4,
+    "distributed": 6,
+}
 """Each with the distance of the steps tried; what is common to all is tried in full once."""
 
 

@@ -79,7 +79,7 @@ class Adder:
     def __init__(self, cache: DigestCache, staging: Staging, pack_files_up_to: int) -> None:
         self.cache = cache
         self.staging = staging
-        self._pack_files_up_to = pack_files_up_to
+        self.pack_files_up_to = pack_files_up_to
         self.unlogged: dict[str, str] = {}
         """Client id → name of drafts with content that no log call has taken."""
         self._owner = os.getpid()
@@ -158,7 +158,7 @@ class Adder:
         return entry
 
     def _note_copy(self, contents: Contents, entry: Entry, source: Source) -> None:
-        most = self._pack_files_up_to
+        most = self.pack_files_up_to
         if most and source.staged is not None and entry.size <= most:
             contents.alone.append(entry.path)
             self.pack_copies(contents, least=ALONE_MOST)
@@ -201,8 +201,8 @@ class Adder:
         policy = wanted.policy
         is_many, folders = _peeked(root, walk(root, wanted.chosen), progress)
         packing = None
-        if is_many and policy == MUTABLE and self._pack_files_up_to:
-            packing = Packing(self.staging, self._pack_files_up_to)
+        if is_many and policy == MUTABLE and self.pack_files_up_to:
+            packing = Packing(self.staging, self.pack_files_up_to)
         fresh = _Fresh(self.cache)
         count = local_threads()
         threads = Threads[tuple[Entry, Source]](count, "lineal-files", drop=_drop_copy)

@@ -8,16 +8,18 @@ version visible as a whole. Repeating it after any failure sends only what is mi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from lineal.client import session, term
 from lineal.client.artifact import attaching
+from lineal.client.artifact.adding import PACKED_LEAST
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
-from lineal.client.artifact.contents import IMMUTABLE, SOURCES_MOST, Source
+from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, SOURCES_MOST, Source
 from lineal.client.artifact.core import clean
+from lineal.client.artifact.staging import pack_copies, remove_copy
 from lineal.client.backend import Backend
 from lineal.client.uploads import CONFIRM_BYTES, portions
 from lineal.collector import seldom_collected
@@ -299,13 +301,45 @@ class _Upload:
         progress.advance(files=len(sent), size=sum(upload.size for upload in sent))
         left = [upload for upload in batch if upload.digest not in self._last_pack]
         sources = self._contents.sources_of([upload.digest for upload in left]) if left else {}
-        for upload in left:
+        for upload in self._send_known(left, sources, progress):
             file = progress.file()
             if upload.digest in self._last_pack:
                 self._surplus -= 1
             else:
                 self._send_blob(upload, sources.get(upload.digest), file)
             file.done(upload.size)
+
+    def _send_known(
+        self, batch: list[Upload], sources: Mapping[Digest, Source], progress: term.Progress
+    ) -> list[Upload]:
+        """Send small files that were known and so have no private copy, if they are many.
+
+        Whoever read them first was killed before they were stored. Returns the other blobs, and
+        all of them where a file is not what it was: whoever sends it by itself says so.
+        """
+        adder = self._artifact._adder
+        known = {
+            source.path: upload
+            for upload in batch
+            if (source := sources.get(upload.digest)) is not None
+            and source.staged is None
+            and source.policy == MUTABLE
+            and upload.size <= adder.pack_files_up_to
+        }
+        if len(known) < PACKED_LEAST:
+            return batch
+        pack = adder.staging.new_path()
+        if not pack_copies(pack, {path: upload.digest for path, upload in known.items()}):
+            return batch
+        sent = list(known.values())
+        try:
+            self._backend.send_pack(sent[0], pack)
+        except BaseException:
+            remove_copy(pack)
+            raise
+        progress.advance(files=len(sent), size=sum(upload.size for upload in sent))
+        digests = {upload.digest for upload in sent}
+        return [upload for upload in batch if upload.digest not in digests]
 
     def _send_blob(self, upload: Upload, source: Source | None, advance: Advance) -> None:
         if source is None:

@@ -150,7 +150,7 @@ class Packing:
 
 
 def pack_copies(pack: str, copies: Mapping[str | bytes, str]) -> bool:
-    """Write a pack of small copies, given with their digests; tells whether that was possible."""
+    """Write a pack of small files, given with their digests; tells whether that was possible."""
     writer = None
     try:
         writer = packs.Writer(pack)
