@@ -120,7 +120,7 @@ def instance(settings: Settings, clock: MovableClock) -> Iterator[Instance]:
 
 @pytest.fixture
 def backend(instance: Instance, owner: Actor):  # type: ignore[no-untyped-def]  # keeps SDK imports out of tests of lower rooms
-    from lineal.client.embedded import EmbeddedBackend
+    from lineal.client.embedded.backend import EmbeddedBackend
 
     return EmbeddedBackend(instance, owner)
 

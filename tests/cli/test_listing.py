@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lineal.cli import listing
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.public.api import Api
 
 

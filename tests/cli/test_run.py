@@ -10,7 +10,7 @@ import pytest
 import lineal as sdk
 from lineal.cli import output
 from lineal.cli.connect import all_of
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.records import Page, PageRequest, RunSpec
 
 

@@ -11,7 +11,7 @@ from tests.client.syncing import folders, synced
 
 import lineal
 from lineal.client.artifact import adding
-from lineal.client.embedded import open_embedded
+from lineal.client.embedded.backend import open_embedded
 from lineal.config import load
 from lineal.errors import ArtifactsFailed, IntegrityError
 from lineal.service.instance import open_instance

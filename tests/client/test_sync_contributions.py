@@ -16,7 +16,7 @@ from tests.client.syncing import folders, synced
 
 import lineal
 from lineal.client import session
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.offline.jobs import Synced
 from lineal.client.offline.marks import MARK_FILE
 from lineal.client.offline.sync import sync

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 import lineal
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import PageRequest
 

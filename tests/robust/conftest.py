@@ -10,7 +10,7 @@ import lineal
 from lineal.client import exit as process_exit
 from lineal.client import session, term
 from lineal.client.artifact import adding
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.config import load
 from tests.robust import workers
 

@@ -27,7 +27,7 @@ from sqlalchemy import event
 import lineal
 from lineal.client import session
 from lineal.client.artifact import logging
-from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.run import artifacts as run_artifacts
 from lineal.config import Settings, load
 from lineal.core.digest import Digest, of_bytes

@@ -12,7 +12,7 @@ import pytest
 
 import lineal
 from lineal.client import session
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.config import load
 from lineal.errors import Unavailable
 from tests.robust import workers

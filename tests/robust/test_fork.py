@@ -16,7 +16,7 @@ import pytest
 import lineal
 from lineal.client import session
 from lineal.client.artifact.contents import Added
-from lineal.client.embedded import open_embedded
+from lineal.client.embedded.backend import open_embedded
 from lineal.config import load
 from lineal.core.manifest import Entry
 from lineal.core.records import PageRequest, VersionQuery

@@ -11,7 +11,7 @@ import pytest
 import lineal
 from lineal.client import session
 from lineal.client.artifact import adding
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.config import load
 from lineal.errors import IntegrityError, Invalid, MissingFile
 from tests.robust import workers

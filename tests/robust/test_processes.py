@@ -13,7 +13,7 @@ import pytest
 
 import lineal
 from lineal.client.artifact.artifact import committed
-from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.config import load
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import AliasMove, EdgeKind, PageRequest, VersionQuery, VersionRecord

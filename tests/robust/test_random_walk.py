@@ -24,7 +24,7 @@ import lineal.core.digest
 from lineal.client import session
 from lineal.client.artifact import adding
 from lineal.client.artifact.artifact import Artifact, committed
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.config import load
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import PageRequest, VersionQuery

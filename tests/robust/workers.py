@@ -14,7 +14,7 @@ from lineal.client import session
 from lineal.errors import CommError, Conflict
 
 PRELOADED = [
-    "lineal.client.embedded",
+    "lineal.client.embedded.backend",
     "lineal.client.public.api",
     "lineal.client.run.artifacts",
     "lineal.client.run.finishing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.digest import of_bytes
 from lineal.core.lineage import Direction, LineageGraph, LineageQuery
 from lineal.core.manifest import Entry, build_segments, manifest_head

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from lineal import packs
 from lineal.blobs.local import LocalStore
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key

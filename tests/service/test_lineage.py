@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import event
 
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.lineage import Direction, LineageGraph, LineageQuery
 from lineal.core.records import EdgeKind, PageRequest, VersionId

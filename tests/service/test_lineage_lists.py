@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.lineage import RunEdge
 from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, RunRecord, VersionId
 from lineal.errors import Gone, Invalid, NotFound

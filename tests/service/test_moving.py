@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (

@@ -100,7 +100,7 @@ def _opened(settings: Settings) -> Backend:
     # Not where other threads run: one that imports a part of asyncio would load it twice.
     unused = SQLALCHEMY if threading.active_count() == 1 else {}
     with uncollected(), unloaded(unused):
-        from lineal.client.embedded import open_embedded  # loads SQLAlchemy: 0.1 s
+        from lineal.client.embedded.backend import open_embedded  # loads SQLAlchemy: 0.1 s
 
     return open_embedded(settings)
 

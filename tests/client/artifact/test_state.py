@@ -15,7 +15,7 @@ from tests.client.artifact.conftest import draft, uploads_held
 import lineal
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.records import Upload
 from lineal.errors import (
     ArtifactFinalizedError,

@@ -14,7 +14,7 @@ from tests.client.bundling import Home, many
 from tests.test_files import file_size_limit
 
 import lineal
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.offline import bundles
 from lineal.core.records import (
     PageRequest,

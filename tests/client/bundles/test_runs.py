@@ -7,7 +7,7 @@ from tests.client.bundling import Home
 
 import lineal
 from lineal.client.artifact.artifact import committed
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.offline import sync
 from lineal.core.records import (
     EdgeKind,

@@ -15,7 +15,7 @@ from tests.client.bundling import Home, many
 import lineal
 from lineal.client import uploads
 from lineal.client.artifact.artifact import committed
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.offline import bundles
 from lineal.core.records import CollectionPatch, Upload
 from lineal.errors import NoSpace

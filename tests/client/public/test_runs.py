@@ -10,7 +10,7 @@ from tests.client.public.conftest import start
 import lineal
 from lineal import Api
 from lineal.client.backend import Backend
-from lineal.client.embedded import EmbeddedBackend
+from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.records import JsonObject, RunDocument, RunKey, RunPatch
 from lineal.errors import Invalid
 

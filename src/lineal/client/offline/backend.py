@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
-from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.offline import copying, earlier, rules, run_folder
 from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain

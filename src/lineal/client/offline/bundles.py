@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.embedded import open_embedded
+from lineal.client.embedded.backend import open_embedded
 from lineal.client.offline import fields, opening, places
 from lineal.client.offline.carrying import Carried, Carry
 from lineal.client.offline.places import CollectionPath, Place, collection_there, path_of

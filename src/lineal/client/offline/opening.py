@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from lineal.client import term
-from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.config import Settings
 from lineal.errors import IntegrityError, Unavailable
 from lineal.files.copying import copy_and_hash

@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 from lineal.client.backend import Backend
-from lineal.client.embedded import EmbeddedBackend, open_embedded
+from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.offline import contributing, opening, run_folder
 from lineal.client.offline.contributing import Waiting
 from lineal.client.offline.jobs import Job, Synced

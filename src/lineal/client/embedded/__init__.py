@@ -1,0 +1,1 @@
+"""The embedded backend: an instance in a folder of this machine, with no server."""
