@@ -16,10 +16,10 @@ from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
 from lineal.errors import NotFound
-from lineal.service import catalog, deletion, restoring, runs, ttl
+from lineal.service import artifacts, catalog, deletion, restoring, runs, ttl
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
-from tests.service.drafts import log
+from tests.service.drafts import ONE, draft, log, send
 
 
 @pytest.fixture
@@ -81,6 +81,27 @@ def test_a_run_logs_while_it_is_deleted_with_what_it_logged(
             collections_db.lock(connection, collection)
         version = other.result(PATIENCE)
     assert (version.id == first.id) == (content == b"the same")
+
+
+def test_a_run_commits_what_another_committed_meanwhile_while_it_is_deleted(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    """Whoever deletes it has locked the run, and is about to lock the collection."""
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    spec, segments = draft(ONE, run=key)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, ONE, tmp_path)
+    first = log(instance, owner, tmp_path, ONE)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+            other = threads.submit(artifacts.commit, instance, owner, begun.draft)
+            wait_until(lambda: is_waiting(instance))
+            collections_db.lock(connection, collection)
+        committed = other.result(PATIENCE)
+    assert committed.version is not None
+    assert committed.version.id == first.id
 
 
 def test_a_run_is_restored_by_name_while_its_deletion_is_undone(

@@ -325,6 +325,10 @@ def _finish(
     call = log_calls.united(call, parts)
     asked = call.asked
     _require_target(connection, call.actor, draft)
+    runs_of_parts = [part.run_id for part in parts]
+    # before the collection, as whoever deletes a run does: no deadlock with it
+    for run_id in sorted({call.run_id, *runs_of_parts} - {None}):
+        lineage_db.hold(connection, run_id)
     collections_db.lock(connection, call.collection_id)
     if asked.on_latest and not _is_latest(connection, call.collection_id, asked.base):
         return None
@@ -341,7 +345,6 @@ def _finish(
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
     version = log_calls.carry_out(connection, call, version_id, membership)
-    runs_of_parts = [part.run_id for part in parts]
     if asked.as_of is not None and asked.base is not None:  # it completes that version
         runs_of_parts += lineage_db.loggers(connection, VersionId(asked.base))
     for run_id in dict.fromkeys(runs_of_parts):  # after the one that finished
