@@ -329,7 +329,7 @@ class _Upload:
         if len(known) < PACKED_LEAST:
             return batch
         pack = adder.staging.new_path()
-        if not pack_copies(pack, {path: upload.digest for path, upload in known.items()}):
+        if not pack_copies(pack, {path: known[path].digest for path in sorted(known)}):
             return batch
         sent = list(known.values())
         try:
