@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -51,6 +51,9 @@ from lineal.db.schema import (
     versions,
 )
 from lineal.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from lineal.db.rows import AwaitedBlob, TotalsRow
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
@@ -295,10 +298,11 @@ def births(connection: Connection, version_id: int, digests: Iterable[Digest]) -
 
 def awaited(
     connection: Connection, manifest_id: int, *, after: int = 0, limit: int | None = None
-) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return (id, digest, size_bytes) of a manifest's blobs that are not stored, by id."""
+) -> Sequence[AwaitedBlob]:
+    """Return a manifest's blobs that are not stored, by id."""
     most = NO_LIMIT if limit is None else limit
-    return _AWAITED.rows(connection, manifest=manifest_id, after=after, most=most)
+    rows = _AWAITED.rows(connection, manifest=manifest_id, after=after, most=most)
+    return cast("Sequence[AwaitedBlob]", rows)
 
 
 def mark_stored(
@@ -415,14 +419,14 @@ def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) 
             paired = int(_PAIR_COUNT.value(connection, segment=segment_id))
 
 
-def manifest_totals(connection: Connection, manifest_id: int) -> Row[Any]:
+def manifest_totals(connection: Connection, manifest_id: int) -> TotalsRow:
     """Return digest, entry_count and size_bytes of a manifest, without its segments.
 
     unstored_count: what still stands between it and its commit, segments and blobs.
     """
     totals = _TOTALS.row(connection, manifest=manifest_id)
     assert totals is not None  # a manifest stays as long as a draft or version has it
-    return totals
+    return cast("TotalsRow", totals)
 
 
 def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:

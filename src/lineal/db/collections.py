@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
     Connection,
@@ -36,6 +36,9 @@ from lineal.db.schema import (
     runs,
     versions,
 )
+
+if TYPE_CHECKING:
+    from lineal.db.rows import CollectionRow, LogTargetRow
 
 SHOWN = collections.c.deleted_at.is_(None)
 
@@ -99,7 +102,7 @@ def ensure(
     now: datetime,
     *,
     display_name: str | None = None,
-) -> Row[Any]:
+) -> CollectionRow:
     """Return the row of a collection, made if there is none; one that is there may differ."""
     known = named(connection, project_id, name)
     if known is not None:
@@ -141,20 +144,21 @@ def _count_on(connection: Connection, project_id: int, name: str) -> None:
 
 def find_by_names(
     connection: Connection, entity: str, project: str, name: str, run: int | None
-) -> Row[Any] | None:
+) -> LogTargetRow | None:
     """Return the row of a collection of a live project, by the name that it has now.
 
     With `is_run_live`: whether there is this run and it is not deleted.
     """
-    return _FIND_BY_NAMES.row(connection, entity=entity, project=project, called=name, run=run)
+    row = _FIND_BY_NAMES.row(connection, entity=entity, project=project, called=name, run=run)
+    return cast("LogTargetRow | None", row)
 
 
-def named(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
+def named(connection: Connection, project_id: int, name: str) -> CollectionRow | None:
     """Return the row of the collection that has this name now."""
-    return _FIND.row(connection, project=project_id, called=name)
+    return cast("CollectionRow | None", _FIND.row(connection, project=project_id, called=name))
 
 
-def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
+def find(connection: Connection, project_id: int, name: str) -> CollectionRow | None:
     """Return the row of a collection; of a moved or renamed one also by its old name (RUN-38)."""
     row = named(connection, project_id, name)
     if row is not None:
@@ -163,11 +167,10 @@ def find(connection: Connection, project_id: int, name: str) -> Row[Any] | None:
     return None if moved is None else by_id(connection, moved)
 
 
-def by_id(connection: Connection, collection_id: int) -> Row[Any] | None:
+def by_id(connection: Connection, collection_id: int) -> CollectionRow | None:
     """Return the row of a collection, hidden ones too."""
-    return connection.execute(
-        select(collections).where(collections.c.id == collection_id)
-    ).one_or_none()
+    query = select(collections).where(collections.c.id == collection_id)
+    return cast("CollectionRow | None", connection.execute(query).one_or_none())
 
 
 def lock(connection: Connection, collection_id: int) -> None:

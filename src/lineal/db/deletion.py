@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     Table,
     and_,
@@ -48,6 +47,9 @@ from lineal.db.schema import (
     runs,
     versions,
 )
+
+if TYPE_CHECKING:
+    from lineal.db.rows import DeletionRow
 
 USER, EXPIRED, RETENTION, PURGE = "user", "expired", "retention", "purge"
 """Why something was deleted."""
@@ -324,20 +326,22 @@ def _lock(connection: Connection, version_ids: Sequence[int]) -> None:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def lock(connection: Connection, deletion_id: int) -> Row[Any] | None:
+def lock(connection: Connection, deletion_id: int) -> DeletionRow | None:
     """Return a deletion, and let nobody else undo it until the transaction ends."""
     own = select(deletions.c.id).where(deletions.c.id == deletion_id)
     connection.execute(own.with_for_update()).all()
-    return connection.execute(_listing().where(deletions.c.id == deletion_id)).one_or_none()
+    row = connection.execute(_listing().where(deletions.c.id == deletion_id)).one_or_none()
+    return cast("DeletionRow | None", row)
 
 
 def page(
     connection: Connection, request: PageRequest
-) -> tuple[Sequence[Row[Any]], str | None, int | None]:
+) -> tuple[Sequence[DeletionRow], str | None, int | None]:
     """List all deletions, the newest first; returns rows, cursor and total."""
     fields = {"deleted_at": moment_field(deletions.c.deleted_at)}
     order = parse_order("-deleted_at", fields, deletions.c.id)
-    return fetch_page(connection, _listing(), order, request)
+    rows, cursor, total = fetch_page(connection, _listing(), order, request)
+    return cast("Sequence[DeletionRow]", rows), cursor, total
 
 
 def hidden_versions(

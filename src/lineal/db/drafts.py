@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, select, update
 from sqlalchemy import insert as plain_insert
 
 from lineal.db.engine import insert, on_sqlite
 from lineal.db.prepared import Prepared
 from lineal.db.schema import collections, drafts, memberships, projects, runs
+
+if TYPE_CHECKING:
+    from lineal.db.rows import DraftRow, DraftToCommit
 
 OPEN, CONTRIBUTED, COMMITTED = "open", "contributed", "committed"
 UNFINISHED = (OPEN, CONTRIBUTED)
@@ -26,10 +29,8 @@ _one = select(drafts).where(drafts.c.id == bindparam("draft"))
 _BY_ID = Prepared(_one)
 _BY_ID_LOCKED = Prepared(_one.with_for_update())
 _BY_CLIENT_ID = Prepared(select(drafts).where(drafts.c.client_id == bindparam("client")))
-_SPECS = (
-    select(drafts.c.run_id, drafts.c.spec)
-    .where(drafts.c.id.in_(bindparam("drafts", expanding=True)))
-    .order_by(drafts.c.id)
+_BY_IDS = (
+    select(drafts).where(drafts.c.id.in_(bindparam("drafts", expanding=True))).order_by(drafts.c.id)
 )
 _TO_COMMIT = Prepared(
     select(
@@ -79,7 +80,7 @@ class Asked(NamedTuple):
     is_elsewhere: bool = False
 
 
-def asked(draft: Row[Any]) -> Asked:
+def asked(draft: DraftRow) -> Asked:
     return Asked(**draft.spec)
 
 
@@ -88,17 +89,17 @@ def is_under_way(now: datetime) -> ColumnElement[bool]:
     return and_(drafts.c.state.in_(UNFINISHED), drafts.c.expires_at > now)
 
 
-def by_client_id(connection: Connection, client_id: str) -> Row[Any] | None:
-    return _BY_CLIENT_ID.row(connection, client=client_id)
+def by_client_id(connection: Connection, client_id: str) -> DraftRow | None:
+    return cast("DraftRow | None", _BY_CLIENT_ID.row(connection, client=client_id))
 
 
-def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> Row[Any] | None:
+def by_id(connection: Connection, draft_id: int, *, lock: bool = False) -> DraftRow | None:
     """Return a draft in whatever state, expired ones too; lock: until the transaction ends."""
     query = _BY_ID_LOCKED if lock else _BY_ID
-    return query.row(connection, draft=draft_id)
+    return cast("DraftRow | None", query.row(connection, draft=draft_id))
 
 
-def to_commit(connection: Connection, draft_id: int, collection_id: int) -> Row[Any] | None:
+def to_commit(connection: Connection, draft_id: int, collection_id: int) -> DraftToCommit | None:
     """Return a draft with is_project_live and is_run_live, of what it is written for.
 
     Until the transaction ends nobody else changes the draft or deletes the project (SQLite: as in
@@ -106,7 +107,7 @@ def to_commit(connection: Connection, draft_id: int, collection_id: int) -> Row[
     """
     if not on_sqlite(connection):
         connection.execute(_PROJECT_HELD, {"collection": collection_id}).one()
-    return _TO_COMMIT.row(connection, draft=draft_id)
+    return cast("DraftToCommit | None", _TO_COMMIT.row(connection, draft=draft_id))
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> int:
@@ -118,7 +119,7 @@ def change(connection: Connection, draft_ids: Sequence[int], values: Mapping[str
         _CHANGE.run(connection, draft=draft_id, **values)
 
 
-def add_part(connection: Connection, draft: Row[Any]) -> int:
+def add_part(connection: Connection, draft: DraftRow) -> int:
     """Add a draft's own manifest as a contribution to what it finishes, once; returns its id."""
     values = draft._asdict() | {
         "client_id": draft.client_id + _PART,
@@ -132,26 +133,27 @@ def add_part(connection: Connection, draft: Row[Any]) -> int:
     return int(part.id)
 
 
-def is_part_of(part: Row[Any], draft: Row[Any]) -> bool:
+def is_part_of(part: DraftRow, draft: DraftRow) -> bool:
     """Say whether a contribution is what `add_part` made of a draft."""
     return bool(part.client_id == draft.client_id + _PART)
 
 
-def is_part(draft: Row[Any]) -> bool:
+def is_part(draft: DraftRow) -> bool:
     """Say whether a draft is what `add_part` made of another."""
     return bool(draft.nonce.endswith(_PART_NONCE))
 
 
 def contributions(
     connection: Connection, collection_id: int, distributed_id: str
-) -> list[Row[Any]]:
+) -> list[DraftRow]:
     """Return what was contributed to a distributed version that nobody has finished yet."""
     query = select(drafts).where(
         drafts.c.collection_id == collection_id,
         drafts.c.distributed_id == distributed_id,
         drafts.c.state == CONTRIBUTED,
     )
-    return list(connection.execute(query.order_by(drafts.c.id).with_for_update()).all())
+    rows = connection.execute(query.order_by(drafts.c.id).with_for_update()).all()
+    return cast("list[DraftRow]", rows)
 
 
 def distributed_ids(connection: Connection, collection_id: int, most: int = 5) -> list[str]:
@@ -179,29 +181,30 @@ def number_made(connection: Connection, collection_id: int, distributed_id: str)
     return connection.scalar(query.order_by(drafts.c.id.desc()).limit(1))
 
 
-def parts_of_run(connection: Connection, run: int) -> list[Row[Any]]:
+def parts_of_run(connection: Connection, run: int) -> list[DraftRow]:
     """Return what a run contributed to versions of many, or finished them with, the first first."""
     query = select(drafts).where(
         drafts.c.run_id == run,
         drafts.c.distributed_id.is_not(None),
         drafts.c.state.in_((CONTRIBUTED, COMMITTED)),
     )
-    return list(connection.execute(query.order_by(drafts.c.id)))
+    return cast("list[DraftRow]", connection.execute(query.order_by(drafts.c.id)).all())
 
 
-def finishing(connection: Connection, collection_id: int, distributed_id: str) -> list[Row[Any]]:
+def finishing(connection: Connection, collection_id: int, distributed_id: str) -> list[DraftRow]:
     """Return the drafts that versions were made by of what was contributed under an id."""
     query = select(drafts).where(
         drafts.c.collection_id == collection_id,
         drafts.c.distributed_id == distributed_id,
         drafts.c.state == COMMITTED,
     )
-    rows = connection.execute(query.order_by(drafts.c.id))
+    rows = cast("list[DraftRow]", connection.execute(query.order_by(drafts.c.id)).all())
     return [row for row in rows if asked(row).is_final and not is_part(row)]
 
 
-def specs(connection: Connection, draft_ids: Sequence[int]) -> list[Row[Any]]:
-    """Return run_id and spec of some drafts, the oldest first."""
+def by_ids(connection: Connection, draft_ids: Sequence[int]) -> list[DraftRow]:
+    """Return some drafts, the oldest first."""
     if not draft_ids:
         return []
-    return list(connection.execute(_SPECS, {"drafts": list(draft_ids)}))
+    rows = connection.execute(_BY_IDS, {"drafts": list(draft_ids)}).all()
+    return cast("list[DraftRow]", rows)

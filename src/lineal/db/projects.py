@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
@@ -17,6 +17,9 @@ from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
 from lineal.errors import Gone, NotFound, ProjectNotFound
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
+
+if TYPE_CHECKING:
+    from lineal.db.rows import ProjectRow
 
 _FIND = (
     select(projects)
@@ -60,14 +63,15 @@ def find(connection: Connection, entity: str, project: str) -> int | None:
     return None if row is None or row.deleted_at is not None else int(row.id)
 
 
-def find_row(connection: Connection, entity: str, project: str) -> Row[Any] | None:
+def find_row(connection: Connection, entity: str, project: str) -> ProjectRow | None:
     """Return the row of a project, deleted ones too."""
-    return connection.execute(_FIND, {"entity": entity, "project": project}).one_or_none()
+    row = connection.execute(_FIND, {"entity": entity, "project": project}).one_or_none()
+    return cast("ProjectRow | None", row)
 
 
 def require_row(
     connection: Connection, entity: str, project: str, actor_name: str, *, lock: bool = False
-) -> Row[Any]:
+) -> ProjectRow:
     """Return the row of a project, deleted ones too; lock: until the transaction ends.
 
     Raises ProjectNotFound saying what is called alike.
@@ -76,7 +80,7 @@ def require_row(
     found = connection.execute(query, {"entity": entity, "project": project}).one_or_none()
     if found is None:
         raise _not_found(connection, entity, project, actor_name)
-    return found
+    return cast("ProjectRow", found)
 
 
 def owners(connection: Connection) -> list[str]:

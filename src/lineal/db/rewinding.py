@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, insert, literal, select, update
+from sqlalchemy import Connection, insert, literal, select, update
 
 from lineal.core.records import EdgeKind
 from lineal.db.lineage import FIRST_LOGGED
 from lineal.db.schema import edges, run_files, runs, versions
 
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
 
-def values_to_copy(row: Row[Any]) -> dict[str, Any]:
+
+def values_to_copy(row: RunRow) -> dict[str, Any]:
     """Return what a run's row says of it, by the names of the columns; its key is left out."""
-    return {column.name: row._mapping[column.name] for column in runs.c if column.name != "id"}
+    values = row._asdict()
+    return {column.name: values[column.name] for column in runs.c if column.name != "id"}
 
 
 def copy_files(connection: Connection, run: int, copy: int) -> None:

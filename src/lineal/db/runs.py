@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from sys import intern
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -46,6 +46,9 @@ from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects, run_tags, runs
 
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
+
 NEWEST_FIRST = "-created_at"
 """X-3."""
 
@@ -54,7 +57,7 @@ NEWEST_FIRST = "-created_at"
 
 def find(
     connection: Connection, entity: str, project: str, run_id: str, *, lock: bool = False
-) -> Row[Any] | None:
+) -> RunRow | None:
     """Return the row of a run, deleted ones too, moved ones also by their old name (RUN-38).
 
     lock: until the transaction ends.
@@ -64,15 +67,16 @@ def find(
     )
     row = connection.execute(_locked(query) if lock else query).one_or_none()
     if row is not None:
-        return row
+        return cast("RunRow", row)
     moved = redirects.target_of_path(connection, redirects.RUN, entity, project, run_id)
     return None if moved is None else find_by_key(connection, moved, lock=lock)
 
 
-def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> Row[Any] | None:
+def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> RunRow | None:
     """Return the row of a run, deleted ones too; lock: until the transaction ends."""
     query = _rows().where(runs.c.id == key)
-    return connection.execute(_locked(query) if lock else query).one_or_none()
+    row = connection.execute(_locked(query) if lock else query).one_or_none()
+    return cast("RunRow | None", row)
 
 
 def _locked(query: Select[Any]) -> Select[Any]:
@@ -84,7 +88,7 @@ def _locked(query: Select[Any]) -> Select[Any]:
     return query.with_for_update(of=runs, key_share=True)
 
 
-def full_name(row: Row[Any]) -> str:
+def full_name(row: RunRow) -> str:
     return f"{row.entity}/{row.project}/{row.run_id}"
 
 
@@ -101,7 +105,7 @@ def elsewhere(connection: Connection, run_id: str, project_id: int | None) -> st
     if project_id is not None:
         query = query.where(runs.c.project_id != project_id)
     row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
-    return None if row is None else full_name(row)
+    return None if row is None else full_name(cast("RunRow", row))
 
 
 def called(connection: Connection, name: str, project_id: int | None, among: int) -> str | None:
@@ -115,7 +119,7 @@ def called(connection: Connection, name: str, project_id: int | None, among: int
     newest = newest.order_by(runs.c.created_at.desc(), runs.c.id.desc()).limit(among)
     query = _rows().where(runs.c.id.in_(newest), runs.c.name == name)
     row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).first()
-    return None if row is None else full_name(row)
+    return None if row is None else full_name(cast("RunRow", row))
 
 
 def ids(connection: Connection, project_id: int, limit: int) -> Sequence[str]:
@@ -221,7 +225,7 @@ def documents(
 
 
 def records(
-    connection: Connection, rows: Sequence[Row[Any]], crashed_before: datetime
+    connection: Connection, rows: Sequence[Row[Any]] | Sequence[RunRow], crashed_before: datetime
 ) -> list[RunRecord]:
     """Turn rows of this module into records, in their order; one more query for all tags."""
     tags = tags_of(connection, [row.id for row in rows])
@@ -299,7 +303,7 @@ def _rows(*, with_documents: bool = True) -> Select[Any]:
     )
 
 
-def _record(row: Row[Any], tags: tuple[str, ...], crashed_before: datetime) -> RunRecord:
+def _record(row: Row[Any] | RunRow, tags: tuple[str, ...], crashed_before: datetime) -> RunRecord:
     return RunRecord(
         key=RunKey(row.id),
         entity=intern(row.entity),

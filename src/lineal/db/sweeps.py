@@ -1,4 +1,4 @@
-"""Sweeps, trials and agents: found, claimed, changed.
+"""Sweeps and trials: found, claimed, changed.
 
 Whoever changes a trial has locked its sweep (`lock`), so nothing here races with itself. For its
 lease and its progress, which no search looks at (`renew`), it is enough to lock the trial
@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
-    Row,
     Select,
     bindparam,
-    case,
     func,
     insert,
     select,
@@ -28,8 +26,6 @@ from sqlalchemy import (
 from lineal.core.records import EdgeKind, Page, PageRequest
 from lineal.core.trials import (
     ENDED,
-    AgentKey,
-    AgentRecord,
     SweepKey,
     SweepQuery,
     SweepRecord,
@@ -60,7 +56,6 @@ from lineal.db.schema import (
     memberships,
     projects,
     runs,
-    sweep_agents,
     sweeps,
     trials,
     versions,
@@ -68,6 +63,10 @@ from lineal.db.schema import (
 from lineal.db.versions import Membership
 from lineal.errors import NotFound
 
+if TYPE_CHECKING:
+    from lineal.db.rows import BestTrialRow, NamedSweepRow, SweepRow, TrialRow
+
+T = TypeVar("T")
 _FIELDS: Mapping[str, FieldSpec] = {
     "config": document_field(sweeps.c.document),
     "created_at": moment_field(sweeps.c.created_at),
@@ -101,7 +100,6 @@ _TRIAL = Prepared(_one_trial)
 _TRIAL_LOCKED = Prepared(_one_trial.with_for_update())
 _CHANGE_TRIAL = Prepared(update(trials).where(trials.c.id == bindparam("trial")))
 _CHANGE_SWEEP = Prepared(update(sweeps).where(sweeps.c.id == bindparam("sweep")))
-_CHANGE_AGENT = Prepared(update(sweep_agents).where(sweep_agents.c.id == bindparam("agent")))
 _ADD_TRIAL = Prepared(insert(trials).returning(trials.c.id))
 _in_state = (
     select(trials)
@@ -124,25 +122,26 @@ def add(connection: Connection, values: Mapping[str, Any]) -> SweepKey:
     return SweepKey(connection.execute(insert(sweeps).returning(sweeps.c.id), values).scalar_one())
 
 
-def find(connection: Connection, entity: str, project: str, sweep_id: str) -> Row[Any] | None:
+def find(connection: Connection, entity: str, project: str, sweep_id: str) -> NamedSweepRow | None:
     query = _rows().where(
         entities.c.name == entity, projects.c.name == project, sweeps.c.sweep_id == sweep_id
     )
-    return connection.execute(query).one_or_none()
+    return cast("NamedSweepRow | None", connection.execute(query).one_or_none())
 
 
-def by_key(connection: Connection, key: SweepKey) -> Row[Any]:
+def by_key(connection: Connection, key: SweepKey) -> NamedSweepRow:
     """Return a sweep's row with its project and entity; raises NotFound."""
     row = connection.execute(_rows().where(sweeps.c.id == key)).one_or_none()
-    return _required(row, f"sweep {key}")
+    return _required(cast("NamedSweepRow | None", row), f"sweep {key}")
 
 
-def lock(connection: Connection, key: SweepKey) -> Row[Any]:
+def lock(connection: Connection, key: SweepKey) -> SweepRow:
     """Return a sweep's row that nobody else changes until the transaction ends; raises NotFound."""
-    return _required(_LOCKED.row(connection, sweep=key), f"sweep {key}")
+    row = _LOCKED.row(connection, sweep=key)
+    return _required(cast("SweepRow | None", row), f"sweep {key}")
 
 
-def lock_live(connection: Connection, key: SweepKey) -> Row[Any]:
+def lock_live(connection: Connection, key: SweepKey) -> SweepRow:
     """Do what `lock` does; raises Gone for a sweep whose project was deleted."""
     row = lock(connection, key)
     if row.project_deleted_at is not None:
@@ -166,27 +165,30 @@ def page(
     if query.filters:
         wanted = wanted.where(compile_filter(query.filters, _FIELDS))
     rows, cursor, total = fetch_page(connection, wanted, order, request)
-    return Page(tuple(records(connection, rows)), cursor, total)
+    found = cast("Sequence[NamedSweepRow]", rows)
+    return Page(tuple(records(connection, found)), cursor, total)
 
 
 def change(connection: Connection, key: SweepKey, values: Mapping[str, Any], now: datetime) -> None:
     _CHANGE_SWEEP.run(connection, sweep=key, **values, updated_at=now)
 
 
-def record(connection: Connection, row: Row[Any]) -> SweepRecord:
+def record(connection: Connection, row: NamedSweepRow) -> SweepRecord:
     """Turn a row of `find` or `by_key` into a record."""
     best = best_trial(connection, SweepKey(row.id), _sign(row.document))
     return _record(row, _counts(connection, [row.id])[row.id], best)
 
 
-def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[SweepRecord]:
+def records(connection: Connection, rows: Sequence[NamedSweepRow]) -> list[SweepRecord]:
     """Turn many rows into records, with three queries for any number of them."""
     counts = _counts(connection, [row.id for row in rows])
     best = _best_trials(connection, {row.id: _sign(row.document) for row in rows})
     return [_record(row, counts[row.id], best.get(row.id)) for row in rows]
 
 
-def _record(row: Row[Any], counts: dict[TrialState, int], best: Row[Any] | None) -> SweepRecord:
+def _record(
+    row: NamedSweepRow, counts: dict[TrialState, int], best: BestTrialRow | None
+) -> SweepRecord:
     return SweepRecord(
         key=SweepKey(row.id),
         sweep_id=row.sweep_id,
@@ -205,7 +207,7 @@ def _record(row: Row[Any], counts: dict[TrialState, int], best: Row[Any] | None)
     )
 
 
-def _required(row: Row[Any] | None, what: str) -> Row[Any]:
+def _required(row: T | None, what: str) -> T:
     if row is None:
         raise NotFound(f"There is no {what}")
     return row
@@ -253,19 +255,20 @@ def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) ->
     _CHANGE_TRIAL.run(connection, trial=trial, **values)
 
 
-def trial(connection: Connection, key: TrialKey) -> Row[Any]:
+def trial(connection: Connection, key: TrialKey) -> TrialRow:
     """Return a trial's row; raises NotFound."""
-    return _required(_TRIAL.row(connection, trial=key), f"trial {key}")
+    return _required(cast("TrialRow | None", _TRIAL.row(connection, trial=key)), f"trial {key}")
 
 
-def lock_trial(connection: Connection, key: TrialKey) -> Row[Any]:
+def lock_trial(connection: Connection, key: TrialKey) -> TrialRow:
     """Return a trial's row that nobody else changes until the transaction ends; raises NotFound."""
-    return _required(_TRIAL_LOCKED.row(connection, trial=key), f"trial {key}")
+    row = _TRIAL_LOCKED.row(connection, trial=key)
+    return _required(cast("TrialRow | None", row), f"trial {key}")
 
 
 def trial_of_run(
     connection: Connection, entity: str, project: str, sweep_id: str, run_id: str
-) -> Row[Any] | None:
+) -> TrialRow | None:
     """Return the newest trial of a sweep that has, or had, a run."""
     query = (
         select(trials)
@@ -279,24 +282,27 @@ def trial_of_run(
             trials.c.run_id == run_id,
         )
     )
-    return connection.execute(query.order_by(trials.c.id.desc()).limit(1)).one_or_none()
+    newest = query.order_by(trials.c.id.desc()).limit(1)
+    return cast("TrialRow | None", connection.execute(newest).one_or_none())
 
 
 def in_state(
     connection: Connection, sweep: SweepKey, state: TrialState, *, limit: int | None = None
-) -> Sequence[Row[Any]]:
+) -> Sequence[TrialRow]:
     most = NO_LIMIT if limit is None else limit
-    return _IN_STATE.rows(connection, sweep=sweep, wanted=str(state), most=most)
+    rows = _IN_STATE.rows(connection, sweep=sweep, wanted=str(state), most=most)
+    return cast("Sequence[TrialRow]", rows)
 
 
-def late(connection: Connection, sweep: SweepKey, now: datetime) -> Sequence[Row[Any]]:
+def late(connection: Connection, sweep: SweepKey, now: datetime) -> Sequence[TrialRow]:
     """Return running trials whose lease ended."""
-    return _LATE.rows(connection, sweep=sweep, wanted=str(TrialState.RUNNING), now=now)
+    rows = _LATE.rows(connection, sweep=sweep, wanted=str(TrialState.RUNNING), now=now)
+    return cast("Sequence[TrialRow]", rows)
 
 
-def changed(connection: Connection, sweep: SweepKey, after: int) -> Sequence[Row[Any]]:
+def changed(connection: Connection, sweep: SweepKey, after: int) -> Sequence[TrialRow]:
     """Return trials changed after a revision, in the order of their changes."""
-    return _CHANGED.rows(connection, sweep=sweep, after=after)
+    return cast("Sequence[TrialRow]", _CHANGED.rows(connection, sweep=sweep, after=after))
 
 
 def trial_page(connection: Connection, sweep: SweepKey, request: PageRequest) -> Page[TrialRecord]:
@@ -304,10 +310,11 @@ def trial_page(connection: Connection, sweep: SweepKey, request: PageRequest) ->
     order = parse_order("-number", {"number": number_field(trials.c.number)}, trials.c.id)
     query = select(trials).where(trials.c.sweep_id == sweep)
     rows, cursor, total = fetch_page(connection, query, order, request)
-    return Page(tuple(trial_record(row) for row in rows), cursor, total)
+    found = cast("Sequence[TrialRow]", rows)
+    return Page(tuple(trial_record(row) for row in found), cursor, total)
 
 
-def trial_record(row: Row[Any]) -> TrialRecord:
+def trial_record(row: TrialRow) -> TrialRecord:
     return TrialRecord(
         key=TrialKey(row.id),
         number=row.number,
@@ -335,12 +342,12 @@ def _counts(connection: Connection, keys: Sequence[int]) -> dict[int, dict[Trial
     return found
 
 
-def _best_trials(connection: Connection, signs: Mapping[int, int]) -> dict[int, Row[Any]]:
+def _best_trials(connection: Connection, signs: Mapping[int, int]) -> dict[int, BestTrialRow]:
     """Return run_id and value of what `best_trial` finds for each of many sweeps.
 
     signs: of each sweep, as there. Of one sweep `best_trial` takes half as long.
     """
-    found: dict[int, Row[Any]] = {}
+    found: dict[int, BestTrialRow] = {}
     for sign in set(signs.values()):
         keys = [key for key, own in signs.items() if own == sign]
         place = func.row_number().over(
@@ -352,18 +359,19 @@ def _best_trials(connection: Connection, signs: Mapping[int, int]) -> dict[int, 
             .subquery("ranked")
         )
         rows = connection.execute(select(ranked).where(ranked.c.place == 1))
-        found.update((row.sweep_id, row) for row in rows)
+        found.update((row.sweep_id, cast("BestTrialRow", row)) for row in rows)
     return found
 
 
-def best_trial(connection: Connection, sweep: SweepKey, sign: int) -> Row[Any] | None:
+def best_trial(connection: Connection, sweep: SweepKey, sign: int) -> TrialRow | None:
     """Return the ended trial with the best value whose run is not deleted; of equals the first.
 
     sign: 1 where smaller is better, -1 where larger is.
     """
     query = select(trials).where(trials.c.sweep_id == sweep, *_may_be_best())
     order = (sign * trials.c.value, trials.c.id)
-    return connection.execute(query.order_by(*order).limit(1)).one_or_none()
+    first = query.order_by(*order).limit(1)
+    return cast("TrialRow | None", connection.execute(first).one_or_none())
 
 
 def _may_be_best() -> list[ColumnElement[bool]]:
@@ -385,46 +393,6 @@ def lowest_prior_number(connection: Connection, sweep: SweepKey) -> int:
     """Return the lowest number of a prior run, 0 if there is none."""
     query = select(func.min(trials.c.number)).where(trials.c.sweep_id == sweep)
     return min(connection.execute(query).scalar() or 0, 0)
-
-
-# --- agents -------------------------------------------------------------------------------------
-
-
-def add_agent(connection: Connection, values: Mapping[str, Any]) -> AgentKey:
-    statement = insert(sweep_agents).returning(sweep_agents.c.id)
-    return AgentKey(connection.execute(statement, values).scalar_one())
-
-
-def change_agent(connection: Connection, agent: AgentKey, values: Mapping[str, Any]) -> None:
-    _CHANGE_AGENT.run(connection, agent=agent, **values)
-
-
-def agents(connection: Connection, sweep: SweepKey, alive_since: datetime) -> list[AgentRecord]:
-    """Return the agents of a sweep, the oldest first."""
-    is_alive = case(
-        (sweep_agents.c.ended_at.is_not(None), 0),
-        (sweep_agents.c.heartbeat_at < alive_since, 0),
-        else_=1,
-    )
-    query = (
-        select(sweep_agents, is_alive.label("is_alive"), func.count(trials.c.id).label("taken"))
-        .outerjoin(trials, trials.c.agent_id == sweep_agents.c.id)
-        .where(sweep_agents.c.sweep_id == sweep)
-        .group_by(sweep_agents.c.id)
-        .order_by(sweep_agents.c.id)
-    )
-    return [
-        AgentRecord(
-            AgentKey(row.id),
-            row.name,
-            row.host,
-            bool(row.is_alive),
-            row.created_at,
-            row.heartbeat_at,
-            row.taken,
-        )
-        for row in connection.execute(query)
-    ]
 
 
 # --- what trials logged -------------------------------------------------------------------------

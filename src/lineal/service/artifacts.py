@@ -10,9 +10,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal import service
 from lineal.core import access, limits, names
@@ -39,6 +39,9 @@ from lineal.errors import Exists, Invalid, NotFound, Superseded
 from lineal.service import log_calls, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.log_calls import LogCall
+
+if TYPE_CHECKING:
+    from lineal.db.rows import CollectionRow, DraftRow, DraftToCommit, TotalsRow
 
 INLINE_UPLOADS = 2_000
 """So many blobs to be sent are named by `begin` itself, which saves asking for them."""
@@ -102,7 +105,7 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         draft = transfers.find_draft(instance, connection, actor, draft_id)
         if draft.state != drafts_db.OPEN:
             return _committed_before(connection, draft)
-        awaited = blobs_db.awaited(connection, draft.manifest_id)
+        awaited = blobs_db.awaited(connection, transfers.manifest_of(draft))
     stored = transfers.stored_now(instance, draft, awaited)
     contributions: list[int] = []
     if draft.distributed_id is not None and drafts_db.asked(draft).is_final:
@@ -210,7 +213,7 @@ def _opened(connection: Connection, call: _Begin) -> tuple[dict[str, Any], tuple
     return opened, lacking
 
 
-def _begun_before(connection: Connection, call: _Begin, known: Row[Any]) -> Begun:
+def _begun_before(connection: Connection, call: _Begin, known: DraftRow) -> Begun:
     """Answer as the first time; a draft that expired meanwhile is opened anew (SEM-13).
 
     It gets a new nonce: the sweep may be deleting what the old one stored. While it is open it
@@ -231,22 +234,23 @@ def _begun_before(connection: Connection, call: _Begin, known: Row[Any]) -> Begu
         opened, missing = _opened(connection, call)
         values |= opened
     else:
-        missing = tuple(blobs_db.missing_segments(connection, locked.manifest_id))
+        missing = tuple(blobs_db.missing_segments(connection, transfers.manifest_of(locked)))
     drafts_db.change(connection, [known_id], values)
     return Begun(known_id, None, missing)
 
 
-def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[Any]:
+def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> CollectionRow:
     """Return the collection to log to, made if need be.
 
     Raises Invalid for another type, Exists for a portfolio, Gone for a deleted project or run,
     RunNotFoundError.
     """
-    collection = collections_db.find_by_names(
+    known = collections_db.find_by_names(
         connection, draft.entity, draft.project, draft.collection, draft.run
     )
-    if draft.run is not None and (collection is None or not collection.is_run_live):
+    if draft.run is not None and (known is None or not known.is_run_live):
         runs.require(connection, draft.run)
+    collection: CollectionRow | None = known
     if collection is None:
         project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
         collection = collections_db.ensure(
@@ -256,7 +260,7 @@ def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Row[An
     return collection
 
 
-def _require_fitting(collection: Row[Any], draft: DraftSpec) -> None:
+def _require_fitting(collection: CollectionRow, draft: DraftSpec) -> None:
     path = f"{draft.entity}/{draft.project}/{draft.collection}"
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
@@ -294,13 +298,13 @@ def _reuse(connection: Connection, call: _Begin, collection_id: int, version_id:
 # --- commit, step by step -----------------------------------------------------------------------
 
 
-def _committed_before(connection: Connection, draft: Row[Any]) -> Committed:
+def _committed_before(connection: Connection, draft: DraftRow) -> Committed:
     if draft.version_id is None:
         return Committed(None, is_new=False)
     return Committed(versions_db.by_id(connection, draft.version_id), is_new=False)
 
 
-def _require_target(connection: Connection, actor: Actor, draft: Row[Any]) -> None:
+def _require_target(connection: Connection, actor: Actor, draft: DraftToCommit) -> None:
     """Refuse to write into a project, or for a run, that was deleted since `begin`."""
     if not draft.is_project_live:
         entity, project, _ = collections_db.full_name(connection, draft.collection_id)
@@ -312,8 +316,8 @@ def _require_target(connection: Connection, actor: Actor, draft: Row[Any]) -> No
 def _finish(
     connection: Connection,
     call: LogCall,
-    draft: Row[Any],
-    totals: Row[Any],
+    draft: DraftToCommit,
+    totals: TotalsRow,
     contributions: Sequence[int],
 ) -> Committed | None:
     """Make the version; None if the draft's base had to be the latest, and is not any more.
@@ -321,13 +325,14 @@ def _finish(
     totals: of the draft's manifest. contributions: drafts whose content it holds, too; their
     aliases, tags and sources go to the version, and their runs are further producers.
     """
-    parts = drafts_db.specs(connection, contributions)
+    parts = drafts_db.by_ids(connection, contributions)
     call = log_calls.united(call, parts)
     asked = call.asked
     _require_target(connection, call.actor, draft)
-    runs_of_parts = [part.run_id for part in parts]
+    run_ids = (call.run_id, *(part.run_id for part in parts))
+    producers = [run_id for run_id in run_ids if run_id is not None]
     # before the collection, as whoever deletes a run does: no deadlock with it
-    for run_id in sorted({call.run_id, *runs_of_parts} - {None}):
+    for run_id in sorted(set(producers)):
         lineage_db.hold(connection, run_id)
     collections_db.lock(connection, call.collection_id)
     if asked.on_latest and not _is_latest(connection, call.collection_id, asked.base):
@@ -337,7 +342,7 @@ def _finish(
         version_id = versions_db.same_content(connection, call.collection_id, totals.digest)
     is_new = version_id is None
     if version_id is None:
-        version_id, membership = _add_version(connection, call, draft.manifest_id, totals)
+        version_id, membership = _add_version(connection, call, totals)
         lineage_db.add_derived(connection, VersionId(version_id), asked.sources)
     drafts_db.change(
         connection,
@@ -346,9 +351,9 @@ def _finish(
     )
     version = log_calls.carry_out(connection, call, version_id, membership)
     if asked.as_of is not None and asked.base is not None:  # it completes that version
-        runs_of_parts += lineage_db.loggers(connection, VersionId(asked.base))
-    for run_id in dict.fromkeys(runs_of_parts):  # after the one that finished
-        if run_id not in (None, call.run_id):
+        producers += lineage_db.loggers(connection, VersionId(asked.base))
+    for run_id in dict.fromkeys(producers):  # after the one that finished
+        if run_id != call.run_id:
             lineage_db.add_logged(
                 connection, run_id, VersionId(version_id), call.now, is_new_version=is_new
             )
@@ -356,12 +361,12 @@ def _finish(
 
 
 def _add_version(
-    connection: Connection, call: LogCall, manifest_id: int, totals: Row[Any]
+    connection: Connection, call: LogCall, totals: TotalsRow
 ) -> tuple[int, versions_db.Membership]:
     asked, now = call.asked, call.now
     values = {
         "collection_id": call.collection_id,
-        "manifest_id": manifest_id,
+        "manifest_id": totals.id,
         "digest": totals.digest,
         "size_bytes": totals.size_bytes,
         "entry_count": totals.entry_count,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
@@ -37,6 +37,9 @@ from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Exists, Gone, Invalid
 from lineal.service import finding
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.db.rows import CollectionRow
 
 # --- reading versions ---------------------------------------------------------------------------
 
@@ -349,7 +352,7 @@ def unlink(
 
 def _portfolio(
     connection: Connection, target: ArtifactPath, source: VersionRecord, now: datetime
-) -> Row[Any]:
+) -> CollectionRow:
     project_id = projects_db.ensure(connection, target.entity, target.project, now)
     row = collections_db.ensure(
         connection,
@@ -371,7 +374,7 @@ def _portfolio(
     return row
 
 
-def _take_name(connection: Connection, row: Row[Any], name: str, now: datetime) -> None:
+def _take_name(connection: Connection, row: CollectionRow, name: str, now: datetime) -> None:
     """Let a collection be renamed: its old name leads on, and the new one leads nowhere else."""
     holder = collections_db.named(connection, row.project_id, name)
     if holder is not None:
@@ -385,7 +388,7 @@ def _take_name(connection: Connection, row: Row[Any], name: str, now: datetime) 
     redirects_db.remove(connection, redirects_db.COLLECTION, row.project_id, name)
 
 
-def _require_type_change(row: Row[Any], type: str) -> None:
+def _require_type_change(row: CollectionRow, type: str) -> None:
     names.type_name(type)
     names.user_artifact(row.name, row.type)
     names.user_artifact(row.name, type)

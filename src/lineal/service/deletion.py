@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -32,6 +32,9 @@ from lineal.db import runs as runs_db
 from lineal.errors import Conflict, RunNotFoundError
 from lineal.service import catalog, finding
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.db.rows import DeletionRow
 
 
 def delete_version(
@@ -187,7 +190,7 @@ def deletions(instance: Instance, actor: Actor, page: PageRequest) -> Page[Delet
     return Page(found, cursor, total)
 
 
-def record(instance: Instance, row: Row[Any], versions: tuple[str, ...] = ()) -> Deletion:
+def record(instance: Instance, row: DeletionRow, versions: tuple[str, ...] = ()) -> Deletion:
     """Turn a row of `db.deletion` into a record; versions: names of some that it hides."""
     hidden = row.version_count + row.run_count + row.project_count
     is_over = row.restored_at is not None or hidden == row.released_count

@@ -6,9 +6,9 @@ import heapq
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -27,11 +27,14 @@ from lineal.errors import Conflict, Gone, NotFound
 from lineal.service import transfers
 from lineal.service.instance import Instance
 
+if TYPE_CHECKING:
+    from lineal.db.rows import DraftRow
+
 PAGE_SEGMENTS = 64
 """Segments stored per transaction: some 65,000 entries, well under a second of the write lock."""
 
 
-def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list[int]:
+def merge(instance: Instance, draft: DraftRow, stored: Sequence[Digest]) -> list[int]:
     """Give the finishing draft the union of all contributions, by path.
 
     stored: those of the draft's own awaited blobs whose bytes are in the store. Returns the ids of
@@ -41,13 +44,14 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     nobody contributed anything and the draft is empty, too; the finishing draft is no contribution
     then.
     """
+    assert draft.distributed_id is not None
     with instance.database.writing() as connection:
         own = transfers.lock_draft(instance, connection, draft.id)
         waiting = drafts_db.contributions(connection, draft.collection_id, draft.distributed_id)
         parts = _taken_by(own, waiting)
         is_part = any(drafts_db.is_part_of(part, own) for part in parts)
         if len(parts) == is_part and not drafts_db.asked(own).is_elsewhere:  # nobody else's
-            _require_content(connection, own)
+            _require_content(connection, own, draft.distributed_id)
     _require_unexpired(instance, parts)
     if not is_part:
         parts.append(own)
@@ -71,13 +75,13 @@ def merge(instance: Instance, draft: Row[Any], stored: Sequence[Digest]) -> list
     return sorted({part_id, *(part.id for part in parts)} - {draft.id})
 
 
-def _require_content(connection: Connection, own: Row[Any]) -> None:
+def _require_content(connection: Connection, own: DraftRow, distributed_id: str) -> None:
     """Refuse to finish nothing: most likely the id or the name is not what the others gave."""
-    if blobs_db.manifest_head(connection, own.manifest_id).entry_count:
+    if blobs_db.manifest_head(connection, transfers.manifest_of(own)).entry_count:
         return
     path = "/".join(collections_db.full_name(connection, own.collection_id))
-    text = f"Nothing was contributed to {path} under {own.distributed_id!r}"
-    number = drafts_db.number_made(connection, own.collection_id, own.distributed_id)
+    text = f"Nothing was contributed to {path} under {distributed_id!r}"
+    number = drafts_db.number_made(connection, own.collection_id, distributed_id)
     if number is not None:
         text += f" since v{number} was made of it"
     others = drafts_db.distributed_ids(connection, own.collection_id)
@@ -86,7 +90,7 @@ def _require_content(connection: Connection, own: Row[Any]) -> None:
     raise NotFound(f"{text}, and the finishing call holds no files itself: no version was made")
 
 
-def _taken_by(own: Row[Any], parts: list[Row[Any]]) -> list[Row[Any]]:
+def _taken_by(own: DraftRow, parts: list[DraftRow]) -> list[DraftRow]:
     """Return the contributions that a finishing draft takes: of a copy, none made after it."""
     if drafts_db.asked(own).as_of is None:
         return parts
@@ -94,7 +98,7 @@ def _taken_by(own: Row[Any], parts: list[Row[Any]]) -> list[Row[Any]]:
     return [each for each in parts if drafts_db.is_part_of(each, own) or _as_of(each) <= until]
 
 
-def _as_of(draft: Row[Any]) -> datetime:
+def _as_of(draft: DraftRow) -> datetime:
     said = drafts_db.asked(draft).as_of
     created_at: datetime = draft.created_at
     return created_at if said is None else datetime.fromisoformat(said)
@@ -107,7 +111,7 @@ def parts_of(instance: Instance, actor: Actor, run: RunKey) -> list[Part]:
         return [_part(connection, row) for row in drafts_db.parts_of_run(connection, run)]
 
 
-def _part(connection: Connection, row: Row[Any]) -> Part:
+def _part(connection: Connection, row: DraftRow) -> Part:
     collection = collections_db.by_id(connection, row.collection_id)
     assert collection is not None
     entity, project, name = collections_db.full_name(connection, row.collection_id)
@@ -150,8 +154,9 @@ def made_of(
         moments = {
             row.version_id: _as_of(row)
             for row in drafts_db.finishing(connection, found.id, distributed_id)
+            if row.version_id is not None
         }
-        versions = [versions_db.by_id(connection, VersionId(each)) for each in moments]
+        versions = [versions_db.by_id(connection, each) for each in moments]
         return [
             Made(each, moments[each.id])
             for each in versions
@@ -159,7 +164,7 @@ def made_of(
         ]
 
 
-def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:
+def _require_unexpired(instance: Instance, parts: list[DraftRow]) -> None:
     """Refuse to finish without a contribution that is gone: the version would silently lack it."""
     now = instance.clock.now()
     gone = [part for part in parts if part.manifest_id is None or part.expires_at <= now]
@@ -170,16 +175,16 @@ def _require_unexpired(instance: Instance, parts: list[Row[Any]]) -> None:
         )
 
 
-def _entries(instance: Instance, draft: Row[Any]) -> Iterator[Entry]:
+def _entries(instance: Instance, draft: DraftRow) -> Iterator[Entry]:
     with instance.database.reading() as connection:
-        head = blobs_db.manifest_head(connection, draft.manifest_id)
+        head = blobs_db.manifest_head(connection, transfers.manifest_of(draft))
     for segment in transfers.segments(instance, head.segments):
         yield from decode_entries(segment.lines)
 
 
-def _united(instance: Instance, parts: list[Row[Any]]) -> Iterator[Entry]:
+def _united(instance: Instance, parts: list[DraftRow]) -> Iterator[Entry]:
     tagged = [zip(_entries(instance, part), repeat(part)) for part in parts]
-    above: list[tuple[Entry, Row[Any]]] = []
+    above: list[tuple[Entry, DraftRow]] = []
     """Files whose paths the path begins with; the last one may be the same."""
     for entry, part in heapq.merge(*tagged, key=lambda pair: pair[0].path):
         while above and not entry.path.startswith(above[-1][0].path):
@@ -197,7 +202,7 @@ def _united(instance: Instance, parts: list[Row[Any]]) -> Iterator[Entry]:
         yield entry
 
 
-def _conflict(instance: Instance, what: str, one: Row[Any], other: Row[Any]) -> Conflict:
+def _conflict(instance: Instance, what: str, one: DraftRow, other: DraftRow) -> Conflict:
     labels = _labels(instance, [one, other])
     who = f"twice by {labels[0]}" if one.run_id == other.run_id else f"by {' and '.join(labels)}"
     return Conflict(
@@ -206,7 +211,7 @@ def _conflict(instance: Instance, what: str, one: Row[Any], other: Row[Any]) -> 
     )
 
 
-def _labels(instance: Instance, drafts: list[Row[Any]]) -> list[str]:
+def _labels(instance: Instance, drafts: list[DraftRow]) -> list[str]:
     keys = [draft.run_id for draft in drafts]
     known = [key for key in keys if key is not None]
     with instance.database.reading() as connection:

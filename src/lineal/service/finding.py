@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import names
 from lineal.core.access import Actor
@@ -25,12 +25,15 @@ from lineal.db import versions as versions_db
 from lineal.errors import Gone, NotFound
 from lineal.nearest import NEAR_MISSES_MOST, near_misses, nearest
 
+if TYPE_CHECKING:
+    from lineal.db.rows import CollectionRow
+
 IN_MESSAGE_MOST = 5
 """Names that one message lists."""
 ALIASES_IN_MESSAGE_MOST = 20
 
 
-def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[Any]:
+def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> CollectionRow:
     """Return the row of a collection, a moved one also by its old name; the ref is not looked at.
 
     Raises NotFound naming near misses, Gone for a deleted project.
@@ -50,7 +53,9 @@ def collection(connection: Connection, actor: Actor, path: ArtifactPath) -> Row[
     return row
 
 
-def collection_by_id(connection: Connection, actor: Actor, collection_id: CollectionId) -> Row[Any]:
+def collection_by_id(
+    connection: Connection, actor: Actor, collection_id: CollectionId
+) -> CollectionRow:
     """Return the row of a collection. Raises NotFound."""
     row = collections_db.by_id(connection, collection_id)
     if row is None:
@@ -88,8 +93,9 @@ def membership(connection: Connection, actor: Actor, membership_id: MembershipId
     return found
 
 
-def gone_collection(row: Row[Any], name: str) -> Gone:
+def gone_collection(row: CollectionRow, name: str) -> Gone:
     """Say who deleted a collection, and how it comes back; name: with entity and project."""
+    assert row.deleted_at is not None
     return Gone(
         f"Artifact {name} was deleted by {row.deleted_by} on {in_utc(row.deleted_at)}; "
         f"`lineal artifact restore {shlex.quote(name)}` brings back what can be restored, "

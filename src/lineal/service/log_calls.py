@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import names
 from lineal.core.access import Actor
@@ -19,6 +19,9 @@ from lineal.db import drafts as drafts_db
 from lineal.db import lineage as lineage_db
 from lineal.db import versions as versions_db
 from lineal.db.drafts import Asked
+
+if TYPE_CHECKING:
+    from lineal.db.rows import DraftRow
 
 
 class LogCall(NamedTuple):
@@ -50,7 +53,7 @@ def asked_by(draft: DraftSpec) -> Asked:
     )
 
 
-def united(call: LogCall, parts: Sequence[Row[Any]]) -> LogCall:
+def united(call: LogCall, parts: Sequence[DraftRow]) -> LogCall:
     """Add the aliases, tags and sources that contributions ask for, each once, and their TTL.
 
     Where the call itself asks for no TTL it is the longest of those that contributions ask for, as

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
@@ -18,6 +18,9 @@ from lineal.db import runs as runs_db
 from lineal.errors import Exists
 from lineal.service import runs
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
 
 
 def move(
@@ -57,7 +60,7 @@ def move(
 
 
 def _move_run(
-    connection: Connection, row: Row[Any], project_id: int, project: str, now: datetime
+    connection: Connection, row: RunRow, project_id: int, project: str, now: datetime
 ) -> None:
     entity, _, name = project.partition("/")
     taken = runs_db.find(connection, entity, name, row.run_id)
@@ -95,7 +98,7 @@ def _move_collections(
     return tuple(moved), tuple(kept)
 
 
-def _move_collection(connection: Connection, row: Row[Any], project_id: int, now: datetime) -> None:
+def _move_collection(connection: Connection, row: RunRow, project_id: int, now: datetime) -> None:
     collections_db.change(connection, row.id, {"project_id": project_id})
     redirects_db.add(connection, redirects_db.COLLECTION, row.project_id, row.name, row.id, now)
     redirects_db.remove(connection, redirects_db.COLLECTION, project_id, row.name)

@@ -127,6 +127,7 @@ def restore_run(
             if row.released_at is not None:
                 raise runs.gone(row)
             projects_db.require(connection, row.entity, row.project, actor.name)
+            assert row.deletion_id is not None
             _restore(instance, connection, actor, row.deletion_id)
         return runs.record(instance, connection, runs.require(connection, row.id))
 
@@ -141,6 +142,7 @@ def restore_project(instance: Instance, actor: Actor, entity: str, name: str) ->
         row = projects_db.require_row(connection, entity, name, actor.name)
         if row.deleted_at is None:
             return Restored()
+        assert row.deletion_id is not None
         return _restore(instance, connection, actor, row.deletion_id)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -19,6 +19,9 @@ from lineal.db import runs as runs_db
 from lineal.errors import Invalid
 from lineal.service import history, runs
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
 
 REWOUND_TAG = "rewound"
 CONSOLE_FILE = "output.log"
@@ -53,7 +56,7 @@ def rewind(
         return runs.record(instance, connection, runs.require(connection, run))
 
 
-def _check_step(row: Row[Any], step: int) -> None:
+def _check_step(row: RunRow, step: int) -> None:
     if step < 0:
         raise Invalid(
             f"Cannot rewind run {runs_db.full_name(row)} to step {step}: steps begin at 0"
@@ -65,7 +68,7 @@ def _check_step(row: Row[Any], step: int) -> None:
         )
 
 
-def _archived(connection: Connection, row: Row[Any], step: int, now: datetime) -> Row[Any]:
+def _archived(connection: Connection, row: RunRow, step: int, now: datetime) -> RunRow:
     """Insert the run that keeps what the rewound one was, without its lines yet."""
     values = rewinding_db.values_to_copy(row)
     own = {**row.config.get(OWN_KEY, {}), "archive_of": f"{row.run_id}?_step={step}"}
@@ -101,7 +104,7 @@ def _split(connection: Connection, run: int, copy: int, step: int) -> None:
 
 
 def _take_back(
-    connection: Connection, row: Row[Any], copy_id: str, step: int, summary: JsonObject
+    connection: Connection, row: RunRow, copy_id: str, step: int, summary: JsonObject
 ) -> None:
     own = {**row.config.get(OWN_KEY, {}), "forked_from": f"{copy_id}?_step={step}"}
     runtime = summary.get("_runtime")

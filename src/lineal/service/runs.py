@@ -6,9 +6,9 @@ import re
 import shlex
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access, names
 from lineal.core.access import Action, Actor
@@ -35,6 +35,9 @@ from lineal.errors import Conflict, Invalid, NotFound, RunGone, RunNotFoundError
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service.instance import Instance
 from lineal.service.run_names import random_name
+
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
 
 RESUME = (None, "allow", "must", "never")
 _ENDED = (RunState.FINISHED, RunState.FAILED, RunState.KILLED, RunState.PREEMPTED)
@@ -112,7 +115,7 @@ def _new(
 
 
 def _resumed(
-    instance: Instance, row: Row[Any], values: dict[str, Any], now: datetime
+    instance: Instance, row: RunRow, values: dict[str, Any], now: datetime
 ) -> dict[str, Any]:
     changed = values | {
         "state": str(RunState.RUNNING),
@@ -130,13 +133,13 @@ def _resumed(
     return changed
 
 
-def _has_run(row: Row[Any]) -> bool:
+def _has_run(row: RunRow) -> bool:
     """Tell whether a run ever ran; one that was made in advance did not, whatever its state."""
     return bool(row.state != RunState.PENDING or row.history_count or row.runtime_seconds)
 
 
 def _check_resume(
-    connection: Connection, actor: Actor, spec: RunSpec, project_id: int, row: Row[Any] | None
+    connection: Connection, actor: Actor, spec: RunSpec, project_id: int, row: RunRow | None
 ) -> None:
     """Apply the table of RUN-11 to a run that is in the way, or is not there."""
     name = f"{spec.entity}/{spec.project}/{spec.run_id}"
@@ -225,7 +228,7 @@ def documents(
     return {RunKey(key): document for key, document in found.items()}
 
 
-def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[Any]:
+def require(connection: Connection, run: RunKey, *, lock: bool = False) -> RunRow:
     """Return the row of a live run. Raises RunNotFoundError or Gone."""
     row = runs_db.find_by_key(connection, run, lock=lock)
     if row is None:
@@ -235,7 +238,7 @@ def require(connection: Connection, run: RunKey, *, lock: bool = False) -> Row[A
     return row
 
 
-def record(instance: Instance, connection: Connection, row: Row[Any]) -> RunRecord:
+def record(instance: Instance, connection: Connection, row: RunRow) -> RunRecord:
     """Return what a row of `require` says of its run, with its tags."""
     return runs_db.records(connection, [row], instance.crashed_before())[0]
 
@@ -248,7 +251,7 @@ def require_named(
     run_id: str,
     *,
     with_deleted: bool = False,
-) -> Row[Any]:
+) -> RunRow:
     """Return the row of a run by its path. Raises as `run` does."""
     row = runs_db.find(connection, entity, project, run_id)
     if row is None:
@@ -289,7 +292,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
         row = require(connection, run, lock=True)
         for column, (added, removed) in documents.items():
             if added is not None or removed:
-                changed[column] = _merged(column, row._mapping[column], added or {}, removed)
+                changed[column] = _merged(column, getattr(row, column), added or {}, removed)
         if patch.state is not None:
             _require_may_become(row, patch.state)
             changed |= _state_change(patch.state, instance.clock.now())
@@ -337,15 +340,14 @@ def finish(
         row = require(connection, run, lock=True)
         now = instance.clock.now()
         runs_db.beat(connection, run, now, runtime_seconds)
-        if row.state == RunState.FAILED:
-            exit_code = exit_code or row.exit_code
-        state = RunState.FINISHED if exit_code == 0 else RunState.FAILED
-        if row.state in (RunState.PREEMPTING, RunState.PREEMPTED) and exit_code != 0:
+        code = exit_code or row.exit_code if row.state == RunState.FAILED else exit_code
+        state = RunState.FINISHED if code == 0 else RunState.FAILED
+        if row.state in (RunState.PREEMPTING, RunState.PREEMPTED) and code != 0:
             state = RunState.PREEMPTED
         if row.state == RunState.KILLED:
             state = RunState.KILLED
-        is_repeated = (row.state, row.exit_code) == (state, exit_code) and row.finished_at
-        changed = {"state": str(state), "exit_code": exit_code}
+        is_repeated = (row.state, row.exit_code) == (state, code) and row.finished_at
+        changed = {"state": str(state), "exit_code": code}
         runs_db.change(
             connection, run, changed | {"finished_at": row.finished_at if is_repeated else now}
         )
@@ -355,7 +357,7 @@ def finish(
 # --- values and messages ------------------------------------------------------------------------
 
 
-def _require_may_become(row: Row[Any], state: RunState) -> None:
+def _require_may_become(row: RunRow, state: RunState) -> None:
     if state is RunState.KILLED and row.state in _ENDED and row.state != state:
         raise Conflict(f"Run {row.run_id} is {row.state}, so there is nothing to stop")
     if state is RunState.PENDING and row.state in _ENDED and row.state != RunState.FAILED:
@@ -420,8 +422,9 @@ def _is_storable(value: object) -> bool:
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
 
 
-def gone(row: Row[Any]) -> RunGone:
+def gone(row: RunRow) -> RunGone:
     """Say who deleted a run, and how it comes back if it can (RUN-4)."""
+    assert row.deleted_at is not None
     name = runs_db.full_name(row)
     back = f"restore it with `lineal run restore {shlex.quote(name)}`, or use another id"
     if row.released_at is not None:

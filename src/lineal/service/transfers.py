@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
@@ -33,6 +33,9 @@ from lineal.db.engine import batches
 from lineal.errors import Conflict, Gone, IntegrityError, NotFound
 from lineal.service.instance import Instance
 
+if TYPE_CHECKING:
+    from lineal.db.rows import AwaitedBlob, DraftRow, TotalsRow
+
 PAGE_BLOBS = 50_000
 """Uploads listed per query; each looks through all new blobs of the manifest."""
 PAGE_SEGMENTS = 16
@@ -45,7 +48,7 @@ CheckedSegment = tuple[Segment, list[Entry]]
 
 def find_draft(
     instance: Instance, connection: Connection, actor: Actor, draft_id: DraftId
-) -> Row[Any]:
+) -> DraftRow:
     """Return a draft, finished ones too; raises NotFound, Gone when it expired unfinished."""
     draft = drafts_db.by_id(connection, draft_id)
     if draft is None:
@@ -54,7 +57,7 @@ def find_draft(
     return draft
 
 
-def lock_draft(instance: Instance, connection: Connection, draft_id: DraftId) -> Row[Any]:
+def lock_draft(instance: Instance, connection: Connection, draft_id: DraftId) -> DraftRow:
     """Return a draft that the sweep lets live until the transaction ends; Gone if it did not.
 
     What is read outside the transaction may be out of date: the sweep takes a draft's manifest
@@ -66,17 +69,23 @@ def lock_draft(instance: Instance, connection: Connection, draft_id: DraftId) ->
     return draft
 
 
-def is_expired(draft: Row[Any], now: datetime) -> bool:
+def manifest_of(draft: DraftRow) -> int:
+    """Return the manifest of a draft that did not expire."""
+    assert draft.manifest_id is not None
+    return draft.manifest_id
+
+
+def is_expired(draft: DraftRow, now: datetime) -> bool:
     """Say whether an unfinished draft protects nothing any more (invariant 4)."""
     return draft.state == drafts_db.OPEN and is_late(draft, now)
 
 
-def is_late(draft: Row[Any], now: datetime) -> bool:
+def is_late(draft: DraftRow, now: datetime) -> bool:
     """Say whether nothing of an unfinished draft is kept for sure, also of a contribution."""
     return bool(draft.expires_at <= now or draft.manifest_id is None)
 
 
-def require_unexpired(draft: Row[Any], now: datetime) -> None:
+def require_unexpired(draft: DraftRow, now: datetime) -> None:
     """An expired draft protects nothing (invariant 4), so its bytes may be going already."""
     if is_expired(draft, now):
         raise Gone(f"Draft {draft.id} expired on {in_utc(draft.expires_at)}; log it again")
@@ -87,7 +96,7 @@ def check_segments(segments: Sequence[Segment]) -> list[CheckedSegment]:
     return [(segment, check_segment(segment)) for segment in segments]
 
 
-def _draft(instance: Instance, actor: Actor, draft_id: DraftId) -> Row[Any]:
+def _draft(instance: Instance, actor: Actor, draft_id: DraftId) -> DraftRow:
     access.require(actor, Action.WRITE, f"draft {draft_id}")
     with instance.database.reading() as connection:
         return find_draft(instance, connection, actor, draft_id)
@@ -105,7 +114,7 @@ def put_segments(
     with instance.database.writing() as connection:
         draft = lock_draft(instance, connection, draft_id)
         if draft.state == drafts_db.OPEN:  # otherwise it is complete
-            fill(connection, blobs_db.missing_segments(connection, draft.manifest_id), checked)
+            fill(connection, blobs_db.missing_segments(connection, manifest_of(draft)), checked)
 
 
 def fill(
@@ -128,6 +137,8 @@ def missing_blobs(instance: Instance, actor: Actor, draft_id: DraftId) -> Iterat
     Raises NotFound or Gone with the first.
     """
     draft = _draft(instance, actor, draft_id)
+    if draft.manifest_id is None:  # it was committed, and the version's content was let go
+        return
     after = 0
     while True:
         with instance.database.reading() as connection:
@@ -146,7 +157,7 @@ def first_uploads(
     return None if len(rows) > most else tuple(_uploads(rows, nonce))
 
 
-def _uploads(rows: Sequence[Row[*tuple[Any, ...]]], nonce: str) -> Iterator[Upload]:
+def _uploads(rows: Sequence[AwaitedBlob], nonce: str) -> Iterator[Upload]:
     keys = storage_keys([digest for _, digest, _ in rows], nonce)
     for (_, digest, size_bytes), key in zip(rows, keys, strict=True):
         yield Upload(digest, size_bytes, key)
@@ -172,13 +183,8 @@ def confirm(instance: Instance, actor: Actor, draft_id: DraftId, sent: Sequence[
         blobs_db.mark_stored(connection, digests, draft_id=draft.id, nonce=draft.nonce, now=now)
 
 
-def stored_now(
-    instance: Instance, draft: Row[Any], rows: Sequence[Row[*tuple[Any, ...]]]
-) -> list[Digest]:
-    """Return those of a draft's awaited blobs whose bytes are in the store, made durable.
-
-    rows: its awaited blobs as (id, digest, size_bytes).
-    """
+def stored_now(instance: Instance, draft: DraftRow, rows: Sequence[AwaitedBlob]) -> list[Digest]:
+    """Return those of a draft's awaited blobs whose bytes are in the store, made durable."""
     sizes = instance.store.sync(storage_keys([digest for _, digest, _ in rows], draft.nonce))
     return [
         Digest(digest)
@@ -190,11 +196,11 @@ def stored_now(
 def complete(
     instance: Instance,
     connection: Connection,
-    locked: Row[Any],
+    locked: DraftRow,
     stored: Sequence[Digest],
     *,
     nonce: str,
-) -> Row[Any]:
+) -> TotalsRow:
     """Make a draft's blobs known as stored, and return the totals of its manifest.
 
     locked: the draft as it is in this transaction; stored: its blobs whose bytes were found in
@@ -204,7 +210,7 @@ def complete(
     if locked.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
         now = instance.clock.now()
         blobs_db.mark_stored(connection, stored, draft_id=locked.id, nonce=nonce, now=now)
-    totals = blobs_db.manifest_totals(connection, locked.manifest_id)
+    totals = blobs_db.manifest_totals(connection, manifest_of(locked))
     if totals.unstored_count:
         raise Conflict(
             f"Draft {locked.id} cannot be committed: {totals.unstored_count} of its segments and "

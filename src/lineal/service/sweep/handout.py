@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import sweeps as rules
 from lineal.core.ids import new_id
@@ -15,6 +15,9 @@ from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, Tri
 from lineal.db import sweeps as sweeps_db
 from lineal.service.sweep.locked import LockedSweep
 from lineal.service.sweep.search import Point, name_of, point_of
+
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow, SweepRow, TrialRow
 
 
 def without_search(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
@@ -73,7 +76,7 @@ def new(sweep: LockedSweep, agent: AgentKey, point: Point) -> Answer:
 
 def add_trial(
     sweep: LockedSweep, values: Mapping[str, Any], *, state: TrialState, grid_number: int | None
-) -> Row[Any]:
+) -> TrialRow:
     """Add a trial with the sweep's next number; its point of the grid will not come again."""
     connection, row, now = sweep.connection, sweep.row, sweep.now()
     changed: dict[str, Any] = {"next_number": row.next_number + 1}
@@ -92,7 +95,7 @@ def add_trial(
     return sweeps_db.trial(connection, key)
 
 
-def is_used_up(row: Row[Any], plan: Plan) -> bool:
+def is_used_up(row: SweepRow, plan: Plan) -> bool:
     """Say whether no new trial may be made: the grid has no point left, or the cap is reached."""
     if plan.run_cap is not None and row.next_number >= plan.run_cap:
         return True
@@ -111,7 +114,7 @@ def grid_number(sweep: LockedSweep, parameters: Mapping[str, Any]) -> int | None
     return rules.grid_number(plan, parameters)
 
 
-def put_back(connection: Connection, trial: Row[Any], run: Row[Any] | None) -> None:
+def put_back(connection: Connection, trial: TrialRow, run: RunRow | None) -> None:
     """Put a trial back into the queue: to be tried from the start by a new run, or, where its run
     was about to be preempted, to go on in that (RUN-20)."""
     again: dict[str, Any] = {"state": str(TrialState.QUEUED), "lease_until": None}
@@ -122,14 +125,14 @@ def put_back(connection: Connection, trial: Row[Any], run: Row[Any] | None) -> N
     sweeps_db.change_trial(connection, SweepKey(trial.sweep_id), TrialKey(trial.id), again)
 
 
-def is_preempted(run: Row[Any] | None) -> bool:
+def is_preempted(run: RunRow | None) -> bool:
     """Say whether a run announced that it would be preempted, and can go on."""
     if run is None or run.deleted_at is not None:
         return False
     return run.state in (RunState.PREEMPTING, RunState.PREEMPTED)
 
 
-def _claimed(sweep: LockedSweep, trial: Row[Any], agent: AgentKey) -> Answer:
+def _claimed(sweep: LockedSweep, trial: TrialRow, agent: AgentKey) -> Answer:
     connection, now = sweep.connection, sweep.now()
     sweeps_db.change_trial(
         connection,
@@ -147,7 +150,7 @@ def _claimed(sweep: LockedSweep, trial: Row[Any], agent: AgentKey) -> Answer:
     return Answer(claimed, is_resumed=trial.is_resumed)
 
 
-def _without_point(row: Row[Any], number: int) -> dict[str, Any]:
+def _without_point(row: SweepRow, number: int) -> dict[str, Any]:
     """Return what changes in a sweep whose grid's point with this number has become a trial."""
     if number < row.next_point:
         return {}

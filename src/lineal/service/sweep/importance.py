@@ -29,8 +29,12 @@ def importance(instance: Instance, actor: Actor, sweep: SweepKey) -> dict[str, f
         trials = sweeps_db.changed(connection, sweep, -1)
     if plan.metric is None:
         return {}
-    done = [trial for trial in trials if trial.state in COUNTS and trial.value is not None]
-    return _shares(plan, [(trial.parameters, trial.value) for trial in done])
+    done = [
+        (trial.parameters, trial.value)
+        for trial in trials
+        if trial.state in COUNTS and trial.value is not None
+    ]
+    return _shares(plan, done)
 
 
 def _shares(plan: Plan, trials: Iterable[tuple[Mapping[str, Any], float]]) -> dict[str, float]:

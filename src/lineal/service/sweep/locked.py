@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import sweeps as rules
 from lineal.core.sweeps import Plan
 from lineal.core.trials import SweepKey
 from lineal.service.instance import Instance
+
+if TYPE_CHECKING:
+    from lineal.db.rows import SweepRow
 
 
 class LockedSweep(NamedTuple):
@@ -18,12 +21,12 @@ class LockedSweep(NamedTuple):
 
     instance: Instance
     connection: Connection
-    row: Row[Any]
+    row: SweepRow
     """As `db.sweeps.lock` returned it; it does not follow what this transaction changes."""
     plan: Plan
 
     @classmethod
-    def of(cls, instance: Instance, connection: Connection, row: Row[Any]) -> LockedSweep:
+    def of(cls, instance: Instance, connection: Connection, row: SweepRow) -> LockedSweep:
         return cls(instance, connection, row, rules.plan(row.document))
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import hyperband
 from lineal.core import sweeps as rules
@@ -17,8 +17,11 @@ from lineal.service.sweep import best_version
 from lineal.service.sweep.handout import is_preempted, is_used_up, put_back
 from lineal.service.sweep.locked import LockedSweep
 
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow, TrialRow
 
-def judged(connection: Connection, trial: Row[Any]) -> Beat:
+
+def judged(connection: Connection, trial: TrialRow) -> Beat:
     """Say whether a trial may go on; that it must not is noted, for when it ends."""
     row = sweeps_db.by_key(connection, trial.sweep_id)
     if row.state == SweepState.CANCELLED:
@@ -30,7 +33,7 @@ def judged(connection: Connection, trial: Row[Any]) -> Beat:
         return Beat(False, TrialState.CANCELLED, "its run was stopped")
     plan = rules.plan(row.document)
     if plan.stops is not None and _does_badly(connection, plan.stops, trial):
-        noted = {**trial.progress, "stop": str(TrialState.STOPPED)}
+        noted = {**(trial.progress or {}), "stop": str(TrialState.STOPPED)}
         sweeps_db.renew(connection, TrialKey(trial.id), {"progress": noted})
         return Beat(False, TrialState.STOPPED, "others do better")
     return Beat(True, TrialState.RUNNING)
@@ -52,7 +55,7 @@ def take_back(sweep: LockedSweep, actor: Actor) -> bool:
     return bool(late)
 
 
-def end(sweep: LockedSweep, trial: Row[Any], state: TrialState) -> None:
+def end(sweep: LockedSweep, trial: TrialRow, state: TrialState) -> None:
     """Note how a trial ended; one that was left, or whose run was preempted, is queued again.
 
     So is one that failed when its project had been deleted with its run: both may be restored.
@@ -80,7 +83,7 @@ def end(sweep: LockedSweep, trial: Row[Any], state: TrialState) -> None:
         sweeps_db.change(connection, sweep.key, finished, sweep.now())
 
 
-def _run_of(sweep: LockedSweep, trial: Row[Any]) -> Row[Any] | None:
+def _run_of(sweep: LockedSweep, trial: TrialRow) -> RunRow | None:
     named = sweeps_db.by_key(sweep.connection, sweep.key)
     return runs_db.find(sweep.connection, named.entity, named.project, trial.run_id)
 
@@ -100,7 +103,7 @@ def conclude(sweep: LockedSweep, actor: Actor) -> None:
         sweeps_db.change(connection, key, {"state": str(SweepState.FINISHED)}, sweep.now())
 
 
-def _does_badly(connection: Connection, stops: hyperband.Hyperband, trial: Row[Any]) -> bool:
+def _does_badly(connection: Connection, stops: hyperband.Hyperband, trial: TrialRow) -> bool:
     progress = trial.progress
     if not progress:
         return False

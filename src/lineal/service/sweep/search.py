@@ -11,9 +11,7 @@ import json
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from sqlalchemy import Row
+from typing import TYPE_CHECKING, Any
 
 from lineal.core.distributions import Scale, Space
 from lineal.core.numbers import is_finite
@@ -21,6 +19,9 @@ from lineal.core.parameters import Path
 from lineal.core.sweeps import Plan, at
 from lineal.core.trials import TrialState
 from lineal.errors import Unavailable
+
+if TYPE_CHECKING:
+    from lineal.db.rows import TrialRow
 
 Point = dict[str, float]
 """Name of a parameter (`name_of`) → where in its space."""
@@ -64,7 +65,7 @@ class Search:
         self.revision = -1
         """Of the newest change that the study knows."""
 
-    def learn(self, trials: Iterable[Row[Any]]) -> None:
+    def learn(self, trials: Iterable[TrialRow]) -> None:
         """Take over trials that were added or changed, in the order of their revisions."""
         with self._lock:
             for trial in trials:
@@ -87,7 +88,7 @@ class Search:
         with self._lock:
             self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
 
-    def _take(self, trial: Row[Any]) -> None:
+    def _take(self, trial: TrialRow) -> None:
         states = self._optuna.trial.TrialState
         is_over = trial.state not in (TrialState.RUNNING, TrialState.QUEUED)
         is_useful = is_over and trial.value is not None and trial.state in COUNTS

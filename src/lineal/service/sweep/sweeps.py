@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access, names
 from lineal.core import sweeps as rules
@@ -31,6 +31,9 @@ from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service import runs
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Search, point_of
+
+if TYPE_CHECKING:
+    from lineal.db.rows import RunRow
 
 
 def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
@@ -173,7 +176,7 @@ def _add_prior(
     instance: Instance,
     key: SweepKey,
     plan: Plan,
-    run: Row[Any],
+    run: RunRow,
     sweep_id: str,
 ) -> None:
     """Let a run that was there before inform the search; it keeps a sweep that it has."""

@@ -7,9 +7,9 @@ silent the trial is handed out again. docs/design/005-sweeps.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core import sweeps as rules
@@ -32,12 +32,16 @@ from lineal.core.trials import (
     TrialRecord,
     TrialState,
 )
+from lineal.db import agents as agents_db
 from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, NotFound
 from lineal.service.instance import Instance
 from lineal.service.sweep import handout, outcome
 from lineal.service.sweep.locked import LockedSweep
 from lineal.service.sweep.search import Search, name_of, point_of
+
+if TYPE_CHECKING:
+    from lineal.db.rows import SweepRow
 
 
 def trials(
@@ -54,7 +58,7 @@ def agents(instance: Instance, actor: Actor, sweep: SweepKey) -> list[AgentRecor
     access.require(actor, Action.READ, f"sweep {sweep}")
     alive_since = instance.clock.now() - instance.trial_lease
     with instance.database.reading() as connection:
-        return sweeps_db.agents(connection, sweep, alive_since)
+        return agents_db.records(connection, sweep, alive_since)
 
 
 def trial_of_run(
@@ -107,7 +111,7 @@ def enqueue(
 
 
 def _require_known(
-    row: Row[Any],
+    row: SweepRow,
     known: list[tuple[str, ...]],
     given: Mapping[str, Any],
     above: tuple[str, ...] = (),
@@ -147,7 +151,7 @@ def join(instance: Instance, actor: Actor, sweep: SweepKey, *, name: str, host: 
     now = instance.clock.now()
     with instance.database.writing() as connection:
         sweeps_db.lock_live(connection, sweep)
-        return sweeps_db.add_agent(
+        return agents_db.add(
             connection,
             {
                 "sweep_id": sweep,
@@ -164,7 +168,7 @@ def leave(instance: Instance, actor: Actor, agent: AgentKey) -> None:
     access.require(actor, Action.WRITE, f"agent {agent}")
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        sweeps_db.change_agent(connection, agent, {"heartbeat_at": now, "ended_at": now})
+        agents_db.change(connection, agent, {"heartbeat_at": now, "ended_at": now})
 
 
 def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKey) -> Answer:
@@ -219,7 +223,7 @@ def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> 
         if found.state != TrialState.RUNNING or found.agent_id != agent:
             return Beat(False, TrialState.CANCELLED, "another agent has it now")
         sweeps_db.renew(connection, trial, {"lease_until": now + instance.trial_lease})
-        sweeps_db.change_agent(connection, agent, {"heartbeat_at": now})
+        agents_db.change(connection, agent, {"heartbeat_at": now})
         return outcome.judged(connection, found)
 
 
@@ -274,7 +278,7 @@ def _search_of(instance: Instance, sweep: SweepKey, plan: Plan) -> Search:
     return search
 
 
-def _cannot_take(row: Row[Any]) -> str:
+def _cannot_take(row: SweepRow) -> str:
     """Say what to do about a sweep that is over, for those who want one more trial of it."""
     if row.state in MAY_BECOME[SweepState.RUNNING]:
         then = "go on with it first: `sweep.resume()` or `lineal sweep resume`"
