@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lineal import service
-from lineal.core.access import Actor
+from lineal.core.access import Action, Actor
 from lineal.core.lineage import LineageQuery
 from lineal.core.records import (
     EdgeKind,
@@ -27,6 +27,38 @@ from lineal.errors import NotFound
 from lineal.service import history, lineage, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.service.drafts import log
+
+ASKED: dict[Action, dict[str, str]] = {
+    Action.WRITE: {
+        "artifacts": "begin check_collection commit",
+        "catalog": "link_version unlink_version update_collection update_version",
+        "history": "append",
+        "lineage": "relog use",
+        "moving": "move",
+        "projects": "project",
+        "rewinding": "rewind",
+        "run_files": "delete put",
+        "runs": "finish heartbeat mark_crashed start update",
+        "strays": "remove_surplus",
+        "sweep.sweeps": "create set_state update",
+        "sweep.trials": "beat enqueue finish join leave next_trial report",
+        "ttl": "set_collection_ttl set_version_ttl",
+    },
+    Action.DELETE: {
+        "deletion": "delete_collection delete_project delete_run delete_version",
+        "restoring": "restore restore_collection restore_project restore_run restore_version",
+        "retention": "delete_selected set_policy",
+    },
+    Action.ADMINISTER: {
+        "gc": "plan sweep",
+        "purge": "purge",
+        "retention": "protect_aliases set_policy",
+        "status": "status",
+        "ttl": "set_entity_ttl set_project_ttl",
+        "verify": "damage unreadable verify",
+    },
+}
+"""The entrances that ask for more than to read, by module."""
 
 
 def entrances() -> Iterator[tuple[str, ast.FunctionDef]]:
@@ -53,6 +85,15 @@ def is_guarded(function: ast.FunctionDef) -> bool:
     return False
 
 
+def actions(function: ast.FunctionDef) -> set[Action]:
+    """Return what a function names of `Action`."""
+    return {
+        Action[node.attr]
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "Action"
+    }
+
+
 def test_there_are_entrances_to_look_at() -> None:
     assert len(list(entrances())) > 40
 
@@ -62,6 +103,16 @@ def test_there_are_entrances_to_look_at() -> None:
 )
 def test_every_entrance_asks_who_may(name: str, function: ast.FunctionDef) -> None:
     assert is_guarded(function), f"{name} never asks `access.require`"
+
+
+@pytest.mark.parametrize("action", list(ASKED))
+def test_what_changes_something_asks_for_more_than_to_read(action: Action) -> None:
+    asking = {name for name, function in entrances() if action in actions(function)}
+    assert asking == {
+        f"service.{module}.{name}"
+        for module, names in ASKED[action].items()
+        for name in names.split()
+    }
 
 
 @pytest.mark.parametrize(
