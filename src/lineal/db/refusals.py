@@ -53,6 +53,9 @@ def translated(url: URL) -> Iterator[None]:
             raise Invalid(f"The database has no place for such a value: {cause}") from error
         if not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             raise
+        if url.get_backend_name() == "postgresql":
+            state = getattr(cause, "sqlstate", None)
+            raise _postgres_meaning(str(cause), state, str(url.database)) from error
         name = getattr(cause, "sqlite_errorname", None)
         raise _meaning(str(cause), name, str(url.database)) from error
 
@@ -94,6 +97,33 @@ def _meaning(text: str, name: str | None, place: str) -> LinealError:
             "committed stays; put that right, and repeat the call"
         )
     return Unavailable(f"The database {place} failed: {text}")
+
+
+def _postgres_meaning(text: str, state: str | None, name: str) -> LinealError:
+    """Say what PostgreSQL means by a state; its words come in the language of the server.
+
+    state: None where no connection was made.
+    Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+    """
+    place = f"the database {name}"
+    first = text.partition("\n")[0]
+    match state:
+        case "40P01" | "40001":  # deadlock_detected, serialization_failure
+            return Unavailable(
+                f"This call and another one waited for each other in {place}, which broke this "
+                "one off; nothing was changed, so repeat the call"
+            )
+        case "55P03" | "57014":  # lock_not_available, query_canceled
+            return Unavailable(
+                f"Another connection held what is needed in {place} for too long ({first}); "
+                "nothing was changed: see whether it hangs, and repeat the call"
+            )
+        case "53100":  # disk_full
+            return NoSpace(f"The disk that holds {place} is full; nothing was changed")
+    return Unavailable(
+        f"The database {name} failed: {first}. See whether its server runs and takes connections, "
+        "and repeat the call"
+    )
 
 
 def _unopened(text: str, place: str) -> Unavailable:
