@@ -144,6 +144,22 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
     assert findings(instance, owner) == []
 
 
+def test_restoring_a_collection_says_which_of_it_cannot_come_back(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    log("0")
+    log("1")
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, collection.id)
+    release(instance)
+    restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
+    assert restored == Restored(collections=1, released=2)
+    assert listed(instance, owner) == ["data"]
+    delete(instance, owner, log("2"))
+    restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
+    assert restored == Restored(versions=1, aliases=1)
+
+
 def test_a_deleted_collection_is_not_changed(instance: Instance, owner: Actor, log: Log) -> None:
     log("0")
     collection = catalog.collection(instance, owner, "ana", "vision", "data")

@@ -372,6 +372,23 @@ def newest_of_collection(connection: Connection, collection_id: int) -> int | No
     return connection.execute(query).scalar()
 
 
+def released_of_collection(
+    connection: Connection, collection_id: int, deletion_id: int | None
+) -> int:
+    """Return how many versions of a collection a deletion hid whose content is gone since.
+
+    deletion_id: None for the last that hid any there.
+    """
+    of_collection = versions.c.collection_id == collection_id
+    last = select(func.max(versions.c.deletion_id)).where(of_collection).scalar_subquery()
+    query = select(func.count()).where(
+        of_collection,
+        versions.c.deletion_id == (last if deletion_id is None else deletion_id),
+        versions.c.released_at.is_not(None),
+    )
+    return connection.execute(query).scalar_one()
+
+
 def reason_of(connection: Connection, version_id: int) -> str | None:
     """Return why a version was deleted: `USER`, `EXPIRED` …; None if it is live."""
     query = (

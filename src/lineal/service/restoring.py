@@ -99,13 +99,14 @@ def restore_collection(
                 "`lineal deletions` lists what was deleted"
             )
         shown = collections_db.show(connection, [collection.id])
+        released = deletion_db.released_of_collection(connection, collection.id, deletion_id)
         if deletion_id is None:
-            return Restored(collections=shown)
+            return Restored(collections=shown, released=released)
         back = restoring_db.restore_in_collection(
             connection, collection.id, deletion_id, actor=actor.name, now=now
         )
         restored = _restored(connection, back, now)
-    return replace(restored, collections=shown + back.collections)
+    return replace(restored, collections=shown + back.collections, released=released)
 
 
 def restore_run(
