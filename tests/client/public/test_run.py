@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,24 @@ def test_no_tags_are_none_of_them(api: Api, run: Run) -> None:
     run.tags = None  # type: ignore[assignment]  # as users may
     run.update()
     assert run.tags == []
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [lambda run: run.summary.update({"loss": 1.0}), lambda run: run.move("archive")],
+    ids=["summary.update", "move"],
+)
+def test_an_update_leaves_what_others_changed_as_it_is(
+    run: Run, backend: Backend, meanwhile: Callable[[Run], object]
+) -> None:
+    seen = run.config
+    change = RunPatch(name="calm fox", notes="by another", config={"by_another": 1})
+    backend.update_run(run._record.key, change)
+    meanwhile(run)
+    run.tags.append("b")
+    run.update()
+    assert (run.name, run.notes, run.tags) == ("calm fox", "by another", ["a", "b"])
+    assert run.config == seen | {"by_another": 1}
 
 
 @pytest.mark.parametrize("value", [float("nan"), None])

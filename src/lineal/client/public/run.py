@@ -68,13 +68,11 @@ class Run(Shown):
         own: JsonObject = getattr(self._record, name)
         return self._documents.get(name, own)
 
-    def _take(self, record: RunRecord) -> None:
+    def _show(self, record: RunRecord) -> None:
         self._record, self._read = record, None
+        """As it was when it was shown: what differs from that is what the user changed."""
         self._documents: dict[str, JsonObject] = {}
         """Those that were read after the record."""
-
-    def _show(self, record: RunRecord) -> None:
-        self._take(record)
         self.name = record.name
         self.notes = record.notes
         self.group = record.group
@@ -328,7 +326,8 @@ class Run(Shown):
         )
         for reason in result.kept:
             term.warning(f"Stays where it is: {reason}")
-        self._take(result.run)
+        there = result.run
+        self._record = self._record._replace(entity=there.entity, project=there.project)
         return self
 
     def stop(self) -> None:
@@ -363,7 +362,8 @@ class Run(Shown):
 
     def _save_summary(self, changed: dict[str, Any], removed: tuple[str, ...]) -> None:
         patch = RunPatch(summary=changed or None, summary_removed=removed)
-        self._take(self._backend.update_run(self._record.key, patch))
+        saved = self._backend.update_run(self._record.key, patch)
+        self._documents["summary"] = saved.summary
 
     # --- what it logged ---
 
