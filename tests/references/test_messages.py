@@ -26,6 +26,22 @@ class Failing(fsspec.AbstractFileSystem):
         return {"name": path, "size": 1, "type": "file", "etag": "e"}
 
 
+class Tree(fsspec.AbstractFileSystem):
+    """A folder with a file, and a folder in it that fails as it is told to."""
+
+    protocol = "tree"
+    error: Exception
+
+    def ls(self, path: str, detail: bool = True, **_options: Any) -> list[dict[str, Any]]:
+        if path.endswith("inner"):
+            raise Tree.error
+        file = {"name": "top/a.txt", "size": 1, "type": "file", "etag": "a"}
+        return [file, {"name": "top/inner", "size": 0, "type": "directory"}]
+
+    def info(self, path: str, **_options: Any) -> dict[str, Any]:
+        return {"name": path, "size": 0, "type": "directory"}
+
+
 class HttpError(Exception):
     """As those of aiohttp and gcsfs."""
 
@@ -38,6 +54,7 @@ class HttpError(Exception):
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Failing, "error", None)
     fsspec.register_implementation("failing", Failing, clobber=True)
+    fsspec.register_implementation("tree", Tree, clobber=True)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +93,26 @@ def test_a_reference_that_cannot_be_fetched_is_named_as_it_is_called(
     Failing.error = error
     with pytest.raises(kind, match=f"^Reference mine was not fetched: failing://some/x .*{said}"):
         artifact.download(root=str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (PermissionError("inner"), Denied, r"may not be read \(inner\)"),
+        (TimeoutError(), Unavailable, "does not answer in time"),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_not_left_out_of_a_reference(
+    error: Exception, kind: type[LinealError], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tree, "error", error, raising=False)
+    with pytest.raises(kind, match=f"^tree://top .*{said}"):
+        lineal.Artifact("refs", "dataset").add_reference("tree://top")
+
+
+def test_a_folder_that_is_empty_or_gone_by_now_is_left_out_of_a_reference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tree, "error", FileNotFoundError("inner"), raising=False)
+    made = lineal.Artifact("refs", "dataset").add_reference("tree://top")
+    assert [entry.path for entry in made] == ["a.txt"]

@@ -68,14 +68,7 @@ class AnyScheme:
         if info.get("type") != "directory":
             name = path.rstrip("/").rpartition("/")[2]
             return Listing(False, iter([_found(fs, info, name, uri)]))
-        return Listing(True, self._below(fs, path.rstrip("/"), uri))
-
-    def _below(self, fs: Any, folder: str, uri: str) -> Iterator[Found]:
-        with _Told(uri):
-            for _, _, found in fs.walk(folder, detail=True):
-                for info in found.values():
-                    name = str(info["name"]).strip("/")
-                    yield _found(fs, info, name[len(folder.strip("/")) :].lstrip("/"), uri)
+        return Listing(True, _below(fs, path, uri))
 
     def fetch(self, entry: Entry, target: str, *, advance: Advance | None = None) -> str:
         fs, path = _filesystem(_uri(entry))
@@ -185,6 +178,30 @@ def _info(fs: Any, path: str, uri: str) -> Mapping[str, Any]:
         fs.invalidate_cache()
         info: Mapping[str, Any] = fs.info(path)
         return info
+    raise AssertionError
+
+
+def _below(fs: Any, folder: str, uri: str) -> Iterator[Found]:
+    """Yield the files of a folder; fsspec's own walk leaves out what cannot be listed, unsaid."""
+    top, waiting = folder.strip("/"), [folder]
+    while waiting:
+        here = waiting.pop()
+        for info in _listed(fs, here, uri):
+            name = str(info["name"]).rstrip("/")
+            if info["type"] != "directory":
+                yield _found(fs, info, name.strip("/")[len(top) :].lstrip("/"), uri)
+            elif name != here.rstrip("/"):
+                waiting.append(name)
+
+
+def _listed(fs: Any, folder: str, uri: str) -> list[Mapping[str, Any]]:
+    """Return what is in a folder; nothing if it is gone by now, or empty: some stores find none."""
+    with _Told(uri):
+        try:
+            found: list[Mapping[str, Any]] = fs.ls(folder, detail=True)
+        except FileNotFoundError:
+            return []
+        return found
     raise AssertionError
 
 
