@@ -21,6 +21,11 @@ def test_table_is_aligned_where_letters_are_wide_or_stand_on_others(capsys):
     assert capsys.readouterr().out == "name    n\n日本語  1\ncafe\u0301    2\nabcdef  3\n"
 
 
+def test_headers_are_aligned_and_harmless_whatever_they_are(capsys):
+    output.table(("損失", "a\nb"), [(1, 2)], right=("a\nb",))
+    assert capsys.readouterr().out == "損失  a\\nb\n1        2\n"
+
+
 def test_fields_are_aligned_and_harmless_whatever_their_names(capsys):
     output.fields([("損失", 1), ("a\x1b[31m", 2), ("none", None)])
     assert capsys.readouterr().out == "損失       1\na\\x1b[31m  2\n"
@@ -85,6 +90,10 @@ def test_the_last_array_of_an_object_is_printed_as_it_comes(capsys, items):
         ("tab\there", "tab\\there"),
         ("esc\x1b[31m", "esc\\x1b[31m"),
         ("ünïcode", "ünïcode"),
+        (
+            {"_type": "histogram", "values": [10**400], "bins": [0, 1]},
+            f'{{"_type": "histogram", "values": [{10**400}], "bins": [0, 1]}}',
+        ),
     ],
 )
 def test_cells_are_one_harmless_line(value, text):
@@ -96,6 +105,9 @@ def test_sparkline_shows_the_shape():
     assert output.sparkline([3, 3, 3]) == "▁▁▁"
     assert output.sparkline([math.nan]) == ""
     assert len(output.sparkline(list(range(1000)))) == output.DRAWING_WIDTH
+    assert output.sparkline([-1e308, 0.0, 1e308]) == "▁▅█"
+    assert output.sparkline([0.0, 5e-324]) == "▁█"
+    assert output.sparkline([1e308] * 50 + [-1e308] * 50, width=2) == "█▁"
 
 
 @pytest.mark.parametrize(

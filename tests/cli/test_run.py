@@ -167,6 +167,15 @@ def test_show_has_config_results_curves_and_artifacts(lineal, trained):
     assert lineal("run", "show", "demo/low", "--json").json["config"] == {"lr": 1}
 
 
+def test_show_has_settings_that_are_empty(lineal):
+    config = {"dropout": None, "layers": [], "suffix": "", "warmup": 0}
+    with sdk.init(project="demo", id="empty", config=config):
+        pass
+    shown = lineal("run", "show", "demo/empty").lines
+    told = dict(line.split() for line in shown[shown.index("config") + 1 :] if line)
+    assert told == {"dropout": "null", "layers": "[]", "suffix": '""', "warmup": "0"}
+
+
 def test_show_names_some_of_many_artifacts_and_counts_the_rest(lineal):
     with sdk.init(project="demo", id="many") as run:
         for number in range(53):
@@ -199,6 +208,19 @@ def test_histograms_are_drawn(lineal):
     first, second = lineal("run", "history", "demo/drawn").out.splitlines()[1:]
     assert first.split() == ["0", "-1", "▁█▅", "2.5"]
     assert "_type" in second
+
+
+def test_curves_may_be_as_far_apart_as_numbers_are(lineal):
+    with sdk.init(project="demo", id="far") as run:
+        for value in (-1e308, 0.0, 1e308):
+            run.log({"far": value})
+    assert "far  ▁▅█  -1e+308 → 1e+308" in lineal("run", "show", "demo/far").out
+
+
+def test_a_metric_is_one_column_whatever_its_name(lineal):
+    with sdk.init(project="demo", id="named") as run:
+        run.log({"a\nb": 1, "損失": 2})
+    assert lineal("run", "history", "demo/named").out == "_step  a\\nb  損失\n    0     1     2\n"
 
 
 def test_media_take_a_few_words_and_long_values_are_cut_in_a_history(lineal):

@@ -184,12 +184,13 @@ def table(
 ) -> None:
     """Print aligned columns, row by row as they come.
 
-    right: headers of the columns that are aligned to the right. none: what to note instead of a
-    table without rows.
+    headers: may be anybody's, as keys of a history are. right: those of the columns that are
+    aligned to the right. none: what to note instead of a table without rows.
     """
     waiting: list[list[str]] = []
     widths: list[int] | None = None
     aligned_right = [header in right for header in headers]
+    headers = [cell(header) for header in headers]
     for row in rows:
         cells = [cell(value) for value in row]
         if widths is not None:
@@ -208,7 +209,7 @@ def _print_measured(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]
 ) -> list[int]:
     widths = [
-        max(len(header), *(folding.columns_of(row[column]) for row in rows), 0)
+        max(folding.columns_of(header), *(folding.columns_of(row[column]) for row in rows), 0)
         for column, header in enumerate(headers)
     ]
     _print_row(headers, widths, right, bold=True)
@@ -343,7 +344,7 @@ def _media(value: Mapping[str, Any]) -> str:
                 return f"{plural(value['count'], _LISTS[kind])}: {value['filenames'][0]} …"
             case _:
                 return ""
-    except (TypeError, ValueError, KeyError, IndexError):
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
         return ""  # a mapping of the user's own
 
 
@@ -413,8 +414,10 @@ def sparkline(values: Sequence[float], width: int = DRAWING_WIDTH) -> str:
     if len(finite) > width:
         cuts = [len(finite) * index // width for index in range(width + 1)]
         pairs = itertools.pairwise(cuts)
-        finite = [sum(finite[start:end]) / (end - start) for start, end in pairs]
+        finite = [sum(value / (end - start) for value in finite[start:end]) for start, end in pairs]
     low, high = min(finite), max(finite)
+    if math.isinf(high - low):
+        return sparkline([value / 2 for value in finite], width)
     if high == low:
         return BARS[0] * len(finite)
     top = len(BARS) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
@@ -185,13 +186,18 @@ def show(run: Run, json: Json = False) -> None:
         return
     _print_overview(record)
     for title, values in (("config", record.config), ("summary", record.summary)):
-        shown = [(key, value) for key, value in sorted(values.items()) if not key.startswith("_")]
+        shown = [(k, _never_left_out(v)) for k, v in sorted(values.items()) if k[:1] != "_"]
         if shown:
             output.heading(title)
             output.fields(shown)
     _print_curves(connection.public_run(record))
     for title, listed in _artifacts(connection, record).items():
         _print_artifacts(title, listed)
+
+
+def _never_left_out(value: Any) -> Any:
+    """Return what `fields` shows of a value that is there: of an empty one how JSON writes it."""
+    return json_module.dumps(value) if value in (None, "", []) else value
 
 
 def _artifacts(connection: Connection, record: RunRecord) -> dict[str, Listed]:
