@@ -143,6 +143,7 @@ def test_a_policy_is_set_shown_and_cleared(lineal, photos):
     asked = lineal(*words, fails=True)
     assert "1 version" in asked.out
     assert "--yes" in asked.err
+    assert lineal(*words, "--json", fails=True).out == ""
     assert "unaliased, unused, not among the last 1" in lineal(*words, "--yes").out
     shown = lineal("retention", "show", "demo/photos", "--json").json
     assert shown["policy"] == {"unaliased": True, "unused": True, "keep_last": 1}

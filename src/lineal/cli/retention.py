@@ -277,7 +277,7 @@ def set_policy(
     where = place_of(connection, place)
     if not yes:
         preview = connection.backend.preview(*where, chosen, by_policy=True, with_metadata=False)
-        if preview.count:
+        if preview.count and not json:
             selection.print_preview(preview)
         count = output.plural(preview.count, "version")
         output.confirm(f"The next sweep would delete {count}. Set this policy?", yes=False)
