@@ -321,7 +321,8 @@ def test_what_a_program_logged_before_it_was_killed_is_its_result(tmp_path: Path
     assert run.duration >= 1.5
 
 
-def test_a_signal_while_a_program_is_being_started_ends_it_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_program_is_being_started_ends_it_too(number: int, tmp_path: Path) -> None:
     ended = tmp_path / "ended"
     document = {
         "method": "grid",
@@ -336,11 +337,11 @@ def test_a_signal_while_a_program_is_being_started_ends_it_too(tmp_path: Path) -
         "        super().__init__(*arguments, **options)\n"
         "        if options.get('start_new_session'):\n"
         "            time.sleep(0.5)\n"  # until bash knows what to do with the signal
-        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"            os.kill(os.getpid(), {int(number)})\n"
         "subprocess.Popen = Popen\n"
         f"lineal.agent({path!r})\n"
     )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGTERM
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -number
     until = time.monotonic() + 10
     while not ended.exists() and time.monotonic() < until:
         time.sleep(0.05)

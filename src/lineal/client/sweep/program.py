@@ -99,8 +99,8 @@ class Program:
                 reason = error.strerror if isinstance(error, OSError) else error
                 term.error(f"Cannot start {arguments[0]}: {reason}")
                 return 127
-            signals.go_to(process)
             try:
+                signals.go_to(process)
                 code = _code_of(process, trial)
             except BaseException:
                 _end(process)
@@ -126,9 +126,9 @@ class Program:
 class _Signals:
     """What signals to the agent do to its program while that runs; main thread only.
 
-    Those that would end the agent end its program first: it has a session of its own, so nobody
-    else does. The trial comes back, as it does from any agent that was killed. What is passed on
-    ends the agent once the program has ended.
+    Those that would end the agent, Ctrl-C among them, end its program first: it has a session of
+    its own, so nobody else does. The trial comes back, as it does from any agent that was killed.
+    What is passed on ends the agent once the program has ended.
     """
 
     def __init__(self, trial: Trial, *, passes_on: bool) -> None:
@@ -148,6 +148,8 @@ class _Signals:
         for number in (signal.SIGTERM, signal.SIGHUP):
             if number not in passed_on and signal.getsignal(number) is signal.SIG_DFL:
                 self._before[number] = signal.signal(number, self._end)
+        if not passed_on and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def go_to(self, process: subprocess.Popen[bytes]) -> None:
@@ -168,6 +170,12 @@ class _Signals:
             return
         self._trial.signalled = number
         _send(self._process, number)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._process is None:  # an error now would leave behind what is being started
+            self._early = number
+            return
+        signal.default_int_handler(number, frame)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         if self._process is None:
