@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.client.syncing import folders, state, synced, target, write_dataset
 
 import lineal
 from lineal.client.offline import run_folder
+from lineal.config import load
 from lineal.errors import Invalid, NotFound, RunNotFoundError
 
 
@@ -32,6 +34,12 @@ def test_an_offline_run_is_kept_in_one_folder_and_touches_nothing_else(home, cap
     assert os.path.basename(folder).startswith("offline-run-")
     assert folder.endswith("-a")
     assert not (home / "lineal.db").exists()
+
+
+def test_folders_of_one_second_are_in_the_order_of_making():
+    now = datetime.now(UTC)
+    made = [run_folder.new_folder(load({"dir": "runs"}), "a", now) for _ in range(12)]
+    assert made == sorted(set(made))
 
 
 def test_a_version_that_is_nowhere_is_an_error_of_whole_sentences():

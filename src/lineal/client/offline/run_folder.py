@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -10,7 +11,6 @@ from datetime import datetime
 
 from lineal.client.offline import fields
 from lineal.config import Settings
-from lineal.core.ids import new_id
 from lineal.errors import IntegrityError, NotFound, Unavailable
 from lineal.files.refusals import room_on
 from lineal.files.writing import write_whole
@@ -123,19 +123,27 @@ _KINDS: dict[str, type[Intent]] = {
 
 
 def new_folder(settings: Settings, run_id: str, started_at: datetime) -> str:
-    """Make the folder of an offline run; raises Unavailable naming the variable to set."""
+    """Make the folder of an offline run; raises Unavailable naming the variable to set.
+
+    Names are in the order of making, as far as the clock goes: the next attempt of a run goes on
+    with the last one, and `sync` brings them home in turn.
+    """
     parent = os.path.abspath(settings.dir or DEFAULT_PARENT)
     moment = started_at.astimezone().strftime("%Y%m%d_%H%M%S")
-    folder = os.path.join(parent, f"{FOLDER_PREFIX}{moment}-{run_id}")
-    try:
-        os.makedirs(folder)
-    except FileExistsError:
-        return new_folder(settings, f"{run_id}-{new_id(4)}", started_at)
-    except OSError as error:
-        raise Unavailable(
-            f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may write to"
-        ) from error
-    return folder
+    name = f"{FOLDER_PREFIX}{moment}-{run_id}"
+    for further in itertools.chain([""], (f"-{count:03}" for count in itertools.count(2))):
+        folder = os.path.join(parent, name + further)
+        try:
+            os.makedirs(folder)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Unavailable(
+                f"Cannot make {folder}: {error.strerror}. Set LINEAL_DIR to a folder you may "
+                "write to"
+            ) from error
+        return folder
+    raise AssertionError
 
 
 def write_about(folder: str, about: About) -> None:
