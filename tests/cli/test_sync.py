@@ -47,6 +47,15 @@ def test_sync_can_put_a_run_elsewhere_and_remove_its_folder(lineal):
     assert lineal("run", "show", "other/renamed", "--json").json["state"] == "finished"
 
 
+def test_a_folder_that_is_named_twice_is_synced_once(lineal):
+    log_offline("first", "1")
+    (folder,) = Path("lineal").iterdir()
+    Path("lineal", "latest").symlink_to(folder.name)
+    words = ("sync", "lineal", str(folder), f"./{folder}", "--id", "other", "--clean", "--json")
+    assert [result["run"] for result in lineal(*words).json] == ["ana/demo/other"]
+    assert not folder.exists()
+
+
 def test_sync_of_a_folder_without_runs_is_an_error(lineal):
     assert lineal("sync", "nowhere", fails=True).code == 4
     Path("empty").mkdir()

@@ -106,7 +106,12 @@ def _folders(named: list[str], settings: Settings) -> list[str]:
         if not sync.find_folders(folder):
             raise NotFound(f"No offline runs in {folder}; {_MAKES_THEM}")
     existing = [parent for parent in _parents(named, settings) if os.path.isdir(parent)]
-    return [folder for parent in existing for folder in sync.find_folders(parent)]
+    found: dict[str, str] = {}
+    for folder in (each for parent in existing for each in sync.find_folders(parent)):
+        own = os.path.realpath(folder)
+        if own not in found or not os.path.islink(folder):  # a link to it is the same run
+            found[own] = folder
+    return list(found.values())
 
 
 def _parents(named: list[str], settings: Settings) -> list[str]:
