@@ -106,6 +106,27 @@ def test_refused_column_leaves_the_table_as_it_was() -> None:
     table.add_data(3)
 
 
+class Unreadable:
+    """As an array of a device that was lost."""
+
+    shape = (1,)
+
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise RuntimeError("lost")
+
+
+def test_a_value_that_cannot_be_read_leaves_the_table_as_it_was() -> None:
+    table = Table(columns=["a"], data=[[1], [2]])
+    with pytest.raises(RuntimeError, match="lost"):
+        table.add_column("b", [np.float32(1), Unreadable()])
+    with pytest.raises(RuntimeError, match="lost"):
+        table.add_computed_columns(lambda row, _: {"c": row, "b": Unreadable()})
+    with pytest.raises(TypeError, match="Row 1, column `b`"):
+        table.add_computed_columns(lambda row, _: {"c": row, "b": "x" if row else 1})
+    assert table == Table(columns=["a"], data=[[1], [2]])
+    table.add_data(3)
+
+
 def test_first_column_may_bring_the_rows() -> None:
     table = Table()
     table.add_column("a", np.arange(3))

@@ -261,7 +261,10 @@ class Table(DataObject):
     def add_column(
         self, name: str | int, data: Iterable[Any], optional: bool = True, dtype: Any = None
     ) -> None:
-        """Append a column with one value for each row; the first column may have any length."""
+        """Append a column with one value for each row; the first column may have any length.
+
+        Nothing is added if one value does not fit, or cannot be read.
+        """
         values = list(data)
         if self._columns and len(values) != len(self):
             raise Invalid(f"Column `{name}` has {len(values)} values for {len(self)} rows")
@@ -274,15 +277,8 @@ class Table(DataObject):
                     values[row], type_ = self._fit(value, position, row, before)
                     if self._set_type(position, type_):
                         values[:row] = [None] * row
-        except TypeError:
-            for part in (
-                self._columns,
-                self._types,
-                self._optional,
-                self._is_given,
-                self._quick,
-            ):
-                part.pop()
+        except BaseException:  # such as of a device that holds a tensor
+            self._forget_columns(position)
             raise
         if position == 0:
             self._rows.extend([value] for value in values)
@@ -295,7 +291,8 @@ class Table(DataObject):
     ) -> None:
         """Append the columns that `fn(row number, {column: cell})` returns values of.
 
-        Raises Invalid, and appends none, unless it returns the same new columns for each row.
+        Appends none, and raises Invalid, unless it returns the same new columns for each row, and
+        TypeError for values of a column that do not go together.
         """
         columns: dict[str, list[Any]] = {}
         for row, cells in self.iterrows():
@@ -306,8 +303,20 @@ class Table(DataObject):
                 raise Invalid(f"Column `{name}` is there already; compute one of another name")
             if len(values) != len(self):
                 raise Invalid(f"Column `{name}` has {len(values)} values for {len(self)} rows")
-        for name, values in columns.items():
-            self.add_column(name, values)
+        count = len(self._columns)
+        try:
+            for name, values in columns.items():
+                self.add_column(name, values)
+        except BaseException:
+            self._forget_columns(count)
+            for known_row in self._rows:
+                del known_row[count:]
+            raise
+
+    def _forget_columns(self, start: int) -> None:
+        """Take out all that is known of the columns from there on, but for their cells."""
+        del self._columns[start:], self._types[start:], self._optional[start:]
+        del self._is_given[start:], self._quick[start:]
 
     def _fit(
         self, value: Any, position: int, row: int, before: Iterable[Any]
@@ -360,7 +369,7 @@ class Table(DataObject):
                 cell, type_ = self._fit(row[position], position, number, ())
                 cells.append(cell)
                 self._types[position] = type_
-        except TypeError:
+        except BaseException:
             self._types[position], self._optional[position] = before
             raise
         for row, cell in zip(self._rows, cells, strict=True):
