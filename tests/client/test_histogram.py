@@ -108,6 +108,7 @@ def test_values_with_no_room_for_bins_are_in_one(values):
         ({"np_histogram": ([1], [np.nan, 1])}, "one is NaN"),
         ({"np_histogram": (["a"], [1, 2])}, "counts of a Histogram must be numbers"),
         ({"np_histogram": (1, [1, 2])}, "counts of a Histogram must be numbers"),
+        ({"np_histogram": ([1], [0, 10**400])}, "edges of a Histogram must be numbers"),
         ({"np_histogram": ([1], [[1], [2]])}, "edges of a Histogram must be numbers"),
     ],
 )

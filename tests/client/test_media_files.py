@@ -200,6 +200,9 @@ def test_a_sound_file_is_kept_as_it_is(tmp_path: Path) -> None:
         (np.zeros((2, 2, 2)), 8000, "shape"),
         (np.zeros((2, 44100)), 44100, "transpose"),
         ([0.1], 0, "samples a second"),
+        ([0.1], "8000", "samples a second"),
+        ([0.1], [8000, 8000], "samples a second"),
+        (np.zeros((2, 2)), 2e9, "samples a second"),
         ([1 << 40], 8000, "16 or 32 bits"),
         (["a"], 8000, "values"),
     ],
@@ -261,8 +264,9 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         lineal.Video(io.BytesIO(b""), format="avi")
     with pytest.raises(Invalid, match="shape"):
         lineal.Video(np.zeros((3, 5, 7)))
-    with pytest.raises(Invalid, match="fps"):
-        lineal.Video(frames(), fps=0)
+    for fps in (0, 1e-5, "4"):
+        with pytest.raises(Invalid, match="fps"):
+            lineal.Video(frames(), fps=fps)  # type: ignore[arg-type]  # as users may
 
 
 # --- Object3D ---
@@ -329,7 +333,17 @@ def test_a_model_is_kept_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [np.zeros((2, 5)), np.zeros(3), np.zeros(0), {"type": "other"}, {}, "absent.txt"]
+    "data",
+    [
+        np.zeros((2, 5)),
+        np.zeros(3),
+        np.zeros(0),
+        {"type": "other"},
+        {},
+        {"type": "lidar/beta", "boxes": 5},
+        {"type": "lidar/beta", "vectors": {"start": [0, 0, 0]}},
+        "absent.txt",
+    ],
 )
 def test_what_is_no_object_is_refused(data: Any) -> None:
     with pytest.raises(Invalid):

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from media_folder import round_trip
 
@@ -66,6 +67,13 @@ def test_a_node_has_an_id_of_its_own_and_may_be_changed() -> None:
     assert graph != made()
     with pytest.raises(Invalid, match=r"not both: \['id'\]"):
         graph.add_node(node, id="x")
+
+
+def test_a_shape_may_be_an_array() -> None:
+    graph = Graph()
+    graph.add_node(id="a", output_shape=np.array([8, 3]))
+    (node,) = json.loads(graph._file().read())["nodes"]
+    assert node == {"id": "a", "output_shape": [8, 3]}
 
 
 def test_foreign_json_is_no_graph() -> None:

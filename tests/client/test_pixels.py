@@ -83,6 +83,12 @@ def test_what_is_no_picture_is_refused(data: Any) -> None:
         Image(data)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "I", "F"])
+def test_a_picture_without_pixels_is_refused(mode: str) -> None:
+    with pytest.raises(Invalid, match="0×0 has no pixels"):
+        Image(PIL.Image.new(mode, (0, 0)))
+
+
 def test_tensor_has_its_channels_first() -> None:
     values = np.zeros((3, 2, 4), dtype="uint8")
     values[0] = 9

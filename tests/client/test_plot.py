@@ -90,6 +90,14 @@ def test_lines_are_drawn_by_their_names_from_left_to_right() -> None:
     assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
 
 
+def test_what_has_no_value_is_left_out_of_a_chart() -> None:
+    gaps = lineal.Table(columns=["a", "b"], data=[[1, None], [1, 2], [None, 3], [0, 4]])
+    (axes,) = lineal.plot.line(gaps, "a", "b").figure().axes
+    assert axes.lines[0].get_xydata().tolist() == [[0, 4], [1, 2]]
+    (axes,) = lineal.plot.bar(gaps, "a", "b").figure().axes
+    assert [bar.get_width() for bar in axes.patches][1:] == [2, 3, 4]
+
+
 def test_a_chart_that_cannot_be_drawn_is_shown_as_its_table() -> None:
     own = lineal.plot_table("me/mine/v1", TABLE, {"q": "a"})
     with pytest.raises(Invalid, match="not me/mine/v1"):

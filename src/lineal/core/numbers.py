@@ -15,6 +15,16 @@ def is_finite(value: object) -> bool:
         return False
 
 
+def is_within(value: object, least: float, most: float) -> bool:
+    """Say whether it is a number, of whatever library, from the least to the most."""
+    if isinstance(value, bool | str):
+        return False
+    try:
+        return bool(least <= value <= most)  # type: ignore[operator]  # the error says so
+    except (TypeError, ValueError):  # of arrays
+        return False
+
+
 def is_whole(value: object, *, least: int | None = None) -> bool:
     return (
         isinstance(value, int) and not isinstance(value, bool) and (least is None or value >= least)

@@ -11,9 +11,13 @@ from lineal.client.media import markup
 from lineal.client.media.arrays import as_numpy, numpy_for
 from lineal.client.media.files import MediaFile
 from lineal.client.media.one_file import OneFile, file_at
+from lineal.core.numbers import is_within
 from lineal.errors import Invalid
 
 CHANNELS_MOST = 32
+BYTES_A_SECOND_MOST = (1 << 32) - 1
+"""Of WAV."""
+_SAMPLE_BYTES = 2
 _LOUDEST = (1 << 15) - 1
 """The greatest sample of 16 bits."""
 
@@ -58,12 +62,12 @@ def _wav(samples: Any, rate: float) -> bytes:
             f"Samples of the shape {values.shape} would be {channels:,} channels; if these are "
             "channels first, transpose them"
         )
-    if not 1 <= rate <= 1 << 32:
+    if not is_within(rate, 1, BYTES_A_SECOND_MOST / (_SAMPLE_BYTES * channels)):
         raise Invalid(f"sample_rate is a number of samples a second, not {rate!r}")
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(channels)
-        file.setsampwidth(2)
+        file.setsampwidth(_SAMPLE_BYTES)
         file.setframerate(rate)
         file.writeframes(_sixteen_bits(values).tobytes())
     return buffer.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,11 @@ def _line_series(axes: Any, columns: Columns, chart: CustomChart) -> None:
 
 
 def _draw_lines(axes: Any, xs: list[Any], ys: list[Any], names: list[Any] | None) -> None:
-    """Draw one line for each name, from left to right."""
+    """Draw one line for each name, from left to right; what has no place on it is left out."""
     lines: dict[str | None, list[tuple[Any, Any]]] = {}
     for row, point in enumerate(zip(xs, ys, strict=True)):
-        lines.setdefault(None if names is None else str(names[row]), []).append(point)
+        if None not in point:
+            lines.setdefault(None if names is None else str(names[row]), []).append(point)
     for name, points in lines.items():
         points.sort()
         marker = "." if len(points) == 1 else None  # a line of one point is not seen
@@ -74,7 +76,7 @@ def _scatter(axes: Any, columns: Columns, chart: CustomChart) -> None:
 def _bar(axes: Any, columns: Columns, chart: CustomChart) -> None:
     _label(axes, chart, chart.fields["value"], "")
     places = range(len(columns["label"]))
-    axes.barh(places, columns["value"])
+    axes.barh(places, [math.nan if value is None else value for value in columns["value"]])
     axes.set_yticks(places, [_text(str(label)) for label in columns["label"]])
     axes.invert_yaxis()  # the first row on top
 

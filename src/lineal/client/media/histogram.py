@@ -130,15 +130,17 @@ def _numbers(values: Any, name: str) -> list[float]:
     listed = values.tolist() if callable(getattr(values, "tolist", None)) else values
     try:
         numbers = [_number(value) for value in listed]
-    except TypeError:
+    except (TypeError, OverflowError):
         raise Invalid(f"The {name} of a Histogram must be numbers in a list") from None
     return numbers
 
 
 def _number(value: Any) -> float:
+    """Return a number as it is; raises OverflowError for a whole one that no float can hold."""
     if isinstance(value, str | bytes):  # which `float` would read
         raise TypeError
-    return operator.index(value) if hasattr(value, "__index__") else float(value)
+    number = float(value)
+    return operator.index(value) if hasattr(value, "__index__") else number
 
 
 def _counted(sequence: Any, bins: int) -> tuple[list[float], list[float]]:

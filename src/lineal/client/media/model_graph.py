@@ -48,7 +48,11 @@ class Node:
         )
 
     def _json(self) -> dict[str, Any]:
-        said = {name: value for name, value in vars(self).items() if value not in (None, [])}
+        said = {
+            name: value
+            for name, value in vars(self).items()
+            if value is not None and not (isinstance(value, list) and not value)
+        }
         kept: dict[str, Any] = plain(said, "node", otherwise=lambda given, _: str(given))
         return kept
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from lineal.client import values
@@ -153,13 +153,20 @@ def _scene(given: Mapping[str, Any]) -> dict[str, Any]:
     is_empty = points is None or as_numpy(points, "Object3D").size == 0
     scene["points"] = [] if is_empty else _points(points)
     for key in ("boxes", "vectors"):
-        items = given.get(key)
-        scene[key] = [] if items is None else [_listed(item) for item in items]
+        scene[key] = _parts(given.get(key), key)
     return scene
 
 
+def _parts(items: Any, key: str) -> list[dict[str, Any]]:
+    """Return the boxes or vectors of a scene with lists in place of arrays."""
+    found = [] if items is None else list(items) if isinstance(items, Iterable) else [items]
+    if not all(isinstance(item, Mapping) for item in found):
+        raise Invalid(f"The `{key}` of a scene are a list of dicts, not {items!r:.80}")
+    return [_listed(item) for item in found]
+
+
 def _listed(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a box or a vector with lists in place of arrays."""
+    """Return a box or a vector as JSON."""
     return {
         key: as_numpy(value, f"`{key}`").tolist()
         if hasattr(value, "tolist")

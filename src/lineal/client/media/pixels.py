@@ -103,6 +103,8 @@ def encode(
     format = FORMATS.get(suffix)
     if format is None:
         raise Invalid(f"Images cannot be stored as {file_type!r}; use {', '.join(FORMATS)}")
+    if 0 in image.size:
+        raise Invalid(f"An image of {image.width}×{image.height} has no pixels to store")
     if image.mode in _DEEP and mode != image.mode:
         image = _shallower(image, is_deep=format == "PNG" and mode is None, normalize=normalize)
     if mode is not None and mode != image.mode:

@@ -14,10 +14,13 @@ from lineal.client.media.files import MediaFile
 from lineal.client.media.one_file import OneFile, file_at, file_from
 from lineal.client.media.pixels import to_uint8
 from lineal.client.media.types import needs_media_extra, needs_package
+from lineal.core.numbers import is_within
 from lineal.errors import Invalid
 
 FORMATS = ("gif", "mp4", "webm", "ogg")
 FRAMES_PER_SECOND = 4
+FPS_LEAST, FPS_MOST = 0.01, 1000
+"""A GIF shows a picture for at most 655 s."""
 _CODECS = {"mp4": "libx264", "webm": "libvpx-vp9", "ogg": "libtheora"}
 
 
@@ -64,8 +67,10 @@ def _encoded(data: Any, fps: float | None, kind: str) -> bytes:
     rate = FRAMES_PER_SECOND if fps is None else fps
     if kind not in FORMATS:
         raise Invalid(f"Videos cannot be stored as {kind!r}; use {', '.join(FORMATS)}")
-    if not 0 < rate <= 1000:
-        raise Invalid(f"fps is a number of frames a second, not {fps!r}")
+    if not is_within(rate, FPS_LEAST, FPS_MOST):
+        raise Invalid(
+            f"fps is a number of frames a second from {FPS_LEAST} to {FPS_MOST:,}, not {fps!r}"
+        )
     frames = _frames(as_numpy(data, "Video"))
     return _gif(frames, rate) if kind == "gif" else _film(frames, rate, kind)
 
