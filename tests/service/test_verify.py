@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import delete, update
 
 from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
+from lineal.core.findings import NONE, Portion
 from lineal.core.records import Lines, RunSpec, Stream
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
@@ -92,6 +94,43 @@ def test_a_damaged_file_of_a_pack_is_named_and_its_neighbours_are_not(
     (finding,) = verify(instance, owner)
     assert of_bytes(files["007"]).partition(":")[2] in finding.where
     assert "changed on disk" in finding.what
+
+
+def test_a_part_of_the_bytes_is_read_and_all_of_them_in_as_many_turns(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {f"{number}": b"%d" % number for number in range(20)})
+    packed = {f"p{number}": b"packed %d" % number for number in range(20)}
+    log(instance, owner, tmp_path, packed, collection="packed", in_pack=True)
+    files = [path for path in Path(instance.store.root).rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)
+        data = path.read_bytes()
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    assert list(verify(instance, owner, portion=NONE)) == []
+    turns = [list(verify(instance, owner, portion=Portion(number, 3))) for number in (1, 2, 3)]
+    found = [finding.where for turn in turns for finding in turn]
+    assert len(found) == 21  # of the pack the first file is damaged
+    assert sorted(found) == sorted(each.where for each in verify(instance, owner))
+    assert sum(map(bool, turns)) > 1
+
+
+def test_without_reading_bytes_a_file_is_missed_or_found_too_short(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1", "b": b"22"})
+    packed = {f"p{number}": b"packed %d" % number for number in range(20)}
+    log(instance, owner, tmp_path, packed, collection="packed", in_pack=True)
+    (pack,) = Path(instance.store.root).rglob("*.pack")
+    pack.unlink()
+    for path in Path(instance.store.root).rglob("sha256/*/*"):
+        path.chmod(0o644)
+        if path.read_bytes() == b"1":
+            path.unlink()
+        else:
+            path.write_bytes(b"2")
+    found = Counter(finding.what for finding in verify(instance, owner, portion=NONE))
+    assert found == {"the bytes are missing": 21, "1 bytes instead of 2": 1}
 
 
 def test_what_is_asked_of_the_database_does_not_grow_with_the_versions(

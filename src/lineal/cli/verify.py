@@ -14,7 +14,7 @@ from lineal.cli.connect import connect
 from lineal.cli.options import Json
 from lineal.client import term
 from lineal.config import load
-from lineal.core.findings import STORED_BYTES, UNREADABLE, Finding
+from lineal.core.findings import ALL, NONE, STORED_BYTES, UNREADABLE, Finding, Portion
 from lineal.errors import IntegrityError, NotFound, UsageError
 from lineal.home import home_of
 
@@ -27,7 +27,11 @@ class Verifiable(Protocol):
     """A backend whose bytes are on this machine; naming its class would load SQLAlchemy."""
 
     def verify(
-        self, progress: Callable[[int, int], None] | None = None, *, repair: bool = False
+        self,
+        progress: Callable[[int, int], None] | None = None,
+        *,
+        repair: bool = False,
+        portion: Portion = ALL,
     ) -> Iterator[Finding]: ...
 
     def damage(self) -> list[Finding]: ...
@@ -40,13 +44,23 @@ def verify(
             help="Note lost and damaged bytes as not stored; logging the same again stores them"
         ),
     ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N/COUNT", help="Read only so much of the stored bytes; `1/7` … `7/7` are all"
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Read none; look whether they are there, by their sizes")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Check every record and every stored byte of the instance.
 
     Says what is wrong and where; writes nothing unless it is to repair. Exit code 7 if anything
-    is wrong.
+    is wrong. Where reading everything takes too long, `--part` spreads it over some nights.
     """
+    portion = _portion(part, quick=quick)
     _require_home()
     backend = connect().backend
     if not isinstance(backend, Verifiable):
@@ -55,10 +69,14 @@ def verify(
     findings = []
     told = _Told()
     with term.progress(
-        "Checking", files=status.counts.get("blobs"), size=status.blob_bytes
+        "Checking",
+        files=status.counts.get("blobs"),
+        size=status.blob_bytes if portion == ALL else None,
     ) as progress:
         for finding in backend.verify(
-            lambda blobs, size_bytes: progress.advance(files=blobs, size=size_bytes), repair=repair
+            lambda blobs, size_bytes: progress.advance(files=blobs, size=size_bytes),
+            repair=repair,
+            portion=portion,
         ):
             findings.append(finding)
             if not json:
@@ -75,8 +93,28 @@ def verify(
         raise IntegrityError(f"{count} found{_what_next(findings, repair=repair)}")
     output.note(
         f"{output.plural(status.counts.get('blobs', 0), 'blob')}, "
-        f"{output.size(status.blob_bytes)}: everything is as it should be"
+        f"{output.size(status.blob_bytes)}: everything is as it should be{_but(portion)}"
     )
+
+
+def _portion(part: str | None, *, quick: bool) -> Portion:
+    if part is None:
+        return NONE if quick else ALL
+    if quick:
+        raise UsageError("`--quick` reads no stored bytes, and `--part` some; give one of them")
+    number, slash, count = part.partition("/")
+    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
+        return Portion(int(number), int(count))
+    raise UsageError(f"`--part {part}` is no part; the second of seven is `--part 2/7`")
+
+
+def _but(portion: Portion) -> str:
+    """Say what was not read."""
+    if portion == ALL:
+        return ""
+    if portion == NONE:
+        return ", as far as sizes tell; no stored bytes were read"
+    return f", with the bytes of part {portion.number} of {portion.of}"
 
 
 def _require_home() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from lineal.blobs.store import LocalPlace
 from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
-from lineal.core.findings import STORED_BYTES, UNREADABLE, Finding
+from lineal.core.findings import ALL, STORED_BYTES, UNREADABLE, Finding, Portion
 from lineal.core.manifest import Segment, SegmentHead, check_segment
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
@@ -43,13 +44,15 @@ def verify(
     progress: Progress | None = None,
     *,
     repair: bool = False,
+    portion: Portion = ALL,
 ) -> Iterator[Finding]:
     """Yield everything that contradicts an invariant of docs/design/001-storage.md.
 
     repair: note that damaged and missing bytes are not stored; logging the same content again
     then stores them for all versions that have them. What cannot be read now, on a disk that fails
     or by a limit, is left as it is. Changes nothing otherwise.
-    Reads every stored byte once. Files that belong to no blob are not a finding of damage: they
+    Reads every stored byte once; of files beyond the portion only whether they are there, and of
+    which size. Files that belong to no blob are not a finding of damage: they
     are what a killed upload left, and the sweep removes them.
     """
     access.require(actor, Action.ADMINISTER, "the instance")
@@ -60,7 +63,8 @@ def verify(
         yield from findings
     yield from _segments(instance)
     yield from _lines(instance)
-    yield from _blobs(instance, progress or (lambda _blobs, _bytes: None), repair=repair)
+    told = progress or (lambda _blobs, _bytes: None)
+    yield from _blobs(instance, told, repair=repair, portion=portion)
 
 
 def damage(instance: Instance, actor: Actor) -> list[Finding]:
@@ -123,7 +127,9 @@ def _lines(instance: Instance) -> Iterator[Finding]:
             yield Finding("lines of a run can be read", where, what)
 
 
-def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[Finding]:
+def _blobs(
+    instance: Instance, progress: Progress, *, repair: bool, portion: Portion
+) -> Iterator[Finding]:
     packed = InTurn()
     damaged: dict[str, str] = {}
     for rows in _pages(instance, checks.stored_blobs, PAGE):
@@ -134,7 +140,9 @@ def _blobs(instance: Instance, progress: Progress, *, repair: bool) -> Iterator[
             except ValueError as error:
                 yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
         for (row, key, _), problem in large_in_parallel(
-            partial(_problem, instance, packed, progress), _in_order(instance, keyed), _loose_bytes
+            partial(_problem, instance, packed, progress, portion),
+            _in_order(instance, keyed),
+            _loose_bytes,
         ):
             if problem is not None:
                 if problem.is_missing:
@@ -191,6 +199,16 @@ def _chunks(
             yield chunk
 
 
+def _size(instance: Instance, key: Key, place: LocalPlace | None) -> int:
+    """Return the size of stored bytes; raises MissingFile, Unavailable."""
+    if place is not None and place.pack_length is not None:
+        return place.pack_length
+    size = instance.store.size(key)
+    if size is None:
+        raise MissingFile(f"There is no {key}")
+    return size
+
+
 def _said(
     instance: Instance, row: Row[Any], key: Key, problem: _Problem, *, repair: bool
 ) -> Iterator[Finding]:
@@ -228,12 +246,15 @@ class _Problem(NamedTuple):
 
 
 def _problem(
-    instance: Instance, packed: InTurn, progress: Progress, located: _Located
+    instance: Instance, packed: InTurn, progress: Progress, portion: Portion, located: _Located
 ) -> _Problem | None:
     row, key, place = located
+    is_read = portion.has(key if place is None else os.path.basename(place.path))
     running, size = hashlib.sha256(), 0
     try:
-        for chunk in _chunks(instance, packed, key, place):
+        if not is_read:
+            size = _size(instance, key, place)
+        for chunk in _chunks(instance, packed, key, place) if is_read else ():
             running.update(chunk)
             size += len(chunk)
             progress(0, len(chunk))
@@ -245,7 +266,7 @@ def _problem(
         return _Problem(f"{UNREADABLE}: {error}", is_lost=False)
     if size != row.size_bytes:
         return _Problem(f"{size} bytes instead of {row.size_bytes}", is_lost=True)
-    if of_hash(running) != row.digest:
+    if is_read and of_hash(running) != row.digest:
         text = "the bytes do not have the digest: they were changed on disk"
         return _Problem(text, is_lost=True)
     return None

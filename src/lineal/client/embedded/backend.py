@@ -23,7 +23,7 @@ from lineal.client.embedded.sweeps import EmbeddedSweeps
 from lineal.client.run import adopting
 from lineal.config import OPENED_WITH, Settings, acting_user, load
 from lineal.core.access import Actor, Role
-from lineal.core.findings import Finding
+from lineal.core.findings import ALL, Finding, Portion
 from lineal.core.records import DraftSpec, Page, PageRequest, ProjectRecord, RunRecord
 from lineal.files.folders import renew_folder
 from lineal.service.instance import Instance, open_instance
@@ -130,10 +130,16 @@ class EmbeddedBackend(
     # --- what only this backend can: it has the files ---
 
     def verify(
-        self, progress: Progress | None = None, *, repair: bool = False
+        self,
+        progress: Progress | None = None,
+        *,
+        repair: bool = False,
+        portion: Portion = ALL,
     ) -> Iterator[Finding]:
         """Walk every invariant and every byte of the instance; embedded only."""
-        return service.verify.verify(self.instance, self.actor, progress, repair=repair)
+        return service.verify.verify(
+            self.instance, self.actor, progress, repair=repair, portion=portion
+        )
 
     def damage(self) -> list[Finding]:
         """Look at the database's own pages only; embedded only."""
