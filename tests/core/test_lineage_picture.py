@@ -68,6 +68,19 @@ def test_a_source_stands_just_before_its_first_use() -> None:
     assert drawn.column("late:v0") == drawn.column("run2") - 1
 
 
+def test_a_long_chain_runs_straight_beside_what_nobody_used() -> None:
+    nodes = [version(0)]
+    edges = []
+    for step in range(1, 8):
+        data, report, stats = 10 * step, 10 * step + 1, 10 * step + 2
+        before = 10 * (step - 1)
+        nodes += [run(step, f"step {step}"), version(data), version(report), version(stats)]
+        edges += [used(before, step), *(logged(step, made) for made in (data, report, stats))]
+    drawn = Drawn(graph("version:0", nodes, edges))
+    chain = {y for label, (_, y) in drawn.boxes.items() if label.startswith("step")}
+    assert len(chain) == 1
+
+
 def test_too_many_of_one_kind_in_a_column_become_one_box_but_never_the_root() -> None:
     count = SHOWN_MOST + 2
     runs = [run(number) for number in range(1, count)]

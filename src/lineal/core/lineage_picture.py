@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -190,7 +190,10 @@ def _lines(
 
 
 def _arrange(boxes: Sequence[_Box]) -> None:
-    """Give each box a row, near what it is joined to, so that few lines cross."""
+    """Give each box a row, near what it is joined to, so that few lines cross.
+
+    What leads on counts, and where data begins or ends does not: long chains run straight.
+    """
     columns: list[list[_Box]] = [[] for _ in range(max(box.column for box in boxes) + 1)]
     for box in boxes:
         columns[box.column].append(box)
@@ -206,8 +209,9 @@ def _arrange(boxes: Sequence[_Box]) -> None:
         box.row -= top
 
 
-def _middle(joined: Iterable[_Box], otherwise: float) -> float:
-    rows = [box.row for box in joined]
+def _middle(joined: Sequence[_Box], otherwise: float) -> float:
+    leading_on = [box.row for box in joined if box.left and box.right]
+    rows = leading_on or [box.row for box in joined]
     return sum(rows) / len(rows) if rows else otherwise
 
 
@@ -219,9 +223,10 @@ def _place(column: list[_Box], wanted: Sequence[float]) -> None:
         box = column[position]
         box.row = max(end + box.height / 2, wanted[position])
         end = box.row + box.height / 2
-    off = sum(wanted) - sum(box.row for box in column)
+    off = [(want - box.row, box) for want, box in zip(wanted, column, strict=True)]
+    leading_on = [way for way, box in off if box.left and box.right] or [way for way, _ in off]
     for box in column:
-        box.row += off / max(1, len(column))
+        box.row += sum(leading_on) / len(leading_on)
 
 
 # --- what is drawn ------------------------------------------------------------------------------
