@@ -282,17 +282,21 @@ def heading(text: str) -> None:
 
 def cell(value: Any) -> str:
     """Return one line of text, harmless to a terminal whatever a name contains."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return moment(value)
+    # what most of a million rows are comes first
     if isinstance(value, float):
         return f"{value:.5g}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, str):
+        text = value
+    elif value is None:
+        return ""
+    elif isinstance(value, datetime):
+        return moment(value)
+    elif isinstance(value, list | tuple):
         return ", ".join(cell(item) for item in value)
-    text = value if isinstance(value, str) else str(value)
-    if isinstance(value, Mapping):
+    elif isinstance(value, Mapping):
         text = _media(value) or json.dumps(plain(value), ensure_ascii=False, default=str)
+    else:
+        text = str(value)
     return text if text.isprintable() else "".join(_visible(character) for character in text)
 
 
