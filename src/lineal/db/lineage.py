@@ -31,7 +31,7 @@ from sqlalchemy import (
 from lineal.core.lineage import RunEdge
 from lineal.core.records import EdgeKind, Page, PageRequest, RunKey, VersionId
 from lineal.db import schema
-from lineal.db.engine import listed, on_sqlite
+from lineal.db.engine import batches, listed, on_sqlite
 from lineal.db.fields import number_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.prepared import Prepared
@@ -120,15 +120,17 @@ def _insert(
 _ADD_EDGE = Prepared(insert(edges))
 
 
-def hold(connection: Connection, run: RunKey) -> None:
-    """Let nobody else add edges to a run until the transaction ends (SQLite: already so).
+def hold(connection: Connection, *keys: RunKey) -> None:
+    """Let nobody else add edges to runs until the transaction ends (SQLite: already so).
 
     Else two could add the same one. Whoever deletes or moves a run locks it before collections, so
     that this is to be called before one is locked, too.
     """
-    if not on_sqlite(connection):
-        row = select(schema.runs.c.id).where(schema.runs.c.id == run)
-        connection.execute(row.with_for_update(key_share=True))
+    if on_sqlite(connection):
+        return
+    for some in batches(sorted(set(keys))):
+        rows = select(schema.runs.c.id).where(schema.runs.c.id.in_(some)).order_by(schema.runs.c.id)
+        connection.execute(rows.with_for_update(key_share=True)).all()
 
 
 def _exists(connection: Connection, run: RunKey, version: VersionId, kind: EdgeKind) -> bool:

@@ -332,8 +332,7 @@ def _finish(
     run_ids = (call.run_id, *(part.run_id for part in parts))
     producers = [run_id for run_id in run_ids if run_id is not None]
     # before the collection, as whoever deletes a run does: no deadlock with it
-    for run_id in sorted(set(producers)):
-        lineage_db.hold(connection, run_id)
+    lineage_db.hold(connection, *producers)
     collections_db.lock(connection, call.collection_id)
     if asked.on_latest and not _is_latest(connection, call.collection_id, asked.base):
         return None
