@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import event, insert, select, update
@@ -97,6 +98,20 @@ def test_a_protected_alias_of_a_link_keeps_the_source(
         delete(instance, owner, version)
 
 
+def test_of_a_link_only_the_link_is_deleted(instance: Instance, owner: Actor, log: Log) -> None:
+    version = log("0")
+    target = ArtifactPath("ana", "registry", "detector")
+    link = catalog.link_version(instance, owner, version.id, target, ["prod"])
+    call = partial(deletion.delete_version, instance, owner, link.membership_id)
+    call(delete_aliases=False, dry_run=True)
+    assert catalog.version(instance, owner, target).id == version.id
+    call(delete_aliases=False)
+    with pytest.raises(NotFound):
+        catalog.version(instance, owner, target)
+    assert live(instance, owner) == {"v0": ("latest",)}
+    assert deletion.deletions(instance, owner, FIRST).items == ()
+
+
 def test_a_deleted_version_takes_no_alias_and_no_link(
     instance: Instance, owner: Actor, log: Log
 ) -> None:
@@ -135,8 +150,10 @@ def test_a_collection_is_deleted_and_restored_as_a_whole(
     delete(instance, owner, version)
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
     deletion.delete_collection(instance, owner, collection.id)
-    deletion.delete_collection(instance, owner, collection.id)
+    deletion.delete_collection(instance, Actor("bob", Role.MEMBER), collection.id)
     assert live(instance, owner) == {}
+    with pytest.raises(Gone, match="deleted by ana"):
+        catalog.collection(instance, owner, "ana", "vision", "data")
     restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
     assert restored == Restored(versions=1, aliases=2, collections=1)
     assert live(instance, owner) == {"v0": ("latest", "raw")}

@@ -24,7 +24,9 @@ def test_a_deleted_project_is_hidden_with_all_in_it_and_comes_back_as_it_was(
     delete(instance, owner, log("0"))
     log("1", run=run.key, aliases=("best",))
     deletion.delete_project(instance, owner, "ana", "vision")
+    acts = deletion.deletions(instance, owner, FIRST).items
     deletion.delete_project(instance, owner, "ana", "vision")
+    assert deletion.deletions(instance, owner, FIRST).items == acts
     assert projects.projects(instance, owner, "ana", FIRST).items == ()
     said = r"Project ana/vision was deleted on .* by ana; .*`lineal project restore ana/vision`"
     for call in (

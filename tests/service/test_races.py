@@ -104,6 +104,21 @@ def test_a_run_commits_what_another_committed_meanwhile_while_it_is_deleted(
     assert committed.version.id == first.id
 
 
+def test_a_run_that_two_delete_at_once_is_deleted_once(instance: Instance, owner: Actor) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+            other = threads.submit(deletion.delete_run, instance, owner, key)
+            wait_until(lambda: is_waiting(instance))
+            words = {"actor": "bob", "now": instance.clock.now()}
+            mine = deletion_db.record(connection, what="a", reason=deletion_db.USER, **words)
+            deletion_db.hide_run(connection, mine, key, **words)
+        other.result(PATIENCE)
+    (act,) = deletion.deletions(instance, owner, PageRequest()).items
+    assert (act.id, act.run_count) == (mine, 1)
+
+
 def test_a_run_is_restored_by_name_while_its_deletion_is_undone(
     instance: Instance, owner: Actor
 ) -> None:
