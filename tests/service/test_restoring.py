@@ -16,7 +16,8 @@ from lineal.core.records import (
 )
 from lineal.core.retention import Restored
 from lineal.db import deletion as deletion_db
-from lineal.errors import Conflict, Gone, Invalid, NotFound
+from lineal.db import gc as gc_db
+from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
 from lineal.service import catalog, deletion, restoring, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
@@ -271,7 +272,7 @@ def test_a_deleted_version_is_named_by_its_number(
     delete(instance, owner, log("0"))
     with pytest.raises(Invalid, match="by its number"):
         restoring.restore_version(instance, owner, path("latest"))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="No version ana/vision/data:v7, nor a deleted one"):
         restoring.restore_version(instance, owner, path("v7"))
 
 
@@ -285,7 +286,60 @@ def test_of_a_link_that_was_removed_it_is_said_how_it_comes_back(
         restoring.restore_version(instance, owner, target._replace(ref="v0"))
 
 
+def test_a_link_comes_back_with_its_version(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector", "v0")
+    catalog.link_version(instance, owner, log("0", run=run.key).id, target, [])
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True, force=True)
+    with pytest.raises(Invalid, match="is a link; restore ana/vision/data:v0"):
+        restoring.restore_version(instance, owner, target)
+    restoring.restore_version(instance, owner, path("v0"))
+    assert catalog.version(instance, owner, target).number == 0
+
+
+# --- deletions ------------------------------------------------------------------------------------
+
+
+def test_what_was_not_released_comes_back_and_of_the_rest_it_is_said(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord, clock: MovableClock
+) -> None:
+    first = log("0", run=run.key)
+    log("1", run=run.key)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    with instance.database.writing() as connection:
+        gc_db.release_versions(connection, [first.id], clock.now(), clock.now())
+    found = restoring.restore(instance, owner, act.id)
+    assert (found.versions, found.runs, found.released) == (1, 1, 1)
+    assert live(instance, owner) == {"v1": ("latest",)}
+
+
+def test_of_a_deletion_that_hid_nothing_nothing_comes_back(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    version = log("0")
+    catalog.link_version(instance, owner, version.id, ArtifactPath("ana", "registry", "x"), [])
+    with instance.database.writing() as connection:
+        words = {"what": "x", "reason": deletion_db.EXPIRED, "actor": "sweep", "now": clock.now()}
+        act = deletion_db.hide_versions(connection, [version.id], **words)
+    assert restoring.restore(instance, owner, act) == Restored()
+
+
 # --- collections ----------------------------------------------------------------------------------
+
+
+def test_what_was_deleted_of_a_live_collection_comes_back_deletion_by_deletion(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for version in [log(text) for text in "012"][:2]:
+        delete(instance, owner, version)
+    for back in (["v2", "v1"], ["v2", "v1", "v0"]):
+        restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
+        assert restored == Restored(versions=1)
+        assert list(live(instance, owner)) == back
+    with pytest.raises(NotFound, match="No version of ana/vision/data was deleted that could"):
+        restoring.restore_collection(instance, owner, "ana", "vision", "data")
 
 
 def test_a_deleted_portfolio_comes_back_empty_or_with_the_next_link(
@@ -338,6 +392,8 @@ def test_a_released_run_cannot_be_restored_and_its_id_stays_taken(
         restoring.restore_run(instance, owner, "ana", "vision", "train")
     with pytest.raises(Gone):
         runs.start(instance, owner, RunSpec("ana", "vision", "train", resume="allow"))
+    with pytest.raises(RunNotFoundError, match="`lineal deletions` lists what was deleted"):
+        restoring.restore_run(instance, owner, "ana", "vision", "other")
 
 
 # --- projects -------------------------------------------------------------------------------------

@@ -98,15 +98,15 @@ def restore_collection(
                 f"No version of {path.without_ref} was deleted that could be restored; "
                 "`lineal deletions` lists what was deleted"
             )
-        shown = collections_db.show(connection, [collection.id])
         released = deletion_db.released_of_collection(connection, collection.id, deletion_id)
         if deletion_id is None:
+            shown = collections_db.show(connection, [collection.id])
             return Restored(collections=shown, released=released)
         back = restoring_db.restore_in_collection(
             connection, collection.id, deletion_id, actor=actor.name, now=now
         )
         restored = _restored(connection, back, now)
-    return replace(restored, collections=shown + back.collections, released=released)
+    return replace(restored, released=released)
 
 
 def restore_run(
