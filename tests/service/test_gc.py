@@ -17,8 +17,9 @@ from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
-from lineal.core.records import DraftId, MembershipId, VersionRecord
+from lineal.core.records import DraftId, MembershipId, PageRequest, VersionRecord
 from lineal.core.retention import Selection
+from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
@@ -50,6 +51,36 @@ def test_a_plan_names_what_expires_and_changes_nothing(
     assert [doomed.name for doomed in plan.expire.versions] == ["ana/vision/data:v0"]
     assert (plan.expire.total, plan.freed_bytes) == (Amount(1, 3), 0)
     assert catalog.version_by_id(instance, owner, version.id).deleted_at is None
+
+
+def test_what_expires_is_hidden_by_one_deletion_in_however_many_batches(
+    instance: Instance,
+    owner: Actor,
+    clock: MovableClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for text in (b"1", b"2", b"3"):
+        version = log(instance, owner, tmp_path, {"a": text})
+        ttl.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
+    clock.move(hours=2)
+    monkeypatch.setattr(gc, "BATCH", 2)
+    told: list[tuple[str, int]] = []
+    swept = gc.sweep(instance, owner, lambda step, count: told.append((step, count)))
+    assert (swept.expired, told[:2]) == (3, [("expire", 2), ("expire", 1)])
+    (act,) = deletion.deletions(instance, owner, PageRequest()).items
+    assert (act.reason, act.version_count) == (deletion_db.EXPIRED, 3)
+
+
+def test_of_what_expires_others_are_named_that_share_its_content(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    one = log(instance, owner, tmp_path, {"s": b"1234"}, collection="one")
+    log(instance, owner, tmp_path, {"s": b"1234"}, collection="two")
+    ttl.set_version_ttl(instance, owner, MembershipId(one.membership_id), 3600)
+    clock.move(hours=2)
+    (doomed,) = gc.plan(instance, owner).expire.versions
+    assert (doomed.name, doomed.shared_with) == ("ana/vision/one:v0", ("ana/vision/two:v0",))
 
 
 def test_kept_and_freed_bytes_are_all_bytes_there_are(
@@ -96,7 +127,8 @@ def test_with_an_undo_period_of_zero_what_expires_is_freed_by_the_same_sweep(
     version = log(at_once, owner, tmp_path, {"a": b"123"})
     ttl.set_version_ttl(at_once, owner, MembershipId(version.membership_id), 3600)
     clock.move(hours=2)
-    assert gc.plan(at_once, owner).freed_bytes == 3
+    plan = gc.plan(at_once, owner)
+    assert (plan.freed_bytes, plan.is_final, gc.plan(instance, owner).is_final) == (3, True, False)
     assert gc.sweep(at_once, owner).freed_bytes == 3
     assert disk(at_once) == 0
 
