@@ -11,6 +11,7 @@ from lineal.core.access import Actor
 from lineal.core.records import CollectionId, CollectionPatch, PageRequest, RunSpec
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
+from lineal.db import drafts as drafts_db
 from lineal.db import redirects
 from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
@@ -102,6 +103,23 @@ def test_a_run_commits_what_another_committed_meanwhile_while_it_is_deleted(
         committed = other.result(PATIENCE)
     assert committed.version is not None
     assert committed.version.id == first.id
+
+
+def test_a_draft_begun_again_while_it_is_committed_gives_the_version(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    spec, segments = draft({"a": b"2"})
+    begun = artifacts.begin(instance, owner, spec, segments)
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert drafts_db.by_id(connection, begun.draft, lock=True) is not None
+            other = threads.submit(artifacts.begin, instance, owner, spec, segments)
+            wait_until(lambda: is_waiting(instance))
+            values = {"state": drafts_db.COMMITTED, "version_id": version.id}
+            drafts_db.change(connection, [begun.draft], values)
+        again = other.result(PATIENCE)
+    assert (again.draft, again.version and again.version.id) == (begun.draft, version.id)
 
 
 def test_a_run_that_two_delete_at_once_is_deleted_once(instance: Instance, owner: Actor) -> None:
