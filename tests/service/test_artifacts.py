@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lineal.core import limits, names
 from lineal.core.access import Actor
 from lineal.core.records import (
     EdgeKind,
@@ -26,7 +27,16 @@ from lineal.errors import (
     RunNotFoundError,
     Superseded,
 )
-from lineal.service import artifacts, catalog, deletion, lineage, restoring, runs, transfers
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    lineage,
+    projects,
+    restoring,
+    runs,
+    transfers,
+)
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock, stored_blobs
@@ -94,6 +104,7 @@ def test_commit_is_refused_while_a_segment_is_missing(instance: Instance, owner:
     spec, segments = draft({"a": b"1"})
     begun = artifacts.begin(instance, owner, spec)
     assert begun.missing_segments == (segments[0].head.digest,)
+    assert artifacts.begin(instance, owner, spec) == begun
     with pytest.raises(Conflict):
         artifacts.commit(instance, owner, begun.draft)
 
@@ -101,7 +112,9 @@ def test_commit_is_refused_while_a_segment_is_missing(instance: Instance, owner:
 def test_begin_and_commit_may_be_repeated(instance: Instance, owner: Actor, tmp_path: Path) -> None:
     spec, segments = draft({"a": b"1"})
     begun = artifacts.begin(instance, owner, spec, segments)
-    assert artifacts.begin(instance, owner, spec, segments).draft == begun.draft
+    for sent in (segments, []):
+        again = artifacts.begin(instance, owner, spec, sent)
+        assert (again.draft, again.missing_segments) == (begun.draft, ())
     send(instance, owner, begun.draft, {"a": b"1"}, tmp_path)
     first = artifacts.commit(instance, owner, begun.draft)
     second = artifacts.commit(instance, owner, begun.draft)
@@ -222,6 +235,51 @@ def test_what_adds_to_the_latest_version_is_refused_once_there_is_another(
     with pytest.raises(Superseded):  # also where nothing would have to be sent
         artifacts.begin(instance, owner, *draft(ONE | {"other": b"o"}, on_latest=True))
     assert findings(instance, owner) == []
+
+
+def test_what_adds_to_nothing_makes_a_version_where_all_others_are_deleted(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    gone = log(instance, owner, tmp_path, ONE)
+    deletion.delete_version(instance, owner, gone.membership_id, delete_aliases=True)
+    assert log(instance, owner, tmp_path, {"b": b"2"}, on_latest=True).number == 1
+
+
+def test_who_logged_the_base_of_a_version_did_not_log_the_version(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    first, second = (
+        runs.start(instance, owner, RunSpec("ana", "vision", name)).run.key for name in ("a", "b")
+    )
+    base = log(instance, owner, tmp_path, ONE, run=first)
+    made = log(instance, owner, tmp_path, {"b": b"2"}, run=second, base=base.id)
+    page = lineage.runs_of(instance, owner, made.id, EdgeKind.LOGGED, PageRequest())
+    assert [run.run_id for run in page.items] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"entity": "a/b"},
+        {"project": "a/b"},
+        {"collection": "a/b"},
+        {"type": ""},
+        {"aliases": ("a/b",)},
+        {"tags": ("",)},
+        {"metadata": {"x": "x" * limits.METADATA_MAX_BYTES}},
+        {"ttl_seconds": -1},
+        {"ttl_seconds": 60, "type": names.HISTORY_TYPE},
+        {"number": -1},
+        {"number": artifacts.NUMBER_MAX + 1},
+        {"on_unchanged": "whatever"},
+    ],
+)
+def test_a_draft_that_cannot_be_is_refused_before_anything_is_recorded(
+    instance: Instance, owner: Actor, changes: dict[str, object]
+) -> None:
+    with pytest.raises(Invalid):
+        artifacts.begin(instance, owner, *draft(ONE, **changes))
+    assert projects.projects(instance, owner, "ana", PageRequest()).items == ()
 
 
 def test_a_project_deleted_since_begin_takes_no_version(

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import EdgeKind, PageRequest, RunSpec, VersionQuery
+from lineal.core.records import Begun, Committed, EdgeKind, PageRequest, RunSpec, VersionQuery
 from lineal.core.retention import NEVER_SECONDS
+from lineal.db import blobs as blobs_db
 from lineal.errors import Conflict, NotFound
-from lineal.service import catalog, distributed, gc, lineage, runs, transfers
+from lineal.service import artifacts, catalog, distributed, gc, lineage, runs, transfers
 from lineal.service.clock import Clock
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
-from tests.service.drafts import commit, findings, log
+from tests.service.drafts import commit, draft, findings, log, send
 from tests.service.drafts import path as at
 
 
@@ -213,6 +214,34 @@ def test_a_version_that_completes_another_has_its_producers_too(
     assert [run.run_id for run in page.items] == ["two", "late", "one"]
     assert (whole.number, whole.entry_count) == (1, 2)
     assert findings(instance, owner) == []
+
+
+def test_a_finisher_that_failed_and_logs_for_itself_takes_nothing_of_others(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="d", is_final=False)
+    spec, segments = draft({"b": b"2"}, distributed_id="d")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"b": b"2"}, tmp_path)
+    with instance.database.reading() as connection:
+        row = transfers.find_draft(instance, connection, owner, begun.draft)
+        awaited = blobs_db.awaited(connection, row.manifest_id)
+    distributed.merge(instance, row, transfers.stored_now(instance, row, awaited))
+    own = log(instance, owner, tmp_path, {"b": b"2"}, client_id=spec.client_id)
+    assert (own.entry_count, own.size_bytes) == (1, 1)
+    assert findings(instance, owner) == []
+
+
+def test_committing_a_contribution_again_changes_nothing(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    spec, segments = draft({"a": b"1"}, distributed_id="d", is_final=False)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, {"a": b"1"}, tmp_path)
+    for _ in range(2):
+        assert artifacts.commit(instance, owner, begun.draft) == Committed(None, is_new=False)
+        assert artifacts.begin(instance, owner, spec) == Begun(begun.draft, None)
+    assert log(instance, owner, tmp_path, {}, distributed_id="d").entry_count == 1
 
 
 def test_a_contribution_that_waited_too_long_can_be_made_again(

@@ -122,6 +122,23 @@ def test_a_draft_begun_again_while_it_is_committed_gives_the_version(
     assert (again.draft, again.version and again.version.id) == (begun.draft, version.id)
 
 
+def test_a_draft_that_two_commit_at_once_becomes_one_version(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    spec, segments = draft({"a": b"1"}, on_unchanged="new_version")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert drafts_db.by_id(connection, begun.draft, lock=True) is not None
+            other = threads.submit(artifacts.commit, instance, owner, begun.draft)
+            wait_until(lambda: is_waiting(instance))
+            values = {"state": drafts_db.COMMITTED, "version_id": version.id}
+            drafts_db.change(connection, [begun.draft], values)
+        found = other.result(PATIENCE)
+    assert (found.version and found.version.id, found.is_new) == (version.id, False)
+
+
 def test_a_run_that_two_delete_at_once_is_deleted_once(instance: Instance, owner: Actor) -> None:
     key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
     with ThreadPoolExecutor(1) as threads:
