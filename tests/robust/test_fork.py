@@ -20,6 +20,7 @@ from lineal.client.embedded.backend import open_embedded
 from lineal.config import load
 from lineal.core.manifest import Entry
 from lineal.core.records import PageRequest, VersionQuery
+from lineal.errors import ArtifactNotLoggedError
 from tests.robust import workers
 
 PATIENCE_SECONDS = 60
@@ -217,3 +218,25 @@ def test_forked_multiprocessing_workers_log_into_the_parents_run() -> None:
     assert sorted(each.name for each in found.logged_artifacts()) == [
         f"worker{number}:v0" for number in range(4)
     ]
+
+
+def test_a_child_is_told_that_only_its_parent_learns_of_what_is_on_its_way() -> None:
+    run = workers.start()
+    held = threading.Event()
+    session.worker().submit(lambda: held.wait(PATIENCE_SECONDS))  # the upload comes after it
+    artifact = run.log_artifact(workers.draft("parent"))
+
+    def look() -> None:
+        for ask in (artifact.wait, artifact.download, lambda: artifact.version):
+            with pytest.raises(ArtifactNotLoggedError, match="'data' was on its way when"):
+                ask()
+        assert run.log_artifact(artifact).wait().version == "v0"
+        assert artifact.wait().version == "v0"
+
+    child = in_fork(look)
+    assert succeeded(child)
+    held.set()
+    assert artifact.wait().version == "v0"
+    assert succeeded(in_fork(lambda: artifact.wait().download("fetched")))
+    run.finish()
+    assert numbers() == [0]

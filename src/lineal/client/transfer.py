@@ -24,18 +24,46 @@ T = TypeVar("T")
 TICK_SECONDS = 1.0
 
 
+class Lost(Exception):
+    """The process that does the job is the parent of this one, which it never tells."""
+
+
+class Job(Future[T]):
+    """What a job leads to. In a child that was forked before the job ended it has failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owner = os.getpid()
+        self.has_ended = False
+        """Set last: whoever sees it in a child knows that no lock was held at the fork."""
+
+    def done(self) -> bool:
+        return self._is_lost() or super().done()
+
+    def result(self, timeout: float | None = None) -> T:
+        if self._is_lost():
+            raise Lost
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        return Lost() if self._is_lost() else super().exception(timeout)
+
+    def _is_lost(self) -> bool:
+        return not self.has_ended and self._owner != os.getpid()
+
+
 class Worker:
     def __init__(self) -> None:
         self._reset()
 
-    def submit(self, job: Callable[[], T]) -> Future[T]:
+    def submit(self, job: Callable[[], T]) -> Job[T]:
         """Run a job after all jobs given before; errors are kept in the future.
 
         Raises Unavailable if no thread can be started for it; then it is not run.
         """
         self._renew()
         self._start("lineal-jobs", self._work)
-        future: Future[T] = Future()
+        future: Job[T] = Job()
         self._jobs.put((job, future))
         return future
 
@@ -54,7 +82,7 @@ class Worker:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Job[Any]]] = queue.SimpleQueue()
         self._calls: list[Callable[[], None]] = []
 
     def _renew(self) -> None:
@@ -88,6 +116,7 @@ class Worker:
             else:
                 future.set_result(result)
                 del result
+            future.has_ended = True
             del job, future  # or this frame would keep the last artifact until the next one comes
 
     def _tick(self) -> None:

@@ -24,6 +24,7 @@ from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.manifest import Manifest
 from lineal.client.backend import Backend
+from lineal.client.transfer import Lost
 from lineal.config import Settings, load
 from lineal.core import names
 from lineal.core.digest import Digest
@@ -292,6 +293,11 @@ class ArtifactCore:
                 raise
             raise WaitTimeoutError(
                 f"Artifact {self.name!r} was not stored within {timeout} s; it goes on"
+            ) from error
+        except Lost as error:
+            raise ArtifactNotLoggedError(
+                f"Artifact {self.name!r} was on its way when this process was forked, and only the "
+                "parent learns when it is stored; wait() for it before the fork"
             ) from error
         except Exception:
             self._told = self._pending
