@@ -9,7 +9,7 @@ import stat
 
 from lineal.errors import LinealError, MissingFile, NoSpace, Unavailable
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {
     errno.EROFS,
     errno.EACCES,
@@ -82,6 +82,12 @@ def not_a_file(path: str, mode: int) -> MissingFile:
 
 def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
     """Return what a failed write means to the user; None where its own words say it."""
+    if error.errno == errno.EFBIG:
+        return NoSpace(
+            f"{path} would be larger than a file may be: see the limit of this process "
+            "(`ulimit -f`) and that of the file system, and repeat the call: it sends only what is "
+            "missing"
+        )
     if error.errno in _NO_ROOM:
         what = "No inodes (`df -i`)" if _lacks_inodes(path) else "No space"
         return NoSpace(
