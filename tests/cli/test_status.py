@@ -63,6 +63,12 @@ def test_the_doctor_finds_nothing_wrong_where_all_is_well(lineal, photos, home):
     assert len(lineal("project", "ls", "--json").json) == 1  # the round was made elsewhere
 
 
+def test_the_doctor_makes_a_run_of_its_own(lineal, monkeypatch):
+    monkeypatch.setenv("LINEAL_RUN_ID", "train")
+    monkeypatch.setenv("LINEAL_RESUME", "must")
+    assert all(each["good"] for each in lineal("doctor", "--json").json)
+
+
 def test_the_doctor_names_what_is_wrong(lineal, photos, home):
     database = home / "lineal.db"
     session.close()

@@ -19,6 +19,7 @@ from lineal.cli.options import Json
 from lineal.cli.status import installed_version
 from lineal.cli.verify import Verifiable
 from lineal.config import load
+from lineal.core.ids import new_id
 from lineal.errors import Unavailable
 from lineal.files.refusals import refusal
 from lineal.home import Home, home_of
@@ -143,7 +144,8 @@ def _round() -> str:
     with tempfile.TemporaryDirectory(prefix="lineal-doctor-") as folder:
         home = os.path.join(folder, "home")
         settings = {"home": home, "console": "off", "quiet": True, "mode": "online"}
-        with lineal.init(project="doctor", settings=settings) as run:
+        # whatever run the environment may ask for: it is in another home
+        with lineal.init(project="doctor", id=new_id(), resume="never", settings=settings) as run:
             artifact = lineal.Artifact("round", "dataset")
             artifact.add_bytes(b"it works\n", "file.txt")
             run.log({"checked": 1})
