@@ -286,6 +286,24 @@ def test_ref_check_fails_at_what_it_may_not_look_at(
     assert "1 forbidden, 1 unchecked" in answer.err
 
 
+def test_ref_check_goes_on_after_what_no_store_can_have(
+    web: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
+    web.contents["/a"] = BEFORE
+    artifact = lineal.Artifact("refs", "dataset")
+    artifact.add_reference(f"{web.url}/a")
+    artifact.add_reference("http://host:port/x", name="port", checksum=False)
+    artifact.add_reference("s3://No such bucket/x", name="bucket", checksum=False)
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    assert execute(["ref", "check", "p/refs"]) == 7
+    answer = capsys.readouterr()
+    assert "lost         port  http://host:port/x is no address: " in answer.out
+    told = 's3://No such bucket/x is no object\'s address: Invalid bucket name "No such bucket"'
+    assert f"lost         bucket  {told}\n" in answer.out
+    assert "2 lost, 1 unchecked" in answer.err
+
+
 def test_ref_check_tells_what_it_found_before_a_store_failed(
     web: Web, capsys: pytest.CaptureFixture[str]
 ) -> None:

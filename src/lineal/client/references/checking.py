@@ -32,4 +32,7 @@ def _checked(references: References, entry: Entry) -> Freshness:
         scheme = references.of(entry.ref)
     except Invalid as error:
         return Freshness(State.UNCHECKED, error.message)
-    return scheme.check(entry)
+    try:
+        return scheme.check(entry)
+    except Invalid as error:  # recorded without asking anybody: nothing can be there
+        return Freshness(State.LOST, error.message)

@@ -221,7 +221,8 @@ class S3Store(ObjectStore):
                 "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             ) from error
         except exceptions.ParamValidationError as error:
-            raise Invalid(f"{where} is no object's address: {error}") from error
+            told = str(error.kwargs.get("report", error)).partition(": ")[0]
+            raise Invalid(f"{where} is no object's address: {told}") from error
         except (exceptions.BotoCoreError, exceptions.HTTPClientError) as error:
             raise Unavailable(f"{where} cannot be reached: {reason(error)}") from error
 

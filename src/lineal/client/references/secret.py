@@ -97,6 +97,6 @@ def _links(uri: str) -> list[str]:
 def _shown_link(link: str) -> str:
     if "://" not in link:  # such as the first of `simplecache::https://host/file`
         return link.partition("?")[0]
-    parts = urlsplit(link)
+    parts = split(link)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

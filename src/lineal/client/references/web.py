@@ -205,6 +205,7 @@ class WebRanges:
 
     def __init__(self, scheme: WebScheme, entry: Entry) -> None:
         self._scheme, self._entry = scheme, entry
+        self._shown = secret.shown(_uri(entry))
         self._whole: IO[bytes] | None = None
         with scheme._response(_uri(entry), {"Range": "bytes=0-0"}) as response:
             _require_same(entry, response.headers)
@@ -231,11 +232,11 @@ class WebRanges:
         asked = {"Range": f"bytes={start}-{stop - 1}"}
         with self._scheme._response(_uri(self._entry), asked) as response:
             if response.status_code != 206:
-                raise ReferenceChanged(f"{_uri(self._entry)} changed while it was being read")
+                raise ReferenceChanged(f"{self._shown} changed while it was being read")
             _require_same(self._entry, response.headers)
             data: bytes = response.read()
         if len(data) != stop - start:
-            raise Unavailable(f"{_uri(self._entry)} gave {len(data)} bytes of {stop - start}")
+            raise Unavailable(f"{self._shown} gave {len(data)} bytes of {stop - start}")
         return data
 
     def close(self) -> None:
