@@ -53,6 +53,16 @@ def test_each_key_has_a_collection_of_its_own() -> None:
     assert f"run-{run.id}-val_t" in by_collection
 
 
+def test_a_table_is_logged_to_runs_of_one_id_in_several_projects() -> None:
+    table = Table(["i"], [[1]])
+    for project in ("p", "q"):
+        with lineal.init(project=project, id="same") as run:
+            run.log({"t": table})
+        (logged,) = lineal.Api().run(f"{project}/same").logged_artifacts()
+        assert logged.project == project
+        assert f"/{project}/run-same-t:" in run.summary["t"]["artifact_path"]
+
+
 def test_a_list_of_tables_is_a_list_of_logged_tables() -> None:
     tables = [Table(["i"], [[number]]) for number in range(2)]
     with lineal.init(project="p") as run:

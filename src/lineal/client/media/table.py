@@ -112,6 +112,7 @@ class Table(DataObject):
         self._quick: list[frozenset[type]] = []
         self._rows: list[list[Any]] = []
         self._logged: dict[tuple[str, str], Logged] = {}
+        """By the run, of which home and project it may be, and the key."""
         frame: list[list[Any]] = []
         if dataframe is not None:
             names, frame = arrays.frame_columns(dataframe)
@@ -435,7 +436,8 @@ class Table(DataObject):
         IMMUTABLE logs rows added later as well, as MUTABLE does, and says so once, where W&B
         leaves them out.
         """
-        known = self._logged.get((run.id, key))
+        place = f"{run.backend.url}/{run.entity}/{run.project}/{run.id}", key
+        known = self._logged.get(place)
         shape = (len(self), len(self._columns))
         if known is not None and known.shape == shape and self.log_mode != "MUTABLE":
             return known.value
@@ -452,7 +454,7 @@ class Table(DataObject):
             value = log_table(self._rows_from(start), run, key, part=part)
         else:
             value = log_table(self, run, key)
-        self._logged[run.id, key] = Logged(part, shape, value)
+        self._logged[place] = Logged(part, shape, value)
         return value
 
     def _rows_from(self, start: int) -> Table:
