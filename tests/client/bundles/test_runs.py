@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from tests.client.bundling import Home
 
 import lineal
 from lineal.client.artifact.artifact import committed
 from lineal.client.embedded.backend import EmbeddedBackend
-from lineal.client.offline import sync
+from lineal.client.offline import bundles, sync
+from lineal.core.lineage import LineageQuery
 from lineal.core.records import (
     EdgeKind,
     PageRequest,
@@ -165,6 +168,19 @@ def test_with_upstream_all_it_was_made_from_comes_along(ana, bob, chain):
     bob.import_()
     assert neighbours(bob, chain) == neighbours(ana, chain)
     assert len(neighbours(bob, chain)) == 6
+
+
+def test_upstream_is_all_that_a_run_used_however_much(ana, bob, monkeypatch):
+    monkeypatch.setattr(bundles, "LineageQuery", partial(LineageQuery, limit=3))
+    names = [f"part-{number}" for number in range(5)]
+    for name in names:
+        ana.log(name, name)
+    with ana.run(id="merge") as run:
+        for name in names:
+            run.use_artifact(f"{name}:latest")
+        ana._logged(run, "merged", "model")
+    ana.export("model", upstream=True)
+    assert [each.target.collection for each in bob.import_()] == [*names, "model"]
 
 
 def test_what_would_close_a_cycle_here_does_there(ana, bob, chain):

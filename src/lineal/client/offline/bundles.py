@@ -280,12 +280,14 @@ def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[V
 
 def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
     """Return what the run that logged a version used, and what it took files over from."""
-    root, producer = f"version:{version.id}", f"run:{producer_of(source, version.id)}"
+    root, producer = f"version:{version.id}", producer_of(source, version.id)
     graph = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=2, derived=True))
     nodes = {node.id: node for node in graph.nodes}
-    found = set()
+    # a graph is cut where it is large
+    used = [] if producer is None else source.edges_of(producer, EdgeKind.USED)
+    found = {edge.version for edge in used}
     for edge in graph.edges:
-        is_used = edge.kind is EdgeKind.USED and edge.target == producer
+        is_used = edge.kind is EdgeKind.USED and edge.target == f"run:{producer}"
         if is_used or (edge.kind is EdgeKind.DERIVED and edge.target == root):
             if nodes[edge.source].is_deleted:
                 term.warning(f"{nodes[edge.source].name} was deleted and is left out")
