@@ -56,6 +56,17 @@ def test_a_folder_that_is_named_twice_is_synced_once(lineal):
     assert not folder.exists()
 
 
+def test_the_folder_that_one_is_in_is_not_removed(lineal, monkeypatch):
+    log_offline("first", "1")
+    (folder,) = Path("lineal").iterdir()
+    folder = folder.resolve()
+    with monkeypatch.context() as inside:
+        inside.chdir(folder / "files" if (folder / "files").is_dir() else folder)
+        answer = lineal("sync", str(folder), "--clean", fails=True)
+        assert f"You are in {folder}, so it is not deleted" in answer.err
+    assert "copied before; the folder is removed" in lineal("sync", "--clean").out
+
+
 def test_sync_of_a_folder_without_runs_is_an_error(lineal):
     assert lineal("sync", "nowhere", fails=True).code == 4
     Path("empty").mkdir()

@@ -172,6 +172,8 @@ def _remove(folder: str) -> None:
     """Delete a folder, last what says that it is synced: killed half-way, the next one goes on."""
     if os.path.islink(folder):
         raise UsageError(f"{folder} is a link, so it is not deleted; name the folder it leads to")
+    if _is_around_us(folder):
+        raise UsageError(f"You are in {folder}, so it is not deleted; repeat this from elsewhere")
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=_when_removed)
@@ -183,6 +185,15 @@ def _remove(folder: str) -> None:
         os.rmdir(folder)
     except OSError as error:
         raise refusal(folder, error) or error from error
+
+
+def _is_around_us(folder: str) -> bool:
+    """Tell whether this process, and likely a shell, would be left in a folder that is gone."""
+    try:
+        here = os.path.realpath(os.getcwd())
+    except FileNotFoundError:
+        return False
+    return os.path.commonpath([here, os.path.realpath(folder)]) == os.path.realpath(folder)
 
 
 def _when_removed(entry: os.DirEntry[str]) -> tuple[bool, bool]:
