@@ -296,6 +296,25 @@ def test_the_page_shows_choices_that_are_null_or_mappings(lineal):
         assert f">{text}</text>" in page
 
 
+def test_the_page_has_room_for_any_numbers(lineal):
+    losses = [-1e308, 0.0, 1e308]
+    document = {
+        "method": "grid", "metric": {"name": "loss"}, "parameters": {"n": {"values": [0, 1, 2]}},
+    }  # fmt: skip
+    sweep_id = sdk.sweep(document, project="p")
+
+    def train():
+        with sdk.init() as run:
+            run.log({"loss": losses[run.config["n"]]})
+
+    sdk.agent(sweep_id, train)
+    lineal("sweep", "show", f"p/{sweep_id}", "--html", "sweep.html")
+    page = Path("sweep.html").read_text()
+    assert "nan" not in page
+    for height in ("292.0", "160.0", "28.0"):
+        assert f'points="56.0,{height} 904.0,{height}"' in page
+
+
 def test_names_too_long_for_the_page_are_cut_where_they_agree(lineal):
     names = [f"optimizer_of_the_generator_{index}" for index in range(20)]
     values = "".join(f"  {name}: {{min: 0.0, max: 1.0}}\n" for name in names)

@@ -14,6 +14,7 @@ from typing import Any
 from lineal.core.drawn_text import cut_front
 from lineal.core.lineage_text import printable
 from lineal.core.moments import in_utc
+from lineal.core.numbers import is_finite
 from lineal.core.records import RunRecord
 from lineal.core.sweeps import Plan, at, plan
 from lineal.core.trials import SweepRecord, TrialRecord, TrialState
@@ -211,7 +212,7 @@ class _Axis:
         if not self._is_numeric:
             self._names = list(dict.fromkeys(str(value) for value in known))
             return
-        numbers = [float(value) for value in known if math.isfinite(value)] or [0.0]
+        numbers = [float(value) for value in known if is_finite(value)] or [0.0]
         low, high = min(numbers), max(numbers)
         self._is_log = low > 0 and high / low >= 100
         self._low, self._high = (math.log(low), math.log(high)) if self._is_log else (low, high)
@@ -222,10 +223,14 @@ class _Axis:
             share = 0.0
         elif not self._is_numeric:
             share = (self._names.index(str(value)) + 0.5) / len(self._names)
-        elif math.isfinite(value) and self._high > self._low:
-            at = math.log(value) if self._is_log else float(value)
-            share = (at - self._low) / (self._high - self._low)
+        elif is_finite(value) and self._high > self._low:
+            share = self._share(math.log(value) if self._is_log else float(value))
         return HEIGHT - MARGIN / 2 - share * (HEIGHT - MARGIN)
+
+    def _share(self, at: float) -> float:
+        """Return how far up it is, also where the whole way is more than a float can hold."""
+        scale = 2 if math.isinf(self._high - self._low) else 1
+        return (at / scale - self._low / scale) / (self._high / scale - self._low / scale)
 
     def drawn(self, x: float, room: float) -> str:
         top, bottom = MARGIN / 2, HEIGHT - MARGIN / 2
