@@ -189,7 +189,11 @@ def test_put_of_nothing_says_so(lineal):
     assert answer.err.startswith("error: Nothing is at nowhere")
 
 
-@pytest.mark.parametrize("metadata", ["{", "[1]"])
+@pytest.mark.parametrize(
+    "metadata",
+    ["{", "[1]", f'{{"a": {"9" * 5000}}}', '{"a":' * 9000 + "1" + "}" * 9000],
+    ids=["half", "list", "digits", "deep"],
+)
 def test_put_refuses_metadata_that_is_no_json_object(lineal, metadata):
     Path("x").write_text("x")
     answer = lineal("artifact", "put", "x", "--metadata", metadata, fails=True)

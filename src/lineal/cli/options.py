@@ -55,8 +55,8 @@ def read_object(option: str, text: str | None) -> JsonObject | None:
         return None
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise Invalid(f"`{option}` is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:  # also of a number of 5,000 digits
+        raise Invalid(f"`{option}` is not JSON that can be read: {error}") from error
     if not isinstance(value, dict):
         raise Invalid(f"`{option}` must be a JSON object, such as '{{\"key\": 10}}'")
     return value
