@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import lineal
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.groups import Group
 from lineal.cli.options import Exclude, Include, Json, Type, Version, read_object
@@ -49,6 +49,7 @@ def put(
             "--name",
             "-n",
             metavar="NAME",
+            autocompletion=completing.artifacts,
             help="`[[entity/]project/]name`; default: the path's name",
         ),
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import IntoEntity, IntoProject, Json
 from lineal.client.pages import all_of
@@ -23,7 +23,9 @@ def export(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="NAME…", help="`[[entity/]project/]name[:alias]`; without alias the latest"
+            metavar="NAME…",
+            autocompletion=completing.places,
+            help="`[[entity/]project/]name[:alias]`; without alias the latest",
         ),
     ],
     to: Annotated[

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import output, selection
+from lineal.cli import completing, output, selection
 from lineal.cli.connect import Connection, connect, place_of
 from lineal.cli.options import NUMBER_MAX, Json, Yes
 from lineal.cli.retention import ttl_words
@@ -28,6 +28,7 @@ def rm(
         str,
         typer.Argument(
             metavar="NAME:REF",
+            autocompletion=completing.places,
             help="A version, such as `digits:v3`; with conditions a collection or project",
         ),
     ],
@@ -181,7 +182,9 @@ def restore(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A version (`digits:v3`), or a collection: its last deletion"
+            metavar="NAME",
+            autocompletion=completing.artifacts,
+            help="A version (`digits:v3`), or a collection: its last deletion",
         ),
     ],
     json: Json = False,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
 from lineal.core.cleanup import CleanupPlan, Failure, Proof, Swept, VersionsStep
@@ -30,6 +30,7 @@ def gc(
         str | None,
         typer.Option(
             metavar="NAME",
+            autocompletion=completing.artifacts,
             help="Delete a version (`name:v3`) or a whole collection (`name`) at once and for good",
         ),
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import describe, output
+from lineal.cli import completing, describe, output
 from lineal.cli.connect import connect
 from lineal.cli.options import Json, Source, Version
 from lineal.core import names
@@ -114,7 +114,12 @@ def tag(
 
 def display_name(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="`[[entity/]project/]name` of a collection")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completing.artifacts,
+            help="`[[entity/]project/]name` of a collection",
+        ),
     ],
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="What people see; empty takes it away")
@@ -139,7 +144,12 @@ def display_name(
 def link(
     source: Source,
     target: Annotated[
-        str, typer.Argument(metavar="TARGET", help="`[[entity/]project/]name` to show it under")
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            autocompletion=completing.artifacts,
+            help="`[[entity/]project/]name` to show it under",
+        ),
     ],
     alias: Annotated[
         list[str] | None,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
 from lineal.client.pages import all_of
 from lineal.client.public.graph import Graph
@@ -48,7 +48,11 @@ _DIRECTIONS = {
 def lineage(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME|RUN", help="A version (`digits:v3`), a run, or a name"),
+        typer.Argument(
+            metavar="NAME|RUN",
+            autocompletion=completing.nodes,
+            help="A version (`digits:v3`), a run, or a name",
+        ),
     ],
     direction: Annotated[
         Way,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import describe, output
+from lineal.cli import completing, describe, output
 from lineal.cli.connect import Connection, connect, project_or_collection
 from lineal.cli.options import Json, Type, Version, read_object
 from lineal.cli.retention import ttl_fields, ttl_words
@@ -37,7 +37,11 @@ USERS_SHOWN = 20
 def ls(
     path: Annotated[
         str | None,
-        typer.Argument(metavar="PROJECT|NAME", help="A project, or an artifact's name"),
+        typer.Argument(
+            metavar="PROJECT|NAME",
+            autocompletion=completing.places,
+            help="A project, or an artifact's name",
+        ),
     ] = None,
     type: Type = None,
     filter: Annotated[

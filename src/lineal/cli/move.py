@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import connect
 from lineal.cli.options import Run
 from lineal.core import full_names
@@ -14,7 +14,12 @@ from lineal.core import full_names
 
 def mv(
     run: Run,
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")],
+    project: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROJECT", autocompletion=completing.projects, help="`[entity/]project`"
+        ),
+    ],
     artifacts: Annotated[
         bool,
         typer.Option("--artifacts", help="Move the collections that it alone logged, too"),

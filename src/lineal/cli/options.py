@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from lineal.cli import completing
 from lineal.core.records import JsonObject
 from lineal.errors import Invalid
 
@@ -15,12 +17,23 @@ NUMBER_MAX = 10**9
 """Of things that somebody wants to see; a larger number is mistyped."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first")]
 _VERSION = "`[[entity/]project/]name[:alias]`; without alias the latest"
-Version = Annotated[str, typer.Argument(metavar="NAME", help=_VERSION)]
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help=_VERSION)]
-Before = Annotated[str, typer.Argument(metavar="BEFORE", help=_VERSION)]
-After = Annotated[str, typer.Argument(metavar="AFTER", help="The same, of what to compare it with")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="`[[entity/]project/]run_id`")]
-Project = Annotated[str, typer.Argument(metavar="PROJECT", help="`[entity/]project`")]
+_artifact = partial(typer.Argument, autocompletion=completing.artifacts)
+Version = Annotated[str, _artifact(metavar="NAME", help=_VERSION)]
+Source = Annotated[str, _artifact(metavar="SOURCE", help=_VERSION)]
+Before = Annotated[str, _artifact(metavar="BEFORE", help=_VERSION)]
+After = Annotated[str, _artifact(metavar="AFTER", help="The same, of what to compare it with")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="`[[entity/]project/]run_id`", autocompletion=completing.runs
+    ),
+]
+Project = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROJECT", help="`[entity/]project`", autocompletion=completing.projects
+    ),
+]
 Type = Annotated[
     str | None,
     typer.Option(

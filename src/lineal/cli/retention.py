@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineal.cli import output, selection
+from lineal.cli import completing, output, selection
 from lineal.cli.connect import connect, place_of
 from lineal.cli.groups import Group
 from lineal.cli.options import Json, Project, Yes
@@ -30,7 +30,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 Place = Annotated[
-    str, typer.Argument(metavar="PROJECT|NAME", help="A project, or a collection in it")
+    str,
+    typer.Argument(
+        metavar="PROJECT|NAME",
+        autocompletion=completing.places,
+        help="A project, or a collection in it",
+    ),
 ]
 Set = Annotated[
     str | None,
@@ -45,7 +50,11 @@ Set = Annotated[
 def ttl(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="A version (`digits:v3`) or a collection (`digits`)"),
+        typer.Argument(
+            metavar="NAME",
+            autocompletion=completing.artifacts,
+            help="A version (`digits:v3`) or a collection (`digits`)",
+        ),
     ],
     set: Set = None,
     json: Json = False,
@@ -184,7 +193,11 @@ def protect(
 def expiring(
     project: Annotated[
         str | None,
-        typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
+        typer.Argument(
+            metavar="PROJECT",
+            autocompletion=completing.projects,
+            help="`[entity/]project`; default: all projects",
+        ),
     ] = None,
     within: Annotated[
         str, typer.Option(metavar="TIME", help="In the next `7d`, `12h` …; days without unit")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineal.cli import describe, folding, output
+from lineal.cli import completing, describe, folding, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
@@ -61,7 +61,11 @@ app = typer.Typer(
 def ls(
     project: Annotated[
         str | None,
-        typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
+        typer.Argument(
+            metavar="PROJECT",
+            autocompletion=completing.projects,
+            help="`[entity/]project`; default: all projects",
+        ),
     ] = None,
     filter: Annotated[
         str | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import output
+from lineal.cli import completing, output
 from lineal.cli.connect import connect, place_of
 from lineal.cli.options import Json
 from lineal.core.cleanup import StorageReport
@@ -16,7 +16,11 @@ from lineal.core.cleanup import StorageReport
 def storage(
     path: Annotated[
         str | None,
-        typer.Argument(metavar="PROJECT|NAME", help="A project, or an artifact's name"),
+        typer.Argument(
+            metavar="PROJECT|NAME",
+            autocompletion=completing.places,
+            help="A project, or an artifact's name",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

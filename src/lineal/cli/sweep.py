@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lineal.cli import describe, folding, output, sweep_page
+from lineal.cli import completing, describe, folding, output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import Json
@@ -53,7 +53,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Path = Annotated[str, typer.Argument(metavar="SWEEP", help="`[[entity/]project/]sweep_id`")]
+Path = Annotated[
+    str,
+    typer.Argument(
+        metavar="SWEEP", autocompletion=completing.sweeps, help="`[[entity/]project/]sweep_id`"
+    ),
+]
 Entity = Annotated[
     str | None, typer.Option("--entity", "-e", metavar="ENTITY", help="Default: yours")
 ]
@@ -150,7 +155,11 @@ def create(
 def ls(
     project: Annotated[
         str | None,
-        typer.Argument(metavar="PROJECT", help="`[entity/]project`; default: all projects"),
+        typer.Argument(
+            metavar="PROJECT",
+            autocompletion=completing.projects,
+            help="`[entity/]project`; default: all projects",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
