@@ -311,6 +311,20 @@ def test_no_room_for_the_list_of_files_adds_none_and_says_where(
     assert [entry.path for entry in contents] == ["a", "b"]
 
 
+def test_no_room_for_the_list_of_files_is_said_of_whatever_needs_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contents = Contents(base_of(entry(f"base/{number}") for number in range(2_000)))
+    contents.add(added(f"file{number}", f"{number}") for number in range(600))
+    ((pages,),) = contents._scratch.rows("PRAGMA page_count")
+    contents._scratch.change(f"PRAGMA max_page_count = {pages}")
+    monkeypatch.setenv("SQLITE_TMPDIR", "/small")
+    with pytest.raises(NoSpace, match="kept in /small"):
+        contents.remove("base")
+    with pytest.raises(NoSpace, match="kept in /small"):
+        contents.sources_of([])  # by an index
+
+
 def test_a_limit_on_files_that_the_list_of_files_reaches_adds_none_and_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

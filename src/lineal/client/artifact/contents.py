@@ -9,9 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 import os
-import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
@@ -30,7 +28,7 @@ from lineal.core.manifest import (
     build_segments,
     rewrite,
 )
-from lineal.errors import ArtifactFinalizedError, Invalid, NoSpace, Unavailable, UsageError
+from lineal.errors import ArtifactFinalizedError, Invalid, UsageError
 from lineal.files.stamps import Stamp
 from lineal.interrupts import held
 
@@ -137,11 +135,9 @@ class Contents:
                 copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
                 self._scratch.change("COMMIT")
                 self._is_one_folder = is_folder and not has_own
-            except BaseException as error:
+            except BaseException:
                 if self._scratch.is_amid_change:  # SQLite itself may have rolled back
                     self._scratch.change("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    raise _not_kept(error) from error
                 raise
             self._remove_copies(copies)
 
@@ -417,20 +413,6 @@ class Contents:
             self.drop_copies()
         is_small = self.owns_copies and self._put_count <= ADDED_AT_ONCE
         scratch.give_back(is_small=is_small)
-
-
-def _not_kept(error: sqlite3.OperationalError) -> Unavailable:
-    folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
-    if "full" in str(error):
-        return NoSpace(
-            f"No space left for the list of added files, which is kept in {folder}: free some, or "
-            "point TMPDIR to another disk, and repeat the call; nothing was added"
-        )
-    return Unavailable(
-        f"The list of added files, which is kept in {folder}, cannot be written: {error}. See "
-        "whether that disk or a quota is full, or a limit on the size of files was reached; or "
-        "point TMPDIR to another disk, and repeat the call; nothing was added"
-    )
 
 
 def _kept(path: str) -> str | bytes:

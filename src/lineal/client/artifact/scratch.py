@@ -10,11 +10,14 @@ from __future__ import annotations
 import atexit
 import os
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lineal.client.fork_gate import inside_sqlite
+from lineal.errors import NoSpace, Unavailable
 from lineal.interrupts import held
 
 _TABLES = (
@@ -44,7 +47,8 @@ class Scratch:
     """One of them; made by the first change, so that a version that is only read has none.
 
     Safe for threads. After a fork parent and child have the same one, until each makes its own copy
-    to change that: the file that they share stays as it was at the fork.
+    to change that: the file that they share stays as it was at the fork. Everything raises NoSpace
+    and Unavailable where the temporary file cannot be written.
     """
 
     def __init__(self) -> None:
@@ -65,7 +69,7 @@ class Scratch:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if self._database is None:
             return []
-        with held(self.lock, inside_sqlite):
+        with self._in_use():
             return self._database.execute(query, values).fetchall()
 
     def paged(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
@@ -82,13 +86,21 @@ class Scratch:
             after = rows[-1][0]
 
     def change(self, statement: str) -> None:
-        with held(self.lock, inside_sqlite):
+        with self._in_use():
             self._own().execute(statement)
 
     def change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
         """Return how many rows of the database it changed."""
-        with held(self.lock, inside_sqlite):
+        with self._in_use():
             return self._own().executemany(statement, rows).rowcount
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with held(self.lock, inside_sqlite):
+            try:
+                yield
+            except sqlite3.OperationalError as error:
+                raise _not_kept(error) from error
 
     def _own(self) -> sqlite3.Connection:
         """Return a database that is this process's alone."""
@@ -112,6 +124,20 @@ class Scratch:
             database.execute("DELETE FROM entries")
             database.execute("DELETE FROM removed")
             _spare.append(database)
+
+
+def _not_kept(error: sqlite3.OperationalError) -> Unavailable:
+    folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+    if "full" in str(error):
+        return NoSpace(
+            f"No space left for the list of added files, which is kept in {folder}: free some, or "
+            "point TMPDIR to another disk, and repeat the call; the artifact is as it was"
+        )
+    return Unavailable(
+        f"The list of added files, which is kept in {folder}, cannot be written: {error}. See "
+        "whether that disk or a quota is full, or a limit on the size of files was reached; or "
+        "point TMPDIR to another disk, and repeat the call; the artifact is as it was"
+    )
 
 
 def _taken() -> sqlite3.Connection:
