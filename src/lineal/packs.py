@@ -109,10 +109,10 @@ class Writer:
             os.unlink(self.path)
 
     def _close(self) -> None:
-        with deferred():  # nobody may write to this descriptor when it is another file's
+        with deferred():  # nobody may write to this descriptor, or close it, when it is another's
             self._writing.end()
-        os.close(self._descriptor)
-        self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
 
     def _append(self, data: bytes | memoryview) -> None:
         self._buffers.append(data)

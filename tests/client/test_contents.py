@@ -321,8 +321,27 @@ def test_no_room_for_the_list_of_files_is_said_of_whatever_needs_some(
     monkeypatch.setenv("SQLITE_TMPDIR", "/small")
     with pytest.raises(NoSpace, match="kept in /small"):
         contents.remove("base")
+    assert len(contents.under("base")) == 2_000
     with pytest.raises(NoSpace, match="kept in /small"):
         contents.sources_of([])  # by an index
+
+
+def test_where_no_room_is_to_note_that_copies_were_packed_they_stay_as_they_are(
+    tmp_path: Path,
+) -> None:
+    contents = Contents()
+    copies = [tmp_path / f"{number}" for number in range(3)]
+    for copy in copies:
+        copy.write_text(copy.name)
+        source = Source(str(copy), str(copy), MUTABLE, Stamp.at(str(copy)))
+        contents.add([Added(entry(copy.name, copy.name), source)])
+        contents.alone.append(copy.name)
+    ((pages,),) = contents._scratch.rows("PRAGMA page_count")
+    contents._scratch.change(f"PRAGMA max_page_count = {pages}")
+    contents.pack_copies(str(tmp_path / "pack"))
+    assert contents.copies() == set(map(str, copies))
+    assert all(copy.exists() for copy in copies)
+    assert not (tmp_path / "pack").exists()
 
 
 def test_a_limit_on_files_that_the_list_of_files_reaches_adds_none_and_is_named(

@@ -20,23 +20,33 @@ from lineal.errors import UsageError
 from tests.robust import workers
 
 
-def test_a_handler_may_log_and_wait_whatever_it_interrupts(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.robust.interrupted", tmp_path]
+def said_by(program: str, folder: Path) -> list[str]:
+    """Run a program that prints a line for each line of the SDK; returns these."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", f"tests.robust.{program}", folder],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        out, _ = process.communicate(timeout=90)
+        out, _ = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         process.kill()
         out, _ = process.communicate()
         pytest.fail(f"stuck after {out.splitlines()[-1:]}")
     lines = out.splitlines()
     assert process.returncode == 0, lines[-1:]
-    assert len(lines) > 300
+    return lines
+
+
+def test_a_handler_may_log_and_wait_whatever_it_interrupts(tmp_path: Path) -> None:
+    assert len(said_by("interrupted", tmp_path)) > 300
+
+
+def test_what_ctrl_c_breaks_off_can_be_done_again_whatever_it_was(tmp_path: Path) -> None:
+    lines = said_by("broken_off", tmp_path)
+    assert [line for line in lines if not line.endswith(" fine")] == []
+    assert len(lines) > 600
 
 
 def entries() -> Iterator[Added]:

@@ -117,7 +117,7 @@ class Adder:
         label, size = f"adding {os.path.basename(source)}", Stamp.at(source).size
         with term.progress(label, files=1, size=size) as progress:
             entry, found = self._read(source, inside, policy, progress.file())
-        with _undone(found.staged):
+        with _undone(contents, found.staged):
             contents.add([Added(entry, found)], overwrite=overwrite)
         self._note_copy(contents, entry, found)
         self.cache.remember([(source, found.stamp, entry.digest)], read_at_ns=read_at)
@@ -130,7 +130,7 @@ class Adder:
         The path is in the staging folder, so that nothing is copied, and ends like the name.
         """
         staged = f"{self.staging.new_path()}-{os.path.basename(name)[-NAME_TAIL:]}"
-        with _undone(staged):
+        with _undone(contents, staged):
             try:
                 yield staged
             except OSError as error:
@@ -152,7 +152,7 @@ class Adder:
     def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
         entry, source = self._made(data, file_paths.entry_path(name))
-        with _undone(source.staged):
+        with _undone(contents, source.staged):
             contents.add([Added(entry, source)], overwrite=overwrite)
         self._note_copy(contents, entry, source)
         return entry
@@ -189,7 +189,7 @@ class Adder:
                 with closing(found):
                     contents.add(_noting(found, copies), overwrite=overwrite, is_folder=True)
             except BaseException:
-                self.staging.drop(copies)
+                self.staging.drop(copies, kept=contents.copies())
                 raise
         return len(contents) - before
 
@@ -316,12 +316,15 @@ class _Fresh:
 
 
 @contextmanager
-def _undone(staged: str | None) -> Iterator[None]:
-    """Remove a private copy if what it was made for fails."""
+def _undone(contents: Contents, staged: str | None) -> Iterator[None]:
+    """Remove a private copy if what it was made for fails.
+
+    Ctrl-C may come when it has just been added; then it stays.
+    """
     try:
         yield
     except BaseException:
-        if staged is not None:
+        if staged is not None and staged not in contents.copies():
             remove_copy(staged)
         raise
 

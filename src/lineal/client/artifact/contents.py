@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from lineal.core.manifest import (
     build_segments,
     rewrite,
 )
-from lineal.errors import ArtifactFinalizedError, Invalid, UsageError
+from lineal.errors import ArtifactFinalizedError, Invalid, Unavailable, UsageError
 from lineal.files.stamps import Stamp
 from lineal.interrupts import held
 
@@ -114,32 +115,29 @@ class Contents:
         with self._scratch.lock:
             self._require_draft()
             has_own = self._has_own()
-            checks = not overwrite and (has_own or self.base is not NOTHING)
-            put = _PUT if overwrite or checks else _PUT_FIRST
-            spare: list[_Copy] = []
-            coming = iter(added)
-            self._scratch.change("BEGIN")
-            try:
-                while some := list(islice(coming, ADDED_AT_ONCE)):
-                    with held(inside_sqlite):  # once for all: each time costs as much as a row
-                        rows = map(_row, self._new(some, spare) if checks else some)
-                        at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
-                        while batch := list(islice(rows, at_once)):
-                            paths = [str(row[0]) for row in batch] if overwrite and has_own else []
-                            spare += self._copies_at(paths)
-                            count = self._scratch.change_many(put, batch)
-                            if count < len(batch):  # a path came twice
-                                for row in batch:
-                                    self._is_new(_entry(row[:5]))  # raises if it has two contents
-                            self._put_count += len(batch)
-                copies = self._unneeded(self._handed_on(spare))  # to those that came last, too
-                self._scratch.change("COMMIT")
-                self._is_one_folder = is_folder and not has_own
-            except BaseException:
-                if self._scratch.is_amid_change:  # SQLite itself may have rolled back
-                    self._scratch.change("ROLLBACK")
-                raise
-            self._remove_copies(copies)
+            self._is_one_folder = is_folder and not has_own
+            put = partial(self._put, added, overwrite=overwrite, has_own=has_own)
+            self._remove_copies(self._scratch.at_once(put))
+
+    def _put(self, added: Iterable[Added], *, overwrite: bool, has_own: bool) -> set[str | bytes]:
+        """Put entries in; returns the private copies that are needed no more."""
+        checks = not overwrite and (has_own or self.base is not NOTHING)
+        put = _PUT if overwrite or checks else _PUT_FIRST
+        spare: list[_Copy] = []
+        coming = iter(added)
+        while some := list(islice(coming, ADDED_AT_ONCE)):
+            with held(inside_sqlite):  # once for all: each time costs as much as a row
+                rows = map(_row, self._new(some, spare) if checks else some)
+                at_once = 1 if checks else ADDED_AT_ONCE  # each must see those before it
+                while batch := list(islice(rows, at_once)):
+                    paths = [str(row[0]) for row in batch] if overwrite and has_own else []
+                    spare += self._copies_at(paths)
+                    count = self._scratch.change_many(put, batch)
+                    if count < len(batch):  # a path came twice
+                        for row in batch:
+                            self._is_new(_entry(row[:5]))  # raises if it has two contents
+                    self._put_count += len(batch)
+        return self._unneeded(self._handed_on(spare))  # to those that came last, too
 
     def _require_draft(self) -> None:
         if self._is_final:
@@ -211,20 +209,29 @@ class Contents:
         return rewrite(self.base.head, self.base.segment, self._changes())
 
     def remove(self, path: str) -> int:
-        """Remove a file, or a folder with all below it; returns how many entries went."""
+        """Remove a file, or a folder with all below it; returns how many entries went.
+
+        All of them or, when that fails, none.
+        """
         with self._scratch.lock:
             self._require_draft()
             gone = [entry.path for entry in self._below(path)]
-            copies: set[str | bytes] = set()
-            for start in range(0, len(gone), SOURCES_MOST):
-                some = gone[start : start + SOURCES_MOST]
-                removed = self._copies_at(some)
-                self._scratch.change_many("DELETE FROM entries WHERE path = ?", zip(some))
-                copies |= self._handed_on(removed)
             inherited = [entry for entry in gone if self.base.get(entry) is not None]
-            self._scratch.change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
-            self._remove_copies(self._unneeded(copies))
+            if gone:
+                take_out = partial(self._take_out, gone, inherited)
+                self._remove_copies(self._scratch.at_once(take_out))
             return len(gone)
+
+    def _take_out(self, gone: Sequence[str], inherited: Sequence[str]) -> set[str | bytes]:
+        """Remove entries; inherited: those of the base. Returns as `_put`."""
+        copies: set[str | bytes] = set()
+        for start in range(0, len(gone), SOURCES_MOST):
+            some = gone[start : start + SOURCES_MOST]
+            removed = self._copies_at(some)
+            self._scratch.change_many("DELETE FROM entries WHERE path = ?", zip(some))
+            copies |= self._handed_on(removed)
+        self._scratch.change_many("INSERT OR IGNORE INTO removed VALUES (?)", zip(inherited))
+        return self._unneeded(copies)
 
     def under(self, folder: str) -> list[Entry]:
         """Return the entries below a folder, sorted by path, without reading the others."""
@@ -342,12 +349,23 @@ class Contents:
                 copies.update((copy.staged, copy.digest) for copy in found if not copy.is_packed)
             if not copies or not pack_copies(pack, copies):
                 return
-            self._scratch.change(_BY_COPY)
-            self._scratch.change_many(
-                "UPDATE entries SET staged = ?, packed = 1 WHERE staged = ?",
-                ((_kept(pack), copy) for copy in copies),
-            )
+            try:
+                self._scratch.at_once(partial(self._take_from, pack, copies))
+            except BaseException as error:
+                if pack not in self.copies():
+                    remove_copy(pack)
+                if isinstance(error, Unavailable):
+                    return
+                raise
             self._remove_copies(copies)
+
+    def _take_from(self, pack: str, copies: Iterable[str | bytes]) -> None:
+        """Have the entries that have these copies take their bytes from a pack instead."""
+        self._scratch.change(_BY_COPY)
+        self._scratch.change_many(
+            "UPDATE entries SET staged = ?, packed = 1 WHERE staged = ?",
+            ((_kept(pack), copy) for copy in copies),
+        )
 
     def drop_copies(self, *, taken: int = 0) -> None:
         """Remove the private copies that were not stored: their content was there already.
@@ -361,9 +379,13 @@ class Contents:
             or taken == self._total("count(DISTINCT staged)")
         ):
             return
+        for copy in self.copies():
+            remove_copy(copy)
+
+    def copies(self) -> set[str]:
+        """Return the private copies that entries have."""
         query = "SELECT DISTINCT staged FROM entries WHERE staged NOT NULL"
-        for (staged,) in self._scratch.rows(query):
-            remove_copy(os.fsdecode(staged))
+        return {os.fsdecode(staged) for (staged,) in self._scratch.rows(query)}
 
     def _copies_at(self, paths: Sequence[str]) -> list[_Copy]:
         """Return the private copies that up to 500 entries have."""

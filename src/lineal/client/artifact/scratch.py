@@ -12,13 +12,15 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from lineal.client.fork_gate import inside_sqlite
 from lineal.errors import NoSpace, Unavailable
 from lineal.interrupts import held
+
+T = TypeVar("T")
 
 _TABLES = (
     """
@@ -93,6 +95,21 @@ class Scratch:
         """Return how many rows of the database it changed."""
         with self._in_use():
             return self._own().executemany(statement, rows).rowcount
+
+    def at_once(self, work: Callable[[], T]) -> T:
+        """Make all changes of some work, or none if it raises; to be called with the lock held.
+
+        What interrupts the last step of it, as Ctrl-C may, is raised once they are made.
+        """
+        try:
+            self.change("BEGIN")  # in here, as what interrupts this is raised once it is done, too
+            made = work()
+            self.change("COMMIT")
+        except BaseException:
+            if self.is_amid_change:  # SQLite itself may have rolled back
+                self.change("ROLLBACK")
+            raise
+        return made
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
 
 from lineal import packs
@@ -73,10 +73,12 @@ class Staging:
                     os.close(before)  # not earlier: to make it may fail, now and again
         return f"{self._folder}/{next(self._numbers)}"
 
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Remove copies that nobody will store; `number_of` their paths."""
+    def drop(self, numbers: Iterable[int], *, kept: Container[str]) -> None:
+        """Remove copies, given by `number_of` their paths, unless they are among those kept."""
         for number in numbers:
-            remove_copy(f"{self._folder}/{number}")
+            path = f"{self._folder}/{number}"
+            if path not in kept:
+                remove_copy(path)
 
     def _make(self) -> None:
         try:

@@ -1,0 +1,139 @@
+"""Do what programs do with artifacts, and break it off once at each line of the SDK there is.
+
+Run as a program: `python -m tests.robust.broken_off FOLDER` does each thing again after it was
+broken off, as somebody does in a notebook after Ctrl-C, and prints for each line what came of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lineal
+from tests.robust import workers
+
+_HERE = os.path.dirname(lineal.__file__)
+_CODE = tuple(os.path.join(_HERE, name) for name in ("client/artifact", "files", "packs.py"))
+
+
+class Breaking:
+    """Presses Ctrl-C at the first line that is new to it."""
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[str, int]] = set()
+        self._at = ""
+        """The line of this work at which that was done."""
+
+    def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        name = frame.f_code.co_filename
+        if self._at or not name.startswith(_CODE):
+            return None
+        line = name, frame.f_lineno
+        if event == "line" and line not in self.seen:
+            self.seen.add(line)
+            self._at = f"{os.path.relpath(name, _HERE)}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGINT)
+        return self._trace
+
+    def off(self, work: Callable[[], object], again: Callable[[], object] | None = None) -> None:
+        """Do some work and, if it was broken off, again."""
+        self._at = ""
+        sys.settrace(self._trace)
+        with suppress(KeyboardInterrupt):
+            work()
+        sys.settrace(None)
+        try:
+            (again or work)()
+        except Exception:  # the other lines are to be tried as well
+            print(self._at, traceback.format_exc(limit=-2), flush=True)
+        else:
+            if self._at:
+                print(self._at, "fine", flush=True)
+
+    def everywhere(self, work: Callable[[], None]) -> None:
+        """Repeat some work with its `off` until no line of it is new."""
+        count = -1
+        while count < len(self.seen):
+            count = len(self.seen)
+            work()
+
+
+class Program:
+    """Fills drafts from a folder, logs them, and downloads versions to another."""
+
+    def __init__(self, folder: Path, breaking: Breaking) -> None:
+        self._folder, self._off = folder, breaking.off
+        self._target, self._source = folder / "target", workers.many_files(folder / "source")
+        (self._source / "large").write_bytes(os.urandom(2 << 20))
+        (self._source / "sub").mkdir()
+        (self._source / "sub" / "small").write_text("small")
+        self.run = workers.start()
+        self._count = 0
+        self._first, self._second = self._logged(), self._logged()
+
+    def _changed(self, draft: lineal.Artifact) -> lineal.Artifact:
+        self._count += 1
+        (self._source / "changed").write_text(f"change {self._count}")
+        draft.add_dir(self._source, merge=True)
+        return draft
+
+    def _logged(self) -> lineal.Artifact:
+        draft = self._changed(lineal.Artifact("data", "dataset"))
+        return self.run.log_artifact(draft).wait()
+
+    def fill(self) -> None:
+        (self._source / "0").touch()  # so that it is read again
+        for draft in (lineal.Artifact("data", "dataset"), self._first.new_draft()):
+            self._fill(draft)
+            assert len(draft.manifest) == 125
+
+    def _fill(self, draft: lineal.Artifact) -> None:
+        off, source = self._off, self._source
+        off(lambda: draft.add_dir(source, merge=True))
+        off(lambda: draft.add_file(source / "changed", "again"))
+        off(lambda: draft.add_bytes(b"some", "bytes"))
+        off(lambda: self._write(draft))
+        off(lambda: draft.remove("again"), lambda: self._require_gone(draft, "again"))
+
+    @staticmethod
+    def _write(draft: lineal.Artifact) -> None:
+        with draft.new_file("written", "w") as file:
+            file.write("written")
+
+    @staticmethod
+    def _require_gone(draft: lineal.Artifact, name: str) -> None:
+        if name in draft.manifest.entries:
+            draft.remove(name)
+
+    def log(self) -> None:
+        draft = self._changed(self._first.new_draft())
+        self._off(lambda: self.run.log_artifact(draft).wait())
+
+    def fetch(self) -> None:
+        shutil.rmtree(self._target, ignore_errors=True)
+        for version in (self._first, self._second):
+            self._off(partial(version.download, self._target))
+            self._off(partial(version.checkout, self._target))
+            version.verify(self._target)
+
+
+def main(folder: Path) -> None:
+    sys.unraisablehook = lambda _: None  # a line of a `__del__` cannot be broken off
+    breaking = Breaking()
+    program = Program(folder, breaking)
+    for work in (program.fill, program.log, program.fetch):
+        breaking.everywhere(work)
+    program.run.finish()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
