@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import lineal
+from lineal.files.parts import PART
 from tests.robust import workers
 
 _HERE = os.path.dirname(lineal.__file__)
@@ -121,9 +122,16 @@ class Program:
     def fetch(self) -> None:
         shutil.rmtree(self._target, ignore_errors=True)
         for version in (self._first, self._second):
-            self._off(partial(version.download, self._target))
-            self._off(partial(version.checkout, self._target))
+            self._off(partial(version.download, self._target), self._require_no_parts)
+            self._off(partial(version.checkout, self._target), self._require_no_parts)
+            version.checkout(self._target)
             version.verify(self._target)
+
+    def _require_no_parts(self) -> None:
+        left = [path for path in self._folder.rglob("*.part") if PART.fullmatch(path.name)]
+        for path in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        assert left == []
 
 
 def main(folder: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from lineal.files.parts import new_stem
@@ -21,7 +21,7 @@ _NO_NAMELESS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno
 """Said by file systems and sandboxes without them."""
 
 
-def write_new(path: str, data: bytes, *, mode: int = 0o444) -> None:
+def write_new(path: str, data: bytes | memoryview, *, mode: int = 0o444) -> None:
     """Write a new file, read-only unless told otherwise; on any error it is removed."""
     with room_on(path):  # not `created`: every small file comes here, and it costs a tenth of it
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -44,10 +44,7 @@ def write_whole(path: str, data: bytes | memoryview, *, mode: int = 0o644) -> St
         written = _write_nameless(path, data, mode)
         if written is not None:
             return written
-        part = _part_of(path)
-        with created(part, mode) as descriptor:
-            write_all(descriptor, data)
-        _replace(part, path)
+        _make_beside(path, lambda part: write_new(part, data, mode=mode))
         return Stamp.at(path)
 
 
@@ -131,22 +128,25 @@ def _named(descriptor: int, path: str) -> bool:
     try:
         os.link(nameless, path, src_dir_fd=descriptor, follow_symlinks=True)
     except FileExistsError:
-        part = _part_of(path)
-        os.link(nameless, part, src_dir_fd=descriptor, follow_symlinks=True)
-        _replace(part, path)
+        _make_beside(
+            path,
+            lambda part: os.link(nameless, part, src_dir_fd=descriptor, follow_symlinks=True),
+        )
     except OSError:
         return False
     return True
 
 
-def _part_of(path: str) -> str:
-    """Return a new name beside a file, which downloads and `verify` know as none of theirs."""
-    return os.path.join(os.path.dirname(path), f"{new_stem()}-0.part")
+def _make_beside(path: str, make: Callable[[str], object]) -> None:
+    """Make a file beside a path, and give it that name then; on any error it is removed.
 
-
-def _replace(part: str, path: str) -> None:
+    Its name is one that downloads and `verify` know as none of theirs.
+    """
+    part = os.path.join(os.path.dirname(path), f"{new_stem()}-0.part")
     try:
+        make(part)
         os.replace(part, path)
     except BaseException:
-        os.unlink(part)
+        with suppress(OSError):  # it is not there yet, or not any more
+            os.unlink(part)
         raise

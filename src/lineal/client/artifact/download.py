@@ -47,6 +47,7 @@ from lineal.files.reading import SMALL_BYTES, Advance, hash_file, read_small
 from lineal.files.refusals import room_on
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_stream, write_whole
+from lineal.interrupts import deferred
 from lineal.packs import InTurn
 from lineal.parallel import in_parallel, large_in_parallel
 
@@ -247,7 +248,8 @@ class Download:
             if folder != self._root or self._is_own_root:
                 self._tidy(os.path.dirname(folder))
                 if self._may_fill and self._is_new(folder):
-                    self._filled = self._begun(folder)
+                    with deferred():  # else Ctrl-C may leave one that nobody knows of
+                        self._filled = self._begun(folder)
         return _write(target, data) if self._filled is None else self._filled.write(name, data)
 
     def _is_new(self, folder: str) -> bool:
@@ -262,12 +264,14 @@ class Download:
             return None  # to write the files there will tell why
 
     def _end_folder(self) -> None:
-        filled, self._filled, self._last_folder = self._filled, None, ""
-        if filled is not None:
-            try:
-                filled.appear()
-            except _IN_THE_WAY as error:
-                raise _in_the_way(error.filename2) from error
+        self._last_folder = ""
+        if self._filled is not None:
+            with deferred():  # else Ctrl-C may leave it where it is
+                filled, self._filled = self._filled, None
+                try:
+                    filled.appear()
+                except _IN_THE_WAY as error:
+                    raise _in_the_way(error.filename2) from error
 
     def _tidy(self, folder: str) -> None:
         if folder not in self._tidied:

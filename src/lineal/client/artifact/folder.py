@@ -19,6 +19,7 @@ from lineal.files.parts import new_stem
 from lineal.files.refusals import refusal, room_on
 from lineal.files.writing import write_new
 from lineal.home import DATABASE
+from lineal.interrupts import deferred
 
 
 def make_root(root: str) -> None:
@@ -184,14 +185,15 @@ def require_distinct(root: str, entries: Iterable[Entry]) -> None:
 def _ignores_case(root: str) -> bool:
     # by its name, what a killed process leaves of it is no part of the version (`parts.PART`)
     probe = os.path.join(root, f"{new_stem()}-0.part")
-    try:
-        write_new(probe, b"")
-    except (OSError, Unavailable):
-        return False  # the download itself will say what is wrong
-    try:
-        return os.path.exists(os.path.join(root, os.path.basename(probe).upper()))
-    finally:
-        unlink(probe)
+    with deferred():  # Ctrl-C would leave it in the folder
+        try:
+            write_new(probe, b"")
+        except (OSError, Unavailable):
+            return False  # the download itself will say what is wrong
+        try:
+            return os.path.exists(os.path.join(root, os.path.basename(probe).upper()))
+        finally:
+            unlink(probe)
 
 
 def unlink(path: str) -> None:
