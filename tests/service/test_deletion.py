@@ -21,7 +21,7 @@ from lineal.db import restoring as restoring_db
 from lineal.db import schema
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Denied, Gone, NotFound
-from lineal.service import catalog, deletion, lineage, restoring, retention, runs
+from lineal.service import catalog, deletion, finding, lineage, restoring, retention, runs
 from lineal.service.instance import Instance
 from tests.conftest import MovableClock
 from tests.gc.conftest import instance  # noqa: F401 - a fixture
@@ -243,6 +243,18 @@ def test_deletions_say_who_when_why_and_how_long_they_can_be_undone(
     assert (oldest.restored_at is not None, oldest.restorable_until) == (True, None)
     with pytest.raises(NotFound, match="No deletion 99"):
         restoring.restore(instance, owner, 99)
+
+
+def test_of_a_deletion_of_many_versions_the_first_are_named(
+    instance: Instance, owner: Actor, log: Log
+) -> None:
+    for number in range(7):
+        log(str(number))
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, collection.id)
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    assert (act.version_count, len(act.versions)) == (7, finding.IN_MESSAGE_MOST)
+    assert act.versions[0] == "ana/vision/data:v0"
 
 
 def test_hiding_leaves_out_what_is_kept_or_deleted_already(

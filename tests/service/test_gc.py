@@ -17,13 +17,13 @@ from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
-from lineal.core.records import DraftId, MembershipId, PageRequest, VersionRecord
+from lineal.core.records import DraftId, MembershipId, PageRequest, RunSpec, VersionRecord
 from lineal.core.retention import Selection
 from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, deletion, due, gc, retention, strays, ttl
+from lineal.service import artifacts, catalog, deletion, due, gc, retention, runs, strays, ttl
 from lineal.service.instance import Instance
 from lineal.service.lock_files import locked_if_free
 from lineal.service.verify import verify
@@ -197,6 +197,19 @@ def test_a_file_that_cannot_be_deleted_is_named_and_tried_again(
     assert disk(instance) == 0
 
 
+def test_a_stray_that_cannot_be_deleted_is_named_and_not_counted(
+    instance: Instance, owner: Actor, clock: MovableClock
+) -> None:
+    store = StuckStore(instance.home.blobs)
+    kept, gone = (storage_key(of_bytes(data), "unknown") for data in (b"1", b"22"))
+    store.put_bytes(kept, b"1")
+    store.put_bytes(gone, b"22")
+    store.stuck = {kept}
+    clock.move(days=10_000)
+    swept = gc.sweep(replace(instance, store=store), owner)
+    assert (swept.strays, [failure.key for failure in swept.failures]) == (Amount(1, 2), [kept])
+
+
 def test_a_sweep_out_of_time_says_so_and_the_next_goes_on(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
@@ -311,8 +324,9 @@ def test_a_file_that_nobody_recorded_goes_when_no_draft_can_be_that_old(
 
 
 def test_files_of_others_in_the_store_are_named_and_left_alone(
-    instance: Instance, owner: Actor, clock: MovableClock
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
     foreign = Path(instance.home.blobs, "README")
     foreign.write_text("mine")
     clock.move(days=10_000)
@@ -342,10 +356,35 @@ def test_nothing_is_left_of_unneeded_rows(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
     delete(instance, owner, log(instance, owner, tmp_path, {"a": b"1"}))
+    artifacts.begin(instance, owner, *draft({"b": b"2"}))
     clock.move(days=8)
     gc.sweep(instance, owner)
     with instance.database.reading() as connection:
         assert connection.execute(select(blobs)).all() == []
+
+
+def test_a_sweep_in_small_batches_takes_all_that_one_would(
+    instance: Instance,
+    owner: Actor,
+    clock: MovableClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("BATCH", "BATCH_RUNS", "BATCH_ENTRIES"):
+        monkeypatch.setattr(gc, name, 2)
+    for number in range(5):
+        text = b"%d" % number
+        delete(instance, owner, log(instance, owner, tmp_path, {"a": text, "b": text + b"b"}))
+        run = runs.start(instance, owner, RunSpec("ana", "vision", f"run{number}")).run
+        deletion.delete_run(instance, owner, run.key)
+        artifacts.begin(instance, owner, *draft({"c": text + b"c"}))
+    clock.move(days=8)
+    swept = gc.sweep(instance, owner)
+    assert (swept.released, swept.runs, swept.drafts, swept.freed_bytes) == (5, 5, 5, 15)
+    assert (swept.manifests, swept.segments, disk(instance)) == (10, 10, 0)
+    with instance.database.reading() as connection:
+        assert connection.execute(select(blobs)).all() == []
+    assert gc.plan(instance, owner).is_empty
 
 
 # --- rights, and by itself ----------------------------------------------------------------------

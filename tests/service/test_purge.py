@@ -26,6 +26,7 @@ def test_a_purged_collection_is_gone_with_its_tombstones_content(
     log(instance, owner, tmp_path, {"person": b"4567"})
     deletion.delete_version(instance, owner, first.membership_id, delete_aliases=True)
     proof = purge.purge(instance, owner, path("latest"), all_versions=True)
+    assert proof.what == "ana/vision/data"
     assert proof.versions == ("ana/vision/data:v0", "ana/vision/data:v1")
     assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (2, 7, True)
     assert all(instance.store.size(key) is None for key in proof.removed)
@@ -63,15 +64,42 @@ def test_bytes_in_an_open_draft_stay_and_are_named(
 def test_further_copies_of_the_bytes_are_removed_too(
     instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
 ) -> None:
-    spec, segments = draft({"person": b"123"}, collection="other")
+    files = {f"person{number}": b"12%d" % number for number in range(4)}
+    spec, segments = draft(files, collection="other")
     lost = artifacts.begin(instance, owner, spec, segments)
-    send(instance, owner, lost.draft, {"person": b"123"}, tmp_path)
-    log(instance, owner, tmp_path, {"person": b"123"})
+    send(instance, owner, lost.draft, files, tmp_path)
+    log(instance, owner, tmp_path, files)
     clock.move(days=4)  # a draft lives for three
-    assert len(list(instance.store.walk())) == 2
+    assert len(list(instance.store.walk())) == 8
     proof = purge.purge(instance, owner, path("v0"))
-    assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (2, 6, True)
+    assert (len(proof.removed), proof.removed_bytes, proof.is_complete) == (8, 24, True)
     assert list(instance.store.walk()) == []
+
+
+def test_what_others_left_in_the_store_is_left_there(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    by_digest = sorted((b"%d" % number for number in range(9)), key=of_bytes)
+    person = by_digest.pop(4)
+    for other in by_digest:
+        instance.store.put_bytes(storage_key(of_bytes(other), "unknown"), other)
+    clock.move(days=10_000)  # whoever stored them is done long ago
+    log(instance, owner, tmp_path, {"person": person})
+    log(instance, owner, tmp_path, {"a": b"another"}, collection="other")
+    proof = purge.purge(instance, owner, path("v0"))
+    assert (len(proof.removed), proof.kept, proof.is_complete) == (1, (), True)
+    assert len(list(instance.store.walk())) == 8 + 1
+
+
+def test_what_a_deleted_version_needs_that_may_come_back_is_kept(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"person": b"123"})
+    other = log(instance, owner, tmp_path, {"person": b"123"}, collection="other")
+    deletion.delete_version(instance, owner, other.membership_id, delete_aliases=True)
+    proof = purge.purge(instance, owner, path("v0"))
+    assert (proof.is_complete, len(proof.removed)) == (False, 0)
+    assert [each.needed_by for each in proof.kept] == [("ana/vision/other:v0",)]
 
 
 def test_bytes_of_an_upload_under_way_are_said_to_be_still_there(
@@ -89,7 +117,7 @@ def test_a_protected_version_is_purged_only_by_force(
 ) -> None:
     log(instance, owner, tmp_path, {"person": b"123"}, aliases=("prod",))
     retention.protect_aliases(instance, owner, "ana", "vision", ["prod"])
-    with pytest.raises(Conflict, match="prod"):
+    with pytest.raises(Conflict, match=r"prod.*use force"):
         purge.purge(instance, owner, path("v0"))
     assert catalog.version(instance, owner, path("prod")).number == 0
     assert purge.purge(instance, owner, path("v0"), force=True).is_complete

@@ -396,6 +396,20 @@ def test_a_released_run_cannot_be_restored_and_its_id_stays_taken(
         restoring.restore_run(instance, owner, "ana", "vision", "other")
 
 
+def test_a_deleted_project_keeps_nothing_from_another_from_coming_back(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord
+) -> None:
+    delete(instance, owner, log("0"))
+    deletion.delete_run(instance, owner, run.key)
+    runs.start(instance, owner, RunSpec("ana", "other", "train"))
+    log("0", project="other")
+    deletion.delete_project(instance, owner, "ana", "other")
+    for act in deletion.deletions(instance, owner, FIRST).items[1:]:
+        restoring.restore(instance, owner, act.id)
+    assert live(instance, owner) == {"v0": ("latest",)}
+    assert runs.run_by_key(instance, owner, run.key).key == run.key
+
+
 # --- projects -------------------------------------------------------------------------------------
 
 

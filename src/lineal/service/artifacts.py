@@ -383,6 +383,4 @@ def _add_version(
 def _is_latest(connection: Connection, collection_id: int, base: int | None) -> bool:
     """Say whether a collection's latest version is this one; None: it has none."""
     latest = versions_db.resolve(connection, collection_id, names.LATEST)
-    if latest is None or latest.deleted_at is not None:
-        return base is None
-    return latest.id == base
+    return base == (None if latest is None else latest.id)

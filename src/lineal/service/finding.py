@@ -160,5 +160,4 @@ def _nearest(ref: str, known: list[str]) -> list[str]:
 
 
 def _has_live_version(connection: Connection, collection_id: int) -> bool:
-    newest = versions_db.resolve(connection, collection_id, names.LATEST)
-    return newest is not None and newest.deleted_at is None
+    return versions_db.resolve(connection, collection_id, names.LATEST) is not None
