@@ -58,8 +58,11 @@ def test_artifacts_deleted_with_a_run_are_those_it_logged_first(
     for text, loggers in (("0", (run, other)), ("1", (other, run))):
         for logger in loggers:
             log(text, run=logger.key)
-    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
-    assert list(live(instance, owner)) == ["v1"]
+    for _ in range(2):
+        deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+        assert list(live(instance, owner)) == ["v1"]
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    assert (act.run_count, act.version_count) == (1, 1)
 
 
 def test_a_linked_artifact_keeps_the_run_unless_forced(

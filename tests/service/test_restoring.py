@@ -330,11 +330,14 @@ def test_of_a_deletion_that_hid_nothing_nothing_comes_back(
 
 
 def test_what_was_deleted_of_a_live_collection_comes_back_deletion_by_deletion(
-    instance: Instance, owner: Actor, log: Log
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
-    for version in [log(text) for text in "012"][:2]:
+    versions = [log(text) for text in "0123"]
+    for version in (*versions[:3], log("0", collection="other")):
         delete(instance, owner, version)
-    for back in (["v2", "v1"], ["v2", "v1", "v0"]):
+    with instance.database.writing() as connection:
+        gc_db.release_versions(connection, [versions[2].id], clock.now(), clock.now())
+    for back in (["v3", "v1"], ["v3", "v1", "v0"]):
         restored = restoring.restore_collection(instance, owner, "ana", "vision", "data")
         assert restored == Restored(versions=1)
         assert list(live(instance, owner)) == back
