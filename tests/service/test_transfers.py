@@ -122,6 +122,22 @@ def test_segments_and_bytes_are_taken_once_and_whole_or_not_at_all(
     assert transfers.manifest(instance, owner, version.id).digest == spec.manifest.digest
 
 
+def test_what_is_missing_is_listed_once_in_however_many_pages(
+    instance: Instance, owner: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "PAGE_BLOBS", 2)
+    monkeypatch.setattr(artifacts, "INLINE_UPLOADS", 4)
+    log(instance, owner, tmp_path, {"a": b"0"})
+    files = {f"f{number}": b"%d" % number for number in range(5)}
+    begun = artifacts.begin(instance, owner, *draft(files))
+    listed = [upload.digest for upload in transfers.missing_blobs(instance, owner, begun.draft)]
+    assert sorted(listed) == sorted(of_bytes(data) for data in files.values() if data != b"0")
+    assert begun.uploads is None, "there may be more than are named at once"
+    del files["f4"]
+    few = artifacts.begin(instance, owner, *draft(files))
+    assert few.uploads == tuple(transfers.missing_blobs(instance, owner, few.draft))
+
+
 def test_a_blob_remembers_the_version_that_stored_it_first(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
