@@ -360,9 +360,26 @@ def test_layers_without_names_are_refused(what: str) -> None:
         Image(np.zeros((2, 2)), **{what: [1]})
 
 
-def test_foreign_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stub", [{}, {"path": "a", "width": "1"}, {"path": "a", "height": {}}])
+def test_foreign_json_is_refused(stub: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="not an image"):
-        media.read({"_type": "image-file"}, Folder(tmp_path), "x")
+        media.read({"_type": "image-file", **stub}, Folder(tmp_path), "x")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"class_set": [5], "class_labels": [5]}'])
+def test_layers_that_are_none_are_refused_when_they_are_looked_at(
+    text: str, tmp_path: Path
+) -> None:
+    folder = Folder(tmp_path)
+    folder.add_bytes(text.encode(), "layer.json")
+    layer = {"path": "layer.json"}
+    stub = {"path": "a.png", "format": 5, "caption": 5, "classes": layer, "boxes": {"b": layer}}
+    image = media.read({"_type": "image-file", **stub}, folder, "x")
+    assert isinstance(image, Image)
+    assert (image.format, image.caption) == ("5", "5")
+    for look in (lambda: image.boxes, lambda: image.classes):
+        with pytest.raises(IntegrityError, match=r"layer\.json of the artifact"):
+            look()
 
 
 # --- logged with a run ---

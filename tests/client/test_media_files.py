@@ -129,9 +129,12 @@ def test_notebooks_show_pages_sounds_and_videos(tmp_path: Path) -> None:
     assert "silence" in audio._repr_html_()
 
 
-def test_foreign_json_is_no_medium(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "stub", [{}, {"path": 5}, {"path": "a", "size": [1]}, {"path": "a", "sha256": 1}]
+)
+def test_foreign_json_is_no_medium(stub: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="not Html"):
-        lineal.Html.read({"_type": "html-file"}, Folder(tmp_path))
+        lineal.Html.read({"_type": "html-file", **stub}, Folder(tmp_path))
 
 
 # --- Html ---

@@ -11,7 +11,7 @@ from typing import Any
 
 from lineal.client.media.types import MediaSource, MediaTarget, Origin
 from lineal.core.digest import PREFIX
-from lineal.errors import Invalid, MissingFile, SourceChanged
+from lineal.errors import IntegrityError, Invalid, MissingFile, SourceChanged
 
 HASH_DIGITS = 20
 """Hex digits of the SHA-256 in the name of a side file: 80 bits, as W&B names them."""
@@ -140,14 +140,19 @@ def is_address(path: str | os.PathLike[str]) -> bool:
 
 
 def stored(stub: dict[str, Any], source: MediaSource) -> MediaFile:
-    """Return the file that a stub describes; it is fetched when it is opened."""
-    path = stub["path"]
+    """Return the file that a stub describes; it is fetched when it is opened.
+
+    Raises KeyError, TypeError or AttributeError for what is no stub.
+    """
+    path, sha256, size = stub["path"], stub.get("sha256"), stub.get("size")
+    if not (
+        isinstance(path, str) and isinstance(sha256, str | None) and isinstance(size, int | None)
+    ):
+        raise TypeError(f"{stub!r:.80} describes no file")
     base = path.rsplit("/", 1)[-1]
     suffix = base[base.index(".") :] if "." in base else ""
     source.expect(path)
-    return MediaFile(
-        suffix, origin=Origin(source, path), sha256=stub.get("sha256"), size=stub.get("size")
-    )
+    return MediaFile(suffix, origin=Origin(source, path), sha256=sha256, size=size)
 
 
 def json_file(value: Any, suffix: str) -> MediaFile:
@@ -157,5 +162,12 @@ def json_file(value: Any, suffix: str) -> MediaFile:
     return MediaFile(suffix, data=text.encode(errors="backslashreplace"))
 
 
-def read_json(file: MediaFile) -> Any:
-    return json.loads(file.read())
+def read_json(file: MediaFile) -> dict[str, Any]:
+    """Return the object in a side file; raises IntegrityError for what is none."""
+    try:
+        found = json.loads(file.read())
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{file.shown} is no JSON that can be read: {error}") from error
+    if not isinstance(found, dict):
+        raise IntegrityError(f"{file.shown} holds no JSON object")
+    return found

@@ -177,12 +177,11 @@ class Image(DataObject):
         image = cls.__new__(cls)
         try:
             file = stored(json_obj, source)
-            image._pixels = pixels.Pixels(
-                file,
-                json_obj.get("width"),
-                json_obj.get("height"),
-                json_obj.get("format") or file.suffix[1:],
-            )
+            size = json_obj.get("width"), json_obj.get("height")
+            if not all(isinstance(each, int | None) for each in size):
+                raise TypeError(f"its size is {size}")
+            format = str(json_obj.get("format") or file.suffix[1:])
+            image._pixels = pixels.Pixels(file, *size, format)
             classes = json_obj.get("classes")
             image._classes = stored(classes, source) if classes else None
             image._boxes = {
@@ -194,7 +193,8 @@ class Image(DataObject):
             }
         except (KeyError, TypeError, AttributeError) as error:
             raise IntegrityError(f"This is not an image that Lineal can read: {error!r}") from error
-        image.caption = json_obj.get("caption")
+        caption = json_obj.get("caption")
+        image.caption = None if caption is None else str(caption)
         image.grouping = json_obj.get("grouping")
         return image
 

@@ -9,7 +9,7 @@ from lineal.client.media import arrays, pixels
 from lineal.client.media.classes import ClassLabels, class_labels, classes_json
 from lineal.client.media.files import MediaFile, json_file, read_json, stored
 from lineal.client.media.types import MediaSource, MediaTarget
-from lineal.errors import Invalid
+from lineal.errors import IntegrityError, Invalid
 
 BOX_FOLDER = "media/metadata/boxes2D"
 MASK_FOLDER = "media/images/mask"
@@ -23,7 +23,14 @@ def labels_file(labels: ClassLabels) -> MediaFile:
 
 
 def read_labels(file: MediaFile) -> dict[int, str]:
-    return class_labels(read_json(file)["class_set"])
+    return _labels(file, read_json(file).get("class_set"))
+
+
+def _labels(file: MediaFile, said: Any) -> dict[int, str]:
+    try:
+        return class_labels(said)
+    except Invalid as error:
+        raise IntegrityError(f"{file.shown} names no classes: {error}") from error
 
 
 def named(layers: Any, what: str) -> Mapping[Any, Any]:
@@ -106,8 +113,8 @@ def _number(value: Any) -> Any:
 
 def read_boxes(file: MediaFile) -> dict[str, Any]:
     """Return a layer as it was given: `box_data` and `class_labels` by number."""
-    layer: dict[str, Any] = read_json(file)
-    layer["class_labels"] = class_labels(layer.get("class_labels"))
+    layer = read_json(file)
+    layer["class_labels"] = _labels(file, layer.get("class_labels"))
     return layer
 
 
