@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from lineal.cli import completing, describe, output
+from lineal.cli import describe, output
 from lineal.cli.connect import Connection, connect, project_or_collection
-from lineal.cli.options import Json, Type, Version, read_object
+from lineal.cli.options import Json, MaybePlace, Type, Version, read_object
 from lineal.cli.retention import ttl_fields, ttl_words
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
@@ -35,14 +35,7 @@ USERS_SHOWN = 20
 
 
 def ls(
-    path: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PROJECT|NAME",
-            autocompletion=completing.places,
-            help="A project, or an artifact's name",
-        ),
-    ] = None,
+    path: MaybePlace = None,
     type: Type = None,
     filter: Annotated[
         str | None,

@@ -34,6 +34,22 @@ Project = Annotated[
         metavar="PROJECT", help="`[entity/]project`", autocompletion=completing.projects
     ),
 ]
+MaybeProject = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROJECT",
+        autocompletion=completing.projects,
+        help="`[entity/]project`; default: all projects",
+    ),
+]
+MaybePlace = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROJECT|NAME",
+        autocompletion=completing.places,
+        help="A project, or an artifact's name",
+    ),
+]
 Type = Annotated[
     str | None,
     typer.Option(

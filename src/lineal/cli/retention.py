@@ -10,7 +10,7 @@ import typer
 from lineal.cli import completing, output, selection
 from lineal.cli.connect import connect, place_of
 from lineal.cli.groups import Group
-from lineal.cli.options import Json, Project, Yes
+from lineal.cli.options import Json, MaybeProject, Project, Yes
 from lineal.client.artifact import ttl as ttls
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
 from lineal.core import full_names
@@ -191,14 +191,7 @@ def protect(
 
 @app.command()
 def expiring(
-    project: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PROJECT",
-            autocompletion=completing.projects,
-            help="`[entity/]project`; default: all projects",
-        ),
-    ] = None,
+    project: MaybeProject = None,
     within: Annotated[
         str, typer.Option(metavar="TIME", help="In the next `7d`, `12h` …; days without unit")
     ] = "7d",

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lineal.cli import completing, describe, folding, output
+from lineal.cli import describe, folding, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
-from lineal.cli.options import NUMBER_MAX, Json, Run, Yes, read_object
+from lineal.cli.options import NUMBER_MAX, Json, MaybeProject, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
@@ -59,14 +59,7 @@ app = typer.Typer(
 
 @app.command()
 def ls(
-    project: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PROJECT",
-            autocompletion=completing.projects,
-            help="`[entity/]project`; default: all projects",
-        ),
-    ] = None,
+    project: MaybeProject = None,
     filter: Annotated[
         str | None,
         typer.Option(

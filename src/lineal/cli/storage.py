@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
-
-from lineal.cli import completing, output
+from lineal.cli import output
 from lineal.cli.connect import connect, place_of
-from lineal.cli.options import Json
+from lineal.cli.options import Json, MaybePlace
 from lineal.core.cleanup import StorageReport
 
 
 def storage(
-    path: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PROJECT|NAME",
-            autocompletion=completing.places,
-            help="A project, or an artifact's name",
-        ),
-    ] = None,
+    path: MaybePlace = None,
     json: Json = False,
 ) -> None:
     """Show the bytes of projects, of a project's collections, or of a collection's versions.

@@ -13,7 +13,7 @@ import typer
 from lineal.cli import completing, describe, folding, output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
-from lineal.cli.options import Json
+from lineal.cli.options import Json, MaybeProject
 from lineal.client.pages import all_of
 from lineal.client.run.config import read_yaml
 from lineal.client.sweep import agent as agents
@@ -153,14 +153,7 @@ def create(
 
 @app.command()
 def ls(
-    project: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PROJECT",
-            autocompletion=completing.projects,
-            help="`[entity/]project`; default: all projects",
-        ),
-    ] = None,
+    project: MaybeProject = None,
     json: Json = False,
 ) -> None:
     """List sweeps, the newest first."""
