@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lineal
 from lineal.cli.app import execute
 from lineal.client import references
+from lineal.client.references import local
 from lineal.client.references.scheme import State
 from lineal.errors import Denied, Exists, Invalid, MissingFile, ReferenceChanged
 from tests.references.conftest import PLACES
@@ -272,6 +274,30 @@ def test_ref_check_says_what_happened_to_a_file(
     assert execute(["ref", "check", "p/refs"]) == 7
     said = f"lost         data.csv  {path}, whose content changed since it was logged (written on "
     assert capsys.readouterr().out.startswith(said)
+
+
+def test_a_file_that_is_replaced_once_it_was_checked_is_not_read_as_the_checked_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, other = tmp_path / "data.csv", tmp_path / "other.csv"
+    path.write_bytes(BEFORE)
+    other.write_bytes(AFTER[: len(BEFORE)])
+    (entry,) = logged(path.as_uri()).manifest.entries.values()
+    scheme = references.opened(60.0).of(entry.ref)
+    hash_file = local.hash_file
+
+    def hashed_and_replaced(*arguments: Any) -> Any:
+        found = hash_file(*arguments)
+        os.replace(other, path)
+        return found
+
+    monkeypatch.setattr(local, "hash_file", hashed_and_replaced)
+    ranges = scheme.ranges(entry)
+    assert ranges.read(0, len(BEFORE)) == BEFORE
+    ranges.close()
+    monkeypatch.undo()
+    with pytest.raises(ReferenceChanged, match="whose content changed"):
+        scheme.ranges(entry)
 
 
 def test_ref_check_fails_at_what_it_may_not_look_at(

@@ -23,6 +23,7 @@ from lineal.core.manifest import Entry
 from lineal.errors import Denied, Invalid, MissingFile, ReferenceChanged
 from lineal.files.copying import copy_and_hash
 from lineal.files.reading import Advance, hash_file, open_file
+from lineal.files.stamps import Stamp
 
 ENCODED = "file://localhost/"
 """How references to files begin whose path is no Unicode, and so is encoded; no other path is."""
@@ -71,14 +72,16 @@ class LocalScheme:
         return Freshness(State.FRESH) if is_same else Freshness(State.LOST, _changed_text(path))
 
     def ranges(self, entry: Entry) -> Ranges:
-        """Open the file after holding its content against the record; one reading of it."""
+        """Open the file and hold its content against the record, which reads it once."""
         path = _present(entry)
-        if not is_unchecked(entry) and (
-            os.path.getsize(path) != entry.size
-            or PREFIX + hash_file(path).hex_digest != entry.digest
-        ):
-            raise _changed(entry, path)
-        return LocalRanges(path)
+        ranges = LocalRanges(path)
+        try:
+            if not is_unchecked(entry) and not ranges.are_of(entry, path):
+                raise _changed(entry, path)
+        except BaseException:
+            ranges.close()
+            raise
+        return ranges
 
 
 class LocalRanges:
@@ -91,6 +94,16 @@ class LocalRanges:
     @property
     def size(self) -> int:
         return os.fstat(self._file).st_size
+
+    def are_of(self, entry: Entry, path: str) -> bool:
+        """Tell whether the open file, and no other at its path by now, has the recorded content."""
+        if self.size != entry.size:
+            return False
+        hashed = hash_file(path)
+        own = Stamp.of(os.fstat(self._file))
+        # not by the time of its last change: whatever takes its name changes that
+        is_same_file = own._replace(ctime_ns=hashed.stamp.ctime_ns) == hashed.stamp
+        return is_same_file and PREFIX + hashed.hex_digest == entry.digest
 
     def read(self, start: int, stop: int) -> bytes:
         parts = []
