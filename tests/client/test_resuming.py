@@ -167,6 +167,21 @@ def test_auto_where_it_cannot_note_the_run_starts_none(monkeypatch):
     assert len(lineal.Api().projects()) == 0
 
 
+def test_a_note_of_another_run_that_cannot_be_removed_keeps_no_run_from_beginning(capsys):
+    Path("lineal/resume.json").mkdir(parents=True)  # as little to be removed as in a read-only one
+    lineal.init(id="a").finish()
+    assert "remembered in" in capsys.readouterr().err
+    assert lineal.Api().runs()[0].state == "finished"
+
+
+def test_a_run_that_cannot_be_noted_does_not_seem_to_go_on():
+    Path("lineal/resume.json").mkdir(parents=True)
+    with pytest.raises(Unavailable, match=r"remember the run in .*resume\.json: Is a directory"):
+        lineal.init(id="a", resume="auto")
+    assert lineal.run is None
+    assert [(run.id, run.state) for run in lineal.Api().runs()] == [("a", "failed")]
+
+
 def test_auto_with_an_explicit_id_takes_that_and_says_so(capsys):
     lineal.init(resume="auto", id="one").finish(exit_code=1)
     assert lineal.init(resume="auto", id="two").id == "two"

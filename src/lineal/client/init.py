@@ -21,7 +21,7 @@ from lineal.client.run.resuming import Identity
 from lineal.client.run.run import Place, Run
 from lineal.config import Settings, default_entity, load, said
 from lineal.core import names
-from lineal.core.records import RunRecord, RunSpec, StartedRun
+from lineal.core.records import RunSpec, StartedRun
 from lineal.errors import Invalid, NotFound, UsageError
 from lineal.home import Home, home_of
 
@@ -268,7 +268,7 @@ def _begun(
         spool=opened.home.spool,
         files=os.path.join(opened.home.runs, f"{record.key}-{record.run_id}", FILES_FOLDER),
         offline_folder=opened.offline_folder,
-        resume_file=_remember(settings, opened, record),
+        resume_file=resuming.note_path(settings) if opened.identity.is_auto else None,
     )
     settings = settings.copy(
         update={
@@ -283,6 +283,7 @@ def _begun(
         settings = settings.copy(update={"home": opened.offline_folder})
     run = Run(opened.backend, settings, started, place, allow_val_change=allow_val_change)
     with _failed_with_init(run):
+        _remember(settings, run)
         run.begin(call)
     return run
 
@@ -400,15 +401,13 @@ def _config_before(opened: _Opened, spec: RunSpec, fork: Fork | None) -> dict[st
     return run.config
 
 
-def _remember(settings: Settings, opened: _Opened, run: RunRecord) -> str | None:
+def _remember(settings: Settings, run: Run) -> None:
     """Note the run for a later `resume="auto"`; a run without `resume` forgets the note."""
-    path = resuming.note_path(settings)
-    if opened.identity.is_auto:
-        resuming.write(path, resuming.remembered(run, opened.home.spool))
-        return path
-    if settings.resume is None:
-        resuming.forget(path)
-    return None
+    if run.place.resume_file is not None:
+        note = resuming.remembered(run.record, run.place.spool)
+        resuming.write(run.place.resume_file, note)
+    elif settings.resume is None:
+        resuming.forget(resuming.note_path(settings))
 
 
 def _say_started(run: Run, started: StartedRun) -> None:

@@ -140,15 +140,26 @@ def write(path: str, run: Remembered) -> None:
 
 
 def _unwritable(path: str, error: OSError | Unavailable) -> Unavailable:
+    why = error.message if isinstance(error, Unavailable) else error.strerror
     return Unavailable(
-        f"Cannot remember the run in {path}: {error}. Set LINEAL_DIR to a folder you may write to"
+        f"Cannot remember the run in {path}: {why}. Set LINEAL_DIR to a folder you may write to"
     )
 
 
 def forget(path: str, run: Remembered | None = None) -> None:
-    """Remove the note; run: only if it is the one of this run, whose project may have changed."""
+    """Remove the note; run: only if it is the one of this run, whose project may have changed.
+
+    Where it cannot be removed that is said: the run has begun, or is over, and goes on or stays so.
+    """
     noted = None if run is None else read(path)
     if noted is not None and run is not None and (noted.key, noted.spool) != (run.key, run.spool):
         return
-    if os.path.exists(path):
+    try:
         os.unlink(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # there is none, or another process was first
+    except OSError as error:
+        term.warning(
+            f"The run that was remembered in {path} stays so: {error.strerror}. Delete that file, "
+            'or else a later resume="auto" may go on with that run'
+        )
