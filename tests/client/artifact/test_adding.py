@@ -333,6 +333,15 @@ def test_a_new_file_is_added_when_its_block_ends(run: lineal.Run) -> None:
     assert content(artifact.download()) == {"sub/notes.txt": "héllo".encode(), "raw": b"\0"}
 
 
+@pytest.mark.parametrize("letter", ["a", "é", "漢", "\N{PILE OF POO}"])
+def test_a_new_file_may_have_a_name_as_long_as_there_are(letter: str) -> None:
+    name = letter * (255 // len(letter.encode()))
+    artifact = Artifact("data", "dataset")
+    with artifact.new_file(name) as file:
+        file.write("x")
+    assert paths(artifact) == [name]
+
+
 def test_a_new_file_refuses_a_taken_name_unless_it_overwrites() -> None:
     artifact = draft({"f": b"x"})
     with pytest.raises(ValueError, match="added already"), artifact.new_file("f"):

@@ -45,8 +45,9 @@ from lineal.parallel import LARGE_BYTES, Threads, local_threads
 
 EMPTY_MARKER = ".linealkeep"
 """An empty file in a folder that has nothing else, where empty folders are wanted (ART-20)."""
-NAME_TAIL = 100
-"""Characters of a name that a file being written keeps at its end: libraries look at them."""
+NAME_TAIL = 50
+"""Characters of a name that a file being written keeps at its end: libraries look at them. Each may
+have four bytes, and a name no more than 255."""
 REMEMBER_EACH = 5_000
 """Files hashed between two writes to the digest cache: what a killed process hashes again."""
 ALONE_MOST = 500
