@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -26,7 +27,7 @@ from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, hash_file, read_small
 from lineal.files.stamps import Stamp
 from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
 
-COPY_IN_KERNEL, WRITE = os.sendfile, os.write
+COPY_IN_KERNEL, OPEN, WRITE = os.sendfile, os.open, os.write
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
 
 
@@ -130,6 +131,32 @@ def test_a_copy_that_others_cut_short_is_none(
     with pytest.raises(Unavailable, match="g: the copy became shorter"):
         copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert not (tmp_path / "g").exists()
+
+
+def test_a_file_that_cannot_be_cloned_now_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as OpenZFS does
+
+    monkeypatch.setattr(fcntl, "ioctl", refuse)
+    assert_is_copied(tmp_path)
+
+
+def test_a_clone_of_a_part_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clone_some(writing: int, *_: object) -> None:
+        os.pwrite(writing, bytes(1_000), 0)
+
+    monkeypatch.setattr(fcntl, "ioctl", clone_some)
+    assert_is_copied(tmp_path)
+
+
+def assert_is_copied(folder: Path) -> None:
+    data = os.urandom(SMALL_BYTES + 1)
+    (folder / "f").write_bytes(data)
+    hashed = copy_and_hash(str(folder / "f"), str(folder / "g"))
+    assert (folder / "g").read_bytes() == data
+    assert hashed.hex_digest == hex_of(data)
 
 
 def test_a_copy_never_overwrites(tmp_path: Path) -> None:
@@ -319,6 +346,22 @@ def test_what_a_crash_leaves_of_a_replacement_has_the_name_of_a_part(
     monkeypatch.setattr(writing.os, "replace", lambda part, _: seen.append(part))
     write_whole(str(tmp_path / "g"), b"new")
     assert [bool(PART.fullmatch(os.path.basename(part))) for part in seen] == [True]
+
+
+@pytest.mark.parametrize("code", [errno.EISDIR, errno.EOPNOTSUPP])
+def test_a_whole_file_is_renamed_where_there_are_no_nameless_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(code, os.strerror(code), path)
+        return OPEN(path, flags, mode)
+
+    if not writing._HAS_NAMELESS:
+        pytest.skip("this kernel has no nameless files")
+    monkeypatch.setattr(os, "open", refuse)
+    write_whole(str(tmp_path / "g"), b"x")
+    assert (tmp_path / "g").read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])

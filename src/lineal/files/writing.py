@@ -17,8 +17,15 @@ from lineal.parallel import require_wanted
 
 _OPEN_FILES = "/proc/self/fd"
 _HAS_NAMELESS = hasattr(os, "O_TMPFILE") and os.path.isdir(_OPEN_FILES)
-_NO_NAMELESS = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EXDEV}
-"""Said by file systems and sandboxes without them."""
+_NO_NAMELESS = {
+    errno.EOPNOTSUPP,
+    errno.EISDIR,
+    errno.EINVAL,
+    errno.ENOSYS,
+    errno.EPERM,
+    errno.EXDEV,
+}
+"""Said by file systems, kernels and sandboxes without them."""
 
 
 def write_new(path: str, data: bytes | memoryview, *, mode: int = 0o444) -> None:
