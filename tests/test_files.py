@@ -202,6 +202,20 @@ def test_a_file_that_changes_while_it_is_hashed_is_refused(tmp_path: Path) -> No
         hash_file(str(tmp_path / "f"))
 
 
+def test_a_file_that_grows_as_fast_as_it_is_hashed_is_refused(tmp_path: Path) -> None:
+    path, told = tmp_path / "f", list[int]()
+    path.write_bytes(bytes(3 << 20))
+
+    def grow(count: int) -> None:
+        told.append(count)
+        assert sum(told) < 6 << 20
+        with open(path, "ab") as file:
+            file.write(bytes(count))
+
+    with pytest.raises(SourceChanged, match="f changed while"):
+        hash_file(str(path), advance=grow)
+
+
 def test_a_file_that_changes_while_it_is_copied_leaves_no_copy(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(bytes(30 << 20))
     with written_meanwhile(tmp_path / "f"), pytest.raises(SourceChanged, match="f changed while"):

@@ -58,18 +58,22 @@ Source = str | Piece
 
 
 def hash_file(path: str, *, advance: Advance | None = None) -> Hashed:
-    """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone."""
+    """Hash a file; raises SourceChanged if it changed meanwhile, MissingFile if it is gone.
+
+    What grew beyond its size has changed: to follow it to its end might take for ever.
+    """
     with opened(path) as (descriptor, before):
         if before.size <= SMALL_BYTES:
             running = hashlib.sha256(read_whole(path, descriptor, before))
         else:
             with open(descriptor, "rb", buffering=0, closefd=False) as file:
-                running = hashlib.sha256()
+                running, done = hashlib.sha256(), 0
                 buffer = memoryview(bytearray(CHUNK_BYTES))
                 try:
-                    while count := file.readinto(buffer):
+                    while done <= before.size and (count := file.readinto(buffer)):
                         require_wanted()
                         running.update(buffer[:count])
+                        done += count
                         if advance is not None:
                             advance(count)
                 except OSError as error:
