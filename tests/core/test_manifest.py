@@ -113,6 +113,8 @@ def test_digest_stays_what_it_is() -> None:
         Entry("a.txt", of_bytes(b"a"), 1),
         Entry('b "ü"\t\u2028.txt', of_bytes(b"b"), 2),
         Entry("c", Digest('"etag"'), 3, "s3://bucket/ü", {"versionID": "1", "etag": "e"}),
+        Entry("d", Digest("etag"), 4, "s3://bucket/d"),
+        Entry("e", of_bytes(b"e"), 5, None, {"etag": "e"}),
     ]
     head, segments = build(entries)
     lines = [
@@ -120,10 +122,12 @@ def test_digest_stays_what_it_is() -> None:
         f'{{"digest":"{of_bytes(b"b")}","path":"b \\"ü\\"\\t\u2028.txt","size":2}}',
         '{"digest":"\\"etag\\"","extra":{"etag":"e","versionID":"1"},"path":"c",'
         '"ref":"s3://bucket/ü","size":3}',
+        '{"digest":"etag","path":"d","ref":"s3://bucket/d","size":4}',
+        f'{{"digest":"{of_bytes(b"e")}","extra":{{"etag":"e"}},"path":"e","size":5}}',
     ]
     content = "".join(line + "\n" for line in lines).encode()
     assert [segment.lines for segment in segments.values()] == [content]
-    root = f'lineal-manifest-v1\n["{of_bytes(content)}",3,"a.txt",6]\n'
+    root = f'lineal-manifest-v1\n["{of_bytes(content)}",5,"a.txt",15]\n'
     assert head.digest == of_bytes(root.encode())
 
 
@@ -342,6 +346,7 @@ def test_difference_names_every_path_once(
     stay = [old.path for old, _ in change.changed]
     assert sorted(gone) == sorted({e.path for e in before} - {e.path for e in after})
     assert sorted(come) == sorted({e.path for e in after} - {e.path for e in before})
+    assert stay == sorted(stay)
     assert not set(stay) & {*gone, *come}
     for group in (change.added, change.removed):
         assert list(group) == set_of(group)

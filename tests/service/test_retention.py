@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,10 @@ def test_a_selection_is_deleted_as_one_act_and_restored_as_one(
     assert restoring.restore(instance, owner, act.id).versions == 3
     assert live(instance, owner) == [0, 1, 2, 3, 4]
     assert findings(instance, owner) == []
+    place = ("ana", "vision", "data")
+    act = retention.delete_selected(instance, owner, *place, Selection(keep_last=1))
+    assert act is not None
+    assert act.what == '{"in": "ana/vision/data", "keep_last": 1}'
 
 
 def test_a_bulk_deletion_killed_half_way_can_be_run_again(
@@ -347,5 +352,12 @@ def test_nothing_can_be_set_on_what_is_not_there(
     for call in calls:
         with pytest.raises(NotFound):
             call()
-    with pytest.raises(Invalid, match="at most"):
-        ttl.set_entity_ttl(instance, owner, "ana", 10**12)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    for seconds in (10**12, -1):
+        for call in (
+            partial(ttl.set_collection_ttl, instance, owner, collection),
+            partial(ttl.set_project_ttl, instance, owner, "ana", "vision"),
+            partial(ttl.set_entity_ttl, instance, owner, "ana"),
+        ):
+            with pytest.raises(Invalid, match="at most"):
+                call(seconds)
