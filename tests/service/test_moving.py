@@ -152,6 +152,8 @@ def test_wrong_names_and_unknown_runs_are_refused(world: World) -> None:
         world.move(RunKey(99))
     with pytest.raises(Invalid):
         world.move(world.start(), "no/project")
+    with pytest.raises(Invalid):
+        world.backend.move_run(world.start(project="other"), "no/entity", "new")
 
 
 def test_only_who_may_write_may_move(world: World, instance: Instance, stranger: Actor) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import CollectionId, CollectionPatch, PageRequest, RunSpec
+from lineal.core.records import CollectionId, CollectionPatch, PageRequest, RunSpec, RunState
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import drafts as drafts_db
+from lineal.db import projects as projects_db
 from lineal.db import redirects
 from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
 from lineal.errors import NotFound
-from lineal.service import artifacts, catalog, deletion, restoring, runs, ttl
+from lineal.service import artifacts, catalog, deletion, moving, restoring, runs, ttl
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import ONE, draft, log, send
@@ -64,6 +66,28 @@ def test_a_version_gets_a_ttl_while_it_is_linked(
             versions_db.change(connection, version.id, {"description": "linked"})
         assert other.result(PATIENCE).ttl_seconds == 3600
     assert catalog.version_by_id(instance, owner, version.id).description == "linked"
+
+
+def test_a_run_goes_on_while_it_is_moved(instance: Instance, owner: Actor) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "first", "a")).run.key
+    resumed = RunSpec("ana", "first", "a", resume="must")
+    calls: list[Callable[[], object]] = [
+        lambda: runs.finish(instance, owner, key, 0, 1.0),
+        lambda: runs.start(instance, owner, resumed),
+    ]
+    for place, call in zip(("second", "third"), calls, strict=True):
+        with ThreadPoolExecutor(1) as threads:
+            with instance.database.writing() as connection:
+                row = runs_db.find_by_key(connection, key, lock=True)
+                assert row is not None
+                other = threads.submit(call)
+                wait_until(lambda: is_waiting(instance))
+                now = instance.clock.now()
+                project_id = projects_db.ensure(connection, "ana", place, now)
+                runs_db.change(connection, key, {"project_id": project_id})
+                redirects.add(connection, redirects.RUN, row.project_id, "a", key, now)
+            other.result(PATIENCE)
+    assert runs.run(instance, owner, "ana", "first", "a").project == "third"
 
 
 @pytest.mark.parametrize("content", [b"the same", b"other"])
@@ -152,6 +176,39 @@ def test_a_run_that_two_delete_at_once_is_deleted_once(instance: Instance, owner
         other.result(PATIENCE)
     (act,) = deletion.deletions(instance, owner, PageRequest()).items
     assert (act.id, act.run_count) == (mine, 1)
+
+
+def test_a_run_that_ends_while_it_is_taken_for_crashed_has_ended(
+    instance: Instance, owner: Actor
+) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+            other = threads.submit(runs.mark_crashed, instance, owner, key, 1.0)
+            wait_until(lambda: is_waiting(instance))
+            runs_db.change(connection, key, {"state": str(RunState.FINISHED)})
+        other.result(PATIENCE)
+    assert runs.run_by_key(instance, owner, key).state == RunState.FINISHED
+
+
+def test_a_run_that_two_move_at_once_is_found_by_each_name_it_had(
+    instance: Instance, owner: Actor
+) -> None:
+    run = runs.start(instance, owner, RunSpec("ana", "first", "a")).run
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            row = runs_db.find_by_key(connection, run.key, lock=True)
+            assert row is not None
+            other = threads.submit(moving.move, instance, owner, run.key, "ana", "third")
+            wait_until(lambda: is_waiting(instance))
+            now = instance.clock.now()
+            second = projects_db.ensure(connection, "ana", "second", now)
+            runs_db.change(connection, run.key, {"project_id": second})
+            redirects.add(connection, redirects.RUN, row.project_id, "a", run.key, now)
+        other.result(PATIENCE)
+    for name in ("first", "second", "third"):
+        assert runs.run(instance, owner, "ana", name, "a").project == "third"
 
 
 def test_a_run_is_restored_by_name_while_its_deletion_is_undone(

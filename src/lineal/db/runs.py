@@ -13,6 +13,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     delete,
     insert,
@@ -33,7 +34,7 @@ from lineal.core.records import (
     RunState,
 )
 from lineal.db import engine, redirects
-from lineal.db.engine import batches
+from lineal.db.engine import batches, on_sqlite
 from lineal.db.fields import (
     FieldSpec,
     document_field,
@@ -52,6 +53,13 @@ if TYPE_CHECKING:
 NEWEST_FIRST = "-created_at"
 """X-3."""
 
+_HELD = select(runs.c.id).where(runs.c.id == bindparam("run")).with_for_update(key_share=True)
+"""Lock a run, but not against rows that only refer to it.
+
+Who deletes or moves a run locks it before its collections, and who logs to a collection has
+locked that when the edge to the run is added: one would wait for the other.
+"""
+
 # --- one run ------------------------------------------------------------------------------------
 
 
@@ -65,27 +73,22 @@ def find(
     query = _rows().where(
         entities.c.name == entity, projects.c.name == project, runs.c.run_id == run_id
     )
-    row = connection.execute(_locked(query) if lock else query).one_or_none()
-    if row is not None:
-        return cast("RunRow", row)
-    moved = redirects.target_of_path(connection, redirects.RUN, entity, project, run_id)
-    return None if moved is None else find_by_key(connection, moved, lock=lock)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        moved = redirects.target_of_path(connection, redirects.RUN, entity, project, run_id)
+        return None if moved is None else find_by_key(connection, moved, lock=lock)
+    if lock and not on_sqlite(connection):
+        return find_by_key(connection, row.id, lock=True)
+    return cast("RunRow", row)
 
 
 def find_by_key(connection: Connection, key: int, *, lock: bool = False) -> RunRow | None:
     """Return the row of a run, deleted ones too; lock: until the transaction ends."""
-    query = _rows().where(runs.c.id == key)
-    row = connection.execute(_locked(query) if lock else query).one_or_none()
+    if lock and not on_sqlite(connection):
+        # on its own: joined to the project that it had, a run that was moved meanwhile is not found
+        connection.execute(_HELD, {"run": key})
+    row = connection.execute(_rows().where(runs.c.id == key)).one_or_none()
     return cast("RunRow | None", row)
-
-
-def _locked(query: Select[Any]) -> Select[Any]:
-    """Lock runs, but not against rows that only refer to them.
-
-    Who deletes or moves a run locks it before its collections, and who logs to a collection has
-    locked that when the edge to the run is added: one would wait for the other.
-    """
-    return query.with_for_update(of=runs, key_share=True)
 
 
 def full_name(row: RunRow) -> str:
