@@ -254,9 +254,8 @@ def _find(index: bytes, sha256: bytes) -> Place | None:
     def named(number: int) -> bytes:
         return index[number * size : number * size + len(sha256)]
 
-    count = len(index) // size
-    number = bisect_left(range(count), sha256, key=named)
-    if number == count or named(number) != sha256:
+    number = bisect_left(range(len(index) // size), sha256, key=named)
+    if named(number) != sha256:  # after the last, there is no name
         return None
     return _place(index, number)
 
