@@ -14,6 +14,7 @@ from lineal.core.access import Actor, Role
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (
     CollectionId,
+    CollectionPatch,
     MembershipId,
     PageRequest,
     VersionId,
@@ -25,6 +26,7 @@ from lineal.errors import (
     Denied,
     Exists,
     Gone,
+    Invalid,
     NotFound,
 )
 from lineal.service import catalog, deletion, finding
@@ -83,6 +85,42 @@ def test_a_link_numbers_by_itself_and_shares_the_bytes(
     catalog.unlink_version(instance, owner, link.membership_id)
     assert catalog.links(instance, owner, second.id) == []
     deletion.delete_version(instance, owner, second.membership_id, delete_aliases=True)
+
+
+def test_a_portfolio_holds_links_to_one_type(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    target = ArtifactPath("ana", "registry", "detector")
+    catalog.link_version(
+        instance, owner, log(instance, owner, tmp_path, {"a": b"1"}).id, target, []
+    )
+    other = log(instance, owner, tmp_path, {"a": b"2"}, collection="model", type="model")
+    with pytest.raises(Invalid, match=r"ana/registry/detector .*`dataset`, not `model`"):
+        catalog.link_version(instance, owner, other.id, target, [])
+    with pytest.raises(Exists, match="ana/vision/data holds versions of its own"):
+        catalog.link_version(instance, owner, other.id, path("latest"), [])
+    assert catalog.links(instance, owner, other.id) == []
+
+
+def test_a_name_leads_to_the_last_collection_that_had_it(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    def rename(collection: str, name: str) -> None:
+        found = catalog.collection(instance, owner, "ana", "vision", collection)
+        catalog.update_collection(instance, owner, found.id, CollectionPatch(name=name))
+
+    log(instance, owner, tmp_path, {"a": b"1"}, collection="one")
+    log(instance, owner, tmp_path, {"a": b"2"}, collection="two")
+    rename("one", "first")
+    assert catalog.collection(instance, owner, "ana", "vision", "one").name == "first"
+    rename("two", "one")
+    assert catalog.collection(instance, owner, "ana", "vision", "one").name == "one"
+    rename("one", "second")
+    assert catalog.collection(instance, owner, "ana", "vision", "one").name == "second"
+    rename("second", "one")
+    rename("first", "two")
+    assert catalog.collection(instance, owner, "ana", "vision", "two").name == "two"
+    assert findings(instance, owner) == []
 
 
 def test_a_removed_link_takes_no_alias(instance: Instance, owner: Actor, tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_the_name_of_a_deleted_version_says_who_when_and_how_to_restore_it(
     )
     with pytest.raises(Gone, match=said):
         catalog.version(instance, owner, path("v0"))
+    assert catalog.version(instance, owner, path("v0"), with_deleted=True).deleted_by == "ana"
 
 
 def test_a_protected_alias_keeps_its_version(instance: Instance, owner: Actor, log: Log) -> None:

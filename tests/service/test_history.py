@@ -170,7 +170,7 @@ def test_a_huge_batch_is_cut_into_rows_of_bounded_size(log: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"3", b"[1]", b'{"a": 1}\n{"b": 2}', b'{"a": ', b'{"_step": x}']
+    "line", [b"", b"3", b"1}", b"[1]", b'{"a": 1}\n{"b": 2}', b'{"a": ', b'{"_step": x}']
 )
 def test_a_line_that_is_no_object_is_refused_and_nothing_stored(log: Log, line: bytes) -> None:
     with pytest.raises(Invalid):
@@ -289,6 +289,11 @@ def test_the_lower_step_is_included_and_the_upper_is_not(
     log.append(batch(3, rows(range(3, 6))))
     log.append(batch(0, rows(range(6, 8)), writer="v"))
     assert log.steps(**limits) == steps
+
+
+def test_a_line_without_a_step_is_not_between_two(log: Log) -> None:
+    log.append(batch(0, [row(1), row(None), row(2)]))
+    assert log.steps(min_step=1, max_step=3) == [1, 2]
 
 
 def test_steps_do_not_limit_the_console(log: Log) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lineal.blobs.local import LocalStore
 from lineal.core.access import Actor, Role
 from lineal.core.cleanup import Amount
-from lineal.core.digest import of_bytes, storage_key
+from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.lineage import LineageQuery
 from lineal.db import gc as gc_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
@@ -89,6 +92,24 @@ def test_what_others_left_in_the_store_is_left_there(
     proof = purge.purge(instance, owner, path("v0"))
     assert (len(proof.removed), proof.kept, proof.is_complete) == (1, (), True)
     assert len(list(instance.store.walk())) == 8 + 1
+
+
+class StuckStore(LocalStore):
+    """A store that cannot delete anything."""
+
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        return [(key, OSError("no access today")) for key in keys]
+
+
+def test_what_the_store_does_not_delete_is_named(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    stuck = replace(instance, store=StuckStore(instance.home.blobs))
+    log(stuck, owner, tmp_path, {"person": b"123"})
+    (file,) = instance.store.walk()
+    proof = purge.purge(stuck, owner, path("v0"))
+    assert [failure.key for failure in proof.failures] == [file.key]
+    assert (proof.is_complete, len(proof.removed), proof.kept) == (False, 0, ())
 
 
 def test_what_a_deleted_version_needs_that_may_come_back_is_kept(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
@@ -16,11 +16,12 @@ from lineal.core.findings import NONE, Portion
 from lineal.core.records import Lines, RunSpec, Stream
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
-from lineal.db.schema import aliases, blobs, collections, edges, line_chunks
-from lineal.service import deletion, gc, history, run_files, runs
+from lineal.db.schema import aliases, blobs, collections, edges, line_chunks, segments
+from lineal.errors import IntegrityError
+from lineal.service import deletion, gc, history, run_files, runs, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
-from tests.conftest import MovableClock
+from tests.conftest import MovableClock, stored_blobs
 from tests.service.drafts import log
 
 
@@ -131,6 +132,38 @@ def test_without_reading_bytes_a_file_is_missed_or_found_too_short(
             path.write_bytes(b"2")
     found = Counter(finding.what for finding in verify(instance, owner, portion=NONE))
     assert found == {"the bytes are missing": 21, "1 bytes instead of 2": 1}
+
+
+def test_of_a_pack_that_was_cut_the_file_is_named_that_is_to_be_put_back(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1", "b": b"2"}, in_pack=True)
+    log(instance, owner, tmp_path, {"c": b"3"})
+    blobs = Path(instance.home.blobs)
+    (pack,) = blobs.rglob("*.pack")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:-1])
+    instance.store.delete([key for key, _ in stored_blobs(instance.store)])  # but for the pack
+    assert sorted(finding.what for finding in verify(instance, owner)) == [
+        "the bytes are missing",
+        *[f"the bytes are missing; damaged: blobs/{pack.relative_to(blobs)}"] * 2,
+    ]
+
+
+def test_a_segment_that_was_changed_is_named_and_the_rest_is_looked_at(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    version = log(instance, owner, tmp_path, {"b": b"2"})
+    with instance.database.writing() as connection:
+        (second,) = connection.execute(select(segments.c.content).where(segments.c.id == 2)).one()
+        for id, damaged in ((1, second), (2, b"no content")):
+            connection.execute(update(segments).where(segments.c.id == id).values(content=damaged))
+    found = [finding.invariant for finding in verify(instance, owner)]
+    assert found == ["segment matches its digest"] * 2
+    heads = transfers.manifest(instance, owner, version.id).segments
+    with pytest.raises(IntegrityError):
+        list(transfers.read_segments(instance, owner, version.id, heads))
 
 
 def test_what_is_asked_of_the_database_does_not_grow_with_the_versions(
