@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.records import CollectionId, CollectionPatch, PageRequest, RunSpec, RunState
+from lineal.core.records import (
+    CollectionId,
+    CollectionPatch,
+    Lines,
+    PageRequest,
+    RunKey,
+    RunPatch,
+    RunSpec,
+    RunState,
+    Stream,
+)
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import drafts as drafts_db
@@ -18,8 +28,19 @@ from lineal.db import redirects
 from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
-from lineal.errors import NotFound
-from lineal.service import artifacts, catalog, deletion, moving, restoring, runs, ttl
+from lineal.errors import Gone, NotFound
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    history,
+    moving,
+    restoring,
+    rewinding,
+    run_files,
+    runs,
+    ttl,
+)
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
 from tests.service.drafts import ONE, draft, log, send
@@ -176,6 +197,40 @@ def test_a_run_that_two_delete_at_once_is_deleted_once(instance: Instance, owner
         other.result(PATIENCE)
     (act,) = deletion.deletions(instance, owner, PageRequest()).items
     assert (act.id, act.run_count) == (mine, 1)
+
+
+LINES = Lines(Stream.HISTORY, "w", 1, (b'{"_step":1}',))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda instance, actor, key: history.append(instance, actor, key, [LINES]),
+        lambda instance, actor, key: run_files.delete(instance, actor, key, "a"),
+        lambda instance, actor, key: run_files.put(instance, actor, key, [("a", __file__)]),
+        lambda instance, actor, key: rewinding.rewind(instance, actor, key, 0, {}),
+        lambda instance, actor, key: runs.update(instance, actor, key, RunPatch(notes="x")),
+        lambda instance, actor, key: runs.heartbeat(instance, actor, key, 1.0),
+        lambda instance, actor, key: runs.mark_crashed(instance, actor, key, 1.0),
+        lambda instance, actor, key: runs.finish(instance, actor, key, 0, 1.0),
+    ],
+)
+def test_a_run_that_is_deleted_meanwhile_takes_nothing_more(
+    instance: Instance, owner: Actor, call: Callable[[Instance, Actor, RunKey], object]
+) -> None:
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    history.append(instance, owner, key, [LINES._replace(first_offset=0)])
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+            other = threads.submit(call, instance, owner, key)
+            wait_until(lambda: other.done() or is_waiting(instance))
+            words = {"actor": "bob", "now": instance.clock.now()}
+            act = deletion_db.record(connection, what="a", reason=deletion_db.USER, **words)
+            deletion_db.hide_run(connection, act, key, **words)
+        with pytest.raises(Gone, match="was deleted"):
+            other.result(PATIENCE)
+    assert restoring.restore_run(instance, owner, "ana", "vision", "a").history_count == 1
 
 
 def test_a_run_that_ends_while_it_is_taken_for_crashed_has_ended(
