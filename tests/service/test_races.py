@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from lineal.core.access import Actor
 from lineal.core.records import (
@@ -24,7 +25,7 @@ from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import drafts as drafts_db
 from lineal.db import projects as projects_db
-from lineal.db import redirects
+from lineal.db import redirects, schema
 from lineal.db import restoring as restoring_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
@@ -43,7 +44,7 @@ from lineal.service import (
 )
 from lineal.service.instance import Instance
 from tests.races import PATIENCE, is_waiting, wait_until
-from tests.service.drafts import ONE, draft, log, send
+from tests.service.drafts import ONE, draft, log, path, send
 
 
 @pytest.fixture
@@ -264,6 +265,61 @@ def test_a_run_that_two_move_at_once_is_found_by_each_name_it_had(
         other.result(PATIENCE)
     for name in ("first", "second", "third"):
         assert runs.run(instance, owner, "ana", name, "a").project == "third"
+
+
+def test_a_run_ends_while_its_project_is_deleted(instance: Instance, owner: Actor) -> None:
+    """Whoever deletes it has locked the project, and is about to lock its runs."""
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            project = select(schema.projects.c.id).where(schema.projects.c.name == "vision")
+            connection.execute(project.with_for_update()).one()
+            other = threads.submit(runs.finish, instance, owner, key, 0, 1.0)
+            wait_until(lambda: other.done() or is_waiting(instance))
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+        assert other.result(PATIENCE) == RunState.FINISHED
+
+
+def test_a_draft_is_committed_while_another_that_shares_bytes_is_begun(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    """Whoever begins has locked the collection, and is about to lock the blobs that it reuses."""
+    files = {"a": b"shared"}
+    log(instance, owner, tmp_path, {"a": b"first"})
+    spec, segments = draft(files)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    send(instance, owner, begun.draft, files, tmp_path)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            collections_db.lock(connection, collection)
+            other = threads.submit(artifacts.commit, instance, owner, begun.draft)
+            wait_until(lambda: is_waiting(instance))
+            connection.execute(select(schema.blobs.c.id).with_for_update(read=True)).all()
+        assert other.result(PATIENCE).is_new
+
+
+@pytest.mark.parametrize("name", ["data", "data:v0"])
+def test_what_a_deletion_hid_is_restored_by_name_while_it_is_undone(
+    name: str, instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    """Whoever undoes it has locked the deletion, and is about to lock the collection."""
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    deletion.delete_version(instance, owner, version.membership_id, delete_aliases=True)
+    (deleted,) = deletion.deletions(instance, owner, PageRequest()).items
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            deletion_db.lock(connection, deleted.id)
+            if ":" in name:
+                other = threads.submit(restoring.restore_version, instance, owner, path("v0"))
+            else:
+                where = ("ana", "vision", "data")
+                other = threads.submit(restoring.restore_collection, instance, owner, *where)
+            wait_until(lambda: is_waiting(instance))
+            collections_db.lock(connection, collection)
+        other.result(PATIENCE)
+    assert catalog.version(instance, owner, path("v0")).number == 0
 
 
 def test_a_run_is_restored_by_name_while_its_deletion_is_undone(

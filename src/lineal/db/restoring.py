@@ -79,7 +79,10 @@ def _restore_some(
     connection: Connection, which: ColumnElement[bool], *, actor: str, now: datetime
 ) -> Back:
     hiding = select(versions.c.deletion_id).where(which, versions.c.deletion_id.is_not(None))
-    ids = list(connection.execute(hiding.distinct()).scalars())
+    ids = sorted(connection.execute(hiding.distinct()).scalars())
+    for batch in batches(ids):  # before all that they hid, as whoever undoes one as a whole does
+        own = select(deletions.c.id).where(deletions.c.id.in_(batch)).order_by(deletions.c.id)
+        connection.execute(own.with_for_update()).all()
     back = _restore_versions(connection, which, actor=actor, now=now)
     _close_restored(connection, ids, now)
     return back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from sys import intern
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from sqlalchemy import (
@@ -150,19 +151,27 @@ def change(connection: Connection, key: int, values: Mapping[str, Any]) -> None:
         connection.execute(update(runs).where(runs.c.id == key).values(**values))
 
 
-def beat(connection: Connection, key: int, now: datetime, runtime_seconds: float) -> bool:
+def beat(
+    connection: Connection,
+    key: int,
+    now: datetime,
+    runtime_seconds: float,
+    changed: Mapping[str, Any] = MappingProxyType({}),
+) -> bool:
     """Record a heartbeat and the runtime so far; False if there is no such live run.
 
     What was taken for crashed is running.
 
     runtime_seconds: of the present attempt. Of several writers the one that ran longest counts.
+    changed: other columns. Who changes a run twice locks its project the second time (PostgreSQL
+    looks again at what a row leads to that this transaction wrote), and so after the run.
     """
     total = runs.c.earlier_runtime_seconds + runtime_seconds
     longest = case((runs.c.runtime_seconds < total, total), else_=runs.c.runtime_seconds)
     statement = update(runs).where(runs.c.id == key, runs.c.deleted_at.is_(None))
     crashed, running = (literal(str(s)) for s in (RunState.CRASHED, RunState.RUNNING))
     state = case((runs.c.state == crashed, running), else_=runs.c.state)
-    values = {"heartbeat_at": now, "runtime_seconds": longest, "state": state}
+    values = {"heartbeat_at": now, "runtime_seconds": longest, "state": state, **changed}
     return connection.execute(statement.values(**values)).rowcount > 0
 
 

@@ -25,6 +25,7 @@ from lineal.core.records import (
     Committed,
     DraftId,
     DraftSpec,
+    RunKey,
     VersionId,
 )
 from lineal.db import blobs as blobs_db
@@ -117,14 +118,18 @@ def commit(instance: Instance, actor: Actor, draft_id: DraftId) -> Committed:
         transfers.require_unexpired(locked, now)
         if locked.state != drafts_db.OPEN:  # the first attempt of this very call won
             return _committed_before(connection, locked)
-        totals = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
         call = LogCall(locked.collection_id, locked.run_id, drafts_db.asked(locked), actor, now)
-        if locked.distributed_id is not None and not call.asked.is_final:
+        is_part = locked.distributed_id is not None and not call.asked.is_final
+        parts = drafts_db.by_ids(connection, contributions)
+        if not is_part:
+            _hold(connection, call, locked, parts)
+        totals = transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
+        if is_part:
             # it waits for the others as long as a draft may
             values = {"state": drafts_db.CONTRIBUTED, "expires_at": now + instance.draft_ttl}
             drafts_db.change(connection, [draft_id], values)
             return Committed(None, is_new=False)
-        finished = _finish(connection, call, locked, totals, contributions)
+        finished = _finish(connection, call, locked, totals, parts)
     if finished is None:
         raise Superseded(f"Draft {draft_id} adds to a version that is not the latest any more")
     return finished
@@ -313,27 +318,39 @@ def _require_target(connection: Connection, actor: Actor, draft: DraftToCommit) 
         runs.require(connection, draft.run_id)
 
 
+def _hold(
+    connection: Connection, call: LogCall, draft: DraftToCommit, parts: Sequence[DraftRow]
+) -> None:
+    """Lock what a version is to be made in, in the order in which others do: no deadlock.
+
+    The runs before the collection, as whoever deletes a run does; the collection before blobs, as
+    `begin` does.
+    """
+    _require_target(connection, call.actor, draft)
+    lineage_db.hold(connection, *_producers(call, parts))
+    collections_db.lock(connection, call.collection_id)
+
+
+def _producers(call: LogCall, parts: Sequence[DraftRow]) -> list[RunKey]:
+    """Return the runs that made it; the one that finished comes first."""
+    run_ids = (call.run_id, *(part.run_id for part in parts))
+    return [run_id for run_id in run_ids if run_id is not None]
+
+
 def _finish(
     connection: Connection,
     call: LogCall,
     draft: DraftToCommit,
     totals: TotalsRow,
-    contributions: Sequence[int],
+    parts: Sequence[DraftRow],
 ) -> Committed | None:
     """Make the version; None if the draft's base had to be the latest, and is not any more.
 
-    totals: of the draft's manifest. contributions: drafts whose content it holds, too; their
+    totals: of the draft's manifest. parts: contributions whose content it holds, too; their
     aliases, tags and sources go to the version, and their runs are further producers.
     """
-    parts = drafts_db.by_ids(connection, contributions)
     call = log_calls.united(call, parts)
     asked = call.asked
-    _require_target(connection, call.actor, draft)
-    run_ids = (call.run_id, *(part.run_id for part in parts))
-    producers = [run_id for run_id in run_ids if run_id is not None]
-    # before the collection, as whoever deletes a run does: no deadlock with it
-    lineage_db.hold(connection, *producers)
-    collections_db.lock(connection, call.collection_id)
     if asked.on_latest and not _is_latest(connection, call.collection_id, asked.base):
         return None
     version_id = membership = None
@@ -345,10 +362,11 @@ def _finish(
         lineage_db.add_derived(connection, VersionId(version_id), asked.sources)
     drafts_db.change(
         connection,
-        [draft.id, *contributions],
+        [draft.id, *(part.id for part in parts)],
         {"state": drafts_db.COMMITTED, "version_id": version_id},
     )
     version = log_calls.carry_out(connection, call, version_id, membership)
+    producers = _producers(call, parts)
     if asked.as_of is not None and asked.base is not None:  # it completes that version
         producers += lineage_db.loggers(connection, VersionId(asked.base))
     for run_id in dict.fromkeys(producers):  # after the one that finished

@@ -339,7 +339,6 @@ def finish(
     with instance.database.writing() as connection:
         row = require(connection, run, lock=True)
         now = instance.clock.now()
-        runs_db.beat(connection, run, now, runtime_seconds)
         code = exit_code or row.exit_code if row.state == RunState.FAILED else exit_code
         state = RunState.FINISHED if code == 0 else RunState.FAILED
         if row.state in (RunState.PREEMPTING, RunState.PREEMPTED) and code != 0:
@@ -347,10 +346,9 @@ def finish(
         if row.state == RunState.KILLED:
             state = RunState.KILLED
         is_repeated = (row.state, row.exit_code) == (state, code) and row.finished_at
-        changed = {"state": str(state), "exit_code": code}
-        runs_db.change(
-            connection, run, changed | {"finished_at": row.finished_at if is_repeated else now}
-        )
+        finished_at = row.finished_at if is_repeated else now
+        changed = {"state": str(state), "exit_code": code, "finished_at": finished_at}
+        runs_db.beat(connection, run, now, runtime_seconds, changed)
         return state
 
 
