@@ -23,7 +23,18 @@ from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db
 from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
-from lineal.service import artifacts, catalog, deletion, due, gc, retention, runs, strays, ttl
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    due,
+    gc,
+    restoring,
+    retention,
+    runs,
+    strays,
+    ttl,
+)
 from lineal.service.instance import Instance
 from lineal.service.lock_files import locked_if_free
 from lineal.service.verify import verify
@@ -70,6 +81,32 @@ def test_what_expires_is_hidden_by_one_deletion_in_however_many_batches(
     assert (swept.expired, told[:2]) == (3, [("expire", 2), ("expire", 1)])
     (act,) = deletion.deletions(instance, owner, PageRequest()).items
     assert (act.reason, act.version_count) == (deletion_db.EXPIRED, 3)
+
+
+def test_what_expires_after_the_deletion_was_undone_can_be_restored_by_another(
+    instance: Instance,
+    owner: Actor,
+    clock: MovableClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for text in (b"1", b"2"):
+        version = log(instance, owner, tmp_path, {"a": text})
+        ttl.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
+    clock.move(hours=2)
+    monkeypatch.setattr(gc, "BATCH", 1)
+    restored: list[int] = []
+
+    def undo(step: str, _count: int) -> None:
+        if not restored:
+            (act,) = deletion.deletions(instance, owner, PageRequest()).items
+            restored.append(restoring.restore(instance, owner, act.id).versions)
+
+    assert gc.sweep(instance, owner, undo).expired == 2
+    assert restored == [1]
+    newer, older = deletion.deletions(instance, owner, PageRequest()).items
+    assert (older.version_count, newer.version_count) == (0, 1)
+    assert restoring.restore(instance, owner, newer.id).versions == 1
 
 
 def test_of_what_expires_others_are_named_that_share_its_content(

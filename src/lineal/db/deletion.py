@@ -334,6 +334,12 @@ def lock(connection: Connection, deletion_id: int) -> DeletionRow | None:
     return cast("DeletionRow | None", row)
 
 
+def is_undone(connection: Connection, deletion_id: int) -> bool:
+    """Say whether a deletion was undone, and let nobody do so until the transaction ends."""
+    own = select(deletions.c.restored_at).where(deletions.c.id == deletion_id)
+    return connection.execute(own.with_for_update()).scalar_one() is not None
+
+
 def page(
     connection: Connection, request: PageRequest
 ) -> tuple[Sequence[DeletionRow], str | None, int | None]:

@@ -200,7 +200,10 @@ class _Sweep:
     def _hide(
         self, reason: str, what: str, find: Callable[[Connection, datetime, int], list[int]]
     ) -> None:
-        """Make one deletion of all that is found, batch by batch; of nothing, none."""
+        """Make one deletion of all that is found, batch by batch; of nothing, none.
+
+        What is found after somebody undid it belongs to another: an undone one hides nothing.
+        """
         deletion_id: int | None = None
         while True:
             now = self.instance.clock.now()
@@ -208,6 +211,8 @@ class _Sweep:
                 if not find(connection, now, 1) or self._is_over():
                     return
             with self.instance.database.writing() as connection:
+                if deletion_id is not None and deletion_db.is_undone(connection, deletion_id):
+                    deletion_id = None
                 ids = find(connection, now, BATCH)
                 if deletion_id is None and ids:
                     deletion_id = deletion_db.record(
