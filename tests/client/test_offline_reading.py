@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -293,6 +295,7 @@ def test_runs_at_home_are_read_offline_and_not_changed(home):
         online.log({"x": 7})
         online.log_artifact(write_dataset("shared", "at home"))
     with lineal.init(project="p", id="user") as online:
+        online.log({"x": 8})
         online.use_artifact("shared:v0")
         Path("notes.txt").write_text("n")
         online.save("notes.txt", policy="now")
@@ -301,6 +304,7 @@ def test_runs_at_home_are_read_offline_and_not_changed(home):
         shared = run.use_artifact("shared:v0")
         maker, (user,) = shared.logged_by(), shared.used_by()
         assert (maker.id, maker.config, user.id) == ("maker", {"lr": 1}, "user")
+        assert (user.config, user.summary.get("x"), user.metadata["root"]) == ({}, 8, os.getcwd())
         assert [row["x"] for row in maker.scan_history()] == [7]
         assert [made.name for made in maker.logged_artifacts()] == ["shared:v0"]
         with user.file("notes.txt").download(root="out") as file:
@@ -324,7 +328,7 @@ def test_runs_at_home_are_read_offline_and_not_changed(home):
 def test_each_method_that_is_given_an_id_says_who_answers_it_offline():
     marked = {"RunKey", "VersionId", "MembershipId", "CollectionId"}
     for name, method in inspect.getmembers(Backend, inspect.isfunction):
-        if marked & set(map(str, method.__annotations__.values())):
+        if marked & set(re.findall(r"\w+", " ".join(map(str, method.__annotations__.values())))):
             assert name in vars(OfflineBackend), f"{name} takes an id of the home for the folder's"
 
 

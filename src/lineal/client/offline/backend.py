@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from lineal.client import session, term
@@ -40,9 +40,11 @@ from lineal.core.records import (
     CollectionRecord,
     DraftId,
     DraftSpec,
+    JsonObject,
     Location,
     MembershipId,
     PageRequest,
+    RunDocument,
     RunKey,
     RunPatch,
     RunRecord,
@@ -193,6 +195,16 @@ class OfflineBackend(EmbeddedBackend):
         if step is not None:
             return StartedRun(started.run._replace(last_step=step), is_resumed=True)
         return started
+
+    def run_documents(
+        self, runs: Collection[RunKey], name: RunDocument
+    ) -> dict[RunKey, JsonObject]:
+        found = super().run_documents([run for run in runs if not is_at_home(run)], name)
+        at_home = [plain(run) for run in runs if is_at_home(run)]
+        if at_home:
+            there = self.home.backend.run_documents(at_home, name)
+            found |= {marked(run): document for run, document in there.items()}
+        return found
 
     def run_before(self, spec: RunSpec) -> RunRecord | None:
         """Return the run that goes on as it is by now, at home and in folders beside this one."""
