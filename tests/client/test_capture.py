@@ -257,6 +257,23 @@ def test_log_code_takes_sources_and_honours_ignore_files(capsys):
     assert "captured 4 files" in capsys.readouterr().err
 
 
+def test_ignore_files_count_where_the_code_is_in_the_root_of_all():
+    if os.geteuid() != 0:
+        pytest.skip("only root may make a folder the root of all")
+    for name in ("train.py", "mine.py", "pkg/model.py"):
+        write(f"image/{name}")
+    write("image/.gitignore", "/mine.py\npkg/\n")
+    script = (
+        "import os, pathspec\n"
+        "from lineal.client.capture import code\n"
+        "os.chroot('image')\n"
+        "os.chdir('/')\n"
+        "print([name for name, _ in code.select('/').files])\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert answer.stdout.decode() == "['train.py']\n"
+
+
 def test_log_code_names_an_ignore_file_that_may_not_be_read():
     if os.geteuid() == 0:
         pytest.skip("root may read everything")

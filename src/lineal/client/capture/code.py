@@ -239,7 +239,8 @@ def _is_pattern(line: str) -> bool:
 def _is_ignored(path: str, rules: list[tuple[str, Any]]) -> bool:
     """Ask the rules of the nearest folder first; the first that says anything decides."""
     for folder, spec in reversed(rules):
-        verdict = spec.check_file(path[len(folder) + 1 :]).include
+        below = path[len(folder.rstrip(os.sep)) + 1 :]  # the root of all, too
+        verdict = spec.check_file(below).include
         if verdict is not None:
             return bool(verdict)
     return False
