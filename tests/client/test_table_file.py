@@ -17,7 +17,7 @@ from media_folder import Folder, round_trip, types_of
 from lineal.client import media
 from lineal.client.media.image import Image
 from lineal.client.media.table import Table
-from lineal.errors import IntegrityError
+from lineal.errors import IntegrityError, Invalid
 
 CELLS: dict[str, st.SearchStrategy[Any]] = {
     "text": st.text(),
@@ -99,6 +99,20 @@ def test_equal_tables_have_equal_files(tmp_path: Path) -> None:
     one.add(made(), "t")
     two.add(made(), "t")
     assert one.entries == two.entries
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_arrays_of_several_dtypes_round_no_whole_number(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    whole = np.full(shape, 1 << 60, dtype="int64")
+    other = np.full(shape, 0.5)
+    assert round_trip(Table(["a"], [[whole], [other]]), tmp_path / "exact").data[0][0] == 1 << 60
+    with pytest.raises(Invalid, match=f"int64 in the table has {(1 << 60) + 1}, which float64"):
+        round_trip(Table(["a"], [[whole + 1], [other]]), tmp_path / "rounded")
+    unsigned = np.full(shape, (1 << 63) + 1, dtype="uint64")
+    with pytest.raises(Invalid, match="uint64 in the table"):
+        round_trip(Table(["a"], [[unsigned], [-whole]]), tmp_path / "unsigned")
 
 
 def test_arrays_keep_their_dtype(tmp_path: Path) -> None:

@@ -35,8 +35,7 @@ def array_type(type: ColumnType) -> ColumnType | None:
 def stacked(cells: Sequence[Any], shape: Sequence[int | None]) -> Any:
     """Return one array over all rows; rows without a value are zero."""
     numpy = numpy_for("A table with arrays")
-    present = [cell for cell in cells if cell is not None]
-    whole = numpy.zeros((len(cells), *shape), dtype=numpy.result_type(*present))
+    whole = numpy.zeros((len(cells), *shape), dtype=_common_dtype(cells))
     for row, cell in enumerate(cells):
         if cell is not None:
             whole[row] = cell
@@ -88,8 +87,30 @@ def as_array_of(type: ColumnType, cell: Any) -> Any:
 
 def vector_dtype(cells: Iterable[Any]) -> str:
     """Return the dtype that takes all vectors of a column, as NumPy spells it: `<f4`."""
+    return str(_common_dtype(cells).str)
+
+
+def _common_dtype(cells: Iterable[Any]) -> Any:
+    """Return the dtype that takes all arrays of a column.
+
+    Raises Invalid where it has floats that would round whole numbers of some row.
+    """
     numpy = numpy_for("A table with arrays")
-    return str(numpy.result_type(*(cell for cell in cells if cell is not None)).str)
+    present = [cell for cell in cells if cell is not None]
+    dtype = numpy.result_type(*present)
+    if dtype.kind == "f":
+        exact = 1 << (numpy.finfo(dtype).nmant + 1)
+        for cell in present:
+            if cell.dtype.kind not in "iu":
+                continue
+            large = cell[(cell > exact) | (cell < -exact)].tolist()
+            rounded = [number for number in large if int(dtype.type(number)) != number]
+            if rounded:
+                raise Invalid(
+                    f"An array of {cell.dtype} in the table has {rounded[0]}, which {dtype} would "
+                    "round, and other arrays of its column need that; give all of them one dtype"
+                )
+    return dtype
 
 
 def column_as_numpy(cells: Sequence[Any], type: ColumnType) -> Any:
