@@ -37,6 +37,15 @@ def test_histories_of_runs_are_one_list_with_the_runs_names(api: Api) -> None:
         runs.histories(format="csv")
 
 
+def test_histories_that_fit_into_no_frame_are_refused_with_what_to_do(api: Api) -> None:
+    pytest.importorskip("polars")
+    log("one", {"x": [1]})
+    log("two", {"x": 1})
+    with pytest.raises(Invalid, match=r'frame of polars: .*format="pandas"'):
+        api.runs("vision").histories(format="polars")
+    assert len(api.runs("vision").histories(format="pandas")) == 2
+
+
 @pytest.mark.parametrize("format", ["pandas", "polars"])
 def test_histories_come_as_a_frame(api: Api, format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(format)

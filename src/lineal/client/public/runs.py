@@ -70,10 +70,14 @@ def _frame(rows: list[dict[str, Any]], format: str) -> Any:
         if format == "polars":
             import polars  # slow optional dependency
 
-            frame = (
-                polars.from_dicts(rows, infer_schema_length=None) if rows else polars.DataFrame()
-            )
-            return frame.select(columns)
+            try:
+                frame = polars.from_dicts(rows, infer_schema_length=None) if rows else None
+            except (polars.exceptions.PolarsError, TypeError) as error:
+                raise Invalid(
+                    f"These histories fit into no frame of polars: {error}; name `keys` that have "
+                    'values of one type, or use format="pandas"'
+                ) from error
+            return polars.DataFrame() if frame is None else frame.select(columns)
         import pandas  # slow optional dependency
     except ImportError as error:
         needs_package(f'histories(format="{format}")', format, error)
