@@ -1,7 +1,8 @@
-"""Do what programs do with artifacts, and break it off once at each line of the SDK there is.
+"""Do what programs do, and break it off once at each line of the SDK there is.
 
-Run as a program: `python -m tests.robust.broken_off FOLDER` does each thing again after it was
-broken off, as somebody does in a notebook after Ctrl-C, and prints for each line what came of it.
+Run as a program: `python -m tests.robust.broken_off FOLDER artifacts`, or `runs`, does each thing
+again after it was broken off, as somebody does in a notebook after Ctrl-C, and prints for each line
+what came of it.
 """
 
 from __future__ import annotations
@@ -23,20 +24,21 @@ from lineal.files.parts import PART
 from tests.robust import workers
 
 _HERE = os.path.dirname(lineal.__file__)
-_CODE = tuple(os.path.join(_HERE, name) for name in ("client/artifact", "files", "packs.py"))
 
 
 class Breaking:
     """Presses Ctrl-C at the first line that is new to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *code: str) -> None:
+        """code: the modules and rooms whose lines count."""
+        self._code = tuple(os.path.join(_HERE, name) for name in code)
         self.seen: set[tuple[str, int]] = set()
         self._at = ""
         """The line of this work at which that was done."""
 
     def _trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
         name = frame.f_code.co_filename
-        if self._at or not name.startswith(_CODE):
+        if self._at or not name.startswith(self._code):
             return None
         line = name, frame.f_lineno
         if event == "line" and line not in self.seen:
@@ -68,10 +70,11 @@ class Breaking:
             work()
 
 
-class Program:
+class Artifacts:
     """Fills drafts from a folder, logs them, and downloads versions to another."""
 
-    def __init__(self, folder: Path, breaking: Breaking) -> None:
+    def __init__(self, folder: Path) -> None:
+        breaking = Breaking("client/artifact", "files", "packs.py")
         self._folder, self._off = folder, breaking.off
         self._target, self._source = folder / "target", workers.many_files(folder / "source")
         (self._source / "large").write_bytes(os.urandom(2 << 20))
@@ -80,6 +83,9 @@ class Program:
         self.run = workers.start()
         self._count = 0
         self._first, self._second = self._logged(), self._logged()
+        for work in (self.fill, self.log, self.fetch):
+            breaking.everywhere(work)
+        self.run.finish()
 
     def _changed(self, draft: lineal.Artifact) -> lineal.Artifact:
         self._count += 1
@@ -134,14 +140,71 @@ class Program:
         assert left == []
 
 
-def main(folder: Path) -> None:
+class Runs:
+    """Begins runs, logs to them, and finishes them."""
+
+    def __init__(self, folder: Path) -> None:
+        names = (
+            "core",
+            "finishing",
+            "rows",
+            "saved_files",
+            "spool",
+            "summary",
+            "config",
+            "resuming",
+        )
+        code = ("client/init.py", "client/session.py", *(f"client/run/{name}.py" for name in names))
+        breaking = Breaking(*code)
+        self._off, self._saved, self._count = breaking.off, folder / "saved", 0
+        workers.start().finish()  # what is loaded by it is no matter here
+        for work in (self.begin, self.log):
+            breaking.everywhere(work)
+
+    def begin(self) -> None:
+        self._off(workers.start, self._finish_active)
+        self._finish_active()
+
+    @staticmethod
+    def _finish_active() -> None:
+        if lineal.run is not None:
+            lineal.run.finish()
+        assert os.listdir(os.path.join(workers.home(), "spool")) == []  # none goes on
+
+    def log(self) -> None:
+        off, run, number = self._off, workers.start(), self._count
+        self._count += 1
+        off(lambda: run.log({"maybe": number}))
+        run.log({"kept": 0})
+        off(lambda: run.log({"maybe": number}, commit=False))
+        run.log({"kept": 1})
+        off(lambda: run.define_metric("loss", summary="min"))
+        off(lambda: run.summary.update({"a": {"b": number}}))
+        off(lambda: run.config.update({"a": {"b": number}}, allow_val_change=True))
+        self._saved.write_text(f"{number}")
+        off(lambda: run.save(self._saved, base_path=str(self._saved.parent), policy="now"))
+        off(lambda: run.alert("title"))
+        off(run.flush)
+        run.log({"kept": 2})
+        off(run.finish, lambda: self._require_whole(run, number))
+
+    def _require_whole(self, run: lineal.Run, number: int) -> None:
+        run.finish()
+        self._finish_active()
+        found = lineal.Api().run(run.path)
+        history = list(found.scan_history())
+        assert [row["kept"] for row in history if "kept" in row] == [0, 1, 2]
+        assert len({row["_step"] for row in history}) == len(history)
+        assert found.state == "finished"
+        assert found.summary["a"] == found.config["a"] == {"b": number}
+        with found.file("saved").download(str(self._saved.parent / "found"), replace=True) as file:
+            assert file.read() == str(number)
+
+
+def main(folder: Path, what: str) -> None:
     sys.unraisablehook = lambda _: None  # a line of a `__del__` cannot be broken off
-    breaking = Breaking()
-    program = Program(folder, breaking)
-    for work in (program.fill, program.log, program.fetch):
-        breaking.everywhere(work)
-    program.run.finish()
+    {"artifacts": Artifacts, "runs": Runs}[what](folder)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -24,6 +24,7 @@ from lineal.core import names
 from lineal.core.records import RunSpec, StartedRun
 from lineal.errors import Invalid, NotFound, UsageError
 from lineal.home import Home, home_of
+from lineal.interrupts import deferred
 
 if TYPE_CHECKING:
     from lineal.client.run.forking import Fork
@@ -129,11 +130,11 @@ def init(
         allow_val_change = trial is not None or notebook.shell() is not None
     run = _start(loaded, values, defaults, allow_val_change=allow_val_change, fork=fork)
     session.set_early_config(None)  # only now: what was refused may be tried again
-    if trial is not None:
-        trial.begin(run)
-    session.run_started(run, is_active=loaded.reinit != "create_new")
-    if loaded.code_dir and not run.disabled:
-        run.log_code(loaded.code_dir)
+    with _failed_with_init(run):
+        if trial is not None:
+            trial.begin(run)
+        if loaded.code_dir and not run.disabled:
+            run.log_code(loaded.code_dir)
     return run
 
 
@@ -218,12 +219,15 @@ def _start(
     allow_val_change: bool,
     fork: Fork | None,
 ) -> Run:
+    """Begin a run, which this process has from then on: it is finished if `init` fails after."""
     config, artifacts = run_config.split(run_config.with_defaults(values, defaults))
+    is_active = settings.reinit != "create_new"
     if settings.mode == "disabled":
         from lineal.client.run.disabled import DisabledRun  # not for those who log
 
         disabled = DisabledRun(settings, config)
         disabled.config.update(artifacts)
+        session.run_started(disabled, is_active=is_active)
         return disabled
     started_at = datetime.now(UTC)
     call = surroundings.call(settings, started_at)
@@ -246,10 +250,12 @@ def _start(
                 backend.close()
                 shutil.rmtree(opened.offline_folder, ignore_errors=True)
             raise
-        run = _begun(settings, opened, started, call, allow_val_change=allow_val_change)
-    _say_started(run, started)
-    if artifacts:
-        with _failed_with_init(run):
+        with deferred():  # else Ctrl-C may leave a run that goes on and that nobody can finish
+            run = _begun(settings, opened, started, call, allow_val_change=allow_val_change)
+            session.run_started(run, is_active=is_active)
+    with _failed_with_init(run):
+        _say_started(run, started)
+        if artifacts:
             run.config.update(artifacts)
     return run
 

@@ -27,6 +27,7 @@ from lineal.core.ids import new_id
 from lineal.core.names import strings
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, UsageError
+from lineal.interrupts import deferred
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -385,28 +386,30 @@ class RunCore(Attributes):
 
     def _push_values(self) -> None:
         """Send what changed of config and summary; call with the push lock held."""
+        taken = None
+        try:
+            with deferred():  # else Ctrl-C may leave them taken and nobody sends them
+                taken = self._taken_values()
+            if taken != RunPatch():
+                self.backend.update_run(self.record.key, taken)
+        except BaseException:
+            if taken is not None:
+                self._put_back(taken)
+            raise
+
+    def _taken_values(self) -> RunPatch:
         config = self.config._take_changes()
         summary, removed = self.summary._take_changes()
-        patch, self._patch = self._patch, None
-        if not (config or summary or removed or patch):
-            return
-        try:
-            self.backend.update_run(
-                self.record.key,
-                RunPatch(
-                    config=config or None,
-                    summary=summary or None,
-                    summary_removed=removed,
-                    metadata=patch.metadata if patch else None,
-                    git_commit=patch.git_commit if patch else None,
-                    git_remote=patch.git_remote if patch else None,
-                ),
-            )
-        except BaseException:
-            self.config._put_back(config)
-            self.summary._put_back(summary, removed)
-            self._patch = patch
-            raise
+        patch, self._patch = self._patch or RunPatch(), None
+        return patch._replace(
+            config=config or None, summary=summary or None, summary_removed=removed
+        )
+
+    def _put_back(self, taken: RunPatch) -> None:
+        self.config._put_back(taken.config or {})
+        self.summary._put_back(taken.summary or {}, taken.summary_removed)
+        left = taken._replace(config=None, summary=None, summary_removed=())
+        self._patch = self._patch or left
 
     def _tick(self) -> None:
         """Called every second or so by the worker; whatever fails is tried again next time.

@@ -6,12 +6,13 @@ import json
 import re
 import shlex
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client import session, term
 from lineal.client.run import resuming, surroundings
 from lineal.core.records import RunState, Stream
 from lineal.errors import ArtifactsFailed, LinealError, WaitTimeoutError
+from lineal.interrupts import held
 
 if TYPE_CHECKING:
     from lineal.client.run.run import Run
@@ -24,28 +25,40 @@ SUMMARY_FILE = "wandb-summary.json"
 CONSOLE_FILE = "output.log"
 
 
+class _End(NamedTuple):
+    """How a run ended."""
+
+    state: RunState
+    code: int
+    failures: dict[str, BaseException]
+    """Names of artifacts that were not stored → why."""
+
+
 def finish(run: Run, exit_code: int, *, quiet: bool) -> None:
     """See `Run.finish`; an exit code that a first call had is that of the next one, too."""
-    with run._lock:
-        if run._is_finished:
-            return
-        run._is_finished = True
-    run._exit_code = exit_code or run._exit_code
-    if run._watched is not None:
-        run._watched.remove()
+    is_begun = False
     try:
-        _finish(run, run._exit_code, quiet=quiet)
-    except ArtifactsFailed:
-        raise
+        with held(run._lock):
+            if run._is_finished:
+                return
+            run._is_finished = is_begun = True
+        run._exit_code = exit_code or run._exit_code
+        if run._watched is not None:
+            run._watched.remove()
+        end = _finish(run, run._exit_code)
     except BaseException as error:
-        run._is_finished = False
+        if is_begun:
+            run._is_finished = False
         if not isinstance(error, WaitTimeoutError) or run.settings.finish_timeout_raises:
             raise
         term.error(error.message)
+        return
+    if end is not None:
+        _conclude(run, end, quiet=quiet)
 
 
-def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
-    """Store all that waits, then mark the run.
+def _finish(run: Run, exit_code: int) -> _End | None:
+    """Store all that waits, then mark the run; None in a forked child, where it goes on.
 
     If that fails, the failed artifacts are named, the error is raised, and all stays as it is, to
     be done again: by the next call, when this process ends, or, as far as the spool has it, by
@@ -62,7 +75,7 @@ def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
             run._files.store({})
             run._rows.spool.remove()
             session.run_finished(run)
-            return
+            return None
         failures = _wait_for_artifacts(run)
         _store(run)
         run._stop_ticks()
@@ -79,15 +92,20 @@ def _finish(run: Run, exit_code: int, *, quiet: bool) -> None:
             term.error(ArtifactsFailed(failures).message)
         raise
     session.run_finished(run)
-    if code == 0 and run.place.resume_file is not None:
+    return _End(state, code, failures)
+
+
+def _conclude(run: Run, end: _End, *, quiet: bool) -> None:
+    """Do what is left when a run is over; raises ArtifactsFailed."""
+    if end.code == 0 and run.place.resume_file is not None:
         note = resuming.remembered(run.record, run.place.spool)
         resuming.forget(run.place.resume_file, note)
     if not quiet:
-        _say_end(run, state, code)
+        _say_end(run, end)
     if run.settings.auto_gc and not run.offline:
         _free_space(run)
-    if failures:
-        failed = ArtifactsFailed(failures)
+    if end.failures:
+        failed = ArtifactsFailed(end.failures)
         if run.settings.raise_on_failed_artifacts:
             raise failed
         term.warning(failed.message)
@@ -179,9 +197,11 @@ def _yaml(config: dict[str, Any]) -> bytes:
     ).encode()
 
 
-def _say_end(run: Run, state: RunState, exit_code: int) -> None:
-    by_code = f" with exit code {exit_code}" if state is RunState.FAILED and exit_code else ""
+def _say_end(run: Run, end: _End) -> None:
+    by_code = ""
+    if end.state is RunState.FAILED and end.code:
+        by_code = f" with exit code {end.code}"
     hint = f"`lineal run show {shlex.quote(run.path)}`"
     if run.place.offline_folder is not None:
         hint = f"`lineal sync {shlex.quote(run.place.offline_folder)}`"
-    term.info(f"run {run.name} {state}{by_code}; see {hint}")
+    term.info(f"run {run.name} {end.state}{by_code}; see {hint}")

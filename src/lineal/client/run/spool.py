@@ -24,6 +24,7 @@ from typing import NamedTuple
 from lineal.client import term
 from lineal.core.records import Lines, Stream
 from lineal.errors import IntegrityError, Unavailable
+from lineal.interrupts import deferred, held
 
 SUFFIX = ".spool"
 FORMAT = 1
@@ -154,7 +155,7 @@ class Spool:
 
     def moved(self, batches: list[Lines], change_count: int = 0, *, media_count: int = 0) -> None:
         """Forget lines, the oldest changes and the oldest media, that are stored now."""
-        with self._lock:
+        with held(self._lock):  # else Ctrl-C may leave lines forgotten that still count as to come
             del self._changes[:change_count]
             del self._media[:media_count]
             for batch in batches:
@@ -169,7 +170,7 @@ class Spool:
 
     def remove(self) -> None:
         """Delete the file: everything is in the database."""
-        with self._lock:
+        with held(self._lock):  # else Ctrl-C may leave a descriptor that is closed
             if self._descriptor is not None:
                 with suppress(OSError):  # a file that stays tells nobody anything new
                     remove(self._path)
@@ -188,7 +189,8 @@ class Spool:
             return
         try:
             if self._descriptor is None:
-                self._descriptor, self._size = self._created()
+                with deferred():  # else Ctrl-C may leave a file that nobody else can take over
+                    self._descriptor, self._size = self._created()
                 if self._opened is not None:
                     self._opened()
             written = os.write(self._descriptor, data)
