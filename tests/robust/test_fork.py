@@ -69,6 +69,20 @@ def test_parent_and_child_both_log_after_a_fork() -> None:
     assert numbers() == [0, 1, 2]
 
 
+def test_a_child_that_may_have_no_thread_logs_all_the_same() -> None:
+    run = workers.start()
+
+    def log() -> None:
+        threading.stack_size(1 << 46)  # more than there is, so that none can be started
+        for number in range(3):
+            run.log({"number": number})
+
+    assert succeeded(in_fork(log))
+    run.finish()
+    rows = lineal.Api().run(run.path).scan_history()
+    assert [row["number"] for row in rows] == [0, 1, 2]
+
+
 def test_a_child_reads_what_its_parent_logged() -> None:
     run = workers.start()
     artifact = run.log_artifact(workers.draft("parent")).wait()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.capture.console import Console
-from lineal.client.run import adopting, rows, saved_files, surroundings
+from lineal.client.run import rows, saved_files, surroundings
 from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
 from lineal.client.run.logged import Logged
@@ -26,7 +26,7 @@ from lineal.core.full_names import ArtifactPath
 from lineal.core.ids import new_id
 from lineal.core.names import strings
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
-from lineal.errors import LinealError, UsageError
+from lineal.errors import LinealError, Unavailable, UsageError
 from lineal.interrupts import deferred
 
 if TYPE_CHECKING:
@@ -356,7 +356,10 @@ class RunCore(Attributes):
 
     def _spool_opened(self) -> None:
         if self._is_forked and self._stop_ticking is None:
-            self._stop_ticking = session.worker().every_tick(self._tick)
+            try:
+                self._stop_ticking = session.worker().every_tick(self._tick)
+            except Unavailable as error:
+                term.warn_once(f"{error.message}. What is logged here is stored at the end")
 
     def _keep_console(self, line: bytes) -> None:
         self._rows.spool.append(Stream.CONSOLE, line)
@@ -471,10 +474,6 @@ class RunCore(Attributes):
 
     def _forget_surroundings(self) -> None:
         self._collected = None
-
-    def _adopt_children(self) -> None:
-        """Move the lines of forked children that ended."""
-        adopting.adopt(self.backend, self.place.spool)
 
     # --- what the callbacks of libraries ask of a run ---
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.client import session, term
-from lineal.client.run import resuming, surroundings
+from lineal.client.run import adopting, resuming, surroundings
 from lineal.core.records import RunState, Stream
 from lineal.errors import ArtifactsFailed, LinealError, WaitTimeoutError
 from lineal.interrupts import held
@@ -158,7 +158,7 @@ def _timed_out(run: Run) -> WaitTimeoutError:
 
 def _store(run: Run) -> None:
     captured = run._surroundings(wait=True)
-    run._adopt_children()
+    adopting.adopt(run.backend, run.place.spool)  # of forked children that ended
     run.flush()
     contents = dict(captured.contents) if captured else {}
     config = run.config.as_dict()
