@@ -92,7 +92,7 @@ def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
         what = "No inodes (`df -i`)" if _lacks_inodes(path) else "No space"
         return NoSpace(
             f"{what} left to write {path}; free some and repeat the call: "
-            "it sends only what is missing"
+            "what was sent or fetched is not again"
         )
     if error.errno in _REFUSED:
         return Unavailable(f"Cannot write {path}: {_reason(error)}")
@@ -114,6 +114,10 @@ def _lacks_inodes(path: str) -> bool:
 def _reason(error: OSError) -> str:
     if error.errno in _FAILING:
         return f"{error.strerror}. Its disk fails or is gone; see to that, and repeat the call"
+    if error.errno == errno.EMFILE:
+        return (
+            f"{error.strerror}. Close some, or raise the limit (`ulimit -n`), and repeat the call"
+        )
     return str(error.strerror)
 
 
