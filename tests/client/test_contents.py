@@ -7,7 +7,7 @@ import os
 import random
 import resource
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineal.client.artifact import scratch
-from lineal.client.artifact.base import Base
+from lineal.client.artifact.base import LOOKED_UP_SINGLY, Base
 from lineal.client.artifact.contents import (
     ADDED_AT_ONCE,
     IMMUTABLE,
@@ -67,6 +67,38 @@ def digest_of(contents: Contents) -> Digest:
 
 def head_of(parts: Iterable[SegmentHead | Segment]) -> ManifestHead:
     return manifest_head(part.head if isinstance(part, Segment) else part for part in parts)
+
+
+class Interleaved(str):
+    """A digest; whoever compares it is interrupted by another thread once."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        meanwhile, Interleaved.meanwhile = Interleaved.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return str(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
+def test_threads_look_entries_up_in_several_segments_of_a_base() -> None:
+    names = [f"{number}" for number in range(5_000)]
+    whole = base_of(map(entry, names))
+    heads = tuple(
+        head._replace(digest=Digest(Interleaved(head.digest))) for head in whole.head.segments
+    )
+    base = Base(lambda: whole.head._replace(segments=heads), whole.segments)
+    first, last = min(names), max(names)
+    for _ in range(LOOKED_UP_SINGLY + 1):
+        assert base.get(first) is not None
+    # as another thread does that looks into another segment just then
+    Interleaved.meanwhile = lambda: [base.get(last) for _ in range(LOOKED_UP_SINGLY + 1)]
+    assert base.get(first) == entry(first)
 
 
 # --- a model-based property ---------------------------------------------------------------------

@@ -62,15 +62,15 @@ class Base:
         head = segment_of(self.head, path)
         if head is None:
             return None
-        last, count, entries = (
-            self._last if self._last[0] == head.digest else (head.digest, 0, None)
-        )
+        last, count, entries = self._last  # once: another thread may look into another segment
+        if last != head.digest:
+            count, entries = 0, None
         if entries is None and count < LOOKED_UP_SINGLY:
-            self._last = last, count + 1, None
+            self._last = head.digest, count + 1, None
             return entry_in(self._lines(head), path)
         if entries is None:  # more of its entries are likely to be asked for
             entries = {entry.path: entry for entry in decode_entries(self._lines(head))}
-            self._last = last, count, entries
+            self._last = head.digest, count, entries
         return entries.get(path)
 
     def _lines(self, head: SegmentHead) -> bytes:
