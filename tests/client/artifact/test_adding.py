@@ -21,6 +21,7 @@ from lineal.client.artifact.manifest import ManifestEntry
 from lineal.config import load
 from lineal.core.digest import of_bytes
 from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid
+from lineal.files.reading import CHUNK_BYTES
 from lineal.files.stamps import Stamp
 
 # --- adding files (ART-16…ART-19) ---------------------------------------------------------------
@@ -317,6 +318,23 @@ def test_the_size_of_bytes_is_that_in_bytes(run: lineal.Run) -> None:
     assert artifact.add_bytes(memoryview(numbers), "numbers").size == 16
     run.log_artifact(artifact).wait()
     assert artifact.open("numbers").read() == numbers.tobytes()
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        memoryview(array("d", range(2 * CHUNK_BYTES))),
+        memoryview(array("d")),
+        memoryview(b"abcd")[::2],
+        memoryview(b"abcd").cast("B", (2, 2)),
+    ],
+    ids=["many", "none", "gaps", "rows"],
+)
+def test_bytes_may_be_an_array_of_any_form(run: lineal.Run, view: memoryview) -> None:
+    artifact = Artifact("data", "dataset")
+    artifact.add_bytes(view, "numbers")
+    run.log_artifact(artifact).wait()
+    assert artifact.open("numbers").read() == view.tobytes()
 
 
 # --- new_file, objects, remove (ART-21, ART-23…ART-25) ------------------------------------------

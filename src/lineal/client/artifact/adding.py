@@ -150,7 +150,9 @@ class Adder:
             contents.add([Added(entry, source)], overwrite=overwrite)
         self._note_copy(contents, entry, source)
 
-    def add_bytes(self, contents: Contents, data: bytes, name: str, *, overwrite: bool) -> Entry:
+    def add_bytes(
+        self, contents: Contents, data: bytes | memoryview, name: str, *, overwrite: bool
+    ) -> Entry:
         """Add bytes as a file; they are written to the staging folder at once."""
         entry, source = self._made(data, file_paths.entry_path(name))
         with _undone(contents, source.staged):
@@ -169,12 +171,12 @@ class Adder:
         if len(contents.alone) >= least:
             contents.pack_copies(self.staging.new_path())
 
-    def _made(self, data: bytes, inside: str) -> tuple[Entry, Source]:
+    def _made(self, data: bytes | memoryview, inside: str) -> tuple[Entry, Source]:
         """Write bytes to the staging folder as the file that has this path in the artifact."""
         staged = self.staging.new_path()
         write_new(staged, data)
         source = Source(staged, staged, MUTABLE, Stamp.at(staged))
-        return Entry(inside, of_bytes(data), memoryview(data).nbytes), source
+        return Entry(inside, of_bytes(data), len(data)), source
 
     def add_dir(self, contents: Contents, folder: Folder, *, overwrite: bool) -> int:
         """Add all chosen files below a folder; returns how many. All or none are added."""

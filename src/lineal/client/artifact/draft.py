@@ -100,8 +100,8 @@ class DraftMethods(ArtifactCore):
         given: object = data
         if isinstance(given, str):
             raise TypeError("add_bytes takes bytes, not text; give `text.encode()`")
-        path = file_paths.entry_path(name)
-        entry = self._adder.add_bytes(self._contents, data, path, overwrite=overwrite)
+        path, content = file_paths.entry_path(name), _one_by_one(data)
+        entry = self._adder.add_bytes(self._contents, content, path, overwrite=overwrite)
         self._note_change()
         return self._shown(entry)
 
@@ -243,3 +243,11 @@ class DraftMethods(ArtifactCore):
 
     def _shown(self, entry: Entry) -> ManifestEntry:
         return ManifestEntry(entry, self._whole)
+
+
+def _one_by_one(data: bytes) -> bytes | memoryview:
+    """Return the bytes of an array or a part of one, which may be of numbers and have gaps."""
+    if type(data) is bytes:
+        return data
+    view = memoryview(data)
+    return view.cast("B") if view.c_contiguous and view.nbytes else bytes(view)
