@@ -191,6 +191,19 @@ def test_of_several_with_the_same_content_the_newest_is_reused(
     assert (again.number, again.aliases) == (1, ("latest",))
 
 
+def test_a_version_has_what_its_draft_asked_for_and_tags_of_later_ones(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    asked = {"description": "d", "metadata": {"k": 1}, "history_step": 7, "ttl_seconds": 60}
+    made = log(instance, owner, tmp_path, ONE, aliases=("prod",), tags=("b", "a"), **asked)
+    found = catalog.version(instance, owner, path("prod"))
+    assert found == made
+    assert {name: getattr(found, name) for name in asked} == asked
+    assert (found.aliases, found.tags) == (("latest", "prod"), ("a", "b"))
+    again = log(instance, owner, tmp_path, ONE, tags=("c", "a"), description="other")
+    assert (again.tags, again.description) == (("a", "b", "c"), "d")
+
+
 def test_metadata_of_unchanged_content_is_updated_on_request_only(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -285,6 +298,7 @@ def test_a_draft_that_cannot_be_is_refused_before_anything_is_recorded(
 def test_a_project_deleted_since_begin_takes_no_version(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
+    log(instance, owner, tmp_path, ONE, project="other")
     spec, segments = draft(ONE)
     begun = artifacts.begin(instance, owner, spec, segments)
     send(instance, owner, begun.draft, ONE, tmp_path)
@@ -316,6 +330,7 @@ def test_a_run_deleted_since_begin_logs_nothing(
     begun = artifacts.begin(instance, owner, spec, segments)
     send(instance, owner, begun.draft, ONE, tmp_path)
     runs.finish(instance, owner, run.key, 0, 1.0)
+    runs.start(instance, owner, RunSpec("ana", "vision", "r2"))
     deletion.delete_run(instance, owner, run.key, delete_artifacts=False)
     with pytest.raises(Gone, match="Run ana/vision/r1 was deleted"):
         artifacts.commit(instance, owner, begun.draft)

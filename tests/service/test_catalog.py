@@ -17,6 +17,7 @@ from lineal.core.records import (
     CollectionPatch,
     MembershipId,
     PageRequest,
+    RunSpec,
     VersionId,
     VersionPatch,
     VersionQuery,
@@ -29,7 +30,7 @@ from lineal.errors import (
     Invalid,
     NotFound,
 )
-from lineal.service import catalog, deletion, finding
+from lineal.service import catalog, deletion, finding, lineage, runs
 from lineal.service.instance import Instance
 from tests.service.drafts import findings, log, path
 
@@ -100,6 +101,32 @@ def test_a_portfolio_holds_links_to_one_type(
     with pytest.raises(Exists, match="ana/vision/data holds versions of its own"):
         catalog.link_version(instance, owner, other.id, path("latest"), [])
     assert catalog.links(instance, owner, other.id) == []
+
+
+def test_links_of_a_deleted_project_are_not_listed(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1"})
+    for project in ("first", "second"):
+        target = ArtifactPath("ana", project, "detector")
+        catalog.link_version(instance, owner, version.id, target, [])
+    deletion.delete_project(instance, owner, "ana", "first")
+    assert [link.project for link in catalog.links(instance, owner, version.id)] == ["second"]
+
+
+def test_a_version_belongs_to_the_sweep_of_the_run_that_logged_it_first(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    swept, other = (
+        runs.start(instance, owner, RunSpec("ana", "vision", name, sweep_id=sweep)).run.key
+        for name, sweep in (("a", "s"), ("b", None))
+    )
+    first = log(instance, owner, tmp_path, {"a": b"1"})
+    lineage.use(instance, owner, swept, first.id, alias=None)
+    assert catalog.version_by_id(instance, owner, first.id).sweep_id is None
+    for keys, sweep in (((swept, other), "s"), ((other, swept), None)):
+        versions = [log(instance, owner, tmp_path, {"b": str(keys).encode()}, run=k) for k in keys]
+        assert [version.sweep_id for version in versions] == [sweep] * 2
 
 
 def test_a_name_leads_to_the_last_collection_that_had_it(

@@ -65,6 +65,8 @@ def test_conflicting_contributions_are_refused_naming_both_runs(
 def test_finishing_nothing_is_refused_naming_the_ids_that_parts_wait_under(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
+    part = {"distributed_id": "day", "is_final": False}
+    commit(instance, owner, tmp_path, {"a": b"1"}, collection="other", **part)
     with pytest.raises(NotFound, match=r"contributed to ana/vision/data under 'nigth', and"):
         commit(instance, owner, tmp_path, {}, distributed_id="nigth")
     commit(instance, owner, tmp_path, {"a": b"1"}, distributed_id="night", is_final=False)

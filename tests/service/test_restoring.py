@@ -315,6 +315,20 @@ def test_what_was_not_released_comes_back_and_of_the_rest_it_is_said(
     assert live(instance, owner) == {"v1": ("latest",)}
 
 
+def test_a_run_whose_lines_were_released_stays_deleted(
+    instance: Instance, owner: Actor, log: Log, run: RunRecord, clock: MovableClock
+) -> None:
+    log("0", run=run.key)
+    deletion.delete_run(instance, owner, run.key, delete_artifacts=True)
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    with instance.database.writing() as connection:
+        gc_db.release_runs(connection, [run.key], clock.now(), clock.now())
+    found = restoring.restore(instance, owner, act.id)
+    assert (found.versions, found.runs, found.released) == (1, 0, 1)
+    with pytest.raises(Gone):
+        runs.run_by_key(instance, owner, run.key)
+
+
 def test_of_a_deletion_that_hid_nothing_nothing_comes_back(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
