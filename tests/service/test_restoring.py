@@ -376,6 +376,26 @@ def test_a_deleted_portfolio_comes_back_empty_or_with_the_next_link(
     assert listed(instance, owner, "registry") == ["detector"]
 
 
+def test_what_comes_back_brings_back_no_other_collection(
+    instance: Instance, owner: Actor, log: Log, clock: MovableClock
+) -> None:
+    delete(instance, owner, log("0"))
+    log("0", collection="other")
+    other = catalog.collection(instance, owner, "ana", "vision", "other")
+    deletion.delete_collection(instance, owner, other.id)
+    first, second = deletion.deletions(instance, owner, FIRST).items
+    restoring.restore_version(instance, owner, path("v0"))
+    assert listed(instance, owner) == ["data"]
+    restored_at = deletion.deletions(instance, owner, FIRST).items[1].restored_at
+    assert restored_at is not None
+    clock.move(hours=1)
+    restoring.restore(instance, owner, first.id)
+    assert listed(instance, owner) == ["data", "other"]
+    of_first, of_second = deletion.deletions(instance, owner, FIRST).items
+    assert (of_second.id, of_second.restored_at) == (second.id, restored_at)
+    assert of_first.restored_at is not None
+
+
 # --- runs -----------------------------------------------------------------------------------------
 
 
