@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lineal.core.access import Actor
 from lineal.core.records import (
@@ -278,6 +278,36 @@ def test_a_run_ends_while_its_project_is_deleted(instance: Instance, owner: Acto
             wait_until(lambda: other.done() or is_waiting(instance))
             assert runs_db.find_by_key(connection, key, lock=True) is not None
         assert other.result(PATIENCE) == RunState.FINISHED
+
+
+def test_a_run_moves_while_its_project_is_deleted(instance: Instance, owner: Actor) -> None:
+    """Whoever deletes it has locked the project, and is about to lock its runs."""
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            projects_db.require_row(connection, "ana", "vision", "ana", lock=True)
+            other = threads.submit(moving.move, instance, owner, key, "ana", "archive")
+            wait_until(lambda: is_waiting(instance))
+            assert runs_db.find_by_key(connection, key, lock=True) is not None
+        assert other.result(PATIENCE).run.project == "archive"
+
+
+def test_a_run_logs_while_it_moves_with_what_it_logged(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    """Whoever moves it has changed the run's key, and is about to lock the collection."""
+    key = runs.start(instance, owner, RunSpec("ana", "vision", "a")).run.key
+    log(instance, owner, tmp_path, {"a": b"1"}, run=key)
+    collection = catalog.collection(instance, owner, "ana", "vision", "data").id
+    spec, segments = draft({"a": b"2"}, run=key)
+    with ThreadPoolExecutor(1) as threads:
+        with instance.database.writing() as connection:
+            renamed = update(schema.runs).where(schema.runs.c.id == key).values(run_id="b")
+            connection.execute(renamed)
+            other = threads.submit(artifacts.begin, instance, owner, spec, segments)
+            wait_until(lambda: is_waiting(instance))
+            collections_db.lock(connection, collection)
+        assert other.result(PATIENCE).version is None
 
 
 def test_a_draft_is_committed_while_another_that_shares_bytes_is_begun(

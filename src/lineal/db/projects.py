@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from lineal.core.moments import in_utc
 from lineal.core.records import Page, PageRequest, ProjectId, ProjectRecord
-from lineal.db.engine import insert
+from lineal.db.engine import insert, on_sqlite
 from lineal.db.fields import text_field
 from lineal.db.orders import fetch_page, parse_order
 from lineal.db.schema import entities, projects
@@ -67,6 +67,17 @@ def find_row(connection: Connection, entity: str, project: str) -> ProjectRow | 
     """Return the row of a project, deleted ones too."""
     row = connection.execute(_FIND, {"entity": entity, "project": project}).one_or_none()
     return cast("ProjectRow | None", row)
+
+
+def hold(connection: Connection, *ids: int) -> None:
+    """Let nobody delete projects until the transaction ends (SQLite: already so).
+
+    To be called before a run or collection of them is locked, as whoever deletes one does.
+    """
+    if on_sqlite(connection):
+        return
+    own = select(projects.c.id).where(projects.c.id.in_(set(ids))).order_by(projects.c.id)
+    connection.execute(own.with_for_update(read=True, key_share=True)).all()
 
 
 def require_row(

@@ -175,10 +175,10 @@ def _begun(connection: Connection, call: _Begin, *, may_reuse: bool = False) -> 
         if lineage_nodes.version_end(connection, VersionId(source)) is None:
             raise NotFound(f"No version {source} to derive {draft.collection} from")
     collection = _sequence(connection, draft, call.now)
+    # the run before the collection, that before its version, as whoever deletes does: no deadlock
+    if draft.run is not None:
+        lineage_db.hold(connection, draft.run)
     if draft.distributed_id is None and draft.on_unchanged != "new_version":
-        if may_reuse and draft.run is not None:
-            lineage_db.hold(connection, draft.run)
-        # the collection before its version, as whoever deletes does: no deadlock with it
         collections_db.lock(connection, collection.id)
         same = versions_db.same_content(connection, collection.id, draft.manifest.digest)
         if same is not None and _is_whole(connection, same):

@@ -49,8 +49,10 @@ def move(
     moved: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     with instance.database.writing() as connection:
+        before = runs.require(connection, run).project_id
+        projects_db.hold(connection, before, projects_db.ensure(connection, entity, project, now))
+        project_id = projects_db.require(connection, entity, project, actor.name)
         row = runs.require(connection, run, lock=True)
-        project_id = projects_db.ensure(connection, entity, project, now)
         if row.project_id != project_id:
             _move_run(connection, row, project_id, f"{entity}/{project}", now)
         if with_artifacts:
