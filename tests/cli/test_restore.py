@@ -103,6 +103,14 @@ def test_a_branch_or_folder_that_is_there_is_left_alone(lineal, tree):
     assert "already exists" in answer.err
 
 
+def test_a_run_whose_id_is_no_branch_needs_another(lineal, tree):
+    lineal_module.init(project="p", id="night 1", settings={"console": "off"}).finish()
+    session.close()
+    said = lineal("restore", "p/night 1", fails=True).err
+    assert "no branch called 'lineal/night 1'; name another with `--branch`" in said
+    assert lineal("restore", "p/night 1", "--branch", "night-1").lines == [str(tree)]
+
+
 def test_a_commit_that_is_not_here_is_named(lineal, tree, monkeypatch):
     Path("../other").mkdir()
     monkeypatch.chdir("../other")

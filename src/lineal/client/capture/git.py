@@ -8,7 +8,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lineal.errors import Conflict, Exists, NotFound, Unavailable
+from lineal.errors import Conflict, Exists, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     import subprocess
@@ -117,14 +117,17 @@ def recreate(
 
     patch: its uncommitted changes, None for none. folder: of a work tree to be made beside the one
     at `root`; without, that one is used, and must have no uncommitted changes of its own.
-    Raises NotFound (the commit is not here), Exists (the branch), Conflict (the folder is there,
-    git refuses, or the changes do not apply: then branch and folder are removed again).
+    Raises NotFound (the commit is not here), Invalid (no branch is called so), Exists (the branch),
+    Conflict (the folder is there, git refuses, or the changes do not apply: then branch and folder
+    are removed again).
     """
     found = _COMMIT.fullmatch(commit) and _call(root, "cat-file", "-e", f"{commit}^{{commit}}")
     if not found or found.returncode != 0:
         raise NotFound(
             f"Commit {commit} is not in {root}; fetch it, such as by `git fetch --all`, and repeat"
         )
+    if _call(root, "check-ref-format", f"refs/heads/{branch}").returncode != 0:
+        raise Invalid(f"Git takes no branch called {branch!r}; name another with `--branch`")
     if _call(root, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").returncode == 0:
         raise Exists(f"Branch {branch} is in {root} already; name another with `--branch`")
     if folder is None:
