@@ -340,6 +340,8 @@ def test_ref_check_tells_what_it_found_before_a_store_failed(
     answer = capsys.readouterr()
     assert "lost         a" in answer.out
     assert "/b answers 500" in answer.err
+    assert execute(["ref", "check", "p/refs", "--json"]) == 8  # as they come, however many
+    assert '"path": "a"' in capsys.readouterr().out
 
 
 def test_verify_holds_references_against_their_objects(web: Web, tmp_path: Path) -> None:

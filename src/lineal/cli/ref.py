@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import typer
 
@@ -44,28 +45,26 @@ def check(name: Version, json: Json = False) -> None:
     record = connection.version(name)
     opened = references.opened(connection.settings.reference_timeout)
     counts: Counter[State] = Counter()
-    told: list[dict[str, str | None]] = []
-    try:
+    # what is drawn would be drawn over JSON that comes to the same terminal
+    is_drawn = not json or output.terminal_width() is None
+
+    def checked() -> Iterator[dict[str, str | None]]:
         with term.progress(f"checking {record.name}", files=record.entry_count) as progress:
             for entry, found in checking.check(opened, connection.entries(record)):
                 counts[found.state] += 1
-                progress.advance(files=1)
-                if json or found.state is not State.FRESH:
-                    told.append(
-                        {
-                            "path": entry.path,
-                            "ref": entry.ref,
-                            "state": found.state.value,
-                            "detail": found.detail,
-                        }
-                    )
-    finally:  # what was found before a store did not answer is worth knowing
-        if not json:
-            for each in told:
-                told_of = output.cell(f"{each['path']}  {each['detail']}")
-                output.entry(f"{each['state']:<12} ", told_of)
+                if is_drawn:
+                    progress.advance(files=1)
+                yield {
+                    "path": entry.path,
+                    "ref": entry.ref,
+                    "state": found.state.value,
+                    "detail": found.detail,
+                }
+
     if json:
-        output.as_json_list(told)
+        output.as_json_list(checked())
+    else:
+        _print_stale(checked())
     summary = ", ".join(f"{count:,} {state}" for state, count in sorted(counts.items()))
     output.note(f"{record.path}: {summary or 'no references'}")
     if counts[State.LOST]:
@@ -73,3 +72,15 @@ def check(name: Version, json: Json = False) -> None:
     if counts[State.FORBIDDEN]:
         forbidden = output.plural(counts[State.FORBIDDEN], "reference")
         raise Denied(f"{forbidden} could not be checked: they may not be read from here")
+
+
+def _print_stale(checked: Iterable[dict[str, str | None]]) -> None:
+    """Print what is not fresh; what was found before a store did not answer is worth knowing."""
+    told = []
+    try:
+        for each in checked:
+            if each["state"] != State.FRESH:
+                told.append(each)
+    finally:
+        for each in told:
+            output.entry(f"{each['state']:<12} ", output.cell(f"{each['path']}  {each['detail']}"))
