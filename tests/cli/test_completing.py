@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ import pytest
 import lineal as sdk
 from lineal.cli import completing
 from lineal.cli.app import execute
+from lineal.client import term
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Let this process speak again, which says nothing while it completes."""
+    yield
+    term.configure(quiet=False, silent=False)
 
 
 @pytest.fixture
