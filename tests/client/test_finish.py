@@ -22,6 +22,14 @@ def test_what_is_no_exit_code_leaves_the_run_to_be_finished(code):
     assert lineal.Api().run(run.path).exit_code == 3
 
 
+def test_what_is_no_exit_code_is_not_that_of_the_next_call():
+    run = lineal.init()
+    with pytest.raises(Invalid, match="32 bits"):
+        run.finish(exit_code=2**40)
+    run.finish()
+    assert lineal.Api().run(run.path).state == "finished"
+
+
 def test_finish_names_every_artifact_that_failed():
     run = lineal.init()
     for name in ("one", "two"):

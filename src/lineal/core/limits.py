@@ -1,4 +1,4 @@
-"""What metadata, a TTL and `on_unchanged` may be, wherever they come from."""
+"""What metadata, a TTL, an exit code and `on_unchanged` may be, wherever they come from."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 from lineal.core import names
-from lineal.core.records import OnUnchanged
+from lineal.core.records import EXIT_CODE_MAX, OnUnchanged
 from lineal.errors import Invalid
 
 LONGEST_TTL = timedelta(days=365_000)
@@ -28,6 +28,12 @@ def check_seconds(ttl_seconds: int) -> None:
     """Raise Invalid unless it can be counted from any moment."""
     if not 0 <= ttl_seconds <= LONGEST_TTL.total_seconds():
         raise Invalid(f"A TTL is at most {LONGEST_TTL.days:,} days, and never negative")
+
+
+def check_exit_code(exit_code: int) -> None:
+    """Raise Invalid unless a process can end with it."""
+    if abs(exit_code) > EXIT_CODE_MAX:
+        raise Invalid(f"Exit code {exit_code} is too large; no process ends with more than 32 bits")
 
 
 def check_metadata(metadata: Mapping[str, Any] | None) -> None:

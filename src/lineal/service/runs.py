@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from lineal.core import access, names
+from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
 from lineal.core.moments import in_utc
 from lineal.core.names import OWN_KEY
 from lineal.core.records import (
-    EXIT_CODE_MAX,
     JsonObject,
     Page,
     PageRequest,
@@ -334,8 +333,7 @@ def finish(
     RunNotFoundError, Gone, Invalid (of a code beyond 32 bits).
     """
     access.require(actor, Action.WRITE, f"run {run}")
-    if abs(exit_code) > EXIT_CODE_MAX:
-        raise Invalid(f"Exit code {exit_code} is too large; no process ends with more than 32 bits")
+    limits.check_exit_code(exit_code)
     with instance.database.writing() as connection:
         row = require(connection, run, lock=True)
         now = instance.clock.now()

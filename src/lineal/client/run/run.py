@@ -17,7 +17,7 @@ from lineal.client.run import rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
 from lineal.client.run.rows import Metric
 from lineal.client.shown import Shown, of_summary
-from lineal.core import full_names
+from lineal.core import full_names, limits
 from lineal.core.records import RunPatch, RunState, Stream
 from lineal.errors import ArtifactsFailed, Invalid, WaitTimeoutError
 
@@ -418,7 +418,9 @@ class Run(RunCore, Shown):
             raise TypeError(f"finish(exit_code={exit_code!r}): give a whole number; 0 is success")
         from lineal.client.run import finishing  # last, so that `init` need not wait for it
 
-        finishing.finish(self, index(exit_code or 0), quiet=bool(quiet))
+        code = index(exit_code or 0)
+        limits.check_exit_code(code)  # here: it would be that of the next call, too
+        finishing.finish(self, code, quiet=bool(quiet))
 
     def __enter__(self) -> Run:
         return self
