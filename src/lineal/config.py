@@ -320,7 +320,7 @@ def _absolute(path: Any) -> Any:
     text = os.fsdecode(path)
     if text.startswith("~") or os.path.isabs(text):  # `home_of` says where `~` leads nowhere
         return path
-    return os.path.normpath(os.path.join(working_folder(), text))
+    return absolute_path(text)
 
 
 def sources(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -471,6 +471,11 @@ def working_folder() -> str:
             f"The working directory of this process is gone: {error.strerror}. Change to one that "
             "is there"
         ) from error
+
+
+def absolute_path(path: str) -> str:
+    """Return what `os.path.abspath` does; raises Unavailable as `working_folder`."""
+    return os.path.normpath(path if os.path.isabs(path) else os.path.join(working_folder(), path))
 
 
 def default_entity(settings: Settings) -> str:

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,33 @@ def test_a_working_directory_that_was_removed_is_said(tmp_path, monkeypatch):
     for call in (lineal.init, lambda: lineal.init(project="p"), lineal.Api):
         with pytest.raises(Unavailable, match="working directory of this process is gone"):
             call()
+
+
+def test_a_working_directory_that_is_removed_later_is_said_of_what_lies_in_it(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("x")
+    run, artifact = lineal.init(project="p"), lineal.Artifact("data", "dataset")
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    artifact.add_file(tmp_path / "file")
+    run.save(tmp_path / "file")
+    run.log_artifact(artifact).wait().download(tmp_path / "fetched")
+    draft = artifact.new_draft()
+    for call in (
+        partial(draft.add_file, "file"),
+        partial(draft.add_dir, "folder"),
+        partial(draft.get_added_local_path_name, "file"),
+        artifact.download,
+        partial(artifact.download, "folder"),
+        partial(artifact.checkout, "folder"),
+        partial(run.save, "file"),
+        run.log_code,
+    ):
+        with pytest.raises(Unavailable, match="working directory of this process is gone"):
+            call()
+    run.finish()
 
 
 def test_a_run_gets_an_id_a_label_and_the_default_project():

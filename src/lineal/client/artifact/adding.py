@@ -30,7 +30,7 @@ from lineal.client.artifact.staging import (
 )
 from lineal.client.artifact.walking import not_a_file, walk
 from lineal.client.cache import DigestCache, now_ns
-from lineal.config import Settings
+from lineal.config import Settings, absolute_path
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, of_bytes
 from lineal.core.manifest import Entry
@@ -105,7 +105,7 @@ class Adder:
     ) -> Entry:
         """Add one file under a name; raises Invalid if it is none (ART-16)."""
         check_policy(policy)
-        source = os.path.abspath(path)
+        source = absolute_path(path)
         if not os.path.isfile(source):
             raise not_a_file(path)
         inside = file_paths.entry_path(name)
@@ -181,9 +181,9 @@ class Adder:
     def add_dir(self, contents: Contents, folder: Folder, *, overwrite: bool) -> int:
         """Add all chosen files below a folder; returns how many. All or none are added."""
         check_policy(folder.policy)
-        if not os.path.isdir(folder.path):
+        root = absolute_path(folder.path)
+        if not os.path.isdir(root):
             raise _not_a_folder(folder.path)
-        root = os.path.abspath(folder.path)
         with term.progress(f"adding {os.path.basename(root) or root}") as progress:
             before = len(contents)
             found = self._walk(root, folder, progress)
@@ -420,7 +420,7 @@ def cache_and_staging(settings: Settings) -> tuple[str, str]:
 
 
 def digest_of(path: str) -> Digest:
-    return Digest(PREFIX + hash_file(os.path.abspath(path)).hex_digest)
+    return Digest(PREFIX + hash_file(absolute_path(path)).hex_digest)
 
 
 def check_policy(policy: str) -> None:
@@ -433,4 +433,4 @@ def _not_a_folder(path: str) -> Invalid:
         return Invalid(f"{path} is not a folder; use add_file for a file")
     if os.path.islink(path):
         return Invalid(f"{path} is a symbolic link that leads nowhere")
-    return Invalid(f"Folder {os.path.abspath(path)} does not exist; nothing was added")
+    return Invalid(f"Folder {absolute_path(path)} does not exist; nothing was added")

@@ -25,6 +25,7 @@ from lineal.client.cache import FETCHED, FILES, DigestCache, Known, now_ns
 from lineal.client.references import References
 from lineal.client.references.scheme import has_checked_content, identity, is_unchecked
 from lineal.collector import seldom_collected
+from lineal.config import absolute_path
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
@@ -89,7 +90,7 @@ class Download:
         self._link = link
         self._backend = backend
         self._version = version
-        self._root = os.path.abspath(root)
+        self._root = absolute_path(root)
         self._cache = cache
         self._references = references
         self._allow_missing_references = allow_missing_references

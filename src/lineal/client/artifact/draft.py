@@ -17,6 +17,7 @@ from lineal.client.artifact import adding, patterns
 from lineal.client.artifact.contents import MUTABLE
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
+from lineal.config import absolute_path
 from lineal.core import file_paths, names
 from lineal.core.digest import Digest
 from lineal.core.manifest import Entry
@@ -207,7 +208,7 @@ class DraftMethods(ArtifactCore):
 
     def get_added_local_path_name(self, local_path: str) -> str | None:
         """Return the path in the artifact of a local file added earlier, else None (ART-27)."""
-        return self._contents.name_of(os.path.abspath(file_paths.local_path(local_path)))
+        return self._contents.name_of(absolute_path(file_paths.local_path(local_path)))
 
     def finalize(self) -> None:
         """Fix the content; every change afterwards raises ArtifactFinalizedError (ART-4).

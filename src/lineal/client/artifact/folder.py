@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 
+from lineal.config import absolute_path
 from lineal.core.manifest import Entry
 from lineal.errors import (
     HostilePath,
@@ -43,7 +44,7 @@ def make_root(root: str) -> None:
 
 def lowest(path: str) -> str:
     """Return the last part of a path that there is."""
-    path = os.path.abspath(path)
+    path = absolute_path(path)
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
@@ -82,7 +83,7 @@ def surplus(root: str, entries: Iterable[Entry]) -> list[str]:
     Raises Invalid for folders that nobody wants emptied: `/`, the user's home or what holds it, a
     git work tree or what holds one, and what holds Lineal's own data, as a home or an offline run.
     """
-    real = os.path.realpath(root)
+    real = os.path.realpath(absolute_path(root))
     home = os.path.realpath(os.path.expanduser("~"))
     if os.path.commonpath([real, home]) == real or os.path.exists(os.path.join(real, ".git")):
         raise Invalid(f"Refusing to check out into {real}: it would delete files there")

@@ -17,6 +17,7 @@ from lineal.client.artifact import patterns
 from lineal.client.artifact.core import ArtifactCore
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.client.values import iso
+from lineal.config import absolute_path
 from lineal.core import file_paths, names
 from lineal.core.manifest import Entry
 from lineal.errors import HostilePath, Invalid, MissingFile
@@ -357,7 +358,7 @@ class VersionMethods(ArtifactCore):
 
     def _default_root(self, name: str) -> str:
         """Return a folder that stays the same one when the working directory changes."""
-        return os.path.abspath(os.path.join(self._settings.artifact_dir, name))
+        return absolute_path(os.path.join(self._settings.artifact_dir, name))
 
 
 def _inside(name: str | os.PathLike[str]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lineal.client.capture import git, notebook
 from lineal.client.values import text
+from lineal.config import absolute_path
 from lineal.core.file_paths import entry_path, local_path
 from lineal.errors import HostilePath
 from lineal.files.folders import walk
@@ -90,7 +91,7 @@ def select(
     root: str, include: Predicate | None = None, exclude: Predicate | None = None
 ) -> Selection:
     """Choose the source files below a folder; Python files and the like unless `include` says."""
-    selection = Selection(os.path.abspath(local_path(root)))
+    selection = Selection(absolute_path(local_path(root)))
     for relative, path in _unignored(selection):
         wanted = _ask(include, path, selection.root) if include else _is_source(relative)
         if not wanted or (exclude and _ask(exclude, path, selection.root)):

@@ -12,6 +12,7 @@ from lineal.client.offline.backend import OfflineBackend
 from lineal.client.offline.earlier import Attempt
 from lineal.client.public.api import Api
 from lineal.client.public.files import run_files
+from lineal.config import working_folder
 from lineal.core import file_paths, full_names
 from lineal.core.records import RunRecord
 from lineal.errors import HostilePath, Invalid
@@ -41,7 +42,7 @@ def restore_without_run(name: str, run_path: str, *, replace: bool, root: str | 
     """Do the same while no run is active; without `root` the working directory gets the file."""
     run = Api().run(run_path)
     own = [Attempt(run._backend, run._record)]
-    target, _ = _put(own, run._record, name, root or os.getcwd(), replace=replace)
+    target, _ = _put(own, run._record, name, root or working_folder(), replace=replace)
     return _opened(target)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.run.spool import Spool
+from lineal.config import absolute_path
 from lineal.core.file_paths import entry_path, path_text
 from lineal.core.ids import new_id
 from lineal.core.records import RunKey
@@ -59,7 +60,7 @@ def choose(
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
     text = path_text(os.fsdecode(pattern) if isinstance(pattern, bytes) else pattern)
-    base = os.path.abspath(_base_of(text, folder) if base is None else base)
+    base = absolute_path(_base_of(text, folder) if base is None else base)
     found = sorted(globs.glob(text, recursive=True)) if is_glob else [text]
     choices = []
     for local in dict.fromkeys(_files_of(found)):  # a folder and what is in it may both match
@@ -74,7 +75,7 @@ def _base_of(pattern: str, folder: str | None) -> str:
     if not os.path.isabs(pattern):
         return "."
     if folder is not None:
-        inside = os.path.join(os.path.abspath(folder), "")
+        inside = os.path.join(absolute_path(folder), "")
         if os.path.normpath(pattern).startswith(inside):
             return inside
     return os.path.dirname(os.path.dirname(pattern))
@@ -88,7 +89,7 @@ def _files_of(
     Sockets, pipes and devices are none: reading one may never end. skipped: see
     `files.folders.walk`.
     """
-    for path in map(os.path.abspath, found):
+    for path in map(absolute_path, found):
         inside = (
             os.path.join(path, below, name)
             for below, _, names in walk(path, skipped=skipped)
