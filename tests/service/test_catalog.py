@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,12 +39,15 @@ from tests.service.drafts import findings, log, path
 def test_an_alias_moves_and_every_move_is_kept(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
-    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod",))
+    first = log(instance, owner, tmp_path, {"a": b"1"}, aliases=("prod", "best"))
     second = log(instance, owner, tmp_path, {"a": b"2"}, aliases=("prod",))
     collection = catalog.collection(instance, owner, "ana", "vision", "data")
     history = catalog.alias_history(instance, owner, collection.id, "prod")
     assert [(move.before, move.after) for move in history] == [(None, "v0"), ("v0", "v1")]
-    assert catalog.version_by_id(instance, owner, first.id).aliases == ()
+    assert {move.alias for move in history} == {"prod"}
+    every = catalog.alias_history(instance, owner, collection.id, None)
+    assert sorted(move.alias for move in every) == ["best", "latest", "latest", "prod", "prod"]
+    assert catalog.version_by_id(instance, owner, first.id).aliases == ("best",)
     assert catalog.version_by_id(instance, owner, second.id).aliases == ("latest", "prod")
 
 
@@ -127,6 +131,27 @@ def test_a_version_belongs_to_the_sweep_of_the_run_that_logged_it_first(
     for keys, sweep in (((swept, other), "s"), ((other, swept), None)):
         versions = [log(instance, owner, tmp_path, {"b": str(keys).encode()}, run=k) for k in keys]
         assert [version.sweep_id for version in versions] == [sweep] * 2
+
+
+def test_what_is_in_another_project_or_deleted_is_neither_named_nor_in_the_way(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"})
+    log(instance, owner, tmp_path, {"a": b"1"}, project="other", collection="dato", type="model")
+    gone = log(instance, owner, tmp_path, {"a": b"1"}, collection="dat", type="table")
+    found = catalog.collection(instance, owner, "ana", "vision", gone.collection)
+    deletion.delete_collection(instance, owner, found.id)
+    with pytest.raises(NotFound) as raised:
+        catalog.version(instance, owner, path("latest", "dats"))
+    assert "did you mean data" in raised.value.message
+    assert not re.search(r"\bdato?\b", raised.value.message)
+    assert catalog.artifact_types(instance, owner, "ana", "vision") == ["dataset"]
+    data = catalog.collection(instance, owner, "ana", "vision", "data")
+    with pytest.raises(Exists, match="was deleted, and keeps its name"):
+        catalog.update_collection(instance, owner, data.id, CollectionPatch(name="dat"))
+    patch = CollectionPatch(name="dato", tags=("b", "a"))
+    renamed = catalog.update_collection(instance, owner, data.id, patch)
+    assert (renamed.name, renamed.tags) == ("dato", ("a", "b"))
 
 
 def test_a_name_leads_to_the_last_collection_that_had_it(

@@ -166,6 +166,7 @@ def test_what_expires_soon_is_listed_the_soonest_first(
     retention_days = {"late": 9, "soon": 2, "over": 1, "never": 0}
     for name, days in retention_days.items():
         log(name, collection=name, ttl_seconds=days * DAY)
+    log("other", entity="bob", ttl_seconds=DAY)
     protected = log("kept", collection="kept", ttl_seconds=DAY)
     target = ArtifactPath("ana", "registry", "detector")
     catalog.link_version(instance, owner, protected.id, target, [])
