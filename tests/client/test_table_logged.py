@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.client.syncing import synced
 
 import lineal
 from lineal.client.media.image import Image
@@ -114,6 +115,18 @@ def test_incremental_table_keeps_the_rows_of_those_before_it_under_its_key() -> 
     parts = [artifact.get(path) for path in artifact.manifest.entries]
     assert [part.data for part in parts] == [[["0.0"]], [["0.1"]], [["1.0"]], [["1.1"]]]
     assert lineal.Api().run("p/again").summary["t"]["increment_num"] == 3
+
+
+def test_incremental_table_is_whole_where_an_offline_run_goes_on(home: Path) -> None:
+    table = Table(["i"], log_mode="INCREMENTAL")
+    for number in range(2):
+        with lineal.init(project="p", id="off", resume="allow", mode="offline") as run:
+            table.add_data(number)
+            run.log({"t": table})
+    assert [result.failures for result in synced(home)] == [{}, {}]
+    artifact = lineal.Api().artifact("p/run-off-incr-t:latest")
+    parts = [artifact.get(path) for path in artifact.manifest.entries]
+    assert [row for part in parts for row in part.data] == [[0], [1]]
 
 
 # --- its pictures -------------------------------------------------------------------------------
