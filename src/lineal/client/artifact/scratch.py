@@ -13,7 +13,6 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lineal.client.fork_gate import inside_sqlite
@@ -71,8 +70,11 @@ class Scratch:
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         if self._database is None:
             return []
-        with self._in_use():
-            return self._database.execute(query, values).fetchall()
+        try:  # thrice, as a block of our own takes as long as the query
+            with held(self.lock, inside_sqlite):
+                return self._database.execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise _not_kept(error) from error
 
     def paged(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         """Yield rows in the order of their paths, which come first; changes may come in between.
@@ -88,13 +90,19 @@ class Scratch:
             after = rows[-1][0]
 
     def change(self, statement: str) -> None:
-        with self._in_use():
-            self._own().execute(statement)
+        try:
+            with held(self.lock, inside_sqlite):
+                self._own().execute(statement)
+        except sqlite3.OperationalError as error:
+            raise _not_kept(error) from error
 
     def change_many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
         """Return how many rows of the database it changed."""
-        with self._in_use():
-            return self._own().executemany(statement, rows).rowcount
+        try:
+            with held(self.lock, inside_sqlite):
+                return self._own().executemany(statement, rows).rowcount
+        except sqlite3.OperationalError as error:
+            raise _not_kept(error) from error
 
     def at_once(self, work: Callable[[], T]) -> T:
         """Make all changes of some work, or none if it raises; to be called with the lock held.
@@ -110,14 +118,6 @@ class Scratch:
                 self.change("ROLLBACK")
             raise
         return made
-
-    @contextmanager
-    def _in_use(self) -> Iterator[None]:
-        with held(self.lock, inside_sqlite):
-            try:
-                yield
-            except sqlite3.OperationalError as error:
-                raise _not_kept(error) from error
 
     def _own(self) -> sqlite3.Connection:
         """Return a database that is this process's alone."""
