@@ -320,7 +320,12 @@ def iso(moment: datetime) -> str:
 
 
 def text_change(before: str | None, now: str | None) -> str | None:
-    """Return what a patch says: None for no change, an empty text for one that was taken away."""
+    """Return what a patch says: None for no change, an empty text for one that was taken away.
+
+    Raises Invalid for what is no text.
+    """
+    if not isinstance(now, str | None):
+        raise Invalid(f"Names, notes and descriptions are texts, not {now!r:.80}")
     return None if before == now else now or ""
 
 

@@ -232,6 +232,9 @@ def test_a_collection_is_edited_and_saved(api: Api, data: Artifact) -> None:
         ["latest", "prod"],
         True,
     )
+    collection.description = 5  # type: ignore[assignment]  # as users may
+    with pytest.raises(Invalid, match="texts, not 5"):
+        collection.save()
     collection.name, collection.description = "pictures", "of digits"
     collection.tags.append("digits")
     collection.save()

@@ -205,6 +205,7 @@ def test_summary_changes_go_with_the_run(api: Api, run: Run) -> None:
         ("config", None, TypeError),
         ("tags", 5, TypeError),
         ("name", 5, Invalid),
+        ("notes", 0, Invalid),
     ],
 )
 def test_an_update_that_fails_keeps_the_summary_for_the_next(
