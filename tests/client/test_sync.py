@@ -172,16 +172,20 @@ def test_a_version_in_the_config_that_came_late_is_named_as_it_is_there(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("other", "x")).wait()
     with lineal.init(mode="offline", project="p", id="a") as run:
-        run.config["data"] = run.log_artifact(write_dataset("own", "lost")).wait()
+        own = run.log_artifact(write_dataset("own", "lost")).wait()
+        run.config.update({"data": own, "changed": own})
     (folder,) = folders()
     (path,) = (p for p in Path(folder, "blobs").rglob("*") if p.is_file() and is_lost(p))
     path.rename("aside")
     (result,) = synced(home)
     assert list(result.failures) == ["artifact own:v0"]
     Path("aside").rename(path)
+    (there := lineal.Api().run("p/a")).config["changed"] = "by hand"
+    there.update()
     synced(home)
-    found = lineal.Api().run("p/a").config["data"]
-    assert found["id"] == lineal.Api().artifact("p/own:v0").id
+    found = lineal.Api().run("p/a").config
+    assert found["data"]["id"] == lineal.Api().artifact("p/own:v0").id
+    assert found["changed"] == "by hand"
 
 
 def is_lost(path: Path) -> bool:

@@ -251,9 +251,12 @@ def test_a_new_collection_of_an_old_name_never_gives_a_number_again(world: World
     run = world.start()
     world.log(run)
     world.log(run)
+    elsewhere = world.start("elsewhere", project="third")
+    world.log(elsewhere, project="third")
     world.move(run, with_artifacts=True)
     later = world.log(world.start("later"))
     assert later.path == "ana/old/data:v2"
+    assert world.log(elsewhere, project="third").path == "ana/third/data:v1"
     assert world.path("old/data:latest") == "ana/old/data:v2"
     with pytest.raises(NotFound):
         world.path("old/data:v0")

@@ -200,6 +200,7 @@ def test_a_version_restored_after_it_expired_stays(
     instance: Instance, owner: Actor, log: Log, clock: MovableClock
 ) -> None:
     log("0")
+    other = log("other", collection="other", ttl_seconds=3 * DAY)
     ttl.set_project_ttl(instance, owner, "ana", "vision", DAY)
     clock.move(days=2)
     sweep_expired(instance)
@@ -209,6 +210,7 @@ def test_a_version_restored_after_it_expired_stays(
     assert restoring.restore(instance, owner, act.id).exempted == 1
     assert expired(instance) == []
     assert live(instance, owner) == [0]
+    assert catalog.version_by_id(instance, owner, other.id).ttl_seconds == 3 * DAY
 
 
 def test_a_ttl_is_part_of_a_draft(instance: Instance, owner: Actor, log: Log) -> None:

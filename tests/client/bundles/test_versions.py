@@ -23,8 +23,12 @@ from lineal.errors import NoSpace
 
 def test_a_version_arrives_with_all_that_is_said_of_it(ana, bob, tmp_path):
     ana.log("old")
-    before = ana.log("new", aliases=["prod"], tags=["checked"])
-    committed(ana.backend, before).ttl = "30d"
+    with ana.run() as run:
+        run.log({"loss": 1.0})
+        before = ana._logged(run, "new", "data", aliases=["prod"], tags=["checked"])
+    said = committed(ana.backend, before)
+    said.ttl = "30d"
+    said.save()
     ana.export("data:v1")
     (carried,) = bob.import_()
     there = bob.version("data:prod")
@@ -32,6 +36,8 @@ def test_a_version_arrives_with_all_that_is_said_of_it(ana, bob, tmp_path):
     assert (there.path, there.digest) == ("bob/vision/data:v1", before.digest)
     assert (there.description, there.metadata, there.tags) == ("all", {"rows": 3}, ("checked",))
     assert set(there.aliases) == {"prod", "latest"}
+    assert (there.history_step, there.ttl_seconds) == (before.history_step, 30 * 86_400)
+    assert before.history_step is not None
     assert bob.content(there, tmp_path / "out") == {"a.txt": b"new"}
     assert [*bob.backend.verify()] == []
 
