@@ -183,6 +183,17 @@ def test_upstream_is_all_that_a_run_used_however_much(ana, bob, monkeypatch):
     assert [each.target.collection for each in bob.import_()] == [*names, "model"]
 
 
+def test_with_upstream_nothing_comes_that_only_those_used_who_logged_it_again(ana, bob):
+    for source, id in (("raw", "first"), ("extra", "second")):
+        ana.log(source, source)
+        with ana.run(id=id) as run:
+            run.use_artifact(f"{source}:latest")
+            ana._logged(run, "same", "data")
+    exported = ana.export("data", upstream=True)
+    assert sorted(each.target.collection for each in exported) == ["data", "raw"]
+    assert sorted(each.target.collection for each in bob.import_()) == ["data", "raw"]
+
+
 def test_what_would_close_a_cycle_here_does_there(ana, bob, chain):
     with ana.run(id="make-split", resume="must") as run:
         run.use_artifact(f"{chain}:latest")
