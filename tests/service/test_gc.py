@@ -52,18 +52,6 @@ def disk(instance: Instance) -> int:
     return sum(file.size for file in instance.store.walk())
 
 
-def test_a_plan_names_what_expires_and_changes_nothing(
-    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
-) -> None:
-    version = log(instance, owner, tmp_path, {"a": b"123"})
-    ttl.set_version_ttl(instance, owner, MembershipId(version.membership_id), 3600)
-    clock.move(hours=2)
-    plan = gc.plan(instance, owner)
-    assert [doomed.name for doomed in plan.expire.versions] == ["ana/vision/data:v0"]
-    assert (plan.expire.total, plan.freed_bytes) == (Amount(1, 3), 0)
-    assert catalog.version_by_id(instance, owner, version.id).deleted_at is None
-
-
 def test_what_expires_is_hidden_by_one_deletion_in_however_many_batches(
     instance: Instance,
     owner: Actor,
