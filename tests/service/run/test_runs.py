@@ -125,6 +125,32 @@ def test_every_editable_field_can_be_changed(
     assert runs.update(instance, owner, run.key, RunPatch()) == changed
 
 
+def test_a_change_of_a_run_is_of_no_other(instance: Instance, owner: Actor, run: RunRecord) -> None:
+    other = runs.start(instance, owner, RunSpec("ana", "p", "other", tags=("b", "a"))).run
+    runs.update(instance, owner, run.key, RunPatch(tags=("t",), notes="x", config={"lr": 1}))
+    assert read(instance, owner, other)._replace(heartbeat_at=None) == other._replace(
+        heartbeat_at=None
+    )
+
+
+def test_a_missing_run_is_named_with_those_that_may_be_meant(
+    instance: Instance, owner: Actor, run: RunRecord
+) -> None:
+    def said(run_id: str) -> str:
+        with pytest.raises(RunNotFoundError) as raised:
+            runs.run(instance, owner, "ana", "p", run_id)
+        return raised.value.message
+
+    for name, project in (("train1", "p"), ("train2", "p"), ("train3", "q")):
+        runs.start(instance, owner, RunSpec("ana", project, name, name="the name"))
+    deletion.delete_run(instance, owner, runs.run(instance, owner, "ana", "p", "train2").key)
+    assert "train1" in said("trai")
+    assert "train2" not in said("trai")
+    assert "train3" not in said("trai")
+    assert "there is one in another project: ana/q/train3" in said("train3")
+    assert "`the name` is the name of ana/p/train1" in said("the name")
+
+
 def test_crashed_cannot_be_set(instance: Instance, owner: Actor, run: RunRecord) -> None:
     with pytest.raises(Invalid, match="silence"):
         runs.update(instance, owner, run.key, RunPatch(state=RunState.CRASHED))
