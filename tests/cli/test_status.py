@@ -120,7 +120,7 @@ def test_verify_of_a_healthy_instance_finds_nothing(lineal, photos):
 def test_verify_reads_a_part_of_the_bytes_or_none_and_says_so(lineal, photos):
     assert "no stored bytes were read" in lineal("verify", "--quick").err
     assert "with the bytes of part 2 of 7" in lineal("verify", "--part", "2/7").err
-    for part in ("8/7", "0/7", "2", "a/b", "/", "2/0"):
+    for part in ("8/7", "0/7", "2", "a/b", "/", "2/0", f"1/{'7' * 5000}"):
         assert f"`--part {part}` is no part" in lineal("verify", "--part", part, fails=True).err
     assert "give one of them" in lineal("verify", "--quick", "--part", "1/2", fails=True).err
 

@@ -237,6 +237,9 @@ def test_a_file_that_cannot_be_read_is_named(lineal, tmp_path):
     Path("latin.yaml").write_bytes("method: grid # für\n".encode("latin-1"))
     answer = lineal("sweep", "latin.yaml", fails=True)
     assert (answer.code, "latin.yaml is not UTF-8" in answer.err) == (2, True)
+    Path("deep.yaml").write_text("a: " + "[" * 100_000)
+    answer = lineal("sweep", "deep.yaml", fails=True)
+    assert (answer.code, "deep.yaml is nested too deep" in answer.err) == (2, True)
     answer = lineal("sweep", str(tmp_path), fails=True)
     assert (answer.code, "is a folder" in answer.err) == (4, True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Annotated, Protocol, runtime_checkable
@@ -102,9 +103,9 @@ def _portion(part: str | None, *, quick: bool) -> Portion:
         return NONE if quick else ALL
     if quick:
         raise UsageError("`--quick` reads no stored bytes, and `--part` some; give one of them")
-    number, slash, count = part.partition("/")
-    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
-        return Portion(int(number), int(count))
+    named = re.fullmatch(r"(\d{1,9})/(\d{1,9})", part)
+    if named and 1 <= int(named[1]) <= int(named[2]):
+        return Portion(int(named[1]), int(named[2]))
     raise UsageError(f"`--part {part}` is no part; the second of seven is `--part 2/7`")
 
 

@@ -44,6 +44,11 @@ def test_a_type_is_required() -> None:
         Artifact("data")
 
 
+def test_an_unknown_argument_is_said_of_the_class_that_was_called() -> None:
+    with pytest.raises(TypeError, match=r"^Artifact\.__init__\(\) got an unexpected .* 'naem'"):
+        Artifact(naem="a", type="b")  # type: ignore[call-arg]  # the point
+
+
 def test_a_name_may_be_left_out_and_is_provisional_until_logged(run: lineal.Run) -> None:
     artifact = Artifact(type="dataset")
     assert artifact.name == "run-<run id>-dataset"

@@ -287,6 +287,10 @@ class Artifact(DraftMethods, VersionMethods):
         return Collection(self._home, self._home.collection(entity, project, name))
 
 
+Artifact.__init__.__qualname__ = "Artifact.__init__"
+"""As Python calls it where an argument is wrong; the method is that of `ArtifactCore`."""
+
+
 def committed(backend: Backend, version: VersionRecord) -> Artifact:
     """Wrap a version that exists."""
     artifact = Artifact.__new__(Artifact)  # its names were valid when it was logged

@@ -351,6 +351,8 @@ def read_yaml(path: str) -> dict[str, Any]:
         ) from error
     except yaml.YAMLError as error:
         raise Invalid(f"Config file {path} is not YAML: {error}") from error
+    except RecursionError as error:
+        raise Invalid(f"Config file {path} is nested too deep") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
