@@ -169,8 +169,16 @@ def test_another_type_under_the_same_name_is_refused_naming_both(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
     log(instance, owner, tmp_path, {"a": b"1"})
-    with pytest.raises(Invalid, match="`dataset`, not `model`"):
-        log(instance, owner, tmp_path, {"a": b"2"}, type="model")
+    other, segments = draft({"a": b"2"}, type="model")
+    for call in (artifacts.begin, artifacts.check_collection):
+        with pytest.raises(Invalid, match="`dataset`, not `model`"):
+            call(instance, owner, other)
+    artifacts.check_collection(instance, owner, other._replace(type="dataset"))
+    artifacts.check_collection(instance, owner, other._replace(collection="new"))
+    collection = catalog.collection(instance, owner, "ana", "vision", "data")
+    deletion.delete_collection(instance, owner, collection.id)
+    with pytest.raises(Invalid, match="also now that it is deleted"):
+        artifacts.begin(instance, owner, other, segments)
 
 
 def test_new_version_on_request_even_without_a_change(

@@ -60,6 +60,8 @@ def test_a_link_from_another_project_keeps_a_project_unless_forced(
         deletion.delete_project(instance, owner, "ana", "vision")
     assert projects.project(instance, owner, "ana", "vision").name == "vision"
     deletion.delete_project(instance, owner, "ana", "vision", force=True)
+    (act,) = deletion.deletions(instance, owner, FIRST).items
+    assert act.restorable_until == act.deleted_at + instance.undo_period
     with pytest.raises(NotFound):
         catalog.version(instance, owner, ArtifactPath("ana", "registry", "detector"))
     restoring.restore_project(instance, owner, "ana", "vision")
@@ -93,8 +95,11 @@ def test_a_project_that_only_its_own_runs_use_can_be_deleted(
     instance: Instance, owner: Actor, log: Log, run: RunRecord
 ) -> None:
     lineage.use(instance, owner, run.key, log("0").id, alias=None)
+    other = runs.start(instance, owner, RunSpec("ana", "training", "train")).run
+    lineage.use(instance, owner, other.key, log("0", project="training").id, alias=None)
     deletion.delete_project(instance, owner, "ana", "vision")
-    assert projects.projects(instance, owner, "ana", FIRST).items == ()
+    (left,) = projects.projects(instance, owner, "ana", FIRST).items
+    assert left.name == "training"
 
 
 def test_a_link_in_a_deleted_project_keeps_nothing(
