@@ -238,6 +238,24 @@ def test_bytes_are_the_text_they_hold(capsys):
     assert "kept as the text" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (Path.resolve, "pathlib.Path.resolve"),
+        (Path, "pathlib.Path"),
+        (len, "builtins.len"),
+        (str.upper, "builtins.str.upper"),
+        (int.__add__, "builtins.int.__add__"),
+        (dict.fromkeys, "builtins.dict.fromkeys"),
+        ([].append, "builtins.list.append"),
+    ],
+)
+def test_a_function_is_its_full_name(function, name):
+    config = RunConfig({})
+    config["function"] = function
+    assert config.as_dict() == {"function": name}
+
+
 def test_what_is_set_in_a_nested_dict_and_cannot_be_kept_is_said(capsys):
     config = RunConfig({"a": {"b": 1}, "c": {"d": 1}})
     config.lock({"c": {"d": 2}})

@@ -68,6 +68,15 @@ def kind_of(value: object) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
+def full_name(function: Any) -> str:
+    """Name a function or class; one in C, such as `str.upper`, may have only a class to ask."""
+    module = getattr(function, "__module__", None)
+    if module is None:
+        owner = getattr(function, "__objclass__", getattr(function, "__self__", function))
+        module = (owner if isinstance(owner, type) else type(owner)).__module__
+    return f"{module}.{function.__qualname__}"
+
+
 def plain(
     value: Any,
     key: str,
@@ -166,7 +175,7 @@ def _scalar(value: Any, key: str, media: MediaWriter | None, otherwise: Otherwis
         return value.isoformat()
     if isinstance(value, Decimal):
         return math.nan if value.is_nan() else float(value)
-    if hasattr(value, "__fspath__"):
+    if hasattr(type(value), "__fspath__"):  # not of the class `Path` itself
         return text(str(value))
     shown = None if media is None else _as_media(value)
     if media is not None and shown is not None:

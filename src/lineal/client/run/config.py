@@ -12,7 +12,7 @@ from typing import Any
 
 from lineal.client import term
 from lineal.client.run.lent import Lent
-from lineal.client.values import NESTING_MAX, fields_of, is_media, kind_of, plain, text
+from lineal.client.values import NESTING_MAX, fields_of, full_name, is_media, kind_of, plain, text
 from lineal.core.file_paths import local_path
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.names import OWN_KEY, strings
@@ -455,7 +455,7 @@ def _as_json(key: str, value: Any) -> Any:
 def _as_text(value: Any, key: str) -> str:
     """Keep a function or class by its name, bytes as the text they hold, the rest as printed."""
     if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
+        return full_name(value)
     if isinstance(value, bytes | bytearray):
         with suppress(UnicodeDecodeError):
             return value.decode()
