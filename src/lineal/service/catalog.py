@@ -325,6 +325,11 @@ def _require_expected(
         return
     now_at = aliases_db.numbers(connection, collection_id, list(patch.expected_version))
     for alias, expected in patch.expected_version.items():
+        if expected is not None and names.version_number(str(expected)) is None:
+            raise Invalid(
+                f"Alias `{alias}` is expected on {expected!r}, which is no version such as `v3`; "
+                "say None (`none` on the command line) where it is to be on none yet"
+            )
         actual = _version_name(now_at.get(alias))
         if actual != expected:
             raise Conflict(

@@ -12,6 +12,7 @@ import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.errors import (
     Conflict,
+    Invalid,
     NotFound,
 )
 
@@ -109,6 +110,15 @@ def test_compare_and_swap_moves_an_alias_only_from_where_it_was(run: lineal.Run)
         second.move_alias("best", expected_version=None)
     second.move_alias("best", expected_version="v0")
     assert run.use_artifact("data:best").version == "v1"
+
+
+@pytest.mark.parametrize("expected", ["none", "latest", "0", 0])
+def test_an_alias_is_expected_on_a_version_or_none(
+    logged: Artifact, api: lineal.Api, expected: Any
+) -> None:
+    with pytest.raises(Invalid, match=f"expected on {expected!r}, which is no version such as"):
+        logged.move_alias("best", expected_version=expected)
+    assert "best" not in api.artifact("data:v0").aliases
 
 
 def test_moving_an_alias_leaves_unsaved_changes_alone(logged: Artifact, api: lineal.Api) -> None:

@@ -181,8 +181,8 @@ class Artifact(DraftMethods, VersionMethods):
     def move_alias(self, alias: str, expected_version: str | None = None) -> None:
         """Put an alias on this version only if it is on `expected_version` now (ALI-6).
 
-        expected_version: `vN`, or None for "on none yet". Raises Conflict otherwise. Changes that
-        are not saved stay so.
+        expected_version: `vN`, or None for "on none yet". Raises Conflict otherwise, Invalid for
+        what is neither. Changes that are not saved stay so.
         """
         record = self._record
         patch = VersionPatch(
