@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import threading
 import time
 from datetime import timedelta
@@ -16,6 +17,7 @@ import pytest
 from logged_rows import history
 
 import lineal
+from lineal.client.run import rows
 from lineal.core.records import Stream
 from lineal.errors import Invalid, UsageError
 
@@ -357,6 +359,38 @@ def test_threads_may_log_at_once(run):
     for thread in threads:
         thread.join()
     assert [row["_step"] for row in history(run)] == list(range(800))
+
+
+def test_a_row_that_a_handler_of_a_signal_logs_amid_another_has_a_step_of_its_own(run, monkeypatch):
+    real, before = time.time, signal.signal(signal.SIGUSR1, lambda *_: run.log({"handler": 1}))
+
+    def interrupted() -> float:
+        monkeypatch.setattr(time, "time", real)
+        signal.raise_signal(signal.SIGUSR1)
+        return real()
+
+    monkeypatch.setattr(time, "time", interrupted)  # as a row gets its own values
+    try:
+        run.log({"loss": 1}, step=5, commit=True)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    run.log({"loss": 2})
+    steps = {(row["_step"], row.get("loss")) for row in history(run)}
+    assert steps == {(5, 1), (6, None), (7, 2)}
+
+
+def test_metrics_may_be_defined_while_another_thread_logs_new_ones(run, monkeypatch):
+    key_of = rows._summarised_key
+
+    def interrupted(name: str) -> str:
+        run.log({f"new {name}": 1})  # as another thread does just then
+        return key_of(name)
+
+    for number in range(10):
+        run.log({f"loss{number}": number})
+    monkeypatch.setattr(rows, "_summarised_key", interrupted)
+    run.define_metric("loss*", summary="min")
+    assert run.summary["loss3"]["min"] == 3
 
 
 def test_every_method_after_finish_says_that_the_run_is_finished(run):

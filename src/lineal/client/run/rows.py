@@ -145,14 +145,15 @@ class Metrics:
                 summary=_both(before.summary, metric.summary),
                 goal=metric.goal or before.goal,
             )
-        self._defined[metric.name] = metric
+        self._defined = {**self._defined, metric.name: metric}  # others may go through the old one
         self._found.clear()
         how = None if before is None else (before.summary, before.goal)
         return (metric.summary, metric.goal) != (how or ((), None))
 
     def logged(self, name: str, summary: Summary) -> list[str]:
         """Return the keys in the summary that a definition is about."""
-        keys = {_summarised_key(key) for key in summary._values if key.startswith(name.rstrip("*"))}
+        known = list(summary._values)  # another thread may log meanwhile
+        keys = {_summarised_key(key) for key in known if key.startswith(name.rstrip("*"))}
         return [key for key in sorted(keys) if getattr(self.of(key), "name", None) == name]
 
     def summarise_again(
@@ -346,7 +347,7 @@ class Rows:
                 return
             self._summary._record(summarised)
             if not is_committed:
-                self.spool.hold(_encode(self._finished(self._row)).encode())
+                self.spool.hold(_encode(self._finished(self._row, self.step)).encode())
 
     def flush(self) -> None:
         """Write the row that still waits for more values."""
@@ -376,19 +377,19 @@ class Rows:
             self.step = step
         return True
 
-    def _finished(self, row: dict[str, Any]) -> dict[str, Any]:
-        row["_step"] = self.step
+    def _finished(self, row: dict[str, Any], step: int) -> dict[str, Any]:
+        row["_step"] = step
         row["_runtime"] = time.monotonic() - self._started_at  # the time of day may jump
         row["_timestamp"] = time.time()
         return row
 
     def _write(self) -> dict[str, Any]:
         """Give the row to the spool, go on to the next step; return Lineal's own values in it."""
-        row, self._row = self._row, {}
+        # at once, and before it is written: what interrupts that may log, and its row has its own
+        row, self._row, step, self.step = self._row, {}, self.step, self.step + 1
         if self._metrics:
             row.update(self._metrics.step_values(row, self._summary))
-        line = _encode(self._finished(row)).encode()
-        self.step += 1  # before it is written: whatever interrupts that, the next row has its own
+        line = _encode(self._finished(row, step)).encode()
         self.spool.append(Stream.HISTORY, line)
         return {"_step": row["_step"], "_runtime": row["_runtime"], "_timestamp": row["_timestamp"]}
 
