@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.client.artifact.conftest import content, draft, paths
 from tests.client.counting import counted_steps
-from tests.robust.workers import many_files
 
 import lineal
 from lineal.client.artifact import adding
@@ -338,52 +335,3 @@ def test_a_name_inside_that_is_no_text_is_refused_as_that(name: Any) -> None:
 def test_paths_that_leave_the_artifact_are_refused(path: str) -> None:
     with pytest.raises(HostilePath):
         draft().add_bytes(b"x", path)
-
-
-# --- broken off (more: tests/robust/broken_off.py) ----------------------------------------------
-
-
-@contextmanager
-def broken_off_at(artifact: Artifact, statement: str) -> Iterator[None]:
-    """Press Ctrl-C when the list of the draft's files comes to a statement."""
-
-    def press(given: str) -> None:
-        if given == statement:
-            signal.raise_signal(signal.SIGINT)
-
-    artifact._contents._scratch.change("PRAGMA user_version")  # so that it is there
-    database = artifact._contents._scratch._database
-    assert database is not None
-    database.set_trace_callback(press)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-    finally:
-        database.set_trace_callback(None)
-
-
-def test_a_draft_can_be_added_to_after_ctrl_c_as_that_began() -> None:
-    artifact = Artifact("data", "dataset")
-    with broken_off_at(artifact, "BEGIN"):
-        artifact.add_bytes(b"first", "first")
-    assert paths(artifact) == []
-    artifact.add_bytes(b"second", "second")
-    assert paths(artifact) == ["second"]
-
-
-def test_what_had_just_been_added_when_ctrl_c_came_has_its_copy(
-    run: lineal.Run, tmp_path: Path
-) -> None:
-    folder = many_files(tmp_path / "folder")
-    artifact = Artifact("data", "dataset")
-    with broken_off_at(artifact, "COMMIT"):
-        artifact.add_bytes(b"made", "made")
-    with broken_off_at(artifact, "COMMIT"):
-        artifact.add_file(folder / "0", "own")
-    with broken_off_at(artifact, "COMMIT"):
-        artifact.add_dir(folder)
-    for path in folder.iterdir():
-        path.write_text("changed since")
-    run.log_artifact(artifact).wait()
-    with artifact.open("made") as made, artifact.open("own") as own, artifact.open("7") as seventh:
-        assert (made.read(), own.read(), seventh.read()) == (b"made", b"content 0", b"content 7")
