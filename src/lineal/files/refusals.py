@@ -85,8 +85,8 @@ def refusal(path: str, error: OSError) -> NoSpace | Unavailable | None:
     if error.errno == errno.EFBIG:
         return NoSpace(
             f"{path} would be larger than a file may be: see the limit of this process "
-            "(`ulimit -f`) and that of the file system, and repeat the call: it sends only what is "
-            "missing"
+            "(`ulimit -f`) and that of the file system, and repeat the call: what was sent or "
+            "fetched is not again"
         )
     if error.errno in _NO_ROOM:
         what = "No inodes (`df -i`)" if _lacks_inodes(path) else "No space"
