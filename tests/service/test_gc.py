@@ -25,7 +25,6 @@ from lineal.db.schema import blobs
 from lineal.errors import Denied, Gone, NotFound
 from lineal.service import (
     artifacts,
-    catalog,
     deletion,
     due,
     gc,
@@ -95,30 +94,6 @@ def test_what_expires_after_the_deletion_was_undone_can_be_restored_by_another(
     newer, older = deletion.deletions(instance, owner, PageRequest()).items
     assert (older.version_count, newer.version_count) == (0, 1)
     assert restoring.restore(instance, owner, newer.id).versions == 1
-
-
-def test_a_plan_counts_what_policies_let_go_once_the_expired_are_gone(
-    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
-) -> None:
-    versions = [log(instance, owner, tmp_path, {"a": text}) for text in (b"0", b"1", b"2")]
-    ttl.set_version_ttl(instance, owner, MembershipId(versions[2].membership_id), 3600)
-    retention.set_policy(instance, owner, "ana", "vision", None, Selection(keep_last=1))
-    clock.move(hours=2)
-    planned = gc.plan(instance, owner).expire
-    assert [each.name for each in planned.versions] == ["ana/vision/data:v0", "ana/vision/data:v2"]
-    assert gc.sweep(instance, owner).expired == planned.total.count == 2
-    assert catalog.version_by_id(instance, owner, versions[1].id).deleted_at is None
-
-
-def test_of_what_expires_others_are_named_that_share_its_content(
-    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
-) -> None:
-    one = log(instance, owner, tmp_path, {"s": b"1234"}, collection="one")
-    log(instance, owner, tmp_path, {"s": b"1234"}, collection="two")
-    ttl.set_version_ttl(instance, owner, MembershipId(one.membership_id), 3600)
-    clock.move(hours=2)
-    (doomed,) = gc.plan(instance, owner).expire.versions
-    assert (doomed.name, doomed.shared_with) == ("ana/vision/one:v0", ("ana/vision/two:v0",))
 
 
 def test_kept_and_freed_bytes_are_all_bytes_there_are(
