@@ -1,18 +1,25 @@
-"""`lineal artifact diff`: what changed from one version to another, files and metadata."""
+"""`lineal artifact diff`: what changed from one version to another.
+
+Files, what is in them where that is asked for, and metadata.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from lineal.cli import describe, output
+from lineal.cli import describe, diff_content, output
 from lineal.cli.connect import connect, read_entries
-from lineal.cli.options import After, Before, Json
+from lineal.cli.diff_content import Content
+from lineal.cli.options import After, Before, Exclude, Include, Json
+from lineal.client import term
+from lineal.client.artifact import patterns
 from lineal.client.references import known_size
 from lineal.core import manifest
-from lineal.core.manifest import Diff
+from lineal.core.manifest import Diff, Entry
 from lineal.core.records import JsonObject
 
 SHOWN = 20
@@ -27,27 +34,60 @@ def diff(
         bool,
         typer.Option("--files", help=f"List all files, not only the first {SHOWN} of each kind"),
     ] = False,
+    content: Annotated[
+        bool,
+        typer.Option(
+            "--content", help="Also what changed in files: lines of texts, rows of tables"
+        ),
+    ] = False,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            metavar="COLUMN",
+            help="--content, with rows found by this column; may be repeated",
+        ),
+    ] = None,
+    include: Include = None,
+    exclude: Exclude = None,
     json: Json = False,
 ) -> None:
     """Compare two versions: files added, removed, changed and renamed, and their metadata.
 
+    Tables are those that were logged or added as such, CSV, TSV, JSON lines and, with pyarrow,
+    Parquet. Without `--key` rows are compared as wholes, in any order.
+
     \b
     Example:
       lineal artifact diff vision/photos:v0 vision/photos
+      lineal artifact diff vision/labels:v0 vision/labels --key image --include '*.csv'
     """
     connection = connect()
     a, b = connection.version(before), connection.version(after)
     backend = connection.backend
     old, new = manifest.different_segments(backend.manifest(a.id), backend.manifest(b.id))
-    change = manifest.diff(read_entries(backend, a, old), read_entries(backend, b, new))
+    chosen = patterns.matches(include or [], exclude or [])
+    change = manifest.diff(
+        (entry for entry in read_entries(backend, a, old) if chosen(entry.path)),
+        (entry for entry in read_entries(backend, b, new) if chosen(entry.path)),
+    )
     metadata = _metadata_diff(a.metadata, b.metadata)
-    if json:
-        output.as_json(
-            {"before": a.path, "after": b.path} | describe.diff(change) | {"metadata": metadata}
+    look = None
+    if content or key:
+        look = partial(
+            diff_content.compare, connection.artifact(a), connection.artifact(b), key=key or []
         )
+    if json:
+        shown = describe.diff(change)
+        if look is not None:
+            with term.progress("comparing", files=len(change.changed)) as progress:
+                for pair, described in zip(change.changed, shown["changed"], strict=True):
+                    described["content"] = diff_content.as_json(look(*pair))
+                    progress.advance(files=1)
+        output.as_json({"before": a.path, "after": b.path} | shown | {"metadata": metadata})
         return
     output.data(f"{a.path} → {b.path}", bold=True)
-    _print_diff(change, all_files=files)
+    _print_diff(change, all_files=files, look=look)
     _print_metadata_diff(metadata)
 
 
@@ -63,7 +103,9 @@ def _metadata_diff(before: JsonObject, after: JsonObject) -> dict[str, Any]:
     }
 
 
-def _print_diff(change: Diff, *, all_files: bool) -> None:
+def _print_diff(
+    change: Diff, *, all_files: bool, look: Callable[[Entry, Entry], Content] | None
+) -> None:
     if change.is_empty:
         output.data("same files")
         return
@@ -78,6 +120,8 @@ def _print_diff(change: Diff, *, all_files: bool) -> None:
         sizes = f"{output.size(known_size(old))} → {output.size(known_size(new))}"
         text = f"~ {output.cell(new.path)}  {sizes}"
         output.data(text, colour="yellow")
+        if look is not None:
+            diff_content.show(look(old, new))
     for old, new in _shown(change.renamed, all_files):
         size = output.size(known_size(new))
         text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {size}"

@@ -37,9 +37,15 @@ def opened(backend: Backend, version: VersionId, entry: Entry, references: Refer
         ranges = references.of(entry.ref).ranges(entry)
     else:
         location = backend.locate(version, [entry.digest]).get(entry.digest)
-        if location is None:
-            raise MissingFile(f"The bytes of {entry.path} ({entry.digest}) are not stored any more")
-        ranges = _stored(backend, location, entry)
+        try:
+            if location is None:
+                raise MissingFile("no place is known for them")
+            ranges = _stored(backend, location, entry)
+        except MissingFile as error:
+            raise MissingFile(
+                f"The bytes of {entry.path} ({entry.digest}) are not stored any more: "
+                f"{error.message}. `lineal verify` says what else is lost"
+            ) from error
     return Reader(ranges)
 
 
