@@ -52,7 +52,7 @@ def test_where_only_a_group_is_named_all_of_it_is_made(words):
         ("artifact lss", "`lineal artifact ls`"),
         ("artefact ls", "`lineal artifact`"),
         ("get vision/net", "`lineal artifact get`"),
-        ("diff a b", "`lineal artifact diff`"),
+        ("diff a b", "`lineal artifact diff` or `lineal run diff`"),
         ("ls", "`lineal artifact ls` or `lineal run ls` or `lineal sweep ls`"),
         ("artifact download a", "`lineal artifact get`"),
         ("run list", "`lineal run ls`"),

@@ -33,6 +33,7 @@ from lineal.cli import (
     restore,
     retention,
     run,
+    run_diff,
     status,
     storage,
     sweep,
@@ -128,6 +129,7 @@ for name, function in (
     ("ttl", retention.ttl),
 ):
     artifact.app.command(name)(function)
+run.app.command("diff")(run_diff.diff)
 run.app.command("mv")(move.mv)
 project.app.command("ttl")(retention.project_ttl)
 project.app.command("protect")(retention.protect)

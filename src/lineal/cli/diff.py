@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
-from lineal.cli import describe, diff_content, output
+from lineal.cli import changes, describe, diff_content, output
 from lineal.cli.connect import connect, read_entries
 from lineal.cli.diff_content import Content
 from lineal.cli.options import After, Before, Exclude, Include, Json
@@ -20,7 +20,6 @@ from lineal.client.artifact import patterns
 from lineal.client.references import known_size
 from lineal.core import manifest
 from lineal.core.manifest import Diff, Entry
-from lineal.core.records import JsonObject
 
 SHOWN = 20
 """Files of each kind that are listed, such as of a folder that was renamed."""
@@ -71,7 +70,7 @@ def diff(
         (entry for entry in read_entries(backend, a, old) if chosen(entry.path)),
         (entry for entry in read_entries(backend, b, new) if chosen(entry.path)),
     )
-    metadata = _metadata_diff(a.metadata, b.metadata)
+    metadata = changes.between(a.metadata, b.metadata)
     look = None
     if content or key:
         look = partial(
@@ -84,23 +83,12 @@ def diff(
                 for pair, described in zip(change.changed, shown["changed"], strict=True):
                     described["content"] = diff_content.as_json(look(*pair))
                     progress.advance(files=1)
-        output.as_json({"before": a.path, "after": b.path} | shown | {"metadata": metadata})
+        shown["metadata"] = changes.as_json(metadata)
+        output.as_json({"before": a.path, "after": b.path} | shown)
         return
     output.data(f"{a.path} → {b.path}", bold=True)
     _print_diff(change, all_files=files, look=look)
-    _print_metadata_diff(metadata)
-
-
-def _metadata_diff(before: JsonObject, after: JsonObject) -> dict[str, Any]:
-    return {
-        "added": {key: after[key] for key in sorted(after.keys() - before.keys())},
-        "removed": {key: before[key] for key in sorted(before.keys() - after.keys())},
-        "changed": {
-            key: {"before": before[key], "after": after[key]}
-            for key in sorted(before.keys() & after.keys())
-            if before[key] != after[key]
-        },
-    }
+    changes.show("metadata", metadata)
 
 
 def _print_diff(
@@ -137,12 +125,3 @@ def _print_diff(
 
 def _shown(found: Sequence[T], all_files: bool) -> Iterable[T]:
     return found if all_files else found[:SHOWN]
-
-
-def _print_metadata_diff(metadata: dict[str, Any]) -> None:
-    for sign, key in (("+", "added"), ("-", "removed")):
-        for name, value in metadata[key].items():
-            output.data(f"{sign} metadata.{output.cell(name)} = {output.cell(value)}")
-    for name, values in metadata["changed"].items():
-        before, after = output.cell(values["before"]), output.cell(values["after"])
-        output.data(f"~ metadata.{output.cell(name)} = {before} → {after}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lineal.cli import output, table_rows
+from lineal.cli import changes, output, table_rows
 from lineal.client.references import known_size
 from lineal.core import row_diff
 from lineal.core.manifest import Entry
@@ -117,7 +117,7 @@ def _shown_rows(rows: RowDiff) -> Iterator[tuple[str, str]]:
             yield sign, f" {_cells(row)}"
     for each in rows.changed[:SHOWN_ROWS]:
         cells = [
-            f"{output.cell(column)} {_change(old, new)}"
+            f"{output.cell(column)} {changes.change(old, new)}"
             for column, (old, new) in each.cells.items()
         ]
         yield "~", f" {_cells(each.key)}: {', '.join(cells)}"
@@ -132,19 +132,8 @@ def _shown_rows(rows: RowDiff) -> Iterator[tuple[str, str]]:
     yield "", f"rows: {', '.join(counts)}{first}"
 
 
-def _change(old: Any, new: Any) -> str:
-    before, after = _cell(old), _cell(new)
-    if before == after:  # a number's last digits, or a number and a text
-        before, after = output.cell(repr(old)), output.cell(repr(new))
-    return f"{before} → {after}"
-
-
-def _cell(value: Any) -> str:
-    return "null" if value is None else output.cell(value)
-
-
 def _cells(row: Mapping[str, Any]) -> str:
-    text = "  ".join(f"{output.cell(name)}={_cell(value)}" for name, value in row.items())
+    text = "  ".join(f"{output.cell(name)}={changes.told(value)}" for name, value in row.items())
     return text if len(text) <= _LINE_CHARS else text[:_LINE_CHARS] + "…"
 
 
