@@ -65,6 +65,8 @@ def test_locked_keys_ignore_later_writes_with_a_warning(capsys):
     config.update({"lr": 9}, allow_val_change=True)
     assert config.lr == 0.5
     assert "ignored" in capsys.readouterr().err
+    with pytest.raises(TypeError, match="config takes a dict"):
+        config.lock(5)
 
 
 def test_dashes_around_keys_are_stripped():

@@ -15,7 +15,7 @@ from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import Group
 from lineal.cli.options import Json, MaybeProject
 from lineal.client.pages import all_of
-from lineal.client.run.config import read_yaml
+from lineal.client.run.config_files import read_yaml
 from lineal.client.sweep import agent as agents
 from lineal.client.sweep import sweep as sweeps
 from lineal.config import load

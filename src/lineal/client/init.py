@@ -16,7 +16,7 @@ from lineal.client.backend import Backend
 from lineal.client.capture import machine, notebook
 from lineal.client.default_project import default_project
 from lineal.client.run import config as run_config
-from lineal.client.run import resuming, surroundings
+from lineal.client.run import config_files, resuming, surroundings
 from lineal.client.run.resuming import Identity
 from lineal.client.run.run import Place, Run
 from lineal.config import Settings, default_entity, load, said
@@ -121,7 +121,7 @@ def init(
     if loaded.sync_tensorboard:
         _record_tensorboard()
     process_exit.install()
-    defaults = run_config.defaults(loaded.config_paths)
+    defaults = config_files.defaults(loaded.config_paths)
     early, given = map(run_config.read_config, (session.early_config(), config))
     values = early | run_config.chosen(given, config_include_keys, config_exclude_keys)
     if trial is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 from unicodedata import category, normalize
 
 from lineal.errors import Invalid
@@ -147,6 +148,15 @@ def strings(value: str | Iterable[str] | None, what: str = "Names") -> list[str]
     if not isinstance(value, Iterable) or isinstance(given, bytes):
         raise TypeError(f"{what} must be a text or a list of texts, not {value!r}")
     return [value] if isinstance(value, str) else list(value)
+
+
+def texts(value: str | Iterable[str] | None, what: str) -> list[str]:
+    """Return the same where nothing but texts will do."""
+    found: list[Any] = strings(value, what)
+    for each in found:
+        if not isinstance(each, str):
+            raise TypeError(f"{what} must be a text or a list of texts, without {each!r}")
+    return found
 
 
 def version_number(ref: str) -> int | None:

@@ -251,6 +251,11 @@ def test_what_is_no_model_is_refused_as_one(run: lineal.Run, logged: Artifact) -
         run.use_model("data")
 
 
+def test_a_registered_model_has_a_name(run: lineal.Run, folder: Path) -> None:
+    with pytest.raises(TypeError, match="A registered model must be a text or a path, not 5"):
+        run.link_model(folder / "a.txt", 5)  # type: ignore[arg-type]  # on purpose
+
+
 def test_a_model_is_linked_to_a_registered_one(run: lineal.Run, folder: Path) -> None:
     link = run.link_model(folder / "a.txt", "detector", name="net", aliases=["prod"])
     assert link is not None

@@ -218,6 +218,8 @@ def test_types_and_collections_are_listed(api: Api, data: Artifact) -> None:
     assert [found.name for found in api.artifact_collections("vision", "dataset")] == ["data"]
     with pytest.raises(NotFound, match=r"`modle`; did you mean `model`"):
         api.artifact_type("modle")
+    with pytest.raises(TypeError, match="A type must be a text or a path, not 5"):
+        api.artifact_type(5)  # type: ignore[arg-type]  # on purpose
 
 
 def test_a_version_is_no_collection(api: Api, data: Artifact) -> None:

@@ -90,6 +90,9 @@ def test_what_is_no_number_of_rows_steps_or_seconds_is_named(run: Run) -> None:
         run.history(samples="x")  # type: ignore[arg-type]  # on purpose
     with pytest.raises(TypeError, match="min_step and max_step are steps"):
         list(run.scan_history(max_step="x"))  # type: ignore[arg-type]  # on purpose
+    for read in (run.history, run.scan_history):
+        with pytest.raises(TypeError, match="Keys must be a text or a list of texts, without 1"):
+            list(read(keys=["loss", 1]))  # type: ignore[list-item]  # on purpose
     with pytest.raises(TypeError, match="timeout='x'"):
         run.wait_until_finished("x")  # type: ignore[arg-type]  # on purpose
 

@@ -367,6 +367,7 @@ def artifact_types(
 
 def artifact_type(backend: Backend, entity: str, project: str, name: str) -> ArtifactType:
     """Return one type; raises NotFound naming those there are."""
+    name = file_paths.path_text(name, "A type")
     found = backend.artifact_types(entity, project)
     if name not in found:
         there = f"; types there: {', '.join(found) or 'none'}"

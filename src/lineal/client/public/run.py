@@ -380,7 +380,7 @@ class Run(Shown):
         A DataFrame where pandas is installed and wanted, else a list of dicts. With `keys`, rows
         that have all of them and `x_axis`.
         """
-        wanted = None if keys is None else list(dict.fromkeys([x_axis, *names.strings(keys)]))
+        wanted = None if keys is None else list(dict.fromkeys([x_axis, *names.texts(keys, "Keys")]))
         found = public_history.sampled_rows(
             self._backend, self._record.key, wanted, samples, stream=stream
         )
@@ -399,7 +399,7 @@ class Run(Shown):
         With `keys`, rows that have all of them, with these and `_step`. min_step inclusive,
         max_step exclusive. page_size and use_cache are W&B's and do nothing here.
         """
-        wanted = names.strings(keys, "Keys")
+        wanted = names.texts(keys, "Keys")
         if wanted:
             wanted = list(dict.fromkeys([public_history.STEP, *wanted]))
         return public_history.HistoryScan(

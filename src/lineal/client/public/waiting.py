@@ -24,10 +24,11 @@ def until_finished(run: Run, timeout: float | None) -> None:
     deadline = None if timeout is None else time.monotonic() + float(timeout)
     run.load()
     while run.state in _GOING_ON:
-        if deadline is not None and time.monotonic() >= deadline:
+        left = longest if deadline is None else deadline - time.monotonic()
+        if left <= 0:
             raise WaitTimeoutError(
                 f"Run {'/'.join(run.path)} is still {run.state} after {timeout} s"
             )
-        time.sleep(pause)
+        time.sleep(min(pause, left))
         pause = min(2 * pause, longest)
         run.load()

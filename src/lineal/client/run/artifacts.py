@@ -11,7 +11,7 @@ from lineal.client import session, term
 from lineal.client.artifact import artifact as artifacts
 from lineal.client.artifact import attaching, logging
 from lineal.client.artifact.artifact import Artifact
-from lineal.core import full_names, limits, names
+from lineal.core import file_paths, full_names, limits, names
 from lineal.core.full_names import ArtifactPath
 from lineal.core.moments import in_utc
 from lineal.core.records import OnUnchanged, VersionPatch, VersionRecord
@@ -144,6 +144,7 @@ def link_model(
     run: Run, path: Pathlike, registered_model_name: str, name: str | None, aliases: Names
 ) -> Artifact:
     """Log a model and link it into the collection of a registered model (ART-46)."""
+    registered_model_name = file_paths.path_text(registered_model_name, "A registered model")
     if "/" in registered_model_name:
         raise AssertionError(
             "link_model takes the name of a registered model alone, without entity or project, not "

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 import threading
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from contextlib import suppress
 from typing import Any
 
 from lineal.client import term
+from lineal.client.run.config_files import read_yaml
 from lineal.client.run.lent import Lent
 from lineal.client.values import NESTING_MAX, fields_of, full_name, is_media, kind_of, plain, text
-from lineal.core.file_paths import local_path
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.names import OWN_KEY, strings
-from lineal.errors import Invalid, MissingFile, UsageError
-from lineal.files.refusals import unreadable
+from lineal.errors import Invalid, UsageError
 from lineal.nearest import did_you_mean
 
-DEFAULTS_FILE = "config-defaults.yaml"
-MERGE_KEY = "<<"
-"""What YAML 1.1 takes for the keys of another mapping; several add up."""
-_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
 TEXT_MAX_CHARACTERS = 1_000
 """Kept of what an object prints as."""
 LOCKED = "Config `{}` was set by the sweep or launcher; this change is ignored"
@@ -177,7 +171,7 @@ class RunConfig:
     def lock(self, values: Mapping[str, Any]) -> None:
         """Set keys that later writes by the user do not change: a sweep has chosen them."""
         with self._lock:
-            accepted = self._accepted(values, allow=True)
+            accepted = self._accepted(read_config(values), allow=True)
             self._put(accepted)
             self._locked.update(accepted)
 
@@ -326,86 +320,6 @@ def read_config(source: Any) -> dict[str, Any]:
 
 def _is_pythons_own(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def read_yaml(path: str) -> dict[str, Any]:
-    """Read a YAML mapping; W&B's spelling `key: {desc: …, value: …}` gives the value.
-
-    `1e-5` is a number. Raises Invalid for a key that is there twice, of which one would be lost,
-    and for what no file can be called.
-    """
-    import yaml  # 15 ms, and few runs have such a file
-
-    loader = _unique_keys(with_all_numbers(yaml.SafeLoader))
-    try:
-        with open(local_path(path), encoding="utf-8") as file:
-            content = yaml.load(file, loader)  # noqa: S506 - it is a SafeLoader
-    except FileNotFoundError as error:
-        raise MissingFile(f"Config file {path} does not exist") from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except UnicodeDecodeError as error:
-        raise Invalid(
-            f"Config file {path} is not UTF-8 ({error.reason} {error.object[error.start]:#x}); "
-            "save it as UTF-8"
-        ) from error
-    except yaml.YAMLError as error:
-        raise Invalid(f"Config file {path} is not YAML: {error}") from error
-    except RecursionError as error:
-        raise Invalid(f"Config file {path} is nested too deep") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise Invalid(f"Config file {path} must hold a mapping of keys to values")
-    content.pop("wandb_version", None)
-    return {str(key): _yaml_value(value) for key, value in content.items()}
-
-
-def with_all_numbers(base: type) -> Any:
-    """Return PyYAML's loader or dumper with `1e-5` a number, as in YAML 1.2, JSON and Python.
-
-    To PyYAML, which follows YAML 1.1, it is a text for want of a dot.
-    """
-    made: Any = type("AllNumbers", (base,), {})
-    made.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
-    return made
-
-
-def _unique_keys(base: Any) -> Any:
-    """Return PyYAML's loader refusing equal keys, of which it takes the last."""
-
-    def mapping(loader: Any, anchor: str | None) -> Any:
-        node = base.compose_mapping_node(loader, anchor)
-        lines: dict[tuple[str, str], int] = {}
-        for key, _ in node.value:
-            if not isinstance(key.value, str) or key.value == MERGE_KEY:
-                continue
-            place, name = key.start_mark, (key.tag, key.value)
-            if name in lines:
-                raise Invalid(
-                    f"Config file {place.name} has the key `{key.value}` twice, in line "
-                    f"{lines[name]} and in line {place.line + 1}; leave one of them out"
-                )
-            lines[name] = place.line + 1
-        return node
-
-    return type("UniqueKeys", (base,), {"compose_mapping_node": mapping})
-
-
-def _yaml_value(value: Any) -> Any:
-    if isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}:
-        return value["value"]
-    return value
-
-
-def defaults(paths: tuple[str, ...]) -> dict[str, Any]:
-    """Return what `config-defaults.yaml` here and the files of `config_paths` say (RUN-24)."""
-    values: dict[str, Any] = {}
-    if os.path.exists(DEFAULTS_FILE):
-        values.update(read_yaml(DEFAULTS_FILE))
-    for path in paths:
-        values.update(read_yaml(path))
-    return values
 
 
 def chosen(values: dict[str, Any], include: Any = None, exclude: Any = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from lineal.client import exit as process_exit
 from lineal.client import term
 from lineal.client.run import adopting
-from lineal.client.run.config import with_all_numbers
+from lineal.client.run.config_files import with_all_numbers
 from lineal.client.sweep import command
 from lineal.client.sweep.trial import Trial
 from lineal.config import Settings
