@@ -228,7 +228,7 @@ def test_closed_streams_keep_no_command_from_its_work(lineal, photos, closed):
     assert lineal("verify").code == 0
 
 
-@pytest.mark.parametrize("words", ["run ls demo", "run ls demo --json"])
+@pytest.mark.parametrize("words", ["run ls demo", "run ls demo --json", "--help", "run --help"])
 def test_a_full_disk_behind_the_output_is_named(photos, words):
     told = in_bash(f"lineal {words} > /dev/full")
     assert told.returncode == NoSpace.exit_code

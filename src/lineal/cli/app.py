@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -190,7 +191,9 @@ def _failed(error: Exception) -> int:
     is_debugging = os.environ.get("LINEAL_DEBUG", "") not in ("", "0")
     if is_debugging:
         traceback.print_exception(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        error = output.unwritable(error)  # it is of help, which Typer prints
+    elif isinstance(error, OSError):
         try:
             working_folder()
         except LinealError as gone:  # then no path can be made absolute

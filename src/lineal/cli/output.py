@@ -70,7 +70,7 @@ def _write(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _unwritable(error) from error
+        raise unwritable(error) from error
 
 
 def flush() -> None:
@@ -80,7 +80,7 @@ def flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _unwritable(error) from error
+        raise unwritable(error) from error
 
 
 def flush_notes() -> None:
@@ -96,7 +96,8 @@ def forget(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _unwritable(error: OSError) -> Unavailable:
+def unwritable(error: OSError) -> Unavailable:
+    """Return what to say of an error of stdout, and let go of it."""
     forget(sys.stdout)
     text = f"Cannot write to standard output: {error.strerror}; what was printed is not complete"
     return NoSpace(text) if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable(text)

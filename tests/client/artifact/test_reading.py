@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 from tests.client.artifact.conftest import content, draft
@@ -408,3 +409,20 @@ def test_an_empty_artifact_is_a_version(run: lineal.Run) -> None:
     artifact = run.log_artifact(Artifact("empty", "dataset")).wait()
     assert (artifact.version, artifact.file_count, artifact.size) == ("v0", 0, 0)
     assert content(artifact.download()) == {}
+
+
+def test_an_object_whose_files_are_gone_names_them(run: lineal.Run) -> None:
+    artifact = Artifact("objects", "dataset")
+    picture = lineal.Image([[0, 1], [1, 0]])
+    artifact.add(picture, "one")
+    artifact.add(lineal.Table(["grid"], [[np.zeros((2, 2))]]), "table")
+    version = run.log_artifact(artifact).wait()
+    stripped = version.new_draft()
+    stripped.remove("media")
+    version = run.log_artifact(stripped).wait()
+    image = version.get("one")
+    assert isinstance(image, lineal.Image)
+    with pytest.raises(FileNotFoundError, match=r"objects:v1 has no file 'media/images/.*removed"):
+        _ = image.image
+    with pytest.raises(MissingFile, match=r"no file 'media/serialized_data/.*\.npz'"):
+        version.get("table")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lineal.client import media
 from lineal.client.artifact.manifest import ManifestEntry
-from lineal.errors import IntegrityError, LinealError
+from lineal.errors import IntegrityError, LinealError, MissingFile
 from lineal.files.stamps import Stamp
 
 if TYPE_CHECKING:
@@ -103,11 +103,20 @@ class ArtifactSource:
             with suppress(LinealError):  # of one that nobody asked for, perhaps
                 paths = self.artifact._download_some(names)
         if name not in paths:
-            paths[name] = self.artifact.get_entry(name).download()
+            paths[name] = self._entry(name).download()
         for each, path in paths.items():
             with suppress(OSError):
                 self._fetched[each] = path, Stamp.of(os.stat(path))
         return paths[name]
+
+    def _entry(self, name: str) -> ManifestEntry:
+        try:
+            return self.artifact.get_entry(name)
+        except KeyError as error:
+            raise MissingFile(
+                f"{error.args[0]}, which an object of it needs: it was removed from a draft, or "
+                "the object was added as a file, without those beside it"
+            ) from error
 
     def _with_next(self, name: str) -> list[str]:
         folder = self._folders.get(os.path.dirname(name))
