@@ -206,6 +206,10 @@ def test_references_are_read_where_they_are(lineal, monkeypatch):
     Path("far2.txt").write_text("longer than was recorded")
     (changed,) = lineal(*words).json["changed"]
     assert changed["content"] == {"note": "not looked into: larger than 5 B"}
+    Path("far1.txt").write_text("3\n")
+    (changed,) = lineal(*words).json["changed"]
+    assert changed["content"]["note"].startswith("not looked into: ")
+    assert "far1.txt" in changed["content"]["note"]
 
 
 def test_only_some_rows_and_lines_are_shown(lineal, put):

@@ -10,7 +10,7 @@ from lineal.client.references import known_size
 from lineal.core import row_diff
 from lineal.core.manifest import Entry
 from lineal.core.row_diff import RowDiff
-from lineal.errors import Invalid
+from lineal.errors import Invalid, LinealError
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -40,10 +40,16 @@ class Content(NamedTuple):
 def compare(
     before: Artifact, after: Artifact, old: Entry, new: Entry, key: Sequence[str]
 ) -> Content:
-    """Look into a file of two versions; raises what reading one may (MissingFile, Denied, …)."""
-    if max(known_size(old) or 0, known_size(new) or 0) > BYTES_MOST:
-        return Content(note=f"not looked into: larger than {output.size(BYTES_MOST)}")
-    earlier, later = _read(before, old), _read(after, new)
+    """Look into a file of two versions; raises what reading stored bytes may.
+
+    What a reference led to may be gone or different by now: that is said instead.
+    """
+    try:
+        earlier, later = _read(before, old), _read(after, new)
+    except LinealError as error:
+        if old.ref is None and new.ref is None:
+            raise
+        return Content(note=f"not looked into: {error.message}")
     if earlier is None or later is None:
         return Content(note=f"not looked into: larger than {output.size(BYTES_MOST)}")
     tables = table_rows.read(old.path, earlier), table_rows.read(new.path, later)
@@ -53,9 +59,11 @@ def compare(
 
 
 def _read(artifact: Artifact, entry: Entry) -> bytes | None:
-    """Return the bytes of a file; None if they are too many, as of a reference to what grows."""
+    """Return the bytes of a file; None if they are too many."""
+    if (known_size(entry) or 0) > BYTES_MOST:
+        return None
     with artifact.open(entry.path) as file:
-        data: bytes = file.read(BYTES_MOST + 1)
+        data: bytes = file.read(BYTES_MOST + 1)  # of a reference without size it may be more
     return None if len(data) > BYTES_MOST else data
 
 
