@@ -214,9 +214,13 @@ def test_diff_of_many_files_lists_some_of_each_kind(lineal, photos):
     some, everything = lineal(*words), lineal(*words, "--files")
     assert some.out.count("\n") == 1 + 20 + 20 + 1
     assert some.out.endswith("30 added, 0 removed, 0 changed, 30 renamed\n")
-    assert some.err == "Only the first 20 of each kind are listed; `--files` lists them all\n"
+    note = "Only the first 20 of each kind are listed; `--files` lists them all\n"
+    assert some.err == note + everything.err
     assert everything.out.count("\n") == 1 + 30 + 30 + 1
-    assert everything.err == ""
+    assert everything.err.startswith("Different runs logged them: `lineal run diff ana/demo/")
+    assert lineal(*everything.err.split("`")[1].split()[1:]).out.endswith(
+        "same: run, config, summary, machine, used, packages\n"
+    )
 
 
 def test_diff_of_equal_versions_says_same(lineal, photos):

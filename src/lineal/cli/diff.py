@@ -5,9 +5,10 @@ Files, what is in them where that is asked for, and metadata.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -20,6 +21,9 @@ from lineal.client.artifact import patterns
 from lineal.client.references import known_size
 from lineal.core import manifest
 from lineal.core.manifest import Diff, Entry
+
+if TYPE_CHECKING:
+    from lineal.client.artifact.artifact import Artifact
 
 SHOWN = 20
 """Files of each kind that are listed, such as of a folder that was renamed."""
@@ -89,6 +93,17 @@ def diff(
     output.data(f"{a.path} → {b.path}", bold=True)
     _print_diff(change, all_files=files, look=look)
     changes.show("metadata", metadata)
+    if not (change.is_empty and metadata.is_empty):
+        _note_producers(connection.artifact(a), connection.artifact(b))
+
+
+def _note_producers(before: Artifact, after: Artifact) -> None:
+    """Say where to look for why the two differ, if different runs logged them."""
+    runs = [artifact.logged_by() for artifact in (before, after)]
+    paths = ["/".join(run.path) for run in runs if run is not None]
+    if len(set(paths)) == 2:
+        words = " ".join(map(shlex.quote, paths))
+        output.note(f"Different runs logged them: `lineal run diff {words}` compares these")
 
 
 def _print_diff(
