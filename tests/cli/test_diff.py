@@ -82,6 +82,27 @@ def test_rows_of_csv(put, content, name, comma):
     assert content("--key", "id") == {"rows": CSV_ROWS}
 
 
+def test_rows_of_a_list_in_json(put, content):
+    put({"s.json": '[{"id": 1, "box": [1, 2]}, {"id": 2}]'})
+    put({"s.json": '[\n{"id": 2, "box": null},\n{"id": 1, "box": [1, 3]}\n]'})
+    rows = content("--key", "id")["rows"]
+    assert [each["key"] for each in rows["changed"]] == [{"id": 1}]
+    put({"s.json": '{"id": 1}'})
+    assert "lines" in content("--key", "id")
+
+
+def test_rows_of_an_evaluation(lineal):
+    for score in (0.5, 0.75):
+        with sdk.init(project="demo") as run:
+            columns = ["question", "score"]
+            table = sdk.EvalTable(columns, [["a", score]], score_columns=["score"])
+            artifact = sdk.Artifact("evals", "dataset")
+            artifact.add(table, "eval")
+            run.log_artifact(artifact)
+    shown = lineal("artifact", "diff", "demo/evals:v0", "demo/evals:v1", "--key", "question").out
+    assert "~ question=a: score 0.5 → 0.75\n" in shown
+
+
 def test_rows_of_json_lines(put, content):
     put({"s.jsonl": '{"id": 1, "tags": ["a"]}\n{"id": 2, "tags": {"b": NaN}}\n'})
     put({"s.jsonl": '{"id": 2, "tags": {"b": NaN}}\n\n{"tags": ["a", "c"], "id": 1.0}'})
@@ -128,6 +149,7 @@ def test_rows_of_a_logged_table_with_pictures_and_arrays(lineal):
     assert [each["key"] for each in rows["changed"]] == [{"id": 1}]
     assert rows["changed"][0]["cells"]["image"]["after"]["_type"] == "image-file"
     assert rows["added"] == [{"id": 203, "image": None}]
+    assert changed["content"]["note"] == "arrays are not compared: grid"
     shown = lineal(*words).out
     assert "+ id=203  image=null\n" in shown
     assert "~ id=1: image image 4 × 4: media/images/" in shown

@@ -57,8 +57,8 @@ def diff(
 ) -> None:
     """Compare two versions: files added, removed, changed and renamed, and their metadata.
 
-    Tables are those that were logged or added as such, CSV, TSV, JSON lines and, with pyarrow,
-    Parquet. Without `--key` rows are compared as wholes, in any order.
+    Tables are those that were logged or added as such, CSV, TSV, lists of objects in JSON, JSON
+    lines and, with pyarrow, Parquet. Without `--key` rows are compared as wholes, in any order.
 
     \b
     Example:

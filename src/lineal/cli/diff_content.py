@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.cli import changes, output, table_rows
+from lineal.cli.table_rows import TableFile
 from lineal.client.references import known_size
 from lineal.core import row_diff
 from lineal.core.manifest import Entry
@@ -34,7 +35,7 @@ class Content(NamedTuple):
     rows: RowDiff | None = None
     """Of a table."""
     note: str | None = None
-    """Why there is nothing of both, or why rows were not found by the key."""
+    """Why there is nothing of both, or why rows are compared otherwise than one would think."""
 
 
 def compare(
@@ -52,10 +53,10 @@ def compare(
         return Content(note=f"not looked into: {error.message}")
     if earlier is None or later is None:
         return Content(note=f"not looked into: larger than {output.size(BYTES_MOST)}")
-    tables = table_rows.read(old.path, earlier), table_rows.read(new.path, later)
-    if tables[0] is not None and tables[1] is not None:
-        return _of_tables(tables[0], tables[1], key)
-    return _of_texts(earlier, later)
+    old_table, new_table = table_rows.read(old.path, earlier), table_rows.read(new.path, later)
+    if old_table is None or new_table is None:
+        return _of_texts(earlier, later)
+    return _of_tables(old_table, new_table, key)
 
 
 def _read(artifact: Artifact, entry: Entry) -> bytes | None:
@@ -67,12 +68,17 @@ def _read(artifact: Artifact, entry: Entry) -> bytes | None:
     return None if len(data) > BYTES_MOST else data
 
 
-def _of_tables(before: row_diff.Rows, after: row_diff.Rows, key: Sequence[str]) -> Content:
+def _of_tables(before: TableFile, after: TableFile, key: Sequence[str]) -> Content:
+    notes = []
     try:
-        return Content(rows=row_diff.diff(before, after, key))
+        rows = row_diff.diff(before.rows, after.rows, key)
     except Invalid as error:
-        note = f"whole rows are compared: {error.message}"
-        return Content(rows=row_diff.diff(before, after), note=note)
+        notes.append(f"whole rows are compared: {error.message}")
+        rows = row_diff.diff(before.rows, after.rows)
+    left_out = [*before.left_out, *(name for name in after.left_out if name not in before.left_out)]
+    if left_out:
+        notes.append(f"arrays are not compared: {', '.join(left_out)}")
+    return Content(rows=rows, note="; ".join(notes) or None)
 
 
 def _of_texts(before: bytes, after: bytes) -> Content:
@@ -102,7 +108,7 @@ def _lines(text: str) -> list[str]:
 def show(content: Content) -> None:
     """Print it below the line of its file."""
     if content.note is not None:
-        output.data(_INDENT + content.note)
+        output.data(_INDENT + output.cell(content.note))
     if content.rows is not None:
         for sign, text in _shown_rows(content.rows):
             output.data(f"{_INDENT}{sign}{text}", colour=_COLOURS.get(sign, "yellow"))
