@@ -179,6 +179,7 @@ def test_a_tilde_at_the_beginning_of_any_path_is_the_users_home(tmp_path: Path) 
     ("explicit", "message"),
     [
         ({"projet": "x"}, "No setting is called `projet`; did you mean `project`"),
+        ({5: "x"}, "No setting is called `5`"),
         ({"mode": "onlin"}, "Unknown mode `onlin`"),
         ({"resume": "maybe"}, "`resume` cannot be 'maybe'"),
         ({"reinit": "maybe"}, "`reinit` cannot be 'maybe'"),

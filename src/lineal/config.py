@@ -380,11 +380,11 @@ def _ours(values: Mapping[str, Any]) -> dict[str, Any]:
     known = set(setting_names())
     found = {}
     for given, value in values.items():
-        name = wandb_settings.our_name(given)
+        name = wandb_settings.our_name(str(given))
         if name in known:
             found[name] = value
         elif not wandb_settings.means_nothing_here(name):
-            raise _no_setting(given)
+            raise _no_setting(str(given))
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 import lineal
 from lineal.client.capture import code, git, machine, requirements
 from lineal.core.records import PageRequest
-from lineal.errors import Unavailable
+from lineal.errors import Invalid, Unavailable
 from lineal.files.folders import make_folders
 
 
@@ -212,6 +212,15 @@ def test_disable_code_wins_over_everything(tree, capsys):
     with lineal.init(save_code=True, settings=settings) as run:
         assert run.log_code() is None
     assert not {"code/train.py", "diff.patch"} & files_of(run).keys()
+
+
+def test_log_code_names_what_is_neither_a_name_nor_a_function(tree):
+    with lineal.init() as run:
+        for given in ({"include_fn": "*.py"}, {"exclude_fn": 5}):
+            with pytest.raises(TypeError, match="include_fn and exclude_fn are functions, not"):
+                run.log_code(**given)
+        with pytest.raises(Invalid, match="Artifact name"):
+            run.log_code(name=["code"])
 
 
 def test_a_script_with_a_key_in_it_is_not_saved(capsys):

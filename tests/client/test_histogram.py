@@ -105,6 +105,7 @@ def test_values_with_no_room_for_bins_are_in_one(values):
         ({"np_histogram": ([], [1])}, "1 to 512 bins, not 0"),
         ({"np_histogram": ([1, 2], [1, 2])}, "2 counts has 3 edges, not 2"),
         ({"np_histogram": ([1, 2],)}, "a pair"),
+        ({"np_histogram": 5}, "a pair"),
         ({"np_histogram": ([1], [np.nan, 1])}, "one is NaN"),
         ({"np_histogram": (["a"], [1, 2])}, "counts of a Histogram must be numbers"),
         ({"np_histogram": (1, [1, 2])}, "counts of a Histogram must be numbers"),

@@ -265,3 +265,11 @@ def test_registry_names_the_types() -> None:
     assert media.type_of([1]) is None
     with pytest.raises(Invalid, match="No data type is called 'video'"):
         media.class_for("video")
+
+
+def test_what_are_no_columns_is_named() -> None:
+    assert Table(columns="loss", data=[[1]]).columns == ["loss"]
+    with pytest.raises(TypeError, match="Columns must be a text or a list of texts, not 5"):
+        Table(columns=5)  # type: ignore[arg-type]  # on purpose
+    with pytest.raises(TypeError, match="`loss` takes one value for each row, not None"):
+        Table().add_column("loss", None)  # type: ignore[arg-type]  # on purpose

@@ -225,7 +225,7 @@ def selection_from_json(document: Mapping[str, Any]) -> Selection:
         raise Invalid(f"A retention policy is a dict of {', '.join(known)}, not {document!r}")
     for key in document:
         if key not in known:
-            hint = did_you_mean(key, known, otherwise=f"; known are {', '.join(known)}")
+            hint = did_you_mean(str(key), known, otherwise=f"; known are {', '.join(known)}")
             raise Invalid(f"A retention policy has no key `{key}`{hint}")
     values = dict(document)
     if isinstance(values.get("keep_best"), Mapping):

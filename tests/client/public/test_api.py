@@ -27,7 +27,7 @@ from lineal.errors import CommError, Invalid, NotFound, RunNotFoundError
 # --- what is refused --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["runs", "artifact_types", "project", "projects"])
+@pytest.mark.parametrize("name", ["runs", "artifact_types", "project"])
 def test_a_project_that_is_no_text_is_a_value_error(api: Api, name: str) -> None:
     with pytest.raises(Invalid, match=r"named .*, not 5"):
         getattr(api, name)(5)
@@ -255,6 +255,14 @@ def test_orders_depths_and_timeouts_that_are_none_are_refused(api: Api, data: Ar
         data.lineage(depth="a")  # type: ignore[arg-type]  # the test
     with pytest.raises(Invalid, match="`init_timeout` cannot be -1"):
         Api(timeout=-1)
+    with pytest.raises(Invalid, match="A retention policy has no key `5`"):
+        api.preview("vision", {5: 1})  # type: ignore[dict-item]  # the test
+    for read in (api.projects, api.default_ttl):
+        with pytest.raises(Invalid, match="Entity 5 may hold only"):
+            read(5)  # type: ignore[arg-type]  # the test
+    for name in (api.project, api.create_project):
+        with pytest.raises(Invalid, match="Entity 5 may hold only"):
+            name("vision", entity=5)  # type: ignore[arg-type]  # the test
 
 
 def test_a_project_is_of_the_entity_that_is_said(api: Api) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,7 +64,7 @@ class Histogram(DataObject):
 
     @classmethod
     def _checked(cls, given: Sequence[Any]) -> tuple[list[float], list[float]]:
-        if len(given) != 2:
+        if not isinstance(given, Sized) or len(given) != 2:
             raise Invalid("np_histogram must be a pair: counts, and the edges of the bins")
         counts, edges = (_numbers(part, name) for part, name in zip(given, _PARTS, strict=True))
         cls._count_of(len(counts))

@@ -27,6 +27,7 @@ from lineal.client.media.logged import Logged, log_table, next_part
 from lineal.client.media.table_file import read_column, write_columns
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.client.term import warn_once
+from lineal.core.names import strings
 from lineal.errors import IntegrityError, Invalid
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ class Table(DataObject):
             names, frame = arrays.frame_columns(dataframe)
             columns = names if columns is None else columns
         if columns is not None:
-            self._name_columns(list(columns), dtype, optional)
+            named: Any = columns
+            self._name_columns(list(strings(named, "Columns")), dtype, optional)
         if frame:
             data = zip(*frame, strict=True)
         for row in _rows(data):
@@ -266,6 +268,8 @@ class Table(DataObject):
 
         Nothing is added if one value does not fit, or cannot be read.
         """
+        if not isinstance(data, Iterable):
+            raise TypeError(f"Column `{name}` takes one value for each row, not {data!r}")
         values = list(data)
         if self._columns and len(values) != len(self):
             raise Invalid(f"Column `{name}` has {len(values)} values for {len(self)} rows")

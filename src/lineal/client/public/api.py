@@ -298,10 +298,8 @@ class Api:
         self, entity: str | None = None, per_page: int = PAGE_SIZE, start: str | None = None
     ) -> LazyList[Project]:
         """List the projects of an entity, by name; default: your own."""
-        if entity is not None and not isinstance(entity, str):
-            raise Invalid(f"An entity is named by a text, not {entity!r}")
         return public_catalog.projects(
-            self._backend, entity or self.default_entity, per_page=per_page, start=start
+            self._backend, self._entity(entity), per_page=per_page, start=start
         )
 
     def create_project(self, name: str, entity: str | None = None) -> Project:
@@ -390,13 +388,12 @@ class Api:
 
     def default_ttl(self, entity: str | None = None) -> timedelta | ArtifactTTL | None:
         """Return the TTL of an entity, for all versions where nothing nearer says one (TTL-7)."""
-        entity = names.entity_name(entity) if entity else self.default_entity
-        found = ttls.shown(self._backend.entity_ttl(entity))
+        found = ttls.shown(self._backend.entity_ttl(self._entity(entity)))
         return None if found is ArtifactTTL.INHERIT else found
 
     def set_default_ttl(self, value: ttls.TTL, entity: str | None = None) -> None:
         """Set the TTL of an entity, at once; values as of `Artifact.ttl`."""
-        self._backend.set_entity_ttl(entity or self.default_entity, ttls.stored(value))
+        self._backend.set_entity_ttl(self._entity(entity), ttls.stored(value))
 
     # --- anything ---
 
@@ -415,6 +412,9 @@ class Api:
         if len(parts) >= 3 or "runs" in parts[-2:-1]:
             return self.run(path)
         return self.project(path.strip("/"))
+
+    def _entity(self, name: str | None) -> str:
+        return self.default_entity if name in (None, "") else names.entity_name(name)
 
     def _path(self, text: str) -> str:
         path = addresses.path_of(self._backend, text)
@@ -454,7 +454,7 @@ class Api:
     def _project_of(self, name: str, entity: str | None) -> tuple[str, str]:
         """Read a project and, beside it, the entity that may be said there, too."""
         text = addresses.path_of(self._backend, name)
-        found = full_names.named_project(text, entity or self.default_entity)
+        found = full_names.named_project(text, self._entity(entity))
         if entity and found[0] != entity:
             raise Invalid(
                 f"`{name}` is of the entity `{found[0]}`, but entity={entity!r} says another; "

@@ -65,6 +65,10 @@ def log_code(
     With them those that earlier calls of this run took for the same name: the artifact that a run
     logged last has all of its code.
     """
+    for predicate in (include, exclude):
+        if predicate is not None and not callable(predicate):
+            raise TypeError(f"include_fn and exclude_fn are functions, not {predicate!r}")
+    artifact = Artifact._internal(name, "code") if name else Artifact(type="code")
     selection = code.select(root, include, exclude)
     for path in selection.secrets:
         term.warning(f"log_code left out {path}: it looks as if it held a key or password")
@@ -79,7 +83,6 @@ def log_code(
         return None
     sources = run._sources.setdefault(name, Sources())
     sources.add(selection)
-    artifact = Artifact._internal(name, "code") if name else Artifact(type="code")
     for path, local in sources.files.items():
         try:
             artifact.add_file(local, path)
