@@ -140,7 +140,9 @@ def test_policies_and_protected_aliases_are_set_on_collections_and_projects():
     collection.retention = project.retention = None
     assert collection.retention is None
     project.protected_aliases = "prod"
-    assert lineal.Api().project("vision").protected_aliases == ["prod"]
+    assert lineal.Api().project("vision").protected_aliases == ("prod",)
+    project.protected_aliases += ("best",)
+    assert lineal.Api().project("vision").protected_aliases == ("prod", "best")
     artifact.aliases.append("prod")
     artifact.save()
     with pytest.raises(Conflict, match="protected alias"):

@@ -126,9 +126,12 @@ class Project(Shown):
         self._backend.set_policy(self.entity, self.name, None, _selection(policy))
 
     @property
-    def protected_aliases(self) -> list[str]:
-        """Aliases whose versions neither expire nor can be deleted; set at once (TTL-12)."""
-        return list(self._record.protected_aliases)
+    def protected_aliases(self) -> tuple[str, ...]:
+        """Aliases whose versions neither expire nor can be deleted; set at once (TTL-12).
+
+        A tuple, since to append to it would change nothing: set all of them.
+        """
+        return self._record.protected_aliases
 
     @protected_aliases.setter
     def protected_aliases(self, aliases: str | Sequence[str]) -> None:
