@@ -431,6 +431,23 @@ def test_a_script_that_leaves_finish_to_its_end_fails_where_an_artifact_did(told
     assert record()[1].state == "failed"
 
 
+def test_what_was_lost_with_the_home_is_said_once() -> None:
+    err = script(
+        """
+import shutil
+run = lineal.init(id='a', settings=QUICK)
+lost = lineal.Artifact('lost', 'dataset')
+with lost.new_file('f.txt') as file:
+    file.write('x')
+run.log_artifact(lost)
+shutil.rmtree(os.environ['LINEAL_HOME'])
+""",
+        code=120,
+    )
+    assert err.count("lineal.db was removed or moved away") == 1
+    assert err.count("1 artifact was not stored") <= 1  # it may have been in time
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("last_line", ["", "raise SystemExit(3)"])
 def test_so_does_a_child_of_multiprocessing(method, last_line):

@@ -79,7 +79,7 @@ def install() -> None:
     _install_in_multiprocessing_child()
     if is_fork_of_installed:
         return  # the other hooks were inherited
-    atexit.register(finish_all)
+    atexit.register(finish_at_end)
     _wrap_excepthook()
     _wrap_exit()
 
@@ -108,6 +108,16 @@ def finish_all(exit_code: int | None = None) -> None:
         _fail_at_the_end()
     if _ending.is_interrupted:
         _interrupt_again()
+
+
+def finish_at_end() -> None:
+    """Finish them for the last time: what failed is said once, whoever else calls this.
+
+    It is called by all that must wait for them at the end, such as what removes private copies.
+    """
+    finish_all()
+    for run in session.unfinished_runs():
+        session.run_finished(run)
 
 
 def _fail_at_the_end() -> None:

@@ -91,7 +91,7 @@ class Adder:
             return
         from lineal.client import exit  # it loads runs, which load this
 
-        exit.finish_all()  # their uploads still need the copies
+        exit.finish_at_end()  # their uploads still need the copies
         for name, count in Counter(self.unlogged.values()).items():
             times = "" if count == 1 else f", {count:,} times"
             term.warning(
