@@ -67,14 +67,17 @@ def row(
     width: of the terminal, None where there is none. Columns go down in all rows alike, but the
     last, which is as wide as its text, unless it is aligned to the right.
     """
+    if width is None:  # as of a million rows that go into a file
+        columns = zip(cells, widths, right, strict=True)
+        return [BETWEEN.join(padded(*column) for column in columns).rstrip()]
     lines = [""]
     last = len(cells) - 1
     for column, (text, wide, is_right) in enumerate(zip(cells, widths, right, strict=True)):
-        filled = padded(text, wide, is_right=is_right)
+        filled = padded(text, wide, is_right)
         needed = columns_of(text) if column == last and not is_right else wide
         if column == 0:
             lines[-1] = filled
-        elif width is None or columns_of(lines[-1]) + len(BETWEEN) + needed <= width:
+        elif columns_of(lines[-1]) + len(BETWEEN) + needed <= width:
             lines[-1] += BETWEEN + filled
         elif column == last and not is_right:
             lines += hanging(INDENT, text, width)
@@ -83,8 +86,10 @@ def row(
     return [stripped for line in lines if (stripped := line.rstrip())] or [""]
 
 
-def padded(text: str, width: int, *, is_right: bool = False) -> str:
+def padded(text: str, width: int, is_right: bool = False) -> str:
     """Return a text with blanks behind it, or before it, that make it so wide."""
+    if text.isascii():
+        return text.rjust(width) if is_right else text.ljust(width)
     blank = " " * (width - columns_of(text))
     return blank + text if is_right else text + blank
 

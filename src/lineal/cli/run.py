@@ -299,6 +299,8 @@ def history(
 def _shortened(row: JsonObject, columns: list[str], cut: set[str]) -> list[str]:
     """Return the cells of a row, noting which columns have longer values than a table shows."""
     cells = [output.cell(row.get(key)) for key in columns]
+    if max(map(len, cells), default=0) <= VALUE_MOST:
+        return cells
     cut.update(key for key, text in zip(columns, cells, strict=True) if len(text) > VALUE_MOST)
     return [text if len(text) <= VALUE_MOST else f"{text[: VALUE_MOST - 1]}…" for text in cells]
 
