@@ -171,8 +171,11 @@ def test_an_unknown_scheme_needs_a_name_and_cannot_be_fetched(
     assert entry.digest == "gopher://host/f"
     assert "nothing can be checked" in capsys.readouterr().err
     run.log_artifact(artifact).wait()
-    with pytest.raises(ValueError, match="nothing installed here knows gopher"):
+    with pytest.raises(ValueError, match=r"f was not fetched: .* installed here knows gopher"):
         artifact.download()
+    capsys.readouterr()
+    assert content(artifact.download(allow_missing_references=True)) == {}
+    assert "Reference f was not fetched: gopher://host/f cannot be read" in capsys.readouterr().err
 
 
 def test_an_entry_of_another_artifact_shares_its_bytes(run: lineal.Run, logged: Artifact) -> None:

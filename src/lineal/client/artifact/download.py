@@ -289,17 +289,18 @@ class Download:
         self, entry: Entry, target: str, file: term.FileProgress
     ) -> term.FileProgress:
         assert entry.ref is not None
-        scheme = self._references.of(entry.ref)
         if is_unchecked(entry):
             self._warn_unchecked(entry)
         try:
+            scheme = self._references.of(entry.ref)
             self._place(target, partial(scheme.fetch, entry, advance=file))
             if has_checked_content(entry):
                 self._fetched.append((target, Stamp.at(target), identity(entry)))
-        except MissingFile as error:
+        except (MissingFile, Invalid) as error:  # nothing is there, or nobody here could look
+            named = _of_reference(entry, error)
             if not self._allow_missing_references:
-                raise _of_reference(entry, error) from error
-            term.warning(f"{error}; skipped")
+                raise named from error
+            term.warning(f"{named}; skipped")
         except (Denied, Unavailable) as error:
             raise _of_reference(entry, error) from error
         return file

@@ -217,7 +217,8 @@ class VersionMethods(ArtifactCore):
         files of their own on this machine; whoever writes into one damages what is stored.
         skip_cache, multipart: W&B's, ignored.
         Raises MissingFile for one of `paths` that is no file of the artifact and for a reference
-        that leads nowhere (unless allowed), IntegrityError for bytes without the promised digest.
+        that leads nowhere (unless allowed), Invalid for one whose URI nobody here can read (unless
+        allowed), IntegrityError for bytes without the promised digest.
         """
         from lineal.client.artifact import folder as folders  # not for those who only log
 
