@@ -18,7 +18,7 @@ from sqlalchemy import event
 from tests.client.syncing import folders, state, synced, target, write_dataset
 
 import lineal
-from lineal.client.offline import run_folder
+from lineal.client.offline import run_folder, sync
 from lineal.config import load
 from lineal.errors import Invalid, NotFound, RunNotFoundError
 
@@ -161,6 +161,28 @@ def test_keys_that_a_run_going_on_offline_takes_out_are_gone_at_home_too(home):
     assert not any(result.failures for result in synced(home))
     summary = lineal.Api().run("p/a").summary
     assert {key: summary[key] for key in summary if key[0] != "_"} == {"back": 2, "loss.min": 1}
+
+
+@pytest.mark.parametrize("is_read_only", [False, True])
+def test_what_a_killed_run_took_out_is_gone_here_and_at_home(home, is_read_only, monkeypatch):
+    with lineal.init(id="a", project="p") as run:
+        run.summary.update({"gone": 1, "back": 1, "kept": 1})
+    child = os.fork()
+    if child == 0:
+        run = lineal.init(id="a", project="p", mode="offline", resume="must")
+        monkeypatch.setattr(type(run), "_push_values", lambda run: None)  # killed before it could
+        del run.summary["gone"], run.summary["back"]
+        run.summary["back"] = 2
+        os._exit(0)
+    os.waitpid(child, 0)
+    with lineal.init(id="a", project="p", mode="offline", resume="must") as run:
+        assert sorted(run.summary) == ["back", "kept"]
+    if is_read_only:
+        monkeypatch.setattr(sync, "_opened_in_place", lambda settings: None)
+    assert not any(result.failures for result in synced(home))
+    assert lineal.Api().run("p/a").summary == {"back": 2, "kept": 1}
+    noted = os.path.exists(f"{folders()[0]}/intents.jsonl")  # else killed now, it would be lost
+    assert noted is not is_read_only
 
 
 def test_a_name_given_to_a_run_that_goes_on_offline_comes_home(home):

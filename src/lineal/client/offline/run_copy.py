@@ -64,12 +64,13 @@ P = ParamSpec("P")
 class RunCopy:
     """One run on its way from its folder to the target."""
 
-    def __init__(self, source: Backend, job: Job) -> None:
+    def __init__(self, source: Backend, job: Job, left: Removed) -> None:
+        """left: what a killed process had taken out, and could not note any more."""
         self._source, self._target = source, job.target
         self._job = job
         self._about, self._where = job.about, job.where
         self._marks, self._result = job.marks, job.result
-        self._intents = run_folder.read_intents(job.folder)
+        self._intents = [*run_folder.read_intents(job.folder), left]
         self._from = source.run(job.about.entity, job.about.project, job.about.run_id)
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)

@@ -20,7 +20,7 @@ from lineal.client.offline.contributing import Waiting
 from lineal.client.offline.jobs import Job, Synced
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
 from lineal.client.offline.run_copy import RunCopy
-from lineal.client.offline.run_folder import About, Finish
+from lineal.client.offline.run_folder import About, Finish, Removed
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
 from lineal.errors import LinealError, NoSpace, Unavailable, UsageError
@@ -133,10 +133,14 @@ def _where(
 def _copy(job: Job, settings: Settings) -> list[Waiting]:
     inside = dataclasses.replace(settings, home=job.folder, entity=job.about.entity)
     with _opened(inside) as source:
-        adopting.adopt(source, source.instance.home.spool)
-        if any(name.endswith(spool.SUFFIX) for name in os.listdir(source.instance.home.spool)):
+        home = source.instance.home
+        left = Removed((), adopting.summary_removed(home.spool))
+        if left.summary and home.root == job.folder:  # else it stays in the spool there
+            run_folder.note(job.folder, left)
+        adopting.adopt(source, home.spool)
+        if any(name.endswith(spool.SUFFIX) for name in os.listdir(home.spool)):
             raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
-        return RunCopy(source, job).run()
+        return RunCopy(source, job, left).run()
 
 
 @contextmanager

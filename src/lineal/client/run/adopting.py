@@ -68,6 +68,25 @@ def copy(folder: str, to: str) -> None:
             shutil.copytree(media, spool.media_folder(copied))
 
 
+def summary_removed(folder: str) -> tuple[str, ...]:
+    """Return the summary keys that writers took out and had not brought to the database.
+
+    Before they are adopted: the run there may never have had them, as one that goes on elsewhere.
+    """
+    names: dict[str, None] = {}
+    for path in glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}")):
+        try:
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                header = spool.read_header(file.readline())
+                entries = spool.read(header, file.read()).entries if header else []
+        except (LinealError, OSError):  # who adopts it says why
+            continue
+        for entry in entries:
+            if entry.is_change:
+                names |= dict.fromkeys(_object(entry.line).get("summary_removed", ()))
+    return tuple(names)
+
+
 def _adopt_file(backend: Backend, path: str) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
