@@ -6,6 +6,7 @@ import itertools
 import os
 import shutil
 import signal
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,31 @@ def test_what_came_after_newer_versions_is_not_put_on_top_of_them(home: Path) ->
         result.failures["contribution to ana/p/parts"]
     )
     assert contents() == ["new.txt"]
+
+
+def test_what_came_late_changes_nothing_that_is_said_of_the_version(home: Path) -> None:
+    with lineal.init(mode="offline", project="p", id="finisher", group="g") as run:
+        run.log({"loss": 1})
+        whole = part({"c.txt": "3"})
+        whole.description, whole.ttl = "whole", timedelta(days=9)
+        whole.metadata["rows"] = 3
+        run.finish_artifact(whole, aliases=["best"]).wait()
+        whole.tags = ["raw"]
+        whole.save()
+    (finisher,) = folders()
+    with lineal.init(mode="offline", project="p", id="one", group="g") as run:
+        run.upsert_artifact(part({"a.txt": "1"}), aliases=["with-one"]).wait()
+    session.close()
+    assert brought(home, finisher)[0].failures == {}
+    before = lineal.Api().artifact("p/parts:best")
+    assert brought(home, *folders())[1].failures == {}
+    after = lineal.Api().artifact("p/parts:best")
+    assert (after.version, after.file_count) == ("v1", 2)
+    assert after.aliases == ["best", "latest", "with-one"]
+    for version in (before, after):
+        said = version.description, version.ttl, version.metadata, version.tags
+        assert said == ("whole", timedelta(days=9), {"rows": 3}, ["raw"])
+        assert version.history_step == 0
 
 
 def test_two_that_complete_one_version_at_once_do_it_one_after_the_other(
