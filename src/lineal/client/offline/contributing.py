@@ -109,7 +109,6 @@ class Contributing:
             project=project,
             collection=collection,
             run=run.key,
-            aliases=copying.without_latest(part.spec.aliases),
             sources=sources,
             is_final=False,
             as_of=part.made_at,
