@@ -13,8 +13,11 @@ import pytest
 from tests.client.syncing import folders, state, synced, write_dataset
 
 import lineal
+from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.client.offline.backend import OfflineBackend
+from lineal.client.offline.sync import sync
+from lineal.config import load
 from lineal.errors import Exists, Gone, Invalid, NotFound, UsageError
 
 SEVERAL_SEGMENTS = 5_000
@@ -402,6 +405,27 @@ def test_what_never_was_where_the_run_goes_can_be_done_without(home, tmp_path):
     assert "ana/p/data:v0 is not there with the content that was used, sha256:" in said
     (result,) = synced(tmp_path / "elsewhere", skip_gone=True)
     assert (result.failures, result.version_count) == ({}, 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"project": "other"}])
+def test_links_offline_are_to_what_the_owner_there_has(home, tmp_path, monkeypatch, options):
+    with monkeypatch.context() as of_bob:
+        of_bob.setenv("LINEAL_HOME", str(tmp_path / "bob"))
+        of_bob.setenv("LINEAL_USERNAME", "bob")
+        bobs = load()
+        with lineal.init(project="p") as there:
+            there.log_artifact(write_dataset())
+    with lineal.init(project="p") as online:
+        online.log_artifact(write_dataset())
+    with lineal.init(mode="offline", project="p", id="a") as run:
+        run.link_artifact(run.use_artifact("data:v0"), "models")
+        run.link_artifact(run.log_artifact(write_dataset(text="own")).wait(), "own")
+    backend = session.open_backend(bobs)
+    (result,) = sync(folders(), backend, settings=bobs, **options)
+    assert result.failures == {}
+    project = options.get("project", "p")
+    for name in ("models", "own"):
+        assert backend.collection("bob", project, name).version_count == 1
 
 
 def test_links_are_numbered_on_from_those_of_the_home(home):

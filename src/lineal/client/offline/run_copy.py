@@ -368,11 +368,8 @@ class RunCopy:
         return from_home | copied
 
     def _copy_link(self, link: VersionRecord, copied: VersionRecord) -> None:
-        entity = self._where.entity if link.entity == self._about.entity else link.entity
         name = copying.display_name(self._source, link)
-        collection = full_names.ArtifactPath(
-            entity, self._project_there(link.project), link.collection
-        )
+        collection = full_names.ArtifactPath(link.entity, link.project, link.collection)
         if name is not None and names.generated(name) == link.collection != name:
             collection = collection._replace(display_name=name)  # the link was to these words
         linked = self._link(collection, copied, copying.without_latest(link.aliases))
@@ -383,8 +380,14 @@ class RunCopy:
     def _link(
         self, collection: full_names.ArtifactPath, version: VersionRecord, aliases: Sequence[str]
     ) -> VersionRecord:
-        self._target.project(collection.entity, collection.project, create=True)
-        return self._target.link_version(version.id, collection, aliases)
+        there = self._linked_there(collection)
+        self._target.project(there.entity, there.project, create=True)
+        return self._target.link_version(version.id, there, aliases)
+
+    def _linked_there(self, here: full_names.ArtifactPath) -> full_names.ArtifactPath:
+        """Return the collection that links go to; those of the run's owner to its owner there."""
+        entity = self._where.entity if here.entity == self._about.entity else here.entity
+        return here._replace(entity=entity, project=self._project_there(here.project))
 
     def _copy_display_names(self) -> None:
         """Give each collection the one that it has here, if it has none there."""
