@@ -213,6 +213,12 @@ def test_an_entry_of_the_home_is_not_taken_for_one_that_the_run_logged_under_its
         other.add_reference(offline.get_entry("a.txt"))
 
 
+def derived_from(artifact: lineal.Artifact) -> set[str]:
+    graph = artifact.lineage("upstream", depth=1, derived=True)
+    labels = {node.id: node.label for node in graph.nodes}
+    return {labels[edge.source] for edge in graph.edges if edge.kind == "derived"}
+
+
 def test_files_taken_over_offline_come_along_and_are_told(home):
     with lineal.init(project="p") as online:
         online.log_artifact(write_dataset("shared", "at home"))
@@ -228,10 +234,8 @@ def test_files_taken_over_offline_come_along_and_are_told(home):
     path = Path(found.download())
     assert (path / "shared.txt").read_text() == "at home"
     assert (path / "own" / "a.txt").read_text() == "in the folder"
-    graph = found.lineage("upstream", depth=1, derived=True)
-    labels = {node.id: node.label for node in graph.nodes}
-    derived = {labels[edge.source] for edge in graph.edges if edge.kind == "derived"}
-    assert derived == {"shared:v0", "own:v0"}
+    assert derived_from(found) == {"shared:v0", "own:v0"}
+    assert derived_from(lineal.Api().artifact("p/own:latest")) == set()
 
 
 def test_an_incremental_version_takes_files_over_from_the_home(home):
