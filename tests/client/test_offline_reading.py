@@ -228,14 +228,18 @@ def test_files_taken_over_offline_come_along_and_are_told(home):
         joined.add_reference("lineal://p/shared:latest/a.txt", name="shared.txt")
         joined.add_reference("lineal://p/own:latest", name="own")
         run.log_artifact(joined).wait()
+        more = joined.new_draft()
+        more.add_reference("lineal://p/shared:latest/a.txt", name="more.txt")
+        run.log_artifact(more)
     (result,) = synced(home)
     assert result.failures == {}
-    found = lineal.Api().artifact("p/joined:latest")
+    found = lineal.Api().artifact("p/joined:v0")
     path = Path(found.download())
     assert (path / "shared.txt").read_text() == "at home"
     assert (path / "own" / "a.txt").read_text() == "in the folder"
     assert derived_from(found) == {"shared:v0", "own:v0"}
     assert derived_from(lineal.Api().artifact("p/own:latest")) == set()
+    assert derived_from(lineal.Api().artifact("p/joined:v1")) == {"shared:v0", "joined:v0"}
 
 
 def test_an_incremental_version_takes_files_over_from_the_home(home):
