@@ -94,14 +94,15 @@ def _opened(settings: Settings, folder: str) -> Iterator[Attempt | None]:
         try:
             source = stack.enter_context(opening.opened_apart(inside))
             spool = source.instance.home.spool
-            left = Removed((), adopting.summary_removed(home_of(inside).spool))
+            removed = _removed(folder)
             try:
                 adopting.copy(home_of(inside).spool, spool)
+                removed += (Removed((), adopting.summary_removed(spool)),)
                 adopting.adopt(source, spool)
             except UsageError:
                 pass  # another process still writes to it: what has left its hands counts
             run = source.run(about.entity, about.project, about.run_id)
-            attempt = Attempt(source, run, (*_removed(folder), left))
+            attempt = Attempt(source, run, removed)
         except (LinealError, OSError) as error:
             term.warn_once(
                 f"{folder} cannot be read, so the run goes on without what is there: {error}",
