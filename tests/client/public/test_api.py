@@ -328,3 +328,31 @@ def test_another_home_is_reached_by_its_address(data: Artifact, tmp_path: Path) 
     assert not elsewhere.artifact_exists("data:v0")
     with pytest.raises(Invalid, match=r"Cannot reach https://api\.example\.org"):
         Api({"base_url": "https://api.example.org"})
+
+
+def test_an_attribute_that_would_be_lost_is_refused_with_the_nearest(
+    api: Api, data: Artifact
+) -> None:
+    """As with the `ttl_duration` of W&B's guide, by which personal data would stay (SEED-10)."""
+    collection = api.artifact_collection("dataset", "vision/data")
+    run = data.logged_by()
+    assert run is not None
+    sweep = api.sweep(
+        "vision/"
+        + lineal.sweep({"method": "random", "parameters": {"a": {"value": 1}}}, project="vision")
+    )
+    for each, name, meant in [
+        (data, "ttl_duration", "ttl"),
+        (lineal.Artifact("more", "dataset"), "tag", "tags"),
+        (collection, "descripton", "description"),
+        (api.project("vision"), "ttl_duration", "ttl"),
+        (run, "jobType", "job_type"),
+        (sweep, "stat", "state"),
+    ]:
+        with pytest.raises(AttributeError, match=f"no attribute `{name}`; did you mean `{meant}`"):
+            setattr(each, name, "misspelt")
+    collection.description = run.notes = "as it is spelt"
+    collection.save()
+    run.update()
+    assert api.artifact_collection("dataset", "vision/data").description == "as it is spelt"
+    assert Api().run("/".join(run.path)).notes == "as it is spelt"

@@ -16,6 +16,7 @@ from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.core import clean
 from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.version import VersionMethods
+from lineal.client.assigning import Assigning, hint
 from lineal.client.backend import Backend
 from lineal.client.values import is_same, text_change
 from lineal.config import Settings
@@ -23,7 +24,6 @@ from lineal.core import full_names, names
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import AliasMove, VersionPatch, VersionRecord
 from lineal.errors import ArtifactNotLoggedError
-from lineal.nearest import nearest
 
 if TYPE_CHECKING:
     from lineal.client.public.catalog import Collection
@@ -34,7 +34,7 @@ LINK_INSTEAD = "its aliases name the link, and links are numbered as they come"
 """What to do where a link was given a version to become."""
 
 
-class Artifact(DraftMethods, VersionMethods):
+class Artifact(Assigning, DraftMethods, VersionMethods):
     """A set of files under one name; every change of content is a new version.
 
     Construction is local: no server, no account, no run (ART-1). `name` may be left out and is
@@ -248,12 +248,8 @@ class Artifact(DraftMethods, VersionMethods):
             # Python comes here also when a property raises an AttributeError, as that of a draft
             # is (ART-5); asked again, it tells what is wrong.
             return found.__get__(self)
-        known = [member for member in dir(type(self)) if not member.startswith("_")]
-        near = [] if name.startswith("_") else nearest(name, known)
-        # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
-        near = near or [member for member in known if name.startswith(f"{member}_")][-1:]
-        hint = f"; did you mean `{near[0]}`?" if near else ""
-        raise AttributeError(f"Artifact has no attribute `{name}`{hint}")
+        near = hint(name, {*dir(type(self))})
+        raise AttributeError(f"Artifact has no attribute `{name}`{near}")
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name if self.is_draft() else self.qualified_name}>"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
+from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.user import User
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 Retention = Selection | Mapping[str, Any] | None
 
 
-class Project(Shown):
+class Project(Assigning, Shown):
     """One project; it holds runs and collections."""
 
     def __init__(self, backend: Backend, record: ProjectRecord) -> None:
@@ -201,11 +202,13 @@ class ArtifactType:
         return f"<ArtifactType {self.name} of {self.entity}/{self.project}>"
 
 
-class Collection:
+class Collection(Assigning):
     """All versions of one name.
 
     `name`, `display_name`, `description`, `type` and `tags` change with `save()`.
     """
+
+    _plain_attributes = frozenset({"name", "display_name", "description", "type", "tags"})
 
     def __init__(self, backend: Backend, record: CollectionRecord) -> None:
         self._backend = backend

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
+from lineal.client.assigning import Assigning, hint
 from lineal.client.backend import Backend
 from lineal.client.public import attach as public_attach
 from lineal.client.public import configs, graph, waiting
@@ -33,7 +34,7 @@ from lineal.core.records import (
     RunState,
 )
 from lineal.errors import Conflict, Invalid, MissingFile
-from lineal.nearest import NEAR_MISSES_MOST, did_you_mean, nearest
+from lineal.nearest import NEAR_MISSES_MOST, nearest
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
@@ -43,13 +44,14 @@ HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
 
 
-class Run(Shown):
+class Run(Assigning, Shown):
     """A run of any state; `name`, `tags`, `notes`, `group`, `job_type`, `config` can be changed.
 
     Changes are sent by `update()`, those of `summary` also by `summary.update()`.
     """
 
     _record: RunRecord
+    _plain_attributes = frozenset({"name", "notes", "group", "job_type", "tags"})
 
     def __init__(self, backend: Backend, record: RunRecord, read: Read | None = None) -> None:
         """read: returns a document of the run, where its record is without them."""
@@ -254,14 +256,11 @@ class Run(Shown):
         return hash((self._record.key, self._backend.url))
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
         snake = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
         is_one = snake in vars(self) or isinstance(getattr(Run, snake, None), property)
         if snake != name and is_one:
             return getattr(self, snake)  # W&B has `createdAt` and `jobType`, too
-        hint = did_you_mean(name, [key for key in dir(self) if key[0] != "_"])
-        raise AttributeError(f"A run has no attribute `{name}`{hint}")
+        raise AttributeError(f"A run has no attribute `{name}`{hint(name, {*dir(self)})}")
 
     # --- loading and changing ---
 

@@ -1,0 +1,33 @@
+"""What may be assigned to what the API returns: attributes that are kept, and no others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lineal.nearest import did_you_mean
+
+
+class Assigning:
+    """An object whose attributes are saved: assigning an unknown one is a mistake (SEED-10)."""
+
+    _plain_attributes: ClassVar[frozenset[str]] = frozenset()
+    """Those that are neither properties nor methods."""
+
+    if not TYPE_CHECKING:  # type checkers see by themselves which names there are
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Raise AttributeError for unknown names: what was meant would silently be lost."""
+            known = self._plain_attributes
+            if not (name.startswith("_") or name in known or hasattr(type(self), name)):
+                what = f"{type(self).__name__} has no attribute `{name}`"
+                raise AttributeError(what + hint(name, {*known, *dir(type(self))}))
+            super().__setattr__(name, value)
+
+
+def hint(name: str, known: set[str]) -> str:
+    """Return what follows "there is no such attribute", perhaps nothing."""
+    public = sorted(each for each in known if not each.startswith("_"))
+    # `ttl_duration` is nearer to `ttl` than its letters say (SEED-10)
+    longest = max((each for each in public if name.startswith(f"{each}_")), key=len, default="")
+    otherwise = f"; did you mean `{longest}`?" if longest else ""
+    return otherwise if name.startswith("_") else did_you_mean(name, public, otherwise=otherwise)
