@@ -21,6 +21,7 @@ from lineal.errors import (
     Conflict,
     Invalid,
     MissingFile,
+    RunGone,
     RunNotFoundError,
     WaitTimeoutError,
 )
@@ -267,6 +268,15 @@ def test_runs_sort_by_a_metric_that_some_lack(api: Api, backend: Backend) -> Non
 
 
 # --- files --------------------------------------------------------------------------------------
+
+
+def test_an_api_that_deleted_a_run_does_not_return_it_any_more(api: Api, run: Run) -> None:
+    """Objects are kept until `flush()` (API-2), but not those of what they deleted themselves."""
+    run.delete()
+    with pytest.raises(RunGone):
+        api.run("train")
+    run.restore()
+    assert api.run("train") is run
 
 
 def test_files_are_stored_listed_fetched_and_deleted(run: Run, tmp_path: Path) -> None:
