@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.client.syncing import synced, target
 
 import lineal
 from lineal.client.capture import code, git, machine, requirements
@@ -54,6 +55,15 @@ def test_commit_remote_and_diff_are_recorded_without_credentials(tree):
     files = files_of(run)
     assert b"+print(2)" in files["diff.patch"]
     assert b"secret" not in files["diff.patch"]
+
+
+def test_commit_and_remote_of_an_offline_run_come_home(tree, home):
+    lineal.init(mode="offline", project="p", id="a").finish()
+    assert not any(result.failures for result in synced(home))
+    record = target(home).run("ana", "p", "a")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    assert record.git_commit == head.stdout.strip()
+    assert record.git_remote == "https://example.com/x.git"
 
 
 @pytest.mark.parametrize(
