@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lineal.nearest import did_you_mean
 
+_OURS = f"{__name__.partition('.')[0]}."
+
 
 class Assigning:
-    """An object whose attributes are saved: assigning an unknown one is a mistake (SEED-10)."""
+    """An object whose attributes are saved: assigning an unknown one is a mistake (SEED-10).
+
+    A class that somebody derives from one of ours may keep what it likes.
+    """
 
     _plain_attributes: ClassVar[frozenset[str]] = frozenset()
     """Those that are neither properties nor methods."""
@@ -18,7 +23,8 @@ class Assigning:
         def __setattr__(self, name: str, value: Any) -> None:
             """Raise AttributeError for unknown names: what was meant would silently be lost."""
             known = self._plain_attributes
-            if not (name.startswith("_") or name in known or hasattr(type(self), name)):
+            is_known = name.startswith("_") or name in known or hasattr(type(self), name)
+            if not is_known and type(self).__module__.startswith(_OURS):
                 what = f"{type(self).__name__} has no attribute `{name}`"
                 raise AttributeError(what + hint(name, {*known, *dir(type(self))}))
             super().__setattr__(name, value)

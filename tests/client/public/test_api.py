@@ -351,6 +351,9 @@ def test_an_attribute_that_would_be_lost_is_refused_with_the_nearest(
     ]:
         with pytest.raises(AttributeError, match=f"no attribute `{name}`; did you mean `{meant}`"):
             setattr(each, name, "misspelt")
+    derived = type("Derived", (lineal.Artifact,), {})("more", "dataset")
+    derived.epoch = 3
+    assert derived.epoch == 3
     collection.description = run.notes = "as it is spelt"
     collection.save()
     run.update()

@@ -230,8 +230,8 @@ class Api:
     def run(self, path: str = "") -> Run:
         """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
 
-        So is the `url` of a run. The same object until `flush()` or its
-        `delete()`. Raises RunNotFoundError (a ValueError), for a deleted run RunGone, which is one.
+        So is the `url` of a run. The same object until `flush()` or its `delete()`. Raises
+        RunNotFoundError (a ValueError), for a deleted run RunGone, which is one.
         """
         where = self._run_path(path or self._settings.run_id or "")
         if (known := self._runs.get(where)) is None or known._is_deleted:
