@@ -137,3 +137,26 @@ def test_what_only_looks_like_a_version_stays_in_the_config(home, value):
     (result,) = synced(home)
     assert result.failures == {}
     assert target(home).run("ana", "p", "a").config["data"] == config["data"]
+
+
+def test_a_link_that_users_keep_in_the_folder_of_a_run_goes_alone(home, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "a.txt").write_text("a")
+    lineal.init(mode="offline", project="p", id="a").finish()
+    os.symlink(tmp_path / "kept", os.path.join(folders()[0], "linked"))
+    (result,) = synced(home, clean=True)
+    assert (result.failures, result.is_removed) == ({}, True)
+    assert (tmp_path / "kept" / "a.txt").exists()
+
+
+def test_attempts_of_one_run_are_known_again_when_they_are_synced_again(home):
+    for value in (1, 2):
+        with lineal.init(mode="offline", project="p", id="a", resume="allow") as run:
+            run.log({"x": value})
+    synced(home)
+    before = state(home, "a")
+    metadata = target(home).run("ana", "p", "a").metadata
+    assert not any(result.failures for result in synced(home, again=True))
+    assert state(home, "a") == before
+    assert target(home).run("ana", "p", "a").metadata == metadata
+    assert len(metadata[run_folder.METADATA_KEY]) == 2
