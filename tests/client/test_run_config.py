@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -243,8 +244,8 @@ def test_bytes_are_the_text_they_hold(capsys):
 @pytest.mark.parametrize(
     ("function", "name"),
     [
-        (Path.resolve, "pathlib.Path.resolve"),
-        (Path, "pathlib.Path"),
+        (Fraction.limit_denominator, "fractions.Fraction.limit_denominator"),
+        (Fraction, "fractions.Fraction"),
         (len, "builtins.len"),
         (str.upper, "builtins.str.upper"),
         (int.__add__, "builtins.int.__add__"),

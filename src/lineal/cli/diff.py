@@ -100,10 +100,10 @@ def diff(
 def _note_producers(before: Artifact, after: Artifact) -> None:
     """Say where to look for why the two differ, if different runs logged them."""
     runs = [artifact.logged_by() for artifact in (before, after)]
-    paths = ["/".join(run.path) for run in runs if run is not None]
-    if len(set(paths)) == 2:
-        words = " ".join(map(shlex.quote, paths))
-        output.note(f"Different runs logged them: `lineal run diff {words}` compares these")
+    old, new = ("/".join(run.path) if run is not None else None for run in runs)
+    if old is not None and new is not None and old != new:
+        compare = f"`lineal run diff {shlex.quote(old)} {shlex.quote(new)}`"
+        output.note(f"Different runs logged them: {compare} tells these apart")
 
 
 def _print_diff(
