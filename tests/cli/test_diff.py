@@ -182,6 +182,7 @@ def test_where_the_key_does_not_fit_whole_rows_are_compared(lineal, put, content
         ("s.csv", "a,b\n1\n"),
         ("s.csv", "a,a\n1,2\n"),
         ("s.csv", ""),
+        ("s.csv", "a,2\n3,4\n"),
         ("s.jsonl", "[1]\n"),
         ("s.jsonl", '{"a": '),
         ("s.jsonl", "[" * 100_000),

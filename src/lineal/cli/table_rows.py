@@ -77,7 +77,17 @@ def _of_csv(text: str, delimiter: str) -> TableFile | None:
         ]
     finally:
         csv.field_size_limit(before)
-    return TableFile(Rows(lines[0], lines[1:])) if lines else None
+    if not lines or any(map(_is_number, lines[0])):  # its first line has no names then
+        return None
+    return TableFile(Rows(lines[0], lines[1:]))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_objects(objects: Any) -> TableFile | None:
