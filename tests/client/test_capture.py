@@ -371,6 +371,17 @@ def test_log_code_refuses_secrets_and_says_so(capsys):
     assert "left out .env" in said
 
 
+@pytest.mark.parametrize("mebibytes", [1, 3])
+def test_secrets_far_down_in_a_file_are_found(mebibytes, tmp_path):
+    token = b"ghp_" + b"k3J9" * 9
+    before = mebibytes * 2**20 - len(token) // 2  # half of it in either piece
+    notebook = tmp_path / "plots.ipynb"
+    notebook.write_bytes(b"#".ljust(before - 1, b"=") + b" " + token + b"\n")
+    assert code.looks_secret(str(notebook))
+    notebook.write_bytes(b"#".ljust(before - 1, b"=") + b" " + token[:-9] + b"\n")
+    assert not code.looks_secret(str(notebook))
+
+
 def test_log_code_leaves_out_a_file_whose_name_is_no_unicode_and_says_so(capsys):
     Path("ok.py").write_text("1")
     Path(os.fsdecode(b"bad\xff.py")).write_text("2")

@@ -23,6 +23,9 @@ from lineal.files.refusals import access_to
 
 FILE_MAX_BYTES = 10 * 1024 * 1024
 SECRET_SCAN_BYTES = 1024 * 1024
+"""How much of a file is looked through at once."""
+SECRET_OVERLAP_BYTES = 4096
+"""What the next piece sees again of the one before: more than any secret of `_SECRET_CONTENT`."""
 IGNORE_FILES = (".gitignore", ".linealignore")
 SKIPPED_FOLDERS = frozenset(
     [
@@ -96,10 +99,10 @@ def select(
         wanted = _ask(include, path, selection.root) if include else _is_source(relative)
         if not wanted or (exclude and _ask(exclude, path, selection.root)):
             continue
-        if looks_secret(path):
-            selection.secrets.append(relative)
-        elif _size(path) > FILE_MAX_BYTES:
+        if _size(path) > FILE_MAX_BYTES:
             selection.too_large.append(relative)
+        elif looks_secret(path):
+            selection.secrets.append(relative)
         else:
             try:
                 selection.files.append((entry_path(relative), path))
@@ -117,14 +120,19 @@ def _size(path: str) -> int:
 
 
 def looks_secret(path: str) -> bool:
-    """Tell whether a file's name or first megabyte looks like a key, token or password."""
+    """Tell whether a file's name, or anything in it, looks like a key, token or password."""
     if _SECRET_NAMES.fullmatch(os.path.basename(path)):
         return True
+    seen = b""
     try:
         with open(path, "rb") as file:
-            return holds_secret(file.read(SECRET_SCAN_BYTES))
+            while piece := file.read(SECRET_SCAN_BYTES):
+                seen = seen[-SECRET_OVERLAP_BYTES:] + piece
+                if holds_secret(seen):
+                    return True
     except OSError:
         return False
+    return False
 
 
 def holds_secret(content: bytes) -> bool:
