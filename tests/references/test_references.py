@@ -182,6 +182,10 @@ def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
     ("uri", "said"),
     [
         ("bucket/key", "has no scheme"),
+        ("C:\\data.csv", "has no scheme"),
+        ("doi:", "has no scheme"),
+        ("s3:bucket/key", "write s3://bucket/key"),
+        ("doi:10.5281/zenodo.1", "needs a name"),
         ("s3://", "no bucket"),
         ("file://", "no path"),
         ("https://[::1/x", "no URI"),
@@ -204,6 +208,23 @@ def test_a_uri_that_cannot_be_recorded_is_refused(uri: str, said: str) -> None:
         lineal.Artifact("refs", "dataset").add_reference(uri)
     assert "word" not in error.value.message
     assert "abc" not in error.value.message
+
+
+def test_a_name_in_a_scheme_without_slashes_is_recorded_as_it_is(tmp_path: Path) -> None:
+    artifact = lineal.Artifact("refs", "dataset")
+    (entry,) = artifact.add_reference("doi:10.5281/zenodo.1", name="paper")
+    assert (entry.ref, entry.digest) == ("doi:10.5281/zenodo.1", "doi:10.5281/zenodo.1")
+    with lineal.init(project="p") as run:
+        run.log_artifact(artifact).wait()
+    with pytest.raises(Invalid, match=r"nothing installed here knows doi:; pip install"):
+        artifact.download(tmp_path / "out")
+
+
+def test_a_file_whose_name_has_a_colon_is_no_uri(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net:v3").write_text("1")
+    with pytest.raises(Invalid, match="write file://"):
+        lineal.Artifact("refs", "dataset").add_reference("net:v3", name="x")
 
 
 @pytest.mark.parametrize("spelling", ["lineal://p/base:v0", "wandb-artifact://p/base:v0"])

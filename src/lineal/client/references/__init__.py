@@ -66,9 +66,10 @@ class References:
         """Return what reads a URI; raises Invalid for a scheme that nobody here can read."""
         name = _module(uri)
         if name is None:
+            opens = "://" if "://" in uri else ":"
             raise Invalid(
                 f"{secret.shown(uri)} cannot be read: nothing installed here knows "
-                f"{_scheme(uri)}://; pip install fsspec and what knows it, or fetch it by hand"
+                f"{_scheme(uri)}{opens}; pip install fsspec and what knows it, or fetch it by hand"
             )
         with self._lock:
             if name not in self._schemes:
@@ -89,8 +90,8 @@ os.register_at_fork(after_in_child=opened.cache_clear)
 
 def added(references: References, uri: str, wanted: Wanted) -> Iterator[Added]:
     """Yield the entries that a URI makes, streamed; see `Artifact.add_reference`."""
-    if not _scheme(uri) or "://" not in uri:
-        raise _no_uri(uri)
+    if not _scheme(uri) or ("://" not in uri and not _is_opaque(references, uri)):
+        raise _no_uri(references, uri)
     secret.refuse(uri)
     if references.reads(uri):
         return _entries(uri, _listing(references, uri, wanted), wanted)
@@ -177,12 +178,24 @@ def known_size(entry: Entry) -> int | None:
     return None if is_unchecked(entry) or _module(entry.ref) == "web" else 0
 
 
-def _no_uri(uri: str) -> Invalid:
+def _is_opaque(references: References, uri: str) -> bool:
+    """Say whether it is a name in a scheme without slashes, such as `doi:10.5281/zenodo.1`."""
+    scheme = _scheme(uri)
+    rest = uri[len(scheme) + 1 :]
+    if len(scheme) < 2 or not rest or rest.startswith("/"):  # one letter is a drive of Windows
+        return False
+    is_known = references.reads(f"{scheme}://") or scheme in NEEDED or scheme in ARTIFACT_SCHEMES
+    return not is_known and not os.path.lexists(uri)
+
+
+def _no_uri(references: References, uri: str) -> Invalid:
     scheme = _scheme(uri)
     rest = uri[len(scheme) + 1 :].lstrip("/")
     if scheme and uri[len(scheme) + 1 :].startswith("/"):  # a path made of a URI loses a slash
         written = f"file:///{rest}" if scheme == "file" else f"{scheme}://{rest}"
         return Invalid(f"{uri!r} lacks a slash behind its scheme; write {written}")
+    if rest and references.reads(f"{scheme}://") and not os.path.lexists(uri):
+        return Invalid(f"{uri!r} lacks the slashes behind its scheme; write {scheme}://{rest}")
     local = f"file://{os.path.abspath(uri)}"
     return Invalid(f"{uri!r} has no scheme; write {local} for a local file")
 
