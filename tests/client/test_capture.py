@@ -382,6 +382,16 @@ def test_secrets_far_down_in_a_file_are_found(mebibytes, tmp_path):
     assert not code.looks_secret(str(notebook))
 
 
+@pytest.mark.parametrize(
+    ("root", "said"), [("nope", "nope is no folder"), ("a.py", "a.py is a file, and no folder")]
+)
+def test_log_code_says_that_its_root_is_no_folder(root, said, capsys):
+    write("a.py")
+    with lineal.init() as run:
+        assert run.log_code(root) is None
+    assert f"{said}; nothing was logged" in capsys.readouterr().err
+
+
 def test_log_code_leaves_out_a_file_whose_name_is_no_unicode_and_says_so(capsys):
     Path("ok.py").write_text("1")
     Path(os.fsdecode(b"bad\xff.py")).write_text("2")

@@ -78,6 +78,10 @@ def log_code(
         term.warning(f"log_code left out a folder: {reason}")
     for reason in selection.unnameable:
         term.warning(f"log_code left out a file: {reason}")
+    if not os.path.isdir(selection.root):
+        what = "a file, and no" if os.path.exists(selection.root) else "no"
+        term.warning(f"log_code: {selection.root} is {what} folder; nothing was logged")
+        return None
     if not selection.files:
         term.warning(f"log_code found no source files below {selection.root}; nothing was logged")
         return None
