@@ -65,6 +65,11 @@ PLACE_ATTEMPTS = 3
 _NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 _IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
+_WITHOUT_IT = (
+    "; `artifact.download(allow_missing_references=True)`, or `lineal artifact get "
+    "--allow-missing-references`, goes without it"
+)
+
 LINKS: dict[str, Callable[[str, str], None]] = {"hard": os.link, "symbolic": os.symlink}
 """Ways to have a stored file in a folder without a second copy (STO-5)."""
 
@@ -299,7 +304,7 @@ class Download:
         except (MissingFile, Invalid) as error:  # nothing is there, or nobody here could look
             named = _of_reference(entry, error)
             if not self._allow_missing_references:
-                raise named from error
+                raise type(named)(named.message + _WITHOUT_IT) from error
             term.warning(f"{named}; skipped")
         except (Denied, Unavailable) as error:
             raise _of_reference(entry, error) from error

@@ -133,8 +133,7 @@ def no_object(shown: str) -> MissingFile:
     """Say that a URI that was recorded alone means many objects; shown: without secrets."""
     return MissingFile(
         f"{shown} is a folder, and was recorded without checksum, as one reference: nothing says "
-        "what was in it. Refer to it with checksums, or to each object, and log that; "
-        "allow_missing_references=True goes without it"
+        "what was in it. Refer to it with checksums, or to each object, and log that"
     )
 
 
