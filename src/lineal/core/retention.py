@@ -229,11 +229,22 @@ def selection_from_json(document: Mapping[str, Any]) -> Selection:
             raise Invalid(f"A retention policy has no key `{key}`{hint}")
     values = dict(document)
     if isinstance(values.get("keep_best"), Mapping):
-        try:
-            values["keep_best"] = KeepBest(**values["keep_best"])
-        except TypeError as error:
-            raise Invalid("`keep_best` has a `count`, a `key` and perhaps a `goal`") from error
+        values["keep_best"] = _keep_best(values["keep_best"])
     return check(Selection(**values))
+
+
+def _keep_best(document: Mapping[str, Any]) -> KeepBest:
+    known = [field.name for field in fields(KeepBest)]
+    there = "it has a `count`, a `key` and perhaps a `goal`"
+    for key in document:
+        if key not in known:
+            hint = did_you_mean(str(key), known, otherwise=f"; {there}")
+            raise Invalid(f"`keep_best` has no key `{key}`{hint}")
+    try:
+        return KeepBest(**document)
+    except TypeError as error:
+        lacking = " and no ".join(f"`{key}`" for key in ("count", "key") if key not in document)
+        raise Invalid(f"`keep_best` says no {lacking}; {there}") from error
 
 
 def check(selection: Selection) -> Selection:
