@@ -270,13 +270,34 @@ def test_runs_sort_by_a_metric_that_some_lack(api: Api, backend: Backend) -> Non
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_an_api_that_deleted_a_run_does_not_return_it_any_more(api: Api, run: Run) -> None:
-    """Objects are kept until `flush()` (API-2), but not those of what they deleted themselves."""
-    run.delete()
-    with pytest.raises(RunGone):
-        api.run("train")
-    run.restore()
-    assert api.run("train") is run
+def test_an_api_does_not_return_a_deleted_run_whoever_deleted_it(api: Api, run: Run) -> None:
+    """Objects are kept until `flush()` (API-2), but not those of what is gone."""
+
+    def by_itself() -> None:
+        run.delete()
+
+    def from_a_list() -> None:
+        next(each for each in api.runs() if each.id == "train").delete()
+
+    def with_its_project() -> None:
+        api.project(run.project).delete()
+
+    def by_somebody_else() -> None:
+        Api().run("vision/train").delete()
+
+    for delete in (by_itself, from_a_list, with_its_project, by_somebody_else):
+        delete()
+        with pytest.raises(RunGone):
+            api.run("train")
+        api.restore(run.project) if delete is with_its_project else run.restore()
+        assert api.run("train") is run
+
+
+def test_a_moved_run_is_one_object_by_its_old_path_and_its_new_one(api: Api, run: Run) -> None:
+    old = "/".join(run.path)
+    run.move("elsewhere")
+    assert api.run("elsewhere/train") is run
+    assert api.run(old) is run
 
 
 def test_files_are_stored_listed_fetched_and_deleted(run: Run, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from lineal.client.backend import Backend, version_of_type
 from lineal.client.default_project import default_project
 from lineal.client.public import addresses
 from lineal.client.public import catalog as public_catalog
+from lineal.client.public import overrides as public_overrides
 from lineal.client.public import runs as public_runs
 from lineal.client.public.catalog import ArtifactType, Collection, Project
 from lineal.client.public.lists import PAGE_SIZE, LazyList
@@ -25,11 +26,11 @@ from lineal.client.public.run import Run
 from lineal.client.public.runs import Runs
 from lineal.client.public.user import Viewer
 from lineal.client.values import as_filter
-from lineal.config import Settings, load
 from lineal.core import full_names, names
 from lineal.core.ids import new_id
 from lineal.core.records import (
     CollectionQuery,
+    RunKey,
     RunPatch,
     RunQuery,
     RunSpec,
@@ -43,9 +44,6 @@ from lineal.wandb_names import OF_API
 
 if TYPE_CHECKING:
     from lineal.client.public.sweep import Sweep
-
-OVERRIDES = ("base_url", "entity", "project", "run", "organization")
-FILE_SCHEME = "file://"
 
 
 class Api:
@@ -62,11 +60,10 @@ class Api:
         timeout: seconds to wait for a busy instance. `organization` and `api_key` matter only to
         servers. Raises Invalid for unknown overrides.
         """
-        given = _checked(overrides or {})
-        self._settings = _settings(given, timeout)
+        self._settings = public_overrides.settings(overrides or {}, timeout)
         self._backend: Backend = session.open_backend(self._settings)
         self._project = default_project(self._settings)
-        self._runs: dict[tuple[str, str, str], Run] = {}
+        self._runs: dict[RunKey, Run] = {}
 
     if not TYPE_CHECKING:  # type checkers see by themselves which names there are
 
@@ -230,14 +227,15 @@ class Api:
     def run(self, path: str = "") -> Run:
         """Return a run by `[[entity/]project/]run_id`; `/entity/project/runs/id` is read too.
 
-        So is the `url` of a run. The same object until `flush()` or its `delete()`. Raises
-        RunNotFoundError (a ValueError), for a deleted run RunGone, which is one.
+        So is the `url` of a run. The same object until `flush()`, as it was when it was loaded.
+        Raises RunNotFoundError (a ValueError), for a deleted run RunGone, which is one.
         """
         where = self._run_path(path or self._settings.run_id or "")
-        if (known := self._runs.get(where)) is None or known._is_deleted:
-            session.flush()
-            self._runs[where] = Run(self._backend, self._backend.run(*where))
-        return self._runs[where]
+        session.flush()
+        record = self._backend.run(*where)  # whoever deleted it, it is not returned any more
+        if record.key not in self._runs:
+            self._runs[record.key] = Run(self._backend, record)
+        return self._runs[record.key]
 
     def sweep(self, path: str) -> Sweep:
         """Return a sweep by `[[entity/]project/]sweep_id` (API-12). Raises NotFound, Invalid."""
@@ -468,33 +466,3 @@ class Api:
 
 def _selection(selection: Selection | Mapping[str, Any]) -> Selection:
     return selection if isinstance(selection, Selection) else selection_from_json(selection)
-
-
-def _checked(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(overrides, Mapping):
-        raise TypeError(f"overrides must be a dict of {', '.join(OVERRIDES)}, not {overrides!r}")
-    for name in overrides:
-        if name not in OVERRIDES:
-            there = f"; there are {', '.join(OVERRIDES)}"
-            hint = did_you_mean(name, OVERRIDES, otherwise=there)
-            raise Invalid(f"Api has no override `{name}`{hint}")
-    return {name: value for name, value in overrides.items() if value}
-
-
-def _settings(overrides: Mapping[str, Any], timeout: float | None) -> Settings:
-    address = overrides.get("base_url")
-    if address is not None and not str(address).startswith(FILE_SCHEME):
-        raise Invalid(
-            f"Cannot reach {address}: this version of Lineal keeps its data in a folder; leave "
-            "`base_url` out, or give the `file://` address of a home"
-        )
-    return load(
-        {
-            "entity": overrides.get("entity"),
-            "project": overrides.get("project"),
-            "run_id": overrides.get("run"),
-            "init_timeout": timeout,
-            "busy_timeout": timeout,
-            "home": str(address).removeprefix(FILE_SCHEME) if address else None,
-        }
-    )

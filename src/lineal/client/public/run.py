@@ -71,7 +71,7 @@ class Run(Assigning, Shown):
         return self._documents.get(name, own)
 
     def _show(self, record: RunRecord) -> None:
-        self._record, self._read, self._is_deleted = record, None, False
+        self._record, self._read = record, None
         """As it was when it was shown: what differs from that is what the user changed."""
         self._documents: dict[str, JsonObject] = {}
         """Those that were read after the record."""
@@ -305,7 +305,6 @@ class Run(Assigning, Shown):
         Raises Conflict if any of that is linked or protected, unless `force`.
         """
         self._backend.delete_run(self._record.key, delete_artifacts=delete_artifacts, force=force)
-        self._is_deleted = True
 
     def restore(self) -> None:
         """Undo the deletion of the run, with the versions that were deleted with it (DEL-7)."""
