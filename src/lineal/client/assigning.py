@@ -1,4 +1,4 @@
-"""What may be assigned to what the API returns: attributes that are kept, and no others."""
+"""What the objects of the API have as attributes: who reads or assigns another is told."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ class Assigning:
     """Those that are neither properties nor methods."""
 
     if not TYPE_CHECKING:  # type checkers see by themselves which names there are
+
+        def __getattr__(self, name: str) -> Any:
+            found = getattr(type(self), name, None)
+            if isinstance(found, property):
+                return found.__get__(self)  # it raised AttributeError; asked again, it says why
+            what = f"{type(self).__name__} has no attribute `{name}`"
+            raise AttributeError(what + hint(name, {*self._plain_attributes, *dir(type(self))}))
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Raise AttributeError for unknown names: what was meant would silently be lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from datetime import date
 from pathlib import Path
@@ -359,3 +360,23 @@ def test_an_attribute_that_would_be_lost_is_refused_with_the_nearest(
     run.update()
     assert api.artifact_collection("dataset", "vision/data").description == "as it is spelt"
     assert Api().run("/".join(run.path)).notes == "as it is spelt"
+
+
+def test_unknown_attributes_of_what_the_api_returns_are_refused_with_the_nearest(
+    api: Api, data: Artifact
+) -> None:
+    project, kind = api.project("vision"), api.artifact_type("dataset", "vision")
+    collection, file = kind.collections()[0], data.files()[0]
+    with pytest.raises(AttributeError, match="Project has no attribute `colections`; did you mean"):
+        project.colections  # type: ignore[attr-defined]  # noqa: B018 - that is the mistake
+    with pytest.raises(AttributeError, match=r"ArtifactType has no .* mean `collections`"):
+        kind.colections  # type: ignore[attr-defined]  # noqa: B018 - that is the mistake
+    with pytest.raises(AttributeError, match=r"Collection has no .* mean `description`"):
+        collection.descripton  # type: ignore[attr-defined]  # noqa: B018 - that is the mistake
+    with pytest.raises(AttributeError, match=r"File has no .* mean `size`"):
+        file.sise  # type: ignore[attr-defined]  # noqa: B018 - that is the mistake
+    for lost in (kind, file):
+        with pytest.raises(AttributeError, match="has no attribute `description`"):
+            lost.description = "x"  # type: ignore[attr-defined]  # that is the mistake
+    assert not hasattr(project, "_repr_png_")
+    assert pickle.loads(pickle.dumps(kind)).name == "dataset"

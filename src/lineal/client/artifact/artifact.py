@@ -16,7 +16,7 @@ from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.core import clean
 from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.version import VersionMethods
-from lineal.client.assigning import Assigning, hint
+from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
 from lineal.client.values import is_same, text_change
 from lineal.config import Settings
@@ -241,15 +241,6 @@ class Artifact(Assigning, DraftMethods, VersionMethods):
             "sequenceName": self._record.source_collection,
             "usedAs": None,
         }
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(type(self), name, None)
-        if isinstance(found, property):
-            # Python comes here also when a property raises an AttributeError, as that of a draft
-            # is (ART-5); asked again, it tells what is wrong.
-            return found.__get__(self)
-        near = hint(name, {*dir(type(self))})
-        raise AttributeError(f"Artifact has no attribute `{name}`{near}")
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name if self.is_draft() else self.qualified_name}>"

@@ -89,10 +89,12 @@ class DisabledArtifact(Artifact):
     def link(self, *_: Any, **__: Any) -> Artifact:
         return self
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or hasattr(type(self), name):
-            return super().__getattr__(name)
-        return lambda *_, **__: None
+    if not TYPE_CHECKING:  # as in `Assigning`
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or hasattr(type(self), name):
+                return super().__getattr__(name)
+            return lambda *_, **__: None
 
     def __reduce__(self) -> Any:  # fewer arguments than other artifacts need
         return _of, (self._record,)

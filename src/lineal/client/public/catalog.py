@@ -166,8 +166,10 @@ class Project(Assigning, Shown):
         return f"<Project {self.entity}/{self.name}>"
 
 
-class ArtifactType:
+class ArtifactType(Assigning):
     """One type of artifacts in a project, such as `dataset`."""
+
+    _plain_attributes = frozenset({"entity", "project", "name"})
 
     def __init__(self, backend: Backend, entity: str, project: str, name: str) -> None:
         self._backend = backend

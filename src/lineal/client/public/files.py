@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
+from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
@@ -47,8 +48,10 @@ CHUNK_BYTES = 1 << 20
 Locate = Callable[[Sequence[Digest]], dict[Digest, Location]]
 
 
-class File:
+class File(Assigning):
     """One file; its bytes move only when `download` or `md5` ask for them."""
+
+    _plain_attributes = frozenset({"name", "digest", "size", "updated_at", "ref"})
 
     def __init__(
         self,
