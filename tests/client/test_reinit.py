@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lineal
-from lineal.errors import Invalid, UsageError
+from lineal.errors import Invalid, MissingFile, RunNotFoundError, UsageError
 
 
 def run_of(run: lineal.Run):
@@ -35,6 +35,31 @@ def test_reinit_finish_previous_and_true_finish_it():
         "running",
     ]
     assert lineal.run is third
+
+
+@pytest.mark.parametrize(
+    ("refused", "error"),
+    [
+        ({"id": "absent", "resume": "must"}, RunNotFoundError),
+        ({"resume": "must"}, UsageError),
+        ({"resume_from": "absent?_step=1"}, RunNotFoundError),
+        ({"project": "a/b"}, UsageError),
+        ({"config": "absent.yaml"}, MissingFile),
+    ],
+)
+def test_an_init_that_is_refused_does_not_finish_the_previous_run(refused, error):
+    first = lineal.init()
+    with pytest.raises(error):
+        lineal.init(reinit="finish_previous", **refused)
+    assert lineal.run is first
+    assert run_of(first).state == "running"
+
+
+def test_reinit_finish_previous_resumes_the_active_run_itself():
+    first = lineal.init()
+    first.log({"a": 1})
+    again = lineal.init(id=first.id, resume="must", reinit="finish_previous")
+    assert (again.id, again.starting_step) == (first.id, 1)
 
 
 def test_reinit_create_new_leaves_the_active_run_alone():

@@ -128,6 +128,8 @@ def init(
         values |= trial.parameters
     if allow_val_change is None:
         allow_val_change = trial is not None or notebook.shell() is not None
+    if _finishes_previous(loaded):
+        _finish_previous(loaded)  # no sooner: what is refused leaves the active run as it is
     run = _start(loaded, values, defaults, allow_val_change=allow_val_change, fork=fork)
     session.set_early_config(None)  # only now: what was refused may be tried again
     with _failed_with_init(run):
@@ -180,15 +182,33 @@ def _rewinding(settings: Settings, target: Fork) -> Settings:
     return dataclasses.replace(settings, run_id=target.run_id, resume="must")
 
 
+def _finishes_previous(settings: Settings) -> bool:
+    run = session.latest_run()
+    is_new_by_default = notebook.shell() is not None or (run is not None and run._is_forked)
+    return settings.reinit == "finish_previous" or (
+        settings.reinit == "default" and is_new_by_default
+    )
+
+
+def _finish_previous(settings: Settings) -> None:
+    """Finish all runs that are open; raises RunNotFoundError before if there is none to resume."""
+    runs = session.open_runs()
+    if runs and settings.mode != "disabled":
+        project = _project(settings)
+        if settings.resume == "must" and settings.mode != "offline":
+            backend = session.open_backend(settings)
+            entity = settings.entity or backend.entity
+            backend.run(
+                entity, project, resuming.identify(settings, entity, project, backend).run_id
+            )
+    for each in runs:
+        each.finish()  # in a forked child that leaves the run to the parent
+
+
 def _previous(settings: Settings, fork: Fork | None, trial: Trial | None) -> Run | None:
     """Deal with runs that are open already; return the one that `init` is to return (RUN-6)."""
     run = session.latest_run()
-    if run is None or settings.reinit == "create_new":
-        return None
-    is_new_by_default = notebook.shell() is not None or run._is_forked
-    if settings.reinit == "finish_previous" or (settings.reinit == "default" and is_new_by_default):
-        for each in session.open_runs():
-            each.finish()  # in a forked child that leaves the run to the parent
+    if run is None or settings.reinit == "create_new" or _finishes_previous(settings):
         return None
     own = None if run._trial is None else run._trial.record.run_id
     if trial is not None and own != trial.record.run_id:
