@@ -8,7 +8,7 @@ RUN-3.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from unicodedata import category, normalize
 
@@ -138,6 +138,19 @@ def tag(name: str) -> str:
 
 def tags(names: str | Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tag(name) for name in strings(names, "Tags")))
+
+
+def tags_after(
+    current: Sequence[str], before: Sequence[str] | None, now: Sequence[str]
+) -> list[str]:
+    """Return what tags become where somebody who saw those of `before` wants those of `now`.
+
+    What others added or took away since stays so. before: None replaces all.
+    """
+    if before is None or list(before) == list(current):
+        return list(now)
+    kept = [tag for tag in current if tag in now or tag not in before]
+    return kept + [tag for tag in now if tag not in before and tag not in current]
 
 
 def strings(value: str | Iterable[str] | None, what: str = "Names") -> list[str]:

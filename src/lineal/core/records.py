@@ -175,6 +175,9 @@ class RunPatch(NamedTuple):
     group: str | None = None
     job_type: str | None = None
     tags: tuple[str, ...] | None = None
+    tags_before: tuple[str, ...] | None = None
+    """As they were when the caller saw them: what others added or took away since stays so. None:
+    `tags` replaces all there are."""
     config: JsonObject | None = None
     config_removed: tuple[str, ...] = ()
     summary: JsonObject | None = None
@@ -436,6 +439,8 @@ class CollectionPatch(NamedTuple):
     description: str | None = None
     type: str | None = None
     tags: tuple[str, ...] | None = None
+    tags_before: tuple[str, ...] | None = None
+    """As of `RunPatch`."""
     display_name: str | None = None
 
 

@@ -289,7 +289,9 @@ def update_collection(
             values["display_name"] = names.display_name(patch.display_name)
         collections_db.change(connection, collection_id, values)
         if patch.tags is not None:
-            collections_db.set_tags(connection, collection_id, names.tags(patch.tags))
+            current = lists_db.collection(connection, collection_id).tags
+            after = names.tags_after(current, patch.tags_before, names.tags(patch.tags))
+            collections_db.set_tags(connection, collection_id, after)
         return lists_db.collection(connection, collection_id)
 
 

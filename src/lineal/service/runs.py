@@ -297,7 +297,9 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
             changed |= _state_change(patch.state, instance.clock.now())
         runs_db.change(connection, run, changed)
         if tags is not None:
-            runs_db.set_tags(connection, run, tags)
+            current = runs_db.tags_of(connection, [run])[run]
+            after = names.tags_after(current, patch.tags_before, tags)
+            runs_db.set_tags(connection, run, after)
         return record(instance, connection, require(connection, run))
 
 

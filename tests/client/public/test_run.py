@@ -293,6 +293,35 @@ def test_an_api_does_not_return_a_deleted_run_whoever_deleted_it(api: Api, run: 
         assert api.run("train") is run
 
 
+def test_tags_that_two_programs_add_and_take_away_are_merged(api: Api, run: Run) -> None:
+    run.tags = ["old", "kept"]
+    run.update()
+    other = Api().run("vision/train")
+    other.tags.append("theirs")
+    other.tags.remove("old")
+    other.update()
+    run.tags.append("mine")
+    run.update()
+    assert run.tags == ["kept", "theirs", "mine"]
+
+
+def test_a_live_run_keeps_tags_that_others_gave_it(api: Api) -> None:
+    live = init(project="vision", tags=["a"])
+    beside = api.run("/".join(["vision", live.id]))
+    beside.tags.append("theirs")
+    beside.update()
+    live.tags += ("mine",)
+    assert live.tags == ("a", "theirs", "mine")
+
+
+def test_tags_of_a_collection_that_two_programs_add_are_merged(api: Api, data: Artifact) -> None:
+    one, two = (Api().artifact_collection("dataset", "vision/data") for _ in range(2))
+    for collection, tag in ((one, "mine"), (two, "theirs")):
+        collection.tags.append(tag)
+        collection.save()
+    assert sorted(two.tags) == ["mine", "theirs"]
+
+
 def test_a_moved_run_is_one_object_by_its_old_path_and_its_new_one(api: Api, run: Run) -> None:
     old = "/".join(run.path)
     run.move("elsewhere")

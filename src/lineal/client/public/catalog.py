@@ -313,6 +313,7 @@ class Collection(Assigning):
             description=text_change(before.description, self.description),
             type=None if self.type == before.type else self.type,
             tags=None if list(before.tags) == tags else tuple(names.tags(tags)),
+            tags_before=before.tags,
             display_name=text_change(before.display_name, self.display_name),
         )
         self._show(self._backend.update_collection(before.id, patch))

@@ -295,6 +295,7 @@ class Run(Assigning, Shown):
             group=text_change(before.group, self.group),
             job_type=text_change(before.job_type, self.job_type),
             tags=None if list(before.tags) == tags else tuple(tags),
+            tags_before=before.tags,
             config=config or None,
             config_removed=config_removed,
         )

@@ -195,7 +195,10 @@ class RunCore(Attributes):
 
     @tags.setter
     def tags(self, value: Sequence[str] | str | None) -> None:
-        self._update("tags", RunPatch(tags=tuple(strings(value, "Tags"))))
+        tags = tuple(strings(value, "Tags"))
+        # a folder has only what was given here, not the tags that the run has at home
+        before = None if self.offline else self.record.tags
+        self._update("tags", RunPatch(tags=tags, tags_before=before))
 
     @property
     def group(self) -> str:
@@ -376,11 +379,8 @@ class RunCore(Attributes):
         self._check(what)
         changed = self.backend.update_run(self.record.key, patch)
         # the rest stays: a record in an offline folder does not know what the run was before
-        said = {
-            field
-            for field, value in patch._asdict().items()
-            if value != patch._field_defaults[field]
-        }
+        fields = set(patch._fields).intersection(changed._fields)
+        said = {each for each in fields if getattr(patch, each) != patch._field_defaults[each]}
         self.record = self.record._replace(**{field: getattr(changed, field) for field in said})
 
     def _runtime_seconds(self) -> float:
