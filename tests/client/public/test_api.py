@@ -380,3 +380,14 @@ def test_unknown_attributes_of_what_the_api_returns_are_refused_with_the_nearest
             lost.description = "x"  # type: ignore[attr-defined]  # that is the mistake
     assert not hasattr(project, "_repr_png_")
     assert pickle.loads(pickle.dumps(kind)).name == "dataset"
+
+
+def test_aliases_that_a_collection_is_given_are_not_silently_lost(api: Api, data: Artifact) -> None:
+    collection = api.artifact_collection("dataset", "vision/data")
+    collection.aliases.append("best")
+    collection.description = "of photos"
+    with pytest.raises(Invalid, match="Aliases belong to versions, not to the collection data"):
+        collection.save()
+    collection.load()
+    collection.save()
+    assert collection.aliases == ["latest", "prod"]

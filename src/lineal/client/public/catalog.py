@@ -223,6 +223,7 @@ class Collection(Assigning):
         self.description = record.description
         self.type = record.type
         self.tags = list(record.tags)
+        self._aliases = list(record.aliases)
 
     @property
     def id(self) -> int:
@@ -238,7 +239,8 @@ class Collection(Assigning):
 
     @property
     def aliases(self) -> list[str]:
-        return list(self._record.aliases)
+        """Of all its versions; they are given to a version: `api.artifact(…).aliases` changes."""
+        return self._aliases
 
     @property
     def created_at(self) -> str:
@@ -304,9 +306,15 @@ class Collection(Assigning):
 
         The display name is free text of at most 128 characters that people see beside the name;
         None or empty text takes it away, and nothing is found by it. Raises Invalid for control
-        characters and line breaks in it.
+        characters and line breaks in it, and for `aliases` that were changed: versions have those.
         """
         before = self._record
+        if self._aliases != list(before.aliases):
+            raise Invalid(
+                f"Aliases belong to versions, not to the collection {before.name}: change those of "
+                f"`api.artifact('{before.entity}/{before.project}/{before.name}:v0')`, or of "
+                "another version; `load()` drops this change"
+            )
         tags = names.strings(self.tags, "Tags")
         patch = CollectionPatch(
             name=None if self.name == before.name else self.name,
