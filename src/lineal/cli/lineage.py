@@ -12,7 +12,7 @@ import typer
 from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
 from lineal.client.pages import all_of
-from lineal.client.public.graph import Graph
+from lineal.client.public.graph import Graph, without_types
 from lineal.core.full_names import ArtifactPath
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.core.lineage_text import cut_words
@@ -107,8 +107,8 @@ def lineage(
     root = _root(connection, name)
     found = connection.backend.lineage(root, query)
     graph = Graph(found)
-    if query.types and not any(each.type in query.types for each in graph.artifacts):
-        _note_types(connection, root, query)
+    if (lacking := without_types(connection.backend, root, query, graph)) is not None:
+        output.note(lacking)
     if graph.is_cut and wanted in (Format.DOT, Format.MERMAID, Format.OPENLINEAGE):
         output.note(cut_words(found).capitalize())
     if wanted is Format.JSON:
@@ -123,13 +123,6 @@ def lineage(
         output.as_json(graph.to_openlineage())
     else:
         output.tree(str(graph))
-
-
-def _note_types(connection: Connection, root: str, query: LineageQuery) -> None:
-    """Say that there is nothing of the types that were asked for, and which types there are."""
-    everything = Graph(connection.backend.lineage(root, query._replace(types=())))
-    there = ", ".join(sorted({each.type for each in everything.artifacts})) or "none"
-    output.note(f"No version of type `{'`, `'.join(query.types)}` here; types here: {there}")
 
 
 def _root(connection: Connection, name: str) -> str:

@@ -81,3 +81,13 @@ def test_an_artifact_draws_its_lineage(walked: Api) -> None:
     assert walked.artifact("net").lineage(types="model").artifacts == [graph.root]
     with pytest.raises(ValueError, match="sideways"):
         walked.artifact("net").lineage("sideways")
+
+
+def test_a_graph_without_the_types_asked_for_says_which_there_are(
+    walked: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = walked.artifact("data").lineage(types="modle")
+    assert [node.type for node in graph.artifacts if node is not graph.root] == []
+    assert "No version of type `modle` here; types here: dataset, model" in capsys.readouterr().err
+    with pytest.raises(AttributeError, match="Graph has no attribute `noodes`; did you mean `node"):
+        graph.noodes  # type: ignore[attr-defined]  # noqa: B018 - that is the mistake

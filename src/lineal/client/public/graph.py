@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from lineal.client import term
+from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.lists import NamedList
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 DEPTH = LineageQuery().depth
 
 
-class Graph:
+class Graph(Assigning):
     """Runs and artifact versions, and the edges between them; `print` draws a tree."""
 
     def __init__(self, graph: LineageGraph) -> None:
@@ -101,9 +103,9 @@ def graph(
     """Walk from `run:KEY` or `version:ID` in one request.
 
     direction: `upstream`, `downstream` or `both`. depth: steps, a run and a version being one
-    each. types: only artifacts of these types; one string counts as a list of one. derived: also
-    follow and show what took entries over from what (LIN-11). Of a large graph the nearest 10,000
-    nodes are shown: `is_cut` says so.
+    each. types: only artifacts of these types, with a warning if there are none; one string counts
+    as a list of one. derived: also follow and show what took entries over from what (LIN-11). Of
+    a large graph the nearest 10,000 nodes are shown: `is_cut` says so.
     """
     try:
         way = Direction(direction)
@@ -117,7 +119,19 @@ def graph(
     query = LineageQuery(
         direction=way, depth=DEPTH if depth is None else depth, types=wanted, derived=derived
     )
-    return Graph(backend.lineage(root, query))
+    found = Graph(backend.lineage(root, query))
+    if (lacking := without_types(backend, root, query, found)) is not None:
+        term.warning(lacking)
+    return found
+
+
+def without_types(backend: Backend, root: str, query: LineageQuery, found: Graph) -> str | None:
+    """Say that nothing is of the types that were asked for, and which types there are."""
+    if not query.types or any(each.type in query.types for each in found.artifacts):
+        return None
+    everything = Graph(backend.lineage(root, query._replace(types=())))
+    there = ", ".join(sorted({each.type for each in everything.artifacts})) or "none"
+    return f"No version of type `{'`, `'.join(query.types)}` here; types here: {there}"
 
 
 def logged_by(backend: Backend, version_id: VersionId) -> Run | None:
