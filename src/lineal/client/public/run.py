@@ -195,7 +195,7 @@ class Run(Assigning, Shown):
 
     @property
     def sweep(self) -> Sweep | None:
-        """The sweep that the run belongs to (API-9)."""
+        """The sweep that the run belongs to (API-9); None once the run was moved."""
         from lineal.client.public import sweep as public_sweep  # it loads this module
 
         return public_sweep.of_run(self._backend, self.entity, self.project, self.sweep_id)

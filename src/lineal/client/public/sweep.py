@@ -102,7 +102,10 @@ class Sweep(Assigning, Shown):
 
     @property
     def runs(self) -> Runs:
-        """All runs of the sweep, the newest first; a list that loads as it is read."""
+        """All runs of the sweep, the newest first; a list that loads as it is read.
+
+        Those that were moved to another project are not among them; `best_run` knows them.
+        """
         return self._runs(None)
 
     def best_run(self, order: str | None = None) -> Run | None:
