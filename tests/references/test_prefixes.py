@@ -111,6 +111,13 @@ def test_odd_keys_are_kept_as_they_are(place: Bucket, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", CLOUDS, indirect=True)
+def test_a_bucket_that_does_not_exist_is_named_and_not_a_folder_in_it(place: Bucket) -> None:
+    head, bucket, _ = place.put("a/b", BEFORE).partition(place.bucket)
+    with pytest.raises(MissingFile, match=f"^{re.escape(head)}no{bucket} does not exist$"):
+        logged(f"{head}no{bucket}/a/b")
+
+
+@pytest.mark.parametrize("place", CLOUDS, indirect=True)
 def test_an_object_beside_a_folder_of_its_name_can_be_left_out(place: Bucket) -> None:
     place.put("both/data/x", BEFORE)
     uri = place.put("both/data", BEFORE).removesuffix("data")

@@ -186,8 +186,12 @@ class ObjectStore(ABC):
             return False
 
     def _below(self, place: Place, folder: str) -> Iterator[Found]:
-        for key, head in _without_placeholders(self.below(place)):
-            yield self._found(place._replace(key=key), head, folder)
+        try:
+            for key, head in _without_placeholders(self.below(place)):
+                yield self._found(place._replace(key=key), head, folder)
+        except MissingFile as error:  # a list that nothing is in is no error: the bucket is gone
+            bucket = self.uri(Place(place.bucket, "", None)).rstrip("/")
+            raise MissingFile(f"{bucket} does not exist") from error
 
     def _found(self, place: Place, head: Head, folder: str) -> Found:
         name = place.key.removeprefix(folder)
