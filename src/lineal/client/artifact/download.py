@@ -294,10 +294,10 @@ class Download:
         self, entry: Entry, target: str, file: term.FileProgress
     ) -> term.FileProgress:
         assert entry.ref is not None
-        if is_unchecked(entry):
-            self._warn_unchecked(entry)
         try:
             scheme = self._references.of(entry.ref)
+            if is_unchecked(entry):
+                self._warn_unchecked(entry)
             self._place(target, partial(scheme.fetch, entry, advance=file))
             if has_checked_content(entry):
                 self._fetched.append((target, Stamp.at(target), identity(entry)))
