@@ -94,10 +94,15 @@ def test_a_folder_of_a_large_version_is_listed_without_reading_the_rest(
     ],
 )
 def test_a_prefix_of_paths_can_be_downloaded(
-    logged: Artifact, tmp_path: Path, prefix: str, left: list[str]
+    logged: Artifact,
+    tmp_path: Path,
+    prefix: str,
+    left: list[str],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     logged.download(tmp_path / "t", path_prefix=prefix)
     assert sorted(content(tmp_path / "t")) == left
+    assert ("leave no file of" in capsys.readouterr().err) == (not left)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -235,6 +236,11 @@ class VersionMethods(ArtifactCore):
             entries = self._contents.base.under(prefix) if listed is None else listed
             return (entry for entry in entries if chosen(entry.path))
 
+        if count and (prefix or include or exclude) and next(wanted(), None) is None:
+            term.warning(
+                f"path_prefix, include and exclude leave no file of {record.path}: none was "
+                f"downloaded; `lineal artifact show {shlex.quote(record.path)} --files` lists them"
+            )
         download = self._download(target, allow_missing_references, link)
         folders.require_distinct(target, wanted())
         download.run(wanted(), count=count, size=size)
