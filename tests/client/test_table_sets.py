@@ -10,7 +10,7 @@ import pytest
 from tests.client.media_folder import Folder, round_trip
 
 import lineal
-from lineal.errors import IntegrityError, Invalid
+from lineal.errors import IntegrityError, Invalid, MissingFile
 
 LEFT = lineal.Table(columns=["id", "x"], data=[[1, "a"], [2, "b"]])
 RIGHT = lineal.Table(
@@ -32,6 +32,16 @@ def test_tables_of_the_artifact_are_joined_by_their_names(tmp_path: Path) -> Non
     path = folder.add(lineal.JoinedTable("scores/left", "right.table.json", ["x", "id"]), "both")
     found = folder.get(path)
     assert (found.table1, found.table2, found.join_key) == (LEFT, RIGHT, ["x", "id"])
+
+
+def test_a_table_that_is_joined_by_a_name_nobody_added_is_told() -> None:
+    joined = lineal.Artifact("joined", "dataset")
+    joined.add(lineal.JoinedTable("left", "right", "id"), "both")
+    with lineal.init() as run:
+        logged = run.log_artifact(joined).wait()
+    said = r"no file 'left.table.json'; did you mean '.*'\. .* a JoinedTable names and nobody added"
+    with pytest.raises(MissingFile, match=said):
+        logged.get("both")
 
 
 def test_tables_of_another_artifact_are_joined_by_their_entries() -> None:

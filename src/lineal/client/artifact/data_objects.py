@@ -114,8 +114,9 @@ class ArtifactSource:
             return self.artifact.get_entry(name)
         except KeyError as error:
             raise MissingFile(
-                f"{error.args[0]}, which an object of it needs: it was removed from a draft, or "
-                "the object was added as a file, without those beside it"
+                f"An object needs a file that is not there: {error.args[0].rstrip('?')}. It was "
+                "removed from a draft, the object was added as a file, without those beside it, "
+                "or it is a table that a JoinedTable names and nobody added"
             ) from error
 
     def _with_next(self, name: str) -> list[str]:
