@@ -186,6 +186,7 @@ def test_where_the_key_does_not_fit_whole_rows_are_compared(lineal, put, content
         ("s.jsonl", "[1]\n"),
         ("s.jsonl", '{"a": '),
         ("s.jsonl", "[" * 100_000),
+        ("s.jsonl", '{"id": ' + '{"a": ' * 900 + "1" + "}" * 901),
         ("s.table.json", "[]"),
         ("s.table.json", '{"columns": ["a"], "data": [1]}'),
         ("s.table.json", '{"columns": 5, "data": []}'),
@@ -193,7 +194,7 @@ def test_where_the_key_does_not_fit_whole_rows_are_compared(lineal, put, content
     ],
 )
 def test_what_is_no_table_is_compared_as_a_text(put, content, name, broken):
-    put({name: "first\n"})
+    put({name: '{"id": 1}\n'})
     put({name: broken})
     assert "lines" in content("--key", "id")
 

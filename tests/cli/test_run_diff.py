@@ -110,7 +110,13 @@ def test_a_change_is_told_so_that_it_can_be_seen(old, new, told):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [(1, 1.0), (float("nan"), float("nan")), ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
+    ("old", "new"),
+    [
+        (1, 1.0),
+        ([1, {"a": 2}], [1.0, {"a": 2.0}]),
+        (float("nan"), float("nan")),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    ],
 )
 def test_what_is_no_change(old, new):
     assert changes.between({"x": old}, {"x": new}).is_empty

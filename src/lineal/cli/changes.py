@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lineal.cli import output
-from lineal.client.values import is_same
+from lineal.core.row_diff import comparable
 
 
 class Changes(NamedTuple):
@@ -31,15 +31,9 @@ def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
         changed={
             name: (before[name], after[name])
             for name in sorted(before.keys() & after.keys())
-            if not _is_same(before[name], after[name])
+            if comparable(before[name]) != comparable(after[name])
         },
     )
-
-
-def _is_same(old: Any, new: Any) -> bool:
-    if isinstance(old, int | float) and isinstance(new, int | float):
-        return isinstance(old, bool) == isinstance(new, bool) and (old == new or old != old != new)
-    return is_same(old, new)
 
 
 def as_json(changes: Changes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineal.cli import changes, output, table_rows
@@ -54,9 +55,10 @@ def compare(
     if earlier is None or later is None:
         return Content(note=f"not looked into: larger than {output.size(BYTES_MOST)}")
     old_table, new_table = table_rows.read(old.path, earlier), table_rows.read(new.path, later)
-    if old_table is None or new_table is None:
-        return _of_texts(earlier, later)
-    return _of_tables(old_table, new_table, key)
+    if old_table is not None and new_table is not None:
+        with suppress(RecursionError):  # of cells that are nested hundreds of times
+            return _of_tables(old_table, new_table, key)
+    return _of_texts(earlier, later)
 
 
 def _read(artifact: Artifact, entry: Entry) -> bytes | None:

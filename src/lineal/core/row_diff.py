@@ -50,12 +50,12 @@ def diff(before: Rows, after: Rows, key: Sequence[str] = ()) -> RowDiff:
     key: columns whose cells together are in one row only. Raises Invalid if a table lacks one of
     them, or has two rows with the same.
     """
-    kept = set(after.columns)
-    shared = [column for column in before.columns if column in kept]
+    had, has = set(before.columns), set(after.columns)
+    shared = [column for column in before.columns if column in has]
     compared = _keyed(before, after, shared, key) if key else _whole(before, after, shared)
     return compared._replace(
-        added_columns=tuple(column for column in after.columns if column not in shared),
-        removed_columns=tuple(column for column in before.columns if column not in shared),
+        added_columns=tuple(column for column in after.columns if column not in had),
+        removed_columns=tuple(column for column in before.columns if column not in has),
     )
 
 
@@ -64,7 +64,8 @@ def _keyed(before: Rows, after: Rows, shared: Sequence[str], key: Sequence[str])
         _require_columns(rows, key)
     old, new = _by_key(before, key), _by_key(after, key)
     others = [column for column in shared if column not in key]
-    columns = [(column, *_positions(before, after, column)) for column in others]
+    left_at, right_at = _positions(before), _positions(after)
+    columns = [(column, left_at[column], right_at[column]) for column in others]
     changed = []
     for found, row in new.items():
         earlier = old.get(found)
@@ -73,7 +74,7 @@ def _keyed(before: Rows, after: Rows, shared: Sequence[str], key: Sequence[str])
         cells = {
             column: (earlier[left], row[right])
             for column, left, right in columns
-            if _comparable(earlier[left]) != _comparable(row[right])
+            if comparable(earlier[left]) != comparable(row[right])
         }
         if cells:
             by_column = _named(after, row)
@@ -136,20 +137,21 @@ def _by_key(table: Rows, key: Sequence[str]) -> dict[Hashable, Sequence[Any]]:
 
 
 def _comparables(table: Rows, columns: Sequence[str]) -> list[Hashable]:
-    positions = [table.columns.index(column) for column in columns]
-    return [tuple(_comparable(row[position]) for position in positions) for row in table.rows]
+    at = _positions(table)
+    positions = [at[column] for column in columns]
+    return [tuple(comparable(row[position]) for position in positions) for row in table.rows]
 
 
-def _comparable(cell: Any) -> Hashable:
+def comparable(cell: Any) -> Hashable:
     """Return what is equal for equal cells: 1 and 1.0 are, 1 and true are not, NaN is itself."""
     if type(cell) in _QUICK:
         found: Hashable = cell
     elif isinstance(cell, bool):
         found = ("bool", cell)
     elif isinstance(cell, list | tuple):
-        found = ("list", *map(_comparable, cell))
+        found = ("list", *map(comparable, cell))
     elif isinstance(cell, Mapping):
-        found = ("dict", *((name, _comparable(cell[name])) for name in sorted(cell)))
+        found = ("dict", *((name, comparable(cell[name])) for name in sorted(cell)))
     elif isinstance(cell, float) and cell != cell:
         found = ("nan",)
     else:
@@ -157,8 +159,8 @@ def _comparable(cell: Any) -> Hashable:
     return found
 
 
-def _positions(before: Rows, after: Rows, column: str) -> tuple[int, int]:
-    return before.columns.index(column), after.columns.index(column)
+def _positions(table: Rows) -> dict[str, int]:
+    return {column: number for number, column in enumerate(table.columns)}
 
 
 def _named(table: Rows, row: Sequence[Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.core import clean
 from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.version import VersionMethods
-from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes
 from lineal.client.values import is_same, text_change
 from lineal.config import Settings
 from lineal.core import full_names, names
@@ -34,7 +34,7 @@ LINK_INSTEAD = "its aliases name the link, and links are numbered as they come"
 """What to do where a link was given a version to become."""
 
 
-class Artifact(Assigning, DraftMethods, VersionMethods):
+class Artifact(KnownAttributes, DraftMethods, VersionMethods):
     """A set of files under one name; every change of content is a new version.
 
     Construction is local: no server, no account, no run (ART-1). `name` may be left out and is

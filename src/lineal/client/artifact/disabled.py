@@ -89,7 +89,7 @@ class DisabledArtifact(Artifact):
     def link(self, *_: Any, **__: Any) -> Artifact:
         return self
 
-    if not TYPE_CHECKING:  # as in `Assigning`
+    if not TYPE_CHECKING:  # as in `KnownAttributes`
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_") or hasattr(type(self), name):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lineal.client.artifact import ttl as ttls
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.ttl import ArtifactTTL
-from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.user import User
 from lineal.client.shown import Shown
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Retention = Selection | Mapping[str, Any] | None
 
 
-class Project(Assigning, Shown):
+class Project(KnownAttributes, Shown):
     """One project; it holds runs and collections."""
 
     def __init__(self, backend: Backend, record: ProjectRecord) -> None:
@@ -166,7 +166,7 @@ class Project(Assigning, Shown):
         return f"<Project {self.entity}/{self.name}>"
 
 
-class ArtifactType(Assigning):
+class ArtifactType(KnownAttributes):
     """One type of artifacts in a project, such as `dataset`."""
 
     _plain_attributes = frozenset({"entity", "project", "name"})
@@ -204,7 +204,7 @@ class ArtifactType(Assigning):
         return f"<ArtifactType {self.name} of {self.entity}/{self.project}>"
 
 
-class Collection(Assigning):
+class Collection(KnownAttributes):
     """All versions of one name.
 
     `name`, `display_name`, `description`, `type` and `tags` change with `save()`.

@@ -10,8 +10,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
-from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.values import iso
 from lineal.core import file_paths, names
@@ -48,7 +48,7 @@ CHUNK_BYTES = 1 << 20
 Locate = Callable[[Sequence[Digest]], dict[Digest, Location]]
 
 
-class File(Assigning):
+class File(KnownAttributes):
     """One file; its bytes move only when `download` or `md5` ask for them."""
 
     _plain_attributes = frozenset({"name", "digest", "size", "updated_at", "ref"})

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from lineal.client import term
-from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.lists import NamedList
 from lineal.core import lineage_groups, lineage_picture, lineage_text, openlineage
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEPTH = LineageQuery().depth
 
 
-class Graph(Assigning):
+class Graph(KnownAttributes):
     """Runs and artifact versions, and the edges between them; `print` draws a tree."""
 
     def __init__(self, graph: LineageGraph) -> None:

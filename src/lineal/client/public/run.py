@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
-from lineal.client.assigning import Assigning, hint
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes, hint
 from lineal.client.public import attach as public_attach
 from lineal.client.public import configs, graph, waiting
 from lineal.client.public import history as public_history
@@ -44,7 +44,7 @@ HISTORY_SAMPLES = 500
 ARTIFACTS_PER_PAGE = 100
 
 
-class Run(Assigning, Shown):
+class Run(KnownAttributes, Shown):
     """A run of any state; `name`, `tags`, `notes`, `group`, `job_type`, `config` can be changed.
 
     Changes are sent by `update()`, those of `summary` also by `summary.update()`.

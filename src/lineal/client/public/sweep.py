@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
-from lineal.client.assigning import Assigning
 from lineal.client.backend import Backend
+from lineal.client.known_attributes import KnownAttributes
 from lineal.client.public import runs as public_runs
 from lineal.client.public.lists import PAGE_SIZE, LazyList
 from lineal.client.public.run import Run
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lineal.core.sweeps import Metric
 
 
-class Sweep(Assigning, Shown):
+class Sweep(KnownAttributes, Shown):
     """One sweep, as it was when last loaded."""
 
     def __init__(self, backend: Backend, record: SweepRecord) -> None:

@@ -9,7 +9,7 @@ from lineal.nearest import did_you_mean
 _OURS = f"{__name__.partition('.')[0]}."
 
 
-class Assigning:
+class KnownAttributes:
     """An object whose attributes are saved: assigning an unknown one is a mistake (SEED-10).
 
     A class that somebody derives from one of ours may keep what it likes.
@@ -24,17 +24,19 @@ class Assigning:
             found = getattr(type(self), name, None)
             if isinstance(found, property):
                 return found.__get__(self)  # it raised AttributeError; asked again, it says why
-            what = f"{type(self).__name__} has no attribute `{name}`"
-            raise AttributeError(what + hint(name, {*self._plain_attributes, *dir(type(self))}))
+            raise self._unknown(name)
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Raise AttributeError for unknown names: what was meant would silently be lost."""
-            known = self._plain_attributes
-            is_known = name.startswith("_") or name in known or hasattr(type(self), name)
+            is_plain = name.startswith("_") or name in self._plain_attributes
+            is_known = is_plain or hasattr(type(self), name)
             if not is_known and type(self).__module__.startswith(_OURS):
-                what = f"{type(self).__name__} has no attribute `{name}`"
-                raise AttributeError(what + hint(name, {*known, *dir(type(self))}))
+                raise self._unknown(name)
             super().__setattr__(name, value)
+
+    def _unknown(self, name: str) -> AttributeError:
+        known = {*self._plain_attributes, *dir(type(self))}
+        return AttributeError(f"{type(self).__name__} has no attribute `{name}`{hint(name, known)}")
 
 
 def hint(name: str, known: set[str]) -> str:
