@@ -439,13 +439,12 @@ run = lineal.init(id='a', settings=QUICK)
 lost = lineal.Artifact('lost', 'dataset')
 with lost.new_file('f.txt') as file:
     file.write('x')
-run.log_artifact(lost)
+run.log_artifact(lost).wait()  # what is lost is the end of the run alone
 shutil.rmtree(os.environ['LINEAL_HOME'])
 """,
         code=120,
     )
     assert err.count("lineal.db was removed or moved away") == 1
-    assert err.count("1 artifact was not stored") <= 1  # it may have been in time
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
