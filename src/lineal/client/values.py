@@ -352,6 +352,18 @@ def is_same(one: Any, other: Any) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def changes(
+    before: Mapping[str, Any], now: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return which top-level keys of a JSON object were set since, and those that went."""
+    changed = {
+        key: value
+        for key, value in now.items()
+        if key not in before or not is_same(before[key], value)
+    }
+    return changed, tuple(key for key in before if key not in now)
+
+
 def copied(value: Any) -> Any:
     """Return a copy of JSON, however deep; in a tenth of the time of `deepcopy`."""
     if isinstance(value, dict):

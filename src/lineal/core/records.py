@@ -420,10 +420,14 @@ class Committed(NamedTuple):
 
 
 class VersionPatch(NamedTuple):
-    """Changes to a version; None leaves unchanged. On a link, only aliases belong to the link."""
+    """Changes to a version; None leaves unchanged. On a link, only aliases belong to the link.
+
+    Metadata is merged by top-level key.
+    """
 
     description: str | None = None
     metadata: JsonObject | None = None
+    metadata_removed: tuple[str, ...] = ()
     aliases_added: tuple[str, ...] = ()
     aliases_removed: tuple[str, ...] = ()
     tags_added: tuple[str, ...] = ()

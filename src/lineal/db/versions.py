@@ -27,7 +27,14 @@ from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.names import LATEST, version_number
-from lineal.core.records import EdgeKind, MembershipId, VersionId, VersionRecord, VersionState
+from lineal.core.records import (
+    EdgeKind,
+    JsonObject,
+    MembershipId,
+    VersionId,
+    VersionRecord,
+    VersionState,
+)
 from lineal.db import collections as collections_db
 from lineal.db.conditions import LIVE_MEMBERSHIP, LIVE_VERSION
 from lineal.db.engine import batches, insert
@@ -387,6 +394,12 @@ def remove_membership(connection: Connection, membership_id: int, now: datetime)
     connection.execute(
         update(memberships).where(memberships.c.id == membership_id).values(removed_at=now)
     )
+
+
+def metadata_to_change(connection: Connection, version_id: int) -> JsonObject:
+    """Return the metadata, which nobody else changes until the transaction ends."""
+    query = select(versions.c.metadata).where(versions.c.id == version_id)
+    return connection.execute(query.with_for_update(key_share=True)).scalar() or {}
 
 
 def change(connection: Connection, version_id: int, values: Mapping[str, Any]) -> bool:

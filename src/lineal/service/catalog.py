@@ -20,6 +20,7 @@ from lineal.core.records import (
     CollectionPatch,
     CollectionQuery,
     CollectionRecord,
+    JsonObject,
     MembershipId,
     Page,
     PageRequest,
@@ -173,6 +174,8 @@ def update_version(
 ) -> VersionRecord:
     """Change what is written on a version; description, metadata and tags are the source's.
 
+    Metadata is merged by top-level key, so that two writers both count.
+
     With `expected_version`, aliases are moved only if each is where the caller thinks it is,
     else Conflict says where it is (ALI-6). Raises Gone for a deleted version and for a link that
     was removed. All or nothing. Source: ART-12, ART-13, ALI-2.
@@ -180,7 +183,6 @@ def update_version(
     access.require(actor, Action.WRITE, f"version {membership_id}")
     added, removed = names.aliases(patch.aliases_added), names.strings(patch.aliases_removed)
     tags = names.tags(patch.tags_added)
-    limits.check_metadata(patch.metadata)
     now = instance.clock.now()
     with instance.database.writing() as connection:
         found, collection_id = _locked(connection, actor, membership_id)
@@ -200,8 +202,8 @@ def update_version(
         values: dict[str, Any] = {"updated_at": now}
         if patch.description is not None:
             values["description"] = patch.description
-        if patch.metadata is not None:
-            values["metadata"] = patch.metadata
+        if patch.metadata is not None or patch.metadata_removed:
+            values["metadata"] = _merged_metadata(connection, found.id, patch)
         versions_db.change(connection, found.id, values)
         return finding.membership(connection, actor, membership_id)
 
@@ -318,6 +320,17 @@ def _locked(
             "again, or change that itself"
         )
     return found, collection_id
+
+
+def _merged_metadata(
+    connection: Connection, version_id: VersionId, patch: VersionPatch
+) -> JsonObject:
+    """Return what the metadata becomes. Raises Invalid where that is too large (MET-1)."""
+    before = versions_db.metadata_to_change(connection, version_id)
+    kept = {key: value for key, value in before.items() if key not in patch.metadata_removed}
+    merged = kept | (patch.metadata or {})
+    limits.check_metadata(merged)
+    return merged
 
 
 def _require_expected(

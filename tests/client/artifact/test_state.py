@@ -344,6 +344,29 @@ def test_description_and_metadata_can_be_set_before_and_after(
     assert (found.description, found.metadata) == ("after", {"k": 2, "new": [1, {"deep": None}]})
 
 
+def test_metadata_that_two_programs_change_is_merged(run: lineal.Run, api: lineal.Api) -> None:
+    run.log_artifact(draft(metadata={"kept": 1, "old": 2, "changed": 3})).wait()
+    mine, theirs = (lineal.Api().artifact("data:v0") for _ in range(2))
+    theirs.metadata |= {"theirs": [1], "changed": 4}
+    del theirs.metadata["old"]
+    theirs.save()
+    mine.metadata["mine"] = True
+    mine.save()
+    merged = {"kept": 1, "changed": 4, "theirs": [1], "mine": True}
+    assert mine.metadata == api.artifact("data:v0").metadata == merged
+
+
+def test_metadata_must_not_grow_too_large_by_two_programs(run: lineal.Run, api: lineal.Api) -> None:
+    run.log_artifact(draft()).wait()
+    mine, theirs = (lineal.Api().artifact("data:v0") for _ in range(2))
+    theirs.metadata["theirs"] = "x" * 600_000
+    theirs.save()
+    mine.metadata["mine"] = "x" * 600_000
+    with pytest.raises(ValueError, match="at most 1048576"):
+        mine.save()
+    assert list(api.artifact("data:v0").metadata) == ["theirs"]
+
+
 def test_metadata_is_compared_as_the_json_it_becomes(run: lineal.Run, api: lineal.Api) -> None:
     numpy = pytest.importorskip("numpy")
     artifact = draft()

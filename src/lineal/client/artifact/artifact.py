@@ -11,14 +11,14 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lineal.client import session, term
+from lineal.client import session, term, values
 from lineal.client.artifact.contents import Contents
 from lineal.client.artifact.core import clean
 from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.version import VersionMethods
 from lineal.client.backend import Backend
 from lineal.client.known_attributes import KnownAttributes
-from lineal.client.values import is_same, text_change
+from lineal.client.values import text_change
 from lineal.config import Settings
 from lineal.core import full_names, names
 from lineal.core.full_names import ArtifactPath
@@ -99,10 +99,11 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
 
     def _push(self) -> None:
         record = self._record
-        metadata = clean(self._metadata)
+        metadata, metadata_removed = values.changes(record.metadata, clean(self._metadata))
         patch = VersionPatch(
             description=text_change(record.description, self._description),
-            metadata=None if is_same(metadata, record.metadata) else metadata,
+            metadata=metadata or None,
+            metadata_removed=metadata_removed,
             aliases_added=tuple(set(names.aliases(self._aliases)) - set(record.aliases)),
             aliases_removed=tuple(set(record.aliases) - set(self._aliases)),
             tags_added=tuple(set(names.tags(self._tags)) - set(record.tags)),

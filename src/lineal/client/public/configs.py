@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lineal.client.values import copied, is_same, plain
+from lineal.client import values
+from lineal.client.values import copied, plain
 
 
 def visible(config: dict[str, Any]) -> dict[str, Any]:
@@ -17,11 +18,4 @@ def changes(before: dict[str, Any], now: Any) -> tuple[dict[str, Any], tuple[str
     """Return what was set since a config was seen, and the keys that went. Raises TypeError."""
     if not isinstance(now, Mapping):
         raise TypeError(f"The config of a run is a dict, not {now!r}")
-    shown = visible(before)
-    values = {key: plain(value, key) for key, value in now.items()}
-    changed = {
-        key: value
-        for key, value in values.items()
-        if key not in shown or not is_same(shown[key], value)
-    }
-    return changed, tuple(key for key in shown if key not in values)
+    return values.changes(visible(before), {key: plain(value, key) for key, value in now.items()})
