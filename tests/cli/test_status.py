@@ -160,18 +160,19 @@ def test_verify_names_a_lost_pack_and_prints_the_first_of_its_files(lineal, home
     pack.write_bytes(pack.read_bytes()[:-1])
     answer = lineal("verify", fails=True)
     lines = answer.out.splitlines()
-    of_many = [line for line in lines if "(in ana/p/many:v0)" in line]
-    damaged = f"the bytes are missing; damaged: {pack.relative_to(home)} (not so"
-    assert len(of_many) == 6
-    assert all(damaged in line for line in of_many[:5])
-    assert of_many[5].startswith(
-        f"… and 115 more …/{pack.parent.name} (in ana/p/many:v0): the bytes"
-    )
-    assert (
-        len([line for line in lines if "(in ana/p/few:v0): the bytes are missing (" in line]) == 2
-    )
+    of_many = [line for line in lines if " in ana/p/many:v0): the bytes are missing; " in line]
+    damaged = f"the bytes are missing; damaged: {pack.relative_to(home)}"
+    assert len(of_many) == 5
+    assert all(f"{damaged} (not so" in line for line in of_many)
+    told = "… and 115 more that were stored with the last of them"
+    assert f"{told}: {damaged}; `--json` lists them" in lines
+    blob = hashlib.sha256(b"few 1").hexdigest()
+    where = f"{home}/blobs/sha256/{blob[:2]}/{blob}-"
+    (of_few,) = (line for line in lines if line.startswith(where))
+    assert " (1.txt in ana/p/few:v0): the bytes are missing (not so: " in of_few
     found = lineal("verify", "--json", fails=True).json
-    assert len([each for each in found if "(in ana/p/many:v0)" in each["where"]]) == 120
+    names = {f"{number}.txt in ana/p/many:v0" for number in range(120)}
+    assert {name for each in found for name in each["files"] if "many" in name} == names
     assert f"{len(found)} problems found" in answer.err
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lineal.core import limits, names
 from lineal.core.access import Actor
+from lineal.core.findings import STORED_BYTES, Finding
 from lineal.core.records import (
     EdgeKind,
     PageRequest,
@@ -405,6 +406,11 @@ def test_a_fault_at_any_step_leaves_nothing_visible_and_the_next_attempt_succeed
     assert findings(instance, owner) == []
 
 
+def verify_of_bytes(instance: Instance, owner: Actor) -> Finding:
+    (found,) = (each for each in verify(instance, owner) if each.invariant == STORED_BYTES)
+    return found
+
+
 def test_verify_names_a_damaged_blob_and_the_version_it_is_in(
     instance: Instance, owner: Actor, tmp_path: Path
 ) -> None:
@@ -416,8 +422,12 @@ def test_verify_names_a_damaged_blob_and_the_version_it_is_in(
             os.chmod(damaged.path, 0o644)
             Path(damaged.path).write_bytes(b"2x")
     (finding,) = verify(instance, owner)
-    assert "ana/vision/data:v0" in finding.where
+    assert finding.where == damaged.path
+    assert finding.files == ("b in ana/vision/data:v0",)
     assert "changed on disk" in finding.what
+    with instance.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE segments SET content = x'00'")
+    assert verify_of_bytes(instance, owner).files == ("ana/vision/data:v0",)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
-from lineal.core.findings import NONE, Portion
+from lineal.core.findings import NONE, Finding, Portion
 from lineal.core.records import Lines, RunSpec, Stream
 from lineal.db import checks
 from lineal.db.blobs import AWAITED
@@ -93,7 +93,8 @@ def test_a_damaged_file_of_a_pack_is_named_and_its_neighbours_are_not(
     pack.chmod(0o644)
     pack.write_bytes(pack.read_bytes().replace(b"007", b"700", 1))
     (finding,) = verify(instance, owner)
-    assert of_bytes(files["007"]).partition(":")[2] in finding.where
+    assert finding.where == f"{pack}, at byte 2100"
+    assert finding.files == ("007 in ana/vision/data:v0",)
     assert "changed on disk" in finding.what
 
 
@@ -195,8 +196,8 @@ def test_runs_that_logged_a_version_and_lines_of_a_history_are_missed(
         connection.execute(delete(edges).where(edges.c.run_id == keys[0]))
         connection.execute(delete(line_chunks).where(line_chunks.c.run_id == keys[1]))
     assert list(verify(instance, owner)) == [
-        ("a version has the runs that logged it", "ana/vision/data:v0", "1 of 2 are lost"),
-        ("a run has its whole history", "ana/vision/b", "0 lines instead of 3"),
+        Finding("a version has the runs that logged it", "ana/vision/data:v0", "1 of 2 are lost"),
+        Finding("a run has its whole history", "ana/vision/b", "0 lines instead of 3"),
     ]
 
 

@@ -86,7 +86,12 @@ def verify(
         told.end()
     if json:
         output.as_json_list(
-            {"invariant": each.invariant, "where": each.where, "what": each.what}
+            {
+                "invariant": each.invariant,
+                "where": each.where,
+                "what": each.what,
+                "files": list(each.files),
+            }
             for each in findings
         )
     if findings:
@@ -145,33 +150,28 @@ class _Told:
     """Prints findings; of many files that are lost together, as those of a pack, the first ones."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
 
     def tell(self, finding: Finding) -> None:
-        like = _likeness(finding)
-        if like:
-            self._counts[like] += 1
-        if self._counts[like] <= SHOWN_MOST:
+        together = finding.batch, finding.what
+        if finding.batch:
+            self._counts[together] += 1
+        if self._counts[together] <= SHOWN_MOST:
             output.erase_progress()
             output.data(
-                f"{output.cell(finding.where)}: {output.cell(finding.what)} "
+                f"{output.cell(finding.where)}{_whose(finding)}: {output.cell(finding.what)} "
                 f"(not so: {output.cell(finding.invariant)})"
             )
 
     def end(self) -> None:
         """Say how many of which were left out."""
-        for (where, what), count in self._counts.items():
+        for (_, what), count in self._counts.items():
             if count > SHOWN_MOST:
-                told = f"… and {count - SHOWN_MOST:,} more …/{where}: {what}; `--json` lists them"
-                output.data(output.cell(told))
+                told = f"… and {count - SHOWN_MOST:,} more that were stored with the last of them"
+                output.data(output.cell(f"{told}: {what}; `--json` lists them"))
 
 
-def _likeness(finding: Finding) -> tuple[str, ...]:
-    """Return what findings have in common whose bytes came together, all but the digest.
-
-    Nothing if it is no matter of stored bytes.
-    """
+def _whose(finding: Finding) -> str:
     if finding.invariant != STORED_BYTES:
-        return ()
-    after_digest = finding.where.split("/", 4)[-1]  # sha256/ab/cd/DIGEST/NONCE (in …)
-    return after_digest, finding.what
+        return ""
+    return f" ({output.cell(', '.join(finding.files) or 'in no live version')})"

@@ -28,8 +28,13 @@ NONE = Portion(0, 1)
 
 
 class Finding(NamedTuple):
-    """Something `verify` found wrong; `where` is a full name, key or path."""
+    """Something `verify` found wrong."""
 
     invariant: str
     where: str
+    """A full name, or where the store keeps the bytes: a path of this machine, if it has one."""
     what: str
+    files: tuple[str, ...] = ()
+    """Whose bytes these are: some paths in live versions, and files of runs."""
+    batch: str = ""
+    """The same for all bytes that were stored together, and may have been lost together."""

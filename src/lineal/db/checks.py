@@ -311,15 +311,24 @@ def is_stored(connection: Connection, blob_id: int, nonce: str) -> bool:
     return connection.execute(same).first() is not None
 
 
-def users_of_blob(connection: Connection, blob_id: int) -> list[str]:
-    """Return some of the live versions and run files that need a blob."""
-    in_versions = (
-        named_versions()
+def versions_with_blob(connection: Connection, blob_id: int) -> dict[str, int]:
+    """Return some of the live versions that need a blob, each with a segment that names it."""
+    query = (
+        named_versions(segment_blobs.c.segment_id)
         .join(manifest_segments, manifest_segments.c.manifest_id == versions.c.manifest_id)
         .join(segment_blobs, segment_blobs.c.segment_id == manifest_segments.c.segment_id)
         .where(segment_blobs.c.blob_id == blob_id, LIVE_VERSION)
         .limit(_USERS_MOST)
     )
-    in_runs = named_run_files().where(run_files.c.blob_id == blob_id).limit(_USERS_MOST)
-    found = [row[0] for row in connection.execute(in_versions)]
-    return found + list(connection.execute(in_runs).scalars())
+    return {row.name: row.segment_id for row in connection.execute(query)}
+
+
+def run_files_with_blob(connection: Connection, blob_id: int) -> list[str]:
+    """Return some of the files of runs that need a blob."""
+    query = named_run_files().where(run_files.c.blob_id == blob_id).limit(_USERS_MOST)
+    return list(connection.execute(query).scalars())
+
+
+def segment_with_content(connection: Connection, segment_id: int) -> Row[Any] | None:
+    query = select(segments).where(segments.c.id == segment_id, segments.c.content.is_not(None))
+    return connection.execute(query).first()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from lineal.core import access
 from lineal.core.access import Action, Actor
 from lineal.core.digest import Digest, Key, of_hash, storage_key
 from lineal.core.findings import ALL, STORED_BYTES, UNREADABLE, Finding, Portion
-from lineal.core.manifest import Segment, SegmentHead, check_segment
+from lineal.core.manifest import Entry, Segment, SegmentHead, check_segment
 from lineal.db import blobs as blobs_db
 from lineal.db import checks
 from lineal.db import damage as damage_db
@@ -97,10 +98,8 @@ def _segments(instance: Instance) -> Iterator[Finding]:
             rows = checks.segments_with_content(connection, after=after, limit=PAGE_CONTENTS)
             pairs = checks.blob_digests(connection, [row.id for row in rows])
         for row in rows:
-            head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
             try:
-                lines = decompress(row.content, "the segment")
-                entries = check_segment(Segment(head, lines))
+                entries = _entries(row)
             except IntegrityError as error:
                 yield Finding("segment matches its digest", row.digest, str(error))
                 continue
@@ -110,6 +109,12 @@ def _segments(instance: Instance) -> Iterator[Finding]:
         if not rows:
             return
         after = rows[-1].id
+
+
+def _entries(row: Row[Any]) -> list[Entry]:
+    """Return what a row of a segment lists. Raises IntegrityError."""
+    head = SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
+    return check_segment(Segment(head, decompress(row.content, "the segment")))
 
 
 def _lines(instance: Instance) -> Iterator[Finding]:
@@ -131,6 +136,7 @@ def _blobs(
     instance: Instance, progress: Progress, *, repair: bool, portion: Portion
 ) -> Iterator[Finding]:
     packed = InTurn()
+    paths_in = functools.lru_cache(maxsize=8)(partial(_paths_in, instance))
     damaged: dict[str, str] = {}
     for rows in _pages(instance, checks.stored_blobs, PAGE):
         keyed: list[tuple[Row[Any], Key]] = []
@@ -139,7 +145,7 @@ def _blobs(
                 keyed.append((row, storage_key(Digest(row.digest), row.nonce)))
             except ValueError as error:
                 yield Finding("stored blob has a key", f"blobs {row.id}", str(error))
-        for (row, key, _), problem in large_in_parallel(
+        for (row, key, place), problem in large_in_parallel(
             partial(_problem, instance, packed, progress, portion),
             _in_order(instance, keyed),
             _loose_bytes,
@@ -148,7 +154,8 @@ def _blobs(
                 if problem.is_missing:
                     pack = _damaged_pack(instance, row.nonce, damaged)
                     problem = problem._replace(text=problem.text + pack)
-                yield from _said(instance, row, key, problem, repair=repair)
+                where = _shown(key, place)
+                yield from _said(instance, row, where, problem, paths_in, repair=repair)
             progress(1, 0)
 
 
@@ -209,21 +216,52 @@ def _size(instance: Instance, key: Key, place: LocalPlace | None) -> int:
     return size
 
 
+def _shown(key: Key, place: LocalPlace | None) -> str:
+    """Say where bytes are, or would be: a key is no name of a file."""
+    if place is None:
+        return key
+    return place.path if place.pack_offset is None else f"{place.path}, at byte {place.pack_offset}"
+
+
 def _said(
-    instance: Instance, row: Row[Any], key: Key, problem: _Problem, *, repair: bool
+    instance: Instance,
+    row: Row[Any],
+    where: str,
+    problem: _Problem,
+    paths_in: Callable[[int], Mapping[str, str]],
+    *,
+    repair: bool,
 ) -> Iterator[Finding]:
     """Say what is wrong with the bytes of a blob, unless a sweep took it since it was looked up."""
     with instance.database.reading() as connection:
         if not checks.is_stored(connection, row.id, row.nonce):
             return
-        users = checks.users_of_blob(connection, row.id)
-    where = f"{key} (in {', '.join(users) or 'no live version'})"
+        listed = checks.versions_with_blob(connection, row.id)
+        of_runs = checks.run_files_with_blob(connection, row.id)
+    in_versions = [
+        _named(paths_in(segment).get(row.digest), name) for name, segment in listed.items()
+    ]
     what = problem.text
     if repair and problem.is_lost:
         with instance.database.writing() as connection:
             blobs_db.mark_lost(connection, row.id, row.nonce)
         what += "; log the same content again to store it anew"
-    yield Finding(STORED_BYTES, where, what)
+    yield Finding(STORED_BYTES, where, what, (*in_versions, *of_runs), row.nonce)
+
+
+def _paths_in(instance: Instance, segment_id: int) -> dict[str, str]:
+    """Return a path for each content that a segment names; none if it cannot be read."""
+    with instance.database.reading() as connection:
+        row = checks.segment_with_content(connection, segment_id)
+    try:
+        entries = [] if row is None else _entries(row)
+    except IntegrityError:  # a finding of its own
+        return {}
+    return {entry.digest: entry.path for entry in entries if entry.ref is None}
+
+
+def _named(path: str | None, version: str) -> str:
+    return version if path is None else f"{path} in {version}"
 
 
 def _damaged_pack(instance: Instance, nonce: str, known: dict[str, str]) -> str:
