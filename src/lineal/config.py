@@ -347,12 +347,17 @@ def unknown_variables(environ: Mapping[str, str] | None = None) -> dict[str, str
     That is `; did you mean …?`, or nothing.
     """
     environ = os.environ if environ is None else environ
-    known = {each for name in setting_names() for each in environment_variables(name)}
-    return {
-        variable: did_you_mean(variable, known, cutoff=0.8)
-        for variable in sorted(environ)
-        if variable.startswith(_PREFIXES[0]) and variable not in known | _NO_SETTINGS
-    }
+    ours = {variable for variable in environ if variable.startswith(_PREFIXES[0])}
+    return {variable: _meant(variable) for variable in sorted(ours - _known() - _NO_SETTINGS)}
+
+
+@functools.cache
+def _meant(variable: str) -> str:
+    return did_you_mean(variable, _known(), cutoff=0.8)
+
+
+def _known() -> set[str]:
+    return {variable for _, variables in _all_variables() for variable in variables}
 
 
 def setting_names() -> list[str]:

@@ -105,6 +105,17 @@ def test_explicit_arguments_win_over_settings_which_win_over_the_environment(mon
     )
 
 
+def test_a_misspelt_variable_is_named_once(monkeypatch, capsys):
+    monkeypatch.setenv("LINEAL_PROJETC", "vision")
+    monkeypatch.setenv("LINEAL_COLOUR", "blue")
+    for _ in range(2):
+        lineal.init().finish()
+    err = capsys.readouterr().err
+    told = "LINEAL_PROJETC is no variable of Lineal's and changes nothing; did you mean `LINEAL_"
+    assert err.count(told) == 1
+    assert "LINEAL_COLOUR" not in err, "the program may read it"
+
+
 def test_the_project_is_named_after_the_work_tree(tmp_path, monkeypatch):
     tree = tmp_path / "my project"
     (tree / ".git").mkdir(parents=True)

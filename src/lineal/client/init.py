@@ -19,7 +19,7 @@ from lineal.client.run import config as run_config
 from lineal.client.run import config_files, resuming, surroundings
 from lineal.client.run.resuming import Identity
 from lineal.client.run.run import Place, Run
-from lineal.config import Settings, default_entity, load, said
+from lineal.config import Settings, default_entity, load, said, unknown_variables
 from lineal.core import names
 from lineal.core.records import RunSpec, StartedRun
 from lineal.errors import Invalid, NotFound, UsageError
@@ -120,6 +120,7 @@ def init(
         _record_videos()
     if loaded.sync_tensorboard:
         _record_tensorboard()
+    _warn_of_variables()
     process_exit.install()
     defaults = config_files.defaults(loaded.config_paths)
     early, given = map(run_config.read_config, (session.early_config(), config))
@@ -138,6 +139,12 @@ def init(
         if loaded.code_dir and not run.disabled:
             run.log_code(loaded.code_dir)
     return run
+
+
+def _warn_of_variables() -> None:
+    for variable, hint in unknown_variables().items():
+        if hint:  # others may be read by the user's own programs
+            term.warn_once(f"{variable} is no variable of Lineal's and changes nothing{hint}")
 
 
 def _record_videos() -> None:
