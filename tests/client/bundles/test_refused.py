@@ -117,10 +117,10 @@ def test_what_was_damaged_on_the_way_does_not_arrive(
     )
     blob.chmod(0o644)
     blob.write_bytes(blob.read_bytes().replace(b"whole", b"wh0le").replace(b"t 77", b"t 78"))
-    with pytest.raises(IntegrityError, match="is damaged where it is copied from"):
+    with pytest.raises(IntegrityError, match=r"File .*\.txt of .* is damaged where"):
         bob.import_()
     blob.unlink()
-    with pytest.raises(IntegrityError, match="is lost where it is copied from"):
+    with pytest.raises(IntegrityError, match=r"File .*\.txt of .* is lost where"):
         bob.import_()
     with pytest.raises(NotFound):
         bob.version("data")

@@ -17,7 +17,7 @@ from lineal.core.digest import PREFIX, Digest
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
 from lineal.core.lineage import Direction, LineageQuery
-from lineal.core.manifest import SegmentHead
+from lineal.core.manifest import SegmentHead, decode_entries
 from lineal.core.names import LATEST
 from lineal.core.records import (
     CollectionPatch,
@@ -289,11 +289,20 @@ class _Blobs:
     def _unsound(self, upload: Upload, location: Location, *, is_lost: bool) -> IntegrityError:
         # the store of one that was opened apart is reached through a link
         where = "" if location.path is None else f" ({os.path.realpath(location.path)})"
+        how = "lost" if is_lost else "damaged"
         return IntegrityError(
-            f"Content {upload.digest} of {self._version.path} is {'lost' if is_lost else 'damaged'}"
-            f" where it is copied from{where}; bring it back there from a copy that is whole, and "
-            "repeat this"
+            f"{self._named(upload.digest)} is {how} where it is copied from{where}; bring it back "
+            "there from a copy that is whole, and repeat this"
         )
+
+    def _named(self, digest: Digest) -> str:
+        """Name the file of a content, the first that has it."""
+        heads = self._source.manifest(self._version.id).segments
+        for segment in self._source.read_segments(self._version.id, heads):
+            for entry in decode_entries(segment.lines):
+                if entry.digest == digest and entry.ref is None:
+                    return f"File {entry.path} of {self._version.path}"
+        return f"Content {digest} of {self._version.path}"
 
     def _send_pack(
         self, batch: Sequence[Upload], located: dict[Digest, Location], progress: term.Progress
@@ -337,7 +346,7 @@ class _Blobs:
         found = located.get(upload.digest)
         if found is None:
             raise MissingFile(
-                f"The content {upload.digest} of {self._version.path} is lost where it is copied "
-                "from; `lineal verify` there says what else is"
+                f"{self._named(upload.digest)} is lost where it is copied from; `lineal verify` "
+                "there says what else is"
             )
         return found
