@@ -12,6 +12,7 @@ from lineal.core import limits, names
 from lineal.core.access import Actor
 from lineal.core.findings import STORED_BYTES, Finding
 from lineal.core.records import (
+    CollectionQuery,
     EdgeKind,
     PageRequest,
     RunKey,
@@ -85,8 +86,14 @@ def test_nothing_is_visible_before_commit(instance: Instance, owner: Actor, tmp_
     send(instance, owner, begun.draft, {"a": b"1"}, tmp_path)
     with pytest.raises(NotFound):
         catalog.version(instance, owner, path("latest"))
-    query = VersionQuery("ana", "vision", "data")
-    assert catalog.versions(instance, owner, query, PageRequest()).items == ()
+    require_invisible(instance, owner)
+
+
+def require_invisible(instance: Instance, owner: Actor) -> None:
+    query = CollectionQuery("ana", "vision")
+    assert catalog.collections(instance, owner, query, PageRequest()).items == ()
+    with pytest.raises(NotFound, match="none is there yet"):
+        catalog.versions(instance, owner, VersionQuery("ana", "vision", "data"), PageRequest())
 
 
 def test_commit_is_refused_while_a_blob_is_missing(
@@ -397,10 +404,8 @@ def test_a_fault_at_any_step_leaves_nothing_visible_and_the_next_attempt_succeed
     except Interrupted:
         was_interrupted = True
     assert findings(instance, owner) == []
-    query = VersionQuery("ana", "vision", "data")
     if was_interrupted:
-        listed = catalog.versions(instance, owner, query, PageRequest()).items
-        assert listed == ()
+        require_invisible(instance, owner)
     version = log(instance, owner, tmp_path, files)
     assert version.number == 0
     assert findings(instance, owner) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -16,6 +17,8 @@ from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (
     CollectionId,
     CollectionPatch,
+    CollectionQuery,
+    Introduction,
     MembershipId,
     PageRequest,
     RunSpec,
@@ -23,6 +26,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionQuery,
 )
+from lineal.core.retention import selection_from_json
 from lineal.errors import (
     Conflict,
     Denied,
@@ -31,9 +35,9 @@ from lineal.errors import (
     Invalid,
     NotFound,
 )
-from lineal.service import catalog, deletion, finding, lineage, runs
+from lineal.service import artifacts, catalog, deletion, finding, lineage, retention, runs
 from lineal.service.instance import Instance
-from tests.service.drafts import findings, log, path
+from tests.service.drafts import draft, findings, log, path, send
 
 
 def test_an_alias_moves_and_every_move_is_kept(
@@ -360,3 +364,68 @@ def test_pages_of_versions_are_the_whole_list(
         if cursor is None:
             break
     assert found == [version.membership_id for version in whole.items]
+
+
+def test_nobody_sees_a_collection_before_its_first_version(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    files = {"a": b"1"}
+    spec, segments = draft(files)
+    begun = artifacts.begin(instance, owner, spec, segments)
+    assert catalog.artifact_types(instance, owner, "ana", "vision") == []
+    with pytest.raises(NotFound, match="none is there yet"):
+        catalog.collection(instance, owner, "ana", "vision", "data")
+    with pytest.raises(NotFound, match="none is there yet"):
+        catalog.version(instance, owner, path("v0"))
+    other, _ = draft(files, type="model")
+    with pytest.raises(Invalid, match="which it got from a draft that was begun before"):
+        artifacts.begin(instance, owner, other, segments)
+    send(instance, owner, begun.draft, files, tmp_path)
+    artifacts.commit(instance, owner, begun.draft)
+    query = CollectionQuery("ana", "vision")
+    (shown,) = catalog.collections(instance, owner, query, PageRequest()).items
+    assert shown == catalog.collection(instance, owner, "ana", "vision", "data")
+    assert findings(instance, owner) == []
+
+
+def test_an_old_name_leads_on_until_something_is_logged_to_it(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    log(instance, owner, tmp_path, {"a": b"1"}, collection="one")
+    renamed = catalog.collection(instance, owner, "ana", "vision", "one")
+    catalog.update_collection(instance, owner, renamed.id, CollectionPatch(name="first"))
+    files = {"a": b"2"}
+    spec, segments = draft(files, collection="one")
+    begun = artifacts.begin(instance, owner, spec, segments)
+    assert catalog.version(instance, owner, path("v0", "one")).collection == "first"
+    with pytest.raises(Exists, match="one has a draft, and may have versions soon"):
+        catalog.update_collection(instance, owner, renamed.id, CollectionPatch(name="one"))
+    send(instance, owner, begun.draft, files, tmp_path)
+    artifacts.commit(instance, owner, begun.draft)
+    assert catalog.version(instance, owner, path("latest", "one")).path == "ana/vision/one:v1"
+
+
+def test_what_is_said_first_of_a_new_collection_stays(
+    instance: Instance, owner: Actor, tmp_path: Path
+) -> None:
+    policy = {"keep_last": 3}
+    said = Introduction("Pictures", ("raw",), 3600, policy)
+    for each in (said, Introduction(), Introduction("Photos", (), 60, {"keep_last": 1})):
+        spec, segments = draft({"a": b"1"}, introduction=each)
+        artifacts.begin(instance, owner, spec, segments)
+    log(instance, owner, tmp_path, {"a": b"1"}, introduction=Introduction("Late"))
+    found = catalog.collection(instance, owner, "ana", "vision", "data")
+    assert (found.description, found.tags, found.ttl_seconds) == ("Pictures", ("raw",), 3600)
+    applies = retention.policy(instance, owner, "ana", "vision", "data")
+    assert applies.selection == selection_from_json(policy)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"tags": ("a,b",)}, {"ttl_seconds": -1}, {"policy": {"keep": 1}}, {"policy": {}}]
+)
+def test_nothing_wrong_is_said_of_a_new_collection(
+    instance: Instance, owner: Actor, wrong: dict[str, Any]
+) -> None:
+    spec, segments = draft({"a": b"1"}, introduction=Introduction(**wrong))
+    with pytest.raises(Invalid):
+        artifacts.begin(instance, owner, spec, segments)

@@ -328,6 +328,17 @@ class VersionRecord(NamedTuple):
         return f"{self.source_entity}/{self.source_project}/{self.source_name}"
 
 
+class Introduction(NamedTuple):
+    """What is said of a collection that comes from elsewhere, with its first version."""
+
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    ttl_seconds: int | None = None
+    """As stored: None inherits, 0 is never."""
+    policy: JsonObject | None = None
+    """Which versions every sweep may delete (DEL-11), a `core.retention.Selection` as JSON."""
+
+
 class DraftSpec(NamedTuple):
     """A version to be written."""
 
@@ -364,6 +375,8 @@ class DraftSpec(NamedTuple):
     number: int | None = None
     """Of a copy, the number it has where it comes from: kept if the collection has never given
     it. A copy takes no alias from another version, but `latest` from one with a lower number."""
+    introduction: Introduction | None = None
+    """Of a copy; not heeded where the collection has, or had, a version."""
 
 
 class Upload(NamedTuple):

@@ -103,7 +103,10 @@ def ensure(
     *,
     display_name: str | None = None,
 ) -> CollectionRow:
-    """Return the row of a collection, made if there is none; one that is there may differ."""
+    """Return the row of a collection, made if there is none; one that is there may differ.
+
+    Nobody sees it before it gets its first version or link.
+    """
     known = named(connection, project_id, name)
     if known is not None:
         return known
@@ -117,14 +120,15 @@ def ensure(
             display_name=display_name,
             created_at=now,
             updated_at=now,
+            deleted_at=now,
         )
         .on_conflict_do_nothing()
     ).rowcount
     if created:
         _count_on(connection, project_id, name)
-    found = find(connection, project_id, name)
-    assert found is not None
-    return found
+    made = named(connection, project_id, name)
+    assert made is not None
+    return made
 
 
 def _count_on(connection: Connection, project_id: int, name: str) -> None:
@@ -154,17 +158,22 @@ def find_by_names(
 
 
 def named(connection: Connection, project_id: int, name: str) -> CollectionRow | None:
-    """Return the row of the collection that has this name now."""
+    """Return the row of the collection that has this name now, one that is only begun, too."""
     return cast("CollectionRow | None", _FIND.row(connection, project=project_id, called=name))
 
 
 def find(connection: Connection, project_id: int, name: str) -> CollectionRow | None:
     """Return the row of a collection; of a moved or renamed one also by its old name (RUN-38)."""
     row = named(connection, project_id, name)
-    if row is not None:
+    if row is not None and not is_only_begun(row):
         return row
     moved = redirects.target(connection, redirects.COLLECTION, project_id, name)
     return None if moved is None else by_id(connection, moved)
+
+
+def is_only_begun(row: CollectionRow) -> bool:
+    """Tell whether somebody began to log to it, and nothing came of that yet."""
+    return row.deleted_at is not None and row.deleted_by is None
 
 
 def by_id(connection: Connection, collection_id: int) -> CollectionRow | None:

@@ -297,7 +297,8 @@ collections = Table(
     Column("updated_at", Moment, nullable=False),
     _ttl(),
     Column("retention", Json),
-    # hidden while empty; its name and its next number stay (DEL-3)
+    # hidden while empty: by whom it was deleted, whose name and next number stay (DEL-3), or by
+    # nobody until something is logged or linked to it
     Column("deleted_at", Moment),
     Column("deleted_by", Text),
     Column("display_name", Text),  # for people; nothing is found by it (NAM-1)

@@ -25,6 +25,7 @@ from lineal.core.records import (
     Committed,
     DraftId,
     DraftSpec,
+    Introduction,
     RunKey,
     VersionId,
 )
@@ -163,6 +164,18 @@ def _check(draft: DraftSpec) -> None:
     if draft.number is not None and not 0 <= draft.number <= NUMBER_MAX:
         raise Invalid(f"Versions are numbered from 0 to {NUMBER_MAX:,}, not {draft.number}")
     limits.check_on_unchanged(draft.on_unchanged)
+    if draft.introduction is not None:
+        _check_introduction(draft.introduction)
+
+
+def _check_introduction(said: Introduction) -> None:
+    names.tags(said.tags)
+    if said.ttl_seconds is not None:
+        limits.check_seconds(said.ttl_seconds)
+    if said.policy is not None:
+        from lineal.core import retention  # 5 ms that few runs need
+
+        retention.check(retention.selection_from_json(said.policy))
 
 
 def _begun(connection: Connection, call: _Begin, *, may_reuse: bool = False) -> Begun | None:
@@ -262,7 +275,23 @@ def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Collec
             connection, project_id, draft.collection, draft.type, CollectionKind.SEQUENCE, now
         )
     _require_fitting(collection, draft)
+    if draft.introduction is not None and collections_db.is_only_begun(collection):
+        _introduce(connection, collection, draft.introduction)
     return collection
+
+
+def _introduce(connection: Connection, collection: CollectionRow, said: Introduction) -> None:
+    """Say of a collection that is new what is said of it where it comes from, or the first does."""
+    values = {
+        "description": collection.description or said.description,
+        "ttl_seconds": said.ttl_seconds
+        if collection.ttl_seconds is None
+        else collection.ttl_seconds,
+        "retention": collection.retention or said.policy,
+    }
+    collections_db.change(connection, collection.id, values)
+    if said.tags:
+        collections_db.set_tags(connection, collection.id, said.tags)
 
 
 def _require_fitting(collection: CollectionRow, draft: DraftSpec) -> None:
@@ -270,7 +299,9 @@ def _require_fitting(collection: CollectionRow, draft: DraftSpec) -> None:
     if collection.kind != CollectionKind.SEQUENCE:
         raise Exists(f"{path} holds links only; log under another name and link the version there")
     hint = "; use that type or another name"
-    if collection.deleted_at is not None:
+    if collections_db.is_only_begun(collection):
+        hint = f", which it got from a draft that was begun before{hint}"
+    elif collection.deleted_at is not None:
         hint = f", also now that it is deleted{hint}"
     names.require_type(f"Artifact {path}", collection.type, draft.type, hint)
 

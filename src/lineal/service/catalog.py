@@ -400,7 +400,9 @@ def _take_name(connection: Connection, row: CollectionRow, name: str, now: datet
     if holder is not None:
         path = "/".join(collections_db.full_name(connection, holder.id))
         why = "exists already"
-        if holder.deleted_at is not None:  # its numbers are never given again (DEL-10)
+        if collections_db.is_only_begun(holder):
+            why = "has a draft, and may have versions soon"
+        elif holder.deleted_at is not None:  # its numbers are never given again (DEL-10)
             back = f"`lineal artifact restore {shlex.quote(path)}` brings it back"
             why = f"was deleted, and keeps its name and numbers ({back})"
         raise Exists(f"Collection {path} {why}; choose another name")

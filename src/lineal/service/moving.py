@@ -87,7 +87,8 @@ def _move_collections(
     moved, kept = [], []
     for row in moving_db.produced_collections(connection, run, project_id):
         collections_db.lock(connection, row.id)
-        taken = collections_db.find(connection, project_id, row.name)
+        target = connection, project_id, row.name
+        taken = collections_db.named(*target) or collections_db.find(*target)
         if row.home < row.live:
             others = row.live - row.home
             noun = "version was" if others == 1 else "versions were"

@@ -11,7 +11,7 @@ from lineal.client import term
 from lineal.client.artifact.core import CLIENT_ID_LENGTH
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
-from lineal.client.offline.introducing import Introducing
+from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.places import CollectionPath, Place, collection_there
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
@@ -66,7 +66,7 @@ class Carry:
         self._source, self._target, self._place = source, target, place
         self._pack_files_up_to = pack_files_up_to
         self._moved = moved or {}
-        self._introducing = Introducing(source, target)
+        self._introductions = Introductions(source)
         self._versions: dict[VersionId, VersionRecord] = {}
         self._runs: dict[RunKey, RunRecord | None] = {}
         self._begun: list[tuple[RunRecord, RunRecord]] = []
@@ -100,9 +100,11 @@ class Carry:
             place=self._moved.get(named, named),
             run=None if run is None else run.key,
             sources=(self._versions[each].id for each in sources if each in self._versions),
-        )._replace(number=version.source_number)
+        )
         here = version.entity, version.project, version.collection
-        self._introducing.introduce(here, spec)
+        spec = spec._replace(
+            number=version.source_number, introduction=self._introductions.of(here)
+        )
         copied = copying.copy_version(
             self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
         )

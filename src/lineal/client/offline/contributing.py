@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
-from lineal.client.offline.introducing import Introducing
+from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
 from lineal.client.public.graph import producer_of
@@ -51,8 +51,10 @@ def collection_of(part: Part) -> CollectionPath:
 class Contributing:
     """What one run contributed, and finished."""
 
-    def __init__(self, source: Backend, job: Job, run: RunRecord, introducing: Introducing) -> None:
-        self._source, self._job, self._introducing = source, job, introducing
+    def __init__(
+        self, source: Backend, job: Job, run: RunRecord, introductions: Introductions
+    ) -> None:
+        self._source, self._job, self._introductions = source, job, introductions
         self._parts = source.parts_of(run.key)
         self._finishing: defaultdict[VersionId, list[Part]] = defaultdict(list)
         for part in self._parts:
@@ -112,8 +114,8 @@ class Contributing:
             sources=sources,
             is_final=False,
             as_of=part.made_at,
+            introduction=self._introductions.of(collection_of(part)),
         )
-        self._introducing.introduce(collection_of(part), spec)
         copying.contribute(
             self._source,
             self._as_version(part),

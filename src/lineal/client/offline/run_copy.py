@@ -18,7 +18,7 @@ from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import contributing, copying, places, run_folder
 from lineal.client.offline.contributing import Contributing, Waiting
-from lineal.client.offline.introducing import Introducing
+from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
 from lineal.client.offline.run_folder import Alias, Anew, Link, Relog, Removed, Source, Use
@@ -79,10 +79,10 @@ class RunCopy:
         """Content that the run had used, in the folder, when it logged it."""
         self._copied: dict[VersionId, VersionRecord] = {}
         self._moved: dict[CollectionPath, CollectionPath] = {}
-        self._introducing = Introducing(source, job.target, with_policy=True)
+        self._introductions = Introductions(source, with_policy=True)
         self._folder = os.path.relpath(job.folder)
         self._attempt = job.result.attempt
-        self._contributing = Contributing(source, job, self._from, self._introducing)
+        self._contributing = Contributing(source, job, self._from, self._introductions)
 
     def run(self) -> list[Waiting]:
         """Copy it; returns what it contributed to versions that it did not finish."""
@@ -306,8 +306,9 @@ class RunCopy:
             run=self._to.key if version.id in self._logged.keys() - self._relogged else None,
             sources=self._sources_of(version.digest, copying.derived_from(self._source, version)),
         )
+        here = version.entity, version.project, version.collection
+        spec = spec._replace(introduction=self._introductions.of(here))
         try:
-            self._introducing.introduce((version.entity, version.project, version.collection), spec)
             for each in self._contributing.finishing(version.id, spec) or [spec]:
                 copied = copying.copy_version(
                     self._source,
