@@ -40,8 +40,8 @@ class _Process:
         self.worker = Worker()
         self.runs: list[Run] = []
         """Every run not yet finished, the oldest first."""
-        self.left: list[Run] = []
-        """Those of them whose end failed."""
+        self.end_failed: list[Run] = []
+        """Those of them that could not be finished; they are not open any more."""
         self.active: Run | None = None
         """The run of `lineal.run` and `lineal.log`."""
         self.trials: dict[int, Trial] = {}
@@ -155,7 +155,7 @@ def unfinished_runs() -> list[Run]:
 def open_runs() -> list[Run]:
     """Return the runs that may be logged to, the newest first; the active run is one of them."""
     with _process.lock:
-        return [run for run in reversed(_process.runs) if run not in _process.left]
+        return [run for run in reversed(_process.runs) if run not in _process.end_failed]
 
 
 def latest_run() -> Run | None:
@@ -170,21 +170,22 @@ def run_started(run: Run, *, is_active: bool) -> None:
             _process.active = run
 
 
-def run_left(run: Run) -> None:
+def run_end_failed(run: Run) -> None:
     """Its end failed: it is not the active run any more, and is tried again at exit."""
     with _process.lock:
-        if run not in _process.left:
-            _process.left.append(run)
+        if run not in _process.end_failed:
+            _process.end_failed.append(run)
         if _process.active is run:
             _process.active = None
 
 
 def run_finished(run: Run) -> None:
-    run_left(run)
     with _process.lock:
-        _process.left.remove(run)
-        if run in _process.runs:
-            _process.runs.remove(run)
+        if _process.active is run:
+            _process.active = None
+        for runs in (_process.runs, _process.end_failed):
+            if run in runs:
+                runs.remove(run)
 
 
 def trial() -> Trial | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -60,7 +60,6 @@ from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, UsageErr
 
 _FILL_AT_ONCE = 1_000
 _GOING_ON = ("allow", "must")
-F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 

@@ -102,13 +102,13 @@ class RunCore(Attributes):
             allow_changes=allow_val_change,
             resolver=self._use_from_config,
             check=lambda: self._check("config"),
-            noted=lambda values: self._note(values),
+            noted=self._note,
         )
         self._summary = Summary(
             record.summary,
             check=lambda: self._check("summary"),
-            media=lambda value, key: self._log_media(value, key),
-            noted=lambda values: self._note(values),
+            media=self._log_media,
+            noted=self._note,
         )
         self._metrics = rows.metrics_of(record, self._earlier_rows)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0

@@ -87,7 +87,7 @@ def _finish(run: Run, exit_code: int) -> _End | None:
     except BaseException as error:
         if not isinstance(error, WaitTimeoutError):
             run._stop_ticks()
-        session.run_left(run)
+        session.run_end_failed(run)
         if failures:
             term.error(ArtifactsFailed(failures).message)
         raise
