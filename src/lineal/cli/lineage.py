@@ -14,7 +14,7 @@ from lineal.cli.connect import Connection, connect
 from lineal.client.pages import all_of
 from lineal.client.public.graph import Graph, without_types
 from lineal.core.full_names import ArtifactPath
-from lineal.core.lineage import Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery, run_node, version_node
 from lineal.core.lineage_text import cut_words
 from lineal.core.records import CollectionQuery
 from lineal.errors import Gone, NotFound, RunNotFoundError
@@ -135,12 +135,12 @@ def _root(connection: Connection, name: str) -> str:
     run_meant = None
     if ":" not in name:
         try:
-            return f"run:{backend.run(*connection.run_path(name), with_deleted=True).key}"
+            return run_node(backend.run(*connection.run_path(name), with_deleted=True).key)
         except RunNotFoundError as error:  # then it names an artifact; if not, the error says both
             run_meant = error.meant
     path = connection.artifact_path(name)
     try:
-        return f"version:{backend.version(path, with_deleted=True).id}"
+        return version_node(backend.version(path, with_deleted=True).id)
     except NotFound as error:
         if ":" in name:
             raise

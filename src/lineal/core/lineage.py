@@ -6,7 +6,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from lineal.core.records import EdgeKind, VersionId
+from lineal.core.records import EdgeKind, RunKey, VersionId
+
+
+def run_node(run: RunKey) -> str:
+    """Return the id of a run's node in a graph."""
+    return f"run:{run}"
+
+
+def version_node(version: VersionId) -> str:
+    """Return the id of a version's node in a graph."""
+    return f"version:{version}"
+
+
+def number_of(node: str) -> int:
+    """Return the key of the run, or the id of the version, that a node stands for."""
+    return int(node.partition(":")[2])
 
 
 class Direction(StrEnum):

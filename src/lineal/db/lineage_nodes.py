@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
-from lineal.core.lineage import LineageNode
+from lineal.core.lineage import LineageNode, run_node, version_node
 from lineal.core.records import RunKey, VersionId, VersionState
 from lineal.db import schema
 from lineal.db.conditions import SOURCE_MEMBERSHIP
@@ -50,7 +50,7 @@ def _run_node(
 ) -> LineageNode:
     key, project, run_id, name, job_type, state, heartbeat_at, created_at, deleted_at = row
     return LineageNode(
-        f"run:{key}",
+        run_node(key),
         "run",
         projects[project] + run_id,
         name,
@@ -73,7 +73,7 @@ def _version_node(
     project, name, type_ = collections[collection]
     label = f"{name}:v{number}"
     return LineageNode(
-        f"version:{id_}",
+        version_node(id_),
         "artifact",
         projects[project] + label,
         label,

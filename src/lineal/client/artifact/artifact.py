@@ -228,8 +228,9 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
         dashed edges (LIN-11).
         """
         from lineal.client.public import graph
+        from lineal.core.lineage import version_node
 
-        root = f"version:{self._record.id}"
+        root = version_node(self._record.id)
         return graph.graph(self._home, root, direction, depth, types, derived)
 
     def json_encode(self) -> dict[str, Any]:

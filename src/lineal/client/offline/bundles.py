@@ -22,7 +22,7 @@ from lineal.client.offline.places import CollectionPath, Place, collection_there
 from lineal.client.public.graph import producer_of
 from lineal.config import Settings, default_entity
 from lineal.core import full_names, names
-from lineal.core.lineage import Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery, number_of, run_node, version_node
 from lineal.core.records import (
     CollectionKind,
     EdgeKind,
@@ -280,17 +280,18 @@ def _with_upstream(source: Backend, versions: Sequence[VersionRecord]) -> list[V
 
 def _made_from(source: Backend, version: VersionRecord) -> set[VersionId]:
     """Return what the run that logged a version used, and what it took files over from."""
-    root, producer = f"version:{version.id}", producer_of(source, version.id)
+    producer = producer_of(source, version.id)
+    root = version_node(version.id)
+    made = {root} if producer is None else {root, run_node(producer)}
     graph = source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=2, derived=True))
     nodes = {node.id: node for node in graph.nodes}
     # a graph is cut where it is large
     used = [] if producer is None else source.edges_of(producer, EdgeKind.USED)
     found = {edge.version for edge in used}
     for edge in graph.edges:
-        is_used = edge.kind is EdgeKind.USED and edge.target == f"run:{producer}"
-        if is_used or (edge.kind is EdgeKind.DERIVED and edge.target == root):
+        if edge.target in made and edge.kind in (EdgeKind.USED, EdgeKind.DERIVED):
             if nodes[edge.source].is_deleted:
                 term.warning(f"{nodes[edge.source].name} was deleted and is left out")
             else:
-                found.add(VersionId(int(edge.source.partition(":")[2])))
+                found.add(VersionId(number_of(edge.source)))
     return found

@@ -16,7 +16,7 @@ from lineal.client.offline.places import CollectionPath, Place, collection_there
 from lineal.client.pages import all_of
 from lineal.client.public.graph import producer_of
 from lineal.core.ids import new_id
-from lineal.core.lineage import Direction, LineageQuery, RunEdge
+from lineal.core.lineage import Direction, LineageQuery, RunEdge, run_node, version_node
 from lineal.core.records import (
     EdgeKind,
     RunKey,
@@ -172,13 +172,13 @@ class Carry:
             logged = list(all_of(partial(self._source.runs_of, each.source.id, EdgeKind.LOGGED)))
             if len(logged) < 2 or producer_of(self._target, each.target.id) is None:
                 continue
-            root = f"version:{each.source.id}"
+            root = version_node(each.source.id)
             near = self._source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
             plain = {edge.source for edge in near.edges if not edge.is_relogged}
             for run in logged:
                 there = self._run(run.key)
                 if there is not None:
-                    pairs = followed if f"run:{run.key}" in plain else closing
+                    pairs = followed if run_node(run.key) in plain else closing
                     pairs.append((there, each.target))
         return followed, closing
 

@@ -16,7 +16,7 @@ from lineal.client.uploads import portions
 from lineal.core.digest import PREFIX, Digest
 from lineal.core.full_names import ARTIFACT_SCHEMES
 from lineal.core.ids import new_id
-from lineal.core.lineage import Direction, LineageQuery
+from lineal.core.lineage import Direction, LineageQuery, number_of, version_node
 from lineal.core.manifest import SegmentHead, decode_entries
 from lineal.core.names import LATEST
 from lineal.core.records import (
@@ -230,10 +230,10 @@ def finish(target: Backend, run: RunRecord, there: RunRecord) -> None:
 
 def derived_from(source: Backend, version: VersionRecord) -> set[VersionId]:
     """Return the versions that it took entries over from (LIN-11)."""
-    root = f"version:{version.id}"
+    root = version_node(version.id)
     query = LineageQuery(Direction.UPSTREAM, depth=1, derived=True)
     return {
-        VersionId(int(edge.source.partition(":")[2]))
+        VersionId(number_of(edge.source))
         for edge in source.lineage(root, query).edges
         if edge.kind is EdgeKind.DERIVED and edge.target == root
     }

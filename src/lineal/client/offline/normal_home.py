@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from lineal.client import session
 from lineal.client.backend import Backend
 from lineal.config import Settings
-from lineal.core.lineage import LineageGraph, RunEdge
+from lineal.core.lineage import LineageGraph, RunEdge, number_of
 from lineal.core.records import CollectionRecord, Page, RunRecord, VersionRecord
 from lineal.errors import Unavailable, UsageError
 from lineal.home import home_of
@@ -29,8 +29,7 @@ T = TypeVar("T")
 
 
 def is_at_home(id: int | str) -> bool:
-    number = id.partition(":")[2] if isinstance(id, str) else id
-    return int(number) >= _MARK
+    return (number_of(id) if isinstance(id, str) else id) >= _MARK
 
 
 def marked(id: Id) -> Id:
@@ -45,8 +44,8 @@ def plain(id: Id) -> Id:
 
 def _shifted(id: Id, by: int) -> Id:
     if isinstance(id, str):
-        kind, _, number = id.partition(":")
-        return cast(Id, f"{kind}:{int(number) + by}")
+        kind = id.partition(":")[0]
+        return cast(Id, f"{kind}:{number_of(id) + by}")
     return cast(Id, id + by)
 
 

@@ -27,7 +27,7 @@ from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
 from lineal.core import full_names, names
 from lineal.core.contributions import Part
-from lineal.core.lineage import Direction, LineageQuery, RunEdge
+from lineal.core.lineage import Direction, LineageQuery, RunEdge, run_node
 from lineal.core.records import (
     EdgeKind,
     Lines,
@@ -119,7 +119,7 @@ class RunCopy:
     def _tell_deleted(self) -> None:
         """Say which versions stay behind, since the run or its user deleted them in the folder."""
         query = LineageQuery(Direction.DOWNSTREAM, depth=1)
-        near = self._source.lineage(f"run:{self._from.key}", query)
+        near = self._source.lineage(run_node(self._from.key), query)
         gone = sorted(node.label for node in near.nodes if node.is_deleted)
         if gone:
             more = f" and {len(gone) - TOLD_MOST} more" if len(gone) > TOLD_MOST else ""

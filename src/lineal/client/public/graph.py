@@ -12,7 +12,15 @@ from lineal.client.known_attributes import KnownAttributes
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.public.lists import NamedList
 from lineal.core import lineage_groups, lineage_picture, lineage_text, openlineage
-from lineal.core.lineage import Direction, LineageEdge, LineageGraph, LineageNode, LineageQuery
+from lineal.core.lineage import (
+    Direction,
+    LineageEdge,
+    LineageGraph,
+    LineageNode,
+    LineageQuery,
+    number_of,
+    version_node,
+)
 from lineal.core.names import strings
 from lineal.core.records import EdgeKind, RunKey, VersionId
 from lineal.errors import Invalid
@@ -148,12 +156,12 @@ def producer_of(backend: Backend, version_id: VersionId) -> RunKey | None:
     None when that run was deleted (DEL-4), or when no run did (SEM-7): another run that logged
     the same content later does not take its place.
     """
-    root = f"version:{version_id}"
+    root = version_node(version_id)
     near = backend.lineage(root, LineageQuery(direction=Direction.UPSTREAM, depth=1))
     for edge in near.edges:  # the oldest first
         if edge.kind is EdgeKind.LOGGED and edge.target == root and not edge.is_relogged:
             producer = next(node for node in near.nodes if node.id == edge.source)
-            return None if producer.is_deleted else RunKey(int(producer.id.partition(":")[2]))
+            return None if producer.is_deleted else RunKey(number_of(producer.id))
     return None
 
 
