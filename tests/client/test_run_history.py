@@ -17,7 +17,7 @@ import pytest
 from logged_rows import history
 
 import lineal
-from lineal.client.run import rows
+from lineal.client.run import metrics
 from lineal.core.records import Stream
 from lineal.errors import Invalid, UsageError
 
@@ -380,7 +380,7 @@ def test_a_row_that_a_handler_of_a_signal_logs_amid_another_has_a_step_of_its_ow
 
 
 def test_metrics_may_be_defined_while_another_thread_logs_new_ones(run, monkeypatch):
-    key_of = rows._summarised_key
+    key_of = metrics._summarised_key
 
     def interrupted(name: str) -> str:
         run.log({f"new {name}": 1})  # as another thread does just then
@@ -388,7 +388,7 @@ def test_metrics_may_be_defined_while_another_thread_logs_new_ones(run, monkeypa
 
     for number in range(10):
         run.log({f"loss{number}": number})
-    monkeypatch.setattr(rows, "_summarised_key", interrupted)
+    monkeypatch.setattr(metrics, "_summarised_key", interrupted)
     run.define_metric("loss*", summary="min")
     assert run.summary["loss3"]["min"] == 3
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.run import rows, spool
+from lineal.client.run import metrics, rows, spool
 from lineal.client.run.summary import Summary, is_number
 from lineal.client.values import flat
 from lineal.core.records import Lines, RunKey, RunPatch, RunRecord, RunState
@@ -235,7 +235,7 @@ def summarised(run: RunRecord, entries: Iterable[spool.Entry]) -> Summary:
     What others logged later stays: of a row before the summary's own step and time only what is
     not there yet counts, and its minima and maxima.
     """
-    metrics = rows.metrics_of(run)
+    defined = metrics.of_run(run)
     summary = Summary(run.summary)
     for entry in entries:
         values = _object(entry.line)
@@ -245,7 +245,7 @@ def summarised(run: RunRecord, entries: Iterable[spool.Entry]) -> Summary:
             continue
         values = flat(values)
         own = {key: values.pop(key) for key in rows.OWN_KEYS if key in values}
-        changed = metrics.summarised(values, summary)
+        changed = defined.summarised(values, summary)
         if _is_behind(own, run.summary):
             known = summary._as_dict().keys() & values.keys()
             summary._record({key: value for key, value in changed.items() if key not in known})

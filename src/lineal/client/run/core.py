@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.capture.console import Console
-from lineal.client.run import rows, saved_files, surroundings
+from lineal.client.run import metrics, rows, saved_files, surroundings
 from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
 from lineal.client.run.logged import Logged
@@ -110,7 +110,7 @@ class RunCore(Attributes):
             media=self._log_media,
             noted=self._note,
         )
-        self._metrics = rows.metrics_of(record, self._earlier_rows)
+        self._metrics = metrics.of_run(record, self._earlier_rows)
         earlier_seconds = record.runtime_seconds if started.is_resumed else 0.0
         self._rows = rows.Rows(
             self._new_spool(),

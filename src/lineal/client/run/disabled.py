@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from lineal.client import session
 from lineal.client.run import rows
 from lineal.client.run.config import RunConfig
+from lineal.client.run.metrics import Metrics
 from lineal.client.run.run import Run, Status
 from lineal.client.run.summary import Summary
 from lineal.client.values import flat, plain
@@ -47,7 +48,7 @@ class DisabledRun(Run):
         self.starting_step = 0
         self._config = RunConfig(config, allow_changes=True, resolver=self._use_from_config)
         self._summary = Summary(media=lambda *_: None)
-        self._metrics = rows.Metrics({}, 0)
+        self._metrics = Metrics({}, 0)
         self._console = self._trial = self._watched = None
         self._is_finished = self._is_forked = False
         self._folder: str | None = None
@@ -206,7 +207,7 @@ def _copied(
 ) -> DisabledRun:
     run = DisabledRun(settings, config)
     run.record, run._summary = record, summary
-    run._metrics = rows.Metrics(defined, 0)
+    run._metrics = Metrics(defined, 0)
     return run
 
 

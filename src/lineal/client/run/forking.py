@@ -10,7 +10,7 @@ from typing import Any
 
 from lineal.client.backend import Backend
 from lineal.client.public import history as public_history
-from lineal.client.run import rows
+from lineal.client.run import metrics, rows
 from lineal.client.run.summary import Summary
 from lineal.core.names import OWN_KEY
 from lineal.core.records import Lines, RunPatch, RunRecord, StartedRun, Stream
@@ -81,8 +81,8 @@ def copy(
 
 def summary_of(run: RunRecord, logged: Iterable[public_history.Row]) -> dict[str, Any]:
     """Return what logging some rows makes of the summary of a run with its metrics (RUN-26)."""
-    metrics = rows.metrics_of(run)
-    if not metrics:
+    defined = metrics.of_run(run)
+    if not defined:
         last: dict[str, Any] = {}
         for row in logged:
             last.update(row)
@@ -90,7 +90,7 @@ def summary_of(run: RunRecord, logged: Iterable[public_history.Row]) -> dict[str
     summary = Summary()
     for row in logged:
         own = {key: row.pop(key) for key in rows.OWN_KEYS if key in row}
-        summary._record({**metrics.summarised(row, summary), **own})
+        summary._record({**defined.summarised(row, summary), **own})
     return summary._as_dict()
 
 

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Self, SupportsFloat, Support
 
 from lineal.client import exit as process_exit
 from lineal.client import term
-from lineal.client.run import rows, saved_files
+from lineal.client.run import metrics, rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
-from lineal.client.run.rows import Metric
+from lineal.client.run.metrics import Metric
 from lineal.client.shown import Shown, of_summary
 from lineal.core import full_names, limits
 from lineal.core.records import RunPatch, RunState, Stream
@@ -98,7 +98,7 @@ class Run(RunCore, Shown):
         maximize. overwrite: forget what was said before, instead of adding to it.
         """
         self._check("define_metric")
-        metric = rows.define(
+        metric = metrics.define(
             name,
             step_metric=step_metric,
             step_sync=step_sync,
@@ -107,9 +107,9 @@ class Run(RunCore, Shown):
             goal=goal or objective,
         )
         if self._metrics.add(metric, overwrite=bool(overwrite)):
-            logged = self._metrics.logged(metric.name, self.summary)
-            if logged:
-                self._metrics.summarise_again(logged, rows.so_far(self), self.summary)
+            keys = self._metrics.keys_of(metric.name, self.summary)
+            if keys:
+                self._metrics.summarise_again(keys, rows.so_far(self), self.summary)
         self.config._own(metrics=self._metrics.as_config())
         return metric
 
