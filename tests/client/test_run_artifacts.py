@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lineal
-from lineal.client.run.logged import REMEMBERED
+from lineal.client.run.logged_artifacts import REMEMBERED
 from lineal.errors import ArtifactsFailed, Exists, Invalid, NotFound, Unavailable, UsageError
 
 

@@ -18,7 +18,7 @@ from lineal.client.capture.console import Console
 from lineal.client.run import metrics, rows, saved_files, surroundings
 from lineal.client.run.attributes import Attributes
 from lineal.client.run.config import RunConfig
-from lineal.client.run.logged import Logged
+from lineal.client.run.logged_artifacts import LoggedArtifacts
 from lineal.client.run.spool import Spool, Writer
 from lineal.client.run.summary import Summary
 from lineal.config import Settings
@@ -86,7 +86,7 @@ class RunCore(Attributes):
         """Seconds that `finish` waits for artifacts; None: as long as it takes."""
         self._lock = threading.RLock()
         self._push_lock = threading.RLock()
-        self._artifacts = Logged()
+        self._artifacts = LoggedArtifacts()
         self._sources: dict[str | None, Sources] = {}
         self._alerts: dict[str, float] = {}
         self._pushed_at = self._beat_at = self._began
@@ -333,7 +333,7 @@ class RunCore(Attributes):
         """Become another writer of the same run, in a forked child (RUN-16)."""
         self._is_forked = True
         self._lock, self._push_lock = threading.RLock(), threading.RLock()
-        self._artifacts = Logged()
+        self._artifacts = LoggedArtifacts()
         self._collected = None
         self._stop_ticking = None
         self._rows.spool.disown()

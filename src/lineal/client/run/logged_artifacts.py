@@ -14,7 +14,7 @@ REMEMBERED = 256
 """A run may log a million: stored artifacts beyond that are forgotten, and others waited for."""
 
 
-class Logged:
+class LoggedArtifacts:
     """Artifacts on their way or stored, and those that could not be; threads may share one."""
 
     def __init__(self) -> None:
