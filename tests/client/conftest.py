@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lineal.client import exit as process_exit
-from lineal.client import session, term
+from lineal.client import process_exit, session, term
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lineal.client import exit as process_exit
-from lineal.client import references, session, term
+from lineal.client import process_exit, references, session, term
 from tests.references.places import (
     ArtifactPlace,
     AzurePlace,

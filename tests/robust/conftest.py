@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import lineal
-from lineal.client import exit as process_exit
-from lineal.client import session, term
+from lineal.client import process_exit, session, term
 from lineal.client.artifact import adding
 from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.config import load

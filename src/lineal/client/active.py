@@ -6,8 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
-from lineal.client import exit as process_exit
-from lineal.client import session
+from lineal.client import process_exit, session
 from lineal.client.init import init
 from lineal.client.run.run import Run
 from lineal.config import Settings, load, said, settled

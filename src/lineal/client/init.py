@@ -10,8 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lineal.client import exit as process_exit
-from lineal.client import session, term
+from lineal.client import process_exit, session, term
 from lineal.client.backend import Backend
 from lineal.client.capture import machine, notebook
 from lineal.client.default_project import default_project

@@ -89,9 +89,9 @@ class Adder:
         """At the end of the process: say what was never logged (SEED-4), remove its copies."""
         if self._owner != os.getpid():
             return
-        from lineal.client import exit  # it loads runs, which load this
+        from lineal.client import process_exit  # it loads runs, which load this
 
-        exit.finish_at_end()  # their uploads still need the copies
+        process_exit.finish_at_end()  # their uploads still need the copies
         for name, count in Counter(self.unlogged.values()).items():
             times = "" if count == 1 else f", {count:,} times"
             term.warning(

@@ -11,8 +11,7 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Literal, Self, SupportsFloat, SupportsIndex
 
-from lineal.client import exit as process_exit
-from lineal.client import term
+from lineal.client import process_exit, term
 from lineal.client.run import metrics, rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
 from lineal.client.run.metrics import Metric

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
-from lineal.client import exit as process_exit
-from lineal.client import session, term
+from lineal.client import process_exit, session, term
 from lineal.client.backend import Backend
 from lineal.client.capture import machine
 from lineal.client.sweep.agent_view import AgentView

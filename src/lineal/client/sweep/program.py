@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-from lineal.client import exit as process_exit
-from lineal.client import term
+from lineal.client import process_exit, term
 from lineal.client.run import adopting
 from lineal.client.run.config_files import with_all_numbers
 from lineal.client.sweep import command
