@@ -12,7 +12,7 @@ from tests.client.syncing import folders, state, synced, target, write_dataset
 from tests.test_files import file_size_limit
 
 import lineal
-from lineal.client.offline import run_folder
+from lineal.client.offline import intents, run_folder
 from lineal.client.offline.marks import MARK_FILE
 from lineal.core.records import RunPatch
 from lineal.errors import NoSpace, NotFound
@@ -39,16 +39,16 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
 
 
 def test_what_cannot_be_noted_for_sync_leaves_no_half_line(tmp_path):
-    run_folder.note(str(tmp_path), use("p/data:v0"))
-    path = tmp_path / run_folder.INTENTS_FILE
+    intents.note(str(tmp_path), use("p/data:v0"))
+    path = tmp_path / intents.FILE
     with file_size_limit(path.stat().st_size + 5), pytest.raises(NoSpace, match=str(path)):
-        run_folder.note(str(tmp_path), use("p/data:v1"))
-    run_folder.note(str(tmp_path), use("p/data:v2"))
-    assert run_folder.read_intents(str(tmp_path)) == [use("p/data:v0"), use("p/data:v2")]
+        intents.note(str(tmp_path), use("p/data:v1"))
+    intents.note(str(tmp_path), use("p/data:v2"))
+    assert intents.read(str(tmp_path)) == [use("p/data:v0"), use("p/data:v2")]
 
 
-def use(version: str) -> run_folder.Use:
-    return run_folder.Use(version, "sha256:9f", None)
+def use(version: str) -> intents.Use:
+    return intents.Use(version, "sha256:9f", None)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def use(version: str) -> run_folder.Use:
 def test_a_damaged_note_is_named(home, line, said):
     with lineal.init(mode="offline", project="p", id="a"):
         pass
-    path = Path(folders()[0], run_folder.INTENTS_FILE)
+    path = Path(folders()[0], intents.FILE)
     path.write_text(f"{line}\n")
     (result,) = synced(home)
     (error,) = result.failures.values()
@@ -120,10 +120,10 @@ def test_only_what_users_keep_in_the_folder_of_a_run_may_be_no_file(home):
     with lineal.init(mode="offline", project="p", id="a") as run:
         os.mkfifo(Path(run.dir, "pipe"))
     (folder,) = folders()
-    os.mkfifo(Path(folder, run_folder.INTENTS_FILE))
+    os.mkfifo(Path(folder, intents.FILE))
     (result,) = synced(home)
     assert "neither a file nor a folder" in str(result.failures[os.path.abspath(folder)])
-    Path(folder, run_folder.INTENTS_FILE).unlink()
+    Path(folder, intents.FILE).unlink()
     (result,) = synced(home)
     assert result.failures == {}
 

@@ -2,7 +2,7 @@
 
 The folder holds everything that was logged and can be copied to another machine; `sync` brings
 it to another backend. What only the other side can do – using versions of the normal home,
-linking them, resuming a run – is noted in the folder and done then (`run_folder.py`, RUN-18).
+linking them, resuming a run – is noted in the folder and done then (`intents.py`, RUN-18).
 """
 
 from __future__ import annotations
@@ -15,20 +15,10 @@ from typing import NoReturn, TypeVar
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, earlier, rules, run_folder
+from lineal.client.offline import copying, earlier, intents, rules, run_folder
 from lineal.client.offline.earlier import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
-from lineal.client.offline.run_folder import (
-    About,
-    Alias,
-    Anew,
-    Finish,
-    Link,
-    Relog,
-    Removed,
-    Source,
-    Use,
-)
+from lineal.client.offline.run_folder import About
 from lineal.client.run import rewinding
 from lineal.config import A_CENTURY_DAYS, Settings, default_entity
 from lineal.core.digest import Digest
@@ -223,7 +213,7 @@ class OfflineBackend(EmbeddedBackend):
             config = tuple(key for key in patch.config_removed if key in before.config)
             summary = tuple(key for key in patch.summary_removed if key in before.summary)
             if config or summary:
-                run_folder.note(self.folder, Removed(config, summary))
+                intents.note(self.folder, intents.Removed(config, summary))
         return super().update_run(run, patch)
 
     def _run_at_home(self, spec: RunSpec, rewind_step: int | None) -> RunRecord | None:
@@ -294,7 +284,7 @@ class OfflineBackend(EmbeddedBackend):
             return draft
         path = f"{draft.entity}/{draft.project}/{draft.collection}"
         if newest.path.rpartition(":")[0] != path and path not in self._anew:
-            run_folder.note(self.folder, Anew(path))
+            intents.note(self.folder, intents.Anew(path))
             self._anew.add(path)
         return draft._replace(number=newest.number + 1)
 
@@ -320,7 +310,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().begin(draft, segments)
         for source in at_home:
             path = self.version_by_id(source).path
-            run_folder.note(self.folder, Source(draft.manifest.digest, path))
+            intents.note(self.folder, intents.Source(draft.manifest.digest, path))
         own = draft._replace(
             base=None if draft.base in at_home else draft.base,
             sources=tuple(source for source in draft.sources if source not in at_home),
@@ -333,7 +323,7 @@ class OfflineBackend(EmbeddedBackend):
         """Note that the run finishes what others contribute to, which only `sync` sees."""
         path = f"{draft.entity}/{draft.project}/{draft.collection}"
         if path not in self._finished:
-            run_folder.note(self.folder, Finish(path))
+            intents.note(self.folder, intents.Finish(path))
             self._finished.add(path)
             term.info(
                 f"offline, {draft.collection} has what this run contributed; what other runs did "
@@ -366,7 +356,7 @@ class OfflineBackend(EmbeddedBackend):
         version = self.home.seen(VersionRecord, membership)
         if patch != VersionPatch(aliases_added=patch.aliases_added):
             raise self.home.unchangeable(version)
-        run_folder.note(self.folder, Alias(version.path, patch.aliases_added))
+        intents.note(self.folder, intents.Alias(version.path, patch.aliases_added))
         return version
 
     def link_version(
@@ -388,7 +378,7 @@ class OfflineBackend(EmbeddedBackend):
             return super().link_version(version, target, aliases, number=number)
         found = self.version_by_id(version)
         collection = f"{target.entity}/{target.project}/{target.display_name or target.name}"
-        run_folder.note(self.folder, Link(found.path, collection, tuple(aliases)))
+        intents.note(self.folder, intents.Link(found.path, collection, tuple(aliases)))
         return found
 
     # --- artifacts: reading ---
@@ -437,7 +427,7 @@ class OfflineBackend(EmbeddedBackend):
             super().use(run, version, alias=alias)
             return
         found = self.version_by_id(version)
-        run_folder.note(self.folder, Use(found.path, found.digest, alias))
+        intents.note(self.folder, intents.Use(found.path, found.digest, alias))
 
     def relog(self, run: RunKey, version: VersionId) -> None:
         self.require_own(RunRecord, run)
@@ -445,7 +435,7 @@ class OfflineBackend(EmbeddedBackend):
             super().relog(run, version)
             return
         found = self.version_by_id(version)
-        run_folder.note(self.folder, Relog(found.path, found.digest))
+        intents.note(self.folder, intents.Relog(found.path, found.digest))
 
 
 def _goes_on(about: About) -> bool:

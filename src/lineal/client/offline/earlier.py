@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.offline import opening, run_folder
+from lineal.client.offline import intents, opening, run_folder
+from lineal.client.offline.intents import Removed
 from lineal.client.offline.marks import MARK_FILE
-from lineal.client.offline.run_folder import About, Removed
+from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting
 from lineal.client.run.summary import is_number
 from lineal.config import Settings
@@ -94,7 +95,7 @@ def _opened(settings: Settings, folder: str) -> Iterator[Attempt | None]:
         try:
             source = stack.enter_context(opening.opened_apart(inside))
             spool = source.instance.home.spool
-            removed = _removed(folder)
+            removed = intents.of_kind(folder, Removed)
             try:
                 adopting.copy(home_of(inside).spool, spool)
                 removed += (Removed((), adopting.summary_removed(spool)),)
@@ -122,12 +123,6 @@ def _without(run: RunRecord | None, removed: Iterable[Removed]) -> RunRecord | N
         for key in each.summary:
             summary.pop(key, None)
     return run._replace(config=config, summary=summary)
-
-
-def _removed(folder: str) -> tuple[Removed, ...]:
-    if not os.path.isfile(os.path.join(folder, run_folder.INTENTS_FILE)):  # else it may be a pipe
-        return ()
-    return tuple(each for each in run_folder.read_intents(folder) if isinstance(each, Removed))
 
 
 def _joined(earlier: RunRecord | None, later: RunRecord) -> RunRecord:

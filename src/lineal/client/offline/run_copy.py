@@ -16,12 +16,12 @@ from typing import Any, ParamSpec
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.offline import contributing, copying, places, run_folder
+from lineal.client.offline import contributing, copying, intents, places, run_folder
 from lineal.client.offline.contributing import Contributing, Waiting
+from lineal.client.offline.intents import Alias, Anew, Link, Relog, Removed, Use
 from lineal.client.offline.introducing import Introductions
 from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
-from lineal.client.offline.run_folder import Alias, Anew, Link, Relog, Removed, Source, Use
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork
@@ -50,8 +50,7 @@ from lineal.errors import (
     RunGone,
     UsageError,
 )
-from lineal.files.reading import Piece
-from lineal.files.reading import Source as LocalSource
+from lineal.files.reading import Piece, Source
 
 LINES_AT_ONCE = 10_000
 TOLD_MOST = 10
@@ -70,7 +69,7 @@ class RunCopy:
         self._job = job
         self._about, self._where = job.about, job.where
         self._marks, self._result = job.marks, job.result
-        self._intents = [*run_folder.read_intents(job.folder), left]
+        self._intents = [*intents.read(job.folder), left]
         self._from = source.run(job.about.entity, job.about.project, job.about.run_id)
         self._logged = self._versions_of(EdgeKind.LOGGED)
         self._used = self._versions_of(EdgeKind.USED)
@@ -362,7 +361,7 @@ class RunCopy:
         found = [
             self._needed(intent.source)
             for intent in self._intents
-            if isinstance(intent, Source) and intent.digest == digest
+            if isinstance(intent, intents.Source) and intent.digest == digest
         ]
         from_home = {each.id for each in found if each is not None}
         copied = {self._copied[source].id for source in from_folder if source in self._copied}
@@ -467,7 +466,7 @@ class RunCopy:
             ) from error
 
 
-def _here(file: RunFileRecord, location: Location | None) -> LocalSource:
+def _here(file: RunFileRecord, location: Location | None) -> Source:
     """Return where the content of a run file is on this machine."""
     if location is not None and location.path is not None:
         return location.path

@@ -15,12 +15,13 @@ from functools import partial
 
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
-from lineal.client.offline import contributing, opening, run_folder
+from lineal.client.offline import contributing, intents, opening, run_folder
 from lineal.client.offline.contributing import Waiting
+from lineal.client.offline.intents import Finish, Removed
 from lineal.client.offline.jobs import Job, Synced
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
 from lineal.client.offline.run_copy import RunCopy
-from lineal.client.offline.run_folder import About, Finish, Removed
+from lineal.client.offline.run_folder import About
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
 from lineal.errors import LinealError, NoSpace, Unavailable, UsageError
@@ -92,10 +93,8 @@ def sync(
 
 def _finishes(folder: str) -> bool:
     """Tell whether a run finished a version of many; False if its notes cannot be read."""
-    if not os.path.isfile(os.path.join(folder, run_folder.INTENTS_FILE)):  # else it may be a pipe
-        return False
     try:
-        return any(isinstance(each, Finish) for each in run_folder.read_intents(folder))
+        return bool(intents.of_kind(folder, Finish))
     except (LinealError, OSError):
         return False
 
@@ -136,7 +135,7 @@ def _copy(job: Job, settings: Settings) -> list[Waiting]:
         home = source.instance.home
         left = Removed((), adopting.summary_removed(home.spool))
         if left.summary and home.root == job.folder:  # else it stays in the spool there
-            run_folder.note(job.folder, left)
+            intents.note(job.folder, left)
         adopting.adopt(source, home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(home.spool)):
             raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
