@@ -9,7 +9,7 @@ from lineal.client import session
 from lineal.client.artifact.artifact import committed
 from lineal.client.backend import Backend
 from lineal.client.offline import bundles
-from lineal.client.offline.carrying import Carried
+from lineal.client.offline.bundle_copy import Carried
 from lineal.config import Settings, load
 from lineal.core.full_names import ArtifactPath
 from lineal.core.records import (

@@ -16,7 +16,7 @@ from lineal.core.records import CollectionQuery, VersionQuery, VersionRecord
 from lineal.errors import NotFound
 
 if TYPE_CHECKING:
-    from lineal.client.offline.carrying import Carried
+    from lineal.client.offline.bundle_copy import Carried
 
 
 def export(

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import open_embedded
-from lineal.client.offline import fields, opening, places
-from lineal.client.offline.carrying import Carried, Carry
+from lineal.client.offline import checked_json, opening, places
+from lineal.client.offline.bundle_copy import BundleCopy, Carried
 from lineal.client.offline.places import CollectionPath, Place, collection_there, path_of
 from lineal.client.public.graph import producer_of
 from lineal.config import Settings, default_entity
@@ -82,7 +82,7 @@ def export(
         try:
             chosen = _with_upstream(source, versions) if upstream else versions
             pack_files_up_to = settings.pack_files_up_to
-            carried = Carry(source, target, lambda *here: here, pack_files_up_to).run(chosen)
+            carried = BundleCopy(source, target, lambda *here: here, pack_files_up_to).run(chosen)
         finally:
             target.close()
         paths = dict.fromkeys([*about.versions, *(each.target.path for each in carried)])
@@ -131,9 +131,9 @@ def import_(
         _require_apart(versions, place)
         _require_fitting(versions, place, target)
         moved = places.moved(places.types_there(versions, place), target)
-        carry = Carry(source, target, place, settings.pack_files_up_to, moved)
+        copy = BundleCopy(source, target, place, settings.pack_files_up_to, moved)
         with _blaming(folder, target):
-            return carry.run(versions)
+            return copy.run(versions)
 
 
 def _contents(source: Backend, about: About, folder: str) -> list[VersionRecord]:
@@ -177,7 +177,7 @@ def read_about(folder: str) -> About:
             said = json.load(file)
         if isinstance(said, dict) and type(said.get("format")) is int and said["format"] > FORMAT:
             raise Unavailable(f"Bundle {folder} was made by a newer Lineal; install that")
-        return fields.read(About, said)
+        return checked_json.read(About, said)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _no_bundle(folder) from error
     except (OSError, ValueError, RecursionError) as error:

@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from lineal.client.offline import fields
+from lineal.client.offline import checked_json
 from lineal.errors import IntegrityError
 from lineal.files.refusals import room_on
 
@@ -157,7 +157,7 @@ def _intent(said: object) -> Intent:
     kind = _KINDS.get(str(found.pop("kind", None)))
     if kind is None:
         raise ValueError(f"its kind is {said.get('kind')!r}, not one of {', '.join(_KINDS)}")
-    intent = fields.read(kind, found)
+    intent = checked_json.read(kind, found)
     for name in ("target", "collection"):
         path = getattr(intent, name, None)
         if path is not None and path.count("/") != 2:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from lineal.client import term
 from lineal.client.backend import Backend
-from lineal.client.offline import fields
+from lineal.client.offline import checked_json
 from lineal.errors import IntegrityError, NoSpace, Unavailable
 from lineal.files.writing import write_whole
 
@@ -70,7 +70,7 @@ class Marks:
                 marks = json.load(file)
             if not isinstance(marks, dict):
                 raise ValueError("it is no JSON object")
-            return {where: fields.read(_Mark, mark) for where, mark in marks.items()}
+            return {where: checked_json.read(_Mark, mark) for where, mark in marks.items()}
         except OSError:
             return {}
         except (ValueError, RecursionError) as error:

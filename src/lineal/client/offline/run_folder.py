@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from lineal.client.offline import fields
+from lineal.client.offline import checked_json
 from lineal.config import Settings
 from lineal.errors import NotFound, Unavailable
 from lineal.files.writing import write_whole
@@ -70,6 +70,6 @@ def read_about(folder: str) -> About:
     """Raises NotFound unless the folder is one of an offline run."""
     try:
         with open(os.path.join(folder, ABOUT_FILE), encoding="utf-8") as file:
-            return fields.read(About, json.load(file))
+            return checked_json.read(About, json.load(file))
     except (OSError, ValueError, RecursionError) as error:
         raise NotFound(f"{folder} is not the folder of an offline run: {error}") from error

@@ -1,4 +1,4 @@
-"""Versions on their way between two backends, with the runs that logged them (CLI-2, LIN-3)."""
+"""Versions on their way into or out of a bundle, with the runs that logged them (CLI-2, LIN-3)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
-from lineal.errors import (
-    Gone,
-    LinealError,
-    NotFound,
-    UsageError,
-)
+from lineal.errors import Gone, LinealError, NotFound, UsageError
 
 ORIGIN_KEY = "origin"
 """In the metadata of a carried run: where, when and by whom it was made."""
@@ -51,7 +46,7 @@ class Carried(NamedTuple):
     """Aliases that it has here, and another version has there."""
 
 
-class Carry:
+class BundleCopy:
     """Versions on their way, with the runs that logged them and the edges between them."""
 
     def __init__(
@@ -74,7 +69,7 @@ class Carry:
 
     def run(self, versions: Iterable[VersionRecord]) -> list[Carried]:
         carried = [self._carry(each) for each in sorted(versions, key=lambda each: each.id)]
-        self._name(carried)
+        self._copy_display_names(carried)
         again, closing = self._logged_again(carried)
         self._relog(again)
         runs = [(here, there) for here, there in self._runs.items() if there is not None]
@@ -89,7 +84,7 @@ class Carry:
     def _carry(self, version: VersionRecord) -> Carried:
         named = collection_there(version, self._place)
         producer = producer_of(self._source, version.id)
-        run = None if producer is None else self._run(producer)
+        run = None if producer is None else self._run_there(producer)
         sources = copying.derived_from(self._source, version)
         # a link has aliases of its own; the version it leads to is what is carried
         version = self._source.version_by_id(version.id) if version.is_link else version
@@ -112,7 +107,7 @@ class Carry:
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)
 
-    def _name(self, carried: Iterable[Carried]) -> None:
+    def _copy_display_names(self, carried: Iterable[Carried]) -> None:
         """Give each collection the display name that it has here, if it has none there."""
         collections = {
             (each.source.entity, each.source.project, each.source.collection): each
@@ -123,7 +118,7 @@ class Carry:
             if name is not None:
                 copying.give_display_name(self._target, each.target, name)
 
-    def _run(self, key: RunKey) -> RunRecord | None:
+    def _run_there(self, key: RunKey) -> RunRecord | None:
         if key not in self._runs:
             self._runs[key] = self._known_or_started(self._source.run_by_key(key))
         return self._runs[key]
@@ -176,7 +171,7 @@ class Carry:
             near = self._source.lineage(root, LineageQuery(Direction.UPSTREAM, depth=1))
             plain = {edge.source for edge in near.edges if not edge.is_relogged}
             for run in logged:
-                there = self._run(run.key)
+                there = self._run_there(run.key)
                 if there is not None:
                     pairs = followed if run_node(run.key) in plain else closing
                     pairs.append((there, each.target))
