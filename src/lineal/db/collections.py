@@ -290,6 +290,12 @@ def listing() -> Select[Any]:
     )
 
 
+def record(connection: Connection, collection_id: int) -> CollectionRecord:
+    """Return a collection that there is, hidden ones too."""
+    row = connection.execute(listing().where(collections.c.id == collection_id)).one()
+    return records(connection, [row])[0]
+
+
 def records(connection: Connection, rows: Sequence[Row[Any]]) -> list[CollectionRecord]:
     """Turn rows of `listing` into records, with four queries for any number of them."""
     ids = [row.id for row in rows]

@@ -102,19 +102,3 @@ def collections_page(
     order = parse_order(query.order or "+name", COLLECTION_FIELDS, collections.c.id)
     rows, cursor, total = fetch_page(connection, listing, order, page)
     return Page(tuple(collections_db.records(connection, rows)), cursor, total)
-
-
-def collection(connection: Connection, collection_id: int) -> CollectionRecord:
-    """Return a collection that there is, hidden ones too."""
-    row = connection.execute(
-        collections_db.listing().where(collections.c.id == collection_id)
-    ).one()
-    return collections_db.records(connection, [row])[0]
-
-
-def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
-    """Return all live versions and links of a collection at once: as many as there are."""
-    query = versions_db.listing().where(
-        memberships.c.collection_id == collection_id, LIVE_MEMBERSHIP
-    )
-    return versions_db.records(connection.execute(query))

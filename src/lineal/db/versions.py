@@ -261,6 +261,12 @@ def links(connection: Connection, version_id: int) -> list[VersionRecord]:
     return records(connection.execute(query.order_by(memberships.c.id)))
 
 
+def live_members(connection: Connection, collection_id: int) -> list[VersionRecord]:
+    """Return all live versions and links of a collection at once: as many as there are."""
+    query = listing().where(memberships.c.collection_id == collection_id, LIVE_MEMBERSHIP)
+    return records(connection.execute(query))
+
+
 def resolve(connection: Connection, collection_id: int, ref: str) -> VersionRecord | None:
     """Find what `vN`, an alias or a digest means in a collection; deleted versions included.
 

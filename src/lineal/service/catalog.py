@@ -132,7 +132,7 @@ def collection(
         row = finding.collection(connection, actor, path)
         if row.deleted_at is not None:
             raise finding.gone_collection(row, path.without_ref)
-        return lists_db.collection(connection, row.id)
+        return collections_db.record(connection, row.id)
 
 
 def collection_by_id(
@@ -142,7 +142,7 @@ def collection_by_id(
     access.require(actor, Action.READ, f"collection {collection_id}")
     with instance.database.reading() as connection:
         finding.collection_by_id(connection, actor, collection_id)
-        return lists_db.collection(connection, collection_id)
+        return collections_db.record(connection, collection_id)
 
 
 def collections(
@@ -291,10 +291,10 @@ def update_collection(
             values["display_name"] = names.display_name(patch.display_name)
         collections_db.change(connection, collection_id, values)
         if patch.tags is not None:
-            current = lists_db.collection(connection, collection_id).tags
+            current = collections_db.record(connection, collection_id).tags
             after = names.tags_after(current, patch.tags_before, names.tags(patch.tags))
             collections_db.set_tags(connection, collection_id, after)
-        return lists_db.collection(connection, collection_id)
+        return collections_db.record(connection, collection_id)
 
 
 # --- the small steps ----------------------------------------------------------------------------

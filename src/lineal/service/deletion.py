@@ -26,9 +26,9 @@ from lineal.core.retention import Deletion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
 from lineal.db import gc_plan
-from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
+from lineal.db import versions as versions_db
 from lineal.errors import Conflict, RunNotFoundError
 from lineal.service import catalog, finding
 from lineal.service.instance import Instance
@@ -95,7 +95,7 @@ def delete_collection(instance: Instance, actor: Actor, collection_id: Collectio
             return
         ids = deletion_db.versions_of_collection(connection, collection_id)
         if row.kind == CollectionKind.PORTFOLIO:
-            for link in lists_db.live_members(connection, collection_id):
+            for link in versions_db.live_members(connection, collection_id):
                 catalog.unlink(connection, actor, link.membership_id, now)
         elif ids:
             path = "/".join(collections_db.full_name(connection, collection_id))

@@ -25,7 +25,6 @@ from lineal.core.records import (
 from lineal.core.retention import NEVER_SECONDS, EffectiveTtl, Expiring, Level
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
-from lineal.db import lists as lists_db
 from lineal.db import projects as projects_db
 from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
@@ -97,7 +96,7 @@ def set_collection_ttl(
                 "set the TTL of the collections they lead to"
             )
         ttl_db.set_ttl(connection, Level.COLLECTION, collection_id, seconds)
-        return lists_db.collection(connection, collection_id)
+        return collections_db.record(connection, collection_id)
 
 
 def set_project_ttl(
