@@ -31,10 +31,10 @@ from lineal.core.records import EdgeKind
 from lineal.core.retention import KeepBest, Level, Selection, selection_from_json
 from lineal.db import ttl
 from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
-from lineal.db.deletion import is_linked, is_protected
 from lineal.db.engine import batches, listed
 from lineal.db.fields import FieldSpec, document_field, find_operand
 from lineal.db.lineage import FIRST_LOGGED
+from lineal.db.protection import is_linked, is_protected
 from lineal.db.schema import (
     aliases,
     collections,

@@ -24,10 +24,10 @@ from lineal.core.retention import NEVER_SECONDS, UNLINK_GRACE, Expiring, Level
 from lineal.db import versions as versions_db
 from lineal.db.column_types import Moment
 from lineal.db.conditions import LIVE_VERSION
-from lineal.db.deletion import is_linked, is_protected, may_go
 from lineal.db.engine import batches
 from lineal.db.fields import moment_field
 from lineal.db.orders import fetch_page, parse_order
+from lineal.db.protection import is_linked, is_protected, may_go
 from lineal.db.schema import collections, entities, memberships, projects, versions
 
 _SECOND = 1_000_000

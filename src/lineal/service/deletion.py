@@ -25,7 +25,7 @@ from lineal.core.records import (
 from lineal.core.retention import Deletion
 from lineal.db import collections as collections_db
 from lineal.db import deletion as deletion_db
-from lineal.db import gc_plan
+from lineal.db import gc_plan, protection
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
@@ -234,7 +234,7 @@ def require_unprotected(
 
     outside: links in this project do not count. or_else: what else one may do, for the message.
     """
-    protected = deletion_db.protections_of(connection, version_ids)
+    protected = protection.protections_of(connection, version_ids)
     if protected:
         alias = protected[0].rpartition(":")[2]
         keeps = f"alias {protected[0]} keeps"
@@ -246,7 +246,7 @@ def require_unprotected(
             f"`lineal artifact alias {shlex.quote(protected[0])} {shlex.quote(alias)} --remove` "
             f"does{or_else}. Nothing was deleted"
         )
-    linked = deletion_db.links_of(connection, version_ids, outside=outside)
+    linked = protection.links_of(connection, version_ids, outside=outside)
     if linked:
         raise Conflict(
             f"Cannot delete {what}: it is linked as {finding.some(linked)}; unlink it there first, "
@@ -256,7 +256,7 @@ def require_unprotected(
 
 def _require_unused_elsewhere(connection: Connection, project: str, project_id: int) -> None:
     """Raise Conflict if runs of other projects used or logged what is in this one."""
-    found = deletion_db.runs_elsewhere(connection, project_id, finding.IN_MESSAGE_MOST + 1)
+    found = protection.runs_elsewhere(connection, project_id, finding.IN_MESSAGE_MOST + 1)
     if found:
         raise Conflict(
             f"Cannot delete project {project}: runs of other projects used or logged versions that "

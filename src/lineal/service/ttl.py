@@ -24,8 +24,8 @@ from lineal.core.records import (
 )
 from lineal.core.retention import NEVER_SECONDS, EffectiveTtl, Expiring, Level
 from lineal.db import collections as collections_db
-from lineal.db import deletion as deletion_db
 from lineal.db import projects as projects_db
+from lineal.db import protection
 from lineal.db import retention as retention_db
 from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
@@ -186,7 +186,7 @@ def _suspended_by(
 ) -> str | None:
     found = row._mapping
     if found["is_linked"]:
-        return f"link {deletion_db.links_of(connection, [version_id])[0]}"
+        return f"link {protection.links_of(connection, [version_id])[0]}"
     if found["is_protected"]:
-        return f"alias {deletion_db.protections_of(connection, [version_id])[0]}"
+        return f"alias {protection.protections_of(connection, [version_id])[0]}"
     return None
