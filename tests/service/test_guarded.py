@@ -24,7 +24,7 @@ from lineal.core.records import (
     VersionId,
 )
 from lineal.errors import NotFound
-from lineal.service import history, lineage, runs, storage, transfers
+from lineal.service import history, lineage, lineage_graph, runs, storage, transfers
 from lineal.service.instance import Instance
 from tests.service.drafts import log
 
@@ -123,7 +123,7 @@ def test_what_changes_something_asks_for_more_than_to_read(action: Action) -> No
         lambda i, a: transfers.locate_run_files(i, a, RunKey(1), []),
         lambda i, a: list(history.read(i, a, RunKey(1), Stream.HISTORY)),
         lambda i, a: runs.run_by_key(i, a, RunKey(1)),
-        lambda i, a: lineage.lineage(i, a, "version:1", LineageQuery()),
+        lambda i, a: lineage_graph.graph(i, a, "version:1", LineageQuery()),
         lambda i, a: runs.update(i, a, RunKey(1), RunPatch()),
         lambda i, a: storage.storage(i, a),
         lambda i, a: lineage.runs_of(i, a, VersionId(1), EdgeKind.LOGGED, PageRequest()),

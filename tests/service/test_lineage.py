@@ -13,7 +13,7 @@ from lineal.core.lineage import Direction, LineageGraph, LineageQuery
 from lineal.core.records import EdgeKind, PageRequest, VersionId
 from lineal.db import lineage as lineage_db
 from lineal.errors import Denied, Invalid, NotFound
-from lineal.service import lineage
+from lineal.service import lineage, lineage_graph
 from lineal.service.instance import Instance
 from tests.gc.conftest import instance  # noqa: F401 - a fixture
 from tests.service.edges import (
@@ -246,7 +246,7 @@ def test_to_a_stranger_nothing_exists(
     _, data, train, _ = pipeline(backend)
     page = PageRequest()
     with pytest.raises(NotFound):
-        lineage.lineage(instance, stranger, f"run:{train}", LineageQuery())
+        lineage_graph.graph(instance, stranger, f"run:{train}", LineageQuery())
     with pytest.raises(NotFound):
         lineage.runs_of(instance, stranger, data.id, EdgeKind.USED, page)
     with pytest.raises(NotFound):
@@ -260,7 +260,7 @@ def test_to_a_stranger_nothing_exists(
 def test_who_may_only_read_records_nothing(instance: Instance, backend: EmbeddedBackend) -> None:
     *_, train, model = pipeline(backend)
     viewer = Actor("vera", Role.VIEWER)
-    assert len(lineage.lineage(instance, viewer, f"run:{train}", UP).nodes) == 3
+    assert len(lineage_graph.graph(instance, viewer, f"run:{train}", UP).nodes) == 3
     with pytest.raises(Denied):
         lineage.use(instance, viewer, train, model.id, alias=None)
     with pytest.raises(Denied):

@@ -15,7 +15,15 @@ from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.lineage import LineageQuery
 from lineal.db import gc as gc_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import artifacts, catalog, deletion, lineage, purge, restoring, retention
+from lineal.service import (
+    artifacts,
+    catalog,
+    deletion,
+    lineage_graph,
+    purge,
+    restoring,
+    retention,
+)
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock
@@ -44,7 +52,7 @@ def test_the_tombstone_stays_and_cannot_be_restored(
     purge.purge(instance, owner, path("v0"))
     found = catalog.version_by_id(instance, owner, version.id)
     assert (found.name, found.digest, found.deleted_by) == ("data:v0", version.digest, "ana")
-    graph = lineage.lineage(instance, owner, f"version:{version.id}", LineageQuery())
+    graph = lineage_graph.graph(instance, owner, f"version:{version.id}", LineageQuery())
     assert graph.nodes[0].is_deleted
     with pytest.raises(Gone):
         restoring.restore_version(instance, owner, path("v0"))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lineal.service import gc as gc
     from lineal.service import history as history
     from lineal.service import lineage as lineage
+    from lineal.service import lineage_graph as lineage_graph
     from lineal.service import moving as moving
     from lineal.service import projects as projects
     from lineal.service import purge as purge

@@ -45,4 +45,4 @@ class EmbeddedLineage(Base):
         return service.lineage.edges_of(self.instance, self.actor, run, kind)
 
     def lineage(self, root: str, query: LineageQuery) -> LineageGraph:
-        return service.lineage.lineage(self.instance, self.actor, root, query)
+        return service.lineage_graph.graph(self.instance, self.actor, root, query)
