@@ -38,7 +38,7 @@ from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.db.drafts import Asked
 from lineal.errors import Exists, Invalid, NotFound, Superseded
-from lineal.service import log_calls, runs, transfers
+from lineal.service import finding_runs, log_calls, transfers
 from lineal.service.instance import Instance
 from lineal.service.log_calls import LogCall
 
@@ -267,7 +267,7 @@ def _sequence(connection: Connection, draft: DraftSpec, now: datetime) -> Collec
         connection, draft.entity, draft.project, draft.collection, draft.run
     )
     if draft.run is not None and (known is None or not known.is_run_live):
-        runs.require(connection, draft.run)
+        finding_runs.require(connection, draft.run)
     collection: CollectionRow | None = known
     if collection is None:
         project_id = projects_db.ensure(connection, draft.entity, draft.project, now)
@@ -346,7 +346,7 @@ def _require_target(connection: Connection, actor: Actor, draft: DraftToCommit) 
         entity, project, _ = collections_db.full_name(connection, draft.collection_id)
         projects_db.require(connection, entity, project, actor.name)
     if draft.run_id is not None and not draft.is_run_live:
-        runs.require(connection, draft.run_id)
+        finding_runs.require(connection, draft.run_id)
 
 
 def _hold(

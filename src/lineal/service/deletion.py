@@ -29,8 +29,8 @@ from lineal.db import gc_plan, protection
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
-from lineal.errors import Conflict, RunNotFoundError
-from lineal.service import catalog, finding
+from lineal.errors import Conflict
+from lineal.service import catalog, finding, finding_runs
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ def delete_run(
     """
     access.require(actor, Action.DELETE, f"run {run}")
     with instance.database.writing() as connection:
-        row = runs_db.find_by_key(connection, run, lock=True)
-        if row is None:
-            raise RunNotFoundError(f"There is no run with the key {run}")
+        row = finding_runs.by_key(connection, run, lock=True)
         now = instance.clock.now()
         produced: list[int] = []
         if delete_artifacts:

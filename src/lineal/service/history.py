@@ -21,7 +21,7 @@ from lineal.db import history as history_db
 from lineal.db.compression import compress
 from lineal.db.history import Chunk, Place
 from lineal.errors import Invalid
-from lineal.service import runs
+from lineal.service import finding_runs
 from lineal.service.instance import Instance
 
 CHUNK_LINES = 20_000
@@ -52,7 +52,7 @@ def append(instance: Instance, actor: Actor, run: RunKey, batches: Sequence[Line
     access.require(actor, Action.WRITE, f"run {run}")
     prepared = [_prepared(batch) for batch in batches if batch.lines]
     with instance.database.writing() as connection:
-        runs.require(connection, run, lock=True)
+        finding_runs.require(connection, run, lock=True)
         for batch in prepared:
             _store(connection, run, batch)
 
@@ -162,7 +162,7 @@ def read(
     """
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        runs.require(connection, run)
+        finding_runs.require(connection, run)
         writers = history_db.writers(connection, run, stream)
     if stream is not Stream.HISTORY:
         min_step = max_step = None

@@ -16,7 +16,7 @@ from lineal.db import projects as projects_db
 from lineal.db import redirects as redirects_db
 from lineal.db import runs as runs_db
 from lineal.errors import Exists
-from lineal.service import runs
+from lineal.service import finding_runs
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
@@ -49,16 +49,16 @@ def move(
     moved: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     with instance.database.writing() as connection:
-        before = runs.require(connection, run).project_id
+        before = finding_runs.require(connection, run).project_id
         projects_db.hold(connection, before, projects_db.ensure(connection, entity, project, now))
         project_id = projects_db.require(connection, entity, project, actor.name)
-        row = runs.require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         if row.project_id != project_id:
             _move_run(connection, row, project_id, f"{entity}/{project}", now)
         if with_artifacts:
             moved, kept = _move_collections(connection, run, project_id, f"{entity}/{project}", now)
-        there = runs.require(connection, run)
-        return MovedRun(runs.record(instance, connection, there), moved, kept)
+        there = finding_runs.require(connection, run)
+        return MovedRun(finding_runs.record(instance, connection, there), moved, kept)
 
 
 def _move_run(

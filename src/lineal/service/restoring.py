@@ -24,7 +24,7 @@ from lineal.db import runs as runs_db
 from lineal.db import ttl as ttl_db
 from lineal.db import versions as versions_db
 from lineal.errors import Conflict, Gone, Invalid, NotFound, RunNotFoundError
-from lineal.service import finding, runs
+from lineal.service import finding, finding_runs
 from lineal.service.instance import Instance
 
 
@@ -126,11 +126,11 @@ def restore_run(
             )
         if row.deleted_at is not None:
             if row.released_at is not None:
-                raise runs.gone(row)
+                raise finding_runs.gone(row)
             projects_db.require(connection, row.entity, row.project, actor.name)
             assert row.deletion_id is not None
             _restore(instance, connection, actor, row.deletion_id)
-        return runs.record(instance, connection, runs.require(connection, row.id))
+        return finding_runs.record(instance, connection, finding_runs.require(connection, row.id))
 
 
 def restore_project(instance: Instance, actor: Actor, entity: str, name: str) -> Restored:

@@ -17,7 +17,7 @@ from lineal.db import rewinding as rewinding_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db
 from lineal.errors import Invalid
-from lineal.service import history, runs
+from lineal.service import finding_runs, history, runs
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def rewind(
     checked = runs.as_stored("summary", summary)
     now = instance.clock.now()
     with instance.database.writing() as connection:
-        row = runs.require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         _check_step(row, step)
         if history_db.has_steps_after(connection, run, step):
             copy = _archived(connection, row, step, now)
             _split(connection, run, copy.id, step)
             _take_back(connection, row, copy.run_id, step, checked)
-        return runs.record(instance, connection, runs.require(connection, run))
+        return finding_runs.record(instance, connection, finding_runs.require(connection, run))
 
 
 def _check_step(row: RunRow, step: int) -> None:

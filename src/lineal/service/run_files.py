@@ -24,7 +24,7 @@ from lineal.files.folders import renew_folder
 from lineal.files.reading import Piece, Source, hash_file, read_small
 from lineal.files.writing import write_stream
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
-from lineal.service import runs
+from lineal.service import finding_runs
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def put(
     access.require(actor, Action.WRITE, f"run {run}")
     wanted = {file_paths.entry_path(path): source for path, source in files}
     with instance.database.reading() as connection:
-        runs.require(connection, run)
+        finding_runs.require(connection, run)
     digests = {path: _hashed(source) for path, source in wanted.items()}
     sent: dict[Digest, _Sent] = {}
     for _ in range(_ATTEMPTS):
@@ -81,7 +81,7 @@ def files(
     if pattern and pattern.replace("\\\\", "").endswith("\\"):
         raise Invalid(f"Pattern {pattern!r} ends in a backslash that keeps nothing as it is")
     with instance.database.reading() as connection:
-        runs.require(connection, run)
+        finding_runs.require(connection, run)
         return run_files_db.page(connection, run, names, page, pattern=pattern)
 
 
@@ -90,7 +90,7 @@ def delete(instance: Instance, actor: Actor, run: RunKey, path: str) -> None:
     access.require(actor, Action.WRITE, f"run {run}")
     path = file_paths.entry_path(path)
     with instance.database.writing() as connection:
-        row = runs.require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         if not run_files_db.remove(connection, run, path):
             known = run_files_db.paths(connection, run, NEAR_MISSES_MOST)
             near = near_misses(path, known, others="Files there") if known else ""
@@ -208,7 +208,7 @@ def _record(
 ) -> dict[str, RunFileRecord] | None:
     """Point the paths to their blobs; None if one was condemned since it was looked up."""
     with instance.database.writing() as connection:
-        runs.require(connection, run, lock=True)
+        finding_runs.require(connection, run, lock=True)
         now = instance.clock.now()
         ids = blobs_db.reuse(connection, set(digests.values()))
         missing = set(digests.values()) - ids.keys()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,6 @@ from sqlalchemy import Connection
 
 from lineal.core import access, limits, names
 from lineal.core.access import Action, Actor
-from lineal.core.moments import in_utc
 from lineal.core.names import OWN_KEY
 from lineal.core.records import (
     JsonObject,
@@ -30,8 +28,8 @@ from lineal.core.records import (
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db.json_values import json_text, json_value
-from lineal.errors import Conflict, Invalid, NotFound, RunGone, RunNotFoundError, UsageError
-from lineal.nearest import NEAR_MISSES_MOST, near_misses
+from lineal.errors import Conflict, Invalid, RunNotFoundError, UsageError
+from lineal.service import finding_runs
 from lineal.service.instance import Instance
 from lineal.service.run_names import random_name
 
@@ -68,7 +66,7 @@ def start(instance: Instance, actor: Actor, spec: RunSpec) -> StartedRun:
                 return _started(instance, connection, spec, project_id, is_resumed=False)
             row = runs_db.find(connection, spec.entity, spec.project, spec.run_id, lock=True)
         if row is not None and row.deleted_at is not None:
-            raise gone(row)
+            raise finding_runs.gone(row)
         _check_resume(connection, actor, spec, project_id, row)
         assert row is not None
         runs_db.change(connection, row.id, _resumed(instance, row, values, now))
@@ -161,7 +159,7 @@ def _check_resume(
             f"`resume` is `must`, but run {name} is pending and was never started; "
             '`resume="allow"` starts it'
         )
-    near, meant = _near_runs(connection, spec.run_id, project_id)
+    near, meant = finding_runs.near_runs(connection, spec.run_id, project_id)
     raise RunNotFoundError(
         f"`resume` is `must`, but there is no run {name} (you are {actor.name}){near}", meant=meant
     )
@@ -177,7 +175,7 @@ def _started(
     elsewhere = None
     if spec.resume == "allow" and not is_resumed:
         elsewhere = runs_db.elsewhere(connection, spec.run_id, project_id)
-    return StartedRun(record(instance, connection, row), is_resumed, elsewhere)
+    return StartedRun(finding_runs.record(instance, connection, row), is_resumed, elsewhere)
 
 
 # --- read ---------------------------------------------------------------------------------------
@@ -195,15 +193,17 @@ def run(
     """Return a run. Raises RunNotFoundError, naming near misses, or Gone unless `with_deleted`."""
     access.require(actor, Action.READ, f"run {entity}/{project}/{run_id}")
     with instance.database.reading() as connection:
-        row = require_named(connection, actor, entity, project, run_id, with_deleted=with_deleted)
-        return record(instance, connection, row)
+        row = finding_runs.require_named(
+            connection, actor, entity, project, run_id, with_deleted=with_deleted
+        )
+        return finding_runs.record(instance, connection, row)
 
 
 def run_by_key(instance: Instance, actor: Actor, run: RunKey) -> RunRecord:
     """Return a run. Raises RunNotFoundError or Gone."""
     access.require(actor, Action.READ, f"run {run}")
     with instance.database.reading() as connection:
-        return record(instance, connection, require(connection, run))
+        return finding_runs.record(instance, connection, finding_runs.require(connection, run))
 
 
 def runs(instance: Instance, actor: Actor, query: RunQuery, page: PageRequest) -> Page[RunRecord]:
@@ -225,39 +225,6 @@ def documents(
     with instance.database.reading() as connection:
         found = runs_db.documents(connection, keys, name)
     return {RunKey(key): document for key, document in found.items()}
-
-
-def require(connection: Connection, run: RunKey, *, lock: bool = False) -> RunRow:
-    """Return the row of a live run. Raises RunNotFoundError or Gone."""
-    row = runs_db.find_by_key(connection, run, lock=lock)
-    if row is None:
-        raise RunNotFoundError(f"There is no run with the key {run}")
-    if row.deleted_at is not None:
-        raise gone(row)
-    return row
-
-
-def record(instance: Instance, connection: Connection, row: RunRow) -> RunRecord:
-    """Return what a row of `require` says of its run, with its tags."""
-    return runs_db.records(connection, [row], instance.crashed_before())[0]
-
-
-def require_named(
-    connection: Connection,
-    actor: Actor,
-    entity: str,
-    project: str,
-    run_id: str,
-    *,
-    with_deleted: bool = False,
-) -> RunRow:
-    """Return the row of a run by its path. Raises as `run` does."""
-    row = runs_db.find(connection, entity, project, run_id)
-    if row is None:
-        raise _not_found(connection, actor, entity, project, run_id)
-    if row.deleted_at is not None and not with_deleted:
-        raise gone(row)
-    return row
 
 
 # --- change -------------------------------------------------------------------------------------
@@ -288,7 +255,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
     }
     tags = None if patch.tags is None else names.tags(patch.tags)
     with instance.database.writing() as connection:
-        row = require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         for column, (added, removed) in documents.items():
             if added is not None or removed:
                 changed[column] = _merged(column, getattr(row, column), added or {}, removed)
@@ -300,7 +267,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
             current = runs_db.tags_of(connection, [run])[run]
             after = names.tags_after(current, patch.tags_before, tags)
             runs_db.set_tags(connection, run, after)
-        return record(instance, connection, require(connection, run))
+        return finding_runs.record(instance, connection, finding_runs.require(connection, run))
 
 
 def heartbeat(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: float) -> None:
@@ -308,7 +275,7 @@ def heartbeat(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: fl
     access.require(actor, Action.WRITE, f"run {run}")
     with instance.database.writing() as connection:
         if not runs_db.beat(connection, run, instance.clock.now(), runtime_seconds):
-            require(connection, run)
+            finding_runs.require(connection, run)
 
 
 def mark_crashed(instance: Instance, actor: Actor, run: RunKey, runtime_seconds: float) -> None:
@@ -318,7 +285,7 @@ def mark_crashed(instance: Instance, actor: Actor, run: RunKey, runtime_seconds:
     """
     access.require(actor, Action.WRITE, f"run {run}")
     with instance.database.writing() as connection:
-        row = require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         if row.state == RunState.RUNNING:
             known = max(row.runtime_seconds, runtime_seconds)
             values = {"state": str(RunState.CRASHED), "runtime_seconds": known}
@@ -337,7 +304,7 @@ def finish(
     access.require(actor, Action.WRITE, f"run {run}")
     limits.check_exit_code(exit_code)
     with instance.database.writing() as connection:
-        row = require(connection, run, lock=True)
+        row = finding_runs.require(connection, run, lock=True)
         now = instance.clock.now()
         code = exit_code or row.exit_code if row.state == RunState.FAILED else exit_code
         state = RunState.FINISHED if code == 0 else RunState.FAILED
@@ -352,7 +319,7 @@ def finish(
         return state
 
 
-# --- values and messages ------------------------------------------------------------------------
+# --- states and values --------------------------------------------------------------------------
 
 
 def _require_may_become(row: RunRow, state: RunState) -> None:
@@ -418,49 +385,3 @@ def as_stored(what: str, value: JsonObject) -> JsonObject:
 
 def _is_storable(value: object) -> bool:
     return isinstance(value, str) and not re.search("[\0\ud800-\udfff]", value)
-
-
-def gone(row: RunRow) -> RunGone:
-    """Say who deleted a run, and how it comes back if it can (RUN-4)."""
-    assert row.deleted_at is not None
-    name = runs_db.full_name(row)
-    back = f"restore it with `lineal run restore {shlex.quote(name)}`, or use another id"
-    if row.released_at is not None:
-        back = "what it logged was released and cannot come back; use another id"
-    return RunGone(
-        f"Run {name} was deleted on {in_utc(row.deleted_at)} by {row.deleted_by}. "
-        f"Its id is never used again: {back}",
-        is_final=row.released_at is not None,
-    )
-
-
-def _not_found(
-    connection: Connection, actor: Actor, entity: str, project: str, run_id: str
-) -> RunNotFoundError:
-    name = f"{entity}/{project}/{run_id}"
-    project_id = projects_db.find(connection, entity, project)
-    near, meant = _near_runs(connection, run_id, project_id)
-    if meant is None and project_id is None:
-        try:
-            projects_db.require(connection, entity, project, actor.name)
-        except NotFound as error:
-            return RunNotFoundError(f"No run {name}: {error.message}")
-    return RunNotFoundError(f"No run {name} (you are {actor.name}){near}", meant=meant)
-
-
-def _near_runs(
-    connection: Connection, run_id: str, project_id: int | None
-) -> tuple[str, str | None]:
-    """Return what continues a message, and the full name of the run that is meant, if one is."""
-    elsewhere = runs_db.elsewhere(connection, run_id, project_id)
-    if elsewhere is not None:
-        return f"; there is one in another project: {elsewhere}", elsewhere
-    called = runs_db.called(connection, run_id, project_id, NEAR_MISSES_MOST)
-    if called is not None:
-        return f"; `{run_id}` is the name of {called}", called
-    if project_id is None:
-        return "", None
-    known = runs_db.ids(connection, project_id, NEAR_MISSES_MOST)
-    if not known:
-        return "; the project has no runs yet", None
-    return near_misses(run_id, known, others="Runs there"), None

@@ -28,7 +28,7 @@ from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
 from lineal.errors import Conflict, Invalid, SweepNotFound
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
-from lineal.service import runs
+from lineal.service import finding_runs
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import Search, point_of
 
@@ -68,7 +68,7 @@ def create(instance: Instance, actor: Actor, spec: SweepSpec) -> SweepRecord:
             },
         )
         for run_id in spec.prior_runs:
-            run = runs.require_named(connection, actor, spec.entity, spec.project, run_id)
+            run = finding_runs.require_named(connection, actor, spec.entity, spec.project, run_id)
             _add_prior(connection, instance, key, plan, run, sweep_id)
         return sweeps_db.record(connection, sweeps_db.by_key(connection, key))
 
