@@ -13,7 +13,7 @@ import typer
 import lineal
 from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import Exclude, Include, Json, Type, Version, read_object
 from lineal.client.artifact import patterns, verifying
 from lineal.core import file_paths, names
@@ -25,12 +25,7 @@ from lineal.errors import IntegrityError, Invalid, MissingFile, NotFound, UsageE
 WRONG_SHOWN = 20
 """Files that `verify` lists."""
 
-app = typer.Typer(
-    cls=Group,
-    help="Log, fetch, list, compare and label versions of files",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("Log, fetch, list, compare and label versions of files")
 
 
 @app.command()

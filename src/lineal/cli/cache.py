@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from lineal.cli import output
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import Json
 from lineal.client.artifact import adding
 from lineal.client.artifact.staging import remove_leftovers
@@ -24,12 +24,7 @@ from lineal.errors import Invalid
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
-app = typer.Typer(
-    cls=Group,
-    help="The cache of digests, which saves reading files again",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("The cache of digests, which saves reading files again")
 
 
 @app.callback()

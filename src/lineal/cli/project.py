@@ -10,17 +10,12 @@ import typer
 from lineal.cli import describe, output
 from lineal.cli.connect import connect
 from lineal.cli.deletions import print_restored
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import Json, Project, Yes
 from lineal.client.pages import all_of
 from lineal.core.records import CollectionQuery, PageRequest
 
-app = typer.Typer(
-    cls=Group,
-    help="List, delete and restore projects; how long their versions live",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("List, delete and restore projects; how long their versions live")
 
 
 @app.command("ls")

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-import typer
-
 from lineal.cli import output
 from lineal.cli.connect import connect
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import Json, Version
 from lineal.client import references, term
 from lineal.client.references import checking
 from lineal.client.references.scheme import State
 from lineal.errors import Denied, IntegrityError
 
-app = typer.Typer(
-    cls=Group,
-    help="Hold references against the objects they lead to",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("Hold references against the objects they lead to")
 
 
 @app.callback()

@@ -9,7 +9,7 @@ import typer
 
 from lineal.cli import completing, output, selection
 from lineal.cli.connect import connect, place_of
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import Json, MaybeProject, Project, Yes
 from lineal.client.artifact import ttl as ttls
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
@@ -23,12 +23,7 @@ from lineal.core.retention import (
 )
 from lineal.errors import Invalid
 
-app = typer.Typer(
-    cls=Group,
-    help="Policies that let old versions go; what will expire",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("Policies that let old versions go; what will expire")
 Place = Annotated[
     str,
     typer.Argument(

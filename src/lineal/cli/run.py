@@ -14,7 +14,7 @@ import typer
 
 from lineal.cli import describe, folding, output
 from lineal.cli.connect import Connection, connect, newest_first
-from lineal.cli.groups import Group
+from lineal.cli.groups import new_group
 from lineal.cli.options import NUMBER_MAX, Json, MaybeProject, Run, Yes, read_object
 from lineal.client.artifact import adding
 from lineal.client.backend import Backend
@@ -49,12 +49,7 @@ VALUE_MOST = 60
 
 Listed = Callable[[PageRequest], Page[VersionRecord]]
 
-app = typer.Typer(
-    cls=Group,
-    help="List runs; show what one did, logged and printed",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+app = new_group("List runs; show what one did, logged and printed")
 
 
 @app.command()

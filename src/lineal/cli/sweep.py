@@ -12,7 +12,7 @@ import typer
 
 from lineal.cli import completing, describe, folding, output, sweep_page
 from lineal.cli.connect import Connection, connect, newest_first
-from lineal.cli.groups import Group
+from lineal.cli.groups import Group, new_group
 from lineal.cli.options import Json, MaybeProject
 from lineal.client.pages import all_of
 from lineal.client.run.config_files import read_yaml
@@ -46,11 +46,9 @@ def _is_slip(word: str, commands: list[str]) -> bool:
     return bool(nearest(word, commands, cutoff=0.7))
 
 
-app = typer.Typer(
+app = new_group(
+    "Search hyperparameters: `lineal sweep FILE.yaml` makes a sweep, `lineal agent` does it",
     cls=_CreatesByDefault,
-    help="Search hyperparameters: `lineal sweep FILE.yaml` makes a sweep, `lineal agent` does it",
-    no_args_is_help=True,
-    rich_markup_mode=None,
 )
 
 Path = Annotated[
