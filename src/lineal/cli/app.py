@@ -14,27 +14,27 @@ import typer
 from lineal.cli import (
     INTERRUPTED_EXIT_CODE,
     artifact,
+    artifact_bundle,
+    artifact_cache,
+    artifact_diff,
+    artifact_labels,
+    artifact_listing,
     as_wandb,
-    bundle,
-    cache,
     deletions,
     demo,
-    diff,
     doctor,
     folder,
     gc,
-    labels,
     lineage,
-    listing,
     login,
-    move,
     output,
     project,
     ref,
-    restore,
+    restore_code,
     retention,
     run,
     run_diff,
+    run_move,
     status,
     storage,
     sweep,
@@ -90,11 +90,11 @@ for name, group, subject in (
     ("retention", retention.app, SPACE),
 ):
     app.add_typer(group, name=name, rich_help_panel=subject)
-artifact.app.add_typer(cache.app, name="cache")
+artifact.app.add_typer(artifact_cache.app, name="cache")
 app.command("lineage", rich_help_panel=ARTIFACTS)(lineage.lineage)
 app.command("sync", rich_help_panel=RUNS)(sync.sync)
 app.command("pull", rich_help_panel=RUNS)(run.pull)
-app.command("restore", rich_help_panel=RUNS)(restore.restore)
+app.command("restore", rich_help_panel=RUNS)(restore_code.restore)
 app.command("as-wandb", rich_help_panel=RUNS, context_settings={"allow_interspersed_args": False})(
     as_wandb.as_wandb
 )
@@ -113,25 +113,25 @@ app.command("offline", rich_help_panel=HERE)(folder.offline)
 app.command("enabled", rich_help_panel=HERE)(folder.enabled)
 app.command("disabled", rich_help_panel=HERE)(folder.disabled)
 app.command("login", rich_help_panel=HERE, context_settings=login.ANY_WORDS)(login.login)
-app.command("purge-cache", rich_help_panel=HERE)(cache.purge_cache)
+app.command("purge-cache", rich_help_panel=HERE)(artifact_cache.purge_cache)
 app.command("version", rich_help_panel=HERE)(status.version)
 for name, function in (
-    ("ls", listing.ls),
-    ("show", listing.show),
-    ("diff", diff.diff),
-    ("alias", labels.alias),
-    ("tag", labels.tag),
-    ("display-name", labels.display_name),
-    ("link", labels.link),
+    ("ls", artifact_listing.ls),
+    ("show", artifact_listing.show),
+    ("diff", artifact_diff.diff),
+    ("alias", artifact_labels.alias),
+    ("tag", artifact_labels.tag),
+    ("display-name", artifact_labels.display_name),
+    ("link", artifact_labels.link),
     ("rm", deletions.rm),
     ("restore", deletions.restore),
-    ("export", bundle.export),
-    ("import", bundle.import_),
+    ("export", artifact_bundle.export),
+    ("import", artifact_bundle.import_),
     ("ttl", retention.ttl),
 ):
     artifact.app.command(name)(function)
 run.app.command("diff")(run_diff.diff)
-run.app.command("mv")(move.mv)
+run.app.command("mv")(run_move.mv)
 project.app.command("ttl")(retention.project_ttl)
 project.app.command("protect")(retention.protect)
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from lineal.cli import changes, describe, diff_content, output
+from lineal.cli import artifact_diff_content, changes, describe, output
+from lineal.cli.artifact_diff_content import Content
 from lineal.cli.connect import connect, read_entries
-from lineal.cli.diff_content import Content
 from lineal.cli.options import After, Before, Exclude, Include, Json
 from lineal.client import term
 from lineal.client.artifact import patterns
@@ -78,14 +78,17 @@ def diff(
     look = None
     if content or key:
         look = partial(
-            diff_content.compare, connection.artifact(a), connection.artifact(b), key=key or []
+            artifact_diff_content.compare,
+            connection.artifact(a),
+            connection.artifact(b),
+            key=key or [],
         )
     if json:
         shown = describe.diff(change)
         if look is not None:
             with term.progress("comparing", files=len(change.changed)) as progress:
                 for pair, described in zip(change.changed, shown["changed"], strict=True):
-                    described["content"] = diff_content.as_json(look(*pair))
+                    described["content"] = artifact_diff_content.as_json(look(*pair))
                     progress.advance(files=1)
         shown["metadata"] = changes.as_json(metadata)
         output.as_json({"before": a.path, "after": b.path} | shown)
@@ -124,7 +127,7 @@ def _print_diff(
         text = f"~ {output.cell(new.path)}  {sizes}"
         output.data(text, colour="yellow")
         if look is not None:
-            diff_content.show(look(old, new))
+            artifact_diff_content.show(look(old, new))
     for old, new in _shown(change.renamed, all_files):
         size = output.size(known_size(new))
         text = f"> {output.cell(old.path)} → {output.cell(new.path)}  {size}"

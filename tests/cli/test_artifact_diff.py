@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 import lineal as sdk
-from lineal.cli import diff_content
+from lineal.cli import artifact_diff_content
 
 
 @pytest.fixture
@@ -209,9 +209,9 @@ def test_what_is_no_text_is_not_shown(put, content, data):
 def test_what_is_too_large_is_not_looked_into(put, content, monkeypatch):
     put({"long.txt": "\n" * 30})
     put({"long.txt": "x\n" * 30})
-    monkeypatch.setattr(diff_content, "LINES_MOST", 29)
+    monkeypatch.setattr(artifact_diff_content, "LINES_MOST", 29)
     assert content("--content") == {"note": "not looked into: more than 29 lines"}
-    monkeypatch.setattr(diff_content, "BYTES_MOST", 59)
+    monkeypatch.setattr(artifact_diff_content, "BYTES_MOST", 59)
     assert content("--content") == {"note": "not looked into: larger than 59 B"}
 
 
@@ -226,7 +226,7 @@ def test_references_are_read_where_they_are(lineal, monkeypatch):
     words = ("artifact", "diff", "demo/far:v0", "demo/far:v1", "--content", "--json")
     (changed,) = lineal(*words).json["changed"]
     assert changed["content"]["lines"][1:] == ["-1", "+2"]
-    monkeypatch.setattr(diff_content, "BYTES_MOST", 5)
+    monkeypatch.setattr(artifact_diff_content, "BYTES_MOST", 5)
     Path("far2.txt").write_text("longer than was recorded")
     (changed,) = lineal(*words).json["changed"]
     assert changed["content"] == {"note": "not looked into: larger than 5 B"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lineal.cli.cache import bytes_of
+from lineal.cli.artifact_cache import bytes_of
 
 
 def test_cleanup_says_what_it_forgot(lineal, photos, home):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lineal.cli import listing
+from lineal.cli import artifact_listing
 from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.public.api import Api
 
@@ -76,7 +76,7 @@ def test_ls_asks_for_large_pages_where_each_is_sorted(lineal, photos, monkeypatc
         return read(backend, query, page)
 
     monkeypatch.setattr(EmbeddedBackend, "collections", collections)
-    monkeypatch.setattr(listing, "BULK_PAGE_SIZE", 1)
+    monkeypatch.setattr(artifact_listing, "BULK_PAGE_SIZE", 1)
     assert len(lineal("artifact", "ls", "demo", "--order", "-updated_at", "--json").json) == 9
     assert sizes == [1, 2, 6]
 
