@@ -34,6 +34,8 @@ from lineal.cli import (
     retention,
     run,
     run_diff,
+    run_files,
+    run_history,
     run_move,
     status,
     storage,
@@ -93,7 +95,7 @@ for name, group, subject in (
 artifact.app.add_typer(artifact_cache.app, name="cache")
 app.command("lineage", rich_help_panel=ARTIFACTS)(lineage.lineage)
 app.command("sync", rich_help_panel=RUNS)(sync.sync)
-app.command("pull", rich_help_panel=RUNS)(run.pull)
+app.command("pull", rich_help_panel=RUNS)(run_files.pull)
 app.command("restore", rich_help_panel=RUNS)(restore_code.restore)
 app.command("as-wandb", rich_help_panel=RUNS, context_settings={"allow_interspersed_args": False})(
     as_wandb.as_wandb
@@ -130,6 +132,13 @@ for name, function in (
     ("ttl", retention.ttl),
 ):
     artifact.app.command(name)(function)
+run.app.command("ls")(run.ls)
+run.app.command("show")(run.show)
+run.app.command("history")(run_history.history)
+run.app.command("files")(run_files.files)
+run.app.command("log")(run.log)
+run.app.command("rm")(run.rm)
+run.app.command("restore")(run.restore)
 run.app.command("diff")(run_diff.diff)
 run.app.command("mv")(run_move.mv)
 project.app.command("ttl")(retention.project_ttl)

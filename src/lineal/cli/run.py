@@ -1,9 +1,8 @@
-"""`lineal run …`: list runs, show one, read its history, files and console output."""
+"""`lineal run …`: list runs, show one, print its console output, delete and restore it."""
 
 from __future__ import annotations
 
 import json as json_module
-import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -16,25 +15,21 @@ from lineal.cli import describe, folding, output
 from lineal.cli.connect import Connection, connect, newest_first
 from lineal.cli.groups import new_group
 from lineal.cli.options import NUMBER_MAX, Json, MaybeProject, Run, Yes, read_object
-from lineal.client.artifact import adding
 from lineal.client.backend import Backend
 from lineal.client.pages import BULK_PAGE_SIZE, SORTED_PAGE_SIZE, all_of
-from lineal.client.public.files import File
 from lineal.client.public.history import parsed
-from lineal.core import file_paths
 from lineal.core.numbers import is_finite
 from lineal.core.records import (
     EdgeKind,
     JsonObject,
     Page,
     PageRequest,
-    RunFileRecord,
     RunQuery,
     RunRecord,
     Stream,
     VersionRecord,
 )
-from lineal.errors import Exists, MissingFile, NotFound
+from lineal.errors import NotFound
 
 if TYPE_CHECKING:
     from lineal.client.public.run import Run as PublicRun
@@ -44,15 +39,12 @@ DOCUMENTS_AT_ONCE = 100
 SPARKLINE_SAMPLES = 500
 ARTIFACTS_SHOWN = 50
 """Versions that a run used, and as many that it logged, of which `show` prints as many."""
-VALUE_MOST = 60
-"""Characters of one value in the table of a history."""
 
 Listed = Callable[[PageRequest], Page[VersionRecord]]
 
 app = new_group("List runs; show what one did, logged and printed")
 
 
-@app.command()
 def ls(
     project: MaybeProject = None,
     filter: Annotated[
@@ -161,7 +153,6 @@ def _first_numbers(summary: JsonObject, count: int = 3) -> str:
     return " ".join(shown) + (" …" if next(numbers, None) is not None else "")
 
 
-@app.command()
 def show(run: Run, json: Json = False) -> None:
     """Show one run: configuration, results, metrics as small curves, artifacts in and out."""
     connection = connect()
@@ -254,165 +245,6 @@ def _print_curves(run: PublicRun) -> None:
         output.entry(f"{folding.padded(shown[key], width)}  ", f"{curve}  {told}")
 
 
-@app.command()
-def history(
-    run: Run,
-    keys: Annotated[
-        str | None,
-        typer.Option(metavar="KEYS", help="Only rows that have these metrics: `loss,val_acc`"),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Print every row that a run logged, unsampled.
-
-    \b
-    Example:
-      lineal run history vision/abcd1234 --keys loss,val_acc
-    """
-    connection = connect()
-    public = connection.public_run(connection.run(run))
-    wanted = [key.strip() for key in keys.split(",") if key.strip()] if keys else None
-    rows = iter(public.scan_history(keys=wanted))
-    if json:
-        output.as_json_list(rows)
-        return
-    # Read twice: the columns come before the first row, and memory may not hold all rows.
-    columns = wanted or _columns(public.scan_history())
-    first = next(rows, None)
-    if first is None:
-        output.note(_nothing_logged(wanted, public.scan_history()))
-        return
-    cut: set[str] = set()
-    rows = chain((first,), rows)
-    output.table(columns, (_shortened(row, columns, cut) for row in rows), right=columns)
-    if cut:
-        output.note(
-            f"Cut to {VALUE_MOST} characters: {', '.join(sorted(cut))}; `--json` prints all of it"
-        )
-
-
-def _shortened(row: JsonObject, columns: list[str], cut: set[str]) -> list[str]:
-    """Return the cells of a row, noting which columns have longer values than a table shows."""
-    cells = [output.cell(row.get(key)) for key in columns]
-    if max(map(len, cells), default=0) <= VALUE_MOST:
-        return cells
-    cut.update(key for key, text in zip(columns, cells, strict=True) if len(text) > VALUE_MOST)
-    return [text if len(text) <= VALUE_MOST else f"{text[: VALUE_MOST - 1]}…" for text in cells]
-
-
-def _nothing_logged(wanted: list[str] | None, rows: Iterable[JsonObject]) -> str:
-    there = ", ".join(_columns(rows))
-    if not wanted or not there:
-        return "This run has logged no metrics"
-    return f"No row has {' and '.join(f'`{key}`' for key in wanted)}; this run has: {there}"
-
-
-def _columns(rows: Iterable[JsonObject]) -> list[str]:
-    """Return the keys of all rows: the step first, then by name, without the clock's columns."""
-    found = {key for row in rows for key in row}
-    shown = sorted(key for key in found if not key.startswith("_"))
-    return (["_step"] if "_step" in found else []) + shown
-
-
-@app.command()
-def files(
-    run: Run,
-    get: Annotated[
-        list[str] | None, typer.Option("--get", metavar="NAME", help="Fetch it; repeatable")
-    ] = None,
-    root: Annotated[str, typer.Option(metavar="FOLDER", help="Folder to fetch into")] = ".",
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Also over files there that are different")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """List the files saved with a run, or fetch some of them.
-
-    \b
-    Example:
-      lineal run files vision/abcd1234 --get requirements.txt --root files
-    """
-    connection = connect()
-    record = connection.run(run)
-    if get:
-        public = connection.public_run(record)
-        _fetch([_file(public, name) for name in get], root, replace=replace)
-        fetched = [os.path.join(root, name) for name in get]
-        if json:
-            output.as_json_list(fetched)
-        else:
-            output.data("\n".join(fetched))
-        return
-    listed = partial(connection.backend.run_files, record.key)
-    found: Iterator[RunFileRecord] = all_of(listed, size=BULK_PAGE_SIZE)
-    if json:
-        output.as_json_list(describe.run_file(file) for file in found)
-        return
-    output.table(
-        ("size", "updated", "file"),
-        ((output.size(file.size), file.updated_at, file.path) for file in found),
-        right=("size",),
-        none=f"No files are saved with {record.path}",
-    )
-
-
-def _file(run: PublicRun, name: str) -> File:
-    try:
-        return run.file(name)
-    except MissingFile as error:
-        path = "/".join(run.path)
-        raise MissingFile(
-            f"{error.message}; `lineal run files {shlex.quote(path)}` lists all"
-        ) from error
-
-
-def pull(
-    run: Run,
-    root: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Folder to fetch into; default `./RUN_ID`")
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Also over files there that are different")
-    ] = False,
-) -> None:
-    """Fetch all files saved with a run; prints the folder.
-
-    Files that are there already with the right content are not fetched again; others in the way
-    are an error, and nothing is fetched.
-
-    \b
-    Example:
-      lineal pull vision/abcd1234 --root files
-    """
-    connection = connect()
-    record = connection.run(run)
-    folder = root or record.run_id
-    public = connection.public_run(record)
-    fetched = _fetch(public.files(), folder, replace=replace)
-    count, size = len(fetched), sum(file.size for file in fetched)
-    output.note(f"{record.path}: {output.plural(count, 'file')}, {output.size(size)}")
-    output.data(folder)
-
-
-def _fetch(files: Iterable[File], folder: str, *, replace: bool) -> list[File]:
-    """Fetch the files that are not in the folder already, and return them.
-
-    Raises Exists, before anything is fetched, for another file in the way.
-    """
-    missing = []
-    for file in files:
-        target = os.path.join(folder, *file_paths.entry_path(file.name).split("/"))
-        if os.path.isfile(target) and adding.digest_of(target) == file.digest:
-            continue
-        if os.path.lexists(target) and not replace:
-            raise Exists(f"{target} is there and different; `--replace` overwrites it")
-        missing.append(file)
-    for file in missing:
-        file.download(root=folder, replace=True).close()
-    return missing
-
-
-@app.command()
 def log(run: Run, json: Json = False) -> None:
     """Print what a run wrote to its console."""
     connection = connect()
@@ -429,7 +261,6 @@ def _console_text(line: dict[str, Any]) -> str:
     return str(line.get("content", "")).rstrip("\r\n")
 
 
-@app.command()
 def rm(
     run: Run,
     delete_artifacts: Annotated[
@@ -459,7 +290,6 @@ def rm(
     output.data(f"Deleted run {record.path}{also}; {restore} undoes it")
 
 
-@app.command()
 def restore(run: Run, json: Json = False) -> None:
     """Bring a deleted run back, with the artifacts that were deleted with it.
 
