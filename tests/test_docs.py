@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import os
 import pkgutil
@@ -24,6 +25,7 @@ from tests import seed_world
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+SOURCES = ROOT / "src" / "lineal"
 PAGES = sorted(DOCS.rglob("*.md"))
 
 
@@ -284,6 +286,16 @@ def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in PAGES:
         assert f": {page.relative_to(DOCS)}\n" in navigation, page
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "design").iterdir()), ids=name_of)
+def test_design_page_names_modules_and_what_is_in_them(page):
+    for module, name in re.findall(r"`([\w/]+/\w+\.py)(?:::(\w+))?`", page.read_text("utf-8")):
+        found = [*SOURCES.rglob(module), *ROOT.glob(module)]
+        assert found, f"{name_of(page)}: {module}"
+        defined = ast.parse(found[0].read_text("utf-8")).body
+        names = [each.name for each in defined if isinstance(each, ast.FunctionDef | ast.ClassDef)]
+        assert name in ("", *names), f"{name_of(page)}: {module} has no {name}"
 
 
 def test_everything_in_a_home_is_on_the_page_for_operators(world, home):
