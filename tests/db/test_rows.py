@@ -9,7 +9,7 @@ from typing import Union, get_args, get_origin, get_type_hints
 import pytest
 from sqlalchemy import select
 
-from lineal.db import blobs, collections, deletion, drafts, rows, runs, schema, sweeps
+from lineal.db import blobs, collections, deletion, drafts, rows, runs, schema, sweeps, trials
 from lineal.db.column_types import Moment
 
 UNIONS = (Union, UnionType)
@@ -24,7 +24,7 @@ WHERE_FROM = {
     rows.RunRow: (runs._rows(), schema.runs),
     rows.SweepRow: (sweeps._LOCKED._statement, schema.sweeps),
     rows.NamedSweepRow: (sweeps._rows(), schema.sweeps),
-    rows.TrialRow: (sweeps._TRIAL._statement, schema.trials),
+    rows.TrialRow: (trials._TRIAL._statement, schema.trials),
     rows.DeletionRow: (deletion._listing(), schema.deletions),
 }
 

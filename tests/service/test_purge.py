@@ -15,15 +15,7 @@ from lineal.core.digest import Key, of_bytes, storage_key
 from lineal.core.lineage import LineageQuery
 from lineal.db import gc as gc_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound
-from lineal.service import (
-    artifacts,
-    catalog,
-    deletion,
-    lineage_graph,
-    purge,
-    restoring,
-    retention,
-)
+from lineal.service import artifacts, catalog, deletion, lineage_graph, purge, restoring, retention
 from lineal.service.instance import Instance
 from lineal.service.verify import verify
 from tests.conftest import MovableClock

@@ -1,53 +1,22 @@
-"""Sweeps and trials: found, claimed, changed.
-
-Whoever changes a trial has locked its sweep (`lock`), so nothing here races with itself. For its
-lease and its progress, which no search looks at (`renew`), it is enough to lock the trial
-(`lock_trial`): agents and runs say every few seconds how it goes, and need not wait for each other.
-"""
+"""Sweeps: found, locked, changed, listed; their trials are in `db/trials.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Select,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Select, bindparam, insert, select, update
 
 from lineal.core.records import EdgeKind, Page, PageRequest
-from lineal.core.trials import (
-    ENDED,
-    SweepKey,
-    SweepQuery,
-    SweepRecord,
-    SweepState,
-    TrialKey,
-    TrialRecord,
-    TrialState,
-)
+from lineal.core.trials import SweepKey, SweepQuery, SweepRecord, SweepState, TrialState
 from lineal.db import projects as projects_db
+from lineal.db import trials as trials_db
 from lineal.db.conditions import LIVE_VERSION, SOURCE_MEMBERSHIP
-from lineal.db.engine import listed
-from lineal.db.fields import (
-    FieldSpec,
-    document_field,
-    find_operand,
-    moment_field,
-    number_field,
-    text_field,
-)
+from lineal.db.fields import FieldSpec, document_field, moment_field, text_field
 from lineal.db.filters import compile_filter
 from lineal.db.orders import fetch_page, parse_order
-from lineal.db.prepared import NO_LIMIT, Prepared
+from lineal.db.prepared import Prepared
 from lineal.db.schema import (
     aliases,
     collections,
@@ -64,9 +33,8 @@ from lineal.db.versions import Membership
 from lineal.errors import NotFound
 
 if TYPE_CHECKING:
-    from lineal.db.rows import BestTrialRow, NamedSweepRow, SweepRow, TrialRow
+    from lineal.db.rows import BestTrialRow, NamedSweepRow, SweepRow
 
-T = TypeVar("T")
 _FIELDS: Mapping[str, FieldSpec] = {
     "config": document_field(sweeps.c.document),
     "created_at": moment_field(sweeps.c.created_at),
@@ -89,30 +57,7 @@ _LOCKED = Prepared(
     .where(sweeps.c.id == bindparam("sweep"))
     .with_for_update(of=sweeps)
 )
-_NEXT_REVISION = Prepared(
-    update(sweeps)
-    .where(sweeps.c.id == bindparam("sweep"))
-    .values(revision=sweeps.c.revision + 1)
-    .returning(sweeps.c.revision)
-)
-_one_trial = select(trials).where(trials.c.id == bindparam("trial"))
-_TRIAL = Prepared(_one_trial)
-_TRIAL_LOCKED = Prepared(_one_trial.with_for_update())
-_CHANGE_TRIAL = Prepared(update(trials).where(trials.c.id == bindparam("trial")))
 _CHANGE_SWEEP = Prepared(update(sweeps).where(sweeps.c.id == bindparam("sweep")))
-_ADD_TRIAL = Prepared(insert(trials).returning(trials.c.id))
-_in_state = (
-    select(trials)
-    .where(trials.c.sweep_id == bindparam("sweep"), trials.c.state == bindparam("wanted"))
-    .order_by(trials.c.number)
-)
-_IN_STATE = Prepared(_in_state.limit(bindparam("most", type_=BigInteger)))
-_LATE = Prepared(_in_state.where(trials.c.lease_until < bindparam("now")))
-_CHANGED = Prepared(
-    select(trials)
-    .where(trials.c.sweep_id == bindparam("sweep"), trials.c.revision > bindparam("after"))
-    .order_by(trials.c.revision)
-)
 
 
 # --- sweeps -------------------------------------------------------------------------------------
@@ -132,13 +77,17 @@ def find(connection: Connection, entity: str, project: str, sweep_id: str) -> Na
 def by_key(connection: Connection, key: SweepKey) -> NamedSweepRow:
     """Return a sweep's row with its project and entity; raises NotFound."""
     row = connection.execute(_rows().where(sweeps.c.id == key)).one_or_none()
-    return _required(cast("NamedSweepRow | None", row), f"sweep {key}")
+    if row is None:
+        raise NotFound(f"There is no sweep {key}")
+    return cast("NamedSweepRow", row)
 
 
 def lock(connection: Connection, key: SweepKey) -> SweepRow:
     """Return a sweep's row that nobody else changes until the transaction ends; raises NotFound."""
     row = _LOCKED.row(connection, sweep=key)
-    return _required(cast("SweepRow | None", row), f"sweep {key}")
+    if row is None:
+        raise NotFound(f"There is no sweep {key}")
+    return cast("SweepRow", row)
 
 
 def lock_live(connection: Connection, key: SweepKey) -> SweepRow:
@@ -175,14 +124,14 @@ def change(connection: Connection, key: SweepKey, values: Mapping[str, Any], now
 
 def record(connection: Connection, row: NamedSweepRow) -> SweepRecord:
     """Turn a row of `find` or `by_key` into a record."""
-    best = best_trial(connection, SweepKey(row.id), _sign(row.document))
-    return _record(row, _counts(connection, [row.id])[row.id], best)
+    best = trials_db.best(connection, SweepKey(row.id), _sign(row.document))
+    return _record(row, trials_db.counts(connection, [row.id])[row.id], best)
 
 
 def records(connection: Connection, rows: Sequence[NamedSweepRow]) -> list[SweepRecord]:
     """Turn many rows into records, with three queries for any number of them."""
-    counts = _counts(connection, [row.id for row in rows])
-    best = _best_trials(connection, {row.id: _sign(row.document) for row in rows})
+    counts = trials_db.counts(connection, [row.id for row in rows])
+    best = trials_db.best_of_each(connection, {row.id: _sign(row.document) for row in rows})
     return [_record(row, counts[row.id], best.get(row.id)) for row in rows]
 
 
@@ -207,12 +156,6 @@ def _record(
     )
 
 
-def _required(row: T | None, what: str) -> T:
-    if row is None:
-        raise NotFound(f"There is no {what}")
-    return row
-
-
 def _sign(document: Mapping[str, Any]) -> int:
     metric = document.get("metric") or {}
     return -1 if metric.get("goal") == "maximize" else 1
@@ -231,182 +174,7 @@ def _rows() -> Select[Any]:
     )
 
 
-# --- trials -------------------------------------------------------------------------------------
-
-
-def next_revision(connection: Connection, sweep: SweepKey) -> int:
-    return int(_NEXT_REVISION.value(connection, sweep=sweep))
-
-
-def add_trial(connection: Connection, sweep: SweepKey, values: Mapping[str, Any]) -> TrialKey:
-    revision = next_revision(connection, sweep)
-    return TrialKey(_ADD_TRIAL.value(connection, sweep_id=sweep, revision=revision, **values))
-
-
-def change_trial(
-    connection: Connection, sweep: SweepKey, trial: TrialKey, values: Mapping[str, Any]
-) -> None:
-    revision = next_revision(connection, sweep)
-    _CHANGE_TRIAL.run(connection, trial=trial, revision=revision, **values)
-
-
-def renew(connection: Connection, trial: TrialKey, values: Mapping[str, Any]) -> None:
-    """Change the lease or the progress of a locked trial."""
-    _CHANGE_TRIAL.run(connection, trial=trial, **values)
-
-
-def trial(connection: Connection, key: TrialKey) -> TrialRow:
-    """Return a trial's row; raises NotFound."""
-    return _required(cast("TrialRow | None", _TRIAL.row(connection, trial=key)), f"trial {key}")
-
-
-def lock_trial(connection: Connection, key: TrialKey) -> TrialRow:
-    """Return a trial's row that nobody else changes until the transaction ends; raises NotFound."""
-    row = _TRIAL_LOCKED.row(connection, trial=key)
-    return _required(cast("TrialRow | None", row), f"trial {key}")
-
-
-def trial_of_run(
-    connection: Connection, entity: str, project: str, sweep_id: str, run_id: str
-) -> TrialRow | None:
-    """Return the newest trial of a sweep that has, or had, a run."""
-    query = (
-        select(trials)
-        .join(sweeps, sweeps.c.id == trials.c.sweep_id)
-        .join(projects, projects.c.id == sweeps.c.project_id)
-        .join(entities, entities.c.id == projects.c.entity_id)
-        .where(
-            entities.c.name == entity,
-            projects.c.name == project,
-            sweeps.c.sweep_id == sweep_id,
-            trials.c.run_id == run_id,
-        )
-    )
-    newest = query.order_by(trials.c.id.desc()).limit(1)
-    return cast("TrialRow | None", connection.execute(newest).one_or_none())
-
-
-def in_state(
-    connection: Connection, sweep: SweepKey, state: TrialState, *, limit: int | None = None
-) -> Sequence[TrialRow]:
-    most = NO_LIMIT if limit is None else limit
-    rows = _IN_STATE.rows(connection, sweep=sweep, wanted=str(state), most=most)
-    return cast("Sequence[TrialRow]", rows)
-
-
-def late(connection: Connection, sweep: SweepKey, now: datetime) -> Sequence[TrialRow]:
-    """Return running trials whose lease ended."""
-    rows = _LATE.rows(connection, sweep=sweep, wanted=str(TrialState.RUNNING), now=now)
-    return cast("Sequence[TrialRow]", rows)
-
-
-def changed(connection: Connection, sweep: SweepKey, after: int) -> Sequence[TrialRow]:
-    """Return trials changed after a revision, in the order of their changes."""
-    return cast("Sequence[TrialRow]", _CHANGED.rows(connection, sweep=sweep, after=after))
-
-
-def trial_page(connection: Connection, sweep: SweepKey, request: PageRequest) -> Page[TrialRecord]:
-    """List the trials of a sweep, the newest first; prior runs last."""
-    order = parse_order("-number", {"number": number_field(trials.c.number)}, trials.c.id)
-    query = select(trials).where(trials.c.sweep_id == sweep)
-    rows, cursor, total = fetch_page(connection, query, order, request)
-    found = cast("Sequence[TrialRow]", rows)
-    return Page(tuple(trial_record(row) for row in found), cursor, total)
-
-
-def trial_record(row: TrialRow) -> TrialRecord:
-    return TrialRecord(
-        key=TrialKey(row.id),
-        number=row.number,
-        parameters=row.parameters,
-        state=TrialState(row.state),
-        run_id=row.run_id,
-        attempt=row.attempt,
-        value=row.value,
-        is_prior=row.number < 0,
-        created_at=row.created_at,
-        ended_at=row.ended_at,
-    )
-
-
-def _counts(connection: Connection, keys: Sequence[int]) -> dict[int, dict[TrialState, int]]:
-    """Count the trials that each sweep has handed out, by state."""
-    query = (
-        select(trials.c.sweep_id, trials.c.state, func.count())
-        .where(trials.c.sweep_id.in_(listed(connection, keys)), trials.c.number >= 0)
-        .group_by(trials.c.sweep_id, trials.c.state)
-    )
-    found: dict[int, dict[TrialState, int]] = {key: {} for key in keys}
-    for key, state, count in connection.execute(query):
-        found[key][TrialState(state)] = count
-    return found
-
-
-def _best_trials(connection: Connection, signs: Mapping[int, int]) -> dict[int, BestTrialRow]:
-    """Return run_id and value of what `best_trial` finds for each of many sweeps.
-
-    signs: of each sweep, as there. Of one sweep `best_trial` takes half as long.
-    """
-    found: dict[int, BestTrialRow] = {}
-    for sign in set(signs.values()):
-        keys = [key for key, own in signs.items() if own == sign]
-        place = func.row_number().over(
-            partition_by=trials.c.sweep_id, order_by=(sign * trials.c.value, trials.c.id)
-        )
-        ranked = (
-            select(trials.c.sweep_id, trials.c.run_id, trials.c.value, place.label("place"))
-            .where(trials.c.sweep_id.in_(listed(connection, keys)), *_may_be_best())
-            .subquery("ranked")
-        )
-        rows = connection.execute(select(ranked).where(ranked.c.place == 1))
-        found.update((row.sweep_id, cast("BestTrialRow", row)) for row in rows)
-    return found
-
-
-def best_trial(connection: Connection, sweep: SweepKey, sign: int) -> TrialRow | None:
-    """Return the ended trial with the best value whose run is not deleted; of equals the first.
-
-    sign: 1 where smaller is better, -1 where larger is.
-    """
-    query = select(trials).where(trials.c.sweep_id == sweep, *_may_be_best())
-    order = (sign * trials.c.value, trials.c.id)
-    first = query.order_by(*order).limit(1)
-    return cast("TrialRow | None", connection.execute(first).one_or_none())
-
-
-def _may_be_best() -> list[ColumnElement[bool]]:
-    is_gone = (
-        select(1)
-        .join(sweeps, sweeps.c.project_id == runs.c.project_id)
-        .where(
-            sweeps.c.id == trials.c.sweep_id,
-            runs.c.run_id == trials.c.run_id,
-            runs.c.deleted_at.is_not(None),
-        )
-        .exists()
-    )
-    has_ended = trials.c.state.in_([str(state) for state in ENDED])
-    return [trials.c.value.is_not(None), has_ended, ~is_gone]
-
-
-def lowest_prior_number(connection: Connection, sweep: SweepKey) -> int:
-    """Return the lowest number of a prior run, 0 if there is none."""
-    query = select(func.min(trials.c.number)).where(trials.c.sweep_id == sweep)
-    return min(connection.execute(query).scalar() or 0, 0)
-
-
 # --- what trials logged -------------------------------------------------------------------------
-
-
-def best_at(connection: Connection, sweep: SweepKey, bracket: int) -> Sequence[float]:
-    """Return the best value that each trial had at a bracket; of those that got there."""
-    best = find_operand(f"progress.at.{bracket}", _PROGRESS).number
-    assert best is not None
-    query = select(best).where(trials.c.sweep_id == sweep, best.is_not(None))
-    return connection.execute(query).scalars().all()
-
-
-_PROGRESS = {"progress": document_field(trials.c.progress)}
 
 
 def logged_by(

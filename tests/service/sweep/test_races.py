@@ -12,6 +12,7 @@ from lineal.core.trials import TrialProgress, TrialState
 from lineal.db import aliases as aliases_db
 from lineal.db import collections as collections_db
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.db import versions as versions_db
 from lineal.service import catalog
 from lineal.service.instance import Instance
@@ -75,7 +76,7 @@ def test_a_run_that_loses_its_trial_as_it_reports_leaves_nothing_to_the_next_run
     with ThreadPoolExecutor(1) as threads:
         with instance.database.writing() as connection:
             sweeps_db.lock(connection, sweep.key)
-            handout.put_back(connection, sweeps_db.trial(connection, trial.key), None)
+            handout.put_back(connection, trials_db.by_key(connection, trial.key), None)
             report = threads.submit(
                 trials.report, instance, OWNER, trial.key, trial.run_id, progress
             )
@@ -83,4 +84,4 @@ def test_a_run_that_loses_its_trial_as_it_reports_leaves_nothing_to_the_next_run
         answer = report.result(PATIENCE)
     assert not answer.goes_on
     with instance.database.reading() as connection:
-        assert sweeps_db.trial(connection, trial.key).progress is None
+        assert trials_db.by_key(connection, trial.key).progress is None

@@ -13,6 +13,7 @@ from lineal.core.records import RunState
 from lineal.core.sweeps import Plan
 from lineal.core.trials import OVER, AgentKey, Answer, SweepKey, SweepState, TrialKey, TrialState
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.service.sweep.locked import LockedSweep
 from lineal.service.sweep.search import Point, name_of, point_of
 
@@ -43,12 +44,12 @@ def without_new(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
         return Answer(None, waits=True, reason="the sweep is paused")
     if row.state in OVER:
         return Answer(None, reason=f"the sweep is {row.state}")
-    waiting = sweeps_db.in_state(connection, sweep.key, TrialState.QUEUED, limit=1)
+    waiting = trials_db.in_state(connection, sweep.key, TrialState.QUEUED, limit=1)
     if waiting:
         return _claimed(sweep, waiting[0], agent)
     if not is_used_up(row, sweep.plan):
         return None
-    if sweeps_db.in_state(connection, sweep.key, TrialState.RUNNING, limit=1):
+    if trials_db.in_state(connection, sweep.key, TrialState.RUNNING, limit=1):
         return Answer(None, waits=True, reason="the last trials are running elsewhere")
     finished = {"state": str(SweepState.FINISHED)}
     sweeps_db.change(connection, sweep.key, finished, sweep.now())
@@ -71,7 +72,7 @@ def new(sweep: LockedSweep, agent: AgentKey, point: Point) -> Answer:
         state=TrialState.RUNNING,
         grid_number=sweep.row.next_point if plan.method == "grid" else None,
     )
-    return Answer(sweeps_db.trial_record(trial))
+    return Answer(trials_db.record(trial))
 
 
 def add_trial(
@@ -91,8 +92,8 @@ def add_trial(
         "run_id": new_id(),
         "created_at": now,
     }
-    key = sweeps_db.add_trial(connection, sweep.key, fixed | dict(values))
-    return sweeps_db.trial(connection, key)
+    key = trials_db.add(connection, sweep.key, fixed | dict(values))
+    return trials_db.by_key(connection, key)
 
 
 def is_used_up(row: SweepRow, plan: Plan) -> bool:
@@ -122,7 +123,7 @@ def put_back(connection: Connection, trial: TrialRow, run: RunRow | None) -> Non
         again["is_resumed"] = True
     else:
         again |= {"run_id": new_id(), "is_resumed": False, "progress": None}
-    sweeps_db.change_trial(connection, SweepKey(trial.sweep_id), TrialKey(trial.id), again)
+    trials_db.change(connection, SweepKey(trial.sweep_id), TrialKey(trial.id), again)
 
 
 def is_preempted(run: RunRow | None) -> bool:
@@ -134,7 +135,7 @@ def is_preempted(run: RunRow | None) -> bool:
 
 def _claimed(sweep: LockedSweep, trial: TrialRow, agent: AgentKey) -> Answer:
     connection, now = sweep.connection, sweep.now()
-    sweeps_db.change_trial(
+    trials_db.change(
         connection,
         sweep.key,
         TrialKey(trial.id),
@@ -146,7 +147,7 @@ def _claimed(sweep: LockedSweep, trial: TrialRow, agent: AgentKey) -> Answer:
         },
     )
     sweeps_db.change(connection, sweep.key, {"state": str(SweepState.RUNNING)}, now)
-    claimed = sweeps_db.trial_record(sweeps_db.trial(connection, TrialKey(trial.id)))
+    claimed = trials_db.record(trials_db.by_key(connection, TrialKey(trial.id)))
     return Answer(claimed, is_resumed=trial.is_resumed)
 
 

@@ -13,6 +13,7 @@ from lineal.core.access import Action, Actor
 from lineal.core.sweeps import Plan
 from lineal.core.trials import SweepKey
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.service.instance import Instance
 from lineal.service.sweep.search import COUNTS, name_of, point_of
 
@@ -26,7 +27,7 @@ def importance(instance: Instance, actor: Actor, sweep: SweepKey) -> dict[str, f
     access.require(actor, Action.READ, f"sweep {sweep}")
     with instance.database.reading() as connection:
         plan = documents.plan(sweeps_db.by_key(connection, sweep).document)
-        trials = sweeps_db.changed(connection, sweep, -1)
+        trials = trials_db.changed(connection, sweep, -1)
     if plan.metric is None:
         return {}
     done = [

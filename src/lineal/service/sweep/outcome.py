@@ -13,6 +13,7 @@ from lineal.core.records import RunState
 from lineal.core.trials import OVER, Beat, SweepState, TrialKey, TrialState
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.service.sweep import best_version
 from lineal.service.sweep.handout import is_preempted, is_used_up, put_back
 from lineal.service.sweep.locked import LockedSweep
@@ -34,7 +35,7 @@ def judged(connection: Connection, trial: TrialRow) -> Beat:
     plan = rules.plan(row.document)
     if plan.stops is not None and _does_badly(connection, plan.stops, trial):
         noted = {**(trial.progress or {}), "stop": str(TrialState.STOPPED)}
-        sweeps_db.renew(connection, TrialKey(trial.id), {"progress": noted})
+        trials_db.renew(connection, TrialKey(trial.id), {"progress": noted})
         return Beat(False, TrialState.STOPPED, "others do better")
     return Beat(True, TrialState.RUNNING)
 
@@ -44,7 +45,7 @@ def take_back(sweep: LockedSweep, actor: Actor) -> bool:
 
     One whose run finished is done: its agent was killed before it could say so.
     """
-    late = sweeps_db.late(sweep.connection, sweep.key, sweep.now())
+    late = trials_db.late(sweep.connection, sweep.key, sweep.now())
     for trial in late:
         run = _run_of(sweep, trial)
         is_done = run is not None and run.deleted_at is None and run.state == RunState.FINISHED
@@ -77,7 +78,7 @@ def end(sweep: LockedSweep, trial: TrialRow, state: TrialState) -> None:
         "ended_at": sweep.now(),
         "lease_until": None,
     }
-    sweeps_db.change_trial(connection, sweep.key, TrialKey(trial.id), changed)
+    trials_db.change(connection, sweep.key, TrialKey(trial.id), changed)
     if rules.is_reached(plan.metric, value) and sweep.row.state not in OVER:
         finished = {"state": str(SweepState.FINISHED)}
         sweeps_db.change(connection, sweep.key, finished, sweep.now())
@@ -92,14 +93,14 @@ def conclude(sweep: LockedSweep, actor: Actor) -> None:
     """Move the alias of the best version, and end a sweep that has nothing left to do."""
     connection, plan, key = sweep.connection, sweep.plan, sweep.key
     if plan.best_alias is not None and plan.metric is not None:
-        best = sweeps_db.best_trial(connection, key, plan.metric.sign)
+        best = trials_db.best(connection, key, plan.metric.sign)
         if best is not None:
             best_version.put_alias(sweep, best.run_id, actor)
     present = sweeps_db.lock(connection, key)
     if present.state != SweepState.RUNNING or not is_used_up(present, plan):
         return
     left = (TrialState.RUNNING, TrialState.QUEUED)
-    if not any(sweeps_db.in_state(connection, key, state, limit=1) for state in left):
+    if not any(trials_db.in_state(connection, key, state, limit=1) for state in left):
         sweeps_db.change(connection, key, {"state": str(SweepState.FINISHED)}, sweep.now())
 
 
@@ -110,6 +111,6 @@ def _does_badly(connection: Connection, stops: hyperband.Hyperband, trial: Trial
     bracket = hyperband.reached(stops, progress["logged"])
     if bracket is None:
         return False
-    others = sweeps_db.best_at(connection, trial.sweep_id, bracket)
+    others = trials_db.best_at(connection, trial.sweep_id, bracket)
     own = {int(at): best for at, best in progress["at"].items()}
     return hyperband.should_stop(stops, progress["logged"], own, progress["best"], others)

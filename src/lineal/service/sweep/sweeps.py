@@ -26,6 +26,7 @@ from lineal.core.trials import (
 from lineal.db import projects as projects_db
 from lineal.db import runs as runs_db
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.errors import Conflict, Invalid, SweepNotFound
 from lineal.nearest import NEAR_MISSES_MOST, near_misses
 from lineal.service import finding_runs
@@ -136,7 +137,7 @@ def set_state(instance: Instance, actor: Actor, sweep: SweepKey, state: SweepSta
 
 def _stop_runs(connection: Connection, sweep: SweepKey, now: datetime) -> None:
     row = sweeps_db.by_key(connection, sweep)
-    for trial in sweeps_db.in_state(connection, sweep, TrialState.RUNNING):
+    for trial in trials_db.in_state(connection, sweep, TrialState.RUNNING):
         run = runs_db.find(connection, row.entity, row.project, trial.run_id, lock=True)
         if run is not None and run.state in (RunState.RUNNING, RunState.PREEMPTING):
             stopped = {"state": str(RunState.KILLED), "finished_at": now}
@@ -183,11 +184,11 @@ def _add_prior(
     point = point_of(plan, run.config)
     value = rules.result(run.summary, plan.metric) if plan.metric is not None else None
     now = instance.clock.now()
-    sweeps_db.add_trial(
+    trials_db.add(
         connection,
         key,
         {
-            "number": sweeps_db.lowest_prior_number(connection, key) - 1,
+            "number": trials_db.lowest_prior_number(connection, key) - 1,
             "point": point or {},
             "parameters": dict(run.config),
             "state": str(TrialState.FINISHED if point is not None else TrialState.FAILED),

@@ -34,6 +34,7 @@ from lineal.core.trials import (
 )
 from lineal.db import agents as agents_db
 from lineal.db import sweeps as sweeps_db
+from lineal.db import trials as trials_db
 from lineal.errors import Conflict, Invalid, NotFound
 from lineal.service.instance import Instance
 from lineal.service.sweep import handout, outcome
@@ -50,7 +51,7 @@ def trials(
     """List the trials of a sweep, the newest first, runs that were there before at the end."""
     access.require(actor, Action.READ, f"sweep {sweep}")
     with instance.database.reading() as connection:
-        return sweeps_db.trial_page(connection, sweep, page)
+        return trials_db.page(connection, sweep, page)
 
 
 def agents(instance: Instance, actor: Actor, sweep: SweepKey) -> list[AgentRecord]:
@@ -68,12 +69,12 @@ def trial_of_run(
     what = f"trial of run {run_id} in sweep {entity}/{project}/{sweep_id}"
     access.require(actor, Action.READ, what)
     with instance.database.reading() as connection:
-        found = sweeps_db.trial_of_run(connection, entity, project, sweep_id, run_id)
+        found = trials_db.of_run(connection, entity, project, sweep_id, run_id)
     if found is None:
         raise NotFound(
             f"No {what} (you are {actor.name}); only an agent starts the runs of a sweep"
         )
-    return sweeps_db.trial_record(found)
+    return trials_db.record(found)
 
 
 def enqueue(
@@ -107,7 +108,7 @@ def enqueue(
             state=TrialState.QUEUED,
             grid_number=handout.grid_number(locked, parameters),
         )
-        return sweeps_db.trial_record(trial)
+        return trials_db.record(trial)
 
 
 def _require_known(
@@ -219,10 +220,10 @@ def beat(instance: Instance, actor: Actor, trial: TrialKey, agent: AgentKey) -> 
     access.require(actor, Action.WRITE, f"trial {trial}")
     now = instance.clock.now()
     with instance.database.writing(is_durable=False) as connection:
-        found = sweeps_db.lock_trial(connection, trial)
+        found = trials_db.lock(connection, trial)
         if found.state != TrialState.RUNNING or found.agent_id != agent:
             return Beat(False, TrialState.CANCELLED, "another agent has it now")
-        sweeps_db.renew(connection, trial, {"lease_until": now + instance.trial_lease})
+        trials_db.renew(connection, trial, {"lease_until": now + instance.trial_lease})
         agents_db.change(connection, agent, {"heartbeat_at": now})
         return outcome.judged(connection, found)
 
@@ -236,14 +237,14 @@ def report(
     """
     access.require(actor, Action.WRITE, f"trial {trial}")
     with instance.database.writing(is_durable=False) as connection:
-        before = sweeps_db.lock_trial(connection, trial)
+        before = trials_db.lock(connection, trial)
         if before.run_id != run_id or before.state != TrialState.RUNNING:
             return Beat(False, TrialState.CANCELLED, "another agent has it now")
         told = {**progress._asdict(), "at": {str(at): best for at, best in progress.at.items()}}
         if before.progress and "stop" in before.progress:
             told["stop"] = before.progress["stop"]
-        sweeps_db.renew(connection, trial, {"progress": told})
-        return outcome.judged(connection, sweeps_db.trial(connection, trial))
+        trials_db.renew(connection, trial, {"progress": told})
+        return outcome.judged(connection, trials_db.by_key(connection, trial))
 
 
 def finish(
@@ -259,13 +260,13 @@ def finish(
     if state not in (*ENDED, TrialState.QUEUED):
         raise Invalid(f"A trial cannot end as `{state}`")
     with instance.database.writing() as connection:
-        found = sweeps_db.trial(connection, trial)
+        found = trials_db.by_key(connection, trial)
         locked = LockedSweep.of(instance, connection, sweeps_db.lock(connection, found.sweep_id))
-        found = sweeps_db.trial(connection, trial)  # as it is now that nobody else changes it
+        found = trials_db.by_key(connection, trial)  # as it is now that nobody else changes it
         if found.agent_id == agent and found.state == TrialState.RUNNING:
             outcome.end(locked, found, state)
             outcome.conclude(locked, actor)
-        return sweeps_db.trial_record(sweeps_db.trial(connection, trial))
+        return trials_db.record(trials_db.by_key(connection, trial))
 
 
 def _search_of(instance: Instance, sweep: SweepKey, plan: Plan) -> Search:
@@ -274,7 +275,7 @@ def _search_of(instance: Instance, sweep: SweepKey, plan: Plan) -> Search:
     if search is None or search.plan != plan:  # `update` may have come from another process
         search = instance.searches[sweep] = Search(plan)
     with instance.database.reading() as connection:
-        search.learn(sweeps_db.changed(connection, sweep, search.revision))
+        search.learn(trials_db.changed(connection, sweep, search.revision))
     return search
 
 
