@@ -168,8 +168,10 @@ def test_nan_does_not_stand_for_none_where_numbers_or_values_are_asked_for() -> 
             Table(columns=["a"], data=[[math.nan], ["x"]], **how)
 
 
-def test_none_is_refused_where_a_column_is_not_optional() -> None:
-    table = Table(columns=["a", "b"], optional=[False, True])
+@pytest.mark.parametrize("allow_mixed_types", [False, True])
+def test_none_is_refused_where_a_column_is_not_optional(allow_mixed_types: bool) -> None:
+    names, optional = ["a", "b"], [False, True]
+    table = Table(columns=names, optional=optional, allow_mixed_types=allow_mixed_types)
     with pytest.raises(TypeError, match="column `a`: None is not allowed"):
         table.add_data(None, None)
 

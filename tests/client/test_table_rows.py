@@ -184,8 +184,10 @@ def test_as_many_rows_as_scripts_of_wandb_ask_for_are_kept() -> None:
 
 
 def test_numpy_scalars_become_pythons_own() -> None:
-    table = Table(columns=["a"], data=[[np.int64(1)], [np.float32(0.5)], [np.float64(2)]])
-    assert [type(row[0]) for row in table.data] == [int, float, float]
+    numbers = np.int64(1), np.float32(0.5), np.float64(2), np.longdouble(0.25)
+    table = Table(columns=["a"], data=[[number] for number in numbers])
+    assert [type(row[0]) for row in table.data] == [int, float, float, float]
+    assert table.data == [[1], [0.5], [2.0], [0.25]]
 
 
 def test_durations_are_their_seconds_and_paths_their_text(tmp_path: Path) -> None:
@@ -260,6 +262,14 @@ def test_frame_goes_in_and_comes_out() -> None:
         "t": "timestamp or none",
     }
     assert table.get_dataframe()["n"].tolist() == [1, 2]
+
+
+def test_frame_in_the_place_of_the_columns_is_refused() -> None:
+    """Its names alone would be a table without any of its rows."""
+    frame = pd.DataFrame({"a": [1, 2]})
+    with pytest.raises(Invalid, match="Table\\(dataframe=…\\)"):
+        Table(frame)  # type: ignore[arg-type]  # what is refused here
+    assert Table(columns=frame.columns, data=frame.values).data == [[1], [2]]
 
 
 def test_frame_of_nullable_numbers_has_none_for_what_is_missing() -> None:

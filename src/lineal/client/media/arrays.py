@@ -13,6 +13,7 @@ from typing import Any
 from lineal.client.media.columns import ColumnType, only_option
 from lineal.client.media.files import MediaFile
 from lineal.client.media.types import needs_media_extra
+from lineal.core.names import strings
 from lineal.errors import Invalid
 
 ARRAY_FOLDER = "media/serialized_data"
@@ -181,6 +182,20 @@ def is_frame(value: object) -> bool:
     return hasattr(value, "columns") and any(
         hasattr(value, of_its_own) for of_its_own in ("iloc", "iter_columns", "column_names")
     )
+
+
+def column_names(columns: Any) -> list[str | int]:
+    """Return the names that are given for columns; raises Invalid for a frame with all its rows.
+
+    Such a frame is the first thing that some give a table, and its names alone would be an empty
+    one.
+    """
+    if is_frame(columns):
+        raise Invalid(
+            f"`columns` are names, not a {type(columns).__name__} with rows; for a table of it say "
+            "Table(dataframe=…)"
+        )
+    return list(strings(columns, "Columns"))
 
 
 def frame_columns(frame: Any) -> tuple[list[str | int], list[list[Any]]]:

@@ -132,7 +132,7 @@ def _foreign(value: Any, depth: int) -> Any:
     if numpy is not None and isinstance(value, numpy.timedelta64):
         return plain(value / numpy.timedelta64(1, "s"))
     if numpy is not None and isinstance(value, numpy.generic):
-        item = value.item()
+        item = float(value) if isinstance(value, numpy.longdouble) else value.item()
         if type(item) in _PLAIN:
             return item
     if numpy is not None and isinstance(value, numpy.ndarray):

@@ -27,7 +27,6 @@ from lineal.client.media.logged import Logged, log_table, next_part
 from lineal.client.media.table_file import read_column, write_columns
 from lineal.client.media.types import DataObject, MediaSource, MediaTarget
 from lineal.client.term import warn_once
-from lineal.core.names import strings
 from lineal.errors import IntegrityError, Invalid
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ _QUICK: Mapping[str, frozenset[type]] = {
     "string": frozenset({str}),
     "number": frozenset({int, float}),
     "boolean": frozenset({bool}),
-    "any": frozenset({str, int, float, bool, _NONE_TYPE}),
+    "any": frozenset({str, int, float, bool}),
 }
 """Python types that a column takes without another look; most cells of most tables."""
 
@@ -119,8 +118,7 @@ class Table(DataObject):
             names, frame = arrays.frame_columns(dataframe)
             columns = names if columns is None else columns
         if columns is not None:
-            named: Any = columns
-            self._name_columns(list(strings(named, "Columns")), dtype, optional)
+            self._name_columns(arrays.column_names(columns), dtype, optional)
         if frame:
             data = zip(*frame, strict=True)
         for row in _rows(data):
@@ -149,7 +147,7 @@ class Table(DataObject):
         self._types.append(type)
         self._optional.append(optional)
         self._is_given.append(is_given)
-        self._quick.append(_quick(type))
+        self._quick.append(_quick(type, optional))
 
     # --- what is in it ---
 
@@ -380,7 +378,7 @@ class Table(DataObject):
         for row, cell in zip(self._rows, cells, strict=True):
             row[position] = cell
         self._is_given[position] = True
-        self._quick[position] = _quick(self._types[position])
+        self._quick[position] = _quick(self._types[position], optional)
         return self._types[position]
 
     def _set_type(self, position: int, type_: ColumnType) -> bool:
@@ -388,7 +386,7 @@ class Table(DataObject):
         known = self._types[position]
         if type_ is not known:
             self._types[position] = type_
-            self._quick[position] = _quick(type_)
+            self._quick[position] = _quick(type_, self._optional[position])
         return takes_numbers(known) and not takes_numbers(type_)
 
     # --- the file ---
@@ -478,11 +476,11 @@ def _for_each(names: Sequence[str | int], value: Any, what: str) -> list[Any]:
     return [value] * len(names)
 
 
-def _quick(type: ColumnType) -> frozenset[type]:
-    if type.name == "union":
-        known = [_QUICK.get(option.name, frozenset()) for option in type.options]
-        return frozenset().union(*known, {_NONE_TYPE} if NONE in type.options else set())
-    return _QUICK.get(type.name, frozenset())
+def _quick(type: ColumnType, optional: bool) -> frozenset[type]:
+    options = type.options if type.name == "union" else [type]
+    none = {_NONE_TYPE} if NONE in options or type.name == "any" else set()
+    known = [_QUICK.get(option.name, frozenset()) for option in options]
+    return frozenset().union(*known, none if optional else ())
 
 
 def _rows(data: Any) -> Iterator[Any]:
