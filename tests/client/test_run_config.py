@@ -23,6 +23,13 @@ def test_config_reads_as_dict_and_by_attribute():
     assert config._as_dict() == config.as_dict()
 
 
+def test_keys_may_be_called_as_what_only_our_config_has():
+    config = RunConfig({"lr": 0.1})
+    assert list(config.values()) == [0.1]
+    config.values, config.lock = [1, 2], "door"
+    assert (config.values, config.lock) == ([1, 2], "door")
+
+
 def test_changing_a_value_needs_permission():
     config = RunConfig({"lr": 0.1})
     config.lr = 0.1
@@ -62,12 +69,12 @@ def test_setdefaults_keeps_what_is_there():
 
 def test_locked_keys_ignore_later_writes_with_a_warning(capsys):
     config = RunConfig({"lr": 1})
-    config.lock({"lr": 0.5})
+    config._lock_to({"lr": 0.5})
     config.update({"lr": 9}, allow_val_change=True)
     assert config.lr == 0.5
     assert "ignored" in capsys.readouterr().err
     with pytest.raises(TypeError, match="config takes a dict"):
-        config.lock(5)
+        config._lock_to(5)
 
 
 def test_dashes_around_keys_are_stripped():
@@ -261,7 +268,7 @@ def test_a_function_is_its_full_name(function, name):
 
 def test_what_is_set_in_a_nested_dict_and_cannot_be_kept_is_said(capsys):
     config = RunConfig({"a": {"b": 1}, "c": {"d": 1}})
-    config.lock({"c": {"d": 2}})
+    config._lock_to({"c": {"d": 2}})
     config["a"]["table"] = lineal.Table(columns=["x"])
     config["c"]["d"] = 3
     assert config.as_dict() == {"a": {"b": 1}, "c": {"d": 2}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -92,6 +92,8 @@ class RunConfig:
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
             raise AttributeError(key)
+        if key == "values" and key not in self:  # that of a dict, which W&B's config lacks
+            return self._public().values
         try:
             return self[key]
         except KeyError:
@@ -110,9 +112,6 @@ class RunConfig:
 
     def keys(self) -> KeysView[str]:
         return self._public().keys()
-
-    def values(self) -> ValuesView[Any]:
-        return self._public().values()
 
     def items(self) -> ItemsView[str, Any]:
         return self._public().items()
@@ -168,7 +167,7 @@ class RunConfig:
         given = read_config(values)
         self.update({key: value for key, value in given.items() if key not in self})
 
-    def lock(self, values: Mapping[str, Any]) -> None:
+    def _lock_to(self, values: Mapping[str, Any]) -> None:
         """Set keys that later writes by the user do not change: a sweep has chosen them."""
         with self._lock:
             accepted = self._accepted(read_config(values), allow=True)

@@ -75,7 +75,7 @@ class Trial:
 
     def begin(self, run: Run) -> None:
         """Take a run that has just started under this trial's control."""
-        run.config.lock(self.parameters)
+        run.config._lock_to(self.parameters)
         run._trial = self
         self.runs.append(run)
 
