@@ -118,6 +118,12 @@ def test_what_is_no_histogram_is_refused(given, message):
         Histogram(**given)
 
 
+def test_what_numpy_counted_may_be_given_in_the_place_of_the_values():
+    """W&B's guide to logging media does so."""
+    counted = np.histogram([1, 2, 2], bins=2)
+    assert lineal.Histogram(counted) == lineal.Histogram(np_histogram=counted)
+
+
 def test_edges_that_descend_are_turned_round_with_their_counts():
     made = Histogram(np_histogram=(np.array([1, 2]), [3.0, 1.0, 1.0]))
     assert (made.histogram, made.bins) == ([2, 1], [1, 1, 3])

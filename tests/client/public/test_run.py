@@ -7,14 +7,17 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 
+import lineal
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.backend import Backend
 from lineal.client.init import init
 from lineal.client.public import run as public_run
 from lineal.client.public.api import Api
 from lineal.client.public.run import Run
+from lineal.client.values import ARRAY_MAX_ELEMENTS
 from lineal.core.records import RunPatch, RunSpec
 from lineal.errors import (
     CommError,
@@ -190,6 +193,18 @@ def test_a_summary_gives_its_values_as_wandbs_example_of_exporting_asks(
     backend.update_run(run._record.key, RunPatch(summary={"loss": 1.0, "n.acc": 0.5}))
     run.load()
     assert run.summary._json_dict == {"loss": 1.0, "n.acc": 0.5}
+
+
+def test_a_summary_takes_histograms_and_no_other_media(api: Api, run: Run) -> None:
+    run.summary["weights"] = lineal.Histogram([1, 2, 2], num_bins=2)
+    run.summary["long"] = numpy.arange(ARRAY_MAX_ELEMENTS + 1)
+    with pytest.raises(TypeError, match="`page` cannot hold a Html here; open the run"):
+        run.summary["page"] = lineal.Html("<p>")
+    run.summary.update()
+    api.flush()
+    fresh = api.run("train").summary
+    assert fresh["weights"] == {"_type": "histogram", "values": [1, 2], "bins": [1.0, 1.5, 2.0]}
+    assert fresh["long"]["_type"] == "histogram"
 
 
 def test_summary_changes_go_with_the_run(api: Api, run: Run) -> None:

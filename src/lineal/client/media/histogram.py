@@ -24,7 +24,7 @@ class Histogram(DataObject):
 
     sequence: numbers to count, of any shape; needs NumPy. NaN and infinities are left out, and
     that is said once; what a masked array masks is left out too. Of no numbers at all there are
-    empty bins from 0 to 1.
+    empty bins from 0 to 1. The pair that `numpy.histogram` returns is taken as `np_histogram`.
     np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
     edge more than counts. Where the edges descend, both are turned round; in no order they are
     kept, and that is said once. `sequence` is then not looked at.
@@ -48,6 +48,8 @@ class Histogram(DataObject):
         np_histogram: Sequence[Any] | None = None,
         num_bins: int = BINS,
     ) -> None:
+        if np_histogram is None and _is_counted(sequence):
+            np_histogram = sequence
         if np_histogram is not None:
             self.histogram, self.bins = self._checked(np_histogram)
         elif sequence is not None:
@@ -120,6 +122,16 @@ class Histogram(DataObject):
 
 
 _PARTS = ("counts", "edges")
+
+
+def _is_counted(given: Any) -> bool:
+    """Tell what `numpy.histogram` returned; as values, two arrays of such lengths are none."""
+    return (
+        isinstance(given, tuple)
+        and len(given) == len(_PARTS)
+        and all(getattr(part, "ndim", None) == 1 for part in given)
+        and len(given[1]) == len(given[0]) + 1
+    )
 
 
 def _ascend(edges: Sequence[float]) -> bool:

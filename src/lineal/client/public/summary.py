@@ -12,11 +12,14 @@ Save = Callable[[dict[str, Any], tuple[str, ...]], None]
 
 
 class PublicSummary(Summary, MutableMapping[str, Any]):
-    """Works like a dict; `update()` sends what changed, deletions too (API-11)."""
+    """Works like a dict; `update()` sends what changed, deletions too (API-11).
+
+    It takes histograms, and arrays too long for a row as their histogram; other media need a run.
+    """
 
     def __init__(self, values: Mapping[str, Any], save: Save) -> None:
         """save: sends (changed, removed)."""
-        super().__init__(values)
+        super().__init__(values, media=_histogram)
         object.__setattr__(self, "_save", save)
 
     @property
@@ -52,3 +55,15 @@ class PublicSummary(Summary, MutableMapping[str, Any]):
         except BaseException:
             self._put_back(changed, removed)
             raise
+
+
+def _histogram(value: Any, key: str) -> dict[str, Any]:
+    """Return a histogram as it is in a row; raises TypeError for media with files of their own."""
+    from lineal.client.media.histogram import Histogram  # costs an import that few summaries need
+
+    if isinstance(value, Histogram):
+        return value.write()
+    raise TypeError(
+        f"`{key}` cannot hold a {type(value).__name__} here; open the run by init(id=…, "
+        'resume="must") and log it'
+    )
