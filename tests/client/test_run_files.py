@@ -132,10 +132,31 @@ def test_a_folder_of_any_depth_is_saved(run, deep):
     assert run.save("top") == [os.path.abspath(f"top/{deep}a")]
 
 
-def test_a_literal_name_may_look_like_a_glob(run):
+def test_a_literal_name_may_look_like_a_glob(run, capsys):
     Path("a[1].txt").write_text("x")
+    assert run.save("a[1].txt") == []
+    assert "there is a file of that very name; save it with glob=False" in capsys.readouterr().err
     assert run.save("a[1].txt", policy="now", glob=False) != []
     assert paths(run) == ["a[1].txt"]
+
+
+def test_an_absolute_glob_keeps_one_folder_of_each_file(run, tmp_path):
+    for folder, name in (("a", "x.txt"), ("b[1]", "y.txt")):
+        (tmp_path / folder / "kept").mkdir(parents=True)
+        (tmp_path / folder / "kept" / name).write_text(name)
+    run.save(str(tmp_path / "*" / "kept" / "*.txt"), policy="now")
+    assert {"kept/x.txt", "kept/y.txt"} <= set(paths(run))
+
+
+def test_two_files_of_one_path_are_refused(run, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder / "kept").mkdir(parents=True)
+        (tmp_path / folder / "kept" / "x.txt").touch()
+    pattern = str(tmp_path / "*" / "kept" / "x.txt")
+    with pytest.raises(Invalid, match="either would be kept"):
+        run.save(pattern)
+    run.save(pattern, base_path=str(tmp_path), policy="now")
+    assert {"a/kept/x.txt", "b/kept/x.txt"} <= set(paths(run))
 
 
 def test_files_outside_of_the_base_are_refused(run, tmp_path):

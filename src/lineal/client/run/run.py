@@ -318,7 +318,7 @@ class Run(RunCore, Shown):
         own = self.place.files
         choices = saved_files.choose(glob_str, base_path, policy, is_glob=glob, folder=own)
         if not choices:
-            term.warning(f"save({str(glob_str)!r}) matches no file")
+            term.warning(saved_files.matches_nothing(glob_str))
         self._files.add(choices)
         return [choice.local for choice in choices]
 

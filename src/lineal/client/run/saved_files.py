@@ -54,21 +54,38 @@ def choose(
 
     Paths in the run are relative to `base`; without it an absolute pattern keeps one folder, a
     relative one its whole path, and what is in `folder`, `run.dir`, its path there. Raises Invalid
-    for what lies outside `base`, HostilePath for a name that no run can have, Unavailable for a
-    folder that cannot be listed.
+    for what lies outside `base` and for two files of one path, HostilePath for a name that no run
+    can have, Unavailable for a folder that cannot be listed.
     """
     if policy not in POLICIES:
         raise Invalid(f"save(policy={policy!r}): use `live`, `now` or `end`")
     text = path_text(os.fsdecode(pattern) if isinstance(pattern, bytes) else pattern)
-    base = absolute_path(_base_of(text, folder) if base is None else base)
+    given, base = base, _base_of(text, folder) if base is None else base
+    is_pattern = given is None and is_glob and globs.has_magic(base) and base == _two_up(text)
+    base = absolute_path(base)
     found = sorted(globs.glob(text, recursive=True)) if is_glob else [text]
-    choices = []
-    for local in dict.fromkeys(_files_of(found)):  # a folder and what is in it may both match
-        path = os.path.relpath(local, base).replace(os.sep, "/")
-        if path.startswith("../"):
-            raise Invalid(f"Cannot save {local}: it lies outside of {base}")
-        choices.append(Choice(entry_path(path), local, policy))
-    return choices
+    choices: dict[str, Choice] = {}
+    for match in found:
+        above = absolute_path(_two_up(match)) if is_pattern else base
+        for local in _files_of([match]):  # a folder and what is in it may both match
+            path = os.path.relpath(local, above).replace(os.sep, "/")
+            if path.startswith("../"):
+                raise Invalid(f"Cannot save {local}: it lies outside of {above}")
+            other = choices.setdefault(path, Choice(entry_path(path), local, policy))
+            if other.local != local:
+                raise Invalid(
+                    f"Cannot save both {other.local} and {local}: either would be {path} in the "
+                    "run; say of which folder to keep all below by base_path"
+                )
+    return list(choices.values())
+
+
+def matches_nothing(pattern: str | bytes | os.PathLike[str]) -> str:
+    """Say that a `save` call saves nothing, and what was meant where its pattern is a file."""
+    said = f"save({str(pattern)!r}) matches no file"
+    if os.path.lexists(pattern):
+        said += "; there is a file of that very name; save it with glob=False"
+    return said
 
 
 def _base_of(pattern: str, folder: str | None) -> str:
@@ -78,7 +95,11 @@ def _base_of(pattern: str, folder: str | None) -> str:
         inside = os.path.join(absolute_path(folder), "")
         if os.path.normpath(pattern).startswith(inside):
             return inside
-    return os.path.dirname(os.path.dirname(pattern))
+    return _two_up(pattern)
+
+
+def _two_up(path: str) -> str:
+    return os.path.dirname(os.path.dirname(path))
 
 
 def _files_of(
