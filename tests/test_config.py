@@ -286,7 +286,7 @@ def test_wandbs_names_of_our_settings_are_read() -> None:
     assert (loaded.disable_meta, loaded.disable_machine_info) == (True, True)
 
 
-@pytest.mark.parametrize("name", ["projcet", "git_commit", "x_save_requirements"])
+@pytest.mark.parametrize("name", ["projcet", "git_remote", "x_save_requirements"])
 def test_settings_that_nobody_would_hear_are_refused(name: str) -> None:
     with pytest.raises(Invalid, match=name):
         Settings(**{name: "x"})

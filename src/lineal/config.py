@@ -170,6 +170,9 @@ class Settings:
     )
     program: str | None = setting(None, "Main script, where it cannot be found out", is_path=True)
     git_root: str | None = setting(None, "Work tree to take the commit from", is_path=True)
+    git_commit: str | None = setting(None, "Commit to record in the place of what git says")
+    git_remote_url: str | None = setting(None, "Remote to record in the place of what git says")
+    host: str | None = setting(None, "Name of the machine to record in the place of its own")
     ignore_globs: tuple[str, ...] = setting((), "Run files never saved, separated by commas")
     config_paths: tuple[str, ...] = setting(
         (), "YAML files merged into `config` at `init`", is_path=True

@@ -57,6 +57,20 @@ def test_commit_remote_and_diff_are_recorded_without_credentials(tree):
     assert b"secret" not in files["diff.patch"]
 
 
+def test_a_commit_a_remote_and_a_host_that_are_said_are_recorded(tree, monkeypatch):
+    Path("train.py").write_text("print(2)\n")
+    monkeypatch.setenv("WANDB_GIT_COMMIT", "0123abc")
+    monkeypatch.setenv("WANDB_GIT_REMOTE_URL", "https://ana:secret@example.com/y.git")
+    monkeypatch.setenv("WANDB_HOST", "node-7")
+    with lineal.init() as run:
+        pass
+    record = run.backend.run_by_key(run.record.key)
+    assert (record.git_commit, record.host) == ("0123abc", "node-7")
+    assert record.git_remote == "https://example.com/y.git"
+    assert (record.metadata["git"]["commit"], record.metadata["host"]) == ("0123abc", "node-7")
+    assert git.DIFF_FILE not in files_of(run)
+
+
 def test_commit_and_remote_of_an_offline_run_come_home(tree, home):
     lineal.init(mode="offline", project="p", id="a").finish()
     assert not any(result.failures for result in synced(home))

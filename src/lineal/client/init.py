@@ -413,7 +413,7 @@ def _spec(
         tags=settings.run_tags,
         config=config or None,
         sweep_id=settings.sweep_id,
-        host=None if settings.disable_machine_info else machine.host_name(),
+        host=None if settings.disable_machine_info else settings.host or machine.host_name(),
         program=None if settings.disable_meta else call.stored_program,
     )
 

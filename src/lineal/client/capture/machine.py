@@ -18,12 +18,12 @@ def host_name() -> str:
     return os.uname().nodename
 
 
-def describe() -> dict[str, Any]:
-    """Return what is known of the machine, under the names W&B uses."""
+def describe(host: str | None = None) -> dict[str, Any]:
+    """Return what is known of the machine, under the names W&B uses; host: its name, if given."""
     system = os.uname()
     found: dict[str, Any] = {
         "os": f"{system.sysname}-{system.release}-{system.machine}",
-        "host": system.nodename,
+        "host": host or system.nodename,
         "username": os.environ.get("USER") or os.environ.get("USERNAME"),
         "python": sys.version.split()[0],
         "executable": sys.executable,

@@ -57,7 +57,7 @@ def collect(settings: Settings, call: Call) -> Surroundings:
     """Look at machine, packages, work tree and script, as far as the settings allow."""
     details = dict(call.details)
     if not settings.disable_machine_info:
-        details.update(machine.describe())
+        details.update(machine.describe(settings.host))
     contents: dict[str, bytes] = {}
     if not settings.disable_requirements:
         contents[REQUIREMENTS_FILE] = "".join(f"{p}\n" for p in requirements.installed()).encode()
@@ -109,7 +109,14 @@ def of_notebook(settings: Settings) -> tuple[dict[str, bytes], tuple[tuple[str, 
 
 
 def _git(settings: Settings, call: Call) -> git.GitState | None:
-    """Look at the work tree of the working folder; outside of any, at that of the script."""
+    """Look at the work tree of the working folder; outside of any, at that of the script.
+
+    Where the settings say a commit or a remote, as in a container without either, no tree counts:
+    its changes would be against another commit.
+    """
+    if settings.git_commit or settings.git_remote_url:
+        remote = git.without_credentials(settings.git_remote_url)
+        return git.GitState(settings.git_commit, None, remote, None)
     root = git.find_root(settings.git_root or call.folder)
     if root is None and settings.git_root is None:
         script_folder = folder_of(call.program, call.folder)
