@@ -100,7 +100,11 @@ def test_incremental_table_sends_only_new_rows() -> None:
             table.add_data(number)
             run.log({"t": table})
     values = logged_rows(run, "t")
-    assert [value["increment_num"] for value in values] == [0, 1, 2]
+    assert [(value["increment_num"], value["nrows"]) for value in values] == [
+        (0, 1),
+        (1, 2),
+        (2, 3),
+    ]
     parts = [artifact.get(path) for artifact, path in map(artifact_and_path, values)]
     assert [part.data for part in parts] == [[[0]], [[1]], [[2]]]
 

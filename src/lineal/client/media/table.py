@@ -453,7 +453,7 @@ class Table(DataObject):
             grew = known is not None and known.shape[1] == shape[1]  # else rows changed as well
             start = known.shape[0] if known is not None and grew else 0
             part = next_part(None if known is None else known.part, run, key)
-            value = log_table(self._rows_from(start), run, key, part=part)
+            value = log_table(self._rows_from(start), run, key, part=part) | {"nrows": len(self)}
         else:
             value = log_table(self, run, key)
         self._logged[place] = Logged(part, shape, value)
