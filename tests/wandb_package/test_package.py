@@ -21,7 +21,12 @@ LIBRARIES = {
     "xgboost": "xgboost",
 }
 """What the modules of callbacks import."""
-CALLBACKS = [*(f"wandb.integration.{name}" for name in LIBRARIES), "wandb.sklearn"]
+SHORT = sorted({*LIBRARIES, "gym", "tensorboard"} - {"sb3"})
+"""Modules of callbacks that are found without `integration`, too."""
+CALLBACKS = [
+    *(f"wandb.integration.{name}" for name in LIBRARIES),
+    *(f"wandb.{name}" for name in SHORT),
+]
 
 
 def modules() -> list[str]:
@@ -179,12 +184,19 @@ def test_callbacks_import_the_library_that_they_are_for(
     assert library in error
 
 
-def test_charts_of_models_have_a_short_path(as_wandb: Start) -> None:
-    pytest.importorskip("sklearn")
+@pytest.mark.parametrize("name", SHORT)
+def test_callbacks_have_a_short_path(
+    name: str, as_wandb: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name])
     program = (
-        "from wandb.sklearn import plot_roc\n"
-        "import wandb.integration.sklearn\n"
-        "assert wandb.sklearn.plot_roc is plot_roc is wandb.integration.sklearn.plot_roc\n"
+        f"import wandb, wandb.{name} as short\n"
+        f"from wandb.integration import {name} as long\n"
+        "names = [each for each in vars(long) if not each.startswith('_')]\n"
+        "assert names and all(getattr(short, each) is getattr(long, each) for each in names)\n"
+        f"assert wandb.{name} is short\n"
     )
     as_wandb(program)
 

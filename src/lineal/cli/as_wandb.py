@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from typing import Annotated
 
@@ -34,8 +35,9 @@ def as_wandb(
     try:
         os.execvp(command[0], command)  # noqa: S606 - there is no shell on purpose
     except FileNotFoundError as error:
-        raise MissingFile(
-            f"There is no command `{command[0]}`: see how it is spelt, and whether it is installed"
-        ) from error
+        meant = "see how it is spelt, and whether it is installed"
+        if command[0].endswith(".py") and os.path.isfile(command[0]):
+            meant = f"a script is started by `lineal as-wandb python {shlex.join(command)}`"
+        raise MissingFile(f"There is no command `{command[0]}`: {meant}") from error
     except OSError as error:
         raise Unavailable(f"`{command[0]}` cannot be run: {error.strerror}") from error

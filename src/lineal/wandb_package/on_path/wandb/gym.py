@@ -1,0 +1,3 @@
+"""`wandb.integration.gym` under its short name."""
+
+from .integration.gym import *  # noqa: F403 - all of it

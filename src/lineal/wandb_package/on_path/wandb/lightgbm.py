@@ -1,0 +1,3 @@
+"""`wandb.integration.lightgbm` under its short name."""
+
+from .integration.lightgbm import *  # noqa: F403 - all of it
