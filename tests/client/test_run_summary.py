@@ -190,6 +190,13 @@ def test_a_mean_goes_on_as_the_mean_of_all_values(how):
     assert run.summary["t"]["acc"]["mean"] == 3.0
 
 
+def test_a_dot_of_a_key_may_have_a_backslash_in_the_name_of_a_metric(run):
+    run.define_metric(r"val\.loss", summary="min")
+    for loss in (2, 1, 3):
+        run.log({"val.loss": loss})
+    assert run.summary["val.loss"] == {"min": 1}
+
+
 def test_define_metric_summarises_as_told(run):
     run.define_metric("loss", summary="min,max,mean")
     run.define_metric("val/*", summary="best", goal="maximize")

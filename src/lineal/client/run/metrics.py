@@ -33,6 +33,11 @@ class Metric:
     """`minimize` or `maximize`; decides what is best."""
 
 
+def _unescaped(name: str) -> str:
+    """Return a metric's name as its key: W&B has a backslash before a dot that is in a key."""
+    return text(name).replace("\\.", ".")
+
+
 def define(
     name: str,
     *,
@@ -70,8 +75,8 @@ def define(
     if goal is not None and goal not in list(goals):  # a list has no place in a dict
         raise Invalid(f"define_metric(goal={goal!r}): use `minimize` or `maximize`")
     return Metric(
-        name=text(name),
-        step_metric=None if step_metric is None else text(step_metric),
+        name=_unescaped(name),
+        step_metric=None if step_metric is None else _unescaped(step_metric),
         step_sync=step_sync is None or bool(step_sync),
         hidden=bool(hidden),
         summary=aggregates,
