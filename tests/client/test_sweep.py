@@ -97,3 +97,15 @@ def test_best_artifact_and_alias_follow_the_sweep() -> None:
     assert [each.id for each in found] == [sweep.id]
     assert len(lineal.Api().project("p").sweeps(filters={"state": "paused"})) == 0
     assert os.path.basename(sweep.url) == sweep.id
+
+
+def test_the_state_of_a_sweep_equals_wandbs_word_for_it() -> None:
+    sweep = lineal.Api().sweep(make(RANDOM))
+    assert [sweep.state, repr(sweep.state)] == ["pending", "'pending'"]
+    assert [sweep.state == word for word in ("PENDING", "Pending", "RUNNING", 5)] == [
+        *(True, False, False, False)
+    ]
+    assert [sweep.state != word for word in ("PENDING", "RUNNING")] == [False, True]
+    assert sweep.state in ("RUNNING", "PENDING")
+    sweep.cancel()
+    assert [sweep.state == word for word in ("cancelled", "CANCELED")] == [True, True]

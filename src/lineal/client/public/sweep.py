@@ -27,6 +27,27 @@ if TYPE_CHECKING:
     from lineal.core.sweeps import Metric
 
 
+class StateText(str):
+    """A state that also equals W&B's word for it, such as `FINISHED` or `CANCELED`.
+
+    Scripts written for W&B compare with that, and one that waits would wait for ever. Its hash is
+    that of our word: look W&B's up in a list, not in a set.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, str):
+            return NotImplemented
+        word = other.lower() if other.isupper() else other
+        return str.__eq__(self, "cancelled" if word == "canceled" else word)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
+
+
 class Sweep(KnownAttributes, Shown):
     """One sweep, as it was when last loaded."""
 
@@ -64,8 +85,11 @@ class Sweep(KnownAttributes, Shown):
 
     @property
     def state(self) -> str:
-        """SWP-8: `pending`, `running`, `paused`, `stopped`, `cancelled` or `finished`."""
-        return self._record.state.value
+        """SWP-8: `pending`, `running`, `paused`, `stopped`, `cancelled` or `finished`.
+
+        It equals W&B's words in capitals, too.
+        """
+        return StateText(self._record.state.value)
 
     @property
     def config(self) -> dict[str, Any]:
