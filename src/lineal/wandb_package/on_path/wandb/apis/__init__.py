@@ -3,3 +3,5 @@
 from lineal.client.public.api import Api as Api
 
 from . import public as public
+
+PublicApi = Api

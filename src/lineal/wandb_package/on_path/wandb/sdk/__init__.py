@@ -1,5 +1,11 @@
 """What libraries take from inside W&B's package: mostly the classes to compare with."""
 
+from lineal.client.artifact.artifact import Artifact as Artifact
+from lineal.client.run.config import Config as Config
+from lineal.client.run.run import AlertLevel as AlertLevel
+from lineal.client.run.summary import Summary as Summary
+from lineal.config import Settings as Settings
+
 from . import artifacts as artifacts
 from . import data_types as data_types
 from . import lib as lib

@@ -1,3 +1,5 @@
 """`lineal.plot` where W&B has it."""
 
 from lineal.client.plot import *  # noqa: F403 - all of it
+
+from . import custom_chart as custom_chart

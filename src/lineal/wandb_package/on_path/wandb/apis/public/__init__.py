@@ -11,6 +11,14 @@ from lineal.client.public.run import Run as Run
 from lineal.client.public.sweep import Sweep as Sweep
 from lineal.client.public.user import User as User
 
+from . import api as api
+from . import artifacts as artifacts
+from . import files as files
+from . import projects as projects
+from . import runs as runs
+from . import sweeps as sweeps
+from . import users as users
+
 __all__ = [
     "Api",
     "ArtifactCollection",

@@ -1,0 +1,3 @@
+"""Users."""
+
+from lineal.client.public.user import User as User
