@@ -192,7 +192,20 @@ def test_a_summary_gives_its_values_as_wandbs_example_of_exporting_asks(
 ) -> None:
     backend.update_run(run._record.key, RunPatch(summary={"loss": 1.0, "n.acc": 0.5}))
     run.load()
-    assert run.summary._json_dict == {"loss": 1.0, "n.acc": 0.5}
+    own = {"runtime": 0}
+    assert run.summary._json_dict == {"loss": 1.0, "n.acc": 0.5, "_wandb": own}
+
+
+def test_a_summary_knows_how_long_the_run_took(api: Api) -> None:
+    with init(project="vision", id="long") as live:
+        live.log({"loss": 1.0})
+    live.backend.finish_run(live.record.key, 0, 61.5)
+    run = api.run("long")
+    assert run.summary["_wandb"]["runtime"] == run.summary.get("_wandb")["runtime"] == 61
+    assert run.summary.pop("_wandb", None) == {"runtime": 61}
+    assert "_wandb" not in dict(run.summary)
+    run.summary.update({"loss": 2.0})
+    assert api.run("long").summary["_wandb"] == {"runtime": 61}
 
 
 def test_a_summary_takes_histograms_and_no_other_media(api: Api, run: Run) -> None:

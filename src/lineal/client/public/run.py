@@ -95,7 +95,7 @@ class Run(KnownAttributes, Shown):
 
     @cached_property
     def _changeable_summary(self) -> PublicSummary:
-        return PublicSummary(self._document("summary"), self._save_summary)
+        return PublicSummary(self._document("summary"), self._save_summary, self.duration)
 
     @property
     def id(self) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from lineal.client.run.summary import Summary
 
+WANDBS_OWN = "_wandb"
+"""The key under which W&B keeps what it notes itself."""
 Save = Callable[[dict[str, Any], tuple[str, ...]], None]
 
 
@@ -15,17 +17,32 @@ class PublicSummary(Summary, MutableMapping[str, Any]):
     """Works like a dict; `update()` sends what changed, deletions too (API-11).
 
     It takes histograms, and arrays too long for a row as their histogram; other media need a run.
+    `summary["_wandb"]["runtime"]`, which scripts for W&B ask for, is how many seconds the run
+    took; it is no key of the summary.
     """
 
-    def __init__(self, values: Mapping[str, Any], save: Save) -> None:
+    def __init__(self, values: Mapping[str, Any], save: Save, runtime_seconds: float) -> None:
         """save: sends (changed, removed)."""
         super().__init__(values, media=_histogram)
         object.__setattr__(self, "_save", save)
+        object.__setattr__(self, "_wandbs_own", {"runtime": int(runtime_seconds)})
 
     @property
     def _json_dict(self) -> dict[str, Any]:
         """A copy as plain values; W&B's own example of exporting runs reads it."""
-        return self._as_dict()
+        return {**self._as_dict(), WANDBS_OWN: self[WANDBS_OWN]}
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            if key != WANDBS_OWN:
+                raise
+            return dict(self._wandbs_own)
+
+    def __delitem__(self, key: str) -> None:
+        if key in self or key != WANDBS_OWN:
+            super().__delitem__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value; with a number as default, None and NaN count as missing (SEED-5).
