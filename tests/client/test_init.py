@@ -172,6 +172,7 @@ def test_module_functions_say_that_there_is_no_run():
             call()
     with pytest.raises(UsageError):
         lineal.summary["loss"] = 1
+    assert [bool(lineal.config), bool(lineal.summary)] == [True, True]  # which is no use of them
 
 
 def test_a_block_in_a_generator_that_is_left_by_break_finishes_the_run():

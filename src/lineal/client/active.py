@@ -35,6 +35,10 @@ class _BeforeInit:
 
     __setattr__ = __getitem__ = __setitem__ = __contains__ = __iter__ = __len__ = _refuse
 
+    def __bool__(self) -> bool:
+        """Be true, as that of W&B is: scripts ask `if wandb.config`, and none is used by that."""
+        return True
+
 
 def active(name: str) -> Any:
     """Return `lineal.run`, `lineal.config` or `lineal.summary`."""
