@@ -10,6 +10,7 @@ import pytest
 from tests.client.syncing import folders, synced
 
 import lineal
+from lineal import packs
 from lineal.client.artifact import adding
 from lineal.client.embedded.backend import open_embedded
 from lineal.config import load
@@ -63,6 +64,14 @@ def test_a_large_folder_takes_few_files_and_comes_back_whole(home, many, tmp_pat
     assert same(many, Path(artifact.download(root=str(tmp_path / "out"))))
     assert artifact.get_entry("3/3.txt").download(root=str(tmp_path / "one")).endswith("3/3.txt")
     assert (tmp_path / "one" / "3" / "3.txt").read_text() == "content 3\n" * 3
+    lineal_verify(home)
+
+
+def test_more_files_than_a_pack_holds_take_several(home, many, tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "ENTRIES_MOST", COUNT // 3)
+    artifact = log(many)
+    assert len(stored(home, ".pack")) == 4
+    assert same(many, Path(artifact.download(root=str(tmp_path / "out"))))
     lineal_verify(home)
 
 
