@@ -21,7 +21,6 @@ import pytest
 from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
 from lineal.files import copying, writing
 from lineal.files.copying import PIECE_BYTES, copy_and_hash
-from lineal.files.flushing import SYNC_EACH_MOST, flush
 from lineal.files.parts import PART
 from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, hash_file, read_small
 from lineal.files.stamps import Stamp
@@ -418,14 +417,6 @@ def test_a_stream_that_breaks_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "g").exists()
 
 
-@pytest.mark.parametrize("count", [0, 1, SYNC_EACH_MOST, SYNC_EACH_MOST + 1])
-def test_few_and_many_files_are_flushed(tmp_path: Path, count: int) -> None:
-    names = [str(tmp_path / f"f{number}") for number in range(count)]
-    for name in names:
-        write_new(name, b"x")
-    flush(names, str(tmp_path))
-
-
 def test_a_file_that_says_it_is_empty_but_is_not_is_refused(tmp_path: Path) -> None:
     """Files of /proc have size 0 and content: stored, they would never be found whole again."""
     if not os.path.exists("/proc/version"):
@@ -464,12 +455,6 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, write) -> None: 
         write(str(tmp_path / "g"), b"x")
     with pytest.raises(Unavailable, match=r"ggg.*: File name too long"):
         write(str(tmp_path / ("g" * 300)), b"x")
-
-
-def test_files_that_cannot_be_flushed_are_named(tmp_path: Path) -> None:
-    write_new(str(tmp_path / "g"), b"x")
-    with no_more_descriptors(), pytest.raises(Unavailable, match="/g: Too many open files"):
-        flush([str(tmp_path / "g")], str(tmp_path))
 
 
 def test_of_a_large_file_all_bytes_are_told_bit_by_bit(tmp_path: Path) -> None:
