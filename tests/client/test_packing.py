@@ -145,6 +145,24 @@ def test_what_cannot_be_packed_stays_as_it_is(home, tmp_path):
     assert not stored(home, ".pack")
 
 
+def test_packing_that_ctrl_c_breaks_off_leaves_every_copy_where_it_is(home, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    artifact = lineal.Artifact("many", "dataset")
+    for number in range(COUNT):
+        artifact.add_bytes(b"%d" % number, f"{number}")
+    with lineal.init(project="p") as run:
+        with monkeypatch.context() as patched:
+            patched.setattr(packs.Writer, "seal", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                run.log_artifact(artifact)
+        copies = [path for path in (home / "staging").glob("*/*") if path.name != "lock"]
+        assert len(copies) == COUNT
+        logged = run.log_artifact(artifact).wait()
+    assert Path(logged.download(), "7").read_bytes() == b"7"
+
+
 def read_and_left(folder: Path) -> None:
     """What a process leaves that was killed before it logged: digests that are known, no copies."""
     lineal.Artifact("left", "dataset").add_dir(str(folder))

@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> str:
-    return str(tmp_path / "staging")
+def root(tmp_path: Path) -> Iterator[str]:
+    """A staging folder; at the end no file in it is open any more, as every lock is given back."""
+    root = str(tmp_path / "staging")
+    yield root
+    assert [path for path in open_files() if path.startswith(root)] == []
+
+
+def open_files() -> Iterator[str]:
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the list itself
+            yield os.readlink(f"/proc/self/fd/{descriptor}")
 
 
 def test_copies_of_one_process_have_names_of_their_own(root: str) -> None:
@@ -80,22 +91,69 @@ os._exit(9)
     assert os.listdir(root) == []
 
 
+@pytest.mark.parametrize("step", ["mkdir", "flock"])
 def test_a_folder_that_was_taken_for_a_leftover_is_made_again(
-    root: str, monkeypatch: pytest.MonkeyPatch
+    root: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Another process may come between making a folder's lock and taking it."""
-    real, removals = fcntl.flock, []
+    """Another process may come between making a folder and its lock, and before that is taken."""
+    module, removals = (os if step == "mkdir" else fcntl), []
+    real = getattr(module, step)
 
-    def flock(descriptor: int, operation: int) -> None:
-        if operation == fcntl.LOCK_EX and not removals:
+    def interfere(what: object, how: int) -> None:
+        if step == "mkdir":
+            real(what, how)
+        if how in (0o700, fcntl.LOCK_EX) and os.listdir(root) and not removals:
             removals.append(os.listdir(root))
             remove_leftovers(root)
-        real(descriptor, operation)
+        if step == "flock":
+            real(what, how)
 
-    monkeypatch.setattr(staging.fcntl, "flock", flock)
+    monkeypatch.setattr(module, step, interfere)
     own = Staging(root)
     Path(own.new_path()).write_bytes(b"x")
     assert len(removals[0]) == 1
+    own.close()
+    assert os.listdir(root) == []
+
+
+def test_a_folder_that_gets_its_lock_while_it_is_taken_for_a_leftover_stays(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.makedirs(f"{root}/new")
+    real = os.rmdir
+
+    def rmdir(path: str) -> None:
+        Path(path, "lock").touch()
+        real(path)
+
+    monkeypatch.setattr(os, "rmdir", rmdir)
+    remove_leftovers(root)
+    assert os.listdir(f"{root}/new") == ["lock"]
+
+
+def test_a_closed_staging_folder_is_made_again_for_who_still_adds(root: str) -> None:
+    own = Staging(root)
+    for _ in range(2):
+        path = own.new_path()
+        Path(path).write_bytes(b"x")
+        remove_leftovers(root)
+        assert os.path.exists(path)
+        own.close()
+        assert os.listdir(root) == []
+
+
+def test_one_thread_at_a_time_makes_the_folder(root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, seen = Staging(root), []
+    make = Staging._make
+
+    def noted(self: Staging) -> None:
+        seen.append(self._making.locked())
+        make(self)
+
+    monkeypatch.setattr(Staging, "_make", noted)
+    shutil.rmtree(os.path.dirname(own.new_path()))
+    own.new_path()
+    assert seen == [True, True]
     own.close()
 
 
