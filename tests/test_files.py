@@ -9,24 +9,22 @@ import io
 import os
 import resource
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from lineal.errors import MissingFile, NoSpace, SourceChanged, Unavailable
-from lineal.files import copying, writing
+from lineal.errors import LinealError, MissingFile, NoSpace, SourceChanged, Unavailable
+from lineal.files import copying
 from lineal.files.copying import PIECE_BYTES, copy_and_hash
-from lineal.files.parts import PART
-from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, hash_file, read_small
+from lineal.files.flushing import begin_flush_of, flush
+from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, Piece, hash_file, read_small
 from lineal.files.stamps import Stamp
-from lineal.files.writing import _write_nameless, write_new, write_stream, write_whole
+from lineal.files.writing import write_new, write_stream, write_whole
 
-COPY_IN_KERNEL, OPEN, WRITE = os.sendfile, os.open, os.write
+COPY_IN_KERNEL, READ, WRITE = os.sendfile, os.read, os.write
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
 
 
@@ -142,6 +140,22 @@ def test_a_file_that_cannot_be_cloned_now_is_copied(
     assert_is_copied(tmp_path)
 
 
+def test_a_clone_is_not_copied_too_but_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def clone(writing: int, _: int, reading: int) -> None:
+        os.pwrite(writing, os.pread(reading, 2 * SMALL_BYTES, 0), 0)
+
+    monkeypatch.setattr(fcntl, "ioctl", clone)
+    monkeypatch.setattr(os, "sendfile", None)
+    told: list[int] = []
+    data = os.urandom(SMALL_BYTES + 1)
+    (tmp_path / "f").write_bytes(data)
+    copied = copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"), advance=told.append)
+    assert (copied.hex_digest, sum(told)) == (hex_of(data), len(data))
+    assert (tmp_path / "g").read_bytes() == data
+
+
 def test_a_clone_of_a_part_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def clone_some(writing: int, *_: object) -> None:
         os.pwrite(writing, bytes(1_000), 0)
@@ -222,6 +236,30 @@ def test_a_file_that_changes_while_it_is_copied_leaves_no_copy(tmp_path: Path) -
     assert not (tmp_path / "g").exists()
 
 
+@pytest.mark.parametrize("is_read_in_pieces", [False, True])
+@pytest.mark.parametrize("call", ["hash_file", "read_small", "copy_and_hash"])
+def test_a_small_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, is_read_in_pieces: bool
+) -> None:
+    path, copy = tmp_path / "f", tmp_path / "g"
+    path.write_bytes(b"before")
+    os.utime(path, (0, 0))
+
+    def read(descriptor: int, count: int) -> bytes:
+        data = READ(descriptor, 3 if is_read_in_pieces else count)
+        path.write_bytes(b"after!")
+        return data
+
+    monkeypatch.setattr(os, "read", read)
+    with pytest.raises(SourceChanged, match="f changed while"):
+        {
+            "hash_file": lambda: hash_file(str(path)),
+            "read_small": lambda: read_small(str(path), SMALL_BYTES),
+            "copy_and_hash": lambda: copy_and_hash(str(path), str(copy)),
+        }[call]()
+    assert not copy.exists()
+
+
 def test_a_hard_link_made_meanwhile_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(bytes(20 << 20))
     stop = threading.Event()
@@ -280,126 +318,6 @@ def test_new_bytes_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "g").exists()
 
 
-@pytest.fixture(params=[True, False], ids=["nameless", "renamed"])
-def whole(request, monkeypatch) -> None:
-    """Both ways to a whole file; which of them a file system has is not ours to say."""
-    if request.param:
-        with tempfile.TemporaryDirectory() as folder:
-            if _write_nameless(f"{folder}/probe", b"", 0o644) is None:
-                pytest.skip("this file system has no nameless files")
-    else:
-        monkeypatch.setattr(writing, "_HAS_NAMELESS", False)
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_replacement_that_does_not_fit_leaves_the_old_file(tmp_path: Path) -> None:
-    write_whole(str(tmp_path / "g"), b"old")
-    with file_size_limit(10), pytest.raises(NoSpace):
-        write_whole(str(tmp_path / "g"), bytes(11))
-    assert (tmp_path / "g").read_bytes() == b"old"
-    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    write_whole(str(tmp_path / "g"), b"old")
-    with open(tmp_path / "g", "rb") as reader:
-        write_whole(str(tmp_path / "g"), b"new!")
-        assert reader.read() == b"old"
-    assert (tmp_path / "g").read_bytes() == b"new!"
-
-
-@pytest.mark.usefixtures("whole")
-@pytest.mark.parametrize("data", [b"", b"x", bytes(SMALL_BYTES)])
-def test_a_whole_file_has_the_mode_and_the_stamp_that_are_said(tmp_path: Path, data) -> None:
-    path = str(tmp_path / "g")
-    assert write_whole(path, data, mode=0o640) == Stamp.at(path)
-    assert os.stat(path).st_mode & 0o777 == 0o640
-    assert (tmp_path / "g").read_bytes() == data
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_whole_file_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
-    (tmp_path / "other").write_bytes(b"other")
-    (tmp_path / "g").symlink_to("other")
-    write_whole(str(tmp_path / "g"), b"mine")
-    assert not (tmp_path / "g").is_symlink()
-    assert (tmp_path / "other").read_bytes() == b"other"
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_folder_in_the_way_of_a_whole_file_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "g").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        write_whole(str(tmp_path / "g"), b"x")
-    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_whole_file_needs_no_folder_before_its_name(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_whole("g", b"x")
-    assert (tmp_path / "g").read_bytes() == b"x"
-
-
-@pytest.mark.usefixtures("whole")
-def test_a_name_as_long_as_there_are_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / ("g" * 255)
-    for data in (b"old", b"new"):
-        write_whole(str(path), data)
-        assert path.read_bytes() == data
-
-
-@pytest.mark.usefixtures("whole")
-def test_what_a_crash_leaves_of_a_replacement_has_the_name_of_a_part(
-    tmp_path: Path, monkeypatch
-) -> None:
-    write_whole(str(tmp_path / "g"), b"old")
-    seen: list[str] = []
-    monkeypatch.setattr(writing.os, "replace", lambda part, _: seen.append(part))
-    write_whole(str(tmp_path / "g"), b"new")
-    assert [bool(PART.fullmatch(os.path.basename(part))) for part in seen] == [True]
-
-
-@pytest.mark.parametrize("code", [errno.EISDIR, errno.EOPNOTSUPP])
-def test_a_whole_file_is_renamed_where_there_are_no_nameless_ones(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    def refuse(path: str, flags: int, mode: int = 0o777) -> int:
-        if flags & os.O_TMPFILE == os.O_TMPFILE:
-            raise OSError(code, os.strerror(code), path)
-        return OPEN(path, flags, mode)
-
-    if not writing._HAS_NAMELESS:
-        pytest.skip("this kernel has no nameless files")
-    monkeypatch.setattr(os, "open", refuse)
-    write_whole(str(tmp_path / "g"), b"x")
-    assert (tmp_path / "g").read_bytes() == b"x"
-
-
-@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
-def test_a_whole_file_is_renamed_where_proc_is_hidden(tmp_path: Path, monkeypatch, error) -> None:
-    def link(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(writing.os, "link", link)
-    path = str(tmp_path / "g")
-    assert write_whole(path, b"x") == Stamp.at(path)
-    assert sorted(os.listdir(tmp_path)) == ["g", "work"]
-
-
-def test_a_crash_half_way_leaves_nothing_of_a_whole_file(tmp_path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
-        if _write_nameless(f"{folder}/probe", b"", 0o644) is None:
-            pytest.skip("this file system has no nameless files")
-    child = os.fork()
-    if child == 0:
-        writing.os = SimpleNamespace(**vars(os) | {"link": lambda *_, **__: os._exit(9)})
-        write_whole(str(tmp_path / "g"), b"x")
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    assert os.listdir(tmp_path) == ["work"]
-
-
 def test_a_stream_is_written_and_hashed(tmp_path: Path) -> None:
     data = os.urandom(100_000)
     digest = write_stream(io.BytesIO(data), str(tmp_path / "g"), 1000)
@@ -455,6 +373,35 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, write) -> None: 
         write(str(tmp_path / "g"), b"x")
     with pytest.raises(Unavailable, match=r"ggg.*: File name too long"):
         write(str(tmp_path / ("g" * 300)), b"x")
+
+
+@pytest.mark.parametrize("size", [1, SMALL_BYTES + 1])
+def test_every_file_that_was_opened_is_closed(tmp_path: Path, size: int) -> None:
+    source, taken = str(tmp_path / "f"), str(tmp_path / "taken")
+    data = os.urandom(size)
+    for path in (source, taken):
+        Path(path).write_bytes(data)
+    calls: list[Callable[[str], object]] = [
+        hash_file,
+        lambda path: Piece(path, 0, size).read(),
+        lambda path: read_small(path, SMALL_BYTES),
+        lambda path: copy_and_hash(source, path),
+        lambda path: write_new(path, data),
+        lambda path: write_whole(path, data),
+        lambda path: write_stream(io.BytesIO(data), path),
+        lambda path: flush([path], str(tmp_path)),
+        begin_flush_of,
+    ]
+    before = os.listdir("/proc/self/fd")
+    for number, call in enumerate(calls):
+        for path in (source, taken, str(tmp_path), str(tmp_path / f"new{number}")):
+            with suppress(OSError, LinealError):
+                call(path)
+    with file_size_limit(0):
+        for number, call in enumerate(calls):
+            with suppress(OSError, LinealError):
+                call(str(tmp_path / f"full{number}"))
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_of_a_large_file_all_bytes_are_told_bit_by_bit(tmp_path: Path) -> None:
