@@ -23,6 +23,7 @@ from lineal.files.flushing import begin_flush_of, flush
 from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, Piece, hash_file, read_small
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new, write_stream, write_whole
+from lineal.parallel import Abandoned, Threads
 
 COPY_IN_KERNEL, READ, WRITE = os.sendfile, os.read, os.write
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
@@ -86,6 +87,46 @@ def test_a_copy_is_made_where_the_kernel_makes_none(
     copied = copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
     assert (tmp_path / "g").read_bytes() == data
     assert (copied.hex_digest, copied.size) == (hex_of(data), size)
+
+
+def test_a_source_that_fails_half_way_is_named_and_not_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "sendfile", copy_once)
+    monkeypatch.setattr(os, "pread", fail)
+    (tmp_path / "f").write_bytes(bytes(PIECE_BYTES + 1))
+    with pytest.raises(Unavailable, match=r"Cannot read .*/f: Input/output error"):
+        copy_and_hash(str(tmp_path / "f"), str(tmp_path / "g"))
+    assert not (tmp_path / "g").exists()
+
+
+@pytest.mark.parametrize("call", ["hash_file", "copy_and_hash", "write_stream"])
+def test_what_nobody_waits_for_any_more_ends_early_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(copying, "PIECE_BYTES", CHUNK_BYTES)
+    monkeypatch.setattr(copying, "PIECES_AHEAD", 0)
+    (tmp_path / "f").write_bytes(bytes(20 * CHUNK_BYTES))
+    path, copy, told = str(tmp_path / "f"), str(tmp_path / "g"), list[int]()
+    work = {
+        "hash_file": lambda: hash_file(path, advance=give_up),
+        "copy_and_hash": lambda: copy_and_hash(path, copy, advance=give_up),
+        "write_stream": lambda: write_stream(io.BytesIO(bytes(1 << 20)), copy, 10, advance=give_up),
+    }[call]
+    with Threads[object](1, "work") as threads:
+
+        def give_up(count: int) -> None:
+            told.append(count)
+            threads.is_abandoned = True
+
+        threads.begin(work)
+        with pytest.raises(Abandoned):
+            threads.wait()
+    assert len(told) == 1
+    assert not os.path.exists(copy)
 
 
 def test_more_pieces_than_may_wait_are_copied_in_order(
