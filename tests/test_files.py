@@ -301,6 +301,23 @@ def test_a_small_file_that_changes_while_it_is_read_is_refused(
     assert not copy.exists()
 
 
+@pytest.mark.parametrize("size", [1, 70, SMALL_BYTES])
+def test_a_file_that_comes_in_pieces_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    most, pread = max(size // 7, 1), os.pread
+    monkeypatch.setattr(os, "read", lambda file, count: READ(file, min(count, most)))
+    monkeypatch.setattr(os, "pread", lambda file, count, at: pread(file, min(count, most), at))
+    data, path = os.urandom(size), str(tmp_path / "f")
+    Path(path).write_bytes(data)
+    assert hash_file(path).hex_digest == hex_of(data)
+    assert read_small(path, size) == (data, hash_file(path), hashlib.sha256(data).digest())
+    assert read_small(path, size - 1) is None
+    assert Piece(path, 1, size - 1).read() == data[1:]
+    with pytest.raises(SourceChanged, match=f"f ends at {size}; it was longer before"):
+        Piece(path, 0, size + 1).read()
+
+
 def test_a_hard_link_made_meanwhile_is_no_change(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(bytes(20 << 20))
     stop = threading.Event()

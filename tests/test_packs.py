@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lineal import libc, packs
-from lineal.errors import IntegrityError, MissingFile, NoSpace
+from lineal.errors import IntegrityError, MissingFile, NoSpace, Unavailable
+from tests.test_files import no_more_descriptors
 
 CONTENTS = st.lists(st.binary(max_size=9000), unique=True, min_size=1, max_size=12)
 
@@ -62,6 +65,22 @@ def test_many_megabytes_come_out_as_they_went_in(folder: Path) -> None:
     assert [content(pack, each) for each in contents] == contents
 
 
+def test_a_pack_is_whole_where_a_file_system_takes_and_gives_pieces(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writev, pread = os.writev, os.pread
+    monkeypatch.setattr(os, "writev", lambda file, data: writev(file, [data[0][:700]]))
+    monkeypatch.setattr(os, "pread", lambda file, length, at: pread(file, min(length, 700), at))
+    contents = [os.urandom(1000 + number) for number in range(40)]
+    path = written(folder, contents)
+    pack = packs.Pack(path)
+    assert [content(pack, each) for each in contents] == contents
+    os.chmod(path, 0o644)
+    os.truncate(path, 900)
+    with pytest.raises(IntegrityError, match=f"pack {path} is shorter than it says"):
+        pack.read_at(0, 1000)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="asks a device that is always full")
 def test_a_full_disk_that_a_thread_meets_is_told_and_nothing_is_left(folder: Path) -> None:
     writer = packs.Writer(str(folder / "pack"))
@@ -91,11 +110,43 @@ def test_a_writer_says_when_it_is_full(folder: Path, monkeypatch: pytest.MonkeyP
     writer.discard()
 
 
-def test_a_discarded_pack_leaves_no_file(folder: Path) -> None:
+def test_a_writer_is_full_also_by_its_bytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packs, "BYTES_MOST", 10)
     writer = packs.Writer(str(folder / "pack"))
-    writer.add(sha256(b"a"), b"a")
+    writer.add(sha256(b"a" * 9), b"a" * 9)
+    assert not writer.is_full
+    writer.add(sha256(b"b"), b"b")
+    assert writer.is_full
+    writer.discard()
+
+
+def test_a_discarded_pack_leaves_no_file_and_no_thread(folder: Path) -> None:
+    before = os.listdir("/proc/self/fd"), threading.active_count()
+    writer = packs.Writer(str(folder / "pack"))
+    writer.add(sha256(b"a"), bytes(2 << 20))
     writer.discard()
     assert os.listdir(folder) == []
+    assert (os.listdir("/proc/self/fd"), threading.active_count()) == before
+
+
+def test_a_pack_that_nobody_reads_any_more_is_closed(folder: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    path = written(folder, [b"a", b"b"])
+    packs.Pack(path).places()
+    packs.delete(path, [sha256(b"a")])
+    os.chmod(path, 0o644)
+    os.truncate(path, 30)
+    for read in (packs.Pack(path).places, lambda: packs.delete(path, [sha256(b"b")])):
+        with pytest.raises(IntegrityError):
+            read()
+    del read
+    gc.collect()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_pack_that_cannot_be_begun_is_named(folder: Path) -> None:
+    with no_more_descriptors(), pytest.raises(Unavailable, match="/pack: Too many open files"):
+        packs.Writer(str(folder / "pack"))
 
 
 def test_a_sealed_pack_stays_and_is_read_only(folder: Path) -> None:

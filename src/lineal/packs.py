@@ -185,23 +185,14 @@ class Pack:
 
         ahead: of what is behind them, so many bytes at most come along.
         """
-        data = _read(self._descriptor, self.path, length + ahead, offset)
-        while len(data) < length:  # a file system may answer in pieces
-            more = _read(self._descriptor, self.path, length - len(data), offset + len(data))
-            if not more:
-                raise IntegrityError(f"The pack {self.path} is shorter than its index says")
-            data += more
-        return data
+        return _read_whole(self._descriptor, self.path, length, offset, ahead=ahead)
 
     def _index(self) -> bytes:
         """Return the index as it is in the file: sorted, and a look into it needs no more."""
         stamp = Stamp.of_open(self.path, self._descriptor)
         if stamp.mtime_ns != self._read_at_ns:
             start, count = _footer(self._descriptor, self.path, stamp.size)
-            index = _read(self._descriptor, self.path, count * _ENTRY.size, start)
-            if len(index) != count * _ENTRY.size:
-                raise IntegrityError(f"The pack {self.path} is shorter than its footer says")
-            self._entries = index
+            self._entries = _read_whole(self._descriptor, self.path, count * _ENTRY.size, start)
             self._read_at_ns = stamp.mtime_ns
         return self._entries
 
@@ -269,6 +260,16 @@ def _place(index: bytes, number: int) -> Place | None:
 def _read(descriptor: int, path: str, length: int, offset: int) -> bytes:
     with access_to(path):
         return os.pread(descriptor, length, offset)
+
+
+def _read_whole(descriptor: int, path: str, length: int, offset: int, *, ahead: int = 0) -> bytes:
+    data = _read(descriptor, path, length + ahead, offset)
+    while len(data) < length:  # a file system may answer in pieces
+        more = _read(descriptor, path, length - len(data), offset + len(data))
+        if not more:
+            raise IntegrityError(f"The pack {path} is shorter than it says")
+        data += more
+    return data
 
 
 def _footer(descriptor: int, path: str, size: int) -> tuple[int, int]:
