@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -92,6 +95,80 @@ def test_a_full_disk_that_a_thread_meets_is_told_and_nothing_is_left(folder: Pat
         writer.seal()
     writer.discard()
     assert os.listdir(folder) == []
+
+
+def test_what_a_thread_could_not_write_is_told_at_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writev = os.writev
+
+    def write(*arguments: Any) -> int:
+        if threading.current_thread() is not threading.main_thread():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return writev(*arguments)
+
+    monkeypatch.setattr(os, "writev", write)
+    writer = packs.Writer(str(folder / "pack"))
+    writer.add(bytes(32), bytes(1 << 20))
+    with pytest.raises(NoSpace):
+        writer.seal()
+    writer.discard()
+
+
+def test_a_file_is_gone_from_the_disk_before_it_is_marked_as_deleted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut, a mark without that would leave its bytes there for ever."""
+    done: list[str] = []
+
+    def noted(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        return lambda *arguments: (done.append(name), call(*arguments))[1]
+
+    path = written(folder, [b"a" * 5000, b"b" * 5000])
+    monkeypatch.setattr(libc, "punch_hole", noted("hole", libc.punch_hole))
+    monkeypatch.setattr(os, "fsync", noted("flush", os.fsync))
+    monkeypatch.setattr(os, "pwrite", noted("mark", os.pwrite))
+    assert packs.delete(path, [sha256(b"a" * 5000), sha256(b"never there")]) == 1
+    assert packs.delete(path, [sha256(b"a" * 5000)]) == 1
+    assert done == ["hole", "flush", "mark", "flush"]
+
+
+def test_the_index_is_read_again_only_when_it_changed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = written(folder, [b"a", b"b"]), []
+    pack, pread = packs.Pack(path), os.pread
+    monkeypatch.setattr(os, "pread", lambda *each: (read.append(each), pread(*each))[1])
+    for _ in range(3):
+        assert len(pack.places()) == 2
+    assert len(read) == 2  # the footer and the index
+    packs.delete(path, [sha256(b"a")])
+    read.clear()
+    assert [len(pack.places()) for _ in range(2)] == [1, 1]
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize(("at", "byte"), [(-1, b"2"), (-16, b"\x03"), (-24, b"\x01")])
+def test_a_pack_whose_footer_says_another_thing_is_no_pack(
+    folder: Path, at: int, byte: bytes
+) -> None:
+    path = Path(written(folder, [b"a" * 100, b"b" * 100]))
+    data = bytearray(path.read_bytes())
+    data[len(data) + at] = byte[0]
+    path.chmod(0o644)
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="not a whole pack"):
+        packs.Pack(str(path)).places()
+
+
+def test_a_pack_on_a_failing_disk_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    pack = packs.Pack(written(folder, [b"a"]))
+    monkeypatch.setattr(os, "pread", fail)
+    with pytest.raises(Unavailable, match=r"Cannot read .*/pack: Input/output error"):
+        pack.places()
 
 
 def test_the_same_content_is_kept_once(folder: Path) -> None:
@@ -231,8 +308,8 @@ def test_files_read_in_turn_are_whole_in_whatever_order(
     folder: Path, contents: list[bytes], data: st.DataObject
 ) -> None:
     places = {}
-    for name in ("one", "other"):
-        path = written(folder, contents, f"{name} {os.urandom(8).hex()}")
+    for name, inside in (("one", contents), ("other", [b"elsewhere", *contents[::-1]])):
+        path = written(folder, inside, f"{name} {os.urandom(8).hex()}")
         places[path] = packs.Pack(path).places()
     in_turn = packs.InTurn()
     order = st.tuples(st.sampled_from(sorted(places)), st.sampled_from(contents))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import shutil
 import socket
@@ -57,8 +59,86 @@ def test_what_is_no_blob_is_a_stray(local, source):
     half_written.write_bytes(b"half")
     foreign = Path(local.root, "README")
     foreign.write_bytes(b"hello")
+    beside = Path(path_of(local, key)).parent / "notes"
+    beside.write_bytes(b"mine")
     assert list(dict(stored_blobs(local))) == [key]
-    assert not_blobs(local) == [("README", 5, False), ("parts/abc", 4, True)]
+    assert not_blobs(local) == [
+        ("README", 5, False),
+        ("parts/abc", 4, True),
+        (str(beside.relative_to(local.root)), 4, False),
+    ]
+
+
+def test_links_are_strays_and_nothing_behind_them_is(local, tmp_path):
+    """Or a sweep would delete it."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "mine").write_bytes(b"mine")
+    for name, target in (("folder", tmp_path / "outside"), ("nowhere", "gone")):
+        Path(local.root, "parts").mkdir(parents=True, exist_ok=True)
+        Path(local.root, "parts", name).symlink_to(target)
+    assert [name for name, *_ in not_blobs(local)] == ["parts/folder", "parts/nowhere"]
+    assert local.delete_parts(["parts/folder", "parts/nowhere"]) == []
+    assert (tmp_path / "outside" / "mine").exists()
+
+
+def test_what_goes_while_it_is_walked_over_is_left_out(local, pack):
+    parts = Path(local.root, "parts")
+    parts.mkdir(parents=True)
+    for name in ("1", "2", "3"):
+        (parts / name).touch()
+    walked = local.walk()
+    next(walked)
+    shutil.rmtree(parts)
+    assert list(walked) == []
+    for data in (b"a", b"b"):
+        local.put_pack(key_of(data), pack([data]))
+    packed = local.packed("n1")
+    next(packed)
+    shutil.rmtree(Path(local.root, "packs"))
+    assert list(packed) == []
+
+
+@pytest.mark.parametrize("handover", [Handover.TAKE, Handover.LINK])
+def test_a_blob_that_cannot_get_its_name_is_not_said_to_have_it(
+    local, source, monkeypatch, handover
+):
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = source(b"x")
+    for name in ("rename", "link"):
+        monkeypatch.setattr(os, name, fail)
+    with pytest.raises(Unavailable, match=r"Cannot write .*Input/output error"):
+        put(local, path, b"x", handover=handover)
+    assert Path(path).read_bytes() == b"x"
+    assert local.size(key_of(b"x")) is None
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_used(local, source, monkeypatch):
+    real = os.makedirs
+
+    def makedirs(path: str, mode: int = 0o777, exist_ok: bool = False) -> None:
+        real(path, exist_ok=True)
+        real(path, mode, exist_ok)
+
+    monkeypatch.setattr(os, "makedirs", makedirs)
+    assert content(local, put(local, source(b"x"), b"x")) == b"x"
+
+
+def test_what_is_stored_is_flushed_before_that_is_said(local, source, pack, monkeypatch):
+    flushed, fsync = set(), os.fsync
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        flushed.add(os.path.realpath(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    loose = put(local, source(b"loose"), b"loose")
+    local.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    keys = [loose, key_of(b"a"), key_of(b"gone"), key_of(b"b")]
+    assert local.sync(keys) == [5, 1, None, 1]
+    files = {path_of(local, loose), path_of(local, key_of(b"a"))}
+    assert flushed == files | {os.path.dirname(path) for path in files}
 
 
 def test_half_written_files_can_be_deleted(local):
@@ -177,7 +257,31 @@ def test_blobs_of_a_damaged_pack_are_missing_and_the_file_is_shown(local, pack):
     assert fresh.size(key_of(b"a")) is None
     with pytest.raises(MissingFile):
         fresh.open(key_of(b"a"))
-    assert [(file.size, file.key) for file in fresh.walk()] == [(10, None)]
+    [file] = fresh.walk()
+    assert (file.size, file.key, file.is_part, file.nonce) == (10, None, True, "n1")
+
+
+def test_a_pack_that_was_emptied_but_not_removed_is_a_part(local, pack):
+    data = os.urandom(200_000)
+    local.put_pack(key_of(data), pack([data]))
+    path = path_of(local, key_of(data))
+    packs.delete(path, [hashlib.sha256(data).digest()])  # killed before it went on
+    os.sync()
+    [(name, size, is_part)] = not_blobs(LocalStore(local.root))
+    assert (os.path.join(local.root, name), is_part) == (path, True)
+    assert size < 100_000  # what is freed by removing it
+    assert local.delete_parts([name]) == []
+    assert list(local.walk()) == []
+
+
+def test_a_pack_is_found_where_the_clock_of_the_disk_is_coarse(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a"]))
+    assert local.size(key_of(b"b")) is None
+    folder = os.path.dirname(path_of(local, key_of(b"a")))
+    before = os.stat(folder)
+    local.put_pack(key_of(b"b"), pack([b"b"]))
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert local.size(key_of(b"b")) == 1
 
 
 def test_a_pack_on_another_file_system_is_copied(local, pack, tmp_path):
