@@ -23,21 +23,17 @@ if TYPE_CHECKING:
 
 def without_search(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
     """Answer where no search is needed; None where one must choose the point."""
-    answer = without_new(sweep, agent)
+    answer = from_queue(sweep, agent)
     if answer is not None:
         return answer
-    plan = sweep.plan
-    if plan.method == "grid" or not plan.searched:
-        point: Point = {}
-        if plan.method == "grid":
-            chosen = rules.grid_point(plan, sweep.row.next_point)
-            found = {path: plan.searched[path].point(value) for path, value in chosen.items()}
-            point = {name_of(path): at for path, at in found.items() if at is not None}
-        return new(sweep, agent, point)
+    if sweep.plan.method == "grid":
+        return new_trial(sweep, agent, _next_grid_point(sweep))
+    if not sweep.plan.searched:
+        return new_trial(sweep, agent, {})
     return None
 
 
-def without_new(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
+def from_queue(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
     """Hand out a trial that came back, or say why there is none; None: a new one is to be made."""
     connection, row = sweep.connection, sweep.row
     if row.state == SweepState.PAUSED:
@@ -56,7 +52,7 @@ def without_new(sweep: LockedSweep, agent: AgentKey) -> Answer | None:
     return Answer(None, reason="all trials are done")
 
 
-def new(sweep: LockedSweep, agent: AgentKey, point: Point) -> Answer:
+def new_trial(sweep: LockedSweep, agent: AgentKey, point: Point) -> Answer:
     """Make a trial of a point and hand it out."""
     plan = sweep.plan
     values = {path: plan.searched[path].value(point[name_of(path)]) for path in plan.searched}
@@ -149,6 +145,13 @@ def _claimed(sweep: LockedSweep, trial: TrialRow, agent: AgentKey) -> Answer:
     sweeps_db.change(connection, sweep.key, {"state": str(SweepState.RUNNING)}, now)
     claimed = trials_db.record(trials_db.by_key(connection, TrialKey(trial.id)))
     return Answer(claimed, is_resumed=trial.is_resumed)
+
+
+def _next_grid_point(sweep: LockedSweep) -> Point:
+    plan = sweep.plan
+    chosen = rules.grid_point(plan, sweep.row.next_point)
+    found = {path: plan.searched[path].point(value) for path, value in chosen.items()}
+    return {name_of(path): at for path, at in found.items() if at is not None}
 
 
 def _without_point(row: SweepRow, number: int) -> dict[str, Any]:

@@ -191,9 +191,9 @@ def next_trial(instance: Instance, actor: Actor, sweep: SweepKey, agent: AgentKe
         locked = _locked(instance, connection, actor, sweep)
         if locked.plan != plan:
             return Answer(None, waits=True, reason="the sweep was changed")
-        answer = handout.without_new(locked, agent)
+        answer = handout.from_queue(locked, agent)
         if answer is None:
-            answer = handout.new(locked, agent, point)
+            answer = handout.new_trial(locked, agent, point)
             assert answer.trial is not None
             search.took(number, answer.trial.key)
             return answer
