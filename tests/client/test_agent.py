@@ -50,6 +50,7 @@ def test_the_best_run_may_be_asked_for_by_the_bare_name_of_a_metric(goal: str) -
     sweep = lineal.Api().sweep(path)
     tried = sorted(run.config["x"] for run in sweep.runs)
     best = {"minimize": tried[0], "maximize": tried[-1]}[goal]
+    assert (sweep.best_loss, sweep.method) == (best, "random")
     found = {
         order: sweep.best_run(order=order).config["x"]
         for order in ("loss", "+loss", "-loss", "cost", "-cost", "+summary_metrics.loss")

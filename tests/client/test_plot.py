@@ -43,6 +43,13 @@ def test_a_column_that_is_not_there_is_named() -> None:
         lineal.plot.bar({"a": 1}, "a", "b")  # type: ignore[arg-type]  # what users pass
 
 
+def test_a_title_among_the_columns_is_the_title() -> None:
+    """W&B's own example of `plot_table` has one there, and another where it belongs."""
+    fields = {"x": "a", "title": "T"}
+    assert lineal.plot_table("wandb/line/v0", TABLE, fields).title == "T"
+    assert lineal.plot_table("wandb/line/v0", TABLE, fields, {"title": "t"}).title == "t"
+
+
 def test_a_logged_chart_is_its_table_and_how_it_is_drawn() -> None:
     chart = lineal.plot.scatter(TABLE, "a", "b", title="t")
     with lineal.init() as run:

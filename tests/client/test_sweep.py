@@ -102,6 +102,7 @@ def test_best_artifact_and_alias_follow_the_sweep() -> None:
 def test_the_state_of_a_sweep_equals_wandbs_word_for_it() -> None:
     sweep = lineal.Api().sweep(make(RANDOM))
     assert [sweep.state, repr(sweep.state)] == ["pending", "'pending'"]
+    assert sweep.best_loss is None
     assert [sweep.state == word for word in ("PENDING", "Pending", "RUNNING", 5)] == [
         *(True, False, False, False)
     ]

@@ -217,7 +217,7 @@ def test_a_project_lists_its_types_and_collections(api: Api, data: Artifact) -> 
     project = api.project("vision")
     assert [found.name for found in project.artifacts_types(per_page=5)] == ["dataset"]
     assert [found.name for found in project.collections()] == ["data"]
-    assert project.owner.username == "ana"
+    assert (project.owner.username, project.is_benchmark) == ("ana", False)
 
 
 def test_own_addresses_are_taken_for_paths(api: Api, data: Artifact, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ class CustomChart(DataObject):
 
     id: how, such as `wandb/line/v0`; names are those of W&B. table: what is drawn. fields: which
     column has which part, such as `{"x": "step", "y": "loss"}`. string_fields: texts of the
-    chart, such as its title. Raises Invalid for a column that the table does not have.
+    chart, such as its title, which may be among the fields, too. Raises Invalid for a column that
+    the table does not have.
     """
 
     type_name: ClassVar[str] = "custom-chart"
@@ -32,6 +33,9 @@ class CustomChart(DataObject):
     ) -> None:
         if not isinstance(table, Table):
             raise Invalid(f"A chart is drawn of a Table, not of {type(table).__name__}")
+        fields, texts = dict(fields), dict(string_fields or {})
+        if fields.get("title") not in (None, *table.columns):  # as W&B's own example has it
+            texts.setdefault("title", fields.pop("title"))
         for part, column in fields.items():
             if column not in table.columns:
                 raise Invalid(
@@ -40,9 +44,8 @@ class CustomChart(DataObject):
                 )
         self.id = str(id)
         self.table = table
-        self.fields = dict(fields)
-        texts = (string_fields or {}).items()
-        self.string_fields = {key: text for key, text in texts if text is not None}
+        self.fields = fields
+        self.string_fields = {key: text for key, text in texts.items() if text is not None}
 
     @property
     def title(self) -> str:

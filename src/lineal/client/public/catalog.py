@@ -70,6 +70,11 @@ class Project(KnownAttributes, Shown):
         return iso(self._record.created_at)
 
     @property
+    def is_benchmark(self) -> bool:
+        """Be False: W&B has public benchmarks, which show their projects so."""
+        return False
+
+    @property
     def owner(self) -> User:
         return User(self.entity)
 

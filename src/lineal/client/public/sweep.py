@@ -97,6 +97,11 @@ class Sweep(KnownAttributes, Shown):
         return copy.deepcopy(self._record.document)
 
     @property
+    def method(self) -> str:
+        """`grid`, `random` or `bayes`."""
+        return str(self._record.document["method"])
+
+    @property
     def user(self) -> User:
         return User(self._record.user)
 
@@ -154,6 +159,13 @@ class Sweep(KnownAttributes, Shown):
             if found is None or order.lstrip("+-") not in found.summary:
                 raise
             return found
+
+    @property
+    def best_loss(self) -> float | None:
+        """What the best run has for the sweep's metric; None if none has, or there is no metric."""
+        metric = self._metric
+        best = None if metric is None else self.best_run()
+        return None if metric is None or best is None else sweeps.result(best.summary, metric)
 
     def _order_by(self, metric: str) -> str | None:
         if self._metric is not None and metric == self._metric.name:
