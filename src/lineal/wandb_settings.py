@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+S = TypeVar("S")
 
 _SPELLINGS = {
     "root_dir": "dir",
@@ -68,12 +72,34 @@ _BY_MODE = {"_offline": "offline", "_noop": "disabled"}
 """What older scripts ask for, by the mode in which it is True."""
 _OF_RUN = {
     "files_dir": "dir",
+    "project_url": "project_url",
     "resumed": "resumed",
     "run_url": "url",
     "start_time": "start_time",
+    "sweep_url": "sweep_url",
     "sync_dir": "sync_dir",
 }
 """What W&B's settings know of the run, by the attribute of the run that has it."""
+
+
+class _Run:
+    """The run that settings are of. A copy of them, in another process perhaps, is of none."""
+
+    def __init__(self, run: object = None) -> None:
+        self._found = None if run is None else weakref.ref(run)
+
+    def __call__(self) -> object:
+        return None if self._found is None else self._found()
+
+    def __reduce__(self) -> tuple[type[_Run], tuple[()]]:
+        return _Run, ()
+
+
+def of_run(settings: S, run: object) -> S:
+    """Return the same settings, which also have what W&B's know of the run."""
+    known = copy.copy(settings)
+    object.__setattr__(known, "_run", _Run(run))
+    return known
 
 
 def our_name(name: str) -> str:
@@ -96,8 +122,12 @@ def only_wandb(values: Mapping[str, Any]) -> dict[str, Any]:
 def read(name: str, given: Mapping[str, Any], settings: Any) -> Any:
     """Return what a script gets for a name that is none of our settings.
 
-    given: see `only_wandb`. Raises AttributeError, which says where the run has it.
+    given: see `only_wandb`. Raises AttributeError, which says where the run has it, if they are of
+    none.
     """
+    run = settings.__dict__.get("_run", _Run())()
+    if run is not None and name in _OF_RUN:
+        return getattr(run, _OF_RUN[name])
     if name in _BY_MODE:
         return settings.mode == _BY_MODE[name]
     ours = our_name(name)

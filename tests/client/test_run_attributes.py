@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 import lineal
@@ -98,3 +101,16 @@ def test_a_run_says_in_which_mode_it_is(mode: str) -> None:
     assert run.mode == mode
     with pytest.raises(AttributeError):
         run.mode = "online"
+
+
+@pytest.mark.parametrize("mode", ["online", "disabled"])
+def test_the_settings_of_a_run_know_it_as_those_of_wandb_do(mode: str) -> None:
+    with lineal.init(project="p", mode=mode) as run:
+        known = (run.url, run.project_url, run.dir, run.resumed)
+        settings = run.settings
+        asked = ("run_url", "project_url", "files_dir", "resumed")
+        assert tuple(getattr(settings, name) for name in asked) == known
+        assert settings == lineal.Settings(**dict(settings))
+        for made in (pickle.loads(pickle.dumps(settings)), copy.deepcopy(settings)):
+            with pytest.raises(AttributeError, match=r"the run has it, as `run\.url`"):
+                _ = made.run_url

@@ -28,6 +28,7 @@ from lineal.core.names import strings
 from lineal.core.records import RunPatch, RunRecord, StartedRun, Stream
 from lineal.errors import LinealError, Unavailable, UsageError
 from lineal.interrupts import deferred
+from lineal.wandb_settings import of_run
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -73,7 +74,7 @@ class RunCore(Attributes):
         """Put it together; `begin` sets it to work."""
         record = started.run
         self.backend = backend
-        self.settings = settings
+        self.settings = of_run(settings, self)
         self.record: RunRecord = record
         self.resumed = started.is_resumed
         self.starting_step = record.last_step + 1

@@ -20,6 +20,7 @@ from lineal.config import Settings, acting_user, default_entity
 from lineal.core.ids import new_id
 from lineal.core.records import RunKey, RunPatch, RunRecord, RunState
 from lineal.files.temporary import TemporaryFolder
+from lineal.wandb_settings import of_run
 
 if TYPE_CHECKING:
     from lineal.client.artifact.artifact import Artifact
@@ -42,7 +43,7 @@ class DisabledRun(Run):
 
     def __init__(self, settings: Settings, config: Mapping[str, Any]) -> None:
         # Not Run.__init__: there is no backend, no spool and no folder.
-        self.settings = settings
+        self.settings = of_run(settings, self)
         self.record = _record(settings, config)
         self.resumed = False
         self.starting_step = 0
