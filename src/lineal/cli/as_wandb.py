@@ -37,7 +37,7 @@ def as_wandb(
     except FileNotFoundError as error:
         meant = "see how it is spelt, and whether it is installed"
         if command[0].endswith(".py") and os.path.isfile(command[0]):
-            meant = f"a script is started by `lineal as-wandb python {shlex.join(command)}`"
+            meant = f"a script is started by `lineal as-wandb python {shlex.quote(command[0])}`"
         raise MissingFile(f"There is no command `{command[0]}`: {meant}") from error
     except OSError as error:
         raise Unavailable(f"`{command[0]}` cannot be run: {error.strerror}") from error
