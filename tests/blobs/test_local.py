@@ -9,6 +9,8 @@ import shutil
 import socket
 import stat
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -202,6 +204,68 @@ def test_a_blob_is_deleted_from_all_packs_also_where_one_was_emptied_meanwhile(l
     assert len(list(local.packed("n1"))) == 2
 
 
+@contextmanager
+def unnoticed(path: str) -> Iterator[None]:
+    """Change a file or a folder as quickly as a coarse clock does not tell."""
+    before = os.stat(path)
+    yield
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_blob_is_deleted_from_all_packs_where_one_goes_at_this_moment(local, pack):
+    key = key_of(b"a")
+    for other in (b"b", b"c"):
+        local.put_pack(key, pack([b"a", other]))
+    path = path_of(local, key)
+    with unnoticed(os.path.dirname(path)):
+        os.unlink(path)
+    assert local.delete([key]) == []
+    assert LocalStore(local.root).size(key) is None
+
+
+def test_what_was_deleted_is_gone_where_the_clock_of_the_disk_is_coarse(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    with unnoticed(path_of(local, key_of(b"a"))):
+        assert local.delete([key_of(b"a")]) == []
+    assert local.sync([key_of(b"a"), key_of(b"b")]) == [None, 1]
+
+
+def test_what_cannot_be_deleted_from_a_pack_is_named_and_the_rest_is_gone(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a", b"b"]))
+    local.put_pack(key_of(b"c"), pack([b"c", b"d"]))
+    path = path_of(local, key_of(b"a"))
+    with unnoticed(path):
+        os.chmod(path, 0o644)
+        os.truncate(path, 10)
+    [(key, error)] = local.delete([key_of(b"a"), key_of(b"c")])
+    assert key == key_of(b"a")
+    assert "not a whole pack" in str(error)
+    assert local.sync([key_of(b"c"), key_of(b"d")]) == [None, 1]
+
+
+def test_a_pack_goes_with_its_last_blob_and_the_folder_with_the_last_pack(local, pack):
+    for data in (b"a", b"b"):
+        local.put_pack(key_of(data), pack([data]))
+    folder = Path(path_of(local, key_of(b"a"))).parent
+    assert local.delete([key_of(b"a")]) == []
+    assert len(list(folder.iterdir())) == 1
+    assert local.delete([key_of(b"b")]) == []
+    assert not folder.exists()
+
+
+def test_what_is_no_pack_among_them_is_a_stray(local, pack):
+    local.put_pack(key_of(b"a"), pack([b"a"]))
+    for name in ("packs/n1/README", "packs/b.pack", "parts/c.pack"):
+        Path(local.root, name).parent.mkdir(exist_ok=True)
+        Path(local.root, name).write_bytes(b"mine")
+    assert not_blobs(local) == [
+        ("packs/b.pack", 4, False),
+        ("packs/n1/README", 4, False),
+        ("parts/c.pack", 4, True),
+    ]
+    assert local.sync([key_of(b"a"), key_of(b"mine")]) == [1, None]
+
+
 def test_a_pack_is_found_that_came_after_another_was_read(local, pack):
     local.put_pack(key_of(b"a"), pack([b"a"]))
     assert local.size(key_of(b"b")) is None
@@ -275,10 +339,8 @@ def test_a_pack_that_was_emptied_but_not_removed_is_a_part(local, pack):
 def test_a_pack_is_found_where_the_clock_of_the_disk_is_coarse(local, pack):
     local.put_pack(key_of(b"a"), pack([b"a"]))
     assert local.size(key_of(b"b")) is None
-    folder = os.path.dirname(path_of(local, key_of(b"a")))
-    before = os.stat(folder)
-    local.put_pack(key_of(b"b"), pack([b"b"]))
-    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with unnoticed(os.path.dirname(path_of(local, key_of(b"a")))):
+        local.put_pack(key_of(b"b"), pack([b"b"]))
     assert local.size(key_of(b"b")) == 1
 
 
