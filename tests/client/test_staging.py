@@ -180,12 +180,49 @@ def test_a_draft_that_is_dropped_takes_its_copies_along(home: Path) -> None:
     assert staged(home) == []
 
 
-def test_a_refused_file_leaves_no_copy(home: Path) -> None:
+def test_a_refused_file_leaves_no_copy(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("y")
     artifact = lineal.Artifact("data", "dataset")
     artifact.add_bytes(b"x", "a")
-    with pytest.raises(ValueError, match="twice"):
-        artifact.add_bytes(b"y", "a")
+    for add in (
+        lambda: artifact.add_bytes(b"y", "a"),
+        lambda: artifact.add_file(str(tmp_path / "a")),
+        lambda: artifact.add_file(str(tmp_path / "a"), policy="immutable"),
+    ):
+        with pytest.raises(ValueError, match="twice"):
+            add()
+    with pytest.raises(ZeroDivisionError), artifact.new_file("b") as file:
+        file.write(str(1 / 0))
     assert len(staged(home)) == 1
+    artifact._adder.unlogged.clear()
+
+
+@pytest.mark.parametrize("count", [20, 150])
+def test_a_refused_folder_leaves_no_copy_and_no_open_file(
+    home: Path, tmp_path: Path, count: int
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:03}").write_text("new")
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_bytes(b"old", f"{count - 1:03}")
+    with pytest.raises(ValueError, match="twice"):
+        artifact.add_dir(str(folder))
+    assert len(staged(home)) == 1
+    below = [path for path in open_files() if path.startswith(str(home / "staging"))]
+    assert [os.path.basename(path) for path in below] == ["lock"]
+    artifact._adder.unlogged.clear()
+
+
+def test_of_a_large_immutable_folder_nothing_is_copied(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(150):
+        (folder / str(number)).write_text("x")
+    artifact = lineal.Artifact("data", "dataset")
+    artifact.add_dir(str(folder), policy="immutable")
+    assert staged(home) == []
     artifact._adder.unlogged.clear()
 
 

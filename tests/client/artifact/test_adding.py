@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from tests.client.artifact.conftest import content, draft, paths
 from tests.client.counting import counted_steps
+from tests.test_files import file_size_limit
 
 import lineal
 from lineal.client.artifact import adding
@@ -16,7 +18,7 @@ from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.manifest import ManifestEntry
 from lineal.config import load
 from lineal.core.digest import of_bytes
-from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid
+from lineal.errors import ArtifactFinalizedError, HostilePath, Invalid, NoSpace
 from lineal.files.stamps import Stamp
 
 # --- adding files (ART-16…ART-19) ---------------------------------------------------------------
@@ -130,6 +132,18 @@ def test_adding_other_content_under_the_same_path_needs_overwrite(tmp_path: Path
     assert artifact.manifest.entries["f"].digest == of_bytes(b"y")
 
 
+@pytest.mark.usefixtures("on_disk")
+def test_also_a_file_whose_digest_is_known_needs_overwrite(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"known")
+    os.utime(tmp_path / "f", (0, 0))  # old enough for the digest cache
+    draft().add_file(tmp_path / "f")
+    artifact = draft({"f": b"x"})
+    with pytest.raises(ValueError, match="overwrite"):
+        artifact.add_file(tmp_path / "f")
+    artifact.add_file(tmp_path / "f", overwrite=True)
+    assert artifact.manifest.entries["f"].digest == of_bytes(b"known")
+
+
 def test_overwritten_content_is_what_is_stored(run: lineal.Run) -> None:
     artifact = draft({"f": b"before"})
     artifact.add_bytes(b"after", "f", overwrite=True)
@@ -200,6 +214,15 @@ def test_a_new_file_whose_block_fails_is_not_added() -> None:
     artifact = Artifact("data", "dataset")
     with pytest.raises(ZeroDivisionError), artifact.new_file("f") as file:
         file.write(str(1 / 0))
+    assert paths(artifact) == []
+
+
+def test_a_new_file_that_does_not_fit_says_so_and_other_errors_stay_as_they_are() -> None:
+    artifact = Artifact("data", "dataset")
+    with file_size_limit(100), pytest.raises(NoSpace), artifact.new_file("f") as file:
+        file.write("x" * 101)
+    with pytest.raises(ConnectionError, match="gone"), artifact.new_file("f"):
+        raise ConnectionError("gone")
     assert paths(artifact) == []
 
 
