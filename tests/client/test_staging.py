@@ -20,6 +20,7 @@ from lineal.client.artifact import staging
 from lineal.client.artifact.contents import ADDED_AT_ONCE
 from lineal.client.artifact.staging import Staging, remove_leftovers
 from lineal.errors import Unavailable
+from lineal.parallel import LARGE_BYTES
 
 ROOT = Path(__file__).parents[2]
 
@@ -198,20 +199,25 @@ def test_a_refused_file_leaves_no_copy(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [20, 150])
-def test_a_refused_folder_leaves_no_copy_and_no_open_file(
-    home: Path, tmp_path: Path, count: int
+@pytest.mark.parametrize("bad", ["taken", os.fsdecode(b"z not utf-8 \xff")])
+def test_a_refused_folder_leaves_no_copy_no_open_file_and_no_thread(
+    home: Path, tmp_path: Path, count: int, bad: str
 ) -> None:
     folder = tmp_path / "many"
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:03}").write_text("new")
+    (folder / "large").write_bytes(bytes(LARGE_BYTES))
+    (folder / bad).write_bytes(b"new")
     artifact = lineal.Artifact("data", "dataset")
-    artifact.add_bytes(b"old", f"{count - 1:03}")
-    with pytest.raises(ValueError, match="twice"):
+    artifact.add_bytes(b"old", "taken")
+    threads = threading.active_count()
+    with pytest.raises(ValueError, match=r"twice|not valid Unicode"):
         artifact.add_dir(str(folder))
     assert len(staged(home)) == 1
     below = [path for path in open_files() if path.startswith(str(home / "staging"))]
     assert [os.path.basename(path) for path in below] == ["lock"]
+    assert threading.active_count() == threads
     artifact._adder.unlogged.clear()
 
 
