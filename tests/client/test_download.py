@@ -184,13 +184,37 @@ def test_a_file_put_there_by_hand_is_remembered_only_once_it_is_settled(
         assert list(cache.of_folder(str(target))) == ["a.txt"]
 
 
-def test_bytes_without_the_digest_never_appear(backend: Far, target: Path, tmp_path: Path) -> None:
-    digest = of_bytes(b"a")
-    backend.by_digest[digest] = b"z"
+@pytest.mark.usefixtures("on_disk")
+def test_what_was_fetched_is_not_even_read_again(
+    backend: Far, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(backend, target)
+    monkeypatch.setattr(download, "hash_file", None)
+    fetch(backend, target)
+    assert len(backend.located) == 1
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_bytes_without_the_digest_never_appear(backend: Far, target: Path, path: str) -> None:
+    digest, wrong = of_bytes(FILES[path]), FILES[path][:-1] + b"z"
+    backend.by_digest[digest] = wrong
     if isinstance(backend, Near):
-        (backend.folder / digest).write_bytes(b"z")
-    with pytest.raises(IntegrityError, match=r"a\.txt do not have the digest"):
-        fetch(backend, target, {"a.txt": b"a"})
+        (backend.folder / digest).write_bytes(wrong)
+    with pytest.raises(IntegrityError, match=f"{path} do not have the digest"):
+        fetch(backend, target, {path: FILES[path]})
+    assert content(target) == {}
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("link", [None, "hard", "symbolic"])
+def test_what_the_store_has_lost_is_named(
+    target: Path, tmp_path: Path, path: str, link: str | None
+) -> None:
+    (tmp_path / "store").mkdir()
+    near = Near(FILES, tmp_path / "store")
+    (near.folder / of_bytes(FILES[path])).unlink()
+    with pytest.raises(IntegrityError, match=f"The store has lost .*{path} in ana/vision/data:v0"):
+        fetch(near, target, {path: FILES[path]}, link=link)
     assert content(target) == {}
 
 
@@ -248,6 +272,7 @@ def test_files_are_located_in_batches(monkeypatch: pytest.MonkeyPatch, target: P
 
 def test_files_are_writable_for_whoever_downloaded_them(backend: Far, target: Path) -> None:
     fetch(backend, target)
+    assert all(os.stat(target / path).st_mode & 0o200 for path in FILES)
     (target / "a.txt").write_bytes(b"mine now")
     if isinstance(backend, Near):
         assert (backend.folder / of_bytes(b"a")).read_bytes() == b"a"
