@@ -197,8 +197,6 @@ class Download:
             stamp = Stamp.of(os.stat(target))
         except OSError:  # whatever is there instead, such as a link loop: writing will tell
             return False
-        if os.path.isdir(target):
-            return False
         if has_checked_content(entry):
             return self._known(target, FETCHED) == (stamp, identity(entry))
         if stamp.size != entry.size:
@@ -208,7 +206,7 @@ class Download:
         try:
             if PREFIX + hash_file(target).hex_digest != entry.digest:
                 return False
-        except (MissingFile, Unavailable):  # it may not be read, or is gone: it is replaced
+        except (MissingFile, Unavailable):  # no file, or it may not be read: writing will tell
             return False
         self._found.append((target, stamp, entry.digest))
         return True
