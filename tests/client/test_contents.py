@@ -443,3 +443,21 @@ def test_a_forked_child_keeps_what_it_has_and_shares_no_spare_database() -> None
         os._exit(0 if was_empty and kept and scratch._spare == [] else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert len(scratch._spare) == 1
+
+
+def test_what_a_draft_leaves_half_done_is_not_given_to_the_next() -> None:
+    """As where a thread was adding when the process was forked."""
+    scratch.close()
+    first = scratch.Scratch()
+    first.change("BEGIN")
+    first.change("INSERT INTO removed VALUES ('a')")
+    first.give_back(is_small=True)
+    following = scratch.Scratch()
+    with following.lock:
+        following.at_once(lambda: following.change("INSERT INTO removed VALUES ('b')"))
+    assert following.rows("SELECT path FROM removed") == [("b",)]
+    following.give_back(is_small=True)
+    last = scratch.Scratch()
+    last.change("INSERT INTO removed VALUES ('c')")
+    assert last.rows("SELECT path FROM removed") == [("c",)]
+    last.give_back(is_small=False)

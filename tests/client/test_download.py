@@ -218,6 +218,31 @@ def test_what_the_store_has_lost_is_named(
     assert content(target) == {}
 
 
+def test_a_pack_that_the_store_has_lost_is_named(target: Path, tmp_path: Path) -> None:
+    class Packed(Far):
+        def locate(self, version: VersionId, digests: list[Digest]) -> dict[Digest, Location]:
+            found = super().locate(version, digests)
+            gone = str(tmp_path / "gone.pack")
+            return {digest: place._replace(pack=gone) for digest, place in found.items()}
+
+    with pytest.raises(IntegrityError, match=r"The store has lost .*a\.txt in ana/vision/data:v0"):
+        fetch(Packed(FILES), target)
+    assert content(target) == {}
+
+
+@pytest.mark.parametrize("link", ["hard", "symbolic"])
+def test_files_in_new_folders_are_linked_too(
+    target: Path, tmp_path: Path, link: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "store").mkdir()
+    near = Near(FILES, tmp_path / "store")
+    fetch(near, target, link=link)
+    for path, data in FILES.items():
+        assert os.path.samefile(target / path, near.folder / of_bytes(data))
+        assert (target / path).is_symlink() == (link == "symbolic")
+    assert "copied" not in capsys.readouterr().err
+
+
 def test_a_failure_keeps_the_file_that_was_there(backend: Far, target: Path) -> None:
     target.mkdir()
     (target / "a.txt").write_bytes(b"mine")
