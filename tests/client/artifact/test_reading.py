@@ -18,6 +18,7 @@ from lineal.client.artifact import download
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.contents import Added
 from lineal.client.public import lists
+from lineal.core.digest import of_bytes
 from lineal.core.manifest import Segment, SegmentHead, starts_segment
 from lineal.core.records import VersionId
 from lineal.errors import IntegrityError, Invalid, LinealError, MissingFile
@@ -290,6 +291,19 @@ def test_a_damaged_folder_is_a_value_error(
     with pytest.raises(ValueError, match=message) as raised:
         logged.verify(str(tmp_path / "t"))
     assert isinstance(raised.value, IntegrityError)
+
+
+def test_bytes_that_are_not_stored_any_more_are_named(
+    logged: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = logged._backend
+    assert backend is not None
+    locate, lost = backend.locate, of_bytes(b"bcd")
+    monkeypatch.setattr(
+        backend, "locate", lambda *asked: {k: v for k, v in locate(*asked).items() if k != lost}
+    )
+    with pytest.raises(IntegrityError, match=r"bytes of b/c/d.txt in .*/data:v0 are not stored"):
+        logged.verify(remote=True)
 
 
 def test_stored_bytes_are_verified_without_a_download(logged: Artifact, tmp_path: Path) -> None:
