@@ -12,12 +12,13 @@ import pytest
 
 import lineal
 from lineal.client import references
-from lineal.client.references import checking
+from lineal.client.references import arriving, checking
 from lineal.client.references.scheme import State
-from lineal.errors import Denied, ReferenceChanged, Unavailable
+from lineal.errors import Denied, NoSpace, ReferenceChanged, Unavailable
 from tests.references.looking import AFTER, BEFORE, content, logged, state
 from tests.references.places import AzurePlace, Bucket, GcsPlace, S3Place
 from tests.references.servers import Azurite, Proxy, Web
+from tests.test_files import file_size_limit
 
 # --- a network that fails half-way ---------------------------------------------------------------
 
@@ -65,6 +66,18 @@ def test_what_arrives_damaged_every_time_is_refused(
     with pytest.raises(Unavailable, match=r"large .*checksum"):
         content(artifact, tmp_path)
     assert not any(path.is_file() for path in tmp_path.glob("out*/**/*"))
+
+
+def test_what_does_not_fit_is_fetched_once(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.contents["/large"] = bytes(3_000_000)
+    artifact = logged(f"{web.url}/large")
+    waited: list[float] = []
+    monkeypatch.setattr(arriving.time, "sleep", waited.append)
+    with file_size_limit(2_000_000), pytest.raises(NoSpace):
+        content(artifact, tmp_path)
+    assert waited == []
 
 
 # --- the web, misbehaving ------------------------------------------------------------------------

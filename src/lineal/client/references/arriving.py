@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
-from lineal.errors import Unavailable
+from lineal.errors import NoSpace, Unavailable
 
 ATTEMPTS = 3
 """Of reading an object's bytes, by `repeated`, and of every request, by the stores' libraries: they
@@ -21,6 +21,8 @@ def repeated(work: Callable[[], str], target: str) -> str:
     for attempt in range(1, ATTEMPTS):
         try:
             return work()
+        except NoSpace:
+            raise  # that does not pass while it is fetched again
         except Unavailable:
             if os.path.exists(target):
                 os.unlink(target)
