@@ -297,6 +297,36 @@ def test_ref_check_says_what_happened_to_a_file(
     assert capsys.readouterr().out.startswith(said)
 
 
+@pytest.mark.parametrize("size", [600, 3_000_000])
+def test_a_file_whose_content_changed_and_whose_size_did_not_is_lost(
+    tmp_path: Path, size: int
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(bytes(size))
+    artifact = logged(path.as_uri())
+    assert state(artifact) is State.FRESH
+    fetched = Path(artifact.download(root=str(tmp_path / "out")), "data.csv")
+    assert fetched.stat().st_mode & 0o200
+    path.write_bytes(bytes(size - 1) + b"x")
+    assert state(artifact) is State.LOST
+    with pytest.raises(ReferenceChanged, match="content changed since it was logged"):
+        artifact.download(root=str(tmp_path / "again"))
+    (entry,) = artifact.manifest.entries.values()
+    before = os.listdir("/proc/self/fd")
+    scheme = references.opened(60.0).of(entry.ref)
+    with pytest.raises(ReferenceChanged):
+        scheme.ranges(entry)
+    path.write_bytes(bytes(size - 1))
+    with pytest.raises(ReferenceChanged):
+        scheme.ranges(entry)
+    path.write_bytes(bytes(size))
+    ranges = scheme.ranges(entry)
+    assert ranges.read(size - 2, size + 5) == bytes(2)
+    for _ in range(2):  # the second one must not close what has its number by now
+        ranges.close()
+        assert os.listdir("/proc/self/fd") == before
+
+
 def test_a_file_that_is_replaced_once_it_was_checked_is_not_read_as_the_checked_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
