@@ -7,7 +7,7 @@ from pathlib import Path
 import lineal
 from lineal.client import session
 from lineal.client.offline import sync
-from lineal.client.offline.jobs import Synced
+from lineal.client.offline.sync_job import Synced
 from lineal.config import Settings, load
 from lineal.core.records import EdgeKind, PageRequest, Stream
 

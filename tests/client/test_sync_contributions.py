@@ -18,9 +18,9 @@ from tests.client.syncing import folders, synced
 import lineal
 from lineal.client import session
 from lineal.client.embedded.backend import EmbeddedBackend
-from lineal.client.offline.jobs import Synced
 from lineal.client.offline.marks import MARK_FILE
 from lineal.client.offline.sync import sync
+from lineal.client.offline.sync_job import Synced
 from lineal.config import load
 from lineal.core.records import Begun, DraftSpec, EdgeKind, PageRequest
 from lineal.service.verify import verify

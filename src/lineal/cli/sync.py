@@ -15,7 +15,7 @@ from lineal.config import Settings
 from lineal.errors import MissingFile, NotFound, SyncFailed
 
 if TYPE_CHECKING:
-    from lineal.client.offline.jobs import Synced
+    from lineal.client.offline.sync_job import Synced
 
 TOLD_MOST = 10
 """Versions of a run named with their other number."""

@@ -15,8 +15,8 @@ from typing import NoReturn, TypeVar
 from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
-from lineal.client.offline import copying, earlier, intents, rules, run_folder
-from lineal.client.offline.earlier import Attempt
+from lineal.client.offline import copying, earlier_attempts, intents, rules, run_folder
+from lineal.client.offline.earlier_attempts import Attempt
 from lineal.client.offline.normal_home import NormalHome, Record, is_at_home, marked, plain
 from lineal.client.offline.run_folder import About
 from lineal.client.run import rewinding
@@ -201,7 +201,9 @@ class OfflineBackend(EmbeddedBackend):
             step = run_folder.read_about(self.folder).rewind_step
             before = self._at_home = self._run_at_home(spec, step)
             if step is None and spec.resume in _GOING_ON:
-                before = earlier.goes_on_from(self.home.settings, self.folder, spec, before)
+                before = earlier_attempts.goes_on_from(
+                    self.home.settings, self.folder, spec, before
+                )
             self._before = (before,)
         return self._before[0]
 
@@ -246,7 +248,7 @@ class OfflineBackend(EmbeddedBackend):
         about = run_folder.read_about(self.folder)
         if _goes_on(about):
             is_at_home = self._at_home is not None
-            yield from earlier.attempts(
+            yield from earlier_attempts.attempts(
                 self.home.settings, self.folder, about, is_at_home=is_at_home
             )
         if self._at_home is not None:

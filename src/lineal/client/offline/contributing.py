@@ -16,8 +16,8 @@ from lineal.client import term
 from lineal.client.backend import Backend
 from lineal.client.offline import copying
 from lineal.client.offline.introducing import Introductions
-from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
+from lineal.client.offline.sync_job import Job
 from lineal.client.public.graph import producer_of
 from lineal.core.contributions import Made, Part
 from lineal.core.full_names import ArtifactPath

@@ -20,8 +20,8 @@ from lineal.client.offline import contributing, copying, intents, places, run_fo
 from lineal.client.offline.contributing import Contributing, Waiting
 from lineal.client.offline.intents import Alias, Anew, Link, Relog, Removed, Use
 from lineal.client.offline.introducing import Introductions
-from lineal.client.offline.jobs import Job
 from lineal.client.offline.places import CollectionPath
+from lineal.client.offline.sync_job import Job
 from lineal.client.pages import BULK_PAGE_SIZE, all_of
 from lineal.client.run import rewinding
 from lineal.client.run.forking import Fork

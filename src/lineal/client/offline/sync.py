@@ -18,10 +18,10 @@ from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.offline import contributing, intents, opening, run_folder
 from lineal.client.offline.contributing import Waiting
 from lineal.client.offline.intents import Finish, Removed
-from lineal.client.offline.jobs import Job, Synced
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
 from lineal.client.offline.run_copy import RunCopy
 from lineal.client.offline.run_folder import About
+from lineal.client.offline.sync_job import Job, Synced
 from lineal.client.run import adopting, spool
 from lineal.config import Settings
 from lineal.errors import LinealError, NoSpace, Unavailable, UsageError

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from lineal.client.backend import Backend
 from lineal.client.offline.backend import OfflineBackend
-from lineal.client.offline.earlier import Attempt
+from lineal.client.offline.earlier_attempts import Attempt
 from lineal.client.public.api import Api
 from lineal.client.public.files import run_files
 from lineal.config import working_folder
