@@ -84,12 +84,13 @@ def test_a_file_of_any_time_can_be_logged(
     assert Path(artifact.file()).read_bytes() == b"data"
 
 
+@pytest.mark.parametrize("data", [b"something else", b"changed!"])
 def test_an_immutable_file_that_changes_after_all_is_refused(
-    run: lineal.Run, artifact: lineal.Artifact, source: Path
+    run: lineal.Run, artifact: lineal.Artifact, source: Path, data: bytes
 ) -> None:
     settled(source / "data.bin", b"promised")
     artifact.add_file(source / "data.bin", policy="immutable")
-    (source / "data.bin").write_bytes(b"something else")
+    (source / "data.bin").write_bytes(data)
     with pytest.raises(SourceChanged, match=r"data\.bin changed after it was added"):
         run.log_artifact(artifact).wait()
     with pytest.raises(ArtifactsFailed, match=r"data\.bin changed"):
