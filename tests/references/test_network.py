@@ -83,6 +83,18 @@ def test_what_does_not_fit_is_fetched_once(
 # --- the web, misbehaving ------------------------------------------------------------------------
 
 
+def test_an_etag_that_stays_while_the_size_changes_is_not_believed(
+    web: Web, tmp_path: Path
+) -> None:
+    web.contents["/data"], web.etags["/data"] = BEFORE, '"same"'
+    artifact = logged(f"{web.url}/data")
+    web.contents["/data"] = AFTER
+    said = f"has {len(AFTER)} bytes now, not the {len(BEFORE)} that were recorded"
+    with pytest.raises(ReferenceChanged, match=said):
+        content(artifact, tmp_path)
+    assert not any(path.is_file() for path in tmp_path.glob("out*/**/*"))
+
+
 def test_redirects_are_followed_and_circles_end(web: Web, tmp_path: Path) -> None:
     web.contents["/real"] = BEFORE
     web.etags["/real"] = 'W/"abc"'
