@@ -122,6 +122,7 @@ def test_a_login_is_taken_from_netrc_for_the_hosts_that_it_is_of(
 
     with pytest.raises(Denied, match="netrc"):
         added(f"{web.url}/data")
+    assert "No login is taken" not in capsys.readouterr().err
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ana password secret\n")
     for url in (f"{web.url}/data", f"{elsewhere}/moved"):
         (entry,) = added(url)
