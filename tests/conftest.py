@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ class MovableClock:
 def stored_blobs(store: BlobStore) -> list[tuple[Key, int]]:
     """Return all blobs in a store and their sizes, in any order."""
     return [(file.key, file.size) for file in store.walk() if file.key is not None]
+
+
+def open_below(folder: str | Path) -> list[str]:
+    """Return what this process has open of a folder."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the list itself
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [path for path in found if path.startswith(str(folder))]
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,7 @@ from lineal.files.reading import CHUNK_BYTES, SMALL_BYTES, Piece, hash_file, rea
 from lineal.files.stamps import Stamp
 from lineal.files.writing import write_new, write_stream, write_whole
 from lineal.parallel import Abandoned, Threads
+from tests.conftest import open_below
 
 COPY_IN_KERNEL, READ, WRITE = os.sendfile, os.read, os.write
 SIZES = [0, 1, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, 13 << 20]
@@ -450,7 +451,6 @@ def test_every_file_that_was_opened_is_closed(tmp_path: Path, size: int) -> None
         lambda path: flush([path], str(tmp_path)),
         begin_flush_of,
     ]
-    before = os.listdir("/proc/self/fd")
     for number, call in enumerate(calls):
         for path in (source, taken, str(tmp_path), str(tmp_path / f"new{number}")):
             with suppress(OSError, LinealError):
@@ -459,7 +459,7 @@ def test_every_file_that_was_opened_is_closed(tmp_path: Path, size: int) -> None
         for number, call in enumerate(calls):
             with suppress(OSError, LinealError):
                 call(str(tmp_path / f"full{number}"))
-    assert os.listdir("/proc/self/fd") == before
+    assert open_below(tmp_path) == []
 
 
 def test_of_a_large_file_all_bytes_are_told_bit_by_bit(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from lineal import libc, packs
 from lineal.errors import IntegrityError, MissingFile, NoSpace, Unavailable
+from tests.conftest import open_below
 from tests.test_files import no_more_descriptors
 
 CONTENTS = st.lists(st.binary(max_size=9000), unique=True, min_size=1, max_size=12)
@@ -198,16 +199,15 @@ def test_a_writer_is_full_also_by_its_bytes(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_a_discarded_pack_leaves_no_file_and_no_thread(folder: Path) -> None:
-    before = os.listdir("/proc/self/fd"), threading.active_count()
     writer = packs.Writer(str(folder / "pack"))
     writer.add(sha256(b"a"), bytes(2 << 20))
     writer.discard()
     assert os.listdir(folder) == []
-    assert (os.listdir("/proc/self/fd"), threading.active_count()) == before
+    assert open_below(folder) == []
+    assert [each for each in threading.enumerate() if each.name == "lineal-pack"] == []
 
 
 def test_a_pack_that_nobody_reads_any_more_is_closed(folder: Path) -> None:
-    before = os.listdir("/proc/self/fd")
     path = written(folder, [b"a", b"b"])
     packs.Pack(path).places()
     packs.delete(path, [sha256(b"a")])
@@ -218,7 +218,7 @@ def test_a_pack_that_nobody_reads_any_more_is_closed(folder: Path) -> None:
             read()
     del read
     gc.collect()
-    assert os.listdir("/proc/self/fd") == before
+    assert open_below(folder) == []
 
 
 def test_a_pack_that_cannot_be_begun_is_named(folder: Path) -> None:

@@ -10,10 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.conftest import open_below
 
 import lineal
 from lineal.client.artifact import staging
@@ -30,13 +30,7 @@ def root(tmp_path: Path) -> Iterator[str]:
     """A staging folder; at the end no file in it is open any more, as every lock is given back."""
     root = str(tmp_path / "staging")
     yield root
-    assert [path for path in open_files() if path.startswith(root)] == []
-
-
-def open_files() -> Iterator[str]:
-    for descriptor in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # that of the list itself
-            yield os.readlink(f"/proc/self/fd/{descriptor}")
+    assert open_below(root) == []
 
 
 def test_copies_of_one_process_have_names_of_their_own(root: str) -> None:
@@ -211,13 +205,11 @@ def test_a_refused_folder_leaves_no_copy_no_open_file_and_no_thread(
     (folder / bad).write_bytes(b"new")
     artifact = lineal.Artifact("data", "dataset")
     artifact.add_bytes(b"old", "taken")
-    threads = threading.active_count()
     with pytest.raises(ValueError, match=r"twice|not valid Unicode"):
         artifact.add_dir(str(folder))
     assert len(staged(home)) == 1
-    below = [path for path in open_files() if path.startswith(str(home / "staging"))]
-    assert [os.path.basename(path) for path in below] == ["lock"]
-    assert threading.active_count() == threads
+    assert [os.path.basename(path) for path in open_below(home / "staging")] == ["lock"]
+    assert [each for each in threading.enumerate() if each.name == "lineal-files"] == []
     artifact._adder.unlogged.clear()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import open_below
 
 from lineal.client import term
 from lineal.client.artifact import turns
@@ -73,7 +74,6 @@ def test_the_next_process_waits_until_the_first_one_is_done_or_dead(
 
 
 def test_a_turn_leaves_no_lock_nor_an_open_file(tmp_path: Path) -> None:
-    before = os.listdir("/proc/self/fd")
     with turn(str(tmp_path), "/data", "7"):
         (lock,) = tmp_path.glob("*.lock")
     assert not lock.exists()
@@ -82,7 +82,7 @@ def test_a_turn_leaves_no_lock_nor_an_open_file(tmp_path: Path) -> None:
     assert not lock.exists()
     with turn(str(tmp_path), "/data", "7"):
         lock.unlink()  # as who waited before does
-    assert os.listdir("/proc/self/fd") == before
+    assert open_below(tmp_path) == []
 
 
 def test_where_no_lock_can_be_had_nobody_waits(
