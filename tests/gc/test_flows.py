@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.cleanup import Reason
+from lineal.core.gc import Reason
 from lineal.core.records import PageRequest, RunSpec, VersionPatch
 from lineal.errors import Conflict, Gone
 from lineal.service import (

@@ -15,8 +15,8 @@ from lineal import packs
 from lineal.blobs.local import LocalStore
 from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.core.access import Actor, Role
-from lineal.core.cleanup import Amount, CleanupPlan, Reason
 from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.core.gc import Amount, CleanupPlan, Reason
 from lineal.core.records import DraftId, MembershipId, PageRequest, RunSpec, VersionRecord
 from lineal.core.retention import Selection
 from lineal.db import deletion as deletion_db

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from lineal.core.access import Actor
-from lineal.core.cleanup import Amount, Reason
+from lineal.core.gc import Amount, Reason
 from lineal.core.records import MembershipId
 from lineal.core.retention import Selection
 from lineal.service import artifacts, catalog, gc, retention, transfers, ttl

@@ -10,8 +10,8 @@ import pytest
 
 from lineal.blobs.local import LocalStore
 from lineal.core.access import Actor, Role
-from lineal.core.cleanup import Amount
 from lineal.core.digest import Key, of_bytes, storage_key
+from lineal.core.gc import Amount
 from lineal.core.lineage import LineageQuery
 from lineal.db import gc as gc_db
 from lineal.errors import Conflict, Denied, Gone, Invalid, NotFound

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lineal.core.access import Actor
-from lineal.core.cleanup import Amount, StorageReport
+from lineal.core.gc import Amount, StorageReport
 from lineal.core.records import RunSpec
 from lineal.errors import Invalid, NotFound
 from lineal.service import artifacts, deletion, gc, run_files, runs, storage, transfers

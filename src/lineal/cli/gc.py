@@ -13,8 +13,8 @@ import typer
 from lineal.cli import completing, output
 from lineal.cli.connect import Connection, connect
 from lineal.cli.options import Json, Yes
-from lineal.core.cleanup import CleanupPlan, Failure, Proof, Swept, VersionsStep
 from lineal.core.full_names import names_version
+from lineal.core.gc import CleanupPlan, Failure, Proof, Swept, VersionsStep
 from lineal.core.records import PageRequest
 from lineal.errors import Gone, IntegrityError, Invalid, Unavailable
 

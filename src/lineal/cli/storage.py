@@ -7,7 +7,7 @@ from dataclasses import asdict
 from lineal.cli import output
 from lineal.cli.connect import connect, place_of
 from lineal.cli.options import Json, MaybePlace
-from lineal.core.cleanup import StorageReport
+from lineal.core.gc import StorageReport
 
 
 def storage(

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, exists, select, update
 
-from lineal.core.cleanup import Amount
+from lineal.core.gc import Amount
 from lineal.db.blobs import AWAITED, CONDEMNED, IS_LIVE, STORED, has_state
 from lineal.db.drafts import UNFINISHED, is_under_way
 from lineal.db.engine import batches, listed, on_sqlite

@@ -27,7 +27,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from lineal.core.cleanup import Amount, Reason
+from lineal.core.gc import Amount, Reason
 from lineal.db import full_names
 from lineal.db.blobs import CONDEMNED, STORED, has_state
 from lineal.db.conditions import LIVE_VERSION

@@ -16,7 +16,7 @@ from lineal.files.writing import write_whole
 from lineal.service.instance import Instance
 
 if TYPE_CHECKING:
-    from lineal.core.cleanup import Swept
+    from lineal.core.gc import Swept
 
 EVERY = timedelta(days=1)
 """A sweep that runs by itself runs once in this time."""

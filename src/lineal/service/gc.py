@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Row
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import (
+from lineal.core.digest import Digest, storage_key
+from lineal.core.gc import (
     REPORTED_MOST,
     Amount,
     CleanupPlan,
@@ -31,7 +32,6 @@ from lineal.core.cleanup import (
     Swept,
     VersionsStep,
 )
-from lineal.core.digest import Digest, storage_key
 from lineal.core.records import VersionId
 from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db

@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import REPORTED_MOST, Amount, Failure, KeptBlob, Proof
 from lineal.core.digest import Digest, Key, Keys, of_key, storage_key
 from lineal.core.full_names import ArtifactPath
+from lineal.core.gc import REPORTED_MOST, Amount, Failure, KeptBlob, Proof
 from lineal.core.records import CollectionKind, VersionRecord
 from lineal.db import deletion as deletion_db
 from lineal.db import gc as gc_db

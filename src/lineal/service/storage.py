@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import Amount, StorageReport, StorageRow
 from lineal.core.full_names import ArtifactPath
+from lineal.core.gc import Amount, StorageReport, StorageRow
 from lineal.db import gc_plan
 from lineal.db import projects as projects_db
 from lineal.db import storage as storage_db

@@ -9,8 +9,8 @@ from datetime import datetime
 from lineal.blobs.store import StoredFile
 from lineal.core import access
 from lineal.core.access import Action, Actor
-from lineal.core.cleanup import REPORTED_MOST, Amount, Failure
 from lineal.core.digest import Key, of_key
+from lineal.core.gc import REPORTED_MOST, Amount, Failure
 from lineal.core.records import DraftId
 from lineal.db import drafts as drafts_db
 from lineal.db import gc as gc_db

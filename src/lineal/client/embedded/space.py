@@ -10,7 +10,7 @@ from lineal.client.embedded.base import Base
 from lineal.core.full_names import ArtifactPath
 
 if TYPE_CHECKING:
-    from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.gc import CleanupPlan, Proof, StorageReport, Swept
 
 
 class EmbeddedSpace(Base):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from lineal.core.full_names import ArtifactPath
 
 if TYPE_CHECKING:
-    from lineal.core.cleanup import CleanupPlan, Proof, StorageReport, Swept
+    from lineal.core.gc import CleanupPlan, Proof, StorageReport, Swept
 
 
 class Space(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lineal.core.cleanup import Amount, CleanupPlan, Failure, Kept, Proof, Reason, VersionsStep
+from lineal.core.gc import Amount, CleanupPlan, Failure, Kept, Proof, Reason, VersionsStep
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOTHING = CleanupPlan(
