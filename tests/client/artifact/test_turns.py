@@ -39,6 +39,7 @@ def test_the_next_process_waits_until_the_first_one_is_done_or_dead(
     locks, root = str(tmp_path), "/data"
 
     def first() -> None:
+        os.close(let_go)  # so that it ends with the test, however that does
         with turn(locks, root, "7"):
             os.write(tell, b"1")
             os.read(go, 1)
@@ -46,8 +47,10 @@ def test_the_next_process_waits_until_the_first_one_is_done_or_dead(
             os._exit(0)  # however it ends
 
     def second() -> None:
+        os.close(let_go)
         if has_silence:
-            monkeypatch.setattr(turns.time, "sleep", lambda _: os.write(tell, b"."))
+            said = iter([b"."])
+            monkeypatch.setattr(turns.time, "sleep", lambda _: os.write(tell, next(said, b"")))
         else:
             monkeypatch.setattr(turns, "SILENT_SECONDS", 0)
             monkeypatch.setattr(term, "info", lambda text: os.write(tell, text.encode()))
@@ -55,22 +58,24 @@ def test_the_next_process_waits_until_the_first_one_is_done_or_dead(
             os.write(tell, b"2")
             os._exit(0)
 
-    children = [forked(first)]
-    assert os.read(told, 99) == b"1"
-    children.append(forked(second))
-    heard = os.read(told, 99).decode()
-    assert heard.strip(".") == (
-        "" if has_silence else "another process downloads the same to /data; waiting for it"
-    )
-    while not has_silence and state(children[1]) == "R":
-        continue  # until it waits, or ended, as it must not
-    with turn(locks, root, "8"), turn(locks, "/other", "7"):
-        os.write(let_go, b"x")
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-    assert os.read(told, 1 << 20).replace(b".", b"") == b"-2"
-    for descriptor in (told, tell, go, let_go):
-        os.close(descriptor)
+    try:
+        children = [forked(first)]
+        assert os.read(told, 99) == b"1"
+        children.append(forked(second))
+        heard = os.read(told, 99).decode()
+        assert heard.strip(".") == (
+            "" if has_silence else "another process downloads the same to /data; waiting for it"
+        )
+        while not has_silence and state(children[1]) == "R":
+            continue  # until it waits, or ended, as it must not
+        with turn(locks, root, "8"), turn(locks, "/other", "7"):
+            os.write(let_go, b"x")
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        assert os.read(told, 1 << 20).replace(b".", b"") == b"-2"
+    finally:
+        for descriptor in (told, tell, go, let_go):
+            os.close(descriptor)
 
 
 def test_a_turn_leaves_no_lock_nor_an_open_file(tmp_path: Path) -> None:
