@@ -182,6 +182,7 @@ def _swept_and_removed(bench: Bench, count: int) -> tuple[float, float]:
     for id in range(1, count // BLOBS_EACH + 1):
         keys = [storage_key(Digest(_digest(id, n)), NONCE) for n in range(BLOBS_EACH)]
         for place in instance.store.places(keys):
+            assert place is not None  # the store is a folder
             _write(place.path)
     beside = shutil.copytree(instance.home.blobs, home + "-rm")
     os.sync()

@@ -22,7 +22,7 @@ from lineal.config import load
 from lineal.core.access import Actor, Role
 from lineal.core.lineage import Direction, LineageQuery
 from lineal.db import schema
-from lineal.service import lineage
+from lineal.service import lineage_graph
 from lineal.service.instance import Instance, open_instance
 
 RUNS = 100_000
@@ -57,8 +57,8 @@ def _cases(hubs: list[int], runs: int) -> Iterator[tuple[str, str, Direction]]:
 
 def _result(instance: Instance, what: str, root: str, direction: Direction, repeats: int) -> Result:
     query = LineageQuery(direction=direction, depth=DEPTH)
-    graph = lineage.lineage(instance, OWNER, root, query)
-    taken = _median(lambda: lineage.lineage(instance, OWNER, root, query), repeats)
+    graph = lineage_graph.graph(instance, OWNER, root, query)
+    taken = _median(lambda: lineage_graph.graph(instance, OWNER, root, query), repeats)
     return Result(
         f"{what}: {len(graph.nodes)} nodes",
         taken.wall_seconds * 1000,
@@ -187,7 +187,7 @@ def _print_plans(instance: Instance) -> None:
                 print("   ", row[3])
 
     query = LineageQuery(direction=Direction.DOWNSTREAM, depth=DEPTH)
-    lineage.lineage(instance, OWNER, "version:2", query)
+    lineage_graph.graph(instance, OWNER, "version:2", query)
 
 
 def main() -> None:

@@ -78,8 +78,8 @@ def column(watch: Stopwatch) -> dict[str, int]:
     counted = {"bytes": 0, "requests": 0}
     read = ObjectRanges.read
 
-    def counting(ranges: ObjectRanges, start: int, stop: int) -> bytes:
-        data = read(ranges, start, stop)
+    def counting(self: ObjectRanges, start: int, stop: int) -> bytes:
+        data = read(self, start, stop)
         counted["bytes"] += len(data)
         counted["requests"] += 1
         return data
