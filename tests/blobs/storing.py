@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lineal.blobs.store import BlobStore
 from lineal.core.digest import Key, of_bytes, storage_key
-from lineal.core.records import Handover
+from lineal.core.transfers import Handover
 
 MANY = [bytes([n]) * n for n in range(40)]
 

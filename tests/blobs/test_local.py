@@ -20,7 +20,7 @@ from tests.conftest import stored_blobs
 from lineal import packs
 from lineal.blobs.local import LocalStore
 from lineal.core.digest import Key
-from lineal.core.records import Handover
+from lineal.core.transfers import Handover
 from lineal.errors import MissingFile, Unavailable
 
 

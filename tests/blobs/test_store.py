@@ -14,7 +14,7 @@ from tests.conftest import stored_blobs
 from lineal.blobs.local import LocalStore
 from lineal.blobs.store import BlobStore
 from lineal.core.digest import of_bytes
-from lineal.core.records import Handover
+from lineal.core.transfers import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged
 
 MakeStore = Callable[[Path], BlobStore]

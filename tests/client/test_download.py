@@ -20,7 +20,8 @@ from lineal.client.cache import DigestCache
 from lineal.client.references import References
 from lineal.core.digest import Digest, of_bytes, storage_key
 from lineal.core.manifest import Entry
-from lineal.core.records import Location, VersionId
+from lineal.core.records import VersionId
+from lineal.core.transfers import Location
 from lineal.errors import HostilePath, IntegrityError, Invalid, MissingFile
 from lineal.files.stamps import Stamp
 

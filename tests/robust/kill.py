@@ -31,7 +31,8 @@ from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
 from lineal.client.run import artifacts as run_artifacts
 from lineal.config import Settings, load
 from lineal.core.digest import Digest, of_bytes
-from lineal.core.records import Handover, PageRequest, Upload, VersionQuery
+from lineal.core.records import PageRequest, VersionQuery
+from lineal.core.transfers import Handover, Upload
 from lineal.db.blobs import STORED
 from lineal.db.schema import blobs
 from lineal.errors import NotFound

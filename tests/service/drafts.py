@@ -11,12 +11,8 @@ from lineal.core.access import Actor
 from lineal.core.digest import of_bytes
 from lineal.core.full_names import ArtifactPath
 from lineal.core.manifest import Entry, Segment, build_segments, manifest_head
-from lineal.core.records import (
-    Committed,
-    DraftSpec,
-    Handover,
-    VersionRecord,
-)
+from lineal.core.records import Committed, DraftSpec, VersionRecord
+from lineal.core.transfers import Handover
 from lineal.service import artifacts, transfers
 from lineal.service.instance import Instance
 from lineal.service.verify import verify

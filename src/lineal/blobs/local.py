@@ -19,7 +19,7 @@ from typing import BinaryIO, TypeVar
 from lineal.blobs.packed import PACKS, PackedBlobs
 from lineal.blobs.store import LocalPlace, StoredFile
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, of_key, storage_key
-from lineal.core.records import Handover
+from lineal.core.transfers import Handover
 from lineal.errors import IntegrityError, MissingFile, SourceChanged, Unavailable
 from lineal.files.copying import copy_and_hash
 from lineal.files.flushing import flush

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from lineal.core.digest import Digest, Key
-from lineal.core.records import Handover
+from lineal.core.transfers import Handover
 from lineal.files.reading import Advance
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from lineal.core.records import Upload
+from lineal.core.transfers import Upload
 
 CONFIRM_BYTES = 256 << 20
 """A killed upload may have to send so much, or one file, again."""

@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, Literal, NamedTuple, NewType, TypeVar
 
-from lineal.core.digest import Digest, Key
+from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead
+from lineal.core.transfers import Upload
 
 ProjectId = NewType("ProjectId", int)
 RunKey = NewType("RunKey", int)
@@ -377,40 +378,6 @@ class DraftSpec(NamedTuple):
     it. A copy takes no alias from another version, but `latest` from one with a lower number."""
     introduction: Introduction | None = None
     """Of a copy; not heeded where the collection has, or had, a version."""
-
-
-class Upload(NamedTuple):
-    """How to send one blob. Offset and length are there for chunks to come."""
-
-    digest: Digest
-    size: int
-    key: Key
-    offset: int = 0
-    length: int | None = None
-
-
-class Handover(StrEnum):
-    """What a store may do with a file that it is given."""
-
-    COPY = "copy"
-    LINK = "link"
-    """Its owner promised not to change it, so a hard link will do if one can be made."""
-    TAKE = "take"
-    """It was written and hashed by us: it may be moved away without a second look."""
-
-
-class Location(NamedTuple):
-    """Where to fetch one blob; in a folder of this machine `path` or `pack` is set."""
-
-    digest: Digest
-    size: int
-    key: Key
-    path: str | None = None
-    """A file that is the blob; to be read, never written."""
-    pack: str | None = None
-    """A file that holds the blob among others, `size` bytes from `offset` on."""
-    offset: int = 0
-    length: int | None = None
 
 
 class Begun(NamedTuple):

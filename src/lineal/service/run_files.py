@@ -14,7 +14,8 @@ from lineal import packs
 from lineal.core import access, file_paths
 from lineal.core.access import Action, Actor
 from lineal.core.digest import PREFIX, Digest, Key, of_bytes, storage_key
-from lineal.core.records import Handover, Page, PageRequest, RunFileRecord, RunKey
+from lineal.core.records import Page, PageRequest, RunFileRecord, RunKey
+from lineal.core.transfers import Handover
 from lineal.db import blobs as blobs_db
 from lineal.db import run_files as run_files_db
 from lineal.db import runs as runs_db

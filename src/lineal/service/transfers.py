@@ -24,7 +24,8 @@ from lineal.core.manifest import (
     check_segment,
 )
 from lineal.core.moments import in_utc
-from lineal.core.records import DraftId, Location, RunKey, Upload, VersionId
+from lineal.core.records import DraftId, RunKey, VersionId
+from lineal.core.transfers import Location, Upload
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
 from lineal.db import run_files as run_files_db

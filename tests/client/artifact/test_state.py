@@ -16,7 +16,7 @@ import lineal
 from lineal.client import session
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.embedded.backend import EmbeddedBackend
-from lineal.core.records import Upload
+from lineal.core.transfers import Upload
 from lineal.errors import (
     ArtifactFinalizedError,
     ArtifactNotLoggedError,

@@ -17,7 +17,8 @@ from lineal.client import uploads
 from lineal.client.artifact.artifact import committed
 from lineal.client.embedded.backend import EmbeddedBackend
 from lineal.client.offline import bundles
-from lineal.core.records import CollectionPatch, Upload
+from lineal.core.records import CollectionPatch
+from lineal.core.transfers import Upload
 from lineal.errors import NoSpace
 
 

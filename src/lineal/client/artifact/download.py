@@ -29,7 +29,8 @@ from lineal.config import absolute_path
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
-from lineal.core.records import Location, VersionId
+from lineal.core.records import VersionId
+from lineal.core.transfers import Location
 from lineal.errors import (
     Denied,
     IntegrityError,

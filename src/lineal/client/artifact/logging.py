@@ -31,15 +31,14 @@ from lineal.core.records import (
     Begun,
     Committed,
     DraftSpec,
-    Handover,
     OnUnchanged,
     PageRequest,
     RunRecord,
-    Upload,
     VersionId,
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.transfers import Handover, Upload
 from lineal.errors import (
     Invalid,
     LinealError,

@@ -18,7 +18,8 @@ from lineal.client.references.local import LocalRanges
 from lineal.client.references.scheme import Ranges
 from lineal.core.digest import PREFIX, Digest, check_stored, of_bytes
 from lineal.core.manifest import Entry
-from lineal.core.records import Location, VersionId
+from lineal.core.records import VersionId
+from lineal.core.transfers import Location
 from lineal.errors import MissingFile
 from lineal.files.writing import write_stream
 from lineal.packs import Pack

@@ -16,7 +16,8 @@ from lineal.client.backend import Backend
 from lineal.core import file_paths
 from lineal.core.digest import PREFIX, of_hash
 from lineal.core.manifest import Entry, decode_entries
-from lineal.core.records import Location, VersionRecord
+from lineal.core.records import VersionRecord
+from lineal.core.transfers import Location
 from lineal.errors import IntegrityError, Invalid, MissingFile
 from lineal.files.parts import is_part
 from lineal.files.reading import Advance, hash_file

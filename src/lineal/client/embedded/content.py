@@ -9,7 +9,8 @@ from lineal import service
 from lineal.client.embedded.base import Base
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
-from lineal.core.records import Location, RunKey, VersionId
+from lineal.core.records import RunKey, VersionId
+from lineal.core.transfers import Location
 
 
 class EmbeddedContent(Base):

@@ -9,7 +9,8 @@ from lineal import service
 from lineal.client.embedded.base import Base
 from lineal.core.digest import Digest
 from lineal.core.manifest import Segment
-from lineal.core.records import Begun, Committed, DraftId, DraftSpec, Handover, RunKey, Upload
+from lineal.core.records import Begun, Committed, DraftId, DraftSpec, RunKey
+from lineal.core.transfers import Handover, Upload
 from lineal.files.reading import Advance
 
 if TYPE_CHECKING:

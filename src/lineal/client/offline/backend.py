@@ -31,7 +31,6 @@ from lineal.core.records import (
     DraftId,
     DraftSpec,
     JsonObject,
-    Location,
     MembershipId,
     PageRequest,
     RunDocument,
@@ -40,12 +39,12 @@ from lineal.core.records import (
     RunRecord,
     RunSpec,
     StartedRun,
-    Upload,
     VersionId,
     VersionPatch,
     VersionQuery,
     VersionRecord,
 )
+from lineal.core.transfers import Location, Upload
 from lineal.errors import Exists, Gone, Invalid, LinealError, NotFound, UsageError
 
 _FILL_AT_ONCE = 1_000

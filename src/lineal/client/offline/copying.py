@@ -24,17 +24,16 @@ from lineal.core.records import (
     DraftId,
     DraftSpec,
     EdgeKind,
-    Location,
     RunKey,
     RunPatch,
     RunRecord,
     RunSpec,
     RunState,
-    Upload,
     VersionId,
     VersionPatch,
     VersionRecord,
 )
+from lineal.core.transfers import Location, Upload
 from lineal.errors import Gone, IntegrityError, MissingFile
 from lineal.files.reading import Advance
 

@@ -31,7 +31,6 @@ from lineal.core.lineage import Direction, LineageQuery, RunEdge, run_node
 from lineal.core.records import (
     EdgeKind,
     Lines,
-    Location,
     RunFileRecord,
     RunPatch,
     RunRecord,
@@ -40,6 +39,7 @@ from lineal.core.records import (
     VersionPatch,
     VersionRecord,
 )
+from lineal.core.transfers import Location
 from lineal.errors import (
     Exists,
     Gone,

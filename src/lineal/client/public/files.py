@@ -24,7 +24,6 @@ from lineal.core.manifest import (
     segment_of,
 )
 from lineal.core.records import (
-    Location,
     Page,
     PageRequest,
     RunFileRecord,
@@ -32,6 +31,7 @@ from lineal.core.records import (
     VersionId,
     VersionRecord,
 )
+from lineal.core.transfers import Location
 from lineal.errors import (
     FileExists,
     InTheWay,

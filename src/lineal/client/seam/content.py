@@ -7,7 +7,8 @@ from typing import BinaryIO, Protocol
 
 from lineal.core.digest import Digest
 from lineal.core.manifest import ManifestHead, Segment, SegmentHead
-from lineal.core.records import Location, RunKey, VersionId
+from lineal.core.records import RunKey, VersionId
+from lineal.core.transfers import Location
 
 
 class Content(Protocol):
