@@ -14,7 +14,8 @@ from lineal.errors import Invalid
 
 @pytest.fixture
 def gymnasium(monkeypatch: pytest.MonkeyPatch) -> Any:
-    pytest.importorskip("moviepy")
+    for needed in ("moviepy", "pygame"):
+        pytest.importorskip(needed)
     found = pytest.importorskip("gymnasium")
     recorder = found.wrappers.RecordVideo
     monkeypatch.setattr(recorder, "stop_recording", recorder.stop_recording)  # put back behind it

@@ -216,6 +216,7 @@ def test_keys_that_are_one_as_text_are_refused_where_one_value_would_be_lost(run
     assert history(run) == []
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support")
 def test_sparse_tensors_are_logged_whole_and_those_without_numbers_refused(run):
     torch = pytest.importorskip("torch")
     run.log({"coo": torch.eye(2).to_sparse(), "csr": torch.eye(2).to_sparse_csr()})

@@ -188,6 +188,22 @@ def test_a_function_sets_the_project_of_the_runs_to_come(as_wandb: Start) -> Non
     as_wandb(program)
 
 
+def test_lm_eval_says_things_with_a_printer(as_wandb: Start) -> None:
+    program = (
+        "import logging\n"
+        "from wandb.sdk.lib.printer import new_printer\n"
+        "new_printer().display('one')\n"
+        "new_printer().display(['two', 'three'], level=logging.WARNING)\n"
+        "new_printer().display('four', level=logging.ERROR)\n"
+    )
+    assert as_wandb(program).stderr.splitlines() == [
+        "lineal: one",
+        "lineal: warning: two",
+        "lineal: warning: three",
+        "lineal: error: four",
+    ]
+
+
 @pytest.mark.parametrize(("name", "library"), LIBRARIES.items())
 def test_callbacks_import_the_library_that_they_are_for(
     name: str, library: str, as_wandb: Start
@@ -251,5 +267,6 @@ def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
     assert defined == {
         *("__getattr__", "__dir__", "_attach", "json_dumps_safer"),
         *("get_entity", "get_project", "set_entity", "set_project", "_in"),
+        *("Printer", "display", "new_printer"),
     }
     assert lineal.as_wandb is path.as_wandb

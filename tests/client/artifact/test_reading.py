@@ -27,6 +27,7 @@ from lineal.errors import IntegrityError, Invalid, LinealError, MissingFile
 def test_a_download_goes_to_a_folder_of_name_and_version(logged: Artifact) -> None:
     folder = logged.download()
     assert folder == os.path.abspath("artifacts/data:v0")
+    assert logged.download(root=os.path.dirname("model.pt")) == folder
     assert logged.download(root="here") == "here"
     assert content("artifacts/data:v0") == {
         "a.txt": b"a",

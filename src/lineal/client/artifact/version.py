@@ -210,9 +210,9 @@ class VersionMethods(ArtifactCore):
     ) -> str:
         """Bring the files to a folder and return its path (ART-28, ART-29).
 
-        root: default `./artifacts/<name>:vN`, whose absolute path is returned. What is there with
-        the right digest is not fetched again, other files are left alone. path_prefix: a plain
-        prefix of paths.
+        root: default, as for an empty text, `./artifacts/<name>:vN`, whose absolute path is
+        returned. What is there with the right digest is not fetched again, other files are left
+        alone. path_prefix: a plain prefix of paths.
         include, exclude: patterns as in `.gitignore`. paths: only these files, each by its exact
         path. link: `hard` or `symbolic` links to stored files instead of copies, where they are
         files of their own on this machine; whoever writes into one damages what is stored.
@@ -358,7 +358,7 @@ class VersionMethods(ArtifactCore):
         )
 
     def _root(self, root: str | os.PathLike[str] | None) -> str:
-        if root is not None:
+        if root not in (None, ""):  # `os.path.dirname` of a bare name is empty
             return file_paths.local_path(root)
         name = self.source_name if os.name == "posix" else self.source_name.replace(":", "-")
         return self._default_root(name)

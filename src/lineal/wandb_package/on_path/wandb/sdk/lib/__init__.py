@@ -2,5 +2,6 @@
 
 from . import config_util as config_util
 from . import disabled as disabled
+from . import printer as printer
 from . import runid as runid
 from .disabled import RunDisabled as RunDisabled
