@@ -78,6 +78,23 @@ def test_a_library_may_put_something_in_the_place_of_a_name(as_wandb: Start) -> 
     as_wandb(program)
 
 
+def test_a_library_may_put_a_function_of_its_own_in_the_place_of_a_method(as_wandb: Start) -> None:
+    """As swanlab does, to have a copy of what is logged."""
+    program = (
+        "import wandb\n"
+        "from wandb.sdk.wandb_run import Run\n"
+        "log, seen = Run.log, []\n"
+        "def copying(run, data): seen.append(data); return log(run, data)\n"
+        "Run.log = copying\n"
+        "with wandb.init(project='p') as run:\n"
+        "    wandb.log({'loss': 1.0})\n"
+        "    run.log({'loss': 2.0})\n"
+        "assert seen == [{'loss': 1.0}, {'loss': 2.0}], seen\n"
+        "assert wandb.Api().run(run.path).summary['loss'] == 2.0\n"
+    )
+    as_wandb(program)
+
+
 def test_it_may_be_sent_to_another_process(as_wandb: Start) -> None:
     """cloudpickle, of joblib and Ray, sends the globals that a function uses along."""
     as_wandb("import pickle, wandb; assert pickle.loads(pickle.dumps(wandb)) is wandb")

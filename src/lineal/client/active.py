@@ -80,9 +80,11 @@ def _no_run(what: str) -> UsageError:
     return UsageError(f"There is no active run; {instead}")
 
 
-def _forward(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
-    """Make a function that calls the method of the active run."""
-    name = method.__name__
+def _forward(name: str, method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
+    """Make a function that calls the method of the active run.
+
+    By its name, and not that of the function: others put their own in the place of methods.
+    """
 
     @functools.wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -95,21 +97,21 @@ def _forward(method: Callable[Concatenate[Run, P], T]) -> Callable[P, T]:
     return call
 
 
-log = _forward(Run.log)
-define_metric = _forward(Run.define_metric)
-alert = _forward(Run.alert)
-save = _forward(Run.save)
-use_artifact = _forward(Run.use_artifact)
-upsert_artifact = _forward(Run.upsert_artifact)
-finish_artifact = _forward(Run.finish_artifact)
-link_artifact = _forward(Run.link_artifact)
-log_model = _forward(Run.log_model)
-use_model = _forward(Run.use_model)
-link_model = _forward(Run.link_model)
-log_code = _forward(Run.log_code)
-mark_preempting = _forward(Run.mark_preempting)
-watch = _forward(Run.watch)
-unwatch = _forward(Run.unwatch)
+log = _forward("log", Run.log)
+define_metric = _forward("define_metric", Run.define_metric)
+alert = _forward("alert", Run.alert)
+save = _forward("save", Run.save)
+use_artifact = _forward("use_artifact", Run.use_artifact)
+upsert_artifact = _forward("upsert_artifact", Run.upsert_artifact)
+finish_artifact = _forward("finish_artifact", Run.finish_artifact)
+link_artifact = _forward("link_artifact", Run.link_artifact)
+log_model = _forward("log_model", Run.log_model)
+use_model = _forward("use_model", Run.use_model)
+link_model = _forward("link_model", Run.link_model)
+log_code = _forward("log_code", Run.log_code)
+mark_preempting = _forward("mark_preempting", Run.mark_preempting)
+watch = _forward("watch", Run.watch)
+unwatch = _forward("unwatch", Run.unwatch)
 
 
 @functools.wraps(Run.log_artifact)

@@ -86,8 +86,9 @@ def test_history_keeps_the_first_and_the_last_row(
 
 
 def test_what_is_no_number_of_rows_steps_or_seconds_is_named(run: Run) -> None:
-    with pytest.raises(TypeError, match="samples='x'"):
-        run.history(samples="x")  # type: ignore[arg-type]  # on purpose
+    for samples in ("x", 2.5):
+        with pytest.raises(TypeError, match=f"samples={samples!r}"):
+            run.history(samples=samples)  # type: ignore[arg-type]  # on purpose
     with pytest.raises(TypeError, match="min_step and max_step are steps"):
         list(run.scan_history(max_step="x"))  # type: ignore[arg-type]  # on purpose
     for read in (run.history, run.scan_history):
@@ -102,7 +103,8 @@ def test_only_the_rows_of_a_sample_are_parsed(
 ) -> None:
     lines = [b'{"_step": 0}', b'{"_step": 1, no JSON}', b'{"_step": 2}']
     backend.append_lines(record.key, [Lines(Stream.HISTORY, "w", 0, lines)])
-    assert run.history(samples=2, pandas=False) == [{"_step": 0}, {"_step": 2}]
+    for two in (2, 2.0):
+        assert run.history(samples=two, pandas=False) == [{"_step": 0}, {"_step": 2}]
 
 
 def test_history_is_a_frame_where_pandas_is_there(

@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, SupportsFloat, SupportsIndex, TypeVar
+from typing import Any, SupportsFloat, TypeVar
 
 from lineal.client import session, term
 from lineal.client.backend import Backend
@@ -152,8 +152,9 @@ def sample(all_rows: Iterable[T], count: int) -> list[T]:
 
     Reads once and keeps at most four times `count` rows, however many there are.
     """
-    if not isinstance(count, SupportsIndex):
+    if not isinstance(count, SupportsFloat) or not float(count).is_integer():
         raise TypeError(f"samples={count!r}: how many rows is a whole number")
+    count = int(count)  # of 1e3, too
     if count < 1:
         raise Invalid(f"samples must be at least 1, not {count}")
     kept: list[T] = []
