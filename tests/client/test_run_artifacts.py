@@ -68,6 +68,19 @@ def test_an_alias_that_looks_like_a_version_is_refused_before_anything_happens(r
     run.finish()
 
 
+def test_an_empty_alias_beside_others_is_none_and_alone_it_is_refused(run):
+    again = lineal.Api().run(run.path).log_artifact
+    for log, name in ((run.log_artifact, "one"), (again, "two")):
+        logged = log(draft(name), aliases=["last", "epoch 3", ""]).wait()
+        assert logged.aliases == ["epoch 3", "last", "latest"]
+        for nothing in ("", [""], ["last", " "]):
+            with pytest.raises(Invalid, match="non-empty"):
+                log(draft("other"), aliases=nothing)
+    logged.aliases.append("")
+    with pytest.raises(Invalid, match="non-empty"):
+        logged.save()
+
+
 def test_the_history_step_is_that_of_the_moment(run):
     assert run.log_artifact(draft("before")).wait().history_step is None
     for value in range(3):

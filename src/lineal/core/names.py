@@ -129,6 +129,15 @@ def aliases(names: str | Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(alias(name) for name in strings(names, "Aliases")))
 
 
+def aliases_to_log(names: str | Iterable[str] | None) -> list[str]:
+    """Check those of what is logged: an empty one beside others is one that was not wanted.
+
+    As in `["latest", "best" if is_best else ""]`, of YOLOv5 and many others.
+    """
+    given = strings(names, "Aliases")
+    return aliases([name for name in given if name != ""] or given)
+
+
 def tag(name: str) -> str:
     """Check a tag: words of letters, digits, `_`, `-` joined by spaces (TAG-1)."""
     if not isinstance(name, str) or not _TAG.fullmatch(name):

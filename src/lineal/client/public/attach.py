@@ -29,7 +29,7 @@ def log(
 ) -> Artifact:
     """Make an artifact an output; see `Run.log_artifact` of the public API."""
     _require_artifact(artifact, "log_artifact")
-    checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
+    checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
         if attaching.is_logged(artifact):
             version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)

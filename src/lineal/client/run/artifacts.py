@@ -43,7 +43,7 @@ def log(
     """Hand an artifact to the background worker; see `Run.log_artifact`."""
     limits.check_on_unchanged(on_unchanged)
     artifact = _as_artifact(run, artifact_or_path, name, type)
-    checked_aliases, checked_tags = names.aliases(aliases), names.tags(tags)
+    checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
         if attaching.is_logged(artifact):  # then this call adds what it says to that version
             if not is_final:
