@@ -15,11 +15,10 @@ from functools import partial
 
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
-from lineal.client.offline import contributing, intents, opening, run_folder
+from lineal.client.offline import contributing, intents, opening, run_copy, run_folder
 from lineal.client.offline.contributing import Waiting
 from lineal.client.offline.intents import Finish, Removed
 from lineal.client.offline.marks import MARK_FILE, Marks, Where
-from lineal.client.offline.run_copy import RunCopy
 from lineal.client.offline.run_folder import About
 from lineal.client.offline.sync_job import Job, Synced
 from lineal.client.run import adopting, spool
@@ -139,7 +138,7 @@ def _copy(job: Job, settings: Settings) -> list[Waiting]:
         adopting.adopt(source, home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(home.spool)):
             raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
-        return RunCopy(source, job, left).run()
+        return run_copy.copy(source, job, left)
 
 
 @contextmanager
