@@ -11,7 +11,8 @@ from operator import index
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Literal, Self, SupportsFloat, SupportsIndex
 
-from lineal.client import process_exit, term
+from lineal.client import term
+from lineal.client.exit_code import code_of, words_of
 from lineal.client.run import metrics, rows, saved_files
 from lineal.client.run.core import Place, RunCore, Status
 from lineal.client.run.metrics import Metric
@@ -432,9 +433,9 @@ class Run(RunCore, Shown):
     ) -> None:
         if self._console is not None and not self._is_finished:
             # Python prints it once the run is over, if at all.
-            self._console.write(process_exit.words_of(kind, value, trace), level="error")
+            self._console.write(words_of(kind, value, trace), level="error")
         try:
-            self.finish(exit_code=process_exit.code_of(kind, value))
+            self.finish(exit_code=code_of(kind, value))
         except (ArtifactsFailed, WaitTimeoutError) as error:
             if kind is None:
                 raise

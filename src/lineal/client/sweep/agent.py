@@ -16,9 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex
 
-from lineal.client import process_exit, session, term
+from lineal.client import session, term
 from lineal.client.backend import Backend
 from lineal.client.capture import machine
+from lineal.client.exit_code import code_of
 from lineal.client.sweep.agent_view import AgentView
 from lineal.client.sweep.program import Program
 from lineal.client.sweep.sweep import find
@@ -265,14 +266,14 @@ class _Function:
             return trial.ended or TrialState.STOPPED
         except SystemExit as error:  # many a `main()` ends so; the agent goes on
             trial.exited = error
-            exit_code = process_exit.code_of(SystemExit, error)
+            exit_code = code_of(SystemExit, error)
             if not isinstance(error.code, (int, type(None))):
                 sys.stderr.write(f"{error.code}\n")  # as Python does at the end of a program
         except Exception:  # noqa: BLE001 - one trial's failure must not end the sweep
             traceback.print_exc()
             exit_code = 1
         except BaseException as error:
-            exit_code = process_exit.code_of(type(error), error)
+            exit_code = code_of(type(error), error)
             raise
         finally:
             session.set_trial(None)

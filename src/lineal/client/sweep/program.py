@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
-from lineal.client import process_exit, term
+from lineal.client import term
+from lineal.client.exit_code import INTERRUPTED
 from lineal.client.run import adopting
 from lineal.client.run.config_files import with_all_numbers
 from lineal.client.sweep import command
@@ -54,7 +55,7 @@ class Program:
             try:
                 code = self._run(arguments, self._environment(trial, parameters), folder, trial)
             except BaseException:  # Ctrl-C, which has ended the program by now
-                self._end_run(trial, process_exit.INTERRUPTED, time.monotonic() - began)
+                self._end_run(trial, INTERRUPTED, time.monotonic() - began)
                 raise
         self._end_run(trial, code, time.monotonic() - began)
         if trial.ended is not None:
