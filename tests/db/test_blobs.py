@@ -8,6 +8,7 @@ from tests.service.drafts import Files, draft, send
 
 from lineal.core.access import Actor
 from lineal.db import blobs as blobs_db
+from lineal.db import manifests as manifests_db
 from lineal.db.engine import plain
 from lineal.db.schema import drafts
 from lineal.service import artifacts
@@ -46,7 +47,7 @@ def test_what_a_version_has_is_not_looked_through_again(
                 connection,
                 lambda: (
                     blobs_db.awaited(connection, manifest),
-                    blobs_db.manifest_totals(connection, manifest),
+                    manifests_db.manifest_totals(connection, manifest),
                 ),
             )
 

@@ -9,7 +9,18 @@ from typing import Union, get_args, get_origin, get_type_hints
 import pytest
 from sqlalchemy import select
 
-from lineal.db import blobs, collections, deletion, drafts, rows, runs, schema, sweeps, trials
+from lineal.db import (
+    blobs,
+    collections,
+    deletion,
+    drafts,
+    manifests,
+    rows,
+    runs,
+    schema,
+    sweeps,
+    trials,
+)
 from lineal.db.column_types import Moment
 
 UNIONS = (Union, UnionType)
@@ -19,7 +30,7 @@ WHERE_FROM = {
     rows.LogTargetRow: (collections._FIND_BY_NAMES._statement, schema.collections),
     rows.DraftRow: (drafts._BY_ID._statement, schema.drafts),
     rows.DraftToCommit: (drafts._TO_COMMIT._statement, schema.drafts),
-    rows.TotalsRow: (blobs._TOTALS._statement, schema.manifests),
+    rows.TotalsRow: (manifests._TOTALS._statement, schema.manifests),
     rows.AwaitedBlob: (blobs._AWAITED._statement, schema.blobs),
     rows.RunRow: (runs._rows(), schema.runs),
     rows.SweepRow: (sweeps._LOCKED._statement, schema.sweeps),

@@ -1,4 +1,4 @@
-"""Blobs, segments and manifests: what is stored, and which content needs which bytes.
+"""Blobs: what is stored, or awaited, or condemned.
 
 What keeps what is a chain of rows: draft or version → manifest → segment → pair → blob. Whoever
 adds a link holds the row it points to until the transaction ends, and looks at its state; the
@@ -26,34 +26,20 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     literal,
     literal_column,
     select,
     union,
     update,
 )
-from sqlalchemy import insert as plain_insert
 
 from lineal.core.digest import Digest
-from lineal.core.manifest import Entry, ManifestHead, Segment, SegmentHead
-from lineal.core.manifest import manifest_head as build_head
-from lineal.db.compression import compress, decompress
 from lineal.db.engine import batches, each_pair, each_text, insert_new
 from lineal.db.prepared import NO_LIMIT, Prepared
-from lineal.db.schema import (
-    blobs,
-    drafts,
-    manifest_segments,
-    manifests,
-    segment_blobs,
-    segments,
-    versions,
-)
-from lineal.errors import IntegrityError
+from lineal.db.schema import blobs, drafts, manifest_segments, segment_blobs, versions
 
 if TYPE_CHECKING:
-    from lineal.db.rows import AwaitedBlob, TotalsRow
+    from lineal.db.rows import AwaitedBlob
 
 AWAITED, STORED, CONDEMNED = "awaited", "stored", "condemned"
 
@@ -96,14 +82,14 @@ _NEW = _NEEDED.where(  # a version's blobs are all stored, but for those that we
 _IS_NEEDED = _NEEDED.where(segment_blobs.c.blob_id == blobs.c.id).exists()
 
 
-def _of_manifest(query: Select[Any], is_unstored: ColumnElement[bool]) -> CompoundSelect[Any]:
+def of_manifest(query: Select[Any], is_unstored: ColumnElement[bool]) -> CompoundSelect[Any]:
     """Narrow a query to blobs of a manifest that are not stored."""
     new = query.where(blobs.c.id.in_(_NEW), is_unstored)
     return union(new, query.where(IS_LOST, _IS_NEEDED))
 
 
 _AWAITED = Prepared(  # in this shape SQLite never begins with the blobs of all other manifests
-    _of_manifest(
+    of_manifest(
         select(blobs.c.id, blobs.c.digest, blobs.c.size_bytes).where(
             blobs.c.id > bindparam("after")
         ),
@@ -112,53 +98,10 @@ _AWAITED = Prepared(  # in this shape SQLite never begins with the blobs of all 
     .order_by("id")
     .limit(bindparam("most", type_=BigInteger))
 )
-_SEGMENT_IDS = (
-    select(segments.c.digest, segments.c.id)
-    .where(segments.c.digest.in_(bindparam("digests", expanding=True)))
-    .with_for_update(read=True, key_share=True)
-)
-_PAIR_COUNT = Prepared(
-    select(func.count()).where(segment_blobs.c.segment_id == bindparam("segment"))
-)
-_FILL = Prepared(update(segments).where(segments.c.id == bindparam("segment")))
-_missing = (
-    select(segments.c.digest, segments.c.id)
-    .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
-    .where(manifest_segments.c.manifest_id == bindparam("manifest"), segments.c.content.is_(None))
-    .order_by(manifest_segments.c.position)
-)
-_MISSING_SEGMENTS = Prepared(_missing)
-_TOTALS = Prepared(
-    select(
-        manifests,
-        (
-            select(func.count())
-            .select_from(_of_manifest(select(blobs.c.id), ~has_state(STORED)).subquery())
-            .scalar_subquery()
-            + select(func.count()).select_from(_missing.order_by(None).subquery()).scalar_subquery()
-        ).label("unstored_count"),
-    ).where(manifests.c.id == bindparam("manifest"))
-)
-_HELD_MANIFEST = Prepared(
-    select(manifests.c.id)
-    .where(manifests.c.digest == bindparam("content"))
-    .with_for_update(read=True, key_share=True)
-)
-_ADD_MANIFEST_SEGMENT = Prepared(plain_insert(manifest_segments))
 
 
 @Prepared
-def _add_segments(is_sqlite: bool) -> Insert:
-    return insert_new(is_sqlite, segments).returning(segments.c.digest, segments.c.id)
-
-
-@Prepared
-def _add_manifest(is_sqlite: bool) -> Insert:
-    return insert_new(is_sqlite, manifests).returning(manifests.c.id)
-
-
-@Prepared
-def _add_awaited(is_sqlite: bool) -> Insert:
+def add_awaited(is_sqlite: bool) -> Insert:
     """Add rows for digests that have none; in order, so that two writers do not deadlock."""
     digest, size = each_pair(is_sqlite, bindparam("sizes", type_=Text))
     rows = select(digest, size, literal(AWAITED)).where(digest.is_not(None)).order_by(digest)
@@ -178,18 +121,6 @@ def _held(is_sqlite: bool) -> Select[Any]:
 
 
 _STORE = Prepared(update(blobs).where(blobs.c.id == bindparam("blob")))
-
-
-@Prepared
-def _add_pairs(is_sqlite: bool) -> Insert:
-    """Pair a segment with the live rows of digests, and hold these rows."""
-    digest, _ = each_pair(is_sqlite, bindparam("sizes", type_=Text))
-    rows = (
-        select(bindparam("segment", type_=BigInteger), blobs.c.id)
-        .where(blobs.c.digest.in_(select(digest)), IS_LIVE)
-        .with_for_update(read=True, of=blobs)
-    )
-    return insert_new(is_sqlite, segment_blobs).from_select(["segment_id", "blob_id"], rows)
 
 
 @Prepared
@@ -221,9 +152,6 @@ def _mark_stored(is_sqlite: bool) -> Update:
     return update(blobs).where(blobs.c.digest.in_(chosen), has_state(AWAITED), IS_LIVE)
 
 
-# --- blobs --------------------------------------------------------------------------------------
-
-
 def reuse(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
     """Return the ids of those that are stored, and keep them so until the transaction ends."""
     found: dict[Digest, int] = {}
@@ -249,7 +177,7 @@ def insert_stored(
         sizes = json.dumps({digest: sent[digest][0] for digest in batch})
         rows: Sequence[Row[*tuple[Any, ...]]] = ()
         while len(rows) < len(batch):  # PostgreSQL: GC may take one away between the two statements
-            _add_awaited.run(connection, sizes=sizes)
+            add_awaited.run(connection, sizes=sizes)
             rows = _held.rows(connection, digests=json.dumps(batch))
         stored = [
             {"blob": id, "state": STORED, "nonce": sent[Digest(digest)][1], "stored_at": now}
@@ -312,169 +240,3 @@ def mark_stored(
     values = {"state": STORED, "nonce": nonce, "draft_id": draft_id, "stored_at": now}
     for batch in batches(sorted(digests), LOCATED_MOST):
         _mark_stored.run(connection, **values, digests=json.dumps(batch))
-
-
-# --- manifests ----------------------------------------------------------------------------------
-
-
-def ensure_manifest(
-    connection: Connection, head: ManifestHead
-) -> tuple[int, dict[Digest, int] | None]:
-    """Return the id of a manifest, recording it and its segments (still without content).
-
-    And digest → id of its segments in order if all are new, else None: `missing_segments` tells.
-    The manifest, if it was there, or else its segments are locked until the transaction ends:
-    the sweep takes neither away before a draft points to them. A segment's pairs keep its blobs.
-    """
-    values = {
-        "digest": head.digest,
-        "entry_count": head.entry_count,
-        "size_bytes": head.size_bytes,
-    }
-    manifest_id = None
-    while manifest_id is None:  # PostgreSQL: GC may take one away between the two statements
-        manifest_id = _add_manifest.value(connection, **values)
-        if manifest_id is None:
-            known = _HELD_MANIFEST.value(connection, content=head.digest)
-            if known is not None:
-                return int(known), None
-    ids, are_new = _ensure_segments(connection, head.segments)
-    if head.segments:
-        _ADD_MANIFEST_SEGMENT.run_each(
-            connection,
-            [
-                {"manifest_id": manifest_id, "position": position, "segment_id": ids[part.digest]}
-                for position, part in enumerate(head.segments)
-            ],
-        )
-    in_order = {part.digest: ids[part.digest] for part in head.segments}
-    return int(manifest_id), in_order if are_new else None
-
-
-def _ensure_segments(
-    connection: Connection, heads: Sequence[SegmentHead]
-) -> tuple[dict[Digest, int], bool]:
-    """Return digest → id of segments, and whether all of them are new."""
-    wanted = {head.digest: head for head in heads}
-    ids: dict[Digest, int] = {}
-    while len(ids) < len(wanted):  # PostgreSQL: GC may take one away between the two statements
-        rows = _add_segments.rows_of_each(
-            connection,
-            [
-                {
-                    "digest": head.digest,
-                    "first_path": head.first_path,
-                    "entry_count": head.entry_count,
-                    "size_bytes": head.size_bytes,
-                }
-                for head in sorted(wanted.values(), key=lambda head: head.digest)
-                if head.digest not in ids
-            ],
-        )
-        if not ids:
-            ids = {Digest(digest): id for digest, id in rows}
-            if len(ids) == len(wanted):
-                return ids, True
-        ids = _segment_ids(connection, wanted)
-    return ids, False
-
-
-def _segment_ids(connection: Connection, digests: Iterable[Digest]) -> dict[Digest, int]:
-    """Return the ids of those that are there, and keep them there until the transaction ends."""
-    found: dict[Digest, int] = {}
-    for batch in batches(digests):
-        rows = connection.execute(_SEGMENT_IDS, {"digests": batch})
-        found.update((Digest(digest), id) for digest, id in rows)
-    return found
-
-
-def missing_segments(connection: Connection, manifest_id: int) -> dict[Digest, int]:
-    """Return digest → id of a manifest's segments whose content was never sent, in order."""
-    rows = _MISSING_SEGMENTS.rows(connection, manifest=manifest_id)
-    return {Digest(digest): id for digest, id in rows}
-
-
-def fill_segment(
-    connection: Connection, segment_id: int, segment: Segment, entries: Sequence[Entry]
-) -> None:
-    """Record the content of a segment and which blobs it needs; doing it again changes nothing."""
-    needed = {entry.digest: entry.size for entry in entries if entry.ref is None}
-    _need(connection, segment_id, needed)
-    _FILL.run(connection, segment=segment_id, content=compress(segment.lines))
-
-
-def _need(connection: Connection, segment_id: int, sizes: Mapping[Digest, int]) -> None:
-    """Pair a segment with a live row for each digest, and hold these rows.
-
-    PostgreSQL: a row may be condemned between the two statements. The pairing waits for the
-    condemner, sees the new state and leaves the row out; so pairs are counted, and the digest
-    gets a new row.
-    """
-    document = json.dumps(sizes)
-    paired = 0
-    while paired < len(sizes):
-        _add_awaited.run(connection, sizes=document)
-        paired = _add_pairs.run(connection, segment=segment_id, sizes=document)
-        if paired < len(sizes):  # some were paired before, or were condemned this moment
-            paired = int(_PAIR_COUNT.value(connection, segment=segment_id))
-
-
-def manifest_totals(connection: Connection, manifest_id: int) -> TotalsRow:
-    """Return digest, entry_count and size_bytes of a manifest, without its segments.
-
-    unstored_count: what still stands between it and its commit, segments and blobs.
-    """
-    totals = _TOTALS.row(connection, manifest=manifest_id)
-    assert totals is not None  # a manifest stays as long as a draft or version has it
-    return cast("TotalsRow", totals)
-
-
-def manifest_head(connection: Connection, manifest_id: int) -> ManifestHead:
-    """Return a manifest's list of segments; raises IntegrityError if rows of it are lost."""
-    query = (
-        select(
-            segments.c.digest, segments.c.first_path, segments.c.entry_count, segments.c.size_bytes
-        )
-        .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
-        .where(manifest_segments.c.manifest_id == manifest_id)
-        .order_by(manifest_segments.c.position)
-    )
-    digest = connection.execute(
-        select(manifests.c.digest).where(manifests.c.id == manifest_id)
-    ).scalar()
-    head = build_head(
-        SegmentHead(Digest(row.digest), row.first_path, row.entry_count, row.size_bytes)
-        for row in connection.execute(query)
-    )
-    if head.digest != digest:
-        raise IntegrityError(
-            f"The database is damaged: the manifest {digest or manifest_id} is not whole; "
-            "`lineal verify` says what else is"
-        )
-    return head
-
-
-def segments_among(
-    connection: Connection, manifest_id: int, digests: Iterable[Digest]
-) -> set[Digest]:
-    """Return those of the digests that are segments of a manifest."""
-    found: set[Digest] = set()
-    for batch in batches(digests):
-        query = (
-            select(segments.c.digest)
-            .join(manifest_segments, manifest_segments.c.segment_id == segments.c.id)
-            .where(manifest_segments.c.manifest_id == manifest_id, segments.c.digest.in_(batch))
-        )
-        found.update(map(Digest, connection.execute(query).scalars()))
-    return found
-
-
-def segment_lines(connection: Connection, digests: Sequence[Digest]) -> dict[Digest, bytes]:
-    """Return the canonical lines of the segments that have content; raises IntegrityError."""
-    query = select(segments.c.digest, segments.c.content).where(
-        segments.c.digest.in_(digests), segments.c.content.is_not(None)
-    )
-    return {
-        Digest(digest): decompress(content, f"manifest segment {digest}")
-        for digest, content in connection.execute(query)
-    }

@@ -34,6 +34,7 @@ from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
 from lineal.db import lineage as lineage_db
 from lineal.db import lineage_nodes
+from lineal.db import manifests as manifests_db
 from lineal.db import projects as projects_db
 from lineal.db import versions as versions_db
 from lineal.db.drafts import Asked
@@ -218,9 +219,9 @@ def _is_whole(connection: Connection, version_id: int) -> bool:
 
 def _opened(connection: Connection, call: _Begin) -> tuple[dict[str, Any], tuple[Digest, ...]]:
     """Return what makes a row an open draft, and the segments still to be sent."""
-    manifest_id, missing = blobs_db.ensure_manifest(connection, call.draft.manifest)
+    manifest_id, missing = manifests_db.ensure_manifest(connection, call.draft.manifest)
     if missing is None:
-        missing = blobs_db.missing_segments(connection, manifest_id)
+        missing = manifests_db.missing_segments(connection, manifest_id)
     lacking = transfers.fill(connection, missing, call.segments)
     opened = {
         "manifest_id": manifest_id,
@@ -252,7 +253,7 @@ def _begun_before(connection: Connection, call: _Begin, known: DraftRow) -> Begu
         opened, missing = _opened(connection, call)
         values |= opened
     else:
-        missing = tuple(blobs_db.missing_segments(connection, transfers.manifest_of(locked)))
+        missing = tuple(manifests_db.missing_segments(connection, transfers.manifest_of(locked)))
     drafts_db.change(connection, [known_id], values)
     return Begun(known_id, None, missing)
 

@@ -17,9 +17,9 @@ from lineal.core.digest import Digest
 from lineal.core.manifest import Entry, build_segments, decode_entries, manifest_head
 from lineal.core.moments import in_utc
 from lineal.core.records import DraftId, DraftSpec, RunKey, VersionId
-from lineal.db import blobs as blobs_db
 from lineal.db import collections as collections_db
 from lineal.db import drafts as drafts_db
+from lineal.db import manifests as manifests_db
 from lineal.db import runs as runs_db
 from lineal.db import versions as versions_db
 from lineal.db.engine import batches
@@ -64,20 +64,20 @@ def merge(instance: Instance, draft: DraftRow, stored: Sequence[Digest]) -> list
             transfers.complete(instance, connection, locked, stored, nonce=draft.nonce)
         # its own part becomes a contribution, so that something keeps it while the whole is built
         part_id = drafts_db.add_part(connection, locked)
-        manifest_id, _ = blobs_db.ensure_manifest(connection, head)
+        manifest_id, _ = manifests_db.ensure_manifest(connection, head)
         drafts_db.change(connection, [draft.id], {"manifest_id": manifest_id})
     for page in batches(merged, PAGE_SEGMENTS):
         checked = transfers.check_segments(page)
         with instance.database.writing() as connection:
             transfers.lock_draft(instance, connection, draft.id)
-            missing = blobs_db.missing_segments(connection, manifest_id)
+            missing = manifests_db.missing_segments(connection, manifest_id)
             transfers.fill(connection, missing, checked)
     return sorted({part_id, *(part.id for part in parts)} - {draft.id})
 
 
 def _require_content(connection: Connection, own: DraftRow, distributed_id: str) -> None:
     """Refuse to finish nothing: most likely the id or the name is not what the others gave."""
-    if blobs_db.manifest_head(connection, transfers.manifest_of(own)).entry_count:
+    if manifests_db.manifest_head(connection, transfers.manifest_of(own)).entry_count:
         return
     path = "/".join(collections_db.full_name(connection, own.collection_id))
     text = f"Nothing was contributed to {path} under {distributed_id!r}"
@@ -117,7 +117,7 @@ def _part(connection: Connection, row: DraftRow) -> Part:
     entity, project, name = collections_db.full_name(connection, row.collection_id)
     asked = drafts_db.asked(row)
     is_expired = row.state == drafts_db.CONTRIBUTED and row.manifest_id is None
-    head = blobs_db.manifest_head(connection, row.manifest_id) if row.manifest_id else None
+    head = manifests_db.manifest_head(connection, row.manifest_id) if row.manifest_id else None
     spec = DraftSpec(
         client_id=row.client_id,
         entity=entity,
@@ -177,7 +177,7 @@ def _require_unexpired(instance: Instance, parts: list[DraftRow]) -> None:
 
 def _entries(instance: Instance, draft: DraftRow) -> Iterator[Entry]:
     with instance.database.reading() as connection:
-        head = blobs_db.manifest_head(connection, transfers.manifest_of(draft))
+        head = manifests_db.manifest_head(connection, transfers.manifest_of(draft))
     for segment in transfers.segments(instance, head.segments):
         yield from decode_entries(segment.lines)
 

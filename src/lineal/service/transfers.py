@@ -28,6 +28,7 @@ from lineal.core.records import DraftId, RunKey, VersionId
 from lineal.core.transfers import Location, Upload
 from lineal.db import blobs as blobs_db
 from lineal.db import drafts as drafts_db
+from lineal.db import manifests as manifests_db
 from lineal.db import run_files as run_files_db
 from lineal.db import versions as versions_db
 from lineal.db.engine import batches
@@ -115,7 +116,7 @@ def put_segments(
     with instance.database.writing() as connection:
         draft = lock_draft(instance, connection, draft_id)
         if draft.state == drafts_db.OPEN:  # otherwise it is complete
-            fill(connection, blobs_db.missing_segments(connection, manifest_of(draft)), checked)
+            fill(connection, manifests_db.missing_segments(connection, manifest_of(draft)), checked)
 
 
 def fill(
@@ -128,7 +129,7 @@ def fill(
     for segment, entries in segments:
         segment_id = missing.pop(segment.head.digest, None)
         if segment_id is not None:
-            blobs_db.fill_segment(connection, segment_id, segment, entries)
+            manifests_db.fill_segment(connection, segment_id, segment, entries)
     return tuple(missing)
 
 
@@ -211,7 +212,7 @@ def complete(
     if locked.nonce == nonce:  # else it was opened anew meanwhile: the files are not its own
         now = instance.clock.now()
         blobs_db.mark_stored(connection, stored, draft_id=locked.id, nonce=nonce, now=now)
-    totals = blobs_db.manifest_totals(connection, manifest_of(locked))
+    totals = manifests_db.manifest_totals(connection, manifest_of(locked))
     if totals.unstored_count:
         raise Conflict(
             f"Draft {locked.id} cannot be committed: {totals.unstored_count} of its segments and "
@@ -227,7 +228,7 @@ def manifest(instance: Instance, actor: Actor, version_id: VersionId) -> Manifes
     """Return the list of a version's segments; Gone if its content was released."""
     access.require(actor, Action.READ, f"version {version_id}")
     with instance.database.reading() as connection:
-        return blobs_db.manifest_head(connection, _manifest_id(connection, actor, version_id))
+        return manifests_db.manifest_head(connection, _manifest_id(connection, actor, version_id))
 
 
 def read_segments(
@@ -241,7 +242,7 @@ def read_segments(
     asked = [head.digest for head in heads]
     with instance.database.reading() as connection:
         manifest_id = _manifest_id(connection, actor, version_id)
-        own = blobs_db.segments_among(connection, manifest_id, asked)
+        own = manifests_db.segments_among(connection, manifest_id, asked)
     foreign = [digest for digest in asked if digest not in own]
     if foreign:
         raise NotFound(f"Version {version_id} has no segment {foreign[0]}")
@@ -265,7 +266,7 @@ def segments(instance: Instance, heads: Sequence[SegmentHead]) -> Iterator[Segme
     """
     for page in batches(heads, PAGE_SEGMENTS):
         with instance.database.reading() as connection:
-            lines = blobs_db.segment_lines(connection, [head.digest for head in page])
+            lines = manifests_db.segment_lines(connection, [head.digest for head in page])
         for head in page:
             if head.digest not in lines:
                 raise IntegrityError(f"Manifest segment {head.digest} is missing")
