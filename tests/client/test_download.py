@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 from tests.client.counting import counted_steps
 
-from lineal.client.artifact import download, folder, verifying
+from lineal.client.artifact import download, folder, known_files, verifying
 from lineal.client.artifact.download import Download
 from lineal.client.cache import DigestCache
 from lineal.client.references import References
@@ -368,7 +368,7 @@ def test_what_a_killed_download_fetched_long_before_is_not_even_read_again(
             return super().open(location)
 
     for name, most in limits.items():
-        monkeypatch.setattr(download, name, most)
+        monkeypatch.setattr(known_files, name, most)
     files = {str(number): bytes([number]) * 100 for number in range(9)}
     child = os.fork()
     if child == 0:
@@ -378,8 +378,10 @@ def test_what_a_killed_download_fetched_long_before_is_not_even_read_again(
             os._exit(1)
     os.waitpid(child, 0)
     read: list[str] = []
-    hash_file = download.hash_file
-    monkeypatch.setattr(download, "hash_file", lambda path: (read.append(path), hash_file(path))[1])
+    hash_file = known_files.hash_file
+    monkeypatch.setattr(
+        known_files, "hash_file", lambda path: (read.append(path), hash_file(path))[1]
+    )
     far = Far(files)
     fetch(far, target, files)
     assert read == [str(target / "4")]
