@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import islice
 
 from lineal.client import session, term
-from lineal.client.artifact import attaching
+from lineal.client.artifact import existing
 from lineal.client.artifact.adding import PACKED_LEAST
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
@@ -131,7 +131,7 @@ def _renewed_base(backend: Backend, artifact: Artifact) -> VersionRecord:
         found = backend.version_by_id(base.id)
     else:
         try:
-            found = attaching.named_like(backend, base)
+            found = existing.named_like(backend, base)
         except NotFound as error:
             raise NotFound(
                 f"{error.message.rstrip('.')}. The draft began with that version in "

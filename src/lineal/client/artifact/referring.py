@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lineal.client import references, session
-from lineal.client.artifact import attaching
+from lineal.client.artifact import existing
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.artifact.base import Base
 from lineal.client.artifact.contents import Added
@@ -52,7 +52,7 @@ def _taken_over(
     if given is None:
         record = references.artifacts.resolve(place, backend, draft._settings)
     else:
-        record = attaching.version_of(backend, given.source_artifact)
+        record = existing.version_of(backend, given.source_artifact)
     base = committed(backend, record)._contents.base
     draft._sources |= {record.id}
     is_fixed = references.artifacts.is_fixed(place)

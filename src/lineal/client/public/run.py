@@ -14,8 +14,7 @@ from lineal.client import session, term
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.client.known_attributes import KnownAttributes, hint
-from lineal.client.public import attach as public_attach
-from lineal.client.public import configs, graph, waiting
+from lineal.client.public import configs, graph, late_edges, waiting
 from lineal.client.public import history as public_history
 from lineal.client.public.files import File, name_below, run_files
 from lineal.client.public.lists import PAGE_SIZE, LazyList
@@ -473,7 +472,7 @@ class Run(KnownAttributes, Shown):
 
         A draft is logged first, with no producing run (SEM-7). use_as: W&B's, ignored.
         """
-        return public_attach.use(self._backend, self._record, artifact)
+        return late_edges.use(self._backend, self._record, artifact)
 
     def log_artifact(
         self,
@@ -486,7 +485,7 @@ class Run(KnownAttributes, Shown):
         A draft becomes a version of this run's project. An existing version must be of this
         project; it keeps its number and gets the aliases and tags in addition.
         """
-        return public_attach.log(self._backend, self._record, artifact, aliases, tags)
+        return late_edges.log(self._backend, self._record, artifact, aliases, tags)
 
     def lineage(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term
 from lineal.client.artifact import artifact as artifacts
-from lineal.client.artifact import attaching, logging
+from lineal.client.artifact import existing, logging
 from lineal.client.artifact.artifact import Artifact
 from lineal.core import file_paths, full_names, limits, names
 from lineal.core.full_names import ArtifactPath
@@ -45,13 +45,13 @@ def log(
     artifact = _as_artifact(run, artifact_or_path, name, type)
     checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
-        if attaching.is_logged(artifact):  # then this call adds what it says to that version
+        if existing.is_logged(artifact):  # then this call adds what it says to that version
             if not is_final:
                 raise UsageError(
                     f"{artifact.qualified_name} is a version already, and so no part of another; "
                     "contribute its `new_draft()`"
                 )
-            attaching.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
+            existing.log_again(run.backend, run.record, artifact, checked_aliases, checked_tags)
             artifact._labelled(checked_aliases, checked_tags)
             return artifact
         logging.log(
@@ -123,7 +123,7 @@ def link(run: Run, artifact: Artifact, target_path: str, aliases: Names) -> Arti
         log(run, artifact)
         artifact.wait()
     run.backend.project(target.entity, target.project, create=True)
-    version = attaching.version_of(run.backend, artifact)
+    version = existing.version_of(run.backend, artifact)
     linked = run.backend.link_version(version.id, target, added)
     return artifacts.committed(run.backend, linked)
 
@@ -221,7 +221,7 @@ def _committed_version(run: Run, artifact: Artifact, aliases: list[str]) -> Vers
     """Return the version of an artifact; a draft is logged as made by the user (SEM-7)."""
     if artifact.is_draft():
         logging.log_input(run.backend, run.record, artifact, aliases)
-    version = attaching.version_of(run.backend, artifact)
+    version = existing.version_of(run.backend, artifact)
     if not set(aliases) <= set(version.aliases):
         patch = VersionPatch(aliases_added=tuple(aliases))
         version = run.backend.update_version(version.membership_id, patch)

@@ -1,10 +1,10 @@
-"""Attaching artifacts to a run that is over, without re-opening it (SEM-11)."""
+"""What is used and logged by a run that is over, without re-opening it (SEM-11)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lineal.client.artifact import attaching, logging
+from lineal.client.artifact import existing, logging
 from lineal.client.artifact.artifact import Artifact, committed
 from lineal.client.backend import Backend
 from lineal.core import names
@@ -16,7 +16,7 @@ def use(backend: Backend, run: RunRecord, artifact: Artifact) -> Artifact:
     _require_artifact(artifact, "use_artifact")
     if artifact.is_draft():
         logging.log_input(backend, run, artifact)
-    backend.use(run.key, attaching.version_of(backend, artifact).id, alias=None)
+    backend.use(run.key, existing.version_of(backend, artifact).id, alias=None)
     return artifact
 
 
@@ -31,8 +31,8 @@ def log(
     _require_artifact(artifact, "log_artifact")
     checked_aliases, checked_tags = names.aliases_to_log(aliases), names.tags(tags)
     with artifact._turn:
-        if attaching.is_logged(artifact):
-            version = attaching.log_again(backend, run, artifact, checked_aliases, checked_tags)
+        if existing.is_logged(artifact):
+            version = existing.log_again(backend, run, artifact, checked_aliases, checked_tags)
             return committed(backend, version)
         logging.log(backend, run, artifact, aliases=checked_aliases, tags=checked_tags)
     return artifact.wait()
