@@ -124,6 +124,9 @@ def test_what_was_damaged_on_the_way_does_not_arrive(
         bob.import_()
     with pytest.raises(NotFound):
         bob.version("data")
+    for entity in ("ana", "bob"):  # nor a run that would never end
+        with pytest.raises(NotFound):
+            bob.backend.run(entity, "vision", run.id)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,6 @@ class BundleCopy:
     def _carry(self, version: VersionRecord) -> Carried:
         named = collection_there(version, self._place)
         producer = producer_of(self._source, version.id)
-        run = None if producer is None else self._run_there(producer)
         sources = copying.derived_from(self._source, version)
         # a link has aliases of its own; the version it leads to is what is carried
         version = self._source.version_by_id(version.id) if version.is_link else version
@@ -93,16 +92,19 @@ class BundleCopy:
             version,
             client_id=new_id(CLIENT_ID_LENGTH),
             place=self._moved.get(named, named),
-            run=None if run is None else run.key,
+            run=None,
             sources=(self._versions[each].id for each in sources if each in self._versions),
         )
         here = version.entity, version.project, version.collection
         spec = spec._replace(
             number=version.source_number, introduction=self._introductions.of(here)
         )
-        copied = copying.copy_version(
-            self._source, version, self._target, spec, pack_files_up_to=self._pack_files_up_to
-        )
+        how = {"pack_files_up_to": self._pack_files_up_to}
+        if producer is not None:  # who cannot get the bytes leaves no run without its versions
+            copying.send(self._source, version, self._target, spec, **how)
+            run = self._run_there(producer)
+            spec = spec._replace(run=None if run is None else run.key)
+        copied = copying.copy_version(self._source, version, self._target, spec, **how)
         self._versions[version.id] = copied
         elsewhere = tuple(alias for alias in spec.aliases if alias not in copied.aliases)
         return Carried(version, copied, elsewhere)

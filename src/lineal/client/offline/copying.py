@@ -20,6 +20,7 @@ from lineal.core.lineage import Direction, LineageQuery, number_of, version_node
 from lineal.core.manifest import SegmentHead, decode_entries
 from lineal.core.names import LATEST
 from lineal.core.records import (
+    Begun,
     CollectionPatch,
     DraftId,
     DraftSpec,
@@ -82,12 +83,24 @@ def contribute(
     pack_files_up_to: int,
 ) -> VersionRecord | None:
     """As `copy_version`, also for what is a part of a version there; None while it waits for it."""
+    begun = send(source, version, target, spec, pack_files_up_to=pack_files_up_to)
+    return begun.version or target.commit(begun.draft).version
+
+
+def send(
+    source: Backend,
+    version: VersionRecord,
+    target: Backend,
+    spec: DraftSpec,
+    *,
+    pack_files_up_to: int,
+) -> Begun:
+    """Do so without making a version of it; raises as `copy_version`."""
     begun = target.begin(spec)
-    if begun.version is not None:
-        return begun.version
-    _send_segments(source, version, target, begun.draft, set(begun.missing_segments))
-    _Blobs(source, version, target, pack_files_up_to).send(begun.draft)
-    return target.commit(begun.draft).version
+    if begun.version is None:
+        _send_segments(source, version, target, begun.draft, set(begun.missing_segments))
+        _Blobs(source, version, target, pack_files_up_to).send(begun.draft)
+    return begun
 
 
 def send_blob(
