@@ -63,7 +63,7 @@ def test_the_same_key_twice_in_one_update_must_say_the_same():
 
 def test_setdefaults_keeps_what_is_there():
     config = RunConfig({"a": 1})
-    config.setdefaults({"a": 2, "b": 3})
+    config.setdefaults(d={"a": 2, "b": 3})
     assert config.as_dict() == {"a": 1, "b": 3}
 
 

@@ -148,8 +148,8 @@ class RunConfig:
     def __delattr__(self, key: str) -> None:
         del self[key]
 
-    def update(self, values: Any, allow_val_change: bool | None = None) -> None:
-        """Set keys from a dict, a namespace, flags or the path of a YAML file.
+    def update(self, d: Any, allow_val_change: bool | None = None) -> None:
+        """Set keys from `d`: a dict, a namespace, flags or the path of a YAML file.
 
         All of them or, where one is refused, none. Raises Invalid (a ValueError) for a new value
         of an existing key unless allowed (RUN-22), TypeError for media and values that are not
@@ -158,13 +158,13 @@ class RunConfig:
         self._check()
         allow = self._allow_changes if allow_val_change is None else allow_val_change
         with self._lock:
-            given = read_config(values)
+            given = read_config(d)
             self._settle([clean_key(key) for key in given])
             self._put(self._accepted(self._unlocked(given), allow=allow))
 
-    def setdefaults(self, values: Any) -> None:
-        """Set only the keys that are not there yet."""
-        given = read_config(values)
+    def setdefaults(self, d: Any) -> None:
+        """Set only the keys that are not there yet; d: as of `update`."""
+        given = read_config(d)
         self.update({key: value for key, value in given.items() if key not in self})
 
     def _lock_to(self, values: Mapping[str, Any]) -> None:
