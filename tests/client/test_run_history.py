@@ -311,6 +311,17 @@ def test_a_metric_whose_name_is_no_unicode_is_defined_as_it_is_logged(run):
     assert lineal.Api().run(run.path).summary["a\\ud800"] == {"max": 2}
 
 
+def test_tags_of_a_run_may_be_any_text():
+    with lineal.init(tags=["policy:act", "v1.0"]) as run:
+        run.tags += ("lr=0.1",)
+    read = lineal.Api().run(run.path)
+    assert read.tags == ["policy:act", "v1.0", "lr=0.1"]
+    read.tags.append("a/b")
+    read.update()
+    [found] = lineal.Api().runs(run.project, filters={"tags": {"$in": ["a/b"]}})
+    assert found.id == run.id
+
+
 def test_no_tags_take_all_away(run):
     run.tags = ["a", "b"]
     run.tags = None

@@ -157,6 +157,17 @@ def test_version_number_is_read_back(number: int) -> None:
     assert names.version_number(f"v{number}") == number
 
 
+@pytest.mark.parametrize("name", ["lr=0.1", "policy:act", "v1.0", "a/b", "día 1", "x" * 128])
+def test_a_tag_of_a_run_may_be_any_text(name: str) -> None:
+    assert names.run_tags([name, name]) == [name]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\0b", "x" * 129, "\ud800", None, 5])
+def test_what_is_no_line_of_text_is_no_tag_of_a_run(name: str) -> None:
+    with pytest.raises(Invalid, match=r"^Tag "):
+        names.run_tags([name])
+
+
 def test_one_string_counts_as_a_list_of_one() -> None:
     assert names.aliases("best") == ["best"]
     assert names.tags(None) == []

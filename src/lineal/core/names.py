@@ -139,7 +139,7 @@ def aliases_to_log(names: str | Iterable[str] | None) -> list[str]:
 
 
 def tag(name: str) -> str:
-    """Check a tag: words of letters, digits, `_`, `-` joined by spaces (TAG-1)."""
+    """Check a tag of a version or a collection: words of letters, digits, `_`, `-` (TAG-1)."""
     if not isinstance(name, str) or not _TAG.fullmatch(name):
         raise Invalid(f"Tag {name!r} must be words of letters, digits, `_` or `-` joined by spaces")
     return _short(name, "Tag")
@@ -147,6 +147,17 @@ def tag(name: str) -> str:
 
 def tags(names: str | Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(tag(name) for name in strings(names, "Tags")))
+
+
+def run_tags(names: str | Iterable[str] | None) -> list[str]:
+    """Check tags of a run, any text without line breaks: `lr=0.1`, `policy:act` (RUN-10)."""
+    return list(dict.fromkeys(_run_tag(name) for name in strings(names, "Tags")))
+
+
+def _run_tag(name: str) -> str:
+    if not isinstance(name, str) or not name.strip() or re.search(r"[\0\r\n]", name):
+        raise Invalid(f"Tag {name!r} of a run must be a text, without NUL and line breaks")
+    return _short(name, "Tag")
 
 
 def tags_after(

@@ -79,7 +79,7 @@ def _checked(spec: RunSpec) -> dict[str, Any]:
     names.project_name(spec.project)
     names.run_id(spec.run_id)
     if spec.tags is not None:
-        names.tags(spec.tags)
+        names.run_tags(spec.tags)
     if spec.resume not in RESUME:
         raise Invalid(f"`resume` cannot be {spec.resume!r}; use allow, must or never")
     values = {
@@ -171,7 +171,7 @@ def _started(
     row = runs_db.find(connection, spec.entity, spec.project, spec.run_id)
     assert row is not None
     if spec.tags is not None:
-        runs_db.set_tags(connection, row.id, names.tags(spec.tags))
+        runs_db.set_tags(connection, row.id, names.run_tags(spec.tags))
     elsewhere = None
     if spec.resume == "allow" and not is_resumed:
         elsewhere = runs_db.elsewhere(connection, spec.run_id, project_id)
@@ -253,7 +253,7 @@ def update(instance: Instance, actor: Actor, run: RunKey, patch: RunPatch) -> Ru
         "summary": (_document("summary", patch.summary), patch.summary_removed),
         "metadata": (_document("metadata", patch.metadata), ()),
     }
-    tags = None if patch.tags is None else names.tags(patch.tags)
+    tags = None if patch.tags is None else names.run_tags(patch.tags)
     with instance.database.writing() as connection:
         row = finding_runs.require(connection, run, lock=True)
         for column, (added, removed) in documents.items():

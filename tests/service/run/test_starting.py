@@ -180,7 +180,7 @@ def test_a_failed_run_that_is_pending_again_is_resumed(
         {"run_id": "a/b"},
         {"run_id": ""},
         {"project": "a:b"},
-        {"tags": ("a,b",)},
+        {"tags": ("a\0b",)},
         {"resume": "auto"},
         {"notes": "\ud800"},
         {"name": "a\0b"},
