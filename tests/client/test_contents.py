@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lineal.client.artifact import scratch
+from lineal.client.artifact import contents, scratch
 from lineal.client.artifact.base import LOOKED_UP_SINGLY, Base
 from lineal.client.artifact.contents import (
     ADDED_AT_ONCE,
@@ -461,3 +461,11 @@ def test_what_a_draft_leaves_half_done_is_not_given_to_the_next() -> None:
     last.change("INSERT INTO removed VALUES ('c')")
     assert last.rows("SELECT path FROM removed") == [("c",)]
     last.give_back(is_small=False)
+
+
+def test_a_draft_may_outlive_the_names_of_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those do that the traceback of a failed program holds until the very end."""
+    draft = Contents()
+    draft.add([added("a")])
+    monkeypatch.setattr(contents, "sys", None)
+    draft.__del__()

@@ -10,7 +10,7 @@ import heapq
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -426,10 +426,11 @@ class Contents:
             for copy in copies:
                 remove_copy(os.fsdecode(copy))
 
-    def __del__(self) -> None:
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # A draft that nobody logged, or that failed, would fill the disk until the process ends.
+        # At the very end of that the names of this module are gone.
         scratch = vars(self).get("_scratch")  # None where an interrupt came amid `__init__`
-        if sys.is_finalizing() or scratch is None or not scratch.is_made:
+        if is_finalizing() or scratch is None or not scratch.is_made:
             return
         if self._has_copies:
             self.drop_copies()
