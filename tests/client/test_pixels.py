@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,13 @@ def test_values_are_cut_off_without_normalize() -> None:
 def test_shape_decides_the_mode(shape: tuple[int, ...], mode: str) -> None:
     image = Image(np.zeros(shape, dtype="uint8"))
     assert (image.image.mode, image.width, image.height, image.format) == (mode, 3, 2, "png")
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 30), (1, 1, 20, 30), (20, 30, 1, 1), (1, 20, 30, 1)])
+@pytest.mark.parametrize("made", [np.zeros, lambda shape: Tensor(np.zeros(shape))])
+def test_dimensions_of_length_1_go(shape: tuple[int, ...], made: Callable[..., Any]) -> None:
+    image = Image(made(shape))
+    assert (image.image.mode, image.width, image.height) == ("L", 30, 20)
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3, 5), (0, 3), (2, 2, 3, 3)])

@@ -141,19 +141,21 @@ def _shallower(image: Any, *, is_deep: bool, normalize: bool) -> Any:
 
 
 def _with_channels_last(values: Any, *, are_first: bool) -> Any:
-    """Return H×W or H×W×C. Tensors of torch have channels first; one leading 1 is dropped."""
-    if values.ndim == 4 and values.shape[0] == 1:
-        values = values[0]
+    """Return H×W or H×W×C; other dimensions of 1 go. Tensors of torch have channels first."""
+    shape = values.shape
+    if not _is_image(shape) and not (are_first and _is_image(shape[1:] + shape[:1])):
+        values = values.squeeze()
     if are_first and values.ndim == 3 and values.shape[0] in _CHANNELS:
         values = values.transpose(1, 2, 0)
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[:, :, 0]
-    is_image = values.ndim == 2 or (values.ndim == 3 and values.shape[2] in _CHANNELS)
-    if not is_image or 0 in values.shape:
-        raise Invalid(
-            f"An image is an array of H×W, or H×W×C with 1 to 4 channels, not {values.shape}"
-        )
+    if not _is_image(values.shape) or 0 in values.shape:
+        raise Invalid(f"An image is an array of H×W, or H×W×C with 1 to 4 channels, not {shape}")
     return values
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 or (len(shape) == 3 and shape[2] in _CHANNELS)
 
 
 def to_uint8(values: Any, *, normalize: bool) -> Any:
