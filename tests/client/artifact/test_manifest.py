@@ -47,7 +47,7 @@ def test_an_entry_has_the_documented_fields(logged: Artifact) -> None:
 
 
 def test_an_entry_remembers_the_version_that_brought_its_bytes(
-    run: lineal.Run, logged: Artifact, tmp_path: Path
+    run: lineal.Run, logged: Artifact
 ) -> None:
     changed = logged.new_draft()
     assert changed.add_bytes(b"new", "new.txt").birth_artifact_id is None
@@ -60,9 +60,27 @@ def test_an_entry_remembers_the_version_that_brought_its_bytes(
     }
     elsewhere = run.log_artifact(draft({"b": b"a"}, "other")).wait()
     assert elsewhere.get_entry("b").birth_artifact_id == logged.id
+
+
+def test_a_reference_to_bytes_that_are_stored_too_was_brought_by_no_version(
+    run: lineal.Run, tmp_path: Path
+) -> None:
     (tmp_path / "f").write_bytes(b"a")
-    reference = draft(name="refs").add_reference(f"file://{tmp_path}/f")[0]
-    assert reference.birth_artifact_id is None
+    both = draft({"a.txt": b"a"})
+    both.add_reference(f"file://{tmp_path}/f")
+    run.log_artifact(both).wait()
+    assert both.get_entry("f").digest == both.get_entry("a.txt").digest
+    assert both.get_entry("f").birth_artifact_id is None
+    shown = both.manifest.to_manifest_json()["contents"]
+    assert "birthArtifactID" in shown["a.txt"]
+    assert "birthArtifactID" not in shown["f"]
+
+
+def test_entries_are_equal_if_they_have_the_same_path_and_content(logged: Artifact) -> None:
+    entry, entries = logged.get_entry("a.txt"), logged.manifest.entries
+    assert entry == entries["a.txt"] != entries["ab.txt"]
+    assert entry != "a.txt"
+    assert len({entry, entries["a.txt"], entries["ab.txt"]}) == 2
 
 
 @pytest.mark.parametrize("is_changed", [False, True])

@@ -28,7 +28,7 @@ STORAGE_LAYOUT = "sha256"
 class ManifestEntry:
     """One file of an artifact as users see it."""
 
-    def __init__(self, entry: Entry, artifact: Artifact | None) -> None:
+    def __init__(self, entry: Entry, artifact: Artifact) -> None:
         self._entry = entry
         self._artifact = artifact
 
@@ -73,7 +73,7 @@ class ManifestEntry:
     @property
     def local_path(self) -> str | None:
         """Where the file was added from, while the artifact is a draft of this process."""
-        return None if self._artifact is None else self._artifact._source_path(self.digest)
+        return self._artifact._source_path(self.digest)
 
     @property
     def birth_artifact_id(self) -> str | None:
@@ -105,7 +105,7 @@ class ManifestEntry:
         return f"lineal-artifact://{artifact.source_qualified_name}/{self.path}"
 
     def parent_artifact(self) -> Artifact:
-        if self._artifact is None or self._artifact.is_draft():
+        if self._artifact.is_draft():
             raise Invalid(f"{self.path} belongs to no logged artifact yet")
         return self._artifact
 
@@ -126,7 +126,7 @@ class ManifestEntry:
 class Entries(Mapping[str, ManifestEntry]):
     """Path → entry, sorted by path; holds one segment at a time."""
 
-    def __init__(self, contents: Contents, artifact: Artifact | None) -> None:
+    def __init__(self, contents: Contents, artifact: Artifact) -> None:
         self._contents = contents
         self._artifact = artifact
 
@@ -220,11 +220,11 @@ class Manifest:
         return f"<Manifest of {len(self)} entries>"
 
 
-def _births(artifact: Artifact | None, entries: Iterable[Entry]) -> dict[Digest, str]:
+def _births(artifact: Artifact, entries: Iterable[Entry]) -> dict[Digest, str]:
     """Return by digest which version brought the bytes; a draft has those of its base."""
-    version = None if artifact is None else artifact._version or artifact._base_record
+    version = artifact._version or artifact._base_record
     stored = [entry.digest for entry in entries if entry.ref is None]
-    if artifact is None or artifact._backend is None or version is None or not stored:
+    if artifact._backend is None or version is None or not stored:
         return {}
     born = artifact._backend.births(version.id, stored)
     return {digest: str(version_id) for digest, version_id in born.items()}
@@ -234,7 +234,7 @@ def _json(entry: Entry, birth_artifact_id: str | None) -> dict[str, Any]:
     fields: dict[str, Any] = {"digest": entry.digest, "size": entry.size}
     if entry.ref is not None:
         fields["ref"] = entry.ref
-    if birth_artifact_id is not None:
+    if birth_artifact_id is not None and entry.ref is None:  # a stored file may have its digest
         fields["birthArtifactID"] = birth_artifact_id
     if entry.extra:
         fields["extra"] = dict(entry.extra)
