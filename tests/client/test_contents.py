@@ -346,6 +346,7 @@ def test_no_room_for_the_list_of_files_adds_none_and_says_where(
 def test_no_room_for_the_list_of_files_is_said_of_whatever_needs_some(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    scratch.close()  # one that was used before may have room left
     contents = Contents(base_of(entry(f"base/{number}") for number in range(2_000)))
     contents.add(added(f"file{number}", f"{number}") for number in range(600))
     ((pages,),) = contents._scratch.rows("PRAGMA page_count")

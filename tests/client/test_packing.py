@@ -11,6 +11,7 @@ from tests.client.syncing import folders, synced
 
 import lineal
 from lineal import packs
+from lineal.blobs.packed import PACKS
 from lineal.client.artifact import adding
 from lineal.client.embedded.backend import open_embedded
 from lineal.config import load
@@ -177,6 +178,23 @@ def test_small_files_that_were_read_earlier_and_never_stored_take_few_files_too(
     assert len(stored(home)) < COUNT / 10
     assert [path for path in (home / "staging").rglob("*") if path.name.isdigit()] == []
     assert same(many, Path(artifact.download(root=str(tmp_path / "out"))))
+    lineal_verify(home)
+
+
+def test_a_pack_of_files_read_earlier_that_cannot_be_stored_goes(home, many):
+    read_and_left(many)
+    run = lineal.init(project="p")
+    artifact = lineal.Artifact("many", "dataset")
+    artifact.add_dir(str(many))
+    in_the_way = home / "blobs" / PACKS
+    in_the_way.write_bytes(b"")
+    run.log_artifact(artifact)
+    with pytest.raises(ArtifactsFailed, match="Not a directory"):
+        run.finish()
+    staged = [path for path in (home / "staging").rglob("*") if path.name.isdigit()]
+    assert [path.read_bytes() for path in staged] == [(many / "large.bin").read_bytes()]
+    in_the_way.unlink()
+    assert log(many).version == "v0"
     lineal_verify(home)
 
 

@@ -122,7 +122,7 @@ class Contents:
     def _put(self, added: Iterable[Added], *, overwrite: bool, has_own: bool) -> set[str | bytes]:
         """Put entries in; returns the private copies that are needed no more."""
         checks = not overwrite and (has_own or self.base is not NOTHING)
-        put = _PUT if overwrite or checks else _PUT_FIRST
+        put = _PUT if overwrite else _PUT_FIRST
         spare: list[_Copy] = []
         coming = iter(added)
         while some := list(islice(coming, ADDED_AT_ONCE)):
