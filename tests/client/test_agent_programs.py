@@ -302,6 +302,24 @@ def test_an_agent_that_passes_signals_on_ends_after_its_program(
     assert [trial.state for trial in trials(path)] == [state]
 
 
+def test_a_program_that_ignores_a_signal_passed_on_is_killed_in_time(tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    document = {
+        "method": "grid",
+        "command": ["bash", "-c", f"trap '' TERM; touch {began}; while true; do sleep 0.1; done"],
+        "parameters": {"n": {"values": [1, 2]}},
+    }
+    path = make(document)
+    code = f"import lineal; lineal.agent({path!r}, forward_signals=True, term_timeout=0.5)"
+    working = subprocess.Popen([sys.executable, "-c", code])
+    while not began.exists():
+        assert working.poll() is None
+        time.sleep(0.05)
+    working.send_signal(signal.SIGTERM)
+    assert working.wait(30) == -signal.SIGTERM
+    assert [trial.state for trial in trials(path)] == [TrialState.QUEUED]
+
+
 def test_what_a_program_logged_before_it_was_killed_is_its_result(tmp_path: Path) -> None:
     program = tmp_path / "train.py"
     program.write_text(

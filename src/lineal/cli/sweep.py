@@ -331,6 +331,14 @@ def agent(
             "--forward-signals", help="Pass Ctrl-C and SIGTERM on to the program, and end after it"
         ),
     ] = False,
+    term_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Kill a program that a signal passed on has not ended by then; default: wait",
+        ),
+    ] = None,
 ) -> None:
     """Carry out trials of a sweep by starting its program, until there are none left.
 
@@ -342,7 +350,12 @@ def agent(
     """
     settings = load({"entity": entity, "project": project})
     done = agents.carry_out(
-        settings, sweep, project=project, count=count, forward_signals=forward_signals
+        settings,
+        sweep,
+        project=project,
+        count=count,
+        forward_signals=forward_signals,
+        term_timeout=term_timeout,
     )
     if not done.count:
         output.note(

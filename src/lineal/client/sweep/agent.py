@@ -59,6 +59,7 @@ def agent(
     project: str | None = None,
     count: int | None = None,
     forward_signals: bool = False,
+    term_timeout: float | None = None,
     max_consecutive_failed_runs: int | None = None,
     *,
     settings: Settings | dict[str, Any] | None = None,
@@ -68,7 +69,8 @@ def agent(
     sweep_id: `[[entity/]project/]id`. function: called for each trial, calls `init` and reads
     `config`, and whose errors and `sys.exit` end that trial only; without it the sweep's `program`
     is started. forward_signals: pass Ctrl-C and SIGTERM on to the program, wait for it rather than
-    ending it, and then end by that signal.
+    ending it, and then end by that signal. term_timeout: seconds that the program gets for that
+    before it is killed; default: as long as it takes.
     max_consecutive_failed_runs: failures one after the other that end this agent; default: any
     number. Raises NotFound for the sweep, Invalid where there is nothing to carry out or a number
     of trials is less than 1, TrialsFailed when 3 trials failed in the first minute, or the first
@@ -86,6 +88,7 @@ def agent(
         project=project,
         count=count,
         forward_signals=forward_signals,
+        term_timeout=term_timeout,
         max_consecutive_failed_runs=max_consecutive_failed_runs,
     )
 
@@ -98,6 +101,7 @@ def carry_out(
     project: str | None = None,
     count: int | None = None,
     forward_signals: bool = False,
+    term_timeout: float | None = None,
     max_consecutive_failed_runs: int | None = None,
 ) -> Done:
     """Do what `agent` does, and say how it went."""
@@ -111,7 +115,11 @@ def carry_out(
         )
     term.configure(quiet=settings.quiet, silent=settings.silent)
     backend, record = find(settings, sweep_id, project=project)
-    work: Work = _Function(function) if function else Program(record, settings, forward_signals)
+    work: Work
+    if function:
+        work = _Function(function)
+    else:
+        work = Program(record, settings, forward_signals=forward_signals, term_timeout=term_timeout)
     return _Agent(backend, record, work, settings, max_failures_in_row=most).run(count)
 
 

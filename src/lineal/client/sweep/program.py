@@ -36,7 +36,15 @@ GRACE_SECONDS = 15.0
 class Program:
     """Carries out trials by starting the sweep's program."""
 
-    def __init__(self, sweep: SweepRecord, settings: Settings, forward_signals: bool) -> None:
+    def __init__(
+        self,
+        sweep: SweepRecord,
+        settings: Settings,
+        *,
+        forward_signals: bool,
+        term_timeout: float | None,
+    ) -> None:
+        """term_timeout: seconds that a program gets to end after a signal was passed on to it."""
         if not (sweep.document.get("program") or sweep.document.get("command")):
             raise Invalid(
                 f"Sweep {sweep.path} has no `program`, so its agent needs a function: "
@@ -45,6 +53,7 @@ class Program:
         self._sweep = sweep
         self._settings = settings
         self._forward_signals = forward_signals
+        self._term_timeout = term_timeout
 
     def __call__(self, trial: Trial) -> TrialState:
         with closing(TemporaryFolder("lineal-trial-")) as folder:
@@ -60,7 +69,8 @@ class Program:
         self._end_run(trial, code, time.monotonic() - began)
         if trial.ended is not None:
             return trial.ended
-        if trial.signalled is not None and code in (-trial.signalled, 128 + trial.signalled):
+        number = trial.signalled
+        if number is not None and code in (-number, 128 + number, -signal.SIGKILL):
             return TrialState.QUEUED  # the signal ended it, which says nothing of the trial
         return TrialState.FINISHED if code == 0 else TrialState.FAILED
 
@@ -90,7 +100,8 @@ class Program:
     ) -> int:
         # it outlives an agent that is killed, and may read its parameters later
         inherited = () if folder.lock is None else (folder.lock,)
-        with _Signals(trial, passes_on=self._forward_signals) as signals:
+        passes_on = self._forward_signals
+        with _Signals(trial, passes_on=passes_on, timeout=self._term_timeout) as signals:
             try:
                 process = subprocess.Popen(
                     arguments, env=environment, start_new_session=True, pass_fds=inherited
@@ -101,7 +112,7 @@ class Program:
                 return 127
             try:
                 signals.go_to(process)
-                code = _code_of(process, trial)
+                code = _code_of(process, trial, signals)
             except BaseException:
                 _end(process)
                 raise
@@ -131,12 +142,15 @@ class _Signals:
     What is passed on ends the agent once the program has ended.
     """
 
-    def __init__(self, trial: Trial, *, passes_on: bool) -> None:
+    def __init__(self, trial: Trial, *, passes_on: bool, timeout: float | None) -> None:
+        """timeout: seconds that the program gets to end after the first that is passed on."""
         self._process: subprocess.Popen[bytes] | None = None
         self._early: int | None = None
         """A signal that came while the program was being started; it is raised again then."""
         self._trial = trial
         self._passes_on = passes_on
+        self._timeout = timeout
+        self._until: float | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
@@ -158,6 +172,9 @@ class _Signals:
         if self._early is not None:
             signal.raise_signal(self._early)
 
+    def is_time_up(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
+
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -169,6 +186,8 @@ class _Signals:
             self._early = number
             return
         self._trial.signalled = number
+        if self._timeout is not None and self._until is None:
+            self._until = time.monotonic() + self._timeout
         _send(self._process, number)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -194,7 +213,7 @@ def _send(process: subprocess.Popen[bytes], number: int) -> None:
         return
 
 
-def _code_of(process: subprocess.Popen[bytes], trial: Trial) -> int | None:
+def _code_of(process: subprocess.Popen[bytes], trial: Trial, signals: _Signals) -> int | None:
     """Wait for a program's end and return its code; None if it must be ended.
 
     One that others do better than hears that at its next `run.log`, and may have a checkpoint to
@@ -203,6 +222,10 @@ def _code_of(process: subprocess.Popen[bytes], trial: Trial) -> int | None:
     while trial.ended is None:
         with suppress(subprocess.TimeoutExpired):
             return process.wait(LOOK_SECONDS)
+        if signals.is_time_up():
+            term.warning("The program did not end in the time that it was given, and is killed")
+            _send(process, signal.SIGKILL)
+            return process.wait()
     if trial.ended is TrialState.STOPPED:
         with suppress(subprocess.TimeoutExpired):
             return process.wait(GRACE_SECONDS)
