@@ -221,6 +221,13 @@ def test_a_checkout_replaces_folders_by_files_and_files_by_folders(
     assert list((tmp_path / "outside").iterdir()) == []
 
 
+def test_a_checkout_fills_a_folder_that_is_empty(logged: Artifact, tmp_path: Path) -> None:
+    target = tmp_path / "t"
+    target.mkdir()
+    logged.checkout(str(target))
+    assert sorted(content(target)) == ["a.txt", "a/x.txt", "ab.txt", "b/c/d.txt"]
+
+
 def test_a_checkout_goes_by_default_to_a_folder_without_version(logged: Artifact) -> None:
     assert logged.checkout() == os.path.abspath("artifacts/data")
 
@@ -329,6 +336,8 @@ def test_references_are_counted_not_verified(
     artifact.download(tmp_path / "t")
     artifact.verify(str(tmp_path / "t"))
     assert "1 references were not checked" in capsys.readouterr().err
+    (tmp_path / "f").unlink()
+    assert artifact.verify(remote=True) == 1
 
 
 def test_the_only_file_is_returned_as_a_path(run: lineal.Run, logged: Artifact) -> None:
