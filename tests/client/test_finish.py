@@ -10,7 +10,7 @@ import pytest
 
 import lineal
 from lineal.client import session
-from lineal.errors import ArtifactsFailed, Invalid
+from lineal.errors import ArtifactsFailed, Gone, Invalid
 
 
 @pytest.mark.parametrize("code", ["1", [1], 1.5, 2**31])
@@ -112,6 +112,25 @@ def test_heartbeats_and_lines_reach_the_backend_while_the_run_goes_on():
     assert now.heartbeat_at > before.heartbeat_at
     assert now.summary["x"] == 1
     assert now.metadata
+
+
+def test_values_that_could_not_be_stored_are_stored_once_they_can():
+    run = lineal.init(config={"lr": 1}, settings={"git_commit": "c0ffee"})
+    run.summary.update({"best": 0.1, "gone": 1})
+    as_it_was = lineal.Api().run(run.path)
+    run._collected.result()
+    run._store_surroundings()
+    as_it_was.delete()
+    run.config.update({"lr": 2}, allow_val_change=True)
+    run.summary["best"] = 0.5
+    del run.summary["gone"]
+    with pytest.raises(Gone):
+        run.flush()
+    lineal.Api().restore(run.path)
+    run.finish()
+    found = lineal.Api().run(run.path)
+    assert (found.config, found.summary) == ({"lr": 2}, {"best": 0.5})
+    assert found.metadata["git"]["commit"] == "c0ffee"
 
 
 def test_the_last_words_name_the_state_that_a_run_ended_in(capsys):
