@@ -53,7 +53,7 @@ def media_of(path: str) -> list[str]:
     return [os.path.basename(file.name) for file in files]
 
 
-def test_small_ones_share_a_file(lines, folder):
+def test_small_ones_share_a_file(run, lines, folder):
     media = MediaSpool(lines)
     for number in range(100):
         media.add(f"media/{number}", str(number).encode())
@@ -71,6 +71,7 @@ def test_small_ones_share_a_file(lines, folder):
     assert [medium.path for medium in media.waiting()] == ["media/later"]
     media.stored()
     assert os.listdir(lines.media_folder) == []
+    assert Path(folder, f"{run.key}-w1.spool").read_bytes().count(b"\n") == 1  # of its header
     lines.remove()
     assert os.listdir(folder) == []
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import tracemalloc
 from dataclasses import replace
@@ -9,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.conftest import open_below
 
 from lineal.client.run import adopting, spool
 from lineal.client.run.spool import Spool, Writer
@@ -52,11 +54,13 @@ def test_lines_are_moved_once_and_the_file_shrinks(backend, run, folder):
     before = file.stat().st_size
     move(backend, run, lines)
     assert file.stat().st_size < before
-    lines.append(Stream.HISTORY, row(3))
-    move(backend, run, lines)
-    assert stored(backend, run) == [0, 1, 2, 3]
+    for step in (3, 4):
+        lines.append(Stream.HISTORY, row(step))
+        move(backend, run, lines)
+    assert stored(backend, run) == [0, 1, 2, 3, 4]
     lines.remove()
-    assert os.listdir(folder) == []
+    lines.remove()  # does nothing
+    assert (os.listdir(folder), open_below(folder)) == ([], [])
 
 
 def test_lines_of_a_dead_writer_are_adopted(backend, run, folder):
@@ -213,20 +217,67 @@ def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, r
     assert capsys.readouterr().err.count("kept in memory") == 1
     move(backend, run, lines)
     assert stored(backend, run) == [0, 1]
+    lines.disown()
+    lines.remove()
 
 
-def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, monkeypatch):
-    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
+def test_lines_that_did_not_fit_are_in_the_file_once_it_is_written_anew(backend, run, folder):
     lines = Spool(folder, writer(run))
-    lines.append(Stream.HISTORY, row(0))
+    lines.begin()
+    (file,) = Path(folder).iterdir()
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 5, most))
+    try:
+        lines.append(Stream.HISTORY, row(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     batches = lines.pending()
     backend.append_lines(run.key, batches)
     lines.append(Stream.HISTORY, row(1))
-    lines.hold(row(2))
     lines.moved(batches)
+    lines.append(Stream.HISTORY, row(2))
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert stored(backend, run) == [0, 1, 2]
+
+
+def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, monkeypatch):
+    monkeypatch.setattr(spool, "REWRITE_BYTES", 1_000)
+    lines = Spool(folder, writer(run))
+    for step in range(100):
+        lines.append(Stream.HISTORY, row(step))
+    batches = lines.pending()
+    backend.append_lines(run.key, batches)
+    lines.append(Stream.HISTORY, row(100))
+    lines.hold(row(101))
+    lines.moved(batches)
+    (file,) = Path(folder).iterdir()
+    assert file.stat().st_size < 1_000
     lines.disown()
     assert adopting.adopt(backend, folder) == 1
-    assert stored(backend, run) == [0, 1, 2]
+    assert stored(backend, run) == list(range(102))
+
+
+def test_a_row_that_grows_stays_in_the_file_while_other_lines_are_moved(backend, run, folder):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    lines.hold(row(1))
+    lines.append(Stream.CONSOLE, b"{}")
+    move(backend, run, lines)
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert stored(backend, run) == [0, 1]
+
+
+def test_a_row_that_was_moved_does_not_come_again(backend, run, folder, monkeypatch):
+    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
+    lines = Spool(folder, writer(run))
+    lines.hold(row(0))
+    lines.append(Stream.HISTORY, row(0))
+    move(backend, run, lines)
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert stored(backend, run) == [0]
 
 
 # --- the summary --------------------------------------------------------------------------------

@@ -195,7 +195,6 @@ class Spool:
                     self._opened()
             written = os.write(self._descriptor, data)
             if written != len(data):
-                os.ftruncate(self._descriptor, self._size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._size += written
         except OSError as error:
