@@ -5,6 +5,8 @@ import os
 import resource
 import shutil
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -221,16 +223,32 @@ def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, r
     lines.remove()
 
 
+@contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """Let writes end as on a full disk: what fits is written."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def test_of_a_file_whose_first_line_does_not_fit_nothing_is_left(backend, run, folder):
+    lines = Spool(folder, writer(run))
+    with no_file_larger_than(5):
+        lines.append(Stream.HISTORY, row(0))
+    assert (os.listdir(folder), open_below(folder)) == ([], [])
+    move(backend, run, lines)
+    assert stored(backend, run) == [0]
+
+
 def test_lines_that_did_not_fit_are_in_the_file_once_it_is_written_anew(backend, run, folder):
     lines = Spool(folder, writer(run))
     lines.begin()
     (file,) = Path(folder).iterdir()
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 5, most))
-    try:
+    with no_file_larger_than(file.stat().st_size + 5):
         lines.append(Stream.HISTORY, row(0))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     batches = lines.pending()
     backend.append_lines(run.key, batches)
     lines.append(Stream.HISTORY, row(1))
@@ -253,6 +271,7 @@ def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, mon
     lines.moved(batches)
     (file,) = Path(folder).iterdir()
     assert file.stat().st_size < 1_000
+    assert open_below(folder) == [str(file)]
     lines.disown()
     assert adopting.adopt(backend, folder) == 1
     assert stored(backend, run) == list(range(102))
