@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -207,6 +207,30 @@ def test_a_file_that_cannot_be_deleted_is_named_and_tried_again(
     assert gc.plan(stuck, owner).delete == Amount(1, 2)
     store.stuck = set()
     assert gc.sweep(stuck, owner).deleted == Amount(1, 2)
+    assert disk(instance) == 0
+
+
+class MetStore(LocalStore):
+    """A store that something else is done to whenever a sweep is about to delete."""
+
+    meanwhile: Callable[[], object]
+
+    def delete(self, keys: Iterable[Key]) -> list[tuple[Key, OSError]]:
+        keys = list(keys)
+        self.meanwhile()
+        return super().delete(keys)
+
+
+def test_of_two_sweeps_that_delete_the_same_one_counts_it(
+    instance: Instance, owner: Actor, clock: MovableClock, tmp_path: Path
+) -> None:
+    version = log(instance, owner, tmp_path, {"a": b"1", "b": b"22"})
+    delete(instance, owner, version)
+    clock.move(days=8)
+    store, others = MetStore(instance.home.blobs), []
+    store.meanwhile = lambda: others.append(gc.sweep(instance, owner).deleted)
+    swept = gc.sweep(replace(instance, store=store), owner)
+    assert (swept.deleted, others[0]) == (Amount(), Amount(2, 3))
     assert disk(instance) == 0
 
 

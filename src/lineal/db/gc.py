@@ -230,10 +230,13 @@ def condemned(connection: Connection, *, after: int, limit: int) -> list[Row[*tu
     return list(connection.execute(query.order_by(blobs.c.id).limit(limit)).all())
 
 
-def drop(connection: Connection, ids: Iterable[int]) -> None:
-    """Forget condemned blobs whose bytes are deleted."""
+def drop(connection: Connection, ids: Iterable[int]) -> set[int]:
+    """Forget condemned blobs whose bytes are deleted; returns those that nobody else forgot."""
+    dropped: set[int] = set()
     for batch in batches(ids):
-        connection.execute(delete(blobs).where(blobs.c.id.in_(batch), has_state(CONDEMNED)))
+        rows = delete(blobs).where(blobs.c.id.in_(batch), has_state(CONDEMNED))
+        dropped.update(connection.execute(rows.returning(blobs.c.id)).scalars())
+    return dropped
 
 
 # --- strays -------------------------------------------------------------------------------------

@@ -340,15 +340,15 @@ def delete_bytes(instance: Instance, rows: Sequence[_Row]) -> tuple[Amount, list
     """Delete the bytes of condemned blobs, and the rows of those that are gone.
 
     rows: id, digest, nonce, size_bytes. In this order, since a row without bytes is found again,
-    but bytes without a row would be a stray.
+    but bytes without a row would be a stray. What another sweep has just deleted, that one counts.
     """
     keys = {storage_key(Digest(row.digest), row.nonce): row for row in rows}
     failed = dict(instance.store.delete(keys))
-    gone = [row for key, row in keys.items() if key not in failed]
     with instance.database.writing() as connection:
-        gc_db.drop(connection, [row.id for row in gone])
+        gone = gc_db.drop(connection, [row.id for key, row in keys.items() if key not in failed])
+    sizes = [row.size_bytes for row in rows if row.id in gone]
     failures = [Failure(key, why_it_stays(error)) for key, error in failed.items()]
-    return Amount(len(gone), sum(row.size_bytes for row in gone)), failures
+    return Amount(len(sizes), sum(sizes)), failures
 
 
 def _portions(rows: Sequence[_Row]) -> Iterator[list[int]]:
