@@ -1,5 +1,13 @@
 """What libraries take from inside W&B's package: mostly the classes to compare with."""
 
+from lineal import controller as controller
+from lineal import finish as finish
+from lineal import init as init
+from lineal import login as login
+from lineal import require as require
+from lineal import setup as setup
+from lineal import sweep as sweep
+from lineal import teardown as teardown
 from lineal.client.artifact.artifact import Artifact as Artifact
 from lineal.client.run.config import Config as Config
 from lineal.client.run.run import AlertLevel as AlertLevel
