@@ -314,6 +314,18 @@ def test_bytes_that_are_not_stored_any_more_are_named(
         logged.verify(remote=True)
 
 
+def test_bytes_that_somebody_deleted_from_the_store_are_named(logged: Artifact) -> None:
+    for path in Path(os.environ["LINEAL_HOME"], "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"bcd":
+            path.unlink()
+    with pytest.raises(IntegrityError, match=r"bytes of b/c/d.txt in .*/data:v0 are not stored"):
+        logged.verify(remote=True)
+    with pytest.raises(
+        MissingFile, match=r"bytes of b/c/d.txt .* are not stored any more: .*/blobs"
+    ):
+        logged.open("b/c/d.txt")
+
+
 def test_stored_bytes_are_verified_without_a_download(logged: Artifact, tmp_path: Path) -> None:
     logged.verify(remote=True)
     with pytest.raises(Invalid, match="is not a folder"):
