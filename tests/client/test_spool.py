@@ -299,6 +299,22 @@ def test_a_row_that_was_moved_does_not_come_again(backend, run, folder, monkeypa
     assert stored(backend, run) == [0]
 
 
+def test_a_row_that_stopped_growing_counts_once_in_a_file_written_anew(
+    backend, run, folder, monkeypatch
+):
+    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    batches = lines.pending()
+    backend.append_lines(run.key, batches)
+    lines.hold(row(1))
+    lines.append(Stream.HISTORY, row(1))
+    lines.moved(batches)
+    lines.disown()
+    assert adopting.adopt(backend, folder) == 1
+    assert stored(backend, run) == [0, 1]
+
+
 # --- the summary --------------------------------------------------------------------------------
 
 
