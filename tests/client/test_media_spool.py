@@ -76,6 +76,17 @@ def test_small_ones_share_a_file(run, lines, folder):
     assert os.listdir(folder) == []
 
 
+def test_what_is_stored_leaves_no_line(lines, folder):
+    lines.begin()
+    (file,) = Path(folder).iterdir()
+    before = file.read_bytes()
+    media = MediaSpool(lines)
+    media.add("a", b"1")
+    media.waiting()
+    media.stored()
+    assert file.read_bytes() == before
+
+
 def test_what_could_not_be_stored_is_handed_out_again(lines):
     media = MediaSpool(lines)
     media.add("a", b"1")

@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.conftest import open_below
+from tests.test_files import file_size_limit
 
 from lineal.client.run import adopting, spool
 from lineal.client.run.spool import Spool, Writer
@@ -223,40 +221,30 @@ def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, r
     lines.remove()
 
 
-@contextmanager
-def no_file_larger_than(size: int) -> Iterator[None]:
-    """Let writes end as on a full disk: what fits is written."""
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+@pytest.mark.parametrize("room", [0, 5])
+def test_lines_that_found_no_room_come_to_the_disk_once_there_is_some(backend, run, folder, room):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    batches = lines.pending()
+    (file,) = Path(folder).iterdir()
+    with file_size_limit(file.stat().st_size + room):
+        lines.append(Stream.HISTORY, row(1))
+        lines.append(Stream.HISTORY, row(2))
+    backend.append_lines(run.key, batches)
+    lines.moved(batches)
+    lines.append(Stream.HISTORY, row(3))
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert stored(backend, run) == [0, 1, 2, 3]
 
 
 def test_of_a_file_whose_first_line_does_not_fit_nothing_is_left(backend, run, folder):
     lines = Spool(folder, writer(run))
-    with no_file_larger_than(5):
+    with file_size_limit(5):
         lines.append(Stream.HISTORY, row(0))
     assert (os.listdir(folder), open_below(folder)) == ([], [])
     move(backend, run, lines)
     assert stored(backend, run) == [0]
-
-
-def test_lines_that_did_not_fit_are_in_the_file_once_it_is_written_anew(backend, run, folder):
-    lines = Spool(folder, writer(run))
-    lines.begin()
-    (file,) = Path(folder).iterdir()
-    with no_file_larger_than(file.stat().st_size + 5):
-        lines.append(Stream.HISTORY, row(0))
-    batches = lines.pending()
-    backend.append_lines(run.key, batches)
-    lines.append(Stream.HISTORY, row(1))
-    lines.moved(batches)
-    lines.append(Stream.HISTORY, row(2))
-    lines.disown()
-    adopting.adopt(backend, folder)
-    assert stored(backend, run) == [0, 1, 2]
 
 
 def test_a_long_file_is_written_anew_with_what_is_left(backend, run, folder, monkeypatch):
