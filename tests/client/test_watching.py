@@ -89,7 +89,7 @@ def logged(run: Run) -> list[dict[str, Any]]:
 
 def test_every_nth_pass_leaves_a_histogram_in_the_row_that_log_ends(run: Run) -> None:
     model = Model()
-    run.watch(model, log="all", log_freq=2)
+    run.watch(model, log="all", log_freq=2.5)
     for step in range(4):
         model.forward()
         model.backward()
@@ -156,7 +156,7 @@ def test_what_cannot_be_watched_is_refused(run: Run) -> None:
     model = Model()
     with pytest.raises(TypeError, match="torch modules, not a int"):
         run.watch([model, 1])
-    for changes in ({"log": "weights"}, {"log_freq": 0}, {"log_freq": 1.5}):
+    for changes in ({"log": "weights"}, {"log_freq": 0}, {"log_freq": float("nan")}):
         with pytest.raises(Invalid, match=next(iter(changes))):
             run.watch(model, **changes)
     assert model.weight.hooks == []

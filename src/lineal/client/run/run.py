@@ -345,7 +345,7 @@ class Run(RunCore, Shown):
         models: Any,
         criterion: Any = None,  # W&B draws it
         log: Literal["gradients", "parameters", "all"] | None = "gradients",
-        log_freq: int = 1_000,
+        log_freq: float = 1_000,
         idx: int | None = None,
         log_graph: bool = False,
     ) -> None:

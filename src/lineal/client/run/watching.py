@@ -8,7 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from math import inf
+from typing import Any, SupportsFloat
 
 from lineal.client import term
 from lineal.client.media.histogram import Histogram
@@ -27,7 +28,7 @@ class Watching:
         self._log = log
         self._watched: list[tuple[Any, list[_Hook]]] = []
 
-    def add(self, models: Iterable[Any], kind: str | None, every: int, first: int | None) -> None:
+    def add(self, models: Iterable[Any], kind: str | None, every: float, first: int | None) -> None:
         """Keep histograms of the models' gradients, parameters or both, or of nothing for None.
 
         every: of how many passes the last one is kept, backward for gradients and forward for
@@ -37,15 +38,16 @@ class Watching:
         """
         if kind is not None and kind not in KINDS:
             raise Invalid(f"log is {', '.join(KINDS)} or None, not {kind!r}")
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        if isinstance(every, bool) or not isinstance(every, SupportsFloat) or not 1 <= every < inf:
             raise Invalid(f"log_freq is a number of passes, at least 1, not {every!r}")
+        passes = int(every)  # of `len(batches) / 10`, too
         models = list(models)
         for model in models:
             if any(model is known for known, _ in self._watched):
                 raise Invalid(f"{type(model).__name__} is watched already; `unwatch` it first")
         start = len(self._watched) if first is None else first
         for number, model in enumerate(models, start):
-            self._watched.append((model, self._hooked(model, kind, every, number)))
+            self._watched.append((model, self._hooked(model, kind, passes, number)))
 
     def remove(self, models: Iterable[Any] | None = None) -> None:
         """Leave these models alone, or all for None."""
