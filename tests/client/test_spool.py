@@ -114,6 +114,7 @@ def test_a_row_that_was_still_growing_counts_when_its_writer_died(backend, run, 
     lines.disown()
     adopting.adopt(backend, folder)
     assert stored(backend, run) == [0, 1]
+    assert summary(backend, run) == {"_step": 1}
 
 
 def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
@@ -285,6 +286,43 @@ def test_a_row_that_was_moved_does_not_come_again(backend, run, folder, monkeypa
     lines.disown()
     adopting.adopt(backend, folder)
     assert stored(backend, run) == [0]
+
+
+def test_a_long_file_for_whose_rest_there_is_no_room_stays(backend, run, folder, monkeypatch):
+    lines = Spool(folder, writer(run))
+    lines.begin()
+    (file,) = Path(folder).iterdir()
+    header = file.stat().st_size
+    lines.append(Stream.HISTORY, row(0))
+    batches = lines.pending()
+    backend.append_lines(run.key, batches)
+    lines.append(Stream.HISTORY, row(1))
+    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
+    with file_size_limit(header + 3):
+        lines.moved(batches)
+    lines.append(Stream.HISTORY, row(2))
+    lines.disown()
+    assert adopting.adopt(backend, folder) == 1
+    assert stored(backend, run) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("room", [0, 10])
+def test_an_empty_file_that_finds_no_room_is_said_and_written_later(
+    backend, run, folder, capsys, room
+):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    batches = lines.pending()
+    backend.append_lines(run.key, batches)
+    with file_size_limit(room):
+        lines.moved(batches)
+    assert "kept in memory" in capsys.readouterr().err
+    lines.append(Stream.HISTORY, row(1))
+    move(backend, run, lines)
+    lines.append(Stream.HISTORY, row(2))
+    lines.disown()
+    assert adopting.adopt(backend, folder) == 1
+    assert stored(backend, run) == [0, 1, 2]
 
 
 def test_a_row_that_stopped_growing_counts_once_in_a_file_written_anew(

@@ -207,14 +207,14 @@ class Spool:
                 key="spool",
             )
 
-    def _created(self) -> tuple[int, int]:
-        """Make the file, locked before anyone can see it under its name."""
+    def _created(self, content: bytes = b"") -> tuple[int, int]:
+        """Make the file, locked and whole before anyone can see it under its name."""
         fresh = self._path + ".new"
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            header = self._header()
-            if os.write(descriptor, header) != len(header):
+            whole = self._header() + content
+            if os.write(descriptor, whole) != len(whole):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.rename(fresh, self._path)
         except OSError:
@@ -222,7 +222,7 @@ class Spool:
             with suppress(FileNotFoundError):
                 os.unlink(fresh)
             raise
-        return descriptor, len(header)
+        return descriptor, len(whole)
 
     def _header(self) -> bytes:
         offsets = {stream.value: offset for stream, offset in self._moved.items()}
@@ -232,28 +232,28 @@ class Spool:
     def _rewrite(self, *, in_place: bool) -> None:
         """Drop from the file what the database has."""
         assert self._descriptor is not None
-        self._is_broken = False
         try:
             if in_place:  # killed in between, an empty or half header says: nothing was left
                 os.ftruncate(self._descriptor, 0)
-                self._size = os.write(self._descriptor, self._header())
+                self._size, self._is_broken = 0, False
+                self._put(self._header())
                 return
             old = self._descriptor
-            self._descriptor, self._size = self._created()
-            os.close(old)
+            self._descriptor, self._size = self._created(self._left())
         except OSError:
-            self._is_broken = True
-            return
-        for stream, lines in self._pending.items():
-            if lines:
-                letter = _LETTERS[stream]
-                self._put(b"".join(letter + line + b"\n" for line in lines))
+            return  # the old one stays, with all that it has
+        self._is_broken = False
+        with suppress(OSError):  # of a network file system; it has another name by now
+            os.close(old)
+
+    def _left(self) -> bytes:
+        """Return what the file holds of all that the database lacks."""
+        left = [(_LETTERS[stream], line) for stream in Stream for line in self._pending[stream]]
         if self._partial is not None:
-            self._put(_PARTIAL + self._partial + b"\n")
-        if self._changes:
-            self._put(b"".join(_CHANGE + values + b"\n" for values in self._changes))
-        if self._media:
-            self._put(b"".join(_MEDIUM + line + b"\n" for line in self._media))
+            left.append((_PARTIAL, self._partial))
+        left += [(_CHANGE, values) for values in self._changes]
+        left += [(_MEDIUM, line) for line in self._media]
+        return b"".join(letter + line + b"\n" for letter, line in left)
 
 
 # --- reading ------------------------------------------------------------------------------------
