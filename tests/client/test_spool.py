@@ -15,6 +15,7 @@ from tests.test_files import file_size_limit
 from lineal.client.run import adopting, spool
 from lineal.client.run.spool import Spool, Writer
 from lineal.core.records import PageRequest, RunPatch, RunSpec, Stream
+from lineal.errors import UsageError
 
 
 @pytest.fixture
@@ -211,34 +212,6 @@ def test_a_file_that_somebody_else_removed_is_done_with(backend, run, folder):
     assert stored(backend, run) == [0]
 
 
-def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, run, folder, capsys):
-    lines = Spool(os.path.join(folder, "missing"), writer(run))
-    lines.append(Stream.HISTORY, row(0))
-    lines.append(Stream.HISTORY, row(1))
-    assert capsys.readouterr().err.count("kept in memory") == 1
-    move(backend, run, lines)
-    assert stored(backend, run) == [0, 1]
-    lines.disown()
-    lines.remove()
-
-
-@pytest.mark.parametrize("room", [0, 5])
-def test_lines_that_found_no_room_come_to_the_disk_once_there_is_some(backend, run, folder, room):
-    lines = Spool(folder, writer(run))
-    lines.append(Stream.HISTORY, row(0))
-    batches = lines.pending()
-    (file,) = Path(folder).iterdir()
-    with file_size_limit(file.stat().st_size + room):
-        lines.append(Stream.HISTORY, row(1))
-        lines.append(Stream.HISTORY, row(2))
-    backend.append_lines(run.key, batches)
-    lines.moved(batches)
-    lines.append(Stream.HISTORY, row(3))
-    lines.disown()
-    adopting.adopt(backend, folder)
-    assert stored(backend, run) == [0, 1, 2, 3]
-
-
 def test_of_a_file_whose_first_line_does_not_fit_nothing_is_left(backend, run, folder):
     lines = Spool(folder, writer(run))
     with file_size_limit(5):
@@ -286,43 +259,6 @@ def test_a_row_that_was_moved_does_not_come_again(backend, run, folder, monkeypa
     lines.disown()
     adopting.adopt(backend, folder)
     assert stored(backend, run) == [0]
-
-
-def test_a_long_file_for_whose_rest_there_is_no_room_stays(backend, run, folder, monkeypatch):
-    lines = Spool(folder, writer(run))
-    lines.begin()
-    (file,) = Path(folder).iterdir()
-    header = file.stat().st_size
-    lines.append(Stream.HISTORY, row(0))
-    batches = lines.pending()
-    backend.append_lines(run.key, batches)
-    lines.append(Stream.HISTORY, row(1))
-    monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
-    with file_size_limit(header + 3):
-        lines.moved(batches)
-    lines.append(Stream.HISTORY, row(2))
-    lines.disown()
-    assert adopting.adopt(backend, folder) == 1
-    assert stored(backend, run) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("room", [0, 10])
-def test_an_empty_file_that_finds_no_room_is_said_and_written_later(
-    backend, run, folder, capsys, room
-):
-    lines = Spool(folder, writer(run))
-    lines.append(Stream.HISTORY, row(0))
-    batches = lines.pending()
-    backend.append_lines(run.key, batches)
-    with file_size_limit(room):
-        lines.moved(batches)
-    assert "kept in memory" in capsys.readouterr().err
-    lines.append(Stream.HISTORY, row(1))
-    move(backend, run, lines)
-    lines.append(Stream.HISTORY, row(2))
-    lines.disown()
-    assert adopting.adopt(backend, folder) == 1
-    assert stored(backend, run) == [0, 1, 2]
 
 
 def test_a_row_that_stopped_growing_counts_once_in_a_file_written_anew(
@@ -518,3 +454,30 @@ def test_a_folder_that_became_a_file_keeps_nobody_from_finishing(backend, run, f
     assert f"stay in {folder}" in capsys.readouterr().err
     lines.remove()
     assert stored(backend, run) == [0]
+
+
+def test_lines_of_a_run_that_was_never_here_are_dropped(backend, run, folder):
+    lines = Spool(folder, replace(writer(run), run_id="elsewhere"))
+    lines.append(Stream.HISTORY, row(0))
+    lines.disown()
+    assert adopting.adopt(backend, folder) == 1
+    assert os.listdir(folder) == []
+
+
+def test_lines_of_a_living_writer_are_not_copied(run, folder, tmp_path):
+    lines = Spool(folder, writer(run))
+    lines.append(Stream.HISTORY, row(0))
+    with pytest.raises(UsageError, match=r"A run still writes to .*w1.spool; sync it once it is"):
+        adopting.copy(folder, str(tmp_path))
+    lines.disown()
+    adopting.copy(folder, str(tmp_path))
+    assert (tmp_path / f"{run.key}-w1.spool").exists()
+
+
+def test_a_run_has_crashed_whoever_writes_to_another_one(backend, run, folder):
+    other = backend.start_run(RunSpec("ana", "p", "b")).run
+    living = Spool(folder, Writer("ana", "p", "b", other.key, "w2"))
+    living.begin()
+    left(backend, run, folder, logged(0))
+    assert backend.run_by_key(run.key).state == "crashed"
+    living.remove()
