@@ -339,6 +339,7 @@ def test_half_a_row_in_the_middle_does_not_keep_the_rest_from_the_summary(backen
 def test_a_line_that_no_run_can_have_is_set_aside_alone(backend, run, folder, capsys):
     too_large = 2**63
     lines = [logged(step, x=step) for step in (0, 1, too_large, 3)]
+    lines[2] = logged(too_large, x=2, only_there=2)
     left(backend, run, folder, *lines)
     assert stored(backend, run) == [0, 1, 3]
     assert summary(backend, run) == {"x": 3, "_step": 3}
