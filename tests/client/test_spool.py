@@ -422,6 +422,15 @@ def test_changes_of_config_and_summary_outlive_their_writer(backend, run, folder
     assert summary(backend, run) == {"loss": 1, "mine": 7, "other": 5, "_step": 1}
 
 
+def test_what_a_writer_only_took_out_before_it_died_is_gone(backend, run, folder):
+    backend.update_run(run.key, RunPatch(summary={"a": 1, "b": 1}))
+    dead = Spool(folder, writer(run))
+    dead.change(changes(summary_removed=["a"]))
+    dead.disown()
+    adopting.adopt(backend, folder)
+    assert summary(backend, run) == {"b": 1}
+
+
 def test_a_metric_that_was_only_just_defined_counts(backend, run, folder):
     dead = Spool(folder, writer(run))
     metrics = {"acc": {"name": "acc", "summary": ["max"]}}
