@@ -41,6 +41,14 @@ def test_scanning_yields_every_row_that_has_all_keys(
     assert list(run.beta_scan_history(["b"], 1000, 0, 5)) == [{"_step": 1, "b": 3}]
 
 
+def test_a_row_with_a_key_that_only_ends_alike_is_left_out(
+    run: Run, record: RunRecord, backend: Backend
+) -> None:
+    log_rows(backend, record, [{"_step": 0, "val_loss": 1}, {"_step": 1, "loss": 2}])
+    assert list(run.scan_history(keys=["loss"])) == [{"_step": 1, "loss": 2}]
+    assert run.history(keys=["loss"], pandas=False) == [{"_step": 1, "loss": 2}]
+
+
 def test_scanning_keeps_to_a_range_of_steps(run: Run, record: RunRecord, backend: Backend) -> None:
     log_rows(backend, record, rows_of(10))
     found = run.scan_history(keys=["_step"], min_step=3, max_step=6, use_cache=False)
