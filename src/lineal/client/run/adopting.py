@@ -23,6 +23,9 @@ from lineal.files.stamps import is_still_at
 from lineal.files.writing import write_whole
 
 REFUSED_SUFFIX = ".refused"
+_UNKNOWN_WRITER = (
+    "its first line is damaged, so nobody can tell whose they are; delete it to do without them"
+)
 _STAY = "Lines of an earlier run stay in {path}: {error}"
 
 
@@ -102,7 +105,7 @@ def _adopt_file(backend: Backend, path: str) -> bool:
         with open(descriptor, "rb", closefd=False) as file:
             header = spool.read_header(file.readline())
             if header is None and file.read(1):
-                raise IntegrityError(spool.UNKNOWN_WRITER)
+                raise IntegrityError(_UNKNOWN_WRITER)
             run = None if header is None else _run_of(backend, header.writer)
             if header is not None and run is not None:
                 _take_over(backend, run, spool.read(header, file.read()), path)

@@ -23,17 +23,13 @@ from typing import NamedTuple
 
 from lineal.client import term
 from lineal.core.records import Lines, Stream
-from lineal.errors import IntegrityError, Unavailable
+from lineal.errors import Unavailable
 from lineal.interrupts import deferred, held
 
 SUFFIX = ".spool"
 FORMAT = 1
 REWRITE_BYTES = 8 * 1024 * 1024
 """A file longer than that is written anew once most of it is in the database."""
-
-UNKNOWN_WRITER = (
-    "its first line is damaged, so nobody can tell whose they are; delete it to do without them"
-)
 
 _LETTERS = {Stream.HISTORY: b"h", Stream.EVENTS: b"e", Stream.CONSOLE: b"c"}
 _STREAMS = {letter: stream for stream, letter in _LETTERS.items()}
@@ -285,21 +281,18 @@ class Left(NamedTuple):
 
 
 def read_header(line: bytes) -> Header | None:
-    """Read a first line; None for half of one, whose writer died while making it.
+    """Read a first line; None if it is damaged, or half of one, whose writer died while making it.
 
-    Raises IntegrityError if it says something else, Unavailable if a later Lineal wrote it.
+    Raises Unavailable if a later Lineal wrote it.
     """
     try:
         header = json.loads(line)
-    except ValueError:
-        return None
-    try:
         if header["spool"] > FORMAT:
             raise Unavailable("they were written by a newer Lineal; upgrade it")
         writer = Writer(**{field.name: header[field.name] for field in fields(Writer)})
         return Header(writer, {stream.value: header["offsets"][stream.value] for stream in Stream})
-    except (TypeError, KeyError) as error:
-        raise IntegrityError(UNKNOWN_WRITER) from error
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def read(header: Header, content: bytes) -> Left:
