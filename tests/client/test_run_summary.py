@@ -67,6 +67,7 @@ def test_every_way_to_change_what_is_below_a_key_of_the_summary_reaches_it(run):
     best["by"].clear()
     assert best["left"].popitem() == ("x", 1)
     best.pop("f1")
+    assert (best.note, best) == ("x", {"epoch": 5, "note": "x", "by": {}, "left": {}})
     run.finish()
     stored = run.backend.run_by_key(run.record.key).summary
     assert stored == {"best.epoch": 5, "best.note": "x"}
@@ -94,6 +95,44 @@ def test_what_is_set_in_the_summary_takes_the_place_of_what_was_there(run, value
     run.finish()
     assert lineal.Api().run(run.path).summary["best"] == value
     assert set(run.summary) == {"best.epoch" if value == {"epoch": 5} else "best", "best2"}
+
+
+def test_a_value_stays_beside_what_is_set_below_its_key(run):
+    run.summary["loss"] = 7
+    run.summary["loss.min"] = 1
+    run.finish()
+    assert run.backend.run_by_key(run.record.key).summary == {"loss": 7, "loss.min": 1}
+
+
+def test_a_key_of_the_summary_that_there_is_not_cannot_be_removed(run):
+    with pytest.raises(KeyError, match="absent"):
+        del run.summary["absent"]
+
+
+def test_a_key_of_the_summary_that_comes_back_is_kept(run):
+    run.summary.update({"loss": 1, "caf\ud800": 1})
+    run.flush()
+    del run.summary["loss"]
+    run.log({"loss": 2})
+    run.finish()
+    stored = run.backend.run_by_key(run.record.key).summary
+    assert (stored["loss"], len(stored)) == (2, 5)
+
+
+def test_what_was_stored_is_not_stored_again_over_what_others_set_since(run):
+    run.config["lr"] = 1
+    run.summary.update({"best": 1, "gone": 1})
+    run.flush()
+    del run.summary["gone"]
+    other = lineal.Api().run(run.path)
+    other.config["lr"] = 2
+    other.update()
+    other.summary.update({"best": 2, "gone": 2})
+    run.config["late"] = run.summary["late"] = 3
+    run.finish()
+    found = lineal.Api().run(run.path)
+    assert found.config == {"lr": 2, "late": 3}
+    assert found.summary == {"best": 2, "gone": 2, "late": 3}
 
 
 def test_the_summary_may_be_changed_in_the_middle_of_a_change(run, monkeypatch):

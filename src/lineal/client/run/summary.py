@@ -193,7 +193,6 @@ class Summary:
                     self._removed.add(name)
                     for key in _above(name):
                         self._below[key].pop(name, None)
-                self._changed.discard(name)
 
     def _index(self, names: Iterable[str]) -> None:
         for name in names:
@@ -241,7 +240,7 @@ class Nested(dict[str, Any]):
         object.__setattr__(self, "_key", key)
 
     def __getattr__(self, key: str) -> Any:
-        if key.startswith("_") or key not in self:
+        if key not in self:
             raise AttributeError(f"The summary has no key {key!r}")
         return self[key]
 
