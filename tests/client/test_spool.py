@@ -47,6 +47,12 @@ def move(backend, run, lines: Spool) -> None:
     lines.moved(batches)
 
 
+def die(backend, folder: str, lines: Spool) -> None:
+    """End a writer as `kill -9` does; somebody else takes over what it left."""
+    lines.disown()
+    adopting.adopt(backend, folder)
+
+
 def test_lines_are_moved_once_and_the_file_shrinks(backend, run, folder):
     lines = Spool(folder, writer(run))
     for step in range(3):
@@ -81,8 +87,7 @@ def test_adopting_lines_that_were_moved_already_changes_nothing(backend, run, fo
     lines.append(Stream.HISTORY, row(1))
     backend.append_lines(run.key, lines.pending())  # killed before it could note that
     lines.append(Stream.HISTORY, row(2))
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert stored(backend, run) == [0, 1, 2]
 
 
@@ -91,8 +96,7 @@ def test_offsets_go_on_after_a_move(backend, run, folder):
     lines.append(Stream.HISTORY, row(0))
     move(backend, run, lines)
     lines.append(Stream.HISTORY, row(1))
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert stored(backend, run) == [0, 1]
 
 
@@ -112,10 +116,17 @@ def test_a_row_that_was_still_growing_counts_when_its_writer_died(backend, run, 
     lines.hold(row(0))
     lines.append(Stream.HISTORY, row(0))
     lines.hold(row(1))
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert stored(backend, run) == [0, 1]
     assert summary(backend, run) == {"_step": 1}
+
+
+def test_lines_of_a_run_of_another_database_are_dropped(backend, run, folder):
+    lines = Spool(folder, replace(writer(run), run_key=run.key + 1))
+    lines.append(Stream.HISTORY, row(0))
+    lines.disown()
+    assert adopting.adopt(backend, folder) == 1
+    assert (stored(backend, run), os.listdir(folder)) == ([], [])
 
 
 def test_a_file_cut_off_in_its_header_is_removed(backend, folder):
@@ -245,8 +256,7 @@ def test_a_row_that_grows_stays_in_the_file_while_other_lines_are_moved(backend,
     lines.hold(row(1))
     lines.append(Stream.CONSOLE, b"{}")
     move(backend, run, lines)
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert stored(backend, run) == [0, 1]
 
 
@@ -256,8 +266,7 @@ def test_a_row_that_was_moved_does_not_come_again(backend, run, folder, monkeypa
     lines.hold(row(0))
     lines.append(Stream.HISTORY, row(0))
     move(backend, run, lines)
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert stored(backend, run) == [0]
 
 
@@ -280,7 +289,7 @@ def test_a_row_that_stopped_growing_counts_once_in_a_file_written_anew(
 # --- the summary --------------------------------------------------------------------------------
 
 
-def logged(step: int, **values: float) -> bytes:
+def logged(step: int, **values: object) -> bytes:
     return json.dumps({**values, "_step": step, "_timestamp": 1000.0 + step}).encode()
 
 
@@ -297,8 +306,7 @@ def left(backend, run, folder, *lines: bytes, name: str = "w1") -> None:
     dead = Spool(folder, writer(run, name))
     for line in lines:
         dead.append(Stream.HISTORY, line)
-    dead.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, dead)
 
 
 def test_the_summary_follows_what_a_dead_writer_had_logged(backend, run, folder):
@@ -326,6 +334,16 @@ def test_adopted_lines_do_not_take_the_summary_back(backend, run, folder):
     )
     left(backend, run, folder, logged(3, loss=4, acc=0.9, child=1))
     assert summary(backend, run) == {"loss": 1, "acc.max": 0.9, "child": 1, "_step": 9}
+
+
+@pytest.mark.parametrize(("step", "moment"), [(3, 2000.0), (12, 5.0)])
+def test_a_row_is_older_only_if_its_step_and_its_time_are(backend, run, folder, step, moment):
+    patch = RunPatch(summary={"loss": 1, "_step": 9, "_timestamp": 1009.0})
+    backend.update_run(run.key, patch)
+    left(
+        backend, run, folder, json.dumps({"loss": 4, "_step": step, "_timestamp": moment}).encode()
+    )
+    assert summary(backend, run) == {"loss": 4, "_step": step}
 
 
 def test_half_a_row_in_the_middle_does_not_keep_the_rest_from_the_summary(backend, run, folder):
@@ -359,8 +377,7 @@ def test_many_lines_that_no_run_can_have_are_kept_in_their_order(backend, run, f
         dead.append(Stream.HISTORY, line)
         dead.append(Stream.HISTORY, row(number))
     dead.append(Stream.CONSOLE, console)
-    dead.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, dead)
     assert stored(backend, run) == [0, 1, 2, 3, 4]
     assert list(backend.read_lines(run.key, Stream.CONSOLE)) == [console]
     (aside,) = Path(folder).iterdir()
@@ -372,13 +389,16 @@ def test_many_lines_that_no_run_can_have_are_kept_in_their_order(backend, run, f
 
 
 def test_a_run_that_only_a_dead_writer_had_has_crashed(backend, run, folder):
+    other = backend.start_run(RunSpec("ana", "p", "b")).run
+    living = Spool(folder, replace(writer(other, "w2"), run_id="b"))
+    living.begin()
     dead = Spool(folder, writer(run))
     dead.begin()
     assert adopting.adopt(backend, folder) == 0
     assert backend.run_by_key(run.key).state == "running"
-    dead.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, dead)
     assert backend.run_by_key(run.key).state == "crashed"
+    living.remove()
     assert os.listdir(folder) == []
 
 
@@ -411,15 +431,14 @@ def changes(**values: object) -> bytes:
 def test_changes_of_config_and_summary_outlive_their_writer(backend, run, folder):
     backend.update_run(run.key, RunPatch(config={"a": 1, "b": 1}, summary={"old": 1}))
     dead = Spool(folder, writer(run))
-    dead.append(Stream.HISTORY, logged(0, loss=3))
+    dead.append(Stream.HISTORY, logged(0, loss=3, config={"c": 3}))
     dead.change(changes(config={"b": 2}))
     dead.change(changes(summary={"loss": 1, "mine": 7}))
     dead.change(changes(summary_removed=["old", "absent"]))
     dead.append(Stream.HISTORY, logged(1, other=5))
-    dead.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, dead)
     assert backend.run_by_key(run.key).config == {"a": 1, "b": 2}
-    assert summary(backend, run) == {"loss": 1, "mine": 7, "other": 5, "_step": 1}
+    assert summary(backend, run) == {"loss": 1, "mine": 7, "config.c": 3, "other": 5, "_step": 1}
 
 
 def test_what_a_writer_only_took_out_before_it_died_is_gone(backend, run, folder):
@@ -437,8 +456,7 @@ def test_a_metric_that_was_only_just_defined_counts(backend, run, folder):
     dead.change(changes(config={"_lineal": {"metrics": metrics}}))
     for step, acc in enumerate((0.5, 1.0, 0.0)):
         dead.append(Stream.HISTORY, logged(step, acc=acc))
-    dead.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, dead)
     assert summary(backend, run) == {"acc.max": 1.0, "_step": 2}
 
 
@@ -449,8 +467,7 @@ def test_changes_are_forgotten_once_the_database_has_them(backend, run, folder, 
     lines.change(changes(summary={"b": 2}))
     monkeypatch.setattr(spool, "REWRITE_BYTES", 1)
     lines.moved([], count)
-    lines.disown()
-    adopting.adopt(backend, folder)
+    die(backend, folder, lines)
     assert summary(backend, run) == {"b": 2}
 
 
