@@ -34,6 +34,13 @@ def test_each_log_is_one_row_with_a_step(run):
     assert run.step == 2
 
 
+def test_what_was_logged_just_now_is_read_back(run):
+    reader = lineal.Api().run(run.path)
+    for step in range(3):
+        run.log({"loss": step})
+        assert [row["loss"] for row in reader.scan_history()] == list(range(step + 1))
+
+
 def test_the_runtime_of_rows_does_not_follow_a_clock_that_jumps(run, monkeypatch):
     run.log({"x": 1})
     back = time.time() - 86_400

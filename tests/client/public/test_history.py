@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -156,6 +157,12 @@ def test_a_sample_is_never_larger_than_asked(total: int, count: int) -> None:
     assert len(set(steps)) == len(steps)
     if total and count > 1:
         assert (steps[0], steps[-1]) == (0, total - 1)
+
+
+@pytest.mark.parametrize("total", [100, 1000, 1234])
+def test_a_sample_has_rows_at_even_distances(total: int) -> None:
+    sampled = public_history.sample(range(total), 10)
+    assert max(after - before for before, after in pairwise(sampled)) < 2 * total / 10
 
 
 def test_history_keys_count_types(run: Run, record: RunRecord, backend: Backend) -> None:
