@@ -325,13 +325,8 @@ def test_adopted_lines_are_summarised_as_their_metric_is_defined(backend, run, f
 
 def test_adopted_lines_do_not_take_the_summary_back(backend, run, folder):
     metrics = {"acc": {"name": "acc", "summary": ["max"]}}
-    backend.update_run(
-        run.key,
-        RunPatch(
-            config={"_lineal": {"metrics": metrics}},
-            summary={"loss": 1, "acc.max": 0.5, "_step": 9, "_timestamp": 1009.0},
-        ),
-    )
+    before = {"loss": 1, "acc.max": 0.5, "_step": 9, "_timestamp": 1009.0}
+    backend.update_run(run.key, RunPatch(config={"_lineal": {"metrics": metrics}}, summary=before))
     left(backend, run, folder, logged(3, loss=4, acc=0.9, child=1))
     assert summary(backend, run) == {"loss": 1, "acc.max": 0.9, "child": 1, "_step": 9}
 
