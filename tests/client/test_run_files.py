@@ -54,13 +54,34 @@ def test_now_is_stored_at_once_and_end_at_the_end(run):
     assert paths(run) == ["a.txt", "b.txt"]
 
 
-def test_what_was_stored_now_stays_as_it_was_then(run):
+@pytest.mark.parametrize("is_in_folder", [False, True])
+def test_what_was_stored_now_stays_as_it_was_then(run, is_in_folder):
+    file = Path(run.dir if is_in_folder else "", "model.pt")
     for text in ("one", "best", "last"):
-        Path("model.pt").write_text(text)
+        file.write_text(text)
         if text != "last":
-            run.save("model.pt", policy="now")
+            run.save(file, policy="now")
     run.finish()
     assert content(run, "model.pt") == b"best"
+
+
+def test_of_files_that_are_saved_under_one_path_the_last_is_stored(run):
+    for folder in ("first", "last"):
+        Path(folder).mkdir()
+        Path(folder, "model.pt").write_text(folder)
+        run.save(f"{folder}/model.pt", base_path=folder, policy="end")
+    run.finish()
+    assert content(run, "model.pt") == b"last"
+
+
+@pytest.mark.parametrize("folder", ["{}-old", "{}/../other"])
+def test_a_file_beside_the_runs_folder_keeps_one_folder(run, folder):
+    beside = Path(folder.format(run.dir))
+    beside.mkdir()
+    (beside / "a.txt").write_text("a")
+    run.save(f"{beside}/a.txt")
+    run.finish()
+    assert paths(run) == [f"{beside.name}/a.txt"]
 
 
 def test_a_file_that_cannot_be_read_any_more_keeps_no_other_from_being_stored(run, capsys):
@@ -102,9 +123,9 @@ def test_live_files_follow_their_changes(run):
     run.save("log.txt")
     run._files.store_changed()  # what each tick does
     assert content(run, "log.txt") == b"one"
-    Path("log.txt").write_text("two!")
+    Path("log.txt").write_text("two")
     run._files.store_changed()
-    assert content(run, "log.txt") == b"two!"
+    assert content(run, "log.txt") == b"two"
     Path("log.txt").write_text("three")
     run.finish()
     assert content(run, "log.txt") == b"three"
