@@ -268,6 +268,20 @@ def test_what_is_said_of_a_metric_later_is_added(run, first, second, expected):
     assert run.summary.get("m") == expected
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_all_that_is_said_of_a_metric_counts_in_whatever_order(run, is_first):
+    said = [{"summary": "best"}, {"step_metric": "epoch", "goal": "maximize", "hidden": True}]
+    for arguments in said if is_first else reversed(said):
+        run.define_metric("m", **arguments)
+    run.log({"epoch": 7})
+    for value in (1, 3, 2):
+        run.log({"m": value})
+    assert run.summary["m"] == {"best": 3}
+    assert [row["epoch"] for row in history(run)] == [7, 7, 7, 7]
+    shown = lineal.Api().run(run.path).rawconfig["_lineal"]["value"]["metrics"]["m"]
+    assert shown["hidden"] is True
+
+
 def test_what_was_said_of_a_metric_can_be_forgotten(run):
     run.define_metric("m", summary="min")
     run.define_metric("m", summary="max", overwrite=True)
@@ -290,6 +304,17 @@ def test_a_step_metric_is_added_to_rows_that_lack_it(run):
     run.log({"epoch": 3})
     run.log({"val": 0.5})
     assert history(run)[1] == {"val": 0.5, "epoch": 3, "_step": 1}
+
+
+def test_a_step_metric_is_not_added_where_nobody_wants_it(run):
+    run.define_metric("val", step_metric="epoch", step_sync=False)
+    run.define_metric("val", summary="min")
+    run.log({"epoch": 3})
+    run.log({"val": 0.5})
+    assert history(run)[1] == {"val": 0.5, "_step": 1}
+    run.define_metric("val", step_metric="epoch")
+    run.log({"val": 0.5})
+    assert history(run)[2] == {"val": 0.5, "epoch": 3, "_step": 2}
 
 
 @pytest.mark.parametrize("summary", ["max", "none", "first", None])

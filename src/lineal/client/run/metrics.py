@@ -26,7 +26,7 @@ class Metric:
     name: str
     step_metric: str | None = None
     step_sync: bool = True
-    """Add the step metric's last value to rows that lack it."""
+    """Add the step metric's last value to rows that lack it; said along with that metric."""
     hidden: bool = False
     summary: tuple[str, ...] = ()
     goal: str | None = None
@@ -116,7 +116,7 @@ class Metrics:
             metric = Metric(
                 name=metric.name,
                 step_metric=metric.step_metric or before.step_metric,
-                step_sync=metric.step_sync,
+                step_sync=metric.step_sync and (metric.step_metric is not None or before.step_sync),
                 hidden=metric.hidden or before.hidden,
                 summary=_both(before.summary, metric.summary),
                 goal=metric.goal or before.goal,
