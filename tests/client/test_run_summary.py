@@ -256,6 +256,7 @@ def test_define_metric_summarises_as_told(run):
         ("min", "MAX", {"min": 1, "max": 3}),
         ("min,max", "mean", {"min": 1, "max": 3, "mean": 2}),
         ("min", None, {"min": 1}),
+        ("last", "first", {"last": 3, "first": 2}),
         ("none", "min", {"min": 1}),
         ("min", "none", None),
     ],
@@ -282,6 +283,12 @@ def test_all_that_is_said_of_a_metric_counts_in_whatever_order(run, is_first):
     assert shown["hidden"] is True
 
 
+def test_what_is_said_of_a_metric_is_said_of_none_that_begins_alike(run):
+    run.define_metric("loss", summary="min")
+    run.log({"lost": 1, "losses": 2})
+    assert (run.summary["lost"], run.summary["losses"]) == (1, 2)
+
+
 def test_what_was_said_of_a_metric_can_be_forgotten(run):
     run.define_metric("m", summary="min")
     run.define_metric("m", summary="max", overwrite=True)
@@ -304,6 +311,17 @@ def test_a_step_metric_is_added_to_rows_that_lack_it(run):
     run.log({"epoch": 3})
     run.log({"val": 0.5})
     assert history(run)[1] == {"val": 0.5, "epoch": 3, "_step": 1}
+
+
+def test_a_step_metric_that_has_no_last_value_is_not_added(run):
+    run.define_metric("epoch", summary="max")
+    run.define_metric("val", step_metric="epoch")
+    run.log({"val": 0.5})
+    run.log({"epoch": 3})
+    run.finish()
+    again = lineal.init(id=run.id, resume="must")  # which knows its maximum only
+    again.log({"val": 0.6})
+    assert [row.get("epoch", "none") for row in history(again)] == ["none", 3, "none"]
 
 
 def test_a_step_metric_is_not_added_where_nobody_wants_it(run):

@@ -142,7 +142,6 @@ class Metrics:
             values = {key: row[key] for key in wanted.intersection(row)}
             for key in waiting.intersection(values):  # what is in no row was set by hand
                 summary._remove([key, *(f"{key}.{aggregate}" for aggregate in AGGREGATES)])
-                self._counts.pop(key, None)
                 waiting.discard(key)
             summary._record(self.summarised(values, summary))
 
