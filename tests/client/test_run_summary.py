@@ -283,6 +283,21 @@ def test_all_that_is_said_of_a_metric_counts_in_whatever_order(run, is_first):
     assert shown["hidden"] is True
 
 
+@pytest.mark.parametrize(("goal", "best"), [("minimize", 1), ("maximize", 3), (None, 1)])
+def test_the_goal_of_a_metric_decides_what_is_best_alone(run, goal, best):
+    run.define_metric("m", summary="best,min,max", goal=goal)
+    for value in (2, 1, 3, 2):
+        run.log({"m": value})
+    assert run.summary["m"] == {"best": best, "min": 1, "max": 3}
+
+
+def test_a_nested_metric_is_summarised_as_it_is_defined_after_it_was_logged(run):
+    for value in (2, 1, 3):
+        run.log({"deep": {"x": value}})
+    run.define_metric("deep.x", summary="min")
+    assert run.summary["deep"]["x"] == {"min": 1}
+
+
 def test_what_is_said_of_a_metric_is_said_of_none_that_begins_alike(run):
     run.define_metric("loss", summary="min")
     run.log({"lost": 1, "losses": 2})

@@ -455,6 +455,20 @@ def test_a_metric_that_was_only_just_defined_counts(backend, run, folder):
     assert summary(backend, run) == {"acc.max": 1.0, "_step": 2}
 
 
+def test_a_mean_goes_on_with_what_a_dead_writer_left(backend, run, folder):
+    metrics = {"loss": {"name": "loss", "summary": ["mean"]}}
+    patch = RunPatch(config={"_lineal": {"metrics": metrics}}, summary={"loss.mean": 2.0})
+    backend.update_run(run.key, patch)
+    lines = Spool(folder, writer(run))
+    for step, loss in enumerate((1.0, 3.0)):
+        lines.append(Stream.HISTORY, logged(step, loss=loss))
+    move(backend, run, lines)
+    lines.append(Stream.HISTORY, logged(2, loss=5.0))
+    lines.disown()
+    adopting.adopt(backend, folder)
+    assert summary(backend, run) == {"loss.mean": 3.0, "_step": 2}
+
+
 def test_changes_are_forgotten_once_the_database_has_them(backend, run, folder, monkeypatch):
     lines = Spool(folder, writer(run))
     lines.change(changes(summary={"a": 1}))
