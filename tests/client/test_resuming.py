@@ -96,7 +96,15 @@ def test_auto_resumes_what_did_not_finish_in_this_folder():
     assert again.id == run.id
     assert again.resumed
     again.finish()
+    assert not Path("lineal", "resume.json").exists()
     assert lineal.init(resume="auto").id != run.id
+
+
+def test_a_note_that_somebody_took_away_keeps_no_run_from_finishing():
+    run = lineal.init(resume="auto")
+    Path("lineal", "resume.json").unlink()
+    run.finish()
+    assert lineal.Api().run(run.path).state == "finished"
 
 
 def die_amid_a_run(**how: str) -> None:
