@@ -61,6 +61,20 @@ def test_the_same_key_twice_in_one_update_must_say_the_same():
     assert config.as_dict() == {}
 
 
+def test_nan_is_no_new_value_of_a_key_that_is_nan():
+    config = RunConfig({"bound": float("nan")})
+    config.update({"bound": float("nan")})
+    with pytest.raises(Invalid):
+        config.update({"bound": 1.0})
+
+
+def test_what_lineal_notes_of_its_own_is_kept_together():
+    config = RunConfig()
+    config._own(metrics={})
+    config._own(code_path="code/a.py")
+    assert config._take_changes() == {"_lineal": {"metrics": {}, "code_path": "code/a.py"}}
+
+
 def test_setdefaults_keeps_what_is_there():
     config = RunConfig({"a": 1})
     config.setdefaults(d={"a": 2, "b": 3})
@@ -104,6 +118,13 @@ def test_an_artifact_in_the_config_is_recorded_as_used():
     assert [a.name for a in lineal.Api().run(other.path).used_artifacts()] == ["data:v0"]
     with pytest.raises(Invalid, match="which version"):
         lineal.init(config={"data": {"_type": "artifactVersion"}})
+
+
+def test_a_value_that_takes_the_place_of_an_artifact_is_shown():
+    data_version()
+    with lineal.init(config={"data": "lineal-artifact://data:latest"}) as run:
+        run.config.update({"data": 5}, allow_val_change=True)
+        assert run.config["data"] == 5
 
 
 def test_an_update_that_is_refused_uses_no_artifact():
