@@ -10,6 +10,7 @@ import pytest
 
 import lineal
 from lineal.client.run.logged_artifacts import REMEMBERED
+from lineal.core.records import EdgeKind
 from lineal.errors import ArtifactsFailed, Exists, Invalid, NotFound, Unavailable, UsageError
 
 
@@ -135,6 +136,14 @@ def test_of_very_many_artifacts_few_are_on_their_way_at_once(home, run):
     assert max(on_their_way) < REMEMBERED
     run.finish()
     assert len(lineal.Api().run(run.path).logged_artifacts()) == REMEMBERED + 40
+
+
+def test_a_use_keeps_the_alias_that_was_asked_for(run):
+    run.log_artifact(draft(), aliases="prod").wait()
+    with lineal.init(project="p", reinit="create_new") as user:
+        user.use_artifact("data:prod")
+    edges = user.backend.edges_of(user.record.key, EdgeKind.USED)
+    assert [edge.alias for edge in edges] == ["prod"]
 
 
 def test_what_was_just_logged_can_be_used_at_once(run):
