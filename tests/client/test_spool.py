@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import open_below
-from tests.test_files import file_size_limit
 
 from lineal.client.run import adopting, spool
 from lineal.client.run.spool import Spool, Writer
@@ -220,15 +219,6 @@ def test_a_file_that_somebody_else_removed_is_done_with(backend, run, folder):
     file.unlink()
     move(backend, run, lines)
     lines.remove()
-    assert stored(backend, run) == [0]
-
-
-def test_of_a_file_whose_first_line_does_not_fit_nothing_is_left(backend, run, folder):
-    lines = Spool(folder, writer(run))
-    with file_size_limit(5):
-        lines.append(Stream.HISTORY, row(0))
-    assert (os.listdir(folder), open_below(folder)) == ([], [])
-    move(backend, run, lines)
     assert stored(backend, run) == [0]
 
 
@@ -490,14 +480,6 @@ def test_a_folder_that_became_a_file_keeps_nobody_from_finishing(backend, run, f
     assert f"stay in {folder}" in capsys.readouterr().err
     lines.remove()
     assert stored(backend, run) == [0]
-
-
-def test_lines_of_a_run_that_was_never_here_are_dropped(backend, run, folder):
-    lines = Spool(folder, replace(writer(run), run_id="elsewhere"))
-    lines.append(Stream.HISTORY, row(0))
-    lines.disown()
-    assert adopting.adopt(backend, folder) == 1
-    assert os.listdir(folder) == []
 
 
 def test_lines_of_a_living_writer_are_not_copied(run, folder, tmp_path):

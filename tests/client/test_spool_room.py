@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.conftest import open_below
 from tests.test_files import file_size_limit
 
 from lineal.client.run import adopting, spool
@@ -51,6 +52,14 @@ def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, r
     assert capsys.readouterr().err.count("kept in memory") == 1
     move(backend, run, lines)
     assert stored(backend, run) == [0, 1]
+
+
+def test_of_a_file_whose_first_line_does_not_fit_nothing_is_left(backend, run, lines, folder):
+    with file_size_limit(5):
+        lines.append(Stream.HISTORY, row(0))
+    assert (os.listdir(folder), open_below(folder)) == ([], [])
+    move(backend, run, lines)
+    assert stored(backend, run) == [0]
 
 
 def test_a_line_that_found_no_room_leaves_neither_half_of_it_nor_a_gap(backend, run, lines, folder):
