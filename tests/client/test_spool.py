@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
@@ -120,8 +119,9 @@ def test_a_row_that_was_still_growing_counts_when_its_writer_died(backend, run, 
     assert summary(backend, run) == {"_step": 1}
 
 
-def test_lines_of_a_run_of_another_database_are_dropped(backend, run, folder):
-    lines = Spool(folder, replace(writer(run), run_key=run.key + 1))
+@pytest.mark.parametrize("other", [{"run_key": 10_000}, {"run_id": "elsewhere"}])
+def test_lines_of_a_run_that_is_not_here_are_dropped(backend, run, folder, other):
+    lines = Spool(folder, replace(writer(run), **other))
     lines.append(Stream.HISTORY, row(0))
     lines.disown()
     assert adopting.adopt(backend, folder) == 1
@@ -468,18 +468,6 @@ def test_changes_are_forgotten_once_the_database_has_them(backend, run, folder, 
     lines.moved([], count)
     die(backend, folder, lines)
     assert summary(backend, run) == {"b": 2}
-
-
-def test_a_folder_that_became_a_file_keeps_nobody_from_finishing(backend, run, folder, capsys):
-    lines = Spool(folder, writer(run))
-    lines.append(Stream.HISTORY, row(0))
-    shutil.rmtree(folder)
-    Path(folder).write_text("not a folder")
-    move(backend, run, lines)
-    assert adopting.adopt(backend, folder) == 0
-    assert f"stay in {folder}" in capsys.readouterr().err
-    lines.remove()
-    assert stored(backend, run) == [0]
 
 
 def test_lines_of_a_living_writer_are_not_copied(run, folder, tmp_path):

@@ -1,9 +1,10 @@
-"""Lines of a run on a disk that has no room for all of them."""
+"""Lines of a run where its file cannot be written, or not all of it."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,16 @@ def test_an_empty_file_that_finds_no_room_is_said_and_written_later(
     lines.disown()
     assert adopting.adopt(backend, folder) == 1
     assert stored(backend, run) == [0, 1, 2]
+
+
+def test_a_folder_that_became_a_file_keeps_nobody_from_finishing(
+    backend, run, lines, folder, capsys
+):
+    lines.append(Stream.HISTORY, row(0))
+    shutil.rmtree(folder)
+    Path(folder).write_text("not a folder")
+    move(backend, run, lines)
+    assert adopting.adopt(backend, folder) == 0
+    assert f"stay in {folder}" in capsys.readouterr().err
+    lines.remove()
+    assert stored(backend, run) == [0]
