@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.client.spooled import move, row, stored, writer
 from tests.conftest import open_below
 
 from lineal.client.run import adopting, spool
@@ -25,24 +26,6 @@ def folder(backend) -> str:
 @pytest.fixture
 def run(backend):
     return backend.start_run(RunSpec("ana", "p", "a")).run
-
-
-def writer(run, name: str = "w1") -> Writer:
-    return Writer("ana", "p", "a", run.key, name)
-
-
-def row(step: int) -> bytes:
-    return json.dumps({"_step": step}).encode()
-
-
-def stored(backend, run) -> list[int]:
-    return [json.loads(line)["_step"] for line in backend.read_lines(run.key, Stream.HISTORY)]
-
-
-def move(backend, run, lines: Spool) -> None:
-    batches = lines.pending()
-    backend.append_lines(run.key, batches)
-    lines.moved(batches)
 
 
 def die(backend, folder: str, lines: Spool) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from tests.client.spooled import move, row, stored, writer
 from tests.conftest import open_below
 from tests.test_files import file_size_limit
 
 from lineal.client.run import adopting, spool
-from lineal.client.run.spool import Spool, Writer
+from lineal.client.run.spool import Spool
 from lineal.core.records import RunSpec, Stream
 
 
@@ -29,25 +29,11 @@ def run(backend):
 
 @pytest.fixture
 def lines(run, folder) -> Spool:
-    return Spool(folder, Writer("ana", "p", "a", run.key, "w1"))
-
-
-def row(step: int) -> bytes:
-    return json.dumps({"_step": step}).encode()
-
-
-def stored(backend, run) -> list[int]:
-    return [json.loads(line)["_step"] for line in backend.read_lines(run.key, Stream.HISTORY)]
-
-
-def move(backend, run, lines: Spool) -> None:
-    batches = lines.pending()
-    backend.append_lines(run.key, batches)
-    lines.moved(batches)
+    return Spool(folder, writer(run))
 
 
 def test_a_disk_that_cannot_be_written_warns_once_and_keeps_the_lines(backend, run, folder, capsys):
-    lines = Spool(os.path.join(folder, "missing"), Writer("ana", "p", "a", run.key, "w1"))
+    lines = Spool(os.path.join(folder, "missing"), writer(run))
     lines.append(Stream.HISTORY, row(0))
     lines.append(Stream.HISTORY, row(1))
     assert capsys.readouterr().err.count("kept in memory") == 1
