@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ FORMATS = {"png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "bmp": "BMP", "gif": "GI
 _STORABLE = {
     "PNG": {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"},
     "JPEG": {"L", "RGB"},
-    "BMP": {"1", "L", "P", "RGB", "RGBA"},
+    "BMP": {"1", "L", "RGB", "RGBA"},  # of "P" Pillow 11 writes what it cannot read
     "GIF": {"1", "L", "LA", "P", "RGB", "RGBA"},
 }
 _WITH_ALPHA = {"LA", "PA", "RGBA", "La", "RGBa"}
@@ -115,7 +116,7 @@ def encode(
     buffer = io.BytesIO()
     try:
         image.save(buffer, format=format)
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError, OverflowError, struct.error) as error:
         raise Invalid(
             f"An image of {image.width}×{image.height} cannot be stored as {suffix}: {error}"
         ) from error
