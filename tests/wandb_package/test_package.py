@@ -31,6 +31,7 @@ CALLBACKS = [
 
 def modules() -> list[str]:
     names = [".".join(file.relative_to(path.FOLDER).with_suffix("").parts) for file in files()]
+    names.remove("wandb.__main__")  # which is run, not imported
     return [name.removesuffix(".__init__") for name in names if name not in CALLBACKS]
 
 

@@ -99,9 +99,9 @@ def test_programs_that_it_starts_import_it_too(start: Start) -> None:
 
 
 def test_other_folders_keep_their_place_on_the_path() -> None:
-    assert first_on("") == FOLDER
-    assert first_on("/a:/b") == f"{FOLDER}:/a:/b"
-    assert first_on(f"/a:{FOLDER}:/b") == f"{FOLDER}:/a:/b"
+    assert first_on("", "/c") == "/c"
+    assert first_on("/a:/b", "/c") == "/c:/a:/b"
+    assert first_on("/a:/c:/b", "/c") == "/c:/a:/b"
 
 
 def test_it_is_no_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,48 @@ def test_a_process_goes_on_with_the_run_of_another(as_wandb: Start) -> None:
     assert as_wandb(program).stdout == "1.0 1\n"
 
 
-# --- the command --------------------------------------------------------------------------------
+# --- the command `wandb` ------------------------------------------------------------------------
+
+PUT = "wandb artifact put -n p/data data && wandb artifact get p/data --root out"
+
+
+def test_scripts_that_it_starts_find_the_command(start: Start) -> None:
+    Path("data").write_text("x")
+    start("-m", "lineal", "as-wandb", "sh", "-c", PUT)
+    assert Path("out/data").read_text() == "x"
+    program = f"import lineal, os; lineal.as_wandb(); assert os.system({PUT!r}) == 0"
+    start("-c", program)
+
+
+def test_its_words_are_those_of_the_command_line(start: Start) -> None:
+    for command in (["wandb"], [sys.executable, "-m", "wandb"]):
+        wrong = start("-m", "lineal", "as-wandb", *command, "nope", code=2)
+        assert wrong.stderr == "error: No such command 'nope'\nTry `wandb --help`\n"
+
+
+def test_scripts_take_the_line_that_names_the_agent_of_a_sweep_apart(start: Start) -> None:
+    Path("sweep.yaml").write_text(
+        "project: p\nmethod: grid\nparameters: {a: {value: 1}}\ncommand: [echo, done]\n"
+    )
+    script = "wandb agent $(wandb sweep sweep.yaml 2>&1 | sed -n 's/.*wandb agent //p')"
+    assert "done" in start("-m", "lineal", "as-wandb", "sh", "-c", script).stdout
+
+
+def test_a_folder_of_runs_here_is_not_taken_for_the_package(start: Start) -> None:
+    Path("wandb").mkdir()
+    Path("wandb/cli.py").write_text("raise SystemExit('this one')")
+    start("-m", "lineal", "as-wandb", "wandb", "status")
+
+
+def test_wandbs_own_command_runs_it_where_that_is_first(as_wandb: Start) -> None:
+    """As in an environment that the script activates."""
+    program = (
+        "import sys; from wandb.cli.cli import cli; sys.argv[1:] = ['status']; sys.exit(cli())"
+    )
+    assert "home" in as_wandb(program).stdout
+
+
+# --- `lineal as-wandb` ----------------------------------------------------------------------------
 
 
 def test_the_command_has_its_own_options_and_exit_code(start: Start) -> None:

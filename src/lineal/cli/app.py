@@ -145,20 +145,20 @@ project.app.command("ttl")(retention.project_ttl)
 project.app.command("protect")(retention.protect)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit with the code of what happened."""
+def main(arguments: Sequence[str] | None = None, *, name: str = "lineal") -> None:
+    """Run one command and exit with the code of what happened; `name` is that of the program."""
     output.prepare()
     left_at_exit(is_ours=True)
-    code = execute(sys.argv[1:] if arguments is None else arguments)
+    code = execute(sys.argv[1:] if arguments is None else arguments, name=name)
     output.flush_notes()
     sys.exit(code)
 
 
-def execute(arguments: Sequence[str]) -> int:
+def execute(arguments: Sequence[str], *, name: str = "lineal") -> int:
     """Run one command; returns its exit code, having printed the error if there was one."""
     command = typer.main.get_command(narrowed(app, arguments))
     try:
-        result = command.main(args=list(arguments), prog_name="lineal", standalone_mode=False)
+        result = command.main(args=list(arguments), prog_name=name, standalone_mode=False)
         output.flush()
     except typer.TyperException as error:
         return _wrong_usage(error)

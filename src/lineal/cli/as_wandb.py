@@ -11,7 +11,7 @@ import typer
 
 from lineal.cli import output
 from lineal.errors import MissingFile, Unavailable
-from lineal.wandb_package.path import first_on
+from lineal.wandb_package.path import tell_children
 
 
 def as_wandb(
@@ -20,16 +20,17 @@ def as_wandb(
         typer.Argument(metavar="COMMAND", help="With its options, such as `python train.py`"),
     ],
 ) -> None:
-    """Run a command whose programs log to Lineal where they import `wandb`.
+    """Run a command whose programs log to Lineal where they import `wandb`, or start it.
 
     Signals go to the command itself, and the exit code is its own.
 
     \b
-    Example:
+    Examples:
       lineal as-wandb python train.py --epochs 3
+      lineal as-wandb bash nightly.sh
     """
     output.flush()
-    os.environ["PYTHONPATH"] = first_on(os.environ.get("PYTHONPATH", ""))
+    tell_children()
     for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; the command would ignore them
         signal.signal(ignored, signal.SIG_DFL)
     try:

@@ -70,6 +70,7 @@ Project = Annotated[
 
 @app.command()
 def create(
+    context: typer.Context,
     file: Annotated[
         str, typer.Argument(metavar="FILE", help="YAML; with --stop and the like: a sweep")
     ],
@@ -147,6 +148,9 @@ def create(
         output.as_json(describe.sweep(record))
     else:
         output.data(record.path)
+        if context.find_root().info_name == "wandb" and update is None:
+            # scripts take this line apart
+            output.note(f"Run sweep agent with: wandb agent {shlex.quote(record.path)}")
 
 
 @app.command()
@@ -328,12 +332,16 @@ def agent(
     forward_signals: Annotated[
         bool,
         typer.Option(
-            "--forward-signals", help="Pass Ctrl-C and SIGTERM on to the program, and end after it"
+            "--forward-signals",
+            "-f",
+            help="Pass Ctrl-C and SIGTERM on to the program, and end after it",
         ),
     ] = False,
     term_timeout: Annotated[
         float | None,
         typer.Option(
+            "--term-timeout",
+            "-t",
             metavar="SECONDS",
             min=0,
             help="Kill a program that a signal passed on has not ended by then; default: wait",

@@ -31,7 +31,10 @@ def sync(
         ),
     ] = None,
     _sync_all: Annotated[
-        bool, typer.Option("--sync-all", help="W&B's; the same as to name no folder")
+        bool,
+        typer.Option(
+            "--sync-all", "--include-offline", help="W&B's; the same as to name no folder"
+        ),
     ] = False,
     entity: IntoEntity = None,
     project: IntoProject = None,

@@ -1,4 +1,4 @@
-"""Where the package `wandb` of Lineal is, and how a process comes to import that one."""
+"""Where Lineal's `wandb` is, module and command, and how a process comes to find that one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import sys
 
 from lineal.errors import UsageError
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "on_path")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+FOLDER = os.path.join(_HERE, "on_path")
 """What is put first on the path of modules: the package and what says which version it is."""
+COMMANDS = os.path.join(_HERE, "commands")
+"""What is put first on the path of commands: `wandb`, for scripts that start it."""
 
 
 def as_wandb() -> None:
     """Let `import wandb` mean Lineal, in this process and in those it starts from now on.
+
+    In the latter, so does the command `wandb`.
 
     To be called before anything imports `wandb`, or looks for it: some libraries, such as
     transformers, do so as soon as they are imported. Whether W&B's package is installed makes no
@@ -26,13 +31,20 @@ def as_wandb() -> None:
         )
     if sys.path[:1] != [FOLDER]:
         sys.path.insert(0, FOLDER)
-    os.environ["PYTHONPATH"] = first_on(os.environ.get("PYTHONPATH", ""))
+    tell_children()
 
 
-def first_on(python_path: str) -> str:
-    """Return a PYTHONPATH with the folder in front."""
-    others = [folder for folder in python_path.split(os.pathsep) if folder != FOLDER]
-    return os.pathsep.join([FOLDER, *others] if python_path else [FOLDER])
+def tell_children() -> None:
+    """Let `wandb` mean Lineal in the programs that this process starts, module and command."""
+    os.environ["PYTHONPATH"] = first_on(os.environ.get("PYTHONPATH", ""), FOLDER)
+    os.environ["PATH"] = first_on(os.environ.get("PATH", os.defpath), COMMANDS)
+    os.environ["_LINEAL_PYTHON"] = sys.executable
+
+
+def first_on(path: str, folder: str) -> str:
+    """Return a path of folders, such as a PYTHONPATH, with this folder in front."""
+    others = [each for each in path.split(os.pathsep) if each != folder]
+    return os.pathsep.join([folder, *others] if path else [folder])
 
 
 def _is_ours(module: object) -> bool:

@@ -1,0 +1,3 @@
+"""The command line."""
+
+from . import cli as cli
