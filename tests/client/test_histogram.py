@@ -80,6 +80,15 @@ def test_what_is_not_finite_is_left_out_and_that_is_said_once(capsys):
     assert capsys.readouterr().err.count("leaves out 3 of 5 values") == 1
 
 
+def test_bins_may_be_a_rule_of_numpy_or_edges():
+    values = np.random.default_rng(1).normal(size=100)
+    for bins in ("auto", [-1, 0, 2], np.array([0.0, 1.0])):
+        counts, edges = np.histogram(values, bins=bins)
+        assert Histogram(values, num_bins=bins).histogram == counts.tolist()
+        assert Histogram(values, num_bins=bins).bins == edges.tolist()
+    assert Histogram(values, num_bins=None) == Histogram(values)
+
+
 @pytest.mark.parametrize("values", [[1e20, 1e20 + 2e4], [-1e308, 1e308], [1e20, 1e20]])
 def test_values_with_no_room_for_bins_are_in_one(values):
     assert Histogram(values).histogram == [2]
@@ -101,6 +110,10 @@ def test_values_with_no_room_for_bins_are_in_one(values):
         ({"sequence": [10**400]}, "counts numbers"),
         ({"sequence": [1], "num_bins": 513}, "1 to 512 bins, not 513"),
         ({"sequence": [1], "num_bins": 0}, "1 to 512 bins, not 0"),
+        ({"sequence": [1], "num_bins": range(514)}, "1 to 512 bins, not 513"),
+        ({"sequence": [1], "num_bins": "often"}, "in bins 'often': "),
+        ({"sequence": [1], "num_bins": ["a", "b"]}, r"in bins \['a', 'b'\]: "),
+        ({"sequence": [1], "num_bins": [0, np.inf]}, "edges must be finite"),
         ({"np_histogram": ([1] * 513, [*range(514)])}, "1 to 512 bins, not 513"),
         ({"np_histogram": ([], [1])}, "1 to 512 bins, not 0"),
         ({"np_histogram": ([1, 2], [1, 2])}, "2 counts has 3 edges, not 2"),

@@ -28,7 +28,8 @@ class Histogram(DataObject):
     np_histogram: counts and edges that are there already, as `numpy.histogram` returns them; one
     edge more than counts. Where the edges descend, both are turned round; in no order they are
     kept, and that is said once. `sequence` is then not looked at.
-    num_bins: bins of equal width to count `sequence` in, 1 to 512.
+    num_bins: bins of equal width to count `sequence` in, 1 to 512, None for the default; or what
+    else `numpy.histogram` takes as `bins`: the name of a rule, such as `"auto"`, or edges.
     Raises Invalid (a ValueError) for values that are not numbers or none of them finite, too many
     bins, and counts and edges that do not go together.
     """
@@ -46,16 +47,23 @@ class Histogram(DataObject):
         self,
         sequence: Any = None,
         np_histogram: Sequence[Any] | None = None,
-        num_bins: int = BINS,
+        num_bins: int | str | Sequence[float] | None = BINS,
     ) -> None:
         if np_histogram is None and _is_counted(sequence):
             np_histogram = sequence
         if np_histogram is not None:
             self.histogram, self.bins = self._checked(np_histogram)
         elif sequence is not None:
-            self.histogram, self.bins = _counted(sequence, self._count_of(num_bins))
+            self.histogram, self.bins = _counted(sequence, self._bins_of(num_bins))
+            self._count_of(len(self.histogram))
         else:
             raise Invalid("A Histogram needs values, or the counts and edges of np_histogram")
+
+    @classmethod
+    def _bins_of(cls, num_bins: Any) -> Any:
+        if num_bins is None:
+            return BINS
+        return num_bins if isinstance(num_bins, Sized) else cls._count_of(num_bins)
 
     @classmethod
     def _count_of(cls, num_bins: Any) -> int:
@@ -155,18 +163,22 @@ def _number(value: Any) -> float:
     return operator.index(value) if hasattr(value, "__index__") else number
 
 
-def _counted(sequence: Any, bins: int) -> tuple[list[float], list[float]]:
-    """Count numbers in bins of equal width between the least and the greatest."""
+def _counted(sequence: Any, bins: Any) -> tuple[list[float], list[float]]:
+    """Count numbers between the least and the greatest in so many bins of equal width, or in bins
+    that NumPy makes by a rule or of edges."""
     numpy = arrays.numpy_for("A Histogram of values")
     values = _finite(sequence, numpy)
     try:
         with numpy.errstate(all="ignore"):
             counts, edges = numpy.histogram(values, bins=bins)
-    except ValueError:  # no room for so many edges between them: 1e20 and the next number
-        edges = None
-    if edges is None or not numpy.isfinite(edges).all():  # -1e308 to 1e308 is no finite width
-        return [len(values)], [float(values.min()), float(values.max())]
-    return counts.tolist(), edges.tolist()
+        if numpy.isfinite(edges).all():
+            return counts.tolist(), edges.tolist()
+        cause = "edges must be finite"  # -1e308 to 1e308 is no finite width
+    except (TypeError, ValueError) as error:
+        cause = str(error)  # no room for so many edges between them: 1e20 and the next number
+    if not isinstance(bins, int):
+        raise Invalid(f"A Histogram cannot be counted in bins {bins!r:.80}: {cause}")
+    return [len(values)], [float(values.min()), float(values.max())]
 
 
 def _finite(sequence: Any, numpy: Any) -> Any:
