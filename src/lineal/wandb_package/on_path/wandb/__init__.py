@@ -26,7 +26,7 @@ __version__ = "0.31.0"
 
 _MODULES = (
     *("api", "apis", "cli", "data_types", "env", "errors", "integration", "plot", "sdk"),
-    *("util", "wandb_run"),
+    *("util", "viz", "wandb_run"),
 )
 
 
