@@ -67,6 +67,15 @@ def test_the_folder_that_one_is_in_is_not_removed(lineal, monkeypatch):
     assert "copied before; the folder is removed" in lineal("sync", "--clean").out
 
 
+def test_a_folder_inside_of_one_stands_for_it(lineal, monkeypatch):
+    """Programs know `run.dir`: wandb-osh has what is above that copied."""
+    with sdk.init(project="demo", mode="offline", id="first") as run:
+        run.log({"loss": 0.5})
+    monkeypatch.chdir(Path(run.dir).parent)
+    assert "→ ana/demo/first: 1 line" in lineal("sync", ".").out
+    assert "You are in " in lineal("sync", ".", "--clean", fails=True).err
+
+
 def test_sync_of_a_folder_without_runs_is_an_error(lineal):
     assert lineal("sync", "nowhere", fails=True).code == 4
     Path("empty").mkdir()

@@ -27,7 +27,7 @@ def sync(
         list[str] | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Folders of offline runs, or folders of such; default: `./lineal`",
+            help="Folders of offline runs, of such, or inside of one; default: `./lineal`",
         ),
     ] = None,
     _sync_all: Annotated[

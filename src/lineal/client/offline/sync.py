@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 from lineal.client.backend import Backend
 from lineal.client.embedded.backend import EmbeddedBackend, open_embedded
@@ -28,14 +29,20 @@ from lineal.files.refusals import refusal
 from lineal.home import home_of
 
 
-def find_folders(parent: str) -> list[str]:
-    """Return the folders of offline runs in a folder, the oldest first; or the folder itself."""
-    if os.path.exists(os.path.join(parent, run_folder.ABOUT_FILE)):
-        return [parent]
-    found = [entry.path for entry in os.scandir(parent) if entry.is_dir()]
-    return sorted(
-        path for path in found if os.path.exists(os.path.join(path, run_folder.ABOUT_FILE))
-    )
+def find_folders(place: str) -> list[str]:
+    """Return the folders of offline runs in a folder, the oldest first; or the folder itself.
+
+    One inside of such a folder stands for it: programs know `run.dir`.
+    """
+    if _is_run(place):
+        return [place]
+    found = sorted(entry.path for entry in os.scandir(place) if entry.is_dir() and _is_run(entry))
+    around = (str(folder) for folder in Path(place).absolute().parents)
+    return found or [folder for folder in around if _is_run(folder)][:1]
+
+
+def _is_run(folder: str | os.PathLike[str]) -> bool:
+    return os.path.exists(os.path.join(folder, run_folder.ABOUT_FILE))
 
 
 def sync(
