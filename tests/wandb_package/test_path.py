@@ -140,11 +140,15 @@ def test_its_words_are_those_of_the_command_line(start: Start) -> None:
         assert wrong.stderr == "error: No such command 'nope'\nTry `wandb --help`\n"
 
 
-def test_scripts_take_the_line_that_names_the_agent_of_a_sweep_apart(start: Start) -> None:
+@pytest.mark.parametrize(
+    "take",
+    ["sed -n 's/.*wandb agent //p'", "awk '/sweep with ID: /{print $NF}'", "awk 'END{print $NF}'"],
+)
+def test_scripts_find_the_sweep_in_what_is_said_of_it(start: Start, take: str) -> None:
     Path("sweep.yaml").write_text(
         "project: p\nmethod: grid\nparameters: {a: {value: 1}}\ncommand: [echo, done]\n"
     )
-    script = "wandb agent $(wandb sweep sweep.yaml 2>&1 | sed -n 's/.*wandb agent //p')"
+    script = f"wandb agent -p p $(wandb sweep sweep.yaml 2>&1 | {take})"
     assert "done" in start("-m", "lineal", "as-wandb", "sh", "-c", script).stdout
 
 

@@ -149,7 +149,8 @@ def create(
     else:
         output.data(record.path)
         if context.find_root().info_name == "wandb" and update is None:
-            # scripts take this line apart
+            # scripts take these lines apart
+            output.note(f"Creating sweep with ID: {record.sweep_id}")
             output.note(f"Run sweep agent with: wandb agent {shlex.quote(record.path)}")
 
 

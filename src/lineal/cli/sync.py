@@ -103,7 +103,9 @@ def _folders(named: list[str], settings: Settings) -> list[str]:
     for folder in named:
         if not os.path.isdir(folder):
             there = (
-                "is a file; name the folder of a run" if os.path.exists(folder) else "is not there"
+                "is a file; name the folder of a run"
+                if os.path.exists(folder)
+                else "is not there; `lineal sync` alone looks where those of this folder are"
             )
             raise MissingFile(f"The folder {folder} {there}")
         if not sync.find_folders(folder):
