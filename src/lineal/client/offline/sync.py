@@ -137,6 +137,9 @@ def _where(
 
 def _copy(job: Job, settings: Settings) -> list[Waiting]:
     inside = dataclasses.replace(settings, home=job.folder, entity=job.about.entity)
+    if adopting.has_writer(home_of(inside).spool):
+        # to look into its database might damage it, if it is written on another machine
+        raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
     with _opened(inside) as source:
         home = source.instance.home
         left = Removed((), adopting.summary_removed(home.spool))
@@ -144,7 +147,7 @@ def _copy(job: Job, settings: Settings) -> list[Waiting]:
             intents.note(job.folder, left)
         adopting.adopt(source, home.spool)
         if any(name.endswith(spool.SUFFIX) for name in os.listdir(home.spool)):
-            raise UsageError(f"The run in {job.folder} is still going on; sync it once it is over")
+            raise Unavailable(f"Some lines of the run in {job.folder} stay in it: see the warning")
         return run_copy.copy(source, job, left)
 
 

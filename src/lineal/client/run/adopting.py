@@ -56,19 +56,30 @@ def copy(folder: str, to: str) -> None:
 
     Raises UsageError if a writer lives.
     """
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}"))):
-        try:
-            with open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UsageError(f"A run still writes to {path}; sync it once it is over") from error
-        except OSError as error:
-            raise unreadable(path, error) from error
+    for path in _files(folder):
+        if _is_written(path):
+            raise UsageError(f"A run still writes to {path}; sync it once it is over")
         copied = os.path.join(to, os.path.basename(path))
         copy_and_hash(path, copied, mode=0o600)
         media = spool.media_folder(path)
         if os.path.isdir(media):
             shutil.copytree(media, spool.media_folder(copied))
+
+
+def has_writer(folder: str) -> bool:
+    """Tell whether a writer lives, of whatever run; raises Unavailable for what cannot be read."""
+    return any(_is_written(path) for path in _files(folder))
+
+
+def _is_written(path: str) -> bool:
+    try:
+        return _is_locked(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _files(folder: str) -> list[str]:
+    return sorted(glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}")))
 
 
 def summary_removed(folder: str) -> tuple[str, ...]:
@@ -77,7 +88,7 @@ def summary_removed(folder: str) -> tuple[str, ...]:
     Before they are adopted: the run there may never have had them, as one that goes on elsewhere.
     """
     names: dict[str, None] = {}
-    for path in glob.glob(os.path.join(glob.escape(folder), f"*{spool.SUFFIX}")):
+    for path in _files(folder):
         try:
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
                 header = spool.read_header(file.readline())
@@ -173,11 +184,15 @@ def is_written(folder: str, run: RunKey, *, besides: str | None = None) -> bool:
 
 def _is_held(path: str) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        return _is_locked(path)
     except FileNotFoundError:
         return False
     except PermissionError:
         return True  # nobody can tell
+
+
+def _is_locked(path: str) -> bool:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
