@@ -62,7 +62,7 @@ def test_no_module_takes_the_place_of_a_public_name() -> None:
 
 
 def test_type_checkers_see_each_public_name_where_it_is_loaded_from() -> None:
-    [guarded] = [node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If)]
+    guarded = next(node for node in ast.parse(SOURCE.read_text()).body if isinstance(node, ast.If))
     imports = [node for node in guarded.body if isinstance(node, ast.ImportFrom)]
     seen = {alias.asname: node.module for node in imports for alias in node.names if alias.asname}
     loaded = lineal._MODULE_OF | {

@@ -274,3 +274,6 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+if "IPython" in sys.modules:
+    load_module("lineal.client.cell_magic").register()

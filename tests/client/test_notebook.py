@@ -77,6 +77,28 @@ def test_a_new_run_finishes_the_one_before_and_config_may_change(cell: Cell) -> 
     assert (first.config["lr"], first.summary["loss"]) == (2, 1)
 
 
+def test_a_cell_of_a_notebook_for_wandb_is_carried_out_and_shows_its_run(cell: Cell) -> None:
+    shown = cell(
+        "%%wandb -h 300\n"
+        "run = lineal.init(project='nb', id='a', settings=settings)\n"
+        "run.log({'x': 5})"
+    )
+    assert "<td>5</td>" in text_of(shown, "text/html")
+    assert "<td>5</td>" in text_of(cell("%wandb ana/nb/a"), "text/html")
+    with lineal.init(project="nb", id="b") as run:
+        run.log_artifact(lineal.Artifact("data", "dataset")).wait()
+    assert "ana/nb/data:v0" in text_of(cell("%wandb nb/data:v0"))
+    assert error_of(cell("run.finish()")) is None
+    assert cell("%%wandb\nlineal.run") == []
+    assert error_of(cell("%%wandb\n1 / 0")) == "ZeroDivisionError"
+
+
+def test_the_magic_of_wandb_itself_stays(cell: Cell) -> None:
+    cell("get_ipython().register_magic_function(lambda line: print('theirs'), 'line', 'wandb')")
+    cell("import importlib; importlib.reload(lineal)")
+    assert cell("%wandb")[0].text == "theirs\n"
+
+
 def test_an_error_in_a_cell_leaves_the_run_running(cell: Cell) -> None:
     cell("run = lineal.init(project='nb', settings=settings)")
     assert error_of(cell("1 / 0")) == "ZeroDivisionError"
