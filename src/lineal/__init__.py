@@ -96,6 +96,7 @@ _INSIDE = {
     "api": "api",
     "apis": "apis",
     "env": "env",
+    "helper": "helper",
     "sdk": "sdk",
     "wandb_lib": "sdk.lib",
     "wandb_run": "wandb_run",

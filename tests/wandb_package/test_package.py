@@ -145,6 +145,10 @@ def test_what_libraries_compare_with_is_what_lineal_returns(as_wandb: Start) -> 
         "assert isinstance(wandb.plot_table('v', wandb.Table(['a']), {}), CustomChart)\n"
         "assert (Artifact, Config, Settings) == (wandb.Artifact, wandb.Config, wandb.Settings)\n"
         "assert (finish, init, sweep) == (wandb.finish, wandb.init, wandb.sweep)\n"
+        "from wandb.sdk.wandb_init import init as inside\n"
+        "assert inside is init\n"
+        "from wandb.errors.errors import CommError\n"
+        "assert CommError is wandb.CommError\n"
         "api = public.Api()\n"
         "assert isinstance(api.runs('p'), public.Runs)\n"
         "assert isinstance(api.runs('p')[0], public.Run)\n"
@@ -260,6 +264,27 @@ def test_importing_it_loads_as_little_as_lineal_does(as_wandb: Start) -> None:
     as_wandb(program)
 
 
+def test_callbacks_tell_of_themselves_and_nobody_hears_it(as_wandb: Start) -> None:
+    program = (
+        "import wandb\n"
+        "from wandb.sdk.lib import telemetry\n"
+        "with wandb.init(project='p') as run, telemetry.context(run=run) as told:\n"
+        "    told.feature.keras = True\n"
+    )
+    as_wandb(program)
+
+
+def test_a_config_is_read_by_hand(as_wandb: Start) -> None:
+    program = (
+        "import argparse, wandb\n"
+        "config = argparse.Namespace(lr=0.1, logger=print)\n"
+        "assert wandb.helper.parse_config(config, exclude=('logger',)) == {'lr': 0.1}\n"
+        "from wandb.sdk.wandb_helper import parse_config\n"
+        "assert parse_config({'lr': 0.1, 'name': 'a'}, include=['name']) == {'name': 'a'}\n"
+    )
+    as_wandb(program)
+
+
 def test_the_version_is_said_the_same_everywhere(as_wandb: Start) -> None:
     program = (
         "import importlib.metadata as metadata, importlib.util as util\n"
@@ -286,6 +311,6 @@ def test_all_of_it_is_beside_the_room_and_only_forwards() -> None:
     assert defined == {
         *("__getattr__", "__dir__", "_attach", "json_dumps_safer"),
         *("get_entity", "get_project", "set_entity", "set_project", "_in"),
-        *("Printer", "display", "new_printer"),
+        *("Printer", "display", "new_printer", "context"),
     }
     assert lineal.as_wandb is path.as_wandb

@@ -321,6 +321,11 @@ def _is_pythons_own(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
+def parse_config(params: Any, exclude: Any = None, include: Any = None) -> dict[str, Any]:
+    """Read a config as `init` does, and keep some of its keys: `wandb.helper.parse_config`."""
+    return chosen(read_config(params), include, exclude)
+
+
 def chosen(values: dict[str, Any], include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """Keep the keys in `include`, or all but those in `exclude`, with dashes around them or not."""
     if include and exclude:

@@ -25,8 +25,8 @@ __version__ = "0.31.0"
 """The version of W&B's package whose interface this is; as the folder beside this one says."""
 
 _MODULES = (
-    *("api", "apis", "cli", "data_types", "env", "errors", "integration", "plot", "sdk"),
-    *("util", "viz", "wandb_run"),
+    *("api", "apis", "cli", "data_types", "env", "errors", "helper", "integration", "plot"),
+    *("sdk", "util", "viz", "wandb_run"),
 )
 
 

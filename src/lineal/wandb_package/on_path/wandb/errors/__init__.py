@@ -2,4 +2,5 @@
 
 from lineal.errors import *  # noqa: F403 - all of it
 
+from . import errors as errors
 from . import term as term

@@ -17,7 +17,10 @@ from lineal.config import Settings as Settings
 from . import artifacts as artifacts
 from . import data_types as data_types
 from . import lib as lib
+from . import wandb_alerts as wandb_alerts
 from . import wandb_config as wandb_config
+from . import wandb_helper as wandb_helper
+from . import wandb_init as wandb_init
 from . import wandb_run as wandb_run
 from . import wandb_settings as wandb_settings
 from . import wandb_summary as wandb_summary

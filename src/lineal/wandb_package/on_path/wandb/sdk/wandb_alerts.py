@@ -1,0 +1,3 @@
+"""How grave an alert is."""
+
+from lineal.client.run.run import AlertLevel as AlertLevel

@@ -1,0 +1,3 @@
+"""Beginning a run."""
+
+from lineal import init as init
