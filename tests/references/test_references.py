@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,18 @@ def test_parts_are_read_of_the_recorded_version(place: Place) -> None:
     ranges = references.opened(60.0).of(entry.ref).ranges(entry)
     assert (ranges.size, ranges.read(3, 9)) == (len(BEFORE), BEFORE[3:9])
     assert ranges.read(len(BEFORE) - 2, len(BEFORE) + 5) == BEFORE[-2:]
+    ranges.close()
+
+
+@pytest.mark.parametrize("place", PLACES, indirect=True)
+def test_parts_are_not_read_of_what_was_written_over_it(place: Place) -> None:
+    artifact = logged(place.put("data.bin", BEFORE))
+    (entry,) = artifact._contents
+    ranges = references.opened(60.0).of(entry.ref).ranges(entry)
+    place.put("data.bin", AFTER)
+    is_checked = entry.digest != entry.ref
+    with suppress(MissingFile, ReferenceChanged):
+        assert ranges.read(3, 9) == (BEFORE if is_checked else AFTER)[3:9]
     ranges.close()
 
 

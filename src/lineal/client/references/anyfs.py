@@ -96,12 +96,12 @@ class AnyScheme:
         fs, path = _filesystem(_uri(entry))
         info = _info(fs, path, _uri(entry))
         _require_same(entry, info)
-        return AnyRanges(fs, path, _uri(entry), int(info.get("size") or 0))
+        return AnyRanges(fs, path, entry, int(info.get("size") or 0))
 
 
 class AnyRanges:
-    def __init__(self, fs: Any, path: str, uri: str, size: int) -> None:
-        self._fs, self._path, self._uri, self._size = fs, path, uri, size
+    def __init__(self, fs: Any, path: str, entry: Entry, size: int) -> None:
+        self._fs, self._path, self._entry, self._size = fs, path, entry, size
 
     @property
     def size(self) -> int:
@@ -111,8 +111,12 @@ class AnyRanges:
         stop = min(stop, self._size)
         if start >= stop:
             return b""
-        with _Told(self._uri):
+        uri = _uri(self._entry)
+        with _Told(uri):
             data: bytes = self._fs.cat_file(self._path, start=start, end=stop)
+        _require_same(self._entry, _info(self._fs, self._path, uri))
+        if len(data) != stop - start:
+            raise Unavailable(f"{secret.shown(uri)} gave {len(data)} bytes of {stop - start}")
         return data
 
     def close(self) -> None:

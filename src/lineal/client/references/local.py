@@ -88,8 +88,10 @@ class LocalRanges:
     """Parts of a file; the open file stays the one that was checked, whatever takes its name."""
 
     def __init__(self, path: str) -> None:
+        self._path = path
         self._file = open_file(path)
         self._is_open = True
+        self._checked: Stamp | None = None
 
     @property
     def size(self) -> int:
@@ -100,16 +102,23 @@ class LocalRanges:
         if self.size != entry.size:
             return False
         hashed = hash_file(path)
-        own = Stamp.of(os.fstat(self._file))
+        self._checked = hashed.stamp
+        return self._is_unchanged() and PREFIX + hashed.hex_digest == entry.digest
+
+    def _is_unchanged(self) -> bool:
+        if self._checked is None:
+            return True
         # not by the time of its last change: whatever takes its name changes that
-        is_same_file = own._replace(ctime_ns=hashed.stamp.ctime_ns) == hashed.stamp
-        return is_same_file and PREFIX + hashed.hex_digest == entry.digest
+        own = Stamp.of(os.fstat(self._file))
+        return own._replace(ctime_ns=self._checked.ctime_ns) == self._checked
 
     def read(self, start: int, stop: int) -> bytes:
         parts = []
         while start < stop and (part := os.pread(self._file, stop - start, start)):
             parts.append(part)
             start += len(part)
+        if not self._is_unchanged():
+            raise ReferenceChanged(f"{self._path} was written to while it was being read")
         return b"".join(parts)
 
     def close(self) -> None:
