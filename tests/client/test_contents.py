@@ -8,6 +8,7 @@ import random
 import resource
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 
@@ -330,16 +331,25 @@ def test_extra_and_reference_survive() -> None:
     assert contents.get("r") == reference
 
 
+@contextmanager
+def room_for_pages(contents: Contents, most: int | None = None) -> Iterator[None]:
+    """Let a list of files grow to so many pages, by default not at all, until the block is left."""
+    ((now,),) = contents._scratch.rows("PRAGMA page_count")
+    contents._scratch.change(f"PRAGMA max_page_count = {most or now}")
+    yield
+    contents._scratch.change("PRAGMA max_page_count = 1000000")  # a draft to come may have it
+
+
 def test_no_room_for_the_list_of_files_adds_none_and_says_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     contents = Contents()
     contents.add([added("a")])
-    contents._scratch.change("PRAGMA max_page_count = 20")
     monkeypatch.setenv("SQLITE_TMPDIR", "/small")
-    with pytest.raises(NoSpace, match="kept in /small"):
-        contents.add(added(f"file{number}") for number in range(10_000))
-    contents.add([added("b")])
+    with room_for_pages(contents, 20):
+        with pytest.raises(NoSpace, match="kept in /small"):
+            contents.add(added(f"file{number}") for number in range(10_000))
+        contents.add([added("b")])
     assert [entry.path for entry in contents] == ["a", "b"]
 
 
@@ -349,14 +359,13 @@ def test_no_room_for_the_list_of_files_is_said_of_whatever_needs_some(
     scratch.close()  # one that was used before may have room left
     contents = Contents(base_of(entry(f"base/{number}") for number in range(2_000)))
     contents.add(added(f"file{number}", f"{number}") for number in range(600))
-    ((pages,),) = contents._scratch.rows("PRAGMA page_count")
-    contents._scratch.change(f"PRAGMA max_page_count = {pages}")
     monkeypatch.setenv("SQLITE_TMPDIR", "/small")
-    with pytest.raises(NoSpace, match="kept in /small"):
-        contents.remove("base")
-    assert len(contents.under("base")) == 2_000
-    with pytest.raises(NoSpace, match="kept in /small"):
-        contents.sources_of([])  # by an index
+    with room_for_pages(contents):
+        with pytest.raises(NoSpace, match="kept in /small"):
+            contents.remove("base")
+        assert len(contents.under("base")) == 2_000
+        with pytest.raises(NoSpace, match="kept in /small"):
+            contents.sources_of([])  # by an index
 
 
 def test_where_no_room_is_to_note_that_copies_were_packed_they_stay_as_they_are(
@@ -369,9 +378,8 @@ def test_where_no_room_is_to_note_that_copies_were_packed_they_stay_as_they_are(
         source = Source(str(copy), str(copy), MUTABLE, Stamp.at(str(copy)))
         contents.add([Added(entry(copy.name, copy.name), source)])
         contents.alone.append(copy.name)
-    ((pages,),) = contents._scratch.rows("PRAGMA page_count")
-    contents._scratch.change(f"PRAGMA max_page_count = {pages}")
-    contents.pack_copies(str(tmp_path / "pack"))
+    with room_for_pages(contents):
+        contents.pack_copies(str(tmp_path / "pack"))
     assert contents.copies() == set(map(str, copies))
     assert all(copy.exists() for copy in copies)
     assert not (tmp_path / "pack").exists()
@@ -469,4 +477,4 @@ def test_a_draft_may_outlive_the_names_of_its_module(monkeypatch: pytest.MonkeyP
     draft = Contents()
     draft.add([added("a")])
     monkeypatch.setattr(contents, "sys", None)
-    draft.__del__()
+    del draft  # what it raises is a warning, and those are errors
