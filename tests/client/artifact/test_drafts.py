@@ -112,15 +112,27 @@ def test_a_draft_of_a_link_is_logged_in_a_home_that_has_only_its_source(
 ) -> None:
     changed = logged.link("registry/released").new_draft()
     changed.add_bytes(b"n", "n")
-    same = dict.fromkeys(paths(logged), b"")
-    for path in same:
-        with logged.open(path) as file:
-            same[path] = file.read()
+    same = content(logged.download())
     lineal.finish()
     monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "other"))
     with lineal.init() as run:
         run.log_artifact(draft(same)).wait()
         assert run.log_artifact(changed).wait().qualified_name == "ana/vision/data:v1"
+
+
+def test_a_draft_is_logged_more_than_once_in_another_home(
+    logged: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changed = logged.new_draft()
+    changed.remove("a")
+    same = content(logged.download())
+    lineal.finish()
+    monkeypatch.setenv("LINEAL_HOME", str(tmp_path / "other"))
+    with lineal.init() as run:
+        run.log_artifact(draft(name="another")).wait()  # has the number that `logged` has at home
+        run.log_artifact(draft(same)).wait()
+        run.upsert_artifact(changed, distributed_id="both").wait()
+        assert run.finish_artifact(changed, distributed_id="both").wait().name == "data:v1"
 
 
 def test_a_draft_follows_its_collection_to_another_name(

@@ -304,7 +304,7 @@ def test_a_damaged_folder_is_a_value_error(
 def test_bytes_that_are_not_stored_any_more_are_named(
     logged: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = logged._backend
+    backend = logged._home
     assert backend is not None
     locate, lost = backend.locate, of_bytes(b"bcd")
     monkeypatch.setattr(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineal.client import session, term, values
 from lineal.client.artifact.contents import Contents
-from lineal.client.artifact.core import clean
+from lineal.client.artifact.core import Stored, clean
 from lineal.client.artifact.draft import DraftMethods
 from lineal.client.artifact.version import VersionMethods
 from lineal.client.backend import Backend
@@ -82,7 +82,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
 
         project: of the new run; without it the one that `new_draft` began in, or the default.
         """
-        if self._version is not None or self._pending is not None:
+        if self._stored is not None or self._pending is not None:
             self._push()
             return
         from lineal.client import init  # runs log artifacts: a circle otherwise
@@ -91,8 +91,9 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
         if run is not None:
             run.log_artifact(self)
             return
-        entity, base = None, self._base_record
-        if base is not None:
+        entity = None
+        if self._base is not None:
+            base = self._base.record
             entity, project = base.source_entity, project or base.source_project
         with init.init(entity=entity, project=project, job_type="auto", settings=settings) as run:
             run.log_artifact(self)
@@ -127,8 +128,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
         draft._is_internal = self._is_internal
         draft._description, draft._metadata = self._description, copy.deepcopy(self._metadata)
         draft._contents = Contents(self._contents.base)
-        draft._base_record = record
-        draft._backend = self._backend
+        draft._base = Stored(self._home, record)
         return draft
 
     def delete(self, delete_aliases: bool = False) -> None:
@@ -254,7 +254,7 @@ class Artifact(KnownAttributes, DraftMethods, VersionMethods):
 
         What was changed and not saved stays behind. Raises ArtifactNotLoggedError for a draft.
         """
-        if self._version is None and self._pending is None:
+        if self._stored is None and self._pending is None:
             raise ArtifactNotLoggedError(
                 f"Draft {self.name!r} cannot be copied or sent to another process; log it first, "
                 "or fill another Artifact with the same files"

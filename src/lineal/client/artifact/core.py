@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures import wait as wait_for
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from lineal.client import session, term, values
 from lineal.client.artifact import adding
@@ -44,19 +44,25 @@ FOREIGN_ALGORITHMS = ("MD5", "XXH128")
 """W&B's; taken so that its scripts run, but nothing is told apart by them (ART-2)."""
 
 
+class Stored(NamedTuple):
+    """A version, and what has it: to another instance its ids mean nothing."""
+
+    backend: Backend
+    record: VersionRecord
+
+
 class ArtifactCore:
     """The state of an artifact, and what it says of itself whatever that is."""
 
-    _backend: Backend | None = None
     _pending: Future[VersionRecord | None] | None = None
     _told: Future[VersionRecord | None] | None = None
     """The upload of which somebody was told that it failed."""
-    _version: VersionRecord | None = None
+    _stored: Stored | None = None
     _held: Contents | None = None
     _sources: frozenset[VersionId] = frozenset()
     """Versions that entries were taken over from (LIN-11)."""
-    _as_logged: tuple[str | None, dict[str, Any]]
-    """Description and metadata as they were handed over."""
+    _as_logged: tuple[Backend, str | None, dict[str, Any]]
+    """Where it was handed over, and its description and metadata then."""
     _aliases: list[str]
     _tags: list[str]
 
@@ -111,7 +117,8 @@ class ArtifactCore:
         Not against the handler of a signal, which may do so amid it: to the instance both are one.
         """
         self._is_internal = False
-        self._base_record: VersionRecord | None = None
+        self._base: Stored | None = None
+        """The version that a draft was made from."""
         self._referred: Referred | None = None
         """The last of them: a table may refer to each of its pictures."""
         self._chosen_adder: adding.Adder | None = None
@@ -280,7 +287,7 @@ class ArtifactCore:
         timeout: seconds. Raises WaitTimeoutError, ArtifactNotLoggedError if it was never logged,
         and whatever made the upload fail.
         """
-        if self._version is not None:
+        if self._stored is not None:
             return self
         if self._pending is None:
             raise ArtifactNotLoggedError(
@@ -303,37 +310,38 @@ class ArtifactCore:
             self._told = self._pending
             raise
         if version is not None:
-            self._stored_as(version)
+            self._become_stored(version)
         return self
 
     @property
     def _known(self) -> VersionRecord | None:
         """The committed version if the upload is done by now; waits for nothing."""
-        if self._version is None and self._pending is not None and _is_well_done(self._pending):
+        if self._stored is None and self._pending is not None and _is_well_done(self._pending):
             self.wait()
-        return self._version
+        return None if self._stored is None else self._stored.record
 
-    @property
-    def _record(self) -> VersionRecord:
-        """The committed version; an upload on its way is waited for."""
-        if self._version is None and self._pending is not None:
+    def _required(self) -> Stored:
+        """Return the committed version; an upload on its way is waited for."""
+        if self._stored is None and self._pending is not None:
             self.wait()
-        if self._version is None:
+        if self._stored is None:
             raise ArtifactNotLoggedError(
                 f"Artifact {self.name!r} is not logged yet; "
                 "log it with run.log_artifact(artifact) and wait() for it"
             )
-        return self._version
+        return self._stored
+
+    @property
+    def _record(self) -> VersionRecord:
+        return self._required().record
 
     @property
     def _home(self) -> Backend:
-        _ = self._record  # a draft has none yet, and says so
-        assert self._backend is not None
-        return self._backend
+        return self._required().backend
 
     def _handed_over(self, backend: Backend, pending: Future[VersionRecord | None]) -> None:
-        self._as_logged = self._description, clean(self._metadata)
-        self._backend, self._pending = backend, pending
+        self._as_logged = backend, self._description, clean(self._metadata)
+        self._pending = pending
         self._adder.unlogged.pop(self._client_id, None)
 
     def _id_to_log(self) -> str:
@@ -358,12 +366,11 @@ class ArtifactCore:
         """Wait for the upload and return what made it fail."""
         return None if self._pending is None else self._pending.exception()
 
-    def _stored_as(self, version: VersionRecord) -> None:
+    def _become_stored(self, version: VersionRecord) -> None:
         """Take the state of what became of the draft; later changes wait for `save()`."""
-        assert self._backend is not None
         description, metadata = self._description, self._metadata
-        logged_description, logged_metadata = self._as_logged
-        self._become(self._backend, version)
+        backend, logged_description, logged_metadata = self._as_logged
+        self._become(backend, version)
         if description != logged_description:
             self._description = description
         if _is_changed(metadata, logged_metadata):
@@ -371,13 +378,15 @@ class ArtifactCore:
 
     def _labelled(self, aliases: Sequence[str], tags: Sequence[str] = ()) -> None:
         """Show labels that the stored version just got; what was changed and not saved stays."""
-        record = self._record
+        stored = self._required()
+        record = stored.record
         self._aliases += [alias for alias in aliases if alias not in self._aliases]
         self._tags += [tag for tag in tags if tag not in self._tags]
-        self._version = record._replace(
+        record = record._replace(
             aliases=tuple(dict.fromkeys([*record.aliases, *aliases])),
             tags=tuple(dict.fromkeys([*record.tags, *tags])),
         )
+        self._stored = stored._replace(record=record)
 
     def _become(self, backend: Backend, version: VersionRecord) -> None:
         """Take the state of a committed version."""
@@ -388,7 +397,7 @@ class ArtifactCore:
         self._is_final = True
         if version.state is VersionState.COMMITTED and self._held is not None:
             self._contents = _contents_of(backend, version)
-        self._backend, self._version = backend, version  # last: another thread may look
+        self._stored = Stored(backend, version)  # last: another thread may look
 
     @property
     def _contents(self) -> Contents:

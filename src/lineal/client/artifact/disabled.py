@@ -82,7 +82,7 @@ class DisabledArtifact(Artifact):
     def new_draft(self) -> Artifact:
         """Return an empty draft; it builds on nothing, and may be logged anywhere."""
         draft = super().new_draft()
-        draft._base_record = draft._backend = None
+        draft._base = None
         draft._contents = Contents()
         return draft
 

@@ -18,7 +18,7 @@ from lineal.client.artifact.adding import PACKED_LEAST
 from lineal.client.artifact.artifact import Artifact
 from lineal.client.artifact.base import NOTHING, Base
 from lineal.client.artifact.contents import IMMUTABLE, MUTABLE, SOURCES_MOST, Source
-from lineal.client.artifact.core import clean
+from lineal.client.artifact.core import Stored, clean
 from lineal.client.artifact.staging import pack_copies, remove_copy
 from lineal.client.backend import Backend
 from lineal.client.uploads import CONFIRM_BYTES, portions
@@ -84,7 +84,7 @@ def log(
     artifact._name_for(run.project, producer)
     if not artifact._is_internal:
         names.user_artifact(artifact.name, artifact.type)
-    base = None if artifact._base_record is None else _renewed_base(backend, artifact)
+    base = None if artifact._base is None else _renewed_base(backend, artifact, artifact._base)
     if base is not None and (base.source_entity, base.source_project) != (run.entity, run.project):
         raise Invalid(
             f"A draft of {base.path} can only be logged to {base.source_entity}/"
@@ -120,25 +120,24 @@ def log(
     artifact._handed_over(backend, session.worker().submit(upload.run))
 
 
-def _renewed_base(backend: Backend, artifact: Artifact) -> VersionRecord:
-    """Return the version that a draft began with as it is in `backend` now.
+def _renewed_base(backend: Backend, artifact: Artifact, base: Stored) -> VersionRecord:
+    """Return the version that a draft began with as it is in `backend` now, and let it begin there.
 
     The draft follows its collection, which may have another name by now.
     """
-    base, made_in = artifact._base_record, artifact._backend
-    assert base is not None
-    if made_in is None or made_in.url == backend.url:
-        found = backend.version_by_id(base.id)
+    if base.backend.url == backend.url:
+        found = backend.version_by_id(base.record.id)
     else:
         try:
-            found = existing.named_like(backend, base)
+            found = existing.named_like(backend, base.record)
         except NotFound as error:
             raise NotFound(
                 f"{error.message.rstrip('.')}. The draft began with that version in "
-                f"{made_in.url}, and can be logged only where it is, too"
+                f"{base.backend.url}, and can be logged only where it is, too"
             ) from error
         artifact._contents.base = Base.of(backend, found.id)
-    if artifact._name == base.source_collection:
+    artifact._base = Stored(backend, found)
+    if artifact._name == base.record.source_collection:
         artifact._name = found.source_collection
     return found
 

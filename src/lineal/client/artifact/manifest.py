@@ -222,11 +222,11 @@ class Manifest:
 
 def _births(artifact: Artifact, entries: Iterable[Entry]) -> dict[Digest, str]:
     """Return by digest which version brought the bytes; a draft has those of its base."""
-    version = artifact._version or artifact._base_record
-    stored = [entry.digest for entry in entries if entry.ref is None]
-    if artifact._backend is None or version is None or not stored:
+    version = artifact._stored or artifact._base
+    digests = [entry.digest for entry in entries if entry.ref is None]
+    if version is None or not digests:
         return {}
-    born = artifact._backend.births(version.id, stored)
+    born = version.backend.births(version.record.id, digests)
     return {digest: str(version_id) for digest, version_id in born.items()}
 
 
